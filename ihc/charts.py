@@ -1,0 +1,220 @@
+"""One function a chart: a finished table in, a matplotlib figure out. Charts compute nothing but positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from math import ceil
+from typing import Concatenate, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+
+from ihc.narrative import shown
+
+# Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
+BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#767676"
+INK = "#222222"
+MOST_PANELS = 12
+STYLE = {
+    "text.parse_math": False,  # names are data: a $ in one is a $
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ihc",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "figure.constrained_layout.use": True,
+}
+
+P = ParamSpec("P")
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}" if abs(value) >= 10 or value == 0 else f"{value:,.2g}")
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The look of all charts, for drawing and for saving them."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def _chart(
+    draw: Callable[Concatenate[Figure, pd.DataFrame, P], None],
+) -> Callable[Concatenate[pd.DataFrame, P], Figure]:
+    """Give a drawing function an empty styled figure, and say so where the table has no rows."""
+
+    @wraps(draw)
+    def chart(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
+        with styled():
+            figure = Figure(figsize=(8, 4.5))
+            if frame.empty:
+                figure.set_size_inches(8, 1.2)
+                figure.text(0.5, 0.5, "Nothing to show for these dates.", ha="center", va="center", color=GREY)
+            else:
+                draw(figure, frame, *args, **kwargs)
+        return figure
+
+    return chart
+
+
+@_chart
+def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
+    """Bars of ROAS a channel from the break-even line, highest first, on a scale of powers of ten.
+
+    In: `channel_name, ROAS [1]`, channels that cost something.
+    """
+    figure.set_size_inches(8, 1.3 + 0.34 * len(summary))
+    axes = figure.add_subplot()
+    places = _name_rows(axes, summary["channel_name"])
+    colours = [BLUE if value >= 1 else ORANGE for value in summary["ROAS"]]
+    axes.barh(places, summary["ROAS"] - 1, left=1, color=colours, height=0.7)
+    axes.axvline(1, color=INK, linewidth=1, linestyle="--")
+    _power_scale(axes.xaxis)
+    for place, value in enumerate(summary["ROAS"]):
+        side = 1 if value >= 1 else -1
+        axes.annotate(
+            f"{value:,.2f}",
+            (value, place),
+            (4 * side, 0),
+            textcoords="offset points",
+            va="center",
+            ha="left" if side > 0 else "right",
+            fontsize=9,
+        )
+    axes.margins(x=0.12)
+    axes.set_xlabel("ROAS [attributed revenue / cost]; dashed: break-even; every step is ten times the one before")
+
+
+def _name_rows(axes: Axes, names: pd.Series[str]) -> range:
+    """Rows with the channels' names, the first on top."""
+    places = range(len(names))
+    axes.set_yticks(places, labels=[shown(name, 30) for name in names])
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    return places
+
+
+def _power_scale(axis: XAxis | YAxis) -> None:
+    """Powers of ten, but straight below 0.1, so that 0 has a place: ROAS spans 0.05 and 1,000 in one shop."""
+    set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
+    set_scale("symlog", linthresh=0.1, linscale=0.5)
+    axis.set_major_locator(FixedLocator([0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+@_chart
+def roas_over_time(figure: Figure, daily: pd.DataFrame, channels: Sequence[str]) -> None:
+    """A small panel of daily ROAS for each of `channels`, all on one scale, with the break-even line.
+
+    In: `channel_name, date [the sessions'], ROAS [1; NaN leaves a gap]`.
+    """
+    columns = min(3, len(channels)) or 1
+    rows = ceil(len(channels) / columns) or 1
+    figure.set_size_inches(8, 1.0 + 1.5 * rows)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    days = pd.to_datetime(daily["date"])
+    for axes, channel in zip(panels, channels, strict=False):
+        is_here = daily["channel_name"] == channel
+        _power_scale(axes.yaxis)
+        axes.axhline(1, color=INK, linewidth=0.8, linestyle="--")
+        axes.plot(days[is_here], daily.loc[is_here, "ROAS"], color=BLUE, marker="o", markersize=3, linewidth=1.5)
+        axes.set_title(shown(channel, 28), fontsize=9)
+    for axes in list(panels):
+        axes.set_axis_off()
+    figure.supylabel("ROAS", fontsize=10)
+    figure.supxlabel("day of the sessions; dashed: break-even", fontsize=9)
+    figure.autofmt_xdate(rotation=45)
+    for axes in figure.axes:
+        axes.xaxis.set_major_locator(mpl.dates.AutoDateLocator(minticks=2, maxticks=5))
+        axes.xaxis.set_major_formatter(mpl.dates.DateFormatter("%d %b"))
+        axes.tick_params(labelsize=8)
+
+
+@_chart
+def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
+    """Two bars a channel: what it cost and what it earned. In: `channel_name, cost, ihc_revenue [currency]`."""
+    figure.set_size_inches(8, 1.2 + 0.46 * len(summary))
+    axes = figure.add_subplot()
+    places = np.asarray(_name_rows(axes, summary["channel_name"]))
+    for shift, column, colour, text in (
+        (-0.2, "cost", ORANGE, "cost"),
+        (0.2, "ihc_revenue", BLUE, "attributed revenue"),
+    ):
+        axes.barh(places + shift, summary[column], height=0.38, color=colour, label=text)
+    axes.xaxis.set_major_formatter(THOUSANDS)
+    axes.set_xlabel("currency")
+    axes.legend(frameon=False, loc="lower right")
+
+
+@_chart
+def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
+    """A line a channel from its share of cost to its share of credit.
+
+    In: `channel_name, share_of_cost, share_of_credit [1]`.
+    """
+    figure.set_size_inches(8, 1.2 + 0.34 * len(summary))
+    axes = figure.add_subplot()
+    places = _name_rows(axes, summary["channel_name"])
+    gain = summary["share_of_credit"] >= summary["share_of_cost"]
+    axes.hlines(
+        places,
+        summary["share_of_cost"],
+        summary["share_of_credit"],
+        color=[BLUE if up else ORANGE for up in gain],
+    )
+    axes.scatter(summary["share_of_cost"], places, color="white", edgecolor=ORANGE, zorder=3, label="share of cost")
+    axes.scatter(summary["share_of_credit"], places, color=BLUE, zorder=3, label="share of credit")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("share of all channels")
+    axes.legend(frameon=False, loc="lower right")
+
+
+@_chart
+def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: str) -> None:
+    """Bars of how many orders fall in each class. In: `column` [class], `orders [count]`, `share [1]`."""
+    figure.set_size_inches(8, 3.2)
+    axes = figure.add_subplot()
+    places = range(len(classes))
+    axes.bar(places, classes["orders"], color=BLUE, width=0.75)
+    for place, (orders, share) in enumerate(zip(classes["orders"], classes["share"], strict=True)):
+        axes.annotate(f"{share:.0%}", (place, orders), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+    axes.set_xticks(places, labels=list(classes[column]), fontsize=9)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlabel(label)
+    axes.set_ylabel("orders")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(THOUSANDS)
+
+
+@_chart
+def models_by_channel(figure: Figure, comparison: pd.DataFrame) -> None:
+    """A row a channel, a mark a model: attributed revenue. In: `channel_name` and a column a model [currency]."""
+    figure.set_size_inches(8, 1.5 + 0.36 * len(comparison))
+    axes = figure.add_subplot()
+    places = _name_rows(axes, comparison["channel_name"])
+    models = [column for column in comparison.columns if column != "channel_name"]
+    axes.hlines(places, comparison[models].min(axis=1), comparison[models].max(axis=1), color="#cccccc", linewidth=3)
+    looks = zip((BLUE, ORANGE, GREEN, PINK, SKY, GREY), "osD^vP", strict=True)
+    for model, (colour, marker) in zip(models, looks, strict=False):
+        size = 60 if model == models[0] else 30
+        axes.scatter(comparison[model], places, color=colour, marker=marker, s=size, label=model, zorder=3)
+    axes.xaxis.set_major_formatter(THOUSANDS)
+    axes.set_xlabel("attributed revenue [currency]")
+    figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=9)

@@ -1,0 +1,75 @@
+"""Is an engine's answer whole? Only then it is stored; every order ends credited, unattributed or failed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ihc.schemas import CREDITS, require_columns
+
+TOLERANCE = 0.005  # how far an order's credit may sum from 1; an API answer has four decimals a session
+OUTCOMES = ("credited", "unattributed", "failed")
+
+
+def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
+    """Find the conversions whose credits cannot be stored.
+
+    In: an engine's `conv_id, session_id, ihc` and the `journeys` it was asked for.
+    Out: `conv_id, reason`, one row a failed conversion: its sessions are not exactly the journey's, a credit is
+    negative or no number, or its sum is not 1 ± 0.005.
+    """
+    require_columns(credits, CREDITS, "credits")
+    asked = journeys[["conv_id", "session_id"]]
+    both = asked.merge(credits, how="outer", on=["conv_id", "session_id"], indicator="found")
+    both["is_missing"] = both["found"] == "left_only"
+    both["is_foreign"] = (both["found"] == "right_only") | both.duplicated(["conv_id", "session_id"])
+    both["is_bad"] = ~both["is_missing"] & ~(np.isfinite(both["ihc"]) & (both["ihc"] >= 0))
+    tests = both.groupby("conv_id").agg(
+        missing=("is_missing", "sum"),
+        foreign=("is_foreign", "sum"),
+        bad=("is_bad", "sum"),
+        total=("ihc", "sum"),
+    )
+    reasons = np.select(
+        [
+            tests["missing"] > 0,
+            tests["foreign"] > 0,
+            tests["bad"] > 0,
+            (tests["total"] - 1).abs() > TOLERANCE,
+        ],
+        [
+            tests["missing"].astype("str") + " sessions of the journey have no credit",
+            tests["foreign"].astype("str") + " credits are for sessions not in the journey, or given twice",
+            tests["bad"].astype("str") + " credits are negative or no number",
+            "the credits sum to " + tests["total"].map("{:.4f}".format) + ", not 1",
+        ],
+        default="",
+    )
+    failed = pd.DataFrame({"conv_id": tests.index.astype("str"), "reason": pd.array(reasons, dtype="str")})
+    return failed[failed["reason"] != ""].reset_index(drop=True)
+
+
+def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
+    """Say how each of `conversions` ended.
+
+    In: the run's `conversions`, their `journeys` and the failures of `check_credits`.
+    Out: `conv_id, outcome [credited, unattributed or failed], reason`, one row a conversion.
+    """
+    reasons = failed.set_index("conv_id")["reason"]
+    conv_id = conversions["conv_id"].reset_index(drop=True)
+    reason = conv_id.map(reasons).fillna("").astype("str")
+    has_journey = conv_id.isin(journeys["conv_id"])
+    outcome = np.select([reason != "", ~has_journey], ["failed", "unattributed"], default="credited")
+    return pd.DataFrame({"conv_id": conv_id, "outcome": pd.array(outcome, dtype="str"), "reason": reason})
+
+
+def provenance(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Say which engine and parameters the stored credits come from.
+
+    In: stored `outcomes` with `outcome, engine, parameters, lookback_days`.
+    Out: `engine, parameters, lookback_days [days; NaN: sessions of any age], orders [count]`, most orders first.
+    """
+    credited = outcomes[outcomes["outcome"] == "credited"]
+    by = ["engine", "parameters", "lookback_days"]
+    sources = credited.groupby(by, dropna=False).size().rename("orders").reset_index()
+    return sources.sort_values("orders", ascending=False, kind="stable", ignore_index=True)

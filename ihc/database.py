@@ -1,0 +1,260 @@
+"""Reading the shop's tables and storing results: SQLite, one transaction a unit of work.
+
+Nothing here writes to the input tables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc.errors import DatabaseError, SettingsError
+from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, check_tables, require_columns
+
+RESOURCES = Path(__file__).parent / "resources"
+CHECKOUT = Path(__file__).parents[1]
+RESULTS = (
+    "attribution_customer_journey",
+    "channel_reporting",
+    "attribution_phases",
+    "attribution_runs",
+    "attribution_outcomes",
+)
+BUSY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run was asked for, as stored beside its results."""
+
+    run_id: str
+    started_at: str
+    engine: str
+    parameters: str
+    lookback_days: float | None
+    start_date: str | None
+    end_date: str | None
+    version: str
+
+
+class Results(NamedTuple):
+    """What is stored of earlier runs: `conv_id, session_id, ihc` and each order's outcome with its run's settings."""
+
+    credits: pd.DataFrame
+    outcomes: pd.DataFrame
+
+
+def shipped(name: str) -> Path:
+    """Find a file that ships with the package: in the project's folder of a checkout, or inside the wheel."""
+    packed = RESOURCES / Path(name).name
+    return packed if packed.exists() else CHECKOUT / name
+
+
+def database_url(database: str | Path) -> sa.URL:
+    """Make a SQLAlchemy URL of a path or a URL; raises SettingsError where it is neither or no SQLite."""
+    if "://" not in str(database):
+        return sa.URL.create("sqlite", database=str(database))
+    try:
+        url = sa.make_url(str(database))
+    except (sa.exc.ArgumentError, ValueError):
+        raise SettingsError("The database is no URL that SQLAlchemy understands; e.g. sqlite:///data/ihc.db") from None
+    if url.get_backend_name() != "sqlite":
+        raise SettingsError(f"The database {label(database)} is not SQLite: this version reads and writes SQLite only.")
+    if url.database in (None, "", ":memory:"):
+        raise SettingsError("The database is in memory, where nothing outlives a notebook: name a file.")
+    return url
+
+
+def label(database: str | Path) -> str:
+    """The database as it may be printed: without password and without query."""
+    if "://" not in str(database):
+        return str(database)
+    try:
+        return sa.make_url(str(database)).set(query={}).render_as_string(hide_password=True)
+    except (sa.exc.ArgumentError, ValueError):
+        return "(no valid URL)"
+
+
+def database_file(database: str | Path) -> Path:
+    """The file of an SQLite database."""
+    name = str(database_url(database).database)
+    return Path(name.removeprefix("file:").split("?")[0]).resolve()
+
+
+def _engine(database: str | Path, begin: str) -> sa.Engine:
+    engine = sa.create_engine(database_url(database), poolclass=sa.NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    # The driver would begin a transaction only at the first write, and none around CREATE TABLE; so ihc begins them.
+    @sa.event.listens_for(engine, "connect")
+    def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+@contextmanager
+def _transaction(database: str | Path, begin: str = "BEGIN") -> Iterator[sa.Connection]:
+    file = database_file(database)
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "does not exist"
+        raise DatabaseError(
+            f"Database {label(database)} {what}. Give the path of an SQLite file, or make one: `ihc init` or `ihc sample`."
+        )
+    try:
+        with _engine(database, begin).begin() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise DatabaseError(_says(database, str(error.orig))) from None
+    except sa.exc.SQLAlchemyError as error:
+        raise DatabaseError(_says(database, str(error))) from None
+
+
+def _says(database: str | Path, reason: str) -> str:
+    hints = {
+        "not a database": "it is not an SQLite file",
+        "readonly": "it cannot be written: check the rights of the file and its folder",
+        "unable to open": "it cannot be opened: check the rights of the file and its folder",
+        "locked": f"another program has kept it locked for {BUSY_SECONDS} seconds: close that program and run again",
+    }
+    return f"Database {label(database)}: {next((text for key, text in hints.items() if key in reason), reason)}."
+
+
+def _tables_of(connection: sa.Connection) -> set[str]:
+    inspector = sa.inspect(connection)
+    return {*inspector.get_table_names(), *inspector.get_view_names()}
+
+
+def read_tables(database: str | Path) -> Tables:
+    """Read, check and type the three input tables of a database (path or SQLAlchemy URL), as of one moment.
+
+    Out: `sessions, conversions, costs` with the tables' columns, more columns kept.
+    Raises DatabaseError if it cannot be read, InputError with all findings if a table is missing or unfit.
+    """
+    with _transaction(database) as connection:
+        require_columns(
+            pd.DataFrame(columns=sorted(_tables_of(connection))),
+            COLUMNS,
+            f"database {label(database)} (as tables)",
+        )
+        frames = [pd.read_sql(sa.text(f"SELECT * FROM {table}"), connection, coerce_float=False) for table in COLUMNS]
+    return check_tables(*frames)
+
+
+def read_results(database: str | Path) -> Results:
+    """Read what is stored of earlier runs; both frames are empty where nothing is.
+
+    Out: `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome, reason, run_id, engine, parameters,
+    lookback_days`).
+    """
+    outcomes = (
+        "SELECT conv_id, outcome, reason, run_id, engine, parameters, lookback_days"
+        " FROM attribution_outcomes JOIN attribution_runs USING (run_id)"
+    )
+    with _transaction(database) as connection:
+        credits = pd.read_sql(sa.text("SELECT conv_id, session_id, ihc FROM attribution_customer_journey"), connection)
+        outcome = pd.read_sql(sa.text(outcomes), connection)
+    texts = ["conv_id", "outcome", "reason", "run_id", "engine", "parameters"]
+    return Results(
+        credits.astype({"conv_id": "str", "session_id": "str", "ihc": "float64"}),
+        outcome.astype(dict.fromkeys(texts, "str") | {"lookback_days": "float64"}),
+    )
+
+
+def check_writable(database: str | Path) -> None:
+    """Raise DatabaseError if the database cannot be written; changes nothing."""
+    file = database_file(database)
+    with _transaction(database, "BEGIN IMMEDIATE"):
+        pass
+    if not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
+        raise DatabaseError(_says(database, "readonly"))
+
+
+def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
+    """Create the tables that are missing, and the file; touch nothing that exists.
+
+    `clean_results` empties the result tables. Raises DatabaseError if the database cannot be written.
+    """
+    file = database_file(database)
+    if not file.exists():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        except OSError as error:
+            raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
+    with _transaction(database, "BEGIN IMMEDIATE") as connection:
+        existing = _tables_of(connection)
+        for table, statement in _statements().items():
+            if table not in existing:
+                connection.exec_driver_sql(statement)
+        if clean_results:
+            for table in RESULTS:
+                connection.exec_driver_sql(f"DELETE FROM {table}")
+
+
+def _statements() -> dict[str, str]:
+    lines = [line.split("--")[0] for line in shipped("fixtures/schema.sql").read_text("utf-8").splitlines()]
+    statements = [text.strip() for text in "\n".join(lines).split(";") if text.strip()]
+    return {text.split("(")[0].split()[-1]: text for text in statements}
+
+
+def store_credits(database: str | Path, run: Run, credits: pd.DataFrame, outcomes: pd.DataFrame, tables: Tables) -> int:
+    """Replace what is stored of a run's orders, in one transaction.
+
+    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`) of the orders that are credited; `outcomes`
+    (`conv_id, outcome, reason`) of all orders of the run; `tables` as read. Orders of the run that are not credited
+    lose their credits, and so do stored orders that vanished or whose journey lost a session.
+
+    Out: how many orders outside the run lost their credits. Raises DatabaseError.
+    """
+    with _transaction(database, "BEGIN IMMEDIATE") as connection:
+        stored = pd.read_sql(sa.text("SELECT conv_id, session_id FROM attribution_customer_journey"), connection)
+        known = pd.read_sql(sa.text("SELECT conv_id FROM attribution_outcomes"), connection)
+        stale = _stale(stored, known, tables)
+        touched = sorted({*stale, *outcomes["conv_id"]})
+        connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
+        _append(connection, "touched", pd.DataFrame({"conv_id": touched}))
+        for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE conv_id IN (SELECT conv_id FROM touched)")
+        connection.execute(sa.text("DELETE FROM attribution_runs WHERE run_id = :run_id"), {"run_id": run.run_id})
+        _append(connection, "attribution_runs", pd.DataFrame([asdict(run)]))
+        _append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
+        _append(connection, "attribution_customer_journey", credits[list(CREDITS)])
+        _append(connection, "attribution_phases", credits[["conv_id", "session_id", *PHASES]])
+        connection.exec_driver_sql("DROP TABLE touched")
+    return len(stale - set(outcomes["conv_id"]))
+
+
+def _stale(stored: pd.DataFrame, known: pd.DataFrame, tables: Tables) -> set[str]:
+    broken = ~stored["session_id"].isin(tables.sessions["session_id"])
+    broken |= ~stored["conv_id"].isin(tables.conversions["conv_id"])
+    vanished = ~known["conv_id"].isin(tables.conversions["conv_id"])
+    return {*stored.loc[broken, "conv_id"], *known.loc[vanished, "conv_id"]}
+
+
+def store_reporting(database: str | Path, reporting: pd.DataFrame) -> None:
+    """Replace the whole table `channel_reporting` in one transaction; raises DatabaseError."""
+    with _transaction(database, "BEGIN IMMEDIATE") as connection:
+        connection.exec_driver_sql("DELETE FROM channel_reporting")
+        _append(connection, "channel_reporting", reporting[list(REPORTING)])
+
+
+def store_tables(database: str | Path, tables: Tables) -> None:
+    """Fill the empty input tables of a new database; the sample shop is made with it."""
+    with _transaction(database, "BEGIN IMMEDIATE") as connection:
+        for table, frame in zip(COLUMNS, tables, strict=True):
+            _append(connection, table, frame)
+
+
+def _append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
+    frame.to_sql(table, connection, if_exists="append", index=False)

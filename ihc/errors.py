@@ -1,0 +1,49 @@
+"""Everything that can go wrong on purpose: one tree, each message says what, where and what to do.
+
+IhcError
+├── SettingsError         an option, an environment variable or .env
+├── DatabaseError         a database that cannot be opened, read or written
+├── InputError            the content of the tables, or a frame handed to the library
+├── ParametersError       a parameters file of the local engine
+├── ReconciliationError   the figures do not close
+└── NotebookError         a notebook of a run failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class IhcError(Exception):
+    """The root: whatever `ihc` refuses with a sentence instead of a traceback."""
+
+
+class SettingsError(IhcError):
+    """An option, an environment variable or the `.env` file is wrong."""
+
+
+class DatabaseError(IhcError):
+    """A database cannot be opened, read or written."""
+
+
+class InputError(IhcError):
+    """A table or a frame does not hold what it must."""
+
+
+class ParametersError(IhcError):
+    """A parameters file of the local engine is wrong."""
+
+
+class ReconciliationError(IhcError):
+    """What was read and what is reported do not close to the cent."""
+
+
+class NotebookError(IhcError):
+    """A notebook of a run failed."""
+
+
+def some(ids: Iterable[object], limit: int = 5) -> str:
+    """Name up to `limit` ids for an error message, each cut to 60 characters."""
+    names = [repr(str(name)[:60]) for name in ids]
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

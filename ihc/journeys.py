@@ -1,0 +1,97 @@
+"""Sessions + conversions -> journeys: which sessions led to which order."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.errors import InputError
+from ihc.schemas import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
+
+Integers = npt.NDArray[np.int64]
+
+
+def build_journeys(
+    sessions: pd.DataFrame,
+    conversions: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    lookback_days: float | None = None,
+) -> pd.DataFrame:
+    """Give each conversion all sessions of its user at or before its time.
+
+    In: `sessions` and `conversions` with the tables' columns. `start_date` and `end_date` [YYYY-MM-DD, inclusive]
+    choose conversions by `conv_date`; older sessions still belong to their journeys. `lookback_days` [24 h each]
+    leaves out sessions before conversion time minus that.
+
+    Out: `journeys`, one row per (`conv_id`, `session_id`): `conv_id, session_id, user_id, timestamp [UTC],
+    channel_name, holder_engagement, closer_engagement, impression_interaction [0/1], conversion [0/1],
+    conv_timestamp [UTC], revenue [currency]`; conversions by time, then `conv_id`; sessions by time, then `session_id`.
+    `conversion` is 1 on the last session only. A conversion without any session has no row.
+
+    Raises InputError for a missing column, a wrong date or a `lookback_days` that is not above 0.
+    """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    if lookback_days is not None and not lookback_days > 0:
+        raise InputError(f"lookback_days is {lookback_days}: give a number above 0, or None for sessions of any age.")
+
+    visits = _in_time_order(sessions, "event_date", "event_time", "session_id")
+    orders = _in_time_order(
+        conversions[inside(conversions["conv_date"], start_date, end_date)],
+        "conv_date",
+        "conv_time",
+        "conv_id",
+    )
+    visits, begin, end = _spans(visits, orders, lookback_days)
+
+    lengths = end - begin
+    order_row = np.repeat(np.arange(len(orders)), lengths)
+    visit_row = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths) + np.repeat(begin, lengths)
+    journeys = visits[["session_id", "user_id", "timestamp", "channel_name", *FLAGS]].take(visit_row)
+    journeys = journeys.reset_index(drop=True)
+    for source, target in (("conv_id", "conv_id"), ("timestamp", "conv_timestamp"), ("revenue", "revenue")):
+        journeys[target] = orders[source].take(order_row).array
+    is_last = np.zeros(len(journeys), dtype="int8")
+    is_last[lengths.cumsum()[lengths > 0] - 1] = 1
+    journeys["conversion"] = is_last
+    return journeys[list(JOURNEYS)]
+
+
+def _in_time_order(frame: pd.DataFrame, day: str, time: str, key: str) -> pd.DataFrame:
+    stamped = frame.assign(timestamp=timestamps(frame[day], frame[time]))
+    return stamped.sort_values(["timestamp", key], kind="stable", ignore_index=True)
+
+
+def _spans(
+    visits: pd.DataFrame, orders: pd.DataFrame, lookback_days: float | None
+) -> tuple[pd.DataFrame, Integers, Integers]:
+    """Group the visits by user and find, for each order, the run of rows that is its journey.
+
+    User and moment are packed into one integer key, so that one binary search an order finds each end.
+    """
+    users = pd.factorize(pd.concat([visits["user_id"], orders["user_id"]], ignore_index=True))[0].astype("int64")
+    visit_user, order_user = users[: len(visits)], users[len(visits) :]
+    order_time = orders["timestamp"].to_numpy()
+    moments, visit_moment = np.unique(visits["timestamp"].to_numpy(), return_inverse=True)
+    stride = len(moments) + 1
+
+    visit_key = visit_user * stride + visit_moment
+    by_user = np.argsort(visit_key, kind="stable")
+    visit_key = visit_key[by_user]
+
+    until = order_user * stride + np.searchsorted(moments, order_time, side="right")
+    since = order_user * stride
+    if lookback_days is not None:
+        oldest = order_time - np.timedelta64(round(lookback_days * 86_400_000_000), "us")
+        since = since + np.searchsorted(moments, oldest, side="left")
+    return visits.take(by_user), np.searchsorted(visit_key, since), np.searchsorted(visit_key, until)
+
+
+def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
+    """The conversions that have no session at all, with the columns of `conversions`."""
+    return conversions[~conversions["conv_id"].isin(journeys["conv_id"])]

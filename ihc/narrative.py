@@ -1,0 +1,163 @@
+"""The sentences that say what the figures mean; plain text, nothing in it is markup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from unicodedata import category
+
+import pandas as pd
+
+from ihc.reconciliation import CREDITED, FAILED, UNATTRIBUTED, WAITING
+
+if TYPE_CHECKING:
+    from ihc.parameters import Parameters
+
+
+def best_and_worst(summary: pd.DataFrame) -> str:
+    """Name the channels with the highest and the lowest ROAS of those that cost something.
+
+    In: `channel_summary`, the total in its last row.
+    """
+    paid = summary.iloc[:-1].dropna(subset=["ROAS"]).sort_values("ROAS", ascending=False, kind="stable")
+    if paid.empty:
+        return "No channel cost anything, so there is no ROAS to compare."
+    best, worst = paid.iloc[0], paid.iloc[-1]
+    if len(paid) == 1:
+        return f"Only {shown(best['channel_name'])} cost anything; {_earned(best)}."
+    if best["ROAS"] == worst["ROAS"]:
+        return f"All {len(paid)} channels that cost something have the same ROAS: {_earned(best)}."
+    return (
+        f"Best of the {len(paid)} channels that cost something: {shown(best['channel_name'])}; {_earned(best)}. "
+        f"Worst: {shown(worst['channel_name'])}; {_earned(worst)}."
+    )
+
+
+def _earned(row: pd.Series) -> str:
+    return f"{row['ihc_revenue']:,.2f} of revenue for {row['cost']:,.2f} of cost, ROAS {row['ROAS']:,.2f}"
+
+
+def break_even(summary: pd.DataFrame) -> str:
+    """Say how many paid channels earn back their cost, and what the whole does. In: `channel_summary`."""
+    paid, total = summary.iloc[:-1].dropna(subset=["ROAS"]), summary.iloc[-1]
+    if pd.isna(total["ROAS"]):
+        return "Nothing was spent on the reported days."
+    above = int((paid["ROAS"] >= 1).sum())
+    verb = "earns" if above == 1 else "earn"
+    return (
+        f"{above} of {len(paid)} channels that cost something {verb} at least what they cost; over all, "
+        f"{total['cost']:,.2f} of cost stands against {total['ihc_revenue']:,.2f} of attributed revenue, "
+        f"ROAS {total['ROAS']:,.2f}."
+    )
+
+
+def orders_sentence(lines: pd.DataFrame) -> str:
+    """Say how the orders ended. In: the frame of `reconcile`."""
+    orders = lines[lines["section"] == "Orders"].set_index("line")
+    read = int(orders["count"].iloc[0])
+    if read == 0:
+        return "There is no order in these dates; what is shown is cost, and credit from orders on other days."
+    credited = orders.loc[CREDITED]
+    text = f"{int(credited['count']):,} of {read:,} orders are credited, {credited['amount']:,.2f} of revenue"
+    rest = {UNATTRIBUTED: "have no session", FAILED: "failed", WAITING: "wait for a run"}
+    counts = {what: -int(orders["count"].get(line, 0)) for line, what in rest.items()}
+    others = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"{text}; {others}." if others else f"{text}."
+
+
+def provenance_sentence(sources: pd.DataFrame) -> str:
+    """Say which engine and parameters made the stored credits, and warn when they are not the same for all.
+
+    In: the frame of `provenance`: `engine, parameters, lookback_days, orders`.
+    """
+    if sources.empty:
+        return "No credits are stored yet."
+    texts = [f"{_source(row)} ({row.orders:,} orders)" for row in sources.itertuples()]
+    if len(texts) == 1:
+        return f"All credits come from the {texts[0]}."
+    return f"Attention: the stored credits come from different settings and are not alike: {'; '.join(texts)}."
+
+
+def source_note(sources: pd.DataFrame, start_date: str | None, end_date: str | None) -> str:
+    """What stands below every chart: engine, parameters and dates. In: the frame of `provenance`, and the dates."""
+    dates = dates_sentence(start_date, end_date)
+    if sources.empty:
+        return f"no credits stored; {dates}"
+    made = [f"{row.engine} engine, parameters {row.parameters}" for row in sources.itertuples()]
+    return f"IHC credit: {made[0]}{'' if len(made) == 1 else ', and others'}; {dates}"
+
+
+def _source(row: object) -> str:
+    lookback = getattr(row, "lookback_days", None)
+    sight = "sessions of any age" if pd.isna(lookback) else f"a lookback of {lookback:g} days"
+    return f"{getattr(row, 'engine', '')} engine with parameters {getattr(row, 'parameters', '')} and {sight}"
+
+
+def model_spread(comparison: pd.DataFrame) -> str:
+    """Name the channel whose revenue depends most on the model. In: `model_comparison`."""
+    revenue = comparison.set_index("channel_name")
+    spread = revenue.max(axis=1) - revenue.min(axis=1)
+    if revenue.empty or spread.max() < 0.005:
+        return "All models give every channel the same revenue."
+    channel = spread.idxmax()
+    low, high = revenue.loc[channel].idxmin(), revenue.loc[channel].idxmax()
+    return (
+        f"The model matters most for {shown(channel)}: {revenue.loc[channel, low]:,.2f} under {low}, "
+        f"{revenue.loc[channel, high]:,.2f} under {high}."
+    )
+
+
+def dates_sentence(start_date: str | None, end_date: str | None) -> str:
+    """The dates of a run in words."""
+    if not start_date and not end_date:
+        return "all days"
+    return f"{start_date or 'the first day'} to {end_date or 'the last day'}"
+
+
+def shown(name: object, limit: int = 40) -> str:
+    """A name from the data on one line, without control characters, cut to `limit` characters."""
+    plain = "".join(" " if category(letter) in ("Cc", "Cs") else letter for letter in str(name))
+    text = " ".join(plain.split()) or "(blank)"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
+    """Say how many orders have a journey. In: `journeys`, and the conversions without any session."""
+    orders = journeys["conv_id"].nunique()
+    if not orders and lonely.empty:
+        return "There is no order in these dates, so there is no journey."
+    each = f", {len(journeys) / orders:,.2f} sessions each on average" if orders else ""
+    return (
+        f"{orders:,} orders have a journey{each}; {len(lonely):,} have no session at all and stay unattributed "
+        f"({lonely['revenue'].sum():,.2f} of revenue)."
+    )
+
+
+def parameters_sentence(parameters: Parameters, journeys: pd.DataFrame) -> str:
+    """Say which parameters the engine uses and which channels they do not know. In: `journeys`."""
+    channels = set(journeys["channel_name"].unique())
+    unknown = sorted(shown(name) for name in channels - parameters.channels)
+    text = f"The local engine uses the parameters {parameters.label}."
+    if unknown:
+        names = ", ".join(unknown[:12]) + (", …" if len(unknown) > 12 else "")
+        text += f" {len(unknown)} of {len(channels)} channels have no weight in them and count as neutral, 1: {names}."
+    return text
+
+
+def stored_sentence(outcomes: pd.DataFrame, lost: int) -> str:
+    """Say what was stored. In: `outcomes` of the run, and how many other orders lost their credits."""
+    counts = outcomes["outcome"].value_counts()
+    text = (
+        f"Of {len(outcomes):,} orders {counts.get('credited', 0):,} are credited and stored, "
+        f"{counts.get('unattributed', 0):,} have no session, {counts.get('failed', 0):,} failed."
+    )
+    if lost:
+        text += (
+            f" {lost:,} other orders lost their stored credits, as the order or a session of it is gone from "
+            "the tables: run their dates again."
+        )
+    return text
+
+
+def run_sentence(database: str, run_id: str, dates: str) -> str:
+    """Say what the report is about."""
+    return f"Orders and sessions of {dates}, from the database {database}; run {run_id}."

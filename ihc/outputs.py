@@ -1,0 +1,82 @@
+"""What a run leaves on disk for people: CSV files, JSON and charts."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML
+from matplotlib.figure import Figure
+
+from ihc.charts import GREY, styled
+from ihc.glossary import GLOSSARY
+
+# What a spreadsheet may take for a formula at the start of a field (https://owasp.org/www-community/attacks/CSV_Injection).
+FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> Path:
+    """Write a frame as CSV, whole or not at all: NaN empty, and texts that a spreadsheet would run begin with `'`."""
+    texts = frame.select_dtypes(include=["str", "object"]).columns
+    safe = {name: frame[name].astype("str").str.replace(FORMULA, r"'\1", regex=True) for name in texts}
+    return _replace(path, frame.assign(**safe).to_csv(index=False, lineterminator="\n").encode())
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV that `write_csv` wrote: an empty field is NaN among figures, and an empty text among texts."""
+    frame = pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in (*GLOSSARY, "amount")})
+    texts = frame.select_dtypes(include=["str", "object"]).columns
+    return frame.fillna(dict.fromkeys(texts, ""))
+
+
+def write_json(entries: dict[str, Any], path: Path) -> Path:
+    """Write entries as readable JSON, whole or not at all."""
+    return _replace(path, (json.dumps(entries, indent=2, ensure_ascii=False, default=str) + "\n").encode())
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Write a text, whole or not at all."""
+    return _replace(path, text.encode())
+
+
+def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: str = "") -> HTML:
+    """Write a chart as `name.svg` and `name.png` into `folder`, and give it back for the notebook.
+
+    `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it.
+    """
+    with styled():
+        if note:
+            label = figure.get_supxlabel()
+            figure.supxlabel(f"{label}\n{note}" if label else note, fontsize=8, color=GREY, x=0.01, ha="left")
+        svg, png = _drawn(figure, "svg", alt), _drawn(figure, "png", alt)
+    _replace(folder / f"{name}.svg", svg)
+    _replace(folder / f"{name}.png", png)
+    source = "data:image/svg+xml;base64," + b64encode(svg).decode()
+    return HTML(f'<figure><img src="{source}" alt="{escape(alt)}"></figure>')
+
+
+def _drawn(figure: Figure, kind: str, alt: str) -> bytes:
+    stream = BytesIO()
+    # Without a date the same table gives the same bytes.
+    about = (
+        {"Title": alt, "Date": None} if kind == "svg" else {"Title": alt.encode("latin-1", "replace").decode("latin-1")}
+    )
+    figure.savefig(stream, format=kind, metadata=about)
+    return stream.getvalue()
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    growing = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        growing.write_bytes(content)
+        growing.replace(path)
+    finally:
+        growing.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,146 @@
+"""The proof that nothing got lost: from what was read to what is reported, to the cent."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+
+from ihc.errors import ReconciliationError
+from ihc.reporting import order_credits
+from ihc.schemas import Tables, inside
+
+CENT = 0.005
+UNATTRIBUTED = "less: without any session (unattributed)"
+FAILED = "less: failed"
+WAITING = "less: not attributed by any run yet"
+CREDITED = "credited"
+Window = tuple[str | date | None, str | date | None]
+
+
+class _Account:
+    """Signed lines that lead from a first figure to checked ones; a count and an amount [currency] in each."""
+
+    def __init__(self, section: str, counted: str) -> None:
+        self.section, self.counted = section, counted
+        self.count = self.amount = self.shown = 0.0
+        self.lines: list[tuple[str, str, str, float, str, float]] = []
+
+    def step(self, line: str, count: float, amount: float) -> None:
+        """Add a line to the running figures."""
+        self.count += count
+        self.amount += amount
+        self.shown += round(amount, 2)
+        self._write("step", line, count, amount)
+
+    def check(self, line: str, count: float, amount: float) -> None:
+        """State what the lines so far must add up to, worked out independently; raise if they do not."""
+        if not (abs(count - self.count) < CENT and abs(amount - self.amount) < CENT):
+            raise ReconciliationError(
+                f"{self.section}: '{line}' is {amount:,.4f} ({count:,.4f} {self.counted}), but the lines before it "
+                f"add up to {self.amount:,.4f} ({self.count:,.4f}). Do not use these figures; please report the fault."
+            )
+        cents = round(round(amount, 2) - self.shown, 2)
+        if cents:
+            self.shown += cents
+            self._write("step", "rounding of the lines above to cents", 0.0, cents)
+        self._write("total", line, count, amount)
+
+    def _write(self, kind: str, line: str, count: float, amount: float) -> None:
+        # Adding 0.0 turns a minus zero, which would print as -0.00, into a plain one.
+        self.lines.append((self.section, kind, line, round(count, 6) + 0.0, self.counted, round(amount, 2) + 0.0))
+
+
+def reconcile(
+    tables: Tables,
+    credits: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    reporting: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Lead from the orders, revenue and cost that were read to the figures that are reported.
+
+    In: the tables, all stored `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome, reason`), and
+    `reporting`, all rows of `channel_reporting`. The dates choose orders by `conv_date`, and the reported days.
+
+    Out: `section, kind [step or total], line, count, counted [what the count is of], amount [currency, whole cents]`.
+    In each section the steps above a total add up to it.
+
+    Raises ReconciliationError if a section does not close to the cent.
+    """
+    window = (start_date, end_date)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
+    credited = orders[orders["conv_id"].isin(credits["conv_id"])]
+    rows = reporting[inside(reporting["date"], *window)]
+    accounts = [
+        _orders(orders, credited, outcomes),
+        _credit(tables, credits, credited, rows, window),
+        _cost(tables, reporting, rows, window),
+    ]
+    lines = [line for account in accounts for line in account.lines]
+    return pd.DataFrame(lines, columns=["section", "kind", "line", "count", "counted", "amount"])
+
+
+def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcomes: pd.DataFrame) -> _Account:
+    outcome = orders["conv_id"].map(outcomes.set_index("conv_id")["outcome"])
+    outcome = outcome.where(~orders["conv_id"].isin(credited["conv_id"]), "credited")
+    unattributed = orders.loc[outcome == "unattributed", "revenue"]
+    failed = orders.loc[outcome == "failed", "revenue"]
+    waiting = orders.loc[~outcome.isin(("credited", "unattributed", "failed")), "revenue"]
+
+    account = _Account("Orders", "orders")
+    account.step("orders read", len(orders), orders["revenue"].sum())
+    account.step(UNATTRIBUTED, -len(unattributed), -unattributed.sum())
+    with_journey = [credited["revenue"], failed, waiting]
+    account.check("with a journey", sum(map(len, with_journey)), sum(part.sum() for part in with_journey))
+    account.step(FAILED, -len(failed), -failed.sum())
+    if len(waiting):
+        account.step(WAITING, -len(waiting), -waiting.sum())
+    account.check(CREDITED, len(credited), credited["revenue"].sum())
+    return account
+
+
+def _credit(
+    tables: Tables, credits: pd.DataFrame, credited: pd.DataFrame, rows: pd.DataFrame, window: Window
+) -> _Account:
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    is_own = earned["conv_id"].isin(credited["conv_id"])
+    is_inside = inside(earned["date"], *window)
+    outside, others = earned[is_own & ~is_inside], earned[~is_own & is_inside]
+    own = credits[["conv_id", "session_id", "ihc"]].merge(credited[["conv_id", "revenue"]], on="conv_id")
+    own["ihc_revenue"] = own["ihc"] * own["revenue"]
+    lost = own[~own["session_id"].isin(tables.sessions["session_id"])]
+
+    account = _Account("Credit", "orders")
+    account.step("credited orders", len(credited), credited["revenue"].sum())
+    account.step(
+        "rounding: Σ revenue × (Σ credit - 1)",
+        own["ihc"].sum() - len(credited),
+        own["ihc_revenue"].sum() - credited["revenue"].sum(),
+    )
+    if any(window):
+        account.step("less: credit on days outside the dates", -outside["ihc"].sum(), -outside["ihc_revenue"].sum())
+        account.step("plus: credit from other orders", others["ihc"].sum(), others["ihc_revenue"].sum())
+    if len(lost):
+        account.step("less: credit of sessions that no longer exist", -lost["ihc"].sum(), -lost["ihc_revenue"].sum())
+    account.check("credit in channel_reporting.csv", rows["ihc"].sum(), rows["ihc_revenue"].sum())
+    return account
+
+
+def _cost(tables: Tables, reporting: pd.DataFrame, rows: pd.DataFrame, window: Window) -> _Account:
+    places = tables.sessions[["session_id", "event_date"]]
+    costs = tables.costs[["session_id", "cost"]].merge(places, how="left", on="session_id")
+    strays = costs[costs["event_date"].isna()]
+    known = costs[costs["event_date"].notna()]
+    outside = known[~inside(known["event_date"], *window)]
+
+    account = _Account("Cost", "cost rows")
+    account.step("cost read", len(costs), costs["cost"].sum())
+    account.step("less: cost whose session does not exist", -len(strays), -strays["cost"].sum())
+    if any(window):
+        account.check("cost in the table channel_reporting", len(known), reporting["cost"].sum())
+        account.step("less: cost on days outside the dates", -len(outside), -outside["cost"].sum())
+    account.check("cost in channel_reporting.csv", len(known) - len(outside), rows["cost"].sum())
+    return account

@@ -1,0 +1,127 @@
+"""Credit and cost per channel and day; CPO and ROAS, always as ratios of sums."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, CREDITS, REPORTING, SESSIONS, inside, require_columns
+
+TOTAL = "Total"
+
+
+def ratio(numerator: pd.Series[float], denominator: pd.Series[float]) -> pd.Series[float]:
+    """Divide, and leave NaN [shown as empty] where the denominator is 0."""
+    return numerator / denominator.where(denominator != 0)
+
+
+def with_ratios(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add CPO = cost / ihc [currency per order] and ROAS = ihc_revenue / cost [1] to sums of any grain."""
+    return frame.assign(CPO=ratio(frame["cost"], frame["ihc"]), ROAS=ratio(frame["ihc_revenue"], frame["cost"]))
+
+
+def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
+    """Say where and when each credit was earned.
+
+    In: the tables and `credits` (`conv_id, session_id, ihc`).
+    Out: `conv_id, session_id, channel_name, date [the session's], revenue [the order's], ihc, ihc_revenue [currency]`;
+    a credit whose order or session is not in the tables has no row.
+    """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    require_columns(credits, CREDITS, "credits")
+    places = sessions[["session_id", "channel_name", "event_date"]].rename(columns={"event_date": "date"})
+    earned = (
+        credits[list(CREDITS)].merge(conversions[["conv_id", "revenue"]], on="conv_id").merge(places, on="session_id")
+    )
+    earned["ihc_revenue"] = earned["ihc"] * earned["revenue"]
+    return earned[["conv_id", "session_id", "channel_name", "date", "revenue", "ihc", "ihc_revenue"]]
+
+
+def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[float]:
+    """The cost [currency] of each session, in the order and with the index of `sessions`; 0 where it has none."""
+    require_columns(costs, COLUMNS[COSTS], "costs")
+    return sessions["session_id"].map(costs.set_index("session_id")["cost"]).astype("float64").fillna(0.0)
+
+
+def channel_reporting(
+    sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame, credits: pd.DataFrame
+) -> pd.DataFrame:
+    """Add up cost and credit per channel and day.
+
+    In: the three tables and `credits` (`conv_id, session_id, ihc`).
+    Out: one row per channel and day that has any session: `channel_name, date [the sessions'], cost [currency; of all
+    sessions of the channel and day, each once], ihc [orders; Σ credit], ihc_revenue [currency; Σ credit x revenue]`.
+
+    Raises InputError for a missing column.
+    """
+    earned = order_credits(sessions, conversions, credits)
+    by_session = earned.groupby("session_id")[["ihc", "ihc_revenue"]].sum()
+    visits = sessions[["session_id", "channel_name"]].assign(
+        date=sessions["event_date"], cost=session_costs(sessions, costs)
+    )
+    visits = visits.join(by_session, on="session_id")
+    sums = visits.groupby(["channel_name", "date"], as_index=False)[["cost", "ihc", "ihc_revenue"]].sum()
+    return sums[list(REPORTING)]
+
+
+def channel_summary(
+    sessions: pd.DataFrame,
+    conversions: pd.DataFrame,
+    costs: pd.DataFrame,
+    credits: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Sum up each channel over the sessions' days from `start_date` to `end_date` (inclusive, optional).
+
+    In: the three tables and `credits` (`conv_id, session_id, ihc`).
+    Out: one row a channel, by falling `ihc_revenue`, and last a row `Total`: `channel_name, sessions [count],
+    influenced_conversions [distinct orders with the channel in their journey], cost [currency], ihc [orders],
+    ihc_revenue [currency], share_of_credit, share_of_cost [1], CPO [currency per order], ROAS [1]`.
+    Ratios are of sums, and NaN where the denominator is 0.
+
+    Raises InputError for a missing column or a wrong date.
+    """
+    visits = sessions[inside(sessions["event_date"], start_date, end_date)]
+    reporting = channel_reporting(visits, conversions, costs, credits)
+    earned = order_credits(visits, conversions, credits)
+
+    summary = reporting.groupby("channel_name")[["cost", "ihc", "ihc_revenue"]].sum()
+    summary.insert(0, "sessions", visits.groupby("channel_name").size())
+    influenced = earned.groupby("channel_name")["conv_id"].nunique()
+    summary.insert(1, "influenced_conversions", influenced.reindex(summary.index, fill_value=0))
+    summary = summary.sort_values(["ihc_revenue", "cost"], ascending=False, kind="stable").reset_index()
+
+    total = summary.drop(columns="channel_name").sum().to_frame().T
+    total["influenced_conversions"] = earned["conv_id"].nunique()
+    total.insert(0, "channel_name", TOTAL)
+    summary = pd.concat([summary, total], ignore_index=True)
+    whole = summary.iloc[-1]
+    counts = {"sessions": "int64", "influenced_conversions": "int64"}
+    return with_ratios(
+        summary.astype(counts).assign(
+            share_of_credit=summary["ihc"] / (whole["ihc"] or np.nan),
+            share_of_cost=summary["cost"] / (whole["cost"] or np.nan),
+        )
+    )
+
+
+def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Attributed revenue per channel under each model.
+
+    In: `journeys` and, by model name, `credits` (`conv_id, session_id, ihc`) of the same orders.
+    Out: `channel_name` and one column a model [currency], by falling revenue of the first model.
+    """
+    keys = ["conv_id", "session_id"]
+    places = journeys[[*keys, "channel_name", "revenue"]]
+    columns = {}
+    for name, credits in models.items():
+        rows = places.merge(credits, on=keys)
+        columns[name] = (rows["ihc"] * rows["revenue"]).groupby(rows["channel_name"]).sum()
+    table = pd.DataFrame(columns, index=pd.Index(places["channel_name"].unique(), name="channel_name"))
+    by = next(iter(models))
+    return table.fillna(0.0).sort_values(by, ascending=False, kind="stable").reset_index()

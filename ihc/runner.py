@@ -1,0 +1,161 @@
+"""A run: check everything, execute the notebooks in order through papermill, export the page."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+
+from ihc import errors
+from ihc.credits import provenance
+from ihc.database import check_writable, create_tables, database_file, read_results, read_tables, shipped
+from ihc.errors import NotebookError, SettingsError
+from ihc.locking import one_run_at_a_time
+from ihc.outputs import read_csv, write_text
+from ihc.page import report_page
+from ihc.sample import prepare
+from ihc.settings import Settings, kernel_environment, lock_file, masked
+
+NOTEBOOKS = ("01_check_data", "02_build_journeys", "03_attribute", "04_channel_report", "05_compare_models")
+PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models")
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run wrote and found: its files, the reconciliation, the summary, the credits' sources, failed orders."""
+
+    files: list[Path]
+    reconciliation: pd.DataFrame
+    summary: pd.DataFrame
+    sources: pd.DataFrame
+    failed: pd.DataFrame
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
+    settings.load_parameters()
+    if not settings.is_sample or database_file(settings.database).exists():
+        read_tables(settings.database)
+        check_writable(settings.database)
+    _check_output(settings.output)
+
+
+def _check_output(output: Path) -> None:
+    nearest = next(path for path in (output, *output.parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise SettingsError(
+            f"The output folder {output} cannot be written: {nearest} is no folder that you may write to."
+        )
+
+
+def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None) -> RunResult:
+    """Run everything end to end.
+
+    `say` prints a line; `on_start` is told the name of each notebook that begins.
+
+    Raises IhcError: refused before anything was written, or NotebookError for a notebook that failed.
+    """
+    check(settings)
+    prepare(settings, say)
+    with one_run_at_a_time(settings, say) as lock:
+        create_tables(settings.database)
+        executed = {}
+        for name in NOTEBOOKS:
+            on_start(name)
+            executed[name] = _execute(name, settings, lock)
+        page = report_page({name: executed[name] for name in PAGE_OF}, "Channel report")
+        report = write_text(masked(page, settings.secrets), settings.output / "report.html")
+        return _result(settings, [report, *executed.values()])
+
+
+def _result(settings: Settings, files: list[Path]) -> RunResult:
+    output = settings.output
+    manifest = json.loads((output / "run.json").read_text("utf-8"))
+    outcomes = read_results(settings.database).outcomes
+    failed = outcomes[(outcomes["outcome"] == "failed") & (outcomes["run_id"] == settings.run_id)]
+    return RunResult(
+        files=[output / "run.json", *(output / name for name in manifest["files"]), *files],
+        reconciliation=read_csv(output / "reconciliation.csv"),
+        summary=read_csv(output / "channel_summary.csv"),
+        sources=provenance(outcomes),
+        failed=failed[["conv_id", "reason"]],
+    )
+
+
+def notebook_parameters(settings: Settings) -> dict[str, Any]:
+    """The parameters of a run's notebooks; a database URL is left to the environment, as it may hold a password."""
+    return {
+        "database": "" if "://" in settings.database else settings.database,
+        "output": str(settings.output),
+        "start_date": settings.start_date or "",
+        "end_date": settings.end_date or "",
+        "lookback_days": settings.lookback_days,
+        "engine": settings.engine,
+        "parameters": str(settings.parameters or ""),
+    }
+
+
+def _execute(name: str, settings: Settings, lock: IO[str] | None) -> Path:
+    target = settings.output / "runs" / settings.run_id / f"{name}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            shipped("notebooks") / f"{name}.ipynb",
+            target,
+            parameters=notebook_parameters(settings),
+            progress_bar=False,
+            cwd=str(target.parent),
+            kernel_manager_class=_kernel_class(kernel_environment(settings, lock_file(settings)), lock),
+        )
+    except (papermill.PapermillExecutionError, DeadKernelError) as error:
+        where = f"Its cells, as far as they ran, are in {target}"
+        raise NotebookError(masked(f"Notebook {name}: {_reason(error)}\n{where}", settings.secrets)) from None
+    finally:
+        _mask_file(target, settings.secrets)
+    return target
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, papermill.PapermillExecutionError):
+        return "its kernel died, perhaps for want of memory."
+    return str(error.evalue) if hasattr(errors, error.ename) else f"{error.ename}: {error.evalue}"
+
+
+def _mask_file(path: Path, secrets: tuple[str, ...]) -> None:
+    if secrets and path.exists():
+        text = path.read_text("utf-8")
+        write_text(masked(text, [json.dumps(secret)[1:-1] for secret in secrets]), path)
+
+
+def _kernel_class(environment: dict[str, str], lock: IO[str] | None) -> type[AsyncKernelManager]:
+    """A kernel manager that starts this very Python, with the run's environment and its lock."""
+    descriptors = [lock.fileno()] if lock and os.name == "posix" else []
+
+    class Kernel(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            if self.has_trait(
+                "transport_encryption"
+            ):  # else newer kernels warn that others on the machine could listen
+                self.transport_encryption = "auto"
+
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return KernelSpec(**get_kernel_dict())
+
+        async def _async_pre_start_kernel(self, **options: Any) -> Any:
+            return await super()._async_pre_start_kernel(**options | {"env": environment, "pass_fds": descriptors})
+
+    return Kernel

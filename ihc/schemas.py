@@ -1,0 +1,218 @@
+"""The tables: their columns, their types, and what makes a table unfit to compute with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ihc.errors import InputError, some
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
+PHASES = ("initializer", "holder", "closer")
+
+SESSIONS = "session_sources"
+CONVERSIONS = "conversions"
+COSTS = "session_costs"
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    SESSIONS: ("session_id", "user_id", "event_date", "event_time", "channel_name", *FLAGS),
+    CONVERSIONS: ("conv_id", "user_id", "conv_date", "conv_time", "revenue"),
+    COSTS: ("session_id", "cost"),
+}
+KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
+
+JOURNEYS = (
+    "conv_id",
+    "session_id",
+    "user_id",
+    "timestamp",
+    "channel_name",
+    *FLAGS,
+    "conversion",
+    "conv_timestamp",
+    "revenue",
+)
+CREDITS = ("conv_id", "session_id", "ihc")
+REPORTING = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
+
+
+class Tables(NamedTuple):
+    """The shop's three tables, checked and typed."""
+
+    sessions: pd.DataFrame
+    conversions: pd.DataFrame
+    costs: pd.DataFrame
+
+
+def _is_date(values: pd.Series[Any]) -> pd.Series[bool]:
+    text = values.astype("str")
+    shaped = text.str.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+    return shaped & pd.to_datetime(text, format="%Y-%m-%d", errors="coerce").notna()
+
+
+def _is_time(values: pd.Series[Any]) -> pd.Series[bool]:
+    return values.astype("str").str.fullmatch(r"([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?")
+
+
+def _is_flag(values: pd.Series[Any]) -> pd.Series[bool]:
+    return _numbers(values).isin((0, 1))
+
+
+def _is_finite(values: pd.Series[Any]) -> pd.Series[bool]:
+    return pd.Series(np.isfinite(_numbers(values)), index=values.index)
+
+
+def _is_not_negative(values: pd.Series[Any]) -> pd.Series[bool]:
+    return ~(_numbers(values) < 0)
+
+
+def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
+    return pd.to_numeric(values, errors="coerce").astype("float64")
+
+
+Rule = tuple[Callable[[Any], Any], str]
+_DATE: Rule = (_is_date, "is not a date like 2023-09-01")
+_TIME: Rule = (_is_time, "is not a time like 13:05:59")
+_FLAG: Rule = (_is_flag, "is a flag other than 0 or 1")
+_FINITE: Rule = (_is_finite, "is not a finite number")
+_NOT_NEGATIVE: Rule = (_is_not_negative, "is negative")
+
+RULES: dict[str, list[Rule]] = {
+    "event_date": [_DATE],
+    "conv_date": [_DATE],
+    "event_time": [_TIME],
+    "conv_time": [_TIME],
+    **{flag: [_FLAG] for flag in FLAGS},
+    "revenue": [_FINITE],
+    "cost": [_FINITE, _NOT_NEGATIVE],
+}
+NULLABLE = ("cost",)
+
+
+@cache
+def _schema(table: str) -> pa.DataFrameSchema:
+    import pandera.pandas as pa
+
+    columns = {
+        name: pa.Column(
+            checks=[pa.Check(rule, error=says) for rule, says in RULES.get(name, [])],
+            nullable=name in NULLABLE,
+            unique=name == KEYS[table],
+        )
+        for name in COLUMNS[table]
+    }
+    return pa.DataFrameSchema(columns)
+
+
+def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Check one input table as it was read, and give it back with the types of its schema.
+
+    In: the columns of `COLUMNS[table]`; more are kept as they are.
+    Out: a new frame; ids and texts `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN.
+
+    Raises InputError: one sentence a finding, with table, column, count and up to five ids.
+    """
+    import pandera.errors
+
+    require_columns(frame, COLUMNS[table], f"table {table}")
+    try:
+        _schema(table).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        raise InputError("\n".join(_findings(table, frame, error.failure_cases))) from None
+    return _typed(frame, COLUMNS[table])
+
+
+def _findings(table: str, frame: pd.DataFrame, cases: pd.DataFrame) -> list[str]:
+    says = {"not_nullable": "is NULL", "field_uniqueness": "is a duplicate key"}
+    findings = []
+    for (column, check), found in cases.groupby(["column", "check"], sort=False):
+        rows = frame.loc[found["index"].unique()]
+        ids = rows[KEYS[table]].drop_duplicates()
+        count = f"{len(rows):,} row" + ("s" if len(rows) != 1 else "")
+        findings.append(
+            f"Table {table}, column {column}: the value {says.get(check, check)} in {count}"
+            f" ({KEYS[table]} {some(ids)}). Correct the table and run again."
+        )
+    return findings
+
+
+def _typed(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    return frame.assign(**{name: _coerced(frame[name]) for name in columns})
+
+
+def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
+    if values.name in FLAGS:
+        return _numbers(values).astype("int8")
+    if values.name in ("revenue", "cost"):
+        return _numbers(values)
+    return values.astype("str")
+
+
+def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame) -> Tables:
+    """Check the three input tables; raises InputError with the findings of all three at once."""
+    checked, findings = [], []
+    for table, frame in zip(COLUMNS, (sessions, conversions, costs), strict=True):
+        try:
+            checked.append(check_table(table, frame))
+        except InputError as error:
+            findings.append(str(error))
+    if findings:
+        raise InputError("\n".join(findings))
+    return Tables(*checked)
+
+
+def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Raise InputError unless `frame` has all `columns`; `what` names the frame in the message."""
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise InputError(
+            f"{what[0].upper()}{what[1:]} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
+            f"it needs {', '.join(columns)}."
+        )
+
+
+def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    """Join a date and a time column to timestamps [UTC as stored, µs]; raises InputError where one is none."""
+    try:
+        return pd.to_datetime(dates + " " + times, format="ISO8601").astype("datetime64[us]")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Columns {dates.name} and {times.name} must be texts like 2023-09-01 and 13:05:59: {error}"
+        ) from None
+
+
+def check_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str | None, str | None]:
+    """Give back both dates as `YYYY-MM-DD` or None; raises InputError if one is no date or they are reversed."""
+    start, end = _day("start_date", start_date), _day("end_date", end_date)
+    if start and end and end < start:
+        raise InputError(f"end_date {end} is before start_date {start}: swap them, or leave one out.")
+    return start, end
+
+
+def _day(name: str, value: str | date | None) -> str | None:
+    if value is None or value == "":
+        return None
+    try:
+        day = value if isinstance(value, date) else date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} {value!r} is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01.") from None
+    return day.strftime("%Y-%m-%d")
+
+
+def inside(days: pd.Series[str], start_date: str | date | None, end_date: str | date | None) -> pd.Series[bool]:
+    """Mark the days (`YYYY-MM-DD`) from `start_date` to `end_date`, both inclusive and optional."""
+    start, end = check_window(start_date, end_date)
+    mask = pd.Series(True, index=days.index)
+    if start:
+        mask &= days >= start
+    if end:
+        mask &= days <= end
+    return mask

@@ -1,0 +1,81 @@
+"""Finished frames and sentences as HTML: headings from the glossary, figures to the right, every text escaped."""
+
+from __future__ import annotations
+
+from html import escape
+
+import pandas as pd
+from IPython.display import HTML
+from pandas.io.formats.style import Styler
+
+from ihc.glossary import FORMATS, GLOSSARY, TEXT, heading
+
+
+def table(frame: pd.DataFrame, caption: str = "", *, has_total: bool = False) -> Styler:
+    """Style a frame for notebook and report.
+
+    In: any frame whose columns the glossary knows; NaN is shown empty. `has_total` sets off the last row.
+    """
+    frame = frame.reset_index(drop=True)
+    units = {column: heading(column)[1] for column in frame.columns}
+    styler = frame.style.hide(axis="index").format_index(
+        lambda column: heading(column)[0], axis="columns", escape="html"
+    )
+    for column, unit in units.items():
+        styler = styler.format(FORMATS[unit], subset=[column], na_rep="", escape="html" if unit == TEXT else None)
+    figures = [column for column, unit in units.items() if unit != TEXT]
+    classes = pd.DataFrame("text", index=frame.index, columns=frame.columns)
+    classes[figures] = "figure"
+    if has_total:
+        classes.iloc[-1] += " total"
+    if caption:
+        styler = styler.set_caption(escape(caption))
+    return (
+        styler.set_td_classes(classes)
+        .set_table_attributes('class="ihc"')
+        .set_table_styles(_styles(frame, figures), overwrite=True)
+    )
+
+
+def _styles(frame: pd.DataFrame, figures: list[str]) -> list[dict[str, object]]:
+    # Written into the notebook too, where the report's style sheet does not reach.
+    heads = [{"selector": f"th.col{frame.columns.get_loc(column)}", "props": "text-align: right"} for column in figures]
+    return [
+        {"selector": "td, th", "props": "text-align: left"},
+        {"selector": "td.figure", "props": "text-align: right; font-variant-numeric: tabular-nums"},
+        {"selector": "td.total", "props": "font-weight: bold; border-top: 1px solid"},
+        {"selector": "caption", "props": "text-align: left"},
+        *heads,
+    ]
+
+
+def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:
+    """One section of the reconciliation: `line, count, amount`, totals set off."""
+    part = lines[lines["section"] == section].reset_index(drop=True)
+    unit = part["counted"].iloc[0]
+    shown = part[["line", "count", "amount"]]
+    styler = table(shown)
+    styler = styler.format("{:,.2f}", subset=["amount"])
+    has_fractions = bool((part["count"] % 1 != 0).any())
+    styler = styler.format("{:,.2f}" if has_fractions else "{:,.0f}", subset=["count"])
+    styler = styler.format_index(
+        lambda column: {"count": unit.capitalize(), "line": section}.get(column, heading(column)[0]),
+        axis="columns",
+    )
+    classes = pd.DataFrame("text", index=shown.index, columns=shown.columns)
+    classes[["count", "amount"]] = "figure"
+    classes.loc[part["kind"] == "total"] += " total"
+    return styler.set_td_classes(classes)
+
+
+def glossary_table() -> Styler:
+    """The definitions of all figures."""
+    rows = [(term.heading, term.definition) for term in GLOSSARY.values()]
+    frame = pd.DataFrame(rows, columns=["Term", "Definition"])
+    return frame.style.hide(axis="index").set_table_attributes('class="ihc glossary"').format(escape="html")
+
+
+def paragraph(*sentences: str, strong: bool = False) -> HTML:
+    """Show generated sentences as a paragraph; names from the data stay plain text."""
+    text = escape(" ".join(sentence for sentence in sentences if sentence))
+    return HTML(f'<p class="warning">{text}</p>' if strong else f"<p>{text}</p>")
