@@ -22,6 +22,7 @@ from ihc.narrative import shown
 BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#767676"
 INK = "#222222"
 MOST_PANELS = 12
+WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
 STYLE = {
     "text.parse_math": False,  # names are data: a $ in one is a $
     "svg.fonttype": "none",
@@ -60,9 +61,9 @@ def _chart(
     @wraps(draw)
     def chart(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
         with styled():
-            figure = Figure(figsize=(8, 4.5))
+            figure = Figure(figsize=(WIDTH, 4))
             if frame.empty:
-                figure.set_size_inches(8, 1.2)
+                figure.set_size_inches(WIDTH, 1.2)
                 figure.text(0.5, 0.5, "Nothing to show for these dates.", ha="center", va="center", color=GREY)
             else:
                 draw(figure, frame, *args, **kwargs)
@@ -77,7 +78,7 @@ def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
 
     In: `channel_name, ROAS [1]`, channels that cost something.
     """
-    figure.set_size_inches(8, 1.3 + 0.34 * len(summary))
+    figure.set_size_inches(WIDTH, 1.2 + 0.28 * len(summary))
     axes = figure.add_subplot()
     places = _name_rows(axes, summary["channel_name"])
     colours = [BLUE if value >= 1 else ORANGE for value in summary["ROAS"]]
@@ -96,14 +97,14 @@ def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
             fontsize=9,
         )
     axes.margins(x=0.12)
-    axes.set_xlabel("ROAS [attributed revenue / cost]; dashed: break-even; every step is ten times the one before")
+    axes.set_xlabel("ROAS [attributed revenue / cost]; dashed: break-even")
 
 
 def _name_rows(axes: Axes, names: pd.Series[str]) -> range:
     """Rows with the channels' names, the first on top."""
     places = range(len(names))
-    axes.set_yticks(places, labels=[shown(name, 30) for name in names])
-    axes.invert_yaxis()
+    axes.set_yticks(places, labels=[shown(name, 26) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     return places
 
@@ -125,30 +126,28 @@ def roas_over_time(figure: Figure, daily: pd.DataFrame, channels: Sequence[str])
     """
     columns = min(3, len(channels)) or 1
     rows = ceil(len(channels) / columns) or 1
-    figure.set_size_inches(8, 1.0 + 1.5 * rows)
+    figure.set_size_inches(WIDTH, 1.0 + 1.3 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     days = pd.to_datetime(daily["date"])
-    for axes, channel in zip(panels, channels, strict=False):
+    for channel, axes in zip(channels, panels, strict=False):
         is_here = daily["channel_name"] == channel
         _power_scale(axes.yaxis)
         axes.axhline(1, color=INK, linewidth=0.8, linestyle="--")
         axes.plot(days[is_here], daily.loc[is_here, "ROAS"], color=BLUE, marker="o", markersize=3, linewidth=1.5)
-        axes.set_title(shown(channel, 28), fontsize=9)
+        axes.set_title(shown(channel, 22), fontsize=9)
     for axes in list(panels):
-        axes.set_axis_off()
-    figure.supylabel("ROAS", fontsize=10)
-    figure.supxlabel("day of the sessions; dashed: break-even", fontsize=9)
-    figure.autofmt_xdate(rotation=45)
-    for axes in figure.axes:
-        axes.xaxis.set_major_locator(mpl.dates.AutoDateLocator(minticks=2, maxticks=5))
+        axes.remove()
+    for place, axes in enumerate(figure.axes):
+        axes.set_ylabel("ROAS" if place % columns == 0 else "", fontsize=8)
+        axes.xaxis.set_major_locator(mpl.dates.AutoDateLocator(minticks=2, maxticks=4))
         axes.xaxis.set_major_formatter(mpl.dates.DateFormatter("%d %b"))
-        axes.tick_params(labelsize=8)
+        axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
 
 
 @_chart
 def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
     """Two bars a channel: what it cost and what it earned. In: `channel_name, cost, ihc_revenue [currency]`."""
-    figure.set_size_inches(8, 1.2 + 0.46 * len(summary))
+    figure.set_size_inches(WIDTH, 1.2 + 0.4 * len(summary))
     axes = figure.add_subplot()
     places = np.asarray(_name_rows(axes, summary["channel_name"]))
     for shift, column, colour, text in (
@@ -167,7 +166,7 @@ def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
 
     In: `channel_name, share_of_cost, share_of_credit [1]`.
     """
-    figure.set_size_inches(8, 1.2 + 0.34 * len(summary))
+    figure.set_size_inches(WIDTH, 1.2 + 0.28 * len(summary))
     axes = figure.add_subplot()
     places = _name_rows(axes, summary["channel_name"])
     gain = summary["share_of_credit"] >= summary["share_of_cost"]
@@ -189,24 +188,24 @@ def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
 @_chart
 def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: str) -> None:
     """Bars of how many orders fall in each class. In: `column` [class], `orders [count]`, `share [1]`."""
-    figure.set_size_inches(8, 3.2)
+    figure.set_size_inches(WIDTH, 1.1 + 0.3 * len(classes))
     axes = figure.add_subplot()
-    places = range(len(classes))
-    axes.bar(places, classes["orders"], color=BLUE, width=0.75)
-    for place, (orders, share) in enumerate(zip(classes["orders"], classes["share"], strict=True)):
-        axes.annotate(f"{share:.0%}", (place, orders), (0, 3), textcoords="offset points", ha="center", fontsize=9)
-    axes.set_xticks(places, labels=list(classes[column]), fontsize=9)
-    axes.tick_params(axis="x", length=0)
-    axes.set_xlabel(label)
-    axes.set_ylabel("orders")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(THOUSANDS)
+    places = _name_rows(axes, classes[column])
+    axes.barh(places, classes["orders"], color=BLUE, height=0.75)
+    for place, orders, share in zip(places, classes["orders"], classes["share"], strict=True):
+        text = f"{orders:,} ({share:.0%})" if orders else "0"
+        axes.annotate(text, (orders, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
+    axes.margins(x=0.2)
+    axes.set_ylabel(label)
+    axes.set_xlabel("orders")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_formatter(THOUSANDS)
 
 
 @_chart
 def models_by_channel(figure: Figure, comparison: pd.DataFrame) -> None:
     """A row a channel, a mark a model: attributed revenue. In: `channel_name` and a column a model [currency]."""
-    figure.set_size_inches(8, 1.5 + 0.36 * len(comparison))
+    figure.set_size_inches(WIDTH, 1.5 + 0.3 * len(comparison))
     axes = figure.add_subplot()
     places = _name_rows(axes, comparison["channel_name"])
     models = [column for column in comparison.columns if column != "channel_name"]

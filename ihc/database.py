@@ -109,7 +109,7 @@ def _transaction(database: str | Path, begin: str = "BEGIN") -> Iterator[sa.Conn
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "does not exist"
         raise DatabaseError(
-            f"Database {label(database)} {what}. Give the path of an SQLite file, or make one: `ihc init` or `ihc sample`."
+            f"Database {label(database)} {what}. Name an SQLite file, or make one with `ihc init` or `ihc sample`."
         )
     try:
         with _engine(database, begin).begin() as connection:

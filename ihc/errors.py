@@ -42,8 +42,9 @@ class NotebookError(IhcError):
     """A notebook of a run failed."""
 
 
-def some(ids: Iterable[object], limit: int = 5) -> str:
-    """Name up to `limit` ids for an error message, each cut to 60 characters."""
-    names = [repr(str(name)[:60]) for name in ids]
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+def some(ids: Iterable[object], limit: int = 5, *, width: int = 64) -> str:
+    """Name up to `limit` ids on one line, each cut to `width` characters."""
+    names = [str(name) for name in ids]
+    shown = [repr(name if len(name) <= width else name[: width - 1] + "…") for name in names[:limit]]
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(shown) + more

@@ -7,33 +7,33 @@ from unicodedata import category
 
 import pandas as pd
 
-from ihc.reconciliation import CREDITED, FAILED, UNATTRIBUTED, WAITING
+from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
+from ihc.reporting import MATERIAL, material
 
 if TYPE_CHECKING:
     from ihc.parameters import Parameters
 
 
 def best_and_worst(summary: pd.DataFrame) -> str:
-    """Name the channels with the highest and the lowest ROAS of those that cost something.
+    """Name the channels with the highest and the lowest ROAS of those that have at least 1 % of all cost.
 
     In: `channel_summary`, the total in its last row.
     """
-    paid = summary.iloc[:-1].dropna(subset=["ROAS"]).sort_values("ROAS", ascending=False, kind="stable")
+    paid = material(summary).sort_values("ROAS", ascending=False, kind="stable")
     if paid.empty:
-        return "No channel cost anything, so there is no ROAS to compare."
+        return "No channel has a share of the cost that is worth comparing."
     best, worst = paid.iloc[0], paid.iloc[-1]
+    enough = f"at least {MATERIAL:.0%} of the cost"
     if len(paid) == 1:
-        return f"Only {shown(best['channel_name'])} cost anything; {_earned(best)}."
+        return f"Only {_earned(best)}, has {enough}."
     if best["ROAS"] == worst["ROAS"]:
-        return f"All {len(paid)} channels that cost something have the same ROAS: {_earned(best)}."
-    return (
-        f"Best of the {len(paid)} channels that cost something: {shown(best['channel_name'])}; {_earned(best)}. "
-        f"Worst: {shown(worst['channel_name'])}; {_earned(worst)}."
-    )
+        return f"All {len(paid)} channels with {enough} have the same ROAS, {best['ROAS']:,.2f}."
+    return f"Of the {len(paid)} channels with {enough}, the best is {_earned(best)}, the worst is {_earned(worst)}."
 
 
 def _earned(row: pd.Series) -> str:
-    return f"{row['ihc_revenue']:,.2f} of revenue for {row['cost']:,.2f} of cost, ROAS {row['ROAS']:,.2f}"
+    figures = f"{row['ihc_revenue']:,.2f} of revenue for {row['cost']:,.2f} of cost"
+    return f"{shown(row['channel_name'])} with ROAS {row['ROAS']:,.2f} ({figures})"
 
 
 def break_even(summary: pd.DataFrame) -> str:
@@ -52,7 +52,7 @@ def break_even(summary: pd.DataFrame) -> str:
 
 def orders_sentence(lines: pd.DataFrame) -> str:
     """Say how the orders ended. In: the frame of `reconcile`."""
-    orders = lines[lines["section"] == "Orders"].set_index("line")
+    orders = lines[lines["section"] == ORDERS].set_index("line")
     read = int(orders["count"].iloc[0])
     if read == 0:
         return "There is no order in these dates; what is shown is cost, and credit from orders on other days."

@@ -52,8 +52,7 @@ def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: st
     """
     with styled():
         if note:
-            label = figure.get_supxlabel()
-            figure.supxlabel(f"{label}\n{note}" if label else note, fontsize=8, color=GREY, x=0.01, ha="left")
+            figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
         svg, png = _drawn(figure, "svg", alt), _drawn(figure, "png", alt)
     _replace(folder / f"{name}.svg", svg)
     _replace(folder / f"{name}.png", png)

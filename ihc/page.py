@@ -37,7 +37,7 @@ def _export(page: nbformat.NotebookNode, title: str) -> str:
     config = Config()
     config.HTMLExporter.exclude_input = True
     config.HTMLExporter.exclude_anchor_links = True
-    exporter = HTMLExporter(config=config, template_file=str(PAGE / "index.html.j2"), extra_template_paths=[str(PAGE)])
+    exporter = HTMLExporter(config=config, template_name=PAGE.name, extra_template_basedirs=[str(PAGE.parent)])
     resources: dict[str, Any] = {
         "title": title,
         "version": __version__,

@@ -84,7 +84,10 @@ def quality_findings(tables: Tables) -> pd.DataFrame:
         ("sessions with a blank channel name", unnamed["session_id"], None, "reported under a blank name"),
     ]
     return pd.DataFrame(
-        [(finding, len(ids), amount, some(ids, 3), consequence) for finding, ids, amount, consequence in rows],
+        [
+            (finding, len(ids), amount, some(ids, 3, width=24), consequence)
+            for finding, ids, amount, consequence in rows
+        ],
         columns=["finding", "count", "amount", "examples", "consequence"],
     ).astype({"amount": "float64"})
 

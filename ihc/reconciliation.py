@@ -11,6 +11,7 @@ from ihc.reporting import order_credits
 from ihc.schemas import Tables, inside
 
 CENT = 0.005
+ORDERS, CREDIT, COST = "Orders and their revenue", "Credit", "Cost"
 UNATTRIBUTED = "less: without any session (unattributed)"
 FAILED = "less: failed"
 WAITING = "less: not attributed by any run yet"
@@ -90,7 +91,7 @@ def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcomes: pd.DataFrame
     failed = orders.loc[outcome == "failed", "revenue"]
     waiting = orders.loc[~outcome.isin(("credited", "unattributed", "failed")), "revenue"]
 
-    account = _Account("Orders", "orders")
+    account = _Account(ORDERS, "orders")
     account.step("orders read", len(orders), orders["revenue"].sum())
     account.step(UNATTRIBUTED, -len(unattributed), -unattributed.sum())
     with_journey = [credited["revenue"], failed, waiting]
@@ -113,7 +114,7 @@ def _credit(
     own["ihc_revenue"] = own["ihc"] * own["revenue"]
     lost = own[~own["session_id"].isin(tables.sessions["session_id"])]
 
-    account = _Account("Credit", "orders")
+    account = _Account(CREDIT, "orders")
     account.step("credited orders", len(credited), credited["revenue"].sum())
     account.step(
         "rounding: Σ revenue × (Σ credit - 1)",
@@ -136,7 +137,7 @@ def _cost(tables: Tables, reporting: pd.DataFrame, rows: pd.DataFrame, window: W
     known = costs[costs["event_date"].notna()]
     outside = known[~inside(known["event_date"], *window)]
 
-    account = _Account("Cost", "cost rows")
+    account = _Account(COST, "cost rows")
     account.step("cost read", len(costs), costs["cost"].sum())
     account.step("less: cost whose session does not exist", -len(strays), -strays["cost"].sum())
     if any(window):

@@ -10,6 +10,7 @@ import pandas as pd
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, CREDITS, REPORTING, SESSIONS, inside, require_columns
 
 TOTAL = "Total"
+MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something
 
 
 def ratio(numerator: pd.Series[float], denominator: pd.Series[float]) -> pd.Series[float]:
@@ -108,6 +109,15 @@ def channel_summary(
             share_of_cost=summary["cost"] / (whole["cost"] or np.nan),
         )
     )
+
+
+def material(summary: pd.DataFrame) -> pd.DataFrame:
+    """The channels that matter for ROAS: those with at least 1 % of all cost, most cost first.
+
+    In: `channel_summary`, the total in its last row. A channel that cost next to nothing has a ROAS of thousands.
+    """
+    channels = summary.iloc[:-1]
+    return channels[channels["share_of_cost"] >= MATERIAL].sort_values("cost", ascending=False, kind="stable")
 
 
 def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment, lock_file, masked
 
 NOTEBOOKS = ("01_check_data", "02_build_journeys", "03_attribute", "04_channel_report", "05_compare_models")
+FILES = ("channel_reporting.csv", "channel_summary.csv", "reconciliation.csv", "run.json")
 PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models")
 
 Say = Callable[[str], object]
@@ -82,11 +83,10 @@ def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None)
 
 def _result(settings: Settings, files: list[Path]) -> RunResult:
     output = settings.output
-    manifest = json.loads((output / "run.json").read_text("utf-8"))
     outcomes = read_results(settings.database).outcomes
     failed = outcomes[(outcomes["outcome"] == "failed") & (outcomes["run_id"] == settings.run_id)]
     return RunResult(
-        files=[output / "run.json", *(output / name for name in manifest["files"]), *files],
+        files=[*(output / name for name in FILES), *sorted((output / "charts").iterdir()), *files],
         reconciliation=read_csv(output / "reconciliation.csv"),
         summary=read_csv(output / "channel_summary.csv"),
         sources=provenance(outcomes),
