@@ -54,7 +54,8 @@ def time_decay(journeys: pd.DataFrame, *, half_life_days: float = 7.0) -> pd.Dat
         raise InputError(f"time_decay: half_life_days is {half_life_days}, it must be above 0.")
     ranked = _ranked(journeys)
     age = ranked.groupby("conv_id", sort=False)["timestamp"].transform("max") - ranked["timestamp"]
-    return _credits(ranked, 0.5 ** (age / pd.Timedelta(days=half_life_days)))
+    days = age.dt.total_seconds() / 86_400
+    return _credits(ranked, 0.5 ** (days / half_life_days))
 
 
 MODELS = {

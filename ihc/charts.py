@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from math import ceil
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
@@ -23,7 +24,7 @@ BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7
 INK = "#222222"
 MOST_PANELS = 12
 WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
-STYLE = {
+STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # names are data: a $ in one is a $
     "svg.fonttype": "none",
     "svg.hashsalt": "ihc",
@@ -69,7 +70,7 @@ def _chart(
                 draw(figure, frame, *args, **kwargs)
         return figure
 
-    return chart
+    return cast("Callable[Concatenate[pd.DataFrame, P], Figure]", chart)
 
 
 @_chart
@@ -139,8 +140,8 @@ def roas_over_time(figure: Figure, daily: pd.DataFrame, channels: Sequence[str])
         axes.remove()
     for place, axes in enumerate(figure.axes):
         axes.set_ylabel("ROAS" if place % columns == 0 else "", fontsize=8)
-        axes.xaxis.set_major_locator(mpl.dates.AutoDateLocator(minticks=2, maxticks=4))
-        axes.xaxis.set_major_formatter(mpl.dates.DateFormatter("%d %b"))
+        axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
+        axes.xaxis.set_major_formatter(DateFormatter("%d %b"))
         axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
 
 

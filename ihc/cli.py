@@ -108,7 +108,10 @@ def init(
     database: Annotated[str | None, typer.Option(metavar="PATH|URL", help="[default: data/ihc.db]")] = None,
     clean_results: Annotated[bool, typer.Option("--clean-results", help="Empty the result tables.")] = False,
 ) -> None:
-    """Create the database and its tables where they are missing; touch nothing that exists."""
+    """Create the tables that are missing.
+
+    The database too, if there is none; nothing that exists is touched.
+    """
     from ihc.database import create_tables
     from ihc.locking import one_run_at_a_time
     from ihc.settings import load_settings
@@ -125,8 +128,8 @@ def init(
 @app.command()
 def sample(
     database: Annotated[str, typer.Argument(metavar="DB", help="The new SQLite file.")],
-    conversions: Annotated[int, typer.Option(min=1, help="How many orders.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same shop.")] = 1,
+    conversions: Annotated[int, typer.Option(min=1, metavar="N", help="How many orders.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed makes the same shop.")] = 1,
 ) -> None:
     """Make a new database with a synthetic shop."""
     from ihc.sample import write_sample
@@ -157,7 +160,7 @@ def _run_with_progress(settings: Settings) -> RunResult:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("checking", total=len(NOTEBOOKS))
 
         def begin(name: str) -> None:
@@ -165,7 +168,11 @@ def _run_with_progress(settings: Settings) -> RunResult:
             if not console.is_terminal:
                 console.print(f"notebook {NOTEBOOKS.index(name) + 1} of {len(NOTEBOOKS)}: {name}")
 
-        return execute(settings, console.print, begin)
+        try:
+            return execute(settings, console.print, begin)
+        except KeyboardInterrupt:
+            console.print("ihc: interrupted. What was stored is whole; run the same command again to finish.")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _print_result(result: RunResult, settings: Settings) -> None:
@@ -193,13 +200,17 @@ def _reconciliation_table(section: str, lines: pd.DataFrame) -> Table:
     from rich import box
     from rich.table import Table
 
+    from ihc.glossary import FORMATS, MONEY
+    from ihc.tables import count_format
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(section, min_width=44)
     table.add_column(str(lines["counted"].iloc[0]), justify="right", min_width=11)
     table.add_column("amount", justify="right", min_width=14)
-    for line in lines.itertuples():
-        count = f"{line.count:,.0f}" if line.count == round(line.count) else f"{line.count:,.2f}"
-        table.add_row(line.line, count, f"{line.amount:,.2f}", style="bold" if line.kind == "total" else None)
+    counts = lines["count"].map(count_format(lines["count"]).format)
+    amounts = lines["amount"].map(FORMATS[MONEY].format)
+    for kind, line, count, amount in zip(lines["kind"], lines["line"], counts, amounts, strict=True):
+        table.add_row(line, count, amount, style="bold" if kind == "total" else None)
     return table
 
 

@@ -57,7 +57,7 @@ def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, failed: pd.Da
     """
     reasons = failed.set_index("conv_id")["reason"]
     conv_id = conversions["conv_id"].reset_index(drop=True)
-    reason = conv_id.map(reasons).fillna("").astype("str")
+    reason = conv_id.map(reasons).astype("str").fillna("")
     has_journey = conv_id.isin(journeys["conv_id"])
     outcome = np.select([reason != "", ~has_journey], ["failed", "unattributed"], default="credited")
     return pd.DataFrame({"conv_id": conv_id, "outcome": pd.array(outcome, dtype="str"), "reason": reason})

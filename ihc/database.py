@@ -5,7 +5,6 @@ Nothing here writes to the input tables.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,8 +14,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.errors import DatabaseError, SettingsError
-from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, check_tables, require_columns
+from ihc.errors import DatabaseError, InputError, SettingsError, some
+from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, check_tables
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
@@ -103,6 +102,10 @@ def _engine(database: str | Path, begin: str) -> sa.Engine:
     return engine
 
 
+class _RollBack(Exception):  # noqa: N818 - not an error
+    """Leave a transaction without a trace."""
+
+
 @contextmanager
 def _transaction(database: str | Path, begin: str = "BEGIN") -> Iterator[sa.Connection]:
     file = database_file(database)
@@ -114,10 +117,9 @@ def _transaction(database: str | Path, begin: str = "BEGIN") -> Iterator[sa.Conn
     try:
         with _engine(database, begin).begin() as connection:
             yield connection
-    except sa.exc.DBAPIError as error:
-        raise DatabaseError(_says(database, str(error.orig))) from None
-    except sa.exc.SQLAlchemyError as error:
-        raise DatabaseError(_says(database, str(error))) from None
+    except (sa.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
+        inner = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
+        raise DatabaseError(_says(database, str(getattr(inner, "orig", inner)))) from None
 
 
 def _says(database: str | Path, reason: str) -> str:
@@ -142,11 +144,12 @@ def read_tables(database: str | Path) -> Tables:
     Raises DatabaseError if it cannot be read, InputError with all findings if a table is missing or unfit.
     """
     with _transaction(database) as connection:
-        require_columns(
-            pd.DataFrame(columns=sorted(_tables_of(connection))),
-            COLUMNS,
-            f"database {label(database)} (as tables)",
-        )
+        existing = _tables_of(connection)
+        if missing := [table for table in COLUMNS if table not in existing]:
+            raise InputError(
+                f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
+                "and `ihc init` shows their columns by creating them empty."
+            )
         frames = [pd.read_sql(sa.text(f"SELECT * FROM {table}"), connection, coerce_float=False) for table in COLUMNS]
     return check_tables(*frames)
 
@@ -173,11 +176,12 @@ def read_results(database: str | Path) -> Results:
 
 def check_writable(database: str | Path) -> None:
     """Raise DatabaseError if the database cannot be written; changes nothing."""
-    file = database_file(database)
-    with _transaction(database, "BEGIN IMMEDIATE"):
+    try:
+        with _transaction(database, "BEGIN IMMEDIATE") as connection:
+            connection.exec_driver_sql("CREATE TABLE ihc_can_write (a TEXT)")
+            raise _RollBack
+    except _RollBack:
         pass
-    if not os.access(file, os.W_OK) or not os.access(file.parent, os.W_OK):
-        raise DatabaseError(_says(database, "readonly"))
 
 
 def create_tables(database: str | Path, *, clean_results: bool = False) -> None:

@@ -70,7 +70,7 @@ class _Steps:
 
     def sum(self, values: Floats) -> Floats:
         """The journey's sum, on each of its rows."""
-        return np.bincount(self.journey, weights=values)[self.journey] if len(values) else values
+        return np.bincount(self.journey, weights=values).astype("float64")[self.journey]
 
     def share(self, values: Floats) -> Floats:
         """Values normalised to sum 1 over the journey; 0 where the journey has none."""
@@ -110,8 +110,9 @@ def _raw_phases(ordered: pd.DataFrame, steps: _Steps, parameters: Parameters) ->
 
 def _since_last_restart(restarts: Booleans, steps: _Steps) -> Booleans:
     """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
-    part = restarts.cumsum()
-    return part == part[steps.is_last][steps.journey]
+    part: Integers = restarts.cumsum()
+    is_latest: Booleans = part == part[steps.is_last][steps.journey]
+    return is_latest
 
 
 def _mean_of_means(u: Floats, v: Floats) -> Floats:

@@ -93,7 +93,8 @@ HEADINGS = {
 }
 
 
-def heading(column: str) -> tuple[str, str]:
+def heading(column: object) -> tuple[str, str]:
     """The heading and the unit of a column; a column that is not known here is money under its own name."""
-    term = GLOSSARY.get(column)
-    return (term.heading, term.unit) if term else HEADINGS.get(column, (column, MONEY))
+    name = str(column)
+    term = GLOSSARY.get(name)
+    return (term.heading, term.unit) if term else HEADINGS.get(name, (name, MONEY))

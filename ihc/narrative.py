@@ -52,15 +52,14 @@ def break_even(summary: pd.DataFrame) -> str:
 
 def orders_sentence(lines: pd.DataFrame) -> str:
     """Say how the orders ended. In: the frame of `reconcile`."""
-    orders = lines[lines["section"] == ORDERS].set_index("line")
-    read = int(orders["count"].iloc[0])
-    if read == 0:
+    orders = lines[lines["section"] == ORDERS]
+    counts = {line: round(count) for line, count in zip(orders["line"], orders["count"], strict=True)}
+    read, credited = orders["count"].iloc[0], counts[CREDITED]
+    if not read:
         return "There is no order in these dates; what is shown is cost, and credit from orders on other days."
-    credited = orders.loc[CREDITED]
-    text = f"{int(credited['count']):,} of {read:,} orders are credited, {credited['amount']:,.2f} of revenue"
+    text = f"{credited:,} of {read:,.0f} orders are credited, {orders['amount'].iloc[-1]:,.2f} of revenue"
     rest = {UNATTRIBUTED: "have no session", FAILED: "failed", WAITING: "wait for a run"}
-    counts = {what: -int(orders["count"].get(line, 0)) for line, what in rest.items()}
-    others = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    others = ", ".join(f"{-counts[line]:,} {what}" for line, what in rest.items() if counts.get(line))
     return f"{text}; {others}." if others else f"{text}."
 
 
@@ -98,11 +97,10 @@ def model_spread(comparison: pd.DataFrame) -> str:
     spread = revenue.max(axis=1) - revenue.min(axis=1)
     if revenue.empty or spread.max() < 0.005:
         return "All models give every channel the same revenue."
-    channel = spread.idxmax()
-    low, high = revenue.loc[channel].idxmin(), revenue.loc[channel].idxmax()
+    models = revenue.iloc[int(spread.argmax())]
     return (
-        f"The model matters most for {shown(channel)}: {revenue.loc[channel, low]:,.2f} under {low}, "
-        f"{revenue.loc[channel, high]:,.2f} under {high}."
+        f"The model matters most for {shown(models.name)}: {models.min():,.2f} under {models.idxmin()}, "
+        f"{models.max():,.2f} under {models.idxmax()}."
     )
 
 

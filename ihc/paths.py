@@ -30,7 +30,7 @@ def journey_lengths(journeys: pd.DataFrame, *, longest: int = 10) -> pd.DataFram
 def time_to_conversion(journeys: pd.DataFrame) -> pd.DataFrame:
     """How long before its converting session each journey began: `time [class], orders, share [1]`."""
     span = journeys.groupby("conv_id")["timestamp"].agg(["min", "max", "size"])
-    hours = (span["max"] - span["min"]) / pd.Timedelta(hours=1)
+    hours = (span["max"] - span["min"]).dt.total_seconds() / 3600
     classes = np.searchsorted(HOURS, hours, side="right") + 1
     classes = np.where(span["size"] == 1, 0, classes)
     orders = np.bincount(classes, minlength=len(LABELS))

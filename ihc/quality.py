@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from ihc.errors import some
@@ -57,7 +59,7 @@ def quality_findings(tables: Tables) -> pd.DataFrame:
     unnamed = sessions[sessions["channel_name"].str.strip() == ""]
     names = channel_name_variants(sessions)
 
-    rows = [
+    rows: list[tuple[str, Collection[object], float | None, str]] = [
         ("orders without any session", lonely["conv_id"], lonely["revenue"].sum(), "stay unattributed"),
         (
             "orders with negative revenue",

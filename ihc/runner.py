@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import pandas as pd
@@ -54,11 +55,12 @@ def check(settings: Settings) -> None:
 
 
 def _check_output(output: Path) -> None:
-    nearest = next(path for path in (output, *output.parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise SettingsError(
-            f"The output folder {output} cannot be written: {nearest} is no folder that you may write to."
-        )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise SettingsError(f"The output folder {output} cannot be written: {error.strerror}.") from None
 
 
 def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None) -> RunResult:
@@ -111,14 +113,15 @@ def _execute(name: str, settings: Settings, lock: IO[str] | None) -> Path:
     target = settings.output / "runs" / settings.run_id / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(
-            shipped("notebooks") / f"{name}.ipynb",
-            target,
-            parameters=notebook_parameters(settings),
-            progress_bar=False,
-            cwd=str(target.parent),
-            kernel_manager_class=_kernel_class(kernel_environment(settings, lock_file(settings)), lock),
-        )
+        with (target.parent / "kernels.log").open("ab") as log:
+            papermill.execute_notebook(
+                shipped("notebooks") / f"{name}.ipynb",
+                target,
+                parameters=notebook_parameters(settings),
+                progress_bar=False,
+                cwd=str(target.parent),
+                kernel_manager_class=_kernel_class(kernel_environment(settings, lock_file(settings)), lock, log),
+            )
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         where = f"Its cells, as far as they ran, are in {target}"
         raise NotebookError(masked(f"Notebook {name}: {_reason(error)}\n{where}", settings.secrets)) from None
@@ -139,11 +142,12 @@ def _mask_file(path: Path, secrets: tuple[str, ...]) -> None:
         write_text(masked(text, [json.dumps(secret)[1:-1] for secret in secrets]), path)
 
 
-def _kernel_class(environment: dict[str, str], lock: IO[str] | None) -> type[AsyncKernelManager]:
-    """A kernel manager that starts this very Python, with the run's environment and its lock."""
+def _kernel_class(environment: dict[str, str], lock: IO[str] | None, log: IO[bytes]) -> type[AsyncKernelManager]:
+    """A kernel manager that starts this very Python, with the run's environment, its lock and a log for its noise."""
     descriptors = [lock.fileno()] if lock and os.name == "posix" else []
+    launch = {"env": environment, "pass_fds": descriptors, "stderr": log}
 
-    class Kernel(AsyncKernelManager):
+    class Kernel(AsyncKernelManager):  # type: ignore[misc]  # jupyter_client is not typed
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             if self.has_trait(
@@ -156,6 +160,6 @@ def _kernel_class(environment: dict[str, str], lock: IO[str] | None) -> type[Asy
             return KernelSpec(**get_kernel_dict())
 
         async def _async_pre_start_kernel(self, **options: Any) -> Any:
-            return await super()._async_pre_start_kernel(**options | {"env": environment, "pass_fds": descriptors})
+            return await super()._async_pre_start_kernel(**options | launch)
 
     return Kernel

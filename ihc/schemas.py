@@ -7,7 +7,6 @@ from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError, some
@@ -67,11 +66,11 @@ def _is_flag(values: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def _is_finite(values: pd.Series[Any]) -> pd.Series[bool]:
-    return pd.Series(np.isfinite(_numbers(values)), index=values.index)
+    return _numbers(values).abs() < float("inf")
 
 
 def _is_not_negative(values: pd.Series[Any]) -> pd.Series[bool]:
-    return ~(_numbers(values) < 0)
+    return _numbers(values).fillna(0.0).ge(0)
 
 
 def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
@@ -133,7 +132,8 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 def _findings(table: str, frame: pd.DataFrame, cases: pd.DataFrame) -> list[str]:
     says = {"not_nullable": "is NULL", "field_uniqueness": "is a duplicate key"}
     findings = []
-    for (column, check), found in cases.groupby(["column", "check"], sort=False):
+    for key, found in cases.groupby(["column", "check"], sort=False):
+        column, check = map(str, key)
         rows = frame.loc[found["index"].unique()]
         ids = rows[KEYS[table]].drop_duplicates()
         count = f"{len(rows):,} row" + ("s" if len(rows) != 1 else "")

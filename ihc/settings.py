@@ -15,7 +15,7 @@ from dotenv.parser import parse_stream
 
 from ihc import __version__
 from ihc.database import CHECKOUT, Run, database_file, database_url, label
-from ihc.errors import InputError, SettingsError
+from ihc.errors import SettingsError
 from ihc.parameters import Parameters, load_parameters
 from ihc.schemas import check_window
 
@@ -49,6 +49,11 @@ class Settings:
     def database_label(self) -> str:
         """The database as it may be printed."""
         return label(self.database)
+
+    @property
+    def database_name(self) -> str:
+        """The database as a report names it, that goes to people whom the path does not concern."""
+        return database_file(self.database).name
 
     def run(self, parameters: Parameters) -> Run:
         """The record of this run, to be stored beside its credits."""
@@ -106,7 +111,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     start_date, end_date = check_window(given.get("start_date"), given.get("end_date"))
     merged = DEFAULTS | given
     if merged["engine"] not in ENGINES:
-        raise SettingsError(f"engine is {merged['engine']!r}; this version has {', '.join(ENGINES)}.")
+        raise SettingsError(f"engine (IHC_ENGINE) is {merged['engine']!r}; this version has {', '.join(ENGINES)}.")
     return Settings(
         database=_absolute_database(merged["database"], base),
         is_sample="database" not in given,
@@ -138,7 +143,9 @@ def _lookback(value: Any) -> float | None:
     except (TypeError, ValueError):
         days = 0.0
     if not 0 < days < 100_000:
-        raise InputError(f"lookback_days is {value!r}: give a number of days above 0, or leave it out.")
+        raise SettingsError(
+            f"lookback_days (IHC_LOOKBACK_DAYS) is {value!r}: give a number of days above 0, or leave it out."
+        )
     return days
 
 
@@ -154,7 +161,7 @@ class _DotEnv:
                 bindings = list(parse_stream(stream))
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"The file {path} cannot be read as text: {error}.") from None
-        wrong = [str(binding.original.line) for binding in bindings if binding.error]
+        wrong = [str(each.original.line) for each in bindings if each.error or (each.key and each.value is None)]
         if wrong:
             raise SettingsError(
                 f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "

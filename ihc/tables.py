@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
-from ihc.glossary import FORMATS, GLOSSARY, TEXT, heading
+from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, TEXT, heading
 
 
 def table(frame: pd.DataFrame, caption: str = "", *, has_total: bool = False) -> Styler:
@@ -37,7 +38,7 @@ def table(frame: pd.DataFrame, caption: str = "", *, has_total: bool = False) ->
     )
 
 
-def _styles(frame: pd.DataFrame, figures: list[str]) -> list[dict[str, object]]:
+def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
     # Written into the notebook too, where the report's style sheet does not reach.
     heads = [{"selector": f"th.col{frame.columns.get_loc(column)}", "props": "text-align: right"} for column in figures]
     return [
@@ -52,20 +53,21 @@ def _styles(frame: pd.DataFrame, figures: list[str]) -> list[dict[str, object]]:
 def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:
     """One section of the reconciliation: `line, count, amount`, totals set off."""
     part = lines[lines["section"] == section].reset_index(drop=True)
-    unit = part["counted"].iloc[0]
-    shown = part[["line", "count", "amount"]]
-    styler = table(shown)
-    styler = styler.format("{:,.2f}", subset=["amount"])
-    has_fractions = bool((part["count"] % 1 != 0).any())
-    styler = styler.format("{:,.2f}" if has_fractions else "{:,.0f}", subset=["count"])
-    styler = styler.format_index(
-        lambda column: {"count": unit.capitalize(), "line": section}.get(column, heading(column)[0]),
-        axis="columns",
+    headings = {"line": section, "count": part["counted"].iloc[0].capitalize(), "amount": "Amount"}
+    frame = part[["line", "count", "amount"]]
+    is_total = part["kind"] == "total"
+    classes = pd.DataFrame({"line": "text", "count": "figure", "amount": "figure"}, index=frame.index)
+    return (
+        table(frame)
+        .format(count_format(part["count"]), subset=["count"])
+        .format_index(lambda column: headings[str(column)], axis="columns")
+        .set_td_classes(classes.where(~is_total, classes + " total", axis="index"))
     )
-    classes = pd.DataFrame("text", index=shown.index, columns=shown.columns)
-    classes[["count", "amount"]] = "figure"
-    classes.loc[part["kind"] == "total"] += " total"
-    return styler.set_td_classes(classes)
+
+
+def count_format(counts: pd.Series[float]) -> str:
+    """Decimals for counts of credit, none for counts of whole orders or rows."""
+    return FORMATS[COUNT] if (counts == counts.round()).all() else FORMATS[CREDIT]
 
 
 def glossary_table() -> Styler:

@@ -1,0 +1,85 @@
+"""What the end-to-end tests share: a small shop, a finished run on it, and Chromium."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ihc.sample import write_sample
+
+ROOT = Path(__file__).parents[1]
+REAL = ROOT.parent / "shared" / "real_sample"
+
+
+class Finished(NamedTuple):
+    """A command that ended: its output and where it wrote."""
+
+    code: int
+    out: str
+    err: str
+    output: Path
+    database: Path
+
+
+def ihc(*arguments, cwd, **environment):
+    """Run the command line as a user would, in a process of its own, without the settings of this one."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
+    command = [sys.executable, "-m", "ihc.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def run_ihc(folder, database, *arguments, **environment):
+    done = ihc("run", "--database", database, "--output", folder / "out", *arguments, cwd=folder, **environment)
+    return Finished(done.returncode, done.stdout, done.stderr, folder / "out", database)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    """A database with a sample shop of 200 orders; copy it before writing to it."""
+    database = tmp_path_factory.mktemp("shop") / "shop.db"
+    write_sample(database, conversions=200, seed=7)
+    return database
+
+
+@pytest.fixture
+def own_shop(shop, tmp_path):
+    """A copy of the shop for one test."""
+    return Path(shutil.copy(shop, tmp_path / "shop.db"))
+
+
+@pytest.fixture(scope="session")
+def finished(shop, tmp_path_factory):
+    """One whole run over all days of the shop."""
+    folder = tmp_path_factory.mktemp("run")
+    return run_ihc(folder, Path(shutil.copy(shop, folder / "shop.db")))
+
+
+@pytest.fixture(scope="session")
+def real_database(tmp_path_factory):
+    """A copy of the real shop's database, where it is at hand."""
+    if not REAL.exists():
+        pytest.skip("the real sample is not beside the project")
+    copy = Path(shutil.copy(REAL / "challenge.db", tmp_path_factory.mktemp("real") / "real.db"))
+    copy.chmod(0o644)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser; on a machine for continuous integration it must be there."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        assert not os.environ.get("CI"), "Chromium must be installed where CI is set"
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

@@ -1,0 +1,186 @@
+import xml.etree.ElementTree as ET
+from io import BytesIO
+
+import pandas as pd
+import pytest
+from frames import UNTRUSTED
+from pandas.testing import assert_frame_equal
+
+from ihc import charts
+from ihc.charts import styled
+from ihc.narrative import shown
+
+SUMMARY = pd.DataFrame(
+    {
+        "channel_name": ["Search", "Mail", "Social"],
+        "cost": [100.0, 10.0, 50.0],
+        "ihc_revenue": [250.0, 10.0, 5.0],
+        "ROAS": [2.5, 1.0, 0.1],
+        "share_of_cost": [0.6, 0.1, 0.3],
+        "share_of_credit": [0.7, 0.2, 0.1],
+    }
+)
+DAILY = pd.DataFrame(
+    {
+        "channel_name": ["Search", "Search", "Mail", "Mail"],
+        "date": ["2023-09-01", "2023-09-02"] * 2,
+        "ROAS": [2.5, float("nan"), 0.0, 1_000.0],
+    }
+)
+CLASSES = pd.DataFrame({"length": ["1", "2", "3+"], "orders": [1_200, 0, 300], "share": [0.8, 0.0, 0.2]})
+COMPARISON = pd.DataFrame({"channel_name": ["Search", "Mail"], "IHC": [10.0, 20.0], "First touch": [12.0, 18.0]})
+
+
+def over_time(daily):
+    return charts.roas_over_time(daily, daily["channel_name"].unique().tolist())
+
+
+def by_class(classes):
+    return charts.orders_by_class(classes, classes.columns[0], "sessions in the journey")
+
+
+CHARTS = {
+    "roas_by_channel": (charts.roas_by_channel, SUMMARY),
+    "roas_over_time": (over_time, DAILY),
+    "cost_against_revenue": (charts.cost_against_revenue, SUMMARY),
+    "credit_against_cost": (charts.credit_against_cost, SUMMARY),
+    "orders_by_class": (by_class, CLASSES),
+    "models_by_channel": (charts.models_by_channel, COMPARISON),
+}
+every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)
+
+
+def svg(figure):
+    stream = BytesIO()
+    with styled():
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()
+
+
+def texts(figure):
+    """What the chart says, read from its SVG as XML."""
+    root = ET.fromstring(svg(figure))
+    return ["".join(entry.itertext()) for entry in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def renamed(frame, names):
+    """The frame's first rows, repeated, one for each of `names`."""
+    rows = frame.iloc[[0] * len(names)].reset_index(drop=True)
+    return rows.assign(**{frame.columns[0]: pd.array(names, dtype="str")})
+
+
+def test_every_chart_is_tested_here():
+    drawn = {name for name, entry in vars(charts).items() if hasattr(entry, "__wrapped__") and not name.startswith("_")}
+    assert drawn - {"styled"} == set(CHARTS)
+
+
+@every_chart
+def test_a_chart_without_rows_says_so(draw, frame):
+    assert texts(draw(frame.iloc[:0])) == ["Nothing to show for these dates."]
+
+
+@every_chart
+def test_a_chart_leaves_its_table_alone(draw, frame):
+    before = frame.copy(deep=True)
+    draw(frame)
+    assert_frame_equal(frame, before)
+
+
+@every_chart
+def test_the_same_table_gives_the_same_bytes(draw, frame):
+    assert svg(draw(frame)) == svg(draw(frame))
+
+
+@every_chart
+def test_any_name_makes_valid_xml_and_stands_in_it_as_it_is(draw, frame):
+    said = texts(draw(renamed(frame, UNTRUSTED)))
+    cut = 22 if frame is DAILY else 26
+    assert {shown(name, cut) for name in UNTRUSTED} <= set(said)
+    assert "$x_1$" in said
+
+
+@every_chart
+@pytest.mark.parametrize("name", ["", "\ufffe", "\uffff", "\x00", "\u202e", "\u2028", "_hidden", "😀"])
+def test_a_strange_name_makes_valid_xml(draw, frame, name, recwarn):
+    assert "ordinary" in texts(draw(renamed(frame, [name, "ordinary"])))
+
+
+@every_chart
+def test_a_chart_is_as_wide_as_the_page_and_grows_with_its_rows(draw, frame):
+    few, many = draw(renamed(frame, ["A"])), draw(renamed(frame, [f"channel {number}" for number in range(12)]))
+    assert few.get_size_inches()[0] == many.get_size_inches()[0] == charts.WIDTH
+    assert few.get_size_inches()[1] < many.get_size_inches()[1]
+
+
+def bars(figure):
+    return [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches]
+
+
+def test_roas_bars_reach_from_break_even_to_their_value_the_first_row_on_top():
+    figure = charts.roas_by_channel(SUMMARY)
+    axes = figure.axes[0]
+    assert bars(figure) == [(1, 1.5), (1, 0), (1, pytest.approx(-0.9))]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Search", "Mail", "Social"]
+    assert axes.yaxis_inverted()
+    assert [text.get_text() for text in axes.texts] == ["2.50", "1.00", "0.10"]
+
+
+def test_roas_bars_are_coloured_by_whether_they_break_even():
+    blue, also_blue, orange = (bar.get_facecolor() for bar in charts.roas_by_channel(SUMMARY).axes[0].patches)
+    assert blue == also_blue != orange
+
+
+@pytest.mark.parametrize("roas", [0.0, -0.5, 123_456.0])
+def test_roas_of_any_size_is_written_beside_its_bar(roas):
+    assert f"{roas:,.2f}" in texts(charts.roas_by_channel(SUMMARY.assign(ROAS=roas)))
+
+
+def test_roas_over_time_has_a_panel_a_channel_in_the_order_asked_for():
+    figure = charts.roas_over_time(DAILY, ["Mail", "Search"])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Mail", "Search"]
+    drawn = [axes.lines[1].get_ydata().tolist() for axes in figure.axes]
+    assert drawn[0] == [0.0, 1_000.0]
+    assert drawn[1][0] == 2.5
+    assert drawn[1][1] != drawn[1][1]  # NaN leaves a gap
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7, charts.MOST_PANELS])
+def test_roas_over_time_has_no_empty_panels(count):
+    names = [f"channel {number}" for number in range(count)]
+    figure = charts.roas_over_time(renamed(DAILY, [*names, "not asked for"]), names)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == names
+
+
+def test_cost_and_revenue_are_two_bars_a_channel():
+    assert [width for _, width in bars(charts.cost_against_revenue(SUMMARY))] == [100, 10, 50, 250, 10, 5]
+
+
+def test_credit_and_cost_are_two_marks_a_channel():
+    cost, credit = charts.credit_against_cost(SUMMARY).axes[0].collections[1:]
+    assert cost.get_offsets()[:, 0].tolist() == [0.6, 0.1, 0.3]
+    assert credit.get_offsets()[:, 0].tolist() == [0.7, 0.2, 0.1]
+
+
+def test_shares_that_are_not_known_leave_an_empty_chart():
+    nothing = SUMMARY.assign(share_of_cost=float("nan"), share_of_credit=float("nan"))
+    assert "Search" in texts(charts.credit_against_cost(nothing))
+
+
+def test_classes_are_bars_with_their_orders_and_share():
+    figure = by_class(CLASSES)
+    assert [width for _, width in bars(figure)] == [1_200, 0, 300]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1,200 (80%)", "0", "300 (20%)"]
+
+
+def test_models_are_marks_with_a_legend_of_every_model():
+    names = ["IHC", "First", "Last", "Linear", "Position", "Decay"]
+    frame = pd.DataFrame({"channel_name": ["A"]} | {name: [float(place)] for place, name in enumerate(names)})
+    figure = charts.models_by_channel(frame)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+    assert [marks.get_offsets()[0, 0] for marks in figure.axes[0].collections[1:]] == [0, 1, 2, 3, 4, 5]
+
+
+def test_no_model_is_left_out_however_many_there_are():
+    names = [f"model {number}" for number in range(8)]
+    figure = charts.models_by_channel(pd.DataFrame({"channel_name": ["A"]} | {name: [1.0] for name in names}))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == names

@@ -1,0 +1,269 @@
+"""The commands as a user calls them: exit codes, what is printed, what is written."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pandas as pd
+import pytest
+from conftest import ihc, run_ihc
+
+from ihc import __version__
+from ihc.outputs import read_csv
+
+NAMES = ["<script>document.title='pwned'</script>", "=cmd|' /C calc'!A0", "$x_1$ & \"quotes\"", "اسم القناة", "渠道\nline",
+         "A" * 200, "[bold]markup[/bold]"]  # fmt: skip
+
+
+def sql(path, *statements):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return [connection.execute(*statement).fetchall() for statement in statements][-1]
+
+
+def table(path, name):
+    return sql(path, (f"SELECT * FROM {name} ORDER BY 1, 2",))
+
+
+def test_version_and_help_need_no_pandas(tmp_path):
+    assert ihc("--version", cwd=tmp_path).stdout == f"ihc {__version__}\n"
+    code = "import sys; import ihc.cli; sys.exit('pandas' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--start-date", "soon"],
+        ["run", "--end-date", "2023-02-30"],
+        ["run", "--lookback-days", "0"],
+        ["run", "--engine", "magic"],
+        ["run", "--no-such-option"],
+        ["sample", "--conversions", "0", "x.db"],
+        ["nothing"],
+    ],
+)
+def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
+    done = ihc(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--database", "nothing.db"], "does not exist"),
+        (["--database", "postgresql://ann:s3cret@host/shop"], "not SQLite"),
+        (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], "before start_date"),
+        (["--parameters", "nothing.json"], "nothing.json cannot be read"),
+    ],
+)
+def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path):
+    done = ihc("run", *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_makes_the_tables_and_can_empty_the_results(tmp_path):
+    assert ihc("init", "--database", "new.db", cwd=tmp_path).returncode == 0
+    sql(tmp_path / "new.db", ("INSERT INTO channel_reporting VALUES ('a', '2023-09-01', 1, 1, 1)",))
+    assert ihc("init", "--database", "new.db", cwd=tmp_path).returncode == 0
+    assert len(table(tmp_path / "new.db", "channel_reporting")) == 1
+    assert ihc("init", "--database", "new.db", "--clean-results", cwd=tmp_path).returncode == 0
+    assert table(tmp_path / "new.db", "channel_reporting") == []
+
+
+def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
+    done = ihc("sample", own_shop, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "exists already" in done.stderr
+
+
+def test_a_run_writes_what_it_says(finished):
+    assert finished.code == 0, finished.err
+    listed = [line.strip() for line in finished.out.split("\n\n")[0].splitlines()[1:]]
+    assert all(os.path.isfile(path) for path in listed)
+    written = {str(path) for path in finished.output.rglob("*") if path.is_file() and path.name != "kernels.log"}
+    assert written == set(listed)
+    charts = {path.name for path in (finished.output / "charts").iterdir()}
+    names = ["cost_against_revenue", "credit_against_cost", "journey_lengths", "models_by_channel"]
+    names += ["roas_by_channel", "roas_over_time", "time_to_conversion"]
+    assert charts == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def test_a_run_ends_with_reconciliation_and_best_and_worst_channels(finished):
+    assert "orders read" in finished.out
+    assert re.search(r"credit in channel_reporting\.csv +[\d.,]+ +[\d.,]+", finished.out)
+    assert re.search(r"the best is .* with ROAS [\d.,]+ .*, the worst is .* with ROAS", finished.out)
+    assert re.search(r"local engine with parameters default \([0-9a-f]{12}\)", finished.out)
+
+
+def test_reporting_csv_has_the_documented_columns_and_closes_with_the_tables(finished):
+    rows = pd.read_csv(finished.output / "channel_reporting.csv", keep_default_na=False)
+    assert list(rows.columns) == ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
+    stored = table(finished.database, "channel_reporting")
+    assert (
+        list(rows[["channel_name", "date", "cost", "ihc", "ihc_revenue"]].itertuples(index=False, name=None)) == stored
+    )
+    text = (finished.output / "channel_reporting.csv").read_text()
+    assert not re.search(r"\b(inf|nan|None)\b", text)
+    costless = rows["cost"] == 0
+    assert (rows.loc[costless, "ROAS"] == "").all()
+    assert (rows.loc[rows["ihc"] == 0, "CPO"] == "").all()
+    ((cost,),) = sql(
+        finished.database,
+        ("SELECT sum(cost) FROM session_costs WHERE session_id IN (SELECT session_id FROM session_sources)",),
+    )
+    credited = (
+        "SELECT sum(revenue) FROM conversions WHERE conv_id IN (SELECT conv_id FROM attribution_customer_journey)"
+    )
+    ((revenue,),) = sql(finished.database, (credited,))
+    assert rows["cost"].sum() == pytest.approx(cost, abs=0.005)
+    assert rows["ihc_revenue"].sum() == pytest.approx(revenue, abs=0.005)
+
+
+def test_summary_csv_ends_with_a_total_of_ratios_of_sums(finished):
+    summary = read_csv(finished.output / "channel_summary.csv")
+    total, channels = summary.iloc[-1], summary.iloc[:-1]
+    assert total["channel_name"] == "Total"
+    assert total["ROAS"] == pytest.approx(channels["ihc_revenue"].sum() / channels["cost"].sum())
+    assert total["CPO"] == pytest.approx(channels["cost"].sum() / channels["ihc"].sum())
+    ((orders,),) = sql(finished.database, ("SELECT count(DISTINCT conv_id) FROM attribution_customer_journey",))
+    assert total["influenced_conversions"] == orders
+    assert channels["influenced_conversions"].sum() > orders
+
+
+def test_executed_notebooks_and_manifest_say_what_was_run(finished):
+    about = json.loads((finished.output / "run.json").read_text())
+    assert about["credits_from"][0]["engine"] == "local"
+    folder = finished.output / "runs" / about["run_id"]
+    assert len(list(folder.glob("*.ipynb"))) == 5
+
+
+def test_untrusted_names_survive_harmlessly_in_a_dated_second_run(finished, tmp_path):
+    """Names from the data are shown as text; the dates' bridge closes; other orders keep their credits."""
+    database = tmp_path / "evil.db"
+    database.write_bytes(finished.database.read_bytes())
+    channels = [row[0] for row in sql(database, ("SELECT DISTINCT channel_name FROM session_sources ORDER BY 1",))]
+    for old, new in zip(channels, NAMES, strict=False):
+        sql(database, ("UPDATE session_sources SET channel_name = ? WHERE channel_name = ?", (new, old)))
+    before = table(database, "attribution_customer_journey")
+
+    done = run_ihc(tmp_path, database, "--start-date", "2025-03-10", "--end-date", "2025-03-16")
+    assert done.code == 0, done.err
+    assert [row[:2] for row in table(database, "attribution_customer_journey")] == [row[:2] for row in before]
+
+    lines = read_csv(done.output / "reconciliation.csv").set_index("line")
+    assert lines.loc["less: credit on days outside the dates", "amount"] < 0
+    assert lines.loc["plus: credit from other orders", "amount"] > 0
+    rows = read_csv(done.output / "channel_reporting.csv")
+    assert rows["date"].between("2025-03-10", "2025-03-16").all()
+    assert lines.loc["credit in channel_reporting.csv", "amount"] == pytest.approx(rows["ihc_revenue"].sum(), abs=0.005)
+
+    written = set(rows["channel_name"])
+    assert "'" + NAMES[1] in written
+    assert {NAMES[3], NAMES[4], NAMES[5]} <= written
+    page = (done.output / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;document.title=" in page
+    chart = (done.output / "charts" / "roas_by_channel.svg").read_text("utf-8")
+    assert "$x_1$ &amp; " in chart
+    assert NAMES[6] in done.out + page
+
+
+def test_a_window_without_orders_is_a_quiet_day(own_shop, tmp_path):
+    done = run_ihc(tmp_path, own_shop, "--start-date", "2030-01-01", "--end-date", "2030-01-01")
+    assert done.code == 0, done.err
+    assert "There is no order in these dates" in done.out
+    assert table(own_shop, "attribution_customer_journey") == []
+    assert (done.output / "report.html").exists()
+    assert len(table(own_shop, "channel_reporting")) > 0
+
+
+BREAK_ONE_ORDER = """
+import ihc.engine
+whole = ihc.engine.attribute
+def attribute(journeys, parameters):
+    credits = whole(journeys, parameters)
+    credits.loc[credits["conv_id"] == credits["conv_id"].iloc[0], "ihc"] *= 0.9
+    return credits
+ihc.engine.attribute = attribute
+"""
+
+
+def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
+    """An engine that answers one order wrongly, in real kernels: exit code 1, the rest is stored and reported."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(BREAK_ONE_ORDER)
+    done = run_ihc(tmp_path, own_shop, PYTHONPATH=str(broken))
+    assert done.code == 1
+    assert "1 orders failed" in done.out
+    assert "the credits sum to 0.9000, not 1" in done.out
+    ((failed, reason),) = sql(own_shop, ("SELECT conv_id, reason FROM attribution_outcomes WHERE outcome = 'failed'",))
+    assert failed in done.out
+    stored = {row[0] for row in table(own_shop, "attribution_customer_journey")}
+    assert failed not in stored
+    assert len(stored) > 150
+    assert (done.output / "report.html").exists()
+    lines = read_csv(done.output / "reconciliation.csv").set_index("line")
+    assert lines.loc["less: failed", "count"] == -1
+
+
+@pytest.mark.slow
+def test_secrets_in_the_environment_appear_nowhere(own_shop, tmp_path):
+    done = run_ihc(tmp_path, own_shop, IHC_API_KEY="k3y-that-nobody-may-see")
+    assert done.code == 0
+    files = [path.read_bytes() for path in done.output.rglob("*") if path.is_file()]
+    assert not [1 for content in files if b"k3y-that" in content]
+    assert "k3y-that" not in done.out + done.err
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_leaves_whole_tables_and_can_be_repeated(finished, own_shop, tmp_path):
+    """Killed at several moments, hard and softly; then one whole run gives the tables of an undisturbed one."""
+    command = [sys.executable, "-m", "ihc.cli", "run", "--database", str(own_shop), "--output", str(tmp_path / "out")]
+    for seconds, how in [(8, signal.SIGKILL), (13, signal.SIGTERM), (17, signal.SIGKILL)]:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        time.sleep(seconds)
+        process.send_signal(how)
+        process.communicate(timeout=60)
+        unlike_one = "SELECT sum(ihc) AS s FROM attribution_customer_journey GROUP BY conv_id HAVING abs(s - 1) > 1e-9"
+        has_results = sql(own_shop, ("SELECT count(*) FROM sqlite_master WHERE name = 'channel_reporting'",))[0][0]
+        assert not has_results or sql(own_shop, (unlike_one,)) == []
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=240, check=False).returncode == 0
+    for name in ("attribution_customer_journey", "channel_reporting"):
+        assert table(own_shop, name) == table(finished.database, name)
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_on_one_database_follow_each_other(finished, own_shop, tmp_path):
+    command = [sys.executable, "-m", "ihc.cli", "run", "--database", str(own_shop), "--output"]
+    first, second = (
+        subprocess.Popen([*command, str(tmp_path / name)], cwd=tmp_path, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True)
+        for name in ("one", "two")
+    )  # fmt: skip
+    said = [process.communicate(timeout=200)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), said
+    assert sum("waiting for it to end" in text for text in said) == 1
+    assert table(own_shop, "channel_reporting") == table(finished.database, "channel_reporting")
+
+
+@pytest.mark.slow
+def test_the_real_shop_reconciles_to_the_cent(real_database, tmp_path):
+    done = run_ihc(tmp_path, real_database)
+    assert done.code == 0, done.err
+    lines = read_csv(done.output / "reconciliation.csv").set_index("line")
+    assert lines.loc["orders read", ["count", "amount"]].tolist() == [1946, 112062.07]
+    assert lines.loc["credit in channel_reporting.csv", "amount"] == 112062.07
+    assert lines.loc["cost in channel_reporting.csv", "amount"] == 293883.43

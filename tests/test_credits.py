@@ -1,0 +1,120 @@
+import pandas as pd
+import pytest
+from frames import FIXED, conversions, credits_of, curves_of, journey, journeys
+from hypothesis import given
+from pandas.testing import assert_frame_equal
+
+from ihc.credits import check_credits, outcomes_of, provenance
+from ihc.engine import attribute
+from ihc.errors import InputError
+
+JOURNEYS = pd.concat(
+    [journey((0, "A", 1, 1), (1, "A", 1, 1), conv_id=key, prefix=f"{key}-") for key in ("k", "l")], ignore_index=True
+)
+WHOLE = [("k", "k-1", 0.25), ("k", "k-2", 0.75), ("l", "l-1", 0.5), ("l", "l-2", 0.5)]
+
+
+def reasons(rows):
+    failed = check_credits(credits_of(rows), JOURNEYS)
+    assert failed.columns.tolist() == ["conv_id", "reason"]
+    return dict(zip(failed["conv_id"], failed["reason"], strict=True))
+
+
+def test_whole_credits_have_no_failures():
+    assert reasons(WHOLE) == {}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (WHOLE[1:], "no credit"),
+        (WHOLE[2:], "2 sessions of the journey have no credit"),
+        ([*WHOLE, ("k", "stranger", 0.0)], "not in the journey"),
+        ([*WHOLE, ("k", "l-1", 0.0)], "not in the journey"),
+        ([*WHOLE, WHOLE[0]], "given twice"),
+        ([("k", "k-1", -0.25), ("k", "k-2", 1.25), *WHOLE[2:]], "negative or no number"),
+        ([("k", "k-1", float("nan")), *WHOLE[1:]], "negative or no number"),
+        ([("k", "k-1", float("inf")), *WHOLE[1:]], "negative or no number"),
+        ([("k", "k-1", 0.2), *WHOLE[1:]], "the credits sum to 0.9500, not 1"),
+        ([("k", "k-1", 0.0), ("k", "k-2", 0.0), *WHOLE[2:]], "the credits sum to 0.0000, not 1"),
+    ],
+)
+def test_an_order_whose_credits_are_not_whole_fails_alone_with_its_reason(rows, says):
+    found = reasons(rows)
+    assert list(found) == ["k"]
+    assert says in found["k"]
+
+
+@pytest.mark.parametrize(
+    ("sum_of_credits", "fails"), [(1.0049, False), (0.9951, False), (1.0051, True), (0.9949, True)]
+)
+def test_a_sum_may_be_off_by_the_rounding_of_an_answer_of_four_decimals(sum_of_credits, fails):
+    assert ("k" in reasons([("k", "k-1", 0.25), ("k", "k-2", sum_of_credits - 0.25), *WHOLE[2:]])) is fails
+
+
+def test_credit_of_an_order_that_was_not_asked_for_fails_it():
+    assert list(reasons([*WHOLE, ("other", "s", 1.0)])) == ["other"]
+
+
+def test_no_credits_of_no_journeys_have_no_failures():
+    assert check_credits(credits_of(), JOURNEYS.iloc[:0]).empty
+
+
+def test_checking_refuses_a_missing_column_and_leaves_its_inputs_alone():
+    given_credits, given_journeys = credits_of(WHOLE), JOURNEYS.copy(deep=True)
+    check_credits(given_credits, given_journeys)
+    assert_frame_equal(given_credits, credits_of(WHOLE))
+    assert_frame_equal(given_journeys, JOURNEYS)
+    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
+        check_credits(given_credits.drop(columns="ihc"), JOURNEYS)
+
+
+@FIXED
+@given(journeys())
+def test_the_engines_answers_are_always_whole(rows):
+    assert check_credits(attribute(rows, curves_of()), rows).empty
+
+
+def test_every_order_ends_credited_unattributed_or_failed():
+    orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in ("k", "l", "lonely")]).set_axis([3, 3, 3])
+    failed = pd.DataFrame({"conv_id": ["l"], "reason": ["the credits sum to 0.9000, not 1"]})
+    assert outcomes_of(orders, JOURNEYS, failed).to_dict("records") == [
+        {"conv_id": "k", "outcome": "credited", "reason": ""},
+        {"conv_id": "l", "outcome": "failed", "reason": "the credits sum to 0.9000, not 1"},
+        {"conv_id": "lonely", "outcome": "unattributed", "reason": ""},
+    ]
+
+
+def test_no_orders_have_no_outcomes():
+    failed = pd.DataFrame({"conv_id": [], "reason": []}, dtype="str")
+    found = outcomes_of(conversions(), JOURNEYS.iloc[:0], failed)
+    assert found.columns.tolist() == ["conv_id", "outcome", "reason"]
+    assert found.empty
+
+
+def stored(rows):
+    columns = ["conv_id", "outcome", "engine", "parameters", "lookback_days"]
+    return pd.DataFrame(rows, columns=columns).astype({"lookback_days": "float64"})
+
+
+def test_provenance_counts_credited_orders_by_engine_parameters_and_lookback_most_first():
+    sources = provenance(
+        stored(
+            [
+                ("a", "credited", "local", "default (1)", 30),
+                ("b", "credited", "local", "default (1)", None),
+                ("c", "credited", "local", "default (1)", None),
+                ("d", "unattributed", "local", "other (2)", None),
+                ("e", "failed", "local", "other (2)", None),
+            ]
+        )
+    )
+    assert sources["orders"].tolist() == [2, 1]
+    assert sources["parameters"].tolist() == ["default (1)", "default (1)"]
+    assert sources["lookback_days"].isna().tolist() == [True, False]
+
+
+def test_provenance_of_nothing_is_empty():
+    sources = provenance(stored([]))
+    assert sources.columns.tolist() == ["engine", "parameters", "lookback_days", "orders"]
+    assert sources.empty

@@ -1,0 +1,295 @@
+import sqlite3
+from contextlib import closing
+
+import pandas as pd
+import pytest
+
+from ihc import attribute, build_journeys, channel_reporting, read_tables
+from ihc.credits import outcomes_of
+from ihc.database import (
+    RESULTS,
+    Run,
+    check_writable,
+    create_tables,
+    database_url,
+    label,
+    read_results,
+    shipped,
+    store_credits,
+    store_reporting,
+)
+from ihc.errors import DatabaseError, InputError, SettingsError
+from ihc.parameters import load_parameters
+
+RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
+NOTHING_FAILED = pd.DataFrame({"conv_id": pd.array([], dtype="str"), "reason": pd.array([], dtype="str")})
+
+
+def sql(path, *statements):
+    """Execute statements as another program would, and give back the rows of the last."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+
+def attributed(path, run=RUN, **window):
+    """Attribute the orders of the window and store them; give back how many other orders lost their credits."""
+    tables = read_tables(path)
+    journeys = build_journeys(tables.sessions, tables.conversions, **window)
+    orders = tables.conversions[tables.conversions["conv_date"].between(window.get("start_date", ""), "9999")]
+    credits = attribute(journeys, load_parameters())
+    create_tables(path)
+    return store_credits(path, run, credits, outcomes_of(orders, journeys, NOTHING_FAILED), tables)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Two users; c1 has sessions s1 and s2, c2 has s3, c3 has none."""
+    path = tmp_path / "small.db"
+    create_tables(path)
+    sql(
+        path,
+        "INSERT INTO session_sources VALUES ('s1','u1','2023-09-01','10:00:00','A',1,1,0),"
+        "('s2','u1','2023-09-02','10:00:00','B',1,1,0), ('s3','u2','2023-09-02','11:00:00','A',1,1,0)",
+        "INSERT INTO conversions VALUES ('c1','u1','2023-09-02','12:00:00',10),"
+        "('c2','u2','2023-09-03','12:00:00',20), ('c3','u3','2023-09-03','12:00:00',30)",
+        "INSERT INTO session_costs VALUES ('s1',1), ('s2',NULL)",
+    )
+    return path
+
+
+def test_tables_are_created_with_exactly_the_documented_columns(tmp_path):
+    create_tables(tmp_path / "new.db")
+    columns = {
+        table: [row[1] for row in sql(tmp_path / "new.db", f"PRAGMA table_info({table})")]
+        for (table,) in sql(tmp_path / "new.db", "SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    assert columns["session_sources"] == (
+        ["session_id", "user_id", "event_date", "event_time", "channel_name"]
+        + ["holder_engagement", "closer_engagement", "impression_interaction"]
+    )
+    assert columns["conversions"] == ["conv_id", "user_id", "conv_date", "conv_time", "revenue"]
+    assert columns["session_costs"] == ["session_id", "cost"]
+    assert columns["attribution_customer_journey"] == ["conv_id", "session_id", "ihc"]
+    assert columns["channel_reporting"] == ["channel_name", "date", "cost", "ihc", "ihc_revenue"]
+    assert set(columns) == {"session_sources", "conversions", "session_costs", *RESULTS}
+
+
+def test_creating_touches_nothing_that_exists(small):
+    sql(small, "DROP TABLE channel_reporting", "CREATE TABLE mine (a)", "INSERT INTO mine VALUES (1)")
+    before = sql(small, "SELECT * FROM conversions")
+    create_tables(small)
+    create_tables(small)
+    assert sql(small, "SELECT * FROM conversions") == before
+    assert sql(small, "SELECT * FROM mine") == [(1,)]
+    assert sql(small, "SELECT * FROM channel_reporting") == []
+
+
+def test_cleaning_empties_the_results_and_keeps_the_input(small):
+    attributed(small)
+    create_tables(small, clean_results=True)
+    assert [sql(small, f"SELECT count(*) FROM {table}") for table in RESULTS] == [[(0,)]] * len(RESULTS)
+    assert sql(small, "SELECT count(*) FROM session_sources") == [(3,)]
+
+
+def test_reading_types_every_column_and_keeps_extra_ones(small):
+    sql(small, "ALTER TABLE session_sources ADD COLUMN campaign TEXT DEFAULT 'spring'")
+    sessions, conversions, costs = read_tables(small)
+    assert sessions["campaign"].tolist() == ["spring"] * 3
+    assert sessions.dtypes[["session_id", "event_date", "holder_engagement"]].astype("str").tolist() == [
+        "str",
+        "str",
+        "int8",
+    ]
+    assert conversions["revenue"].dtype == "float64"
+    assert costs["cost"].isna().tolist() == [False, True]
+
+
+def test_numeric_ids_and_numbers_stored_as_text_are_read(tmp_path):
+    path = tmp_path / "typed.db"
+    create_tables(path)
+    sql(
+        path,
+        "DROP TABLE conversions",
+        "CREATE TABLE conversions (conv_id INTEGER, user_id INTEGER, conv_date, conv_time, revenue TEXT)",
+        "INSERT INTO conversions VALUES (7, 1, '2023-09-02', '12:00:00', '10.5')",
+    )
+    conversions = read_tables(path).conversions
+    assert conversions[["conv_id", "user_id", "revenue"]].to_dict("list") == {
+        "conv_id": ["7"],
+        "user_id": ["1"],
+        "revenue": [10.5],
+    }
+
+
+def test_a_view_serves_as_an_input_table(small):
+    sql(small, "ALTER TABLE session_costs RENAME TO c", "CREATE VIEW session_costs AS SELECT session_id, cost FROM c")
+    assert len(read_tables(small).costs) == 2
+
+
+def test_storing_again_gives_identical_tables(small):
+    attributed(small)
+    once = [sql(small, f"SELECT * FROM {table} ORDER BY 1, 2") for table in RESULTS]
+    attributed(small)
+    assert [sql(small, f"SELECT * FROM {table} ORDER BY 1, 2") for table in RESULTS] == once
+
+
+def test_credits_of_each_order_sum_to_one_and_outcomes_say_how_each_ended(small):
+    attributed(small)
+    assert sql(small, "SELECT conv_id, round(sum(ihc), 12) FROM attribution_customer_journey GROUP BY 1") == [
+        ("c1", 1.0),
+        ("c2", 1.0),
+    ]
+    assert sql(small, "SELECT conv_id, outcome FROM attribution_outcomes ORDER BY 1") == [
+        ("c1", "credited"),
+        ("c2", "credited"),
+        ("c3", "unattributed"),
+    ]
+
+
+def test_a_run_over_a_window_leaves_the_other_orders_alone(small):
+    attributed(small)
+    sql(small, "UPDATE attribution_customer_journey SET ihc = 0.5")
+    lost = attributed(small, start_date="2023-09-03")
+    assert lost == 0
+    assert sql(small, "SELECT conv_id, ihc FROM attribution_customer_journey ORDER BY 1, 2") == [
+        ("c1", 0.5),
+        ("c1", 0.5),
+        ("c2", 1.0),
+    ]
+
+
+def test_an_order_that_became_unattributed_loses_its_credits(small):
+    attributed(small)
+    sql(small, "DELETE FROM session_sources WHERE session_id = 's3'")
+    attributed(small)
+    assert sql(small, "SELECT DISTINCT conv_id FROM attribution_customer_journey") == [("c1",)]
+    assert sql(small, "SELECT outcome FROM attribution_outcomes WHERE conv_id = 'c2'") == [("unattributed",)]
+
+
+@pytest.mark.parametrize(
+    "gone", ["DELETE FROM conversions WHERE conv_id = 'c1'", "DELETE FROM session_sources WHERE session_id = 's1'"]
+)
+def test_orders_outside_the_window_lose_their_credits_when_they_or_a_session_vanish(small, gone):
+    attributed(small)
+    sql(small, gone)
+    assert attributed(small, start_date="2023-09-03") == 1
+    assert sql(small, "SELECT DISTINCT conv_id FROM attribution_customer_journey") == [("c2",)]
+
+
+def test_an_error_in_the_middle_of_storing_leaves_the_previous_state(small):
+    attributed(small)
+    before = sql(small, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2")
+    sql(
+        small,
+        "UPDATE conversions SET revenue = 99",
+        "CREATE TRIGGER stop BEFORE INSERT ON attribution_phases BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    )
+    with pytest.raises(DatabaseError, match="disk full"):
+        attributed(small, Run("run-2", *list(vars(RUN).values())[1:]))
+    assert sql(small, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2") == before
+    assert sql(small, "SELECT run_id FROM attribution_runs") == [("run-1",)]
+
+
+def test_reporting_replaces_the_whole_table(small):
+    attributed(small)
+    tables = read_tables(small)
+    sql(small, "INSERT INTO channel_reporting VALUES ('old', '2020-01-01', 1, 1, 1)")
+    store_reporting(small, channel_reporting(*tables, read_results(small).credits))
+    # A on 09-01: s1 costs 1; on 09-02: s3 has all of c2; B on 09-02: s2, whose cost is NULL.
+    assert [row[:3] for row in sql(small, "SELECT * FROM channel_reporting ORDER BY 1, 2")] == [
+        ("A", "2023-09-01", 1.0),
+        ("A", "2023-09-02", 0.0),
+        ("B", "2023-09-02", 0.0),
+    ]
+
+
+def test_results_of_a_new_database_are_empty(small):
+    results = read_results(small)
+    assert results.credits.empty
+    assert results.outcomes.empty
+
+
+def test_the_journal_mode_of_the_file_stays_as_it_was(small):
+    sql(small, "PRAGMA journal_mode = WAL")
+    attributed(small)
+    assert sql(small, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_input_tables_are_never_written_to(small):
+    tables = ("session_sources", "conversions", "session_costs")
+    for table in tables:
+        for action in ("INSERT", "UPDATE", "DELETE"):
+            sql(
+                small,
+                f"CREATE TRIGGER no_{action}_{table} BEFORE {action} ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END",
+            )
+    attributed(small)
+    create_tables(small, clean_results=True)
+    assert sql(small, "SELECT count(*) FROM conversions") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 no database at all" * 50), "not an SQLite file"),
+        (lambda path: path.write_bytes(b""), "has no table 'session_sources', 'conversions', 'session_costs'"),
+    ],
+)
+def test_what_is_no_database_is_refused_in_a_sentence(tmp_path, make, says):
+    path = tmp_path / "it.db"
+    make(path)
+    with pytest.raises((DatabaseError, InputError), match=says) as error:
+        read_tables(path)
+    assert "it.db" in str(error.value)
+
+
+def test_text_that_is_not_utf8_is_refused_in_a_sentence(small):
+    sql(small, "UPDATE session_sources SET channel_name = CAST(x'ff41' AS TEXT)")
+    with pytest.raises(DatabaseError, match="UTF-8"):
+        read_tables(small)
+
+
+def test_a_database_that_cannot_be_written_is_refused(small):
+    with pytest.raises(DatabaseError, match="cannot be written"):
+        check_writable(f"sqlite:///file:{small}?mode=ro&uri=true")
+
+
+def test_checking_that_it_can_be_written_changes_nothing(small):
+    before = small.read_bytes()
+    check_writable(small)
+    assert small.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("database", "says"),
+    [
+        ("postgresql://ann:s3cret@host/shop", "postgresql://ann:\\*\\*\\*@host/shop is not SQLite"),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("no such://url", "no URL"),
+    ],
+)
+def test_urls_that_cannot_serve_are_refused_without_showing_the_password(database, says):
+    with pytest.raises(SettingsError, match=says) as error:
+        database_url(database)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_label_never_shows_password_or_query():
+    assert label("postgresql://ann:s3cret@host/shop?password=s3cret") == "postgresql://ann:***@host/shop"
+    assert label("data/ihc.db") == "data/ihc.db"
+
+
+def test_ids_with_quotes_and_semicolons_are_only_data(small):
+    evil = "x'; DROP TABLE conversions; --"
+    with closing(sqlite3.connect(small)) as connection, connection:
+        connection.execute("UPDATE conversions SET conv_id = ? WHERE conv_id = 'c1'", (evil,))
+    attributed(small)
+    assert evil in set(read_results(small).credits["conv_id"])
+    assert sql(small, "SELECT count(*) FROM conversions") == [(3,)]
+
+
+def test_the_schema_file_is_found():
+    assert shipped("fixtures/schema.sql").is_file()

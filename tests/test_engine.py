@@ -1,0 +1,285 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from frames import CHANNELS, FIXED, ORIGIN, curves_of, journey, journeys, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc import read_tables
+from ihc.engine import attribute
+from ihc.errors import InputError
+from ihc.journeys import build_journeys
+from ihc.parameters import load_parameters
+from ihc.schemas import PHASES
+
+REAL_SAMPLE = Path(__file__).parents[2] / "shared" / "real_sample"
+SHARES = [*PHASES, "ihc"]
+
+
+def credit(*steps, **parameters):
+    """The shares of one journey's sessions, by column."""
+    shares = attribute(journey(*steps), curves_of(**parameters))
+    return {name: shares[name].tolist() for name in SHARES}
+
+
+def close(*values):
+    return pytest.approx(list(values), abs=1e-12)
+
+
+def test_the_first_session_counts_1_for_the_initializer_and_later_ones_by_their_gap():
+    # Gaps 60 and 35 hours: raw 1, (60 - 10) / 100 = 1/2, (35 - 10) / 100 = 1/4; sum 7/4.
+    found = credit((0, "A", 0, 0), (60, "A", 0, 0), (95, "A", 0, 0))
+    assert found["initializer"] == close(4 / 7, 2 / 7, 1 / 7)
+
+
+def test_a_gap_below_the_curves_first_rise_counts_nothing_for_the_initializer():
+    assert credit((0, "A", 0, 0), (10, "A", 0, 0))["initializer"] == close(1, 0)
+
+
+def test_the_closer_counts_flagged_sessions_by_their_hours_to_the_conversion_and_always_the_converting_one():
+    # 75, 50, 25 and 0 hours before the conversion: m_C 1/4, 1/2, 3/4, 1; the third has no flag, the last needs none.
+    found = credit((0, "A", 0, 1), (25, "A", 0, 1), (50, "A", 0, 0), (75, "A", 0, 0))
+    assert found["closer"] == close(1 / 7, 2 / 7, 0, 4 / 7)
+
+
+def test_the_holder_is_the_mean_of_the_arithmetic_and_the_harmonic_mean_of_what_the_others_leave():
+    # Initializer raw 1, 1/2 -> 2/3, 1/3. Closer raw m_C(60) = 2/5, 1 -> 2/7, 5/7.
+    # First:  u = 1/3, v = 5/7: arithmetic 11/21, harmonic (10/21) / (22/21) = 5/11, their mean 113/231 = 565/1155.
+    # Second: u = 2/3, v = 2/7: arithmetic 10/21, harmonic (8/21) / (20/21) = 2/5, their mean 46/105 = 506/1155.
+    found = credit((0, "A", 1, 1), (60, "A", 1, 1))
+    assert found["initializer"] == close(2 / 3, 1 / 3)
+    assert found["closer"] == close(2 / 7, 5 / 7)
+    assert found["holder"] == close(565 / 1071, 506 / 1071)
+
+
+def test_ihc_is_the_phases_weighted_sum():
+    found = credit((0, "A", 1, 1), (60, "A", 1, 1), phases=(0.2, 0.5, 0.3))
+    first = 0.2 * 2 / 3 + 0.5 * 565 / 1071 + 0.3 * 2 / 7
+    assert found["ihc"] == close(first, 1 - first)
+
+
+def test_the_holder_counts_flagged_sessions_only():
+    # Closer 0, 0, 1 and initializer 1, 0, 0. First: u = 0, v = 1: (1/2 + 0) / 2 = 1/4. Second: u = v = 1: 1.
+    # Third has no flag. Normalised: 1/5, 4/5, 0.
+    found = credit((0, "A", 1, 0), (5, "A", 1, 0), (10, "A", 0, 0))
+    assert found["holder"] == close(1 / 5, 4 / 5, 0)
+
+
+@pytest.mark.parametrize("channel", ["A", "unknown"])
+def test_a_single_session_gets_initializer_and_closer_and_all_of_ihc(channel):
+    found = credit((0, channel, 1, 1), channels={phase: {"A": 3.0} for phase in PHASES})
+    assert found == {"initializer": [1], "holder": [0], "closer": [1], "ihc": [1]}
+
+
+def test_the_weight_of_a_phase_without_an_eligible_session_is_shared_by_the_others_in_proportion():
+    # No session may hold: 0.2 and 0.3 become 0.4 and 0.6. Initializer 2/3, 1/3; closer 0, 1.
+    found = credit((0, "A", 0, 0), (60, "A", 0, 0), phases=(0.2, 0.5, 0.3))
+    assert found["holder"] == close(0, 0)
+    assert found["ihc"] == close(0.4 * 2 / 3, 0.4 / 3 + 0.6)
+
+
+def test_a_silence_of_membership_1_restarts_the_journey_and_zeroes_all_before_it_in_every_phase():
+    # 110 hours after the second session the curve reaches 1; the closer's curve alone would reach back to all of them.
+    long = {"closer": ([0, 1000], [1, 0])}
+    found = credit((0, "A", 1, 1), (50, "A", 1, 1), (160, "A", 1, 1), (220, "A", 1, 1), **long)
+    alone = credit((160, "A", 1, 1), (220, "A", 1, 1), **long)
+    for name in SHARES:
+        assert found[name] == close(0, 0, *alone[name])
+
+
+def test_the_last_of_several_restarts_counts():
+    found = credit((0, "A", 1, 1), (110, "A", 1, 1), (220, "A", 1, 1))
+    assert found == {"initializer": [0, 0, 1], "holder": [0, 0, 0], "closer": [0, 0, 1], "ihc": [0, 0, 1]}
+
+
+def test_a_silence_just_short_of_membership_1_restarts_nothing():
+    # Gap 109 hours: raw 1 and 99/100.
+    assert credit((0, "A", 1, 1), (109, "A", 1, 1))["initializer"] == close(100 / 199, 99 / 199)
+
+
+def test_a_restart_in_one_journey_leaves_the_next_alone():
+    both = pd.concat(
+        [
+            journey((0, "A", 1, 1), (200, "A", 1, 1), conv_id="k"),
+            journey((0, "A", 1, 1), (60, "A", 1, 1), conv_id="l"),
+        ]
+    )
+    found = attribute(both, curves_of())
+    assert found["initializer"].tolist() == close(0, 1, 2 / 3, 1 / 3)
+
+
+def test_channel_weights_multiply_the_raw_values_of_their_phase():
+    steps = (0, "A", 1, 1), (60, "B", 1, 1)
+    found = credit(*steps, channels={"initializer": {"A": 3.0}, "holder": {"B": 2.0}, "closer": {"A": 0.5}})
+    assert found["initializer"] == close(6 / 7, 1 / 7)  # raw 1 * 3, 1/2
+    assert found["closer"] == close(1 / 6, 5 / 6)  # raw 2/5 * 1/2, 1
+    assert found["holder"] == close(565 / 1577, 1012 / 1577)  # 565, 506 * 2: u and v are those without weights
+
+
+def test_a_channel_without_a_weight_counts_as_1():
+    steps = (0, "A", 1, 1), (60, "new", 1, 1)
+    weighted = {phase: {"A": 2.0} for phase in PHASES}
+    spelled = {phase: {"A": 2.0, "new": 1.0} for phase in PHASES}
+    assert credit(*steps, channels=weighted) == credit(*steps, channels=spelled)
+    assert credit(*steps, channels=weighted) != credit(*steps)
+
+
+def test_sessions_of_the_same_moment_stand_by_session_id():
+    # s1 and s2 at once: s1 is first (the gap of s2 is 0 hours), s2 is the converting one.
+    found = credit((0, "A", 0, 0), (0, "A", 0, 0))
+    assert found["initializer"] == close(1, 0)
+    assert found["closer"] == close(0, 1)
+    turned = attribute(journey((0, "A", 0, 0), (0, "A", 0, 0)).iloc[::-1], curves_of())
+    assert turned["session_id"].tolist() == ["s2", "s1"]
+    assert turned["initializer"].tolist() == close(0, 1)
+
+
+def test_credits_come_in_the_order_of_the_journeys_rows_with_an_index_of_their_own():
+    rows = journey((0, "A", 1, 1), (60, "A", 1, 1)).set_axis([7, 7]).iloc[::-1]
+    credits = attribute(rows, curves_of())
+    assert credits.columns.tolist() == ["conv_id", "session_id", *SHARES]
+    assert credits["session_id"].tolist() == ["s2", "s1"]
+    assert credits.index.tolist() == [0, 1]
+
+
+def test_no_journeys_give_no_credits():
+    empty = attribute(journey((0, "A", 1, 1)).iloc[:0], curves_of(channels={"holder": {"A": 2.0}}))
+    assert empty.columns.tolist() == ["conv_id", "session_id", *SHARES]
+    assert empty[SHARES].dtypes.astype("str").tolist() == ["float64"] * 4
+    assert empty.empty
+
+
+def test_a_missing_column_is_refused():
+    with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
+        attribute(journey((0, "A", 1, 1)).drop(columns="channel_name"), curves_of())
+
+
+def test_the_journeys_are_left_alone():
+    rows = journey((60, "A", 1, 1), (0, "B", 1, 1))
+    before = rows.copy(deep=True)
+    attribute(rows, curves_of(channels={"holder": {"A": 2.0}}))
+    assert_frame_equal(rows, before)
+
+
+weight = st.sampled_from([0.25, 0.8, 1.0, 1.7, 6.0])
+channels = st.fixed_dictionaries({phase: st.dictionaries(st.sampled_from(CHANNELS), weight) for phase in PHASES})
+phase_weights = st.sampled_from([(0.2, 0.5, 0.3), (0.345, 0.38, 0.275), (0.01, 0.01, 0.98)])
+
+
+def normalised(values):
+    return [value / sum(values) if sum(values) else 0.0 for value in values]
+
+
+def by_the_book(rows, parameters):
+    """One journey's shares by the model's text, a session at a time."""
+    rows = rows.sort_values(["timestamp", "session_id"])
+    hours = [(at - rows["timestamp"].iloc[0]) / pd.Timedelta(hours=1) for at in rows["timestamp"]]
+    raw_initializer, start = [], 0
+    for place, hour in enumerate(hours):
+        raw = 1.0 if place == 0 else float(parameters.initializer(np.array(hour - hours[place - 1])))
+        start = place if raw == 1 else start
+        raw_initializer.append(raw)
+    raw_initializer = [0.0 if place < start else raw for place, raw in enumerate(raw_initializer)]
+    raw_closer = [
+        float(parameters.closer(np.array(hours[-1] - hour)))
+        if place >= start and (flag or place == len(hours) - 1)
+        else 0.0
+        for place, (hour, flag) in enumerate(zip(hours, rows["closer_engagement"], strict=True))
+    ]
+    raw_holder = []
+    for place, (i0, c0) in enumerate(zip(normalised(raw_initializer), normalised(raw_closer), strict=True)):
+        u, v = 1 - i0, 1 - c0
+        held = place >= start and rows["holder_engagement"].iloc[place] and u + v > 0
+        raw_holder.append(0.5 * (u + v) / 2 + 0.5 * 2 * u * v / (u + v) if held else 0.0)
+    shares = {}
+    for phase, raw in zip(PHASES, (raw_initializer, raw_holder, raw_closer), strict=True):
+        weights = [parameters.channel_weights[phase].get(name, 1.0) for name in rows["channel_name"]]
+        shares[phase] = normalised([value * w for value, w in zip(raw, weights, strict=True)])
+    present = sum(parameters.phase_weights[phase] for phase in PHASES if sum(shares[phase]) > 0)
+    ihc = [
+        sum(parameters.phase_weights[phase] * shares[phase][place] for phase in PHASES) / present
+        for place in range(len(hours))
+    ]
+    return pd.DataFrame({"session_id": rows["session_id"], **shares, "ihc": ihc})
+
+
+@FIXED
+@given(journeys(), channels, phase_weights)
+def test_the_vectorised_pass_equals_the_model_worked_a_session_at_a_time(rows, weights, phases):
+    parameters = curves_of(channels=weights, phases=phases)
+    found = attribute(rows, parameters).sort_values(["conv_id", "session_id"], ignore_index=True)
+    parts = [by_the_book(part, parameters).assign(conv_id=key) for key, part in rows.groupby("conv_id")]
+    expected = pd.concat(parts).sort_values(["conv_id", "session_id"], ignore_index=True)
+    assert_frame_equal(found, expected[found.columns], rtol=0, atol=1e-12)
+
+
+@FIXED
+@given(journeys(), channels, phase_weights)
+def test_every_credit_is_a_share_and_ihc_and_each_present_phase_sum_to_1_an_order(rows, weights, phases):
+    credits = attribute(rows, curves_of(channels=weights, phases=phases))
+    assert credits[SHARES].ge(0).all(axis=None)
+    assert credits[SHARES].le(1 + 1e-12).all(axis=None)
+    sums = credits.groupby("conv_id")[SHARES].sum()
+    for phase in ("initializer", "closer", "ihc"):
+        np.testing.assert_allclose(sums[phase], 1, atol=1e-12)
+    assert np.isclose(sums["holder"], 1, atol=1e-12).tolist() == (sums["holder"] > 0).tolist()
+
+
+@FIXED
+@given(journeys(), channels, st.integers(0, 9))
+def test_the_order_of_the_rows_is_irrelevant(rows, weights, seed):
+    parameters = curves_of(channels=weights)
+    keys = ["conv_id", "session_id"]
+    credits = attribute(rows, parameters).sort_values(keys, ignore_index=True)
+    again = attribute(shuffled(rows, seed), parameters).sort_values(keys, ignore_index=True)
+    assert_frame_equal(again, credits)
+
+
+@FIXED
+@given(journeys(most=3), channels)
+def test_other_orders_are_irrelevant_to_an_orders_credit(rows, weights):
+    parameters = curves_of(channels=weights)
+    together = attribute(rows, parameters)
+    alone = pd.concat([attribute(part, parameters) for _, part in rows.groupby("conv_id")], ignore_index=True)
+    assert_frame_equal(together, alone, rtol=0, atol=1e-12)
+
+
+@FIXED
+@given(journeys(), channels)
+def test_the_name_of_a_neutral_channel_is_irrelevant(rows, weights):
+    neutral = {
+        phase: {"Mail": 1.0} | {name: w for name, w in weights[phase].items() if name != "Mail"} for phase in PHASES
+    }
+    renamed = rows.assign(channel_name=rows["channel_name"].replace("Mail", "never seen before"))
+    assert_frame_equal(attribute(renamed, curves_of(channels=neutral)), attribute(rows, curves_of(channels=neutral)))
+
+
+@FIXED
+@given(journeys(), channels, st.sampled_from([0.25, 2, 8]))
+def test_scaling_all_gaps_and_both_curves_by_one_factor_changes_nothing(rows, weights, factor):
+    stretched = rows.assign(timestamp=ORIGIN + (rows["timestamp"] - ORIGIN) * factor)
+    wide = curves_of(
+        channels=weights,
+        initializer=([0, 10 * factor, 110 * factor], [0, 0, 1]),
+        closer=([0, 100 * factor], [1, 0]),
+    )
+    expected = attribute(rows, curves_of(channels=weights))
+    assert_frame_equal(attribute(stretched, wide), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(not REAL_SAMPLE.exists(), reason="the real answers are not part of the project")
+def test_the_shipped_parameters_reproduce_real_answers():
+    tables = read_tables(REAL_SAMPLE / "challenge.db")
+    answers = pd.read_csv(REAL_SAMPLE / "api_results.csv").rename(columns={"conversion_id": "conv_id"})
+    credits = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters())
+    both = answers.merge(credits, on=["conv_id", "session_id"], suffixes=("_real", ""), validate="one_to_one")
+    assert len(both) == len(answers)
+    both = both[both.groupby("conv_id")["session_id"].transform("size") >= 2]
+    error = (both["ihc"] - both["ihc_real"]).abs()
+    assert len(error) > 1_000
+    assert error.mean() <= 0.0001
+    assert error.quantile(0.99) <= 0.0006
+    assert error.max() <= 0.005

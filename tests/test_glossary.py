@@ -1,0 +1,78 @@
+import pandas as pd
+import pytest
+from frames import conversions, costs, credits_of, journey, outcomes, sessions
+
+from ihc import baselines, credits, paths, quality, reconciliation, reporting, schemas
+from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
+
+SHOP = schemas.Tables(sessions(), conversions(), costs())
+JOURNEYS = journey((0, "Search", 1, 1))
+REPORTING = reporting.channel_reporting(*SHOP, credits_of())
+STORED = pd.DataFrame(columns=["conv_id", "outcome", "engine", "parameters", "lookback_days"])
+SHOWN = {
+    "channel_reporting": REPORTING,
+    "channel_summary": reporting.channel_summary(*SHOP, credits_of()),
+    "journey_lengths": paths.journey_lengths(JOURNEYS),
+    "time_to_conversion": paths.time_to_conversion(JOURNEYS),
+    "commonest_paths": paths.commonest_paths(JOURNEYS),
+    "table_shapes": quality.table_shapes(SHOP),
+    "quality_findings": quality.quality_findings(SHOP),
+    "credits": baselines.linear(JOURNEYS),
+    "provenance": credits.provenance(STORED),
+    "failures": pd.DataFrame(columns=["conv_id", "reason"]),
+    "reconciliation": reconciliation.reconcile(SHOP, credits_of(), outcomes(), REPORTING)[["line", "count", "amount"]],
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_column_that_is_shown_has_a_heading_and_a_unit(name):
+    assert not [column for column in SHOWN[name].columns if column not in {*GLOSSARY, *HEADINGS}]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_column_of_texts_is_called_text_and_one_of_figures_is_not(name):
+    for column in SHOWN[name].columns:
+        is_text = SHOWN[name][column].dtype in ("str", "object")
+        if len(SHOWN[name]):
+            assert (heading(column)[1] == TEXT) == is_text, column
+
+
+@pytest.mark.parametrize("term", GLOSSARY.values(), ids=GLOSSARY)
+def test_a_term_has_a_heading_a_known_unit_and_a_definition_that_is_a_sentence(term):
+    assert term.heading
+    assert term.unit in FORMATS
+    assert term.definition[0].isupper()
+    assert term.definition.endswith(".")
+
+
+def test_no_two_terms_share_a_heading_and_no_column_is_defined_twice():
+    headings = [term.heading for term in GLOSSARY.values()]
+    assert len(set(headings)) == len(headings)
+    assert not GLOSSARY.keys() & HEADINGS.keys()
+
+
+def test_headings_have_known_units():
+    assert {unit for _, unit in HEADINGS.values()} <= FORMATS.keys()
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [("ROAS", ("ROAS", "ratio")), ("cost", ("Cost", MONEY)), ("orders", ("Orders", "count")), ("IHC", ("IHC", MONEY))],
+)
+def test_a_heading_is_found_by_column_and_an_unknown_column_is_money_under_its_own_name(column, found):
+    assert heading(column) == found
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "text"),
+    [
+        (MONEY, 1234.5, "1,234.50"),
+        ("count", 1234, "1,234"),
+        ("share", 0.1234, "12.3%"),
+        ("orders", 1234.567, "1,234.57"),
+        ("ratio", 0.056, "0.06"),
+        (TEXT, "1234", "1234"),
+    ],
+)
+def test_a_unit_says_how_its_figures_are_written(unit, value, text):
+    assert FORMATS[unit].format(value) == text

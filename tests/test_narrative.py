@@ -1,0 +1,269 @@
+import pandas as pd
+import pytest
+from frames import UNTRUSTED, conversions, curves_of, journey
+
+from ihc import narrative
+from ihc.narrative import shown
+from ihc.reconciliation import COST, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
+
+NAN = float("nan")
+
+
+def summary(*rows):
+    """`(channel_name, cost, ihc_revenue)`, and the total."""
+    rows = [*rows, ("Total", sum(row[1] for row in rows), sum(row[2] for row in rows))]
+    frame = pd.DataFrame(rows, columns=["channel_name", "cost", "ihc_revenue"]).astype(
+        {"channel_name": "str", "cost": "float64", "ihc_revenue": "float64"}
+    )
+    cost = frame["cost"].where(frame["cost"] != 0)
+    return frame.assign(ROAS=frame["ihc_revenue"] / cost, share_of_cost=frame["cost"] / cost.iloc[-1])
+
+
+def test_best_and_worst_are_by_roas_among_channels_that_matter():
+    # "tiny" has ROAS 500 but less than 1 % of the cost, "free" none at all.
+    text = narrative.best_and_worst(
+        summary(("good", 100, 250), ("bad", 200, 20), ("middling", 100, 100), ("tiny", 1, 500), ("free", 0, 10))
+    )
+    assert text == (
+        "Of the 3 channels with at least 1% of the cost, the best is good with ROAS 2.50 (250.00 of revenue for 100.00 "
+        "of cost), the worst is bad with ROAS 0.10 (20.00 of revenue for 200.00 of cost)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], "No channel has a share of the cost that is worth comparing."),
+        ([("free", 0, 10)], "No channel has a share of the cost that is worth comparing."),
+        ([("a", 10, 20), ("b", 30, 60)], "All 2 channels with at least 1% of the cost have the same ROAS, 2.00."),
+    ],
+)
+def test_best_and_worst_need_two_channels_that_differ(rows, text):
+    assert narrative.best_and_worst(summary(*rows)) == text
+
+
+def test_a_single_channel_that_matters_is_named_alone():
+    text = narrative.best_and_worst(summary(("one", 1_000, 2_000), ("free", 0, 10)))
+    assert text.startswith("Only one with ROAS 2.00 (2,000.00 of revenue for 1,000.00 of cost)")
+    assert "worst" not in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], "Nothing was spent on the reported days."),
+        ([("free", 0, 10)], "Nothing was spent on the reported days."),
+        (
+            [("a", 1_000, 1_000), ("b", 1_000, 999), ("free", 0, 1)],
+            "1 of 2 channels that cost something earns at least what they cost; over all, 2,000.00 of cost stands "
+            "against 2,000.00 of attributed revenue, ROAS 1.00.",
+        ),
+        (
+            [("a", 10, 5), ("b", 10, 5)],
+            "0 of 2 channels that cost something earn at least what they cost; over all, 20.00 of cost stands against "
+            "10.00 of attributed revenue, ROAS 0.50.",
+        ),
+    ],
+)
+def test_break_even_counts_the_channels_that_earn_their_cost(rows, text):
+    assert narrative.break_even(summary(*rows)) == text
+
+
+def lines(*rows):
+    """Lines of the orders' section: `(line, count, amount)`; another section stands below."""
+    full = [(ORDERS, line, count, amount) for line, count, amount in rows] + [(COST, "orders read", 99, 1.0)]
+    return pd.DataFrame(full, columns=["section", "line", "count", "amount"]).astype({"count": "float64"})
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        (
+            [("orders read", 1_234, 900.0), (UNATTRIBUTED, 0, 0.0), (FAILED, 0, 0.0), (CREDITED, 1_234, 900.0)],
+            "1,234 of 1,234 orders are credited, 900.00 of revenue.",
+        ),
+        (
+            [
+                ("orders read", 9, 90.0),
+                (UNATTRIBUTED, -2, -20.0),
+                (FAILED, -1, -10.0),
+                (WAITING, -3, -30.0),
+                (CREDITED, 3, 30.0),
+            ],
+            "3 of 9 orders are credited, 30.00 of revenue; 2 have no session, 1 failed, 3 wait for a run.",
+        ),
+        (
+            [("orders read", 0, 0.0), (UNATTRIBUTED, 0, 0.0), (FAILED, 0, 0.0), (CREDITED, 0, 0.0)],
+            "There is no order in these dates; what is shown is cost, and credit from orders on other days.",
+        ),
+    ],
+)
+def test_orders_are_told_by_how_they_ended(rows, text):
+    assert narrative.orders_sentence(lines(*rows)) == text
+
+
+def sources(*rows):
+    columns = ["engine", "parameters", "lookback_days", "orders"]
+    return pd.DataFrame(rows, columns=columns).astype({"lookback_days": "float64", "orders": "int64"})
+
+
+ONE = ("local", "default (abc)", None, 1_200)
+OTHER = ("local", "mine (def)", 30, 3)
+
+
+def test_provenance_names_engine_parameters_and_lookback():
+    assert narrative.provenance_sentence(sources(ONE)) == (
+        "All credits come from the local engine with parameters default (abc) and sessions of any age (1,200 orders)."
+    )
+
+
+def test_provenance_warns_of_credits_that_are_not_alike():
+    text = narrative.provenance_sentence(sources(ONE, OTHER))
+    assert text.startswith("Attention: the stored credits come from different settings")
+    assert "parameters mine (def) and a lookback of 30 days (3 orders)." in text
+
+
+def test_provenance_of_nothing_says_so():
+    assert narrative.provenance_sentence(sources()) == "No credits are stored yet."
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], "no credits stored; 2023-09-01 to the last day"),
+        ([ONE], "IHC credit: local engine, parameters default (abc); 2023-09-01 to the last day"),
+        ([ONE, OTHER], "IHC credit: local engine, parameters default (abc), and others; 2023-09-01 to the last day"),
+    ],
+)
+def test_the_note_below_a_chart_names_the_most_used_source_and_the_dates(rows, text):
+    assert narrative.source_note(sources(*rows), "2023-09-01", None) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        (None, None, "all days"),
+        ("2023-09-01", None, "2023-09-01 to the last day"),
+        (None, "2023-09-07", "the first day to 2023-09-07"),
+        ("2023-09-01", "2023-09-07", "2023-09-01 to 2023-09-07"),
+    ],
+)
+def test_dates_in_words(start, end, text):
+    assert narrative.dates_sentence(start, end) == text
+
+
+def test_the_channel_that_depends_most_on_the_model_is_named_with_both_ends():
+    comparison = pd.DataFrame(
+        {"channel_name": ["A", "B"], "IHC": [10.0, 20.0], "First": [11.0, 5.0], "Last": [9.0, 1_000.0]}
+    )
+    assert narrative.model_spread(comparison) == (
+        "The model matters most for B: 5.00 under First, 1,000.00 under Last."
+    )
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        pd.DataFrame({"channel_name": ["A"], "IHC": [10.0], "First": [10.004]}),
+        pd.DataFrame({"channel_name": pd.Series([], dtype="str"), "IHC": pd.Series([], dtype="float64")}),
+    ],
+)
+def test_models_that_agree_to_the_cent_are_said_to_agree(comparison):
+    assert narrative.model_spread(comparison) == "All models give every channel the same revenue."
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Paid Search", "Paid Search"),
+        ("two\nlines\tand  spaces ", "two lines and spaces"),
+        ("back\x08space", "back space"),
+        ("\x00", "(blank)"),
+        ("", "(blank)"),
+        (None, "None"),
+        ("بحث مدفوع", "بحث مدفوع"),
+        ("$x_1$", "$x_1$"),
+        ("a" * 40, "a" * 40),
+        ("a" * 41, "a" * 39 + "…"),
+    ],
+)
+def test_a_name_is_shown_on_one_line_without_control_characters_and_cut(name, text):
+    assert shown(name) == text
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_any_name_is_shown_in_printable_characters(name):
+    assert shown(name).isprintable()
+    assert len(shown(name, 26)) <= 26
+
+
+@pytest.mark.parametrize("name", ["\ufffe", "\uffff"])
+def test_a_name_is_shown_without_what_no_xml_may_hold(name):
+    assert shown(f"a{name}b").replace(" ", "") == "ab"
+
+
+def test_journeys_are_told_with_their_mean_length_and_the_orders_without_any():
+    # Five sessions of two orders.
+    rows = pd.concat(
+        [journey((0, "A", 1, 1), (1, "A", 1, 1)), journey(*[(n, "A", 1, 1) for n in range(3)], conv_id="l")]
+    )
+    lonely = conversions([(key, "u", "2023-09-01 10:00:00", 500.0) for key in ("m", "n")])
+    assert narrative.journeys_sentence(rows, lonely) == (
+        "2 orders have a journey, 2.50 sessions each on average; 2 have no session at all and stay unattributed "
+        "(1,000.00 of revenue)."
+    )
+    assert narrative.journeys_sentence(rows.iloc[:0], lonely).startswith("0 orders have a journey; 2 have no session")
+
+
+def test_no_orders_have_no_journeys():
+    empty = journey((0, "A", 1, 1)).iloc[:0]
+    assert narrative.journeys_sentence(empty, conversions()) == (
+        "There is no order in these dates, so there is no journey."
+    )
+
+
+def test_parameters_that_know_all_channels_are_only_named():
+    parameters = curves_of(channels={"holder": {"A": 2.0}})
+    rows = journey((0, "A", 1, 1))
+    assert narrative.parameters_sentence(parameters, rows) == (
+        f"The local engine uses the parameters by hand ({parameters.fingerprint})."
+    )
+
+
+def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_twelve():
+    rows = journey(*[(hour, name, 1, 1) for hour, name in enumerate("BCA")])
+    text = narrative.parameters_sentence(curves_of(channels={"holder": {"A": 2.0}}), rows)
+    assert text.endswith("2 of 3 channels have no weight in them and count as neutral, 1: B, C.")
+    rows = journey(*[(hour, f"{hour:02d}", 1, 1) for hour in range(13)])
+    assert narrative.parameters_sentence(curves_of(), rows).endswith(
+        "1: " + ", ".join(f"{n:02d}" for n in range(12)) + ", …."
+    )
+
+
+def test_what_was_stored_is_counted_by_outcome():
+    ends = pd.DataFrame({"outcome": ["credited", "credited", "failed"]})
+    assert narrative.stored_sentence(ends, 0) == ("Of 3 orders 2 are credited and stored, 0 have no session, 1 failed.")
+    assert "1,000 other orders lost their stored credits" in narrative.stored_sentence(ends, 1_000)
+
+
+def test_nothing_stored_is_counted_too():
+    ends = pd.DataFrame({"outcome": pd.Series([], dtype="str")})
+    assert narrative.stored_sentence(ends, 0).startswith("Of 0 orders 0 are credited")
+
+
+def test_a_run_is_named_by_dates_database_and_id():
+    assert narrative.run_sentence("shop.db", "r1", "all days") == (
+        "Orders and sessions of all days, from the database shop.db; run r1."
+    )
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_sentences_name_any_channel_as_it_is_shown(name):
+    told = [
+        narrative.best_and_worst(summary((name, 10, 20), ("other", 10, 5))),
+        narrative.model_spread(pd.DataFrame({"channel_name": [name], "IHC": [1.0], "First": [2.0]})),
+        narrative.parameters_sentence(curves_of(), journey((0, name, 1, 1))),
+    ]
+    for sentence in told:
+        assert shown(name) in sentence
+        assert sentence.isprintable()

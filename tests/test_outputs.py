@@ -1,0 +1,157 @@
+import json
+import xml.etree.ElementTree as ET
+from base64 import b64decode
+
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from frames import FIXED, UNTRUSTED
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.charts import cost_against_revenue
+from ihc.outputs import publish_chart, read_csv, write_csv, write_json, write_text
+
+SUMMARY = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, np.nan], "ihc_revenue": [250.0, 10.0]})
+FORMULAS = ["=cmd()", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "＝1", "＠x"]
+
+
+def written(tmp_path, frame):
+    return read_csv(write_csv(frame, tmp_path / "table.csv"))
+
+
+def named(*names):
+    """A frame with a row a name, and one more that is surely text."""
+    return pd.DataFrame({"channel_name": [*names, "text"], "cost": [1.5] * (len(names) + 1)})
+
+
+def test_a_csv_has_headings_plain_figures_and_empty_fields_for_nan(tmp_path):
+    path = write_csv(SUMMARY, tmp_path / "table.csv")
+    assert path.read_text("utf-8") == "channel_name,cost,ihc_revenue\nSearch,100.25,250.0\nMail,,10.0\n"
+
+
+def test_a_csv_survives_the_round_trip(tmp_path):
+    assert_frame_equal(written(tmp_path, SUMMARY), SUMMARY)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in UNTRUSTED if name != "=cmd()"] + ["", "NA", "nan", "None", "a\rb", "'"]
+)
+def test_a_name_survives_the_round_trip(tmp_path, name):
+    assert_frame_equal(written(tmp_path, named(name)), named(name))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_what_a_spreadsheet_would_run_begins_with_an_apostrophe(tmp_path, name):
+    assert_frame_equal(written(tmp_path, named(name)), named("'" + name))
+
+
+@pytest.mark.parametrize("name", ["\rnext", "\nnext", "\tnext"])
+def test_a_name_that_begins_with_a_break_begins_with_an_apostrophe(tmp_path, name):
+    assert_frame_equal(written(tmp_path, named(name)), named("'" + name))
+
+
+@pytest.mark.parametrize("names", [["007", "08"], ["1", "2"], ["1e5", "2e5"], ["True", "False"], ["inf", "nan"]])
+def test_names_stay_text_though_all_of_them_look_like_figures(tmp_path, names):
+    frame = pd.DataFrame({"channel_name": names, "cost": [1.5, 2.5]})
+    assert_frame_equal(written(tmp_path, frame), frame)
+
+
+def test_negative_figures_are_no_formulas(tmp_path):
+    frame = pd.DataFrame({"channel_name": ["A"], "ihc_revenue": [-1.5]})
+    assert_frame_equal(written(tmp_path, frame), frame)
+
+
+def test_a_frame_without_rows_keeps_its_columns(tmp_path):
+    assert written(tmp_path, SUMMARY.iloc[:0]).columns.tolist() == SUMMARY.columns.tolist()
+
+
+def test_an_empty_field_is_nan_among_figures_and_empty_among_texts(tmp_path):
+    frame = pd.DataFrame({"channel_name": ["", "A"], "ROAS": [np.nan, 1.5], "amount": [2.5, np.nan]})
+    assert_frame_equal(written(tmp_path, frame), frame)
+
+
+@FIXED
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=4))
+def test_any_text_comes_back_but_for_the_apostrophe(tmp_path_factory, names):
+    found = written(tmp_path_factory.getbasetemp(), named(*names))["channel_name"].tolist()
+    assert len(found) == len(names) + 1
+    for name, back in zip(names, found, strict=False):
+        assert back in (name, "'" + name)
+        assert not back.lstrip().startswith(("=", "+", "-", "@"))
+
+
+def test_writing_leaves_the_frame_alone(tmp_path):
+    frame = named("=cmd()")
+    before = frame.copy(deep=True)
+    write_csv(frame, tmp_path / "table.csv")
+    assert_frame_equal(frame, before)
+
+
+def test_folders_are_made_and_an_older_file_is_replaced_without_leftovers(tmp_path):
+    path = tmp_path / "new" / "folder" / "text.txt"
+    write_text("old and long", path)
+    assert write_text("neu: é", path) == path
+    assert path.read_bytes() == "neu: é".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == ["text.txt"]
+
+
+def test_a_write_that_fails_leaves_no_part_of_a_file(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_text("text", tmp_path / "taken")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
+
+
+def test_json_is_readable_and_keeps_every_letter(tmp_path):
+    path = write_json({"run_id": "r1", "start_date": None, "names": ["é", '"']}, tmp_path / "run.json")
+    assert (
+        path.read_text("utf-8")
+        == '{\n  "run_id": "r1",\n  "start_date": null,\n  "names": [\n    "é",\n    "\\""\n  ]\n}\n'
+    )
+
+
+def test_a_figure_that_is_not_known_is_no_breach_of_json(tmp_path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    path = write_json({"sources": [{"lookback_days": float("nan"), "orders": np.int64(3)}]}, tmp_path / "run.json")
+    entries = json.loads(path.read_text("utf-8"), parse_constant=refuse)
+    assert entries == {"sources": [{"lookback_days": None, "orders": 3}]}
+
+
+def published(folder, alt="Bars: cost.", note=""):
+    return publish_chart(cost_against_revenue(SUMMARY), folder, "chart", alt=alt, note=note)
+
+
+def test_a_chart_is_written_twice_and_given_back_as_an_image_with_its_words(tmp_path):
+    image = BeautifulSoup(published(tmp_path / "charts", alt='Bars: <b> & "cost"').data, "html.parser").figure.img
+    assert image["alt"] == 'Bars: <b> & "cost"'
+    head, content = image["src"].split(",")
+    assert head == "data:image/svg+xml;base64"
+    assert b64decode(content) == (tmp_path / "charts" / "chart.svg").read_bytes()
+    assert (tmp_path / "charts" / "chart.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "charts").iterdir())) == 2
+
+
+def test_the_same_table_is_published_in_the_same_bytes(tmp_path):
+    published(tmp_path / "a", note="note")
+    published(tmp_path / "b", note="note")
+    for kind in ("svg", "png"):
+        assert (tmp_path / "a" / f"chart.{kind}").read_bytes() == (tmp_path / "b" / f"chart.{kind}").read_bytes()
+
+
+@pytest.mark.parametrize("text", [*UNTRUSTED, "\uffff"])
+def test_any_words_and_note_make_valid_xml(tmp_path, text, recwarn):
+    published(tmp_path, alt=f"Best is {text}.", note=f"parameters {text}")
+    said = [text for entry in ET.parse(tmp_path / "chart.svg").iter() if (text := entry.text)]
+    assert any("Best is" in text for text in said)
+    assert any("parameters" in text for text in said)
+
+
+def test_a_note_is_printed_as_it_is(tmp_path):
+    published(tmp_path, note="parameters $x_1$ <b>")
+    said = ["".join(entry.itertext()) for entry in ET.parse(tmp_path / "chart.svg").iter()]
+    assert "parameters $x_1$ <b>" in said

@@ -1,0 +1,66 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+import ihc
+
+PURE = [
+    "errors",
+    "schemas",
+    "journeys",
+    "parameters",
+    "engine",
+    "credits",
+    "baselines",
+    "reporting",
+    "reconciliation",
+    "quality",
+    "paths",
+    "narrative",
+    "glossary",
+]
+NOT_PURE = {"sqlalchemy", "sqlite3", "requests", "matplotlib", "os", "dotenv", "papermill", "IPython", "time", "random"}
+
+
+def test_the_public_names_are_these_and_sorted():
+    assert ihc.__all__ == [
+        "Parameters",
+        "attribute",
+        "build_journeys",
+        "channel_reporting",
+        "channel_summary",
+        "read_tables",
+    ]
+    assert sorted(ihc.__all__) == ihc.__all__
+
+
+@pytest.mark.parametrize("name", ihc.__all__)
+def test_every_public_name_can_be_imported_and_is_documented(name):
+    entry = getattr(ihc, name)
+    assert entry.__name__ == name
+    assert entry.__doc__
+
+
+def test_a_name_that_is_not_there_is_no_attribute():
+    with pytest.raises(AttributeError, match="module 'ihc' has no attribute 'nothing'"):
+        ihc.nothing  # noqa: B018
+    assert not hasattr(ihc, "_nothing")
+
+
+def test_the_version_is_three_numbers():
+    assert [part.isdigit() for part in ihc.__version__.split(".")] == [True] * 3
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_what_computes_neither_reads_nor_writes_nor_draws(module):
+    tree = ast.parse((Path(ihc.__file__).parent / f"{module}.py").read_text("utf-8"))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(str(node.module).split(".")[0])
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not imported & NOT_PURE
+    assert not calls & {"print", "input", "open"}

@@ -1,0 +1,59 @@
+"""The README keeps its word: help texts, examples, glossary and map are the real ones."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ihc.glossary import GLOSSARY
+from ihc.sample import write_sample
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+HELPS = re.findall(r"```console\n\$ ihc (.*?--help)\n(.*?)\n```", README, re.DOTALL)
+
+
+def test_every_command_is_documented():
+    assert [call for call, _ in HELPS] == ["--help", "run --help", "init --help", "sample --help"]
+
+
+@pytest.mark.parametrize(("call", "text"), HELPS, ids=[call for call, _ in HELPS])
+def test_help_texts_are_the_real_ones(call, text):
+    done = subprocess.run(
+        [sys.executable, "-m", "ihc.cli", *call.split()], capture_output=True, text=True, check=True,
+        env={**os.environ, "COLUMNS": "100"},
+    )  # fmt: skip
+    assert done.stdout.rstrip().replace("python -m ihc.cli", "ihc") == text
+
+
+def test_the_example_runs(tmp_path, monkeypatch, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    write_sample(tmp_path / "data" / "ihc.db", 300)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    printed = capsys.readouterr().out
+    assert "ROAS" in printed
+    assert "Total" in printed
+
+
+def test_the_glossary_is_the_one_of_the_report():
+    rows = [f"| {term.heading} | {term.definition} |" for term in GLOSSARY.values()]
+    assert [row for row in rows if row not in README] == []
+
+
+def test_the_map_names_every_module_and_imports_run_upwards_only():
+    order = re.findall(r"^\| `(\w+)\.py` \|", README, re.MULTILINE)
+    modules = {path.stem for path in (ROOT / "ihc").glob("*.py")} - {"__init__"}
+    assert set(order) == modules
+    for place, name in enumerate(order):
+        source = (ROOT / "ihc" / f"{name}.py").read_text("utf-8")
+        imported = set(re.findall(r"from ihc\.(\w+) import", source))
+        assert imported <= set(order[:place]), name
+
+
+def test_links_and_pictures_exist():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert [link for link in links if not (ROOT / link).exists()] == []
