@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from ihc.narrative import shown
@@ -24,11 +25,15 @@ BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7
 INK = "#222222"
 MOST_PANELS = 12
 WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
+# Scripts that the first font lacks are drawn with those of these that the machine has.
+FALLBACKS = {"Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai"} | {
+    *("Microsoft YaHei", "PingFang SC", "Segoe UI", "Arial Unicode MS")
+}
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # names are data: a $ in one is a $
     "svg.fonttype": "none",
     "svg.hashsalt": "ihc",
-    "font.family": ["DejaVu Sans"],
+    "font.family": ["DejaVu Sans", *sorted(FALLBACKS & set(fontManager.get_font_names()))],
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,

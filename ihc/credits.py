@@ -41,7 +41,7 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
             tests["missing"].astype("str") + " sessions of the journey have no credit",
             tests["foreign"].astype("str") + " credits are for sessions not in the journey, or given twice",
             tests["bad"].astype("str") + " credits are negative or no number",
-            "the credits sum to " + tests["total"].map("{:.4f}".format) + ", not 1",
+            "the credits sum to " + tests["total"].map("{:.4f}".format).astype("str") + ", not 1",
         ],
         default="",
     )

@@ -36,8 +36,13 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def write_json(entries: dict[str, Any], path: Path) -> Path:
-    """Write entries as readable JSON, whole or not at all."""
-    return _replace(path, (json.dumps(entries, indent=2, ensure_ascii=False, default=str) + "\n").encode())
+    """Write entries as readable JSON, whole or not at all; a frame becomes a list of its rows, NaN becomes null."""
+    plain = {
+        name: json.loads(value.to_json(orient="records")) if isinstance(value, pd.DataFrame) else value
+        for name, value in entries.items()
+    }
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    return _replace(path, f"{text}\n".encode())
 
 
 def write_text(text: str, path: Path) -> Path:

@@ -135,7 +135,7 @@ def test_cents_lost_by_rounding_the_lines_are_a_line_of_their_own():
 
 
 def test_a_currency_of_large_numbers_closes_too():
-    # 400 orders of 40 billion each: at 1.6e13 the sums of two orders of summation differ by more than half a cent.
+    # 400 orders of 40 billion each, 1.6e13 in all, where two neighbouring floats are a fifth of a cent apart.
     count = 400
     visits = [(f"s{n}", f"u{n}", f"2023-09-0{n % 5 + 1} 10:00:00", f"channel {n % 7}") for n in range(count)]
     orders = [(f"k{n}", f"u{n}", "2023-09-06 10:00:00", 40_000_000_000.37 + n * 1_234.57) for n in range(count)]

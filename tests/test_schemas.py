@@ -206,7 +206,7 @@ def test_a_window_is_given_back_as_days(given, window):
 
 @pytest.mark.parametrize("value", ["2023-13-01", "01.09.2023", "today", 20230901, 1.5, pd.NaT])
 def test_a_date_that_is_none_is_refused_by_the_name_of_its_option(value):
-    with pytest.raises(InputError, match="end_date .* is not a date"):
+    with pytest.raises(InputError, match=r"end_date .* is not a date"):
         check_window(None, value)
 
 
