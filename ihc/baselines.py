@@ -40,7 +40,7 @@ def position_based(journeys: pd.DataFrame, *, first: float = 0.4, last: float = 
         raise InputError(f"position_based: first {first} and last {last} must be above 0 and together at most 1.")
     ranked = _ranked(journeys)
     is_first, is_last = ranked["rank"] == 0, ranked["rank"] == ranked["length"] - 1
-    between = (1 - first - last) / (ranked["length"] - 2).clip(lower=1)
+    between = max(0.0, 1 - first - last) / (ranked["length"] - 2).clip(lower=1)
     raw = np.select([is_first & is_last, is_first, is_last], [1.0, first, last], default=between)
     return _credits(ranked, pd.Series(raw, index=ranked.index))
 

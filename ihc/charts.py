@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from itertools import cycle
 from math import ceil
 from typing import Any, Concatenate, ParamSpec, cast
 
@@ -216,8 +217,8 @@ def models_by_channel(figure: Figure, comparison: pd.DataFrame) -> None:
     places = _name_rows(axes, comparison["channel_name"])
     models = [column for column in comparison.columns if column != "channel_name"]
     axes.hlines(places, comparison[models].min(axis=1), comparison[models].max(axis=1), color="#cccccc", linewidth=3)
-    looks = zip((BLUE, ORANGE, GREEN, PINK, SKY, GREY), "osD^vP", strict=True)
-    for model, (colour, marker) in zip(models, looks, strict=False):
+    # Six colours and seven marks: 42 models before a look comes again.
+    for model, colour, marker in zip(models, cycle((BLUE, ORANGE, GREEN, PINK, SKY, GREY)), cycle("osD^vPX")):
         size = 60 if model == models[0] else 30
         axes.scatter(comparison[model], places, color=colour, marker=marker, s=size, label=model, zorder=3)
     axes.xaxis.set_major_formatter(THOUSANDS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +19,8 @@ from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, check_table
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
-RESULTS = (
-    "attribution_customer_journey",
-    "channel_reporting",
-    "attribution_phases",
-    "attribution_runs",
-    "attribution_outcomes",
-)
 BUSY_SECONDS = 60
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -41,6 +35,15 @@ class Run:
     start_date: str | None
     end_date: str | None
     version: str
+
+
+RESULTS: dict[str, tuple[str, ...]] = {
+    "attribution_customer_journey": CREDITS,
+    "channel_reporting": REPORTING,
+    "attribution_phases": ("conv_id", "session_id", *PHASES),
+    "attribution_runs": tuple(field.name for field in fields(Run)),
+    "attribution_outcomes": ("conv_id", "run_id", "outcome", "reason"),
+}
 
 
 class Results(NamedTuple):
@@ -158,7 +161,7 @@ def read_results(database: str | Path) -> Results:
     """Read what is stored of earlier runs; both frames are empty where nothing is.
 
     Out: `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome, reason, run_id, engine, parameters,
-    lookback_days`).
+    lookback_days`); credits that another program stored count as credited by an unknown engine.
     """
     outcomes = (
         "SELECT conv_id, outcome, reason, run_id, engine, parameters, lookback_days"
@@ -168,17 +171,21 @@ def read_results(database: str | Path) -> Results:
         credits = pd.read_sql(sa.text("SELECT conv_id, session_id, ihc FROM attribution_customer_journey"), connection)
         outcome = pd.read_sql(sa.text(outcomes), connection)
     texts = ["conv_id", "outcome", "reason", "run_id", "engine", "parameters"]
-    return Results(
-        credits.astype({"conv_id": "str", "session_id": "str", "ihc": "float64"}),
-        outcome.astype(dict.fromkeys(texts, "str") | {"lookback_days": "float64"}),
-    )
+    outcome = outcome.astype(dict.fromkeys(texts, "str") | {"lookback_days": "float64"})
+    credits = credits.astype({"conv_id": "str", "session_id": "str", "ihc": "float64"})
+    strange = credits.loc[~credits["conv_id"].isin(outcome["conv_id"]), ["conv_id"]].drop_duplicates()
+    strange = strange.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
+    return Results(credits, pd.concat([outcome, strange], ignore_index=True) if len(strange) else outcome)
 
 
 def check_writable(database: str | Path) -> None:
-    """Raise DatabaseError if the database cannot be written; changes nothing."""
+    """Raise DatabaseError if the result tables cannot be made or lack a column; changes nothing."""
     try:
         with _transaction(database, "BEGIN IMMEDIATE") as connection:
             connection.exec_driver_sql("CREATE TABLE ihc_can_write (a TEXT)")
+            _create_missing(connection)
+            for table, columns in RESULTS.items():
+                connection.exec_driver_sql(f"SELECT {', '.join(columns)} FROM {table} LIMIT 0")
             raise _RollBack
     except _RollBack:
         pass
@@ -197,19 +204,19 @@ def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
         except OSError as error:
             raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
     with _transaction(database, "BEGIN IMMEDIATE") as connection:
-        existing = _tables_of(connection)
-        for table, statement in _statements().items():
-            if table not in existing:
-                connection.exec_driver_sql(statement)
+        _create_missing(connection)
         if clean_results:
             for table in RESULTS:
                 connection.exec_driver_sql(f"DELETE FROM {table}")
 
 
-def _statements() -> dict[str, str]:
+def _create_missing(connection: sa.Connection) -> None:
+    existing = _tables_of(connection)
     lines = [line.split("--")[0] for line in shipped("fixtures/schema.sql").read_text("utf-8").splitlines()]
-    statements = [text.strip() for text in "\n".join(lines).split(";") if text.strip()]
-    return {text.split("(")[0].split()[-1]: text for text in statements}
+    for statement in filter(str.strip, "\n".join(lines).split(";")):
+        # A view may serve as an input table; CREATE TABLE IF NOT EXISTS alone would stumble over it.
+        if statement.split("(")[0].split()[-1] not in existing:
+            connection.exec_driver_sql(statement)
 
 
 def store_credits(database: str | Path, run: Run, credits: pd.DataFrame, outcomes: pd.DataFrame, tables: Tables) -> int:
@@ -234,7 +241,7 @@ def store_credits(database: str | Path, run: Run, credits: pd.DataFrame, outcome
         _append(connection, "attribution_runs", pd.DataFrame([asdict(run)]))
         _append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
         _append(connection, "attribution_customer_journey", credits[list(CREDITS)])
-        _append(connection, "attribution_phases", credits[["conv_id", "session_id", *PHASES]])
+        _append(connection, "attribution_phases", credits[list(RESULTS["attribution_phases"])])
         connection.exec_driver_sql("DROP TABLE touched")
     return len(stale - set(outcomes["conv_id"]))
 

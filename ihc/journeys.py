@@ -11,6 +11,8 @@ import pandas as pd
 from ihc.errors import InputError
 from ihc.schemas import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
 
+LONGEST_LOOKBACK = 100_000
+
 Integers = npt.NDArray[np.int64]
 
 
@@ -33,12 +35,15 @@ def build_journeys(
     conv_timestamp [UTC], revenue [currency]`; conversions by time, then `conv_id`; sessions by time, then `session_id`.
     `conversion` is 1 on the last session only. A conversion without any session has no row.
 
-    Raises InputError for a missing column, a wrong date or a `lookback_days` that is not above 0.
+    Raises InputError for a missing column, a wrong date or a `lookback_days` outside of 0 to 100,000.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    if lookback_days is not None and not lookback_days > 0:
-        raise InputError(f"lookback_days is {lookback_days}: give a number above 0, or None for sessions of any age.")
+    if lookback_days is not None and not 0 < lookback_days <= LONGEST_LOOKBACK:
+        raise InputError(
+            f"lookback_days is {lookback_days}: give a number above 0 and up to {LONGEST_LOOKBACK:,}, "
+            "or None for sessions of any age."
+        )
 
     visits = _in_time_order(sessions, "event_date", "event_time", "session_id")
     orders = _in_time_order(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ def best_and_worst(summary: pd.DataFrame) -> str:
     best, worst = paid.iloc[0], paid.iloc[-1]
     enough = f"at least {MATERIAL:.0%} of the cost"
     if len(paid) == 1:
-        return f"Only {_earned(best)}, has {enough}."
+        return f"Only one channel has {enough}: {_earned(best)}."
     if best["ROAS"] == worst["ROAS"]:
         return f"All {len(paid)} channels with {enough} have the same ROAS, {best['ROAS']:,.2f}."
     return f"Of the {len(paid)} channels with {enough}, the best is {_earned(best)}, the worst is {_earned(worst)}."
@@ -111,10 +111,14 @@ def dates_sentence(start_date: str | None, end_date: str | None) -> str:
     return f"{start_date or 'the first day'} to {end_date or 'the last day'}"
 
 
+def printable(text: object) -> str:
+    """A text on one line, without what XML, and so an SVG, cannot hold (https://www.w3.org/TR/xml/#charsets)."""
+    return " ".join(re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", str(text)).split())
+
+
 def shown(name: object, limit: int = 40) -> str:
-    """A name from the data on one line, without control characters, cut to `limit` characters."""
-    plain = "".join(" " if category(letter) in ("Cc", "Cs") else letter for letter in str(name))
-    text = " ".join(plain.split()) or "(blank)"
+    """A name from the data on one line, cut to `limit` characters."""
+    text = printable(name) or "(blank)"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -10,12 +10,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from ihc.charts import GREY, styled
-from ihc.glossary import GLOSSARY
+from ihc.glossary import TEXT, heading
+from ihc.narrative import printable
 
 # What a spreadsheet may take for a formula at the start of a field (https://owasp.org/www-community/attacks/CSV_Injection).
 FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
@@ -24,15 +26,20 @@ FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
     """Write a frame as CSV, whole or not at all: NaN empty, and texts that a spreadsheet would run begin with `'`."""
     texts = frame.select_dtypes(include=["str", "object"]).columns
-    safe = {name: frame[name].astype("str").str.replace(FORMULA, r"'\1", regex=True) for name in texts}
+    # A lone carriage return would end the row for some readers, as Python's writer does not quote it.
+    safe = {
+        name: frame[name].astype("str").str.replace(FORMULA, r"'\1", regex=True).str.replace("\r\n?", "\n", regex=True)
+        for name in texts
+    }
     return _replace(path, frame.assign(**safe).to_csv(index=False, lineterminator="\n").encode())
 
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV that `write_csv` wrote: an empty field is NaN among figures, and an empty text among texts."""
-    frame = pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in (*GLOSSARY, "amount")})
-    texts = frame.select_dtypes(include=["str", "object"]).columns
-    return frame.fillna(dict.fromkeys(texts, ""))
+    columns = pd.read_csv(path, nrows=0).columns
+    figures = [name for name in columns if heading(name)[1] != TEXT]
+    texts = {name: "str" for name in columns if name not in figures}
+    return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={name: [""] for name in figures})
 
 
 def write_json(entries: dict[str, Any], path: Path) -> Path:
@@ -41,7 +48,7 @@ def write_json(entries: dict[str, Any], path: Path) -> Path:
         name: json.loads(value.to_json(orient="records")) if isinstance(value, pd.DataFrame) else value
         for name, value in entries.items()
     }
-    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     return _replace(path, f"{text}\n".encode())
 
 
@@ -50,11 +57,16 @@ def write_text(text: str, path: Path) -> Path:
     return _replace(path, text.encode())
 
 
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
 def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: str = "") -> HTML:
     """Write a chart as `name.svg` and `name.png` into `folder`, and give it back for the notebook.
 
     `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it.
     """
+    alt, note = printable(alt), printable(note)
     with styled():
         if note:
             figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")

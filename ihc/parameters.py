@@ -76,10 +76,12 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
     """
     path = Path(path or DEFAULT)
     try:
-        return parse_parameters(json.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text("utf-8")
+    except (OSError, ValueError) as error:
         raise ParametersError(f"Parameters file {path} cannot be read: {error}.") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    try:
+        return parse_parameters(json.loads(text))
+    except (ValueError, RecursionError) as error:
         raise ParametersError(f"Parameters file {path} is not JSON: {error}.") from None
     except ParametersError as error:
         raise ParametersError(f"Parameters file {path}: {error}") from None

@@ -15,7 +15,7 @@ LABELS = (
     "3-7 days",
     "7-14 days",
     "14-30 days",
-    "> 30 days",
+    "30 days and more",
 )
 
 

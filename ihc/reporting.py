@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from ihc.errors import InputError
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, CREDITS, REPORTING, SESSIONS, inside, require_columns
 
 TOTAL = "Total"
@@ -87,6 +88,7 @@ def channel_summary(
 
     Raises InputError for a missing column or a wrong date.
     """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     visits = sessions[inside(sessions["event_date"], start_date, end_date)]
     reporting = channel_reporting(visits, conversions, costs, credits)
     earned = order_credits(visits, conversions, credits)
@@ -125,7 +127,10 @@ def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) ->
 
     In: `journeys` and, by model name, `credits` (`conv_id, session_id, ihc`) of the same orders.
     Out: `channel_name` and one column a model [currency], by falling revenue of the first model.
+    Raises InputError without any model.
     """
+    if not models:
+        raise InputError("model_comparison needs the credits of at least one model.")
     keys = ["conv_id", "session_id"]
     places = journeys[[*keys, "channel_name", "revenue"]]
     columns = {}

@@ -53,7 +53,7 @@ class Tables(NamedTuple):
 
 def _is_date(values: pd.Series[Any]) -> pd.Series[bool]:
     text = values.astype("str")
-    shaped = text.str.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+    shaped = text.str.fullmatch(r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}")
     return shaped & pd.to_datetime(text, format="%Y-%m-%d", errors="coerce").notna()
 
 
@@ -74,7 +74,9 @@ def _is_not_negative(values: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
-    return pd.to_numeric(values, errors="coerce").astype("float64")
+    if not pd.api.types.is_numeric_dtype(values):
+        values = pd.to_numeric(values.astype("str"), errors="coerce")
+    return values.astype("float64")
 
 
 Rule = tuple[Callable[[Any], Any], str]
@@ -122,6 +124,8 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     import pandera.errors
 
     require_columns(frame, COLUMNS[table], f"table {table}")
+    key = KEYS[table]
+    frame = frame.reset_index(drop=True).assign(**{key: frame[key].astype("str").to_numpy()})
     try:
         _schema(table).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -182,11 +186,13 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> N
 def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Timestamp]:
     """Join a date and a time column to timestamps [UTC as stored, µs]; raises InputError where one is none."""
     try:
-        return pd.to_datetime(dates + " " + times, format="ISO8601").astype("datetime64[us]")
+        joined = pd.to_datetime(dates + " " + times, format="ISO8601").astype("datetime64[us]")
+        if not joined.isna().any():
+            return joined
+        reason = "some are empty"
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"Columns {dates.name} and {times.name} must be texts like 2023-09-01 and 13:05:59: {error}"
-        ) from None
+        reason = str(error)
+    raise InputError(f"Columns {dates.name} and {times.name} must be texts like 2023-09-01 and 13:05:59: {reason}.")
 
 
 def check_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str | None, str | None]:
@@ -202,17 +208,20 @@ def _day(name: str, value: str | date | None) -> str | None:
         return None
     try:
         day = value if isinstance(value, date) else date.fromisoformat(value)
+        return date(day.year, day.month, day.day).isoformat()
     except (TypeError, ValueError):
         raise InputError(f"{name} {value!r} is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01.") from None
-    return day.strftime("%Y-%m-%d")
 
 
 def inside(days: pd.Series[str], start_date: str | date | None, end_date: str | date | None) -> pd.Series[bool]:
     """Mark the days (`YYYY-MM-DD`) from `start_date` to `end_date`, both inclusive and optional."""
     start, end = check_window(start_date, end_date)
     mask = pd.Series(True, index=days.index)
-    if start:
-        mask &= days >= start
-    if end:
-        mask &= days <= end
+    try:
+        if start:
+            mask &= days >= start
+        if end:
+            mask &= days <= end
+    except TypeError:
+        raise InputError(f"Column {days.name} must hold texts like 2023-09-01.") from None
     return mask

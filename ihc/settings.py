@@ -16,6 +16,7 @@ from dotenv.parser import parse_stream
 from ihc import __version__
 from ihc.database import CHECKOUT, Run, database_file, database_url, label
 from ihc.errors import SettingsError
+from ihc.journeys import LONGEST_LOOKBACK
 from ihc.parameters import Parameters, load_parameters
 from ihc.schemas import check_window
 
@@ -108,6 +109,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     values = _DotEnv(base / ".env").values | dict(os.environ)
     given = {name: values[variable] for name, variable in NAMES.items() if values.get(variable)}
     given |= {name: value for name, value in options.items() if value is not None and value != ""}
+    given |= {name: str(given[name]) for name in ("database", "output", "parameters") if name in given}
     start_date, end_date = check_window(given.get("start_date"), given.get("end_date"))
     merged = DEFAULTS | given
     if merged["engine"] not in ENGINES:
@@ -122,16 +124,16 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         end_date=end_date,
         lookback_days=_lookback(given.get("lookback_days")),
         run_id=values.get(RUN_ID) or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
-        secrets=_secrets(values, str(merged["database"])),
+        secrets=_secrets(values, merged["database"]),
     )
 
 
 def _absolute_database(database: str, base: Path) -> str:
-    if "://" not in str(database):
+    if "://" not in database:
         return str((base / database).resolve())
     url = database_url(database)
     if str(url.database).startswith("file:"):
-        return str(database)
+        return database
     return url.set(database=str((base / str(url.database)).resolve())).render_as_string(hide_password=False)
 
 
@@ -142,7 +144,7 @@ def _lookback(value: Any) -> float | None:
         days = float(value)
     except (TypeError, ValueError):
         days = 0.0
-    if not 0 < days < 100_000:
+    if not 0 < days <= LONGEST_LOOKBACK:
         raise SettingsError(
             f"lookback_days (IHC_LOOKBACK_DAYS) is {value!r}: give a number of days above 0, or leave it out."
         )
@@ -195,7 +197,8 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 def _secrets(values: Mapping[str, str], database: str) -> tuple[str, ...]:
     keys = [value for name, value in values.items() if name.startswith("IHC_") and "KEY" in name]
-    return tuple(filter(None, [*keys, _password(database)]))
+    # Masking a word of three letters would only garble what is printed.
+    return tuple(secret for secret in [*keys, _password(database)] if len(secret) > 3)
 
 
 def _password(database: str) -> str:

@@ -27,7 +27,7 @@ def table(frame: pd.DataFrame, caption: str = "", *, has_total: bool = False) ->
     figures = [column for column, unit in units.items() if unit != TEXT]
     classes = pd.DataFrame("text", index=frame.index, columns=frame.columns)
     classes[figures] = "figure"
-    if has_total:
+    if has_total and len(frame):
         classes.iloc[-1] += " total"
     if caption:
         styler = styler.set_caption(escape(caption))

@@ -1,7 +1,6 @@
 """The commands as a user calls them: exit codes, what is printed, what is written."""
 
 import json
-import os
 import re
 import signal
 import sqlite3
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,8 +17,15 @@ from conftest import ihc, run_ihc
 from ihc import __version__
 from ihc.outputs import read_csv
 
-NAMES = ["<script>document.title='pwned'</script>", "=cmd|' /C calc'!A0", "$x_1$ & \"quotes\"", "اسم القناة", "渠道\nline",
-         "A" * 200, "[bold]markup[/bold]"]  # fmt: skip
+NAMES = [
+    "<script>document.title='pwned'</script>",
+    "=cmd|' /C calc'!A0",
+    '$x_1$ & "quotes"',
+    "اسم القناة",
+    "渠道\nline",
+    "A" * 200,
+    "[bold]markup[/bold]",
+]
 
 
 def sql(path, *statements):
@@ -91,7 +98,7 @@ def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
 def test_a_run_writes_what_it_says(finished):
     assert finished.code == 0, finished.err
     listed = [line.strip() for line in finished.out.split("\n\n")[0].splitlines()[1:]]
-    assert all(os.path.isfile(path) for path in listed)
+    assert all(Path(path).is_file() for path in listed)
     written = {str(path) for path in finished.output.rglob("*") if path.is_file() and path.name != "kernels.log"}
     assert written == set(listed)
     charts = {path.name for path in (finished.output / "charts").iterdir()}
@@ -209,7 +216,7 @@ def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
     assert done.code == 1
     assert "1 orders failed" in done.out
     assert "the credits sum to 0.9000, not 1" in done.out
-    ((failed, reason),) = sql(own_shop, ("SELECT conv_id, reason FROM attribution_outcomes WHERE outcome = 'failed'",))
+    ((failed,),) = sql(own_shop, ("SELECT conv_id FROM attribution_outcomes WHERE outcome = 'failed'",))
     assert failed in done.out
     stored = {row[0] for row in table(own_shop, "attribution_customer_journey")}
     assert failed not in stored

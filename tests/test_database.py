@@ -64,8 +64,16 @@ def test_tables_are_created_with_exactly_the_documented_columns(tmp_path):
         for (table,) in sql(tmp_path / "new.db", "SELECT name FROM sqlite_master WHERE type = 'table'")
     }
     assert columns["session_sources"] == (
-        ["session_id", "user_id", "event_date", "event_time", "channel_name"]
-        + ["holder_engagement", "closer_engagement", "impression_interaction"]
+        [
+            "session_id",
+            "user_id",
+            "event_date",
+            "event_time",
+            "channel_name",
+            "holder_engagement",
+            "closer_engagement",
+            "impression_interaction",
+        ]
     )
     assert columns["conversions"] == ["conv_id", "user_id", "conv_date", "conv_time", "revenue"]
     assert columns["session_costs"] == ["session_id", "cost"]
@@ -293,3 +301,17 @@ def test_ids_with_quotes_and_semicolons_are_only_data(small):
 
 def test_the_schema_file_is_found():
     assert shipped("fixtures/schema.sql").is_file()
+
+
+def test_a_result_table_of_another_shape_is_refused_before_anything_is_written(small):
+    sql(small, "DROP TABLE channel_reporting", "CREATE TABLE channel_reporting (channel_name, day)")
+    before = small.read_bytes()
+    with pytest.raises(DatabaseError, match="no such column"):
+        check_writable(small)
+    assert small.read_bytes() == before
+
+
+def test_credits_of_another_program_are_of_an_unknown_engine(small):
+    sql(small, "INSERT INTO attribution_customer_journey VALUES ('c1', 's1', 1.0)")
+    outcomes = read_results(small).outcomes
+    assert outcomes[["conv_id", "outcome", "engine"]].to_numpy().tolist() == [["c1", "credited", "unknown"]]

@@ -44,7 +44,9 @@ def test_best_and_worst_need_two_channels_that_differ(rows, text):
 
 def test_a_single_channel_that_matters_is_named_alone():
     text = narrative.best_and_worst(summary(("one", 1_000, 2_000), ("free", 0, 10)))
-    assert text.startswith("Only one with ROAS 2.00 (2,000.00 of revenue for 1,000.00 of cost)")
+    assert text == (
+        "Only one channel has at least 1% of the cost: one with ROAS 2.00 (2,000.00 of revenue for 1,000.00 of cost)."
+    )
     assert "worst" not in text
 
 

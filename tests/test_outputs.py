@@ -36,9 +36,7 @@ def test_a_csv_survives_the_round_trip(tmp_path):
     assert_frame_equal(written(tmp_path, SUMMARY), SUMMARY)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in UNTRUSTED if name != "=cmd()"] + ["", "NA", "nan", "None", "a\rb", "'"]
-)
+@pytest.mark.parametrize("name", [name for name in UNTRUSTED if name != "=cmd()"] + ["", "NA", "nan", "None", "'"])
 def test_a_name_survives_the_round_trip(tmp_path, name):
     assert_frame_equal(written(tmp_path, named(name)), named(name))
 
@@ -48,9 +46,14 @@ def test_what_a_spreadsheet_would_run_begins_with_an_apostrophe(tmp_path, name):
     assert_frame_equal(written(tmp_path, named(name)), named("'" + name))
 
 
-@pytest.mark.parametrize("name", ["\rnext", "\nnext", "\tnext"])
+@pytest.mark.parametrize("name", ["\nnext", "\tnext"])
 def test_a_name_that_begins_with_a_break_begins_with_an_apostrophe(tmp_path, name):
     assert_frame_equal(written(tmp_path, named(name)), named("'" + name))
+
+
+@pytest.mark.parametrize(("name", "back"), [("a\rb", "a\nb"), ("a\r\nb", "a\nb"), ("\rnext", "'\nnext")])
+def test_a_carriage_return_becomes_a_line_break_that_every_reader_takes_for_one(tmp_path, name, back):
+    assert_frame_equal(written(tmp_path, named(name)), named(back))
 
 
 @pytest.mark.parametrize("names", [["007", "08"], ["1", "2"], ["1e5", "2e5"], ["True", "False"], ["inf", "nan"]])
@@ -79,7 +82,8 @@ def test_any_text_comes_back_but_for_the_apostrophe(tmp_path_factory, names):
     found = written(tmp_path_factory.getbasetemp(), named(*names))["channel_name"].tolist()
     assert len(found) == len(names) + 1
     for name, back in zip(names, found, strict=False):
-        assert back in (name, "'" + name)
+        one_break = name.replace("\r\n", "\n").replace("\r", "\n")
+        assert back in (one_break, "'" + one_break)
         assert not back.lstrip().startswith(("=", "+", "-", "@"))
 
 
@@ -117,7 +121,7 @@ def test_a_figure_that_is_not_known_is_no_breach_of_json(tmp_path):
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
-    path = write_json({"sources": [{"lookback_days": float("nan"), "orders": np.int64(3)}]}, tmp_path / "run.json")
+    path = write_json({"sources": pd.DataFrame({"lookback_days": [np.nan], "orders": [3]})}, tmp_path / "run.json")
     entries = json.loads(path.read_text("utf-8"), parse_constant=refuse)
     assert entries == {"sources": [{"lookback_days": None, "orders": 3}]}
 

@@ -1,6 +1,7 @@
 """The report: what is on the page, without a browser and in a real one."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from bs4 import BeautifulSoup
@@ -35,7 +36,7 @@ def test_headings_are_in_order_and_there_is_one_title(page):
     levels = [int(tag.name[1]) for tag in page.find_all(re.compile("^h[1-6]$"))]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_every_chart_has_an_alternative_text_that_says_something(page):

@@ -45,7 +45,7 @@ def test_lengths_have_a_row_a_class_also_where_no_order_falls():
         ([0, 72], "3-7 days"),
         ([0, 24 * 7], "7-14 days"),
         ([0, 24 * 14], "14-30 days"),
-        ([0, 24 * 30 + 1], "> 30 days"),
+        ([0, 24 * 30], "30 days and more"),
     ],
 )
 def test_time_to_conversion_is_from_the_first_to_the_last_session(hours, label):
