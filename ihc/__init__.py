@@ -13,15 +13,24 @@ _HOME = {
     "build_journeys": "journeys",
     "channel_reporting": "reporting",
     "channel_summary": "reporting",
+    "load_parameters": "parameters",
     "read_tables": "database",
 }
-__all__ = ["Parameters", "attribute", "build_journeys", "channel_reporting", "channel_summary", "read_tables"]
+__all__ = [
+    "Parameters",
+    "attribute",
+    "build_journeys",
+    "channel_reporting",
+    "channel_summary",
+    "load_parameters",
+    "read_tables",
+]
 
 if TYPE_CHECKING:
     from ihc.database import read_tables
     from ihc.engine import attribute
     from ihc.journeys import build_journeys
-    from ihc.parameters import Parameters
+    from ihc.parameters import Parameters, load_parameters
     from ihc.reporting import channel_reporting, channel_summary
 
 

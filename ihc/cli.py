@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ihc import __version__
-from ihc.errors import IhcError
+from ihc.errors import IhcError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +190,7 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     console.print(orders_sentence(result.reconciliation))
     console.print(provenance_sentence(result.sources))
     if len(result.failed):
-        console.print(f"\n{len(result.failed):,} orders failed:")
+        console.print(f"\n{counted(len(result.failed), 'order')} failed:")
         for order in result.failed.head(5).itertuples():
             console.print(f"  {order.conv_id}: {order.reason}")
     console.print(f"\n{break_even(result.summary)}\n{best_and_worst(result.summary)}")

@@ -38,9 +38,9 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
             (tests["total"] - 1).abs() > TOLERANCE,
         ],
         [
-            tests["missing"].astype("str") + " sessions of the journey have no credit",
-            tests["foreign"].astype("str") + " credits are for sessions not in the journey, or given twice",
-            tests["bad"].astype("str") + " credits are negative or no number",
+            "sessions of the journey without a credit: " + tests["missing"].astype("str"),
+            "credits for sessions not in the journey, or given twice: " + tests["foreign"].astype("str"),
+            "credits that are negative or no number: " + tests["bad"].astype("str"),
             "the credits sum to " + tests["total"].map("{:.4f}".format).astype("str") + ", not 1",
         ],
         default="",

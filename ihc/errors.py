@@ -42,6 +42,11 @@ class NotebookError(IhcError):
     """A notebook of a run failed."""
 
 
+def counted(number: float, noun: str) -> str:
+    """Write a number with its noun: 1 order, 2 orders."""
+    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+
+
 def some(ids: Iterable[object], limit: int = 5, *, width: int = 64) -> str:
     """Name up to `limit` ids on one line, each cut to `width` characters."""
     names = [str(name) for name in ids]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ihc.errors import counted
 from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
 from ihc.reporting import MATERIAL, material
 
@@ -70,7 +71,10 @@ def provenance_sentence(sources: pd.DataFrame) -> str:
     """
     if sources.empty:
         return "No credits are stored yet."
-    texts = [f"{_source(row)} ({row.orders:,} orders)" for row in sources.itertuples()]
+    texts = [
+        f"{_source(row)} ({counted(orders, 'order')})"
+        for row, orders in zip(sources.itertuples(), sources["orders"], strict=True)
+    ]
     if len(texts) == 1:
         return f"All credits come from the {texts[0]}."
     return f"Attention: the stored credits come from different settings and are not alike: {'; '.join(texts)}."
@@ -129,8 +133,8 @@ def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
         return "There is no order in these dates, so there is no journey."
     each = f", {len(journeys) / orders:,.2f} sessions each on average" if orders else ""
     return (
-        f"{orders:,} orders have a journey{each}; {len(lonely):,} have no session at all and stay unattributed "
-        f"({lonely['revenue'].sum():,.2f} of revenue)."
+        f"Orders with a journey: {orders:,}{each}. Without any session, and so unattributed: {len(lonely):,}, "
+        f"{lonely['revenue'].sum():,.2f} of revenue."
     )
 
 
@@ -149,13 +153,13 @@ def stored_sentence(outcomes: pd.DataFrame, lost: int) -> str:
     """Say what was stored. In: `outcomes` of the run, and how many other orders lost their credits."""
     counts = outcomes["outcome"].value_counts()
     text = (
-        f"Of {len(outcomes):,} orders {counts.get('credited', 0):,} are credited and stored, "
-        f"{counts.get('unattributed', 0):,} have no session, {counts.get('failed', 0):,} failed."
+        f"Orders of this run: {len(outcomes):,}. Credited and stored: {counts.get('credited', 0):,}; "
+        f"without any session: {counts.get('unattributed', 0):,}; failed: {counts.get('failed', 0):,}."
     )
     if lost:
         text += (
-            f" {lost:,} other orders lost their stored credits, as the order or a session of it is gone from "
-            "the tables: run their dates again."
+            f" {counted(lost, 'other order')} lost the stored credits, as the order or a session of it is gone from "
+            "the tables: run the other dates again."
         )
     return text
 

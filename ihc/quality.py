@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -40,58 +41,64 @@ def table_shapes(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"users": "Int64", "sum": "float64"})
 
 
+class Finding(NamedTuple):
+    """What was found, in which rows, what it amounts to [currency], and what follows from it."""
+
+    finding: str
+    ids: Collection[object]
+    amount: float | None
+    consequence: str
+
+
 def quality_findings(tables: Tables) -> pd.DataFrame:
     """Look for what an analyst should know before trusting the figures.
 
     Out: `finding, count, amount [currency; NaN where none belongs to it], examples, consequence`, one row a check,
     also where the count is 0.
     """
-    sessions, conversions, costs = tables
-    journeys = build_journeys(sessions, conversions)
-    lonely = unattributed(conversions, journeys)
-    negative = conversions[conversions["revenue"] < 0]
-    free = conversions[conversions["revenue"] == 0]
-    no_row = sessions[~sessions["session_id"].isin(costs["session_id"])]
-    null_cost = costs[costs["cost"].isna()]
+    journeys = build_journeys(tables.sessions, tables.conversions)
+    findings = [*_of_orders(tables, journeys), *_of_costs(tables, journeys), *_of_channels(tables.sessions)]
+    rows = [
+        (found.finding, len(found.ids), found.amount, some(found.ids, 3, width=24), found.consequence)
+        for found in findings
+    ]
+    columns = ["finding", "count", "amount", "examples", "consequence"]
+    return pd.DataFrame(rows, columns=columns).astype({"amount": "float64"})
+
+
+def _of_orders(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
+    orders = tables.conversions
+    lonely = unattributed(orders, journeys)
+    negative, free = orders[orders["revenue"] < 0], orders[orders["revenue"] == 0]
+    return [
+        Finding("orders without any session", lonely["conv_id"], lonely["revenue"].sum(), "stay unattributed"),
+        Finding("orders with negative revenue", negative["conv_id"], negative["revenue"].sum(), "lower the ROAS"),
+        Finding("orders with revenue 0", free["conv_id"], None, "count as orders, earn nothing"),
+    ]
+
+
+def _of_costs(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
+    sessions, _, costs = tables
+    without = sessions.loc[~sessions["session_id"].isin(costs["session_id"]), "session_id"]
+    null = costs.loc[costs["cost"].isna(), "session_id"]
     strays = costs[~costs["session_id"].isin(sessions["session_id"])]
     idle = sessions.loc[~sessions["session_id"].isin(journeys["session_id"]), "session_id"]
     idle_cost = costs.loc[costs["session_id"].isin(idle), "cost"].sum()
-    unnamed = sessions[sessions["channel_name"].str.strip() == ""]
-    names = channel_name_variants(sessions)
-
-    rows: list[tuple[str, Collection[object], float | None, str]] = [
-        ("orders without any session", lonely["conv_id"], lonely["revenue"].sum(), "stay unattributed"),
-        (
-            "orders with negative revenue",
-            negative["conv_id"],
-            negative["revenue"].sum(),
-            "lower their channels' ROAS",
-        ),
-        ("orders with revenue 0", free["conv_id"], None, "count as orders, earn nothing"),
-        ("sessions without a cost row", no_row["session_id"], None, "cost 0"),
-        ("cost rows that are NULL", null_cost["session_id"], None, "cost 0"),
-        (
-            "cost rows whose session does not exist",
-            strays["session_id"],
-            strays["cost"].sum(),
-            "not reported",
-        ),
-        ("sessions in no journey", idle, idle_cost, "cost without any credit"),
-        (
-            "channel names that differ only by case or spaces",
-            names,
-            None,
-            "reported as channels of their own",
-        ),
-        ("sessions with a blank channel name", unnamed["session_id"], None, "reported under a blank name"),
+    return [
+        Finding("sessions without a cost row", without, None, "cost 0"),
+        Finding("cost rows that are NULL", null, None, "cost 0"),
+        Finding("cost rows whose session does not exist", strays["session_id"], strays["cost"].sum(), "not reported"),
+        Finding("sessions in no journey", idle, idle_cost, "cost without any credit"),
     ]
-    return pd.DataFrame(
-        [
-            (finding, len(ids), amount, some(ids, 3, width=24), consequence)
-            for finding, ids, amount, consequence in rows
-        ],
-        columns=["finding", "count", "amount", "examples", "consequence"],
-    ).astype({"amount": "float64"})
+
+
+def _of_channels(sessions: pd.DataFrame) -> list[Finding]:
+    blank = sessions.loc[sessions["channel_name"].str.strip() == "", "session_id"]
+    alike = channel_name_variants(sessions)
+    return [
+        Finding("channel names that differ only by case or spaces", alike, None, "reported as channels of their own"),
+        Finding("sessions with a blank channel name", blank, None, "reported under a blank name"),
+    ]
 
 
 def channel_name_variants(sessions: pd.DataFrame) -> list[str]:

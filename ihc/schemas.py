@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from ihc.errors import InputError, some
+from ihc.errors import InputError, counted, some
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -140,7 +140,7 @@ def _findings(table: str, frame: pd.DataFrame, cases: pd.DataFrame) -> list[str]
         column, check = map(str, key)
         rows = frame.loc[found["index"].unique()]
         ids = rows[KEYS[table]].drop_duplicates()
-        count = f"{len(rows):,} row" + ("s" if len(rows) != 1 else "")
+        count = counted(len(rows), "row")
         findings.append(
             f"Table {table}, column {column}: the value {says.get(check, check)} in {count}"
             f" ({KEYS[table]} {some(ids)}). Correct the table and run again."

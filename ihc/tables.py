@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, TEXT, heading
 
 
-def table(frame: pd.DataFrame, caption: str = "", *, has_total: bool = False) -> Styler:
+def table(frame: pd.DataFrame, *, has_total: bool = False) -> Styler:
     """Style a frame for notebook and report.
 
     In: any frame whose columns the glossary knows; NaN is shown empty. `has_total` sets off the last row.
@@ -29,8 +29,6 @@ def table(frame: pd.DataFrame, caption: str = "", *, has_total: bool = False) ->
     classes[figures] = "figure"
     if has_total and len(frame):
         classes.iloc[-1] += " total"
-    if caption:
-        styler = styler.set_caption(escape(caption))
     return (
         styler.set_td_classes(classes)
         .set_table_attributes('class="ihc"')
@@ -45,7 +43,6 @@ def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
         {"selector": "td, th", "props": "text-align: left"},
         {"selector": "td.figure", "props": "text-align: right; font-variant-numeric: tabular-nums"},
         {"selector": "td.total", "props": "font-weight: bold; border-top: 1px solid"},
-        {"selector": "caption", "props": "text-align: left"},
         *heads,
     ]
 

@@ -214,7 +214,7 @@ def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
     (broken / "sitecustomize.py").write_text(BREAK_ONE_ORDER)
     done = run_ihc(tmp_path, own_shop, PYTHONPATH=str(broken))
     assert done.code == 1
-    assert "1 orders failed" in done.out
+    assert "1 order failed" in done.out
     assert "the credits sum to 0.9000, not 1" in done.out
     ((failed,),) = sql(own_shop, ("SELECT conv_id FROM attribution_outcomes WHERE outcome = 'failed'",))
     assert failed in done.out

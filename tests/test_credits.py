@@ -27,8 +27,8 @@ def test_whole_credits_have_no_failures():
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (WHOLE[1:], "no credit"),
-        (WHOLE[2:], "2 sessions of the journey have no credit"),
+        (WHOLE[1:], "without a credit: 1"),
+        (WHOLE[2:], "sessions of the journey without a credit: 2"),
         ([*WHOLE, ("k", "stranger", 0.0)], "not in the journey"),
         ([*WHOLE, ("k", "l-1", 0.0)], "not in the journey"),
         ([*WHOLE, WHOLE[0]], "given twice"),

@@ -211,10 +211,10 @@ def test_journeys_are_told_with_their_mean_length_and_the_orders_without_any():
     )
     lonely = conversions([(key, "u", "2023-09-01 10:00:00", 500.0) for key in ("m", "n")])
     assert narrative.journeys_sentence(rows, lonely) == (
-        "2 orders have a journey, 2.50 sessions each on average; 2 have no session at all and stay unattributed "
-        "(1,000.00 of revenue)."
+        "Orders with a journey: 2, 2.50 sessions each on average. Without any session, and so unattributed: 2, "
+        "1,000.00 of revenue."
     )
-    assert narrative.journeys_sentence(rows.iloc[:0], lonely).startswith("0 orders have a journey; 2 have no session")
+    assert narrative.journeys_sentence(rows.iloc[:0], lonely).startswith("Orders with a journey: 0. Without any")
 
 
 def test_no_orders_have_no_journeys():
@@ -244,13 +244,15 @@ def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_tw
 
 def test_what_was_stored_is_counted_by_outcome():
     ends = pd.DataFrame({"outcome": ["credited", "credited", "failed"]})
-    assert narrative.stored_sentence(ends, 0) == ("Of 3 orders 2 are credited and stored, 0 have no session, 1 failed.")
-    assert "1,000 other orders lost their stored credits" in narrative.stored_sentence(ends, 1_000)
+    assert narrative.stored_sentence(ends, 0) == (
+        "Orders of this run: 3. Credited and stored: 2; without any session: 0; failed: 1."
+    )
+    assert "1,000 other orders lost the stored credits" in narrative.stored_sentence(ends, 1_000)
 
 
 def test_nothing_stored_is_counted_too():
     ends = pd.DataFrame({"outcome": pd.Series([], dtype="str")})
-    assert narrative.stored_sentence(ends, 0).startswith("Of 0 orders 0 are credited")
+    assert narrative.stored_sentence(ends, 0).startswith("Orders of this run: 0. Credited")
 
 
 def test_a_run_is_named_by_dates_database_and_id():

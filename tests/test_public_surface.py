@@ -30,6 +30,7 @@ def test_the_public_names_are_these_and_sorted():
         "build_journeys",
         "channel_reporting",
         "channel_summary",
+        "load_parameters",
         "read_tables",
     ]
     assert sorted(ihc.__all__) == ihc.__all__
