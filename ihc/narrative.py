@@ -64,6 +64,15 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     return f"{text}; {others}." if others else f"{text}."
 
 
+def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
+    """Say how many sessions count as free because their cost is not known. In: the tables."""
+    without = int((~sessions["session_id"].isin(costs["session_id"])).sum())
+    null = int(costs["cost"].isna().sum())
+    if not without and not null:
+        return "Every session has a cost."
+    return f"Counted as cost 0: {counted(without, 'session')} without a cost row, {counted(null, 'cost row')} without a figure."
+
+
 def provenance_sentence(sources: pd.DataFrame) -> str:
     """Say which engine and parameters made the stored credits, and warn when they are not the same for all.
 

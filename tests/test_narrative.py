@@ -271,3 +271,17 @@ def test_sentences_name_any_channel_as_it_is_shown(name):
     for sentence in told:
         assert shown(name) in sentence
         assert sentence.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        ([("s-1", 1.0), ("s-2", 0.0)], "Every session has a cost."),
+        ([("s-1", None)], "Counted as cost 0: 1 session without a cost row, 1 cost row without a figure."),
+        ([], "Counted as cost 0: 2 sessions without a cost row, 0 cost rows without a figure."),
+    ],
+)
+def test_sessions_whose_cost_is_not_known_are_counted(ids, text):
+    sessions = pd.DataFrame({"session_id": ["s-1", "s-2"]})
+    costs = pd.DataFrame(ids, columns=["session_id", "cost"])
+    assert narrative.costless_sentence(sessions, costs) == text
