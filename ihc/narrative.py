@@ -70,7 +70,8 @@ def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
     null = int(costs["cost"].isna().sum())
     if not without and not null:
         return "Every session has a cost."
-    return f"Counted as cost 0: {counted(without, 'session')} without a cost row, {counted(null, 'cost row')} without a figure."
+    no_row, no_figure = counted(without, "session"), counted(null, "cost row")
+    return f"Counted as cost 0: {no_row} without a cost row, {no_figure} without a figure."
 
 
 def provenance_sentence(sources: pd.DataFrame) -> str:
