@@ -11,7 +11,8 @@ IhcError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from itertools import islice
 
 
 class IhcError(Exception):
@@ -47,9 +48,9 @@ def counted(number: float, noun: str) -> str:
     return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
 
 
-def some(ids: Iterable[object], limit: int = 5, *, width: int = 64) -> str:
+def some(ids: Collection[object], limit: int = 5, *, width: int = 64) -> str:
     """Name up to `limit` ids on one line, each cut to `width` characters."""
-    names = [str(name) for name in ids]
-    shown = [repr(name if len(name) <= width else name[: width - 1] + "…") for name in names[:limit]]
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    names = [str(name) for name in islice(ids, limit)]
+    shown = [repr(name if len(name) <= width else name[: width - 1] + "…") for name in names]
+    more = f" and {len(ids) - limit:,} more" if len(ids) > limit else ""
     return ", ".join(shown) + more
