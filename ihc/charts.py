@@ -50,7 +50,14 @@ STYLE: dict[Any, Any] = {
 }
 
 P = ParamSpec("P")
-THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}" if abs(value) >= 10 or value == 0 else f"{value:,.2g}")
+
+
+def _amount(value: float, _place: int) -> str:
+    """A tick of an axis of amounts or counts: 0.5, 1,000, 2.5 M."""
+    return f"{value / 1e6:,.6g} M" if abs(value) >= 1e6 else f"{value:,.6g}"
+
+
+THOUSANDS = FuncFormatter(_amount)
 
 
 @contextmanager
@@ -120,7 +127,7 @@ def _power_scale(axis: XAxis | YAxis) -> None:
     """Powers of ten, but straight below 0.1, so that 0 has a place: ROAS spans 0.05 and 1,000 in one shop."""
     set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("symlog", linthresh=0.1, linscale=0.5)
-    axis.set_major_locator(FixedLocator([0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
+    axis.set_major_locator(FixedLocator([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
@@ -164,7 +171,7 @@ def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
         axes.barh(places + shift, summary[column], height=0.38, color=colour, label=text)
     axes.xaxis.set_major_formatter(THOUSANDS)
     axes.set_xlabel("currency")
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
 
 
 @_chart
@@ -189,7 +196,7 @@ def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
     axes.set_axisbelow(True)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("share of all channels")
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
 
 
 @_chart

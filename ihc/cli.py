@@ -178,22 +178,24 @@ def _run_with_progress(settings: Settings) -> RunResult:
 def _print_result(result: RunResult, settings: Settings) -> None:
     from rich.console import Console
 
-    from ihc.narrative import best_and_worst, break_even, dates_sentence, orders_sentence, provenance_sentence
+    from ihc import narrative
 
     console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print("Written:")
     for path in result.files:
         console.print(f"  {path}")
-    console.print(f"\nReconciliation, orders of {dates_sentence(**settings.window)}")
+    console.print(f"\nReconciliation, orders of {narrative.dates_sentence(**settings.window)}")
     for section, lines in result.reconciliation.groupby("section", sort=False):
         console.print(_reconciliation_table(str(section), lines))
-    console.print(orders_sentence(result.reconciliation))
-    console.print(provenance_sentence(result.sources))
+    console.print(narrative.orders_sentence(result.reconciliation))
+    console.print(narrative.provenance_sentence(result.sources))
+    if result.left_out:
+        console.print(result.left_out)
     if len(result.failed):
         console.print(f"\n{counted(len(result.failed), 'order')} failed:")
         for order in result.failed.head(5).itertuples():
-            console.print(f"  {order.conv_id}: {order.reason}")
-    console.print(f"\n{break_even(result.summary)}\n{best_and_worst(result.summary)}")
+            console.print(f"  {narrative.shown(order.conv_id, 64)}: {order.reason}")
+    console.print(f"\n{narrative.break_even(result.summary)}\n{narrative.best_and_worst(result.summary)}")
 
 
 def _reconciliation_table(section: str, lines: pd.DataFrame) -> Table:

@@ -73,3 +73,8 @@ def provenance(outcomes: pd.DataFrame) -> pd.DataFrame:
     by = ["engine", "parameters", "lookback_days"]
     sources = credited.groupby(by, dropna=False).size().rename("orders").reset_index()
     return sources.sort_values("orders", ascending=False, kind="stable", ignore_index=True)
+
+
+def vanished(runs: pd.DataFrame, run_id: str) -> int:
+    """How many stored orders a run found gone from the tables [count]. In: stored `runs` with `run_id, vanished`."""
+    return int(runs.loc[runs["run_id"] == run_id, "vanished"].sum())

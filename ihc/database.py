@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc.credits import check_credits
 from ihc.errors import DatabaseError, InputError, SettingsError, some
 from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, check_tables
 
@@ -35,6 +36,7 @@ class Run:
     start_date: str | None
     end_date: str | None
     version: str
+    vanished: int = 0  # stored orders that were gone from `conversions`, and lost their credits
 
 
 RESULTS: dict[str, tuple[str, ...]] = {
@@ -46,11 +48,20 @@ RESULTS: dict[str, tuple[str, ...]] = {
 }
 
 
+NUMBERS = {*PHASES, "ihc", "ihc_revenue", "cost", "lookback_days", "vanished"}
+
+
 class Results(NamedTuple):
-    """What is stored of earlier runs: `conv_id, session_id, ihc` and each order's outcome with its run's settings."""
+    """What is stored of earlier runs.
+
+    `credits`: `conv_id, session_id, ihc`; `outcomes`: how each order ended, with its run's settings; `runs`: the runs;
+    `unsound`: `conv_id, reason` of stored credits that are not whole, and so in neither of the former.
+    """
 
     credits: pd.DataFrame
     outcomes: pd.DataFrame
+    runs: pd.DataFrame
+    unsound: pd.DataFrame
 
 
 def shipped(name: str) -> Path:
@@ -87,7 +98,7 @@ def label(database: str | Path) -> str:
 def database_file(database: str | Path) -> Path:
     """The file of an SQLite database."""
     name = str(database_url(database).database)
-    return Path(name.removeprefix("file:").split("?")[0]).resolve()
+    return Path(name.removeprefix("file:").split("?")[0] if name.startswith("file:") else name).resolve()
 
 
 def _engine(database: str | Path, begin: str) -> sa.Engine:
@@ -158,34 +169,44 @@ def read_tables(database: str | Path) -> Tables:
 
 
 def read_results(database: str | Path) -> Results:
-    """Read what is stored of earlier runs; both frames are empty where nothing is.
+    """Read what is stored of earlier runs; all frames are empty where nothing is.
 
-    Out: `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome, reason, run_id, engine, parameters,
-    lookback_days`); credits that another program stored count as credited by an unknown engine.
+    Out: `credits` (`conv_id, session_id, ihc`), `outcomes` (`conv_id, outcome, reason, run_id, engine, parameters,
+    lookback_days`), `runs` and `unsound` (`conv_id, reason`). Credits that another program stored count as credited by
+    an unknown engine; credits that are negative, no number or do not sum to 1 an order are left out, and in `unsound`.
     """
-    outcomes = (
-        "SELECT conv_id, outcome, reason, run_id, engine, parameters, lookback_days"
-        " FROM attribution_outcomes JOIN attribution_runs USING (run_id)"
-    )
     with _transaction(database) as connection:
-        credits = pd.read_sql(sa.text("SELECT conv_id, session_id, ihc FROM attribution_customer_journey"), connection)
-        outcome = pd.read_sql(sa.text(outcomes), connection)
-    texts = ["conv_id", "outcome", "reason", "run_id", "engine", "parameters"]
-    outcome = outcome.astype(dict.fromkeys(texts, "str") | {"lookback_days": "float64"})
-    credits = credits.astype({"conv_id": "str", "session_id": "str", "ihc": "float64"})
-    strange = credits.loc[~credits["conv_id"].isin(outcome["conv_id"]), ["conv_id"]].drop_duplicates()
+        frames = {
+            table: pd.read_sql(sa.text(f"SELECT {', '.join(RESULTS[table])} FROM {table}"), connection)
+            for table in ("attribution_customer_journey", "attribution_outcomes", "attribution_runs")
+        }
+    credits, outcomes, runs = (_typed(frame) for frame in frames.values())
+    unsound = check_credits(credits, credits)
+    credits = credits[~credits["conv_id"].isin(unsound["conv_id"])].reset_index(drop=True)
+    outcomes = outcomes[~outcomes["conv_id"].isin(unsound["conv_id"])]
+    outcomes = outcomes.merge(runs[["run_id", "engine", "parameters", "lookback_days"]], on="run_id")
+    strange = credits.loc[~credits["conv_id"].isin(outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
     strange = strange.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
-    return Results(credits, pd.concat([outcome, strange], ignore_index=True) if len(strange) else outcome)
+    outcomes = pd.concat([outcomes, strange], ignore_index=True) if len(strange) else outcomes
+    return Results(credits, outcomes, runs, unsound)
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    figures = {name: pd.to_numeric(frame[name], errors="coerce") for name in NUMBERS & {*frame.columns}}
+    types = {name: "float64" if name in NUMBERS else "str" for name in frame.columns}
+    return frame.assign(**figures).astype(types)
 
 
 def check_writable(database: str | Path) -> None:
-    """Raise DatabaseError if the result tables cannot be made or lack a column; changes nothing."""
+    """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing."""
     try:
         with _transaction(database, "BEGIN IMMEDIATE") as connection:
             connection.exec_driver_sql("CREATE TABLE ihc_can_write (a TEXT)")
             _create_missing(connection)
             for table, columns in RESULTS.items():
-                connection.exec_driver_sql(f"SELECT {', '.join(columns)} FROM {table} LIMIT 0")
+                connection.exec_driver_sql(f"DELETE FROM {table}")
+                row = {name: 0.5 if name in NUMBERS else "2000-01-01" for name in columns}
+                _append(connection, table, pd.DataFrame([row]))
             raise _RollBack
     except _RollBack:
         pass
@@ -219,38 +240,35 @@ def _create_missing(connection: sa.Connection) -> None:
             connection.exec_driver_sql(statement)
 
 
-def store_credits(database: str | Path, run: Run, credits: pd.DataFrame, outcomes: pd.DataFrame, tables: Tables) -> int:
+def store_credits(
+    database: str | Path, run: Run, credits: pd.DataFrame, outcomes: pd.DataFrame, conversions: pd.DataFrame
+) -> int:
     """Replace what is stored of a run's orders, in one transaction.
 
     In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`) of the orders that are credited; `outcomes`
-    (`conv_id, outcome, reason`) of all orders of the run; `tables` as read. Orders of the run that are not credited
-    lose their credits, and so do stored orders that vanished or whose journey lost a session.
+    (`conv_id, outcome, reason`) of all orders of the run; all `conversions` as read. Orders of the run that are not
+    credited lose their credits, and so do stored orders that are gone from `conversions`; the other orders keep theirs.
 
-    Out: how many orders outside the run lost their credits. Raises DatabaseError.
+    Out: how many stored orders were gone. Raises DatabaseError.
     """
     with _transaction(database, "BEGIN IMMEDIATE") as connection:
-        stored = pd.read_sql(sa.text("SELECT conv_id, session_id FROM attribution_customer_journey"), connection)
-        known = pd.read_sql(sa.text("SELECT conv_id FROM attribution_outcomes"), connection)
-        stale = _stale(stored, known, tables)
-        touched = sorted({*stale, *outcomes["conv_id"]})
+        known = "SELECT conv_id FROM attribution_customer_journey UNION SELECT conv_id FROM attribution_outcomes"
+        stored = pd.read_sql(sa.text(known), connection)["conv_id"]
+        vanished = stored[~stored.astype("str").isin(conversions["conv_id"])]
+        touched = pd.concat([vanished.astype("str"), outcomes["conv_id"]]).to_frame("conv_id")
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
-        _append(connection, "touched", pd.DataFrame({"conv_id": touched}))
+        _append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
-            connection.exec_driver_sql(f"DELETE FROM {table} WHERE conv_id IN (SELECT conv_id FROM touched)")
+            connection.exec_driver_sql(
+                f"DELETE FROM {table} WHERE CAST(conv_id AS TEXT) IN (SELECT conv_id FROM touched)"
+            )
         connection.execute(sa.text("DELETE FROM attribution_runs WHERE run_id = :run_id"), {"run_id": run.run_id})
-        _append(connection, "attribution_runs", pd.DataFrame([asdict(run)]))
+        _append(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
         _append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
         _append(connection, "attribution_customer_journey", credits[list(CREDITS)])
         _append(connection, "attribution_phases", credits[list(RESULTS["attribution_phases"])])
         connection.exec_driver_sql("DROP TABLE touched")
-    return len(stale - set(outcomes["conv_id"]))
-
-
-def _stale(stored: pd.DataFrame, known: pd.DataFrame, tables: Tables) -> set[str]:
-    broken = ~stored["session_id"].isin(tables.sessions["session_id"])
-    broken |= ~stored["conv_id"].isin(tables.conversions["conv_id"])
-    vanished = ~known["conv_id"].isin(tables.conversions["conv_id"])
-    return {*stored.loc[broken, "conv_id"], *known.loc[vanished, "conv_id"]}
+    return len(vanished)
 
 
 def store_reporting(database: str | Path, reporting: pd.DataFrame) -> None:

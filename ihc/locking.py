@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import portalocker
 
+from ihc.errors import DatabaseError
 from ihc.settings import Settings, held_lock, lock_file
 
 
@@ -22,12 +24,14 @@ def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -
 
     The lock belongs to an open file. A run hands that file on to its kernels, so the lock is free only when the last
     process of the run that could write has ended, however it ended. A kernel of a run has it already, and gets None.
+
+    Raises DatabaseError if the lock file cannot be opened.
     """
     path = lock_file(settings)
     if held_lock() == str(path):
         yield None
         return
-    with path.open("a+", encoding="utf-8") as file:
+    with _opened(path) as file:
         try:
             portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
         except portalocker.LockException:
@@ -37,6 +41,14 @@ def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -
         file.write(str(os.getpid()))
         file.flush()
         yield file
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise DatabaseError(f"The lock file {path} beside the database cannot be opened: {error.strerror}.") from None
 
 
 def _who(file: IO[str]) -> str:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ihc.errors import counted
+from ihc.errors import counted, some
 from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
 from ihc.reporting import MATERIAL, material
 
 if TYPE_CHECKING:
     from ihc.parameters import Parameters
+
+ENOUGH = f"at least {MATERIAL:.0%} of the cost"
 
 
 def best_and_worst(summary: pd.DataFrame) -> str:
@@ -21,15 +23,14 @@ def best_and_worst(summary: pd.DataFrame) -> str:
     In: `channel_summary`, the total in its last row.
     """
     paid = material(summary).sort_values("ROAS", ascending=False, kind="stable")
-    if paid.empty:
-        return "No channel has a share of the cost that is worth comparing."
+    if paid.empty or not summary.iloc[-1]["ihc_revenue"]:
+        return "There is no attributed revenue on the reported days to compare channels by."
     best, worst = paid.iloc[0], paid.iloc[-1]
-    enough = f"at least {MATERIAL:.0%} of the cost"
     if len(paid) == 1:
-        return f"Only one channel has {enough}: {_earned(best)}."
+        return f"Only one channel has {ENOUGH}: {_earned(best)}."
     if best["ROAS"] == worst["ROAS"]:
-        return f"All {len(paid)} channels with {enough} have the same ROAS, {best['ROAS']:,.2f}."
-    return f"Of the {len(paid)} channels with {enough}, the best is {_earned(best)}, the worst is {_earned(worst)}."
+        return f"All {len(paid)} channels with {ENOUGH} have the same ROAS, {best['ROAS']:,.2f}."
+    return f"Of the {len(paid)} channels with {ENOUGH}, the best is {_earned(best)}, the worst is {_earned(worst)}."
 
 
 def _earned(row: pd.Series) -> str:
@@ -38,17 +39,20 @@ def _earned(row: pd.Series) -> str:
 
 
 def break_even(summary: pd.DataFrame) -> str:
-    """Say how many paid channels earn back their cost, and what the whole does. In: `channel_summary`."""
-    paid, total = summary.iloc[:-1].dropna(subset=["ROAS"]), summary.iloc[-1]
+    """Say what the whole earned for its cost, and how many channels with at least 1 % of the cost break even.
+
+    In: `channel_summary`, the total in its last row.
+    """
+    paid, total = material(summary), summary.iloc[-1]
     if pd.isna(total["ROAS"]):
         return "Nothing was spent on the reported days."
-    above = int((paid["ROAS"] >= 1).sum())
-    verb = "earns" if above == 1 else "earn"
-    return (
-        f"{above} of {len(paid)} channels that cost something {verb} at least what they cost; over all, "
-        f"{total['cost']:,.2f} of cost stands against {total['ihc_revenue']:,.2f} of attributed revenue, "
+    whole = (
+        f"Over all, {total['cost']:,.2f} of cost stands against {total['ihc_revenue']:,.2f} of attributed revenue, "
         f"ROAS {total['ROAS']:,.2f}."
     )
+    above = int((paid["ROAS"] >= 1).sum())
+    verb = "earn at least what they cost" if above > 1 else "earns at least what it cost"
+    return f"{whole} {above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb}."
 
 
 def orders_sentence(lines: pd.DataFrame) -> str:
@@ -57,7 +61,7 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     counts = {line: round(count) for line, count in zip(orders["line"], orders["count"], strict=True)}
     read, credited = orders["count"].iloc[0], counts[CREDITED]
     if not read:
-        return "There is no order in these dates; what is shown is cost, and credit from orders on other days."
+        return "There is no order in these dates, so nothing was attributed."
     text = f"{credited:,} of {read:,.0f} orders are credited, {orders['amount'].iloc[-1]:,.2f} of revenue"
     rest = {UNATTRIBUTED: "have no session", FAILED: "failed", WAITING: "wait for a run"}
     others = ", ".join(f"{-counts[line]:,} {what}" for line, what in rest.items() if counts.get(line))
@@ -159,19 +163,29 @@ def parameters_sentence(parameters: Parameters, journeys: pd.DataFrame) -> str:
     return text
 
 
-def stored_sentence(outcomes: pd.DataFrame, lost: int) -> str:
-    """Say what was stored. In: `outcomes` of the run, and how many other orders lost their credits."""
+def stored_sentence(outcomes: pd.DataFrame) -> str:
+    """Say what was stored. In: `outcomes` of the run."""
     counts = outcomes["outcome"].value_counts()
-    text = (
+    return (
         f"Orders of this run: {len(outcomes):,}. Credited and stored: {counts.get('credited', 0):,}; "
         f"without any session: {counts.get('unattributed', 0):,}; failed: {counts.get('failed', 0):,}."
     )
-    if lost:
-        text += (
-            f" {counted(lost, 'other order')} lost the stored credits, as the order or a session of it is gone from "
-            "the tables: run the other dates again."
+
+
+def left_out_sentence(vanished: int, unsound: pd.DataFrame) -> str:
+    """Say which stored credits are not in the figures; empty where all are.
+
+    In: how many stored orders were gone from the tables, and `conv_id, reason` of stored credits that are not whole.
+    """
+    sentences = []
+    if vanished:
+        sentences.append(f"{counted(vanished, 'stored order')} gone from the table of conversions lost all credit.")
+    if len(unsound):
+        sentences.append(
+            f"{counted(len(unsound), 'order')} with stored credits that are not whole left out, "
+            f"{some(unsound['conv_id'])}: run those dates again."
         )
-    return text
+    return " ".join(sentences)
 
 
 def run_sentence(database: str, run_id: str, dates: str) -> str:

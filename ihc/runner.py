@@ -18,10 +18,11 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 from ihc import errors
-from ihc.credits import provenance
+from ihc.credits import provenance, vanished
 from ihc.database import check_writable, create_tables, database_file, read_results, read_tables, shipped
 from ihc.errors import NotebookError, SettingsError
 from ihc.locking import one_run_at_a_time
+from ihc.narrative import left_out_sentence
 from ihc.outputs import read_csv, write_text
 from ihc.page import report_page
 from ihc.sample import prepare
@@ -36,12 +37,13 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run wrote and found: its files, the reconciliation, the summary, the credits' sources, failed orders."""
+    """What a run wrote and found: files, reconciliation, summary, the credits' sources, what is left out, failures."""
 
     files: list[Path]
     reconciliation: pd.DataFrame
     summary: pd.DataFrame
     sources: pd.DataFrame
+    left_out: str
     failed: pd.DataFrame
 
 
@@ -56,9 +58,10 @@ def check(settings: Settings) -> None:
 
 def _check_output(output: Path) -> None:
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=output):
-            pass
+        for folder in (output, output / "charts", output / "runs"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         raise SettingsError(f"The output folder {output} cannot be written: {error.strerror}.") from None
 
@@ -71,8 +74,8 @@ def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None)
     Raises IhcError: refused before anything was written, or NotebookError for a notebook that failed.
     """
     check(settings)
-    prepare(settings, say)
     with one_run_at_a_time(settings, say) as lock:
+        prepare(settings, say)
         create_tables(settings.database)
         executed = {}
         for name in NOTEBOOKS:
@@ -85,13 +88,15 @@ def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None)
 
 def _result(settings: Settings, files: list[Path]) -> RunResult:
     output = settings.output
-    outcomes = read_results(settings.database).outcomes
+    results = read_results(settings.database)
+    outcomes = results.outcomes
     failed = outcomes[(outcomes["outcome"] == "failed") & (outcomes["run_id"] == settings.run_id)]
     return RunResult(
         files=[*(output / name for name in FILES), *sorted((output / "charts").iterdir()), *files],
         reconciliation=read_csv(output / "reconciliation.csv"),
         summary=read_csv(output / "channel_summary.csv"),
         sources=provenance(outcomes),
+        left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
         failed=failed[["conv_id", "reason"]],
     )
 

@@ -14,6 +14,7 @@ from ihc.errors import InputError, counted, some
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
+LARGEST = 1e15  # an amount from which on cents are lost in floating point
 FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
 PHASES = ("initializer", "holder", "closer")
 
@@ -66,7 +67,7 @@ def _is_flag(values: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def _is_finite(values: pd.Series[Any]) -> pd.Series[bool]:
-    return _numbers(values).abs() < float("inf")
+    return _numbers(values).abs() < LARGEST
 
 
 def _is_not_negative(values: pd.Series[Any]) -> pd.Series[bool]:
@@ -83,7 +84,7 @@ Rule = tuple[Callable[[Any], Any], str]
 _DATE: Rule = (_is_date, "is not a date like 2023-09-01")
 _TIME: Rule = (_is_time, "is not a time like 13:05:59")
 _FLAG: Rule = (_is_flag, "is a flag other than 0 or 1")
-_FINITE: Rule = (_is_finite, "is not a finite number")
+_FINITE: Rule = (_is_finite, "is not a finite number below 1e15")
 _NOT_NEGATIVE: Rule = (_is_not_negative, "is negative")
 
 RULES: dict[str, list[Rule]] = {
@@ -125,7 +126,8 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 
     require_columns(frame, COLUMNS[table], f"table {table}")
     key = KEYS[table]
-    frame = frame.reset_index(drop=True).assign(**{key: frame[key].astype("str").to_numpy()})
+    frame = frame.reset_index(drop=True)
+    frame = frame.assign(**{key: _text(frame[key])})
     try:
         _schema(table).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -157,6 +159,13 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
         return _numbers(values).astype("int8")
     if values.name in ("revenue", "cost"):
         return _numbers(values)
+    return _text(values)
+
+
+def _text(values: pd.Series[Any]) -> pd.Series[str]:
+    # An id column that once had a NULL often comes back as 7.0, 8.0: the same ids as 7 and 8 elsewhere.
+    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")
     return values.astype("str")
 
 
@@ -207,6 +216,8 @@ def _day(name: str, value: str | date | None) -> str | None:
     if value is None or value == "":
         return None
     try:
+        if isinstance(value, str) and len(value) != len("2023-09-01"):
+            raise ValueError
         day = value if isinstance(value, date) else date.fromisoformat(value)
         return date(day.year, day.month, day.day).isoformat()
     except (TypeError, ValueError):

@@ -11,11 +11,12 @@ from secrets import token_hex
 from typing import Any
 
 import sqlalchemy as sa
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from ihc import __version__
 from ihc.database import CHECKOUT, Run, database_file, database_url, label
-from ihc.errors import SettingsError
+from ihc.errors import SettingsError, some
 from ihc.journeys import LONGEST_LOOKBACK
 from ihc.parameters import Parameters, load_parameters
 from ihc.schemas import check_window
@@ -59,8 +60,8 @@ class Settings:
     def run(self, parameters: Parameters) -> Run:
         """The record of this run, to be stored beside its credits."""
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        lookback = self.lookback_days
-        return Run(self.run_id, now, self.engine, parameters.label, lookback, **self.window, version=__version__)
+        asked = (self.lookback_days, self.start_date, self.end_date)
+        return Run(self.run_id, now, self.engine, parameters.label, *asked, version=__version__)
 
     def load_parameters(self) -> Parameters:
         """The engine's parameters; raises ParametersError."""
@@ -116,7 +117,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         raise SettingsError(f"engine (IHC_ENGINE) is {merged['engine']!r}; this version has {', '.join(ENGINES)}.")
     return Settings(
         database=_absolute_database(merged["database"], base),
-        is_sample="database" not in given,
+        is_sample=merged["database"] == DEFAULTS["database"],
         output=(base / merged["output"]).resolve(),
         engine=merged["engine"],
         parameters=(base / given["parameters"]).resolve() if "parameters" in given else None,
@@ -133,6 +134,8 @@ def _absolute_database(database: str, base: Path) -> str:
         return str((base / database).resolve())
     url = database_url(database)
     if str(url.database).startswith("file:"):
+        if not str(url.database).startswith("file:/"):
+            raise SettingsError(f"The database {label(database)} is a relative file: URL; write its path in full.")
         return database
     return url.set(database=str((base / str(url.database)).resolve())).render_as_string(hide_password=False)
 
@@ -146,7 +149,8 @@ def _lookback(value: Any) -> float | None:
         days = 0.0
     if not 0 < days <= LONGEST_LOOKBACK:
         raise SettingsError(
-            f"lookback_days (IHC_LOOKBACK_DAYS) is {value!r}: give a number of days above 0, or leave it out."
+            f"lookback_days (IHC_LOOKBACK_DAYS) is {value!r}: give a number of days above 0 and up to "
+            f"{LONGEST_LOOKBACK:,}, or leave it out."
         )
     return days
 
@@ -169,7 +173,11 @@ class _DotEnv:
                 f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
                 "Correct it; .env.example shows how it looks."
             )
-        self.values = {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
+        self.values = {name: value for name, value in dotenv_values(path).items() if value is not None}
+        known = {*NAMES.values()}
+        unknown = [name for name in self.values if name.startswith("IHC_") and "KEY" not in name and name not in known]
+        if unknown:
+            raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(known))}.")
 
 
 def held_lock(environment: Mapping[str, str] = os.environ) -> str | None:

@@ -77,4 +77,5 @@ def glossary_table() -> Styler:
 def paragraph(*sentences: str, strong: bool = False) -> HTML:
     """Show generated sentences as a paragraph; names from the data stay plain text."""
     text = escape(" ".join(sentence for sentence in sentences if sentence))
-    return HTML(f'<p class="warning">{text}</p>' if strong else f"<p>{text}</p>")
+    start = '<p class="warning">' if strong else "<p>"
+    return HTML(f"{start}{text}</p>" if text else "")

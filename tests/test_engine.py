@@ -1,8 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import REAL
 from frames import CHANNELS, FIXED, ORIGIN, curves_of, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +14,6 @@ from ihc.journeys import build_journeys
 from ihc.parameters import load_parameters
 from ihc.schemas import PHASES
 
-REAL_SAMPLE = Path(__file__).parents[2] / "shared" / "real_sample"
 SHARES = [*PHASES, "ihc"]
 
 
@@ -270,10 +268,10 @@ def test_scaling_all_gaps_and_both_curves_by_one_factor_changes_nothing(rows, we
     assert_frame_equal(attribute(stretched, wide), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.skipif(not REAL_SAMPLE.exists(), reason="the real answers are not part of the project")
+@pytest.mark.skipif(not REAL.exists(), reason="the real answers are not part of the project")
 def test_the_shipped_parameters_reproduce_real_answers():
-    tables = read_tables(REAL_SAMPLE / "challenge.db")
-    answers = pd.read_csv(REAL_SAMPLE / "api_results.csv").rename(columns={"conversion_id": "conv_id"})
+    tables = read_tables(REAL / "challenge.db")
+    answers = pd.read_csv(REAL / "api_results.csv").rename(columns={"conversion_id": "conv_id"})
     credits = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters())
     both = answers.merge(credits, on=["conv_id", "session_id"], suffixes=("_real", ""), validate="one_to_one")
     assert len(both) == len(answers)

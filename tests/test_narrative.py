@@ -33,8 +33,9 @@ def test_best_and_worst_are_by_roas_among_channels_that_matter():
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ([], "No channel has a share of the cost that is worth comparing."),
-        ([("free", 0, 10)], "No channel has a share of the cost that is worth comparing."),
+        ([], "There is no attributed revenue on the reported days to compare channels by."),
+        ([("free", 0, 10)], "There is no attributed revenue on the reported days to compare channels by."),
+        ([("a", 10, 0), ("b", 5, 0)], "There is no attributed revenue on the reported days to compare channels by."),
         ([("a", 10, 20), ("b", 30, 60)], "All 2 channels with at least 1% of the cost have the same ROAS, 2.00."),
     ],
 )
@@ -57,13 +58,19 @@ def test_a_single_channel_that_matters_is_named_alone():
         ([("free", 0, 10)], "Nothing was spent on the reported days."),
         (
             [("a", 1_000, 1_000), ("b", 1_000, 999), ("free", 0, 1)],
-            "1 of 2 channels that cost something earns at least what they cost; over all, 2,000.00 of cost stands "
-            "against 2,000.00 of attributed revenue, ROAS 1.00.",
+            "Over all, 2,000.00 of cost stands against 2,000.00 of attributed revenue, ROAS 1.00. "
+            "1 of the 2 channels with at least 1% of the cost earns at least what it cost.",
         ),
         (
             [("a", 10, 5), ("b", 10, 5)],
-            "0 of 2 channels that cost something earn at least what they cost; over all, 20.00 of cost stands against "
-            "10.00 of attributed revenue, ROAS 0.50.",
+            "Over all, 20.00 of cost stands against 10.00 of attributed revenue, ROAS 0.50. "
+            "None of the 2 channels with at least 1% of the cost earns at least what it cost.",
+        ),
+        (
+            # The third earns much, but with 0.5 of 100.5 of the cost it does not matter.
+            [("a", 50, 60), ("b", 50, 70), ("c", 0.5, 100)],
+            "Over all, 100.50 of cost stands against 230.00 of attributed revenue, ROAS 2.29. "
+            "2 of the 2 channels with at least 1% of the cost earn at least what they cost.",
         ),
     ],
 )
@@ -96,7 +103,7 @@ def lines(*rows):
         ),
         (
             [("orders read", 0, 0.0), (UNATTRIBUTED, 0, 0.0), (FAILED, 0, 0.0), (CREDITED, 0, 0.0)],
-            "There is no order in these dates; what is shown is cost, and credit from orders on other days.",
+            "There is no order in these dates, so nothing was attributed.",
         ),
     ],
 )
@@ -244,15 +251,23 @@ def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_tw
 
 def test_what_was_stored_is_counted_by_outcome():
     ends = pd.DataFrame({"outcome": ["credited", "credited", "failed"]})
-    assert narrative.stored_sentence(ends, 0) == (
+    assert narrative.stored_sentence(ends) == (
         "Orders of this run: 3. Credited and stored: 2; without any session: 0; failed: 1."
     )
-    assert "1,000 other orders lost the stored credits" in narrative.stored_sentence(ends, 1_000)
+
+
+def test_what_is_left_out_of_the_figures_is_said_only_where_there_is_something():
+    unsound = pd.DataFrame({"conv_id": ["c1"], "reason": ["the credits sum to 5.0000, not 1"]})
+    assert narrative.left_out_sentence(0, unsound.iloc[:0]) == ""
+    assert narrative.left_out_sentence(1, unsound) == (
+        "1 stored order gone from the table of conversions lost all credit. "
+        "1 order with stored credits that are not whole left out, 'c1': run those dates again."
+    )
 
 
 def test_nothing_stored_is_counted_too():
     ends = pd.DataFrame({"outcome": pd.Series([], dtype="str")})
-    assert narrative.stored_sentence(ends, 0).startswith("Orders of this run: 0. Credited")
+    assert narrative.stored_sentence(ends).startswith("Orders of this run: 0. Credited")
 
 
 def test_a_run_is_named_by_dates_database_and_id():

@@ -142,5 +142,5 @@ def test_the_sample_is_only_made_when_no_database_was_named(tmp_path, monkeypatc
     prepare(load_settings(base=tmp_path), said.append)
     assert len(said) == 1
     shutil.rmtree(tmp_path / "data")
-    prepare(load_settings(base=tmp_path, database="data/ihc.db"), said.append)
+    prepare(load_settings(base=tmp_path, database="data/shop.db"), said.append)
     assert not (tmp_path / "data").exists()
