@@ -169,6 +169,7 @@ def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
         (0.2, "ihc_revenue", BLUE, "attributed revenue"),
     ):
         axes.barh(places + shift, summary[column], height=0.38, color=colour, label=text)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.xaxis.set_major_formatter(THOUSANDS)
     axes.set_xlabel("currency")
     figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
@@ -228,6 +229,7 @@ def models_by_channel(figure: Figure, comparison: pd.DataFrame) -> None:
     for model, colour, marker in zip(models, cycle((BLUE, ORANGE, GREEN, PINK, SKY, GREY)), cycle("osD^vPX")):
         size = 60 if model == models[0] else 30
         axes.scatter(comparison[model], places, color=colour, marker=marker, s=size, label=model, zorder=3)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.xaxis.set_major_formatter(THOUSANDS)
     axes.set_xlabel("attributed revenue [currency]")
     figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=9)
