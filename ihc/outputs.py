@@ -20,7 +20,9 @@ from ihc.glossary import TEXT, heading
 from ihc.narrative import printable
 
 # What a spreadsheet may take for a formula at the start of a field (https://owasp.org/www-community/attacks/CSV_Injection).
-FORMULA = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
+# With its leading apostrophes, so that adding one can be undone.
+FORMULA = r"^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))"
+DEFUSED = FORMULA.replace("^(", "^'(", 1)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
@@ -35,11 +37,12 @@ def write_csv(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV that `write_csv` wrote: an empty field is NaN among figures, and an empty text among texts."""
+    """Read back what `write_csv` wrote: an empty field is NaN among figures, and an empty text among texts."""
     columns = pd.read_csv(path, nrows=0).columns
     figures = [name for name in columns if heading(name)[1] != TEXT]
     texts = {name: "str" for name in columns if name not in figures}
-    return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={name: [""] for name in figures})
+    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={name: [""] for name in figures})
+    return frame.assign(**{name: frame[name].str.replace(DEFUSED, r"\1", regex=True) for name in texts})
 
 
 def write_json(entries: dict[str, Any], path: Path) -> Path:

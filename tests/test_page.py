@@ -78,6 +78,12 @@ def test_the_table_of_channels_shows_the_figures_of_the_csv(page, finished):
     assert [row[9] for row in rows] == ["" if value != value else f"{value:,.2f}" for value in summary["ROAS"]]
 
 
+def test_every_column_heading_of_a_table_says_that_it_is_one(page):
+    headings = page.find_all("th")
+    assert len(headings) > 20
+    assert {heading.get("scope") for heading in headings} == {"col"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_request_leaves_the_page_in_a_real_browser(chromium, finished, width):
