@@ -204,7 +204,7 @@ def check_writable(database: str | Path) -> None:
             connection.exec_driver_sql("CREATE TABLE ihc_can_write (a TEXT)")
             _create_missing(connection)
             for table, columns in RESULTS.items():
-                connection.exec_driver_sql(f"DELETE FROM {table}")
+                connection.exec_driver_sql(f"DELETE FROM {table} WHERE 1 = 0")
                 row = {name: 0.5 if name in NUMBERS else "2000-01-01" for name in columns}
                 _append(connection, table, pd.DataFrame([row]))
             raise _RollBack

@@ -371,3 +371,9 @@ def test_credits_of_another_program_are_of_an_unknown_engine(small):
     sql(small, "INSERT INTO attribution_customer_journey VALUES ('c1', 's1', 1.0)")
     outcomes = read_results(small).outcomes
     assert outcomes[["conv_id", "outcome", "engine"]].to_numpy().tolist() == [["c1", "credited", "unknown"]]
+
+
+def test_a_result_table_that_is_a_view_is_refused_before_anything_is_written(small):
+    sql(small, "DROP TABLE channel_reporting", "CREATE VIEW channel_reporting AS SELECT 'a' AS channel_name")
+    with pytest.raises(DatabaseError, match="view"):
+        check_writable(small)
