@@ -141,6 +141,8 @@ def _says(database: str | Path, reason: str) -> str:
         "not a database": "it is not an SQLite file",
         "readonly": "it cannot be written: check the rights of the file and its folder",
         "unable to open": "it cannot be opened: check the rights of the file and its folder",
+        "has no column": f"{reason}; another program or version made that table: rename it and run again",
+        "because it is a view": f"{reason}; ihc keeps its results there: rename it and run again",
         "locked": f"another program has kept it locked for {BUSY_SECONDS} seconds: close that program and run again",
     }
     return f"Database {label(database)}: {next((text for key, text in hints.items() if key in reason), reason)}."
