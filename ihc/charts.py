@@ -54,7 +54,8 @@ P = ParamSpec("P")
 
 def _amount(value: float, _place: int) -> str:
     """A tick of an axis of amounts or counts: 0.5, 1,000, 2.5 M."""
-    return f"{value / 1e6:,.6g} M" if abs(value) >= 1e6 else f"{value:,.6g}"
+    value += 0.0  # a minus zero becomes a plain one
+    return f"{value / 1e6:,.10g} M" if abs(value) >= 1e6 else f"{value:,.10g}"
 
 
 THOUSANDS = FuncFormatter(_amount)

@@ -16,12 +16,13 @@ import sqlalchemy as sa
 
 from ihc.credits import check_credits
 from ihc.errors import DatabaseError, InputError, SettingsError, some
-from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, check_tables
+from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
 BUSY_SECONDS = 60
 UNKNOWN = "unknown"
+PROBE = "900000000000017"  # an id that a column of numbers, too, would take
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Run:
     start_date: str | None
     end_date: str | None
     version: str
-    vanished: int = 0  # stored orders that were gone from `conversions`, and lost their credits
+    vanished: int = 0  # stored orders that were gone from `conversions`, and were removed
 
 
 RESULTS: dict[str, tuple[str, ...]] = {
@@ -194,9 +195,14 @@ def read_results(database: str | Path) -> Results:
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    figures = {name: pd.to_numeric(frame[name], errors="coerce") for name in NUMBERS & {*frame.columns}}
-    types = {name: "float64" if name in NUMBERS else "str" for name in frame.columns}
-    return frame.assign(**figures).astype(types)
+    return frame.assign(
+        **{
+            name: pd.to_numeric(frame[name], errors="coerce").astype("float64")
+            if name in NUMBERS
+            else as_text(frame[name])
+            for name in frame.columns
+        }
+    )
 
 
 def check_writable(database: str | Path) -> None:
@@ -207,11 +213,22 @@ def check_writable(database: str | Path) -> None:
             _create_missing(connection)
             for table, columns in RESULTS.items():
                 connection.exec_driver_sql(f"DELETE FROM {table} WHERE 1 = 0")
-                row = {name: 0.5 if name in NUMBERS else "2000-01-01" for name in columns}
+                row = {name: 0.5 if name in NUMBERS else PROBE for name in columns}
                 _append(connection, table, pd.DataFrame([row]))
+                _refuse_real_ids(connection, table, [name for name in columns if name in ("conv_id", "session_id")])
             raise _RollBack
     except _RollBack:
         pass
+
+
+def _refuse_real_ids(connection: sa.Connection, table: str, columns: list[str]) -> None:
+    for column in columns:
+        probe = sa.text(f"SELECT 1 FROM {table} WHERE typeof({column}) = 'real' LIMIT 1")
+        if connection.execute(probe).first():
+            raise DatabaseError(
+                f"Table {table}, column {column}: it keeps ids as floating point numbers, which changes them; "
+                "rename the table and run again."
+            )
 
 
 def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
@@ -251,13 +268,15 @@ def store_credits(
     (`conv_id, outcome, reason`) of all orders of the run; all `conversions` as read. Orders of the run that are not
     credited lose their credits, and so do stored orders that are gone from `conversions`; the other orders keep theirs.
 
-    Out: how many stored orders were gone. Raises DatabaseError.
+    Out: how many stored orders were gone, and were removed. Raises DatabaseError.
     """
     with _transaction(database, "BEGIN IMMEDIATE") as connection:
-        known = "SELECT conv_id FROM attribution_customer_journey UNION SELECT conv_id FROM attribution_outcomes"
-        stored = pd.read_sql(sa.text(known), connection)["conv_id"]
-        vanished = stored[~stored.astype("str").isin(conversions["conv_id"])]
-        touched = pd.concat([vanished.astype("str"), outcomes["conv_id"]]).to_frame("conv_id")
+        # As texts, for another program may have made the table with ids that are integers.
+        known = "SELECT CAST(conv_id AS TEXT) AS conv_id FROM attribution_customer_journey WHERE conv_id IS NOT NULL"
+        known += " UNION SELECT conv_id FROM attribution_outcomes"
+        stored = pd.read_sql(sa.text(known), connection)["conv_id"].astype("str")
+        vanished = stored[~stored.isin(conversions["conv_id"])]
+        touched = pd.concat([vanished, outcomes["conv_id"]]).to_frame("conv_id")
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
         _append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):

@@ -23,8 +23,10 @@ def best_and_worst(summary: pd.DataFrame) -> str:
     In: `channel_summary`, the total in its last row.
     """
     paid = material(summary).sort_values("ROAS", ascending=False, kind="stable")
-    if paid.empty or not summary.iloc[-1]["ihc_revenue"]:
+    if not summary["ihc_revenue"].any():
         return "There is no attributed revenue on the reported days to compare channels by."
+    if paid.empty:
+        return f"No channel has {ENOUGH}, so none are compared by ROAS."
     best, worst = paid.iloc[0], paid.iloc[-1]
     if len(paid) == 1:
         return f"Only one channel has {ENOUGH}: {_earned(best)}."
@@ -50,6 +52,8 @@ def break_even(summary: pd.DataFrame) -> str:
         f"Over all, {total['cost']:,.2f} of cost stands against {total['ihc_revenue']:,.2f} of attributed revenue, "
         f"ROAS {total['ROAS']:,.2f}."
     )
+    if paid.empty:
+        return whole
     above = int((paid["ROAS"] >= 1).sum())
     verb = "earn at least what they cost" if above > 1 else "earns at least what it cost"
     return f"{whole} {above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb}."
@@ -179,11 +183,13 @@ def left_out_sentence(vanished: int, unsound: pd.DataFrame) -> str:
     """
     sentences = []
     if vanished:
-        sentences.append(f"{counted(vanished, 'stored order')} gone from the table of conversions lost all credit.")
+        sentences.append(
+            f"Gone from the table of conversions, and removed from the results: {counted(vanished, 'order')}."
+        )
     if len(unsound):
         sentences.append(
-            f"{counted(len(unsound), 'order')} with stored credits that are not whole left out, "
-            f"{some(unsound['conv_id'])}: run those dates again."
+            f"Left out, as the stored credits are not whole: {counted(len(unsound), 'order')} "
+            f"({some(unsound['conv_id'])}); run their dates again."
         )
     return " ".join(sentences)
 

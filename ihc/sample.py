@@ -85,10 +85,10 @@ def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SE
 
 
 def prepare(settings: Settings, say: Callable[[str], object] = print) -> None:
-    """Make the sample shop where no database was named and none is there."""
+    """Make the sample shop where the default database is asked for and none is there."""
     if settings.is_sample and not database_file(settings.database).exists():
         write_sample(settings.database)
-        say(f"No database was named, so a sample shop was made: {settings.database_label}")
+        say(f"There was no {settings.database_label}, so a sample shop was made there.")
 
 
 def _orders(random: np.random.Generator, count: int, seed: int) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     require_columns(frame, COLUMNS[table], f"table {table}")
     key = KEYS[table]
     frame = frame.reset_index(drop=True)
-    frame = frame.assign(**{key: _text(frame[key])})
+    frame = frame.assign(**{key: as_text(frame[key])})
     try:
         _schema(table).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -159,13 +159,22 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
         return _numbers(values).astype("int8")
     if values.name in ("revenue", "cost"):
         return _numbers(values)
-    return _text(values)
+    return as_text(values)
 
 
-def _text(values: pd.Series[Any]) -> pd.Series[str]:
-    # An id column that once had a NULL often comes back as 7.0, 8.0: the same ids as 7 and 8 elsewhere.
-    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")
+def as_text(values: pd.Series[Any]) -> pd.Series[str]:
+    """Ids and names as texts; an id that was stored as 7.0, as happens to columns that once had a NULL, is 7.
+
+    Raises InputError where a number column holds ids so large that their last digits are lost.
+    """
+    if pd.api.types.is_float_dtype(values):
+        if (values.abs() >= 2**53).any():
+            raise InputError(
+                f"Column {values.name} holds ids of 16 and more digits in a number column, where the last digits are "
+                "lost: store them as TEXT."
+            )
+        if (values.dropna() % 1 == 0).all():
+            values = values.astype("Int64")
     return values.astype("str")
 
 
@@ -216,10 +225,11 @@ def _day(name: str, value: str | date | None) -> str | None:
     if value is None or value == "":
         return None
     try:
-        if isinstance(value, str) and len(value) != len("2023-09-01"):
-            raise ValueError
         day = value if isinstance(value, date) else date.fromisoformat(value)
-        return date(day.year, day.month, day.day).isoformat()
+        text = date(day.year, day.month, day.day).isoformat()
+        if isinstance(value, str) and value != text:
+            raise ValueError
+        return text
     except (TypeError, ValueError):
         raise InputError(f"{name} {value!r} is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01.") from None
 

@@ -208,10 +208,8 @@ def test_result_tables_with_integer_ids_of_another_program_serve_too(tmp_path):
     )
     attributed(path)
     attributed(path, start_date="2023-09-02")
-    assert sql(path, "SELECT conv_id, session_id, ihc FROM attribution_customer_journey") == [
-        (11, 1, 1.0),
-        (12, 1, 1.0),
-    ]
+    stored = "SELECT conv_id, session_id, ihc FROM attribution_customer_journey"
+    assert sql(path, stored) == [(11, 1, 1.0), (12, 1, 1.0)]
     tables, results = read_tables(path), read_results(path)
     # Both orders' 5.00 and the session's 2.50 meet in channel A on 1 September.
     assert channel_reporting(*tables, results.credits).to_numpy().tolist() == [["A", "2023-09-01", 2.5, 2.0, 10.0]]
@@ -377,3 +375,44 @@ def test_a_result_table_that_is_a_view_is_refused_before_anything_is_written(sma
     sql(small, "DROP TABLE channel_reporting", "CREATE VIEW channel_reporting AS SELECT 'a' AS channel_name")
     with pytest.raises(DatabaseError, match="view"):
         check_writable(small)
+
+
+def test_an_order_that_vanished_from_a_result_table_with_integer_ids_is_removed_once(tmp_path):
+    path = tmp_path / "numbers.db"
+    create_tables(path)
+    sql(
+        path,
+        "DROP TABLE attribution_customer_journey",
+        "CREATE TABLE attribution_customer_journey (conv_id INTEGER, session_id INTEGER, ihc REAL)",
+        "INSERT INTO session_sources VALUES ('1', 'u', '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
+        "INSERT INTO conversions VALUES ('11', 'u', '2023-09-01', '11:00:00', 5)",
+        "INSERT INTO conversions VALUES ('12', 'u', '2023-09-02', '11:00:00', 5)",
+    )
+    attributed(path)
+    sql(
+        path,
+        "DELETE FROM conversions WHERE conv_id = '12'",
+        "INSERT INTO attribution_customer_journey VALUES (NULL, 1, 1)",
+    )
+    assert attributed(path) == 1
+    assert attributed(path) == 0
+
+
+def test_a_result_table_that_would_change_ids_is_refused(small):
+    sql(small, "DROP TABLE attribution_customer_journey")
+    sql(small, "CREATE TABLE attribution_customer_journey (conv_id REAL, session_id TEXT, ihc REAL)")
+    with pytest.raises(
+        DatabaseError, match="Table attribution_customer_journey, column conv_id: it keeps ids as floating"
+    ):
+        check_writable(small)
+
+
+def test_ids_that_have_lost_digits_in_a_number_column_are_refused(small):
+    sql(
+        small,
+        "DROP TABLE conversions",
+        "CREATE TABLE conversions (conv_id INTEGER, user_id, conv_date, conv_time, revenue)",
+        "INSERT INTO conversions VALUES (18446744073709551615, 'u1', '2023-09-02', '12:00:00', 1)",
+    )
+    with pytest.raises(InputError, match="conv_id holds ids of 16 and more digits"):
+        read_tables(small)

@@ -34,8 +34,12 @@ def test_best_and_worst_are_by_roas_among_channels_that_matter():
     ("rows", "text"),
     [
         ([], "There is no attributed revenue on the reported days to compare channels by."),
-        ([("free", 0, 10)], "There is no attributed revenue on the reported days to compare channels by."),
         ([("a", 10, 0), ("b", 5, 0)], "There is no attributed revenue on the reported days to compare channels by."),
+        ([("free", 0, 10), ("gift", 0, 5)], "No channel has at least 1% of the cost, so none are compared by ROAS."),
+        (
+            [(f"c{n}", 1, 2) for n in range(150)],
+            "No channel has at least 1% of the cost, so none are compared by ROAS.",
+        ),
         ([("a", 10, 20), ("b", 30, 60)], "All 2 channels with at least 1% of the cost have the same ROAS, 2.00."),
     ],
 )
@@ -65,6 +69,10 @@ def test_a_single_channel_that_matters_is_named_alone():
             [("a", 10, 5), ("b", 10, 5)],
             "Over all, 20.00 of cost stands against 10.00 of attributed revenue, ROAS 0.50. "
             "None of the 2 channels with at least 1% of the cost earns at least what it cost.",
+        ),
+        (
+            [(f"c{n}", 1, 2) for n in range(150)],
+            "Over all, 150.00 of cost stands against 300.00 of attributed revenue, ROAS 2.00.",
         ),
         (
             # The third earns much, but with 0.5 of 100.5 of the cost it does not matter.
@@ -260,8 +268,8 @@ def test_what_is_left_out_of_the_figures_is_said_only_where_there_is_something()
     unsound = pd.DataFrame({"conv_id": ["c1"], "reason": ["the credits sum to 5.0000, not 1"]})
     assert narrative.left_out_sentence(0, unsound.iloc[:0]) == ""
     assert narrative.left_out_sentence(1, unsound) == (
-        "1 stored order gone from the table of conversions lost all credit. "
-        "1 order with stored credits that are not whole left out, 'c1': run those dates again."
+        "Gone from the table of conversions, and removed from the results: 1 order. "
+        "Left out, as the stored credits are not whole: 1 order ('c1'); run their dates again."
     )
 
 
@@ -300,3 +308,9 @@ def test_sessions_whose_cost_is_not_known_are_counted(ids, text):
     sessions = pd.DataFrame({"session_id": ["s-1", "s-2"]})
     costs = pd.DataFrame(ids, columns=["session_id", "cost"])
     assert narrative.costless_sentence(sessions, costs) == text
+
+
+def test_revenues_that_cancel_out_are_revenue_all_the_same():
+    text = narrative.best_and_worst(summary(("a", 10, 50), ("b", 10, -50)))
+    assert "the best is a with ROAS 5.00" in text
+    assert "the worst is b with ROAS -5.00" in text

@@ -132,13 +132,13 @@ def test_a_database_url_never_becomes_a_parameter_of_a_notebook(own_shop, tmp_pa
     assert settings_for(tmp_path, database=url).environment()["IHC_DATABASE"] == url
 
 
-def test_the_sample_is_only_made_when_no_database_was_named(tmp_path, monkeypatch):
+def test_the_sample_is_only_made_in_the_place_of_the_default_database(tmp_path, monkeypatch):
     from ihc.sample import prepare
 
     monkeypatch.delenv("IHC_DATABASE", raising=False)
     said = []
     prepare(load_settings(base=tmp_path), said.append)
-    assert said == [f"No database was named, so a sample shop was made: {tmp_path / 'data' / 'ihc.db'}"]
+    assert said == [f"There was no {tmp_path / 'data' / 'ihc.db'}, so a sample shop was made there."]
     prepare(load_settings(base=tmp_path), said.append)
     assert len(said) == 1
     shutil.rmtree(tmp_path / "data")

@@ -69,6 +69,8 @@ def test_paths_and_sqlite_urls_mean_the_same_file(tmp_path):
     ("options", "error", "says"),
     [
         ({"start_date": "2023-09-31"}, InputError, "start_date '2023-09-31' is not a date"),
+        ({"start_date": "20230901"}, InputError, "start_date '20230901' is not a date"),
+        ({"end_date": "2023-W35-1"}, InputError, "end_date '2023-W35-1' is not a date"),
         ({"start_date": 2023}, InputError, "start_date 2023 is not a date"),
         ({"start_date": "2023-09-02", "end_date": "2023-09-01"}, InputError, "is before start_date"),
         ({"lookback_days": "soon"}, SettingsError, "lookback_days"),
