@@ -27,8 +27,9 @@ INK = "#222222"
 MOST_PANELS = 12
 WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
 # Scripts that the first font lacks are drawn with those of these that the machine has.
-FALLBACKS = {"Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai"} | {
-    *("Microsoft YaHei", "PingFang SC", "Segoe UI", "Arial Unicode MS")
+FALLBACKS = {
+    *("Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai"),
+    *("Microsoft YaHei", "PingFang SC", "Segoe UI", "Arial Unicode MS"),
 }
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # names are data: a $ in one is a $
@@ -58,7 +59,7 @@ def _amount(value: float, _place: int) -> str:
     return f"{value / 1e6:,.10g} M" if abs(value) >= 1e6 else f"{value:,.10g}"
 
 
-THOUSANDS = FuncFormatter(_amount)
+AMOUNTS = FuncFormatter(_amount)
 
 
 @contextmanager
@@ -171,7 +172,7 @@ def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
     ):
         axes.barh(places + shift, summary[column], height=0.38, color=colour, label=text)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
-    axes.xaxis.set_major_formatter(THOUSANDS)
+    axes.xaxis.set_major_formatter(AMOUNTS)
     axes.set_xlabel("currency")
     figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
 
@@ -215,7 +216,7 @@ def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: s
     axes.set_ylabel(label)
     axes.set_xlabel("orders")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.xaxis.set_major_formatter(THOUSANDS)
+    axes.xaxis.set_major_formatter(AMOUNTS)
 
 
 @_chart
@@ -231,6 +232,6 @@ def models_by_channel(figure: Figure, comparison: pd.DataFrame) -> None:
         size = 60 if model == models[0] else 30
         axes.scatter(comparison[model], places, color=colour, marker=marker, s=size, label=model, zorder=3)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
-    axes.xaxis.set_major_formatter(THOUSANDS)
+    axes.xaxis.set_major_formatter(AMOUNTS)
     axes.set_xlabel("attributed revenue [currency]")
     figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=9)

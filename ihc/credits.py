@@ -8,7 +8,6 @@ import pandas as pd
 from ihc.schemas import CREDITS, require_columns
 
 TOLERANCE = 0.005  # how far an order's credit may sum from 1; an API answer has four decimals a session
-OUTCOMES = ("credited", "unattributed", "failed")
 
 
 def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:

@@ -280,9 +280,7 @@ def store_credits(
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
         _append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
-            connection.exec_driver_sql(
-                f"DELETE FROM {table} WHERE CAST(conv_id AS TEXT) IN (SELECT conv_id FROM touched)"
-            )
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE conv_id IN (SELECT conv_id FROM touched)")
         connection.execute(sa.text("DELETE FROM attribution_runs WHERE run_id = :run_id"), {"run_id": run.run_id})
         _append(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
         _append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))

@@ -10,7 +10,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.figure import Figure
@@ -51,17 +50,13 @@ def write_json(entries: dict[str, Any], path: Path) -> Path:
         name: json.loads(value.to_json(orient="records")) if isinstance(value, pd.DataFrame) else value
         for name, value in entries.items()
     }
-    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     return _replace(path, f"{text}\n".encode())
 
 
 def write_text(text: str, path: Path) -> Path:
     """Write a text, whole or not at all."""
     return _replace(path, text.encode())
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: str = "") -> HTML:

@@ -155,9 +155,8 @@ def _kernel_class(environment: dict[str, str], lock: IO[str] | None, log: IO[byt
     class Kernel(AsyncKernelManager):  # type: ignore[misc]  # jupyter_client is not typed
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
-            if self.has_trait(
-                "transport_encryption"
-            ):  # else newer kernels warn that others on the machine could listen
+            # Newer kernels warn, without it, that others on the machine could listen.
+            if self.has_trait("transport_encryption"):
                 self.transport_encryption = "auto"
 
         @property

@@ -107,7 +107,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     base = base or project_root()
     if unknown := options.keys() - NAMES.keys():
         raise SettingsError(f"No such setting: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
-    values = _DotEnv(base / ".env").values | dict(os.environ)
+    values = _dotenv(base / ".env") | dict(os.environ)
     given = {name: values[variable] for name, variable in NAMES.items() if values.get(variable)}
     given |= {name: value for name, value in options.items() if value is not None and value != ""}
     given |= {name: str(given[name]) for name in ("database", "output", "parameters") if name in given}
@@ -155,29 +155,27 @@ def _lookback(value: Any) -> float | None:
     return days
 
 
-class _DotEnv:
-    """The variables of a `.env` file; raises SettingsError where it cannot be read or understood."""
-
-    def __init__(self, path: Path) -> None:
-        self.values: dict[str, str] = {}
-        if not path.exists():
-            return
-        try:
-            with path.open(encoding="utf-8") as stream:
-                bindings = list(parse_stream(stream))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"The file {path} cannot be read as text: {error}.") from None
-        wrong = [str(each.original.line) for each in bindings if each.error or (each.key and each.value is None)]
-        if wrong:
-            raise SettingsError(
-                f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
-                "Correct it; .env.example shows how it looks."
-            )
-        self.values = {name: value for name, value in dotenv_values(path).items() if value is not None}
-        known = {*NAMES.values()}
-        unknown = [name for name in self.values if name.startswith("IHC_") and "KEY" not in name and name not in known]
-        if unknown:
-            raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(known))}.")
+def _dotenv(path: Path) -> dict[str, str]:
+    """Read the variables of a `.env` file, if there is one; raise SettingsError where it cannot be understood."""
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The file {path} cannot be read as text: {error}.") from None
+    wrong = [str(each.original.line) for each in bindings if each.error or (each.key and each.value is None)]
+    if wrong:
+        raise SettingsError(
+            f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
+            "Correct it; .env.example shows how it looks."
+        )
+    values = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    known = {*NAMES.values()}
+    unknown = [name for name in values if name.startswith("IHC_") and "KEY" not in name and name not in known]
+    if unknown:
+        raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(known))}.")
+    return values
 
 
 def held_lock(environment: Mapping[str, str] = os.environ) -> str | None:
