@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ihc import __version__
-from ihc.errors import IhcError, counted
+from ihc.errors import IhcError, SettingsError, counted
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
     from rich.table import Table
 
     from ihc.runner import RunResult
     from ihc.settings import Settings
 
-REFUSED, INTERRUPTED = 1, 130
+REFUSED, WAITING, INTERRUPTED = 1, 3, 130
 
 app = typer.Typer(
     name="ihc", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -31,6 +32,8 @@ app = typer.Typer(
 class EngineName(StrEnum):
     """The engines of this version."""
 
+    AUTO = "auto"
+    API = "api"
     LOCAL = "local"
 
 
@@ -75,7 +78,24 @@ def run(  # noqa: PLR0913 - one argument an option
         int | None,
         typer.Option(min=1, metavar="N", help="Leave out older sessions. [default: any age counts]"),
     ] = None,
-    engine: Annotated[EngineName | None, typer.Option(help="Who computes the credit. [default: local]")] = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            help="Who computes the credit. [default: auto, the API if key, conversion type and database are set]"
+        ),
+    ] = None,
+    conv_type_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Conversion type of the API; its key is in IHC_API_KEY.")
+    ] = None,
+    redistribution: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Redistribution parameter of the API (JSON).")
+    ] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask the API again for what it has answered already.")
+    ] = False,
+    max_requests: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Send at most N requests to the API in this run.")
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Folder for report, CSV, charts, notebooks. [default: data]"),
@@ -83,7 +103,8 @@ def run(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Attribute the orders and write the report.
 
-    Exit code 0: every order is credited or has no session; 1: refused, or orders failed; 2: wrong usage.
+    Exit code 0: every order is credited or has no session; 1: refused, or orders failed; 2: wrong usage; 3: orders
+    wait for the next run.
     """
     from ihc.settings import load_settings
 
@@ -95,12 +116,17 @@ def run(  # noqa: PLR0913 - one argument an option
         parameters=parameters,
         lookback_days=lookback_days,
         engine=engine.value if engine else None,
+        conv_type_id=conv_type_id,
+        redistribution=redistribution,
+        refresh=refresh or None,
+        max_requests=max_requests,
         output=output,
     )
     result = _run_with_progress(settings)
     _print_result(result, settings)
-    if len(result.failed):
-        raise typer.Exit(REFUSED)
+    outcomes = set(result.ends["outcome"])
+    if "failed" in outcomes or "waiting" in outcomes:
+        raise typer.Exit(REFUSED if "failed" in outcomes else WAITING)
 
 
 @app.command()
@@ -136,6 +162,34 @@ def sample(
 
     write_sample(database, conversions, seed)
     typer.echo(f"Made {database}: a synthetic shop with {conversions:,} orders, seed {seed}.")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port to listen on.")] = 8000,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A conversion type; may be repeated. [default: the set that ships]"),
+    ] = None,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Take requests without a key, on this machine.")] = False,
+) -> None:
+    """Serve the IHC Attribution API with the local engine.
+
+    Needs the extra [server]. Keys are in IHC_SERVER_KEYS; a conversion type is the name in a parameters file.
+    """
+    from ihc.settings import load_server_settings
+
+    settings = load_server_settings(base=Path.cwd(), host=host, port=port, parameters=parameters or (), no_auth=no_auth)
+    try:
+        from ihc.server import serve as listen
+    except ImportError as error:
+        raise SettingsError(
+            f"ihc serve needs the extra server ({error}): pip install 'ihc-attribution[server]'"
+        ) from None
+    authentication = counted(len(settings.keys), "key") if settings.keys else "no key asked for"
+    typer.echo(f"Serving http://{host}:{port}/v1/compute_ihc, {authentication}; Ctrl-C ends it.", err=True)
+    listen(settings)
 
 
 def _run_with_progress(settings: Settings) -> RunResult:
@@ -191,11 +245,24 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     console.print(narrative.provenance_sentence(result.sources))
     if result.left_out:
         console.print(result.left_out)
-    if len(result.failed):
-        console.print(f"\n{counted(len(result.failed), 'order')} failed:")
-        for order in result.failed.head(5).itertuples():
-            console.print(f"  {narrative.shown(order.conv_id, 64)}: {order.reason}")
+    _print_ends(result, console)
     console.print(f"\n{narrative.break_even(result.summary)}\n{narrative.best_and_worst(result.summary)}")
+
+
+def _print_ends(result: RunResult, console: Console) -> None:
+    """Say what was asked of the API, and which orders wait or failed, and why."""
+    from ihc import narrative
+
+    if result.asked:
+        console.print(narrative.asked_sentence(result.asked, result.ends))
+    for sentence in (narrative.waiting_sentence(result.ends), narrative.cut_sentence(result.ends)):
+        if sentence:
+            console.print(sentence)
+    failed = result.ends[result.ends["outcome"] == "failed"]
+    if len(failed):
+        console.print(f"\n{counted(len(failed), 'order')} failed; all are in orders_without_credit.csv:")
+        for order in failed.head(5).itertuples():
+            console.print(f"  {narrative.shown(order.conv_id, 64)}: {order.reason}")
 
 
 def _reconciliation_table(section: str, lines: pd.DataFrame) -> Table:

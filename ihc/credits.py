@@ -7,7 +7,13 @@ import pandas as pd
 
 from ihc.schemas import CREDITS, require_columns
 
-TOLERANCE = 0.005  # how far an order's credit may sum from 1; an API answer has four decimals a session
+TOLERANCE = 0.005  # how far an order's credit may sum from 1
+ROUNDING = 0.00005  # of one session's credit in an answer of the API, that has four decimals
+
+
+def tolerance(sessions: int) -> float:
+    """How far the credit of a journey of so many sessions may sum from 1."""
+    return max(TOLERANCE, ROUNDING * sessions)
 
 
 def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
@@ -15,7 +21,7 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
 
     In: an engine's `conv_id, session_id, ihc` and the `journeys` it was asked for.
     Out: `conv_id, reason`, one row a failed conversion: its sessions are not exactly the journey's, a credit is
-    negative or no number, or its sum is not 1 ± 0.005.
+    negative or no number, or its sum is further from 1 than `tolerance`.
     """
     require_columns(credits, CREDITS, "credits")
     asked = journeys[["conv_id", "session_id"]]
@@ -28,13 +34,14 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
         foreign=("is_foreign", "sum"),
         bad=("is_bad", "sum"),
         total=("ihc", "sum"),
+        sessions=("ihc", "size"),
     )
     reasons = np.select(
         [
             tests["missing"] > 0,
             tests["foreign"] > 0,
             tests["bad"] > 0,
-            (tests["total"] - 1).abs() > TOLERANCE,
+            (tests["total"] - 1).abs() > tests["sessions"].map(tolerance),
         ],
         [
             "sessions of the journey without a credit: " + tests["missing"].astype("str"),
@@ -48,18 +55,19 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
     return failed[failed["reason"] != ""].reset_index(drop=True)
 
 
-def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
+def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.DataFrame) -> pd.DataFrame:
     """Say how each of `conversions` ended.
 
-    In: the run's `conversions`, their `journeys` and the failures of `check_credits`.
-    Out: `conv_id, outcome [credited, unattributed or failed], reason`, one row a conversion.
+    In: the run's `conversions`, their `journeys`, and the engine's `ends` (`conv_id, outcome, reason`) where there is
+    something to say.
+    Out: `conv_id, outcome [credited, unattributed, failed or waiting], reason`, one row a conversion.
     """
-    reasons = failed.set_index("conv_id")["reason"]
     conv_id = conversions["conv_id"].reset_index(drop=True)
-    reason = conv_id.map(reasons).astype("str").fillna("")
-    has_journey = conv_id.isin(journeys["conv_id"])
-    outcome = np.select([reason != "", ~has_journey], ["failed", "unattributed"], default="credited")
-    return pd.DataFrame({"conv_id": conv_id, "outcome": pd.array(outcome, dtype="str"), "reason": reason})
+    said = ends.set_index("conv_id")
+    usual = np.where(conv_id.isin(journeys["conv_id"]), "credited", "unattributed")
+    outcome = conv_id.map(said["outcome"]).astype("str").fillna(pd.Series(usual, dtype="str"))
+    reason = conv_id.map(said["reason"]).astype("str").fillna("")
+    return pd.DataFrame({"conv_id": conv_id, "outcome": outcome, "reason": reason})
 
 
 def provenance(outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,19 @@ IhcError
 ├── InputError            the content of the tables, or a frame handed to the library
 ├── ParametersError       a parameters file of the local engine
 ├── ReconciliationError   the figures do not close
-└── NotebookError         a notebook of a run failed
+├── NotebookError         a notebook of a run failed
+└── ApiError              the IHC Attribution API; `what to do` is in each message
+    ├── ApiKeyError           401, 403: never retried, ends the run
+    ├── ConversionTypeError   the API does not know the conversion type: never retried, ends the run
+    ├── ApiAddressError       404, a redirect or a certificate: never retried, ends the run
+    ├── RequestRefusedError   400: never retried; the batch is bisected for the journey that causes it
+    ├── TooLargeError         413 or a limit: never retried; the batch is halved
+    ├── UnansweredError       dropped, timed out, 408, 425, 5xx, no JSON, until the retries ran out; bisected too
+    └── ApiStoppedError       nothing more can be asked now, the other orders wait for the next run
+        ├── UnreachableError      no connection
+        ├── QuotaError            429, until the retries ran out
+        ├── OutageError           nothing but failures
+        └── CeilingError          --max-requests
 """
 
 from __future__ import annotations
@@ -41,6 +53,56 @@ class ReconciliationError(IhcError):
 
 class NotebookError(IhcError):
     """A notebook of a run failed."""
+
+
+class ApiError(IhcError):
+    """The IHC Attribution API did not give what it was asked for; `calls` counts how often it was asked."""
+
+    calls = 0
+
+
+class ApiKeyError(ApiError):
+    """The API does not take the key."""
+
+
+class ConversionTypeError(ApiError):
+    """The API does not know the conversion type."""
+
+
+class ApiAddressError(ApiError):
+    """The API is not at this address, or is not whom it must be."""
+
+
+class RequestRefusedError(ApiError):
+    """The API refuses what a request holds."""
+
+
+class TooLargeError(ApiError):
+    """A request is over a limit of the account."""
+
+
+class UnansweredError(ApiError):
+    """A request had no whole answer, however often it was sent."""
+
+
+class ApiStoppedError(ApiError):
+    """Nothing more can be asked now; what came is stored, the other orders wait for the next run."""
+
+
+class UnreachableError(ApiStoppedError):
+    """There is no connection to the API."""
+
+
+class QuotaError(ApiStoppedError):
+    """The account may not ask more for now."""
+
+
+class OutageError(ApiStoppedError):
+    """The API answers nothing but failures."""
+
+
+class CeilingError(ApiStoppedError):
+    """The run has sent as many requests as it was allowed to."""
 
 
 def counted(number: float, noun: str) -> str:

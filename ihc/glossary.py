@@ -58,6 +58,8 @@ GLOSSARY = {
         "All sessions of an order's user at or before the order, as far back as the lookback reaches.",
     ),
     "unattributed": Term("Unattributed", TEXT, "An order without any session: no channel gets its revenue."),
+    "failed": Term("Failed", TEXT, "An order for which the engine gave no whole credit; the reason is stored."),
+    "waiting": Term("Waiting", TEXT, "An order that the API was not asked about yet: the next run does."),
     "break-even": Term(
         "Break-even", TEXT, "ROAS 1: the attributed revenue equals the cost. Goods and margin are not in it."
     ),
@@ -90,6 +92,7 @@ HEADINGS = {
     "parameters": ("Parameters", TEXT),
     "lookback_days": ("Lookback [days]", COUNT),
     "conv_id": ("Order", TEXT),
+    "outcome": ("Outcome", TEXT),
     "reason": ("Reason", TEXT),
     "session_id": ("Session", TEXT),
     "timestamp": ("Time", TEXT),

@@ -167,12 +167,53 @@ def parameters_sentence(parameters: Parameters, journeys: pd.DataFrame) -> str:
     return text
 
 
+def api_sentence(account: str, asked_for: int, known: int, ends: pd.DataFrame) -> str:
+    """Say what the API was asked. In: the account's label, counts of orders, and the engine's `ends`."""
+    text = (
+        f"The IHC Attribution API computes, {account}: {counted(asked_for, 'order')}, {known:,} of them known already."
+    )
+    return " ".join(filter(None, [text, waiting_sentence(ends), cut_sentence(ends)]))
+
+
+def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
+    """Say what a run asked of the API, and how its orders ended.
+
+    In: counts `calls, asked, answered`, and `outcome` of the run's orders.
+    """
+    counts = ends["outcome"].value_counts()
+    known = counts.get("credited", 0) - asked["answered"]
+    return (
+        f"API: {counted(asked['calls'], 'request')} sent; orders asked {asked['asked']:,}, answered "
+        f"{asked['answered']:,}, skipped as known {known:,}, waiting {counts.get('waiting', 0):,}, failed "
+        f"{counts.get('failed', 0):,}."
+    )
+
+
+def waiting_sentence(outcomes: pd.DataFrame) -> str:
+    """Say how many orders wait, and for what; empty where none does. In: `outcome, reason`."""
+    waiting = outcomes.loc[outcomes["outcome"] == "waiting", "reason"]
+    if waiting.empty:
+        return ""
+    return (
+        f"{counted(len(waiting), 'order')} wait{'s' if len(waiting) == 1 else ''} for the next run: {waiting.iloc[-1]}"
+    )
+
+
+def cut_sentence(outcomes: pd.DataFrame) -> str:
+    """Say how many journeys were cut to what a request may hold; empty where none was. In: `outcome, reason`."""
+    cut = outcomes[(outcomes["outcome"] == "credited") & (outcomes["reason"] != "")]
+    if cut.empty:
+        return ""
+    return f"Longer than the API takes, and cut to their latest sessions: {counted(len(cut), 'journey')}."
+
+
 def stored_sentence(outcomes: pd.DataFrame) -> str:
     """Say what was stored. In: `outcomes` of the run."""
     counts = outcomes["outcome"].value_counts()
     return (
         f"Orders of this run: {len(outcomes):,}. Credited and stored: {counts.get('credited', 0):,}; "
-        f"without any session: {counts.get('unattributed', 0):,}; failed: {counts.get('failed', 0):,}."
+        f"without any session: {counts.get('unattributed', 0):,}; failed: {counts.get('failed', 0):,}; "
+        f"waiting: {counts.get('waiting', 0):,}."
     )
 
 

@@ -14,7 +14,7 @@ CENT = 0.005
 ORDERS, CREDIT, COST = "Orders and their revenue", "Credit", "Cost"
 UNATTRIBUTED = "less: without any session (unattributed)"
 FAILED = "less: failed"
-WAITING = "less: not attributed by any run yet"
+WAITING = "less: waiting, not attributed yet"
 CREDITED = "credited"
 Window = tuple[str | date | None, str | date | None]
 

@@ -20,16 +20,18 @@ from nbclient.exceptions import DeadKernelError
 from ihc import errors
 from ihc.credits import provenance, vanished
 from ihc.database import check_writable, create_tables, database_file, read_results, read_tables, shipped
+from ihc.environment import masked
 from ihc.errors import NotebookError, SettingsError
+from ihc.ledger import requests_of
 from ihc.locking import one_run_at_a_time
 from ihc.narrative import left_out_sentence
 from ihc.outputs import read_csv, write_text
 from ihc.page import report_page
 from ihc.sample import prepare
-from ihc.settings import Settings, kernel_environment, lock_file, masked
+from ihc.settings import Settings, kernel_environment, lock_file
 
 NOTEBOOKS = ("01_check_data", "02_build_journeys", "03_attribute", "04_channel_report", "05_compare_models")
-FILES = ("channel_reporting.csv", "channel_summary.csv", "reconciliation.csv", "run.json")
+FILES = ("channel_reporting.csv", "channel_summary.csv", "reconciliation.csv", "orders_without_credit.csv", "run.json")
 PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models")
 
 Say = Callable[[str], object]
@@ -37,19 +39,23 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run wrote and found: files, reconciliation, summary, the credits' sources, what is left out, failures."""
+    """What a run wrote and found: files, reconciliation, summary, the credits' sources, what is left out.
+
+    `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: what was asked of the API, empty if nothing.
+    """
 
     files: list[Path]
     reconciliation: pd.DataFrame
     summary: pd.DataFrame
     sources: pd.DataFrame
     left_out: str
-    failed: pd.DataFrame
+    ends: pd.DataFrame
+    asked: dict[str, int]
 
 
 def check(settings: Settings) -> None:
     """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
-    settings.load_parameters()
+    _ = settings.source
     if not settings.is_sample or database_file(settings.database).exists():
         read_tables(settings.database)
         check_writable(settings.database)
@@ -80,7 +86,7 @@ def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None)
         executed = {}
         for name in NOTEBOOKS:
             on_start(name)
-            executed[name] = _execute(name, settings, lock)
+            executed[name] = _execute(name, settings, lock, say)
         page = report_page({name: executed[name] for name in PAGE_OF}, "Channel report")
         report = write_text(masked(page, settings.secrets), settings.output / "report.html")
         return _result(settings, [report, *executed.values()])
@@ -89,15 +95,15 @@ def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None)
 def _result(settings: Settings, files: list[Path]) -> RunResult:
     output = settings.output
     results = read_results(settings.database)
-    outcomes = results.outcomes
-    failed = outcomes[(outcomes["outcome"] == "failed") & (outcomes["run_id"] == settings.run_id)]
+    ends = results.outcomes[results.outcomes["run_id"] == settings.run_id]
     return RunResult(
         files=[*(output / name for name in FILES), *sorted((output / "charts").iterdir()), *files],
         reconciliation=read_csv(output / "reconciliation.csv"),
         summary=read_csv(output / "channel_summary.csv"),
-        sources=provenance(outcomes),
+        sources=provenance(results.outcomes),
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
-        failed=failed[["conv_id", "reason"]],
+        ends=ends[["conv_id", "outcome", "reason"]],
+        asked=requests_of(settings.database, settings.run_id) if settings.account else {},
     )
 
 
@@ -110,11 +116,30 @@ def notebook_parameters(settings: Settings) -> dict[str, Any]:
         "end_date": settings.end_date or "",
         "lookback_days": settings.lookback_days,
         "engine": settings.engine,
+        "conv_type_id": settings.conv_type_id or "",
         "parameters": str(settings.parameters or ""),
+        "redistribution": str(settings.redistribution or ""),
+        "refresh": settings.refresh,
+        "max_requests": settings.max_requests,
     }
 
 
-def _execute(name: str, settings: Settings, lock: IO[str] | None) -> Path:
+class _Forward:
+    """Takes what a notebook prints and says it line by line."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def write(self, text: str) -> None:
+        """Say each line."""
+        for line in filter(str.strip, text.splitlines()):
+            self._say(line)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _execute(name: str, settings: Settings, lock: IO[str] | None, say: Say) -> Path:
     target = settings.output / "runs" / settings.run_id / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -124,6 +149,7 @@ def _execute(name: str, settings: Settings, lock: IO[str] | None) -> Path:
                 target,
                 parameters=notebook_parameters(settings),
                 progress_bar=False,
+                stdout_file=_Forward(say),
                 cwd=str(target.parent),
                 kernel_manager_class=_kernel_class(kernel_environment(settings, lock_file(settings)), lock, log),
             )

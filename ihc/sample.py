@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.database import create_tables, database_file, label, store_tables
+from ihc.database import create_tables, database_file, label, mark_as_sample, store_tables
 from ihc.errors import DatabaseError, SettingsError
 from ihc.schemas import COLUMNS, CONVERSIONS, SESSIONS, Tables
 from ihc.settings import Settings
@@ -79,6 +79,7 @@ def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SE
     try:
         create_tables(growing)
         store_tables(growing, tables)
+        mark_as_sample(growing)
         growing.replace(file)
     finally:
         growing.unlink(missing_ok=True)

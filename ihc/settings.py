@@ -1,46 +1,114 @@
-"""What a run is asked for: option, then environment, then `.env`, then default. The only reader of the environment."""
+"""What a run, or a server, is asked for: option, then environment, then `.env`, then default."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-import sqlalchemy as sa
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
-
 from ihc import __version__
-from ihc.database import CHECKOUT, Run, database_file, database_url, label
-from ihc.errors import SettingsError, some
+from ihc.account import API_URL, Account, is_loopback, make_account
+from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
+from ihc.database import CHECKOUT, Run, database_file, database_url, is_marked_sample, label
+from ihc.environment import count, flag, number, password_of, read_variables, secrets_of, variable, with_environment
+from ihc.errors import SettingsError
 from ihc.journeys import LONGEST_LOOKBACK
 from ihc.parameters import Parameters, load_parameters
+from ihc.redistribution import UNABLE, load_redistribution
 from ihc.schemas import check_window
 
-ENGINES = ("local",)
-DEFAULTS = {"database": "data/ihc.db", "output": "data", "engine": "local"}
+ENGINES = ("auto", "api", "local")
+DEFAULTS = {"database": "data/ihc.db", "output": "data", "engine": "auto"}
 # What a run hands to its kernels beside the settings: its id, and the lock that it holds for them.
 RUN_ID, RUN_LOCK = "IHC_RUN_ID", "IHC_RUN_LOCK"
+# Setting -> environment variable; each is also an option of `ihc run` and a parameter of the notebooks.
+NAMES = {
+    "database": "IHC_DATABASE",
+    "output": "IHC_OUTPUT",
+    "start_date": "IHC_START_DATE",
+    "end_date": "IHC_END_DATE",
+    "lookback_days": "IHC_LOOKBACK_DAYS",
+    "engine": "IHC_ENGINE",
+    "parameters": "IHC_PARAMETERS",
+    "conv_type_id": "IHC_CONV_TYPE_ID",
+    "redistribution": "IHC_REDISTRIBUTION",
+    "refresh": "IHC_REFRESH",
+    "max_requests": "IHC_MAX_REQUESTS",
+}
+PATHS = ("database", "output", "parameters", "redistribution")
+ONLY_VARIABLES = (
+    "IHC_API_KEY",
+    "IHC_API_URL",
+    "IHC_MAX_SESSIONS",
+    "IHC_MAX_JOURNEYS",
+    "IHC_WORKERS",
+    "IHC_REQUESTS_PER_SECOND",
+    "IHC_LONG_JOURNEYS",
+    "IHC_SERVER_KEYS",
+    "IHC_SERVER_PARAMETERS",
+    "IHC_SERVER_REQUESTS_PER_MINUTE",
+)
+KNOWN = frozenset({*NAMES.values(), *ONLY_VARIABLES})
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the API is asked: the account's limits, and the run's own.
+
+    `max_journeys`, `max_sessions` [count a request]; `long_journeys`: what becomes of a journey over `max_sessions`;
+    `workers` [requests at a time]; `requests_per_second` [1/s; None: no ceiling]; `max_requests` [calls of the run;
+    None: no ceiling]; `refresh`: ask again what is answered already.
+    """
+
+    max_journeys: int = MAX_JOURNEYS
+    max_sessions: int = MAX_SESSIONS
+    long_journeys: str = "latest"
+    workers: int = 4
+    requests_per_second: float | None = None
+    max_requests: int | None = None
+    refresh: bool = False
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one run, checked; paths are absolute."""
+    """The settings of one run, checked; paths are absolute. `account` is None where the local engine computes."""
 
     database: str = field(repr=False)
     is_sample: bool
     output: Path
-    engine: str
     parameters: Path | None
     start_date: str | None
     end_date: str | None
     lookback_days: float | None
+    account: Account | None
+    asking: Asking
+    redistribution: Path | None
     run_id: str
+    variables: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+
+    @property
+    def engine(self) -> str:
+        """Who computes the credit: `api` or `local`."""
+        return "api" if self.account else "local"
+
+    @property
+    def conv_type_id(self) -> str | None:
+        """The API's conversion type."""
+        return self.account.conv_type_id if self.account else None
+
+    @property
+    def refresh(self) -> bool:
+        """Whether to ask again what the API has answered already."""
+        return self.asking.refresh
+
+    @property
+    def max_requests(self) -> int | None:
+        """How many requests the run may send."""
+        return self.asking.max_requests
 
     @property
     def window(self) -> dict[str, str | None]:
@@ -57,32 +125,26 @@ class Settings:
         """The database as a report names it, that goes to people whom the path does not concern."""
         return database_file(self.database).name
 
-    def run(self, parameters: Parameters) -> Run:
+    @property
+    def source(self) -> str:
+        """What the credits depend on beside the tables: the API's conversion type, or the engine's parameters."""
+        return self.account.label if self.account else self.load_parameters().label
+
+    def run(self) -> Run:
         """The record of this run, to be stored beside its credits."""
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         asked = (self.lookback_days, self.start_date, self.end_date)
-        return Run(self.run_id, now, self.engine, parameters.label, *asked, version=__version__)
+        return Run(self.run_id, now, self.engine, self.source, *asked, version=__version__)
 
     def load_parameters(self) -> Parameters:
-        """The engine's parameters; raises ParametersError."""
+        """The local engine's parameters; raises ParametersError."""
         return load_parameters(self.parameters)
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables: how a run hands them to its kernels, secrets included."""
         values = {name: getattr(self, name) for name in NAMES}
-        return {NAMES[name]: "" if value is None else str(value) for name, value in values.items()}
-
-
-# Setting -> environment variable; each is also an option of `ihc run` and a parameter of the notebooks.
-NAMES = {
-    "database": "IHC_DATABASE",
-    "output": "IHC_OUTPUT",
-    "start_date": "IHC_START_DATE",
-    "end_date": "IHC_END_DATE",
-    "lookback_days": "IHC_LOOKBACK_DAYS",
-    "engine": "IHC_ENGINE",
-    "parameters": "IHC_PARAMETERS",
-}
+        settled = {NAMES[name]: "" if value is None else str(value) for name, value in values.items()}
+        return {**self.variables, **settled}
 
 
 def project_root() -> Path:
@@ -94,12 +156,12 @@ def project_root() -> Path:
 def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     """Settle every setting: the option given here, then the environment, then `.env`, then the default.
 
-    `options`: any of `database, output, start_date, end_date, lookback_days, engine, parameters`; None and "" mean not
-    given. Relative paths start at `base`, where `.env` is looked for too; by default the project's root.
+    `options`: any of `NAMES`; None and "" mean not given. Relative paths start at `base`, where `.env` is looked for
+    too; by default the project's root.
 
     Raises SettingsError or InputError: which setting, where it was set, what it must be.
     """
-    if base is None and _password(str(options.get("database") or "")):
+    if base is None and password_of(str(options.get("database") or "")):
         raise SettingsError(
             "A database URL with a password must not be a parameter, as a notebook keeps its parameters: "
             "set IHC_DATABASE in the environment or in .env."
@@ -107,25 +169,71 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     base = base or project_root()
     if unknown := options.keys() - NAMES.keys():
         raise SettingsError(f"No such setting: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
-    values = _dotenv(base / ".env") | dict(os.environ)
-    given = {name: values[variable] for name, variable in NAMES.items() if values.get(variable)}
-    given |= {name: value for name, value in options.items() if value is not None and value != ""}
-    given |= {name: str(given[name]) for name in ("database", "output", "parameters") if name in given}
+    values = read_variables(base / ".env", KNOWN)
+    given = _given(options, values)
     start_date, end_date = check_window(given.get("start_date"), given.get("end_date"))
-    merged = DEFAULTS | given
-    if merged["engine"] not in ENGINES:
-        raise SettingsError(f"engine (IHC_ENGINE) is {merged['engine']!r}; this version has {', '.join(ENGINES)}.")
+    database = _absolute_database(given["database"], base)
+    is_sample = given["database"] == DEFAULTS["database"]
+    redistribution = (base / given["redistribution"]).resolve() if "redistribution" in given else None
+    is_shop = not is_sample and not is_marked_sample(database)
     return Settings(
-        database=_absolute_database(merged["database"], base),
-        is_sample=merged["database"] == DEFAULTS["database"],
-        output=(base / merged["output"]).resolve(),
-        engine=merged["engine"],
+        database=database,
+        is_sample=is_sample,
+        output=(base / given["output"]).resolve(),
         parameters=(base / given["parameters"]).resolve() if "parameters" in given else None,
         start_date=start_date,
         end_date=end_date,
-        lookback_days=_lookback(given.get("lookback_days")),
+        lookback_days=number(given, "lookback_days", most=LONGEST_LOOKBACK, says="lookback_days (IHC_LOOKBACK_DAYS)"),
+        account=_account(given, values, redistribution, is_shop),
+        asking=_asking(given, values),
+        redistribution=redistribution,
         run_id=values.get(RUN_ID) or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
-        secrets=_secrets(values, merged["database"]),
+        variables={name: values[name] for name in ONLY_VARIABLES if name in values},
+        secrets=secrets_of(values, given["database"]),
+    )
+
+
+def _given(options: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    given: dict[str, Any] = {name: values[variable] for name, variable in NAMES.items() if values.get(variable)}
+    given |= {name: value for name, value in options.items() if value is not None and value != ""}
+    return DEFAULTS | given | {name: str(given[name]) for name in PATHS if name in given}
+
+
+def _account(
+    given: Mapping[str, Any], values: Mapping[str, str], redistribution: Path | None, is_shop: bool
+) -> Account | None:
+    """Whom to ask, where the API is wanted; None for the local engine."""
+    engine = given["engine"]
+    if engine not in ENGINES:
+        raise SettingsError(f"engine (IHC_ENGINE) is {engine!r}; it must be one of {', '.join(ENGINES)}.")
+    key, conv_type_id = values.get("IHC_API_KEY", ""), str(given.get("conv_type_id", ""))
+    if engine == "local" or (engine == "auto" and not (key and conv_type_id and is_shop)):
+        if redistribution:
+            raise SettingsError(f"A redistribution is given (IHC_REDISTRIBUTION), but {UNABLE}: use --engine api.")
+        return None
+    url = values.get("IHC_API_URL") or API_URL
+    account = make_account(url, key, conv_type_id, load_redistribution(redistribution) if redistribution else None)
+    if not is_shop and not is_loopback(url):
+        raise SettingsError(
+            "The sample shop is made up and not worth calls to the API: name your own database by --database, or use "
+            "--engine local."
+        )
+    return account
+
+
+def _asking(given: Mapping[str, Any], values: Mapping[str, str]) -> Asking:
+    long_journeys = values.get("IHC_LONG_JOURNEYS") or Asking.long_journeys
+    if long_journeys not in LONG_JOURNEYS:
+        raise SettingsError(f"IHC_LONG_JOURNEYS is {long_journeys!r}; it must be one of {', '.join(LONG_JOURNEYS)}.")
+    ceiling = count(given, "max_requests", 0, least=0, says="max_requests (IHC_MAX_REQUESTS)")
+    return Asking(
+        max_journeys=count(values, "IHC_MAX_JOURNEYS", Asking.max_journeys),
+        max_sessions=count(values, "IHC_MAX_SESSIONS", Asking.max_sessions),
+        long_journeys=long_journeys,
+        workers=count(values, "IHC_WORKERS", Asking.workers, most=64),
+        requests_per_second=number(values, "IHC_REQUESTS_PER_SECOND", most=1000),
+        max_requests=ceiling if "max_requests" in given else None,
+        refresh=flag(given, "refresh", says="refresh (IHC_REFRESH)"),
     )
 
 
@@ -140,52 +248,14 @@ def _absolute_database(database: str, base: Path) -> str:
     return url.set(database=str((base / str(url.database)).resolve())).render_as_string(hide_password=False)
 
 
-def _lookback(value: Any) -> float | None:
-    if value is None:
-        return None
-    try:
-        days = float(value)
-    except (TypeError, ValueError):
-        days = 0.0
-    if not 0 < days <= LONGEST_LOOKBACK:
-        raise SettingsError(
-            f"lookback_days (IHC_LOOKBACK_DAYS) is {value!r}: give a number of days above 0 and up to "
-            f"{LONGEST_LOOKBACK:,}, or leave it out."
-        )
-    return days
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    """Read the variables of a `.env` file, if there is one; raise SettingsError where it cannot be understood."""
-    if not path.exists():
-        return {}
-    try:
-        with path.open(encoding="utf-8") as stream:
-            bindings = list(parse_stream(stream))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The file {path} cannot be read as text: {error}.") from None
-    wrong = [str(each.original.line) for each in bindings if each.error or (each.key and each.value is None)]
-    if wrong:
-        raise SettingsError(
-            f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
-            "Correct it; .env.example shows how it looks."
-        )
-    values = {name: value for name, value in dotenv_values(path).items() if value is not None}
-    known = {*NAMES.values()}
-    unknown = [name for name in values if name.startswith("IHC_") and "KEY" not in name and name not in known]
-    if unknown:
-        raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(known))}.")
-    return values
-
-
-def held_lock(environment: Mapping[str, str] = os.environ) -> str | None:
+def held_lock() -> str | None:
     """The lock file that the run that started this kernel holds for it, if one did."""
-    return environment.get(RUN_LOCK)
+    return variable(RUN_LOCK)
 
 
 def kernel_environment(settings: Settings, lock: Path) -> dict[str, str]:
     """The whole environment of a run's kernels."""
-    return {**os.environ, **settings.environment(), RUN_ID: settings.run_id, RUN_LOCK: str(lock)}
+    return with_environment({**settings.environment(), RUN_ID: settings.run_id, RUN_LOCK: str(lock)})
 
 
 def lock_file(settings: Settings) -> Path:
@@ -194,24 +264,52 @@ def lock_file(settings: Settings) -> Path:
     return file.with_name(f"{file.name}.lock")
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Put *** in the place of every one of `secrets` in a text."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+@dataclass(frozen=True)
+class ServerSettings:
+    """What a server is asked for; without `keys` it answers everyone. No `parameters`: the set that ships.
+
+    Limits: `max_journeys`, `max_sessions` [count a request], `max_bytes` [bytes a request], `requests_per_minute`
+    [1/min a key].
+    """
+
+    host: str
+    port: int
+    keys: tuple[str, ...] = field(repr=False)
+    parameters: tuple[Path, ...]
+    max_journeys: int = 100
+    max_sessions: int = 3000
+    max_bytes: int = 10_000_000
+    requests_per_minute: int = 600
 
 
-def _secrets(values: Mapping[str, str], database: str) -> tuple[str, ...]:
-    keys = [value for name, value in values.items() if name.startswith("IHC_") and "KEY" in name]
-    # Masking a word of three letters would only garble what is printed.
-    return tuple(secret for secret in [*keys, _password(database)] if len(secret) > 3)
+def load_server_settings(
+    *,
+    base: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    parameters: Sequence[str] = (),
+    no_auth: bool = False,
+) -> ServerSettings:
+    """Settle what a server needs: options, then the environment, then `.env`.
 
-
-def _password(database: str) -> str:
-    if "://" not in database:
-        return ""
-    try:
-        url = sa.make_url(database)
-    except (sa.exc.ArgumentError, ValueError):
-        return ""
-    return str(url.password or url.query.get("password") or "")
+    Keys stand in IHC_SERVER_KEYS, separated by commas; parameters files also in IHC_SERVER_PARAMETERS.
+    Raises SettingsError: without keys a server starts on loopback only, and only if told to.
+    """
+    base = base or Path.cwd()
+    values = read_variables(base / ".env", KNOWN)
+    keys = tuple(key.strip() for key in values.get("IHC_SERVER_KEYS", "").split(",") if key.strip())
+    if no_auth and not is_loopback(f"http://{host}"):
+        raise SettingsError(f"--no-auth is for this machine only, and {host} is not: leave out --host, or set keys.")
+    if not keys and not no_auth:
+        raise SettingsError(
+            "A server needs keys: set IHC_SERVER_KEYS in the environment or in .env, separated by commas; on this "
+            "machine alone --no-auth does without."
+        )
+    files = parameters or [name.strip() for name in values.get("IHC_SERVER_PARAMETERS", "").split(",") if name.strip()]
+    return ServerSettings(
+        host=host,
+        port=port,
+        keys=() if no_auth else keys,
+        parameters=tuple((base / name).resolve() for name in files),
+        requests_per_minute=count(values, "IHC_SERVER_REQUESTS_PER_MINUTE", ServerSettings.requests_per_minute),
+    )

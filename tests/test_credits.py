@@ -75,19 +75,23 @@ def test_the_engines_answers_are_always_whole(rows):
     assert check_credits(attribute(rows, curves_of()), rows).empty
 
 
-def test_every_order_ends_credited_unattributed_or_failed():
-    orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in ("k", "l", "lonely")]).set_axis([3, 3, 3])
-    failed = pd.DataFrame({"conv_id": ["l"], "reason": ["the credits sum to 0.9000, not 1"]})
-    assert outcomes_of(orders, JOURNEYS, failed).to_dict("records") == [
+def test_every_order_ends_credited_unattributed_failed_or_waiting():
+    orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in ("k", "l", "m", "lonely")]).set_axis([3] * 4)
+    ends = pd.DataFrame(
+        [("l", "failed", "the credits sum to 0.9000, not 1"), ("m", "waiting", "no calls left")],
+        columns=["conv_id", "outcome", "reason"],
+    )
+    assert outcomes_of(orders, JOURNEYS, ends).to_dict("records") == [
         {"conv_id": "k", "outcome": "credited", "reason": ""},
         {"conv_id": "l", "outcome": "failed", "reason": "the credits sum to 0.9000, not 1"},
+        {"conv_id": "m", "outcome": "waiting", "reason": "no calls left"},
         {"conv_id": "lonely", "outcome": "unattributed", "reason": ""},
     ]
 
 
 def test_no_orders_have_no_outcomes():
-    failed = pd.DataFrame({"conv_id": [], "reason": []}, dtype="str")
-    found = outcomes_of(conversions(), JOURNEYS.iloc[:0], failed)
+    ends = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
+    found = outcomes_of(conversions(), JOURNEYS.iloc[:0], ends)
     assert found.columns.tolist() == ["conv_id", "outcome", "reason"]
     assert found.empty
 

@@ -7,6 +7,7 @@ import pytest
 from ihc import attribute, build_journeys, channel_reporting, read_tables
 from ihc.credits import outcomes_of
 from ihc.database import (
+    LEDGER,
     RESULTS,
     Run,
     check_writable,
@@ -22,7 +23,7 @@ from ihc.errors import DatabaseError, InputError, SettingsError
 from ihc.parameters import load_parameters
 
 RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
-NOTHING_FAILED = pd.DataFrame({"conv_id": pd.array([], dtype="str"), "reason": pd.array([], dtype="str")})
+NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
 
 
 def sql(path, *statements):
@@ -79,7 +80,7 @@ def test_tables_are_created_with_exactly_the_documented_columns(tmp_path):
     assert columns["session_costs"] == ["session_id", "cost"]
     assert columns["attribution_customer_journey"] == ["conv_id", "session_id", "ihc"]
     assert columns["channel_reporting"] == ["channel_name", "date", "cost", "ihc", "ihc_revenue"]
-    assert set(columns) == {"session_sources", "conversions", "session_costs", *RESULTS}
+    assert set(columns) == {"session_sources", "conversions", "session_costs", *RESULTS, *LEDGER}
 
 
 def test_creating_touches_nothing_that_exists(small):
@@ -92,11 +93,13 @@ def test_creating_touches_nothing_that_exists(small):
     assert sql(small, "SELECT * FROM channel_reporting") == []
 
 
-def test_cleaning_empties_the_results_and_keeps_the_input(small):
+def test_cleaning_empties_the_results_and_keeps_the_input_and_the_answers_that_were_paid_for(small):
     attributed(small)
+    sql(small, "INSERT INTO api_answers VALUES ('a', 'c1', 'f', 's1', 1, 0, 1, 1)")
     create_tables(small, clean_results=True)
     assert [sql(small, f"SELECT count(*) FROM {table}") for table in RESULTS] == [[(0,)]] * len(RESULTS)
     assert sql(small, "SELECT count(*) FROM session_sources") == [(3,)]
+    assert sql(small, "SELECT count(*) FROM api_answers") == [(1,)]
 
 
 def test_reading_types_every_column_and_keeps_extra_ones(small):

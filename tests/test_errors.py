@@ -15,7 +15,7 @@ def test_every_error_is_an_ihc_error_that_says_when_it_is_raised(kind):
 
 
 def test_the_tree_in_the_modules_docstring_names_exactly_the_errors_there_are():
-    drawn = {line.strip("├└─ ").split()[0] for line in errors.__doc__.splitlines() if line[:1] in ("├", "└")}
+    drawn = {line.strip("│├└─ ").split()[0] for line in errors.__doc__.splitlines() if {"├", "└"} & set(line)}
     assert drawn == {kind.__name__ for kind in CLASSES} - {"IhcError"}
 
 

@@ -260,7 +260,7 @@ def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_tw
 def test_what_was_stored_is_counted_by_outcome():
     ends = pd.DataFrame({"outcome": ["credited", "credited", "failed"]})
     assert narrative.stored_sentence(ends) == (
-        "Orders of this run: 3. Credited and stored: 2; without any session: 0; failed: 1."
+        "Orders of this run: 3. Credited and stored: 2; without any session: 0; failed: 1; waiting: 0."
     )
 
 

@@ -2,15 +2,16 @@ from pathlib import Path
 
 import pytest
 
+from ihc.environment import masked
 from ihc.errors import InputError, SettingsError
-from ihc.settings import NAMES, load_settings, lock_file, masked, project_root
+from ihc.settings import KNOWN, NAMES, ONLY_VARIABLES, load_settings, lock_file, project_root
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch):
-    for variable in [*NAMES.values(), "IHC_RUN_ID", "IHC_RUN_LOCK", "IHC_API_KEY"]:
+    for variable in [*NAMES.values(), *ONLY_VARIABLES, "IHC_RUN_ID", "IHC_RUN_LOCK"]:
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -76,7 +77,7 @@ def test_paths_and_sqlite_urls_mean_the_same_file(tmp_path):
         ({"lookback_days": "soon"}, SettingsError, "lookback_days"),
         ({"lookback_days": 0}, SettingsError, "lookback_days"),
         ({"lookback_days": float("nan")}, SettingsError, "lookback_days"),
-        ({"engine": "api"}, SettingsError, "engine"),
+        ({"engine": "remote"}, SettingsError, "engine"),
         ({"databse": "x"}, SettingsError, "No such setting: databse"),
     ],
 )
@@ -118,4 +119,4 @@ def test_secrets_are_known_wherever_they_were_set_and_are_masked(tmp_path, monke
 
 def test_every_setting_is_in_the_example_file():
     example = (ROOT / ".env.example").read_text()
-    assert [variable for variable in NAMES.values() if variable not in example] == []
+    assert [variable for variable in KNOWN if variable not in example] == []

@@ -1,0 +1,99 @@
+"""Journeys -> credits by the engine that the settings name; both engines give the same frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+
+from ihc.account import Account
+from ihc.batching import fingerprints, fit_journeys
+from ihc.credits import check_credits
+from ihc.dispatch import dispatch
+from ihc.engine import attribute
+from ihc.ledger import Known, open_ledger, read_known
+from ihc.narrative import api_sentence, parameters_sentence
+from ihc.schemas import PHASES
+from ihc.settings import Asking, Settings
+
+FRAME = ("conv_id", "session_id", *PHASES, "ihc")
+ENDS = ("conv_id", "outcome", "reason")
+
+
+class Credited(NamedTuple):
+    """What an engine made of journeys.
+
+    `credits`: `conv_id, session_id, initializer, holder, closer, ihc` of the conversions that are whole; `ends`:
+    `conv_id, outcome, reason` of those that failed or wait, or whose journey was cut; `about`: the engine in a
+    sentence.
+    """
+
+    credits: pd.DataFrame
+    ends: pd.DataFrame
+    about: str
+
+
+def compute_credits(settings: Settings, journeys: pd.DataFrame, say: Callable[[str], object] = print) -> Credited:
+    """Spread the credit of `journeys` by the settings' engine.
+
+    The API is asked only for what it has not answered before; its answers are stored as they come. `say` prints its
+    progress. Raises ParametersError, ApiError or DatabaseError.
+    """
+    if settings.account is None:
+        return _locally(settings, journeys)
+    return _by_api(settings, settings.account, journeys, say)
+
+
+def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
+    parameters = settings.load_parameters()
+    credits = attribute(journeys, parameters)
+    failed = check_credits(credits, journeys).assign(outcome="failed")
+    about = parameters_sentence(parameters, journeys)
+    return Credited(credits[~credits["conv_id"].isin(failed["conv_id"])].reset_index(drop=True), failed, about)
+
+
+def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: Callable[[str], object]) -> Credited:
+    asking = settings.asking
+    fitting, too_long = fit_journeys(journeys, asking.max_sessions, asking.long_journeys)
+    marks = fingerprints(fitting)
+    known = read_known(settings.database, account, marks)
+    settled = [*known.answers["conv_id"].unique(), *known.rejected["conv_id"]]
+    unknown = marks if asking.refresh else marks[~marks["conv_id"].isin(settled)]
+    stopped = None
+    if len(unknown):
+        to_ask = fitting[fitting["conv_id"].isin(unknown["conv_id"])]
+        by_conversion = dict(zip(unknown["conv_id"], unknown["fingerprint"], strict=True))
+        with open_ledger(settings.database, account, settings.run_id) as ledger:
+            stopped = dispatch(to_ask, by_conversion, ledger, asking, suspects=known.failed["conv_id"], say=say)
+        known = read_known(settings.database, account, marks)
+    if stopped and known.answers.empty:
+        raise stopped
+    ends = pd.concat([_unanswered(marks, known, str(stopped)), _long(too_long, asking)], ignore_index=True)
+    about = api_sentence(account.label, len(marks), len(marks) - len(unknown), ends)
+    return Credited(_in_order(known.answers, fitting), ends, about)
+
+
+def _in_order(answers: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
+    """The answers in the journeys' order, so that nothing depends on when they came."""
+    return journeys[["conv_id", "session_id"]].merge(answers, on=["conv_id", "session_id"])[list(FRAME)]
+
+
+def _unanswered(marks: pd.DataFrame, known: Known, stopped: str) -> pd.DataFrame:
+    """The conversions without an answer: failed where the ledger says so, else they wait."""
+    rest = marks.loc[~marks["conv_id"].isin(known.answers["conv_id"]), ["conv_id"]]
+    failed = pd.concat([known.rejected, known.failed])
+    ends = rest.merge(failed, how="left", on="conv_id")
+    return ends.assign(
+        outcome=ends["reason"].isna().map({True: "waiting", False: "failed"}), reason=ends["reason"].fillna(stopped)
+    )[list(ENDS)]
+
+
+def _long(too_long: pd.DataFrame, asking: Asking) -> pd.DataFrame:
+    """The conversions whose journeys were cut, or left out, as the settings say."""
+    sessions, limit = too_long["sessions"].astype("str"), asking.max_sessions
+    if asking.long_journeys == "latest":
+        cut = "its journey was cut to the latest " + str(limit) + " of " + sessions + " sessions"
+        return too_long.assign(outcome="credited", reason=cut)[list(ENDS)]
+    skipped = "its journey of " + sessions + f" sessions is longer than IHC_MAX_SESSIONS, {limit}"
+    return too_long.assign(outcome="failed", reason=skipped)[list(ENDS)]

@@ -1,0 +1,298 @@
+"""The IHC Attribution API: one request, sent until it is answered or given up, and a check of its answer.
+
+The API's own field names are known here and in the server only.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import requests
+import tenacity
+
+from ihc.account import Account, is_loopback
+from ihc.credits import tolerance
+from ihc.environment import masked
+from ihc.errors import ApiError, ApiStoppedError, CeilingError, UnansweredError
+from ihc.failures import Retry, of_connection, of_status
+from ihc.narrative import shown
+from ihc.schemas import PHASES
+
+CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 60.0, 180.0
+LARGEST_ANSWER = 64 * 1024 * 1024  # [bytes]
+ATTEMPTS = 5
+# The API's field -> the column of `journeys`.
+FIELDS = {
+    "conversion_id": "conv_id",
+    "session_id": "session_id",
+    "timestamp": "timestamp",
+    "channel_label": "channel_name",
+    "holder_engagement": "holder_engagement",
+    "closer_engagement": "closer_engagement",
+    "conversion": "conversion",
+    "impression_interaction": "impression_interaction",
+}
+
+Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer, ihc, as the API gave them
+
+
+class Answer(NamedTuple):
+    """What a request brought: each conversion's rows, and how often it was sent."""
+
+    values: dict[str, list[Row]]
+    calls: int
+
+
+class Checked(NamedTuple):
+    """An answer sorted: whole ones, `conv_id: reason` of those that are not, and those without any value."""
+
+    whole: dict[str, list[Row]]
+    rejected: dict[str, str]
+    missing: list[str]
+
+
+@dataclass
+class Budget:
+    """What the requests of one run share: calls and retries that are left, and the moment of the next call."""
+
+    calls: int | None
+    retries: int
+    interval: float = 0.0  # [s] between two calls
+    next_call: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def spend_call(self) -> None:
+        """Count a call; raises CeilingError if none is left."""
+        with self._lock:
+            if self.calls is not None:
+                if self.calls <= 0:
+                    raise CeilingError("The run has sent as many requests as --max-requests allows.")
+                self.calls -= 1
+
+    def spend_retry(self) -> bool:
+        """Count a retry, if one is left."""
+        with self._lock:
+            self.retries -= 1
+            return self.retries >= 0
+
+    def pause(self) -> float:
+        """Take the next free moment for a call; how long it is until then [s]."""
+        with self._lock:
+            now = time.monotonic()
+            moment = max(now, self.next_call)
+            self.next_call = moment + self.interval
+            return moment - now
+
+    def hold(self, seconds: float) -> None:
+        """Let no call begin before so many seconds have passed."""
+        with self._lock:
+            self.next_call = max(self.next_call, time.monotonic() + seconds)
+
+
+class Client:
+    """Asks the API for the credit of journeys, from as many threads as wanted, each over a connection of its own.
+
+    `sleep` waits for so many seconds, and less once `stopped` is set; then nothing is tried again.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        budget: Budget,
+        *,
+        attempts: int = ATTEMPTS,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.account, self.budget, self.attempts = account, budget, attempts
+        self.stopped = threading.Event()
+        self._sleep = sleep or self.stopped.wait
+        self._local = threading.local()
+        self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30)
+
+    def ask(self, journeys: pd.DataFrame, attempts: int = ATTEMPTS) -> Answer:
+        """Send one request, again after failures that may pass, at most `attempts` times.
+
+        In: the rows of `journeys` for one request. Out: the answer as it came, see `check_answer`.
+
+        Raises ApiError, with the number of its `calls`: what the API refused, or why there was no answer.
+        """
+        self._local.calls = 0
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Retry),
+            stop=self._is_enough(attempts),
+            wait=self._wait,
+            sleep=self._rest,
+            reraise=True,
+        )
+        try:
+            values = retrying(self._call, request_body(journeys, self.account))
+        except Retry as given_up:
+            error = given_up.final
+        except ApiError as refused:
+            error = refused
+        else:
+            return Answer(values, self._local.calls)
+        error.calls = self._local.calls
+        raise error
+
+    def _rest(self, seconds: float) -> None:
+        self._sleep(seconds)
+
+    def _is_enough(self, attempts: int) -> Callable[[tenacity.RetryCallState], bool]:
+        def is_enough(state: tenacity.RetryCallState) -> bool:
+            return self.stopped.is_set() or state.attempt_number >= attempts or not self.budget.spend_retry()
+
+        return is_enough
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        asked = getattr(state.outcome.exception() if state.outcome else None, "wait", None)
+        if asked is None:
+            return self._backoff(state)
+        self.budget.hold(asked)
+        return float(asked)
+
+    def _call(self, body: bytes) -> dict[str, list[Row]]:
+        self._sleep(self.budget.pause())
+        if self.stopped.is_set():
+            raise ApiStoppedError("The run ended before this was asked.")
+        self.budget.spend_call()
+        self._local.calls += 1
+        try:
+            with self._session().post(
+                self.account.url,
+                params={"conv_type_id": self.account.conv_type_id},
+                data=body,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = _content(response)
+        except requests.RequestException as error:
+            raise of_connection(error, self.account.url) from None
+        return self._read(response, content)
+
+    def _session(self) -> requests.Session:
+        if not hasattr(self._local, "session"):
+            self._local.session = session = requests.Session()
+            # A proxy of the environment is for other machines; it would get the key of a server on this one.
+            session.trust_env = not is_loopback(self.account.url)
+            session.headers.update({"Content-Type": "application/json", "x-api-key": self.account.key})
+            session.auth = _no_other_credentials
+        kept: requests.Session = self._local.session
+        return kept
+
+    def _read(self, response: requests.Response, content: bytes) -> dict[str, list[Row]]:
+        body = _json(content)
+        status = response.status_code
+        if status in (200, 206):
+            if not isinstance(body, dict):
+                raise Retry(UnansweredError("The API's answer is no JSON object, or not a whole one."))
+            status = _status(body.get("statusCode"), status)
+        if status in (200, 206):
+            if not isinstance(body.get("value"), list):
+                raise Retry(UnansweredError("The API's answer has no list of values."))
+            return _values(body["value"])
+        raise of_status(status, self._said(body), response.headers)
+
+    def _said(self, body: Any) -> str:
+        """What an answer says for itself, on one line, cut, and without the key."""
+        said = body if isinstance(body, dict) else {}
+        text = next((str(said[name]) for name in ("message", "Message", "error", "detail") if said.get(name)), "")
+        return shown(masked(text[:1000], [self.account.key]), 200) if text else ""
+
+
+def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from adding a password that it finds in ~/.netrc."""
+    return request
+
+
+def request_body(journeys: pd.DataFrame, account: Account) -> bytes:
+    """The JSON that asks for the credit of `journeys`."""
+    columns = {field: journeys[column] for field, column in FIELDS.items()}
+    moments = np.datetime_as_string(journeys["timestamp"].to_numpy("datetime64[s]")).tolist()
+    lists = [column.tolist() if field != "timestamp" else moments for field, column in columns.items()]
+    sessions = [dict(zip(FIELDS, row, strict=True)) for row in zip(*lists, strict=True)]
+    for session in sessions:
+        session["timestamp"] = session["timestamp"].replace("T", " ")
+    body: dict[str, Any] = {"customer_journeys": sessions}
+    if account.redistribution:
+        body["redistribution_parameter"] = account.redistribution.entries
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def check_answer(asked: Mapping[str, Sequence[str]], values: Mapping[str, list[Row]]) -> Checked:
+    """Sort an answer into what is whole, what is not and why, and what is missing.
+
+    In: each conversion's sessions as asked, and its rows as answered. Whole is: exactly the sessions asked, each value
+    a number in [0, 1], `ihc` sums to 1, and so does each phase that is present (see `credits.tolerance`).
+    """
+    whole, rejected, missing = {}, {}, []
+    for conv_id, sessions in asked.items():
+        rows = values.get(conv_id)
+        if not rows:
+            missing.append(conv_id)
+        elif reason := _fault(sessions, rows):
+            rejected[conv_id] = reason
+        else:
+            whole[conv_id] = rows
+    return Checked(whole, rejected, missing)
+
+
+def _fault(sessions: Sequence[str], rows: Sequence[Row]) -> str:
+    if sorted(row[0] for row in rows) != sorted(sessions):
+        return f"the answer is not for exactly the {len(sessions)} sessions of the journey: it has {len(rows)}"
+    for name, column in zip((*PHASES, "ihc"), list(zip(*rows, strict=True))[1:], strict=True):
+        # A comparison with NaN is never true, so that NaN is found too.
+        if not all(type(value) in (int, float) and 0 <= value <= 1 for value in column):
+            return f"{name} is not a number from 0 to 1 in every session"
+        total = sum(column)
+        is_absent = name != "ihc" and total == 0
+        if not is_absent and abs(total - 1) > tolerance(len(rows)):
+            return f"{name} sums to {total:.4f}, not 1"
+    return ""
+
+
+def _content(response: requests.Response) -> bytes:
+    """Read a body, within a time and a size that no honest answer needs."""
+    deadline = time.monotonic() + WHOLE_SECONDS
+    content = bytearray()
+    for chunk in response.iter_content(65_536):
+        content += chunk
+        if len(content) > LARGEST_ANSWER or time.monotonic() > deadline:
+            raise requests.ReadTimeout("The answer is too large or too slow.")
+    return bytes(content)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _status(stated: Any, status: int) -> int:
+    """The status in the body counts as much as HTTP's."""
+    try:
+        return int(stated) if stated is not None and int(stated) != 200 else status
+    except (TypeError, ValueError):
+        return status
+
+
+def _values(entries: Sequence[Any]) -> dict[str, list[Row]]:
+    values: dict[str, list[Row]] = {}
+    for entry in entries:
+        # What is no object, or of no conversion, leaves a journey incomplete, and check_answer says so.
+        if isinstance(entry, dict):
+            initializer, holder, closer, ihc = (entry.get(name) for name in (*PHASES, "ihc"))
+            row = (str(entry.get("session_id")), initializer, holder, closer, ihc)
+            values.setdefault(str(entry.get("conversion_id")), []).append(row)
+    return values

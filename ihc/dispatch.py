@@ -1,0 +1,243 @@
+"""A run's requests to the API: some at a time, each answer stored before the next request is sent.
+
+What fails is sent in parts until the journeys that cause it are alone; what is missing from an answer is asked again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ihc.batching import halves, pack_requests
+from ihc.client import ATTEMPTS, Answer, Budget, Client, check_answer
+from ihc.errors import (
+    ApiAddressError,
+    ApiError,
+    ApiKeyError,
+    ApiStoppedError,
+    ConversionTypeError,
+    OutageError,
+    TooLargeError,
+    UnansweredError,
+    counted,
+)
+from ihc.ledger import AGAIN, ANSWERED, FAILED, MISSING, REJECTED, WAITING, Asked, Ended, Ledger
+from ihc.settings import Asking
+
+TIMES_MISSING = 3  # so often a journey may be without a value before it has failed
+ATTEMPTS_OF_SUSPECTS = 2  # what was part of a request that kept failing is not tried as often
+PROGRESS_SECONDS = 5.0
+FATAL = (ApiKeyError, ApiAddressError, ConversionTypeError)
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A request to send: its journeys, and how often to try."""
+
+    journeys: pd.DataFrame
+    attempts: int = ATTEMPTS
+
+
+def dispatch(
+    journeys: pd.DataFrame,
+    fingerprints: Mapping[str, str],
+    ledger: Ledger,
+    asking: Asking,
+    *,
+    suspects: Collection[str] = (),
+    say: Say = print,
+) -> ApiError | None:
+    """Ask the API for all `journeys`, and store every answer in the `ledger`.
+
+    In: `journeys` that each fit into a request, and the fingerprint of each conversion; `suspects`: conversions that
+    failed in an earlier run and are asked apart from the others. `say` prints progress.
+    Out: why the rest waits, if any does; how each conversion ended is in the ledger. What the API does not answer
+    at all (key, address, conversion type) is raised as ApiError once what came is stored.
+    """
+    is_suspect = journeys["conv_id"].isin(suspects)
+    run = _Run(fingerprints, asking, ledger, say)
+    run.work([*run.jobs(journeys[~is_suspect]), *run.jobs(journeys[is_suspect], ATTEMPTS_OF_SUSPECTS)])
+    if isinstance(run.stopped, FATAL):
+        raise run.stopped
+    return run.stopped
+
+
+class _Run:
+    """The state of one run: what waits to be sent, what is on its way, what came of it."""
+
+    def __init__(self, fingerprints: Mapping[str, str], asking: Asking, ledger: Ledger, say: Say) -> None:
+        self.fingerprints, self.asking, self.ledger = fingerprints, asking, ledger
+        interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
+        self.client = Client(ledger.account, Budget(asking.max_requests, 0, interval))
+        self.queue: deque[_Job] = deque()
+        self.flying: dict[Future[Answer], tuple[_Job, Asked]] = {}
+        self.missing: list[pd.DataFrame] = []
+        self.times_missing: Counter[str] = Counter()
+        self.max_sessions = asking.max_sessions
+        self.failures_in_a_row = 0
+        self.has_succeeded = False
+        self.stopped: ApiError | None = None
+        self.progress = _Progress(len(fingerprints), say)
+
+    def jobs(self, journeys: pd.DataFrame, attempts: int = ATTEMPTS) -> list[_Job]:
+        """Pack journeys into requests; those that became too long for one are sent alone."""
+        is_long = journeys.groupby("conv_id")["conv_id"].transform("size") > self.max_sessions
+        limits = {"max_journeys": self.asking.max_journeys, "max_sessions": self.max_sessions}
+        alone = [journey for _, journey in journeys[is_long].groupby("conv_id", sort=False)]
+        return [_Job(request, attempts) for request in [*pack_requests(journeys[~is_long], **limits), *alone]]
+
+    def work(self, jobs: list[_Job]) -> None:
+        """Send all requests and whatever follows from them, until all is settled or the run is stopped."""
+        self.queue.extend(jobs)
+        # As many retries as requests, and some for a short run: more is a sign that something is down.
+        self.client.budget.retries = 20 + len(jobs)
+        with ThreadPoolExecutor(self.asking.workers, "api") as pool, self._drained():
+            self._send(pool, [])
+            while self.flying:
+                done, _ = wait(self.flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._send(pool, [self._settle(*self.flying.pop(future), future)])
+        self.progress.end()
+
+    @contextmanager
+    def _drained(self) -> Iterator[None]:
+        """Let an error end the run soon; after an interruption, store what is on its way: it is paid for."""
+        try:
+            yield
+        except BaseException as error:
+            self.stopped = ApiStoppedError("The run was interrupted.")
+            self.client.stopped.set()
+            if isinstance(error, KeyboardInterrupt):
+                wait(self.flying)
+                self.ledger.write([], [self._settle(*flying, future) for future, flying in self.flying.items()])
+            raise
+
+    def _send(self, pool: ThreadPoolExecutor, ended: list[Ended]) -> None:
+        """Store what ended together with the note of what is sent next, then send that."""
+        jobs = list(self._next_jobs())
+        begun = [self._asked(job.journeys) for job in jobs]
+        self.ledger.write(begun, ended)
+        for job, asked in zip(jobs, begun, strict=True):
+            self.flying[pool.submit(self.client.ask, job.journeys, job.attempts)] = (job, asked)
+        self.progress.tell(len(self.queue) + len(self.flying))
+
+    def _next_jobs(self) -> Iterator[_Job]:
+        free = self.asking.workers - len(self.flying)
+        while free > 0 and not self.stopped:
+            if not self.queue and self.missing and free == self.asking.workers:
+                # Asked again only when all else is done, so that these requests are full as well.
+                self.queue.extend(self.jobs(pd.concat(self.missing)))
+                self.missing = []
+            if not self.queue:
+                return
+            yield self.queue.popleft()
+            free -= 1
+
+    def _asked(self, journeys: pd.DataFrame) -> Asked:
+        sessions: dict[str, list[str]] = {}
+        for conv_id, session_id in zip(journeys["conv_id"].tolist(), journeys["session_id"].tolist(), strict=True):
+            sessions.setdefault(conv_id, []).append(session_id)
+        return Asked({conv_id: self.fingerprints[conv_id] for conv_id in sessions}, sessions)
+
+    def _settle(self, job: _Job, asked: Asked, future: Future[Answer]) -> Ended:
+        """What a request's end means for its conversions, and for the run."""
+        error = future.exception()
+        if error is None:
+            return self._answered(job, asked, future.result())
+        if not isinstance(error, ApiError):
+            raise error
+        ends = self._failed(job, asked, error)
+        return Ended(asked, error.calls, f"{type(error).__name__}: {error}", ends)
+
+    def _answered(self, job: _Job, asked: Asked, answer: Answer) -> Ended:
+        checked = check_answer(asked.sessions, answer.values)
+        ends = dict.fromkeys(checked.whole, (ANSWERED, ""))
+        ends |= {conv_id: (REJECTED, reason) for conv_id, reason in checked.rejected.items()}
+        self.times_missing.update(checked.missing)
+        given_up = [conv_id for conv_id in checked.missing if self.times_missing[conv_id] >= TIMES_MISSING]
+        reason = f"the API gave no value for it in {TIMES_MISSING} answers"
+        ends |= dict.fromkeys(checked.missing, (MISSING, ""))
+        ends |= dict.fromkeys(given_up, (FAILED, reason))
+        if again := [conv_id for conv_id in checked.missing if conv_id not in given_up]:
+            self.missing.append(job.journeys[job.journeys["conv_id"].isin(again)])
+        if checked.whole:
+            self.failures_in_a_row, self.has_succeeded = 0, True
+        foreign = len(answer.values.keys() - asked.sessions.keys())
+        outcome = ANSWERED if not foreign else f"{ANSWERED}, and {foreign} conversions that were not asked for"
+        self.progress.add(answer.calls, len(checked.whole))
+        return Ended(asked, answer.calls, outcome, ends, checked.whole)
+
+    def _failed(self, job: _Job, asked: Asked, error: ApiError) -> dict[str, tuple[str, str]]:
+        self.progress.add(error.calls, 0)
+        if self.stopped:
+            return dict.fromkeys(asked.sessions, (WAITING, ""))
+        if isinstance(error, TooLargeError):
+            return self._shrink(job, asked) if len(asked.sessions) > 1 else self._give_up(asked, error)
+        if isinstance(error, (ApiStoppedError, *FATAL)):
+            return self._stop(asked, error)
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row > self.asking.workers + 4:
+            says = f"Nothing but failures, the latest: {error} Run the same command later."
+            return self._stop(asked, OutageError(says))
+        if len(asked.sessions) > 1:
+            self.queue.extend(_Job(half, ATTEMPTS_OF_SUSPECTS) for half in halves(job.journeys))
+            return dict.fromkeys(asked.sessions, (AGAIN, ""))
+        if isinstance(error, UnansweredError) and not self.has_succeeded:
+            return self._stop(asked, OutageError(str(error)))
+        return self._give_up(asked, error)
+
+    def _give_up(self, asked: Asked, error: ApiError) -> dict[str, tuple[str, str]]:
+        return dict.fromkeys(asked.sessions, (FAILED, str(error)))
+
+    def _stop(self, asked: Asked, error: ApiError) -> dict[str, tuple[str, str]]:
+        """Send nothing more; what is on its way is still awaited, but not tried again."""
+        self.stopped = self.stopped or error
+        self.client.stopped.set()
+        return dict.fromkeys(asked.sessions, (WAITING, ""))
+
+    def _shrink(self, job: _Job, asked: Asked) -> dict[str, tuple[str, str]]:
+        """Pack anew what is to be sent, in requests of half the size that was too large."""
+        self.max_sessions = max(1, min(self.max_sessions, len(job.journeys) // 2))
+        waiting = pd.concat([job.journeys, *(other.journeys for other in self.queue)])
+        self.queue = deque(self.jobs(waiting))
+        return dict.fromkeys(asked.sessions, (AGAIN, ""))
+
+
+class _Progress:
+    """Says now and then how far a run is."""
+
+    def __init__(self, conversions: int, say: Say) -> None:
+        self.conversions, self.say = conversions, say
+        self.calls = self.answered = 0
+        self.begin = self.told = time.monotonic()
+
+    def add(self, calls: int, answered: int) -> None:
+        """Count the calls of a request that ended, and the conversions that it answered."""
+        self.calls += calls
+        self.answered += answered
+
+    def tell(self, to_go: int) -> None:
+        """Say requests, conversions, rate and the time that is left, unless that was said just now."""
+        now = time.monotonic()
+        if now - self.told < PROGRESS_SECONDS or not self.answered:
+            return
+        self.told = now
+        rate = self.answered / (now - self.begin)
+        left = round((self.conversions - self.answered) / rate)
+        self.say(
+            f"API: {counted(self.calls, 'request')}, {to_go:,} to go; {self.answered:,} of {self.conversions:,} "
+            f"conversions, {rate:,.0f} a second, {left // 60}:{left % 60:02} left"
+        )
+
+    def end(self) -> None:
+        """Say what was sent in all."""
+        sent = counted(self.calls, "request")
+        self.say(f"API: {sent}; {self.answered:,} of {self.conversions:,} conversions answered")

@@ -1,0 +1,123 @@
+"""The environment and `.env`: the only place that reads them, and what of them must never be printed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from ihc.errors import SettingsError, some
+
+
+def read_variables(dotenv: Path, known: Collection[str]) -> dict[str, str]:
+    """Read the variables of a `.env` file, if there is one, and of the environment, which goes before it.
+
+    Raises SettingsError where the file cannot be understood, or sets an `IHC_` variable that is not `known`.
+    """
+    return _of_file(dotenv, known) | dict(os.environ)
+
+
+def with_environment(values: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process to be started: this one's, and `values`."""
+    return {**os.environ, **values}
+
+
+def variable(name: str) -> str | None:
+    """One variable of the environment."""
+    return os.environ.get(name)
+
+
+def _of_file(path: Path, known: Collection[str]) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The file {path} cannot be read as text: {error}.") from None
+    wrong = [str(each.original.line) for each in bindings if each.error or (each.key and each.value is None)]
+    if wrong:
+        raise SettingsError(
+            f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
+            "Correct it; .env.example shows how it looks."
+        )
+    values = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    if unknown := [name for name in values if name.startswith("IHC_") and name not in known]:
+        raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(known))}.")
+    return values
+
+
+def secrets_of(values: Mapping[str, str], database: str) -> tuple[str, ...]:
+    """Every key among the variables, and the password of a database URL."""
+    keys = [key.strip() for name in values if is_secret(name) for key in values[name].split(",")]
+    # Masking a word of three letters would only garble what is printed.
+    return tuple(secret for secret in [*keys, password_of(database)] if len(secret) > 3)
+
+
+def is_secret(name: str) -> bool:
+    """Say whether a variable holds keys."""
+    return name.startswith("IHC_") and "KEY" in name
+
+
+def password_of(database: str) -> str:
+    """The password in a database URL, or an empty text."""
+    if "://" not in database:
+        return ""
+    try:
+        url = sa.make_url(database)
+    except (sa.exc.ArgumentError, ValueError):
+        return ""
+    return str(url.password or url.query.get("password") or "")
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Put *** in the place of every one of `secrets` in a text."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text
+
+
+def number(values: Mapping[str, Any], name: str, *, most: float, says: str = "") -> float | None:
+    """A number above 0, or None where none is given; raises SettingsError that calls it `says` or `name`."""
+    value = values.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        parsed = float(value)
+    except (TypeError, ValueError):
+        parsed = 0.0
+    if not 0 < parsed <= most:
+        raise SettingsError(f"{says or name} is {value!r}: give a number above 0 and up to {most:,}, or leave it out.")
+    return parsed
+
+
+def count(
+    values: Mapping[str, Any], name: str, default: int, *, least: int = 1, most: int = 1_000_000, says: str = ""
+) -> int:
+    """A whole number, or the default where none is given; raises SettingsError that calls it `says` or `name`."""
+    value = values.get(name)
+    if value is None or value == "":
+        return default
+    try:
+        parsed = int(str(value))
+    except ValueError:
+        parsed = least - 1
+    if not least <= parsed <= most:
+        raise SettingsError(
+            f"{says or name} is {value!r}: give a whole number from {least} to {most:,}, or leave it out."
+        )
+    return parsed
+
+
+def flag(values: Mapping[str, Any], name: str, *, says: str = "") -> bool:
+    """True or false, false where none is given; raises SettingsError that calls it `says` or `name`."""
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    value = values.get(name, "")
+    if str(value).lower() not in words:
+        raise SettingsError(f"{says or name} is {value!r}: write true or false, or leave it out.")
+    return words[str(value).lower()]

@@ -1,0 +1,107 @@
+"""What a failed request means: worth another try, or an error that says what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+from urllib3.exceptions import MaxRetryError
+
+from ihc.errors import (
+    ApiAddressError,
+    ApiError,
+    ApiKeyError,
+    ConversionTypeError,
+    OutageError,
+    QuotaError,
+    RequestRefusedError,
+    TooLargeError,
+    UnansweredError,
+    UnreachableError,
+)
+
+LONGEST_WAIT = 120.0  # [s] an API that asks for a longer pause ends the run instead
+
+
+class Retry(Exception):  # noqa: N818 - no error yet
+    """Worth another try, after `wait` seconds where the API said so; `final` if there are no tries left."""
+
+    def __init__(self, final: ApiError, wait: float | None = None) -> None:
+        super().__init__(str(final))
+        self.final, self.wait = final, wait
+
+
+def of_connection(error: requests.RequestException, where: str) -> Exception:
+    """What a connection to the address `where` that failed means: Retry, or the ApiError that ends the run."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ApiAddressError(
+            f"The certificate of {where} cannot be trusted, so the key was not sent. Check IHC_API_URL; behind a "
+            "company's proxy, name its certificates in REQUESTS_CA_BUNDLE."
+        )
+    is_unreachable = isinstance(error, requests.ConnectTimeout) or (
+        isinstance(error, requests.ConnectionError) and error.args and isinstance(error.args[0], MaxRetryError)
+    )
+    if is_unreachable:
+        return Retry(UnreachableError(f"No connection to {where}: check the network and IHC_API_URL, and run again."))
+    if isinstance(error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
+        return Retry(UnansweredError(f"The connection to {where} broke off or timed out before the answer was whole."))
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return Retry(UnansweredError("The API's answer cannot be decoded."))
+    return ApiAddressError(f"The API cannot be asked at {where} ({type(error).__name__}): check IHC_API_URL.")
+
+
+def of_status(status: int, said: str, headers: Mapping[str, str]) -> Exception:
+    """What an answer without values means: Retry, or the ApiError that says what to do."""
+    text = f"{status}: {said}" if said else str(status)
+    if status == 429 or status in (408, 425) or status >= 500 or status < 300:
+        return _passing(status, text, _retry_after(headers.get("Retry-After")))
+    if status < 400:
+        return ApiAddressError(
+            f"The API's address redirects ({text}), and the key does not follow: put the final one in IHC_API_URL."
+        )
+    if status in (401, 403):
+        return ApiKeyError(f"The API does not take the key ({text}): check IHC_API_KEY in the environment or in .env.")
+    return _of_request(status, text, said.lower())
+
+
+def _of_request(status: int, text: str, said: str) -> ApiError:
+    if any(words in said for words in ("conversion type", "conv_type", "conv type")):
+        return ConversionTypeError(
+            f"The API does not know the conversion type ({text}): check --conv-type-id or IHC_CONV_TYPE_ID."
+        )
+    if status == 404:
+        return ApiAddressError(f"The API is not at this address ({text}): check IHC_API_URL.")
+    if status == 413 or any(words in said for words in ("limit", "too many", "too large", "maximum", "exceed")):
+        return TooLargeError(f"The request is over a limit of the account ({text}): check IHC_MAX_SESSIONS.")
+    return RequestRefusedError(f"The API refuses what it is asked ({text}).")
+
+
+def _passing(status: int, text: str, wait: float | None) -> Exception:
+    if status == 429:
+        final: ApiError = QuotaError(
+            f"The account may not ask more for now ({text}): its quota is used up or its rate is too high. Run the "
+            "same command again later; IHC_REQUESTS_PER_SECOND slows it down."
+        )
+    elif wait is not None and wait > LONGEST_WAIT:
+        final = OutageError(f"The API asks to come back in {wait:,.0f} seconds ({text}): run the same command then.")
+    else:
+        final = UnansweredError(f"The API failed to answer ({text}).")
+    return final if wait is not None and wait > LONGEST_WAIT else Retry(final, wait)
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds to wait, from either form of the header (RFC 9110, 10.2.3); None where it is neither."""
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return None if math.isnan(seconds) else max(0.0, seconds)

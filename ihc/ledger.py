@@ -1,0 +1,159 @@
+"""The ledger of the API: what was asked, how it ended, and every answer, one transaction each.
+
+A conversion is known where its account (address, conversion type, redistribution) has answered for the same sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import NamedTuple
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc.account import Account
+from ihc.client import Row
+from ihc.database import LEDGER, connected, insert
+from ihc.schemas import PHASES
+
+ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "missing", "failed", "again", "waiting"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its conversions' fingerprints, and their sessions as they are asked for."""
+
+    fingerprints: Mapping[str, str]
+    sessions: Mapping[str, Sequence[str]]
+    request_id: str = field(default_factory=lambda: token_hex(8))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a request ended: calls sent, the outcome in words, `conv_id: (outcome, reason)`, and the whole answers."""
+
+    asked: Asked
+    calls: int
+    outcome: str
+    ends: Mapping[str, tuple[str, str]]
+    whole: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+
+
+class Known(NamedTuple):
+    """What came of earlier asking.
+
+    `answers`: `conv_id, session_id, initializer, holder, closer, ihc`; `rejected`: `conv_id, reason` where the answer
+    was not whole; neither needs asking. `failed`: `conv_id, reason` where there was no answer.
+    """
+
+    answers: pd.DataFrame
+    rejected: pd.DataFrame
+    failed: pd.DataFrame
+
+
+class Ledger:
+    """The open ledger of one run and account; made by `open_ledger`."""
+
+    def __init__(self, connection: sa.Connection, account: Account, run_id: str) -> None:
+        self._connection, self.account, self._run_id = connection, account, run_id
+
+    def write(self, begun: Sequence[Asked], ended: Sequence[Ended]) -> None:
+        """Note requests that are about to be sent, and store those that ended with their answers: one transaction."""
+        with self._connection.begin():
+            for each in ended:
+                self._end(each)
+            for asked in begun:
+                self._begin(asked)
+
+    def _begin(self, asked: Asked) -> None:
+        account, request_id = self.account, asked.request_id
+        redistribution = account.redistribution.text if account.redistribution else ""
+        sessions = sum(map(len, asked.sessions.values()))
+        how = (account.id, account.url, account.conv_type_id, redistribution)
+        row = (request_id, self._run_id, *how, len(asked.sessions), sessions, _now(), None, None, None)
+        insert(self._connection, "api_requests", LEDGER["api_requests"], [row])
+        rows = [(request_id, conv_id, mark, "asked", "") for conv_id, mark in asked.fingerprints.items()]
+        insert(self._connection, "api_ledger", LEDGER["api_ledger"], rows)
+
+    def _end(self, ended: Ended) -> None:
+        request_id, marks = ended.asked.request_id, ended.asked.fingerprints
+        self._connection.exec_driver_sql(
+            "UPDATE api_requests SET ended_at = ?, calls = ?, outcome = ? WHERE request_id = ?",
+            (_now(), ended.calls, ended.outcome, request_id),
+        )
+        ends = [(outcome, reason, request_id, conv_id) for conv_id, (outcome, reason) in ended.ends.items()]
+        self._connection.exec_driver_sql(
+            "UPDATE api_ledger SET outcome = ?, reason = ? WHERE request_id = ? AND conv_id = ?", ends
+        )
+        if not ended.whole:
+            return
+        # An answer that was asked for again takes the place of the earlier one.
+        keys = [(self.account.id, conv_id, marks[conv_id]) for conv_id in ended.whole]
+        self._connection.exec_driver_sql(
+            "DELETE FROM api_answers WHERE account = ? AND conv_id = ? AND fingerprint = ?", keys
+        )
+        answers = [(*key, *row) for key, rows in zip(keys, ended.whole.values(), strict=True) for row in rows]
+        insert(self._connection, "api_answers", LEDGER["api_answers"], answers)
+
+
+@contextmanager
+def open_ledger(database: str | Path, account: Account, run_id: str) -> Iterator[Ledger]:
+    """Open the ledger for writing; raises DatabaseError."""
+    with connected(database, "BEGIN IMMEDIATE") as connection:
+        yield Ledger(connection, account, run_id)
+
+
+def read_known(database: str | Path, account: Account, fingerprints: pd.DataFrame) -> Known:
+    """Read what came of asking the account for these journeys, as they are now.
+
+    In: `conv_id, fingerprint`. Raises DatabaseError.
+    """
+    wanted = list(zip(fingerprints["conv_id"].tolist(), fingerprints["fingerprint"].tolist(), strict=True))
+    with connected(database) as connection, connection.begin():
+        connection.exec_driver_sql("CREATE TEMP TABLE wanted (conv_id TEXT PRIMARY KEY, fingerprint TEXT)")
+        insert(connection, "wanted", ("conv_id", "fingerprint"), wanted)
+        answers, ends = (
+            pd.read_sql(sa.text(query), connection, params={"account": account.id}) for query in (_ANSWERS, _ENDS)
+        )
+        connection.exec_driver_sql("DROP TABLE wanted")
+    answers = answers.astype({"conv_id": "str", "session_id": "str"} | dict.fromkeys((*PHASES, "ihc"), "float64"))
+    ends = ends.astype("str")[~ends["conv_id"].isin(answers["conv_id"])].drop_duplicates("conv_id", keep="last")
+    is_rejected = ends["outcome"] == REJECTED
+    reasons = ends[["conv_id", "reason"]]
+    return Known(answers, reasons[is_rejected].reset_index(drop=True), reasons[~is_rejected].reset_index(drop=True))
+
+
+_ANSWERS = f"""
+    SELECT conv_id, session_id, {", ".join(PHASES)}, ihc
+    FROM wanted JOIN api_answers USING (conv_id, fingerprint) WHERE account = :account
+"""
+_ENDS = f"""
+    SELECT conv_id, api_ledger.outcome, reason
+    FROM wanted JOIN api_ledger USING (conv_id, fingerprint) JOIN api_requests USING (request_id)
+    WHERE account = :account AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}') ORDER BY sent_at
+"""
+
+
+def requests_of(database: str | Path, run_id: str) -> dict[str, int]:
+    """Count what a run asked: `calls` sent, and conversions `asked` and `answered` [counts]."""
+    with connected(database) as connection, connection.begin():
+        calls = "SELECT COALESCE(SUM(calls), 0) FROM api_requests WHERE run_id = :run"
+        ledger = "FROM api_ledger JOIN api_requests USING (request_id) WHERE run_id = :run"
+        queries = {
+            "calls": calls,
+            "asked": f"SELECT COUNT(DISTINCT conv_id) {ledger}",
+            "answered": f"SELECT COUNT(DISTINCT conv_id) {ledger} AND api_ledger.outcome = 'answered'",
+        }
+        return {
+            name: int(connection.execute(sa.text(query), {"run": run_id}).scalar_one())
+            for name, query in queries.items()
+        }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
