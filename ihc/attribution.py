@@ -9,6 +9,7 @@ import pandas as pd
 
 from ihc.account import Account
 from ihc.batching import fingerprints, fit_journeys
+from ihc.client import Budget, Client
 from ihc.credits import check_credits
 from ihc.dispatch import dispatch
 from ihc.engine import attribute
@@ -63,9 +64,11 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
     stopped = None
     if len(unknown):
         to_ask = fitting[fitting["conv_id"].isin(unknown["conv_id"])]
-        by_conversion = dict(zip(unknown["conv_id"], unknown["fingerprint"], strict=True))
+        unknown = unknown.assign(is_suspect=unknown["conv_id"].isin(known.failed["conv_id"]))
+        interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
+        client = Client(account, Budget(asking.max_requests, interval=interval))
         with open_ledger(settings.database, account, settings.run_id) as ledger:
-            stopped = dispatch(to_ask, by_conversion, ledger, asking, suspects=known.failed["conv_id"], say=say)
+            stopped = dispatch(to_ask, unknown, client, ledger, asking, say)
         known = read_known(settings.database, account, marks)
     if stopped and known.answers.empty:
         raise stopped

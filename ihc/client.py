@@ -62,8 +62,8 @@ class Checked(NamedTuple):
 class Budget:
     """What the requests of one run share: calls and retries that are left, and the moment of the next call."""
 
-    calls: int | None
-    retries: int
+    calls: int | None = None
+    retries: int = 0
     interval: float = 0.0  # [s] between two calls
     next_call: float = 0.0
 

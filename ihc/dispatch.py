@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ihc.batching import halves, pack_requests
-from ihc.client import ATTEMPTS, Answer, Budget, Client, check_answer
+from ihc.client import ATTEMPTS, Answer, Client, check_answer
 from ihc.errors import (
     ApiAddressError,
     ApiError,
@@ -48,22 +48,21 @@ class _Job:
 
 def dispatch(
     journeys: pd.DataFrame,
-    fingerprints: Mapping[str, str],
+    marks: pd.DataFrame,
+    client: Client,
     ledger: Ledger,
     asking: Asking,
-    *,
-    suspects: Collection[str] = (),
     say: Say = print,
 ) -> ApiError | None:
     """Ask the API for all `journeys`, and store every answer in the `ledger`.
 
-    In: `journeys` that each fit into a request, and the fingerprint of each conversion; `suspects`: conversions that
-    failed in an earlier run and are asked apart from the others. `say` prints progress.
+    In: `journeys` that each fit into a request; `marks`: `conv_id, fingerprint, is_suspect` of each conversion, true
+    for those that failed in an earlier run and are asked apart from the others. `say` prints progress.
     Out: why the rest waits, if any does; how each conversion ended is in the ledger. What the API does not answer
     at all (key, address, conversion type) is raised as ApiError once what came is stored.
     """
-    is_suspect = journeys["conv_id"].isin(suspects)
-    run = _Run(fingerprints, asking, ledger, say)
+    is_suspect = journeys["conv_id"].isin(marks.loc[marks["is_suspect"], "conv_id"])
+    run = _Run(dict(zip(marks["conv_id"], marks["fingerprint"], strict=True)), client, ledger, asking, say)
     run.work([*run.jobs(journeys[~is_suspect]), *run.jobs(journeys[is_suspect], ATTEMPTS_OF_SUSPECTS)])
     if isinstance(run.stopped, FATAL):
         raise run.stopped
@@ -73,10 +72,10 @@ def dispatch(
 class _Run:
     """The state of one run: what waits to be sent, what is on its way, what came of it."""
 
-    def __init__(self, fingerprints: Mapping[str, str], asking: Asking, ledger: Ledger, say: Say) -> None:
-        self.fingerprints, self.asking, self.ledger = fingerprints, asking, ledger
-        interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
-        self.client = Client(ledger.account, Budget(asking.max_requests, 0, interval))
+    def __init__(
+        self, fingerprints: Mapping[str, str], client: Client, ledger: Ledger, asking: Asking, say: Say
+    ) -> None:
+        self.fingerprints, self.client, self.ledger, self.asking = fingerprints, client, ledger, asking
         self.queue: deque[_Job] = deque()
         self.flying: dict[Future[Answer], tuple[_Job, Asked]] = {}
         self.missing: list[pd.DataFrame] = []
@@ -184,7 +183,8 @@ class _Run:
         if isinstance(error, (ApiStoppedError, *FATAL)):
             return self._stop(asked, error)
         self.failures_in_a_row += 1
-        if self.failures_in_a_row > self.asking.workers + 4:
+        # Journeys that poison their requests may follow each other; before any success it is rather the API.
+        if self.failures_in_a_row > self.asking.workers + (10 if self.has_succeeded else 2):
             says = f"Nothing but failures, the latest: {error} Run the same command later."
             return self._stop(asked, OutageError(says))
         if len(asked.sessions) > 1:
@@ -206,6 +206,10 @@ class _Run:
     def _shrink(self, job: _Job, asked: Asked) -> dict[str, tuple[str, str]]:
         """Pack anew what is to be sent, in requests of half the size that was too large."""
         self.max_sessions = max(1, min(self.max_sessions, len(job.journeys) // 2))
+        self.progress.say(
+            f"API: a request of {len(job.journeys)} sessions is over the account's limit; going on with at most "
+            f"{self.max_sessions}. Set IHC_MAX_SESSIONS to what the account takes."
+        )
         waiting = pd.concat([job.journeys, *(other.journeys for other in self.queue)])
         self.queue = deque(self.jobs(waiting))
         return dict.fromkeys(asked.sessions, (AGAIN, ""))
