@@ -5,7 +5,6 @@ The API's own field names are known here and in the server only.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import pandas as pd
 import requests
 import tenacity
@@ -40,6 +40,8 @@ FIELDS = {
     "impression_interaction": "impression_interaction",
 }
 
+VALUES = (*PHASES, "ihc")
+NUMBERS = frozenset((int, float))
 Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer, ihc, as the API gave them
 
 
@@ -200,7 +202,7 @@ class Client:
         if status in (200, 206):
             if not isinstance(body.get("value"), list):
                 raise Retry(UnansweredError("The API's answer has no list of values."))
-            return _values(body["value"])
+            return read_values(body["value"])
         raise of_status(status, self._said(body), response.headers)
 
     def _said(self, body: Any) -> str:
@@ -217,16 +219,14 @@ def _no_other_credentials(request: requests.PreparedRequest) -> requests.Prepare
 
 def request_body(journeys: pd.DataFrame, account: Account) -> bytes:
     """The JSON that asks for the credit of `journeys`."""
-    columns = {field: journeys[column] for field, column in FIELDS.items()}
+    columns = {field: journeys[column].tolist() for field, column in FIELDS.items() if column != "timestamp"}
     moments = np.datetime_as_string(journeys["timestamp"].to_numpy("datetime64[s]")).tolist()
-    lists = [column.tolist() if field != "timestamp" else moments for field, column in columns.items()]
-    sessions = [dict(zip(FIELDS, row, strict=True)) for row in zip(*lists, strict=True)]
-    for session in sessions:
-        session["timestamp"] = session["timestamp"].replace("T", " ")
+    columns["timestamp"] = [moment.replace("T", " ") for moment in moments]
+    sessions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     body: dict[str, Any] = {"customer_journeys": sessions}
     if account.redistribution:
         body["redistribution_parameter"] = account.redistribution.entries
-    return json.dumps(body, separators=(",", ":")).encode()
+    return orjson.dumps(body)
 
 
 def check_answer(asked: Mapping[str, Sequence[str]], values: Mapping[str, list[Row]]) -> Checked:
@@ -248,15 +248,17 @@ def check_answer(asked: Mapping[str, Sequence[str]], values: Mapping[str, list[R
 
 
 def _fault(sessions: Sequence[str], rows: Sequence[Row]) -> str:
-    if sorted(row[0] for row in rows) != sorted(sessions):
+    answered = [row[0] for row in rows]
+    if answered != sessions and sorted(answered) != sorted(sessions):
         return f"the answer is not for exactly the {len(sessions)} sessions of the journey: it has {len(rows)}"
-    for name, column in zip((*PHASES, "ihc"), list(zip(*rows, strict=True))[1:], strict=True):
-        # A comparison with NaN is never true, so that NaN is found too.
-        if not all(type(value) in (int, float) and 0 <= value <= 1 for value in column):
+    allowed = tolerance(len(rows))
+    _, *columns = zip(*rows, strict=True)
+    for name, column in zip(VALUES, columns, strict=True):
+        if not (NUMBERS.issuperset(map(type, column)) and min(column) >= 0 and max(column) <= 1):
             return f"{name} is not a number from 0 to 1 in every session"
         total = sum(column)
-        is_absent = name != "ihc" and total == 0
-        if not is_absent and abs(total - 1) > tolerance(len(rows)):
+        # NaN, which compares with nothing, does not pass this either.
+        if not abs(total - 1) <= allowed and (total != 0 or name == "ihc"):
             return f"{name} sums to {total:.4f}, not 1"
     return ""
 
@@ -274,8 +276,8 @@ def _content(response: requests.Response) -> bytes:
 
 def _json(content: bytes) -> Any:
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return orjson.loads(content)
+    except ValueError:
         return None
 
 
@@ -287,12 +289,13 @@ def _status(stated: Any, status: int) -> int:
         return status
 
 
-def _values(entries: Sequence[Any]) -> dict[str, list[Row]]:
+def read_values(entries: Sequence[Any]) -> dict[str, list[Row]]:
+    """Sort the values of an answer by conversion."""
     values: dict[str, list[Row]] = {}
     for entry in entries:
         # What is no object, or of no conversion, leaves a journey incomplete, and check_answer says so.
         if isinstance(entry, dict):
-            initializer, holder, closer, ihc = (entry.get(name) for name in (*PHASES, "ihc"))
-            row = (str(entry.get("session_id")), initializer, holder, closer, ihc)
-            values.setdefault(str(entry.get("conversion_id")), []).append(row)
+            get = entry.get
+            row = (str(get("session_id")), get("initializer"), get("holder"), get("closer"), get("ihc"))
+            values.setdefault(str(get("conversion_id")), []).append(row)
     return values

@@ -5,6 +5,7 @@ Nothing here writes to the input tables.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -56,7 +57,7 @@ LEDGER: dict[str, tuple[str, ...]] = {
         *("conversions", "sessions", "sent_at", "ended_at", "calls", "outcome"),
     ),
     "api_ledger": ("request_id", "conv_id", "fingerprint", "outcome", "reason"),
-    "api_answers": ("account", "conv_id", "fingerprint", "session_id", *PHASES, "ihc"),
+    "api_answers": ("request_id", "conv_id", "session_id", *PHASES, "ihc"),
 }
 NUMBERS = {*PHASES, *("ihc", "ihc_revenue", "cost", "lookback_days", "vanished", "conversions", "sessions", "calls")}
 
@@ -142,7 +143,7 @@ def connected(database: str | Path, begin: str = "BEGIN") -> Iterator[sa.Connect
     try:
         with _engine(database, begin).connect() as connection:
             yield connection
-    except (sa.exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
+    except (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, sqlite3.Error) as error:
         inner = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
         raise DatabaseError(_says(database, str(getattr(inner, "orig", inner)))) from None
 
@@ -287,13 +288,16 @@ def store_credits(
 
     Out: how many stored orders were gone, and were removed. Raises DatabaseError.
     """
+    # Rows that come in the order of the key are stored nearly twice as fast.
+    credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
+    existing = set(conversions["conv_id"])
     with _transaction(database, "BEGIN IMMEDIATE") as connection:
         # As texts, for another program may have made the table with ids that are integers.
         known = "SELECT CAST(conv_id AS TEXT) AS conv_id FROM attribution_customer_journey WHERE conv_id IS NOT NULL"
         known += " UNION SELECT conv_id FROM attribution_outcomes"
         stored = pd.read_sql(sa.text(known), connection)["conv_id"].astype("str")
-        vanished = stored[~stored.isin(conversions["conv_id"])]
-        touched = pd.concat([vanished, outcomes["conv_id"]]).to_frame("conv_id")
+        vanished = [conv_id for conv_id in stored if conv_id not in existing]
+        touched = pd.DataFrame({"conv_id": [*vanished, *outcomes["conv_id"]]}, dtype="str")
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
         _append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
@@ -349,7 +353,13 @@ def _plain(column: tuple[Any, pd.Series]) -> list[Any]:
 
 
 def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add rows to a table, in one call of the driver, several times as fast as `DataFrame.to_sql`."""
-    if rows:
-        marks = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", list(rows))
+    """Add rows to a table in one call of the driver: several times as fast as `DataFrame.to_sql`."""
+    marks = ", ".join("?" * len(columns))
+    execute(connection, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+
+def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Execute a statement for each of `rows`, by the driver itself."""
+    cursor = connection.connection.cursor()
+    cursor.executemany(statement, rows)
+    cursor.close()

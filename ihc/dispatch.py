@@ -122,7 +122,7 @@ class _Run:
     def _send(self, pool: ThreadPoolExecutor, ended: list[Ended]) -> None:
         """Store what ended together with the note of what is sent next, then send that."""
         jobs = list(self._next_jobs())
-        begun = [self._asked(job.journeys) for job in jobs]
+        begun = [Asked.of(job.journeys, self.fingerprints) for job in jobs]
         self.ledger.write(begun, ended)
         for job, asked in zip(jobs, begun, strict=True):
             self.flying[pool.submit(self.client.ask, job.journeys, job.attempts)] = (job, asked)
@@ -140,12 +140,6 @@ class _Run:
             yield self.queue.popleft()
             free -= 1
 
-    def _asked(self, journeys: pd.DataFrame) -> Asked:
-        sessions: dict[str, list[str]] = {}
-        for conv_id, session_id in zip(journeys["conv_id"].tolist(), journeys["session_id"].tolist(), strict=True):
-            sessions.setdefault(conv_id, []).append(session_id)
-        return Asked({conv_id: self.fingerprints[conv_id] for conv_id in sessions}, sessions)
-
     def _settle(self, job: _Job, asked: Asked, future: Future[Answer]) -> Ended:
         """What a request's end means for its conversions, and for the run."""
         error = future.exception()
@@ -158,8 +152,7 @@ class _Run:
 
     def _answered(self, job: _Job, asked: Asked, answer: Answer) -> Ended:
         checked = check_answer(asked.sessions, answer.values)
-        ends = dict.fromkeys(checked.whole, (ANSWERED, ""))
-        ends |= {conv_id: (REJECTED, reason) for conv_id, reason in checked.rejected.items()}
+        ends = {conv_id: (REJECTED, reason) for conv_id, reason in checked.rejected.items()}
         self.times_missing.update(checked.missing)
         given_up = [conv_id for conv_id in checked.missing if self.times_missing[conv_id] >= TIMES_MISSING]
         reason = f"the API gave no value for it in {TIMES_MISSING} answers"

@@ -5,6 +5,7 @@ A conversion is known where its account (address, conversion type, redistributio
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.database import LEDGER, connected, insert
+from ihc.database import LEDGER, connected, execute, insert
 from ihc.schemas import PHASES
 
 ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "missing", "failed", "again", "waiting"
@@ -30,12 +31,24 @@ class Asked:
 
     fingerprints: Mapping[str, str]
     sessions: Mapping[str, Sequence[str]]
-    request_id: str = field(default_factory=lambda: token_hex(8))
+    # Ids that rise with time keep what is stored together in one place of the tables, and tell the latest answer.
+    request_id: str = field(default_factory=lambda: f"{time.time_ns():016x}{token_hex(2)}")
+
+    @classmethod
+    def of(cls, journeys: pd.DataFrame, fingerprints: Mapping[str, str]) -> Asked:
+        """Make the note of a request out of its `journeys` and the fingerprint of each conversion."""
+        sessions: dict[str, list[str]] = {}
+        for conv_id, session_id in zip(journeys["conv_id"].tolist(), journeys["session_id"].tolist(), strict=True):
+            sessions.setdefault(conv_id, []).append(session_id)
+        return cls({conv_id: fingerprints[conv_id] for conv_id in sessions}, sessions)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a request ended: calls sent, the outcome in words, `conv_id: (outcome, reason)`, and the whole answers."""
+    """How a request ended: calls sent, the outcome in words, the whole answers, and how the other conversions ended.
+
+    `ends`: `conv_id: (outcome, reason)` of each conversion that has no whole answer.
+    """
 
     asked: Asked
     calls: int
@@ -81,23 +94,20 @@ class Ledger:
         insert(self._connection, "api_ledger", LEDGER["api_ledger"], rows)
 
     def _end(self, ended: Ended) -> None:
-        request_id, marks = ended.asked.request_id, ended.asked.fingerprints
-        self._connection.exec_driver_sql(
+        request_id = ended.asked.request_id
+        others = [(*end, request_id, conv_id) for conv_id, end in ended.ends.items()]
+        execute(
+            self._connection,
             "UPDATE api_requests SET ended_at = ?, calls = ?, outcome = ? WHERE request_id = ?",
-            (_now(), ended.calls, ended.outcome, request_id),
+            [(_now(), ended.calls, ended.outcome, request_id)],
         )
-        ends = [(outcome, reason, request_id, conv_id) for conv_id, (outcome, reason) in ended.ends.items()]
-        self._connection.exec_driver_sql(
-            "UPDATE api_ledger SET outcome = ?, reason = ? WHERE request_id = ? AND conv_id = ?", ends
+        execute(self._connection, "UPDATE api_ledger SET outcome = ? WHERE request_id = ?", [(ANSWERED, request_id)])
+        execute(
+            self._connection,
+            "UPDATE api_ledger SET outcome = ?, reason = ? WHERE request_id = ? AND conv_id = ?",
+            others,
         )
-        if not ended.whole:
-            return
-        # An answer that was asked for again takes the place of the earlier one.
-        keys = [(self.account.id, conv_id, marks[conv_id]) for conv_id in ended.whole]
-        self._connection.exec_driver_sql(
-            "DELETE FROM api_answers WHERE account = ? AND conv_id = ? AND fingerprint = ?", keys
-        )
-        answers = [(*key, *row) for key, rows in zip(keys, ended.whole.values(), strict=True) for row in rows]
+        answers = [(request_id, conv_id, *row) for conv_id, rows in ended.whole.items() for row in rows]
         insert(self._connection, "api_answers", LEDGER["api_answers"], answers)
 
 
@@ -128,14 +138,18 @@ def read_known(database: str | Path, account: Account, fingerprints: pd.DataFram
     return Known(answers, reasons[is_rejected].reset_index(drop=True), reasons[~is_rejected].reset_index(drop=True))
 
 
+# The latest answer counts, where a conversion was asked again.
 _ANSWERS = f"""
-    SELECT conv_id, session_id, {", ".join(PHASES)}, ihc
-    FROM wanted JOIN api_answers USING (conv_id, fingerprint) WHERE account = :account
+    SELECT conv_id, session_id, {", ".join(PHASES)}, ihc FROM api_answers JOIN (
+        SELECT conv_id, MAX(request_id) AS request_id
+        FROM wanted JOIN api_ledger USING (conv_id, fingerprint) JOIN api_requests USING (request_id)
+        WHERE account = :account AND api_ledger.outcome = '{ANSWERED}' GROUP BY conv_id
+    ) AS latest USING (request_id, conv_id)
 """
 _ENDS = f"""
     SELECT conv_id, api_ledger.outcome, reason
     FROM wanted JOIN api_ledger USING (conv_id, fingerprint) JOIN api_requests USING (request_id)
-    WHERE account = :account AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}') ORDER BY sent_at
+    WHERE account = :account AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}') ORDER BY request_id
 """
 
 

@@ -95,7 +95,7 @@ def test_creating_touches_nothing_that_exists(small):
 
 def test_cleaning_empties_the_results_and_keeps_the_input_and_the_answers_that_were_paid_for(small):
     attributed(small)
-    sql(small, "INSERT INTO api_answers VALUES ('a', 'c1', 'f', 's1', 1, 0, 1, 1)")
+    sql(small, "INSERT INTO api_answers VALUES ('r', 'c1', 's1', 1, 0, 1, 1)")
     create_tables(small, clean_results=True)
     assert [sql(small, f"SELECT count(*) FROM {table}") for table in RESULTS] == [[(0,)]] * len(RESULTS)
     assert sql(small, "SELECT count(*) FROM session_sources") == [(3,)]

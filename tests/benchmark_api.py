@@ -1,0 +1,192 @@
+"""How fast the API client and the storing are: `uv run python tests/benchmark_api.py`.
+
+Ratios within one run, and milliseconds for what has no yardstick. Over real sockets on loopback; nothing is asserted.
+"""
+
+import asyncio
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import uvicorn
+from serving import free_port, is_up, started, until
+
+from ihc.account import Account
+from ihc.batching import fingerprints, pack_requests
+from ihc.client import Budget, Client, check_answer, read_values, request_body
+from ihc.database import RESULTS, Run, create_tables, store_credits
+from ihc.dispatch import dispatch
+from ihc.journeys import build_journeys
+from ihc.ledger import Asked, Ended, open_ledger
+from ihc.sample import make_sample
+from ihc.settings import Asking
+
+WAIT = 0.05  # [s] a request
+
+
+def make_journeys(orders):
+    tables = make_sample(orders)
+    return build_journeys(tables.sessions, tables.conversions)
+
+
+def equal_shares(body):
+    """The answer of an API that shares each conversion's credit equally."""
+    sessions = orjson.loads(body)["customer_journeys"]
+    lengths = Counter(session["conversion_id"] for session in sessions)
+    return orjson.dumps(
+        {
+            "statusCode": 200,
+            "value": [
+                {"conversion_id": session["conversion_id"], "session_id": session["session_id"]}
+                | dict.fromkeys(("initializer", "holder", "closer", "ihc"), 1 / lengths[session["conversion_id"]])
+                for session in sessions
+            ],
+            "partialFailureErrors": [],
+        }
+    )
+
+
+async def waiting_api(scope, receive, send):
+    """Wait as a distant API would, then share equally."""
+    if scope["path"] == "/health":
+        body = b"{}"
+    else:
+        body, event = b"", {"more_body": True}
+        while event.get("more_body"):
+            event = await receive()
+            body += event.get("body", b"")
+        await asyncio.sleep(WAIT)
+        body = equal_shares(body)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextmanager
+def waiting_server():
+    port = free_port()
+    process = started(__file__, "serve", str(port))
+    try:
+        until(lambda: is_up(f"http://127.0.0.1:{port}"))
+        yield f"http://127.0.0.1:{port}/v1/compute_ihc"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def new_database():
+    with tempfile.TemporaryDirectory() as folder:
+        create_tables(Path(folder) / "shop.db")
+        yield Path(folder) / "shop.db"
+
+
+def seconds(work):
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def throughput(workers, journeys, url):
+    """Requests a second of a whole run."""
+    account, marks = Account(url, "key", "default"), fingerprints(journeys).assign(is_suspect=False)
+    with new_database() as database, open_ledger(database, account, "run") as ledger:
+        asking = Asking(workers=workers)
+        took = seconds(lambda: dispatch(journeys, marks, Client(account, Budget()), ledger, asking, lambda line: None))
+    return len(pack_requests(journeys)) / took
+
+
+def four_workers_against_one():
+    journeys = make_journeys(10_000)
+    with waiting_server() as url:
+        one, four = (throughput(workers, journeys, url) for workers in (1, 4))
+    rates = f"{one:.1f} requests/s by 1 worker, {four:.1f} by 4"
+    print(f"a server that waits 50 ms: {rates}, ratio {four / one:.2f} (>= 3.5)")
+
+
+def overhead_of_a_request():
+    journeys = make_journeys(10_000)
+    account = Account("http://127.0.0.1:1/v1/compute_ihc", "key", "default")
+    begin = time.perf_counter()
+    requests = pack_requests(journeys)
+    found = fingerprints(journeys)
+    marks = dict(zip(found["conv_id"], found["fingerprint"], strict=True))
+    packing = (time.perf_counter() - begin) / len(requests)
+    steps = {"JSON": [], "checking": [], "storing": []}
+    ended = []
+    with new_database() as database, open_ledger(database, account, "run") as ledger:
+        for request in requests:
+            moments = [time.perf_counter()]
+            body = request_body(request, account)
+            moments.append(time.perf_counter())
+            answer = equal_shares(body)
+            moments.append(time.perf_counter())
+            values = read_values(orjson.loads(answer)["value"])
+            moments.append(time.perf_counter())
+            asked = Asked.of(request, marks)
+            checked = check_answer(asked.sessions, values)
+            moments.append(time.perf_counter())
+            ledger.write([asked], ended)
+            moments.append(time.perf_counter())
+            ended = [Ended(asked, 1, "answered", {}, checked.whole)]
+            took = np.diff(moments)
+            steps["JSON"].append(took[0] + took[2])
+            steps["checking"].append(took[3])
+            steps["storing"].append(took[4])
+    parts = {"packing": packing} | {name: statistics.median(took) for name, took in steps.items()}
+    whole = ", ".join(f"{name} {1000 * part:.2f}" for name, part in parts.items())
+    print(f"client, a request of 200 sessions: {1000 * sum(parts.values()):.2f} ms ({whole}) (<= 3 ms)")
+
+
+def storing_credits(rows=500_000):
+    random = np.random.default_rng(1)
+    conv_id = np.repeat(np.char.add("order-", random.permutation(rows // 4).astype("U")), 4)
+    session_id = np.char.add("session-", random.permutation(rows).astype("U"))
+    credits = pd.DataFrame({"conv_id": conv_id, "session_id": session_id}).astype("str")
+    credits = credits.assign(initializer=0.25, holder=0.25, closer=0.25, ihc=0.25)
+    orders = credits[["conv_id"]].drop_duplicates()
+    outcomes = orders.assign(outcome="credited", reason="")
+    run = Run("run", "2026-01-01 00:00:00", "local", "default", None, None, None, "0")
+    written = {
+        "attribution_customer_journey": credits,
+        "attribution_phases": credits,
+        "attribution_outcomes": outcomes.assign(run_id="run"),
+    }
+    tuples = {
+        table: list(zip(*(frame[column].tolist() for column in RESULTS[table]), strict=True))
+        for table, frame in written.items()
+    }
+
+    def by_executemany(*tables):
+        with new_database() as database, closing(sqlite3.connect(database)) as connection:
+            begin = time.perf_counter()
+            with connection:
+                for table in tables:
+                    marks = ", ".join("?" * len(RESULTS[table]))
+                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", tuples[table])
+            return time.perf_counter() - begin
+
+    with new_database() as database:
+        ours = seconds(lambda: store_credits(database, run, credits, outcomes, orders))
+    same, one = by_executemany(*written), by_executemany("attribution_customer_journey")
+    print(
+        f"storing {rows:,} credits: {ours:.2f} s with phases and outcomes; executemany of the same rows {same:.2f} s, "
+        f"ratio {ours / same:.2f} (<= 2); of the credits alone {one:.2f} s, ratio {ours / one:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        uvicorn.run(waiting_api, port=int(sys.argv[2]), log_level="error", access_log=False)
+    else:
+        overhead_of_a_request()
+        four_workers_against_one()
+        storing_credits()
