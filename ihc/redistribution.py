@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ def _checked(entries: object, where: str) -> dict[str, Any]:
     if direction not in DIRECTIONS:
         raise SettingsError(f"{where}: direction must be one of {', '.join(DIRECTIONS)}.")
     is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-    if not is_number or not math.isfinite(threshold) or not 0 <= threshold <= 1:
+    if not is_number or not 0 <= threshold <= 1:
         raise SettingsError(f"{where}: receive_threshold must be a number from 0 to 1.")
     if not isinstance(channels, list) or not all(isinstance(name, str) for name in channels):
         raise SettingsError(f"{where}: redistribution_channel_labels must be a list of channel names.")
