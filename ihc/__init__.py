@@ -14,6 +14,7 @@ _HOME = {
     "channel_reporting": "reporting",
     "channel_summary": "reporting",
     "load_parameters": "parameters",
+    "pack_requests": "batching",
     "read_tables": "database",
 }
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "channel_reporting",
     "channel_summary",
     "load_parameters",
+    "pack_requests",
     "read_tables",
 ]
 
 if TYPE_CHECKING:
+    from ihc.batching import pack_requests
     from ihc.database import read_tables
     from ihc.engine import attribute
     from ihc.journeys import build_journeys

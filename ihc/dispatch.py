@@ -99,11 +99,11 @@ class _Run:
         # As many retries as requests, and some for a short run: more is a sign that something is down.
         self.client.budget.retries = 20 + len(jobs)
         with ThreadPoolExecutor(self.asking.workers, "api") as pool, self._drained():
-            self._send(pool, [])
+            self._send(pool)
             while self.flying:
                 done, _ = wait(self.flying, return_when=FIRST_COMPLETED)
                 for future in done:
-                    self._send(pool, [self._settle(*self.flying.pop(future), future)])
+                    self._send(pool, future)
         self.progress.end()
 
     @contextmanager
@@ -119,17 +119,19 @@ class _Run:
                 self.ledger.write([], [self._settle(*flying, future) for future, flying in self.flying.items()])
             raise
 
-    def _send(self, pool: ThreadPoolExecutor, ended: list[Ended]) -> None:
-        """Store what ended together with the note of what is sent next, then send that."""
-        jobs = list(self._next_jobs())
+    def _send(self, pool: ThreadPoolExecutor, done: Future[Answer] | None = None) -> None:
+        """Store what is done together with the note of what is sent next, then send that."""
+        ended = [self._settle(*self.flying[done], done)] if done else []
+        jobs = list(self._next_jobs(self.asking.workers - len(self.flying) + len(ended)))
         begun = [Asked.of(job.journeys, self.fingerprints) for job in jobs]
         self.ledger.write(begun, ended)
+        if done:
+            del self.flying[done]
         for job, asked in zip(jobs, begun, strict=True):
             self.flying[pool.submit(self.client.ask, job.journeys, job.attempts)] = (job, asked)
         self.progress.tell(len(self.queue) + len(self.flying))
 
-    def _next_jobs(self) -> Iterator[_Job]:
-        free = self.asking.workers - len(self.flying)
+    def _next_jobs(self, free: int) -> Iterator[_Job]:
         while free > 0 and not self.stopped:
             if not self.queue and self.missing and free == self.asking.workers:
                 # Asked again only when all else is done, so that these requests are full as well.

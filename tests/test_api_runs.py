@@ -1,5 +1,6 @@
 """Whole runs against the API over real sockets: killed, started twice, refused, and compared with the local engine."""
 
+import os
 import random
 import shutil
 import signal
@@ -128,6 +129,24 @@ def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_wa
         assert done.code == 0, done.err
         assert answered_twice(api) <= 4 * 100
         assert "skipped as known 0" not in done.out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_an_interrupted_run_stores_what_was_on_its_way(tmp_path):
+    write_sample(tmp_path / "shop.db", 1500)
+    with misbehaving(wait=0.5) as (url, api):
+        run = started("-c", ATTRIBUTE, cwd=tmp_path, IHC_API_URL=url)
+        until(lambda: api.requests >= 5)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+        assert run.returncode != 0
+        assert "KeyboardInterrupt" in err
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+            stored = {row[0] for row in connection.execute("SELECT DISTINCT conv_id FROM api_answers")}
+            ends = {row[0] for row in connection.execute("SELECT DISTINCT outcome FROM api_ledger")}
+        assert api.requests == 8
+        assert stored == set(api.answered) == set(api.asked)
+        assert ends == {"answered"}
 
 
 def is_free(file):

@@ -9,6 +9,7 @@ PURE = [
     "errors",
     "schemas",
     "journeys",
+    "batching",
     "parameters",
     "engine",
     "credits",
@@ -19,6 +20,8 @@ PURE = [
     "paths",
     "narrative",
     "glossary",
+    "rounding",
+    "answers",
 ]
 NOT_PURE = {"sqlalchemy", "sqlite3", "requests", "matplotlib", "os", "dotenv", "papermill", "IPython", "time", "random"}
 
@@ -31,6 +34,7 @@ def test_the_public_names_are_these_and_sorted():
         "channel_reporting",
         "channel_summary",
         "load_parameters",
+        "pack_requests",
         "read_tables",
     ]
     assert sorted(ihc.__all__) == ihc.__all__

@@ -17,7 +17,7 @@ HELPS = re.findall(r"```console\n\$ ihc (.*?--help)\n(.*?)\n```", README, re.DOT
 
 
 def test_every_command_is_documented():
-    assert [call for call, _ in HELPS] == ["--help", "run --help", "init --help", "sample --help"]
+    assert [call for call, _ in HELPS] == ["--help", "run --help", "init --help", "serve --help", "sample --help"]
 
 
 @pytest.mark.parametrize(("call", "text"), HELPS, ids=[call for call, _ in HELPS])
