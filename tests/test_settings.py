@@ -1,12 +1,31 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
 
+from ihc.account import API_URL
 from ihc.environment import masked
 from ihc.errors import InputError, SettingsError
-from ihc.settings import KNOWN, NAMES, ONLY_VARIABLES, load_settings, lock_file, project_root
+from ihc.sample import write_sample
+from ihc.settings import (
+    KNOWN,
+    NAMES,
+    ONLY_VARIABLES,
+    Asking,
+    ServerSettings,
+    kernel_environment,
+    load_server_settings,
+    load_settings,
+    lock_file,
+    project_root,
+)
 
 ROOT = Path(__file__).parents[1]
+KEY = "k3y-of-the-test"
+ASK = {"IHC_API_KEY": KEY, "IHC_CONV_TYPE_ID": "sales", "IHC_DATABASE": "shop.db"}
+LOOPBACK = "http://127.0.0.1:8000/v1/compute_ihc"
+PHASE = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +37,20 @@ def bare_environment(monkeypatch):
 def dotenv(folder, text):
     (folder / ".env").write_text(text)
     return folder
+
+
+def load(folder, monkeypatch, variables, **options):
+    """Settings of a folder with these variables in the environment; None leaves one out."""
+    for name, value in variables.items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    return load_settings(base=folder, **options)
+
+
+def redistribution_file(folder):
+    path = folder / "redistribution.json"
+    path.write_text(json.dumps(dict.fromkeys(("initializer", "holder", "closer"), PHASE)))
+    return path
 
 
 def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
@@ -120,3 +153,287 @@ def test_secrets_are_known_wherever_they_were_set_and_are_masked(tmp_path, monke
 def test_every_setting_is_in_the_example_file():
     example = (ROOT / ".env.example").read_text()
     assert [variable for variable in KNOWN if variable not in example] == []
+
+
+# Who computes
+
+
+def test_key_conversion_type_and_a_database_of_ones_own_choose_the_api(tmp_path, monkeypatch):
+    settings = load(tmp_path, monkeypatch, ASK)
+    assert settings.engine == "api"
+    assert (settings.account.url, settings.account.key, settings.conv_type_id) == (API_URL, KEY, "sales")
+    assert settings.source == "conversion type sales of api.ihc-attribution.com"
+
+
+def test_they_may_stand_in_the_env_file_and_in_options_too(tmp_path):
+    base = dotenv(tmp_path, f"IHC_API_KEY={KEY}\n")
+    assert load_settings(base=base, conv_type_id="sales", database="shop.db").engine == "api"
+
+
+@pytest.mark.parametrize("lacking", ASK)
+@pytest.mark.parametrize("value", [None, ""])
+def test_if_one_of_them_is_missing_the_local_engine_computes(tmp_path, monkeypatch, lacking, value):
+    settings = load(tmp_path, monkeypatch, ASK | {lacking: value})
+    assert settings.engine == "local"
+    assert settings.account is None
+    assert settings.conv_type_id is None
+
+
+def test_a_generated_sample_is_computed_locally_wherever_it_lies(tmp_path, monkeypatch):
+    write_sample(tmp_path / "shop.db", conversions=5)
+    assert load(tmp_path, monkeypatch, ASK).engine == "local"
+    assert load_settings(base=tmp_path, database=f"sqlite:///{tmp_path}/shop.db").engine == "local"
+
+
+def test_the_engine_can_be_asked_for(tmp_path, monkeypatch):
+    assert load(tmp_path, monkeypatch, ASK, engine="local").engine == "local"
+    assert load_settings(base=tmp_path, engine="api").engine == "api"
+    monkeypatch.setenv("IHC_ENGINE", "local")
+    assert load_settings(base=tmp_path).engine == "local"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "says"),
+    [
+        ("IHC_API_KEY", "The API needs a key: set IHC_API_KEY"),
+        ("IHC_CONV_TYPE_ID", "The API needs a conversion type: set --conv-type-id or IHC_CONV_TYPE_ID"),
+        ("IHC_DATABASE", "The sample shop is made up and not worth calls to the API: name your own database"),
+    ],
+)
+def test_asking_for_the_api_says_what_is_missing(tmp_path, monkeypatch, lacking, says):
+    with pytest.raises(SettingsError, match=says):
+        load(tmp_path, monkeypatch, ASK | {lacking: None}, engine="api")
+
+
+def test_the_api_is_never_paid_for_a_generated_sample(tmp_path, monkeypatch):
+    write_sample(tmp_path / "shop.db", conversions=5)
+    with pytest.raises(SettingsError, match="The sample shop is made up"):
+        load(tmp_path, monkeypatch, ASK, engine="api")
+
+
+@pytest.mark.parametrize("database", ["shop.db", "data/ihc.db"])
+@pytest.mark.parametrize("url", [LOOPBACK, "http://localhost:8000/v1", "http://[::1]:8000/v1"])
+def test_a_server_of_ones_own_needs_no_key_no_conversion_type_and_no_shop_of_ones_own(
+    tmp_path, monkeypatch, url, database
+):
+    write_sample(tmp_path / "shop.db", conversions=5)
+    settings = load(tmp_path, monkeypatch, {"IHC_API_URL": url}, engine="api", database=database)
+    assert settings.engine == "api"
+    assert (settings.account.key, settings.conv_type_id) == ("", "default")
+
+
+def test_a_server_of_ones_own_is_not_chosen_unless_asked_for(tmp_path, monkeypatch):
+    assert load(tmp_path, monkeypatch, {"IHC_API_URL": LOOPBACK, "IHC_DATABASE": "shop.db"}).engine == "local"
+
+
+def test_a_redistribution_is_read_for_the_api(tmp_path, monkeypatch):
+    redistribution_file(tmp_path)
+    settings = load(tmp_path, monkeypatch, ASK | {"IHC_REDISTRIBUTION": "redistribution.json"})
+    assert settings.redistribution == tmp_path / "redistribution.json"
+    assert settings.account.redistribution.entries["holder"] == PHASE
+    assert settings.source.endswith(f", redistribution {settings.account.redistribution.fingerprint}")
+
+
+@pytest.mark.parametrize("engine", ["local", "auto"])
+def test_a_redistribution_that_the_local_engine_would_leave_out_is_refused(tmp_path, engine):
+    redistribution_file(tmp_path)
+    with pytest.raises(SettingsError, match=r"IHC_REDISTRIBUTION.*cannot redistribute.*use --engine api"):
+        load_settings(base=tmp_path, engine=engine, redistribution="redistribution.json")
+
+
+# How the API is asked
+
+
+def test_a_test_accounts_limits_are_the_default(tmp_path, monkeypatch):
+    asking = load(tmp_path, monkeypatch, ASK).asking
+    assert asking == Asking(max_journeys=100, max_sessions=200, long_journeys="latest", workers=4)
+    assert (asking.requests_per_second, asking.max_requests, asking.refresh) == (None, None, False)
+
+
+def test_every_limit_can_be_set(tmp_path, monkeypatch):
+    variables = {
+        "IHC_MAX_JOURNEYS": "50",
+        "IHC_MAX_SESSIONS": "3000",
+        "IHC_LONG_JOURNEYS": "skip",
+        "IHC_WORKERS": "8",
+        "IHC_REQUESTS_PER_SECOND": "2.5",
+        "IHC_MAX_REQUESTS": "7",
+        "IHC_REFRESH": "true",
+    }
+    settings = load(tmp_path, monkeypatch, ASK | variables)
+    assert settings.asking == Asking(50, 3000, "skip", 8, 2.5, 7, refresh=True)
+    assert (settings.max_requests, settings.refresh) == (7, True)
+
+
+@pytest.mark.parametrize(("given", "ceiling"), [("0", 0), ("", None), (None, None)])
+def test_a_ceiling_of_no_requests_is_not_the_same_as_none(tmp_path, monkeypatch, given, ceiling):
+    assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).max_requests == ceiling
+
+
+def test_options_of_0_and_false_go_before_the_environment(tmp_path, monkeypatch):
+    variables = {"IHC_MAX_REQUESTS": "7", "IHC_REFRESH": "true"}
+    settings = load(tmp_path, monkeypatch, variables, max_requests=0, refresh=False)
+    assert (settings.max_requests, settings.refresh) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("IHC_ENGINE", "remote"),
+        ("IHC_LOOKBACK_DAYS", "0"),
+        ("IHC_LOOKBACK_DAYS", "soon"),
+        ("IHC_LOOKBACK_DAYS", "nan"),
+        ("IHC_LOOKBACK_DAYS", "1e9"),
+        ("IHC_REFRESH", "maybe"),
+        ("IHC_MAX_REQUESTS", "-1"),
+        ("IHC_MAX_REQUESTS", "many"),
+        ("IHC_MAX_REQUESTS", "1.5"),
+        ("IHC_MAX_SESSIONS", "0"),
+        ("IHC_MAX_SESSIONS", "2e3"),
+        ("IHC_MAX_JOURNEYS", "0"),
+        ("IHC_MAX_JOURNEYS", "-100"),
+        ("IHC_WORKERS", "0"),
+        ("IHC_WORKERS", "65"),
+        ("IHC_REQUESTS_PER_SECOND", "0"),
+        ("IHC_REQUESTS_PER_SECOND", "inf"),
+        ("IHC_REQUESTS_PER_SECOND", "1001"),
+        ("IHC_LONG_JOURNEYS", "cut"),
+        ("IHC_LONG_JOURNEYS", "Latest"),
+        ("IHC_API_URL", "api.ihc-attribution.com"),
+        ("IHC_API_URL", "http://api.ihc-attribution.com/v1/compute_ihc"),
+        ("IHC_API_URL", f"{API_URL}?conv_type_id=sales"),
+        ("IHC_API_KEY", "two words"),
+        ("IHC_API_KEY", "“quoted”"),
+        ("IHC_CONV_TYPE_ID", "two\nlines"),
+        ("IHC_REDISTRIBUTION", "none.json"),
+        ("IHC_REDISTRIBUTION", "."),
+        ("IHC_START_DATE", "2023-09-31"),
+        ("IHC_END_DATE", "tomorrow"),
+        ("IHC_DATABASE", "sqlite://"),
+        ("IHC_DATABASE", "postgresql://ann:s3cret@host/shop"),
+        ("IHC_DATABASE", "nonsense://"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_wrong_value_of_a_variable_is_refused_by_name(tmp_path, monkeypatch, variable, value, where):
+    variables = ASK | {variable: value}
+    if where == ".env":
+        dotenv(tmp_path, "\n".join(f'{name}="{text}"' for name, text in variables.items()))
+    names = {"IHC_START_DATE": "start_date", "IHC_END_DATE": "end_date", "IHC_DATABASE": "database"}
+    names |= {"IHC_CONV_TYPE_ID": "conversion type", "IHC_REDISTRIBUTION": "redistribution"}
+    with pytest.raises((SettingsError, InputError), match=names.get(variable, variable)) as error:
+        load(tmp_path, monkeypatch, variables if where == "environment" else {})
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_wrong_value_is_found_even_where_the_local_engine_does_not_need_it(tmp_path, monkeypatch):
+    with pytest.raises(SettingsError, match="IHC_WORKERS"):
+        load(tmp_path, monkeypatch, {"IHC_WORKERS": "none"}, engine="local")
+
+
+# What a run hands on
+
+
+def test_a_kernel_gets_what_stood_in_the_env_file_and_computes_the_same(tmp_path, monkeypatch):
+    redistribution_file(tmp_path)
+    lines = [
+        *(f"{name}={value}" for name, value in ASK.items()),
+        f"IHC_API_URL={LOOPBACK}\nIHC_MAX_SESSIONS=3000\nIHC_MAX_JOURNEYS=50\nIHC_WORKERS=2",
+        "IHC_REQUESTS_PER_SECOND=2.5\nIHC_LONG_JOURNEYS=skip\nIHC_REFRESH=yes\nIHC_MAX_REQUESTS=0",
+        "IHC_REDISTRIBUTION=redistribution.json\nIHC_LOOKBACK_DAYS=30\nIHC_START_DATE=2023-09-01",
+    ]
+    settings = load_settings(base=dotenv(tmp_path, "\n".join(lines)), end_date="2023-09-30")
+    kernel = kernel_environment(settings, lock_file(settings))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in [name for name in os.environ if name not in kernel]:
+        monkeypatch.delenv(name)
+    for name, value in kernel.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings(base=elsewhere) == settings
+    assert kernel["IHC_RUN_LOCK"] == str(tmp_path / "shop.db.lock")
+    assert kernel["PATH"] == os.environ["PATH"]
+
+
+def test_a_kernel_of_the_local_engine_stays_local_whatever_it_finds(tmp_path, monkeypatch):
+    settings = load(tmp_path, monkeypatch, ASK, engine="local")
+    for name, value in kernel_environment(settings, lock_file(settings)).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings(base=tmp_path).engine == "local"
+
+
+def test_the_key_is_in_no_text_of_the_settings(tmp_path, monkeypatch):
+    settings = load(tmp_path, monkeypatch, ASK | {"IHC_SERVER_KEYS": "one-key, other-key"})
+    shown = repr(settings) + str(settings) + settings.source + repr(settings.run()) + repr(settings.asking)
+    for secret in (KEY, "one-key", "other-key"):
+        assert secret in settings.secrets
+        assert secret not in shown
+
+
+# A server
+
+
+def test_a_server_takes_its_keys_and_limits_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("IHC_SERVER_KEYS", " one-key, other-key,,")
+    monkeypatch.setenv("IHC_SERVER_PARAMETERS", "a.json, sub/b.json")
+    monkeypatch.setenv("IHC_SERVER_REQUESTS_PER_MINUTE", "7")
+    assert load_server_settings(base=tmp_path, host="0.0.0.0", port=9000) == ServerSettings(
+        "0.0.0.0",
+        9000,
+        ("one-key", "other-key"),
+        (tmp_path / "a.json", tmp_path / "sub" / "b.json"),
+        max_journeys=100,
+        max_sessions=3000,
+        requests_per_minute=7,
+    )
+
+
+def test_a_server_takes_them_from_the_env_file_and_options_go_before_it(tmp_path):
+    base = dotenv(tmp_path, "IHC_SERVER_KEYS=one-key\nIHC_SERVER_PARAMETERS=a.json\n")
+    settings = load_server_settings(base=base)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert (settings.keys, settings.parameters) == (("one-key",), (tmp_path / "a.json",))
+    assert settings.requests_per_minute == 600
+    assert load_server_settings(base=base, parameters=["b.json"]).parameters == (tmp_path / "b.json",)
+
+
+@pytest.mark.parametrize("keys", [None, "", " , ,"])
+def test_without_keys_a_server_does_not_start_unless_told_to(tmp_path, monkeypatch, keys):
+    if keys is not None:
+        monkeypatch.setenv("IHC_SERVER_KEYS", keys)
+    with pytest.raises(SettingsError, match=r"A server needs keys: set IHC_SERVER_KEYS .* --no-auth does without"):
+        load_server_settings(base=tmp_path)
+    assert load_server_settings(base=tmp_path, no_auth=True).keys == ()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1.2.3"])
+def test_on_this_machine_a_server_may_do_without_the_keys_that_are_set(tmp_path, monkeypatch, host):
+    monkeypatch.setenv("IHC_SERVER_KEYS", "one-key")
+    assert load_server_settings(base=tmp_path, host=host, no_auth=True).keys == ()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.com", "localhost.example.com", ""])
+@pytest.mark.parametrize("keys", ["", "one-key"])
+def test_a_server_that_others_reach_never_does_without_keys(tmp_path, monkeypatch, host, keys):
+    monkeypatch.setenv("IHC_SERVER_KEYS", keys)
+    with pytest.raises(SettingsError, match=r"--no-auth is for this machine only, and .* is not"):
+        load_server_settings(base=tmp_path, host=host, no_auth=True)
+
+
+@pytest.mark.parametrize("value", ["0", "many", "-1", "1e9", "1000001"])
+def test_a_wrong_rate_of_a_server_is_refused_by_name(tmp_path, monkeypatch, value):
+    monkeypatch.setenv("IHC_SERVER_REQUESTS_PER_MINUTE", value)
+    with pytest.raises(SettingsError, match="IHC_SERVER_REQUESTS_PER_MINUTE"):
+        load_server_settings(base=tmp_path, no_auth=True)
+
+
+def test_a_misspelt_variable_in_the_env_file_is_refused_for_a_server_too(tmp_path):
+    with pytest.raises(SettingsError, match="IHC_SERVER_KEY'"):
+        load_server_settings(base=dotenv(tmp_path, "IHC_SERVER_KEY=one-key\n"), no_auth=True)
+
+
+def test_the_keys_of_a_server_are_in_no_text_of_its_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("IHC_SERVER_KEYS", "one-key,other-key")
+    settings = load_server_settings(base=tmp_path)
+    assert "one-key" not in repr(settings) + str(settings)
+    assert "other-key" not in repr(settings) + str(settings)
