@@ -107,6 +107,8 @@ class Ledger:
             "UPDATE api_ledger SET outcome = ?, reason = ? WHERE request_id = ? AND conv_id = ?",
             others,
         )
+        # An interruption may come just after a request was stored, and store it once more.
+        execute(self._connection, "DELETE FROM api_answers WHERE request_id = ?", [(request_id,)])
         answers = [(request_id, conv_id, *row) for conv_id, rows in ended.whole.items() for row in rows]
         insert(self._connection, "api_answers", LEDGER["api_answers"], answers)
 
