@@ -162,7 +162,7 @@ def requests_of(database: str | Path, run_id: str) -> dict[str, int]:
         ledger = "FROM api_ledger JOIN api_requests USING (request_id) WHERE run_id = :run"
         queries = {
             "calls": calls,
-            "asked": f"SELECT COUNT(DISTINCT conv_id) {ledger}",
+            "asked": f"SELECT COUNT(DISTINCT conv_id) {ledger} AND calls > 0",
             "answered": f"SELECT COUNT(DISTINCT conv_id) {ledger} AND api_ledger.outcome = 'answered'",
         }
         return {
