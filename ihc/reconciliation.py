@@ -119,7 +119,7 @@ def _credit(
     account = _Account(CREDIT, "orders")
     account.step("credited orders", len(credited), credited["revenue"].sum())
     account.step(
-        "rounding: Σ revenue × (Σ credit - 1)",
+        "less: rounding, Σ revenue × (1 - Σ credit)",
         own["ihc"].sum() - len(credited),
         own["ihc_revenue"].sum() - credited["revenue"].sum(),
     )

@@ -199,7 +199,7 @@ def test_the_commands_of_the_readme_give_the_credits_of_the_local_engine(own_sho
     both = credits["api"].merge(credits["local"], on=[0, 1])
     assert len(both) == len(credits["api"]) == len(credits["local"])
     assert (both["2_x"] - both["2_y"]).abs().max() <= 0.0005
-    assert f"api engine with parameters conversion type default of 127.0.0.1:{port}" in by_api.out
+    assert f"IHC Attribution API, conversion type default of 127.0.0.1:{port}" in by_api.out
 
 
 def run_api(folder, database, url, *arguments, **more):

@@ -148,8 +148,8 @@ def test_provenance_of_nothing_says_so():
     ("rows", "text"),
     [
         ([], "no credits stored; 2023-09-01 to the last day"),
-        ([ONE], "IHC credit: local engine, parameters default (abc); 2023-09-01 to the last day"),
-        ([ONE, OTHER], "IHC credit: local engine, parameters default (abc), and others; 2023-09-01 to the last day"),
+        ([ONE], "IHC credit: local engine with parameters default (abc); 2023-09-01 to the last day"),
+        ([ONE, OTHER], "IHC credit: local engine with parameters default (abc), and others; 2023-09-01 to the last day"),
     ],
 )
 def test_the_note_below_a_chart_names_the_most_used_source_and_the_dates(rows, text):
@@ -254,6 +254,40 @@ def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_tw
     rows = journey(*[(hour, f"{hour:02d}", 1, 1) for hour in range(13)])
     assert narrative.parameters_sentence(curves_of(), rows).endswith(
         "1: " + ", ".join(f"{n:02d}" for n in range(12)) + ", …."
+    )
+
+
+def ends_of(rows):
+    return pd.DataFrame(rows, columns=["conv_id", "outcome", "reason"])
+
+
+def test_the_api_is_named_by_conversion_type_and_host():
+    row = pd.DataFrame(
+        [("api", "conversion type spring of api.example.com", None, 7)],
+        columns=["engine", "parameters", "lookback_days", "orders"],
+    )
+    assert narrative.provenance_sentence(row) == (
+        "All credits come from the IHC Attribution API, conversion type spring of api.example.com and sessions of any "
+        "age (7 orders)."
+    )
+
+
+def test_what_the_api_was_asked_is_said_with_what_waits_and_what_was_cut():
+    ends = ends_of([("a", "waiting", "No calls left."), ("b", "credited", "cut"), ("c", "failed", "broken")])
+    assert narrative.api_sentence("conversion type spring of api.example.com", 1200, 1000, ends) == (
+        "The IHC Attribution API computes, conversion type spring of api.example.com: 1,200 orders, 1,000 of them known "
+        "already. 1 order waits for the next run: No calls left. Longer than the API takes, and cut to their latest "
+        "sessions: 1 journey."
+    )
+    assert narrative.api_sentence("x", 1, 0, ends_of([])).endswith("1 order, 0 of them known already.")
+
+
+def test_how_the_orders_of_a_run_ended_adds_up():
+    # 5 orders: 3 credited, of which 1 was answered in this run and 2 were known before.
+    ends = ends_of([("a", "credited", ""), ("b", "credited", ""), ("c", "credited", ""), ("d", "failed", ""),
+                    ("e", "waiting", "")])  # fmt: skip
+    assert narrative.asked_sentence({"calls": 4, "asked": 2, "answered": 1}, ends) == (
+        "API: 4 requests sent; orders asked 2, answered 1, skipped as known 2, waiting 1, failed 1."
     )
 
 

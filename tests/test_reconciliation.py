@@ -72,7 +72,7 @@ def test_the_whole_shop_is_led_from_what_was_read_to_what_is_reported():
     ]
     assert lines_of(found, CREDIT) == [
         ("step", "credited orders", 2, 150),
-        ("step", "rounding: Σ revenue × (Σ credit - 1)", 0, 0),
+        ("step", "less: rounding, Σ revenue × (1 - Σ credit)", 0, 0),
         ("total", "credit in channel_reporting.csv", 2, 150),
     ]
     assert lines_of(found, COST) == [
@@ -89,7 +89,7 @@ def test_dates_lead_from_the_orders_of_the_days_to_the_sessions_of_the_days():
     assert lines_of(found, ORDERS)[0] == ("step", "orders read", 4, 115)
     assert lines_of(found, CREDIT) == [
         ("step", "credited orders", 1, 100),
-        ("step", "rounding: Σ revenue × (Σ credit - 1)", 0, 0),
+        ("step", "less: rounding, Σ revenue × (1 - Σ credit)", 0, 0),
         ("step", "less: credit on days outside the dates", -0.25, -25),
         ("step", "plus: credit from other orders", 0.5, 25),
         ("total", "credit in channel_reporting.csv", 1.25, 100),
@@ -109,7 +109,7 @@ def test_the_rounding_of_answers_is_a_line_of_its_own():
     shop = SHOP._replace(conversions=SHOP.conversions.iloc[:1])
     found = reconcile(shop, credits, OUTCOMES.iloc[:1], channel_reporting(*shop, credits))
     assert lines_of(found, CREDIT)[1:] == [
-        ("step", "rounding: Σ revenue × (Σ credit - 1)", 0.0002, 0.02),
+        ("step", "less: rounding, Σ revenue × (1 - Σ credit)", 0.0002, 0.02),
         ("total", "credit in channel_reporting.csv", 1.0002, 100.02),
     ]
 
