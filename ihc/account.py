@@ -73,7 +73,11 @@ def _checked_url(url: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Say whether an address means this very machine."""
-    host = urlsplit(url).hostname or ""
+    return is_loopback_host(urlsplit(url).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Say whether a host's name or number means this very machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -49,7 +49,7 @@ def compute_credits(settings: Settings, journeys: pd.DataFrame, say: Callable[[s
 def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
     parameters = settings.load_parameters()
     credits = attribute(journeys, parameters)
-    failed = check_credits(credits, journeys).assign(outcome="failed")
+    failed = check_credits(credits, journeys).assign(outcome="failed")[list(ENDS)]
     about = parameters_sentence(parameters, journeys)
     return Credited(credits[~credits["conv_id"].isin(failed["conv_id"])].reset_index(drop=True), failed, about)
 
@@ -72,8 +72,12 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
         known = read_known(settings.database, account, marks)
     if stopped and known.answers.empty:
         raise stopped
-    ends = pd.concat([_unanswered(marks, known, str(stopped)), _long(too_long, asking)], ignore_index=True)
+    is_answered = too_long["conv_id"].isin(known.answers["conv_id"])
+    long = _long(too_long if asking.long_journeys == "skip" else too_long[is_answered], asking)
+    ends = pd.concat([_unanswered(marks, known, str(stopped)), long], ignore_index=True)
     about = api_sentence(account.label, len(marks), len(marks) - len(unknown), ends)
+    if stopped and asking.refresh:
+        about += f" Asking again was stopped; orders that were not reached keep their earlier answers. {stopped}"
     return Credited(_in_order(known.answers, fitting), ends, about)
 
 

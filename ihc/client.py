@@ -5,6 +5,7 @@ The API's own field names are known here and in the server only.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,11 @@ import orjson
 import pandas as pd
 import requests
 import tenacity
+from urllib3.exceptions import HTTPError
 
 from ihc.account import Account, is_loopback
 from ihc.credits import tolerance
-from ihc.environment import masked
+from ihc.environment import masked, variable
 from ihc.errors import ApiError, ApiStoppedError, CeilingError, UnansweredError
 from ihc.failures import Retry, of_connection, of_status
 from ihc.narrative import shown
@@ -100,21 +102,21 @@ class Budget:
             self.next_call = max(self.next_call, time.monotonic() + seconds)
 
 
+class _Session(requests.Session):
+    """A connection that stays open, and does not even look where a redirect leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """There is none: requests would read the body whole, and fail over a target that is no address."""
+
+
 class Client:
     """Asks the API for the credit of journeys, from as many threads as wanted, each over a connection of its own.
 
     `sleep` waits for so many seconds, and less once `stopped` is set; then nothing is tried again.
     """
 
-    def __init__(
-        self,
-        account: Account,
-        budget: Budget,
-        *,
-        attempts: int = ATTEMPTS,
-        sleep: Callable[[float], object] | None = None,
-    ) -> None:
-        self.account, self.budget, self.attempts = account, budget, attempts
+    def __init__(self, account: Account, budget: Budget, *, sleep: Callable[[float], object] | None = None) -> None:
+        self.account, self.budget = account, budget
         self.stopped = threading.Event()
         self._sleep = sleep or self.stopped.wait
         self._local = threading.local()
@@ -178,15 +180,17 @@ class Client:
                 stream=True,
             ) as response:
                 content = _content(response)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise of_connection(error, self.account.url) from None
         return self._read(response, content)
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
-            self._local.session = session = requests.Session()
-            # A proxy of the environment is for other machines; it would get the key of a server on this one.
-            session.trust_env = not is_loopback(self.account.url)
+            self._local.session = session = _Session()
+            if is_loopback(self.account.url):
+                # A proxy of the environment is for other machines; it would get the key of a server on this one.
+                session.trust_env = False
+                session.verify = variable("REQUESTS_CA_BUNDLE") or True
             session.headers.update({"Content-Type": "application/json", "x-api-key": self.account.key})
             session.auth = _no_other_credentials
         kept: requests.Session = self._local.session
@@ -209,7 +213,7 @@ class Client:
         """What an answer says for itself, on one line, cut, and without the key."""
         said = body if isinstance(body, dict) else {}
         text = next((str(said[name]) for name in ("message", "Message", "error", "detail") if said.get(name)), "")
-        return shown(masked(text[:1000], [self.account.key]), 200) if text else ""
+        return shown(masked(text, [self.account.key])[:1000], 200) if text else ""
 
 
 def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -267,7 +271,8 @@ def _content(response: requests.Response) -> bytes:
     """Read a body, within a time and a size that no honest answer needs."""
     deadline = time.monotonic() + WHOLE_SECONDS
     content = bytearray()
-    for chunk in response.iter_content(65_536):
+    # read1 gives what has come, where iter_content would wait for a whole chunk, however slowly it trickles in.
+    while chunk := response.raw.read1(65_536, decode_content=True):
         content += chunk
         if len(content) > LARGEST_ANSWER or time.monotonic() > deadline:
             raise requests.ReadTimeout("The answer is too large or too slow.")
@@ -278,15 +283,21 @@ def _json(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except ValueError:
+        pass
+    try:
+        # Python's own reader takes NaN and the like too, so that only the journey that has it fails.
+        return json.loads(content)
+    except (ValueError, RecursionError):
         return None
 
 
 def _status(stated: Any, status: int) -> int:
     """The status in the body counts as much as HTTP's."""
     try:
-        return int(stated) if stated is not None and int(stated) != 200 else status
-    except (TypeError, ValueError):
+        number = int(stated)
+    except (TypeError, ValueError, OverflowError):
         return status
+    return status if number == 200 else max(-1, min(number, 999))  # not of any length in a message
 
 
 def read_values(entries: Sequence[Any]) -> dict[str, list[Row]]:

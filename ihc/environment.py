@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from dotenv.parser import Original, parse_stream
 
 from ihc.errors import SettingsError, some
 
@@ -40,7 +40,7 @@ def _of_file(path: Path, known: Collection[str]) -> dict[str, str]:
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The file {path} cannot be read as text: {error}.") from None
-    wrong = [str(each.original.line) for each in bindings if each.error or (each.key and each.value is None)]
+    wrong = [_line(each.original) for each in bindings if each.error or (each.key and each.value is None)]
     if wrong:
         raise SettingsError(
             f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
@@ -50,6 +50,12 @@ def _of_file(path: Path, known: Collection[str]) -> dict[str, str]:
     if unknown := [name for name in values if name.startswith("IHC_") and name not in known]:
         raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(known))}.")
     return values
+
+
+def _line(original: Original) -> str:
+    """The number of the line with the fault; the text before it may begin with empty lines."""
+    text = original.string
+    return str(original.line + text[: len(text) - len(text.lstrip())].count("\n"))
 
 
 def secrets_of(values: Mapping[str, str], database: str) -> tuple[str, ...]:
@@ -77,7 +83,8 @@ def password_of(database: str) -> str:
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """Put *** in the place of every one of `secrets` in a text."""
-    for secret in filter(None, secrets):
+    # The longest first: one may begin with another.
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 

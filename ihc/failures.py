@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import requests
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolError
+from urllib3.exceptions import TimeoutError as ConnectionTimeoutError
 
 from ihc.errors import (
     ApiAddressError,
@@ -34,7 +35,7 @@ class Retry(Exception):  # noqa: N818 - no error yet
         self.final, self.wait = final, wait
 
 
-def of_connection(error: requests.RequestException, where: str) -> Exception:
+def of_connection(error: requests.RequestException | HTTPError, where: str) -> Exception:
     """What a connection to the address `where` that failed means: Retry, or the ApiError that ends the run."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ApiAddressError(
@@ -46,9 +47,9 @@ def of_connection(error: requests.RequestException, where: str) -> Exception:
     )
     if is_unreachable:
         return Retry(UnreachableError(f"No connection to {where}: check the network and IHC_API_URL, and run again."))
-    if isinstance(error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, requests.ConnectionError | requests.Timeout | ProtocolError | ConnectionTimeoutError):
         return Retry(UnansweredError(f"The connection to {where} broke off or timed out before the answer was whole."))
-    if isinstance(error, requests.exceptions.ContentDecodingError):
+    if isinstance(error, DecodeError):
         return Retry(UnansweredError("The API's answer cannot be decoded."))
     return ApiAddressError(f"The API cannot be asked at {where} ({type(error).__name__}): check IHC_API_URL.")
 
@@ -101,7 +102,7 @@ def _retry_after(text: str | None) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return None if math.isnan(seconds) else max(0.0, seconds)

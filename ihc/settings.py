@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any
 
 from ihc import __version__
-from ihc.account import API_URL, Account, is_loopback, make_account
+from ihc.account import API_URL, Account, is_loopback, is_loopback_host, make_account
 from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
 from ihc.database import CHECKOUT, Run, database_file, database_url, is_marked_sample, label
 from ihc.environment import count, flag, number, password_of, read_variables, secrets_of, variable, with_environment
@@ -298,7 +298,7 @@ def load_server_settings(
     base = base or Path.cwd()
     values = read_variables(base / ".env", KNOWN)
     keys = tuple(key.strip() for key in values.get("IHC_SERVER_KEYS", "").split(",") if key.strip())
-    if no_auth and not is_loopback(f"http://{host}"):
+    if no_auth and not is_loopback_host(host):
         raise SettingsError(f"--no-auth is for this machine only, and {host} is not: leave out --host, or set keys.")
     if not keys and not no_auth:
         raise SettingsError(

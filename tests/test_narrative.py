@@ -149,7 +149,10 @@ def test_provenance_of_nothing_says_so():
     [
         ([], "no credits stored; 2023-09-01 to the last day"),
         ([ONE], "IHC credit: local engine with parameters default (abc); 2023-09-01 to the last day"),
-        ([ONE, OTHER], "IHC credit: local engine with parameters default (abc), and others; 2023-09-01 to the last day"),
+        (
+            [ONE, OTHER],
+            "IHC credit: local engine with parameters default (abc), and others; 2023-09-01 to the last day",
+        ),
     ],
 )
 def test_the_note_below_a_chart_names_the_most_used_source_and_the_dates(rows, text):
@@ -275,9 +278,9 @@ def test_the_api_is_named_by_conversion_type_and_host():
 def test_what_the_api_was_asked_is_said_with_what_waits_and_what_was_cut():
     ends = ends_of([("a", "waiting", "No calls left."), ("b", "credited", "cut"), ("c", "failed", "broken")])
     assert narrative.api_sentence("conversion type spring of api.example.com", 1200, 1000, ends) == (
-        "The IHC Attribution API computes, conversion type spring of api.example.com: 1,200 orders, 1,000 of them known "
-        "already. 1 order waits for the next run: No calls left. Longer than the API takes, and cut to their latest "
-        "sessions: 1 journey."
+        "The IHC Attribution API computes, conversion type spring of api.example.com: 1,200 orders, 1,000 of them "
+        "known already. 1 order waits for the next run: No calls left. Longer than the API takes, and cut to their "
+        "latest sessions: 1 journey."
     )
     assert narrative.api_sentence("x", 1, 0, ends_of([])).endswith("1 order, 0 of them known already.")
 
