@@ -76,7 +76,8 @@ def test_the_engines_answers_are_always_whole(rows):
 
 
 def test_every_order_ends_credited_unattributed_failed_or_waiting():
-    orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in ("k", "l", "m", "lonely")]).set_axis([3] * 4)
+    orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in ("k", "l", "m", "lonely")])
+    orders = orders.set_axis([3] * 4)  # an index of another frame does not matter
     ends = pd.DataFrame(
         [("l", "failed", "the credits sum to 0.9000, not 1"), ("m", "waiting", "no calls left")],
         columns=["conv_id", "outcome", "reason"],
