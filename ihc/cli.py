@@ -187,9 +187,7 @@ def serve(
         raise SettingsError(
             f"ihc serve needs the extra server ({error}): pip install 'ihc-attribution[server]'"
         ) from None
-    authentication = counted(len(settings.keys), "key") if settings.keys else "no key asked for"
-    typer.echo(f"Serving http://{host}:{port}/v1/compute_ihc, {authentication}; Ctrl-C ends it.", err=True)
-    listen(settings)
+    listen(settings, lambda line: typer.echo(line, err=True))
 
 
 def _run_with_progress(settings: Settings) -> RunResult:

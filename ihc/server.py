@@ -7,7 +7,7 @@ One flat list of sessions in, one flat list of values out; the HTTP status is th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from ihc import __version__
 from ihc.answers import answer
-from ihc.errors import SettingsError
+from ihc.errors import SettingsError, counted
 from ihc.gate import BodyLimit, RequestLog, gate, log_to_stderr, refuse
 from ihc.parameters import DEFAULT, Parameters, load_parameters
 from ihc.redistribution import UNABLE, parse_redistribution
@@ -282,9 +282,11 @@ def _json(example: object, **more: object) -> dict[str, Any]:
     return {"application/json": {"example": example, **more}}
 
 
-def serve(settings: ServerSettings) -> None:
-    """Serve until a signal ends it; the log goes to standard error. Raises as `create_app` does."""
+def serve(settings: ServerSettings, say: Callable[[str], object] = print) -> None:
+    """Serve until a signal ends it, and `say` where; the log goes to standard error. Raises as `create_app` does."""
     app = create_app(settings)
+    authentication = counted(len(settings.keys), "key") if settings.keys else "no key asked for"
+    say(f"Serving http://{settings.host}:{settings.port}{COMPUTE}, {authentication}; Ctrl-C ends it.")
     log_to_stderr()
     options: dict[str, Any] = {"access_log": False, "server_header": False, "proxy_headers": False, "ws": "none"}
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", **options)
