@@ -522,7 +522,8 @@ def test_serve_answers_logs_to_standard_error_and_ends_at_a_signal(by_hand):
         out, err = server.communicate(timeout=20)
     assert answered.json()["value"] == VALUES
     assert "server" not in answered.headers
-    assert (server.returncode, out) == (0, "")
+    where = f"Serving http://127.0.0.1:{port}{COMPUTE}, 1 key; Ctrl-C ends it.\n"
+    assert (server.returncode, out) == (0, where)
     lines = [json.loads(line) for line in err.splitlines()]
     assert {"path": COMPUTE, "status": 200, "sessions": 2}.items() <= lines[-1].items()
 
