@@ -19,7 +19,8 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.database import LEDGER, connected, execute, insert
+from ihc.connection import connected, execute, insert
+from ihc.database import LEDGER
 from ihc.schemas import PHASES
 
 ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "missing", "failed", "again", "waiting"

@@ -18,8 +18,9 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 from ihc import errors
+from ihc.connection import database_file
 from ihc.credits import provenance, vanished
-from ihc.database import check_writable, create_tables, database_file, read_results, read_tables, shipped
+from ihc.database import check_writable, create_tables, read_results, read_tables, shipped
 from ihc.environment import masked
 from ihc.errors import NotebookError, SettingsError
 from ihc.ledger import requests_of

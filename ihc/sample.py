@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.database import create_tables, database_file, label, mark_as_sample, store_tables
+from ihc.connection import database_file, label
+from ihc.database import create_tables, mark_as_sample, store_tables
 from ihc.errors import DatabaseError, SettingsError
 from ihc.schemas import COLUMNS, CONVERSIONS, SESSIONS, Tables
 from ihc.settings import Settings

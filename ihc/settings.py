@@ -12,7 +12,8 @@ from typing import Any
 from ihc import __version__
 from ihc.account import API_URL, Account, is_loopback, is_loopback_host, make_account
 from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
-from ihc.database import CHECKOUT, Run, database_file, database_url, is_marked_sample, label
+from ihc.connection import database_file, database_url, label
+from ihc.database import CHECKOUT, Run, is_marked_sample
 from ihc.environment import count, flag, number, password_of, read_variables, secrets_of, variable, with_environment
 from ihc.errors import SettingsError
 from ihc.journeys import LONGEST_LOOKBACK

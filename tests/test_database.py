@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
+from ihc.connection import database_url, label
 from ihc.credits import outcomes_of
 from ihc.database import (
     LEDGER,
@@ -12,8 +13,6 @@ from ihc.database import (
     Run,
     check_writable,
     create_tables,
-    database_url,
-    label,
     read_results,
     shipped,
     store_credits,
