@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from ihc.account import Account, is_loopback
 from ihc.credits import tolerance
 from ihc.environment import masked, variable
-from ihc.errors import ApiError, ApiStoppedError, CeilingError, UnansweredError
+from ihc.errors import ApiError, ApiStoppedError, CeilingError, QuotaError, UnansweredError
 from ihc.failures import Retry, of_connection, of_status
 from ihc.narrative import shown
 from ihc.schemas import PHASES
@@ -158,11 +158,14 @@ class Client:
         return is_enough
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        asked = getattr(state.outcome.exception() if state.outcome else None, "wait", None)
-        if asked is None:
+        failed = state.outcome.exception() if state.outcome else None
+        asked = getattr(failed, "wait", None)
+        if asked is None and not isinstance(getattr(failed, "final", None), QuotaError):
             return self._backoff(state)
-        self.budget.hold(asked)
-        return float(asked)
+        # Too many requests: the others wait too, and longer than after a failure.
+        seconds = 4 * self._backoff(state) if asked is None else float(asked)
+        self.budget.hold(seconds)
+        return seconds
 
     def _call(self, body: bytes) -> dict[str, list[Row]]:
         self._sleep(self.budget.pause())

@@ -173,8 +173,8 @@ class _Run:
         self.progress.add(error.calls, 0)
         if self.stopped:
             return dict.fromkeys(asked.sessions, (WAITING, ""))
-        if isinstance(error, TooLargeError):
-            return self._shrink(job, asked) if len(asked.sessions) > 1 else self._give_up(asked, error)
+        if isinstance(error, TooLargeError) and len(asked.sessions) > 1:
+            return self._shrink(job, asked)
         if isinstance(error, (ApiStoppedError, *FATAL)):
             return self._stop(asked, error)
         self.failures_in_a_row += 1
@@ -187,9 +187,6 @@ class _Run:
             return dict.fromkeys(asked.sessions, (AGAIN, ""))
         if isinstance(error, UnansweredError) and not self.has_succeeded:
             return self._stop(asked, OutageError(str(error)))
-        return self._give_up(asked, error)
-
-    def _give_up(self, asked: Asked, error: ApiError) -> dict[str, tuple[str, str]]:
         return dict.fromkeys(asked.sessions, (FAILED, str(error)))
 
     def _stop(self, asked: Asked, error: ApiError) -> dict[str, tuple[str, str]]:

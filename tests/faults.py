@@ -123,6 +123,9 @@ class Faults:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         await _answer(send, 403, {"message": f"You sent {headers['x-api-key']}\n\x1b[31m" + "x" * 5000})
 
+    async def _413(self, scope, receive, send, body, conversions):
+        await _answer(send, 413, {"message": "Request Too Long"})
+
     async def _413_over_200(self, scope, receive, send, body, conversions):
         if len(json.loads(body)["customer_journeys"]) > 200:
             await _answer(send, 413, {"message": "Request Too Long"})

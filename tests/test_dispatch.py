@@ -262,7 +262,7 @@ def test_without_a_connection_the_run_ends_soon(database, journeys):
     assert rows(database, "SELECT DISTINCT outcome FROM api_ledger") == [("waiting",)]
 
 
-@pytest.mark.parametrize("fault", ["503", "400", "dropped", "broken JSON"])
+@pytest.mark.parametrize("fault", ["503", "400", "413", "dropped", "broken JSON"])
 def test_an_api_that_only_fails_is_not_asked_for_every_part_of_every_request(fault, database, journeys):
     with misbehaving(lambda number, conversions: fault) as (url, api):
         stopped, _ = ask(database, url, journeys)
