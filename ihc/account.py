@@ -52,7 +52,14 @@ def make_account(url: str, key: str, conv_type_id: str, redistribution: Redistri
         raise SettingsError("The API needs a conversion type: set --conv-type-id or IHC_CONV_TYPE_ID.")
     if not (conv_type_id or LOOPBACK_TYPE).isprintable():
         raise SettingsError("The conversion type (IHC_CONV_TYPE_ID) holds characters that cannot be printed.")
-    return Account(url, key, conv_type_id or LOOPBACK_TYPE, redistribution)
+    return Account(_one_form(url), key, conv_type_id or LOOPBACK_TYPE, redistribution)
+
+
+def _one_form(url: str) -> str:
+    """The address in one form, as answers are known by it: host in small letters, no port that goes without saying."""
+    parts = urlsplit(url)
+    host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+    return parts._replace(netloc=host).geturl()
 
 
 def _checked_url(url: str) -> str:

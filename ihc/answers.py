@@ -75,7 +75,8 @@ def _in_time_order(sessions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         has_zone=[moment is not None and moment.tzinfo is not None for moment in moments],
     )
     by_id = pd.factorize(steps["session_id"], sort=True)[0]
-    steps = steps.take(np.lexsort((by_id, steps["timestamp"], journey)))
+    # Of sessions in the same second the converting one is the last, whatever its id: fractions were cut off on the way.
+    steps = steps.take(np.lexsort((by_id, steps["conversion"], steps["timestamp"], journey)))
     reason = _reasons(steps)
     failed = pd.DataFrame({"conv_id": conv_id, "reason": pd.array(reason, dtype="str")})
     is_whole = reason[steps["journey"]] == ""

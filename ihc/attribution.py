@@ -13,8 +13,9 @@ from ihc.client import Budget, Client
 from ihc.credits import check_credits
 from ihc.dispatch import dispatch
 from ihc.engine import attribute
-from ihc.ledger import Known, open_ledger, read_known
-from ihc.narrative import api_sentence, parameters_sentence
+from ihc.errors import ApiError
+from ihc.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
+from ihc.narrative import CUT, KEPT, api_sentence, parameters_sentence
 from ihc.schemas import PHASES
 from ihc.settings import Asking, Settings
 
@@ -58,9 +59,10 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
     asking = settings.asking
     fitting, too_long = fit_journeys(journeys, asking.max_sessions, asking.long_journeys)
     marks = fingerprints(fitting)
-    known = read_known(settings.database, account, marks)
+    since = begin_refresh(settings.database, account) if asking.refresh else ""
+    known = read_known(settings.database, account, marks, since)
     settled = [*known.answers["conv_id"].unique(), *known.rejected["conv_id"]]
-    unknown = marks if asking.refresh else marks[~marks["conv_id"].isin(settled)]
+    unknown = marks[~marks["conv_id"].isin(settled)]
     stopped = None
     if len(unknown):
         to_ask = fitting[fitting["conv_id"].isin(unknown["conv_id"])]
@@ -71,13 +73,19 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
             stopped = dispatch(to_ask, unknown, client, ledger, asking, say)
         known = read_known(settings.database, account, marks)
     if stopped and known.answers.empty:
-        raise stopped
-    is_answered = too_long["conv_id"].isin(known.answers["conv_id"])
-    long = _long(too_long if asking.long_journeys == "skip" else too_long[is_answered], asking)
-    ends = pd.concat([_unanswered(marks, known, str(stopped)), long], ignore_index=True)
+        raise type(stopped)(
+            f"{stopped} There is no answer yet, and nothing was changed: all {len(marks):,} orders wait."
+        )
+    ends = pd.concat(
+        [
+            _unanswered(marks, known, str(stopped)),
+            _long(too_long, asking, known),
+            _kept(settings, account, unknown, known, since, stopped),
+        ]
+    ).drop_duplicates("conv_id", ignore_index=True)
+    if since and not stopped:
+        end_refresh(settings.database, account)
     about = api_sentence(account.label, len(marks), len(marks) - len(unknown), ends)
-    if stopped and asking.refresh:
-        about += f" Asking again was stopped; orders that were not reached keep their earlier answers. {stopped}"
     return Credited(_in_order(known.answers, fitting), ends, about)
 
 
@@ -96,11 +104,25 @@ def _unanswered(marks: pd.DataFrame, known: Known, stopped: str) -> pd.DataFrame
     )[list(ENDS)]
 
 
-def _long(too_long: pd.DataFrame, asking: Asking) -> pd.DataFrame:
-    """The conversions whose journeys were cut, or left out, as the settings say."""
-    sessions, limit = too_long["sessions"].astype("str"), asking.max_sessions
+def _long(too_long: pd.DataFrame, asking: Asking, known: Known) -> pd.DataFrame:
+    """The conversions whose journeys were cut, and then answered, or left out, as the settings say."""
+    limit = asking.max_sessions
     if asking.long_journeys == "latest":
-        cut = "its journey was cut to the latest " + str(limit) + " of " + sessions + " sessions"
-        return too_long.assign(outcome="credited", reason=cut)[list(ENDS)]
-    skipped = "its journey of " + sessions + f" sessions is longer than IHC_MAX_SESSIONS, {limit}"
+        cut = too_long[too_long["conv_id"].isin(known.answers["conv_id"])]
+        reason = f"{CUT} to the latest {limit} of " + cut["sessions"].astype("str") + " sessions"
+        return cut.assign(outcome="credited", reason=reason)[list(ENDS)]
+    skipped = (
+        "its journey of " + too_long["sessions"].astype("str") + f" sessions is longer than IHC_MAX_SESSIONS, {limit}"
+    )
     return too_long.assign(outcome="failed", reason=skipped)[list(ENDS)]
+
+
+def _kept(
+    settings: Settings, account: Account, unknown: pd.DataFrame, known: Known, since: str, stopped: ApiError | None
+) -> pd.DataFrame:
+    """The conversions that a refresh did not reach, and that keep an earlier answer."""
+    if not since or not stopped:
+        return pd.DataFrame(columns=list(ENDS), dtype="str")
+    fresh = read_known(settings.database, account, unknown, since).answers["conv_id"]
+    kept = unknown[unknown["conv_id"].isin(known.answers["conv_id"]) & ~unknown["conv_id"].isin(fresh)]
+    return kept.assign(outcome="credited", reason=f"{KEPT}: {stopped}")[list(ENDS)]

@@ -106,6 +106,7 @@ def run(  # noqa: PLR0913 - one argument an option
     Exit code 0: every order is credited or has no session; 1: refused, or orders failed; 2: wrong usage; 3: orders
     wait for the next run.
     """
+    from ihc import narrative
     from ihc.settings import load_settings
 
     settings = load_settings(
@@ -125,8 +126,10 @@ def run(  # noqa: PLR0913 - one argument an option
     result = _run_with_progress(settings)
     _print_result(result, settings)
     outcomes = set(result.ends["outcome"])
-    if "failed" in outcomes or "waiting" in outcomes:
-        raise typer.Exit(REFUSED if "failed" in outcomes else WAITING)
+    if "failed" in outcomes:
+        raise typer.Exit(REFUSED)
+    if "waiting" in outcomes or narrative.kept_sentence(result.ends):
+        raise typer.Exit(WAITING)
 
 
 @app.command()
@@ -253,8 +256,8 @@ def _print_ends(result: RunResult, console: Console) -> None:
 
     if result.asked:
         console.print(narrative.asked_sentence(result.asked, result.ends))
-    for sentence in (narrative.waiting_sentence(result.ends), narrative.cut_sentence(result.ends)):
-        if sentence:
+    for sentence_of in (narrative.waiting_sentence, narrative.kept_sentence, narrative.cut_sentence):
+        if sentence := sentence_of(result.ends):
             console.print(sentence)
     failed = result.ends[result.ends["outcome"] == "failed"]
     if len(failed):
@@ -293,7 +296,7 @@ def main() -> None:
         app(standalone_mode=True)
     except IhcError as error:
         print(f"ihc: {error}", file=sys.stderr)
-        sys.exit(REFUSED)
+        sys.exit(WAITING if getattr(error, "waits", False) else REFUSED)
 
 
 if __name__ == "__main__":

@@ -48,10 +48,11 @@ Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer,
 
 
 class Answer(NamedTuple):
-    """What a request brought: each conversion's rows, and how often it was sent."""
+    """What a request brought: each conversion's rows, how often it was sent, and what the API says of the missing."""
 
     values: dict[str, list[Row]]
     calls: int
+    errors: str = ""
 
 
 class Checked(NamedTuple):
@@ -138,13 +139,13 @@ class Client:
             reraise=True,
         )
         try:
-            values = retrying(self._call, request_body(journeys, self.account))
+            values, errors = retrying(self._call, request_body(journeys, self.account))
         except Retry as given_up:
             error = given_up.final
         except ApiError as refused:
             error = refused
         else:
-            return Answer(values, self._local.calls)
+            return Answer(values, self._local.calls, errors)
         error.calls = self._local.calls
         raise error
 
@@ -159,15 +160,16 @@ class Client:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         failed = state.outcome.exception() if state.outcome else None
-        asked = getattr(failed, "wait", None)
-        if asked is None and not isinstance(getattr(failed, "final", None), QuotaError):
-            return self._backoff(state)
-        # Too many requests: the others wait too, and longer than after a failure.
-        seconds = 4 * self._backoff(state) if asked is None else float(asked)
-        self.budget.hold(seconds)
-        return seconds
+        asked, pause = getattr(failed, "wait", None) or 0.0, self._backoff(state)
+        if isinstance(getattr(failed, "final", None), QuotaError):
+            pause *= 4
+        elif not asked:
+            return pause
+        # The API asks for less: the other requests wait too, and at least as long as the API says.
+        self.budget.hold(max(asked, pause) if asked < 1 else asked)
+        return max(asked, pause) if asked < 1 else asked
 
-    def _call(self, body: bytes) -> dict[str, list[Row]]:
+    def _call(self, body: bytes) -> tuple[dict[str, list[Row]], str]:
         self._sleep(self.budget.pause())
         if self.stopped.is_set():
             raise ApiStoppedError("The run ended before this was asked.")
@@ -199,7 +201,7 @@ class Client:
         kept: requests.Session = self._local.session
         return kept
 
-    def _read(self, response: requests.Response, content: bytes) -> dict[str, list[Row]]:
+    def _read(self, response: requests.Response, content: bytes) -> tuple[dict[str, list[Row]], str]:
         body = _json(content)
         status = response.status_code
         if status in (200, 206):
@@ -208,15 +210,21 @@ class Client:
             status = _status(body.get("statusCode"), status)
         if status in (200, 206):
             if not isinstance(body.get("value"), list):
-                raise Retry(UnansweredError("The API's answer has no list of values."))
-            return read_values(body["value"])
+                says = self._said(body)
+                raise Retry(UnansweredError(f"The API's answer has no list of values{says and ': '}{says}."))
+            errors = body.get("partialFailureErrors")
+            return read_values(body["value"]), self._shown(errors) if errors else ""
         raise of_status(status, self._said(body), response.headers)
 
     def _said(self, body: Any) -> str:
         """What an answer says for itself, on one line, cut, and without the key."""
         said = body if isinstance(body, dict) else {}
-        text = next((str(said[name]) for name in ("message", "Message", "error", "detail") if said.get(name)), "")
-        return shown(masked(text, [self.account.key])[:1000], 200) if text else ""
+        names = ("message", "Message", "errorMessage", "error", "detail")
+        text = next((str(said[name]) for name in names if said.get(name)), "")
+        return self._shown(text) if text else ""
+
+    def _shown(self, said: object) -> str:
+        return shown(masked(str(said), [self.account.key])[:1000], 200)
 
 
 def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

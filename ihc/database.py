@@ -53,6 +53,7 @@ LEDGER: dict[str, tuple[str, ...]] = {
         *("request_id", "run_id", "account", "url", "conv_type_id", "redistribution"),
         *("conversions", "sessions", "sent_at", "ended_at", "calls", "outcome"),
     ),
+    "api_refreshes": ("account", "began_at", "ended_at"),
     "api_ledger": ("request_id", "conv_id", "fingerprint", "outcome", "reason"),
     "api_answers": ("request_id", "conv_id", "session_id", *PHASES, "ihc"),
 }

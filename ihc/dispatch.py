@@ -22,7 +22,9 @@ from ihc.errors import (
     ApiKeyError,
     ApiStoppedError,
     ConversionTypeError,
+    DatabaseError,
     OutageError,
+    RequestRefusedError,
     TooLargeError,
     UnansweredError,
     counted,
@@ -32,6 +34,8 @@ from ihc.settings import Asking
 
 TIMES_MISSING = 3  # so often a journey may be without a value before it has failed
 ATTEMPTS_OF_SUSPECTS = 2  # what was part of a request that kept failing is not tried as often
+MOST_AT_FIRST, MOST_IN_A_ROW = 2, 10  # failures in a row beside one of each worker, before and after a success
+FEW = 10  # sessions that any account's limit allows
 PROGRESS_SECONDS = 5.0
 FATAL = (ApiKeyError, ApiAddressError, ConversionTypeError)
 
@@ -82,7 +86,7 @@ class _Run:
         self.times_missing: Counter[str] = Counter()
         self.max_sessions = asking.max_sessions
         self.failures_in_a_row = 0
-        self.has_succeeded = False
+        self.largest_answered = 0  # sessions of the largest request that was answered
         self.stopped: ApiError | None = None
         self.progress = _Progress(len(fingerprints), say)
 
@@ -97,7 +101,7 @@ class _Run:
         """Send all requests and whatever follows from them, until all is settled or the run is stopped."""
         self.queue.extend(jobs)
         # As many retries as requests, and some for a short run: more is a sign that something is down.
-        self.client.budget.retries = 20 + len(jobs)
+        self.client.budget.retries = 50 + len(jobs)
         with ThreadPoolExecutor(self.asking.workers, "api") as pool, self._drained():
             self._send(pool)
             while self.flying:
@@ -114,9 +118,12 @@ class _Run:
         except BaseException as error:
             self.stopped = ApiStoppedError("The run was interrupted.")
             self.client.stopped.set()
-            if isinstance(error, KeyboardInterrupt):
+            if not isinstance(error, DatabaseError):
                 wait(self.flying)
-                self.ledger.write([], [self._settle(*flying, future) for future, flying in self.flying.items()])
+                known = {
+                    each: job for each, job in self.flying.items() if isinstance(each.exception(), ApiError | None)
+                }
+                self.ledger.write([], [self._settle(*job, each) for each, job in known.items()])
             raise
 
     def _send(self, pool: ThreadPoolExecutor, done: Future[Answer] | None = None) -> None:
@@ -158,14 +165,20 @@ class _Run:
         self.times_missing.update(checked.missing)
         given_up = [conv_id for conv_id in checked.missing if self.times_missing[conv_id] >= TIMES_MISSING]
         reason = f"the API gave no value for it in {TIMES_MISSING} answers"
+        reason += f": {answer.errors}" if answer.errors else ""
         ends |= dict.fromkeys(checked.missing, (MISSING, ""))
         ends |= dict.fromkeys(given_up, (FAILED, reason))
         if again := [conv_id for conv_id in checked.missing if conv_id not in given_up]:
             self.missing.append(job.journeys[job.journeys["conv_id"].isin(again)])
         if checked.whole:
-            self.failures_in_a_row, self.has_succeeded = 0, True
+            self.failures_in_a_row = 0
+            self.largest_answered = max(self.largest_answered, len(job.journeys))
+        else:
+            says = next(iter(checked.rejected.values()), answer.errors) or "no value for any journey."
+            self._fails_only(UnansweredError(f"An answer without a whole journey: {says}"))
         foreign = len(answer.values.keys() - asked.sessions.keys())
-        outcome = ANSWERED if not foreign else f"{ANSWERED}, and {foreign} conversions that were not asked for"
+        notes = [f"{foreign} conversions that were not asked for" if foreign else "", answer.errors]
+        outcome = "; ".join([ANSWERED, *filter(None, notes)])
         self.progress.add(answer.calls, len(checked.whole))
         return Ended(asked, answer.calls, outcome, ends, checked.whole)
 
@@ -173,31 +186,50 @@ class _Run:
         self.progress.add(error.calls, 0)
         if self.stopped:
             return dict.fromkeys(asked.sessions, (WAITING, ""))
-        if isinstance(error, TooLargeError) and len(asked.sessions) > 1:
-            return self._shrink(job, asked)
+        if isinstance(error, TooLargeError) and len(job.journeys) > max(self.largest_answered, FEW):
+            return (
+                self._shrink(job, asked)
+                if len(asked.sessions) > 1
+                else dict.fromkeys(asked.sessions, (FAILED, str(error)))
+            )
         if isinstance(error, (ApiStoppedError, *FATAL)):
             return self._stop(asked, error)
-        self.failures_in_a_row += 1
-        # Journeys that poison their requests may follow each other; before any success it is rather the API.
-        if self.failures_in_a_row > self.asking.workers + (10 if self.has_succeeded else 2):
-            says = f"Nothing but failures, the latest: {error} Run the same command later."
+        if isinstance(error, UnansweredError) and self.client.budget.retries < 0:
+            says = f"Too many failures for one run, the latest: {error} Run the same command later."
             return self._stop(asked, OutageError(says))
+        if self._fails_only(error):
+            return dict.fromkeys(asked.sessions, (WAITING, ""))
         if len(asked.sessions) > 1:
             self.queue.extend(_Job(half, ATTEMPTS_OF_SUSPECTS) for half in halves(job.journeys))
             return dict.fromkeys(asked.sessions, (AGAIN, ""))
-        if isinstance(error, UnansweredError) and not self.has_succeeded:
+        if isinstance(error, UnansweredError) and not self.largest_answered:
             return self._stop(asked, OutageError(str(error)))
         return dict.fromkeys(asked.sessions, (FAILED, str(error)))
 
+    def _fails_only(self, error: ApiError) -> bool:
+        """Count a failure; so many without an answer between them end the run, as it is rather the API that fails."""
+        self.failures_in_a_row += 1
+        # Journeys that poison their requests may follow each other, but hardly before any success.
+        in_a_row = MOST_IN_A_ROW if self.largest_answered else MOST_AT_FIRST
+        if self.failures_in_a_row <= self.asking.workers + in_a_row:
+            return False
+        refused = isinstance(error, RequestRefusedError | TooLargeError)
+        advice = "Correct what it names, and run again." if refused else "Run the same command later."
+        self._end(OutageError(f"The API answers nothing but failures, the latest: {error} {advice}"))
+        return True
+
     def _stop(self, asked: Asked, error: ApiError) -> dict[str, tuple[str, str]]:
+        self._end(error)
+        return dict.fromkeys(asked.sessions, (WAITING, ""))
+
+    def _end(self, error: ApiError) -> None:
         """Send nothing more; what is on its way is still awaited, but not tried again."""
         self.stopped = self.stopped or error
         self.client.stopped.set()
-        return dict.fromkeys(asked.sessions, (WAITING, ""))
 
     def _shrink(self, job: _Job, asked: Asked) -> dict[str, tuple[str, str]]:
         """Pack anew what is to be sent, in requests of half the size that was too large."""
-        self.max_sessions = max(1, min(self.max_sessions, len(job.journeys) // 2))
+        self.max_sessions = max(self.largest_answered, min(self.max_sessions, len(job.journeys) // 2))
         self.progress.say(
             f"API: a request of {len(job.journeys)} sessions is over the account's limit; going on with at most "
             f"{self.max_sessions}. Set IHC_MAX_SESSIONS to what the account takes."

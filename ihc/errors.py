@@ -52,7 +52,9 @@ class ReconciliationError(IhcError):
 
 
 class NotebookError(IhcError):
-    """A notebook of a run failed."""
+    """A notebook of a run failed; `waits` where it only has to be run again."""
+
+    waits = False
 
 
 class ApiError(IhcError):

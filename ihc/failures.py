@@ -75,7 +75,10 @@ def _of_request(status: int, text: str, said: str) -> ApiError:
         )
     if status == 404:
         return ApiAddressError(f"The API is not at this address ({text}): check IHC_API_URL.")
-    if status == 413 or any(words in said for words in ("limit", "too many", "too large", "maximum", "exceed")):
+    is_limit = any(word in said for word in ("limit", "too many", "too large", "maximum", "exceed"))
+    if status == 413 or (
+        is_limit and any(word in said for word in ("session", "journey", "body", "payload", "request"))
+    ):
         return TooLargeError(f"The request is over a limit of the account ({text}): check IHC_MAX_SESSIONS.")
     return RequestRefusedError(f"The API refuses what it is asked ({text}).")
 

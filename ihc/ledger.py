@@ -121,8 +121,26 @@ def open_ledger(database: str | Path, account: Account, run_id: str) -> Iterator
         yield Ledger(connection, account, run_id)
 
 
-def read_known(database: str | Path, account: Account, fingerprints: pd.DataFrame) -> Known:
-    """Read what came of asking the account for these journeys, as they are now.
+def begin_refresh(database: str | Path, account: Account) -> str:
+    """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
+    unfinished = sa.text("SELECT MAX(began_at) FROM api_refreshes WHERE account = :account AND ended_at IS NULL")
+    with connected(database, "BEGIN IMMEDIATE") as connection, connection.begin():
+        since = connection.execute(unfinished, {"account": account.id}).scalar()
+        if since is None:
+            since = _now()
+            insert(connection, "api_refreshes", LEDGER["api_refreshes"], [(account.id, since, None)])
+    return str(since)
+
+
+def end_refresh(database: str | Path, account: Account) -> None:
+    """Note that everything was asked again."""
+    done = "UPDATE api_refreshes SET ended_at = ? WHERE account = ? AND ended_at IS NULL"
+    with connected(database, "BEGIN IMMEDIATE") as connection, connection.begin():
+        execute(connection, done, [(_now(), account.id)])
+
+
+def read_known(database: str | Path, account: Account, fingerprints: pd.DataFrame, since: str = "") -> Known:
+    """Read what came of asking the account for these journeys, as they are now, `since` a moment [UTC].
 
     In: `conv_id, fingerprint`. Raises DatabaseError.
     """
@@ -131,7 +149,8 @@ def read_known(database: str | Path, account: Account, fingerprints: pd.DataFram
         connection.exec_driver_sql("CREATE TEMP TABLE wanted (conv_id TEXT PRIMARY KEY, fingerprint TEXT)")
         insert(connection, "wanted", ("conv_id", "fingerprint"), wanted)
         answers, ends = (
-            pd.read_sql(sa.text(query), connection, params={"account": account.id}) for query in (_ANSWERS, _ENDS)
+            pd.read_sql(sa.text(query), connection, params={"account": account.id, "since": since})
+            for query in (_ANSWERS, _ENDS)
         )
         connection.exec_driver_sql("DROP TABLE wanted")
     answers = answers.astype({"conv_id": "str", "session_id": "str"} | dict.fromkeys((*PHASES, "ihc"), "float64"))
@@ -146,13 +165,14 @@ _ANSWERS = f"""
     SELECT conv_id, session_id, {", ".join(PHASES)}, ihc FROM api_answers JOIN (
         SELECT conv_id, MAX(request_id) AS request_id
         FROM wanted JOIN api_ledger USING (conv_id, fingerprint) JOIN api_requests USING (request_id)
-        WHERE account = :account AND api_ledger.outcome = '{ANSWERED}' GROUP BY conv_id
+        WHERE account = :account AND sent_at >= :since AND api_ledger.outcome = '{ANSWERED}' GROUP BY conv_id
     ) AS latest USING (request_id, conv_id)
 """
 _ENDS = f"""
     SELECT conv_id, api_ledger.outcome, reason
     FROM wanted JOIN api_ledger USING (conv_id, fingerprint) JOIN api_requests USING (request_id)
-    WHERE account = :account AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}') ORDER BY request_id
+    WHERE account = :account AND sent_at >= :since AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}')
+    ORDER BY request_id
 """
 
 

@@ -14,6 +14,8 @@ from ihc.reporting import MATERIAL, material
 if TYPE_CHECKING:
     from ihc.parameters import Parameters
 
+# How the reasons of credited orders begin.
+CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
 ENOUGH = f"at least {MATERIAL:.0%} of the cost"
 
 
@@ -177,7 +179,7 @@ def api_sentence(account: str, asked_for: int, known: int, ends: pd.DataFrame) -
     text = (
         f"The IHC Attribution API computes, {account}: {counted(asked_for, 'order')}, {known:,} of them known already."
     )
-    return " ".join(filter(None, [text, waiting_sentence(ends), cut_sentence(ends)]))
+    return " ".join(filter(None, [text, waiting_sentence(ends), kept_sentence(ends), cut_sentence(ends)]))
 
 
 def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
@@ -186,10 +188,11 @@ def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
     In: counts `calls, asked, answered`, and `outcome` of the run's orders.
     """
     counts = ends["outcome"].value_counts()
-    known = counts.get("credited", 0) - asked["answered"]
+    kept = len(_credited_because(ends, KEPT))
+    known = counts.get("credited", 0) - asked["answered"] - kept
     return (
         f"API: {counted(asked['calls'], 'request')} sent; orders asked {asked['asked']:,}, answered "
-        f"{asked['answered']:,}, skipped as known {known:,}, waiting {counts.get('waiting', 0):,}, failed "
+        f"{asked['answered']:,}, skipped as known {known:,}, waiting {counts.get('waiting', 0) + kept:,}, failed "
         f"{counts.get('failed', 0):,}."
     )
 
@@ -206,10 +209,24 @@ def waiting_sentence(outcomes: pd.DataFrame) -> str:
 
 def cut_sentence(outcomes: pd.DataFrame) -> str:
     """Say how many journeys were cut to what a request may hold; empty where none was. In: `outcome, reason`."""
-    cut = outcomes[(outcomes["outcome"] == "credited") & (outcomes["reason"] != "")]
+    cut = _credited_because(outcomes, CUT)
     if cut.empty:
         return ""
     return f"Longer than the API takes, and cut to their latest sessions: {counted(len(cut), 'journey')}."
+
+
+def kept_sentence(outcomes: pd.DataFrame) -> str:
+    """Say how many orders a refresh did not reach; empty where none. In: `outcome, reason`."""
+    kept = _credited_because(outcomes, KEPT)
+    if kept.empty:
+        return ""
+    why = kept.iloc[-1].removeprefix(f"{KEPT}: ")
+    return f"Not asked again yet, and credited by an earlier answer: {counted(len(kept), 'order')}. {why}"
+
+
+def _credited_because(outcomes: pd.DataFrame, why: str) -> pd.Series[str]:
+    reasons = outcomes.loc[outcomes["outcome"] == "credited", "reason"]
+    return reasons[reasons.str.startswith(why)]
 
 
 def stored_sentence(outcomes: pd.DataFrame) -> str:

@@ -22,7 +22,7 @@ from ihc.connection import database_file
 from ihc.credits import provenance, vanished
 from ihc.database import check_writable, create_tables, read_results, read_tables, shipped
 from ihc.environment import masked
-from ihc.errors import NotebookError, SettingsError
+from ihc.errors import ApiStoppedError, NotebookError, SettingsError
 from ihc.ledger import requests_of
 from ihc.locking import one_run_at_a_time
 from ihc.narrative import left_out_sentence
@@ -156,7 +156,9 @@ def _execute(name: str, settings: Settings, lock: IO[str] | None, say: Say) -> P
             )
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         where = f"Its cells, as far as they ran, are in {target}"
-        raise NotebookError(masked(f"Notebook {name}: {_reason(error)}\n{where}", settings.secrets)) from None
+        failed = NotebookError(masked(f"Notebook {name}: {_reason(error)}\n{where}", settings.secrets))
+        failed.waits = _is_stopped(error)
+        raise failed from None
     finally:
         _mask_file(target, settings.secrets)
     return target
@@ -166,6 +168,11 @@ def _reason(error: Exception) -> str:
     if not isinstance(error, papermill.PapermillExecutionError):
         return "its kernel died, perhaps for want of memory."
     return str(error.evalue) if hasattr(errors, error.ename) else f"{error.ename}: {error.evalue}"
+
+
+def _is_stopped(error: Exception) -> bool:
+    kind = getattr(errors, getattr(error, "ename", ""), Exception)
+    return issubclass(kind, ApiStoppedError)
 
 
 def _mask_file(path: Path, secrets: tuple[str, ...]) -> None:

@@ -176,7 +176,9 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     database = _absolute_database(given["database"], base)
     is_sample = given["database"] == DEFAULTS["database"]
     redistribution = (base / given["redistribution"]).resolve() if "redistribution" in given else None
-    is_shop = not is_sample and not is_marked_sample(database)
+    is_named = bool(options.get("database") or values.get("IHC_DATABASE"))
+    is_made = is_marked_sample(database) or (is_sample and not database_file(database).exists())
+    is_shop = is_named and not is_made
     return Settings(
         database=database,
         is_sample=is_sample,

@@ -107,6 +107,19 @@ class Faults:
     async def _400(self, scope, receive, send, body, conversions):
         await _answer(send, 400, {"message": "Invalid value in a session"})
 
+    async def _400_exceeds(self, scope, receive, send, body, conversions):
+        await _answer(send, 400, {"message": "Value of timestamp exceeds the allowed range"})
+
+    async def _nothing(self, scope, receive, send, body, conversions):
+        await _answer(send, 200, {"statusCode": 200, "value": [], "partialFailureErrors": []})
+
+    async def _sums_to_two_each(self, scope, receive, send, body, conversions):
+        sessions = json.loads(body)["customer_journeys"]
+        ids = [{"conversion_id": each["conversion_id"], "session_id": each["session_id"]} for each in sessions]
+        values = [each | dict.fromkeys(("initializer", "holder", "closer", "ihc"), 1) for each in ids]
+        value = [each | {"session_id": each["session_id"] + "!"} for each in values]
+        await _answer(send, 200, {"statusCode": 200, "value": value})
+
     async def _403(self, scope, receive, send, body, conversions):
         await _answer(send, 403, {"message": "Forbidden"})
 

@@ -89,8 +89,13 @@ def test_the_key_is_in_no_text_of_an_account():
 @pytest.mark.parametrize("url", LOOPBACK)
 def test_a_server_of_ones_own_needs_neither_key_nor_conversion_type(url):
     assert is_loopback(url)
-    assert make_account(url, "", "") == Account(url, "", "default")
-    assert make_account(url, KEY, "sales") == Account(url, KEY, "sales")
+    assert make_account(url, "", "") == Account(url.lower(), "", "default")
+    assert make_account(url, KEY, "sales") == Account(url.lower(), KEY, "sales")
+
+
+@pytest.mark.parametrize("url", ["https://API.example.com/v1", "https://api.example.com:443/v1"])
+def test_an_address_in_another_form_is_the_same_account(url):
+    assert make_account(url, KEY, "t").id == make_account("https://api.example.com/v1", KEY, "t").id
 
 
 @pytest.mark.parametrize("url", ELSEWHERE)

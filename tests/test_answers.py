@@ -78,10 +78,11 @@ def test_a_journey_is_cut_after_each_converting_session():
     assert failed.empty
 
 
-def test_sessions_of_one_moment_stand_by_session_id():
+def test_of_sessions_in_one_second_the_converting_one_is_the_last():
     at = "2023-09-01 00:00:00"
     assert reasons(("k", "s1", at, 0), ("k", "s2", at, 1)) == {}
-    assert reasons(("k", "s2", at, 0), ("k", "s1", at, 1)) == {"k": LATER}
+    assert reasons(("k", "s2", at, 0), ("k", "s1", at, 1)) == {}
+    assert reasons(("k", "s1", at, 1), ("k", "s2", "2023-09-01 00:00:01", 0)) == {"k": LATER}
 
 
 @pytest.mark.parametrize(

@@ -270,8 +270,36 @@ def test_a_refresh_that_was_stopped_says_so(compute):
         before = compute(JOURNEYS, url)
         after = compute(JOURNEYS, url, refresh=True, max_requests=0)
         assert api.requests == 1
+        # The next refresh goes on, and asks only what the first did not reach; the one after it begins anew.
+        halfway = compute(JOURNEYS[JOURNEYS["conv_id"] == "k"], url, refresh=True, max_requests=0)
+        assert ends_of(halfway)["k"][0] == "credited"
+        compute(JOURNEYS, url, refresh=True)
+        assert set(api.asked.values()) == {2}
+        compute(JOURNEYS, url, refresh=True)
+        assert set(api.asked.values()) == {3}
     assert_frame_equal(after.credits, before.credits)
-    assert "not reached keep their earlier answers. The run has sent as many requests" in after.about
+    assert "Not asked again yet, and credited by an earlier answer: 3 orders. The run has sent as many" in after.about
+
+
+def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop):
+    with misbehaving() as (url, api):
+        compute(shop, url)
+        first = compute(shop, url, refresh=True, max_requests=2)
+        kept = sum(reason.startswith("it keeps its earlier answer") for _, reason in ends_of(first).values())
+        assert 0 < kept < shop["conv_id"].nunique()
+        second = compute(shop, url, refresh=True)
+        assert set(api.asked.values()) == {2}
+        assert second.ends.empty
+        assert f"{shop['conv_id'].nunique() - kept} of them known already" in second.about
+
+
+def test_fractions_of_a_second_do_not_matter_to_the_server(compute, server):
+    """The order's session a is 0.5 s after b; the API gets whole seconds, and a comes first by its id."""
+    visits = sessions([("b", "u", "2023-09-01 10:00:00.2", "Search"), ("a", "u", "2023-09-01 10:00:00.7", "Mail")])
+    journeys = build_journeys(visits, conversions([("k", "u", "2023-09-01 10:00:01", 9.0)]))
+    result = compute(journeys, server)
+    assert result.ends.empty
+    assert_close(result.credits, compute(journeys, engine="local").credits)
 
 
 def test_another_conversion_type_does_not_take_the_answers_of_the_first(compute):

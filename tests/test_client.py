@@ -465,15 +465,23 @@ def test_the_wait_is_what_the_api_asks_for():
     ask(
         http(503, {}, "Retry-After: 7"),
         http(429, {}, "Retry-After: 1.5"),
-        http(429, {}, "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"),
         GOOD,
         retries=3,
         sleep=waits.append,
     )
     # Before each call the run's own pause, which the wait holds back for the other threads too.
     assert waits[0] == 0
-    assert waits[1::2] == [7, 1.5, 0]
-    assert waits[2::2] == [pytest.approx(7, abs=0.5)] * 3
+    assert waits[1::2] == [7, 1.5]
+    assert waits[2::2] == [pytest.approx(7, abs=0.5)] * 2
+
+
+@pytest.mark.parametrize("header", ["Retry-After: 0", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_wish_for_no_wait_at_all_does_not_take_away_the_growing_ones(header):
+    waits = []
+    with pytest.raises(QuotaError):
+        ask(http(429, {}, header), retries=9, sleep=waits.append)
+    # Of four waits at random, up to 2, 4, 8 and 16 s, not all are next to nothing.
+    assert max(waits[1::2]) > 0.05
 
 
 def test_without_a_wish_of_the_api_the_waits_grow_at_random_up_to_30_seconds():

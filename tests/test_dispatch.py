@@ -120,13 +120,13 @@ def test_another_conversion_type_or_address_is_another_account(database, journey
 
 
 def test_faults_in_turn_lose_nothing_and_ask_no_answered_conversion_again(database, journeys):
-    """10 requests of 200 sessions fail in 3; each is sent again, and half of a 206 is asked for anew."""
+    """Of 10 requests 3 fail; each is sent again, and half of a 206 is asked for anew, at worst in a request more."""
     with misbehaving(in_turn()) as (url, api):
         stopped, known = ask(database, url, journeys)
     assert stopped is None
     assert_right(known.answers, journeys)
     assert set(api.answered.values()) == {1}
-    assert api.requests <= 1.6 * len(pack_requests(journeys))
+    assert api.requests <= 1.6 * len(pack_requests(journeys)) + 4
 
 
 @pytest.mark.parametrize("fault", ["429", "503", "dropped", "truncated", "broken JSON", "503 in the body"])
@@ -176,7 +176,8 @@ def test_a_value_that_is_missing_again_and_again_fails_after_three_answers(datab
         stopped, known = ask(database, url, few[few["conv_id"] == lost])
     assert stopped is None
     assert api.requests == 3
-    assert known.failed.to_dict("records") == [{"conv_id": lost, "reason": "the API gave no value for it in 3 answers"}]
+    reason = "the API gave no value for it in 3 answers: ['sorry']"
+    assert known.failed.to_dict("records") == [{"conv_id": lost, "reason": reason}]
     assert rows(database, "SELECT outcome FROM api_ledger ORDER BY rowid") == [("missing",), ("missing",), ("failed",)]
 
 
@@ -202,6 +203,56 @@ def test_a_smaller_limit_than_expected_halves_the_requests_and_goes_on(database,
     assert refused <= 4 + 5  # those on their way at first, and halvings from 3,000 to below 200
     assert api.requests - refused <= 2 * 17
     assert any("going on with at most" in line and "Set IHC_MAX_SESSIONS" in line for line in said)
+
+
+@pytest.mark.parametrize("limit", [200, 3000])
+def test_a_refusal_that_only_sounds_like_a_limit_does_not_make_requests_small(limit, database, journeys):
+    poison = journeys["conv_id"].iloc[500]
+    with misbehaving(lambda number, conversions: "400 exceeds" if poison in conversions else "") as (url, api):
+        stopped, known = ask(database, url, journeys, max_sessions=limit)
+    assert stopped is None
+    assert known.failed["conv_id"].tolist() == [poison]
+    assert api.requests <= len(pack_requests(journeys, max_sessions=limit)) + 1 + 7 * 2
+
+
+def test_an_answer_of_413_for_one_journey_alone_is_bisected_like_any_refusal(database, journeys):
+    poison = journeys["conv_id"].iloc[500]
+    with misbehaving(lambda number, conversions: "413" if poison in conversions else "") as (url, api):
+        stopped, known = ask(database, url, journeys, workers=1)
+    assert stopped is None
+    assert known.failed["conv_id"].tolist() == [poison]
+    assert api.requests <= 3 * 17
+
+
+def test_many_journeys_over_the_accounts_limit_fail_one_by_one_and_do_not_end_the_run(database, journeys):
+    long = [
+        journey(*[(hour, "A", 1, 1) for hour in range(300)], conv_id=f"long-{number}", prefix=f"{number}-")
+        for number in range(20)
+    ]
+    few = pd.concat([*long, pack_requests(journeys)[0]], ignore_index=True)
+    with misbehaving(lambda number, conversions: "413 over 200") as (url, _):
+        stopped, known = ask(database, url, few, max_sessions=3000)
+    assert stopped is None
+    assert sorted(known.failed["conv_id"]) == sorted(f"long-{number}" for number in range(20))
+    assert_right(known.answers, few[~few["conv_id"].str.startswith("long")])
+
+
+@pytest.mark.parametrize("fault", ["nothing", "sums to two each"])
+def test_an_api_that_answers_without_a_whole_journey_ends_the_run_soon(fault, database, journeys):
+    with misbehaving(lambda number, conversions: fault) as (url, api):
+        stopped, _ = ask(database, url, journeys)
+    assert isinstance(stopped, OutageError)
+    assert "without a whole journey" in str(stopped)
+    assert api.requests <= 4 + 2 + 1 + 3
+
+
+def test_when_most_requests_fail_no_order_that_is_sound_counts_as_failed(database, journeys):
+    """Nine in ten fail with 503: the retries run out, and what was not answered waits."""
+    with misbehaving(lambda number, conversions: "503" if number % 10 else "") as (url, api):
+        stopped, known = ask(database, url, journeys)
+    assert isinstance(stopped, OutageError)
+    assert known.failed.empty
+    assert api.requests <= 67 + 17 + 2 * 20  # the run's retries, the requests, and halves of those that were given up
 
 
 def test_a_journey_that_is_over_the_accounts_limit_fails_alone(database, journeys):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ihc.account import API_URL
+from ihc.database import create_tables
 from ihc.environment import masked
 from ihc.errors import InputError, SettingsError
 from ihc.sample import write_sample
@@ -203,6 +204,13 @@ def test_the_engine_can_be_asked_for(tmp_path, monkeypatch):
 def test_asking_for_the_api_says_what_is_missing(tmp_path, monkeypatch, lacking, says):
     with pytest.raises(SettingsError, match=says):
         load(tmp_path, monkeypatch, ASK | {lacking: None}, engine="api")
+
+
+def test_an_own_shop_may_stand_at_the_default_place_where_it_is_named(tmp_path, monkeypatch):
+    create_tables(tmp_path / "data" / "ihc.db")
+    named = ASK | {"IHC_DATABASE": "data/ihc.db"}
+    assert load(tmp_path, monkeypatch, named | {"IHC_DATABASE": None}).engine == "local"
+    assert load(tmp_path, monkeypatch, named).engine == "api"
 
 
 def test_the_api_is_never_paid_for_a_generated_sample(tmp_path, monkeypatch):
