@@ -65,12 +65,8 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
     unknown = marks[~marks["conv_id"].isin(settled)]
     stopped = None
     if len(unknown):
-        to_ask = fitting[fitting["conv_id"].isin(unknown["conv_id"])]
         unknown = unknown.assign(is_suspect=unknown["conv_id"].isin(known.failed["conv_id"]))
-        interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
-        client = Client(account, Budget(asking.max_requests, interval=interval))
-        with open_ledger(settings.database, account, settings.run_id) as ledger:
-            stopped = dispatch(to_ask, unknown, client, ledger, asking, say)
+        stopped = _ask(settings, account, fitting, unknown, say)
         known = read_known(settings.database, account, marks)
     if stopped and known.answers.empty:
         raise type(stopped)(
@@ -87,6 +83,18 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
         end_refresh(settings.database, account)
     about = api_sentence(account.label, len(marks), len(marks) - len(unknown), ends)
     return Credited(_in_order(known.answers, fitting), ends, about)
+
+
+def _ask(
+    settings: Settings, account: Account, journeys: pd.DataFrame, unknown: pd.DataFrame, say: Callable[[str], object]
+) -> ApiError | None:
+    """Ask the API for the `unknown` of the journeys; why the rest of them waits, if it does."""
+    asking = settings.asking
+    interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
+    client = Client(account, Budget(asking.max_requests, interval=interval))
+    to_ask = journeys[journeys["conv_id"].isin(unknown["conv_id"])]
+    with open_ledger(settings.database, account, settings.run_id) as ledger:
+        return dispatch(to_ask, unknown, client, ledger, asking, say)
 
 
 def _in_order(answers: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
