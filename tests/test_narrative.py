@@ -276,7 +276,9 @@ def test_the_api_is_named_by_conversion_type_and_host():
 
 
 def test_what_the_api_was_asked_is_said_with_what_waits_and_what_was_cut():
-    ends = ends_of([("a", "waiting", "No calls left."), ("b", "credited", "its journey was cut"), ("c", "failed", "broken")])
+    ends = ends_of(
+        [("a", "waiting", "No calls left."), ("b", "credited", "its journey was cut"), ("c", "failed", "broken")]
+    )
     assert narrative.api_sentence("conversion type spring of api.example.com", 1200, 1000, ends) == (
         "The IHC Attribution API computes, conversion type spring of api.example.com: 1,200 orders, 1,000 of them "
         "known already. 1 order waits for the next run: No calls left. Longer than the API takes, and cut to their "
