@@ -159,15 +159,15 @@ class Client:
         return is_enough
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
+        """A growing pause, or what the API asks for; a wish for next to none does not count."""
         failed = state.outcome.exception() if state.outcome else None
         asked, pause = getattr(failed, "wait", None) or 0.0, self._backoff(state)
-        if isinstance(getattr(failed, "final", None), QuotaError):
-            pause *= 4
-        elif not asked:
+        if not asked and not isinstance(getattr(failed, "final", None), QuotaError):
             return pause
-        # The API asks for less: the other requests wait too, and at least as long as the API says.
-        self.budget.hold(max(asked, pause) if asked < 1 else asked)
-        return max(asked, pause) if asked < 1 else asked
+        # The API asks for fewer requests, so the others wait too.
+        seconds = asked if asked >= 1 else max(asked, 4 * pause)
+        self.budget.hold(seconds)
+        return seconds
 
     def _call(self, body: bytes) -> tuple[dict[str, list[Row]], str]:
         self._sleep(self.budget.pause())
