@@ -6,6 +6,7 @@ Ratios within one run, and milliseconds for what has no yardstick. Over real soc
 import asyncio
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -146,6 +147,25 @@ def overhead_of_a_request():
     print(f"client, a request of 200 sessions: {1000 * sum(parts.values()):.2f} ms ({whole}) (<= 3 ms)")
 
 
+def wait_for_the_server():
+    """What one client waits for a full request, at the median, of the server with the local engine."""
+    journeys = make_journeys(2_000)
+    port = free_port()
+    server = started("-m", "ihc.cli", "serve", "--no-auth", "--port", str(port), stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: is_up(f"http://127.0.0.1:{port}"))
+        client = Client(Account(f"http://127.0.0.1:{port}/v1/compute_ihc", "", "default"), Budget())
+        waits = []
+        for request in 5 * pack_requests(journeys):
+            begin = time.perf_counter()
+            client.ask(request)
+            waits.append(time.perf_counter() - begin)
+        print(f"server, a request of 200 sessions by one client: {1000 * statistics.median(waits):.1f} ms (< 30 ms)")
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
 def storing_credits(rows=500_000):
     random = np.random.default_rng(1)
     conv_id = np.repeat(np.char.add("order-", random.permutation(rows // 4).astype("U")), 4)
@@ -189,4 +209,5 @@ if __name__ == "__main__":
     else:
         overhead_of_a_request()
         four_workers_against_one()
+        wait_for_the_server()
         storing_credits()

@@ -131,6 +131,7 @@ def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_wa
         assert "skipped as known 0" not in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_an_interrupted_run_stores_what_was_on_its_way(tmp_path):
     write_sample(tmp_path / "shop.db", 1500)

@@ -187,6 +187,7 @@ def test_untrusted_names_survive_harmlessly_in_a_dated_second_run(finished, tmp_
     assert NAMES[6] in done.out + page
 
 
+@pytest.mark.slow
 def test_a_window_without_orders_is_a_quiet_day(own_shop, tmp_path):
     done = run_ihc(tmp_path, own_shop, "--start-date", "2030-01-01", "--end-date", "2030-01-01")
     assert done.code == 0, done.err
@@ -207,6 +208,7 @@ ihc.engine.attribute = attribute
 """
 
 
+@pytest.mark.slow
 def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
     """An engine that answers one order wrongly, in real kernels: exit code 1, the rest is stored and reported."""
     broken = tmp_path / "broken"

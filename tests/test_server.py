@@ -486,25 +486,6 @@ def test_health_answers_while_full_requests_are_computed(large):
     assert sorted(waits)[len(waits) // 2] < 0.25
 
 
-def median_wait(client, url, sessions, requests):
-    """What a client waits for its values [s], from its objects to the answer's."""
-    times = []
-    for _ in range(requests):
-        start = time.perf_counter()
-        answered = client.post(f"{url}{COMPUTE}?conv_type_id=by%20hand", json={"customer_journeys": sessions})
-        assert len(answered.json()["value"]) == len(sessions)
-        times.append(time.perf_counter() - start)
-    return sorted(times)[requests // 2]
-
-
-@pytest.mark.parametrize(("sessions", "most"), [(200, 0.03), (3_000, 0.2)])
-def test_a_client_soon_has_the_values_of_a_full_request(large, sessions, most):
-    with httpx.Client(headers={"x-api-key": KEY}) as client:
-        # The best of three medians, as other processes may hold the machine up for a while.
-        rounds = [median_wait(client, large, full_request(sessions, 100), 15) for _ in range(3)]
-    assert min(rounds) < most
-
-
 def test_serve_answers_logs_to_standard_error_and_ends_at_a_signal(by_hand):
     port = free_port()
     code = f"""if True:
