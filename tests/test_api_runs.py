@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pandas as pd
 import portalocker
@@ -17,11 +16,13 @@ from faults import in_turn, misbehaving
 from serving import started, until
 from test_dispatch import ask, assert_right, make_journeys
 
+from ihc import attribute, build_journeys, load_parameters, read_tables
 from ihc.batching import pack_requests
 from ihc.database import create_tables
 from ihc.outputs import read_csv
 from ihc.sample import write_sample
 
+KILLS = int(os.environ.get("KILL_TEST_KILLS", "20"))
 RESULTS = {
     "attribution_customer_journey": "conv_id, session_id, ihc",
     "attribution_phases": "conv_id, session_id, initializer, holder, closer",
@@ -82,8 +83,8 @@ def test_ten_thousand_conversions_with_three_in_ten_requests_failing_are_all_sto
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_twenty_random_moments_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
-    chance, kills, workers, batch = random.Random(1), 20, 4, 100
+def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
+    chance, kills, workers, batch = random.Random(1), KILLS, 4, 100
     write_sample(tmp_path / "undisturbed" / "shop.db", 3000)
     (tmp_path / "killed").mkdir()
     shutil.copy(tmp_path / "undisturbed" / "shop.db", tmp_path / "killed" / "shop.db")
@@ -108,7 +109,7 @@ def test_a_run_killed_at_twenty_random_moments_ends_with_the_tables_of_an_undist
         # Nearly all was answered before the last run, or the kills came too early to prove anything.
         with closing(sqlite3.connect(tmp_path / "killed" / "shop.db")) as connection:
             runs = connection.execute("SELECT count(DISTINCT run_id) FROM api_requests").fetchone()[0]
-        assert runs >= 5
+        assert runs >= KILLS // 4
 
 
 @pytest.mark.slow
@@ -180,7 +181,6 @@ def test_the_commands_of_the_readme_give_the_credits_of_the_local_engine(own_sho
     """`ihc serve` without keys on this machine, and `ihc run --engine api` with nothing but its address."""
     from serving import free_port, is_up
 
-    local = Path(shutil.copy(own_shop, tmp_path / "local.db"))
     port = free_port()
     server = started("-m", "ihc.cli", "serve", "--no-auth", "--port", str(port), cwd=tmp_path)
     try:
@@ -190,13 +190,13 @@ def test_the_commands_of_the_readme_give_the_credits_of_the_local_engine(own_sho
     finally:
         server.terminate()
         server.wait(10)
-    locally = run_ihc(tmp_path, local, "--engine", "local")
-    assert (by_api.code, locally.code) == (0, 0), by_api.err + locally.err
-    credits = {name: pd.DataFrame(results(file)["attribution_customer_journey"]) for name, file in
-               {"api": own_shop, "local": local}.items()}  # fmt: skip
-    both = credits["api"].merge(credits["local"], on=[0, 1])
-    assert len(both) == len(credits["api"]) == len(credits["local"])
-    assert (both["2_x"] - both["2_y"]).abs().max() <= 0.0005
+    assert by_api.code == 0, by_api.err
+    stored = pd.DataFrame(results(own_shop)["attribution_customer_journey"], columns=["conv_id", "session_id", "ihc"])
+    tables = read_tables(own_shop)
+    local = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters())
+    both = stored.merge(local, on=["conv_id", "session_id"], suffixes=("", "_local"))
+    assert len(both) == len(stored) == len(local)
+    assert (both["ihc"] - both["ihc_local"]).abs().max() <= 0.0005
     assert f"IHC Attribution API, conversion type default of 127.0.0.1:{port}" in by_api.out
 
 
@@ -244,7 +244,6 @@ def test_an_order_that_the_api_answers_wrongly_fails_alone_and_the_key_is_nowher
     ("fault", "says", "code"),
     [
         ("403", "The API does not take the key (403: Forbidden): check IHC_API_KEY", 1),
-        ("429 for long", "The account may not ask more for now (429: Limit Exceeded)", 3),
     ],
 )
 def test_what_the_api_refuses_altogether_is_said_in_a_sentence(fault, says, code, own_shop, tmp_path):

@@ -229,15 +229,6 @@ def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
 
 
 @pytest.mark.slow
-def test_secrets_in_the_environment_appear_nowhere(own_shop, tmp_path):
-    done = run_ihc(tmp_path, own_shop, IHC_API_KEY="k3y-that-nobody-may-see")
-    assert done.code == 0
-    files = [path.read_bytes() for path in done.output.rglob("*") if path.is_file()]
-    assert not [1 for content in files if b"k3y-that" in content]
-    assert "k3y-that" not in done.out + done.err
-
-
-@pytest.mark.slow
 def test_a_run_that_is_killed_leaves_whole_tables_and_can_be_repeated(finished, own_shop, tmp_path):
     """Killed at several moments, hard and softly; then one whole run gives the tables of an undisturbed one."""
     command = [sys.executable, "-m", "ihc.cli", "run", "--database", str(own_shop), "--output", str(tmp_path / "out")]
