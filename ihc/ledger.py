@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.connection import connected, execute, insert
+from ihc.connection import connected, execute, insert, transaction
 from ihc.database import LEDGER
 from ihc.schemas import PHASES
 
@@ -124,7 +124,7 @@ def open_ledger(database: str | Path, account: Account, run_id: str) -> Iterator
 def begin_refresh(database: str | Path, account: Account) -> str:
     """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
     unfinished = sa.text("SELECT MAX(began_at) FROM api_refreshes WHERE account = :account AND ended_at IS NULL")
-    with connected(database, "BEGIN IMMEDIATE") as connection, connection.begin():
+    with transaction(database, "BEGIN IMMEDIATE") as connection:
         since = connection.execute(unfinished, {"account": account.id}).scalar()
         if since is None:
             since = _now()
@@ -135,7 +135,7 @@ def begin_refresh(database: str | Path, account: Account) -> str:
 def end_refresh(database: str | Path, account: Account) -> None:
     """Note that everything was asked again."""
     done = "UPDATE api_refreshes SET ended_at = ? WHERE account = ? AND ended_at IS NULL"
-    with connected(database, "BEGIN IMMEDIATE") as connection, connection.begin():
+    with transaction(database, "BEGIN IMMEDIATE") as connection:
         execute(connection, done, [(_now(), account.id)])
 
 
@@ -145,7 +145,7 @@ def read_known(database: str | Path, account: Account, fingerprints: pd.DataFram
     In: `conv_id, fingerprint`. Raises DatabaseError.
     """
     wanted = list(zip(fingerprints["conv_id"].tolist(), fingerprints["fingerprint"].tolist(), strict=True))
-    with connected(database) as connection, connection.begin():
+    with transaction(database) as connection:
         connection.exec_driver_sql("CREATE TEMP TABLE wanted (conv_id TEXT PRIMARY KEY, fingerprint TEXT)")
         insert(connection, "wanted", ("conv_id", "fingerprint"), wanted)
         answers, ends = (
@@ -178,7 +178,7 @@ _ENDS = f"""
 
 def requests_of(database: str | Path, run_id: str) -> dict[str, int]:
     """Count what a run asked: `calls` sent, and conversions `asked` and `answered` [counts]."""
-    with connected(database) as connection, connection.begin():
+    with transaction(database) as connection:
         calls = "SELECT COALESCE(SUM(calls), 0) FROM api_requests WHERE run_id = :run"
         ledger = "FROM api_ledger JOIN api_requests USING (request_id) WHERE run_id = :run"
         queries = {
