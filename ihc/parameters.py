@@ -107,6 +107,33 @@ def parse_parameters(entries: Any) -> Parameters:
     )
 
 
+def parameters_json(parameters: Parameters) -> str:
+    """Write a set as the text of a parameters file, that `load_parameters` reads back as it was."""
+    curves = {
+        name: {"hours": list(curve.hours), "membership": list(curve.membership)}
+        for name, curve in (("initializer", parameters.initializer), ("closer", parameters.closer))
+    }
+    entries = {
+        "name": parameters.name,
+        **curves,
+        "phase_weights": parameters.phase_weights,
+        "channel_weights": parameters.channel_weights,
+        "provenance": parameters.provenance,
+    }
+    return _readable(entries) + "\n"
+
+
+def _readable(value: Any, margin: str = "\n") -> str:
+    """JSON with a line an entry, and a list of numbers on one line."""
+    if not isinstance(value, Mapping) or not value:
+        return json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False, allow_nan=False)
+    inner = f"{margin}  "
+    lines = (
+        f"{inner}{json.dumps(name, ensure_ascii=False)}: {_readable(entry, inner)}" for name, entry in value.items()
+    )
+    return "{" + ",".join(lines) + margin + "}"
+
+
 def _curve(name: str, entry: Any, *, rising: bool) -> Curve:
     entry = _object(name, entry)
     if entry.keys() != {"hours", "membership"}:

@@ -6,7 +6,7 @@ import pytest
 from frames import curves_of
 
 from ihc.errors import ParametersError
-from ihc.parameters import DEFAULT, Curve, load_parameters, parse_parameters
+from ihc.parameters import DEFAULT, Curve, load_parameters, parameters_json, parse_parameters
 from ihc.schemas import PHASES
 
 ENTRIES = {
@@ -190,3 +190,20 @@ def test_equal_entries_make_equal_parameters():
     assert curves_of() != curves_of(phases=(0.3, 0.4, 0.3))
     assert curves_of().channels == frozenset()
     assert set(curves_of().channel_weights) == set(PHASES)
+
+
+@pytest.mark.parametrize(
+    "entries", [ENTRIES, changed("name", "[ \n بحث"), changed("channel_weights.holder", {'"': 2.0})]
+)
+def test_a_set_is_written_so_that_it_is_read_back_as_it_was(entries, tmp_path):
+    parameters = parse_parameters(entries)
+    (tmp_path / "set.json").write_text(parameters_json(parameters), "utf-8")
+    again = load_parameters(tmp_path / "set.json")
+    assert again == parameters
+    assert again.fingerprint == parameters.fingerprint
+    assert dict(again.provenance) == dict(parameters.provenance)
+
+
+def test_the_written_form_has_a_line_a_curve_and_is_the_form_of_the_set_that_ships():
+    assert '    "hours": [0.0, 10.0, 110.0],\n' in parameters_json(parse_parameters(ENTRIES))
+    assert parameters_json(load_parameters()) == DEFAULT.read_text("utf-8")
