@@ -37,7 +37,7 @@ def attribute(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
     Raises InputError for a missing column.
     """
     require_columns(journeys, NEEDS, "journeys")
-    order, steps = _steps(journeys)
+    order, steps = time_order(journeys)
     ordered = journeys.take(order)
     raw = _raw_phases(ordered, steps, parameters)
 
@@ -59,8 +59,8 @@ def attribute(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """The journeys' rows in time order: which journey each is in, and the hours before and after it."""
+class Steps:
+    """The journeys' rows in time order: which journey each is in, the hours since the last and to the conversion."""
 
     journey: Integers
     is_first: Booleans
@@ -78,7 +78,8 @@ class _Steps:
         return np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
 
 
-def _steps(journeys: pd.DataFrame) -> tuple[Integers, _Steps]:
+def time_order(journeys: pd.DataFrame) -> tuple[Integers, Steps]:
+    """The places of the rows in time order, journey by journey, and the steps that they then are."""
     keys = journeys[["conv_id", "timestamp", "session_id"]].reset_index(drop=True)
     order = keys.sort_values(["conv_id", "timestamp", "session_id"], kind="stable").index.to_numpy()
     conv_id = pd.factorize(keys["conv_id"])[0][order].astype("int64")
@@ -90,10 +91,10 @@ def _steps(journeys: pd.DataFrame) -> tuple[Integers, _Steps]:
     moments = keys["timestamp"].to_numpy("datetime64[us]")[order].astype("int64")
     gap = np.diff(moments, prepend=moments[:1]) / HOUR
     to_conversion = (moments[is_last][journey] - moments) / HOUR
-    return order, _Steps(journey, is_first, is_last, np.where(is_first, 0.0, gap), to_conversion)
+    return order, Steps(journey, is_first, is_last, np.where(is_first, 0.0, gap), to_conversion)
 
 
-def _raw_phases(ordered: pd.DataFrame, steps: _Steps, parameters: Parameters) -> dict[str, Floats]:
+def _raw_phases(ordered: pd.DataFrame, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
     """Each session's membership in each phase, before channel weights and normalising."""
     initializer = np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
     counts = _since_last_restart(initializer >= 1, steps)
@@ -108,7 +109,7 @@ def _raw_phases(ordered: pd.DataFrame, steps: _Steps, parameters: Parameters) ->
     return {"initializer": initializer, "holder": holder, "closer": closer}
 
 
-def _since_last_restart(restarts: Booleans, steps: _Steps) -> Booleans:
+def _since_last_restart(restarts: Booleans, steps: Steps) -> Booleans:
     """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
     part: Integers = restarts.cumsum()
     is_latest: Booleans = part == part[steps.is_last][steps.journey]

@@ -12,6 +12,8 @@ PURE = [
     "batching",
     "parameters",
     "engine",
+    "cleaning",
+    "training",
     "credits",
     "baselines",
     "reporting",
