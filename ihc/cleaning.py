@@ -60,13 +60,17 @@ def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame)
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     last = timestamps(conversions["conv_date"], conversions["conv_time"]).groupby(conversions["user_id"]).max()
-    return int((timestamps(sessions["event_date"], sessions["event_time"]) > sessions["user_id"].map(last)).sum())
+    visits = timestamps(sessions["event_date"], sessions["event_time"])
+    return int((visits > last.reindex(sessions["user_id"]).array).sum())
 
 
 def _check_filled(journeys: pd.DataFrame) -> None:
     for name in ("timestamp", "conv_timestamp"):
-        if not pd.api.types.is_datetime64_any_dtype(journeys[name]):
-            raise InputError(f"Journeys, column {name}: training needs timestamps, not {journeys[name].dtype}.")
+        if not pd.api.types.is_datetime64_dtype(journeys[name]):
+            raise InputError(
+                f"Journeys, column {name}: training needs timestamps [UTC] without a time zone, not "
+                f"{journeys[name].dtype}."
+            )
     empty = [name for name in NEEDS if journeys[name].isna().any()]
     if empty:
         raise InputError(f"Journeys: the column {some(empty)} has empty values; fill them or leave those rows out.")

@@ -25,8 +25,9 @@ FEW_SESSIONS = 100  # a channel with fewer is named in a warning
 KNOTS = 50
 
 LONG_GAP = 0.9  # the share of the gaps that are shorter than the silence after which a journey begins anew
-EARLY_CLOSER = 0.75  # the share of the closer-engaged sessions that come late enough to close
+LATE_CLOSERS = 0.75  # the share of the closer-engaged sessions that come late enough to close
 
+LEAST_PHASE = 0.01
 NEUTRAL_SESSIONS = 500  # a channel's own value counts as much as the neutral 1 from so many sessions on
 LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
 
@@ -88,11 +89,6 @@ def _quantile(values: Floats, share: float) -> float:
     return float(np.quantile(values, share, method="inverted_cdf"))
 
 
-def _shares_up_to(values: Floats, at: Floats) -> Floats:
-    """The empirical distribution function of `values`, read at each of `at`."""
-    return np.searchsorted(np.sort(values), at, side="right") / len(values)
-
-
 def _initializer(gaps: Floats) -> dict[str, list[float]]:
     """The membership over the hours between sessions: 0 up to the median gap, then the distribution's integral.
 
@@ -104,10 +100,10 @@ def _initializer(gaps: Floats) -> dict[str, list[float]]:
     start, end = _quantile(gaps, 0.5), _quantile(gaps, LONG_GAP)
     if end == start:
         end = float(gaps.max()) if gaps.max() > start else 2 * start
-    hours = np.linspace(start, end, KNOTS)
-    late = np.sort(np.maximum(gaps, start))
-    counts = np.searchsorted(late, hours, side="right")
-    integral = counts * hours - np.append(0.0, late.cumsum())[counts]
+    hours = np.unique(np.linspace(start, end, KNOTS))
+    beyond = np.sort(np.maximum(gaps - start, 0.0))
+    shorter = np.searchsorted(beyond, hours - start, side="right")
+    integral = shorter * (hours - start) - np.append(0.0, beyond.cumsum())[shorter]
     return _curve(hours, integral / integral[-1])
 
 
@@ -132,7 +128,7 @@ def _closer(hours: Floats) -> dict[str, list[float]]:
     hours and 0 at an end, comes close to its curve. The end is not published: here the hours within which three of
     four come, or the largest where those are all 0.
     """
-    end = _quantile(hours, EARLY_CLOSER) or float(hours.max())
+    end = _quantile(hours, LATE_CLOSERS) or float(hours.max())
     inner = np.sort(hours[(hours > 0) & (hours < end)])
     places = np.linspace(0, len(inner) - 1, min(KNOTS, len(inner))).round().astype("int64")
     knots = np.unique(np.concatenate([[0.0, end], inner[places]]))
@@ -151,13 +147,14 @@ def _phase_weights(phases: pd.DataFrame) -> dict[str, float]:
     """How many sessions a phase takes: a session belongs to each phase in proportion to its shares.
 
     The vendor says that a phase weighs more the more slowly it is passed. Counted in sessions, that gives about the
-    weights it has for the public sample; counted in hours, the closer gets next to none, as it is the end. One session
-    is added to each phase, so that none weighs 0.
+    weights it has for the public sample; counted in hours, the closer gets next to none, as it is the end. A phase
+    that no session is in still weighs 1 %: none may weigh 0.
     """
     shares = phases[list(PHASES)].to_numpy("float64")
     total = shares.sum(axis=1, keepdims=True)
-    sessions = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0).sum(axis=0) + 1
-    initializer, holder, _ = map(float, (sessions / sessions.sum()).round(4))
+    sessions = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0).sum(axis=0)
+    weights = np.maximum(sessions / sessions.sum(), LEAST_PHASE)
+    initializer, holder, _ = map(float, (weights / weights.sum()).round(4))
     return {"initializer": initializer, "holder": holder, "closer": round(1 - initializer - holder, 4)}
 
 
@@ -188,13 +185,13 @@ def _channel_weights(rows: pd.DataFrame, steps: Steps, phase: str, shares: pd.Se
 
 def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
     rows, dropped = cleaned
-    days = rows["conv_timestamp"].dt.strftime("%Y-%m-%d")
+    first, last = rows["conv_timestamp"].min(), rows["conv_timestamp"].max()
     journeys = rows["conv_id"].nunique()
     return {
         "how": "Trained on journeys alone: curves from the hours between sessions and to the conversion, phase weights "
         "from the sessions that a phase takes, channel weights from the value a channel has beyond its sessions.",
         "source": f"{counted(journeys, 'journey')} with {counted(len(rows), 'session')}, "
-        f"conversions from {days.min()} to {days.max()}.",
+        f"conversions from {first:%Y-%m-%d} to {last:%Y-%m-%d}.",
         "made": made,
         "journeys": journeys,
         "dropped": {
