@@ -61,7 +61,7 @@ def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame)
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     last = timestamps(conversions["conv_date"], conversions["conv_time"]).groupby(conversions["user_id"]).max()
     visits = timestamps(sessions["event_date"], sessions["event_time"])
-    return int((visits > last.reindex(sessions["user_id"]).array).sum())
+    return int((visits.to_numpy() > last.reindex(sessions["user_id"]).to_numpy()).sum())
 
 
 def _check_filled(journeys: pd.DataFrame) -> None:
