@@ -1,7 +1,7 @@
 """Parameters from journeys alone: what the vendor says of its training, and choices of this package's own.
 
-The vendor says in words where a conversion type's curves and weights come from (https://ihc-attribution.com), not by which
-formulas. What it leaves open is chosen here so that the curves come near those that it trained on a public sample
+The vendor says in words where a conversion type's curves and weights come from (https://ihc-attribution.com), not by
+which formulas. What it leaves open is chosen here so that the curves come near those that it trained on a public sample
 shop: within 0.08 of membership, 0.05 on average. Another conversion type that it trained on the same shop has quite
 other curves, so a set trained here is a start, and no copy of what the API would answer. Each choice is documented
 where it is made.
