@@ -2,9 +2,9 @@
 
 The vendor says in words where a conversion type's curves and weights come from (https://ihc-attribution.com), not by
 which formulas. What it leaves open is chosen here so that the curves come near those that it trained on a public sample
-shop: within 0.08 of membership, 0.05 on average. Another conversion type that it trained on the same shop has quite
-other curves, so a set trained here is a start, and no copy of what the API would answer. Each choice is documented
-where it is made.
+shop: within 0.08 of membership, 0.05 on average, on the very sample that they were chosen on. Another conversion type
+that it trained on the same shop has quite other curves, so a set trained here is a start, and no copy of what the API
+would answer. Each choice is documented where it is made.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def _phase_weights(phases: pd.DataFrame) -> dict[str, float]:
     """How many sessions a phase takes: a session belongs to each phase in proportion to its shares.
 
     The vendor says that a phase weighs more the more slowly it is passed. Counted in sessions, that gives about the
-    weights it has for the public sample; counted in hours, the closer gets next to none, as it is the end. A phase
-    that no session is in still weighs 1 %: none may weigh 0.
+    weights it has for the public sample, and was chosen for that; in hours to the conversion the closer would get
+    next to none. A phase that no session is in still weighs 1 %: none may weigh 0.
     """
     shares = phases[list(PHASES)].to_numpy("float64")
     total = shares.sum(axis=1, keepdims=True)
