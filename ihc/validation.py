@@ -1,0 +1,144 @@
+"""How well parameters that were calibrated on some answers foretell others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.calibration import SHARES, calibrate, usable_answers
+from ihc.engine import attribute, time_order
+from ihc.errors import InputError, counted
+
+FOLDS = 5
+DRAWS = 10
+
+
+def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int = FOLDS) -> pd.DataFrame:
+    """Calibrate on all answers but every `folds`-th, foretell those, and so on until each is foretold once.
+
+    In: as `calibrate`. Out: one row a session of the usable answers for orders of two and more sessions (single ones
+    are trivially right): `conv_id, session_id, channel_name, sessions [count in the journey], gap, to_conversion [h],
+    seen_gap, seen_to_conversion [h: the longest in the answers that were calibrated on]`, and for each of
+    `initializer, holder, closer, ihc` the error [share]: foretold minus answered.
+
+    The folds are of conversions, chosen by a hash of their ids, so the same answers give the same errors.
+    Raises InputError where there are fewer than `folds` such answers.
+    """
+    used = _long_answers(journeys, answers)
+    conv_ids = _shuffled(used["conv_id"])
+    if len(conv_ids) < folds:
+        raise InputError(
+            f"To test a calibration by {folds} parts takes {folds} answers of two and more sessions, and "
+            f"{counted(len(conv_ids), 'answer')} can be used: get more answers."
+        )
+    parts = [used["conv_id"].isin(conv_ids[number::folds]) for number in range(folds)]
+    errors = [_foretold(journeys, used[~is_held_out], used[is_held_out]) for is_held_out in parts]
+    return pd.concat(errors, ignore_index=True)
+
+
+def from_few(journeys: pd.DataFrame, answers: pd.DataFrame, *, count: int, draws: int = DRAWS) -> pd.DataFrame:
+    """Calibrate on `count` answers, of any number of sessions, and foretell all others, in several draws.
+
+    In: as `calibrate`. Out: `draw, answers [used, of two and more sessions], mean, largest [error of ihc per session,
+    share]`, a row a draw; none where there are not more than `count` answers.
+    """
+    used, _ = usable_answers(journeys, answers)
+    every = used["conv_id"].drop_duplicates()
+    long = _long_answers(journeys, answers)
+    rows = []
+    for draw in range(draws if len(every) > count else 0):
+        chosen = long["conv_id"].isin(_shuffled(every, str(draw))[:count])
+        if chosen.any() and not chosen.all():
+            error = _foretold(journeys, long[chosen], long[~chosen])["ihc"].abs()
+            rows.append((draw, long.loc[chosen, "conv_id"].nunique(), error.mean(), error.max()))
+    return pd.DataFrame(rows, columns=["draw", "answers", "mean", "largest"])
+
+
+def _long_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    used, _ = usable_answers(journeys, answers)
+    return used[used["conv_id"].duplicated(keep=False)]
+
+
+def _shuffled(conv_ids: pd.Series[str], salt: str = "") -> npt.NDArray[np.object_]:
+    """The distinct ids in an order that means nothing and is always the same."""
+    ids = np.sort(conv_ids.unique().astype("object"))
+    mixed = pd.util.hash_array(np.array([f"{salt} {name}" for name in ids], dtype="object"), categorize=False)
+    return ids[np.argsort(mixed, kind="stable")]
+
+
+def _foretold(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
+    parameters = calibrate(journeys, known).parameters
+    seen = _hours(journeys[journeys["conv_id"].isin(known["conv_id"])])
+    rows = journeys[journeys["conv_id"].isin(held_out["conv_id"])]
+    both = attribute(rows, parameters).merge(held_out, on=["conv_id", "session_id"], suffixes=("", "_answered"))
+    errors = {share: both[share] - both[f"{share}_answered"] for share in SHARES}
+    hours = _hours(rows)
+    about = hours.assign(sessions=hours.groupby("conv_id")["session_id"].transform("size"))
+    about = about.assign(seen_gap=seen["gap"].max(), seen_to_conversion=seen["to_conversion"].max())
+    return about.merge(both[["conv_id", "session_id"]].assign(**errors), on=["conv_id", "session_id"])
+
+
+def _hours(journeys: pd.DataFrame) -> pd.DataFrame:
+    order, steps = time_order(journeys)
+    rows = journeys[["conv_id", "session_id", "channel_name"]].take(order).reset_index(drop=True)
+    return rows.assign(gap=steps.gap, to_conversion=steps.to_conversion)
+
+
+def error_table(errors: pd.DataFrame) -> pd.DataFrame:
+    """Sum up errors: `phase, mean, p99, largest [absolute error per session, share]`. In: as of `cross_validate`."""
+    sizes = errors[list(SHARES)].abs()
+    return pd.DataFrame(
+        {"phase": list(SHARES), "mean": sizes.mean(), "p99": sizes.quantile(0.99), "largest": sizes.max()}
+    ).reset_index(drop=True)
+
+
+def channel_errors(errors: pd.DataFrame, conversions: int) -> pd.DataFrame:
+    """How far each channel's credit is off in all: `channel_name, sessions [count], credit [orders], share`.
+
+    In: errors as of `cross_validate`; `conversions`: how many were answered, with those of one session. `share` is of
+    all conversions; the channel that is farthest off comes first.
+    """
+    totals = errors.groupby("channel_name")["ihc"].agg(sessions="size", credit="sum").reset_index()
+    totals = totals.assign(share=totals["credit"] / conversions)
+    return totals.sort_values("share", key=abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def worst_journeys(errors: pd.DataFrame, *, most: int = 5) -> pd.DataFrame:
+    """The journeys with the largest error of ihc, and what it comes from: `conv_id, sessions, largest, why`."""
+    size = errors["ihc"].abs()
+    largest = size.groupby(errors["conv_id"]).max().sort_values(ascending=False, kind="stable").head(most)
+    parts = [errors[errors["conv_id"] == conv_id] for conv_id in largest.index]
+    return pd.DataFrame(
+        {
+            "conv_id": largest.index.astype("str"),
+            "sessions": [len(part) for part in parts],
+            "largest": largest.to_numpy(),
+            "why": [_why(part) for part in parts],
+        }
+    )
+
+
+def _why(journey: pd.DataFrame) -> str:
+    """Name the hours at which a curve was read beyond those known, or the phase that is off most."""
+    beyond = list(_beyond(journey))
+    if beyond:
+        return "; ".join(beyond)
+    phases = journey[[share for share in SHARES if share != "ihc"]].abs().max()
+    phase = str(phases.idxmax())
+    if phase == "holder":
+        return f"the holder is off by {phases[phase]:.4f}, as it reads both curves"
+    column, what = ("gap", "a gap") if phase == "initializer" else ("to_conversion", "a session")
+    read = journey[journey[column] > 0].sort_values(phase, key=abs, kind="stable")
+    hours = read[column].iloc[-1]
+    end = " before the conversion" if phase == "closer" else ""
+    return f"the {phase} is off by {phases[phase]:.4f}: {what} of {hours:,.2f} hours{end} lies between known ones"
+
+
+def _beyond(journey: pd.DataFrame) -> Iterator[str]:
+    for column, what in (("gap", "a gap"), ("to_conversion", "a session before the conversion")):
+        longest, seen = journey[column].max(), journey[f"seen_{column}"].iloc[0]
+        if longest > seen:
+            yield f"{what} of {longest:,.1f} hours, where the other answers show {seen:,.1f} at most: extrapolated"
