@@ -16,7 +16,7 @@ import pandas as pd
 from ihc.engine import Booleans, Integers, attribute
 from ihc.parameters import Parameters
 from ihc.rounding import round_shares
-from ihc.schemas import PHASES, require_columns
+from ihc.schemas import SHARES, require_columns
 
 NEEDS = (
     "conv_id",
@@ -27,7 +27,7 @@ NEEDS = (
     "closer_engagement",
     "conversion",
 )
-SHARES = (*PHASES, "ihc")
+
 REASONS = (
     "A timestamp of this journey is neither %Y-%m-%d %H:%M:%S nor %Y-%m-%d %H:%M:%S %z.",
     "Some timestamps of this journey have a zone and some have none.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.schemas import CREDITS, require_columns
+from ihc.schemas import CREDITS, PHASES, SHARES, require_columns
 
 TOLERANCE = 0.005  # how far an order's credit may sum from 1
 ROUNDING = 0.00005  # of one session's credit in an answer of the API, that has four decimals
@@ -53,6 +53,38 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
     )
     failed = pd.DataFrame({"conv_id": tests.index.astype("str"), "reason": pd.array(reasons, dtype="str")})
     return failed[failed["reason"] != ""].reset_index(drop=True)
+
+
+def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep the answers that hold for the journeys as they are.
+
+    In: `journeys` with the engine's columns, and `answers` with `conv_id, session_id, initializer, holder, closer, ihc
+    [share]`. Out: the usable answers, and `conv_id, reason` of the others: their conversion is not in the journeys,
+    they do not cover its sessions, or their shares are no shares or do not sum to 1 (a phase may be all 0).
+
+    Raises InputError for a missing column.
+    """
+    require_columns(answers, ("conv_id", "session_id", *SHARES), "answers")
+    is_known = answers["conv_id"].isin(journeys["conv_id"])
+    known = answers[is_known]
+    strange = answers.loc[~is_known, ["conv_id"]].drop_duplicates()
+    strange = strange.assign(reason="no order with a session in the database has this id")
+    unfit = check_credits(known, journeys[journeys["conv_id"].isin(known["conv_id"])])
+    left_out = pd.concat([strange, unfit, _unfit_phases(known)], ignore_index=True)
+    left_out = left_out.drop_duplicates("conv_id", ignore_index=True)
+    return known[~known["conv_id"].isin(left_out["conv_id"])].reset_index(drop=True), left_out
+
+
+def _unfit_phases(answers: pd.DataFrame) -> pd.DataFrame:
+    """The conversions of which a phase holds no shares, or shares that sum to neither 0 nor 1."""
+    by_order = answers.groupby("conv_id")[list(PHASES)]
+    is_share = by_order.min().ge(0) & by_order.max().le(1)
+    sums = by_order.sum()
+    room = by_order.size().map(tolerance)
+    is_whole = (sums - 1).abs().le(room, axis="index") | (sums == 0)
+    is_fit = (is_share & is_whole & ~by_order.count().lt(by_order.size(), axis="index")).all(axis="columns")
+    unfit = is_fit.index[~is_fit].astype("str")
+    return pd.DataFrame({"conv_id": unfit, "reason": "a phase's shares are no shares, or do not sum to 1"}, dtype="str")
 
 
 def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LARGEST = 1e15  # an amount from which on cents are lost in floating point
 FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
 PHASES = ("initializer", "holder", "closer")
+SHARES = (*PHASES, "ihc")
 
 SESSIONS = "session_sources"
 CONVERSIONS = "conversions"

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.calibration import SHARES, calibrate, usable_answers
+from ihc.calibration import calibrate
+from ihc.credits import usable_answers
 from ihc.engine import attribute, time_order
 from ihc.errors import InputError, counted
+from ihc.schemas import SHARES
 
 FOLDS = 5
 DRAWS = 10
