@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ihc.baselines import first_touch, last_non_direct_touch, last_touch, linear, position_based, time_decay
+from ihc.markov import markov
 
 MODELS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "First touch": first_touch,
@@ -15,4 +16,5 @@ MODELS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "Linear": linear,
     "Position-based": position_based,
     "Time decay": time_decay,
+    "Markov": markov,
 }

@@ -20,6 +20,7 @@ def test_the_models_are_these():
         "Linear": "linear",
         "Position-based": "position_based",
         "Time decay": "time_decay",
+        "Markov": "markov",
     }
 
 

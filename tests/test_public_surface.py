@@ -15,6 +15,7 @@ PURE = [
     "credits",
     "touchpoints",
     "baselines",
+    "markov",
     "models",
     "reporting",
     "reconciliation",
