@@ -8,6 +8,7 @@ import pandas as pd
 
 from ihc.baselines import first_touch, last_non_direct_touch, last_touch, linear, position_based, time_decay
 from ihc.markov import markov
+from ihc.shapley import shapley
 
 MODELS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "First touch": first_touch,
@@ -17,4 +18,5 @@ MODELS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "Position-based": position_based,
     "Time decay": time_decay,
     "Markov": markov,
+    "Shapley": shapley,
 }

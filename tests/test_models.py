@@ -21,6 +21,7 @@ def test_the_models_are_these():
         "Position-based": "position_based",
         "Time decay": "time_decay",
         "Markov": "markov",
+        "Shapley": "shapley",
     }
 
 

@@ -16,6 +16,7 @@ PURE = [
     "touchpoints",
     "baselines",
     "markov",
+    "shapley",
     "models",
     "reporting",
     "reconciliation",
