@@ -25,7 +25,7 @@ from ihc.touchpoints import (
     spread_by_channel,
 )
 
-MOST_STATES = 4_000
+MOST_STATES = 4_000  # the inverse of so many takes some five seconds and half a gigabyte
 
 
 def markov(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -130,7 +130,7 @@ def _counts(source: Integers, target: Integers, size: int) -> Integers:
 
 def _states(paths: _Paths, order: int) -> Integers:
     """Number the states: the last `order` channels at each touchpoint, as far as the path has so many."""
-    if not isinstance(order, int) or order < 1:
+    if not isinstance(order, (int, np.integer)) or order < 1:
         raise InputError(f"markov: order is {order!r}, it must be a whole number from 1 on.")
     state, longest = paths.channel, int(paths.rank.max(initial=-1)) + 1
     for back in range(1, min(order, longest)):

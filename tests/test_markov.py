@@ -108,7 +108,8 @@ def test_a_second_order_chain_remembers_two_channels():
     # Second order: (A, C) always converts and (B, C) never does, so B is not needed.
     paths = {"journeys": converting("AC"), "idle": idle("BC")}
     assert effects(**paths) == pytest.approx({"A": 1 / 2, "B": 1 / 2, "C": 1})
-    assert effects(**paths, order=2) == pytest.approx({"A": 1, "B": 0, "C": 1})
+    for order in (2, np.int64(2)):
+        assert effects(**paths, order=order) == pytest.approx({"A": 1, "B": 0, "C": 1})
 
 
 def test_an_order_beyond_the_longest_path_changes_nothing_more():
@@ -163,6 +164,13 @@ def test_the_order_of_the_rows_is_irrelevant_to_the_effects(wins, losses, order,
 
 def test_a_path_of_many_repeats_loses_no_precision():
     assert effects(converting("A" * 2000 + "B", "B")) == pytest.approx({"A": 1 / 2, "B": 1}, abs=1e-12)
+
+
+def test_effects_of_conversions_that_are_one_in_a_million_lose_no_precision():
+    # A thousand users see A, a thousand B; one of them comes back by A and B and buys.
+    # start: A 1000/2001, A: B 1/1000. B, of 1001 moves: conversion 1/1001. Without A: start: B 1001/2001.
+    found = effects(converting("AB"), idle=idle(*["A"] * 999, *["B"] * 1000))
+    assert found == pytest.approx(exact_effects(["AB"], ["A"] * 999 + ["B"] * 1000, 1), rel=1e-12)
 
 
 def test_without_journeys_there_is_no_effect_and_no_credit():
