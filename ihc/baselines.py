@@ -1,4 +1,4 @@
-"""Rules of thumb in the engines' shape: first, last, last non-direct, linear, position-based and time-decay."""
+"""Rules of thumb in the engines' shape: first, last, last non-direct, linear, position-based, time-decay credit."""
 
 from __future__ import annotations
 
