@@ -1,32 +1,66 @@
-"""Rules of thumb in the engines' shape: first, last, linear, position-based and time-decay credit."""
+"""Rules of thumb in the engines' shape: first, last, last non-direct, linear, position-based, time-decay credit."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.schemas import require_columns
+from ihc.schemas import plain_names
+from ihc.touchpoints import channel_codes, credits_of, in_time_order
 
-NEEDS = ("conv_id", "session_id", "timestamp")
+DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
+
+# What the common analytics tools call a session that came from nowhere else.
+DIRECT = (
+    "Direct",
+    "Direct Traffic",
+    "Direct Entry",
+    "(direct)",
+    "(none)",
+    "(direct) / (none)",
+    "Direct / None",
+    "Typed/Bookmarked",
+)
 
 
 def first_touch(journeys: pd.DataFrame) -> pd.DataFrame:
     """Give all credit to the first session. In: `journeys`; out: `conv_id, session_id, ihc [share]`."""
-    ranked = _ranked(journeys)
-    return _credits(ranked, (ranked["rank"] == 0).astype("float64"))
+    steps = in_time_order(journeys)
+    return credits_of(journeys, steps, (steps.rank == 0).astype("float64"))
 
 
 def last_touch(journeys: pd.DataFrame) -> pd.DataFrame:
     """Give all credit to the converting session. In: `journeys`; out: `conv_id, session_id, ihc [share]`."""
-    ranked = _ranked(journeys)
-    return _credits(ranked, (ranked["rank"] == ranked["length"] - 1).astype("float64"))
+    steps = in_time_order(journeys)
+    return credits_of(journeys, steps, (steps.rank == steps.length - 1).astype("float64"))
+
+
+def last_non_direct_touch(journeys: pd.DataFrame, *, direct: Collection[str] = DIRECT) -> pd.DataFrame:
+    """Give all credit to the last session that is not direct; where all are direct, to the last one.
+
+    `direct`: the channel names that count as direct, whatever their case and spaces.
+    In: `journeys` with `channel_name` too; out: `conv_id, session_id, ihc [share]`.
+    Raises InputError if `direct` is one text instead of several.
+    """
+    if isinstance(direct, str):
+        raise InputError(f"last_non_direct_touch: direct is the text {direct!r}, give a list of names: [{direct!r}].")
+    steps = in_time_order(journeys, "channel_name")
+    code, names = channel_codes(journeys["channel_name"])
+    is_direct = plain_names(names).isin(plain_names(pd.Series(list(direct), dtype="str"))).to_numpy()
+    # The latest place counts, and any place that is not direct is ahead of all that are.
+    place = steps.rank + np.where(is_direct[code][steps.row], 0, steps.length)
+    best = np.zeros(len(place), dtype="int64")
+    np.maximum.at(best, steps.path, place)
+    return credits_of(journeys, steps, (place == best[steps.path]).astype("float64"))
 
 
 def linear(journeys: pd.DataFrame) -> pd.DataFrame:
     """Give every session the same credit. In: `journeys`; out: `conv_id, session_id, ihc [share]`."""
-    ranked = _ranked(journeys)
-    return _credits(ranked, 1 / ranked["length"])
+    steps = in_time_order(journeys)
+    return credits_of(journeys, steps, np.ones(len(journeys)))
 
 
 def position_based(journeys: pd.DataFrame, *, first: float = 0.4, last: float = 0.4) -> pd.DataFrame:
@@ -38,11 +72,10 @@ def position_based(journeys: pd.DataFrame, *, first: float = 0.4, last: float = 
     """
     if not (first > 0 and last > 0 and first + last <= 1):
         raise InputError(f"position_based: first {first} and last {last} must be above 0 and together at most 1.")
-    ranked = _ranked(journeys)
-    is_first, is_last = ranked["rank"] == 0, ranked["rank"] == ranked["length"] - 1
-    between = max(0.0, 1 - first - last) / (ranked["length"] - 2).clip(lower=1)
-    raw = np.select([is_first & is_last, is_first, is_last], [1.0, first, last], default=between)
-    return _credits(ranked, pd.Series(raw, index=ranked.index))
+    steps = in_time_order(journeys)
+    between = max(0.0, 1 - first - last) / (steps.length - 2).clip(min=1)
+    raw = np.select([steps.rank == 0, steps.rank == steps.length - 1], [first, last], default=between)
+    return credits_of(journeys, steps, raw)
 
 
 def time_decay(journeys: pd.DataFrame, *, half_life_days: float = 7.0) -> pd.DataFrame:
@@ -52,28 +85,6 @@ def time_decay(journeys: pd.DataFrame, *, half_life_days: float = 7.0) -> pd.Dat
     """
     if not half_life_days > 0:
         raise InputError(f"time_decay: half_life_days is {half_life_days}, it must be above 0.")
-    ranked = _ranked(journeys)
-    age = ranked.groupby("conv_id", sort=False)["timestamp"].transform("max") - ranked["timestamp"]
-    days = age.dt.total_seconds() / 86_400
-    return _credits(ranked, 0.5 ** (days / half_life_days))
-
-
-MODELS = {
-    "First touch": first_touch,
-    "Last touch": last_touch,
-    "Linear": linear,
-    "Position-based": position_based,
-    "Time decay": time_decay,
-}
-
-
-def _ranked(journeys: pd.DataFrame) -> pd.DataFrame:
-    require_columns(journeys, NEEDS, "journeys")
-    rows = journeys[list(NEEDS)].reset_index(drop=True)
-    by_order = rows.sort_values(["timestamp", "session_id"], kind="stable").groupby("conv_id", sort=False)["session_id"]
-    return rows.assign(rank=by_order.cumcount(), length=by_order.transform("size"))
-
-
-def _credits(ranked: pd.DataFrame, raw: pd.Series) -> pd.DataFrame:
-    total = raw.groupby(ranked["conv_id"], sort=False).transform("sum")
-    return ranked[["conv_id", "session_id"]].assign(ihc=raw / total)
+    steps = in_time_order(journeys)
+    days = (steps.moment[steps.last] - steps.moment) / DAY
+    return credits_of(journeys, steps, 0.5 ** (days / half_life_days))

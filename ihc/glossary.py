@@ -52,6 +52,9 @@ GLOSSARY = {
     "initializer": Term("Initializer", SHARE, "The session's part in beginning the journey: first contact."),
     "holder": Term("Holder", SHARE, "The session's part in keeping the interest alive."),
     "closer": Term("Closer", SHARE, "The session's part in the decision to buy."),
+    "removal_effect": Term(
+        "Removal effect", SHARE, "The part of the conversion probability that is lost without the channel (Markov)."
+    ),
     "journey": Term(
         "Journey",
         TEXT,

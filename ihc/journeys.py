@@ -100,3 +100,42 @@ def _spans(
 def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
     """The conversions that have no session at all, with the columns of `conversions`."""
     return conversions[~conversions["conv_id"].isin(journeys["conv_id"])]
+
+
+def idle_paths(
+    sessions: pd.DataFrame,
+    conversions: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    lookback_days: float | None = None,
+) -> pd.DataFrame:
+    """The paths that led to no conversion: all sessions of each user that has none, at any date.
+
+    In: as for `build_journeys`, with the user's last session in the place of the conversion: `start_date` and
+    `end_date` choose users by its day, older sessions still belong to their paths, and `lookback_days` counts back
+    from it.
+
+    Out: `user_id, session_id, timestamp [UTC], channel_name`, one row a session; users by the time of their last
+    session, then `user_id`; sessions by time, then `session_id`.
+
+    Sessions after a user's last conversion are in no path: a journey holds all of its user's sessions from the first
+    on, and such a rest would be a path that begins in its middle.
+
+    Raises InputError as `build_journeys` does.
+    """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    visits = sessions.merge(conversions[["user_id"]], how="left_anti", on="user_id")
+    last = _in_time_order(visits, "event_date", "event_time", "session_id").drop_duplicates("user_id", keep="last")
+    ends = pd.DataFrame(
+        {
+            "conv_id": last["user_id"],
+            "user_id": last["user_id"],
+            "conv_date": last["event_date"],
+            "conv_time": last["event_time"],
+            "revenue": 0.0,
+        }
+    )
+    paths = build_journeys(visits, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
+    return paths[["user_id", "session_id", "timestamp", "channel_name"]]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ihc.errors import some
 from ihc.journeys import build_journeys, unattributed
-from ihc.schemas import Tables
+from ihc.schemas import Tables, plain_names
 
 
 def table_shapes(tables: Tables) -> pd.DataFrame:
@@ -104,5 +104,4 @@ def _of_channels(sessions: pd.DataFrame) -> list[Finding]:
 def channel_name_variants(sessions: pd.DataFrame) -> list[str]:
     """Channel names that equal another one but for case and spaces."""
     names = pd.Series(sorted(sessions["channel_name"].unique()), dtype="str")
-    plain = names.str.casefold().str.replace(r"\s+", "", regex=True)
-    return names[plain.duplicated(keep=False)].tolist()
+    return names[plain_names(names).duplicated(keep=False)].tolist()

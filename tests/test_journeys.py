@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.errors import InputError
-from ihc.journeys import build_journeys, unattributed
+from ihc.journeys import build_journeys, idle_paths, unattributed
 from ihc.schemas import JOURNEYS
 
 VISITS = sessions(
@@ -213,3 +213,73 @@ def test_every_order_is_in_the_journeys_or_unattributed(shop):
     journeys = build_journeys(shop.sessions, shop.conversions)
     lonely = unattributed(shop.conversions, journeys)
     assert sorted([*journeys["conv_id"].unique(), *lonely["conv_id"]]) == sorted(shop.conversions["conv_id"])
+
+
+LOOKERS = sessions(
+    [
+        ("b2", "b", "2023-09-04 10:00:00", "Mail"),
+        ("b1", "b", "2023-09-01 10:00:00", "Search"),
+        ("a1", "a", "2023-09-03 23:59:59", "Social"),
+        ("u9", "u", "2023-09-09 10:00:00", "Mail"),  # after its user's last order
+    ]
+)
+
+
+def visited(paths):
+    return list(zip(paths["user_id"], paths["session_id"], strict=True))
+
+
+def test_idle_paths_are_all_sessions_of_the_users_without_any_order_in_time_order():
+    # v's session is in no journey, but v has an order; u's last one comes after all of u's orders.
+    paths = idle_paths(pd.concat([VISITS, LOOKERS]), ORDERS)
+    assert paths.columns.tolist() == ["user_id", "session_id", "timestamp", "channel_name"]
+    assert visited(paths) == [("a", "a1"), ("b", "b1"), ("b", "b2")]
+    assert paths["channel_name"].tolist() == ["Social", "Search", "Mail"]
+    assert paths["timestamp"].iloc[0] == pd.Timestamp("2023-09-03 23:59:59")
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({"start_date": "2023-09-04"}, ["b1", "b2"]),
+        ({"end_date": "2023-09-03"}, ["a1"]),
+        ({"start_date": "2023-09-01", "end_date": "2023-09-02"}, []),  # b came, but was last seen later
+        ({"lookback_days": 3}, ["a1", "b1", "b2"]),
+        ({"lookback_days": 2.99}, ["a1", "b2"]),
+    ],
+)
+def test_dates_choose_idle_users_by_their_last_session_and_the_lookback_counts_from_it(choice, expected):
+    assert idle_paths(LOOKERS, ORDERS, **choice)["session_id"].tolist() == expected
+
+
+def test_users_who_order_outside_of_the_dates_are_not_idle():
+    paths = idle_paths(VISITS, ORDERS, start_date="2023-09-01", end_date="2023-09-01")
+    assert paths.empty
+
+
+@FIXED
+@given(shops(), windows(), lookbacks, st.integers(0, 9))
+def test_no_session_is_idle_and_in_a_journey_and_the_order_of_the_rows_is_irrelevant(shop, window, lookback, seed):
+    choice = {"start_date": window[0], "end_date": window[1], "lookback_days": lookback}
+    paths = idle_paths(shop.sessions, shop.conversions, **choice)
+    journeys = build_journeys(shop.sessions, shop.conversions)
+    assert not set(paths["session_id"]) & set(journeys["session_id"])
+    assert not set(paths["user_id"]) & set(shop.conversions["user_id"])
+    again = idle_paths(shuffled(shop.sessions, seed), shuffled(shop.conversions, seed), **choice)
+    assert_frame_equal(again, paths)
+
+
+@FIXED
+@given(shops())
+def test_each_session_of_a_user_without_orders_is_in_an_idle_path_once(shop):
+    paths = idle_paths(shop.sessions, shop.conversions)
+    lookers = shop.sessions[~shop.sessions["user_id"].isin(shop.conversions["user_id"])]
+    assert sorted(paths["session_id"]) == sorted(lookers["session_id"])
+
+
+@pytest.mark.parametrize("table", ["sessions", "conversions"])
+def test_idle_paths_refuse_a_missing_column(table):
+    tables = {"sessions": LOOKERS, "conversions": ORDERS}
+    tables[table] = tables[table].drop(columns="user_id")
+    with pytest.raises(InputError, match=f"{table.title()} lacks the column 'user_id'"):
+        idle_paths(**tables)

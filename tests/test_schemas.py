@@ -18,6 +18,7 @@ from ihc.schemas import (
     check_tables,
     check_window,
     inside,
+    plain_names,
     require_columns,
     timestamps,
 )
@@ -235,3 +236,8 @@ def test_inside_marks_the_days_of_a_window_both_ends_included(start, end, marks)
 
 def test_inside_of_no_days_is_empty():
     assert inside(pd.Series([], dtype="str"), "2023-09-01", "2023-09-02").tolist() == []
+
+
+def test_plain_names_are_equal_where_only_case_and_spaces_differ():
+    plain = plain_names(pd.Series([" Paid  Search", "paidsearch\n", "STRASSE", "straße", "paid-search"]))
+    assert plain.tolist() == ["paidsearch", "paidsearch", "strasse", "strasse", "paid-search"]

@@ -1,0 +1,100 @@
+"""The rows of `journeys` in time order, as arrays: what every model counts on, and how it hands its credit back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.schemas import require_columns
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Touchpoints:
+    """One entry a touchpoint, path by path, by time and then `session_id` within a path.
+
+    `row`: its place in the frame it came from. `path`: the number of its path. `rank`: its place in the path, from 0.
+    `length` [touchpoints]: of its path. `moment` [µs]: its time.
+    """
+
+    row: Integers
+    path: Integers
+    rank: Integers
+    length: Integers
+    moment: Integers
+
+    @property
+    def last(self) -> Integers:
+        """The entry of the path's last touchpoint, on each of its touchpoints."""
+        return np.arange(len(self.row)) - self.rank + self.length - 1
+
+
+def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what: str = "journeys") -> Touchpoints:
+    """Put the rows of a frame in time order.
+
+    In: the column `path`, `session_id, timestamp [UTC]`, and what else the model `needs`; rows in any order.
+    Raises InputError for a missing column.
+    """
+    require_columns(frame, (path, "session_id", "timestamp", *needs), what)
+    code = pd.factorize(frame[path])[0].astype("int64")
+    moment = frame["timestamp"].to_numpy("datetime64[us]").astype("int64")
+    row = np.lexsort((moment, code))
+    row = _ties_by_session(frame["session_id"], row, code[row], moment[row])
+
+    is_first = np.ones(len(row), dtype=bool)
+    is_first[1:] = code[row][1:] != code[row][:-1]
+    number = is_first.cumsum() - 1
+    length = np.bincount(number)[number]
+    rank = np.arange(len(row)) - np.flatnonzero(is_first)[number]
+    return Touchpoints(row, number, rank, length, moment[row])
+
+
+def _ties_by_session(session_id: pd.Series[str], row: Integers, code: Integers, moment: Integers) -> Integers:
+    # Sorting texts is slow and few sessions share a moment, so only those that do are sorted by their id.
+    is_tied = np.zeros(len(row), dtype=bool)
+    is_same = (code[1:] == code[:-1]) & (moment[1:] == moment[:-1])
+    is_tied[1:] = is_same
+    is_tied[:-1] |= is_same
+    if not is_tied.any():
+        return row
+    tied = pd.DataFrame(
+        {"code": code[is_tied], "moment": moment[is_tied], "session_id": session_id.array.take(row[is_tied])},
+        index=row[is_tied],
+    )
+    ordered = row.copy()
+    ordered[is_tied] = tied.sort_values(["code", "moment", "session_id"], kind="stable").index
+    return ordered
+
+
+def channel_codes(names: pd.Series[str]) -> tuple[Integers, pd.Series[str]]:
+    """Number the channels by their sorted names: each row's number, and the names."""
+    codes, found = pd.factorize(names.astype("str"), sort=True, use_na_sentinel=False)
+    return codes.astype("int64"), pd.Series(found, dtype="str", name="channel_name")
+
+
+def credits_of(journeys: pd.DataFrame, touchpoints: Touchpoints, raw: Floats) -> pd.DataFrame:
+    """Normalise a model's raw values to credits.
+
+    In: `raw` [≥ 0, its sum above 0 in each journey], one value a touchpoint of `journeys`.
+    Out: `conv_id, session_id, ihc [share]`, one row for each row of `journeys`, in its order; sum 1 per conversion.
+    """
+    total = np.bincount(touchpoints.path, weights=raw)[touchpoints.path]
+    ihc = np.empty(len(raw))
+    ihc[touchpoints.row] = raw / total
+    return journeys[["conv_id", "session_id"]].reset_index(drop=True).assign(ihc=ihc)
+
+
+def spread_by_channel(touchpoints: Touchpoints, channel: Integers, worth: Floats) -> Floats:
+    """Give each journey's channels what they are worth, and a channel's sessions in the journey equal parts of it.
+
+    In: `channel`, a touchpoint's channel as a number; `worth`, a value for each such number.
+    Out: raw values for `credits_of`.
+    """
+    pair = touchpoints.path * len(worth) + channel
+    code, _ = pd.factorize(pair)
+    return worth[channel] / np.bincount(code)[code]
