@@ -19,9 +19,9 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.connection import connected, execute, insert, transaction
+from ihc.connection import connected, execute, insert, tables_of, transaction
 from ihc.database import LEDGER
-from ihc.schemas import PHASES
+from ihc.schemas import PHASES, SHARES
 
 ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "missing", "failed", "again", "waiting"
 
@@ -144,20 +144,55 @@ def read_known(database: str | Path, account: Account, fingerprints: pd.DataFram
 
     In: `conv_id, fingerprint`. Raises DatabaseError.
     """
-    wanted = list(zip(fingerprints["conv_id"].tolist(), fingerprints["fingerprint"].tolist(), strict=True))
-    with transaction(database) as connection:
-        connection.exec_driver_sql("CREATE TEMP TABLE wanted (conv_id TEXT PRIMARY KEY, fingerprint TEXT)")
-        insert(connection, "wanted", ("conv_id", "fingerprint"), wanted)
-        answers, ends = (
-            pd.read_sql(sa.text(query), connection, params={"account": account.id, "since": since})
-            for query in (_ANSWERS, _ENDS)
-        )
-        connection.exec_driver_sql("DROP TABLE wanted")
-    answers = answers.astype({"conv_id": "str", "session_id": "str"} | dict.fromkeys((*PHASES, "ihc"), "float64"))
+    answers, ends = _read(database, fingerprints, account.id, since, (_ANSWERS, _ENDS))
+    answers = _typed(answers)
     ends = ends.astype("str")[~ends["conv_id"].isin(answers["conv_id"])].drop_duplicates("conv_id", keep="last")
     is_rejected = ends["outcome"] == REJECTED
     reasons = ends[["conv_id", "reason"]]
     return Known(answers, reasons[is_rejected].reset_index(drop=True), reasons[~is_rejected].reset_index(drop=True))
+
+
+def read_answers(database: str | Path, account: str, fingerprints: pd.DataFrame) -> pd.DataFrame:
+    """Read an account's latest whole answers for journeys as they are now.
+
+    In: the account's id and `conv_id, fingerprint`; out: `conv_id, session_id, initializer, holder, closer, ihc`.
+    Raises DatabaseError.
+    """
+    (answers,) = _read(database, fingerprints, account, "", (_ANSWERS,))
+    return _typed(answers)
+
+
+def answered_accounts(database: str | Path) -> pd.DataFrame:
+    """Whom the database has answers of, given without a redistribution: `account, conv_type_id, url`, in this order.
+
+    Raises DatabaseError.
+    """
+    query = (
+        "SELECT DISTINCT account, conv_type_id, url FROM api_requests JOIN api_ledger USING (request_id) "
+        f"WHERE redistribution = '' AND api_ledger.outcome = '{ANSWERED}' ORDER BY conv_type_id, url, account"
+    )
+    with transaction(database) as connection:
+        if "api_requests" not in tables_of(connection):
+            return pd.DataFrame(columns=["account", "conv_type_id", "url"], dtype="str")
+        return pd.read_sql(sa.text(query), connection).astype("str")
+
+
+def _typed(answers: pd.DataFrame) -> pd.DataFrame:
+    return answers.astype({"conv_id": "str", "session_id": "str"} | dict.fromkeys(SHARES, "float64"))
+
+
+def _read(
+    database: str | Path, fingerprints: pd.DataFrame, account: str, since: str, queries: Sequence[str]
+) -> list[pd.DataFrame]:
+    """What each query finds of an account for these journeys."""
+    wanted = list(zip(fingerprints["conv_id"].tolist(), fingerprints["fingerprint"].tolist(), strict=True))
+    given = {"account": account, "since": since}
+    with transaction(database) as connection:
+        connection.exec_driver_sql("CREATE TEMP TABLE wanted (conv_id TEXT PRIMARY KEY, fingerprint TEXT)")
+        insert(connection, "wanted", ("conv_id", "fingerprint"), wanted)
+        frames = [pd.read_sql(sa.text(query), connection, params=given) for query in queries]
+        connection.exec_driver_sql("DROP TABLE wanted")
+    return frames
 
 
 # The latest answer counts, where a conversion was asked again.

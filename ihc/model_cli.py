@@ -1,0 +1,267 @@
+"""The commands about the model: calibrate, train and explain."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ihc.errors import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from ihc.parameters import Parameters
+    from ihc.settings import Settings
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", metavar="PATH|URL", help="SQLite database. [default: data/ihc.db, a sample if missing]"),
+]
+LookbackOption = Annotated[
+    int | None,
+    typer.Option("--lookback-days", min=1, metavar="N", help="Leave out older sessions. [default: any age counts]"),
+]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")]
+
+
+def calibrate(
+    database: DatabaseOption = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Answers of the API. [default: those that runs stored in the database]"),
+    ] = None,
+    conv_type_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which conversion type's stored answers to take.")
+    ] = None,
+    lookback_days: LookbackOption = None,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Print also how few answers would do, and where the fit is worst.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="[default: data/calibrated_parameters.json]")
+    ] = None,
+) -> None:
+    """Recover the local engine's parameters from answers of the API.
+
+    Answers are rows of conversion_id, session_id, initializer, holder, closer, ihc; a few hundred are enough for the
+    same numbers as the API's for all other orders.
+    """
+    from ihc.answer_sources import answers_of_database, answers_of_file
+    from ihc.calibration import calibrate as recover
+    from ihc.validation import FOLDS, channel_errors, cross_validate, error_table
+
+    settings, journeys, _ = _journeys(database, lookback_days=lookback_days)
+    given = answers_of_file(answers) if answers else answers_of_database(settings.database, journeys, conv_type_id)
+    found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
+    console = _console()
+    asked = given.frame["conv_id"].nunique()
+    used = asked - len(found.left_out)
+    console.print(
+        f"{used:,} of {counted(asked, 'answer')} can be used; {found.parameters.provenance['journeys']:,} of them, of two "
+        "and more sessions, tell the parameters."
+    )
+    _print_left_out(console, found.left_out)
+    _say(console, found.warnings)
+    _print_table(console, "What tells the curves", found.support)
+    _print_table(console, "Channel weights", found.channels)
+    _print_phase_weights(console, found.parameters)
+    errors = cross_validate(journeys, given.frame)
+    title = f"Errors on answers that were held out ({FOLDS} parts in turn, orders of two and more sessions)"
+    _print_table(console, title, error_table(errors))
+    off = channel_errors(errors, used)
+    console.print(f"Over all {used:,} orders, no channel's credit is off by more than {off['share'].abs().max():.5%}.")
+    if evaluate:
+        _print_evaluation(console, journeys, given.frame, errors)
+    _write(console, found.parameters, output or settings.output / "calibrated_parameters.json")
+
+
+def train(
+    database: DatabaseOption = None,
+    start_date: Day = None,
+    end_date: Day = None,
+    lookback_days: LookbackOption = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: data/trained_parameters.json]")] = None,
+) -> None:
+    """Train the local engine's parameters on journeys alone.
+
+    As the vendor describes it in words: a start for a shop without answers of the API, and no copy of what the API
+    would answer.
+    """
+    from ihc.cleaning import sessions_after_conversion
+    from ihc.training import train as learn
+
+    days = {"start_date": start_date.date() if start_date else None, "end_date": end_date.date() if end_date else None}
+    settings, journeys, tables = _journeys(database, lookback_days=lookback_days, **days)
+    found = learn(journeys, name="trained", made=date.today().isoformat())
+    console = _console()
+    orders = counted(journeys["conv_id"].nunique(), "journey")
+    console.print(f"{orders} with {counted(len(journeys), 'session')}; left out before training:")
+    _print_table(console, "", found.dropped)
+    late = sessions_after_conversion(tables.sessions, tables.conversions)
+    console.print(f"Sessions after their user's last order, and so in no journey: {late:,}.")
+    _say(console, found.warnings)
+    _print_curves(console, found.parameters)
+    _print_phase_weights(console, found.parameters)
+    _print_table(console, "Channel weights", _channel_weights(found.parameters))
+    _write(console, found.parameters, output or settings.output / "trained_parameters.json")
+
+
+def explain(
+    conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")],
+    database: DatabaseOption = None,
+    parameters: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Parameters of the local engine. [default: the set that ships]")
+    ] = None,
+    redistribution: Annotated[str | None, typer.Option(metavar="FILE", help="Redistribution parameter (JSON).")] = None,
+    lookback_days: LookbackOption = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder for the table and the chart. [default: data]")
+    ] = None,
+) -> None:
+    """Show how the local engine makes the credit of one order.
+
+    Every session with its hours, memberships, weights, phases and credit: on the screen, as CSV and as a chart.
+    """
+    from ihc.engine_charts import explanation
+    from ihc.explanation import explain as work_out
+    from ihc.model_narrative import explanation_sentence
+    from ihc.outputs import publish_chart, write_csv
+
+    settings, journeys, _ = _journeys(
+        database, lookback_days=lookback_days, parameters=parameters, redistribution=redistribution, output=output
+    )
+    steps = work_out(journeys, settings.load_parameters(), conv_id)
+    sentence = explanation_sentence(steps)
+    console = _console()
+    console.print(sentence)
+    console.print(f"By the local engine, {settings.source}.")
+    for title, columns in EXPLAINED.items():
+        _print_table(console, title, steps[list(columns)])
+    _print_phase_weights(console, settings.load_parameters())
+    folder, name = settings.output / "explanations", _file_name(conv_id)
+    table = write_csv(steps, folder / f"{name}.csv")
+    publish_chart(explanation(steps), folder, name, alt=sentence, note=settings.source)
+    _say(console, ["Written:", *(f"  {path}" for path in (table, folder / f"{name}.svg", folder / f"{name}.png"))])
+
+
+EXPLAINED = {
+    "What the curves are read at": (
+        *("session_id", "channel_name", "timestamp", "holder_engagement", "closer_engagement"),
+        *("gap", "to_conversion", "restart"),
+    ),
+    "Memberships and channel weights": (
+        *("session_id", "initializer_membership", "holder_membership", "closer_membership"),
+        *("initializer_weight", "holder_weight", "closer_weight"),
+    ),
+    "Phases and credit": ("session_id", "initializer", "holder", "closer", "ihc", "ihc_revenue"),
+}
+
+
+def _journeys(database: str | None, **options: Any) -> tuple[Settings, pd.DataFrame, Any]:
+    """The settings of a command that computes at home, its journeys, and the tables that they are made of."""
+    from ihc.database import read_tables
+    from ihc.journeys import build_journeys
+    from ihc.sample import prepare
+    from ihc.settings import load_settings
+
+    settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
+    prepare(settings, typer.echo)
+    tables = read_tables(settings.database)
+    given = {**settings.window, "lookback_days": settings.lookback_days}
+    return settings, build_journeys(tables.sessions, tables.conversions, **given), tables
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, soft_wrap=True)
+
+
+def _say(console: Console, sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        console.print(sentence)
+
+
+def _print_left_out(console: Console, left_out: pd.DataFrame) -> None:
+    from ihc.errors import some
+
+    for reason, orders in left_out.groupby("reason", sort=False)["conv_id"]:
+        console.print(f"Left out, {counted(len(orders), 'answer')}: {reason} ({some(orders)}).")
+
+
+def _print_phase_weights(console: Console, parameters: Parameters) -> None:
+    weights = ", ".join(f"{phase} {weight:.4g}" for phase, weight in parameters.phase_weights.items())
+    console.print(f"Phase weights: {weights}.")
+
+
+def _print_curves(console: Console, parameters: Parameters) -> None:
+    import numpy as np
+    import pandas as pd
+
+    hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
+    values = {f"{phase}_membership": getattr(parameters, phase)(hours) for phase in ("initializer", "closer")}
+    _print_table(console, "The curves", pd.DataFrame({"hours": hours, **values}))
+
+
+def _channel_weights(parameters: Parameters) -> pd.DataFrame:
+    import pandas as pd
+
+    weights = {f"{phase}_weight": pd.Series(dict(by_name)) for phase, by_name in parameters.channel_weights.items()}
+    return pd.DataFrame(weights).rename_axis("channel_name").reset_index()
+
+
+def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
+    from ihc.calibration import ENOUGH
+    from ihc.validation import channel_errors, from_few, worst_journeys
+
+    _print_table(console, "The journeys with the largest errors", worst_journeys(errors))
+    _print_table(console, "Credit of channels, foretold - answered", channel_errors(errors, answers["conv_id"].nunique()))
+    few = from_few(journeys, answers, count=ENOUGH)
+    if few.empty:
+        console.print(f"There are not more than {ENOUGH} answers, so it cannot be said how well {ENOUGH} would do.")
+        return
+    _print_table(console, f"From {ENOUGH} answers, errors of ihc on all others", few)
+    console.print(
+        f"From {ENOUGH} answers, the mean error of ihc is {few['mean'].mean():.6f} on average over {len(few)} draws."
+    )
+
+
+def _print_table(console: Console, title: str, frame: pd.DataFrame) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from ihc.glossary import FORMATS, TEXT, heading
+    from ihc.narrative import shown
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
+    units = {column: heading(column)[1] for column in frame.columns}
+    for column, unit in units.items():
+        table.add_column(heading(column)[0], justify="left" if unit == TEXT else "right", overflow="fold")
+    for row in frame.itertuples(index=False):
+        cells = (
+            shown(value, 200) if units[column] == TEXT else "" if value != value else FORMATS[units[column]].format(value)
+            for column, value in zip(frame.columns, row, strict=True)
+        )
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _write(console: Console, parameters: Parameters, path: Path) -> None:
+    from ihc.outputs import write_text
+    from ihc.parameters import parameters_json
+
+    write_text(parameters_json(parameters), path)
+    console.print(f"Written: {path}, {parameters.label}. Use it: ihc run --parameters {path}")
+
+
+def _file_name(conv_id: str) -> str:
+    """A file's name for an order, whatever its id holds; ids that differ have names that differ."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", conv_id)[:80]
+    return plain if plain == conv_id else f"{plain}-{hashlib.sha256(conv_id.encode()).hexdigest()[:8]}"
