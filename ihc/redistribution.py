@@ -141,8 +141,9 @@ def redistribute(
     sessions of a journey in time order. Out: the shares per phase; their sum over a journey stays what it was.
     """
     codes, names = pd.factorize(channels, use_na_sentinel=False)
-    moved = {}
-    for phase, entry in redistribution.entries.items():
+    entries, moved = redistribution.entries, {}
+    for phase in PHASES:
+        entry = entries[phase]
         listed = set(entry["redistribution_channel_labels"])
         gives = np.array([name in listed for name in names], dtype=bool)[codes]
         moved[phase] = move(shares[phase], gives, journey, entry["direction"], entry["receive_threshold"])
@@ -163,6 +164,7 @@ def move(values: Floats, gives: npt.NDArray[np.bool_], journey: Integers, direct
     # Sums of what is above 0, so they are 0 exactly where no session may receive.
     receivers = _reached(np.where(receives, values, 0.0), journey, direction)
     is_given = gives & (receivers > 0)
+    # What each gift adds to a receiver for every unit of its own.
     per_unit = np.divide(values, receivers, out=np.zeros_like(values), where=is_given)
     gains = _reached(per_unit, journey, OPPOSITE[direction])
     return np.where(is_given, 0.0, np.where(receives, values + values * gains, values))
