@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ihc.errors import SettingsError
-from ihc.redistribution import Redistribution
+from ihc.redistribution import Redistribution, labelled
 
 API_URL = "https://api.ihc-attribution.com/v1/compute_ihc"
 LOOPBACK_TYPE = "default"  # the conversion type of a server of one's own that was given no parameters file
@@ -34,8 +34,7 @@ class Account:
     @property
     def label(self) -> str:
         """Conversion type, host and redistribution, as every output states them."""
-        text = f"conversion type {self.conv_type_id} of {urlsplit(self.url).netloc}"
-        return f"{text}, redistribution {self.redistribution.fingerprint}" if self.redistribution else text
+        return labelled(f"conversion type {self.conv_type_id} of {urlsplit(self.url).netloc}", self.redistribution)
 
 
 def make_account(url: str, key: str, conv_type_id: str, redistribution: Redistribution | None = None) -> Account:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ihc.engine import Booleans, Integers, attribute
 from ihc.parameters import Parameters
+from ihc.redistribution import Redistribution
 from ihc.rounding import round_shares
 from ihc.schemas import SHARES, require_columns
 
@@ -40,8 +41,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-def answer(sessions: pd.DataFrame, parameters: Parameters) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compute every journey that can be computed.
+def answer(
+    sessions: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute every journey that can be computed, and give credit away as the `redistribution` says.
 
     In: `conv_id, session_id, timestamp [text, %Y-%m-%d %H:%M:%S, with or without %z], channel_name,
     holder_engagement, closer_engagement, conversion [0/1]`, rows in any order.
@@ -58,7 +61,7 @@ def answer(sessions: pd.DataFrame, parameters: Parameters) -> tuple[pd.DataFrame
     if len(steps):
         # Numbers for the ids: the order is settled, and each part is a journey of its own.
         parts = steps.assign(conv_id=_part(steps), session_id=np.arange(len(steps)))
-        shares = attribute(parts, parameters)
+        shares = attribute(parts, parameters, redistribution)
         rounded = {name: round_shares(shares[name].to_numpy(), parts["conv_id"].to_numpy()) for name in SHARES}
         credits = credits.assign(**rounded)
     return credits.sort_index().reset_index(drop=True), failed

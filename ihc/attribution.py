@@ -15,7 +15,7 @@ from ihc.dispatch import dispatch
 from ihc.engine import attribute
 from ihc.errors import ApiError
 from ihc.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
-from ihc.narrative import CUT, KEPT, api_sentence, parameters_sentence
+from ihc.narrative import CUT, KEPT, api_sentence, parameters_sentence, redistribution_sentence
 from ihc.schemas import PHASES
 from ihc.settings import Asking, Settings
 
@@ -42,16 +42,17 @@ def compute_credits(settings: Settings, journeys: pd.DataFrame, say: Callable[[s
     The API is asked only for what it has not answered before; its answers are stored as they come. `say` prints its
     progress. Raises ParametersError, ApiError or DatabaseError.
     """
-    if settings.account is None:
-        return _locally(settings, journeys)
-    return _by_api(settings, settings.account, journeys, say)
+    account, rules = settings.account, settings.redistribution_rules
+    credited = _by_api(settings, account, journeys, say) if account else _locally(settings, journeys)
+    unheard = redistribution_sentence(rules, journeys) if rules else ""
+    return credited._replace(about=f"{credited.about} {unheard}".strip())
 
 
 def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
     parameters = settings.load_parameters()
-    credits = attribute(journeys, parameters)
+    credits = attribute(journeys, parameters, settings.redistribution_rules)
     failed = check_credits(credits, journeys).assign(outcome="failed")[list(ENDS)]
-    about = parameters_sentence(parameters, journeys)
+    about = parameters_sentence(parameters, journeys, settings.redistribution_rules)
     return Credited(credits[~credits["conv_id"].isin(failed["conv_id"])].reset_index(drop=True), failed, about)
 
 

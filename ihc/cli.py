@@ -88,7 +88,7 @@ def run(  # noqa: PLR0913 - one argument an option
         str | None, typer.Option(metavar="ID", help="Conversion type of the API; its key is in IHC_API_KEY.")
     ] = None,
     redistribution: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Redistribution parameter of the API (JSON).")
+        str | None, typer.Option(metavar="FILE", help="Redistribution parameter of the engine (JSON).")
     ] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask the API again for what it has answered already.")

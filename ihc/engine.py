@@ -7,6 +7,7 @@ last printed digit (https://ihc-attribution.com describes the model in words).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.parameters import Parameters
+from ihc.redistribution import Redistribution, redistribute
 from ihc.schemas import PHASES, require_columns
 
 NEEDS = ("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement")
@@ -24,7 +26,9 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 
-def attribute(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+def attribute(
+    journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+) -> pd.DataFrame:
     """Spread each conversion's credit over the sessions of its journey by the IHC model.
 
     In: `journeys` with `conv_id, session_id, timestamp [UTC], channel_name, holder_engagement,
@@ -32,7 +36,8 @@ def attribute(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
 
     Out: `conv_id, session_id, initializer, holder, closer, ihc`, one row for each row of `journeys`, in its order,
     each column a share in [0, 1], unrounded. Per conversion `ihc` sums to 1, and so does each phase that has an
-    eligible session; the weight of a phase that has none is shared among the others in proportion.
+    eligible session; the weight of a phase that has none is shared among the others in proportion. With a
+    `redistribution`, the phases are those after it, and `ihc` is made of them.
 
     Raises InputError for a missing column.
     """
@@ -42,15 +47,12 @@ def attribute(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
     raw = _raw_phases(ordered, steps, parameters)
 
     shares = {}
-    total = np.zeros(len(journeys))
-    weight = np.zeros(len(journeys))
     for phase in PHASES:
         weights = ordered["channel_name"].map(dict(parameters.channel_weights[phase])).fillna(1.0).to_numpy("float64")
         shares[phase] = steps.share(raw[phase] * weights)
-        is_present = steps.sum(shares[phase]) > 0
-        total += parameters.phase_weights[phase] * shares[phase]
-        weight += parameters.phase_weights[phase] * is_present
-    shares["ihc"] = total / weight
+    if redistribution:
+        shares = redistribute(shares, ordered["channel_name"], steps.journey, redistribution)
+    shares["ihc"] = _weighted_sum(shares, steps, parameters)
 
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
@@ -107,6 +109,17 @@ def _raw_phases(ordered: pd.DataFrame, steps: Steps, parameters: Parameters) -> 
     u, v = 1 - steps.share(initializer), 1 - steps.share(closer)
     holder = np.where(may_hold, _mean_of_means(u, v), 0.0)
     return {"initializer": initializer, "holder": holder, "closer": closer}
+
+
+def _weighted_sum(shares: Mapping[str, Floats], steps: Steps, parameters: Parameters) -> Floats:
+    """The phases' mean by their weights, of those phases that the journey has."""
+    total = np.zeros(len(steps.journey))
+    weight = np.zeros(len(steps.journey))
+    for phase in PHASES:
+        is_present = steps.sum(shares[phase]) > 0
+        total += parameters.phase_weights[phase] * shares[phase]
+        weight += parameters.phase_weights[phase] * is_present
+    return total / weight
 
 
 def _since_last_restart(restarts: Booleans, steps: Steps) -> Booleans:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ihc.errors import counted, some
 from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
+from ihc.redistribution import Redistribution, labelled
 from ihc.reporting import MATERIAL, material
 
 if TYPE_CHECKING:
@@ -163,15 +165,33 @@ def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
     )
 
 
-def parameters_sentence(parameters: Parameters, journeys: pd.DataFrame) -> str:
+def parameters_sentence(
+    parameters: Parameters, journeys: pd.DataFrame, redistribution: Redistribution | None = None
+) -> str:
     """Say which parameters the engine uses and which channels they do not know. In: `journeys`."""
     channels = set(journeys["channel_name"].unique())
-    unknown = sorted(shown(name) for name in channels - parameters.channels)
-    text = f"The local engine uses the parameters {parameters.label}."
+    unknown = channels - parameters.channels
+    text = f"The local engine uses the parameters {labelled(parameters.label, redistribution)}."
     if unknown:
-        names = ", ".join(unknown[:12]) + (", …" if len(unknown) > 12 else "")
-        text += f" {len(unknown)} of {len(channels)} channels have no weight in them and count as neutral, 1: {names}."
+        what = f"{len(unknown)} of {len(channels)} channels have no weight in them and count as neutral, 1"
+        text += f" {what}: {_named(unknown)}."
     return text
+
+
+def redistribution_sentence(redistribution: Redistribution, journeys: pd.DataFrame) -> str:
+    """Say which channels a redistribution lists in vain; empty where each occurs, or no journey. In: `journeys`."""
+    absent = redistribution.channels - set(journeys["channel_name"].unique())
+    if not absent or journeys.empty:
+        return ""
+    return (
+        f"The redistribution moves nothing for {len(absent)} of the {counted(len(redistribution.channels), 'channel')} "
+        f"that it lists, as these journeys have no session of that name: {_named(absent)}."
+    )
+
+
+def _named(channels: Collection[str]) -> str:
+    names = sorted(shown(name) for name in channels)
+    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
 
 def api_sentence(account: str, asked_for: int, known: int, ends: pd.DataFrame) -> str:

@@ -24,7 +24,7 @@ from ihc.answers import answer
 from ihc.errors import SettingsError, counted
 from ihc.gate import BodyLimit, RequestLog, gate, log_to_stderr, refuse
 from ihc.parameters import DEFAULT, Parameters, load_parameters
-from ihc.redistribution import UNABLE, parse_redistribution
+from ihc.redistribution import Redistribution, parse_redistribution, redistribution_schema
 from ihc.settings import ServerSettings, load_server_settings
 
 COMPUTE, HEALTH, DOCUMENT = "/v1/compute_ihc", "/health", "/openapi.json"
@@ -43,7 +43,7 @@ def _no_truth(value: object) -> object:
 
 Flag = Annotated[Literal[0, 1], BeforeValidator(_no_truth)]
 Share = Annotated[float, Field(ge=0, le=1, description="A share, with four decimals.")]
-Redistribution = Annotated[Any, WithJsonSchema({"type": "null", "description": "Cannot be computed in this version."})]
+Entries = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "null"}, redistribution_schema()]})]
 
 
 class Session(BaseModel):
@@ -66,7 +66,7 @@ class Question(BaseModel):
     """What a request asks for."""
 
     customer_journeys: Annotated[list[Session], FailFast()] = Field(min_length=1)
-    redistribution_parameter: Redistribution = None
+    redistribution_parameter: Entries = None
 
 
 EXAMPLE = [
@@ -180,8 +180,8 @@ def _add_compute(app: FastAPI, types: Mapping[str, Parameters], settings: Server
             question = _question(body, request.state)
             _check_limits(request.state, settings)
             parameters = _conversion_type(asked, types)
-            _check_redistribution(question.redistribution_parameter)
-            content = _answer(question.customer_journeys, parameters)
+            redistribution = _redistribution(question.redistribution_parameter)
+            content = _answer(question.customer_journeys, parameters, redistribution)
             return Response(json.dumps(content), content["statusCode"], media_type="application/json")
 
         return await to_thread.run_sync(compute, limiter=threads)
@@ -219,19 +219,18 @@ def _conversion_type(asked: str, types: Mapping[str, Parameters]) -> Parameters:
     return types[asked]
 
 
-def _check_redistribution(entries: object) -> None:
-    if entries is None:
-        return
+def _redistribution(entries: object) -> Redistribution | None:
     try:
-        parse_redistribution(entries, "redistribution_parameter")
+        return None if entries is None else parse_redistribution(entries, "redistribution_parameter")
     except SettingsError as error:
         raise HTTPException(400, str(error)) from None
-    raise HTTPException(400, f"Leave redistribution_parameter out: {UNABLE}.")
 
 
-def _answer(sessions: Sequence[Session], parameters: Parameters) -> dict[str, Any]:
+def _answer(
+    sessions: Sequence[Session], parameters: Parameters, redistribution: Redistribution | None = None
+) -> dict[str, Any]:
     asked = {TO_LIBRARY.get(name, name): [getattr(each, name) for each in sessions] for name in Session.model_fields}
-    credits, failed = answer(pd.DataFrame(asked), parameters)
+    credits, failed = answer(pd.DataFrame(asked), parameters, redistribution)
     status = 206 if len(failed) else 200
     return {"statusCode": status, "value": _rows(credits), "partialFailureErrors": _rows(failed)}
 

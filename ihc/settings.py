@@ -18,7 +18,7 @@ from ihc.environment import count, flag, number, password_of, read_variables, se
 from ihc.errors import SettingsError
 from ihc.journeys import LONGEST_LOOKBACK
 from ihc.parameters import Parameters, load_parameters
-from ihc.redistribution import UNABLE, load_redistribution
+from ihc.redistribution import Redistribution, labelled, load_redistribution
 from ihc.schemas import check_window
 
 ENGINES = ("auto", "api", "local")
@@ -87,6 +87,7 @@ class Settings:
     account: Account | None
     asking: Asking
     redistribution: Path | None
+    redistribution_rules: Redistribution | None
     run_id: str
     variables: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
@@ -128,8 +129,8 @@ class Settings:
 
     @property
     def source(self) -> str:
-        """What the credits depend on beside the tables: the API's conversion type, or the engine's parameters."""
-        return self.account.label if self.account else self.load_parameters().label
+        """What the credits depend on beside the tables: conversion type or parameters, and the redistribution."""
+        return self.account.label if self.account else labelled(self.load_parameters().label, self.redistribution_rules)
 
     def run(self) -> Run:
         """The record of this run, to be stored beside its credits."""
@@ -175,7 +176,8 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     start_date, end_date = check_window(given.get("start_date"), given.get("end_date"))
     database = _absolute_database(given["database"], base)
     is_sample = given["database"] == DEFAULTS["database"]
-    redistribution = (base / given["redistribution"]).resolve() if "redistribution" in given else None
+    file = (base / given["redistribution"]).resolve() if "redistribution" in given else None
+    rules = load_redistribution(file) if file else None
     is_named = bool(options.get("database") or values.get("IHC_DATABASE"))
     is_made = is_marked_sample(database) or (is_sample and not database_file(database).exists())
     is_shop = is_named and not is_made
@@ -187,9 +189,10 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         start_date=start_date,
         end_date=end_date,
         lookback_days=number(given, "lookback_days", most=LONGEST_LOOKBACK, says="lookback_days (IHC_LOOKBACK_DAYS)"),
-        account=_account(given, values, redistribution, is_shop),
+        account=_account(given, values, rules, is_shop),
         asking=_asking(given, values),
-        redistribution=redistribution,
+        redistribution=file,
+        redistribution_rules=rules,
         run_id=values.get(RUN_ID) or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
         variables={name: values[name] for name in ONLY_VARIABLES if name in values},
         secrets=secrets_of(values, given["database"]),
@@ -203,7 +206,7 @@ def _given(options: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, A
 
 
 def _account(
-    given: Mapping[str, Any], values: Mapping[str, str], redistribution: Path | None, is_shop: bool
+    given: Mapping[str, Any], values: Mapping[str, str], rules: Redistribution | None, is_shop: bool
 ) -> Account | None:
     """Whom to ask, where the API is wanted; None for the local engine."""
     engine = given["engine"]
@@ -211,11 +214,9 @@ def _account(
         raise SettingsError(f"engine (IHC_ENGINE) is {engine!r}; it must be one of {', '.join(ENGINES)}.")
     key, conv_type_id = values.get("IHC_API_KEY", ""), str(given.get("conv_type_id", ""))
     if engine == "local" or (engine == "auto" and not (key and conv_type_id and is_shop)):
-        if redistribution:
-            raise SettingsError(f"A redistribution is given (IHC_REDISTRIBUTION), but {UNABLE}: use --engine api.")
         return None
     url = values.get("IHC_API_URL") or API_URL
-    account = make_account(url, key, conv_type_id, load_redistribution(redistribution) if redistribution else None)
+    account = make_account(url, key, conv_type_id, rules)
     if not is_shop and not is_loopback(url):
         raise SettingsError(
             "The sample shop is made up and not worth calls to the API: name your own database by --database, or use "

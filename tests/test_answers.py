@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from frames import FIXED, curves_of, journeys, shuffled
+from frames import CHANNELS, FIXED, curves_of, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -9,6 +9,7 @@ from pandas.testing import assert_frame_equal
 from ihc.answers import REASONS, answer
 from ihc.engine import attribute
 from ihc.errors import InputError
+from ihc.redistribution import DIRECTIONS, parse_redistribution
 from ihc.schemas import PHASES
 
 SHARES = [*PHASES, "ihc"]
@@ -43,6 +44,33 @@ def test_shares_have_four_decimals_that_sum_to_1():
     }
     assert failed.columns.tolist() == ["conv_id", "reason"]
     assert failed.empty
+
+
+def rules(direction, threshold, *channels):
+    phase = {"direction": direction, "receive_threshold": threshold, "redistribution_channel_labels": list(channels)}
+    return parse_redistribution(dict.fromkeys(PHASES, phase), "It")
+
+
+def test_each_part_of_a_journey_is_redistributed_for_itself():
+    # B's session s2 ends the first part: it gives all it has to s1. s3 is alone in the second, and keeps its own.
+    rows = sent(
+        ("k", "s1", "2023-09-01 00:00:00", 0),
+        ("k", "s2", "2023-09-03 12:00:00", 1),
+        ("k", "s3", "2023-09-04 00:00:00", 1),
+    ).assign(channel_name=["A", "B", "B"])
+    credits, _ = answer(rows, curves_of(), rules("any_session", 0, "B"))
+    assert credits["ihc"].tolist() == [1, 0, 1]
+    assert credits["closer"].tolist() == [1, 0, 1]
+
+
+def test_of_sessions_in_one_second_the_converting_one_is_the_later_for_a_redistribution_too():
+    # s2, of B, comes first, as s1 converts. Initializer 1, 0; closer m_C(0) = 1 for both: 1/2, 1/2.
+    at = "2023-09-01 00:00:00"
+    rows = sent(("k", "s1", at, 1), ("k", "s2", at, 0)).assign(channel_name=["A", "B"])
+    later, _ = answer(rows, curves_of(), rules("later_sessions_only", 0, "B"))
+    assert later["closer"].tolist() == [1, 0]
+    earlier, _ = answer(rows, curves_of(), rules("earlier_sessions_only", 0, "B"))
+    assert earlier["closer"].tolist() == [0.5, 0.5]
 
 
 def test_credits_come_in_the_order_of_the_rows():
@@ -169,15 +197,18 @@ def test_a_missing_column_is_refused():
         answer(sent().drop(columns="conversion"), curves_of())
 
 
+redistributions = st.builds(rules, st.sampled_from(DIRECTIONS), st.sampled_from([0, 0.3]), st.sampled_from(CHANNELS))
+
+
 @FIXED
-@given(journeys(), st.integers(0, 9), st.sampled_from(["", " +0000", " Z"]))
-def test_every_share_is_the_engines_within_a_unit_and_every_sum_is_exact(rows, seed, zone):
+@given(journeys(), st.integers(0, 9), st.sampled_from(["", " +0000", " Z"]), st.one_of(st.none(), redistributions))
+def test_every_share_is_the_engines_within_a_unit_and_every_sum_is_exact(rows, seed, zone, redistribution):
     last = rows.sort_values(["timestamp", "session_id"]).groupby("conv_id").tail(1).index
     rows["conversion"] = rows.index.isin(last).astype(int)
     rows = shuffled(rows, seed).reset_index(drop=True)
     texts = rows["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S") + zone
-    credits, failed = answer(rows.assign(timestamp=texts)[COLUMNS], curves_of())
-    expected = attribute(rows, curves_of())
+    credits, failed = answer(rows.assign(timestamp=texts)[COLUMNS], curves_of(), redistribution)
+    expected = attribute(rows, curves_of(), redistribution)
     assert failed.empty
     assert_frame_equal(credits[["conv_id", "session_id"]], expected[["conv_id", "session_id"]])
     assert np.abs(credits[SHARES] - expected[SHARES]).max(axis=None) < 0.0001

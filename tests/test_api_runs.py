@@ -1,5 +1,6 @@
 """Whole runs against the API over real sockets: killed, started twice, refused, and compared with the local engine."""
 
+import json
 import os
 import random
 import shutil
@@ -20,7 +21,9 @@ from ihc import attribute, build_journeys, load_parameters, read_tables
 from ihc.batching import pack_requests
 from ihc.database import create_tables
 from ihc.outputs import read_csv
+from ihc.redistribution import load_redistribution
 from ihc.sample import write_sample
+from ihc.schemas import PHASES
 
 KILLS = int(os.environ.get("KILL_TEST_KILLS", "20"))
 RESULTS = {
@@ -200,6 +203,29 @@ def test_the_commands_of_the_readme_give_the_credits_of_the_local_engine(own_sho
     assert f"IHC Attribution API, conversion type default of 127.0.0.1:{port}" in by_api.out
 
 
+@pytest.mark.slow
+def test_a_redistribution_gives_the_same_credits_by_either_engine_and_each_output_names_it(own_shop, tmp_path):
+    phase = {"direction": "any_session", "receive_threshold": 0.05, "redistribution_channel_labels": ["Direct"]}
+    file = tmp_path / "redistribution.json"
+    file.write_text(json.dumps(dict.fromkeys(PHASES, phase)))
+    fingerprint = load_redistribution(file).fingerprint
+    columns = ["conv_id", "session_id", "ihc"]
+    stored = []
+    with misbehaving() as (url, _):
+        for engine in ("local", "api"):
+            done = run_ihc(tmp_path, own_shop, "--engine", engine, "--redistribution", file, IHC_API_URL=url)
+            assert done.code == 0, done.err
+            stored.append(pd.DataFrame(results(own_shop)["attribution_customer_journey"], columns=columns))
+            named = [done.out, *((done.output / name).read_text("utf-8") for name in ("report.html", "run.json"))]
+            assert [f"redistribution {fingerprint}" in text for text in named] == [True] * 3
+    both = stored[0].merge(stored[1], on=columns[:2], suffixes=("_local", "_api"))
+    assert len(both) == len(stored[0]) == len(stored[1])
+    assert (both["ihc_local"] - both["ihc_api"]).abs().max() <= 0.0005
+    tables = read_tables(own_shop)
+    without = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters())
+    assert (both.merge(without)["ihc"] - both["ihc_local"]).abs().max() > 0.1
+
+
 def run_api(folder, database, url, *arguments, **more):
     return run_ihc(folder, database, "--engine", "api", *arguments, IHC_API_URL=url, IHC_API_KEY="k3y-of-ann", **more)
 
@@ -267,7 +293,7 @@ def test_what_the_api_refuses_altogether_is_said_in_a_sentence(fault, says, code
             "must begin with https://",
         ),
         (("--engine", "api", "--conv-type-id", "t"), {"IHC_API_KEY": "k3y-of-ann"}, "The sample shop is made up"),
-        (("--engine", "local", "--redistribution", "r.json"), {}, "cannot redistribute in this version"),
+        (("--engine", "local", "--redistribution", "r.json"), {}, "r.json"),
         (("--engine", "api", "--redistribution", "r.json"), {"IHC_API_URL": "http://127.0.0.1:9/"}, "r.json"),
     ],
 )

@@ -1,7 +1,9 @@
 """Both engines behind one function, the API's over real sockets to the local engine's own server."""
 
+import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +17,9 @@ from ihc.credits import check_credits, outcomes_of
 from ihc.database import create_tables
 from ihc.errors import ApiKeyError, CeilingError, ConversionTypeError, InputError
 from ihc.journeys import build_journeys
+from ihc.redistribution import DIRECTIONS, load_redistribution
 from ihc.sample import make_sample
+from ihc.schemas import PHASES
 from ihc.settings import NAMES, ONLY_VARIABLES, load_settings
 
 KEY = "k3y-of-the-test"
@@ -112,6 +116,42 @@ def test_both_engines_give_the_same_frame_and_the_same_credits(compute, shop):
     assert by_api.ends.empty
     assert locally.ends.empty
     assert api.requests == 5
+
+
+def redistribution_file(folder, *channels):
+    """A redistribution with another direction in each phase, and a threshold in one; its path."""
+    directions = dict(zip(PHASES, DIRECTIONS, strict=True))
+    listed = {"redistribution_channel_labels": list(channels)}
+    entries = {phase: {"direction": directions[phase], "receive_threshold": 0, **listed} for phase in PHASES}
+    entries["holder"]["receive_threshold"] = 0.15
+    path = folder / "redistribution.json"
+    path.write_text(json.dumps(entries))
+    return str(path)
+
+
+def test_both_engines_redistribute_alike(compute, shop, tmp_path):
+    options = {"redistribution": redistribution_file(tmp_path, *sorted(shop["channel_name"].unique())[:3])}
+    with misbehaving() as (url, _):
+        by_api = compute(shop, url, **options)
+    locally = compute(shop, engine="local", **options)
+    assert_close(by_api.credits, locally.credits)
+    assert by_api.ends.empty
+    assert locally.ends.empty
+    without = compute(shop, engine="local").credits
+    for name in ("initializer", "holder", "closer", "ihc"):
+        assert (locally.credits[name] - without[name]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("engine", ["local", "api"])
+def test_a_listed_channel_that_never_occurs_is_warned_of_whoever_computes(compute, server, tmp_path, engine):
+    path = redistribution_file(tmp_path, "Mail", "Search", "search")
+    about = compute(JOURNEYS, server, engine=engine, redistribution=path).about
+    fingerprint = load_redistribution(Path(path)).fingerprint
+    assert f", redistribution {fingerprint}" in about
+    assert about.endswith(
+        " The redistribution moves nothing for 1 of the 3 channels that it lists, as these journeys have no session of "
+        "that name: search."
+    )
 
 
 @pytest.fixture(scope="module")

@@ -200,8 +200,8 @@ def test_a_window_without_orders_is_a_quiet_day(own_shop, tmp_path):
 BREAK_ONE_ORDER = """
 import ihc.engine
 whole = ihc.engine.attribute
-def attribute(journeys, parameters):
-    credits = whole(journeys, parameters)
+def attribute(journeys, *how):
+    credits = whole(journeys, *how)
     credits.loc[credits["conv_id"] == credits["conv_id"].iloc[0], "ihc"] *= 0.9
     return credits
 ihc.engine.attribute = attribute

@@ -12,15 +12,24 @@ from ihc.engine import attribute
 from ihc.errors import InputError
 from ihc.journeys import build_journeys
 from ihc.parameters import load_parameters
+from ihc.redistribution import DIRECTIONS, move, parse_redistribution
 from ihc.schemas import PHASES
 
 SHARES = [*PHASES, "ihc"]
+EARLIER, LATER, ANY = DIRECTIONS
 
 
 def credit(*steps, **parameters):
     """The shares of one journey's sessions, by column."""
     shares = attribute(journey(*steps), curves_of(**parameters))
     return {name: shares[name].tolist() for name in SHARES}
+
+
+def rules(**phases):
+    """A redistribution: a phase is `(direction, threshold, channels)`; one that is not given lists no channel."""
+    names = ("direction", "receive_threshold", "redistribution_channel_labels")
+    entries = {phase: dict(zip(names, phases.get(phase, (ANY, 0, [])), strict=True)) for phase in PHASES}
+    return parse_redistribution(entries, "It")
 
 
 def close(*values):
@@ -135,6 +144,52 @@ def test_sessions_of_the_same_moment_stand_by_session_id():
     assert turned["initializer"].tolist() == close(0, 1)
 
 
+def test_a_redistribution_moves_each_phase_by_its_entry_and_ihc_is_made_of_what_comes_out():
+    # As above: initializer 2/3, 1/3, holder 565/1071, 506/1071, closer 2/7, 5/7.
+    # Initializer: B gives to the earlier A: 1, 0. Holder: nothing is listed. Closer: A gives to the later B: 0, 1.
+    found = attribute(
+        journey((0, "A", 1, 1), (60, "B", 1, 1)),
+        curves_of(phases=(0.2, 0.5, 0.3)),
+        rules(initializer=(EARLIER, 0, ["B"]), closer=(LATER, 0, ["A", "never seen"])),
+    )
+    assert found["initializer"].tolist() == close(1, 0)
+    assert found["holder"].tolist() == close(565 / 1071, 506 / 1071)
+    assert found["closer"].tolist() == close(0, 1)
+    assert found["ihc"].tolist() == close(0.2 + 0.5 * 565 / 1071, 0.5 * 506 / 1071 + 0.3)
+
+
+def test_values_are_weighted_by_channel_before_they_are_moved_and_the_threshold_is_held_against_them():
+    # Initializer raw 1, 1/2, 1/4 (gaps 60 and 35 hours), weighted 1, 3/2, 1/4: 4/11, 6/11, 1/11.
+    # B has more than 1/2 by its weight only, and receives all of A's and of C's.
+    steps = (0, "A", 0, 0), (60, "B", 0, 0), (95, "C", 0, 0)
+    listed = rules(initializer=(ANY, 0.5, ["A", "C"]))
+    weighted = attribute(journey(*steps), curves_of(channels={"initializer": {"B": 3.0}}), listed)
+    assert weighted["initializer"].tolist() == close(0, 1, 0)
+    # Without the weight 4/7, 2/7, 1/7: nobody else is above 1/2.
+    assert attribute(journey(*steps), curves_of(), listed)["initializer"].tolist() == close(4 / 7, 2 / 7, 1 / 7)
+
+
+def test_a_phase_that_the_journey_lacks_stays_absent_and_shares_its_weight_as_before():
+    # No holder. Initializer 1, 0 and closer 0, 1; B gives its 1 to A, that has a closer value of 0 and gets nothing.
+    # In the initializer A gives its 1 to B, that has 0: nothing moves. So ihc is 0.2 / 0.5 and 0.3 / 0.5.
+    steps = (0, "A", 0, 0), (5, "B", 0, 0)
+    every = rules(initializer=(ANY, 0, ["A"]), holder=(ANY, 0, ["A", "B"]), closer=(ANY, 0, ["B"]))
+    found = attribute(journey(*steps), curves_of(phases=(0.2, 0.5, 0.3)), every)
+    assert found["holder"].tolist() == [0, 0]
+    assert found["ihc"].tolist() == close(0.4, 0.6)
+
+
+def test_of_sessions_of_the_same_moment_the_one_with_the_lower_session_id_is_the_earlier():
+    # s1 and s2 at once, s3 60 hours later: initializer 2/3, 0, 1/3; all three hold, closer s3 alone.
+    # Holder: s1 u = 1/3, v = 1: (2/3 + 1/2) / 2 = 7/12. s2 u = v = 1: 1. s3 u = 2/3, v = 0: (1/3 + 0) / 2 = 1/6.
+    # Of 7/4: 1/3, 4/7, 2/21. B is at s2: earlier is s1, later is s3.
+    rows = journey((0, "A", 1, 0), (0, "B", 1, 0), (60, "A", 1, 0))
+    for direction, expected in ((EARLIER, (19 / 21, 0, 2 / 21)), (LATER, (1 / 3, 0, 2 / 3))):
+        for given_rows in (rows, rows.iloc[::-1]):
+            found = attribute(given_rows, curves_of(), rules(holder=(direction, 0, ["B"])))
+            assert found.sort_values("session_id")["holder"].tolist() == close(*expected)
+
+
 def test_credits_come_in_the_order_of_the_journeys_rows_with_an_index_of_their_own():
     rows = journey((0, "A", 1, 1), (60, "A", 1, 1)).set_axis([7, 7]).iloc[::-1]
     credits = attribute(rows, curves_of())
@@ -144,7 +199,8 @@ def test_credits_come_in_the_order_of_the_journeys_rows_with_an_index_of_their_o
 
 
 def test_no_journeys_give_no_credits():
-    empty = attribute(journey((0, "A", 1, 1)).iloc[:0], curves_of(channels={"holder": {"A": 2.0}}))
+    rows, listed = journey((0, "A", 1, 1)).iloc[:0], rules(holder=(EARLIER, 0, ["A"]))
+    empty = attribute(rows, curves_of(channels={"holder": {"A": 2.0}}), listed)
     assert empty.columns.tolist() == ["conv_id", "session_id", *SHARES]
     assert empty[SHARES].dtypes.astype("str").tolist() == ["float64"] * 4
     assert empty.empty
@@ -158,12 +214,14 @@ def test_a_missing_column_is_refused():
 def test_the_journeys_are_left_alone():
     rows = journey((60, "A", 1, 1), (0, "B", 1, 1))
     before = rows.copy(deep=True)
-    attribute(rows, curves_of(channels={"holder": {"A": 2.0}}))
+    attribute(rows, curves_of(channels={"holder": {"A": 2.0}}), rules(holder=(ANY, 0, ["A"])))
     assert_frame_equal(rows, before)
 
 
 weight = st.sampled_from([0.25, 0.8, 1.0, 1.7, 6.0])
 channels = st.fixed_dictionaries({phase: st.dictionaries(st.sampled_from(CHANNELS), weight) for phase in PHASES})
+entry = st.tuples(st.sampled_from(DIRECTIONS), st.sampled_from([0, 0.2, 0.5, 1]), st.lists(st.sampled_from(CHANNELS)))
+redistributions = st.builds(rules, initializer=entry, holder=entry, closer=entry)
 phase_weights = st.sampled_from([(0.2, 0.5, 0.3), (0.345, 0.38, 0.275), (0.01, 0.01, 0.98)])
 
 
@@ -215,9 +273,38 @@ def test_the_vectorised_pass_equals_the_model_worked_a_session_at_a_time(rows, w
 
 
 @FIXED
-@given(journeys(), channels, phase_weights)
-def test_every_credit_is_a_share_and_ihc_and_each_present_phase_sum_to_1_an_order(rows, weights, phases):
-    credits = attribute(rows, curves_of(channels=weights, phases=phases))
+@given(journeys(), channels, phase_weights, redistributions)
+def test_redistributed_credit_is_the_weighted_sum_of_the_moved_phases(rows, weights, phases, redistribution):
+    parameters = curves_of(channels=weights, phases=phases)
+    found = attribute(rows, parameters, redistribution)
+    before = attribute(rows, parameters).assign(channel=rows["channel_name"], at=rows["timestamp"])
+    for _, part in before.groupby("conv_id"):
+        part = part.sort_values(["at", "session_id"])
+        expected, weight = np.zeros(len(part)), 0.0
+        for phase, rule in redistribution.entries.items():
+            gives = part["channel"].isin(rule["redistribution_channel_labels"]).to_numpy()
+            alone = np.zeros(len(part), dtype="int64")
+            values = move(part[phase].to_numpy(), gives, alone, rule["direction"], rule["receive_threshold"])
+            np.testing.assert_allclose(found.loc[part.index, phase], values, rtol=0, atol=1e-12)
+            expected += parameters.phase_weights[phase] * values
+            weight += parameters.phase_weights[phase] * (part[phase].sum() > 0)
+        np.testing.assert_allclose(found.loc[part.index, "ihc"], expected / weight, rtol=0, atol=1e-12)
+
+
+@FIXED
+@given(journeys(), channels)
+def test_a_redistribution_that_lists_no_channel_of_the_journeys_changes_nothing(rows, weights):
+    parameters = curves_of(channels=weights)
+    nothing = rules(initializer=(EARLIER, 0, ["never seen"]), closer=(LATER, 0.5, ["Search "]))
+    assert_frame_equal(attribute(rows, parameters, nothing), attribute(rows, parameters))
+
+
+@FIXED
+@given(journeys(), channels, phase_weights, st.one_of(st.none(), redistributions))
+def test_every_credit_is_a_share_and_ihc_and_each_present_phase_sum_to_1_an_order(
+    rows, weights, phases, redistribution
+):
+    credits = attribute(rows, curves_of(channels=weights, phases=phases), redistribution)
     assert credits[SHARES].ge(0).all(axis=None)
     assert credits[SHARES].le(1 + 1e-12).all(axis=None)
     sums = credits.groupby("conv_id")[SHARES].sum()
@@ -227,21 +314,21 @@ def test_every_credit_is_a_share_and_ihc_and_each_present_phase_sum_to_1_an_orde
 
 
 @FIXED
-@given(journeys(), channels, st.integers(0, 9))
-def test_the_order_of_the_rows_is_irrelevant(rows, weights, seed):
+@given(journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
+def test_the_order_of_the_rows_is_irrelevant(rows, weights, redistribution, seed):
     parameters = curves_of(channels=weights)
     keys = ["conv_id", "session_id"]
-    credits = attribute(rows, parameters).sort_values(keys, ignore_index=True)
-    again = attribute(shuffled(rows, seed), parameters).sort_values(keys, ignore_index=True)
+    credits = attribute(rows, parameters, redistribution).sort_values(keys, ignore_index=True)
+    again = attribute(shuffled(rows, seed), parameters, redistribution).sort_values(keys, ignore_index=True)
     assert_frame_equal(again, credits)
 
 
 @FIXED
-@given(journeys(most=3), channels)
-def test_other_orders_are_irrelevant_to_an_orders_credit(rows, weights):
-    parameters = curves_of(channels=weights)
-    together = attribute(rows, parameters)
-    alone = pd.concat([attribute(part, parameters) for _, part in rows.groupby("conv_id")], ignore_index=True)
+@given(journeys(most=3), channels, st.one_of(st.none(), redistributions))
+def test_other_orders_are_irrelevant_to_an_orders_credit(rows, weights, redistribution):
+    how = curves_of(channels=weights), redistribution
+    together = attribute(rows, *how)
+    alone = pd.concat([attribute(part, *how) for _, part in rows.groupby("conv_id")], ignore_index=True)
     assert_frame_equal(together, alone, rtol=0, atol=1e-12)
 
 

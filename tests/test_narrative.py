@@ -5,6 +5,8 @@ from frames import UNTRUSTED, conversions, curves_of, journey
 from ihc import narrative
 from ihc.narrative import shown
 from ihc.reconciliation import COST, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
+from ihc.redistribution import parse_redistribution
+from ihc.schemas import PHASES
 
 NAN = float("nan")
 
@@ -260,6 +262,32 @@ def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_tw
     )
 
 
+def redistribution_of(*channels):
+    phase = {"direction": "any_session", "receive_threshold": 0, "redistribution_channel_labels": list(channels)}
+    return parse_redistribution(dict.fromkeys(PHASES, phase), "It")
+
+
+def test_the_parameters_are_named_with_the_redistribution():
+    parameters, redistribution = curves_of(channels={"holder": {"A": 2.0}}), redistribution_of("A")
+    assert narrative.parameters_sentence(parameters, journey((0, "A", 1, 1)), redistribution) == (
+        f"The local engine uses the parameters by hand ({parameters.fingerprint}), "
+        f"redistribution {redistribution.fingerprint}."
+    )
+
+
+def test_listed_channels_that_do_not_occur_are_counted_and_named_up_to_twelve():
+    rows = journey((0, "A", 1, 1), (1, "C", 1, 1))
+    assert narrative.redistribution_sentence(redistribution_of("A", "C"), rows) == ""
+    assert narrative.redistribution_sentence(redistribution_of(), rows) == ""
+    assert narrative.redistribution_sentence(redistribution_of("A", "c", "B"), rows) == (
+        "The redistribution moves nothing for 2 of the 3 channels that it lists, as these journeys have no session of "
+        "that name: B, c."
+    )
+    many = redistribution_of(*(f"{n:02d}" for n in range(13)))
+    assert narrative.redistribution_sentence(many, rows).endswith(", 11, ….")
+    assert narrative.redistribution_sentence(redistribution_of("B"), rows.iloc[:0]) == ""
+
+
 def ends_of(rows):
     return pd.DataFrame(rows, columns=["conv_id", "outcome", "reason"])
 
@@ -329,6 +357,7 @@ def test_sentences_name_any_channel_as_it_is_shown(name):
         narrative.best_and_worst(summary((name, 10, 20), ("other", 10, 5))),
         narrative.model_spread(pd.DataFrame({"channel_name": [name], "IHC": [1.0], "First": [2.0]})),
         narrative.parameters_sentence(curves_of(), journey((0, name, 1, 1))),
+        narrative.redistribution_sentence(redistribution_of(name), journey((0, "A", 1, 1))),
     ]
     for sentence in told:
         assert shown(name) in sentence

@@ -11,6 +11,7 @@ PURE = [
     "journeys",
     "batching",
     "parameters",
+    "redistribution",
     "engine",
     "cleaning",
     "training",

@@ -325,10 +325,20 @@ PHASE = {"direction": "any_session", "receive_threshold": 0.1, "redistribution_c
 WHOLE = {"initializer": PHASE, "holder": PHASE, "closer": PHASE}
 
 
+def test_a_redistribution_moves_the_values_before_they_are_rounded(server):
+    # Both sessions are of A, so none can receive. With the second of B, it gets all that the first has.
+    assert post(server, JOURNEY, more={"redistribution_parameter": WHOLE}).json()["value"] == VALUES
+    two = [JOURNEY[0], {**JOURNEY[1], "channel_label": "B"}]
+    all_of_it = {"initializer": 1, "holder": 1, "closer": 1, "ihc": 1}
+    assert post(server, two, more={"redistribution_parameter": WHOLE}).json()["value"] == [
+        {**VALUES[0], **dict.fromkeys(all_of_it, 0)},
+        {**VALUES[1], **all_of_it},
+    ]
+
+
 @pytest.mark.parametrize(
     ("entries", "says"),
     [
-        (WHOLE, "cannot redistribute"),
         ({}, "redistribution_parameter must have exactly the entries initializer, holder, closer"),
         ([], "redistribution_parameter must have exactly"),
         ({**WHOLE, "holder": {**PHASE, "direction": "sideways"}}, "redistribution_parameter, holder: direction must"),
@@ -339,7 +349,7 @@ WHOLE = {"initializer": PHASE, "holder": PHASE, "closer": PHASE}
         ),
     ],
 )
-def test_redistribution_is_checked_and_refused(server, entries, says):
+def test_a_redistribution_that_is_wrong_is_refused(server, entries, says):
     assert says in refused(post(server, JOURNEY, more={"redistribution_parameter": entries}), 400)
 
 

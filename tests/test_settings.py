@@ -238,15 +238,28 @@ def test_a_redistribution_is_read_for_the_api(tmp_path, monkeypatch):
     redistribution_file(tmp_path)
     settings = load(tmp_path, monkeypatch, ASK | {"IHC_REDISTRIBUTION": "redistribution.json"})
     assert settings.redistribution == tmp_path / "redistribution.json"
+    assert settings.account.redistribution == settings.redistribution_rules
     assert settings.account.redistribution.entries["holder"] == PHASE
     assert settings.source.endswith(f", redistribution {settings.account.redistribution.fingerprint}")
 
 
 @pytest.mark.parametrize("engine", ["local", "auto"])
-def test_a_redistribution_that_the_local_engine_would_leave_out_is_refused(tmp_path, engine):
+def test_a_redistribution_is_read_for_the_local_engine_and_its_credits_are_not_taken_for_those_without(
+    tmp_path, engine
+):
     redistribution_file(tmp_path)
-    with pytest.raises(SettingsError, match=r"IHC_REDISTRIBUTION.*cannot redistribute.*use --engine api"):
-        load_settings(base=tmp_path, engine=engine, redistribution="redistribution.json")
+    settings = load_settings(base=tmp_path, engine=engine, redistribution="redistribution.json")
+    assert settings.engine == "local"
+    assert settings.redistribution_rules.entries["holder"] == PHASE
+    without = load_settings(base=tmp_path, engine=engine).source
+    assert settings.source == f"{without}, redistribution {settings.redistribution_rules.fingerprint}"
+    assert settings.run().parameters == settings.source
+
+
+@pytest.mark.parametrize("engine", ["local", "auto"])
+def test_a_redistribution_that_is_not_there_is_refused_whoever_computes(tmp_path, engine):
+    with pytest.raises(SettingsError, match=r"none\.json cannot be read as JSON"):
+        load_settings(base=tmp_path, engine=engine, redistribution="none.json")
 
 
 # How the API is asked
