@@ -8,6 +8,7 @@ last printed digit (https://ihc-attribution.com describes the model in words).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,26 +37,53 @@ def attribute(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
 
     Raises InputError for a missing column.
     """
+    order, found = _computed(journeys, parameters)
+    return _in_rows_order(journeys, order, {name: found[name] for name in (*PHASES, "ihc")})
+
+
+def workings(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+    """Show every step of `attribute`: what each session's credit is made of.
+
+    In: as `attribute`.
+
+    Out: one row for each row of `journeys`, in its order: `conv_id, session_id, gap [h since the journey's previous
+    session; 0 on the first], to_conversion [h until the converting session], counts [bool: at or after the journey's
+    last restart]`; then for each phase `<phase>_membership [1]`, `<phase>_weight [1; the channel's]`, `<phase> [share
+    of the phase: membership x weight, normalised]` and `<phase>_credit [share of ihc]`; and `ihc`, the sum of the
+    three credits.
+
+    Raises InputError for a missing column.
+    """
+    order, found = _computed(journeys, parameters)
+    return _in_rows_order(journeys, order, found)
+
+
+def _computed(journeys: pd.DataFrame, parameters: Parameters) -> tuple[Integers, dict[str, Any]]:
+    """The rows' time order, and every step of the arithmetic in that order."""
     require_columns(journeys, NEEDS, "journeys")
     order, steps = _steps(journeys)
     ordered = journeys.take(order)
-    raw = _raw_phases(ordered, steps, parameters)
-
-    shares = {}
+    found = _memberships(ordered, steps, parameters)
     total = np.zeros(len(journeys))
     weight = np.zeros(len(journeys))
     for phase in PHASES:
-        weights = ordered["channel_name"].map(dict(parameters.channel_weights[phase])).fillna(1.0).to_numpy("float64")
-        shares[phase] = steps.share(raw[phase] * weights)
-        is_present = steps.sum(shares[phase]) > 0
-        total += parameters.phase_weights[phase] * shares[phase]
+        channel_weights = dict(parameters.channel_weights[phase])
+        found[f"{phase}_weight"] = ordered["channel_name"].map(channel_weights).fillna(1.0).to_numpy("float64")
+        found[phase] = steps.share(found[f"{phase}_membership"] * found[f"{phase}_weight"])
+        is_present = steps.sum(found[phase]) > 0
+        found[f"{phase}_credit"] = parameters.phase_weights[phase] * found[phase]
+        total += found[f"{phase}_credit"]
         weight += parameters.phase_weights[phase] * is_present
-    shares["ihc"] = total / weight
+    found |= {f"{phase}_credit": found[f"{phase}_credit"] / weight for phase in PHASES}
+    found["ihc"] = total / weight
+    return order, found
 
+
+def _in_rows_order(journeys: pd.DataFrame, order: Integers, found: dict[str, Any]) -> pd.DataFrame:
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    credits = journeys[["conv_id", "session_id"]].reset_index(drop=True)
-    return credits.assign(**{name: values[back] for name, values in shares.items()})
+    keys = journeys[["conv_id", "session_id"]].reset_index(drop=True)
+    return keys.assign(**{name: values[back] for name, values in found.items()})
 
 
 @dataclass(frozen=True)
@@ -93,8 +121,8 @@ def _steps(journeys: pd.DataFrame) -> tuple[Integers, _Steps]:
     return order, _Steps(journey, is_first, is_last, np.where(is_first, 0.0, gap), to_conversion)
 
 
-def _raw_phases(ordered: pd.DataFrame, steps: _Steps, parameters: Parameters) -> dict[str, Floats]:
-    """Each session's membership in each phase, before channel weights and normalising."""
+def _memberships(ordered: pd.DataFrame, steps: _Steps, parameters: Parameters) -> dict[str, Any]:
+    """Each session's membership in each phase, before channel weights and normalising, and what it is read from."""
     initializer = np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
     counts = _since_last_restart(initializer >= 1, steps)
     initializer = np.where(counts, initializer, 0.0)
@@ -105,7 +133,14 @@ def _raw_phases(ordered: pd.DataFrame, steps: _Steps, parameters: Parameters) ->
     may_hold = counts & (ordered["holder_engagement"].to_numpy() == 1)
     u, v = 1 - steps.share(initializer), 1 - steps.share(closer)
     holder = np.where(may_hold, _mean_of_means(u, v), 0.0)
-    return {"initializer": initializer, "holder": holder, "closer": closer}
+    return {
+        "gap": steps.gap,
+        "to_conversion": steps.to_conversion,
+        "counts": counts,
+        "initializer_membership": initializer,
+        "holder_membership": holder,
+        "closer_membership": closer,
+    }
 
 
 def _since_last_restart(restarts: Booleans, steps: _Steps) -> Booleans:
