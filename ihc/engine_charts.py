@@ -27,6 +27,8 @@ UNITS = (
 # From no credit to all of it.
 SHADES = ("#dddddd", "#c6dbef", "#9ecae1", "#6baed6", "#2171b5", "#08306b")
 NAME_LIMIT = 22
+# Ticks of shares, none beyond the whole, where the room for labels makes the axis longer.
+UP_TO_ALL = FuncFormatter(lambda share, _: f"{share:.0%}" if share < 1.001 else "")
 
 
 @chart
@@ -162,7 +164,7 @@ def influence(figure: Figure, impact: pd.DataFrame) -> None:
     for place, value in enumerate(impact["average_impact"]):
         _beside(right, value, place, f"{value:.0%}")
     left.xaxis.set_major_formatter(AMOUNTS)
-    right.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.xaxis.set_major_formatter(UP_TO_ALL)
 
 
 @chart
@@ -184,7 +186,7 @@ def credit_distribution(figure: Figure, distribution: pd.DataFrame) -> None:
     axes.set_xlim(0, 1.12)
     axes.set_xticks(np.linspace(0, 1, 5))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlabel("share of the channel's sessions in journeys; at the end how many")
+    axes.set_xlabel("share of its sessions in journeys, and how many")
     figure.legend(
         title="credit of a session", frameon=False, loc="outside upper center", ncols=3, fontsize=9, title_fontsize=9
     )
@@ -237,7 +239,7 @@ def explanation(figure: Figure, steps: pd.DataFrame) -> None:
     credit.tick_params(axis="y", length=0)
     credit.margins(x=0.6 if steps["restart"].any() else 0.2)
     credit.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    credit.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}" if share < 1.001 else ""))
+    credit.xaxis.set_major_formatter(UP_TO_ALL)
     credit.set_xlabel("credit")
     figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=9)
 

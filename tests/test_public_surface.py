@@ -16,6 +16,7 @@ PURE = [
     "credits",
     "baselines",
     "reporting",
+    "evaluation",
     "reconciliation",
     "quality",
     "paths",
