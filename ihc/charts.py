@@ -69,13 +69,13 @@ def styled() -> Iterator[None]:
         yield
 
 
-def _chart(
+def chart(
     draw: Callable[Concatenate[Figure, pd.DataFrame, P], None],
 ) -> Callable[Concatenate[pd.DataFrame, P], Figure]:
     """Give a drawing function an empty styled figure, and say so where the table has no rows."""
 
     @wraps(draw)
-    def chart(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
+    def drawn(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
         with styled():
             figure = Figure(figsize=(WIDTH, 4))
             if frame.empty:
@@ -85,10 +85,10 @@ def _chart(
                 draw(figure, frame, *args, **kwargs)
         return figure
 
-    return cast("Callable[Concatenate[pd.DataFrame, P], Figure]", chart)
+    return cast("Callable[Concatenate[pd.DataFrame, P], Figure]", drawn)
 
 
-@_chart
+@chart
 def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
     """Bars of ROAS a channel from the break-even line, highest first, on a scale of powers of ten.
 
@@ -96,7 +96,7 @@ def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
     """
     figure.set_size_inches(WIDTH, 1.2 + 0.28 * len(summary))
     axes = figure.add_subplot()
-    places = _name_rows(axes, summary["channel_name"])
+    places = name_rows(axes, summary["channel_name"])
     colours = [BLUE if value >= 1 else ORANGE for value in summary["ROAS"]]
     axes.barh(places, summary["ROAS"] - 1, left=1, color=colours, height=0.7)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
@@ -116,10 +116,10 @@ def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
     axes.set_xlabel("ROAS [attributed revenue / cost]; dashed: break-even")
 
 
-def _name_rows(axes: Axes, names: pd.Series[str]) -> range:
-    """Rows with the channels' names, the first on top."""
+def name_rows(axes: Axes, names: pd.Series[str], limit: int = 26) -> range:
+    """Rows with the channels' names, each cut to `limit` characters, the first on top."""
     places = range(len(names))
-    axes.set_yticks(places, labels=[shown(name, 26) for name in names])
+    axes.set_yticks(places, labels=[shown(name, limit) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     return places
@@ -134,7 +134,7 @@ def _power_scale(axis: XAxis | YAxis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
-@_chart
+@chart
 def roas_over_time(figure: Figure, daily: pd.DataFrame, channels: Sequence[str]) -> None:
     """A small panel of daily ROAS for each of `channels`, all on one scale, with the break-even line.
 
@@ -160,12 +160,12 @@ def roas_over_time(figure: Figure, daily: pd.DataFrame, channels: Sequence[str])
         axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
 
 
-@_chart
+@chart
 def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
     """Two bars a channel: what it cost and what it earned. In: `channel_name, cost, ihc_revenue [currency]`."""
     figure.set_size_inches(WIDTH, 1.2 + 0.4 * len(summary))
     axes = figure.add_subplot()
-    places = np.asarray(_name_rows(axes, summary["channel_name"]))
+    places = np.asarray(name_rows(axes, summary["channel_name"]))
     for shift, column, colour, text in (
         (-0.2, "cost", ORANGE, "cost"),
         (0.2, "ihc_revenue", BLUE, "attributed revenue"),
@@ -177,7 +177,7 @@ def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
     figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
 
 
-@_chart
+@chart
 def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
     """A line a channel from its share of cost to its share of credit.
 
@@ -185,7 +185,7 @@ def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
     """
     figure.set_size_inches(WIDTH, 1.2 + 0.28 * len(summary))
     axes = figure.add_subplot()
-    places = _name_rows(axes, summary["channel_name"])
+    places = name_rows(axes, summary["channel_name"])
     gain = summary["share_of_credit"] >= summary["share_of_cost"]
     axes.hlines(
         places,
@@ -202,12 +202,12 @@ def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
     figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
 
 
-@_chart
+@chart
 def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: str) -> None:
     """Bars of how many orders fall in each class. In: `column` [class], `orders [count]`, `share [1]`."""
     figure.set_size_inches(WIDTH, 1.1 + 0.3 * len(classes))
     axes = figure.add_subplot()
-    places = _name_rows(axes, classes[column])
+    places = name_rows(axes, classes[column])
     axes.barh(places, classes["orders"], color=BLUE, height=0.75)
     for place, orders, share in zip(places, classes["orders"], classes["share"], strict=True):
         text = f"{orders:,} ({share:.0%})" if orders else "0"
@@ -219,12 +219,12 @@ def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: s
     axes.xaxis.set_major_formatter(AMOUNTS)
 
 
-@_chart
+@chart
 def models_by_channel(figure: Figure, comparison: pd.DataFrame) -> None:
     """A row a channel, a mark a model: attributed revenue. In: `channel_name` and a column a model [currency]."""
     figure.set_size_inches(WIDTH, 1.5 + 0.3 * len(comparison))
     axes = figure.add_subplot()
-    places = _name_rows(axes, comparison["channel_name"])
+    places = name_rows(axes, comparison["channel_name"])
     models = [column for column in comparison.columns if column != "channel_name"]
     axes.hlines(places, comparison[models].min(axis=1), comparison[models].max(axis=1), color="#cccccc", linewidth=3)
     # Six colours and seven marks: 42 models before a look comes again.

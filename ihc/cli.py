@@ -13,6 +13,7 @@ import typer
 
 from ihc import __version__
 from ihc.errors import IhcError, SettingsError, counted
+from ihc.model_cli import calibrate, explain, train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,6 +192,10 @@ def serve(
             f"ihc serve needs the extra server ({error}): pip install 'ihc-attribution[server]'"
         ) from None
     listen(settings, lambda line: typer.echo(line, err=True))
+
+
+for command in (calibrate, train, explain):
+    app.command()(command)
 
 
 def _run_with_progress(settings: Settings) -> RunResult:

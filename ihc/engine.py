@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,10 @@ import pandas as pd
 
 from ihc.parameters import Parameters
 from ihc.redistribution import Redistribution, redistribute
-from ihc.schemas import PHASES, require_columns
+from ihc.schemas import PHASES
+from ihc.touchpoints import in_time_order
 
-NEEDS = ("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement")
+NEEDS = ("channel_name", "holder_engagement", "closer_engagement")
 HOUR = np.timedelta64(1, "h") / np.timedelta64(1, "us")
 
 Floats = npt.NDArray[np.float64]
@@ -41,23 +43,52 @@ def attribute(
 
     Raises InputError for a missing column.
     """
-    require_columns(journeys, NEEDS, "journeys")
     order, steps = time_order(journeys)
-    ordered = journeys.take(order)
-    raw = _raw_phases(ordered, steps, parameters)
-
-    shares = {}
-    for phase in PHASES:
-        weights = ordered["channel_name"].map(dict(parameters.channel_weights[phase])).fillna(1.0).to_numpy("float64")
-        shares[phase] = steps.share(raw[phase] * weights)
+    memberships = _memberships(_in_order(journeys, order), steps, parameters)
+    shares = {
+        phase: steps.share(memberships.pop(phase) * _weights(journeys, order, parameters, phase)) for phase in PHASES
+    }
     if redistribution:
-        shares = redistribute(shares, ordered["channel_name"], steps.journey, redistribution)
-    shares["ihc"] = _weighted_sum(shares, steps, parameters)
+        shares = redistribute(shares, journeys["channel_name"].take(order), steps.journey, redistribution)
+    shares["ihc"] = sum(_credits(shares, steps, parameters).values(), np.zeros(len(order)))
+    return _in_rows_order(journeys, order, shares)
 
+
+def workings(
+    journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+) -> pd.DataFrame:
+    """Show every step of `attribute`: what each session's credit is made of.
+
+    In: as `attribute`.
+
+    Out: one row for each row of `journeys`, in its order: `conv_id, session_id, gap [h since the journey's previous
+    session; 0 on the first], to_conversion [h until the converting session], counts [bool: at or after the journey's
+    last restart]`; then for each phase `<phase>_membership [1]`, `<phase>_weight [1; the channel's]`, `<phase>_before
+    [share of the phase: membership x weight, normalised]`, `<phase> [the same after a redistribution, if there is
+    one]` and `<phase>_credit [share of ihc]`; and `ihc`, the sum of the three credits.
+
+    Raises InputError for a missing column.
+    """
+    order, steps = time_order(journeys)
+    memberships = _memberships(_in_order(journeys, order), steps, parameters)
+    weights = {phase: _weights(journeys, order, parameters, phase) for phase in PHASES}
+    before = {phase: steps.share(memberships[phase] * weights[phase]) for phase in PHASES}
+    shares = before
+    if redistribution:
+        shares = redistribute(before, journeys["channel_name"].take(order), steps.journey, redistribution)
+    credits = _credits(shares, steps, parameters)
+    found = {"gap": steps.gap, "to_conversion": steps.to_conversion, "counts": _counts(steps, parameters)}
+    for suffix, values in (("membership", memberships), ("weight", weights), ("before", before), ("credit", credits)):
+        found |= {f"{phase}_{suffix}": values[phase] for phase in PHASES}
+    found |= shares | {"ihc": sum(credits.values(), np.zeros(len(order)))}
+    return _in_rows_order(journeys, order, found)
+
+
+def _in_rows_order(journeys: pd.DataFrame, order: Integers, found: Mapping[str, npt.NDArray[Any]]) -> pd.DataFrame:
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    credits = journeys[["conv_id", "session_id"]].reset_index(drop=True)
-    return credits.assign(**{name: values[back] for name, values in shares.items()})
+    keys = journeys[["conv_id", "session_id"]].reset_index(drop=True)
+    return keys.assign(**{name: values[back] for name, values in found.items()})
 
 
 @dataclass(frozen=True)
@@ -82,49 +113,50 @@ class Steps:
 
 def time_order(journeys: pd.DataFrame) -> tuple[Integers, Steps]:
     """The places of the rows in time order, journey by journey, and the steps that they then are."""
-    keys = journeys[["conv_id", "timestamp", "session_id"]].reset_index(drop=True)
-    order = keys.sort_values(["conv_id", "timestamp", "session_id"], kind="stable").index.to_numpy()
-    conv_id = pd.factorize(keys["conv_id"])[0][order].astype("int64")
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[1:] = conv_id[1:] != conv_id[:-1]
-    is_last = np.append(is_first[1:], True) if len(order) else is_first
-    journey = is_first.cumsum() - 1
-
-    moments = keys["timestamp"].to_numpy("datetime64[us]")[order].astype("int64")
-    gap = np.diff(moments, prepend=moments[:1]) / HOUR
-    to_conversion = (moments[is_last][journey] - moments) / HOUR
-    return order, Steps(journey, is_first, is_last, np.where(is_first, 0.0, gap), to_conversion)
+    points = in_time_order(journeys, *NEEDS)
+    is_first, is_last = points.rank == 0, points.rank == points.length - 1
+    gap: Floats = np.diff(points.moment, prepend=points.moment[:1]) / HOUR
+    gap[is_first] = 0.0
+    to_conversion = (points.moment[is_last][points.path] - points.moment) / HOUR
+    return points.row, Steps(points.path, is_first, is_last, gap, np.asarray(to_conversion, dtype="float64"))
 
 
-def _raw_phases(ordered: pd.DataFrame, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
+class _Engaged(NamedTuple):
+    """Which sessions are flagged for a phase, in time order."""
+
+    holder: Booleans
+    closer: Booleans
+
+
+def _in_order(journeys: pd.DataFrame, order: Integers) -> _Engaged:
+    return _Engaged(*((journeys[f"{phase}_engagement"].to_numpy() == 1)[order] for phase in ("holder", "closer")))
+
+
+def _weights(journeys: pd.DataFrame, order: Integers, parameters: Parameters, phase: str) -> Floats:
+    """Each session's channel weight in a phase; a channel without one counts as 1."""
+    weights = journeys["channel_name"].map(dict(parameters.channel_weights[phase])).fillna(1.0)
+    in_order: Floats = weights.to_numpy("float64")[order]
+    return in_order
+
+
+def _memberships(engaged: _Engaged, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
     """Each session's membership in each phase, before channel weights and normalising."""
-    initializer = np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
-    counts = _since_last_restart(initializer >= 1, steps)
-    initializer = np.where(counts, initializer, 0.0)
-
-    may_close = counts & (steps.is_last | (ordered["closer_engagement"].to_numpy() == 1))
-    closer = np.where(may_close, parameters.closer(steps.to_conversion), 0.0)
-
-    may_hold = counts & (ordered["holder_engagement"].to_numpy() == 1)
+    counts = _counts(steps, parameters)
+    initializer = np.where(counts, _begins(steps, parameters), 0.0)
+    closer = np.where(counts & (steps.is_last | engaged.closer), parameters.closer(steps.to_conversion), 0.0)
     u, v = 1 - steps.share(initializer), 1 - steps.share(closer)
-    holder = np.where(may_hold, _mean_of_means(u, v), 0.0)
+    holder = np.where(counts & engaged.holder, _mean_of_means(u, v), 0.0)
     return {"initializer": initializer, "holder": holder, "closer": closer}
 
 
-def _weighted_sum(shares: Mapping[str, Floats], steps: Steps, parameters: Parameters) -> Floats:
-    """The phases' mean by their weights, of those phases that the journey has."""
-    total = np.zeros(len(steps.journey))
-    weight = np.zeros(len(steps.journey))
-    for phase in PHASES:
-        is_present = steps.sum(shares[phase]) > 0
-        total += parameters.phase_weights[phase] * shares[phase]
-        weight += parameters.phase_weights[phase] * is_present
-    return total / weight
+def _begins(steps: Steps, parameters: Parameters) -> Floats:
+    """How far each session is a new beginning: the first wholly, a later one by the silence before it."""
+    return np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
 
 
-def _since_last_restart(restarts: Booleans, steps: Steps) -> Booleans:
+def _counts(steps: Steps, parameters: Parameters) -> Booleans:
     """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
-    part: Integers = restarts.cumsum()
+    part: Integers = (_begins(steps, parameters) >= 1).cumsum()
     is_latest: Booleans = part == part[steps.is_last][steps.journey]
     return is_latest
 
@@ -134,3 +166,11 @@ def _mean_of_means(u: Floats, v: Floats) -> Floats:
     total = u + v
     harmonic = np.divide(2 * u * v, total, out=np.zeros_like(total), where=total > 0)
     return (total / 2 + harmonic) / 2
+
+
+def _credits(shares: Mapping[str, Floats], steps: Steps, parameters: Parameters) -> dict[str, Floats]:
+    """What each phase adds to the credit: its share by its weight, of the weights of the journey's present phases."""
+    weight = np.zeros(len(steps.journey))
+    for phase in PHASES:
+        weight += parameters.phase_weights[phase] * (steps.sum(shares[phase]) > 0)
+    return {phase: parameters.phase_weights[phase] * shares[phase] / weight for phase in PHASES}

@@ -9,6 +9,9 @@ COUNT = "count"
 SHARE = "share"
 CREDIT = "orders"
 RATIO = "ratio"
+HOURS = "hours"
+WEIGHT = "weight"
+ERROR = "error"
 TEXT = "text"
 
 FORMATS = {
@@ -17,6 +20,9 @@ FORMATS = {
     SHARE: "{:.1%}",
     CREDIT: "{:,.2f}",
     RATIO: "{:,.2f}",
+    HOURS: "{:,.2f}",
+    WEIGHT: "{:,.3f}",
+    ERROR: "{:.6f}",
     TEXT: "{}",
 }
 
@@ -54,6 +60,40 @@ GLOSSARY = {
     "closer": Term("Closer", SHARE, "The session's part in the decision to buy."),
     "removal_effect": Term(
         "Removal effect", SHARE, "The part of the conversion probability that is lost without the channel (Markov)."
+    ),
+    "gap": Term("Gap", HOURS, "Hours since the journey's previous session; empty on the first."),
+    "to_conversion": Term("To conversion", HOURS, "Hours until the journey's last session, the converting one."),
+    "initializer_membership": Term(
+        "Initializer membership", WEIGHT, "What the curve gives for the session's gap; 1 for the first session."
+    ),
+    "holder_membership": Term(
+        "Holder membership",
+        WEIGHT,
+        "Of engaged sessions: the mean of the arithmetic and the harmonic mean of what the other phases leave.",
+    ),
+    "closer_membership": Term(
+        "Closer membership",
+        WEIGHT,
+        "Of sessions flagged as closers, and of the last: what the curve gives for the hours to the conversion.",
+    ),
+    "restart": Term(
+        "Restart",
+        TEXT,
+        "At an initializer membership of 1 a journey begins anew: sessions before it count for nothing.",
+    ),
+    "phase_weight": Term(
+        "Phase weight", WEIGHT, "How much of the credit the phase decides; the three weights sum to 1."
+    ),
+    "channel_weight": Term(
+        "Channel weight", WEIGHT, "What a channel's memberships are multiplied with in a phase: 1 is neutral."
+    ),
+    "channel_score": Term(
+        "Channel score",
+        RATIO,
+        "The channel's share of a phase's credit / the mean share of the channels in journeys.",
+    ),
+    "average_impact": Term(
+        "Average impact", SHARE, "The channel's mean credit in the orders that have it in their journey."
     ),
     "journey": Term(
         "Journey",
@@ -99,6 +139,42 @@ HEADINGS = {
     "reason": ("Reason", TEXT),
     "session_id": ("Session", TEXT),
     "timestamp": ("Time", TEXT),
+    "phase": ("Phase", TEXT),
+    "curve": ("Curve", TEXT),
+    "part": ("Part", TEXT),
+    "membership": ("Membership", TEXT),
+    "hours": ("Hours", COUNT),
+    "conversions": ("Orders", COUNT),
+    "draw": ("Draw", COUNT),
+    "answers": ("Answers of two and more sessions", COUNT),
+    "mean": ("Mean error", ERROR),
+    "p99": ("99 % within", ERROR),
+    "largest": ("Largest error", ERROR),
+    "credit": ("Credit [orders]", ERROR),
+    "why": ("Why", TEXT),
+    "holder_engagement": ("Holder engagement", COUNT),
+    "closer_engagement": ("Closer engagement", COUNT),
+    "initializer_weight": ("Initializer weight", WEIGHT),
+    "holder_weight": ("Holder weight", WEIGHT),
+    "closer_weight": ("Closer weight", WEIGHT),
+    "initializer_credit": ("Credit as initializer", SHARE),
+    "holder_credit": ("Credit as holder", SHARE),
+    "closer_credit": ("Credit as closer", SHARE),
+    "initializer_score": ("Initializer score", RATIO),
+    "holder_score": ("Holder score", RATIO),
+    "closer_score": ("Closer score", RATIO),
+    "ihc_score": ("Score of all credit", RATIO),
+    "share_of_conversions": ("Share of orders", SHARE),
+    "sessions_in_journeys": ("Sessions in journeys", COUNT),
+    "no_credit": ("none", SHARE),
+    "up_to_10": ("up to 10 %", SHARE),
+    "up_to_25": ("10 to 25 %", SHARE),
+    "up_to_50": ("25 to 50 %", SHARE),
+    "below_all": ("50 to 100 %", SHARE),
+    "all_credit": ("all of it", SHARE),
+    "ihc_before": ("Orders before", CREDIT),
+    "ihc_after": ("Orders after", CREDIT),
+    "ihc_change": ("Change", CREDIT),
 }
 
 

@@ -64,8 +64,8 @@ def calibrate(
     asked = given.frame["conv_id"].nunique()
     used = asked - len(found.left_out)
     console.print(
-        f"{used:,} of {counted(asked, 'answer')} can be used; {found.parameters.provenance['journeys']:,} of them, of two "
-        "and more sessions, tell the parameters."
+        f"{used:,} of {counted(asked, 'answer')} can be used; {found.parameters.provenance['journeys']:,} of them, of "
+        "two and more sessions, tell the parameters."
     )
     _print_left_out(console, found.left_out)
     _say(console, found.warnings)
@@ -174,8 +174,9 @@ def _journeys(database: str | None, **options: Any) -> tuple[Settings, pd.DataFr
     settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
     prepare(settings, typer.echo)
     tables = read_tables(settings.database)
-    given = {**settings.window, "lookback_days": settings.lookback_days}
-    return settings, build_journeys(tables.sessions, tables.conversions, **given), tables
+    lookback = settings.lookback_days
+    journeys = build_journeys(tables.sessions, tables.conversions, **settings.window, lookback_days=lookback)
+    return settings, journeys, tables
 
 
 def _console() -> Console:
@@ -222,7 +223,9 @@ def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.Data
     from ihc.validation import channel_errors, from_few, worst_journeys
 
     _print_table(console, "The journeys with the largest errors", worst_journeys(errors))
-    _print_table(console, "Credit of channels, foretold - answered", channel_errors(errors, answers["conv_id"].nunique()))
+    _print_table(
+        console, "Credit of channels, foretold - answered", channel_errors(errors, answers["conv_id"].nunique())
+    )
     few = from_few(journeys, answers, count=ENOUGH)
     if few.empty:
         console.print(f"There are not more than {ENOUGH} answers, so it cannot be said how well {ENOUGH} would do.")
@@ -246,7 +249,11 @@ def _print_table(console: Console, title: str, frame: pd.DataFrame) -> None:
         table.add_column(heading(column)[0], justify="left" if unit == TEXT else "right", overflow="fold")
     for row in frame.itertuples(index=False):
         cells = (
-            shown(value, 200) if units[column] == TEXT else "" if value != value else FORMATS[units[column]].format(value)
+            shown(value, 200)
+            if units[column] == TEXT
+            else ""
+            if value != value
+            else FORMATS[units[column]].format(value)
             for column, value in zip(frame.columns, row, strict=True)
         )
         table.add_row(*cells)

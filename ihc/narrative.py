@@ -122,19 +122,6 @@ def _engine(row: object) -> str:
     return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"
 
 
-def model_spread(comparison: pd.DataFrame) -> str:
-    """Name the channel whose revenue depends most on the model. In: `model_comparison`."""
-    revenue = comparison.set_index("channel_name")
-    spread = revenue.max(axis=1) - revenue.min(axis=1)
-    if revenue.empty or spread.max() < 0.005:
-        return "All models give every channel the same revenue."
-    models = revenue.iloc[int(spread.argmax())]
-    return (
-        f"The model matters most for {shown(models.name)}: {models.min():,.2f} under {models.idxmin()}, "
-        f"{models.max():,.2f} under {models.idxmax()}."
-    )
-
-
 def dates_sentence(start_date: str | None, end_date: str | None) -> str:
     """The dates of a run in words."""
     if not start_date and not end_date:

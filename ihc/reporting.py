@@ -42,6 +42,11 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
     return earned[["conv_id", "session_id", "channel_name", "date", "revenue", "ihc", "ihc_revenue"]]
 
 
+def influenced(credits: pd.DataFrame) -> pd.Series[int]:
+    """Count the distinct orders with each channel in their journey. In: `conv_id, channel_name`; out: by channel."""
+    return credits.groupby("channel_name")["conv_id"].nunique()
+
+
 def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[float]:
     """The cost [currency] of each session, in the order and with the index of `sessions`; 0 where it has none."""
     require_columns(costs, COLUMNS[COSTS], "costs")
@@ -95,8 +100,7 @@ def channel_summary(
 
     summary = reporting.groupby("channel_name")[["cost", "ihc", "ihc_revenue"]].sum()
     summary.insert(0, "sessions", visits.groupby("channel_name").size())
-    influenced = earned.groupby("channel_name")["conv_id"].nunique()
-    summary.insert(1, "influenced_conversions", influenced.reindex(summary.index, fill_value=0))
+    summary.insert(1, "influenced_conversions", influenced(earned).reindex(summary.index, fill_value=0))
     summary = summary.sort_values(["ihc_revenue", "cost"], ascending=False, kind="stable").reset_index()
 
     total = summary.drop(columns="channel_name").sum().to_frame().T

@@ -43,7 +43,7 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     require_columns(frame, (path, "session_id", "timestamp", *needs), what)
     code = pd.factorize(frame[path])[0].astype("int64")
     moment = frame["timestamp"].to_numpy("datetime64[us]").astype("int64")
-    row = np.lexsort((moment, code))
+    row = np.arange(len(code)) if _is_sorted(code, moment) else np.lexsort((moment, code))
     row = _ties_by_session(frame["session_id"], row, code[row], moment[row])
 
     is_first = np.ones(len(row), dtype=bool)
@@ -52,6 +52,12 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     length = np.bincount(number)[number]
     rank = np.arange(len(row)) - np.flatnonzero(is_first)[number]
     return Touchpoints(row, number, rank, length, moment[row])
+
+
+def _is_sorted(code: Integers, moment: Integers) -> bool:
+    """Do the rows come path by path in time order, as of `build_journeys`? Looking is much faster than sorting."""
+    step = np.diff(code)
+    return bool(((step > 0) | ((step == 0) & (np.diff(moment) >= 0))).all())
 
 
 def _ties_by_session(session_id: pd.Series[str], row: Integers, code: Integers, moment: Integers) -> Integers:

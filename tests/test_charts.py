@@ -1,13 +1,10 @@
-import xml.etree.ElementTree as ET
-from io import BytesIO
-
 import pandas as pd
 import pytest
+from drawing import renamed, svg, texts
 from frames import UNTRUSTED
 from pandas.testing import assert_frame_equal
 
 from ihc import charts
-from ihc.charts import styled
 from ihc.narrative import shown
 
 SUMMARY = pd.DataFrame(
@@ -48,25 +45,6 @@ CHARTS = {
     "models_by_channel": (charts.models_by_channel, COMPARISON),
 }
 every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)
-
-
-def svg(figure):
-    stream = BytesIO()
-    with styled():
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
-
-
-def texts(figure):
-    """What the chart says, read from its SVG as XML."""
-    root = ET.fromstring(svg(figure))
-    return ["".join(entry.itertext()) for entry in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
-def renamed(frame, names):
-    """The frame's first rows, repeated, one for each of `names`."""
-    rows = frame.iloc[[0] * len(names)].reset_index(drop=True)
-    return rows.assign(**{frame.columns[0]: pd.array(names, dtype="str")})
 
 
 def test_every_chart_is_tested_here():

@@ -1,12 +1,25 @@
 import pandas as pd
 import pytest
-from frames import conversions, costs, credits_of, journey, outcomes, sessions
+from frames import conversions, costs, credits_of, curves_of, journey, outcomes, sessions
 
-from ihc import baselines, credits, markov, paths, quality, reconciliation, reporting, schemas
+from ihc import (
+    baselines,
+    credits,
+    engine,
+    evaluation,
+    explanation,
+    markov,
+    paths,
+    quality,
+    reconciliation,
+    reporting,
+    schemas,
+)
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
 
 SHOP = schemas.Tables(sessions(), conversions(), costs())
 JOURNEYS = journey((0, "Search", 1, 1))
+CREDITS = engine.attribute(JOURNEYS, curves_of())
 REPORTING = reporting.channel_reporting(*SHOP, credits_of())
 STORED = pd.DataFrame(columns=["conv_id", "outcome", "engine", "parameters", "lookback_days"])
 SHOWN = {
@@ -17,6 +30,13 @@ SHOWN = {
     "commonest_paths": paths.commonest_paths(JOURNEYS),
     "table_shapes": quality.table_shapes(SHOP),
     "quality_findings": quality.quality_findings(SHOP),
+    "explanations": explanation.explanations(JOURNEYS, curves_of()),
+    "phase_weights": explanation.phase_weight_table(curves_of()),
+    "channel_weights": explanation.channel_weight_table(curves_of(), JOURNEYS),
+    "channel_scores": evaluation.channel_scores(CREDITS, JOURNEYS),
+    "average_impact": evaluation.average_impact(CREDITS, JOURNEYS),
+    "credit_distribution": evaluation.credit_distribution(CREDITS, JOURNEYS),
+    "before_after": evaluation.before_after(CREDITS, CREDITS, JOURNEYS),
     "credits": baselines.linear(JOURNEYS),
     "removal_effects": markov.removal_effects(JOURNEYS),
     "provenance": credits.provenance(STORED),
@@ -33,7 +53,7 @@ def test_every_column_that_is_shown_has_a_heading_and_a_unit(name):
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_column_of_texts_is_called_text_and_one_of_figures_is_not(name):
     for column in SHOWN[name].columns:
-        is_text = SHOWN[name][column].dtype in ("str", "object")
+        is_text = not pd.api.types.is_numeric_dtype(SHOWN[name][column])
         if len(SHOWN[name]):
             assert (heading(column)[1] == TEXT) == is_text, column
 

@@ -174,26 +174,6 @@ def test_dates_in_words(start, end, text):
     assert narrative.dates_sentence(start, end) == text
 
 
-def test_the_channel_that_depends_most_on_the_model_is_named_with_both_ends():
-    comparison = pd.DataFrame(
-        {"channel_name": ["A", "B"], "IHC": [10.0, 20.0], "First": [11.0, 5.0], "Last": [9.0, 1_000.0]}
-    )
-    assert narrative.model_spread(comparison) == (
-        "The model matters most for B: 5.00 under First, 1,000.00 under Last."
-    )
-
-
-@pytest.mark.parametrize(
-    "comparison",
-    [
-        pd.DataFrame({"channel_name": ["A"], "IHC": [10.0], "First": [10.004]}),
-        pd.DataFrame({"channel_name": pd.Series([], dtype="str"), "IHC": pd.Series([], dtype="float64")}),
-    ],
-)
-def test_models_that_agree_to_the_cent_are_said_to_agree(comparison):
-    assert narrative.model_spread(comparison) == "All models give every channel the same revenue."
-
-
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -355,7 +335,6 @@ def test_a_run_is_named_by_dates_database_and_id():
 def test_sentences_name_any_channel_as_it_is_shown(name):
     told = [
         narrative.best_and_worst(summary((name, 10, 20), ("other", 10, 5))),
-        narrative.model_spread(pd.DataFrame({"channel_name": [name], "IHC": [1.0], "First": [2.0]})),
         narrative.parameters_sentence(curves_of(), journey((0, name, 1, 1))),
         narrative.redistribution_sentence(redistribution_of(name), journey((0, "A", 1, 1))),
     ]

@@ -1,0 +1,176 @@
+import numpy as np
+import pandas as pd
+import pytest
+from frames import CHANNELS, FIXED, credits_of, curves_of, journey, journeys, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.baselines import last_touch, linear
+from ihc.engine import attribute
+from ihc.errors import InputError
+from ihc.evaluation import (
+    CLASSES,
+    average_impact,
+    before_after,
+    channel_scores,
+    credit_distribution,
+    influenced_conversions,
+)
+from ihc.schemas import PHASES
+
+# k1: Search, Mail, Search; k2: Mail alone.
+ROWS = pd.concat(
+    [
+        journey((0, "Search", 1, 1), (1, "Mail", 1, 1), (2, "Search", 1, 1), conv_id="k1", prefix="a"),
+        journey((0, "Mail", 1, 1), conv_id="k2", prefix="b"),
+    ]
+)
+CREDITS = credits_of([("k1", "a1", 0.5), ("k1", "a2", 0.0), ("k1", "a3", 0.5), ("k2", "b1", 1.0)]).assign(
+    initializer=[1.0, 0.0, 0.0, 1.0], holder=0.0, closer=[0.0, 0.0, 1.0, 1.0]
+)
+
+
+def test_scores_compare_a_channels_share_of_a_phase_with_the_mean_share():
+    # Three channels would have a third each; Social has no credit. Initializer: Search 1, Mail 1, Social 0 of 2:
+    # shares 1/2, 1/2, 0; scores 1.5, 1.5, 0.
+    rows = pd.concat([ROWS, journey((0, "Social", 1, 1), (1, "Search", 1, 1), conv_id="k3", prefix="c")])
+    more = credits_of([("k3", "c1", 0.0), ("k3", "c2", 1.0)]).assign(initializer=0.0, holder=0.0, closer=[0.0, 2.0])
+    found = channel_scores(pd.concat([CREDITS, more]), rows).set_index("channel_name")
+    assert found.index.tolist() == ["Search", "Mail", "Social"]
+    assert found["initializer_score"].tolist() == [1.5, 1.5, 0]
+    assert found["closer_score"].tolist() == [2.25, 0.75, 0]  # 3, 1 and 0 of 4
+    assert found["ihc_score"].tolist() == [2.0, 1.0, 0]  # 2, 1 and 0 of 3
+
+
+def test_a_phase_in_which_nobody_has_anything_has_no_scores():
+    assert channel_scores(CREDITS, ROWS)["holder_score"].isna().all()
+
+
+def test_a_single_channel_scores_1():
+    rows = journey((0, "A", 1, 1), (60, "A", 1, 1))
+    found = channel_scores(attribute(rows, curves_of()), rows)
+    assert found.to_numpy()[0, 1:].tolist() == pytest.approx([1, 1, 1, 1])
+
+
+def test_influence_counts_an_order_once_a_channel_even_without_credit():
+    # Mail is in both orders, in k1 with no credit; Search twice in k1.
+    found = influenced_conversions(CREDITS, ROWS)
+    assert found.to_numpy().tolist() == [["Mail", 2, 1.0], ["Search", 1, 0.5]]
+
+
+def test_the_average_impact_is_the_mean_credit_over_the_influenced_orders():
+    # Mail: 0 in k1, 1 in k2; Search: 1/2 + 1/2 in k1.
+    found = average_impact(CREDITS, ROWS)
+    assert found["channel_name"].tolist() == ["Mail", "Search"]
+    assert found["ihc"].tolist() == [1.0, 1.0]
+    assert found["average_impact"].tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("ihc", "name"),
+    [
+        (0.0, "no_credit"),
+        (1e-12, "no_credit"),
+        (1e-6, "up_to_10"),
+        (0.1, "up_to_10"),
+        (0.1001, "up_to_25"),
+        (0.25, "up_to_25"),
+        (0.5, "up_to_50"),
+        (0.5001, "below_all"),
+        (0.9999, "below_all"),
+        (1 - 1e-12, "all_credit"),
+        (1.0, "all_credit"),
+        (1.0001, "all_credit"),
+    ],
+)
+def test_a_class_of_credit_ends_where_its_name_says(ihc, name):
+    found = credit_distribution(credits_of([("k", "s1", ihc)]), journey((0, "A", 1, 1)))
+    assert [column for column in CLASSES if found[column].iloc[0] == 1] == [name]
+    assert found[list(CLASSES)].sum(axis=1).tolist() == [1]
+
+
+def test_the_distribution_of_credit_is_in_shares_of_the_channels_sessions():
+    found = credit_distribution(CREDITS, ROWS)
+    assert found["channel_name"].tolist() == ["Mail", "Search"]
+    assert found["sessions_in_journeys"].tolist() == [2, 2]
+    assert found["no_credit"].tolist() == [0.5, 0]
+    assert found["up_to_50"].tolist() == [0, 1]
+    assert found["all_credit"].tolist() == [0.5, 0]
+
+
+def test_before_and_after_are_sums_a_channel_and_their_difference():
+    found = before_after(linear(ROWS), last_touch(ROWS), ROWS)
+    # Linear: Mail 1/3 + 1, Search 2/3; last touch: Mail 1, Search 1.
+    assert found["channel_name"].tolist() == ["Mail", "Search"]
+    assert found["ihc_before"].tolist() == pytest.approx([4 / 3, 2 / 3])
+    assert found["ihc_after"].tolist() == [1, 1]
+    assert found["ihc_change"].tolist() == pytest.approx([-1 / 3, 1 / 3])
+
+
+def test_before_and_after_of_different_sessions_are_refused():
+    with pytest.raises(InputError, match="3 sessions stand only in one of them, as in order 'k1'"):
+        before_after(CREDITS, CREDITS[CREDITS["conv_id"] == "k2"], ROWS)
+
+
+def test_a_credit_whose_session_is_in_no_journey_counts_nowhere():
+    rows = ROWS[ROWS["conv_id"] == "k2"]
+    assert influenced_conversions(CREDITS, rows).to_numpy().tolist() == [["Mail", 1, 1.0]]
+
+
+def views(credits, rows):
+    return {
+        "scores": channel_scores(credits, rows),
+        "influence": influenced_conversions(credits, rows),
+        "impact": average_impact(credits, rows),
+        "distribution": credit_distribution(credits, rows),
+        "before_after": before_after(credits, credits, rows),
+    }
+
+
+def test_no_credits_give_empty_views_with_the_same_columns():
+    full, empty = views(CREDITS, ROWS), views(CREDITS.iloc[:0], ROWS.iloc[:0])
+    assert all(frame.empty for frame in empty.values())
+    assert {name: list(frame) for name, frame in empty.items()} == {name: list(frame) for name, frame in full.items()}
+
+
+@pytest.mark.parametrize("view", [channel_scores, influenced_conversions, average_impact, credit_distribution])
+def test_missing_columns_are_refused(view):
+    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
+        view(CREDITS.drop(columns="ihc"), ROWS)
+    with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
+        view(CREDITS, ROWS.drop(columns="channel_name"))
+
+
+def test_scores_need_the_phases():
+    with pytest.raises(InputError, match="Credits lacks the column 'holder'"):
+        channel_scores(CREDITS.drop(columns="holder"), ROWS)
+
+
+@FIXED
+@given(journeys(), st.integers(0, 9))
+def test_scores_average_1_shares_sum_to_1_and_row_order_is_irrelevant(rows, seed):
+    credits = attribute(rows, curves_of())
+    before = credits.copy(deep=True)
+    found = views(credits, rows)
+    scores = found["scores"].drop(columns="channel_name").dropna(axis="columns")
+    assert {"initializer_score", "closer_score", "ihc_score"} <= set(scores)
+    np.testing.assert_allclose(scores.mean(), 1)
+    np.testing.assert_allclose(found["distribution"][list(CLASSES)].sum(axis=1), 1)
+    assert found["distribution"]["sessions_in_journeys"].sum() == len(rows)
+    assert found["impact"]["average_impact"].between(0, 1 + 1e-12).all()
+    np.testing.assert_allclose(found["impact"]["ihc"].sum(), rows["conv_id"].nunique())
+    np.testing.assert_allclose(found["before_after"]["ihc_change"], 0)
+    again = views(shuffled(credits, seed), shuffled(rows, seed + 1))
+    for name, frame in found.items():
+        by = "channel_name"
+        assert_frame_equal(again[name].sort_values(by, ignore_index=True), frame.sort_values(by, ignore_index=True))
+    assert_frame_equal(credits, before)
+
+
+@FIXED
+@given(journeys(), st.sampled_from(CHANNELS))
+def test_what_one_channel_gains_the_others_lose(rows, channel):
+    parameters = curves_of(channels={phase: {channel: 4.0} for phase in PHASES})
+    found = before_after(attribute(rows, curves_of()), attribute(rows, parameters), rows)
+    np.testing.assert_allclose(found["ihc_change"].sum(), 0, atol=1e-9)
