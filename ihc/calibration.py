@@ -40,8 +40,8 @@ class Calibrated(NamedTuple):
     """What answers gave: the parameters, and what they rest on.
 
     `left_out`: `conv_id, reason` of the answers that could not be used; `support`: `curve, part [hours], sessions,
-    membership`: how many sessions tell each part of a curve; `channels`: `channel_name, sessions, initializer, holder,
-    closer [weight]`; `warnings`: sentences, each with its consequence.
+    membership`: how many sessions tell each part of a curve; `channels`: `channel_name, sessions, initializer_weight,
+    holder_weight, closer_weight`; `warnings`: sentences, each with its consequence.
     """
 
     parameters: Parameters
@@ -118,7 +118,7 @@ def _fit(rows: _Rows, name: str) -> tuple[Parameters, dict[str, Fitted], dict[st
 
 
 def _named(names: tuple[str, ...], log_weights: Floats) -> dict[str, float]:
-    return dict(zip(names, np.exp(log_weights).round(5).tolist(), strict=True))
+    return dict(zip(names, np.exp(log_weights).round(4).tolist(), strict=True))
 
 
 def _centred(log_weights: Floats, pairs: Pairs) -> Floats:
@@ -212,7 +212,7 @@ def _support(phase: str, pairs: Pairs, fit: Fitted) -> pd.DataFrame:
 
 def _channels(rows: _Rows, parameters: Parameters) -> pd.DataFrame:
     counts = np.bincount(rows.channel, minlength=len(rows.names))
-    weights = {phase: [parameters.channel_weights[phase][name] for name in rows.names] for phase in PHASES}
+    weights = {f"{phase}_weight": [parameters.channel_weights[phase][name] for name in rows.names] for phase in PHASES}
     return pd.DataFrame({"channel_name": list(rows.names), "sessions": counts, **weights})
 
 

@@ -7,7 +7,7 @@ last printed digit (https://ihc-attribution.com describes the model in words).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,11 +17,12 @@ import pandas as pd
 
 from ihc.parameters import Parameters
 from ihc.redistribution import Redistribution, redistribute
-from ihc.schemas import PHASES
-from ihc.touchpoints import in_time_order
+from ihc.schemas import PHASES, SHARES
+from ihc.touchpoints import Touchpoints, channel_codes, in_time_order
 
 NEEDS = ("channel_name", "holder_engagement", "closer_engagement")
 HOUR = np.timedelta64(1, "h") / np.timedelta64(1, "us")
+BLOCK = 2**16  # rows that are worked on at a time, so that what is in between stays in the processor's cache
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -43,15 +44,7 @@ def attribute(
 
     Raises InputError for a missing column.
     """
-    order, steps = time_order(journeys)
-    memberships = _memberships(_in_order(journeys, order), steps, parameters)
-    shares = {
-        phase: steps.share(memberships.pop(phase) * _weights(journeys, order, parameters, phase)) for phase in PHASES
-    }
-    if redistribution:
-        shares = redistribute(shares, journeys["channel_name"].take(order), steps.journey, redistribution)
-    shares["ihc"] = sum(_credits(shares, steps, parameters).values(), np.zeros(len(order)))
-    return _in_rows_order(journeys, order, shares)
+    return _worked_out(journeys, SHARES, parameters, redistribution)
 
 
 def workings(
@@ -69,26 +62,39 @@ def workings(
 
     Raises InputError for a missing column.
     """
-    order, steps = time_order(journeys)
-    memberships = _memberships(_in_order(journeys, order), steps, parameters)
-    weights = {phase: _weights(journeys, order, parameters, phase) for phase in PHASES}
-    before = {phase: steps.share(memberships[phase] * weights[phase]) for phase in PHASES}
-    shares = before
-    if redistribution:
-        shares = redistribute(before, journeys["channel_name"].take(order), steps.journey, redistribution)
-    credits = _credits(shares, steps, parameters)
-    found = {"gap": steps.gap, "to_conversion": steps.to_conversion, "counts": _counts(steps, parameters)}
-    for suffix, values in (("membership", memberships), ("weight", weights), ("before", before), ("credit", credits)):
-        found |= {f"{phase}_{suffix}": values[phase] for phase in PHASES}
-    found |= shares | {"ihc": sum(credits.values(), np.zeros(len(order)))}
-    return _in_rows_order(journeys, order, found)
+    by_phase = [f"{phase}_{step}" for step in ("membership", "weight", "before", "credit") for phase in PHASES]
+    columns = ("gap", "to_conversion", "counts", *by_phase, *SHARES)
+    return _worked_out(journeys, columns, parameters, redistribution)
 
 
-def _in_rows_order(journeys: pd.DataFrame, order: Integers, found: Mapping[str, npt.NDArray[Any]]) -> pd.DataFrame:
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    keys = journeys[["conv_id", "session_id"]].reset_index(drop=True)
-    return keys.assign(**{name: values[back] for name, values in found.items()})
+def _worked_out(
+    journeys: pd.DataFrame, columns: tuple[str, ...], parameters: Parameters, redistribution: Redistribution | None
+) -> pd.DataFrame:
+    """The journeys' keys, and the `columns` of what is worked out for them, block by block."""
+    points = in_time_order(journeys, *NEEDS)
+    code, names = channel_codes(journeys["channel_name"])
+    engaged = {phase: journeys[f"{phase}_engagement"].to_numpy() for phase in ("holder", "closer")}
+    found = {name: np.empty(len(journeys), dtype=bool if name == "counts" else "float64") for name in columns}
+    for block in _blocks(points):
+        row = points.row[block]
+        sessions = _Sessions(names, code[row], engaged["holder"][row] == 1, engaged["closer"][row] == 1)
+        steps = _steps(points.path[block], points.moment[block])
+        worked_out = _work_out(sessions, steps, parameters, redistribution)
+        for name, values in found.items():
+            values[row] = worked_out[name]
+    keys = {name: journeys[name].array for name in ("conv_id", "session_id")}
+    return pd.DataFrame({**keys, **found}, copy=False)
+
+
+def _blocks(points: Touchpoints) -> Iterator[slice]:
+    """Cut the rows into runs of whole journeys, of about `BLOCK` rows unless a single journey is longer."""
+    rows = len(points.row)
+    ends = np.append(points.starts[1:], rows)
+    start = 0
+    while start < rows:
+        end = int(ends[min(int(np.searchsorted(ends, start + BLOCK)), len(ends) - 1)])
+        yield slice(start, end)
+        start = end
 
 
 @dataclass(frozen=True)
@@ -113,39 +119,57 @@ class Steps:
 
 def time_order(journeys: pd.DataFrame) -> tuple[Integers, Steps]:
     """The places of the rows in time order, journey by journey, and the steps that they then are."""
-    points = in_time_order(journeys, *NEEDS)
-    is_first, is_last = points.rank == 0, points.rank == points.length - 1
-    gap: Floats = np.diff(points.moment, prepend=points.moment[:1]) / HOUR
-    gap[is_first] = 0.0
-    to_conversion = (points.moment[is_last][points.path] - points.moment) / HOUR
-    return points.row, Steps(points.path, is_first, is_last, gap, np.asarray(to_conversion, dtype="float64"))
+    points = in_time_order(journeys)
+    return points.row, _steps(points.path, points.moment)
 
 
-class _Engaged(NamedTuple):
-    """Which sessions are flagged for a phase, in time order."""
-
-    holder: Booleans
-    closer: Booleans
-
-
-def _in_order(journeys: pd.DataFrame, order: Integers) -> _Engaged:
-    return _Engaged(*((journeys[f"{phase}_engagement"].to_numpy() == 1)[order] for phase in ("holder", "closer")))
+def _steps(path: Integers, moment: Integers) -> Steps:
+    is_first = np.diff(path, prepend=-1) > 0
+    is_last = np.roll(is_first, -1)
+    journey = is_first.cumsum() - 1
+    gap = np.where(is_first, 0.0, np.diff(moment, prepend=moment[:1]) / HOUR)
+    to_conversion = np.asarray((moment[is_last][journey] - moment) / HOUR, dtype="float64")
+    return Steps(journey, is_first, is_last, gap, to_conversion)
 
 
-def _weights(journeys: pd.DataFrame, order: Integers, parameters: Parameters, phase: str) -> Floats:
-    """Each session's channel weight in a phase; a channel without one counts as 1."""
-    weights = journeys["channel_name"].map(dict(parameters.channel_weights[phase])).fillna(1.0)
-    in_order: Floats = weights.to_numpy("float64")[order]
-    return in_order
+class _Sessions(NamedTuple):
+    """What the model asks of sessions in time order: their channels, by number and name, and their flags."""
+
+    names: pd.Series[str]
+    channel: Integers
+    may_hold: Booleans
+    may_close: Booleans
 
 
-def _memberships(engaged: _Engaged, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
+def _work_out(
+    sessions: _Sessions, steps: Steps, parameters: Parameters, redistribution: Redistribution | None
+) -> dict[str, npt.NDArray[Any]]:
+    """Every step from the sessions to their credit, under the names of `workings`."""
+    memberships = _memberships(sessions, steps, parameters)
+    weights = {phase: _weights(sessions, parameters.channel_weights[phase]) for phase in PHASES}
+    before = {phase: steps.share(memberships[phase] * weights[phase]) for phase in PHASES}
+    shares = before
+    if redistribution:
+        shares = redistribute(before, sessions.names.take(sessions.channel), steps.journey, redistribution)
+    credits = _credits(shares, steps, parameters)
+    found = {"gap": steps.gap, "to_conversion": steps.to_conversion, "counts": _counts(steps, parameters), **shares}
+    for step, by_phase in (("membership", memberships), ("weight", weights), ("before", before), ("credit", credits)):
+        found |= {f"{phase}_{step}": by_phase[phase] for phase in PHASES}
+    return found | {"ihc": credits["initializer"] + credits["holder"] + credits["closer"]}
+
+
+def _weights(sessions: _Sessions, weights: Mapping[str, float]) -> Floats:
+    """Each session's channel weight; a channel without one counts as 1."""
+    return np.array([weights.get(name, 1.0) for name in sessions.names], dtype="float64")[sessions.channel]
+
+
+def _memberships(sessions: _Sessions, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
     """Each session's membership in each phase, before channel weights and normalising."""
     counts = _counts(steps, parameters)
     initializer = np.where(counts, _begins(steps, parameters), 0.0)
-    closer = np.where(counts & (steps.is_last | engaged.closer), parameters.closer(steps.to_conversion), 0.0)
+    closer = np.where(counts & (steps.is_last | sessions.may_close), parameters.closer(steps.to_conversion), 0.0)
     u, v = 1 - steps.share(initializer), 1 - steps.share(closer)
-    holder = np.where(counts & engaged.holder, _mean_of_means(u, v), 0.0)
+    holder = np.where(counts & sessions.may_hold, _mean_of_means(u, v), 0.0)
     return {"initializer": initializer, "holder": holder, "closer": closer}
 
 

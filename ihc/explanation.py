@@ -14,6 +14,7 @@ from ihc.schemas import PHASES, require_columns
 
 if TYPE_CHECKING:
     from ihc.parameters import Curve, Parameters
+    from ihc.redistribution import Redistribution
 
 BEFORE, RESTARTS = "before the restart", "restart"
 MOST_SESSIONS = 9  # of a journey that is still read at a glance
@@ -21,18 +22,22 @@ MARKS = (1.0, 6.0, 24.0, 72.0, 120.0, 168.0)  # hours at which one would like to
 VISIBLE = 0.05  # how far marks on a curve are apart, that their labels can be told apart
 ZERO = np.zeros(1)
 
+BEFORE_REDISTRIBUTION = tuple(f"{phase}_before" for phase in PHASES)
 STEPS = (
     *("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement"),
     *("gap", "to_conversion", "restart"),
     *(f"{phase}_membership" for phase in PHASES),
     *(f"{phase}_weight" for phase in PHASES),
+    *BEFORE_REDISTRIBUTION,
     *PHASES,
     *(f"{phase}_credit" for phase in PHASES),
     *("ihc", "ihc_revenue"),
 )
 
 
-def explain(journeys: pd.DataFrame, parameters: Parameters, conv_id: str) -> pd.DataFrame:
+def explain(
+    journeys: pd.DataFrame, parameters: Parameters, conv_id: str, redistribution: Redistribution | None = None
+) -> pd.DataFrame:
     """Show how the credit of one order comes about.
 
     In: `journeys`, with the order `conv_id` among them. Out: as `explanations`, the order's sessions only.
@@ -45,10 +50,12 @@ def explain(journeys: pd.DataFrame, parameters: Parameters, conv_id: str) -> pd.
             f"Order {some([conv_id])} is not in the journeys, so there is no credit to explain: take a conv_id of the "
             "table of conversions that has a session and is inside of the dates."
         )
-    return explanations(rows, parameters)
+    return explanations(rows, parameters, redistribution)
 
 
-def explanations(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
+def explanations(
+    journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+) -> pd.DataFrame:
     """Show how the credit of each order comes about, so that it can be done again by hand.
 
     In: `journeys`.
@@ -59,13 +66,14 @@ def explanations(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame
     so counts for nothing]`; for each phase `<phase>_membership [1]`, `<phase>_weight [1; the channel's]`, `<phase>
     [share of the phase: membership x weight, normalised over the order]` and `<phase>_credit [share of ihc: share of
     the phase x phase weight, the weight of a phase without any credit shared by the others in proportion]`; `ihc [sum
-    of the three]`, `ihc_revenue [currency]`.
+    of the three]`, `ihc_revenue [currency]`. With a `redistribution`, `<phase>_before` is the share of the phase
+    before it, and `<phase>` the one after.
 
     Raises InputError for a missing column.
     """
     require_columns(journeys, ("revenue",), "journeys")
     rows = journeys.sort_values(["conv_id", "timestamp", "session_id"], kind="stable", ignore_index=True)
-    steps = workings(rows, parameters).drop(columns=["conv_id", "session_id"])
+    steps = workings(rows, parameters, redistribution).drop(columns=["conv_id", "session_id"])
     is_first = ~rows.duplicated("conv_id")
     is_before = ~steps["counts"]
     after_cut = steps["counts"] & ~is_first & is_before.shift(fill_value=False)
@@ -74,7 +82,7 @@ def explanations(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame
         restart=pd.array(np.select([is_before, after_cut], [BEFORE, RESTARTS], default=""), dtype="str"),
         ihc_revenue=steps["ihc"] * rows["revenue"],
     )
-    return table[list(STEPS)]
+    return table[[name for name in STEPS if redistribution or name not in BEFORE_REDISTRIBUTION]]
 
 
 def instructive_journey(journeys: pd.DataFrame, *, most: int = MOST_SESSIONS) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,10 +77,13 @@ def calibrate(
     title = f"Errors on answers that were held out ({FOLDS} parts in turn, orders of two and more sessions)"
     _print_table(console, title, error_table(errors))
     off = channel_errors(errors, used)
-    console.print(f"Over all {used:,} orders, no channel's credit is off by more than {off['share'].abs().max():.5%}.")
+    console.print(f"Over all {used:,} orders, no channel's credit is off by more than {off['off'].abs().max():.5%}.")
     if evaluate:
         _print_evaluation(console, journeys, given.frame, errors)
-    _write(console, found.parameters, output or settings.output / "calibrated_parameters.json")
+    fit = error_table(errors).set_index("phase").round(6).to_dict("index")
+    provenance = {**found.parameters.provenance, "held_out_errors": fit}
+    learned = replace(found.parameters, provenance=provenance)
+    _write(console, learned, output or settings.output / "calibrated_parameters.json")
 
 
 def train(
@@ -137,13 +141,13 @@ def explain(
     settings, journeys, _ = _journeys(
         database, lookback_days=lookback_days, parameters=parameters, redistribution=redistribution, output=output
     )
-    steps = work_out(journeys, settings.load_parameters(), conv_id)
+    steps = work_out(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
     sentence = explanation_sentence(steps)
     console = _console()
-    console.print(sentence)
-    console.print(f"By the local engine, {settings.source}.")
+    console.print(f"{sentence} By the local engine, {settings.source}.")
+    numbered = steps.assign(number=range(1, len(steps) + 1))
     for title, columns in EXPLAINED.items():
-        _print_table(console, title, steps[list(columns)])
+        _print_table(console, title, numbered[[name for name in columns if name in numbered]], decimals=4)
     _print_phase_weights(console, settings.load_parameters())
     folder, name = settings.output / "explanations", _file_name(conv_id)
     table = write_csv(steps, folder / f"{name}.csv")
@@ -152,15 +156,17 @@ def explain(
 
 
 EXPLAINED = {
-    "What the curves are read at": (
-        *("session_id", "channel_name", "timestamp", "holder_engagement", "closer_engagement"),
-        *("gap", "to_conversion", "restart"),
+    "Sessions, the hours since the one before and until the conversion": (
+        *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
     ),
-    "Memberships and channel weights": (
-        *("session_id", "initializer_membership", "holder_membership", "closer_membership"),
-        *("initializer_weight", "holder_weight", "closer_weight"),
+    "Memberships and channel weights, by which they are multiplied": (
+        *("number", "initializer_membership", "initializer_weight", "holder_membership", "holder_weight"),
+        *("closer_membership", "closer_weight"),
     ),
-    "Phases and credit": ("session_id", "initializer", "holder", "closer", "ihc", "ihc_revenue"),
+    "Before the redistribution": ("number", "initializer_before", "holder_before", "closer_before"),
+    "Phases, and the credit as their weighted mean": (
+        *("number", "initializer", "holder", "closer", "ihc", "ihc_revenue"),
+    ),
 }
 
 
@@ -236,28 +242,33 @@ def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.Data
     )
 
 
-def _print_table(console: Console, title: str, frame: pd.DataFrame) -> None:
+def _print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int | None = None) -> None:
+    """Print a frame under the glossary's headings; `decimals` for its figures that are no counts, if they differ."""
     from rich import box
     from rich.table import Table
 
-    from ihc.glossary import FORMATS, TEXT, heading
+    from ihc.glossary import COUNT, FORMATS, TEXT, heading
+
+    units = {column: heading(column)[1] for column in frame.columns}
+    formats = {column: FORMATS[unit] for column, unit in units.items()}
+    if decimals is not None:
+        formats |= {column: f"{{:,.{decimals}f}}" for column, unit in units.items() if unit not in (TEXT, COUNT)}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
+    for column, unit in units.items():
+        name = heading(column)[0]
+        width = max(map(len, name.split()), default=0)  # a heading breaks between its words only
+        table.add_column(name, justify="left" if unit == TEXT else "right", overflow="fold", min_width=width)
+    for row in frame.to_dict("records"):
+        table.add_row(*(_cell(value, formats[str(column)]) for column, value in row.items()))
+    console.print(table)
+
+
+def _cell(value: object, form: str) -> str:
     from ihc.narrative import shown
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
-    units = {column: heading(column)[1] for column in frame.columns}
-    for column, unit in units.items():
-        table.add_column(heading(column)[0], justify="left" if unit == TEXT else "right", overflow="fold")
-    for row in frame.itertuples(index=False):
-        cells = (
-            shown(value, 200)
-            if units[column] == TEXT
-            else ""
-            if value != value
-            else FORMATS[units[column]].format(value)
-            for column, value in zip(frame.columns, row, strict=True)
-        )
-        table.add_row(*cells)
-    console.print(table)
+    if value == "" or value != value:
+        return ""
+    return shown(value, 200) if form == "{}" else form.format(value)
 
 
 def _write(console: Console, parameters: Parameters, path: Path) -> None:

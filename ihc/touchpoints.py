@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +19,29 @@ Integers = npt.NDArray[np.int64]
 class Touchpoints:
     """One entry a touchpoint, path by path, by time and then `session_id` within a path.
 
-    `row`: its place in the frame it came from. `path`: the number of its path. `rank`: its place in the path, from 0.
-    `length` [touchpoints]: of its path. `moment` [µs]: its time.
+    `row`: its place in the frame it came from. `path`: the number of its path. `moment` [µs]: its time. `starts`: the
+    entry with which each path begins.
     """
 
     row: Integers
     path: Integers
-    rank: Integers
-    length: Integers
     moment: Integers
+    starts: Integers
+
+    @cached_property
+    def rank(self) -> Integers:
+        """Each touchpoint's place in its path, from 0."""
+        return np.arange(len(self.row)) - self.starts[self.path]
+
+    @cached_property
+    def length(self) -> Integers:
+        """How many touchpoints its path has."""
+        return np.diff(self.starts, append=len(self.row))[self.path]
 
     @property
     def last(self) -> Integers:
         """The entry of the path's last touchpoint, on each of its touchpoints."""
-        return np.arange(len(self.row)) - self.rank + self.length - 1
+        return np.append(self.starts[1:], len(self.row))[self.path] - 1
 
 
 def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what: str = "journeys") -> Touchpoints:
@@ -43,15 +53,14 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     require_columns(frame, (path, "session_id", "timestamp", *needs), what)
     code = pd.factorize(frame[path])[0].astype("int64")
     moment = frame["timestamp"].to_numpy("datetime64[us]").astype("int64")
-    row = np.arange(len(code)) if _is_sorted(code, moment) else np.lexsort((moment, code))
-    row = _ties_by_session(frame["session_id"], row, code[row], moment[row])
-
+    row = np.arange(len(code))
+    if not _is_sorted(code, moment):
+        row = np.lexsort((moment, code))
+        code, moment = code[row], moment[row]
+    row = _ties_by_session(frame["session_id"], row, code, moment)
     is_first = np.ones(len(row), dtype=bool)
-    is_first[1:] = code[row][1:] != code[row][:-1]
-    number = is_first.cumsum() - 1
-    length = np.bincount(number)[number]
-    rank = np.arange(len(row)) - np.flatnonzero(is_first)[number]
-    return Touchpoints(row, number, rank, length, moment[row])
+    np.not_equal(code[1:], code[:-1], out=is_first[1:])
+    return Touchpoints(row, is_first.cumsum() - 1, moment, np.flatnonzero(is_first))
 
 
 def _is_sorted(code: Integers, moment: Integers) -> bool:

@@ -98,14 +98,14 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def channel_errors(errors: pd.DataFrame, conversions: int) -> pd.DataFrame:
-    """How far each channel's credit is off in all: `channel_name, sessions [count], credit [orders], share`.
+    """How far each channel's credit is off in all: `channel_name, sessions [count], credit [orders], off [share]`.
 
-    In: errors as of `cross_validate`; `conversions`: how many were answered, with those of one session. `share` is of
-    all conversions; the channel that is farthest off comes first.
+    In: errors as of `cross_validate`; `conversions`: how many were answered, with those of one session. `off` is the
+    credit's part of all conversions; the channel that is farthest off comes first.
     """
     totals = errors.groupby("channel_name")["ihc"].agg(sessions="size", credit="sum").reset_index()
-    totals = totals.assign(share=totals["credit"] / conversions)
-    return totals.sort_values("share", key=abs, ascending=False, kind="stable", ignore_index=True)
+    totals = totals.assign(off=totals["credit"] / conversions)
+    return totals.sort_values("off", key=abs, ascending=False, kind="stable", ignore_index=True)
 
 
 def worst_journeys(errors: pd.DataFrame, *, most: int = 5) -> pd.DataFrame:
