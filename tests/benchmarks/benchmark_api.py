@@ -1,4 +1,4 @@
-"""How fast the API client and the storing are: `uv run python tests/benchmark_api.py`.
+"""How fast the API client and the storing are: `uv run python tests/benchmarks/benchmark_api.py`.
 
 Ratios within one run, and milliseconds for what has no yardstick. Over real sockets on loopback; nothing is asserted.
 """
