@@ -18,7 +18,6 @@ import numpy as np
 import orjson
 import pandas as pd
 import uvicorn
-from serving import free_port, is_up, started, until
 
 from ihc.account import Account
 from ihc.batching import fingerprints, pack_requests
@@ -29,6 +28,9 @@ from ihc.journeys import build_journeys
 from ihc.ledger import Asked, Ended, open_ledger
 from ihc.sample import make_sample
 from ihc.settings import Asking
+
+sys.path.append(str(Path(__file__).parents[1]))
+from serving import free_port, is_up, started, until  # noqa: E402 - from the tests' folder
 
 WAIT = 0.05  # [s] a request
 
