@@ -155,7 +155,7 @@ def test_executed_notebooks_and_manifest_say_what_was_run(finished):
     about = json.loads((finished.output / "run.json").read_text())
     assert about["credits_from"][0]["engine"] == "local"
     folder = finished.output / "runs" / about["run_id"]
-    assert len(list(folder.glob("*.ipynb"))) == 5
+    assert len(list(folder.glob("*.ipynb"))) == 6
 
 
 def test_untrusted_names_survive_harmlessly_in_a_dated_second_run(finished, tmp_path):
