@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from itertools import cycle
 from math import ceil
 from typing import Any, Concatenate, ParamSpec, cast
 
@@ -22,9 +21,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from ihc.narrative import shown
 
 # Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
-BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#767676"
+BLUE, ORANGE, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "#767676"
 INK = "#222222"
 MOST_PANELS = 12
+FAR = 0.5  # the difference between models from which on the colour stays the same
 WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
 # Scripts that the first font lacks are drawn with those of these that the machine has.
 FALLBACKS = {
@@ -220,18 +220,45 @@ def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: s
 
 
 @chart
-def models_by_channel(figure: Figure, comparison: pd.DataFrame) -> None:
-    """A row a channel, a mark a model: attributed revenue. In: `channel_name` and a column a model [currency]."""
-    figure.set_size_inches(WIDTH, 1.5 + 0.3 * len(comparison))
+def models_by_channel(figure: Figure, relative: pd.DataFrame) -> None:
+    """A row a channel, a column a model: how far its revenue is from the first model's, which stands in money.
+
+    In: `relative_to_first`: `channel_name`, the first model [currency], the others [1].
+    """
+    figure.set_size_inches(WIDTH, 1.8 + 0.28 * len(relative))
     axes = figure.add_subplot()
-    places = name_rows(axes, comparison["channel_name"])
-    models = [column for column in comparison.columns if column != "channel_name"]
-    axes.hlines(places, comparison[models].min(axis=1), comparison[models].max(axis=1), color="#cccccc", linewidth=3)
-    # Six colours and seven marks: 42 models before a look comes again.
-    for model, colour, marker in zip(models, cycle((BLUE, ORANGE, GREEN, PINK, SKY, GREY)), cycle("osD^vPX")):
-        size = 60 if model == models[0] else 30
-        axes.scatter(comparison[model], places, color=colour, marker=marker, s=size, label=model, zorder=3)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
-    axes.xaxis.set_major_formatter(AMOUNTS)
-    axes.set_xlabel("attributed revenue [currency]")
-    figure.legend(frameon=False, loc="outside upper center", ncols=3, fontsize=9)
+    places = name_rows(axes, relative["channel_name"], 22)
+    first, *others = (name for name in relative.columns if name != "channel_name")
+    shares = relative[others].to_numpy("float64")
+    if others:
+        edges = np.arange(len(others) + 1) + 0.5, np.arange(len(relative) + 1) - 0.5
+        axes.pcolormesh(*edges, shares, cmap="PuOr", vmin=-FAR, vmax=FAR, edgecolor="white", linewidth=1)
+    for place in places:
+        axes.text(0.3, place, _short(relative[first].iloc[place]), ha="right", va="center", fontsize=8)
+        for column, share in enumerate(shares[place], start=1):
+            colour = "white" if abs(share) > 0.7 * FAR else INK
+            axes.text(column, place, _percent(share), ha="center", va="center", fontsize=8, color=colour)
+    axes.xaxis.tick_top()
+    names = [f"{first}, revenue", *others]
+    axes.set_xticks(range(len(names)), labels=[shown(name, 22) for name in names])
+    axes.tick_params(axis="x", length=0, labelsize=9, rotation=40, pad=2)
+    for label in axes.get_xticklabels():
+        label.set(horizontalalignment="left", rotation_mode="anchor")
+    axes.set_xlim(-0.7, len(others) + 0.5)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(f"% more or less than under {shown(first)}")
+
+
+def _short(value: float) -> str:
+    """An amount in four characters or so: 950, 28.1k, 1.2M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:,.1f}{letter}"
+    return f"{value:.0f}"
+
+
+def _percent(share: float) -> str:
+    if not np.isfinite(share):
+        return "–"
+    text = f"{100 * share:+.0f}"
+    return "0" if text in ("+0", "-0") else text if abs(share) < 10 else f"{'>+' if share > 0 else '<-'}999"

@@ -13,7 +13,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.connection import append, database_file, label, tables_of, transaction
-from ihc.credits import check_credits
+from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
 from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
 
@@ -121,6 +121,21 @@ def read_results(database: str | Path) -> Results:
     strange = strange.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
     outcomes = pd.concat([outcomes, strange], ignore_index=True) if len(strange) else outcomes
     return Results(credits, outcomes, runs, unsound)
+
+
+def read_phases(database: str | Path) -> pd.DataFrame:
+    """Read the phases of the stored credits: `conv_id, session_id, initializer, holder, closer [share]`.
+
+    Orders of which another program stored the credits have none; those with a value that is no share are left out.
+    Raises DatabaseError.
+    """
+    columns = RESULTS["attribution_phases"]
+    with transaction(database) as connection:
+        phases = pd.read_sql(sa.text(f"SELECT {', '.join(columns)} FROM attribution_phases"), connection)
+    phases = _typed(phases)
+    is_share = phases[list(PHASES)].apply(lambda values: values.between(0, 1 + TOLERANCE)).all(axis=1)
+    unfit = phases.loc[~is_share, "conv_id"]
+    return phases[~phases["conv_id"].isin(unfit)].reset_index(drop=True)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

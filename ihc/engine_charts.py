@@ -137,7 +137,8 @@ def _around_one(figure: Figure, frame: pd.DataFrame, columns: Sequence[str], sty
         axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}" if value >= 0 else ""))
         axes.tick_params(axis="x", labelsize=8)
-    figure.supxlabel(label, fontsize=10)
+    # Not the figure's own label, whose place the note below a published chart takes.
+    panels[len(columns) // 2].set_xlabel(label)
 
 
 @chart

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from ihc.errors import counted
 from ihc.explanation import BEFORE, RESTARTS
 from ihc.glossary import heading
-from ihc.narrative import shown
+from ihc.narrative import ENOUGH, provenance_sentence, shown
+from ihc.reporting import material
 from ihc.schemas import PHASES
 
+if TYPE_CHECKING:
+    from ihc.parameters import Parameters
+
 DAY = 24
+CENT = 0.005  # a difference below this is none
+MOST_NAMES = 3
+LAST_TOUCH = "Last touch"
 
 
 def explanation_sentence(steps: pd.DataFrame) -> str:
@@ -56,14 +65,84 @@ def duration(hours: float) -> str:
     return f"{round(hours, 1):,.10g} h" if hours < 2 * DAY else f"{round(hours / DAY, 1):,.10g} days"
 
 
+def engine_sentence(parameters: Parameters, sources: pd.DataFrame) -> str:
+    """Say whose curves and weights are shown, and whether the stored credits come from them.
+
+    In: the local engine's parameters, and the frame of `provenance`.
+    """
+    shown_here = f"Shown is what the local engine knows with the parameters {parameters.label}."
+    if sources.empty or made_by(parameters, sources):
+        return f"{shown_here} {provenance_sentence(sources)}"
+    others = "It is not, or not alone, what made the stored credits, and an order explained by it may have other ones."
+    return f"{shown_here} {others} {provenance_sentence(sources)}"
+
+
+def made_by(parameters: Parameters, sources: pd.DataFrame) -> bool:
+    """Do all stored credits come from the local engine with these parameters? In: the frame of `provenance`."""
+    return bool((sources["engine"] == "local").all() and (sources["parameters"] == parameters.label).all())
+
+
+def model_differences(comparison: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """Say which differences between the models matter: the widest, those from last touch, those across break-even.
+
+    In: `model_comparison`, and the `channel_summary` with the channels' cost, the total in its last row.
+    """
+    return " ".join(filter(None, [model_spread(comparison), _against(comparison), _sides(comparison, summary)]))
+
+
 def model_spread(comparison: pd.DataFrame) -> str:
     """Name the channel whose revenue depends most on the model. In: `model_comparison`."""
     revenue = comparison.set_index("channel_name")
     spread = revenue.max(axis=1) - revenue.min(axis=1)
-    if revenue.empty or spread.max() < 0.005:
+    if revenue.empty or spread.max() < CENT:
         return "All models give every channel the same revenue."
     models = revenue.iloc[int(spread.argmax())]
     return (
         f"The model matters most for {shown(models.name)}: {models.min():,.2f} under {models.idxmin()}, "
         f"{models.max():,.2f} under {models.idxmax()}."
     )
+
+
+def _against(comparison: pd.DataFrame) -> str:
+    """What the first model gives more and less than last touch; empty where there is nothing to say."""
+    revenue = comparison.set_index("channel_name")
+    if revenue.empty or LAST_TOUCH not in revenue.columns[1:]:
+        return ""
+    first = revenue.columns[0]
+    change = revenue[first] - revenue[LAST_TOUCH]
+    gain, loss = int(change.argmax()), int(change.argmin())
+    moved = [
+        f"{verb} {shown(revenue.index[place])} ({change.iloc[place]:+,.2f})"
+        for verb, place in (("gives most more to", gain), ("takes most from", loss))
+        if abs(change.iloc[place]) >= CENT and (change.iloc[place] > 0) == (place == gain)
+    ]
+    return f"Against last touch, {first} {' and '.join(moved)}." if moved else ""
+
+
+def _sides(comparison: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """Which channels earn their cost under some of the models only; empty where no cost matters."""
+    paid = material(summary)[["channel_name", "cost"]].merge(comparison, how="left", on="channel_name").fillna(0.0)
+    if paid.empty:
+        return ""
+    models = [name for name in comparison.columns if name != "channel_name"]
+    earns = paid[models].ge(paid["cost"], axis="index")
+    turning = earns.any(axis=1) & ~earns.all(axis=1)
+    if not turning.any():
+        return f"No channel with {ENOUGH} changes its side of break-even with the model."
+    cases = [
+        f"{shown(name)} ({_where(row)})"
+        for name, (_, row) in zip(paid.loc[turning, "channel_name"], earns[turning].iterrows(), strict=True)
+    ]
+    rest = f", and {len(cases) - MOST_NAMES} more" if len(cases) > MOST_NAMES else ""
+    verb = "earns its" if len(cases) == 1 else "earn their"
+    channels = f"the {counted(len(paid), 'channel')} with {ENOUGH}"
+    named = "; ".join(cases[:MOST_NAMES])
+    return f"Of {channels}, {len(cases)} {verb} cost under some models only: {named}{rest}."
+
+
+def _where(earns: pd.Series[bool]) -> str:
+    """Under which models a channel earns its cost, or under which not, whichever are fewer."""
+    does, does_not = earns.index[earns].tolist(), earns.index[~earns].tolist()
+    fewer, word = (does, "only") if len(does) <= len(does_not) else (does_not, "not")
+    rest = f" and {len(fewer) - MOST_NAMES} more" if len(fewer) > MOST_NAMES else ""
+    return f"{word} under {', '.join(fewer[:MOST_NAMES])}{rest}"

@@ -144,3 +144,16 @@ def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) ->
     table = pd.DataFrame(columns, index=pd.Index(places["channel_name"].unique(), name="channel_name"))
     by = next(iter(models))
     return table.fillna(0.0).sort_values(by, ascending=False, kind="stable").reset_index()
+
+
+def relative_to_first(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Compare each model's revenue with the first model's.
+
+    In: `model_comparison`. Out: the same rows and columns; the first model's revenue as it is [currency], of the others
+    how far theirs is from it [1; 0.1 is 10 % more; NaN where the first has 0].
+    """
+    table = comparison.copy()
+    first, *others = (name for name in comparison.columns if name != "channel_name")
+    base = comparison[first]
+    table[others] = (comparison[others].sub(base, axis="index")).div(base.abs().where(base != 0), axis="index")
+    return table

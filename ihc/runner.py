@@ -31,9 +31,16 @@ from ihc.page import report_page
 from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment, lock_file
 
-NOTEBOOKS = ("01_check_data", "02_build_journeys", "03_attribute", "04_channel_report", "05_compare_models")
-FILES = ("channel_reporting.csv", "channel_summary.csv", "reconciliation.csv", "orders_without_credit.csv", "run.json")
-PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models")
+NOTEBOOKS = (
+    *("01_check_data", "02_build_journeys", "03_attribute"),
+    *("04_channel_report", "05_compare_models", "06_engine_parameters"),
+)
+FILES = (
+    *("channel_reporting.csv", "channel_summary.csv", "reconciliation.csv", "orders_without_credit.csv", "run.json"),
+    *("model_comparison.csv", "channel_scores.csv", "channel_impact.csv", "credit_distribution.csv"),
+    "explained_order.csv",
+)
+PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models", "06_engine_parameters")
 
 Say = Callable[[str], object]
 

@@ -25,7 +25,10 @@ DAILY = pd.DataFrame(
     }
 )
 CLASSES = pd.DataFrame({"length": ["1", "2", "3+"], "orders": [1_200, 0, 300], "share": [0.8, 0.0, 0.2]})
-COMPARISON = pd.DataFrame({"channel_name": ["Search", "Mail"], "IHC": [10.0, 20.0], "First touch": [12.0, 18.0]})
+
+RELATIVE = pd.DataFrame(
+    {"channel_name": ["Search", "Mail"], "IHC": [28_066.0, 950.0], "First touch": [0.123, -0.5], "Linear": [0.0, 20.0]}
+)
 
 
 def over_time(daily):
@@ -42,7 +45,7 @@ CHARTS = {
     "cost_against_revenue": (charts.cost_against_revenue, SUMMARY),
     "credit_against_cost": (charts.credit_against_cost, SUMMARY),
     "orders_by_class": (by_class, CLASSES),
-    "models_by_channel": (charts.models_by_channel, COMPARISON),
+    "models_by_channel": (charts.models_by_channel, RELATIVE),
 }
 every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)
 
@@ -72,7 +75,7 @@ def test_the_same_table_gives_the_same_bytes(draw, frame):
 @every_chart
 def test_any_name_makes_valid_xml_and_stands_in_it_as_it_is(draw, frame):
     said = texts(draw(renamed(frame, UNTRUSTED)))
-    cut = 22 if frame is DAILY else 26
+    cut = 22 if frame is DAILY or frame is RELATIVE else 26
     assert {shown(name, cut) for name in UNTRUSTED} <= set(said)
     assert "$x_1$" in said
 
@@ -150,15 +153,28 @@ def test_classes_are_bars_with_their_orders_and_share():
     assert [text.get_text() for text in figure.axes[0].texts] == ["1,200 (80%)", "0", "300 (20%)"]
 
 
-def test_models_are_marks_with_a_legend_of_every_model():
-    names = ["IHC", "First", "Last", "Linear", "Position", "Decay"]
-    frame = pd.DataFrame({"channel_name": ["A"]} | {name: [float(place)] for place, name in enumerate(names)})
-    figure = charts.models_by_channel(frame)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
-    assert [marks.get_offsets()[0, 0] for marks in figure.axes[0].collections[1:]] == [0, 1, 2, 3, 4, 5]
+def test_models_are_columns_of_differences_beside_the_first_in_money():
+    said = texts(charts.models_by_channel(RELATIVE))
+    assert [text for text in said if text in ("IHC, revenue", "First touch", "Linear")] == said[:3]
+    for text in ("28.1k", "950", "+12", "-50", "0", ">+999", "% more or less than under IHC"):
+        assert text in said
+
+
+@pytest.mark.parametrize(
+    ("revenue", "share", "written"),
+    [
+        (0.0, float("nan"), ["0", "–"]),
+        (-1_250.0, -11.0, ["-1.2k", "<-999"]),
+        (2.5e6, -0.001, ["2.5M", "0"]),
+        (1e12, 0.006, ["1,000.0G", "+1"]),
+    ],
+)
+def test_any_amount_and_any_difference_fit_into_a_cell(revenue, share, written):
+    figure = charts.models_by_channel(pd.DataFrame({"channel_name": ["A"], "IHC": [revenue], "First": [share]}))
+    assert [text.get_text() for text in figure.axes[0].texts] == written
 
 
 def test_no_model_is_left_out_however_many_there_are():
-    names = [f"model {number}" for number in range(8)]
+    names = [f"model {number}" for number in range(12)]
     figure = charts.models_by_channel(pd.DataFrame({"channel_name": ["A"]} | {name: [1.0] for name in names}))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+    assert texts(figure)[:12] == ["model 0, revenue", *names[1:]]

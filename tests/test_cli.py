@@ -104,6 +104,8 @@ def test_a_run_writes_what_it_says(finished):
     charts = {path.name for path in (finished.output / "charts").iterdir()}
     names = ["cost_against_revenue", "credit_against_cost", "journey_lengths", "models_by_channel"]
     names += ["roas_by_channel", "roas_over_time", "time_to_conversion"]
+    names += ["initializer_membership", "closer_membership", "phase_weights", "channel_weights"]
+    names += ["channel_scores", "channel_impact", "credit_distribution", "explained_order"]
     assert charts == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
@@ -153,7 +155,7 @@ def test_executed_notebooks_and_manifest_say_what_was_run(finished):
     about = json.loads((finished.output / "run.json").read_text())
     assert about["credits_from"][0]["engine"] == "local"
     folder = finished.output / "runs" / about["run_id"]
-    assert len(list(folder.glob("*.ipynb"))) == 5
+    assert len(list(folder.glob("*.ipynb"))) == 6
 
 
 def test_untrusted_names_survive_harmlessly_in_a_dated_second_run(finished, tmp_path):

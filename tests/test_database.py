@@ -13,6 +13,7 @@ from ihc.database import (
     Run,
     check_writable,
     create_tables,
+    read_phases,
     read_results,
     shipped,
     store_credits,
@@ -418,3 +419,23 @@ def test_ids_that_have_lost_digits_in_a_number_column_are_refused(small):
     )
     with pytest.raises(InputError, match="conv_id holds ids of 16 and more digits"):
         read_tables(small)
+
+
+def test_the_phases_of_stored_credits_are_read_back(small):
+    attributed(small)
+    tables = read_tables(small)
+    credits = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters())
+    expected = credits.drop(columns="ihc").sort_values(["conv_id", "session_id"], ignore_index=True)
+    found = read_phases(small).sort_values(["conv_id", "session_id"], ignore_index=True)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize("value", ["-0.1", "9e999", "'x'", "1.1"])
+def test_an_order_with_a_phase_that_is_no_share_has_no_phases(small, value):
+    attributed(small)
+    sql(small, f"UPDATE attribution_phases SET holder = {value} WHERE session_id = 's1'")
+    assert read_phases(small)["conv_id"].tolist() == ["c2"]
+
+
+def test_where_nothing_is_stored_there_are_no_phases(small):
+    assert read_phases(small).empty

@@ -89,6 +89,11 @@ def test_a_chart_leaves_its_table_alone_and_gives_the_same_bytes_again(draw, fra
     assert_frame_equal(frame, before)
 
 
+@every_chart
+def test_the_figures_own_label_is_left_to_the_note_below_it(draw, frame):
+    assert not draw(frame).get_supxlabel()
+
+
 @every_chart_of_channels
 def test_any_name_makes_valid_xml_and_stands_in_it_as_it_is(draw, frame):
     said = set(texts(draw(renamed(_channel_first(frame), UNTRUSTED))))

@@ -95,3 +95,128 @@ def test_any_name_is_told_in_printable_characters(name):
     for sentence in said:
         assert shown(name) in sentence
         assert sentence.isprintable()
+
+
+COST = [("A", 100.0), ("B", 50.0), ("C", 50.0)]
+
+
+def summary(rows):
+    """A summary of channels: `(channel_name, cost)`, and the total."""
+    total = sum(cost for _, cost in rows)
+    frame = pd.DataFrame([*rows, ("Total", total)], columns=["channel_name", "cost"])
+    return frame.assign(share_of_cost=frame["cost"] / (total or float("nan")))
+
+
+def compared(**models):
+    names = ["A", "B", "C"][: len(next(iter(models.values())))]
+    columns = {name.replace("_", " "): values for name, values in models.items()}
+    return pd.DataFrame({"channel_name": pd.Series(names, dtype="str"), **columns})
+
+
+def differences(comparison, rows=COST):
+    return model_narrative.model_differences(comparison, summary(rows))
+
+
+def test_the_differences_that_matter_are_told():
+    # A: 120, 90, 130 against a cost of 100; B: 60 and more against 50; C: 20 against 50 under all.
+    comparison = compared(IHC=[120.0, 60.0, 20.0], Last_touch=[90.0, 70.0, 20.0], Linear=[130.0, 60.0, 20.0])
+    assert differences(comparison) == (
+        "The model matters most for A: 90.00 under Last touch, 130.00 under Linear. "
+        "Against last touch, IHC gives most more to A (+30.00) and takes most from B (-10.00). "
+        "Of the 3 channels with at least 1% of the cost, 1 earns its cost under some models only: "
+        "A (not under Last touch)."
+    )
+
+
+def test_a_channel_exactly_at_break_even_earns_its_cost():
+    text = differences(compared(IHC=[100.0, 0.0, 0.0], Last_touch=[99.0, 1.0, 0.0], Linear=[99.0, 1.0, 0.0]))
+    assert text.endswith("1 earns its cost under some models only: A (only under IHC).")
+
+
+def test_channels_that_stay_on_their_side_are_said_to():
+    text = differences(compared(IHC=[120.0, 0.0, 0.0], Last_touch=[110.0, 10.0, 0.0]))
+    assert text.endswith("No channel with at least 1% of the cost changes its side of break-even with the model.")
+
+
+def test_a_channel_that_cost_something_and_is_in_no_journey_is_counted_too():
+    text = differences(compared(IHC=[120.0], Last_touch=[90.0]))
+    assert "Of the 3 channels with at least 1% of the cost, 1 earns its cost under some models only" in text
+
+
+def test_models_that_agree_move_nothing():
+    text = differences(compared(IHC=[120.0, 60.0, 20.0], Last_touch=[120.0, 60.0, 20.0]))
+    assert text.startswith("All models give every channel the same revenue. No channel with ")
+    assert "Against" not in text
+
+
+def test_a_single_channel_has_nobody_to_gain_from():
+    text = differences(compared(IHC=[10.0], Last_touch=[10.0]), [("A", 5.0)])
+    assert text == (
+        "All models give every channel the same revenue. "
+        "No channel with at least 1% of the cost changes its side of break-even with the model."
+    )
+
+
+def test_without_data_there_is_nothing_to_tell_apart():
+    assert differences(compared(IHC=[], Last_touch=[]), []) == "All models give every channel the same revenue."
+
+
+@pytest.mark.parametrize("models", [{"IHC": [1.0, 5.0]}, {"IHC": [1.0, 5.0], "Linear": [2.0, 4.0]}])
+def test_without_last_touch_or_cost_nothing_is_said_of_them(models):
+    text = differences(compared(**models), [("A", 0.0), ("B", 0.0)])
+    assert "last touch" not in text
+    assert "break-even" not in text
+
+
+def test_one_side_alone_can_move():
+    # The orders of a returned item: B's revenue falls with A's.
+    text = differences(compared(IHC=[10.0, 5.0], Last_touch=[8.0, 5.0]))
+    assert "Against last touch, IHC gives most more to A (+2.00)." in text
+    text = differences(compared(IHC=[8.0, 5.0], Last_touch=[10.0, 5.0]))
+    assert "Against last touch, IHC takes most from A (-2.00)." in text
+
+
+def test_long_lists_are_cut():
+    names = [f"model {number}" for number in range(9)]
+    rows = [(f"c{number}", 10.0) for number in range(5)]
+    frame = pd.DataFrame(
+        {"channel_name": [name for name, _ in rows]}
+        | {name: [20.0 if place < 4 else 0.0] * 5 for place, name in enumerate(names)}
+    )
+    text = differences(frame, rows)
+    assert "5 earn their cost under some models only: c0 (only under model 0, model 1, model 2 and 1 more); c1" in text
+    assert text.endswith(", and 2 more.")
+
+
+def sources(*rows):
+    return pd.DataFrame(rows, columns=["engine", "parameters", "lookback_days", "orders"])
+
+
+def test_parameters_that_made_all_credits_are_said_to():
+    parameters = curves_of()
+    found = sources(("local", parameters.label, float("nan"), 7))
+    assert model_narrative.made_by(parameters, found)
+    text = model_narrative.engine_sentence(parameters, found)
+    assert text.startswith(f"Shown is what the local engine knows with the parameters {parameters.label}. All credits")
+    assert "It is not" not in text
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("api", "conversion type x", float("nan"), 7)],
+        [("local", "other (abc)", float("nan"), 7)],
+        [("local", curves_of().label, float("nan"), 7), ("api", "conversion type x", float("nan"), 1)],
+        [("api", curves_of().label, float("nan"), 7)],
+    ],
+)
+def test_credits_of_another_origin_are_said_to_be_others(rows):
+    assert not model_narrative.made_by(curves_of(), sources(*rows))
+    text = model_narrative.engine_sentence(curves_of(), sources(*rows))
+    assert "It is not, or not alone, what made the stored credits" in text
+
+
+def test_without_stored_credits_no_origin_is_claimed():
+    text = model_narrative.engine_sentence(curves_of(), sources())
+    assert text.endswith("No credits are stored yet.")
+    assert "It is not" not in text

@@ -13,7 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-NAMES = ["01_check_data", "02_build_journeys", "03_attribute", "04_channel_report", "05_compare_models"]
+NAMES = [
+    *("01_check_data", "02_build_journeys", "03_attribute"),
+    *("04_channel_report", "05_compare_models", "06_engine_parameters"),
+]
 
 
 def cells(path, kind):
@@ -24,7 +27,7 @@ def each_notebook(test):
     return pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)(test)
 
 
-def test_the_five_notebooks_are_there():
+def test_the_six_notebooks_are_there():
     assert [path.stem for path in NOTEBOOKS] == NAMES
 
 

@@ -41,7 +41,7 @@ def test_headings_are_in_order_and_there_is_one_title(page):
 
 def test_every_chart_has_an_alternative_text_that_says_something(page):
     texts = [image["alt"] for image in page.find_all("img")]
-    assert len(texts) == 5
+    assert len(texts) == 9
     assert min(map(len, texts)) > 40
 
 
@@ -52,7 +52,7 @@ def test_no_code_is_shown(page):
     assert page.find_all("pre") == []
 
 
-def test_the_page_holds_the_parts_of_the_three_notebooks(page):
+def test_the_page_holds_the_parts_of_the_four_notebooks(page):
     assert [tag.text for tag in page.find_all("h2")] == [
         "At a glance",
         "Does it add up?",
@@ -60,6 +60,7 @@ def test_the_page_holds_the_parts_of_the_three_notebooks(page):
         "Over time",
         "Data quality",
         "Does the model matter?",
+        "What the engine knows",
         "Definitions",
         "Files",
     ]

@@ -16,6 +16,7 @@ from ihc.reporting import (
     model_comparison,
     order_credits,
     ratio,
+    relative_to_first,
     session_costs,
     with_ratios,
 )
@@ -180,6 +181,15 @@ def test_models_are_compared_by_revenue_a_channel():
     }
     expected = pd.DataFrame({"channel_name": ["Mail", "Search"], "one": [30.0, 20.0], "two": [0.0, 50.0]})
     assert_frame_equal(model_comparison(rows, models), expected)
+
+
+def test_models_are_set_against_the_first_one():
+    # 30 of 20 is half more; -20 is 10 less than -10, so once as far below; nothing is measured against 0.
+    comparison = pd.DataFrame({"channel_name": ["A", "B", "C"], "one": [20.0, -10.0, 0.0], "two": [30.0, -20.0, 5.0]})
+    expected = comparison.assign(two=[0.5, -1.0, float("nan")])
+    assert_frame_equal(relative_to_first(comparison), expected)
+    assert_frame_equal(relative_to_first(comparison[["channel_name", "one"]]), comparison[["channel_name", "one"]])
+    assert relative_to_first(comparison.iloc[:0]).empty
 
 
 def test_a_comparison_without_journeys_is_empty():

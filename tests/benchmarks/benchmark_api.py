@@ -30,7 +30,7 @@ from ihc.sample import make_sample
 from ihc.settings import Asking
 
 sys.path.append(str(Path(__file__).parents[1]))
-from serving import free_port, is_up, started, until  # noqa: E402 - from the tests' folder
+from serving import free_port, is_up, started, until
 
 WAIT = 0.05  # [s] a request
 
