@@ -14,7 +14,7 @@ from ihc.reporting import material
 from ihc.schemas import PHASES
 
 if TYPE_CHECKING:
-    from ihc.parameters import Parameters
+    from ihc.redistribution import Redistribution
 
 DAY = 24
 CENT = 0.005  # a difference below this is none
@@ -65,21 +65,35 @@ def duration(hours: float) -> str:
     return f"{round(hours, 1):,.10g} h" if hours < 2 * DAY else f"{round(hours / DAY, 1):,.10g} days"
 
 
-def engine_sentence(parameters: Parameters, sources: pd.DataFrame) -> str:
+def engine_sentence(label: str, sources: pd.DataFrame) -> str:
     """Say whose curves and weights are shown, and whether the stored credits come from them.
 
-    In: the local engine's parameters, and the frame of `provenance`.
+    In: the label of the local engine's parameters, with its redistribution, and the frame of `provenance`.
     """
-    shown_here = f"Shown is what the local engine knows with the parameters {parameters.label}."
-    if sources.empty or made_by(parameters, sources):
+    shown_here = f"Shown is what the local engine knows with the parameters {label}."
+    if sources.empty or made_by(label, sources):
         return f"{shown_here} {provenance_sentence(sources)}"
     others = "It is not, or not alone, what made the stored credits, and an order explained by it may have other ones."
     return f"{shown_here} {others} {provenance_sentence(sources)}"
 
 
-def made_by(parameters: Parameters, sources: pd.DataFrame) -> bool:
-    """Do all stored credits come from the local engine with these parameters? In: the frame of `provenance`."""
-    return bool((sources["engine"] == "local").all() and (sources["parameters"] == parameters.label).all())
+def made_by(label: str, sources: pd.DataFrame) -> bool:
+    """Do all stored credits come from the local engine with what `label` names? In: the frame of `provenance`."""
+    return bool((sources["engine"] == "local").all() and (sources["parameters"] == label).all())
+
+
+def redistribution_effect(moved: pd.DataFrame, redistribution: Redistribution | None) -> str:
+    """Say what a redistribution moves. In: the rows of `before_after` that change."""
+    if not redistribution:
+        return "The run has no redistribution: every channel keeps what it earns."
+    if moved.empty:
+        return "The redistribution moves nothing: its channels have no credit here, or nobody could receive it."
+    change = moved.set_index("channel_name")["ihc_change"]
+    orders = change.clip(lower=0).sum()
+    return (
+        f"The redistribution moves the credit of {orders:,.1f} orders: most is given by {shown(change.idxmin())} "
+        f"({change.min():+,.1f}), most is received by {shown(change.idxmax())} ({change.max():+,.1f})."
+    )
 
 
 def model_differences(comparison: pd.DataFrame, summary: pd.DataFrame) -> str:

@@ -5,6 +5,8 @@ from frames import UNTRUSTED, curves_of, journey
 from ihc import model_narrative
 from ihc.explanation import explain, explanations
 from ihc.narrative import shown
+from ihc.redistribution import parse_redistribution
+from ihc.schemas import PHASES
 
 
 def told(*steps, **parameters):
@@ -195,8 +197,8 @@ def sources(*rows):
 def test_parameters_that_made_all_credits_are_said_to():
     parameters = curves_of()
     found = sources(("local", parameters.label, float("nan"), 7))
-    assert model_narrative.made_by(parameters, found)
-    text = model_narrative.engine_sentence(parameters, found)
+    assert model_narrative.made_by(parameters.label, found)
+    text = model_narrative.engine_sentence(parameters.label, found)
     assert text.startswith(f"Shown is what the local engine knows with the parameters {parameters.label}. All credits")
     assert "It is not" not in text
 
@@ -211,12 +213,35 @@ def test_parameters_that_made_all_credits_are_said_to():
     ],
 )
 def test_credits_of_another_origin_are_said_to_be_others(rows):
-    assert not model_narrative.made_by(curves_of(), sources(*rows))
-    text = model_narrative.engine_sentence(curves_of(), sources(*rows))
+    assert not model_narrative.made_by(curves_of().label, sources(*rows))
+    text = model_narrative.engine_sentence(curves_of().label, sources(*rows))
     assert "It is not, or not alone, what made the stored credits" in text
 
 
 def test_without_stored_credits_no_origin_is_claimed():
-    text = model_narrative.engine_sentence(curves_of(), sources())
+    text = model_narrative.engine_sentence(curves_of().label, sources())
     assert text.endswith("No credits are stored yet.")
     assert "It is not" not in text
+
+
+GIVES = {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Direct"]}
+RULES = parse_redistribution(dict.fromkeys(PHASES, GIVES), "It")
+
+
+def moved(*rows):
+    table = pd.DataFrame(rows, columns=["channel_name", "ihc_before", "ihc_after"])
+    return table.assign(ihc_change=table["ihc_after"] - table["ihc_before"])
+
+
+def test_the_effect_of_a_redistribution_names_who_gives_and_who_receives_most():
+    # Direct gives 3, Mail and Search receive 1 and 2.
+    text = model_narrative.redistribution_effect(moved(("Direct", 3, 0), ("Mail", 1, 2), ("Search", 0, 2)), RULES)
+    assert text == (
+        "The redistribution moves the credit of 3.0 orders: most is given by Direct (-3.0), most is received by Search "
+        "(+2.0)."
+    )
+
+
+def test_no_redistribution_and_one_that_moves_nothing_are_told_apart():
+    assert "has no redistribution" in model_narrative.redistribution_effect(moved(), None)
+    assert "moves nothing" in model_narrative.redistribution_effect(moved(), RULES)
