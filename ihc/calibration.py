@@ -81,9 +81,13 @@ def calibrate(
     parameters, curves, pairs = _fit(rows, name)
     support = pd.concat([_support(phase, pairs[phase], curves[phase]) for phase in curves], ignore_index=True)
     channels = _channels(rows, parameters)
-    provenance = _provenance(rows, used["conv_id"].nunique(), made, source)
+    provenance = _provenance(rows, used["conv_id"].nunique(), made, source) | {
+        "seen_until_hours": {phase: round(fit.seen_until, 6) for phase, fit in curves.items()}
+    }
     warnings = [*_thin(rows, used), *_flat(curves), *_misfit(rows, parameters), *_unseen(rows, journeys, curves)]
-    return Calibrated(replace(parameters, provenance=provenance), left_out, support, channels, tuple(warnings))
+    return Calibrated(
+        replace(parameters, provenance=MappingProxyType(provenance)), left_out, support, channels, tuple(warnings)
+    )
 
 
 def _first_reason(left_out: pd.DataFrame) -> str:
@@ -216,20 +220,17 @@ def _channels(rows: _Rows, parameters: Parameters) -> pd.DataFrame:
     return pd.DataFrame({"channel_name": list(rows.names), "sessions": counts, **weights})
 
 
-def _provenance(rows: _Rows, answers: int, made: str, source: str) -> Mapping[str, Any]:
-    journeys = int(rows.steps.is_first.sum())
-    return MappingProxyType(
-        {
-            "how": "Calibrated: monotone curves of straight pieces, channel weights and phase weights, fitted to the "
-            "printed shares of answers of the IHC Attribution API. Beyond the hours that were seen, the initializer's "
-            "curve goes on straight and the closer's decays on.",
-            "source": source,
-            "made": made,
-            "answers": answers,
-            "journeys": journeys,
-            "sessions": len(rows.frame),
-        }
-    )
+def _provenance(rows: _Rows, answers: int, made: str, source: str) -> dict[str, Any]:
+    return {
+        "how": "Calibrated: monotone curves of straight pieces, channel weights and phase weights, fitted to the "
+        "printed shares of answers of the IHC Attribution API. Beyond the hours that were seen, the initializer's "
+        "curve goes on straight and the closer's decays on.",
+        "source": source,
+        "made": made,
+        "answers": answers,
+        "journeys": int(rows.steps.is_first.sum()),
+        "sessions": len(rows.frame),
+    }
 
 
 def _thin(rows: _Rows, used: pd.DataFrame) -> Iterator[str]:

@@ -33,18 +33,20 @@ UP_TO_ALL = FuncFormatter(lambda share, _: f"{share:.0%}" if share < 1.001 else 
 
 @chart
 def membership_curve(figure: Figure, points: pd.DataFrame, label: str) -> None:
-    """A membership over time, a dot at each knot, the marked points labelled; dashed where it stays as it is.
+    """A membership over time, a dot at each knot, the marked points labelled; dotted where no data stand behind it.
 
-    In: `hours [h], membership [1], is_knot, is_marked [bool]`; `label` says what the time is, without its unit.
+    In: `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`; `label` says what the time is, without its
+    unit.
     """
     figure.set_size_inches(WIDTH, 3.2)
     axes = figure.add_subplot()
-    knots, marks = points[points["is_knot"]], points[points["is_marked"]]
+    knots, marks = points[points["is_knot"] & points["is_seen"]], points[points["is_marked"]]
+    seen, beyond = points[points["is_seen"]], points[~points["is_seen"].shift(-1, fill_value=False)]
     last = points.iloc[-1]
     falls = last["membership"] < points["membership"].iloc[0]
     end = 1.25 * last["hours"]  # room for the last label
-    axes.plot(points["hours"], points["membership"], color=BLUE, linewidth=1.8, zorder=2)
-    axes.plot([last["hours"], end], [last["membership"]] * 2, color=BLUE, linestyle=":", zorder=2)
+    axes.plot(seen["hours"], seen["membership"], color=BLUE, linewidth=1.8, zorder=2)
+    axes.plot([*beyond["hours"], end], [*beyond["membership"], last["membership"]], color=BLUE, linestyle=":", zorder=2)
     axes.scatter(knots["hours"], knots["membership"], color=BLUE, s=9, zorder=3)
     axes.scatter(marks["hours"], marks["membership"], color="white", edgecolor=ORANGE, s=34, zorder=4)
     for hours, value in zip(marks["hours"], marks["membership"], strict=True):
@@ -106,7 +108,7 @@ def channel_weights(figure: Figure, weights: pd.DataFrame) -> None:
     In: `channel_name, initializer_weight, holder_weight, closer_weight [1]`.
     """
     _around_one(
-        figure, weights, [f"{phase}_weight" for phase in PHASES], "{:.3f}", "weight of the channel in the phase"
+        figure, weights, [f"{phase}_weight" for phase in PHASES], "{:.2f}", "weight of the channel in the phase"
     )
 
 
@@ -124,7 +126,8 @@ def _around_one(figure: Figure, frame: pd.DataFrame, columns: Sequence[str], sty
     panels = figure.subplots(1, len(columns), sharey=True, sharex=True)
     for phase, column, axes in zip(PHASES, columns, panels, strict=True):
         places = name_rows(axes, frame["channel_name"], NAME_LIMIT)
-        is_off = (frame[column] != 1) & frame[column].notna()
+        # As it is printed: what cannot be told from 1 is no distance worth a colour.
+        is_off = (frame[column].map(style.format) != style.format(1)) & frame[column].notna()
         colours = np.where(is_off, PHASE_COLOURS[phase], "#bbbbbb").tolist()
         axes.axvline(1, color=INK, linewidth=0.8, linestyle="--")
         axes.hlines(places, 1, frame[column], color=colours, linewidth=2)

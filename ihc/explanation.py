@@ -99,11 +99,12 @@ def instructive_journey(journeys: pd.DataFrame, *, most: int = MOST_SESSIONS) ->
     return journeys[journeys["conv_id"].isin(ranked["conv_id"].head(1))].reset_index(drop=True)
 
 
-def curve_points(curve: Curve) -> pd.DataFrame:
+def curve_points(curve: Curve, seen_until: float = np.inf) -> pd.DataFrame:
     """A membership curve as points: its knots, and where one would like to read it.
 
-    Out: by hours `hours [h], membership [1], is_knot [bool], is_marked [bool]`. Marked are the end of a flat beginning,
-    the hours `MARKS` up to the last knot, and this, as far as each differs visibly from the mark before it.
+    In: `seen_until` [h]: how far there were data; beyond, the curve is extrapolated.
+    Out: by hours `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`. Marked are the end of a flat
+    beginning, the hours `MARKS` up to the last knot, and this, as far as each differs visibly from the mark before.
     """
     flat_end = max(hours for hours, value in zip(curve.hours, curve.membership, strict=True) if value == curve(ZERO))
     last = curve.hours[-1]
@@ -116,6 +117,7 @@ def curve_points(curve: Curve) -> pd.DataFrame:
             "membership": curve(hours),
             "is_knot": np.isin(hours, curve.hours),
             "is_marked": np.isin(hours, marks),
+            "is_seen": hours <= seen_until,
         }
     )
 

@@ -63,6 +63,12 @@ class Parameters:
         """Name and fingerprint, as every output states them."""
         return f"{self.name} ({self.fingerprint})"
 
+    def seen_until(self, phase: str) -> float:
+        """The hours up to which a curve rests on data, by its provenance [h]; infinite where that says nothing."""
+        seen = self.provenance.get("seen_until_hours")
+        hours = seen.get(phase) if isinstance(seen, Mapping) else None
+        return float(hours) if isinstance(hours, int | float) and hours > 0 else math.inf
+
     @property
     def channels(self) -> frozenset[str]:
         """The channels that have a weight in any phase."""

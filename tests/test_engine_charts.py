@@ -161,7 +161,22 @@ def test_channel_weights_are_dots_a_panel_a_phase_and_only_those_off_1_are_label
     panels = engine_charts.channel_weights(WEIGHTS).axes
     assert [axes.get_title(loc="left") for axes in panels] == ["Initializer", "Holder", "Closer"]
     assert [offsets(axes.collections[-1]) for axes in panels] == [[0.807, 1, 1], [1, 1.25, 1], [1, 1, 1]]
-    assert [[text.get_text() for text in axes.texts] for axes in panels] == [["0.807"], ["1.250"], []]
+    assert [[text.get_text() for text in axes.texts] for axes in panels] == [["0.81"], ["1.25"], []]
+
+
+def test_a_weight_that_cannot_be_told_from_1_is_grey_and_not_labelled():
+    row = {"channel_name": ["Mail"], "initializer_weight": [1.004], "holder_weight": [0.996], "closer_weight": [0.994]}
+    panels = engine_charts.channel_weights(pd.DataFrame(row)).axes
+    assert [[text.get_text() for text in axes.texts] for axes in panels] == [[], [], ["0.99"]]
+
+
+def test_a_curve_is_dotted_beyond_the_hours_that_were_seen():
+    axes = curve(curve_points(PARAMETERS.initializer, 24.0)).axes[0]
+    seen, beyond = axes.lines
+    assert seen.get_xdata().tolist() == [0, 10, 24]
+    assert (seen.get_linestyle(), beyond.get_linestyle()) == ("-", ":")
+    assert beyond.get_xdata().tolist() == [24, 72, 110, 137.5]
+    assert offsets(axes.collections[0]) == [0, 10]
 
 
 def test_scores_of_a_phase_that_nobody_has_leave_its_panel_empty():

@@ -22,6 +22,7 @@ from ihc.explanation import (
 )
 from ihc.journeys import build_journeys
 from ihc.parameters import Curve, load_parameters
+from ihc.redistribution import parse_redistribution
 from ihc.schemas import PHASES
 
 KEYS = ["conv_id", "session_id"]
@@ -179,6 +180,24 @@ def test_a_curves_points_are_its_knots_and_marks_that_can_be_told_apart():
     assert points["membership"].tolist() == close(0, 0, 0.14, 0.62, 1)
     assert points["is_knot"].tolist() == [True, True, False, False, True]
     assert points["is_marked"].tolist() == [False, True, True, True, True]
+
+
+def test_a_curves_points_say_how_far_there_were_data():
+    curve = Curve((0, 10, 110), (0, 0, 1))
+    assert curve_points(curve)["is_seen"].all()
+    assert curve_points(curve, 72.0)["is_seen"].tolist() == [True, True, True, True, False]
+
+
+def test_phases_are_shown_before_and_after_a_redistribution():
+    # Direct gives its shares of each phase, 2/3, 565/1071 and 2/7, to the other session, the only one left.
+    gives = {"direction": "any_session", "receive_threshold": 0, "redistribution_channel_labels": ["Direct"]}
+    rules = parse_redistribution(dict.fromkeys(PHASES, gives), "It")
+    steps = explain(journey((0, "Direct", 1, 1), (60, "A", 1, 1)), curves_of(), "k", rules)
+    assert steps["initializer_before"].tolist() == close(2 / 3, 1 / 3)
+    assert steps["holder_before"].tolist() == close(565 / 1071, 506 / 1071)
+    assert steps["closer_before"].tolist() == close(2 / 7, 5 / 7)
+    for name in (*PHASES, "ihc"):
+        assert steps[name].tolist() == close(0, 1)
 
 
 def test_a_mark_is_left_out_where_the_curve_has_hardly_moved():

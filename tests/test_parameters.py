@@ -207,3 +207,17 @@ def test_a_set_is_written_so_that_it_is_read_back_as_it_was(entries, tmp_path):
 def test_the_written_form_has_a_line_a_curve_and_is_the_form_of_the_set_that_ships():
     assert '    "hours": [0.0, 10.0, 110.0],\n' in parameters_json(parse_parameters(ENTRIES))
     assert parameters_json(load_parameters()) == DEFAULT.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("provenance", "hours"),
+    [
+        ({"seen_until_hours": {"closer": 72.5}}, 72.5),
+        ({}, np.inf),
+        ({"seen_until_hours": "long"}, np.inf),
+        ({"seen_until_hours": {"closer": "long"}}, np.inf),
+        ({"seen_until_hours": {"initializer": 3}}, np.inf),
+    ],
+)
+def test_how_far_a_curve_was_seen_is_in_the_provenance_or_unknown(provenance, hours):
+    assert parse_parameters(changed("provenance", provenance)).seen_until("closer") == hours
