@@ -29,7 +29,6 @@ LookbackOption = Annotated[
     int | None,
     typer.Option("--lookback-days", min=1, metavar="N", help="Leave out older sessions. [default: any age counts]"),
 ]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")]
 
 
 def calibrate(
@@ -46,7 +45,8 @@ def calibrate(
         bool, typer.Option("--evaluate", help="Print also how few answers would do, and where the fit is worst.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="[default: data/calibrated_parameters.json]")
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write them. [default: data/calibrated_parameters.json]"),
     ] = None,
 ) -> None:
     """Recover the local engine's parameters from answers of the API.
@@ -88,10 +88,16 @@ def calibrate(
 
 def train(
     database: DatabaseOption = None,
-    start_date: Day = None,
-    end_date: Day = None,
+    start_date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day of the orders.")
+    ] = None,
+    end_date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Last day of the orders.")
+    ] = None,
     lookback_days: LookbackOption = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: data/trained_parameters.json]")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write them. [default: data/trained_parameters.json]")
+    ] = None,
 ) -> None:
     """Train the local engine's parameters on journeys alone.
 

@@ -17,6 +17,9 @@ PURE = [
     "training",
     "explanation",
     "credits",
+    "validation",
+    "calibration",
+    "curve_fitting",
     "touchpoints",
     "baselines",
     "markov",
@@ -41,11 +44,15 @@ def test_the_public_names_are_these_and_sorted():
         "Parameters",
         "attribute",
         "build_journeys",
+        "calibrate",
         "channel_reporting",
         "channel_summary",
+        "explain",
         "load_parameters",
+        "load_redistribution",
         "pack_requests",
         "read_tables",
+        "train",
     ]
     assert sorted(ihc.__all__) == ihc.__all__
 

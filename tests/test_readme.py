@@ -17,7 +17,8 @@ HELPS = re.findall(r"```console\n\$ ihc (.*?--help)\n(.*?)\n```", README, re.DOT
 
 
 def test_every_command_is_documented():
-    assert [call for call, _ in HELPS] == ["--help", "run --help", "init --help", "serve --help", "sample --help"]
+    commands = ["run", "init", "calibrate", "train", "explain", "serve", "sample"]
+    assert [call for call, _ in HELPS] == ["--help", *(f"{command} --help" for command in commands)]
 
 
 @pytest.mark.parametrize(("call", "text"), HELPS, ids=[call for call, _ in HELPS])
