@@ -149,6 +149,24 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
+    """Read the stored credit of one order: `session_id, ihc [share], engine, parameters`, a row a session.
+
+    No row where nothing is stored of it. Raises DatabaseError.
+    """
+    query = (
+        "SELECT session_id, ihc, engine, parameters FROM attribution_customer_journey "
+        "LEFT JOIN attribution_outcomes USING (conv_id) LEFT JOIN attribution_runs USING (run_id) "
+        "WHERE CAST(conv_id AS TEXT) = :conv_id"
+    )
+    columns = ["session_id", "ihc", "engine", "parameters"]
+    with transaction(database) as connection:
+        if not RESULTS.keys() <= set(tables_of(connection)):
+            return _typed(pd.DataFrame(columns=columns))
+        credit = pd.read_sql(sa.text(query), connection, params={"conv_id": conv_id})
+    return _typed(credit).fillna({"engine": UNKNOWN, "parameters": UNKNOWN})
+
+
 def check_writable(database: str | Path) -> None:
     """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing."""
     try:

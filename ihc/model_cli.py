@@ -139,9 +139,10 @@ def explain(
 
     Every session with its hours, memberships, weights, phases and credit: on the screen, as CSV and as a chart.
     """
+    from ihc.database import read_credit
     from ihc.engine_charts import explanation
     from ihc.explanation import explain as work_out
-    from ihc.model_narrative import explanation_sentence
+    from ihc.model_narrative import explanation_sentence, stored_credit_sentence
     from ihc.outputs import publish_chart, write_csv
 
     settings, journeys, _ = _journeys(
@@ -151,6 +152,7 @@ def explain(
     sentence = explanation_sentence(steps)
     console = _console()
     console.print(f"{sentence} By the local engine, {settings.source}.")
+    console.print(stored_credit_sentence(steps, read_credit(settings.database, conv_id)))
     numbered = steps.assign(number=range(1, len(steps) + 1))
     for title, columns in EXPLAINED.items():
         _print_table(console, title, numbered[[name for name in columns if name in numbered]], decimals=4)

@@ -9,7 +9,7 @@ import pandas as pd
 from ihc.errors import counted
 from ihc.explanation import BEFORE, RESTARTS
 from ihc.glossary import heading
-from ihc.narrative import ENOUGH, provenance_sentence, shown
+from ihc.narrative import ENOUGH, engine_name, provenance_sentence, shown
 from ihc.reporting import material
 from ihc.schemas import PHASES
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ihc.redistribution import Redistribution
 
 DAY = 24
+SAME = 5e-5  # credits that differ by less are printed alike
 CENT = 0.005  # a difference below this is none
 MOST_NAMES = 3
 LAST_TOUCH = "Last touch"
@@ -36,6 +37,18 @@ def explanation_sentence(steps: pd.DataFrame) -> str:
         f"the most of its credit, {best['ihc']:.1%}: {', '.join(parts[:2])} and {parts[2]}."
     ]
     return " ".join([*sentences, *_restart(steps), *_absent(steps)])
+
+
+def stored_credit_sentence(steps: pd.DataFrame, stored: pd.DataFrame) -> str:
+    """Say whether the stored credit of the order is the explained one. In: `explain`'s rows and `read_credit`'s."""
+    if stored.empty:
+        return "No credit of this order is stored yet."
+    both = steps[["session_id", "ihc"]].merge(stored, how="outer", on="session_id", suffixes=("", "_stored"))
+    off = (both["ihc"].fillna(0.0) - both["ihc_stored"].fillna(0.0)).abs().max()
+    source = f"of the {engine_name(stored.iloc[0])}"
+    if off < SAME:
+        return f"The stored credit, {source}, is the same."
+    return f"The stored credit, {source}, differs by up to {off:.4f} for a session."
 
 
 def _before(hours: float) -> str:

@@ -107,17 +107,18 @@ def source_note(sources: pd.DataFrame, start_date: str | None, end_date: str | N
     dates = dates_sentence(start_date, end_date)
     if sources.empty:
         return f"no credits stored; {dates}"
-    made = [_engine(row) for row in sources.itertuples()]
+    made = [engine_name(row) for row in sources.itertuples()]
     return f"IHC credit: {made[0]}{'' if len(made) == 1 else ', and others'}; {dates}"
 
 
 def _source(row: object) -> str:
     lookback = getattr(row, "lookback_days", None)
     sight = "sessions of any age" if pd.isna(lookback) else f"a lookback of {lookback:g} days"
-    return f"{_engine(row)} and {sight}"
+    return f"{engine_name(row)} and {sight}"
 
 
-def _engine(row: object) -> str:
+def engine_name(row: object) -> str:
+    """An engine and its settings in words. In: a row with `engine, parameters`."""
     engine, parameters = getattr(row, "engine", ""), getattr(row, "parameters", "")
     return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"
 

@@ -13,6 +13,7 @@ from ihc.database import (
     Run,
     check_writable,
     create_tables,
+    read_credit,
     read_phases,
     read_results,
     shipped,
@@ -439,3 +440,25 @@ def test_an_order_with_a_phase_that_is_no_share_has_no_phases(small, value):
 
 def test_where_nothing_is_stored_there_are_no_phases(small):
     assert read_phases(small).empty
+
+
+def test_the_stored_credit_of_one_order_is_given_with_its_source(small):
+    attributed(small)
+    found = read_credit(small, "c1").sort_values("session_id")
+    assert found["session_id"].tolist() == ["s1", "s2"]
+    assert found["ihc"].sum() == pytest.approx(1)
+    assert set(found["engine"]) == {"local"}
+    assert set(found["parameters"]) == {"default (abc)"}
+    assert read_credit(small, "c3").empty
+    assert read_credit(small, "' OR 1=1 --").empty
+
+
+def test_the_stored_credit_of_a_database_without_results_is_none_and_that_of_another_program_is_of_an_unknown_engine(
+    small, tmp_path
+):
+    (tmp_path / "empty.db").touch()
+    assert read_credit(tmp_path / "empty.db", "c1").empty
+    sql(small, "INSERT INTO attribution_customer_journey VALUES ('c1', 's1', 0.25), ('c1', 's2', 0.75)")
+    found = read_credit(small, "c1")
+    assert found["ihc"].tolist() == [0.25, 0.75]
+    assert set(found["engine"]) == {"unknown"}

@@ -245,3 +245,23 @@ def test_the_effect_of_a_redistribution_names_who_gives_and_who_receives_most():
 def test_no_redistribution_and_one_that_moves_nothing_are_told_apart():
     assert "has no redistribution" in model_narrative.redistribution_effect(moved(), None)
     assert "moves nothing" in model_narrative.redistribution_effect(moved(), RULES)
+
+
+def stored(*credits):
+    rows = [(session_id, ihc, "api", "type sales") for session_id, ihc in credits]
+    return pd.DataFrame(rows, columns=["session_id", "ihc", "engine", "parameters"])
+
+
+@pytest.mark.parametrize(
+    ("credits", "says"),
+    [
+        ([], "No credit of this order is stored yet."),
+        ([("s1", 0.48282), ("s2", 0.51718)], "The stored credit, of the IHC Attribution API, type sales, is the same."),
+        ([("s1", 0.4), ("s2", 0.6)], "differs by up to 0.0828 for a session."),
+        ([("s1", 0.48282), ("s3", 0.51718)], "differs by up to 0.5172 for a session."),
+    ],
+)
+def test_a_stored_credit_is_compared_with_the_explained_one(credits, says):
+    # 0.2 * 2/3 + 0.5 * 565/1071 + 0.3 * 2/7 = 0.48282.
+    steps = explain(journey((0, "A", 1, 1), (60, "B", 1, 1)), curves_of(), "k")
+    assert model_narrative.stored_credit_sentence(steps, stored(*credits)).endswith(says)
