@@ -5,9 +5,9 @@ exact (see `engine`), the shares of a few hundred journeys tell the two curves, 
 weights, and the engine then answers for all other journeys as the API would.
 
 What remains is rounding and reading between the lines. Rounding: the API prints `ihc` within 0.00005 and makes each
-journey sum to 1, so errors of 0.0001 to 0.0003 fall on single sessions. Between the lines: a curve is known at the
-hours that the answers show. The largest errors are of journeys that read it where no other answer does: beyond the
-longest gap, where it can only be led on, or in a stretch of several hours in which it bends; `worst_journeys` names
+journey sum to 1; the remainder, up to 0.0003, falls on one session, nearly always the first. Between the lines: a curve
+is known at the hours that the answers show. The largest errors are of journeys that read it where no other answer does:
+beyond the longest gap, where it can only be led on, or at a bend that their session alone shows. `worst_journeys` names
 both. Journeys that are answered by another conversion type, or with a redistribution, do not fit at all.
 """
 
