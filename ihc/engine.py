@@ -97,7 +97,7 @@ def time_order(journeys: pd.DataFrame) -> tuple[Integers, Steps]:
 def _raw_phases(ordered: pd.DataFrame, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
     """Each session's membership in each phase, before channel weights and normalising."""
     initializer = np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
-    counts = _since_last_restart(initializer >= 1, steps)
+    counts = since_last_restart(initializer >= 1, steps)
     initializer = np.where(counts, initializer, 0.0)
 
     may_close = counts & (steps.is_last | (ordered["closer_engagement"].to_numpy() == 1))
@@ -109,7 +109,7 @@ def _raw_phases(ordered: pd.DataFrame, steps: Steps, parameters: Parameters) -> 
     return {"initializer": initializer, "holder": holder, "closer": closer}
 
 
-def _since_last_restart(restarts: Booleans, steps: Steps) -> Booleans:
+def since_last_restart(restarts: Booleans, steps: Steps) -> Booleans:
     """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
     part: Integers = restarts.cumsum()
     is_latest: Booleans = part == part[steps.is_last][steps.journey]
