@@ -7,8 +7,12 @@ weights, and the engine then answers for all other journeys as the API would.
 What remains is rounding and reading between the lines. Rounding: the API prints `ihc` within 0.00005 and makes each
 journey sum to 1, so errors of 0.0001 to 0.0003 fall on single sessions. Between the lines: a curve is known at the
 hours that the answers show. The largest errors are of journeys that read it where no other answer does: beyond the
-longest gap, where it can only be led on, or in a stretch of several hours in which it bends; `worst_journeys` names
-both. Journeys that are answered by another conversion type, or with a redistribution, do not fit at all.
+longest gap, where it can only be led on, or in a stretch of several hours in which it bends; `worst_journeys` in
+`validation` names the hours. Where the initializer's curve reaches 1 between two gaps that were seen, a new journey's
+gap between them may be taken for a restart or not, which moves all of its credit.
+
+A few answers of another conversion type, or with a redistribution, are weighed down and named. Where all answers are
+redistributed, the channels that give their credit away get weights of almost 0, and a warning says so.
 """
 
 from __future__ import annotations
@@ -67,7 +71,8 @@ def calibrate(
     In: `journeys` of the database, with the engine's columns, rows in any order; `answers` with `conv_id, session_id,
     initializer, holder, closer, ihc [share]`; `name`, and for the provenance the day `made` and the answers' `source`.
 
-    Raises InputError for a missing column, or where no usable answer has two sessions.
+    Raises InputError for a missing column, for more than `MOST_CHANNELS` channels, or where no usable answer has two
+    sessions; ParametersError for a blank name.
     """
     require_columns(journeys, NEEDS, "journeys")
     used, left_out = usable_answers(journeys, answers)
@@ -114,7 +119,7 @@ def _fit(rows: _Rows, name: str) -> tuple[Parameters, dict[str, Fitted], dict[st
     weights = {phase: _centred(curves[phase].log_weights, pairs[phase]) for phase in pairs}
     entries: dict[str, Any] = {
         "name": name,
-        **{phase: {name: list(values) for name, values in asdict(curves[phase].curve).items()} for phase in curves},
+        **{phase: {entry: list(values) for entry, values in asdict(curves[phase].curve).items()} for phase in curves},
         "phase_weights": _phase_weights(rows.frame),
         "channel_weights": {phase: _named(rows.names, weights[phase]) for phase in pairs} | {"holder": {}},
         "provenance": {},
@@ -130,7 +135,7 @@ def _named(names: tuple[str, ...], log_weights: Floats) -> dict[str, float]:
 
 
 def _centred(log_weights: Floats, pairs: Pairs) -> Floats:
-    """Weights count against each other only: 1 is made the weight that most channels have."""
+    """Weights count against each other only: the median channel's is made 1, as most channels are neutral."""
     seen = np.union1d(pairs.channel, pairs.reference_channel)
     return log_weights - np.median(log_weights[seen]) if len(seen) else log_weights
 

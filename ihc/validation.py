@@ -23,7 +23,7 @@ def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int 
 
     In: as `calibrate`. Out: one row a session of the usable answers for orders of two and more sessions (single ones
     are trivially right): `conv_id, session_id, channel_name, sessions [count in the journey], gap, to_conversion [h],
-    seen_gap, seen_to_conversion [h: the longest in the answers that were calibrated on]`, and for each of
+    seen_gap, seen_to_conversion [h: the longest that is known by the answers that were calibrated on]`, and for each of
     `initializer, holder, closer, ihc` the error [share]: foretold minus answered. Of a session that does not close,
     `to_conversion` is NaN, as no curve is read there.
 
@@ -48,8 +48,11 @@ def from_few(journeys: pd.DataFrame, answers: pd.DataFrame, *, count: int, draws
     """Calibrate on `count` answers, of any number of sessions, and foretell all others, in several draws.
 
     In: as `calibrate`. Out: `draw, answers [used, of two and more sessions], mean, largest [error of ihc per session,
-    share]`, a row a draw; none where there are not more than `count` answers.
+    share]`, a row a draw; none for a draw that leaves no answer of two and more sessions on either side, as where there
+    are not more than `count` answers. Raises InputError for a count below 1.
     """
+    if count < 1:
+        raise InputError(f"from_few: count is {count}, it must be 1 or more.")
     used, _ = usable_answers(journeys, answers)
     every = used["conv_id"].drop_duplicates()
     long = _of_two_and_more(used)
@@ -81,7 +84,9 @@ def _foretold(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFram
     errors = {share: both[share] - both[f"{share}_answered"] for share in SHARES}
     hours = _hours(rows)
     about = hours.assign(sessions=hours.groupby("conv_id")["session_id"].transform("size"))
-    about = about.assign(seen_gap=seen["gap"].max(), seen_to_conversion=seen["to_conversion"].max())
+    # From where the curve is 1 on it is known: every silence restarts the journey.
+    seen_gap = np.inf if parameters.initializer.membership[-1] == 1 else seen["gap"].max()
+    about = about.assign(seen_gap=seen_gap, seen_to_conversion=seen["to_conversion"].max())
     return about.merge(both[["conv_id", "session_id"]].assign(**errors), on=["conv_id", "session_id"])
 
 
@@ -104,8 +109,10 @@ def channel_errors(errors: pd.DataFrame, conversions: int) -> pd.DataFrame:
     """How far each channel's credit is off in all: `channel_name, sessions [count], credit [orders], share`.
 
     In: errors as of `cross_validate`; `conversions`: how many were answered, with those of one session. `share` is of
-    all conversions; the channel that is farthest off comes first.
+    all conversions; the channel that is farthest off comes first. Raises InputError for fewer than 1 conversion.
     """
+    if conversions < 1:
+        raise InputError(f"channel_errors: conversions is {conversions}, it must be 1 or more.")
     totals = errors.groupby("channel_name")["ihc"].agg(sessions="size", credit="sum").reset_index()
     totals = totals.assign(share=totals["credit"] / conversions)
     return totals.sort_values("share", key=abs, ascending=False, kind="stable", ignore_index=True)
