@@ -139,9 +139,7 @@ any_pair = st.tuples(st.sampled_from([0, 1e-6, 0.1, 0.3, 1, 53.12345678, 400, 1e
 
 @FIXED
 @pytest.mark.filterwarnings("error")
-@given(
-    st.lists(st.tuples(any_pair, st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=12), st.booleans()
-)
+@given(st.lists(st.tuples(any_pair, st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=12), st.booleans())
 def test_any_shares_give_a_valid_curve_and_finite_weights(rows, rising):
     pairs = pairs_of(*[(*numbers, channel, other) for numbers, channel, other, _ in rows])
     if rising:
