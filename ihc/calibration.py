@@ -7,13 +7,16 @@ weights, and the engine then answers for all other journeys as the API would.
 What remains is rounding and reading between the lines. Rounding: the API prints `ihc` within 0.00005 and makes each
 journey sum to 1; the remainder, up to 0.0003, falls on one session, nearly always the first. Between the lines: a curve
 is known at the hours that the answers show. The largest errors are of journeys that read it where no other answer does:
-beyond the longest gap, where it can only be led on, or at a bend that their session alone shows. `worst_journeys` names
-both. Journeys that are answered by another conversion type, or with a redistribution, do not fit at all.
+beyond the longest gap, where it can only be led on, or at a bend that their session alone shows; `worst_journeys` in
+`validation` names the hours. Where the initializer's curve reaches 1 between two gaps that were seen, a new journey's
+gap between them may be taken for a restart or not, which moves all of its credit.
+
+A few answers of another conversion type, or with a redistribution, are weighed down and named. Where all answers are
+redistributed, the channels that give their credit away get weights of almost 0, and a warning says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -22,17 +25,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ihc.calibration_warnings import calibration_warnings
 from ihc.credits import usable_answers
-from ihc.curve_fitting import DECIMAL, LOOSE, NEUTRAL, OUTLIER, Fitted, Pairs, fit_curve
-from ihc.engine import Booleans, Floats, Integers, Steps, attribute, time_order
+from ihc.curve_fitting import DECIMAL, OUTLIER, Fitted, Pairs, fit_curve, fit_weights
+from ihc.engine import NEEDS, Booleans, Floats, Integers, Steps, attribute, time_order
 from ihc.errors import InputError, counted, some
 from ihc.parameters import Parameters, parse_parameters
-from ihc.schemas import PHASES, SHARES
+from ihc.schemas import PHASES, SHARES, require_columns
 
-ENOUGH = 100  # answers
-ENOUGH_LONG = 30  # answers of two and more sessions
-FITTING = 0.01  # an error of the fit itself above this is no rounding
-FEW = 10  # sessions of a channel that tell little of its weights
+MOST_CHANNELS = 1_000  # the equations grow with their square
+ROUNDS = 20  # of reweighting the phase weights, more than they ever take
 HOURS = (0, 0.1, 1, 6, 24, 72, 168, np.inf)  # [h] edges of the parts of a curve
 
 
@@ -68,15 +70,18 @@ def calibrate(
     In: `journeys` of the database, with the engine's columns, rows in any order; `answers` with `conv_id, session_id,
     initializer, holder, closer, ihc [share]`; `name`, and for the provenance the day `made` and the answers' `source`.
 
-    Raises InputError for a missing column, or where no usable answer has two sessions.
+    Raises InputError for a missing column, for more than `MOST_CHANNELS` channels, or where no usable answer has two
+    sessions; ParametersError for a blank name.
     """
+    require_columns(journeys, NEEDS, "journeys")
     used, left_out = usable_answers(journeys, answers)
     rows = _rows(journeys, used)
     if rows.frame.empty:
+        raise InputError(_nothing_to_use(used["conv_id"].nunique(), left_out))
+    if len(rows.names) > MOST_CHANNELS:
         raise InputError(
-            f"No answer can be used: a calibration takes answers for orders of two and more sessions. Of "
-            f"{counted(answers['conv_id'].nunique(), 'answer')}, {len(left_out):,} do not fit the database"
-            f"{_first_reason(left_out)}: take the answers and the database of the same shop and days."
+            f"The orders that are answered have {len(rows.names):,} channels, and a calibration weighs "
+            f"{MOST_CHANNELS:,} at most: give similar channels one name."
         )
     parameters, curves, pairs = _fit(rows, name)
     support = pd.concat([_support(phase, pairs[phase], curves[phase]) for phase in curves], ignore_index=True)
@@ -84,22 +89,29 @@ def calibrate(
     provenance = _provenance(rows, used["conv_id"].nunique(), made, source) | {
         "seen_until_hours": {phase: round(fit.seen_until, 6) for phase, fit in curves.items()}
     }
-    warnings = [*_thin(rows, used), *_flat(curves), *_misfit(rows, parameters), *_unseen(rows, journeys, curves)]
+    warnings = calibration_warnings(journeys, used, rows.frame, parameters, curves, pairs)
     return Calibrated(
-        replace(parameters, provenance=MappingProxyType(provenance)), left_out, support, channels, tuple(warnings)
+        replace(parameters, provenance=MappingProxyType(provenance)), left_out, support, channels, warnings
     )
 
 
-def _first_reason(left_out: pd.DataFrame) -> str:
-    return f" ({some(left_out['conv_id'].head(1))}: {left_out['reason'].iloc[0]})" if len(left_out) else ""
+def _nothing_to_use(single: int, left_out: pd.DataFrame) -> str:
+    what = "A calibration takes answers for orders of two and more sessions, and there is none that can be used: "
+    if left_out.empty:
+        return what + f"{counted(single, 'answer')} for orders of one session are all there is. Get more answers."
+    return what + (
+        f"{counted(len(left_out), 'answer')} cannot ({some(left_out['conv_id'].head(1))}: "
+        f"{left_out['reason'].iloc[0]}), {single:,} are for orders of one session. Take the answers and the database "
+        "of the same shop and days."
+    )
 
 
 def _rows(journeys: pd.DataFrame, used: pd.DataFrame) -> _Rows:
-    frame = journeys.merge(used[["conv_id", "session_id", *SHARES]], on=["conv_id", "session_id"])
+    frame = journeys[list(NEEDS)].merge(used[["conv_id", "session_id", *SHARES]], on=["conv_id", "session_id"])
     frame = frame[frame["conv_id"].duplicated(keep=False)]
     order, steps = time_order(frame)
     frame = frame.take(order).reset_index(drop=True)
-    channel, names = pd.factorize(frame["channel_name"], sort=True)
+    channel, names = pd.factorize(frame["channel_name"].astype("str"), sort=True, use_na_sentinel=False)
     return _Rows(frame, steps, channel.astype("int64"), tuple(map(str, names)))
 
 
@@ -110,13 +122,13 @@ def _fit(rows: _Rows, name: str) -> tuple[Parameters, dict[str, Fitted], dict[st
     weights = {phase: _centred(curves[phase].log_weights, pairs[phase]) for phase in pairs}
     entries: dict[str, Any] = {
         "name": name,
-        **{phase: {name: list(values) for name, values in asdict(curves[phase].curve).items()} for phase in curves},
+        **{phase: {entry: list(values) for entry, values in asdict(curves[phase].curve).items()} for phase in curves},
         "phase_weights": _phase_weights(rows.frame),
         "channel_weights": {phase: _named(rows.names, weights[phase]) for phase in pairs} | {"holder": {}},
         "provenance": {},
     }
     neutral = attribute(rows.frame, parse_parameters(entries))["holder"].to_numpy()
-    entries["channel_weights"]["holder"] = _named(rows.names, _share_weights(rows, neutral))
+    entries["channel_weights"]["holder"] = _named(rows.names, _holder_weights(rows, neutral))
     entries["channel_weights"] = {phase: entries["channel_weights"][phase] for phase in PHASES}
     return parse_parameters(entries), curves, pairs
 
@@ -126,7 +138,7 @@ def _named(names: tuple[str, ...], log_weights: Floats) -> dict[str, float]:
 
 
 def _centred(log_weights: Floats, pairs: Pairs) -> Floats:
-    """Weights count against each other only: 1 is made the weight that most channels have."""
+    """Weights count against each other only: the median channel's is made 1, as most channels are neutral."""
     seen = np.union1d(pairs.channel, pairs.reference_channel)
     return log_weights - np.median(log_weights[seen]) if len(seen) else log_weights
 
@@ -161,41 +173,34 @@ def _pairs(rows: _Rows, phase: str, reference: Integers, chosen: Booleans, is_re
     return Pairs(hours[chosen], share[chosen], share[to], rows.channel[chosen], rows.channel[to], is_restart[chosen])
 
 
-def _share_weights(rows: _Rows, neutral: Floats) -> Floats:
-    """The log weights that turn the holder's neutral shares into the printed ones, as in `curve_fitting`."""
-    printed, size = rows.frame["holder"].to_numpy("float64"), len(rows.names)
-    log_weights, scale = np.zeros(size), np.full(size, LOOSE)
-    journey, steps = rows.steps.journey, rows.steps
-    one_hot = np.eye(size)[rows.channel]
-    for _ in range(20):
-        share = steps.share(neutral * np.exp(log_weights[rows.channel]))
-        means = np.zeros((journey[-1] + 1, size))
-        np.add.at(means, (journey, rows.channel), share)
-        slopes = share[:, None] * (one_hot - means[journey])
-        error = printed - share
-        # What the curves leave open weighs on the holder too, so its errors are several times those of rounding.
-        pull = np.minimum(1, 10 * DECIMAL * OUTLIER / np.maximum(np.abs(error), 1e-12)) / (10 * DECIMAL) ** 2
-        normal = slopes.T @ (pull[:, None] * slopes) + np.diag(1 / scale**2)
-        log_weights = log_weights + np.linalg.solve(normal, slopes.T @ (pull * error) - log_weights / scale**2)
-        scale = np.sqrt((NEUTRAL**2 + log_weights**2) / 2)
-    seen = np.unique(rows.channel[printed > 0])
-    return log_weights - np.median(log_weights[seen]) if len(seen) else log_weights
+def _holder_weights(rows: _Rows, neutral: Floats) -> Floats:
+    """The log weights that turn the holder's neutral shares into the printed ones: beside a journey's largest."""
+    share = rows.frame["holder"].to_numpy("float64")
+    by_size = np.lexsort((-neutral, rows.steps.journey))
+    largest = by_size[rows.steps.is_first][rows.steps.journey]
+    chosen = (np.arange(len(share)) != largest) & (neutral > 0) & (share[largest] > 0)
+    pairs = _pairs(rows, "holder", largest, chosen, np.zeros(len(share), bool))
+    return _centred(fit_weights(pairs, (neutral / neutral[largest].clip(1e-9))[chosen], len(rows.names)), pairs)
 
 
 def _phase_weights(frame: pd.DataFrame) -> dict[str, float]:
     """The weights p with sum 1 for which, over a journey's present phases, Σ p (ihc - phase) is 0 on every session.
 
-    A phase that no answer has keeps the weight 1/3. The API prints few decimals of them: four are kept.
+    What the answers leave open stays near 1/3. As `ihc` has four decimals, so have they. A session that contradicts
+    the others is weighed down, as in `curve_fitting`.
     """
     is_present = frame.groupby("conv_id")[list(PHASES)].transform("sum") > 0
     off = (frame["ihc"].to_numpy("float64")[:, None] - frame[list(PHASES)].to_numpy("float64")) * is_present.to_numpy()
     even = np.full(3, 1 / 3)
-    normal = off.T @ off + 1e-7 * len(off) * np.eye(3)  # well above what rounding alone would pull
-    toward = np.linalg.solve(normal, np.ones(3))
-    step = np.linalg.solve(normal, off.T @ off @ even)
-    found = even - step + toward * (step.sum() / toward.sum())
-    found = np.maximum(found, 1e-4)
-    rounded = (found / found.sum()).round(4)
+    found, trust = even, np.ones(len(off))
+    for _ in range(ROUNDS):
+        pulls = off.T @ (off * trust[:, None])
+        normal = pulls + 1e-7 * len(off) * np.eye(3)  # well above what rounding alone would pull
+        toward, step = np.linalg.solve(normal, np.column_stack([np.ones(3), pulls @ even])).T
+        found = even - step + toward * (step.sum() / toward.sum())
+        trust = np.minimum(1, OUTLIER * 2 * DECIMAL / np.maximum(np.abs(off @ found), 1e-12))
+    found = np.maximum(found, 0)
+    rounded = np.maximum((found / found.sum()).round(4), 1e-4)
     rounded[rounded.argmax()] += 1 - rounded.sum()
     return dict(zip(PHASES, rounded.round(4).tolist(), strict=True))
 
@@ -204,13 +209,11 @@ def _support(phase: str, pairs: Pairs, fit: Fitted) -> pd.DataFrame:
     """How many sessions tell each part of a curve: `curve, part, sessions [count], membership [from - to]`."""
     rows = []
     for begin, end in pairwise(HOURS):
-        is_here = (pairs.hours >= begin) & (pairs.hours < end)
-        edges = np.minimum([begin, end], fit.seen_until)
-        start, stop = fit.curve(edges).tolist()
-        text = f"{start:.3f} - {stop:.3f}" if begin < fit.seen_until else "extrapolated"
-        rows.append(
-            (phase, f"{begin:g} - {end:g} h" if end < np.inf else f"{begin:g} h and more", int(is_here.sum()), text)
-        )
+        count = int(((pairs.hours >= begin) & (pairs.hours < end)).sum())
+        start, stop = fit.curve(np.minimum([begin, end], fit.seen_until)).tolist()
+        is_seen = count > 0 or begin < fit.seen_until
+        part = f"{begin:g} - {end:g} h" if end < np.inf else f"{begin:g} h and more"
+        rows.append((phase, part, count, f"{start:.3f} - {stop:.3f}" if is_seen else "extrapolated"))
     return pd.DataFrame(rows, columns=["curve", "part", "sessions", "membership"])
 
 
@@ -231,64 +234,3 @@ def _provenance(rows: _Rows, answers: int, made: str, source: str) -> dict[str, 
         "journeys": int(rows.steps.is_first.sum()),
         "sessions": len(rows.frame),
     }
-
-
-def _thin(rows: _Rows, used: pd.DataFrame) -> Iterator[str]:
-    answers, journeys = used["conv_id"].nunique(), int(rows.steps.is_first.sum())
-    if answers < ENOUGH or journeys < ENOUGH_LONG:
-        yield (
-            f"These are too few answers: {answers:,} can be used, {journeys:,} of them of two and more sessions, and "
-            f"it takes {ENOUGH} and {ENOUGH_LONG}. The curves are guessed in between, and single credits may be off by "
-            "several hundredths: get more answers before you rely on it."
-        )
-
-
-def _flat(curves: Mapping[str, Fitted]) -> Iterator[str]:
-    """Say which curve the answers leave constant, and what that means."""
-    means = {
-        "initializer": "of each journey, the first session alone takes the whole phase",
-        "closer": "all sessions that close count alike, however early they were",
-    }
-    for phase, fit in curves.items():
-        values = {
-            value for hour, value in zip(fit.curve.hours, fit.curve.membership, strict=True) if hour <= fit.seen_until
-        }
-        if len(values) < 2:
-            yield (
-                f"The {phase}'s curve is constant over the hours that the answers show, 0 to {fit.seen_until:,.1f}: "
-                f"{means[phase]}."
-            )
-
-
-def _misfit(rows: _Rows, parameters: Parameters) -> Iterator[str]:
-    error = (attribute(rows.frame, parameters)["ihc"].to_numpy() - rows.frame["ihc"]).abs()
-    is_off = error > FITTING
-    if is_off.any():
-        ids = rows.frame.loc[is_off, "conv_id"].drop_duplicates()
-        yield (
-            f"{counted(len(ids), 'answer')} cannot be explained by the parameters that explain the others, by up to "
-            f"{error.max():.4f} ({some(ids)}): they may be of another conversion type, or redistributed. They were "
-            "weighed down, but better leave them out."
-        )
-    if not (rows.frame["holder"] > 0).any():
-        yield "No answer has a holder: its phase keeps the weight 1/3, and its channel weights are 1."
-
-
-def _unseen(rows: _Rows, journeys: pd.DataFrame, curves: Mapping[str, Fitted]) -> Iterator[str]:
-    """Say for what in the journeys there is no answer: channels, and hours beyond those seen."""
-    if unseen := sorted(set(map(str, journeys["channel_name"].unique())) - set(rows.names)):
-        yield (
-            f"No answer of two and more sessions has the channels {some(unseen)}: they count as neutral, 1, in each "
-            "phase."
-        )
-    few = [name for name, count in zip(rows.names, np.bincount(rows.channel), strict=True) if count < FEW]
-    if few:
-        yield f"Fewer than {FEW} sessions tell the weights of {some(few)}: take them as a guess."
-    _, steps = time_order(journeys)
-    for phase, hours in (("initializer", steps.gap), ("closer", steps.to_conversion)):
-        beyond = int((hours > curves[phase].seen_until).sum())
-        if beyond:
-            yield (
-                f"{counted(beyond, 'session')} of the database read the {phase}'s curve beyond the "
-                f"{curves[phase].seen_until:,.1f} hours that the answers show: there it is extrapolated."
-            )

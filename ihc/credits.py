@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.schemas import CREDITS, PHASES, SHARES, require_columns
+from ihc.schemas import CREDITS, PHASES, SHARES, as_text, require_columns
 
 TOLERANCE = 0.005  # how far an order's credit may sum from 1
 ROUNDING = 0.00005  # of one session's credit in an answer of the API, that has four decimals
@@ -59,32 +59,37 @@ def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.Da
     """Keep the answers that hold for the journeys as they are.
 
     In: `journeys` with the engine's columns, and `answers` with `conv_id, session_id, initializer, holder, closer, ihc
-    [share]`. Out: the usable answers, and `conv_id, reason` of the others: their conversion is not in the journeys,
-    they do not cover its sessions, or their shares are no shares or do not sum to 1 (a phase may be all 0).
+    [share]`, rows in any order, ids and shares also as they stand in a CSV file. Out: the usable answers, with ids as
+    texts and shares as numbers, and `conv_id, reason` of the others: their conversion is not in the journeys, they do
+    not have exactly its sessions, or their shares are no shares or do not sum to 1 (the holder's may all be 0).
 
-    Raises InputError for a missing column.
+    Raises InputError for a missing column, and for ids whose last digits are lost.
     """
+    require_columns(journeys, ("conv_id", "session_id"), "journeys")
     require_columns(answers, ("conv_id", "session_id", *SHARES), "answers")
-    is_known = answers["conv_id"].isin(journeys["conv_id"])
-    known = answers[is_known]
-    strange = answers.loc[~is_known, ["conv_id"]].drop_duplicates()
+    ids = {name: as_text(answers[name]) for name in ("conv_id", "session_id")}
+    shares = {name: pd.to_numeric(answers[name], errors="coerce").astype("float64") for name in SHARES}
+    typed = answers.assign(**ids, **shares)
+    is_known = typed["conv_id"].isin(journeys["conv_id"])
+    known = typed[is_known]
+    strange = typed.loc[~is_known, ["conv_id"]].drop_duplicates()
     strange = strange.assign(reason="no order with a session in the database has this id")
     unfit = check_credits(known, journeys[journeys["conv_id"].isin(known["conv_id"])])
     left_out = pd.concat([strange, unfit, _unfit_phases(known)], ignore_index=True)
-    left_out = left_out.drop_duplicates("conv_id", ignore_index=True)
+    left_out = left_out.drop_duplicates("conv_id").sort_values("conv_id", ignore_index=True)
     return known[~known["conv_id"].isin(left_out["conv_id"])].reset_index(drop=True), left_out
 
 
 def _unfit_phases(answers: pd.DataFrame) -> pd.DataFrame:
-    """The conversions of which a phase holds no shares, or shares that sum to neither 0 nor 1."""
+    """The conversions of which a phase holds no shares, or shares that do not sum to 1, nor to 0 as a holder's may."""
     by_order = answers.groupby("conv_id")[list(PHASES)]
-    is_share = by_order.min().ge(0) & by_order.max().le(1)
+    is_share = by_order.min().ge(0) & by_order.max().le(1 + ROUNDING)
     sums = by_order.sum()
-    room = by_order.size().map(tolerance)
-    is_whole = (sums - 1).abs().le(room, axis="index") | (sums == 0)
-    is_fit = (is_share & is_whole & ~by_order.count().lt(by_order.size(), axis="index")).all(axis="columns")
-    unfit = is_fit.index[~is_fit].astype("str")
-    return pd.DataFrame({"conv_id": unfit, "reason": "a phase's shares are no shares, or do not sum to 1"}, dtype="str")
+    is_whole = (sums - 1).abs().le(by_order.size().map(tolerance), axis="index")
+    is_whole["holder"] |= sums["holder"] == 0
+    is_fit = (is_share & is_whole & by_order.count().eq(by_order.size(), axis="index")).all(axis="columns")
+    reason = "a phase's shares are no shares, or do not sum to 1"
+    return pd.DataFrame({"conv_id": is_fit.index[~is_fit].astype("str"), "reason": reason}, dtype="str")
 
 
 def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.DataFrame) -> pd.DataFrame:

@@ -152,7 +152,12 @@ def _work_out(
     if redistribution:
         shares = redistribute(before, sessions.names.take(sessions.channel), steps.journey, redistribution)
     credits = _credits(shares, steps, parameters)
-    found = {"gap": steps.gap, "to_conversion": steps.to_conversion, "counts": _counts(steps, parameters), **shares}
+    found = {
+        "gap": steps.gap,
+        "to_conversion": steps.to_conversion,
+        "counts": since_last_restart(steps, parameters),
+        **shares,
+    }
     for step, by_phase in (("membership", memberships), ("weight", weights), ("before", before), ("credit", credits)):
         found |= {f"{phase}_{step}": by_phase[phase] for phase in PHASES}
     return found | {"ihc": credits["initializer"] + credits["holder"] + credits["closer"]}
@@ -165,7 +170,7 @@ def _weights(sessions: _Sessions, weights: Mapping[str, float]) -> Floats:
 
 def _memberships(sessions: _Sessions, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
     """Each session's membership in each phase, before channel weights and normalising."""
-    counts = _counts(steps, parameters)
+    counts = since_last_restart(steps, parameters)
     initializer = np.where(counts, _begins(steps, parameters), 0.0)
     closer = np.where(counts & (steps.is_last | sessions.may_close), parameters.closer(steps.to_conversion), 0.0)
     u, v = 1 - steps.share(initializer), 1 - steps.share(closer)
@@ -178,7 +183,7 @@ def _begins(steps: Steps, parameters: Parameters) -> Floats:
     return np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
 
 
-def _counts(steps: Steps, parameters: Parameters) -> Booleans:
+def since_last_restart(steps: Steps, parameters: Parameters) -> Booleans:
     """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
     part: Integers = (_begins(steps, parameters) >= 1).cumsum()
     is_latest: Booleans = part == part[steps.is_last][steps.journey]

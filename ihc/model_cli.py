@@ -233,7 +233,7 @@ def _channel_weights(parameters: Parameters) -> pd.DataFrame:
 
 
 def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
-    from ihc.calibration import ENOUGH
+    from ihc.calibration_warnings import ENOUGH
     from ihc.validation import channel_errors, from_few, worst_journeys
 
     _print_table(console, "The journeys with the largest errors", worst_journeys(errors))

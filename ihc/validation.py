@@ -12,7 +12,7 @@ from ihc.calibration import calibrate
 from ihc.credits import usable_answers
 from ihc.engine import attribute, time_order
 from ihc.errors import InputError, counted
-from ihc.schemas import SHARES
+from ihc.schemas import PHASES, SHARES
 
 FOLDS = 5
 DRAWS = 10
@@ -23,13 +23,16 @@ def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int 
 
     In: as `calibrate`. Out: one row a session of the usable answers for orders of two and more sessions (single ones
     are trivially right): `conv_id, session_id, channel_name, sessions [count in the journey], gap, to_conversion [h],
-    seen_gap, seen_to_conversion [h: the longest in the answers that were calibrated on]`, and for each of
-    `initializer, holder, closer, ihc` the error [share]: foretold minus answered.
+    seen_gap, seen_to_conversion [h: the longest that is known by the answers that were calibrated on]`, and for each of
+    `initializer, holder, closer, ihc` the error [share]: foretold minus answered. Of a session that does not close,
+    `to_conversion` is NaN, as no curve is read there.
 
     The folds are of conversions, chosen by a hash of their ids, so the same answers give the same errors.
-    Raises InputError where there are fewer than `folds` such answers.
+    Raises InputError for fewer than 2 folds, or fewer than `folds` such answers.
     """
-    used = _long_answers(journeys, answers)
+    if folds < 2:
+        raise InputError(f"cross_validate: folds is {folds}, it must be 2 or more.")
+    used = _of_two_and_more(usable_answers(journeys, answers)[0])
     conv_ids = _shuffled(used["conv_id"])
     if len(conv_ids) < folds:
         raise InputError(
@@ -45,11 +48,14 @@ def from_few(journeys: pd.DataFrame, answers: pd.DataFrame, *, count: int, draws
     """Calibrate on `count` answers, of any number of sessions, and foretell all others, in several draws.
 
     In: as `calibrate`. Out: `draw, answers [used, of two and more sessions], mean, largest [error of ihc per session,
-    share]`, a row a draw; none where there are not more than `count` answers.
+    share]`, a row a draw; none for a draw that leaves no answer of two and more sessions on either side, as where there
+    are not more than `count` answers. Raises InputError for a count below 1.
     """
+    if count < 1:
+        raise InputError(f"from_few: count is {count}, it must be 1 or more.")
     used, _ = usable_answers(journeys, answers)
     every = used["conv_id"].drop_duplicates()
-    long = _long_answers(journeys, answers)
+    long = _of_two_and_more(used)
     rows = []
     for draw in range(draws if len(every) > count else 0):
         chosen = long["conv_id"].isin(_shuffled(every, str(draw))[:count])
@@ -59,9 +65,8 @@ def from_few(journeys: pd.DataFrame, answers: pd.DataFrame, *, count: int, draws
     return pd.DataFrame(rows, columns=["draw", "answers", "mean", "largest"])
 
 
-def _long_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    used, _ = usable_answers(journeys, answers)
-    return used[used["conv_id"].duplicated(keep=False)]
+def _of_two_and_more(answers: pd.DataFrame) -> pd.DataFrame:
+    return answers[answers["conv_id"].duplicated(keep=False)]
 
 
 def _shuffled(conv_ids: pd.Series[str], salt: str = "") -> npt.NDArray[np.object_]:
@@ -79,14 +84,17 @@ def _foretold(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFram
     errors = {share: both[share] - both[f"{share}_answered"] for share in SHARES}
     hours = _hours(rows)
     about = hours.assign(sessions=hours.groupby("conv_id")["session_id"].transform("size"))
-    about = about.assign(seen_gap=seen["gap"].max(), seen_to_conversion=seen["to_conversion"].max())
+    # From where the curve is 1 on it is known: every silence restarts the journey.
+    seen_gap = np.inf if parameters.initializer.membership[-1] == 1 else seen["gap"].max()
+    about = about.assign(seen_gap=seen_gap, seen_to_conversion=seen["to_conversion"].max())
     return about.merge(both[["conv_id", "session_id"]].assign(**errors), on=["conv_id", "session_id"])
 
 
 def _hours(journeys: pd.DataFrame) -> pd.DataFrame:
     order, steps = time_order(journeys)
     rows = journeys[["conv_id", "session_id", "channel_name"]].take(order).reset_index(drop=True)
-    return rows.assign(gap=steps.gap, to_conversion=steps.to_conversion)
+    closes = (journeys["closer_engagement"].to_numpy() == 1)[order] | steps.is_last
+    return rows.assign(gap=steps.gap, to_conversion=np.where(closes, steps.to_conversion, np.nan))
 
 
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +110,11 @@ def channel_errors(errors: pd.DataFrame, conversions: int) -> pd.DataFrame:
 
     In: errors as of `cross_validate`; `conversions`: how many were answered, with those of one session. `off` is the
     credit's part of all conversions; the channel that is farthest off comes first.
+
+    Raises InputError for fewer than 1 conversion.
     """
+    if conversions < 1:
+        raise InputError(f"channel_errors: conversions is {conversions}, it must be 1 or more.")
     totals = errors.groupby("channel_name")["ihc"].agg(sessions="size", credit="sum").reset_index()
     totals = totals.assign(off=totals["credit"] / conversions)
     return totals.sort_values("off", key=abs, ascending=False, kind="stable", ignore_index=True)
@@ -124,19 +136,22 @@ def worst_journeys(errors: pd.DataFrame, *, most: int = 5) -> pd.DataFrame:
 
 
 def _why(journey: pd.DataFrame) -> str:
-    """Name the hours at which a curve was read beyond those known, or the phase that is off most."""
+    """Name the hours at which a curve was read beyond those known, or the phase and the session that are off most."""
     beyond = list(_beyond(journey))
     if beyond:
         return "; ".join(beyond)
-    phases = journey[[share for share in SHARES if share != "ihc"]].abs().max()
-    phase = str(phases.idxmax())
+    sizes = journey[list(PHASES)].abs()
+    phase = str(sizes.max().idxmax())
+    off = f"the {phase} is off by {sizes[phase].max():.4f}"
     if phase == "holder":
-        return f"the holder is off by {phases[phase]:.4f}, as it reads both curves"
-    column, what = ("gap", "a gap") if phase == "initializer" else ("to_conversion", "a session")
-    read = journey[journey[column] > 0].sort_values(phase, key=abs, kind="stable")
-    hours = read[column].iloc[-1]
-    end = " before the conversion" if phase == "closer" else ""
-    return f"the {phase} is off by {phases[phase]:.4f}: {what} of {hours:,.2f} hours{end} lies between known ones"
+        return f"{off}, as it reads both curves"
+    column, where = (
+        ("gap", "after a gap of {:,.2f} hours")
+        if phase == "initializer"
+        else ("to_conversion", "{:,.2f} hours before the conversion")
+    )
+    hours = journey[column].iloc[int(sizes[phase].to_numpy().argmax())]
+    return f"{off}, most {where.format(hours)}"
 
 
 def _beyond(journey: pd.DataFrame) -> Iterator[str]:

@@ -4,7 +4,7 @@ from frames import FIXED, conversions, credits_of, curves_of, journey, journeys
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
-from ihc.credits import check_credits, outcomes_of, provenance
+from ihc.credits import check_credits, outcomes_of, provenance, usable_answers
 from ihc.engine import attribute
 from ihc.errors import InputError
 
@@ -73,6 +73,109 @@ def test_checking_refuses_a_missing_column_and_leaves_its_inputs_alone():
 @given(journeys())
 def test_the_engines_answers_are_always_whole(rows):
     assert check_credits(attribute(rows, curves_of()), rows).empty
+
+
+def answers_of(rows):
+    """`(conv_id, session_id, initializer, holder, closer, ihc)`."""
+    return pd.DataFrame(rows, columns=["conv_id", "session_id", "initializer", "holder", "closer", "ihc"])
+
+
+ANSWERS = [
+    ("k", "k-1", 0.75, 0.0, 0.25, 0.5),
+    ("k", "k-2", 0.25, 0.0, 0.75, 0.5),
+    ("l", "l-1", 1.0, 0.4, 0.3333, 0.6),
+    ("l", "l-2", 0.0, 0.6, 0.6667, 0.4),
+]
+
+
+def left_out(rows):
+    """The reasons by order; the others must be kept as they are."""
+    used, others = usable_answers(JOURNEYS, answers_of(rows))
+    assert others.columns.tolist() == ["conv_id", "reason"]
+    kept = [row for row in rows if row[0] not in set(others["conv_id"])]
+    assert_frame_equal(used, answers_of(kept).astype({"conv_id": "str", "session_id": "str"}), check_dtype=bool(kept))
+    return dict(zip(others["conv_id"], others["reason"], strict=True))
+
+
+def test_whole_answers_are_all_used_also_where_the_holder_is_0_in_all_of_a_journey():
+    assert left_out(ANSWERS) == {}
+
+
+NO_SHARES = "a phase's shares are no shares, or do not sum to 1"
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (ANSWERS[1:], "sessions of the journey without a credit: 1"),
+        ([*ANSWERS, ("k", "stranger", 0.0, 0.0, 0.0, 0.0)], "not in the journey"),
+        ([*ANSWERS, ANSWERS[0]], "given twice"),
+        ([("k", "k-1", 0.75, 0.0, 0.25, None), *ANSWERS[1:]], "negative or no number"),
+        ([("k", "k-1", 0.75, 0.0, 0.25, 0.4), *ANSWERS[1:]], "the credits sum to 0.9000, not 1"),
+        ([("k", "k-1", None, 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", float("inf"), 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", 0.65, 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", 0.75, 0.5, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", 1.2, 0, 1.0, 0.5), ("k", "k-2", -0.2, 0, 0.0, 0.5), *ANSWERS[2:]], NO_SHARES),
+        ([("k", "k-1", 0.0, 0.0, 1.0, 0.5), ("k", "k-2", 0.0, 0.0, 0.0, 0.5), *ANSWERS[2:]], NO_SHARES),
+        ([("k", "k-1", 1.0, 0.0, 0.0, 0.5), ("k", "k-2", 0.0, 0.0, 0.0, 0.5), *ANSWERS[2:]], NO_SHARES),
+    ],
+    ids=[
+        "a session without", "a strange session", "given twice", "no ihc", "ihc of 0.9", "no share", "an infinity",
+        "initializer of 0.9", "holder of 0.5", "above 1 and below 0", "initializer of 0", "closer of 0",
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_hold_for_its_journey_is_left_out_alone_with_its_reason(rows, says):
+    found = left_out(rows)
+    assert list(found) == ["k"]
+    assert says in found["k"]
+
+
+def test_answers_of_orders_that_are_not_in_the_journeys_are_left_out():
+    assert left_out([*ANSWERS, ("other", "s", 1.0, 0.0, 1.0, 1.0)]) == {
+        "other": "no order with a session in the database has this id"
+    }
+
+
+def test_phases_may_be_off_by_the_rounding_of_four_decimals():
+    assert left_out([("k", "k-1", 0.7501, 0.0, 0.2502, 0.5), *ANSWERS[1:]]) == {}
+    assert list(left_out([("k", "k-1", 0.7551, 0.0, 0.25, 0.5), *ANSWERS[1:]])) == ["k"]
+
+
+def test_answers_as_a_file_holds_them_are_read_and_what_is_no_number_is_left_out():
+    numbered = JOURNEYS.assign(conv_id=JOURNEYS["conv_id"].replace({"k": "7", "l": "8"}))
+    rows = answers_of(ANSWERS).astype("object").replace({"conv_id": {"k": 7.0, "l": 8.0}})
+    rows = rows.assign(conv_id=rows["conv_id"].astype("float64"), ihc=["0.5", " 0.5", "0,6", "0,4"])
+    used, others = usable_answers(numbered, rows)
+    assert used["conv_id"].tolist() == ["7", "7"]
+    assert used["ihc"].tolist() == [0.5, 0.5]
+    assert used["holder"].dtype == "float64"
+    assert others.to_dict("list") == {"conv_id": ["8"], "reason": ["credits that are negative or no number: 2"]}
+
+
+def test_using_answers_refuses_missing_columns_and_leaves_its_inputs_alone():
+    rows, known = answers_of(ANSWERS), JOURNEYS.copy(deep=True)
+    usable_answers(known, rows)
+    assert_frame_equal(rows, answers_of(ANSWERS))
+    assert_frame_equal(known, JOURNEYS)
+    with pytest.raises(InputError, match="Answers lacks the column 'holder'"):
+        usable_answers(known, rows.drop(columns="holder"))
+    with pytest.raises(InputError, match="Journeys lacks the column 'conv_id'"):
+        usable_answers(known.drop(columns="conv_id"), rows)
+
+
+def test_no_answers_are_none_of_use():
+    used, others = usable_answers(JOURNEYS, answers_of([]))
+    assert used.empty
+    assert others.empty
+
+
+@FIXED
+@given(journeys())
+def test_the_engines_own_answers_are_all_usable(rows):
+    used, others = usable_answers(rows, attribute(rows, curves_of()))
+    assert len(used) == len(rows)
+    assert others.empty
 
 
 def test_every_order_ends_credited_unattributed_failed_or_waiting():

@@ -1,0 +1,131 @@
+"""What is to be known of a calibration before one relies on it: sentences, each with its consequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from ihc.curve_fitting import Fitted, Pairs
+from ihc.engine import attribute, since_last_restart, time_order
+from ihc.errors import counted, some
+from ihc.parameters import Parameters
+from ihc.schemas import PHASES
+
+ENOUGH = 100  # answers
+ENOUGH_LONG = 30  # answers of two and more sessions
+STEADY = 0.001  # a curve that moves less is constant
+FITTING = 0.01  # an error of the fit itself above this is no rounding
+FEW = 10  # sessions of a channel that tell little of its weights
+NOTHING = 0.002  # a channel's weight below this gives it no share that is printed
+
+
+def calibration_warnings(
+    journeys: pd.DataFrame,
+    used: pd.DataFrame,
+    fitted: pd.DataFrame,
+    parameters: Parameters,
+    curves: Mapping[str, Fitted],
+    pairs: Mapping[str, Pairs],
+) -> tuple[str, ...]:
+    """Say what weakens a calibration.
+
+    In: `journeys` of the database; the `used` answers; the `fitted` sessions, of answers of two and more, with the
+    columns of both; the `parameters` that were found, and the two `curves` and the `pairs` that told them, by phase.
+    """
+    return (
+        *_too_few(used),
+        *_initializer_curve(curves["initializer"]),
+        *_closer_curve(curves["closer"], pairs["closer"]),
+        *_contradictions(fitted, parameters),
+        *_redistribution(parameters),
+        *_channels(journeys, fitted),
+        *_hours(journeys, parameters, curves),
+    )
+
+
+def _too_few(used: pd.DataFrame) -> Iterator[str]:
+    answers, long = used["conv_id"].nunique(), used.loc[used["conv_id"].duplicated(), "conv_id"].nunique()
+    if answers < ENOUGH or long < ENOUGH_LONG:
+        yield (
+            f"These are too few answers: {answers:,} can be used, {long:,} of them of two and more sessions, and it "
+            f"takes {ENOUGH} and {ENOUGH_LONG}. The curves are guessed in between, and single credits may be off by "
+            "several hundredths: get more answers before you rely on it."
+        )
+
+
+def _initializer_curve(fit: Fitted) -> Iterator[str]:
+    low, high = fit.curve(np.array([0.0, fit.seen_until])).tolist()
+    where = f"over the hours that the answers show, 0 to {fit.seen_until:,.1f}"
+    if high < STEADY:
+        yield f"The initializer's curve stays at 0 {where}: the first session of a journey takes the whole phase."
+    elif high - low < STEADY:
+        yield (
+            f"The initializer's curve is constant {where}: each later session counts {high:.3f} of what the first one "
+            "does, however long the silence before it."
+        )
+
+
+def _closer_curve(fit: Fitted, pairs: Pairs) -> Iterator[str]:
+    if not len(pairs.hours):
+        yield (
+            "No answer shows the closer's curve, as in none a session before the converting one closes: any that does "
+            "will count as much as the converting one, however early it was."
+        )
+    elif fit.curve(np.array([fit.seen_until]))[0] > 1 - STEADY:
+        yield (
+            f"The closer's curve is constant over the hours that the answers show, 0 to {fit.seen_until:,.1f}: all "
+            "sessions that close count alike, however early they were."
+        )
+
+
+def _contradictions(fitted: pd.DataFrame, parameters: Parameters) -> Iterator[str]:
+    error = (attribute(fitted, parameters)["ihc"].to_numpy() - fitted["ihc"]).abs()
+    ids = fitted.loc[error > FITTING, "conv_id"].drop_duplicates()
+    if len(ids):
+        yield (
+            f"{len(ids):,} of {counted(fitted['conv_id'].nunique(), 'answer')} cannot be explained by the parameters "
+            f"that explain the others, by up to {error.max():.4f} ({some(ids)}): they may be of another conversion "
+            "type, or redistributed. They were weighed down, but better leave them out."
+        )
+    if not (fitted["holder"] > 0).any():
+        yield (
+            "No answer has a holder: its phase gets a weight of about 1/3 and its channel weights are 1, both guessed. "
+            "It matters as soon as a session may hold."
+        )
+
+
+def _redistribution(parameters: Parameters) -> Iterator[str]:
+    """Say which channels get next to nothing in a phase, as those do whose credit is given away."""
+    weights = parameters.channel_weights
+    empty = sorted({name for phase in PHASES for name, weight in weights[phase].items() if weight < NOTHING})
+    if empty:
+        yield (
+            f"In some phase the answers give no share to the channels {some(empty)}, as a redistribution does: these "
+            "parameters give them nothing there either. For credit before a redistribution, get answers without one."
+        )
+
+
+def _channels(journeys: pd.DataFrame, fitted: pd.DataFrame) -> Iterator[str]:
+    counts = fitted["channel_name"].astype("str").value_counts()
+    if unseen := sorted(set(journeys["channel_name"].astype("str")) - set(counts.index)):
+        yield (
+            f"No answer of two and more sessions has the channels {some(unseen)}: they count as neutral, 1, in each "
+            "phase."
+        )
+    if few := sorted(counts.index[counts < FEW]):
+        yield f"Fewer than {FEW} sessions tell the weights of {some(few)}: take them as a guess."
+
+
+def _hours(journeys: pd.DataFrame, parameters: Parameters, curves: Mapping[str, Fitted]) -> Iterator[str]:
+    """Count the sessions of the journeys that read a curve beyond the hours that the answers show."""
+    order, steps = time_order(journeys)
+    may_close = (journeys["closer_engagement"].to_numpy() == 1)[order] & since_last_restart(steps, parameters)
+    for phase, hours in (("initializer", steps.gap), ("closer", np.where(may_close, steps.to_conversion, 0.0))):
+        beyond = int((hours > curves[phase].seen_until).sum())
+        if beyond:
+            yield (
+                f"{counted(beyond, 'session')} of the database read the {phase}'s curve beyond the "
+                f"{curves[phase].seen_until:,.1f} hours that the answers show: there it is extrapolated."
+            )
