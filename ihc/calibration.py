@@ -27,7 +27,7 @@ import pandas as pd
 
 from ihc.calibration_warnings import calibration_warnings
 from ihc.credits import usable_answers
-from ihc.curve_fitting import DECIMAL, OUTLIER, Fitted, Pairs, fit_curve, fit_weights
+from ihc.curve_fitting import DECIMAL, FARTHEST, OUTLIER, Fitted, Pairs, fit_curve, fit_weights
 from ihc.engine import NEEDS, Booleans, Floats, Integers, Steps, attribute, time_order
 from ihc.errors import InputError, counted, some
 from ihc.parameters import Parameters, parse_parameters
@@ -140,7 +140,8 @@ def _named(names: tuple[str, ...], log_weights: Floats) -> dict[str, float]:
 def _centred(log_weights: Floats, pairs: Pairs) -> Floats:
     """Weights count against each other only: the median channel's is made 1, as most channels are neutral."""
     seen = np.union1d(pairs.channel, pairs.reference_channel)
-    return log_weights - np.median(log_weights[seen]) if len(seen) else log_weights
+    middle = np.median(log_weights[seen]) if len(seen) else 0.0
+    return np.clip(log_weights - middle, -FARTHEST, FARTHEST)
 
 
 def _first_counting(rows: _Rows) -> Integers:

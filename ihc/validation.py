@@ -150,7 +150,9 @@ def _why(journey: pd.DataFrame) -> str:
         if phase == "initializer"
         else ("to_conversion", "{:,.2f} hours before the conversion")
     )
-    hours = journey[column].iloc[int(sizes[phase].to_numpy().argmax())]
+    # The first and the converting session read no curve: they are off because others are.
+    read = sizes[phase].where(journey[column] > 0, -1.0).to_numpy()
+    hours = journey[column].iloc[int(read.argmax())]
     return f"{off}, most {where.format(hours)}"
 
 

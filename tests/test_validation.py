@@ -159,7 +159,10 @@ def test_the_worst_journeys_come_first_with_the_phase_and_the_hours_at_which_the
     assert worst["largest"].tolist() == pytest.approx([0.002, 0.001])
     assert worst["why"].iloc[0] == "the closer is off by 0.0040, most 50.00 hours before the conversion"
     assert worst_journeys(ERRORS, most=1)["conv_id"].tolist() == ["k"]
-    first = why(("k", "A", 0, 50, 0.001, 0, 0, 0), ("k", "A", 50, 0, -0.003, 0, 0, 0.1))
+    # The first session is off by as much as the two others together: it is because of the later of them.
+    first = why(
+        ("k", "A", 0, 60, 0.003, 0, 0, 0), ("k", "A", 10, 50, -0.001, 0, 0, 0.1), ("k", "A", 50, 0, -0.002, 0, 0, 0)
+    )
     assert first == ["the initializer is off by 0.0030, most after a gap of 50.00 hours"]
     assert why(("k", "A", 50, 0, 0, 0.002, 0, 0.1)) == ["the holder is off by 0.0020, as it reads both curves"]
 
