@@ -87,7 +87,9 @@ def calibrate(
     support = pd.concat([_support(phase, pairs[phase], curves[phase]) for phase in curves], ignore_index=True)
     channels = _channels(rows, parameters)
     provenance = _provenance(rows, used["conv_id"].nunique(), made, source) | {
-        "seen_until_hours": {phase: round(fit.seen_until, 6) for phase, fit in curves.items()}
+        "seen_until_hours": {
+            phase: round(fit.seen_until, 6) for phase, fit in curves.items() if np.isfinite(fit.seen_until)
+        }
     }
     warnings = calibration_warnings(journeys, used, rows.frame, parameters, curves, pairs)
     return Calibrated(
@@ -109,6 +111,7 @@ def _nothing_to_use(single: int, left_out: pd.DataFrame) -> str:
 def _rows(journeys: pd.DataFrame, used: pd.DataFrame) -> _Rows:
     frame = journeys[list(NEEDS)].merge(used[["conv_id", "session_id", *SHARES]], on=["conv_id", "session_id"])
     frame = frame[frame["conv_id"].duplicated(keep=False)]
+    frame = frame.sort_values("conv_id", kind="stable", ignore_index=True)  # sums in one order, whatever came in
     order, steps = time_order(frame)
     frame = frame.take(order).reset_index(drop=True)
     channel, names = pd.factorize(frame["channel_name"].astype("str"), sort=True, use_na_sentinel=False)

@@ -20,7 +20,7 @@ from ihc.redistribution import Redistribution, redistribute
 from ihc.schemas import PHASES, SHARES
 from ihc.touchpoints import Touchpoints, channel_codes, in_time_order
 
-NEEDS = ("channel_name", "holder_engagement", "closer_engagement")
+NEEDS = ("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement")
 HOUR = np.timedelta64(1, "h") / np.timedelta64(1, "us")
 BLOCK = 2**16  # rows that are worked on at a time, so that what is in between stays in the processor's cache
 

@@ -91,6 +91,7 @@ def _foretold(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFram
 
 
 def _hours(journeys: pd.DataFrame) -> pd.DataFrame:
+    journeys = journeys.sort_values("conv_id", kind="stable")  # the same errors in the same order, whatever came in
     order, steps = time_order(journeys)
     rows = journeys[["conv_id", "session_id", "channel_name"]].take(order).reset_index(drop=True)
     closes = (journeys["closer_engagement"].to_numpy() == 1)[order] | steps.is_last
