@@ -1,6 +1,10 @@
 """What the end-to-end tests share: a small shop, a finished run on it, and Chromium."""
 
 import os
+
+# Tests run side by side: threads of their own for each solved equation would wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import shutil
 import subprocess
 import sys

@@ -105,7 +105,7 @@ def test_a_run_writes_what_it_says(finished):
     names = ["cost_against_revenue", "credit_against_cost", "journey_lengths", "models_by_channel"]
     names += ["roas_by_channel", "roas_over_time", "time_to_conversion"]
     names += ["initializer_membership", "closer_membership", "phase_weights", "channel_weights"]
-    names += ["channel_scores", "channel_impact", "credit_distribution", "explained_order"]
+    names += ["channel_scores", "channel_impact", "credit_distribution", "redistribution", "explained_order"]
     assert charts == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 

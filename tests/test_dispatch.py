@@ -82,7 +82,7 @@ def assert_right(answers, journeys):
 
 
 def test_everything_is_asked_once_in_full_requests_and_stored(database, journeys):
-    with misbehaving() as (url, api):
+    with misbehaving(wait=0.1) as (url, api):
         stopped, known = ask(database, url, journeys)
     assert stopped is None
     assert_right(known.answers, journeys)
@@ -97,7 +97,7 @@ def test_everything_is_asked_once_in_full_requests_and_stored(database, journeys
 
 
 def test_the_number_of_workers_is_the_number_of_requests_at_a_time(database, journeys):
-    with misbehaving(wait=0.02) as (url, api):
+    with misbehaving(wait=0.1) as (url, api):
         ask(database, url, journeys, workers=2)
     assert api.most_at_once == 2
 
