@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
 import pandas as pd
@@ -41,6 +41,7 @@ FILES = (
     "explained_order.csv",
 )
 PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models", "06_engine_parameters")
+LONGEST_SOCKET = 80  # a socket's path has some 100 characters at most
 
 Say = Callable[[str], object]
 
@@ -151,7 +152,9 @@ def _execute(name: str, settings: Settings, lock: IO[str] | None, say: Say) -> P
     target = settings.output / "runs" / settings.run_id / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with (target.parent / "kernels.log").open("ab") as log:
+        with (target.parent / "kernels.log").open("ab") as log, TemporaryDirectory(prefix="ihc-") as sockets:
+            launch = {"env": kernel_environment(settings, lock_file(settings)), "stderr": log}
+            launch |= {"pass_fds": [lock.fileno()] if lock and os.name == "posix" else []}
             papermill.execute_notebook(
                 shipped("notebooks") / f"{name}.ipynb",
                 target,
@@ -159,7 +162,7 @@ def _execute(name: str, settings: Settings, lock: IO[str] | None, say: Say) -> P
                 progress_bar=False,
                 stdout_file=_Forward(say),
                 cwd=str(target.parent),
-                kernel_manager_class=_kernel_class(kernel_environment(settings, lock_file(settings)), lock, log),
+                kernel_manager_class=_kernel_class(launch, sockets),
             )
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         where = f"Its cells, as far as they ran, are in {target}"
@@ -188,10 +191,11 @@ def _mask_file(path: Path, secrets: tuple[str, ...]) -> None:
         write_text(masked(text, [json.dumps(secret)[1:-1] for secret in secrets]), path)
 
 
-def _kernel_class(environment: dict[str, str], lock: IO[str] | None, log: IO[bytes]) -> type[AsyncKernelManager]:
-    """A kernel manager that starts this very Python, with the run's environment, its lock and a log for its noise."""
-    descriptors = [lock.fileno()] if lock and os.name == "posix" else []
-    launch = {"env": environment, "pass_fds": descriptors, "stderr": log}
+def _kernel_class(launch: dict[str, Any], sockets: str) -> type[AsyncKernelManager]:
+    """A kernel manager that starts this very Python.
+
+    In: how to `launch` it: with the run's environment, its lock, and a log for its noise; a folder for its `sockets`.
+    """
 
     class Kernel(AsyncKernelManager):  # type: ignore[misc]  # jupyter_client is not typed
         def __init__(self, **options: Any) -> None:
@@ -199,6 +203,9 @@ def _kernel_class(environment: dict[str, str], lock: IO[str] | None, log: IO[byt
             # Newer kernels warn, without it, that others on the machine could listen.
             if self.has_trait("transport_encryption"):
                 self.transport_encryption = "auto"
+            # Ports are looked for first and taken later, so that two runs at once could take the same; files are not.
+            if os.name == "posix" and len(sockets) < LONGEST_SOCKET:
+                self.transport, self.ip = "ipc", f"{sockets}/kernel"
 
         @property
         def kernel_spec(self) -> KernelSpec:
