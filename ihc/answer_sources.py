@@ -14,22 +14,28 @@ from ihc.schemas import SHARES, require_columns
 
 
 class Answers(NamedTuple):
-    """Answers as `conv_id, session_id, initializer, holder, closer, ihc [share]`, and where they are from."""
+    """Answers as `conv_id, session_id, initializer, holder, closer, ihc [share]`, and where they are from.
+
+    `outdated` [count]: stored answers that are not taken, as the orders' sessions are not those that were sent.
+    """
 
     frame: pd.DataFrame
     source: str
+    outdated: int = 0
 
 
 def answers_of_file(path: Path) -> Answers:
     """Read answers from a CSV file with the API's columns; a figure that is no number becomes NaN.
 
     In: `conversion_id, session_id, initializer, holder, closer, ihc`, more columns are passed over.
-    Raises InputError where the file cannot be read, is empty, or lacks a column.
+    Raises InputError where the file cannot be read, has no rows, or lacks a column.
     """
     try:
         frame = pd.read_csv(path, dtype="str", keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"The answers {path} cannot be read as CSV: {error}.") from None
+    if len(frame.columns) == 1 and ";" in frame.columns[0]:
+        raise InputError(f"The answers {path} are separated by semicolons: save them with commas between the fields.")
     require_columns(frame, ("conversion_id", "session_id", *SHARES), f"the file {path.name}")
     if frame.empty:
         raise InputError(f"The answers {path} have no rows.")
@@ -66,4 +72,5 @@ def answers_of_database(database: str, journeys: pd.DataFrame, conv_type_id: str
             "The API's answers in the database are for other sessions than there are now, or for another lookback: "
             "give the same --lookback-days, or run again."
         )
-    return Answers(frame, f"stored answers of conversion type {account['conv_type_id']} at {account['url']}")
+    source = f"stored answers of conversion type {account['conv_type_id']} at {account['url']}"
+    return Answers(frame, source, int(account["conversions"]) - frame["conv_id"].nunique())

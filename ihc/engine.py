@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ihc.errors import InputError
 from ihc.parameters import Parameters
 from ihc.redistribution import Redistribution, redistribute
 from ihc.schemas import PHASES, SHARES
@@ -42,7 +43,7 @@ def attribute(
     eligible session; the weight of a phase that has none is shared among the others in proportion. With a
     `redistribution`, the phases are those after it, and `ihc` is made of them.
 
-    Raises InputError for a missing column.
+    Raises InputError for a missing column, an empty timestamp, or a flag that is no number.
     """
     return _worked_out(journeys, SHARES, parameters, redistribution)
 
@@ -60,7 +61,7 @@ def workings(
     [share of the phase: membership x weight, normalised]`, `<phase> [the same after a redistribution, if there is
     one]` and `<phase>_credit [share of ihc]`; and `ihc`, the sum of the three credits.
 
-    Raises InputError for a missing column.
+    Raises InputError for a missing column, an empty timestamp, or a flag that is no number.
     """
     by_phase = [f"{phase}_{step}" for step in ("membership", "weight", "before", "credit") for phase in PHASES]
     columns = ("gap", "to_conversion", "counts", *by_phase, *SHARES)
@@ -73,17 +74,24 @@ def _worked_out(
     """The journeys' keys, and the `columns` of what is worked out for them, block by block."""
     points = in_time_order(journeys, *NEEDS)
     code, names = channel_codes(journeys["channel_name"])
-    engaged = {phase: journeys[f"{phase}_engagement"].to_numpy() for phase in ("holder", "closer")}
+    engaged = {phase: _flags(journeys[f"{phase}_engagement"]) for phase in ("holder", "closer")}
     found = {name: np.empty(len(journeys), dtype=bool if name == "counts" else "float64") for name in columns}
     for block in _blocks(points):
         row = points.row[block]
-        sessions = _Sessions(names, code[row], engaged["holder"][row] == 1, engaged["closer"][row] == 1)
+        sessions = _Sessions(names, code[row], engaged["holder"][row], engaged["closer"][row])
         steps = _steps(points.path[block], points.moment[block])
         worked_out = _work_out(sessions, steps, parameters, redistribution)
         for name, values in found.items():
             values[row] = worked_out[name]
     keys = {name: journeys[name].array for name in ("conv_id", "session_id")}
     return pd.DataFrame({**keys, **found}, copy=False)
+
+
+def _flags(values: pd.Series[Any]) -> Booleans:
+    if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+        raise InputError(f"Column {values.name} of journeys must hold 0 and 1 only, as numbers.")
+    is_engaged: Booleans = values.to_numpy() == 1
+    return is_engaged
 
 
 def _blocks(points: Touchpoints) -> Iterator[slice]:

@@ -163,17 +163,19 @@ def read_answers(database: str | Path, account: str, fingerprints: pd.DataFrame)
 
 
 def answered_accounts(database: str | Path) -> pd.DataFrame:
-    """Whom the database has answers of, given without a redistribution: `account, conv_type_id, url`, in this order.
+    """Whom the database has answers of, given without a redistribution.
 
-    Raises DatabaseError.
+    Out: `account, conv_type_id, url, conversions [count, answered]`, by conversion type. Raises DatabaseError.
     """
     query = (
-        "SELECT DISTINCT account, conv_type_id, url FROM api_requests JOIN api_ledger USING (request_id) "
-        f"WHERE redistribution = '' AND api_ledger.outcome = '{ANSWERED}' ORDER BY conv_type_id, url, account"
+        "SELECT account, conv_type_id, url, COUNT(DISTINCT conv_id) AS conversions "
+        "FROM api_requests JOIN api_ledger USING (request_id) "
+        f"WHERE redistribution = '' AND api_ledger.outcome = '{ANSWERED}' "
+        "GROUP BY account, conv_type_id, url ORDER BY conv_type_id, url, account"
     )
     with transaction(database) as connection:
         if "api_requests" not in tables_of(connection):
-            return pd.DataFrame(columns=["account", "conv_type_id", "url"], dtype="str")
+            return pd.DataFrame(columns=["account", "conv_type_id", "url", "conversions"], dtype="str")
         return pd.read_sql(sa.text(query), connection).astype("str")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -12,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ihc.errors import counted
+from ihc.errors import InputError, ParametersError, SettingsError, counted
+from ihc.printing import make_console, print_table, say
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
     from ihc.parameters import Parameters
+    from ihc.schemas import Tables
     from ihc.settings import Settings
 
 DatabaseOption = Annotated[
@@ -56,34 +57,58 @@ def calibrate(
     """
     from ihc.answer_sources import answers_of_database, answers_of_file
     from ihc.calibration import calibrate as recover
-    from ihc.validation import FOLDS, channel_errors, cross_validate, error_table
+    from ihc.settings import configured_conv_type
 
-    settings, journeys, _ = _journeys(database, lookback_days=lookback_days)
-    given = answers_of_file(answers) if answers else answers_of_database(settings.database, journeys, conv_type_id)
+    if answers and conv_type_id:
+        raise SettingsError("--conv-type-id chooses among stored answers, and --answers names others: leave one out.")
+    settings, journeys, _ = _journeys(database, lookback_days=lookback_days, every_day=True)
+    target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
+    if answers:
+        given = answers_of_file(answers)
+    else:
+        given = answers_of_database(settings.database, journeys, conv_type_id or configured_conv_type(Path.cwd()))
     found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
-    console = _console()
+    console = make_console()
     asked = given.frame["conv_id"].nunique()
     used = asked - len(found.left_out)
     console.print(
         f"{used:,} of {counted(asked, 'answer')} can be used; {found.parameters.provenance['journeys']:,} of them, of "
         "two and more sessions, tell the parameters."
     )
+    if given.outdated:
+        console.print(
+            f"{counted(given.outdated, 'stored answer')} left out: for orders whose sessions are not, or no longer, "
+            "those that were sent."
+        )
     _print_left_out(console, found.left_out)
-    _say(console, found.warnings)
-    _print_table(console, "What tells the curves", found.support)
-    _print_table(console, "Channel weights", found.channels)
+    say(console, found.warnings)
+    print_table(console, "What tells the curves", found.support)
+    print_table(console, "Channel weights", found.channels)
     _print_phase_weights(console, found.parameters)
-    errors = cross_validate(journeys, given.frame)
+    fit = _print_errors(console, journeys, given.frame, used, evaluate)
+    provenance = {**found.parameters.provenance, "held_out_errors": fit}
+    _write(console, replace(found.parameters, provenance=provenance), target)
+
+
+def _print_errors(
+    console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, used: int, evaluate: bool
+) -> dict[str, Any]:
+    """Foretell answers that are held out, print how far off that is, and give it back for the provenance."""
+    from ihc.validation import FOLDS, channel_errors, cross_validate, error_table
+
+    try:
+        errors = cross_validate(journeys, answers)
+    except InputError as error:
+        console.print(f"How good the parameters are cannot be said. {error}")
+        return {}
+    table = error_table(errors)
     title = f"Errors on answers that were held out ({FOLDS} parts in turn, orders of two and more sessions)"
-    _print_table(console, title, error_table(errors))
+    print_table(console, title, table)
     off = channel_errors(errors, used)
     console.print(f"Over all {used:,} orders, no channel's credit is off by more than {off['off'].abs().max():.5%}.")
     if evaluate:
-        _print_evaluation(console, journeys, given.frame, errors)
-    fit = error_table(errors).set_index("phase").round(6).to_dict("index")
-    provenance = {**found.parameters.provenance, "held_out_errors": fit}
-    learned = replace(found.parameters, provenance=provenance)
-    _write(console, learned, output or settings.output / "calibrated_parameters.json")
+        _print_evaluation(console, journeys, answers, errors)
+    return {str(row["phase"]): {name: round(row[name], 6) for name in table.columns[1:]} for _, row in table.iterrows()}
 
 
 def train(
@@ -107,20 +132,25 @@ def train(
     from ihc.cleaning import sessions_after_conversion
     from ihc.training import train as learn
 
-    days = {"start_date": start_date.date() if start_date else None, "end_date": end_date.date() if end_date else None}
-    settings, journeys, tables = _journeys(database, lookback_days=lookback_days, **days)
+    settings, journeys, tables = _journeys(
+        database,
+        lookback_days=lookback_days,
+        start_date=start_date.date() if start_date else None,
+        end_date=end_date.date() if end_date else None,
+    )
+    target = _target(output or settings.output / "trained_parameters.json", settings.database)
     found = learn(journeys, name="trained", made=date.today().isoformat())
-    console = _console()
+    console = make_console()
     orders = counted(journeys["conv_id"].nunique(), "journey")
     console.print(f"{orders} with {counted(len(journeys), 'session')}; left out before training:")
-    _print_table(console, "", found.dropped)
+    print_table(console, "", found.dropped)
     late = sessions_after_conversion(tables.sessions, tables.conversions)
     console.print(f"Sessions after their user's last order, and so in no journey: {late:,}.")
-    _say(console, found.warnings)
+    say(console, found.warnings)
     _print_curves(console, found.parameters)
     _print_phase_weights(console, found.parameters)
-    _print_table(console, "Channel weights", _channel_weights(found.parameters))
-    _write(console, found.parameters, output or settings.output / "trained_parameters.json")
+    print_table(console, "Channel weights", _channel_weights(found.parameters))
+    _write(console, found.parameters, target)
 
 
 def explain(
@@ -146,21 +176,28 @@ def explain(
     from ihc.outputs import publish_chart, write_csv
 
     settings, journeys, _ = _journeys(
-        database, lookback_days=lookback_days, parameters=parameters, redistribution=redistribution, output=output
+        database,
+        every_day=True,
+        lookback_days=lookback_days,
+        parameters=parameters,
+        redistribution=redistribution,
+        output=output,
     )
+    folder, name = settings.output / "explanations", _file_name(conv_id)
     steps = work_out(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
     sentence = explanation_sentence(steps)
-    console = _console()
+    console = make_console()
     console.print(f"{sentence} By the local engine, {settings.source}.")
     console.print(stored_credit_sentence(steps, read_credit(settings.database, conv_id)))
     numbered = steps.assign(number=range(1, len(steps) + 1))
     for title, columns in EXPLAINED.items():
-        _print_table(console, title, numbered[[name for name in columns if name in numbered]], decimals=4)
+        if set(columns) <= set(numbered):
+            print_table(console, title, numbered[list(columns)], decimals=4)
     _print_phase_weights(console, settings.load_parameters())
-    folder, name = settings.output / "explanations", _file_name(conv_id)
+    _writable(folder / f"{name}.csv")
     table = write_csv(steps, folder / f"{name}.csv")
     publish_chart(explanation(steps), folder, name, alt=sentence, note=settings.source)
-    _say(console, ["Written:", *(f"  {path}" for path in (table, folder / f"{name}.svg", folder / f"{name}.png"))])
+    say(console, ["Written:", *(f"  {path}" for path in (table, folder / f"{name}.svg", folder / f"{name}.png"))])
 
 
 EXPLAINED = {
@@ -178,8 +215,11 @@ EXPLAINED = {
 }
 
 
-def _journeys(database: str | None, **options: Any) -> tuple[Settings, pd.DataFrame, Any]:
-    """The settings of a command that computes at home, its journeys, and the tables that they are made of."""
+def _journeys(database: str | None, every_day: bool = False, **options: Any) -> tuple[Settings, pd.DataFrame, Tables]:
+    """The settings of a command that computes at home, its journeys, and the tables that they are made of.
+
+    `every_day`: of all orders, whatever dates a run is set to.
+    """
     from ihc.database import read_tables
     from ihc.journeys import build_journeys
     from ihc.sample import prepare
@@ -188,20 +228,10 @@ def _journeys(database: str | None, **options: Any) -> tuple[Settings, pd.DataFr
     settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
     prepare(settings, typer.echo)
     tables = read_tables(settings.database)
+    window = {} if every_day else settings.window
     lookback = settings.lookback_days
-    journeys = build_journeys(tables.sessions, tables.conversions, **settings.window, lookback_days=lookback)
+    journeys = build_journeys(tables.sessions, tables.conversions, **window, lookback_days=lookback)
     return settings, journeys, tables
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(markup=False, highlight=False, soft_wrap=True)
-
-
-def _say(console: Console, sentences: Iterable[str]) -> None:
-    for sentence in sentences:
-        console.print(sentence)
 
 
 def _print_left_out(console: Console, left_out: pd.DataFrame) -> None:
@@ -222,7 +252,7 @@ def _print_curves(console: Console, parameters: Parameters) -> None:
 
     hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
     values = {f"{phase}_membership": getattr(parameters, phase)(hours) for phase in ("initializer", "closer")}
-    _print_table(console, "The curves", pd.DataFrame({"hours": hours, **values}))
+    print_table(console, "The curves", pd.DataFrame({"hours": hours, **values}))
 
 
 def _channel_weights(parameters: Parameters) -> pd.DataFrame:
@@ -236,47 +266,50 @@ def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.Data
     from ihc.calibration_warnings import ENOUGH
     from ihc.validation import channel_errors, from_few, worst_journeys
 
-    _print_table(console, "The journeys with the largest errors", worst_journeys(errors))
-    _print_table(
+    print_table(console, "The journeys with the largest errors", worst_journeys(errors))
+    print_table(
         console, "Credit of channels, foretold - answered", channel_errors(errors, answers["conv_id"].nunique())
     )
     few = from_few(journeys, answers, count=ENOUGH)
     if few.empty:
         console.print(f"There are not more than {ENOUGH} answers, so it cannot be said how well {ENOUGH} would do.")
         return
-    _print_table(console, f"From {ENOUGH} answers, errors of ihc on all others", few)
+    print_table(console, f"From {ENOUGH} answers, errors of ihc on all others", few)
     console.print(
         f"From {ENOUGH} answers, the mean error of ihc is {few['mean'].mean():.6f} on average over {len(few)} draws."
     )
 
 
-def _print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int | None = None) -> None:
-    """Print a frame under the glossary's headings; `decimals` for its figures that are no counts, if they differ."""
-    from rich import box
-    from rich.table import Table
+def _target(path: Path, database: str, answers: Path | None = None) -> Path:
+    """Refuse, before anything is computed, a file for parameters that is another one or cannot be written."""
+    from ihc.connection import database_file
+    from ihc.parameters import load_parameters
 
-    from ihc.glossary import COUNT, FORMATS, TEXT, heading
-
-    units = {column: heading(column)[1] for column in frame.columns}
-    formats = {column: FORMATS[unit] for column, unit in units.items()}
-    if decimals is not None:
-        formats |= {column: f"{{:,.{decimals}f}}" for column, unit in units.items() if unit not in (TEXT, COUNT)}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
-    for column, unit in units.items():
-        name = heading(column)[0]
-        width = max(map(len, name.split()), default=0)  # a heading breaks between its words only
-        table.add_column(name, justify="left" if unit == TEXT else "right", overflow="fold", min_width=width)
-    for row in frame.to_dict("records"):
-        table.add_row(*(_cell(value, formats[str(column)]) for column, value in row.items()))
-    console.print(table)
+    sources = {database_file(database).resolve(), *([answers.resolve()] if answers else [])}
+    if path.resolve() in sources:
+        raise SettingsError(f"--output {path} is what is read from: name another file.")
+    if path.is_file():
+        try:
+            load_parameters(path)
+        except ParametersError:
+            raise SettingsError(
+                f"--output {path} exists and holds no parameters, so it is not overwritten: name another file."
+            ) from None
+    return _writable(path)
 
 
-def _cell(value: object, form: str) -> str:
-    from ihc.narrative import shown
+def _writable(path: Path) -> Path:
+    from tempfile import TemporaryFile
 
-    if value == "" or value != value:
-        return ""
-    return shown(value, 200) if form == "{}" else form.format(value)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another file by --output.") from None
+    return path
 
 
 def _write(console: Console, parameters: Parameters, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -107,6 +108,12 @@ def redistribution_effect(moved: pd.DataFrame, redistribution: Redistribution | 
         f"The redistribution moves the credit of {orders:,.1f} orders: most is given by {shown(change.idxmin())} "
         f"({change.min():+,.1f}), most is received by {shown(change.idxmax())} ({change.max():+,.1f})."
     )
+
+
+def models_left_out(compared: Collection[str], every: Collection[str]) -> str:
+    """Name the models that were not computed; empty where all were."""
+    missing = [name for name in every if name not in compared]
+    return f"Left out, as there are too many channels: {', '.join(missing)}." if missing else ""
 
 
 def model_differences(comparison: pd.DataFrame, summary: pd.DataFrame) -> str:

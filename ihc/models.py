@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
 from ihc.baselines import first_touch, last_non_direct_touch, last_touch, linear, position_based, time_decay
-from ihc.markov import markov
+from ihc.markov import MOST_STATES, markov
 from ihc.shapley import shapley
 
-MODELS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+Model = Callable[[pd.DataFrame], pd.DataFrame]
+
+MODELS: dict[str, Model] = {
     "First touch": first_touch,
     "Last touch": last_touch,
     "Last non-direct touch": last_non_direct_touch,
@@ -20,3 +23,14 @@ MODELS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "Markov": markov,
     "Shapley": shapley,
 }
+
+
+def models_for(journeys: pd.DataFrame, idle: pd.DataFrame) -> dict[str, Model]:
+    """The models that these journeys can be compared by; Markov's chain knows the `idle` paths too.
+
+    In: `journeys`, and the frame of `idle_paths`. With more channels than a chain may have states, Markov is left out.
+    """
+    channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
+    if channels > MOST_STATES:
+        return {name: model for name, model in MODELS.items() if model is not markov}
+    return MODELS | {"Markov": partial(markov, idle=idle)}

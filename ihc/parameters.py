@@ -82,7 +82,7 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
     """
     path = Path(path or DEFAULT)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise ParametersError(f"Parameters file {path} cannot be read: {error}.") from None
     try:

@@ -63,7 +63,7 @@ def load_redistribution(path: Path) -> Redistribution:
     Raises SettingsError: a sentence that names the file, the entry and what it must be.
     """
     try:
-        entries = json.loads(path.read_text("utf-8"))
+        entries = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"The redistribution {path} cannot be read as JSON: {error}.") from None
     return parse_redistribution(entries, f"The redistribution {path}")

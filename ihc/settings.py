@@ -252,6 +252,11 @@ def _absolute_database(database: str, base: Path) -> str:
     return url.set(database=str((base / str(url.database)).resolve())).render_as_string(hide_password=False)
 
 
+def configured_conv_type(base: Path) -> str | None:
+    """The conversion type that the environment or `.env` sets, for commands that ask no API."""
+    return read_variables(base / ".env", KNOWN).get("IHC_CONV_TYPE_ID") or None
+
+
 def held_lock() -> str | None:
     """The lock file that the run that started this kernel holds for it, if one did."""
     return variable(RUN_LOCK)

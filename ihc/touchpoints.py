@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ihc.errors import InputError
 from ihc.schemas import require_columns
 
 Floats = npt.NDArray[np.float64]
@@ -48,9 +49,11 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     """Put the rows of a frame in time order.
 
     In: the column `path`, `session_id, timestamp [UTC]`, and what else the model `needs`; rows in any order.
-    Raises InputError for a missing column.
+    Raises InputError for a missing column or timestamp.
     """
     require_columns(frame, (path, "session_id", "timestamp", *needs), what)
+    if frame["timestamp"].isna().any():
+        raise InputError(f"{what[0].upper()}{what[1:]} have rows without a timestamp: fill them in or leave them out.")
     code = pd.factorize(frame[path])[0].astype("int64")
     moment = frame["timestamp"].to_numpy("datetime64[us]").astype("int64")
     row = np.arange(len(code))

@@ -79,6 +79,9 @@ def test_a_file_that_is_not_there_not_text_or_not_the_apis_is_refused_in_a_sente
     (tmp_path / "other.csv").write_text("conversion_id,session_id\nk,s\n", "utf-8")
     with pytest.raises(InputError, match=r"The file other\.csv lacks the columns 'initializer', 'holder', 'closer'"):
         answers_of_file(tmp_path / "other.csv")
+    (tmp_path / "semicolons.csv").write_text(HEADER.replace(",", ";") + "\nk;s;1;0;1;1\n", "utf-8")
+    with pytest.raises(InputError, match="separated by semicolons"):
+        answers_of_file(tmp_path / "semicolons.csv")
     with pytest.raises(InputError, match="have no rows"):
         answers_of_file(write(tmp_path / "empty.csv"))
 
@@ -89,6 +92,7 @@ def test_stored_answers_are_given_as_they_came(database):
     rows = found.frame.sort_values(["conv_id", "session_id"], ignore_index=True)
     pd.testing.assert_frame_equal(rows, shares[rows.columns])
     assert found.source == "stored answers of conversion type sales at https://api.example.com/v1"
+    assert found.outdated == 0
 
 
 def test_the_latest_of_stored_answers_counts(database):
@@ -101,7 +105,9 @@ def test_the_latest_of_stored_answers_counts(database):
 def test_an_answer_for_other_sessions_than_there_are_now_is_not_taken(database):
     answer(database, TWO)
     changed = TWO.assign(channel_name=TWO["channel_name"].mask(TWO["conv_id"] == "k1", "C"))
-    assert set(answers_of_database(database, changed).frame["conv_id"]) == {"k2"}
+    found = answers_of_database(database, changed)
+    assert set(found.frame["conv_id"]) == {"k2"}
+    assert found.outdated == 1
     with pytest.raises(InputError, match="for other sessions than there are now"):
         answers_of_database(database, TWO.assign(channel_name="C"))
 

@@ -211,6 +211,30 @@ def test_a_missing_column_is_refused():
         attribute(journey((0, "A", 1, 1)).drop(columns="channel_name"), curves_of())
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "says"),
+    [
+        ("timestamp", [None, ORIGIN], "have rows without a timestamp"),
+        ("holder_engagement", ["1", "0"], "Column holder_engagement of journeys must hold 0 and 1"),
+        ("closer_engagement", [1.0, None], "Column closer_engagement of journeys must hold 0 and 1"),
+    ],
+)
+def test_what_would_count_as_something_else_is_refused(column, values, says):
+    rows = journey((0, "A", 1, 1), (60, "A", 1, 1))
+    with pytest.raises(InputError, match=says):
+        attribute(rows.assign(**{column: pd.Series(values)}), curves_of())
+
+
+def test_journeys_longer_than_a_block_and_cut_at_none_of_its_ends_are_credited_as_if_alone(monkeypatch):
+    rows = pd.concat(
+        [journey(*((hour, "A", 1, 1) for hour in range(length)), conv_id=f"k{length}") for length in (1, 5, 2, 9, 3)]
+    )
+    whole = attribute(rows, curves_of())
+    for block in (1, 2, 4, 7):
+        monkeypatch.setattr("ihc.engine.BLOCK", block)
+        assert_frame_equal(attribute(rows, curves_of()), whole)
+
+
 def test_the_journeys_are_left_alone():
     rows = journey((60, "A", 1, 1), (0, "B", 1, 1))
     before = rows.copy(deep=True)

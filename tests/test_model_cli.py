@@ -162,3 +162,61 @@ def test_the_files_of_an_order_with_an_odd_id_stay_in_their_folder(own_shop, tmp
     names = {path.name for path in (tmp_path / "data" / "explanations").iterdir()}
     assert len(names) == 3
     assert all(name.startswith("______<b>x".replace("<", "_").replace(">", "_")) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("shop.db", "is what is read from"),
+        ("notes.txt", "holds no parameters, so it is not overwritten"),
+        ("folder", "it is a folder"),
+        ("shop.db/mine.json", "cannot be written"),
+    ],
+)
+def test_an_output_that_would_overwrite_something_or_cannot_be_written_is_refused_first(output, says, own_shop):
+    folder = own_shop.parent
+    (folder / "folder").mkdir()
+    (folder / "notes.txt").write_text("mine", "utf-8")
+    before = own_shop.read_bytes()
+    done = ihc("train", "--database", own_shop, "--output", output, cwd=folder)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert own_shop.read_bytes() == before
+    assert (folder / "notes.txt").read_text("utf-8") == "mine"
+
+
+def test_parameters_may_be_written_again(own_shop):
+    for _ in range(2):
+        assert ihc("train", "--database", own_shop, "--output", "mine.json", cwd=own_shop.parent).returncode == 0
+
+
+def test_a_few_answers_give_parameters_with_a_warning_and_no_figure_for_their_errors(shop, answers, tmp_path):
+    every = pd.read_csv(answers)
+    few = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()[:3]
+    every[every["conversion_id"].isin(few)].to_csv(tmp_path / "few.csv", index=False)
+    done = ihc("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "These are too few answers: 3 can be used" in done.stdout
+    assert "How good the parameters are cannot be said." in done.stdout
+    assert load_parameters(tmp_path / "data" / "calibrated_parameters.json").provenance["held_out_errors"] == {}
+
+
+def test_the_dates_of_runs_do_not_cut_what_a_calibration_or_an_explanation_sees(shop, journeys, answers, tmp_path):
+    dates = {"IHC_START_DATE": "2001-01-01", "IHC_END_DATE": "2001-01-02"}
+    done = ihc("calibrate", "--database", shop, "--answers", answers, cwd=tmp_path, **dates)
+    assert done.returncode == 0, done.stderr
+    assert "Left out" not in done.stdout
+    conv_id = journeys["conv_id"].iloc[0]
+    explained = ihc("explain", conv_id, "--database", shop, cwd=tmp_path, **dates)
+    assert explained.returncode == 0, explained.stderr
+    assert "Before the redistribution" not in explained.stdout
+
+
+def test_the_conversion_type_may_stand_in_the_environment_and_is_refused_beside_a_file(shop, answers, tmp_path):
+    done = ihc("calibrate", "--database", shop, cwd=tmp_path, IHC_CONV_TYPE_ID="other")
+    assert "for the conversion type 'other'" in done.stderr
+    both = ihc("calibrate", "--database", shop, "--answers", answers, "--conv-type-id", "x", cwd=tmp_path)
+    assert both.returncode == 1
+    assert "leave one out" in both.stderr

@@ -1,12 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
-from frames import CHANNELS, FIXED, UNTRUSTED, journey, journeys, shuffled
+from frames import CHANNELS, FIXED, ORIGIN, UNTRUSTED, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.errors import InputError
-from ihc.models import MODELS
+from ihc.markov import markov
+from ihc.model_narrative import models_left_out
+from ihc.models import MODELS, models_for
 
 ROWS = journey((0, "A", 1, 1), (7, "B", 1, 1), (14, "A", 1, 1))
 KEYS = ["conv_id", "session_id"]
@@ -67,3 +70,30 @@ def test_the_names_of_the_channels_are_irrelevant(rows, model, names):
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_credits_stand_in_the_order_of_the_rows(model):
     assert_frame_equal(model(ROWS.iloc[[2, 0, 1]])[KEYS], ROWS[KEYS].iloc[[2, 0, 1]].reset_index(drop=True))
+
+
+IDLE = pd.DataFrame(
+    {
+        "user_id": ["v", "w"],
+        "session_id": ["t1", "t2"],
+        "timestamp": [ORIGIN, ORIGIN],
+        "channel_name": ["A", "C"],
+    }
+)
+
+
+def test_the_chain_of_a_comparison_knows_the_paths_that_led_to_no_order():
+    found = models_for(ROWS, IDLE)
+    assert list(found) == list(MODELS)
+    assert_frame_equal(found["Markov"](ROWS), markov(ROWS, idle=IDLE))
+    assert {name: model for name, model in found.items() if name != "Markov"} == {
+        name: model for name, model in MODELS.items() if name != "Markov"
+    }
+
+
+def test_more_channels_than_a_chain_has_states_leave_markov_out_and_the_sentence_says_so(monkeypatch):
+    monkeypatch.setattr("ihc.models.MOST_STATES", 2)  # A and B in the journeys, C in the idle paths
+    found = models_for(ROWS, IDLE)
+    assert list(found) == [name for name in MODELS if name != "Markov"]
+    assert models_left_out(found, MODELS) == "Left out, as there are too many channels: Markov."
+    assert models_left_out(MODELS, MODELS) == ""

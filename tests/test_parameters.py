@@ -221,3 +221,8 @@ def test_the_written_form_has_a_line_a_curve_and_is_the_form_of_the_set_that_shi
 )
 def test_how_far_a_curve_was_seen_is_in_the_provenance_or_unknown(provenance, hours):
     assert parse_parameters(changed("provenance", provenance)).seen_until("closer") == hours
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "set.json").write_text(json.dumps(ENTRIES), "utf-8-sig")
+    assert load_parameters(tmp_path / "set.json").name == "mine"
