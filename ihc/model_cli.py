@@ -62,11 +62,11 @@ def calibrate(
     if answers and conv_type_id:
         raise SettingsError("--conv-type-id chooses among stored answers, and --answers names others: leave one out.")
     settings, journeys, _ = _journeys(database, lookback_days=lookback_days, every_day=True)
-    target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
     if answers:
         given = answers_of_file(answers)
     else:
         given = answers_of_database(settings.database, journeys, conv_type_id or configured_conv_type(Path.cwd()))
+    target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
     found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
     console = make_console()
     asked = given.frame["conv_id"].nunique()
