@@ -337,6 +337,31 @@ def test_every_credit_is_a_share_and_ihc_and_each_present_phase_sum_to_1_an_orde
     assert np.isclose(sums["holder"], 1, atol=1e-12).tolist() == (sums["holder"] > 0).tolist()
 
 
+@st.composite
+def long_journeys(draw):
+    """A journey of up to 500 sessions: with ties, with no gap at all, with no flag, of one channel."""
+    length, seed = draw(st.integers(1, 500)), draw(st.integers(0, 2**32 - 1))
+    random = np.random.default_rng(seed)
+    hours = random.integers(0, draw(st.sampled_from([1, 20, 2_000, 100_000])), length)
+    names = CHANNELS[: draw(st.integers(1, len(CHANNELS)))]
+    flags = (random.random((2, length)) < draw(st.sampled_from([0.0, 0.5, 1.0]))).astype("int8")
+    return journey(*zip(hours.tolist(), random.choice(names, length).tolist(), *flags.tolist(), strict=True))
+
+
+@FIXED
+@given(long_journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
+def test_journeys_of_up_to_500_sessions_have_whole_credits_in_any_row_order(rows, weights, redistribution, seed):
+    parameters = curves_of(channels=weights)
+    credits = attribute(rows, parameters, redistribution).sort_values("session_id", ignore_index=True)
+    assert credits[SHARES].ge(0).all(axis=None)
+    assert credits[SHARES].le(1 + 1e-12).all(axis=None)
+    sums = credits[SHARES].sum()
+    np.testing.assert_allclose(sums[["initializer", "closer", "ihc"]], 1, atol=1e-12)
+    assert np.isclose(sums["holder"], 1, atol=1e-12) or sums["holder"] == 0
+    again = attribute(shuffled(rows, seed), parameters, redistribution).sort_values("session_id", ignore_index=True)
+    assert_frame_equal(again, credits)
+
+
 @FIXED
 @given(journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
 def test_the_order_of_the_rows_is_irrelevant(rows, weights, redistribution, seed):
