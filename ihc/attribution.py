@@ -16,10 +16,10 @@ from ihc.engine import attribute
 from ihc.errors import ApiError
 from ihc.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
 from ihc.narrative import CUT, KEPT, api_sentence, parameters_sentence, redistribution_sentence
-from ihc.schemas import PHASES
+from ihc.schemas import SHARES
 from ihc.settings import Asking, Settings
 
-FRAME = ("conv_id", "session_id", *PHASES, "ihc")
+FRAME = ("conv_id", "session_id", *SHARES)
 ENDS = ("conv_id", "outcome", "reason")
 
 

@@ -14,6 +14,7 @@ import typer
 from ihc import __version__
 from ihc.errors import IhcError, SettingsError, counted
 from ihc.model_cli import calibrate, explain, train
+from ihc.printing import make_console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +200,6 @@ for command in (calibrate, train, explain):
 
 
 def _run_with_progress(settings: Settings) -> RunResult:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -219,7 +219,7 @@ def _run_with_progress(settings: Settings) -> RunResult:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    console = make_console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("checking", total=len(NOTEBOOKS))
 
@@ -236,11 +236,9 @@ def _run_with_progress(settings: Settings) -> RunResult:
 
 
 def _print_result(result: RunResult, settings: Settings) -> None:
-    from rich.console import Console
-
     from ihc import narrative
 
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = make_console()
     console.print("Written:")
     for path in result.files:
         console.print(f"  {path}")

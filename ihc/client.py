@@ -25,7 +25,7 @@ from ihc.environment import masked, variable
 from ihc.errors import ApiError, ApiStoppedError, CeilingError, QuotaError, UnansweredError
 from ihc.failures import Retry, of_connection, of_status
 from ihc.narrative import shown
-from ihc.schemas import PHASES
+from ihc.schemas import SHARES
 
 CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 60.0, 180.0
 LARGEST_ANSWER = 64 * 1024 * 1024  # [bytes]
@@ -42,7 +42,6 @@ FIELDS = {
     "impression_interaction": "impression_interaction",
 }
 
-VALUES = (*PHASES, "ihc")
 NUMBERS = frozenset((int, float))
 Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer, ihc, as the API gave them
 
@@ -268,7 +267,7 @@ def _fault(sessions: Sequence[str], rows: Sequence[Row]) -> str:
         return f"the answer is not for exactly the {len(sessions)} sessions of the journey: it has {len(rows)}"
     allowed = tolerance(len(rows))
     _, *columns = zip(*rows, strict=True)
-    for name, column in zip(VALUES, columns, strict=True):
+    for name, column in zip(SHARES, columns, strict=True):
         if not (NUMBERS.issuperset(map(type, column)) and min(column) >= 0 and max(column) <= 1):
             return f"{name} is not a number from 0 to 1 in every session"
         total = sum(column)

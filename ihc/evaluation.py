@@ -7,7 +7,7 @@ import pandas as pd
 
 from ihc.errors import InputError, counted, some
 from ihc.reporting import influenced, ratio
-from ihc.schemas import CREDITS, PHASES, require_columns
+from ihc.schemas import CREDITS, PHASES, SHARES, require_columns
 
 KEYS = ["conv_id", "session_id"]
 EDGES = (0.1, 0.25, 0.5)  # between the classes of credit, each belonging to the class below it
@@ -25,7 +25,7 @@ def channel_scores(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFram
     for a phase in which no session has anything. Raises InputError for a missing column.
     """
     require_columns(credits, (*CREDITS, *PHASES), "credits")
-    columns = [*PHASES, "ihc"]
+    columns = list(SHARES)
     sums = _placed(credits, journeys, columns).groupby("channel_name")[columns].sum()
     scores = sums / sums.mean().where(sums.sum() > 0)
     scores = scores.rename(columns={name: f"{name}_score" for name in columns})

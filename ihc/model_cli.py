@@ -130,6 +130,7 @@ def train(
     would answer.
     """
     from ihc.cleaning import sessions_after_conversion
+    from ihc.explanation import channel_weight_table
     from ihc.training import train as learn
 
     settings, journeys, tables = _journeys(
@@ -149,7 +150,7 @@ def train(
     say(console, found.warnings)
     _print_curves(console, found.parameters)
     _print_phase_weights(console, found.parameters)
-    print_table(console, "Channel weights", _channel_weights(found.parameters))
+    print_table(console, "Channel weights", channel_weight_table(found.parameters, journeys))
     _write(console, found.parameters, target)
 
 
@@ -183,8 +184,9 @@ def explain(
         redistribution=redistribution,
         output=output,
     )
-    folder, name = settings.output / "explanations", _file_name(conv_id)
     steps = work_out(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
+    folder, name = settings.output / "explanations", _file_name(conv_id)
+    target = _writable(folder / f"{name}.csv")
     sentence = explanation_sentence(steps)
     console = make_console()
     console.print(f"{sentence} By the local engine, {settings.source}.")
@@ -194,8 +196,7 @@ def explain(
         if set(columns) <= set(numbered):
             print_table(console, title, numbered[list(columns)], decimals=4)
     _print_phase_weights(console, settings.load_parameters())
-    _writable(folder / f"{name}.csv")
-    table = write_csv(steps, folder / f"{name}.csv")
+    table = write_csv(steps, target)
     publish_chart(explanation(steps), folder, name, alt=sentence, note=settings.source)
     say(console, ["Written:", *(f"  {path}" for path in (table, folder / f"{name}.svg", folder / f"{name}.png"))])
 
@@ -255,13 +256,6 @@ def _print_curves(console: Console, parameters: Parameters) -> None:
     print_table(console, "The curves", pd.DataFrame({"hours": hours, **values}))
 
 
-def _channel_weights(parameters: Parameters) -> pd.DataFrame:
-    import pandas as pd
-
-    weights = {f"{phase}_weight": pd.Series(dict(by_name)) for phase, by_name in parameters.channel_weights.items()}
-    return pd.DataFrame(weights).rename_axis("channel_name").reset_index()
-
-
 def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
     from ihc.calibration_warnings import ENOUGH
     from ihc.validation import channel_errors, from_few, worst_journeys
@@ -299,12 +293,10 @@ def _target(path: Path, database: str, answers: Path | None = None) -> Path:
 
 
 def _writable(path: Path) -> Path:
-    from tempfile import TemporaryFile
+    from ihc.outputs import try_folder
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path.parent):
-            pass
+        try_folder(path.parent)
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
     except OSError as error:

@@ -8,6 +8,7 @@ from base64 import b64encode
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,13 @@ from ihc.narrative import printable
 # With its leading apostrophes, so that adding one can be undone.
 FORMULA = r"^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))"
 DEFUSED = FORMULA.replace("^(", "^'(", 1)
+
+
+def try_folder(folder: Path) -> None:
+    """Make a folder where it is missing, and write to it for a trial, before anything is computed; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:

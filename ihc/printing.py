@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def make_console() -> Console:
+def make_console(*, stderr: bool = False) -> Console:
     """A terminal that takes texts from the data as they are."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, soft_wrap=True)
+    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
 
 
 def say(console: Console, sentences: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import pandas as pd
@@ -26,7 +26,7 @@ from ihc.errors import ApiStoppedError, NotebookError, SettingsError
 from ihc.ledger import requests_of
 from ihc.locking import one_run_at_a_time
 from ihc.narrative import left_out_sentence
-from ihc.outputs import read_csv, write_text
+from ihc.outputs import read_csv, try_folder, write_text
 from ihc.page import report_page
 from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment, lock_file
@@ -74,9 +74,7 @@ def check(settings: Settings) -> None:
 def _check_output(output: Path) -> None:
     try:
         for folder in (output, output / "charts", output / "runs"):
-            folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=folder):
-                pass
+            try_folder(folder)
     except OSError as error:
         raise SettingsError(f"The output folder {output} cannot be written: {error.strerror}.") from None
 

@@ -77,8 +77,8 @@ def _shuffled(conv_ids: pd.Series[str], salt: str = "") -> npt.NDArray[np.object
 
 
 def _foretold(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
-    parameters = calibrate(journeys, known).parameters
-    seen = _hours(journeys[journeys["conv_id"].isin(known["conv_id"])])
+    told = journeys[journeys["conv_id"].isin(known["conv_id"])]
+    parameters, seen = calibrate(told, known).parameters, _hours(told)
     rows = journeys[journeys["conv_id"].isin(held_out["conv_id"])]
     both = attribute(rows, parameters).merge(held_out, on=["conv_id", "session_id"], suffixes=("", "_answered"))
     errors = {share: both[share] - both[f"{share}_answered"] for share in SHARES}
