@@ -40,12 +40,14 @@ class Faults:
             body += event.get("body", b"")
         sessions = json.loads(body)["customer_journeys"]
         conversions = list(dict.fromkeys(session["conversion_id"] for session in sessions))
+        # Its number is taken before anything is awaited: others come meanwhile.
+        number = self.requests
         self._count(scope, sessions, conversions)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(self.wait)
-            fault = self.choose(self.requests - 1, conversions) or "none"
+            fault = self.choose(number, conversions) or "none"
             await getattr(self, f"_{fault.lower().replace(' ', '_')}")(scope, receive, send, body, conversions)
         finally:
             self.at_once -= 1
