@@ -37,6 +37,7 @@ PURE = [
     "glossary",
     "rounding",
     "answers",
+    "palette",
 ]
 NOT_PURE = {"sqlalchemy", "sqlite3", "requests", "matplotlib", "os", "dotenv", "papermill", "IPython", "time", "random"}
 
