@@ -98,6 +98,24 @@ def run(  # noqa: PLR0913 - one argument an option
     max_requests: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Send at most N requests to the API in this run.")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Report by this column of session_sources instead of the channel."),
+    ] = None,
+    channel_groups: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Report by groups of channels: a CSV of channel_name, channel_group."),
+    ] = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="What amounts are in, e.g. EUR.")] = None,
+    break_even_roas: Annotated[
+        float | None, typer.Option(metavar="ROAS", help="ROAS from which on a channel pays for itself. [default: 1]")
+    ] = None,
+    export_credits: Annotated[
+        bool, typer.Option("--export-credits", help="Write order_credits.csv, a row an order and session.")
+    ] = False,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Make the report of what is stored; ask no engine.")
+    ] = False,
     output: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Folder for report, CSV, charts, notebooks. [default: data]"),
@@ -123,9 +141,14 @@ def run(  # noqa: PLR0913 - one argument an option
         redistribution=redistribution,
         refresh=refresh or None,
         max_requests=max_requests,
+        by=by,
+        channel_groups=channel_groups,
+        currency=currency,
+        break_even_roas=break_even_roas,
+        export_credits=export_credits or None,
         output=output,
     )
-    result = _run_with_progress(settings)
+    result = _run_with_progress(settings, report_only=report_only)
     _print_result(result, settings)
     outcomes = set(result.ends["outcome"])
     if "failed" in outcomes:
@@ -183,7 +206,7 @@ def serve(
 
     Needs the extra [server]. Keys are in IHC_SERVER_KEYS; a conversion type is the name in a parameters file.
     """
-    from ihc.settings import load_server_settings
+    from ihc.server_settings import load_server_settings
 
     settings = load_server_settings(base=Path.cwd(), host=host, port=port, parameters=parameters or (), no_auth=no_auth)
     try:
@@ -199,7 +222,7 @@ for command in (calibrate, train, explain):
     app.command()(command)
 
 
-def _run_with_progress(settings: Settings) -> RunResult:
+def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -209,8 +232,10 @@ def _run_with_progress(settings: Settings) -> RunResult:
         TimeElapsedColumn,
     )
 
-    from ihc.runner import NOTEBOOKS
+    from ihc.runner import notebooks_of
     from ihc.runner import run as execute
+
+    names = notebooks_of(report_only=report_only)
 
     columns = (
         SpinnerColumn(),
@@ -221,15 +246,15 @@ def _run_with_progress(settings: Settings) -> RunResult:
     )
     console = make_console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("checking", total=len(NOTEBOOKS))
+        task = progress.add_task("checking", total=len(names))
 
         def begin(name: str) -> None:
-            progress.update(task, description=name, completed=NOTEBOOKS.index(name))
+            progress.update(task, description=name, completed=names.index(name))
             if not console.is_terminal:
-                console.print(f"notebook {NOTEBOOKS.index(name) + 1} of {len(NOTEBOOKS)}: {name}")
+                console.print(f"notebook {names.index(name) + 1} of {len(names)}: {name}")
 
         try:
-            return execute(settings, console.print, begin)
+            return execute(settings, console.print, begin, report_only=report_only)
         except KeyboardInterrupt:
             console.print("ihc: interrupted. What was stored is whole; run the same command again to finish.")
             raise typer.Exit(INTERRUPTED) from None

@@ -11,6 +11,7 @@ import pandas as pd
 from ihc.connection import database_file
 from ihc.credits import provenance, vanished
 from ihc.database import check_writable, create_tables, read_results, read_tables, shipped
+from ihc.dimension import with_dimension
 from ihc.environment import masked
 from ihc.errors import SettingsError
 from ihc.kernels import Desk, Say, execute
@@ -22,10 +23,6 @@ from ihc.page import report_page
 from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment, lock_file
 
-NOTEBOOKS = (
-    *("01_check_data", "02_build_journeys", "03_attribute"),
-    *("04_channel_report", "05_compare_models", "06_engine_parameters"),
-)
 FILES = (
     *("channel_reporting.csv", "channel_summary.csv", "reconciliation.csv", "orders_without_credit.csv", "run.json"),
     *("model_comparison.csv", "channel_scores.csv", "channel_impact.csv", "credit_distribution.csv"),
@@ -33,10 +30,9 @@ FILES = (
 )
 PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models", "06_engine_parameters")
 # What can run at the same time does, in two kernels.
-STEPS = (
-    (("01_check_data", "02_build_journeys", "03_attribute"),),
-    (("04_channel_report",), ("05_compare_models", "06_engine_parameters")),
-)
+ATTRIBUTION = (("01_check_data", "02_build_journeys", "03_attribute"),)
+REPORT = (("04_channel_report",), ("05_compare_models", "06_engine_parameters"))
+REPORT_ALONE = (("04_channel_report", "01_check_data"), ("05_compare_models", "06_engine_parameters"))
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def check(settings: Settings) -> None:
     """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
     _ = settings.source
     if not settings.is_sample or database_file(settings.database).exists():
-        read_tables(settings.database)
+        with_dimension(read_tables(settings.database).sessions, **settings.report.dimension)
         check_writable(settings.database)
     _check_output(settings.output)
 
@@ -72,8 +68,19 @@ def _check_output(output: Path) -> None:
         raise SettingsError(f"The output folder {output} cannot be written: {error.strerror}.") from None
 
 
-def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None) -> RunResult:
-    """Run everything end to end.
+def notebooks_of(*, report_only: bool = False) -> list[str]:
+    """The names of the notebooks that a run executes, in their order."""
+    return sorted(name for chains in _steps(report_only) for chain in chains for name in chain)
+
+
+def _steps(report_only: bool) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    return (REPORT_ALONE,) if report_only else (ATTRIBUTION, REPORT)
+
+
+def run(
+    settings: Settings, say: Say = print, on_start: Say = lambda name: None, *, report_only: bool = False
+) -> RunResult:
+    """Run everything end to end, or make the report of what is stored without asking any engine.
 
     `say` prints a line; `on_start` is told the name of each notebook that begins.
 
@@ -93,7 +100,7 @@ def run(settings: Settings, say: Say = print, on_start: Say = lambda name: None)
             say=say,
             on_start=on_start,
         )
-        executed = execute(STEPS, desk)
+        executed = execute(_steps(report_only), desk)
         page = report_page({name: executed[name] for name in PAGE_OF}, "Channel report")
         report = write_text(masked(page, settings.secrets), settings.output / "report.html")
         return _result(settings, [report, *executed.values()])
@@ -116,16 +123,9 @@ def _result(settings: Settings, files: list[Path]) -> RunResult:
 
 def notebook_parameters(settings: Settings) -> dict[str, Any]:
     """The parameters of a run's notebooks; a database URL is left to the environment, as it may hold a password."""
-    return {
+    values = {name: "" if value is None else value for name, value in settings.values().items()}
+    return values | {
         "database": "" if "://" in settings.database else settings.database,
-        "output": str(settings.output),
-        "start_date": settings.start_date or "",
-        "end_date": settings.end_date or "",
         "lookback_days": settings.lookback_days,
-        "engine": settings.engine,
-        "conv_type_id": settings.conv_type_id or "",
-        "parameters": str(settings.parameters or ""),
-        "redistribution": str(settings.redistribution or ""),
-        "refresh": settings.refresh,
         "max_requests": settings.max_requests,
     }

@@ -25,7 +25,7 @@ from ihc.errors import SettingsError, counted
 from ihc.gate import BodyLimit, RequestLog, gate, log_to_stderr, refuse
 from ihc.parameters import DEFAULT, Parameters, load_parameters
 from ihc.redistribution import Redistribution, parse_redistribution, redistribution_schema
-from ihc.settings import ServerSettings, load_server_settings
+from ihc.server_settings import ServerSettings, load_server_settings
 
 COMPUTE, HEALTH, DOCUMENT = "/v1/compute_ihc", "/health", "/openapi.json"
 THREADS = 2  # requests computed at once: more would only take turns, and hold more memory

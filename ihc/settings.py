@@ -1,8 +1,8 @@
-"""What a run, or a server, is asked for: option, then environment, then `.env`, then default."""
+"""What a run is asked for: option, then environment, then `.env`, then default."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any
 
 from ihc import __version__
-from ihc.account import API_URL, Account, is_loopback, is_loopback_host, make_account
+from ihc.account import API_URL, Account, is_loopback, make_account
 from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
 from ihc.connection import database_file, database_url, label
 from ihc.database import CHECKOUT, Run, is_marked_sample
@@ -19,6 +19,8 @@ from ihc.errors import SettingsError
 from ihc.journeys import LONGEST_LOOKBACK
 from ihc.parameters import Parameters, load_parameters
 from ihc.redistribution import Redistribution, labelled, load_redistribution
+from ihc.report_options import OPTIONS as REPORT
+from ihc.report_options import VARIABLES, ReportOptions, report_options
 from ihc.schemas import check_window
 
 ENGINES = ("auto", "api", "local")
@@ -38,8 +40,13 @@ NAMES = {
     "redistribution": "IHC_REDISTRIBUTION",
     "refresh": "IHC_REFRESH",
     "max_requests": "IHC_MAX_REQUESTS",
+    "by": "IHC_BY",
+    "channel_groups": "IHC_CHANNEL_GROUPS",
+    "currency": "IHC_CURRENCY",
+    "break_even_roas": "IHC_BREAK_EVEN_ROAS",
+    "export_credits": "IHC_EXPORT_CREDITS",
 }
-PATHS = ("database", "output", "parameters", "redistribution")
+PATHS = ("database", "output", "parameters", "redistribution", "channel_groups")
 ONLY_VARIABLES = (
     "IHC_API_KEY",
     "IHC_API_URL",
@@ -48,6 +55,7 @@ ONLY_VARIABLES = (
     "IHC_WORKERS",
     "IHC_REQUESTS_PER_SECOND",
     "IHC_LONG_JOURNEYS",
+    *VARIABLES,
     "IHC_SERVER_KEYS",
     "IHC_SERVER_PARAMETERS",
     "IHC_SERVER_REQUESTS_PER_MINUTE",
@@ -88,6 +96,7 @@ class Settings:
     asking: Asking
     redistribution: Path | None
     redistribution_rules: Redistribution | None
+    report: ReportOptions
     run_id: str
     variables: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
@@ -142,10 +151,14 @@ class Settings:
         """The local engine's parameters; raises ParametersError."""
         return load_parameters(self.parameters)
 
+    def values(self) -> dict[str, Any]:
+        """Each of `NAMES` as it is settled; paths as texts, None where nothing is set."""
+        values = {name: getattr(self.report if name in REPORT else self, name) for name in NAMES}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
     def environment(self) -> dict[str, str]:
         """The settings as environment variables: how a run hands them to its kernels, secrets included."""
-        values = {name: getattr(self, name) for name in NAMES}
-        settled = {NAMES[name]: "" if value is None else str(value) for name, value in values.items()}
+        settled = {NAMES[name]: "" if value is None else str(value) for name, value in self.values().items()}
         return {**self.variables, **settled}
 
 
@@ -193,6 +206,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         asking=_asking(given, values),
         redistribution=file,
         redistribution_rules=rules,
+        report=report_options(given, values, base),
         run_id=values.get(RUN_ID) or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
         variables={name: values[name] for name in ONLY_VARIABLES if name in values},
         secrets=secrets_of(values, given["database"]),
@@ -271,54 +285,3 @@ def lock_file(settings: Settings) -> Path:
     """The file whose lock lets one run at a time write to the database; it lies beside it."""
     file = database_file(settings.database)
     return file.with_name(f"{file.name}.lock")
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """What a server is asked for; without `keys` it answers everyone. No `parameters`: the set that ships.
-
-    Limits: `max_journeys`, `max_sessions` [count a request], `max_bytes` [bytes a request], `requests_per_minute`
-    [1/min a key].
-    """
-
-    host: str
-    port: int
-    keys: tuple[str, ...] = field(repr=False)
-    parameters: tuple[Path, ...]
-    max_journeys: int = 100
-    max_sessions: int = 3000
-    max_bytes: int = 10_000_000
-    requests_per_minute: int = 600
-
-
-def load_server_settings(
-    *,
-    base: Path | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    parameters: Sequence[str] = (),
-    no_auth: bool = False,
-) -> ServerSettings:
-    """Settle what a server needs: options, then the environment, then `.env`.
-
-    Keys stand in IHC_SERVER_KEYS, separated by commas; parameters files also in IHC_SERVER_PARAMETERS.
-    Raises SettingsError: without keys a server starts on loopback only, and only if told to.
-    """
-    base = base or Path.cwd()
-    values = read_variables(base / ".env", KNOWN)
-    keys = tuple(key.strip() for key in values.get("IHC_SERVER_KEYS", "").split(",") if key.strip())
-    if no_auth and not is_loopback_host(host):
-        raise SettingsError(f"--no-auth is for this machine only, and {host} is not: leave out --host, or set keys.")
-    if not keys and not no_auth:
-        raise SettingsError(
-            "A server needs keys: set IHC_SERVER_KEYS in the environment or in .env, separated by commas; on this "
-            "machine alone --no-auth does without."
-        )
-    files = parameters or [name.strip() for name in values.get("IHC_SERVER_PARAMETERS", "").split(",") if name.strip()]
-    return ServerSettings(
-        host=host,
-        port=port,
-        keys=() if no_auth else keys,
-        parameters=tuple((base / name).resolve() for name in files),
-        requests_per_minute=count(values, "IHC_SERVER_REQUESTS_PER_MINUTE", ServerSettings.requests_per_minute),
-    )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from serving import running
 
 from ihc.server import create_app
-from ihc.settings import ServerSettings
+from ihc.server_settings import ServerSettings
 
 PATH = "/v1/compute_ihc"
 IN_TURN = ("429", "503", "dropped", "truncated", "broken JSON", "206")

@@ -38,6 +38,7 @@ PURE = [
     "rounding",
     "answers",
     "palette",
+    "dimension",
 ]
 NOT_PURE = {"sqlalchemy", "sqlite3", "requests", "matplotlib", "os", "dotenv", "papermill", "IPython", "time", "random"}
 

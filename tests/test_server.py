@@ -18,7 +18,7 @@ import ihc.server
 from ihc import __version__
 from ihc.errors import ParametersError, SettingsError
 from ihc.server import COMPUTE, EXAMPLE, create_app
-from ihc.settings import ServerSettings
+from ihc.server_settings import ServerSettings
 
 KEY, OTHER_KEY = "the first key of two", "the second key of two"
 BY_HAND = {
@@ -501,7 +501,7 @@ def test_serve_answers_logs_to_standard_error_and_ends_at_a_signal(by_hand):
     code = f"""if True:
         from pathlib import Path
         from ihc.server import serve
-        from ihc.settings import ServerSettings
+        from ihc.server_settings import ServerSettings
         serve(ServerSettings("127.0.0.1", {port}, ({KEY!r},), (Path({str(by_hand)!r}),)))
     """
     server = started("-c", code)

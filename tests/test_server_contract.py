@@ -6,7 +6,7 @@ import pytest
 from serving import running
 
 from ihc.server import COMPUTE, create_app
-from ihc.settings import ServerSettings
+from ihc.server_settings import ServerSettings
 
 KEY = "the only key"
 EXAMPLES = 1_000  # under a minute
