@@ -29,9 +29,9 @@ class ReportOptions:
     """How the report is made.
 
     `by`: the column of `session_sources` that takes the channel's place; `channel_groups`: a file that groups channels,
-    and `groups`, what is in it; `currency`: printed beside amounts; `break_even_roas` [1]: the ROAS from which on a channel pays for itself;
-    `draws` [count] and `seed` of the bootstrap; `lookbacks` [days; None: any age] and `models` of the sensitivity;
-    `export_credits`: whether `order_credits.csv` is written.
+    and `groups`, what is in it; `currency`: printed beside amounts; `break_even_roas` [1]: the ROAS from which on a
+    channel pays for itself; `draws` [count] and `seed` of the bootstrap; `lookbacks` [days; None: any age] and `models`
+    of the sensitivity; `export_credits`: whether `order_credits.csv` is written.
     """
 
     by: str | None = None

@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, CREDITS, REPORTING, SESSIONS, inside, require_columns
+from ihc.schemas import (
+    COLUMNS,
+    CONVERSIONS,
+    COSTS,
+    CREDITS,
+    REPORTING,
+    SESSIONS,
+    SHARES,
+    Tables,
+    inside,
+    require_columns,
+)
 
 TOTAL = "Total"
 MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something
@@ -40,6 +51,19 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
     )
     earned["ihc_revenue"] = earned["ihc"] * earned["revenue"]
     return earned[["conv_id", "session_id", "channel_name", "date", "revenue", "ihc", "ihc_revenue"]]
+
+
+def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
+    """List each order's credit, session by session.
+
+    In: the tables, `credits` (`conv_id, session_id, ihc`) and `phases` (`conv_id, session_id, initializer, holder,
+    closer`), of which not every credit needs to have any.
+    Out: `conv_id, session_id, channel_name, date [the session's], initializer, holder, closer, ihc [share],
+    ihc_revenue [currency]`, in the order of `credits`.
+    """
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    rows = earned.merge(phases, how="left", on=["conv_id", "session_id"])
+    return rows[["conv_id", "session_id", "channel_name", "date", *SHARES, "ihc_revenue"]]
 
 
 def influenced(credits: pd.DataFrame) -> pd.Series[int]:

@@ -12,6 +12,7 @@ from ihc.journeys import build_journeys, unattributed
 from ihc.reporting import (
     channel_reporting,
     channel_summary,
+    exported_credits,
     material,
     model_comparison,
     order_credits,
@@ -20,7 +21,7 @@ from ihc.reporting import (
     session_costs,
     with_ratios,
 )
-from ihc.schemas import REPORTING, inside
+from ihc.schemas import REPORTING, Tables, inside
 
 VISITS = sessions(
     [
@@ -228,3 +229,23 @@ def test_the_summary_adds_up_the_reporting_of_its_days(shop, window):
     found = summary.iloc[:-1].set_index("channel_name")[sums].sort_index()
     np.testing.assert_allclose(found.astype("float64"), by_channel, atol=1e-9)
     assert summary["sessions"].iloc[-1] == inside(shop.sessions["event_date"], *window).sum()
+
+
+def test_exported_credits_say_where_when_and_how_each_credit_was_earned():
+    visits = sessions([("s1", "u", "2023-09-01 10:00:00", "Mail"), ("s2", "u", "2023-09-02 10:00:00", "Search")])
+    tables = Tables(visits, conversions([("k", "u", "2023-09-02 11:00:00", 80.0)]), costs())
+    credits = credits_of([("k", "s2", 0.25), ("k", "s1", 0.75), ("gone", "s1", 1.0)])
+    phases = pd.DataFrame({"conv_id": ["k"], "session_id": ["s1"], "initializer": [1.0], "holder": 0.5, "closer": 0.0})
+    # 0.25 x 80 = 20 and 0.75 x 80 = 60; of s2 no phase is stored.
+    nan = float("nan")
+    expected = pd.DataFrame(
+        [
+            ("k", "s2", "Search", "2023-09-02", nan, nan, nan, 0.25, 20.0),
+            ("k", "s1", "Mail", "2023-09-01", 1.0, 0.5, 0.0, 0.75, 60.0),
+        ],
+        columns=[
+            *("conv_id", "session_id", "channel_name", "date"),
+            *("initializer", "holder", "closer", "ihc", "ihc_revenue"),
+        ],
+    )
+    assert_frame_equal(exported_credits(tables, credits, phases), expected, check_dtype=False)
