@@ -96,7 +96,7 @@ def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed:
 
 def _cells(earned: pd.DataFrame, channels: pd.Index[str]) -> tuple[Ints, Ints, Floats]:
     """Credit by channel and order, in an order that does not depend on that of the rows, down to the last bit."""
-    channel = channels.get_indexer(earned["channel_name"])
+    channel = channels.get_indexer(pd.Index(earned["channel_name"]))
     if (channel < 0).any():
         raise InputError(
             f"earned has channels that summary lacks ({some(earned['channel_name'][channel < 0].unique())}): make both "
@@ -121,8 +121,8 @@ def with_intervals(summary: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFra
     require_columns(intervals, ["channel_name", "is_thin"], "intervals")
     if summary["channel_name"].tolist() != intervals["channel_name"].tolist():
         raise InputError("summary and intervals are not of the same channels: make the intervals of this summary.")
-    bounds: Any = intervals.drop(columns="channel_name").reset_index(drop=True)
-    return pd.concat([summary.reset_index(drop=True), bounds], axis=1)
+    bounds = intervals.drop(columns="channel_name").reset_index(drop=True)
+    return summary.reset_index(drop=True).join(bounds)
 
 
 def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame, *, level: float = LEVEL) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from ihc.bootstrap import Floats
 from ihc.break_even import TOO_FEW
 from ihc.charts import AMOUNTS, BLUE, GREY, INK, LINEAR, ORANGE, WIDTH, chart, name_rows, power_scale, short
 from ihc.engine_charts import PHASE_COLOURS
@@ -60,7 +61,7 @@ def share_intervals(figure: Figure, table: pd.DataFrame, colours: Mapping[str, s
     places = range(len(table))
     # On top and empty, so that a dot in the same place is seen in it.
     axes.scatter(table["share_of_cost"], places, color="none", edgecolor=GREY, marker="D", s=44, zorder=5)
-    _intervals(axes, table, "share_of_credit", colours, table["channel_name"].isna())
+    _intervals(axes, table, "share_of_credit", colours, [False] * len(table))
     _from_zero(axes)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(UP_TO_ALL)
@@ -80,28 +81,31 @@ def phases_by_channel(figure: Figure, table: pd.DataFrame) -> None:
     In: `channel_name, ihc [orders], initializer, holder, closer [1; NaN leaves no bar]`.
     """
     axes = _rows(figure, table, grid=False)
-    places = range(len(table))
     start = np.zeros(len(table))
-    for phase, colour in PHASE_COLOURS.items():
+    for phase, side in zip(PHASE_COLOURS, ("left", "center", "right"), strict=True):
         share = table[phase].fillna(0.0).to_numpy("float64")
-        axes.barh(places, share, left=start, color=colour, height=0.74)
-        for place, (left, width) in enumerate(zip(start, share, strict=True)):
-            if width >= NARROW:
-                axes.text(
-                    left + width / 2, place, f"{width:.0%}", ha="center", va="center", fontsize=8, color=ON_PHASE[phase]
-                )
+        _parts(axes, start, share, phase)
         start = start + share
-    for phase, (place, side) in zip(PHASE_COLOURS, ((0, "left"), (0.5, "center"), (1, "right")), strict=True):
-        _chip(axes, place, side, phase)
+        _chip(axes, side, phase)
     axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(UP_TO_ALL)
     _column(axes, 46, "orders", [f"{orders:,.0f}" for orders in table["ihc"]])
     axes.set_xlabel("share of the channel's part in the three phases")
 
 
-def _chip(axes: Axes, place: float, side: str, phase: str) -> None:
+def _parts(axes: Axes, start: Floats, share: Floats, phase: str) -> None:
+    """A phase's part of every bar, with its figure where there is room for it."""
+    axes.barh(range(len(share)), share, left=start, color=PHASE_COLOURS[phase], height=0.74)
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": ON_PHASE[phase]}
+    for place, (left, width) in enumerate(zip(start, share, strict=True)):
+        if width >= NARROW:
+            axes.text(left + width / 2, place, f"{width:.0%}", **style)
+
+
+def _chip(axes: Axes, side: str, phase: str) -> None:
     """A phase's name on its colour, above the first bar."""
     box = {"facecolor": PHASE_COLOURS[phase], "edgecolor": "none", "pad": 2}
+    place = {"left": 0.0, "center": 0.5, "right": 1.0}[side]
     _above(axes, (place, 1), heading(phase)[0], xycoords="axes fraction", ha=side, color=ON_PHASE[phase], bbox=box)
 
 
@@ -144,7 +148,7 @@ def _from_zero(axes: Axes) -> None:
 
 
 def _intervals(
-    axes: Axes, table: pd.DataFrame, name: str, colours: Mapping[str, str], is_hollow: pd.Series[bool]
+    axes: Axes, table: pd.DataFrame, name: str, colours: Mapping[str, str], is_hollow: Iterable[bool]
 ) -> None:
     """Dots on lines from `name_low` to `name_high`, in the channels' colours."""
     places = range(len(table))
