@@ -139,15 +139,15 @@ def phases_sentence(table: pd.DataFrame) -> str:
     known = table.dropna(subset=list(PHASES))
     if known.empty:
         return "The stored credits have no phases, so nothing says where in a journey a channel works."
-    enough = known[known["ihc"] >= ENOUGH_ORDERS]
-    with_enough = f"with at least {ENOUGH_ORDERS} attributed orders"
+    enough = known[known["ihc"].round(6) >= ENOUGH_ORDERS]  # a sum of shares may miss a whole by a last bit
+    many = f"at least {ENOUGH_ORDERS} attributed orders"
     if enough.empty:
-        return f"No channel is {with_enough}, so none are compared by where in a journey they work."
+        return f"No channel has {many}, so none are compared by where in a journey they work."
     if len(enough) == 1:
         row = enough.iloc[0]
         parts = f"starts {row['initializer']:.0%}, holds {row['holder']:.0%} and closes {row['closer']:.0%}"
-        return f"Only one channel is {with_enough}: of its work in journeys, {shown(row['channel_name'])} {parts}."
-    return f"Of the {len(enough)} channels {with_enough}, {_leading(enough)}."
+        return f"Only one channel has {many}: of its work in journeys, {shown(row['channel_name'])} {parts}."
+    return f"Of the {len(enough)} channels with {many}, {_leading(enough)}."
 
 
 def _leading(table: pd.DataFrame) -> str:
