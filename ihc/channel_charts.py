@@ -121,7 +121,7 @@ def room_to_break_even(figure: Figure, table: pd.DataFrame, currency: str = "cur
     axes.barh(places, table["room"], left=table["cost"], color=colours, height=0.5, zorder=2)
     axes.scatter(table["cost"], places, color=INK, marker="|", s=110, linewidth=2, zorder=3)
     _from_zero(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
     axes.xaxis.set_major_formatter(AMOUNTS)
     _column(axes, 46, "| cost", [short(cost) for cost in table["cost"]])
     _column(axes, 112, "break-even", [short(cost) for cost in table["break_even_cost"]])

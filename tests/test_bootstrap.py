@@ -82,7 +82,11 @@ def test_all_credit_of_an_order_is_drawn_together():
     earned = earned_of(*((key, name, 0.5, 10) for key in ("k1", "k2") for name in "AB"))
     found = bootstrap_intervals(earned, summary_of(earned, A=5, B=5))
     assert found[["ihc_low", "ihc_high"]].to_numpy().tolist() == [[1, 1], [1, 1], [2, 2]]
-    assert found[["share_of_credit_low", "share_of_credit_high"]].to_numpy().tolist() == [[0.5, 0.5], [0.5, 0.5], [1, 1]]
+    assert found[["share_of_credit_low", "share_of_credit_high"]].to_numpy().tolist() == [
+        [0.5, 0.5],
+        [0.5, 0.5],
+        [1, 1],
+    ]
 
 
 def test_a_single_order_leaves_nothing_to_chance():
