@@ -25,6 +25,7 @@ BLUE, ORANGE, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "#767676"
 INK = "#222222"
 MOST_PANELS = 12
 FAR = 0.5  # the difference between models from which on the colour stays the same
+LINEAR = 0.1  # ROAS below which the scale of powers of ten is straight
 WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
 # Scripts that the first font lacks are drawn with those of these that the machine has.
 FALLBACKS = {
@@ -100,7 +101,7 @@ def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
     colours = [BLUE if value >= 1 else ORANGE for value in summary["ROAS"]]
     axes.barh(places, summary["ROAS"] - 1, left=1, color=colours, height=0.7)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
-    _power_scale(axes.xaxis)
+    power_scale(axes.xaxis)
     for place, value in enumerate(summary["ROAS"]):
         side = 1 if value >= 1 else -1
         axes.annotate(
@@ -125,10 +126,10 @@ def name_rows(axes: Axes, names: pd.Series[str], limit: int = 26) -> range:
     return places
 
 
-def _power_scale(axis: XAxis | YAxis) -> None:
-    """Powers of ten, but straight below 0.1, so that 0 has a place: ROAS spans 0.05 and 1,000 in one shop."""
+def power_scale(axis: XAxis | YAxis) -> None:
+    """Powers of ten, but straight below LINEAR, so that 0 has a place: ROAS spans 0.05 and 1,000 in one shop."""
     set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
-    set_scale("symlog", linthresh=0.1, linscale=0.5)
+    set_scale("symlog", linthresh=LINEAR, linscale=0.5)
     axis.set_major_locator(FixedLocator([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
@@ -147,7 +148,7 @@ def roas_over_time(figure: Figure, daily: pd.DataFrame, channels: Sequence[str])
     days = pd.to_datetime(daily["date"])
     for channel, axes in zip(channels, panels, strict=False):
         is_here = daily["channel_name"] == channel
-        _power_scale(axes.yaxis)
+        power_scale(axes.yaxis)
         axes.axhline(1, color=INK, linewidth=0.8, linestyle="--")
         axes.plot(days[is_here], daily.loc[is_here, "ROAS"], color=BLUE, marker="o", markersize=3, linewidth=1.5)
         axes.set_title(shown(channel, 22), fontsize=9)
@@ -234,7 +235,7 @@ def models_by_channel(figure: Figure, relative: pd.DataFrame) -> None:
         edges = np.arange(len(others) + 1) + 0.5, np.arange(len(relative) + 1) - 0.5
         axes.pcolormesh(*edges, shares, cmap="PuOr", vmin=-FAR, vmax=FAR, edgecolor="white", linewidth=1)
     for place in places:
-        axes.text(0.3, place, _short(relative[first].iloc[place]), ha="right", va="center", fontsize=8)
+        axes.text(0.3, place, short(relative[first].iloc[place]), ha="right", va="center", fontsize=8)
         for column, share in enumerate(shares[place], start=1):
             colour = "white" if abs(share) > 0.7 * FAR else INK
             axes.text(column, place, _percent(share), ha="center", va="center", fontsize=8, color=colour)
@@ -249,7 +250,7 @@ def models_by_channel(figure: Figure, relative: pd.DataFrame) -> None:
     axes.set_xlabel(f"% more or less than under {shown(first)}")
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """An amount in four characters or so: 950, 28.1k, 1.2M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from ihc.bootstrap import ENOUGH_ORDERS
 from ihc.errors import InputError, counted, some
+from ihc.narrative import shown
 from ihc.reporting import influenced, ratio
 from ihc.schemas import CREDITS, PHASES, SHARES, require_columns
 
@@ -107,6 +111,66 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame, journeys: pd.DataFra
     }
     table = pd.DataFrame(sums).sort_values("ihc_before", ascending=False, kind="stable").reset_index()
     return table.assign(ihc_change=table["ihc_after"] - table["ihc_before"])
+
+
+def phase_shares(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
+    """Say where in the journeys a channel works: whether it starts them, holds the interest or closes them.
+
+    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`; a phase is NaN where another program stored
+    the credit, and counts as nothing), and the `journeys` of the same orders.
+
+    Out: by falling `ihc` `channel_name, ihc [orders; sum of its credit], initializer, holder, closer [1; the sum over
+    its sessions / that of all three phases, NaN where it has none]`. Raises InputError for a missing column.
+    """
+    require_columns(credits, (*CREDITS, *PHASES), "credits")
+    phases = list(PHASES)
+    sums = _placed(credits, journeys, ["ihc", *phases]).groupby("channel_name")[["ihc", *phases]].sum()
+    whole = sums[phases].sum(axis=1)
+    sums[phases] = sums[phases].div(whole.where(whole != 0), axis="index")
+    return sums.sort_values("ihc", ascending=False, kind="stable").reset_index()
+
+
+def phases_sentence(table: pd.DataFrame) -> str:
+    """Name the channel that starts journeys most and the one that closes them most, against the mean channel.
+
+    In: `phase_shares`. Channels with fewer than ENOUGH_ORDERS attributed orders are not compared: one order would do
+    to lead.
+    """
+    known = table.dropna(subset=list(PHASES))
+    if known.empty:
+        return "The stored credits have no phases, so nothing says where in a journey a channel works."
+    enough = known[known["ihc"].round(6) >= ENOUGH_ORDERS]  # a sum of shares may miss a whole by a last bit
+    many = f"at least {ENOUGH_ORDERS} attributed orders"
+    if enough.empty:
+        return f"No channel has {many}, so none are compared by where in a journey they work."
+    if len(enough) == 1:
+        row = enough.iloc[0]
+        parts = f"starts {row['initializer']:.0%}, holds {row['holder']:.0%} and closes {row['closer']:.0%}"
+        return f"Only one channel has {many}: of its work in journeys, {shown(row['channel_name'])} {parts}."
+    return f"Of the {len(enough)} channels with {many}, {_leading(enough)}."
+
+
+def _leading(table: pd.DataFrame) -> str:
+    first, last = table.iloc[int(table["initializer"].argmax())], table.iloc[int(table["closer"].argmax())]
+    starts, closes = (_share(row, table, phase) for row, phase in ((first, "initializer"), (last, "closer")))
+    if starts and closes and first["channel_name"] == last["channel_name"]:
+        name = shown(first["channel_name"])
+        return (
+            f"{name} is most about starting journeys {starts} and most about closing them {closes}, least about holding"
+        )
+    told = [
+        f"{shown(row['channel_name'])} is most about {verb} journeys {share}"
+        if share
+        else f"none stands out in {verb} journeys"
+        for row, verb, share in ((first, "starting", starts), (last, "closing", closes))
+    ]
+    return ", ".join(told)
+
+
+def _share(best: pd.Series[Any], table: pd.DataFrame, phase: str) -> str:
+    """The largest share of a phase beside the mean one; empty where all are printed alike."""
+    least, mean, most = (f"{value:.0%}" for value in (table[phase].min(), table[phase].mean(), best[phase]))
+    return f"({most}, mean {mean})" if least != most else ""
 
 
 def _placed(credits: pd.DataFrame, journeys: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

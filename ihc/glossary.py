@@ -106,6 +106,26 @@ GLOSSARY = {
     "break-even": Term(
         "Break-even", TEXT, "ROAS 1: the attributed revenue equals the cost. Goods and margin are not in it."
     ),
+    "interval": Term(
+        "Interval",
+        TEXT,
+        "Within it 95 of 100 repetitions would lie, had as many other orders of the same kind come by chance.",
+    ),
+    "break_even_cost": Term(
+        "Break-even cost",
+        MONEY,
+        "Attributed revenue / break-even ROAS: the cost at which the channel just breaks even, if its revenue stays.",
+    ),
+    "room": Term(
+        "Room",
+        MONEY,
+        "Break-even cost - cost: how far the channel's cost is below break-even; negative where it is over it.",
+    ),
+    "verdict": Term(
+        "Verdict",
+        TEXT,
+        "Above or below the break-even ROAS with the whole interval, unclear, too few orders (under 30), or no cost.",
+    ),
 }
 
 # Headings of columns that explain themselves.
@@ -180,6 +200,17 @@ HEADINGS = {
     "ihc_before": ("Orders before", CREDIT),
     "ihc_after": ("Orders after", CREDIT),
     "ihc_change": ("Change", CREDIT),
+    "ihc_low": ("Attributed orders, low", CREDIT),
+    "ihc_high": ("Attributed orders, high", CREDIT),
+    "ihc_revenue_low": ("Attributed revenue, low", MONEY),
+    "ihc_revenue_high": ("Attributed revenue, high", MONEY),
+    "share_of_credit_low": ("Share of credit, low", SHARE),
+    "share_of_credit_high": ("Share of credit, high", SHARE),
+    "CPO_low": ("CPO, low", MONEY),
+    "CPO_high": ("CPO, high", MONEY),
+    "ROAS_low": ("ROAS, low", RATIO),
+    "ROAS_high": ("ROAS, high", RATIO),
+    "is_thin": ("Few orders", COUNT),
 }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from frames import CHANNELS, FIXED, credits_of, curves_of, journey, journeys, shuffled
+from frames import CHANNELS, FIXED, UNTRUSTED, credits_of, curves_of, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -16,7 +16,10 @@ from ihc.evaluation import (
     channel_scores,
     credit_distribution,
     influenced_conversions,
+    phase_shares,
+    phases_sentence,
 )
+from ihc.narrative import shown
 from ihc.schemas import PHASES
 
 # k1: Search, Mail, Search; k2: Mail alone.
@@ -125,6 +128,7 @@ def views(credits, rows):
         "impact": average_impact(credits, rows),
         "distribution": credit_distribution(credits, rows),
         "before_after": before_after(credits, credits, rows),
+        "phases": phase_shares(credits, rows),
     }
 
 
@@ -142,9 +146,104 @@ def test_missing_columns_are_refused(view):
         view(CREDITS, ROWS.drop(columns="channel_name"))
 
 
-def test_scores_need_the_phases():
+@pytest.mark.parametrize("view", [channel_scores, phase_shares])
+def test_scores_and_shares_of_phases_need_the_phases(view):
     with pytest.raises(InputError, match="Credits lacks the column 'holder'"):
-        channel_scores(CREDITS.drop(columns="holder"), ROWS)
+        view(CREDITS.drop(columns="holder"), ROWS)
+
+
+def test_phase_shares_are_of_the_channels_own_sums():
+    # Search: initializer 1, holder 0.5, closer 1 of 2.5; Mail: 1, 0.5 and 1 of 2.5 but for the closer of k2, 0.5: of 2.
+    credits = CREDITS.assign(holder=[0.5, 0.5, 0.0, 0.0], closer=[0.0, 0.0, 1.0, 0.5])
+    found = phase_shares(credits, ROWS)
+    assert list(found) == ["channel_name", "ihc", *PHASES]
+    assert found.to_numpy().tolist() == [["Mail", 1.0, 0.5, 0.25, 0.25], ["Search", 1.0, 0.4, 0.2, 0.4]]
+
+
+def test_phase_shares_come_by_falling_credit():
+    credits = CREDITS.assign(ihc=[0.25, 0.5, 0.25, 1.0])
+    assert phase_shares(credits, ROWS)[["channel_name", "ihc"]].to_numpy().tolist() == [["Mail", 1.5], ["Search", 0.5]]
+    credits = CREDITS.assign(ihc=[0.5, 0.0, 0.5, 0.5])
+    assert phase_shares(credits, ROWS)["channel_name"].tolist() == ["Search", "Mail"]
+
+
+def test_a_phase_that_is_not_known_counts_as_nothing_and_without_any_there_are_no_shares():
+    # Of Mail, only k2 has phases: it starts and closes.
+    known = CREDITS.assign(**{phase: CREDITS[phase].where(CREDITS["conv_id"] == "k2") for phase in PHASES})
+    found = phase_shares(known, ROWS).set_index("channel_name")
+    assert found.loc["Mail", list(PHASES)].tolist() == [0.5, 0, 0.5]
+    assert found.loc["Search", list(PHASES)].isna().all()
+    assert found["ihc"].tolist() == [1.0, 1.0]
+
+
+@FIXED
+@given(journeys())
+def test_phase_shares_sum_to_1_or_are_not_there(rows):
+    found = phase_shares(attribute(rows, curves_of()), rows)
+    sums = found[list(PHASES)].sum(axis=1, skipna=False).to_numpy()
+    np.testing.assert_allclose(sums[~np.isnan(sums)], 1)
+    assert found["ihc"].is_monotonic_decreasing
+    assert found[list(PHASES)].isna().all(axis=1).eq(np.isnan(sums)).all()
+
+
+def phases_of(*rows):
+    """`(channel_name, ihc, initializer, holder, closer)`."""
+    return pd.DataFrame(rows, columns=["channel_name", "ihc", *PHASES])
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], "The stored credits have no phases, so nothing says where in a journey a channel works."),
+        (
+            [("A", 99, NAN, NAN, NAN)],
+            "The stored credits have no phases, so nothing says where in a journey a channel works.",
+        ),
+        (
+            [("A", 29.9, 0.5, 0.0, 0.5)],
+            "No channel has at least 30 attributed orders, so none are compared by where in a journey they work.",
+        ),
+        (
+            [("A", 30 - 1e-9, 0.5, 0.2, 0.3), ("B", 29, 1.0, 0.0, 0.0)],
+            "Only one channel has at least 30 attributed orders: of its work in journeys, A starts 50%, holds 20% "
+            "and closes 30%.",
+        ),
+        (
+            # Means: (0.6 + 0.2 + 0.4) / 3 = 0.4 and (0.2 + 0.5 + 0.2) / 3 = 0.3; B2 is too small to lead.
+            [("A", 90, 0.6, 0.2, 0.2), ("B", 60, 0.2, 0.3, 0.5), ("C", 30, 0.4, 0.4, 0.2), ("B2", 1, 0, 0, 1)],
+            "Of the 3 channels with at least 30 attributed orders, A is most about starting journeys (60%, mean 40%), "
+            "B is most about closing journeys (50%, mean 30%).",
+        ),
+        (
+            [("A", 90, 0.5, 0.0, 0.5), ("B", 60, 0.3, 0.4, 0.3)],
+            "Of the 2 channels with at least 30 attributed orders, A is most about starting journeys (50%, mean 40%) "
+            "and most about closing them (50%, mean 40%), least about holding.",
+        ),
+        (
+            [("A", 90, 0.5, 0.1, 0.4), ("B", 60, 0.5, 0.3, 0.2)],
+            "Of the 2 channels with at least 30 attributed orders, none stands out in starting journeys, A is most "
+            "about closing journeys (40%, mean 30%).",
+        ),
+        (
+            [("A", 90, 0.5, 0.1, 0.4), ("B", 60, 0.501, 0.1, 0.399)],
+            "Of the 2 channels with at least 30 attributed orders, none stands out in starting journeys, none stands "
+            "out in closing journeys.",
+        ),
+    ],
+)
+def test_the_sentence_on_phases_names_who_starts_and_who_closes(rows, text):
+    assert phases_sentence(phases_of(*rows)) == text
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_the_sentence_on_phases_names_any_channel_as_it_is_shown(name):
+    for others in ([], [("B", 60, 0.3, 0.4, 0.3)], [("B", 60, 0.3, 0.1, 0.6)]):
+        text = phases_sentence(phases_of((name, 90, 0.5, 0.0, 0.5), *others))
+        assert shown(name) in text
+        assert text.isprintable()
 
 
 @FIXED

@@ -34,6 +34,8 @@ PURE = [
     "paths",
     "narrative",
     "model_narrative",
+    "bootstrap",
+    "break_even",
     "glossary",
     "rounding",
     "answers",

@@ -1,0 +1,109 @@
+"""Which channels surely earn what they cost, how far each is from break-even, and what that cannot foretell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ihc.bootstrap import named, with_intervals
+from ihc.errors import InputError, counted
+from ihc.narrative import ENOUGH
+from ihc.reporting import MATERIAL
+from ihc.schemas import require_columns
+
+ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "unclear", "too few orders", "no cost"
+VERDICTS = (ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST)
+COLUMNS = ("channel_name", "cost", "ihc_revenue", "ROAS", "ROAS_low", "ROAS_high", "break_even_cost", "room", "verdict")
+MARGINAL = (
+    "What would happen if budget moved cannot be read from these figures. Attribution divides what did happen: the "
+    "ROAS is what the average unit of cost earned, and a further unit need not earn as much, nor one less cost as much "
+    "revenue. To find out, change one budget at a time, in some regions or periods and not in others, and compare: "
+    "that is an experiment, and only it tells."
+)
+
+
+def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float = 1.0) -> pd.DataFrame:
+    """Say which channels reach the ROAS that the shop needs, and how far their cost is from what they earned.
+
+    In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows; `roas [1]` at which the shop
+    breaks even, 1 / margin: 4 at a margin of 25 %.
+
+    Out: a row a channel, in the order of `summary`: `channel_name, cost, ihc_revenue [currency], ROAS, ROAS_low,
+    ROAS_high [1], break_even_cost [currency; ihc_revenue / roas, the cost at which it just breaks even if the revenue
+    stays as it is], room [currency; break_even_cost - cost], verdict`, which is `above` where the whole interval is at
+    least `roas`, `below` where the whole is less, `unclear` where it is neither, `too few orders` where chance decides,
+    and `no cost`. Raises InputError for a missing column, other intervals, and a `roas` that is not above 0.
+    """
+    if not 0 < roas < np.inf:
+        raise InputError(f"The break-even ROAS is a number above 0, such as 4 at a margin of 25 %, not {roas}.")
+    require_columns(summary, ("channel_name", "cost", "ihc_revenue", "ROAS"), "summary")
+    require_columns(intervals, ("channel_name", "ROAS_low", "ROAS_high", "is_thin"), "intervals")
+    table = with_intervals(summary, intervals).iloc[:-1]
+    table = table.assign(break_even_cost=table["ihc_revenue"] / roas, verdict=_verdicts(table, roas))
+    return table.assign(room=table["break_even_cost"] - table["cost"])[list(COLUMNS)]
+
+
+def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
+    """The first that holds."""
+    holds = {
+        NO_COST: table["cost"] == 0,
+        TOO_FEW: table["is_thin"],
+        ABOVE: table["ROAS_low"] >= roas,
+        BELOW: table["ROAS_high"] < roas,
+    }
+    verdicts = np.select([mask.to_numpy("bool") for mask in holds.values()], list(holds), UNCLEAR)
+    return pd.Series(verdicts, index=table.index, dtype="str")
+
+
+def by_roas(table: pd.DataFrame) -> pd.DataFrame:
+    """The channels that cost something, the highest ROAS first. In and out: rows of `break_even_table`."""
+    return table[table["verdict"] != NO_COST].sort_values("ROAS", ascending=False, kind="stable", ignore_index=True)
+
+
+def by_cost(table: pd.DataFrame) -> pd.DataFrame:
+    """The channels that matter for the budget, with at least 1 % of all cost, the costliest first.
+
+    In: all rows of `break_even_table`. Out: some of them.
+    """
+    is_material = (table["cost"] > 0) & (table["cost"] >= MATERIAL * table["cost"].sum())
+    return table[is_material].sort_values("cost", ascending=False, kind="stable", ignore_index=True)
+
+
+def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
+    """Say which of the channels with at least 1 % of the cost reach the break-even ROAS, which not, which perhaps.
+
+    In: `break_even_table`, and the `roas [1]` it was made with.
+    """
+    paid = by_cost(table)
+    if not table["cost"].any():
+        return "Nothing was spent on the reported days, so there is nothing to earn back."
+    if paid.empty:
+        return f"No channel has {ENOUGH}, so none is judged by whether it breaks even."
+    have = "has" if len(paid) == 1 else "have"
+    told = [_told(paid, verdict, roas) for verdict in (ABOVE, BELOW, UNCLEAR, TOO_FEW)]
+    text = f"{counted(len(paid), 'channel')} {have} {ENOUGH}: {'; '.join(filter(None, told))}."
+    return " ".join(filter(None, [text, _in_vain(paid)]))
+
+
+def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
+    """How many channels have the verdict, and which; empty where none has, but for the one that is hoped for."""
+    names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
+    one, more = {
+        ABOVE: (f"reaches the break-even ROAS of {roas:,.4g}", f"reach the break-even ROAS of {roas:,.4g}"),
+        BELOW: ("stays below it", "stay below it"),
+        UNCLEAR: ("may be on either side", "may be on either side"),
+        TOO_FEW: ("has too few orders to judge by", "have too few orders to judge by"),
+    }[verdict]
+    whole = " with the whole interval" if verdict in (ABOVE, BELOW) else ""
+    if not names:
+        return f"none {one}{whole}" if verdict == ABOVE else ""
+    return f"{len(names)} {one if len(names) == 1 else more}{whole}: {named(names)}"
+
+
+def _in_vain(paid: pd.DataFrame) -> str:
+    """What was spent on channels that no order is attributed to; empty where there are none."""
+    vain = paid[paid["ihc_revenue"] == 0]
+    if vain.empty:
+        return ""
+    names = vain["channel_name"].tolist()
+    return f"Without any attributed revenue, {vain['cost'].sum():,.0f} of cost: {named(names)}."
