@@ -57,11 +57,11 @@ def arrival(
 ) -> pd.DataFrame:
     """Estimate the part of a session day's final credit that has arrived once the day is so many days old.
 
-    Late days cannot have long lags yet, so the plain shares of `credit_by_lag` are too early. The chain ladder corrects
-    that: with C_i(d) the credit of day i up to the lag d, the development factor f_d = Σ C_i(d) / Σ C_i(d - 1) goes
-    over the days that are at least d days old, and arrived(d) = 1 / Π_{k > d} f_k (Mack 1993, ASTIN Bulletin 23(2),
-    213-225). As C_i(d) - C_i(d - 1) is the credit of lag d, both sums come from the credit by lag and by age alone.
-    What comes later than at the age of the oldest day with credit is not in it.
+    A late day cannot have long lags yet, so its credit so far is not its last. The chain ladder estimates what it will
+    come to from the days before it: with C_i(d) the credit of day i up to the lag d, the development factor f_d =
+    Σ C_i(d) / Σ C_i(d - 1) goes over the days that are at least d days old, and arrived(d) = 1 / Π_{k > d} f_k (Mack
+    1993, ASTIN Bulletin 23(2), 213-225). As C_i(d) - C_i(d - 1) is the credit of lag d, both sums come from the credit
+    by lag and by age alone. What comes later than at the age of the oldest day with credit is not in it.
 
     In: `order_credits` (`conv_id, date [the session's], ihc`), and the conversions. The orders from `first_day`
     (default: the first with credit) to `last_day` are credited; orders and sessions of other days are left out, as

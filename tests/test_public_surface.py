@@ -35,6 +35,8 @@ PURE = [
     "narrative",
     "model_narrative",
     "glossary",
+    "arrival",
+    "periods",
     "rounding",
     "answers",
     "palette",
