@@ -44,16 +44,16 @@ def revenue_by_week(
     folded = fold_others(weekly, colours, ["week"], ["ihc_revenue"])
     names = folded["channel_name"].drop_duplicates().tolist()
     parts = folded.pivot(index="week", columns="channel_name", values="ihc_revenue")[names].fillna(0.0)
-    is_pale = weekly.groupby("week")["days"].max().reindex(parts.index) < WEEK
+    days = weekly.groupby("week")["days"].max().reindex(parts.index)
     figure.set_size_inches(WIDTH, max(3.4, AROUND + LINE * (len(names) + 1)))
     axes, mondays = figure.add_subplot(), _days(parts.index)
-    ends = _stack(axes, parts, colours, is_pale.to_numpy())
+    ends = _stack(axes, parts, colours, (days < WEEK).to_numpy())
     low, high = parts.clip(upper=0).sum(axis=1).min(), parts.clip(lower=0).sum(axis=1).max()
     _from_zero(axes, low, high, f"attributed revenue [{currency}]")
     pad = WEEK * max(0, 3 - len(parts)) / 2  # a single week is no wall
     axes.set_xlim(mondays[0] - pad, mondays[-1] + WEEK + pad)
     _date_ticks(axes, mondays, 6, at_least=WEEK, shift=WEEK / 2)
-    axes.set_xlabel(f"week from Monday, {_years(mondays)}{_pale_note(weekly)}")
+    axes.set_xlabel(f"week from Monday, {_years(mondays)}{_pale_note(days)}")
     _label_ends(figure, axes, mondays[-1] + WEEK - 0.5, ends)
 
 
@@ -72,8 +72,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
     return ends
 
 
-def _pale_note(weekly: pd.DataFrame) -> str:
-    days = weekly.groupby("week")["days"].max()
+def _pale_note(days: pd.Series[int]) -> str:
     short = [f"{shown(week)} ({counted(count, 'day')})" for week, count in days[days < WEEK].items()]
     return f"\npale: not a full week, {' and '.join(short)}" if short else ""
 
@@ -141,8 +140,8 @@ def daily_cost_and_revenue(
     _ground(axes, _days(young["date"]))
     for at, values, colour, style, _ in lines:
         _day_line(axes, at, values, colour, style)
-    values = pd.concat([entry[1] for entry in lines])
-    _from_zero(axes, values.min(), 1.1 * values.max(), f"{currency} a day")
+    every = pd.concat([entry[1] for entry in lines])
+    _from_zero(axes, every.min(), 1.1 * every.max(), f"{currency} a day")
     axes.set_xlabel(f"day of the sessions, {_years(days)}")
     if len(young):
         _note_ground(axes, _days(young["date"]), days)
@@ -212,7 +211,7 @@ def _mark(axes: Axes, lags: pd.DataFrame, heights: Mapping[int, float], names: M
 
 
 def _days(dates: Collection[str] | pd.Series[str] | pd.Index[str]) -> Days:
-    """Dates (YYYY-MM-DD) as the days since 1970 that stand on the axes."""
+    """Dates (YYYY-MM-DD) as days since 1970."""
     return np.asarray(list(dates), dtype="datetime64[D]").astype("int64")
 
 

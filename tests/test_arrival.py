@@ -20,6 +20,7 @@ from ihc.arrival import (
 )
 from ihc.baselines import linear
 from ihc.errors import InputError
+from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys import build_journeys
 from ihc.reporting import channel_reporting, order_credits
 
@@ -354,3 +355,8 @@ def test_the_sentence_on_days_before_the_first_orders():
         "orders is missing, so its ROAS reads too low."
     )
     assert early_sentence(THREE, "2023-09-03").startswith("The 2 days from 2023-09-01 on lie before 2023-09-03, the")
+
+
+def test_every_column_has_a_heading():
+    tables = [credit_by_lag(*shop(*TRIANGLE)), arrivals(1), maturity(THREE, arrivals(1), last_day="2023-09-03")]
+    assert {column for table in tables for column in table.columns} <= {*GLOSSARY, *HEADINGS}
