@@ -125,6 +125,33 @@ GLOSSARY = {
         "Verdict",
         TEXT,
         "Above or below the break-even ROAS with the whole interval, unclear, too few orders (under 30), or no cost.",
+    "lag": Term("Lag [days]", COUNT, "Days from the session to the order that gives it credit."),
+    "arrived": Term(
+        "Arrived",
+        SHARE,
+        "The part of a day's final credit that is estimated to be there already.",
+    ),
+    "still_to_come": Term(
+        "Still to come", SHARE, "The part of a day's final credit that has yet to arrive: 1 - arrived."
+    ),
+    "ihc_expected": Term(
+        "Expected orders", CREDIT, "Attributed orders / arrived: what the day is estimated to come to."
+    ),
+    "ihc_revenue_expected": Term(
+        "Expected revenue", MONEY, "Attributed revenue / arrived: what the day is estimated to come to."
+    ),
+    "is_immature": Term(
+        "Immature",
+        COUNT,
+        "Marks by 1 a day with more than 5 % of its credit still to come, or whose orders are not all credited yet.",
+    ),
+    "blended_roas": Term(
+        "Blended ROAS", RATIO, "Revenue of all orders of the dates / all cost of the dates: it needs no credit."
+    ),
+    "paid_roas": Term(
+        "Attributed ROAS of paid channels",
+        RATIO,
+        "Attributed revenue / cost of the channels with at least 1 % of all cost.",
     ),
 }
 
@@ -211,6 +238,15 @@ HEADINGS = {
     "ROAS_low": ("ROAS, low", RATIO),
     "ROAS_high": ("ROAS, high", RATIO),
     "is_thin": ("Few orders", COUNT),
+    "cumulated": ("Up to this lag", SHARE),
+    "age": ("Age [days]", COUNT),
+    "week": ("Week from Monday", TEXT),
+    "days": ("Days", COUNT),
+    "figure": ("Figure", TEXT),
+    "unit": ("Unit", TEXT),
+    "value": ("Value", RATIO),
+    "before": ("Period before", RATIO),
+    "change": ("Change", SHARE),
 }
 
 

@@ -37,6 +37,8 @@ PURE = [
     "bootstrap",
     "break_even",
     "glossary",
+    "arrival",
+    "periods",
     "rounding",
     "answers",
     "palette",

@@ -1,0 +1,236 @@
+"""How long after its session credit arrives, and which days' credit is still arriving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.errors import counted
+from ihc.reporting import ratio
+from ihc.schemas import require_columns
+
+THRESHOLD = 0.05  # a day with a larger part of its credit still to come is immature
+NOTHING = 1e-6  # orders; sums of credit below this are a rounding of none
+ENDED = ("credited", "unattributed", "failed")
+EARNED = ("conv_id", "date", "ihc")
+Days = npt.NDArray[np.int64]
+
+
+def credit_by_lag(earned: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
+    """Add up the credit by the days from a session's date to its order's.
+
+    In: `order_credits` (`conv_id, date [the session's], ihc`), and the conversions.
+    Out: a row a lag, from 0 to the largest with credit: `lag [days], ihc [orders], share, cumulated [share of all
+    credit]`; no row without credit. A session that is dated after its order, as once a table was corrected, counts as
+    of the order's day. Raises InputError for a missing column.
+    """
+    _, lags, credit = _placed(earned, conversions)
+    sums = np.bincount(lags, weights=credit)
+    whole = sums.sum() or np.nan
+    return pd.DataFrame(
+        {"lag": np.arange(len(sums)), "ihc": sums, "share": sums / whole, "cumulated": sums.cumsum() / whole}
+    )
+
+
+def complete_span(conversions: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[str, str] | None:
+    """The first and the last of the latest days in a row on which every order has ended; None where there are none.
+
+    In: the conversions, and `outcomes` (`conv_id, outcome`); an order that waits, or has no outcome, has not ended.
+    """
+    ended = outcomes.loc[outcomes["outcome"].isin(ENDED), "conv_id"]
+    codes, days = pd.factorize(conversions["conv_date"], sort=True)
+    waiting = np.bincount(codes, weights=~is_among(conversions["conv_id"], ended), minlength=len(days))
+    complete = np.flatnonzero(waiting == 0)
+    if not len(complete):
+        return None
+    last = complete[-1]
+    gaps = np.flatnonzero(waiting[:last])
+    return str(days[gaps[-1] + 1 if len(gaps) else 0]), str(days[last])
+
+
+def arrival(
+    earned: pd.DataFrame, conversions: pd.DataFrame, *, last_day: str, first_day: str | None = None
+) -> pd.DataFrame:
+    """Estimate the part of a session day's final credit that has arrived once the day is so many days old.
+
+    A late day cannot have long lags yet, so its credit so far is not its last. The chain ladder estimates what it will
+    come to from the days before it: with C_i(d) the credit of day i up to the lag d, the development factor f_d =
+    Σ C_i(d) / Σ C_i(d - 1) goes over the days that are at least d days old, and arrived(d) = 1 / Π_{k > d} f_k (Mack
+    1993, ASTIN Bulletin 23(2), 213-225). As C_i(d) - C_i(d - 1) is the credit of lag d, both sums come from the credit
+    by lag and by age alone. What comes later than at the age of the oldest day with credit is not in it.
+
+    In: `order_credits` (`conv_id, date [the session's], ihc`), and the conversions. The orders from `first_day`
+    (default: the first with credit) to `last_day` are credited; orders and sessions of other days are left out, as
+    sessions before `first_day` lack the credit of orders before it.
+    Out: `age [days], arrived [share]`, a row an age from 0 to that of the oldest day with credit; no row where no day
+    is older than 0, as nothing can be said then. Raises InputError for a missing column.
+    """
+    days, lags, credit = _placed(earned, conversions)
+    last = _day(last_day)
+    first = _day(first_day) if first_day else (days + lags).min(initial=last)
+    is_seen = (days >= first) & (days + lags <= last)
+    ages, lags, credit = last - days[is_seen], lags[is_seen], credit[is_seen]
+    oldest = int(ages.max(initial=0))
+    if not oldest:
+        return pd.DataFrame({"age": np.arange(0), "arrived": np.empty(0)})
+    by_lag, by_age = (np.bincount(values, weights=credit, minlength=oldest + 1) for values in (lags, ages))
+    # Σ C_i(d) over the days of age d and more: all credit up to lag d, without that of younger days.
+    developed = by_lag.cumsum() - (by_age.cumsum() - by_age)
+    is_known = developed > NOTHING
+    before = np.divide(developed - by_lag, developed, out=np.ones(oldest + 1), where=is_known)  # 1 / f_d
+    factors = np.where(before < NOTHING, 0.0, before.clip(0.0, 1.0))
+    arrived = np.append(factors[:0:-1].cumprod()[::-1], 1.0)
+    return pd.DataFrame({"age": np.arange(oldest + 1), "arrived": arrived})
+
+
+def maturity(
+    daily: pd.DataFrame, arrivals: pd.DataFrame, *, last_day: str, threshold: float = THRESHOLD
+) -> pd.DataFrame:
+    """Say of each day how much of its credit has arrived, and what it comes to once all has.
+
+    In: `date [the sessions'], ihc, ihc_revenue`, one or more rows a day, and `arrival` up to the same `last_day`.
+    Out: a row a day, in time order: `date, age [days; NaN after last_day], arrived, still_to_come [share; 0 for days
+    older than the estimate reaches], ihc, ihc_expected [orders; ihc / arrived], ihc_revenue, ihc_revenue_expected
+    [currency], is_immature [bool: still_to_come > threshold, or after last_day]`. Without an estimate, and after
+    last_day, when the orders are not all credited, `arrived` and what comes from it is NaN.
+    Raises InputError for a missing column.
+    """
+    require_columns(daily, ("date", "ihc", "ihc_revenue"), "daily")
+    table = daily.groupby("date", as_index=False)[["ihc", "ihc_revenue"]].sum()
+    ages = _day(last_day) - _days(table["date"])
+    is_past = ages >= 0
+    known = arrivals["arrived"].to_numpy("float64") if len(arrivals) else np.array([np.nan])
+    arrived = pd.Series(np.where(is_past, known[ages.clip(0, len(known) - 1)], np.nan), index=table.index)
+    table.insert(1, "age", np.where(is_past, ages, np.nan))
+    table.insert(2, "arrived", arrived)
+    table.insert(3, "still_to_come", 1 - arrived)
+    table.insert(5, "ihc_expected", ratio(table["ihc"], arrived))
+    # A day with exactly the threshold to come is mature, whatever the last digit of the estimate.
+    is_immature = (table["still_to_come"] > threshold + NOTHING) | ~is_past
+    return table.assign(ihc_revenue_expected=ratio(table["ihc_revenue"], arrived), is_immature=is_immature)
+
+
+def immature_from(table: pd.DataFrame) -> str | None:
+    """The first day whose credit is still arriving; None where there is none. In: `maturity`."""
+    days = table.loc[table["is_immature"], "date"]
+    return str(days.min()) if len(days) else None
+
+
+def lag_sentence(lags: pd.DataFrame) -> str:
+    """Say how long before their orders the sessions are that get the credit. In: `credit_by_lag`."""
+    if lags.empty:
+        return "There is no credit yet, so nothing is known of how long it takes to arrive."
+    longest = int(lags["lag"].iloc[-1])
+    if not longest:
+        return "All credit goes to sessions of the order's own day."
+    half, most = (int(lags.loc[lags["cumulated"] >= share - 1e-9, "lag"].iloc[0]) for share in (0.5, 0.9))
+    end = f"the longest lag is {counted(longest, 'day')}."
+    if half == most:
+        return f"At least 90% of the credit goes to sessions {_within(most)}; {end}"
+    return f"Half of the credit goes to sessions {_within(half)}, 90% to sessions {_within(most)}; {end}"
+
+
+def _within(lag: int) -> str:
+    return f"within {counted(lag, 'day')} before the order" if lag else "of the order's own day"
+
+
+def maturity_sentence(table: pd.DataFrame, threshold: float = THRESHOLD) -> str:
+    """Say which days' credit is still arriving, and how much of it is to come. In: `maturity`, by that threshold."""
+    is_past = table["age"].notna()
+    if not (is_past & table["arrived"].notna()).any():
+        return "How much credit is still to come cannot be estimated from so few days of orders."
+    young = table[is_past & table["is_immature"]]
+    after = table.loc[~is_past, "date"]
+    if young.empty:
+        sentences = [f"No day is estimated to have more than {threshold:.0%} of its credit still to come."]
+    else:
+        sentences = [f"The credit of {_listed(young['date'])} is still arriving: {_to_come(young)}"]
+    if len(after):
+        sentences.append(f"Nothing is estimated for {_listed(after)}, whose orders are not all credited yet.")
+    return " ".join(sentences)
+
+
+def _listed(days: pd.Series[str]) -> str:
+    if len(days) == 1:
+        return str(days.iloc[0])
+    return f"the {counted(len(days), 'day')} from {days.min()} on"
+
+
+def _to_come(young: pd.DataFrame) -> str:
+    """How much of the final credit of these days is to come, in the sum."""
+    known = young.dropna(subset=["ihc_expected"])
+    final, arrived = known["ihc_expected"].sum(), known["ihc"].sum()
+    if final < NOTHING:
+        return "none of it is there yet."
+    share = 1 - arrived / final
+    part = f"{share:.0%}" if share >= 0.005 else "less than 1%"
+    return (
+        f"an estimated {part} of it is still to come, about {final - arrived:,.0f} of {final:,.0f} orders in the end."
+    )
+
+
+def reach_sentence(lags: pd.DataFrame, arrivals: pd.DataFrame) -> str:
+    """Say what credit the estimate cannot see; empty where it sees all. In: `credit_by_lag` and `arrival`."""
+    if lags.empty or arrivals.empty:
+        return ""
+    reach = int(arrivals["age"].iloc[-1])
+    late = float(lags.loc[lags["lag"] > reach, "share"].sum())
+    if int(lags["lag"].iloc[-1]) <= reach:
+        return ""
+    part = f"{late:.1%}" if late >= 0.0005 else "less than 0.1%"
+    return (
+        f"The estimate looks {counted(reach, 'day')} ahead, as far as the dates of the orders reach; {part} of the "
+        "credit so far took longer and is not in it."
+    )
+
+
+def early_sentence(daily: pd.DataFrame, first_day: str) -> str:
+    """Say which days lie before the first orders and so have too little credit; empty where none does.
+
+    In: `date [the sessions']`; `first_day` of the orders.
+    """
+    days = daily.loc[daily["date"] < first_day, "date"].drop_duplicates()
+    if days.empty:
+        return ""
+    which = f"{days.iloc[0]} lies" if len(days) == 1 else f"The {counted(len(days), 'day')} from {days.min()} on lie"
+    whose = "its" if len(days) == 1 else "their"
+    return (
+        f"{which} before {first_day}, the first day of the orders: {whose} cost is whole, but credit of earlier orders "
+        f"is missing, so {whose} ROAS reads too low."
+    )
+
+
+def is_among(ids: pd.Series[str], others: pd.Series[str]) -> npt.NDArray[np.bool_]:
+    """Mark the ids that are among the others; unlike `isin`, quick with hundreds of thousands of texts too."""
+    return np.asarray(pd.Index(others.unique()).get_indexer(pd.Index(ids)) >= 0)
+
+
+def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Days, Days, npt.NDArray[np.float64]]:
+    """The day of the session, the lag [days] and the credit [orders] of each row with credit."""
+    require_columns(earned, EARNED, "earned")
+    require_columns(conversions, ("conv_id", "conv_date"), "conversions")
+    order, ids = pd.factorize(earned["conv_id"])
+    place = pd.Index(conversions["conv_id"]).get_indexer(pd.Index(ids))[order]
+    credit = earned["ihc"].to_numpy("float64")
+    is_placed = (credit > 0) & (place >= 0)
+    days = _days(earned["date"])[is_placed]
+    ordered = _days(conversions["conv_date"])[place[is_placed]]
+    return days, (ordered - days).clip(0), credit[is_placed]
+
+
+def _days(dates: pd.Series[Any]) -> Days:
+    """Dates (YYYY-MM-DD) as days since 1970; each distinct one is parsed once."""
+    codes, names = pd.factorize(dates)
+    return _parsed(names)[codes] if len(names) else np.zeros(0, dtype="int64")
+
+
+def _day(date: str) -> int:
+    return int(_parsed([date])[0])
+
+
+def _parsed(dates: Sequence[str] | npt.ArrayLike) -> Days:
+    return np.asarray(dates, dtype="datetime64[D]").astype("int64")

@@ -1,0 +1,258 @@
+"""Days summed up to weeks and to the shop's totals; the figures of a period beside those of the one before."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ihc.arrival import is_among
+from ihc.errors import counted
+from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
+from ihc.reporting import channel_summary, material, ratio, with_ratios
+from ihc.schemas import REPORTING, Tables, check_window, inside, require_columns
+
+WEEK = 7
+SUMS = ["cost", "ihc", "ihc_revenue"]
+SETTLED = ("credited", "unattributed")
+STEADY = 0.005  # a relative change up to this prints as 0%
+Window = tuple[str | None, str | None]
+
+
+class Figure(NamedTuple):
+    """A figure of "At a glance": its name, its unit, and whether it depends on the credit."""
+
+    name: str
+    unit: str
+    is_attributed: bool
+
+
+REVENUE, ORDERS, COST = Figure("Revenue", MONEY, False), Figure("Orders", COUNT, False), Figure("Cost", MONEY, False)
+EARNED, CREDITED = Figure("Attributed revenue", MONEY, True), Figure("Attributed orders", CREDIT, True)
+CPO = Figure("CPO", MONEY, True)
+BLENDED = Figure("Blended ROAS", RATIO, False)
+PAID = Figure("Attributed ROAS of paid channels", RATIO, True)
+FIGURES = (REVENUE, ORDERS, EARNED, CREDITED, COST, CPO, BLENDED, PAID)
+
+
+def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
+    """Add up the channel reporting by week, from Monday to Sunday (ISO 8601).
+
+    In: `channel_reporting`. Out: a row a channel and week that has any session: `channel_name, week [its Monday],
+    days [count; days of the week from the first to the last reported one: 7 in a full week], cost [currency], ihc
+    [orders], ihc_revenue [currency], CPO [currency per order], ROAS [1]`. Raises InputError for a missing column.
+    """
+    require_columns(reporting, REPORTING, "reporting")
+    codes, names = pd.factorize(reporting["date"], sort=True)
+    days = np.asarray(names, dtype="datetime64[D]")
+    # 1970-01-01 was a Thursday, three days after its Monday.
+    mondays = days - (days.astype("int64") + 3) % WEEK
+    covered = _covered(mondays, days[0], days[-1]) if len(days) else np.zeros(0, dtype="int64")
+    weeks = reporting.assign(week=pd.array(np.datetime_as_string(mondays), dtype="str")[codes], days=covered[codes])
+    return with_ratios(weeks.groupby(["channel_name", "week", "days"], as_index=False)[SUMS].sum())
+
+
+def _covered(mondays: np.ndarray, first: np.datetime64, last: np.datetime64) -> np.ndarray:
+    """How many days of each week lie from the first to the last day."""
+    return np.asarray(np.minimum(mondays + (WEEK - 1), last) - np.maximum(mondays, first)).astype("int64") + 1
+
+
+def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
+    """Add up the channel reporting by day, over all channels.
+
+    In: `channel_reporting`. Out: in time order `date, cost [currency], ihc [orders], ihc_revenue [currency], CPO
+    [currency per order], ROAS [1]`. Raises InputError for a missing column.
+    """
+    require_columns(reporting, REPORTING, "reporting")
+    return with_ratios(reporting.groupby("date", as_index=False)[SUMS].sum())
+
+
+def previous_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str, str] | None:
+    """The equally long period that ends on the day before `start_date`; None where either date is missing.
+
+    Raises InputError if one is no date or they are reversed.
+    """
+    start, end = check_window(start_date, end_date)
+    if not start or not end:
+        return None
+    first = date.fromisoformat(start)
+    try:
+        before = first - (date.fromisoformat(end) - first) - timedelta(days=1)
+        return before.isoformat(), (first - timedelta(days=1)).isoformat()
+    except OverflowError:  # before the year 1
+        return None
+
+
+def key_figures(
+    tables: Tables,
+    credits: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """The figures of "At a glance", beside those of the equally long period before.
+
+    Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. In: the tables, all
+    stored `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome`).
+
+    Out: a row a figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
+    |before|]`. `before` and `change` are NaN where there is no period before, where sessions or orders do not reach
+    back to its first day, and, of figures that depend on the credit, where an order of it is neither credited nor
+    unattributed. Raises InputError for a missing column or a wrong date.
+    """
+    window = check_window(start_date, end_date)
+    before = previous_window(*window)
+    known = dict.fromkeys(FIGURES, np.nan)
+    if before and _reaches_back(tables, before[0]):
+        known = _figures(tables, credits, before)
+        if not _is_settled(tables.conversions, outcomes, before):
+            known |= {figure: np.nan for figure in FIGURES if figure.is_attributed}
+    values = _figures(tables, credits, window)
+    rows = [(figure.name, figure.unit, values[figure], known[figure]) for figure in FIGURES]
+    table = pd.DataFrame(rows, columns=["figure", "unit", "value", "before"])
+    return table.assign(change=ratio(table["value"] - table["before"], table["before"].abs()))
+
+
+def _figures(tables: Tables, credits: pd.DataFrame, window: Window) -> dict[Figure, float]:
+    orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
+    summary = _summary(tables, credits, window)
+    whole = summary.iloc[-1]
+    cost, revenue = float(whole["cost"]), float(orders["revenue"].sum())
+    # Not every channel with any cost: where direct traffic cost 36 of 290,000, its revenue would swell the ratio.
+    paid = material(summary)[["cost", "ihc_revenue"]].sum()
+    return {
+        REVENUE: revenue,
+        ORDERS: float(len(orders)),
+        EARNED: float(whole["ihc_revenue"]),
+        CREDITED: float(whole["ihc"]),
+        COST: cost,
+        CPO: float(whole["CPO"]),
+        BLENDED: revenue / (cost or np.nan),
+        PAID: float(paid["ihc_revenue"]) / (float(paid["cost"]) or np.nan),
+    }
+
+
+def _summary(tables: Tables, credits: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """The channels of the sessions of the dates; what belongs to other sessions is left out before it costs time."""
+    if any(window):
+        visits = tables.sessions[inside(tables.sessions["event_date"], *window)]
+        credits = credits[is_among(credits["session_id"], visits["session_id"])]
+        orders = tables.conversions[is_among(tables.conversions["conv_id"], credits["conv_id"])]
+        tables = Tables(visits, orders, tables.costs[is_among(tables.costs["session_id"], visits["session_id"])])
+    return channel_summary(*tables, credits)
+
+
+def _reaches_back(tables: Tables, day: str) -> bool:
+    """Whether both sessions and orders begin at or before the day."""
+    columns = (tables.sessions["event_date"], tables.conversions["conv_date"])
+    return all(len(days) and str(days.min()) <= day for days in columns)
+
+
+def _is_settled(conversions: pd.DataFrame, outcomes: pd.DataFrame, window: Window) -> bool:
+    orders = conversions.loc[inside(conversions["conv_date"], *window), "conv_id"]
+    return bool(is_among(orders, outcomes.loc[outcomes["outcome"].isin(SETTLED), "conv_id"]).all())
+
+
+def change_sentence(
+    figures: pd.DataFrame, window: Window, previous: Window | None, *, immature_from: str | None = None
+) -> str:
+    """Say what changed against the period before, or why nothing is compared.
+
+    In: `key_figures`, the dates that it was asked for, and their `previous_window`; `immature_from`, the first day
+    whose credit is still arriving.
+    """
+    if not previous:
+        return (
+            "There is no period to compare with, as the report is not limited to a first and a last day: give both to "
+            "see what changed against the equally long period before."
+        )
+    rows = {str(row["figure"]): row for _, row in figures.iterrows()}
+    days = f"the {_days_long(previous)} before, {_dates(previous)}"
+    if pd.isna(rows[REVENUE.name]["before"]):
+        return f"Nothing is compared with {days}: the tables do not reach back that far."
+    text = f"Against {days}: {_moves(rows, REVENUE, ORDERS, COST, BLENDED)}."
+    if pd.isna(rows[EARNED.name]["before"]):
+        return f"{text} Figures of credit are not compared: for some orders of those days no credit is stored."
+    text = f"{text} By credit: {_moves(rows, EARNED, PAID)}."
+    if not immature_from or immature_from > (window[1] or immature_from):
+        return text
+    first = max(immature_from, window[0] or immature_from)
+    return f"{text} The credit of the days from {first} on is still arriving, so these two read low for now."
+
+
+def _days_long(window: Window) -> str:
+    start, end = (date.fromisoformat(day or "") for day in window)
+    length = (end - start).days + 1
+    return counted(length, "day") if length > 1 else "day"
+
+
+def _dates(window: Window) -> str:
+    return str(window[0]) if window[0] == window[1] else f"{window[0]} to {window[1]}"
+
+
+def _moves(rows: dict[str, pd.Series], *figures: Figure) -> str:
+    return ", ".join(_moved(rows[figure.name]) for figure in figures)
+
+
+def _moved(row: pd.Series) -> str:
+    """A figure, and how it differs: revenue 110.00 (+10%)."""
+    style = FORMATS[str(row["unit"])]
+    text = f"{_lowered(str(row['figure']))} {style.format(row['value']) if pd.notna(row['value']) else 'none'}"
+    if pd.notna(row["change"]):
+        return f"{text} ({_percent(row['change'])})"
+    return f"{text} ({style.format(row['before'])} before)" if pd.notna(row["before"]) else text
+
+
+def _lowered(name: str) -> str:
+    return name if name[:2].isupper() else name[0].lower() + name[1:]
+
+
+def _percent(change: float) -> str:
+    if abs(change) <= STEADY:
+        return "unchanged" if not change else "less than 1% more" if change > 0 else "less than 1% less"
+    return f"{change:+,.0%}"
+
+
+def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) -> str:
+    """Compare the last full week with the mean of the full weeks before it, over all channels.
+
+    In: `weekly_reporting`; `immature_from`, the first day whose credit is still arriving.
+    """
+    full = weekly[weekly["days"] == WEEK].groupby("week", as_index=False)[SUMS].sum()
+    if len(full) < 2:
+        return "There are no two full weeks to compare, from Monday to Sunday."
+    last, earlier = full.iloc[-1], full.iloc[:-1]
+    mean = float(earlier["ihc_revenue"].mean())
+    base = "the week before" if len(earlier) == 1 else f"the mean of the {len(earlier):,} full weeks before"
+    sentences = [
+        f"In the last full week, from {last['week']}, the attributed revenue is {last['ihc_revenue']:,.2f}, "
+        f"{_against(float(last['ihc_revenue']), mean)} {base}; {_roas(last, earlier)}."
+    ]
+    if immature_from and immature_from <= _sunday(str(last["week"])):
+        first = max(immature_from, str(last["week"]))
+        sentences.append(f"The credit of its days from {first} on is still arriving, so both read low for now.")
+    return " ".join(sentences)
+
+
+def _against(value: float, base: float) -> str:
+    change = (value - base) / abs(base) if base else np.nan
+    if not np.isfinite(change) or abs(change) <= STEADY:
+        return f"against {base:,.2f} in" if not base else "about as much as in"
+    return f"{abs(change):,.0%} {'more' if change > 0 else 'less'} than in"
+
+
+def _roas(last: pd.Series, earlier: pd.DataFrame) -> str:
+    costs = (float(last["cost"]), float(earlier["cost"].sum()))
+    if not costs[0]:
+        return "it had no cost, so it has no ROAS"
+    own = f"its ROAS is {last['ihc_revenue'] / costs[0]:,.2f}"
+    if not costs[1]:
+        return f"{own}, and there was no cost before"
+    return f"{own}, before it was {earlier['ihc_revenue'].sum() / costs[1]:,.2f}"
+
+
+def _sunday(monday: str) -> str:
+    return (date.fromisoformat(monday) + timedelta(days=WEEK - 1)).isoformat()
