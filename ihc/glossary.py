@@ -125,6 +125,7 @@ GLOSSARY = {
         "Verdict",
         TEXT,
         "Above or below the break-even ROAS with the whole interval, unclear, too few orders (under 30), or no cost.",
+    ),
     "lag": Term("Lag [days]", COUNT, "Days from the session to the order that gives it credit."),
     "arrived": Term(
         "Arrived",
@@ -151,7 +152,7 @@ GLOSSARY = {
     "paid_roas": Term(
         "Attributed ROAS of paid channels",
         RATIO,
-        "Attributed revenue / cost of the channels with at least 1 % of all cost.",
+        "Attributed revenue / cost of the channels that cost anything; unlike blended ROAS, without what came free.",
     ),
 }
 

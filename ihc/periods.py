@@ -11,7 +11,7 @@ import pandas as pd
 from ihc.arrival import is_among
 from ihc.errors import counted
 from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
-from ihc.reporting import channel_summary, material, ratio, with_ratios
+from ihc.reporting import channel_summary, ratio, with_ratios
 from ihc.schemas import REPORTING, Tables, check_window, inside, require_columns
 
 WEEK = 7
@@ -121,8 +121,8 @@ def _figures(tables: Tables, credits: pd.DataFrame, window: Window) -> dict[Figu
     summary = _summary(tables, credits, window)
     whole = summary.iloc[-1]
     cost, revenue = float(whole["cost"]), float(orders["revenue"].sum())
-    # Not every channel with any cost: where direct traffic cost 36 of 290,000, its revenue would swell the ratio.
-    paid = material(summary)[["cost", "ihc_revenue"]].sum()
+    channels = summary.iloc[:-1]
+    paid = channels.loc[channels["cost"] > 0, ["cost", "ihc_revenue"]].sum()
     return {
         REVENUE: revenue,
         ORDERS: float(len(orders)),

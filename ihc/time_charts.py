@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, WIDTH, _power_scale, chart
+from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, WIDTH, chart, power_scale
 from ihc.errors import counted
 from ihc.narrative import shown
 from ihc.palette import OTHER, fold_others
@@ -100,7 +100,7 @@ def roas_over_time(
     young = young[(young >= days.min()) & (young <= days.max())]
     for channel, axes in zip(channels, panels, strict=False):
         is_here = (daily["channel_name"] == channel).to_numpy()
-        _power_scale(axes.yaxis)
+        power_scale(axes.yaxis)
         _day_axis(axes, days, 6 // columns + 1)
         _ground(axes, young)
         axes.axhline(roas, color=INK, linewidth=0.8, linestyle="--", zorder=3)

@@ -121,7 +121,7 @@ def test_dates_that_are_reversed_or_none_are_refused():
 
 
 # Two days before (1st and 2nd), two days of the period (3rd and 4th). The order of the 4th is half due to a session of
-# the 2nd; "Free" costs less than 1 % of all.
+# the 2nd.
 SHOP = Tables(
     sessions(
         [
@@ -155,7 +155,7 @@ def figures(tables=SHOP, credits=CREDITS, ends=ENDS, window=WINDOW):
 def test_key_figures_by_hand():
     found = figures().set_index("figure")
     # 3rd and 4th: 3 orders of 300; on their sessions 60 + 100 of revenue by 1.5 orders; cost 50 + 0.2 + 49.8.
-    # Search alone is paid, with 60 of revenue and 99.8 of cost.
+    # Each channel cost something: 160 of revenue for 100 of cost.
     # 1st and 2nd: 1 order of 100; on their sessions 100 + 100 by 1.5 orders; cost 50, all of Search.
     assert found["value"].to_dict() == pytest.approx(
         {
@@ -166,11 +166,11 @@ def test_key_figures_by_hand():
             "Cost": 100,
             "CPO": 100 / 1.5,
             "Blended ROAS": 3,
-            "Attributed ROAS of paid channels": 60 / 99.8,
+            "Attributed ROAS of paid channels": 1.6,
         }
     )
     assert found["before"].tolist() == pytest.approx([100, 1, 200, 1.5, 50, 50 / 1.5, 2, 4])
-    assert found["change"].tolist() == pytest.approx([2, 2, -0.2, 0, 1, 1, 0.5, 60 / 99.8 / 4 - 1])
+    assert found["change"].tolist() == pytest.approx([2, 2, -0.2, 0, 1, 1, 0.5, 1.6 / 4 - 1])
     assert set(found["unit"]) <= FORMATS.keys()
 
 
@@ -241,7 +241,7 @@ def test_the_sentence_on_what_changed():
     assert change_sentence(figures(), WINDOW, BEFORE) == (
         "Against the 2 days before, 2023-09-01 to 2023-09-02: revenue 300.00 (+200%), orders 3 (+200%), cost 100.00 "
         "(+100%), blended ROAS 3.00 (+50%). By credit: attributed revenue 160.00 (-20%), attributed ROAS of paid "
-        "channels 0.60 (-85%)."
+        "channels 1.60 (-60%)."
     )
 
 
@@ -252,7 +252,7 @@ def test_the_sentence_on_what_changed():
 def test_credit_that_is_still_arriving_is_named_where_the_period_has_such_days(first, said):
     text = change_sentence(figures(), WINDOW, BEFORE, immature_from=first)
     caution = f"The credit of the days from {said} on is still arriving, so these two read low for now."
-    assert text.endswith(caution if said else "(-85%).")
+    assert text.endswith(caution if said else "(-60%).")
 
 
 def test_the_sentence_says_why_nothing_is_compared():
