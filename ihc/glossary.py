@@ -106,6 +106,20 @@ GLOSSARY = {
     "break-even": Term(
         "Break-even", TEXT, "ROAS 1: the attributed revenue equals the cost. Goods and margin are not in it."
     ),
+    "rank": Term(
+        "Rank", COUNT, "Place by ROAS among the channels with at least 1 % of the cost; 1 is the highest ROAS."
+    ),
+    "redistribution": Term(
+        "Redistribution", TEXT, "Which channels give their credit away to the other sessions of the journey."
+    ),
+    "cells_above": Term(
+        "Settings above", SHARE, "The part of the settings tried in which the channel at least breaks even."
+    ),
+    "verdict": Term(
+        "Verdict",
+        TEXT,
+        "Whether the side of break-even, or the rank by more than one place, is another under other settings.",
+    ),
 }
 
 # Headings of columns that explain themselves.
@@ -180,6 +194,15 @@ HEADINGS = {
     "ihc_before": ("Orders before", CREDIT),
     "ihc_after": ("Orders after", CREDIT),
     "ihc_change": ("Change", CREDIT),
+    "model": ("Model", TEXT),
+    "ROAS_low": ("Lowest ROAS", RATIO),
+    "ROAS_high": ("Highest ROAS", RATIO),
+    "rank_best": ("Best rank", COUNT),
+    "rank_worst": ("Worst rank", COUNT),
+    "setting": ("Changed alone", TEXT),
+    "tried": ("Others tried", COUNT),
+    "channels_crossing": ("Channels that cross break-even", COUNT),
+    "channels_moving": ("Channels that change rank", COUNT),
 }
 
 
