@@ -154,6 +154,20 @@ GLOSSARY = {
         RATIO,
         "Attributed revenue / cost of the channels that cost anything; unlike blended ROAS, without what came free.",
     ),
+    "rank": Term(
+        "Rank", COUNT, "Place by ROAS among the channels with at least 1 % of the cost; 1 is the highest ROAS."
+    ),
+    "redistribution": Term(
+        "Redistribution", TEXT, "Which channels give their credit away to the other sessions of the journey."
+    ),
+    "cells_above": Term(
+        "Settings above", SHARE, "The part of the settings tried in which the channel at least breaks even."
+    ),
+    "stability": Term(
+        "Stability",
+        TEXT,
+        "Whether the side of break-even, or the rank by more than one place, is another under other settings.",
+    ),
 }
 
 # Headings of columns that explain themselves.
@@ -248,6 +262,13 @@ HEADINGS = {
     "value": ("Value", RATIO),
     "before": ("Period before", RATIO),
     "change": ("Change", SHARE),
+    "model": ("Model", TEXT),
+    "rank_best": ("Best rank", COUNT),
+    "rank_worst": ("Worst rank", COUNT),
+    "setting": ("Changed alone", TEXT),
+    "tried": ("Others tried", COUNT),
+    "channels_crossing": ("Channels that cross break-even", COUNT),
+    "channels_moving": ("Channels that change rank", COUNT),
 }
 
 
