@@ -37,6 +37,7 @@ COLUMNS = (
 )
 STABLE, MOVES, CROSSES = "stable", "changes rank", "crosses break-even"
 STEADY = 1  # a channel that moves by so many places still keeps its rank
+REPORTED_AS = "reported_as"
 DIGITS = 9  # ROAS that differ further behind differ by rounding only
 
 
@@ -62,7 +63,8 @@ def sensitivity(
 ) -> pd.DataFrame:
     """Compute each channel's ROAS under each combination of lookback, model and redistribution, a cell each.
 
-    In: `journeys` of `build_journeys` with the run's own lookback; `costs` (`channel_name, cost [currency]`) of the
+    In: `journeys` of `build_journeys` with the run's own lookback, and, where the report's rows are no channels, the
+    column `reported_as` with what stands in their place; `costs` (`channel_name, cost [currency]`) of the
     reported days, as in `channel_summary` without its total; `models` as of `variants_of`; `lookbacks` [days; None as
     the journeys are]; `redistributions` by name, the run's own first [default: none]; `window`: `start_date` and
     `end_date` of the reported days, whose sessions alone earn. With the journeys of all credited orders, the cell of
@@ -97,7 +99,7 @@ def _numbered(
     """The journeys with numbers for keys, on which the models are twice as fast, and the channels with their cost."""
     points = in_time_order(journeys, "channel_name", "revenue", "conv_timestamp")
     rows = journeys.take(points.row).assign(conv_id=points.path, session_id=np.arange(len(journeys)))
-    codes, names = channel_codes(rows["channel_name"])
+    codes, names = channel_codes(rows[REPORTED_AS if REPORTED_AS in rows else "channel_name"])
     channels = costs[["channel_name", "cost"]].astype({"channel_name": "str"})
     others = names[~names.isin(channels["channel_name"])].to_frame().assign(cost=0.0)
     channels = pd.concat([channels, others], ignore_index=True)

@@ -67,6 +67,14 @@ def test_a_cell_is_the_credit_under_one_setting():
     assert cells["orders"].tolist() == [2, 2, 1, 1, 1, 1]
 
 
+def test_models_know_the_channels_and_rows_may_be_of_what_stands_in_their_place():
+    rows = ROWS.assign(reported_as=ROWS["channel_name"].replace({"Search": "Paid", "Mail": "Owned", "Direct": "Owned"}))
+    costs = pd.DataFrame({"channel_name": ["Paid", "Owned"], "cost": [50.0, 30.5]})
+    found = sensitivity(rows, costs, LINEAR, [None], redistributions_to_try(ROWS["channel_name"]))
+    # Half of 100 for Search, half of it and 60 for the others; Direct still gives its part away as itself.
+    assert revenue(found)[["Paid", "Owned"]].to_numpy().tolist() == [[50, 110], [100, 60]]
+
+
 def test_ratios_are_of_sums_and_ranks_are_of_channels_with_enough_of_the_cost():
     # Direct has 0.5 of 80.5: less than 1 %. Search 50 / 50, Mail 60 / 30.
     found = sensitivity(ROWS, COSTS, LINEAR, [None]).set_index("channel_name")
