@@ -96,6 +96,19 @@ def made_by(label: str, sources: pd.DataFrame) -> bool:
     return bool((sources["engine"] == "local").all() and (sources["parameters"] == label).all())
 
 
+def grid_source_sentence(label: str, sources: pd.DataFrame) -> str:
+    """Say where IHC under other settings starts from something else than the report; empty where it does not.
+
+    In: the label of the local engine's parameters, and the frame of `provenance`.
+    """
+    if sources.empty or made_by(label, sources):
+        return ""
+    return (
+        f"IHC is computed here by the local engine with the parameters {label}, which did not, or not alone, make the "
+        "report's credits: its figures may differ from the report's."
+    )
+
+
 def redistribution_effect(moved: pd.DataFrame, redistribution: Redistribution | None) -> str:
     """Say what a redistribution moves. In: the rows of `before_after` that change."""
     if not redistribution:
