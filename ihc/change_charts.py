@@ -15,16 +15,17 @@ from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, name
 # Okabe and Ito's colours, as in the other charts; grey for what is no change of the shop, but of the dates.
 COLOURS = dict(zip(CAUSES, (BLUE, SKY, "#E69F00", ORANGE, "#009E73", "#CC79A7", GREY), strict=True))
 ROOM = 0.22  # of the bars' reach, for a figure beside them
-FEW = 10  # below it, cents are written [currency]
+# How changes are written, by the largest: from how much on, in which size.
+FORMS = ((1e6, 1e6, "{:+,.1f} M"), (10, 1, "{:+,.0f}"), (0, 1, "{:+,.2f}"))
 
 Amounts = npt.NDArray[np.float64]
 
 
 @chart
 def changes_by_channel(figure: Figure, table: pd.DataFrame, currency: str = "currency") -> None:
-    """A row a channel: what each cause added to its attributed revenue, to the right, or took from it, to the left.
+    """A row a channel: what each cause added to its attributed revenue, or took from it.
 
-    The figure beside a row is the change in all; where bars go both ways, a mark shows it too.
+    The figure beside a row is the net change; where bars go both ways, a mark shows it too.
     In: `largest_changes`: `channel_name`, a column a cause that occurs, `ihc_revenue_change` [currency].
     """
     causes = [cause for cause in CAUSES if cause in table.columns]
@@ -40,11 +41,12 @@ def changes_by_channel(figure: Figure, table: pd.DataFrame, currency: str = "cur
     change = table["ihc_revenue_change"].to_numpy("float64")
     is_mixed = (added > 0) & (taken < 0)
     if is_mixed.any():
-        mark = {"color": "white", "edgecolor": INK, "s": 26, "marker": "D", "zorder": 3}
-        axes.scatter(change[is_mixed], places[is_mixed], label="change in all", **mark)
+        at = (change[is_mixed], places[is_mixed])
+        axes.scatter(*at, color="white", edgecolor=INK, s=26, marker="D", zorder=3, label="net change")
     _write_changes(axes, change, np.where(change >= 0, added, taken))
-    room = ROOM * (added.max() - taken.min())
-    axes.set_xlim(taken.min() - room * (change < 0).any(), added.max() + room * (change >= 0).any())
+    left, right = (ROOM if is_there else 0.02 for is_there in ((change < 0).any(), (change >= 0).any()))
+    reach = added.max() - taken.min() or 1.0
+    axes.set_xlim(taken.min() - left * reach, added.max() + right * reach)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.spines.left.set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
@@ -55,12 +57,12 @@ def changes_by_channel(figure: Figure, table: pd.DataFrame, currency: str = "cur
 
 def _write_changes(axes: Axes, change: Amounts, ends: Amounts) -> None:
     """Write each row's change beside the end of its bars."""
-    form = "{:+,.0f}" if np.abs(change).max() >= FEW else "{:+,.2f}"
+    size, form = next(entry[1:] for entry in FORMS if np.abs(change).max() >= entry[0])
     for place, (value, end) in enumerate(zip(change, ends, strict=True)):
         side = 1 if value >= 0 else -1
-        text = form.format(value)
+        text = form.format(value / size)
         axes.annotate(
-            text if text.strip("+-0.") else "±0",
+            text if any(digit in text for digit in "123456789") else "±0",
             (end, place),
             (6 * side, 0),
             textcoords="offset points",

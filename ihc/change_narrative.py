@@ -104,9 +104,8 @@ def _most_changed(channels: pd.DataFrame) -> str:
     by_cause = row[list(CAUSES)].astype("float64") * (1 if change > 0 else -1)
     cause = str(by_cause.idxmax())
     is_alone = (by_cause.drop(cause).abs() < CENT).all()
-    others = len(channels) > 2
     return (
-        f"{shown(row['channel_name'])} changed {'most' if others else 'alone'}, by {change:+,.2f} to "
+        f"{shown(row['channel_name'])} changed {'most, ' if len(channels) > 2 else ''}by {change:+,.2f} to "
         f"{row['ihc_revenue_after']:,.2f}, {'only' if is_alone else 'mainly'} by {CAUSES[cause]}"
         f"{'' if is_alone else f' ({row[cause]:+,.2f})'}."
     )

@@ -143,9 +143,14 @@ def recorded_runs(database: str | Path) -> list[RecordedRun]:
 
 
 def list_runs(database: str | Path) -> pd.DataFrame:
-    """List the recorded runs: the columns of `report_runs` and `ROAS [1; NaN without cost]`, the first one first."""
+    """List the recorded runs, the first one first.
+
+    Out: the columns of `report_runs`, a date that was left open as an empty text, and `ROAS [1; NaN without cost]`.
+    """
     runs = pd.DataFrame([asdict(run) for run in recorded_runs(database)], columns=list(HISTORY[RUNS]))
-    return runs.assign(ROAS=ratio(runs["ihc_revenue"].astype("float64"), runs["cost"].astype("float64")))
+    figures = runs[["ihc", "ihc_revenue", "cost", "lookback_days"]].astype("float64")
+    dates = runs[["start_date", "end_date"]].astype("object").fillna("").astype("str")
+    return runs.assign(**figures, **dates, ROAS=ratio(figures["ihc_revenue"], figures["cost"]))
 
 
 def find_run(database: str | Path, run: str) -> RecordedRun:

@@ -83,9 +83,9 @@ def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFra
     is_first = ~pd.Series(order).duplicated().to_numpy()
     orders = pd.DataFrame({"conv_id": pd.Series(ids, dtype="str"), "revenue": earned["revenue"].to_numpy()[is_first]})
     orders["sessions"] = _fingerprints(earned, order)
-    orders["source"] = orders["conv_id"].map(_sources(outcomes)).fillna("unknown").astype("str")
+    orders["source"] = orders["conv_id"].map(_sources(outcomes)).astype("str").fillna("unknown")
     credits, cell = _cells(earned, CELL)
-    credits["ihc"] = np.bincount(cell, weights=earned["ihc"], minlength=len(credits))
+    credits["ihc"] = _sums(cell, earned["ihc"], len(credits))
     credits = credits[credits["ihc"] != 0].reset_index(drop=True)
     costs = reporting.loc[reporting["cost"] != 0, [*PLACE, "cost"]]
     return State(orders, _as_texts(credits), costs.reset_index(drop=True))
@@ -120,6 +120,10 @@ def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Code
     return pd.DataFrame({key: pd.Categorical.from_codes(place, entries) for key, place, entries in columns}), cell
 
 
+def _sums(cell: Codes, amounts: pd.Series[float], cells: int) -> npt.NDArray[np.float64]:
+    return np.bincount(cell, weights=amounts, minlength=cells).astype("float64")  # of nothing, it counts whole numbers
+
+
 def _as_texts(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(**{name: cells[name].astype("str") for name in CELL if name in cells})
 
@@ -131,7 +135,7 @@ def side_by_side(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], fig
     """
     table, cell = _cells(pd.concat([before[keys], after[keys]], ignore_index=True), keys)
     for name, frame, part in (("before", before, cell[: len(before)]), ("after", after, cell[len(before) :])):
-        table[name] = np.bincount(part, weights=frame[figure], minlength=len(table))
+        table[name] = _sums(part, frame[figure], len(table))
     return table
 
 
