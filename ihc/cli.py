@@ -13,6 +13,7 @@ import typer
 
 from ihc import __version__
 from ihc.errors import IhcError, SettingsError, counted
+from ihc.history_cli import diff, runs
 from ihc.model_cli import calibrate, explain, train
 from ihc.printing import make_console
 
@@ -218,7 +219,7 @@ def serve(
     listen(settings, lambda line: typer.echo(line, err=True))
 
 
-for command in (calibrate, train, explain):
+for command in (calibrate, train, explain, runs, diff):
     app.command()(command)
 
 

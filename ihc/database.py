@@ -57,6 +57,16 @@ LEDGER: dict[str, tuple[str, ...]] = {
     "api_ledger": ("request_id", "conv_id", "fingerprint", "outcome", "reason"),
     "api_answers": ("request_id", "conv_id", "session_id", *PHASES, "ihc"),
 }
+# What each run's report was made of; see ihc/history.py.
+HISTORY: dict[str, tuple[str, ...]] = {
+    "report_runs": (
+        *("number", "run_id", "recorded_at", "engine", "parameters", "lookback_days", "start_date", "end_date"),
+        *("version", "orders", "ihc", "ihc_revenue", "cost"),
+    ),
+    "history_orders": ("version", "conv_id", "revenue", "sessions", "source", "first_run", "last_run"),
+    "history_credits": ("version", "channel_name", "date", "ihc"),
+    "history_costs": ("channel_name", "date", "cost", "first_run", "last_run"),
+}
 NUMBERS = {*PHASES, *("ihc", "ihc_revenue", "cost", "lookback_days", "vanished", "conversions", "sessions", "calls")}
 
 
@@ -173,7 +183,7 @@ def check_writable(database: str | Path) -> None:
         with transaction(database, "BEGIN IMMEDIATE") as connection:
             connection.exec_driver_sql("CREATE TABLE ihc_can_write (a TEXT)")
             _create_missing(connection)
-            for table, columns in (RESULTS | LEDGER).items():
+            for table, columns in (RESULTS | LEDGER | HISTORY).items():
                 connection.exec_driver_sql(f"DELETE FROM {table} WHERE 1 = 0")
                 row = {name: 0.5 if name in NUMBERS else PROBE for name in columns}
                 append(connection, table, pd.DataFrame([row]))
@@ -196,7 +206,8 @@ def _refuse_real_ids(connection: sa.Connection, table: str, columns: list[str]) 
 def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
     """Create the tables that are missing, and the file; touch nothing that exists.
 
-    `clean_results` empties the result tables, but not the ledger of the API, whose answers were paid for.
+    `clean_results` empties the result tables and the history, but not the ledger of the API, whose answers were paid
+    for.
     Raises DatabaseError if the database cannot be written.
     """
     file = database_file(database)
@@ -209,7 +220,7 @@ def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
     with transaction(database, "BEGIN IMMEDIATE") as connection:
         _create_missing(connection)
         if clean_results:
-            for table in RESULTS:
+            for table in RESULTS | HISTORY:
                 connection.exec_driver_sql(f"DELETE FROM {table}")
 
 

@@ -168,6 +168,35 @@ GLOSSARY = {
         TEXT,
         "Whether the side of break-even, or the rank by more than one place, is another under other settings.",
     ),
+    "new_orders": Term("New orders", MONEY, "Attributed revenue of orders that had no credit at the run before."),
+    "gone_orders": Term(
+        "Orders gone",
+        MONEY,
+        "Attributed revenue of orders that have no credit any more: deleted, failed, or waiting to be asked again.",
+    ),
+    "late_sessions": Term(
+        "Late or changed sessions",
+        MONEY,
+        "What moved in orders whose journeys have other sessions, or sessions of another channel or day, than before.",
+    ),
+    "other_settings": Term(
+        "Other engine or settings",
+        MONEY,
+        "What moved in orders computed by another engine, other parameters or another lookback, whatever else changed.",
+    ),
+    "computed_anew": Term(
+        "The same sessions computed anew",
+        MONEY,
+        "What moved in orders with the same sessions and settings: times or flags corrected, or other answers.",
+    ),
+    "revenue_corrected": Term(
+        "Corrected order values", MONEY, "By how much the orders' revenue differs, by their credit at the run before."
+    ),
+    "other_dates": Term(
+        "Other dates",
+        MONEY,
+        "Attributed revenue of days that only one of the two reports shows, whatever else changed.",
+    ),
 }
 
 # Headings of columns that explain themselves.
@@ -269,6 +298,23 @@ HEADINGS = {
     "tried": ("Others tried", COUNT),
     "channels_crossing": ("Channels that cross break-even", COUNT),
     "channels_moving": ("Channels that change rank", COUNT),
+    "run_id": ("Run", TEXT),
+    "dates": ("Dates", TEXT),
+    "recorded_at": ("Recorded at [UTC]", TEXT),
+    "start_date": ("First day reported", TEXT),
+    "end_date": ("Last day reported", TEXT),
+    "version": ("Version of ihc", TEXT),
+    "cause": ("Cause", TEXT),
+    "ihc_revenue_change": ("Change of attributed revenue", MONEY),
+    "shifted": ("Shifted between channels", MONEY),
+    "ihc_revenue_before": ("Attributed revenue before", MONEY),
+    "ihc_revenue_after": ("Attributed revenue after", MONEY),
+    "cost_before": ("Cost before", MONEY),
+    "cost_change": ("New or corrected cost", MONEY),
+    "cost_dates": ("Cost of other dates", MONEY),
+    "cost_after": ("Cost after", MONEY),
+    "ROAS_before": ("ROAS before", RATIO),
+    "ROAS_after": ("ROAS after", RATIO),
 }
 
 

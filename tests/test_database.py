@@ -8,6 +8,7 @@ from ihc import attribute, build_journeys, channel_reporting, read_tables
 from ihc.connection import database_url, label
 from ihc.credits import outcomes_of
 from ihc.database import (
+    HISTORY,
     LEDGER,
     RESULTS,
     Run,
@@ -81,7 +82,8 @@ def test_tables_are_created_with_exactly_the_documented_columns(tmp_path):
     assert columns["session_costs"] == ["session_id", "cost"]
     assert columns["attribution_customer_journey"] == ["conv_id", "session_id", "ihc"]
     assert columns["channel_reporting"] == ["channel_name", "date", "cost", "ihc", "ihc_revenue"]
-    assert set(columns) == {"session_sources", "conversions", "session_costs", *RESULTS, *LEDGER}
+    assert set(columns) == {"session_sources", "conversions", "session_costs", *RESULTS, *LEDGER, *HISTORY}
+    assert {table: tuple(columns[table]) for table in HISTORY} == HISTORY
 
 
 def test_creating_touches_nothing_that_exists(small):
@@ -97,8 +99,16 @@ def test_creating_touches_nothing_that_exists(small):
 def test_cleaning_empties_the_results_and_keeps_the_input_and_the_answers_that_were_paid_for(small):
     attributed(small)
     sql(small, "INSERT INTO api_answers VALUES ('r', 'c1', 's1', 1, 0, 1, 1)")
+    sql(
+        small,
+        "INSERT INTO history_orders VALUES (1, 'c1', 10, 7, 'local', 1, NULL)",
+        "INSERT INTO history_credits VALUES (1, 'A', '2023-09-01', 1)",
+        "INSERT INTO history_costs VALUES ('A', '2023-09-01', 1, 1, NULL)",
+        "INSERT INTO report_runs VALUES (1, 'r', 'now', 'local', 'p', NULL, NULL, NULL, '0', 1, 1, 10, 1)",
+    )
     create_tables(small, clean_results=True)
-    assert [sql(small, f"SELECT count(*) FROM {table}") for table in RESULTS] == [[(0,)]] * len(RESULTS)
+    emptied = [*RESULTS, *HISTORY]
+    assert [sql(small, f"SELECT count(*) FROM {table}") for table in emptied] == [[(0,)]] * len(emptied)
     assert sql(small, "SELECT count(*) FROM session_sources") == [(3,)]
     assert sql(small, "SELECT count(*) FROM api_answers") == [(1,)]
 
@@ -367,6 +377,21 @@ def test_a_result_table_of_another_shape_is_refused_before_anything_is_written(s
     with pytest.raises(DatabaseError, match="no column named date"):
         check_writable(small)
     assert small.read_bytes() == before
+
+
+def test_a_history_table_of_another_shape_is_refused_before_anything_is_written(small):
+    sql(small, "DROP TABLE history_costs", "CREATE TABLE history_costs (channel_name, day)")
+    before = small.read_bytes()
+    with pytest.raises(DatabaseError, match="no column named date"):
+        check_writable(small)
+    assert small.read_bytes() == before
+
+
+def test_a_database_of_an_earlier_version_gets_the_history_tables(small):
+    for table in HISTORY:
+        sql(small, f"DROP TABLE {table}")
+    create_tables(small)
+    assert [sql(small, f"SELECT count(*) FROM {table}") for table in HISTORY] == [[(0,)]] * len(HISTORY)
 
 
 def test_credits_of_another_program_are_of_an_unknown_engine(small):

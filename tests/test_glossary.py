@@ -1,9 +1,11 @@
 import pandas as pd
 import pytest
+import states
 from frames import conversions, costs, credits_of, curves_of, journey, outcomes, sessions
 
 from ihc import (
     baselines,
+    changes,
     credits,
     engine,
     evaluation,
@@ -15,12 +17,14 @@ from ihc import (
     reporting,
     schemas,
 )
+from ihc.database import HISTORY
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
 
 SHOP = schemas.Tables(sessions(), conversions(), costs())
 JOURNEYS = journey((0, "Search", 1, 1))
 CREDITS = engine.attribute(JOURNEYS, curves_of())
 REPORTING = reporting.channel_reporting(*SHOP, credits_of())
+CHANGES = changes.compare(states.of_shop(SHOP), states.of_shop(SHOP))
 STORED = pd.DataFrame(columns=["conv_id", "outcome", "engine", "parameters", "lookback_days"])
 SHOWN = {
     "channel_reporting": REPORTING,
@@ -39,6 +43,10 @@ SHOWN = {
     "before_after": evaluation.before_after(CREDITS, CREDITS, JOURNEYS),
     "credits": baselines.linear(JOURNEYS),
     "removal_effects": markov.removal_effects(JOURNEYS),
+    "changes": CHANGES.channels,
+    "causes": CHANGES.causes,
+    "largest_changes": changes.largest_changes(CHANGES.channels),
+    "report_runs": pd.DataFrame(columns=[*HISTORY["report_runs"], "ROAS"]),
     "provenance": credits.provenance(STORED),
     "failures": pd.DataFrame(columns=["conv_id", "reason"]),
     "reconciliation": reconciliation.reconcile(SHOP, credits_of(), outcomes(), REPORTING)[["line", "count", "amount"]],

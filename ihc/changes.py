@@ -1,0 +1,185 @@
+"""What differs between two reports, channel by channel, parted by cause; the parts add up to the difference."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.report_state import CELL, EQUAL, EVER, PLACE, State, Window, orders_side_by_side, side_by_side
+from ihc.reporting import TOTAL, ratio
+from ihc.schemas import inside
+
+# Why attributed revenue differs, in words.
+NEW, GONE, SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"
+ANEW, REVENUE, DATES = "computed_anew", "revenue_corrected", "other_dates"
+CAUSES = {
+    NEW: "new orders",
+    GONE: "orders gone",
+    LATE: "late or changed sessions",
+    SETTINGS: "other engine or settings",
+    ANEW: "the same sessions computed anew",
+    REVENUE: "corrected order values",
+    DATES: "other dates",
+}
+PLACES = {cause: place for place, cause in enumerate(CAUSES)}
+CENT = 0.005  # less is no amount
+NOISE = 1e-6  # what floating point may leave of nothing [currency]
+MOST = 12  # channels of a chart, one for all others among them
+
+
+class Changes(NamedTuple):
+    """Two reports compared: `channels`, a row a channel and a total, and `causes`, a row a cause; see `compare`."""
+
+    channels: pd.DataFrame
+    causes: pd.DataFrame
+
+
+def compare(before: State, after: State, before_window: Window = EVER, after_window: Window = EVER) -> Changes:
+    """Part the difference between two reports by cause.
+
+    In: the states and the days (first, last; inclusive, None: open) that each report shows.
+
+    Out: `channels`, the one whose attributed revenue changed most first, the total in the last row: `channel_name,
+    ihc_revenue_before`, a column a cause, which add up to the difference, `ihc_revenue_after, cost_before, cost_change
+    [on days of both reports], cost_dates [on days of one report], cost_after [currency], ROAS_before, ROAS_after
+    [1; NaN without cost]`.
+
+    `causes`, those that occur, the one that moved most first: `cause`, `orders [count; one may count under several
+    causes]`, `ihc_revenue_change [currency; net]`, `shifted [currency; taken from some channels, given to others]`.
+
+    What is on days that only one report shows is of `other_dates`. On the others, the first of these that holds says
+    what an order is of: it is in one state only; other settings; other sessions; else it was computed anew. Other
+    settings come before other sessions: they alone would have moved credit of every order that they computed, and the
+    part of the sessions cannot be told from what is stored. Where an order's revenue was corrected, its earlier credit
+    times the difference is of `revenue_corrected`, so that the other causes only move credit.
+    """
+    cells = _parted(before, after, before_window, after_window)
+    channel, names = cells["channel_name"].cat.codes.to_numpy("int64"), cells["channel_name"].cat.categories
+    place = channel * len(CAUSES) + cells["cause"].to_numpy()
+    parts = np.bincount(place, cells["rest"], len(names) * len(CAUSES)).astype("float64").reshape(-1, len(CAUSES))
+    parts[:, PLACES[REVENUE]] += np.bincount(channel, cells["correction"], len(names))
+    table = pd.DataFrame(parts, index=pd.Index(names, dtype="str"), columns=list(CAUSES))
+    table.insert(0, "ihc_revenue_before", np.bincount(channel, cells["before"], len(names)))
+    table["ihc_revenue_after"] = np.bincount(channel, cells["after"], len(names))
+    table = table.join(_cost_changes(before.costs, after.costs, before_window, after_window), how="outer").fillna(0.0)
+    return Changes(_with_total(table[(table != 0).any(axis=1)]), _causes(parts, cells))
+
+
+def _parted(before: State, after: State, before_window: Window, after_window: Window) -> pd.DataFrame:
+    """A row an order, channel and day: its revenue `before` and `after` in the reports, and why that differs.
+
+    The difference is `correction [by the order's revenue]` + `rest [of the cause]`, all [currency]. `is_corrected` and
+    `is_touched` [bool]: the order counts among those of a corrected revenue, and among those of the `cause`.
+    """
+    cells = side_by_side(before.credits, after.credits, CELL, "ihc")
+    order = cells["conv_id"].cat.codes.to_numpy("int64")
+    orders = orders_side_by_side(before, after).loc[cells["conv_id"].cat.categories]
+    had, has = (orders[f"revenue_{side}"].fillna(0.0).to_numpy()[order] for side in ("before", "after"))
+    was_shown, is_shown = (_shown(cells["date"], window) for window in (before_window, after_window))
+    of_order = _cause_of(orders)[order]
+    cause = np.where(was_shown == is_shown, of_order, PLACES[DATES])
+    old, new = cells["before"].to_numpy() * was_shown, cells["after"].to_numpy() * is_shown
+    is_kept = was_shown & is_shown & (of_order != PLACES[NEW]) & (of_order != PLACES[GONE])
+    correction = np.where(is_kept, old * (has - had), 0.0)
+    is_there = (old != 0) | (new != 0)
+    return cells[["channel_name"]].assign(
+        order=order,
+        before=old * had,
+        after=new * has,
+        correction=correction,
+        rest=new * has - old * had - correction,
+        cause=cause,
+        is_corrected=is_kept & (had != has) & (old != 0),
+        is_touched=is_there & ((cause != PLACES[ANEW]) | (np.abs(new - old) > EQUAL)),
+    )
+
+
+def _cause_of(orders: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """The first cause that holds, as a place in CAUSES. In: the frame of `orders_side_by_side`."""
+    tests = {
+        NEW: orders["revenue_before"].isna(),
+        GONE: orders["revenue_after"].isna(),
+        SETTINGS: orders["has_other_source"],
+        LATE: orders["has_other_sessions"],
+    }
+    return np.select(list(tests.values()), [PLACES[cause] for cause in tests], default=PLACES[ANEW]).astype("int64")
+
+
+def _shown(days: pd.Series[Any], window: Window) -> npt.NDArray[np.bool_]:
+    """Which rows of a column of categories are days that a report shows."""
+    each = pd.Series(days.cat.categories, dtype="str", name="date")
+    return inside(each, *window).to_numpy("bool")[days.cat.codes.to_numpy()]
+
+
+def _cost_changes(before: pd.DataFrame, after: pd.DataFrame, *windows: Window) -> pd.DataFrame:
+    """By channel `cost_before, cost_change, cost_dates, cost_after` [currency]."""
+    cells = side_by_side(before, after, PLACE, "cost")
+    was_shown, is_shown = (_shown(cells["date"], window) for window in windows)
+    old, new = cells["before"] * was_shown, cells["after"] * is_shown
+    is_common = was_shown & is_shown
+    parts = {"cost_before": old, "cost_change": (new - old) * is_common, "cost_dates": (new - old) * ~is_common}
+    return pd.DataFrame(parts | {"cost_after": new}).groupby(cells["channel_name"].astype("str")).sum()
+
+
+def _with_total(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the channel that changed most first, a total last, and ROAS beside."""
+    table = table.rename_axis("channel_name").reset_index()
+    net = (table["ihc_revenue_after"] - table["ihc_revenue_before"]).abs().round(6)
+    gross = table[list(CAUSES)].abs().sum(axis=1).round(6)
+    order = table[["channel_name"]].assign(net=net, gross=gross)
+    table = table.loc[order.sort_values(["net", "gross", "channel_name"], ascending=[False, False, True]).index]
+    total = table.drop(columns="channel_name").sum().to_frame().T.assign(channel_name=TOTAL)
+    table = pd.concat([table, total], ignore_index=True).set_index("channel_name")
+    table = table.where(table.abs() > NOISE, 0.0).reset_index()
+    roas = {f"ROAS_{side}": ratio(table[f"ihc_revenue_{side}"], table[f"cost_{side}"]) for side in ("before", "after")}
+    return table.assign(**roas)
+
+
+def _causes(parts: npt.NDArray[np.float64], cells: pd.DataFrame) -> pd.DataFrame:
+    """The causes that occur, with their orders, and what they moved. In: [currency] a channel and cause."""
+    gross, net = np.abs(parts).sum(axis=0), np.where(np.abs(parts.sum(axis=0)) > NOISE, parts.sum(axis=0), 0.0)
+    touched = [cells["is_touched"] & (cells["cause"] == place) for place in PLACES.values()]
+    touched[PLACES[REVENUE]] = cells["is_corrected"]
+    table = pd.DataFrame(
+        {
+            "cause": pd.Series(list(CAUSES.values()), dtype="str"),
+            "orders": [cells.loc[is_touched, "order"].nunique() for is_touched in touched],
+            "ihc_revenue_change": net,
+            "shifted": (gross - np.abs(net)) / 2,
+        }
+    )
+    table = table.take(np.argsort(-gross.round(6), kind="stable"))
+    return table[table["orders"] > 0].reset_index(drop=True)
+
+
+def revenue_changes(channels: pd.DataFrame) -> pd.DataFrame:
+    """The columns on attributed revenue of `Changes.channels`, of the causes only those that moved any."""
+    occurring = [cause for cause in CAUSES if (channels[cause].abs() >= CENT).any()]
+    return channels[["channel_name", "ihc_revenue_before", *occurring, "ihc_revenue_after"]]
+
+
+def cost_changes(channels: pd.DataFrame) -> pd.DataFrame:
+    """The columns on cost and ROAS of `Changes.channels`; on other dates only where they have any cost."""
+    other = ["cost_dates"] if (channels["cost_dates"].abs() >= CENT).any() else []
+    return channels[["channel_name", "cost_before", "cost_change", *other, "cost_after", "ROAS_before", "ROAS_after"]]
+
+
+def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
+    """Choose what a chart of the changes has room for.
+
+    In: `Changes.channels`. Out: `channel_name`, the causes that moved any, `ihc_revenue_change` [currency]; only
+    channels with any movement, the one that changed most first, those beyond the 11th as one where they are several.
+    """
+    moved = channels.iloc[:-1]
+    moved = moved[(moved[list(CAUSES)].abs() >= CENT).any(axis=1)]
+    rest = moved.iloc[MOST - 1 :] if len(moved) > MOST else moved.iloc[:0]
+    if len(rest):
+        others = rest[moved.columns.drop("channel_name")].sum().to_frame().T
+        others = others.assign(channel_name=f"other ({len(rest)} channels)")
+        moved = pd.concat([moved.iloc[: MOST - 1], others], ignore_index=True)
+    causes = [cause for cause in CAUSES if (moved[cause].abs() >= CENT).any()]
+    change = moved["ihc_revenue_after"] - moved["ihc_revenue_before"]
+    return moved[["channel_name", *causes]].assign(ihc_revenue_change=change).reset_index(drop=True)
