@@ -78,7 +78,7 @@ def reconcile(
     credited = orders[orders["conv_id"].isin(credits["conv_id"])]
     rows = reporting[inside(reporting["date"], *window)]
     accounts = [
-        _orders(orders, credited, outcomes),
+        _orders(orders, credited, order_outcomes(orders, credits, outcomes)),
         _credit(tables, credits, credited, rows, window),
         _cost(tables, reporting, rows, window),
     ]
@@ -86,12 +86,21 @@ def reconcile(
     return pd.DataFrame(lines, columns=["section", "kind", "line", "count", "counted", "amount"])
 
 
-def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcomes: pd.DataFrame) -> _Account:
-    outcome = orders["conv_id"].map(outcomes.set_index("conv_id")["outcome"])
-    outcome = outcome.where(~orders["conv_id"].isin(credited["conv_id"]), "credited")
-    unattributed = orders.loc[outcome == "unattributed", "revenue"]
-    failed = orders.loc[outcome == "failed", "revenue"]
-    waiting = orders.loc[~outcome.isin(("credited", "unattributed", "failed")), "revenue"]
+def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.Series[str]:
+    """How each order ended: credited where a credit is stored, else as its outcome says, and waiting without one.
+
+    In: `orders` and `credits` with `conv_id`, and `outcomes` (`conv_id, outcome`). Out: `credited, unattributed,
+    failed` or `waiting`, with the index of `orders`.
+    """
+    stated = orders["conv_id"].map(outcomes.set_index("conv_id")["outcome"])
+    stated = stated.where(stated.isin(("credited", "unattributed", "failed")), "waiting")
+    return stated.where(~orders["conv_id"].isin(credits["conv_id"]), "credited")
+
+
+def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcome: pd.Series[str]) -> _Account:
+    unattributed, failed, waiting = (
+        orders.loc[outcome == name, "revenue"] for name in ("unattributed", "failed", "waiting")
+    )
 
     account = _Account(ORDERS, "orders")
     account.step("orders read", len(orders), orders["revenue"].sum())

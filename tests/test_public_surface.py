@@ -34,6 +34,8 @@ PURE = [
     "paths",
     "narrative",
     "model_narrative",
+    "completeness",
+    "roles",
     "glossary",
     "rounding",
     "answers",
