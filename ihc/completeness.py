@@ -10,7 +10,7 @@ import pandas as pd
 
 from ihc.errors import InputError, counted
 from ihc.narrative import ENOUGH, shown
-from ihc.reconciliation import CREDITED, ORDERS, order_outcomes
+from ihc.reconciliation import CREDITED, ORDERS, among, order_outcomes
 from ihc.reporting import MATERIAL, TOTAL, ratio, session_costs
 from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, SESSIONS, Tables, inside, require_columns
 
@@ -77,7 +77,7 @@ def without_credit_by_channel(
 def _visits(sessions: pd.DataFrame, costs: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
     """What each session adds to the sums: `channel_name, date`, and SUMS."""
     require_columns(credits, CREDITS, "credits")
-    has_credit = sessions["session_id"].isin(credits.loc[credits["ihc"] > 0, "session_id"])
+    has_credit = among(sessions["session_id"], credits.loc[credits["ihc"] > 0, "session_id"])
     cost = session_costs(sessions, costs)
     return pd.DataFrame(
         {
@@ -135,9 +135,10 @@ def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame
 
 def percent(share: float) -> str:
     """A share as a percentage that is never 0% of something, nor 100% of less than all."""
-    if 0 < share < 0.005:
+    text = f"{share:.0%}"
+    if text == "0%" and share > 0:
         return "less than 1%"
-    return "more than 99%" if 0.995 <= share < 1 else f"{share:.0%}"
+    return "more than 99%" if text == "100%" and share < 1 else text
 
 
 def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
@@ -198,6 +199,7 @@ def _most_idle(by_channel: pd.DataFrame) -> str:
     part = percent(most["share_without_credit"].iloc[0])
     if len(most) == len(paid):
         return f"It is the same part in each of the {len(paid)} channels with {ENOUGH}, {part}."
-    rest = f" and {counted(len(most) - 1, 'other')} have" if len(most) > 1 else " has"
-    who = f"{shown(most['channel_name'].iloc[0])}{rest}"
-    return f"Of the {len(paid)} channels with {ENOUGH}, {who} the largest part of its cost there, {part}."
+    first, others = shown(most["channel_name"].iloc[0]), len(most) - 1
+    who = f"{first} and {counted(others, 'other')} have" if others else f"{first} has"
+    whose = "their" if others else "its"
+    return f"Of the {len(paid)} channels with {ENOUGH}, {who} the largest part of {whose} cost there, {part}."
