@@ -105,8 +105,11 @@ def unattributed_by_day(figure: Figure, by_day: pd.DataFrame, currency: str = "c
 
     In: `without_credit_by_day`: `day, unattributed_revenue, waiting_or_failed_revenue [currency]`.
     """
-    titles = {"unattributed_revenue": "unattributed", "waiting_or_failed_revenue": "waiting or failed"}
-    shown = {column: title for column, title in titles.items() if by_day[column].any()}
+    panels_of = {
+        "unattributed_revenue": ("unattributed", ORANGE),
+        "waiting_or_failed_revenue": ("waiting or failed", BLUE),
+    }
+    shown = {column: panel for column, panel in panels_of.items() if by_day[column].any()}
     if not shown:
         figure.set_size_inches(WIDTH, 1.2)
         text = "On every day, all orders are credited."
@@ -115,7 +118,7 @@ def unattributed_by_day(figure: Figure, by_day: pd.DataFrame, currency: str = "c
     figure.set_size_inches(WIDTH, 0.9 + 1.7 * len(shown))
     days = pd.to_datetime(by_day["day"])
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (column, title), colour in zip(panels, shown.items(), (ORANGE, BLUE), strict=False):
+    for axes, (column, (title, colour)) in zip(panels, shown.items(), strict=True):
         axes.bar(days, by_day[column], color=colour, width=0.8 if len(days) <= LABELLED_DAYS else 1)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_title(f"Revenue of orders that are {title}", fontsize=10)

@@ -56,7 +56,7 @@ def roles_by_channel(figure: Figure, roles: pd.DataFrame) -> None:
     axes.set_xlim(0, 1.16)
     axes.set_xticks(np.linspace(0, 1, 5))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlabel("share of the orders with the channel, and how many those are")
+    axes.set_xlabel("share of the channel's orders, and how many")
     figure.legend(frameon=False, loc="outside upper center", ncols=len(ROLES), fontsize=9, handlelength=1)
 
 
@@ -135,7 +135,7 @@ def _way(axes: Axes, place: int, way: list[str], colours: Mapping[str, str]) -> 
             axes.text(number, place, f"… {len(way) - cells + 1:,} more", va="center", fontsize=8, color=GREY)
             continue
         lines = wrap(shown(name, height * limit), limit, max_lines=height, placeholder="…")
-        label = axes.text(number, place - 0.06, "\n".join(lines), va="center", fontsize=8, color=INK)
+        label = axes.text(number, place - 0.06, "\n".join(lines), va="center", fontsize=8, color=INK, clip_on=True)
         # Whatever its letters, a name stays in its cell.
         label.set_clip_path(Rectangle((number, place - 1), 0.95, 2, transform=axes.transData))
         axes.hlines(place + 0.34, number, number + 0.95, color=colours.get(name, OTHER), linewidth=4)

@@ -14,6 +14,7 @@ from ihc.completeness import (
     without_credit_by_day,
 )
 from ihc.errors import InputError
+from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys import build_journeys, unattributed
 from ihc.narrative import shown
 from ihc.reconciliation import COST, CREDIT, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, reconcile
@@ -160,6 +161,16 @@ def test_empty_tables_have_no_days():
     assert found.empty
     full = without_credit_by_day(Tables(SESSIONS, ORDERS_READ, COSTS), credits_of(), outcomes())
     assert found.columns.tolist() == full.columns.tolist()
+
+
+def test_every_column_has_a_heading():
+    tables = Tables(SESSIONS, ORDERS_READ, COSTS)
+    frames = [
+        waterfall(SHOP, ORDERS),
+        without_credit_by_channel(SESSIONS, COSTS, credits_of()),
+        without_credit_by_day(tables, credits_of(), outcomes()),
+    ]
+    assert not [name for frame in frames for name in frame.columns if name not in {*GLOSSARY, *HEADINGS}]
 
 
 @st.composite
