@@ -197,6 +197,20 @@ GLOSSARY = {
         MONEY,
         "Attributed revenue of days that only one of the two reports shows, whatever else changed.",
     ),
+    "sessions_without_credit": Term(
+        "Sessions without credit", COUNT, "Sessions to which no order gave any credit; their cost counts all the same."
+    ),
+    "cost_without_credit": Term("Cost without credit", MONEY, "The part of the cost at sessions without credit."),
+    "share_without_credit": Term(
+        "Part without credit", SHARE, "Cost without credit / cost of the same channel; empty without cost."
+    ),
+    "starts": Term("Begins", COUNT, "Orders whose first session is the channel's, and the last another channel's."),
+    "starts_and_ends": Term(
+        "Begins and ends", COUNT, "Orders whose first and last session are the channel's, with another channel between."
+    ),
+    "assists": Term("Between", COUNT, "Orders with the channel in their journey, but neither first nor last."),
+    "ends": Term("Ends", COUNT, "Orders whose last session is the channel's, and the first another channel's."),
+    "alone": Term("Alone", COUNT, "Orders with no other channel in their journey."),
 }
 
 # Headings of columns that explain themselves.
@@ -315,6 +329,20 @@ HEADINGS = {
     "cost_after": ("Cost after", MONEY),
     "ROAS_before": ("ROAS before", RATIO),
     "ROAS_after": ("ROAS after", RATIO),
+    "start": ("Bar from", MONEY),
+    "end": ("Bar to", MONEY),
+    "day": ("Day", TEXT),
+    "unattributed_orders": ("Unattributed orders", COUNT),
+    "unattributed_revenue": ("Unattributed revenue", MONEY),
+    "waiting_or_failed_orders": ("Waiting or failed orders", COUNT),
+    "waiting_or_failed_revenue": ("Waiting or failed revenue", MONEY),
+    "share_starts": ("Begins, share", SHARE),
+    "share_starts_and_ends": ("Begins and ends, share", SHARE),
+    "share_assists": ("Between, share", SHARE),
+    "share_ends": ("Ends, share", SHARE),
+    "share_alone": ("Alone, share", SHARE),
+    "from": ("From", TEXT),
+    "to": ("To", TEXT),
 }
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ihc.touchpoints import Integers, channel_codes, in_time_order
 
 HOURS = (1, 6, 24, 72, 168, 336, 720)
 LABELS = (
@@ -17,6 +26,31 @@ LABELS = (
     "14-30 days",
     "30 days and more",
 )
+ARROW = " > "  # between the channels of a path
+
+
+class Steps(NamedTuple):
+    """The channels of all journeys, journey by journey in time order, repeats in a row once."""
+
+    channel: Integers  # the number of each step's channel
+    path: Integers  # the number of its journey
+    row: Integers  # the row of the journeys that it was taken from
+    names: pd.Series[str]  # of the channels, by number
+
+    @property
+    def starts(self) -> Integers:
+        """The step with which each journey begins, and the number of all steps at the end."""
+        return np.append(np.flatnonzero(np.diff(self.path, prepend=-1)), len(self.path))
+
+
+def channel_steps(journeys: pd.DataFrame, *needs: str) -> Steps:
+    """Read each journey as a sequence of channels. In: `journeys`, and the columns that the caller `needs`."""
+    touchpoints = in_time_order(journeys, "channel_name", *needs)
+    codes, names = channel_codes(journeys["channel_name"])
+    channel, path = codes[touchpoints.row], touchpoints.path
+    is_new = np.ones(len(channel), dtype=bool)
+    is_new[1:] = (path[1:] != path[:-1]) | (channel[1:] != channel[:-1])
+    return Steps(channel[is_new], path[is_new], touchpoints.row[is_new], names)
 
 
 def journey_lengths(journeys: pd.DataFrame, *, longest: int = 10) -> pd.DataFrame:
@@ -39,16 +73,46 @@ def time_to_conversion(journeys: pd.DataFrame) -> pd.DataFrame:
 
 def commonest_paths(journeys: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
     """The commonest sequences of channels, repeats in a row written once: `path, orders, share [1], revenue`."""
-    ordered = journeys.sort_values(["conv_id", "timestamp", "session_id"], kind="stable")
-    is_new = (ordered["conv_id"] != ordered["conv_id"].shift()) | (
-        ordered["channel_name"] != ordered["channel_name"].shift()
-    )
-    paths = ordered[is_new].groupby("conv_id")["channel_name"].agg(" > ".join)
-    revenue = ordered.groupby("conv_id")["revenue"].first()
-    table = pd.DataFrame({"path": paths, "revenue": revenue}).groupby("path")["revenue"].agg(["size", "sum"])
-    table = table.rename(columns={"size": "orders", "sum": "revenue"}).reset_index()
-    table = _with_share(table).sort_values(["orders", "path"], ascending=[False, True]).head(most)
+    steps = channel_steps(journeys, "revenue")
+    starts = steps.starts
+    path, example = _same_paths(steps.channel, starts)
+    orders = np.bincount(path, minlength=len(example))
+    revenue = np.bincount(path, journeys["revenue"].to_numpy()[steps.row[starts[:-1]]], minlength=len(example))
+    table = _with_share(pd.DataFrame({"orders": orders, "revenue": revenue}))
+
+    # Only what may be among the commonest is written out; of equally common paths the first by name is.
+    may_be: pd.Series[bool] = table["orders"] >= table["orders"].nlargest(most).min()
+    table = table[may_be]
+    texts = pd.array(_written(steps, starts, example[table.index.to_numpy()]), dtype="str")
+    table = table.assign(path=texts).sort_values(["orders", "path"], ascending=[False, True]).head(most)
     return table[["path", "orders", "share", "revenue"]].reset_index(drop=True)
+
+
+def _same_paths(channel: Integers, starts: Integers) -> tuple[Integers, Integers]:
+    """Number the distinct sequences: each journey's number, and the first journey of each number.
+
+    A journey's channel numbers, laid side by side, are its key as bytes: exact, and without a text a journey.
+    """
+    buffers = [None, pa.py_buffer(starts * channel.itemsize), pa.py_buffer(channel)]
+    keys = pa.Array.from_buffers(pa.large_binary(), len(starts) - 1, buffers)
+    number = keys.dictionary_encode().indices.to_numpy().astype("int64")
+    return number, np.unique(number, return_index=True)[1]
+
+
+def _written(steps: Steps, starts: Integers, which: Integers) -> npt.NDArray[np.object_]:
+    lengths = np.diff(starts)[which]
+    offsets = np.append(0, lengths.cumsum())
+    step = np.arange(offsets[-1]) + np.repeat(starts[which] - offsets[:-1], lengths)
+    names = pa.array(steps.names.to_numpy(object)[steps.channel[step]], pa.string())
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), names), ARROW)
+    texts: npt.NDArray[np.object_] = joined.to_numpy(zero_copy_only=False)
+    return texts
+
+
+def channels_of(path: str, names: Collection[str]) -> list[str]:
+    """The channels of a path of `commonest_paths`; those of `names` that hold an arrow themselves stay whole."""
+    whole = sorted((re.escape(name) for name in names if ARROW in name), key=len, reverse=True)
+    return re.findall(f"({'|'.join([*whole, '.*?'])}){ARROW}", path + ARROW, re.DOTALL)
 
 
 def _with_share(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
 from ihc.errors import ReconciliationError
@@ -75,10 +76,10 @@ def reconcile(
     """
     window = (start_date, end_date)
     orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
-    credited = orders[orders["conv_id"].isin(credits["conv_id"])]
+    credited = orders[among(orders["conv_id"], credits["conv_id"])]
     rows = reporting[inside(reporting["date"], *window)]
     accounts = [
-        _orders(orders, credited, outcomes),
+        _orders(orders, credited, order_outcomes(orders, credits, outcomes)),
         _credit(tables, credits, credited, rows, window),
         _cost(tables, reporting, rows, window),
     ]
@@ -86,12 +87,29 @@ def reconcile(
     return pd.DataFrame(lines, columns=["section", "kind", "line", "count", "counted", "amount"])
 
 
-def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcomes: pd.DataFrame) -> _Account:
-    outcome = orders["conv_id"].map(outcomes.set_index("conv_id")["outcome"])
-    outcome = outcome.where(~orders["conv_id"].isin(credited["conv_id"]), "credited")
-    unattributed = orders.loc[outcome == "unattributed", "revenue"]
-    failed = orders.loc[outcome == "failed", "revenue"]
-    waiting = orders.loc[~outcome.isin(("credited", "unattributed", "failed")), "revenue"]
+def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.Series[str]:
+    """How each order ended: credited where a credit is stored, else as its outcome says, and waiting without one.
+
+    In: `orders` and `credits` with `conv_id`, and `outcomes` (`conv_id, outcome`). Out: `credited, unattributed,
+    failed` or `waiting`, with the index of `orders`.
+    """
+    stated = orders["conv_id"].map(outcomes.set_index("conv_id")["outcome"])
+    stated = stated.where(stated.isin(("credited", "unattributed", "failed")), "waiting")
+    return stated.where(~among(orders["conv_id"], credits["conv_id"]), "credited")
+
+
+def among(ids: pd.Series[str], known: pd.Series[str]) -> pd.Series[bool]:
+    """Mark the `ids` that are `known`. `isin` would take every text out of its column, and be ten times slower."""
+    codes = pd.factorize(pd.concat([known, ids], ignore_index=True), use_na_sentinel=False)[0]
+    is_known = np.zeros(codes.max(initial=-1) + 1, dtype=bool)
+    is_known[codes[: len(known)]] = True
+    return pd.Series(is_known[codes[len(known) :]], index=ids.index, dtype="bool")
+
+
+def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcome: pd.Series[str]) -> _Account:
+    unattributed, failed, waiting = (
+        orders.loc[outcome == name, "revenue"] for name in ("unattributed", "failed", "waiting")
+    )
 
     account = _Account(ORDERS, "orders")
     account.step("orders read", len(orders), orders["revenue"].sum())
@@ -109,12 +127,12 @@ def _credit(
     tables: Tables, credits: pd.DataFrame, credited: pd.DataFrame, rows: pd.DataFrame, window: Window
 ) -> _Account:
     earned = order_credits(tables.sessions, tables.conversions, credits)
-    is_own = earned["conv_id"].isin(credited["conv_id"])
+    is_own = among(earned["conv_id"], credited["conv_id"])
     is_inside = inside(earned["date"], *window)
     outside, others = earned[is_own & ~is_inside], earned[~is_own & is_inside]
     own = credits[["conv_id", "session_id", "ihc"]].merge(credited[["conv_id", "revenue"]], on="conv_id")
     own["ihc_revenue"] = own["ihc"] * own["revenue"]
-    lost = own[~own["session_id"].isin(tables.sessions["session_id"])]
+    lost = own[~among(own["session_id"], tables.sessions["session_id"])]
 
     account = _Account(CREDIT, "orders")
     account.step("credited orders", len(credited), credited["revenue"].sum())

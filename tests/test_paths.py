@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ihc.paths import LABELS, commonest_paths, journey_lengths, time_to_conversion
+from ihc.errors import InputError
+from ihc.paths import LABELS, channels_of, commonest_paths, journey_lengths, time_to_conversion
 
 
 def together(*lists):
@@ -76,6 +77,62 @@ def test_a_path_names_each_channel_once_in_a_row_and_adds_up_orders_and_revenue(
 
 def test_the_last_channel_of_one_order_is_no_repeat_for_the_next():
     assert commonest_paths(together([(0, "A", 1, 1)], [(0, "A", 1, 1)]))["orders"].tolist() == [2]
+
+
+def test_equally_common_paths_are_by_name_also_where_the_list_ends():
+    rows = together(*([(0, name, 1, 1), (1, "Z", 1, 1)] for name in ("D", "A b", "C", "A", "A")))
+    # As texts "A > Z" comes after "A b > Z" no more than any other; twice it is first, and of the rest two are shown.
+    found = commonest_paths(rows, most=3)
+    assert found["path"].tolist() == ["A > Z", "A b > Z", "C > Z"]
+    assert found["share"].tolist() == [0.4, 0.2, 0.2]
+
+
+def test_sessions_at_the_same_moment_are_in_the_order_of_their_ids():
+    assert commonest_paths(together([(0, "B", 1, 1), (0, "A", 1, 1)]))["path"].tolist() == ["B > A"]
+
+
+def test_a_path_of_any_length_is_counted_by_all_its_channels():
+    long = [(hour, "AB"[hour % 2], 1, 1) for hour in range(600)]
+    found = commonest_paths(together(long, long, long[:-1]))
+    assert found["orders"].tolist() == [2, 1]
+    assert [path.count(" > ") for path in found["path"]] == [599, 598]
+
+
+def test_paths_need_their_columns():
+    with pytest.raises(InputError, match="Journeys lacks the column 'revenue'"):
+        commonest_paths(together(of_length(1)).drop(columns="revenue"))
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "channels"),
+    [
+        ("A", [], ["A"]),
+        ("A > B > A", ["A", "B"], ["A", "B", "A"]),
+        ("A > B > C", ["A > B", "C", "A"], ["A > B", "C"]),
+        ("A > B > C", ["A > B", "A > B > C"], ["A > B > C"]),
+        ("A > B > C", ["B > C"], ["A", "B > C"]),
+        ("", [], [""]),
+        (" > A > ", [], ["", "A", ""]),
+        ("two\nlines > (.*)", ["(.*)"], ["two\nlines", "(.*)"]),
+    ],
+)
+def test_a_path_is_taken_apart_into_its_channels_whatever_their_names(path, names, channels):
+    assert channels_of(path, names) == channels
+
+
+@FIXED
+@given(journeys(), st.integers(0, 9))
+def test_paths_are_those_that_are_read_journey_by_journey(rows, seed):
+    ordered = rows.sort_values(["conv_id", "timestamp", "session_id"])
+    read = {}
+    for _, journey_rows in ordered.groupby("conv_id"):
+        names = journey_rows["channel_name"].tolist()
+        path = " > ".join(name for name, before in zip(names, [None, *names], strict=False) if name != before)
+        read.setdefault(path, []).append(journey_rows["revenue"].iloc[0])
+    found = commonest_paths(shuffled(rows, seed))
+    assert dict(zip(found["path"], found["orders"], strict=True)) == {path: len(all_) for path, all_ in read.items()}
+    assert found["revenue"].tolist() == pytest.approx([sum(read[path]) for path in found["path"]])
+    assert [channels_of(path, []) for path in found["path"]] == [path.split(" > ") for path in found["path"]]
 
 
 @pytest.mark.parametrize("count", [journey_lengths, time_to_conversion, commonest_paths])

@@ -42,6 +42,8 @@ PURE = [
     "report_state",
     "changes",
     "change_narrative",
+    "completeness",
+    "roles",
     "glossary",
     "arrival",
     "periods",

@@ -1,0 +1,205 @@
+"""How much of what was read bears credit: the reconciliation as bars, and what no order gave any credit."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ihc.errors import InputError, counted
+from ihc.narrative import ENOUGH, shown
+from ihc.reconciliation import CREDITED, ORDERS, among, order_outcomes
+from ihc.reporting import MATERIAL, TOTAL, ratio, session_costs
+from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, SESSIONS, Tables, inside, require_columns
+
+SUMS = ("sessions", "cost", "sessions_without_credit", "cost_without_credit")
+BY_DAY = (
+    *("orders", "unattributed_orders", "unattributed_revenue", "waiting_or_failed_orders", "waiting_or_failed_revenue"),
+    *("cost", "cost_without_credit"),
+)
+
+
+def waterfall(lines: pd.DataFrame, section: str, column: Literal["amount", "count"] = "amount") -> pd.DataFrame:
+    """Turn one section of the reconciliation into bars that hang from each other.
+
+    In: the frame of `reconcile`, one of its sections, and which of its figures to show.
+    Out: a row a line: `line, kind [total or step], start, end`, and the figure under its own name, `amount [currency]`
+    or `count`. A total stands on 0, and so does the first line, of which the others are taken: its kind is total too.
+    A step begins where the line before it ends. Amounts are whole cents, and the last step before a total ends on it.
+
+    Raises InputError for a section that is not there.
+    """
+    part = lines[lines["section"] == section].reset_index(drop=True)
+    if part.empty:
+        raise InputError(
+            f"The reconciliation has no section {section!r}: it has {', '.join(lines['section'].unique())}."
+        )
+    is_total = (part["kind"] == "total") | (part.index == 0)
+    figure = part[column].astype("float64")
+    steps = figure.where(~is_total | (part.index == 0), 0.0)
+    digits = 2 if column == "amount" else 6
+    end = figure.where(is_total, steps.cumsum()).round(digits) + 0.0  # no minus zero
+    start = end.shift(fill_value=0.0).where(~is_total, 0.0)
+    kind = pd.Series(np.where(is_total, "total", "step"), dtype="str")
+    return pd.DataFrame({"line": part["line"], "kind": kind, "start": start, "end": end, column: part[column]})
+
+
+def without_credit_by_channel(
+    sessions: pd.DataFrame,
+    costs: pd.DataFrame,
+    credits: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Say what each channel spent on sessions that no order gave any credit.
+
+    In: the tables, and all stored `credits` (`conv_id, session_id, ihc`); the dates choose the sessions' days.
+    Out: a row a channel, by falling `cost_without_credit`, and last a row `Total`: `channel_name, sessions [count],
+    cost [currency], sessions_without_credit [count], cost_without_credit [currency], share_without_credit [1, of the
+    channel's cost; NaN without cost]`. A session is without credit if no order gives it any, or only 0.
+
+    Raises InputError for a missing column or a wrong date.
+    """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    visits = _visits(sessions[inside(sessions["event_date"], start_date, end_date)], costs, credits)
+    table = visits.groupby("channel_name")[list(SUMS)].sum()
+    by = ["cost_without_credit", "cost", "sessions"]
+    table = table.sort_values(by, ascending=False, kind="stable").reset_index()
+    total = table[list(SUMS)].sum().to_frame().T.assign(channel_name=TOTAL)
+    counts = {"sessions": "int64", "sessions_without_credit": "int64", "channel_name": "str"}
+    table = pd.concat([table, total], ignore_index=True).astype(counts)
+    return table.assign(share_without_credit=ratio(table["cost_without_credit"], table["cost"]))
+
+
+def _visits(sessions: pd.DataFrame, costs: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
+    """What each session adds to the sums: `channel_name, date`, and SUMS."""
+    require_columns(credits, CREDITS, "credits")
+    has_credit = among(sessions["session_id"], credits.loc[credits["ihc"] > 0, "session_id"])
+    cost = session_costs(sessions, costs)
+    return pd.DataFrame(
+        {
+            "channel_name": sessions["channel_name"],
+            "date": sessions["event_date"],
+            "sessions": 1,
+            "cost": cost,
+            "sessions_without_credit": (~has_credit).astype("int64"),
+            "cost_without_credit": cost.where(~has_credit, 0.0),
+        }
+    )
+
+
+def without_credit_by_day(
+    tables: Tables,
+    credits: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Say on which days orders got no credit, and cost earned none.
+
+    In: the tables, all stored `credits` and the `outcomes` (`conv_id, outcome`).
+    Out: a row a day on which there was any order or session: `day [YYYY-MM-DD]`; of the orders placed on it `orders,
+    unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue [currency]`;
+    of the sessions on it `cost, cost_without_credit [currency]`. The sums are those of the reconciliation's lines.
+
+    Raises InputError for a missing column or a wrong date.
+    """
+    sessions, conversions, costs = tables
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    orders = conversions[inside(conversions["conv_date"], start_date, end_date)]
+    visits = _visits(sessions[inside(sessions["event_date"], start_date, end_date)], costs, credits)
+    by_day = [
+        _missing(orders, credits, outcomes).groupby("day").sum(),
+        visits.groupby(visits["date"].rename("day"))[["cost", "cost_without_credit"]].sum(),
+    ]
+    table = pd.concat(by_day, axis="columns").sort_index().fillna(0.0)
+    whole = {name: "int64" for name in table.columns if name.endswith("orders")}
+    return table.astype(whole)[list(BY_DAY)].rename_axis("day").reset_index()
+
+
+def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    outcome = order_outcomes(orders, credits, outcomes)
+    columns: dict[str, pd.Series] = {"day": orders["conv_date"], "orders": pd.Series(1, index=orders.index)}
+    for name, is_so in (
+        ("unattributed", outcome == "unattributed"),
+        ("waiting_or_failed", ~outcome.isin(("credited", "unattributed"))),
+    ):
+        columns |= {f"{name}_orders": is_so.astype("int64"), f"{name}_revenue": orders["revenue"].where(is_so, 0.0)}
+    return pd.DataFrame(columns)
+
+
+def percent(share: float) -> str:
+    """A share as a percentage that is never 0% of something, nor 100% of less than all."""
+    text = f"{share:.0%}"
+    if text == "0%" and share > 0:
+        return "less than 1%"
+    return "more than 99%" if text == "100%" and share < 1 else text
+
+
+def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
+    """Say what part of the orders is credited, and what part of the cost stands at sessions without any credit.
+
+    In: the frames of `reconcile` and of `without_credit_by_channel`, the total in its last row.
+    """
+    orders = lines[lines["section"] == ORDERS]
+    read, credited = orders.iloc[0], orders[orders["line"] == CREDITED].iloc[0]
+    sentences = [
+        _credited(read, credited),
+        _idle_cost(by_channel.iloc[-1], bool(credited["count"])),
+        _most_idle(by_channel),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _credited(read: pd.Series, credited: pd.Series) -> str:
+    if not read["count"]:
+        return "There is no order in these dates."
+    if credited["count"] == read["count"]:
+        which = "The only order is" if read["count"] == 1 else f"All {read['count']:,.0f} orders are"
+        return f"{which} credited, {read['amount']:,.2f} of revenue."
+    if not credited["count"]:
+        return f"None of {counted(read['count'], 'order')} is credited."
+    verb = "is" if credited["count"] == 1 else "are"
+    of_orders = (
+        f"{credited['count']:,.0f} of {read['count']:,.0f} orders ({percent(credited['count'] / read['count'])})"
+    )
+    # Orders of negative revenue make a part larger than the whole, which says nothing.
+    is_part = 0 <= credited["amount"] <= read["amount"] != 0
+    part = f" ({percent(credited['amount'] / read['amount'])})" if is_part else ""
+    return f"{of_orders} {verb} credited, {credited['amount']:,.2f} of {read['amount']:,.2f} of revenue{part}."
+
+
+def _idle_cost(total: pd.Series, has_credit: bool) -> str:
+    cost, idle = total["cost"], total["cost_without_credit"]
+    if not cost:
+        return "The sessions of these days cost nothing."
+    if not idle:
+        return f"All cost, {cost:,.2f}, stands at sessions that have credit."
+    if not has_credit:
+        return f"{idle:,.2f} of {cost:,.2f} of cost stands at sessions without any credit."
+    return (
+        f"{idle:,.2f} of {cost:,.2f} of cost ({percent(idle / cost)}) stands at sessions without any credit: that is "
+        "normal, as many visits lead to no order, and the cost is in all figures all the same."
+    )
+
+
+def _most_idle(by_channel: pd.DataFrame) -> str:
+    """The channel with the largest part of its cost at such sessions; empty where there is none to tell apart."""
+    channels, total = by_channel.iloc[:-1], by_channel.iloc[-1]
+    paid = channels[ratio(channels["cost"], channels["cost"] * 0 + total["cost"]) >= MATERIAL]
+    if len(paid) < 2 or not total["cost_without_credit"]:
+        return ""
+    share = paid["share_without_credit"].round(4)
+    most = paid[share == share.max()]
+    part = percent(most["share_without_credit"].iloc[0])
+    if len(most) == len(paid):
+        return f"It is the same part in each of the {len(paid)} channels with {ENOUGH}, {part}."
+    first, others = shown(most["channel_name"].iloc[0]), len(most) - 1
+    who = f"{first} and {counted(others, 'other')} have" if others else f"{first} has"
+    whose = "their" if others else "its"
+    return f"Of the {len(paid)} channels with {ENOUGH}, {who} the largest part of {whose} cost there, {part}."
