@@ -22,7 +22,8 @@ from ihc.narrative import shown
 
 # Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "#767676"
-INK = "#222222"
+INK, PALE = "#222222", "#dddddd"
+ON_CELL = "#1c1c1c"  # text on a pale cell: unlike INK it stays dark where the page is dark
 MOST_PANELS = 12
 FAR = 0.5  # the difference between models from which on the colour stays the same
 LINEAR = 0.1  # ROAS below which the scale of powers of ten is straight
@@ -196,7 +197,7 @@ def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
     )
     axes.scatter(summary["share_of_cost"], places, color="white", edgecolor=ORANGE, zorder=3, label="share of cost")
     axes.scatter(summary["share_of_credit"], places, color=BLUE, zorder=3, label="share of credit")
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("share of all channels")
@@ -237,7 +238,7 @@ def models_by_channel(figure: Figure, relative: pd.DataFrame) -> None:
     for place in places:
         axes.text(0.3, place, short(relative[first].iloc[place]), ha="right", va="center", fontsize=8)
         for column, share in enumerate(shares[place], start=1):
-            colour = "white" if abs(share) > 0.7 * FAR else INK
+            colour = INK if np.isnan(share) else "white" if abs(share) > 0.7 * FAR else ON_CELL
             axes.text(column, place, _percent(share), ha="center", va="center", fontsize=8, color=colour)
     axes.xaxis.tick_top()
     names = [f"{first}, revenue", *others]

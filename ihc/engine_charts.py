@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, name_rows
+from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, PALE, SKY, WIDTH, chart, name_rows
 from ihc.explanation import BEFORE
 from ihc.glossary import heading
 from ihc.model_narrative import duration
@@ -24,8 +24,8 @@ UNITS = (
     (2, 1, "hours", (1, 1.2, 2.4, 3, 6, 10)),
     (0, 1 / 60, "minutes", (1, 2, 3, 6, 10)),
 )
-# From no credit to all of it.
-SHADES = ("#dddddd", "#c6dbef", "#9ecae1", "#6baed6", "#2171b5", "#08306b")
+# From no credit to all of it, the last still seen on a dark page.
+SHADES = (PALE, "#d9e7f5", "#abd0e8", "#74b2dc", "#428dc9", "#1f63ad")
 NAME_LIMIT = 22
 # Ticks of shares, none beyond the whole, where the room for labels makes the axis longer.
 UP_TO_ALL = FuncFormatter(lambda share, _: f"{share:.0%}" if share < 1.001 else "")
@@ -55,7 +55,7 @@ def membership_curve(figure: Figure, points: pd.DataFrame, label: str) -> None:
         axes.annotate(f"{duration(hours)}: {value:.2f}", (hours, value), shift, textcoords="offset points", fontsize=9)
     axes.set_ylim(-0.12, 1.12)
     axes.set_xlim(-0.01 * end, end)
-    axes.grid(axis="y", color="#eeeeee", linewidth=0.6)
+    axes.grid(axis="y", color=PALE, linewidth=0.6)
     axes.set_ylabel("membership")
     _time_axis(axes, last["hours"], label)
 
@@ -213,7 +213,7 @@ def before_after(figure: Figure, comparison: pd.DataFrame) -> None:
     for place, (high, change) in enumerate(zip(np.maximum(before, after), comparison["ihc_change"], strict=True)):
         _beside(axes, high, place, f"{change:+,.1f}" if abs(change) >= 0.05 else "±0")
     axes.margins(x=0.12)
-    axes.grid(axis="x", color="#eeeeee", linewidth=0.6)
+    axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_formatter(AMOUNTS)
     axes.set_xlabel("attributed orders")
@@ -252,7 +252,7 @@ def _when(axes: Axes, to_conversion: pd.Series[float], places: Sequence[int]) ->
     """Mark each row's time before the conversion, which stands on the right."""
     reach = float(to_conversion.max()) or 1.0
     axes.set_xlim(-1.08 * reach, 0.08 * reach)
-    axes.plot(-to_conversion, places, color="#cccccc", linewidth=1, zorder=1)
+    axes.plot(-to_conversion, places, color=PALE, linewidth=1, zorder=1)
     axes.scatter(-to_conversion, places, color=INK, s=18, zorder=3)
     for place, hours in zip(places, to_conversion, strict=True):
         _beside(axes, -hours, place, duration(hours), left=hours < reach / 2)

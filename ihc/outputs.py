@@ -15,7 +15,7 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
-from ihc.charts import GREY, styled
+from ihc.charts import GREY, INK, PALE, styled
 from ihc.glossary import TEXT, heading
 from ihc.narrative import printable
 
@@ -23,6 +23,8 @@ from ihc.narrative import printable
 # With its leading apostrophes, so that adding one can be undone.
 FORMULA = r"^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))"
 DEFUSED = FORMULA.replace("^(", "^'(", 1)
+# What the neutral colours of the charts become on a dark page, the ground of which is the first one.
+ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048"}
 
 
 def try_folder(folder: Path) -> None:
@@ -90,7 +92,20 @@ def _drawn(figure: Figure, kind: str, alt: str) -> bytes:
         {"Title": alt, "Date": None} if kind == "svg" else {"Title": alt.encode("latin-1", "replace").decode("latin-1")}
     )
     figure.savefig(stream, format=kind, metadata=about)
-    return stream.getvalue()
+    drawn = stream.getvalue()
+    return drawn.replace(b"</style>", f"\n{_dark_rules()}</style>".encode(), 1) if kind == "svg" else drawn
+
+
+def _dark_rules() -> str:
+    """Let an SVG follow the reader's dark scheme, as an image in a page does too; channels keep their colours."""
+    rules = [
+        # White text stands in a coloured cell, which stays as it is.
+        f'{"*:not(text)" if light == "#ffffff" else ""}[style*="{what}: {light}"] {{{what}: {dark} !important}}'
+        for light, dark in ON_DARK.items()
+        for what in ("fill", "stroke")
+    ]
+    rules.append(f'text:not([style*="fill:"]) {{fill: {ON_DARK[INK]}}}')
+    return "@media screen and (prefers-color-scheme: dark) {\n" + "\n".join(rules) + "\n}"
 
 
 def _replace(path: Path, content: bytes) -> Path:

@@ -2,38 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
+from pandas.api.types import is_bool_dtype
 from pandas.io.formats.style import Styler
 
-from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, TEXT, heading
+from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, MONEY, TEXT, heading
+
+# Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
+HUE, DARKEST = "0, 114, 178", 0.4
 
 
-def table(frame: pd.DataFrame, *, has_total: bool = False) -> Styler:
+def table(
+    frame: pd.DataFrame,
+    *,
+    has_total: bool = False,
+    heat: Collection[str] = (),
+    intervals: Mapping[str, tuple[str, str]] | None = None,
+    is_fixed: bool = False,
+) -> Styler:
     """Style a frame for notebook and report.
 
-    In: any frame whose columns the glossary knows; NaN is shown empty. `has_total` sets off the last row.
+    In: any frame whose columns the glossary knows; NaN is shown empty. `has_total` sets off the last row. The columns
+    `heat` are shaded by value, but for the total; `intervals` names of a figure the columns of its bounds, which are
+    then written behind it: 2.31 (1.90–2.80). The report's readers may sort the rows, unless `is_fixed`.
     """
     frame = frame.reset_index(drop=True)
-    units = {column: heading(column)[1] for column in frame.columns}
-    styler = frame.style.hide(axis="index").format_index(
+    intervals = intervals or {}
+    bounds = {bound for pair in intervals.values() for bound in pair}
+    columns = [column for column in frame.columns if column not in bounds]
+    units = {column: TEXT if is_bool_dtype(frame[column]) else heading(column)[1] for column in columns}
+    figures = [column for column, unit in units.items() if unit != TEXT]
+    texts = {name: _with_bounds(frame, name, *pair) for name, pair in intervals.items()}
+    shown = frame[columns].assign(**texts)
+    shades = pd.DataFrame({column: _shades(frame[column], has_total) for column in heat}, index=shown.index)
+    return (
+        _formatted(shown, units | dict.fromkeys(texts, TEXT))
+        .apply(lambda _: shades, subset=list(heat), axis=None)
+        .set_td_classes(_classes(shown, figures, has_total))
+        .set_table_attributes('class="ihc fixed"' if is_fixed else 'class="ihc"')
+        .set_table_styles(_styles(shown, figures), overwrite=True)
+    )
+
+
+def _formatted(shown: pd.DataFrame, units: Mapping[Any, str]) -> Styler:
+    styler = shown.style.hide(axis="index").format_index(
         lambda column: heading(column)[0], axis="columns", escape="html"
     )
     for column, unit in units.items():
-        styler = styler.format(FORMATS[unit], subset=[column], na_rep="", escape="html" if unit == TEXT else None)
-    figures = [column for column, unit in units.items() if unit != TEXT]
+        style = _yes if is_bool_dtype(shown[column]) else FORMATS[unit]
+        styler = styler.format(style, subset=[column], na_rep="", escape="html" if unit == TEXT else None)
+    return styler
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else ""
+
+
+def _with_bounds(frame: pd.DataFrame, column: str, low: str, high: str) -> list[str]:
+    """A figure and its bounds as one text; the figure alone where there are none."""
+    style = FORMATS[heading(column)[1]]
+    rows = zip(frame[column], frame[low], frame[high], strict=True)
+    return [_interval(style, *row) for row in rows]
+
+
+def _interval(style: str, value: float, low: float, high: float) -> str:
+    if np.isnan(value):
+        return ""
+    if np.isnan(low) or np.isnan(high):
+        return style.format(value)
+    between = "–" if low >= 0 else " to "  # a dash before a minus sign is misread
+    return f"{style.format(value)} ({style.format(low)}{between}{style.format(high)})"
+
+
+def _shades(values: pd.Series[float], has_total: bool) -> list[str]:
+    """A shade a cell, from none for the least value to DARKEST; none at all where all are equal or not known."""
+    figures = values.astype("float64").replace([np.inf, -np.inf], np.nan)
+    figures = figures.where(pd.Series(range(len(figures))) < len(figures) - has_total)
+    shares = (figures - figures.min()) / (figures.max() - figures.min())
+    return [f"background-color: rgba({HUE}, {DARKEST * share:.3f})" if share > 0 else "" for share in shares]
+
+
+def _classes(frame: pd.DataFrame, figures: list[str], has_total: bool) -> pd.DataFrame:
     classes = pd.DataFrame("text", index=frame.index, columns=frame.columns)
     classes[figures] = "figure"
     if has_total and len(frame):
         classes.iloc[-1] += " total"
-    return (
-        styler.set_td_classes(classes)
-        .set_table_attributes('class="ihc"')
-        .set_table_styles(_styles(frame, figures), overwrite=True)
-    )
+    return classes
 
 
 def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
@@ -55,7 +115,7 @@ def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:
     is_total = part["kind"] == "total"
     classes = pd.DataFrame({"line": "text", "count": "figure", "amount": "figure"}, index=frame.index)
     return (
-        table(frame)
+        table(frame, is_fixed=True)
         .format(count_format(part["count"]), subset=["count"])
         .format_index(lambda column: headings[str(column)], axis="columns")
         .set_td_classes(classes.where(~is_total, classes + " total", axis="index"))
@@ -71,7 +131,7 @@ def glossary_table() -> Styler:
     """The definitions of all figures."""
     rows = [(term.heading, term.definition) for term in GLOSSARY.values()]
     frame = pd.DataFrame(rows, columns=["Term", "Definition"])
-    return frame.style.hide(axis="index").set_table_attributes('class="ihc glossary"').format(escape="html")
+    return frame.style.hide(axis="index").set_table_attributes('class="ihc glossary fixed"').format(escape="html")
 
 
 def paragraph(*sentences: str, strong: bool = False) -> HTML:
@@ -79,3 +139,28 @@ def paragraph(*sentences: str, strong: bool = False) -> HTML:
     text = escape(" ".join(sentence for sentence in sentences if sentence))
     start = '<p class="warning">' if strong else "<p>"
     return HTML(f"{start}{text}</p>" if text else "")
+
+
+def cards(figures: pd.DataFrame, *, currency: str = "") -> HTML:
+    """Show key figures as a row of cards, each with its change against the period before, where that is known.
+
+    In: `figure` [label], `unit` [one of the glossary's], `value`, `before` [in that unit; NaN: not known],
+    `change` [share of before; NaN: none]. `currency` stands behind money.
+    """
+    rows = zip(*(figures[name] for name in ("figure", "unit", "value", "before", "change")), strict=True)
+    return HTML(f'<dl class="cards">{"".join(_card(currency, *row) for row in rows)}</dl>')
+
+
+def _card(currency: str, figure: str, unit: str, value: float, before: float, change: float) -> str:
+    style = FORMATS[unit]
+    tail = f" <span>{escape(currency)}</span>" if unit == MONEY and currency else ""
+    big = "–" if np.isnan(value) else style.format(value) + tail
+    moved = "" if not np.isfinite(change) else f'<dd class="change">{_change(change, style, before)}</dd>'
+    return f'<div><dt>{escape(figure)}</dt><dd class="value">{big}</dd>{moved}</div>'
+
+
+def _change(change: float, style: str, before: float) -> str:
+    share = round(change, 3) + 0.0
+    moved = f"{'↑' if share > 0 else '↓'} {share:+,.1%}" if share else "= 0.0%"
+    was = "" if np.isnan(before) else f" ({style.format(before)})"
+    return f"<b>{moved}</b> against the period before{was}"

@@ -87,3 +87,20 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """axe-core's source, of the version that tests/axe pins; npm takes it from its registry and checks its hash."""
+    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
+    if not npm:
+        assert not os.environ.get("CI"), "npm must be installed where CI is set"
+        pytest.skip("no npm on this machine")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests" / "axe" / name, folder)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        assert not os.environ.get("CI"), done.stderr
+        pytest.skip("axe-core cannot be installed on this machine")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,11 +7,12 @@ from bs4 import BeautifulSoup
 from frames import UNTRUSTED, conversions, costs, credits_of, outcomes, sessions
 from pandas.testing import assert_frame_equal
 
+from ihc import glossary
 from ihc.glossary import GLOSSARY
 from ihc.reconciliation import COST, CREDIT, ORDERS, reconcile
 from ihc.reporting import channel_reporting
 from ihc.schemas import Tables
-from ihc.tables import glossary_table, paragraph, reconciliation_table, table
+from ihc.tables import DARKEST, HUE, cards, glossary_table, paragraph, reconciliation_table, table
 
 SUMMARY = pd.DataFrame(
     {
@@ -123,3 +126,166 @@ def test_a_paragraph_is_plain_text(name):
 def test_a_strong_paragraph_is_a_warning():
     assert paragraph("Attention.", strong=True).data == '<p class="warning">Attention.</p>'
     assert paragraph("Fine.").data == "<p>Fine.</p>"
+
+
+def shade(styler):
+    """How dark each shaded cell is, by row and column."""
+    found = re.findall(r"#T_\w+_row(\d+)_col(\d+) *{[^}]*rgba\(0, 114, 178, ([\d.]+)\)", _one_by_one(styler.to_html()))
+    return {(int(row), int(column)): float(alpha) for row, column, alpha in found}
+
+
+def _one_by_one(html):
+    """Cells of the same shade share a rule in the styler's style sheet: a rule a cell."""
+    rules = re.findall(r"((?:#T_\w+, )*#T_\w+) {([^}]*)}", html)
+    return "".join(f"{cell} {{{body}}}" for cells, body in rules for cell in cells.split(", "))
+
+
+def heated(values, **options):
+    frame = pd.DataFrame({"channel_name": [f"c{place}" for place in range(len(values))], "cost": values})
+    return shade(table(frame, heat=["cost"], **options))
+
+
+def test_heat_shades_a_column_from_its_least_to_its_greatest_value():
+    # (5 - 0) / (10 - 0) = 0.5 of the darkest shade; the least value has none
+    assert heated([0.0, 5.0, 10.0]) == {(1, 1): pytest.approx(DARKEST / 2), (2, 1): DARKEST}
+    assert heated([-10.0, 0.0]) == {(1, 1): DARKEST}
+
+
+def test_the_total_is_neither_shaded_nor_part_of_the_scale():
+    assert heated([0.0, 5.0, 10.0, 15.0], has_total=True) == {(1, 1): pytest.approx(DARKEST / 2), (2, 1): DARKEST}
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0], [np.nan, np.nan], [np.nan, 3.0, np.inf]])
+def test_without_a_difference_nothing_is_shaded(values):
+    assert heated(values) == {}
+    assert heated([*values, 9.0], has_total=True) == {}
+
+
+def test_only_the_named_columns_are_shaded():
+    assert {column for _, column in shade(table(SUMMARY.assign(cost=[1.0, 2.0]), heat=["cost"]))} == {2}
+    assert shade(table(SUMMARY)) == {}
+
+
+@pytest.mark.parametrize(
+    "page", [("#222222", "#ffffff"), ("#222222", "#f6f8fa"), ("#e4e6e8", "#111418"), ("#e4e6e8", "#1b1d21")]
+)
+def test_figures_on_the_darkest_shade_are_well_read_on_a_light_and_on_a_dark_page(page):
+    ink, ground = (np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255 for colour in page)
+    shaded = (1 - DARKEST) * ground + DARKEST * np.array([int(part) for part in HUE.split(", ")]) / 255
+    lights = [
+        np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+        for colour in (ink, shaded)
+    ]
+    assert (max(lights) + 0.05) / (min(lights) + 0.05) > 4.5  # WCAG's AA
+
+
+INTERVALS = pd.DataFrame(
+    {
+        "channel_name": ["A", "B", "C", "D", "Total"],
+        "ROAS": [2.314, np.nan, 1500.0, 0.5, 3.0],
+        "ROAS_low": [1.9, np.nan, np.nan, -1.25, 2.0],
+        "ROAS_high": [2.8, np.nan, 1600.0, 0.75, 4.0],
+        "cost": [1.0, 2.0, 3.0, 4.0, 10.0],
+    }
+)
+
+
+def test_a_figure_is_written_with_its_bounds_and_their_columns_are_not_shown():
+    page = parsed(table(INTERVALS, has_total=True, intervals={"ROAS": ("ROAS_low", "ROAS_high")}))
+    assert texts(page, "thead th") == ["Channel", "ROAS", "Cost"]
+    assert texts(page, "td:nth-child(2)") == [
+        "2.31 (1.90–2.80)",
+        "",  # no figure
+        "1,500.00",  # no lower bound
+        "0.50 (-1.25 to 0.75)",
+        "3.00 (2.00–4.00)",
+    ]
+    assert all("figure" in cell["class"] for cell in page.select("td:nth-child(2)"))
+
+
+def test_a_figure_with_bounds_is_shaded_by_itself():
+    styled = table(INTERVALS, has_total=True, intervals={"ROAS": ("ROAS_low", "ROAS_high")}, heat=["ROAS"])
+    # (2.314 - 0.5) / (1500 - 0.5) of the darkest shade
+    assert shade(styled) == {(0, 1): pytest.approx(0.0, abs=0.001), (2, 1): DARKEST}
+
+
+def test_yes_is_written_and_no_is_empty():
+    page = parsed(table(pd.DataFrame({"channel_name": ["A", "B"], "cost": [True, False]})))
+    assert texts(page, "td:nth-child(2)") == ["yes", ""]
+    assert all("text" in cell["class"] for cell in page.select("td:nth-child(2)"))
+
+
+def test_only_tables_with_an_order_of_their_own_are_fixed():
+    styled = {
+        "summary": table(SUMMARY),
+        "steps": table(SUMMARY, is_fixed=True),
+        "reconciliation": reconciliation_table(lines(), ORDERS),
+        "glossary": glossary_table(),
+    }
+    assert {name: "fixed" in parsed(one).table["class"] for name, one in styled.items()} == {
+        "summary": False,
+        "steps": True,
+        "reconciliation": True,
+        "glossary": True,
+    }
+
+
+def card(unit, value, before=np.nan, change=np.nan, **options):
+    """What a card says: the big figure, and the change."""
+    figures = pd.DataFrame(
+        {"figure": ["Name"], "unit": [unit], "value": [value], "before": [before], "change": [change]}
+    )
+    page = BeautifulSoup(cards(figures, **options).data, "html.parser")
+    assert page.dt.get_text() == "Name"
+    return [dd.get_text() for dd in page.select("dd")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        (glossary.MONEY, "1,234.50 EUR"),
+        (glossary.COUNT, "1,234"),
+        (glossary.CREDIT, "1,234.50"),
+        (glossary.RATIO, "1,234.50"),
+    ],
+)
+def test_a_card_writes_a_figure_in_its_unit(unit, text):
+    assert card(unit, 1234.5, currency="EUR") == [text]
+
+
+def test_money_without_a_currency_stands_alone():
+    assert card(glossary.MONEY, 1.5) == ["1.50"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (0.1234, "↑ +12.3% against the period before (8.00)"),
+        (-0.5, "↓ -50.0% against the period before (8.00)"),
+        (12.3456, "↑ +1,234.6% against the period before (8.00)"),
+        (0.0, "= 0.0% against the period before (8.00)"),
+        (-0.0004, "= 0.0% against the period before (8.00)"),
+    ],
+)
+def test_a_card_says_how_its_figure_changed(change, text):
+    assert card(glossary.RATIO, 9.0, 8.0, change)[1:] == [text]
+
+
+@pytest.mark.parametrize("change", [np.nan, np.inf, -np.inf])
+def test_a_card_says_nothing_of_a_change_that_is_not_known(change):
+    assert card(glossary.RATIO, 9.0, 8.0, change) == ["9.00"]
+
+
+def test_a_card_without_a_figure_has_a_dash():
+    assert card(glossary.MONEY, np.nan, currency="EUR") == ["–"]
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_names_and_currencies_are_text_on_cards(name):
+    figures = pd.DataFrame(
+        {"figure": [name], "unit": [glossary.MONEY], "value": [1.0], "before": [1.0], "change": [0.0]}
+    )
+    page = BeautifulSoup(cards(figures, currency=name).data, "html.parser")
+    assert page.dt.get_text() == name
+    assert page.dd.get_text() == f"1.00 {name}"
+    assert {tag.name for tag in page.find_all()} == {"dl", "div", "dt", "dd", "span", "b"}
