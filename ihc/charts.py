@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from math import ceil
 from typing import Any, Concatenate, ParamSpec, cast
 
 import matplotlib as mpl
@@ -13,10 +12,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
-from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from ihc.narrative import shown
 
@@ -90,34 +88,6 @@ def chart(
     return cast("Callable[Concatenate[pd.DataFrame, P], Figure]", drawn)
 
 
-@chart
-def roas_by_channel(figure: Figure, summary: pd.DataFrame) -> None:
-    """Bars of ROAS a channel from the break-even line, highest first, on a scale of powers of ten.
-
-    In: `channel_name, ROAS [1]`, channels that cost something.
-    """
-    figure.set_size_inches(WIDTH, 1.2 + 0.28 * len(summary))
-    axes = figure.add_subplot()
-    places = name_rows(axes, summary["channel_name"])
-    colours = [BLUE if value >= 1 else ORANGE for value in summary["ROAS"]]
-    axes.barh(places, summary["ROAS"] - 1, left=1, color=colours, height=0.7)
-    axes.axvline(1, color=INK, linewidth=1, linestyle="--")
-    power_scale(axes.xaxis)
-    for place, value in enumerate(summary["ROAS"]):
-        side = 1 if value >= 1 else -1
-        axes.annotate(
-            f"{value:,.2f}",
-            (value, place),
-            (4 * side, 0),
-            textcoords="offset points",
-            va="center",
-            ha="left" if side > 0 else "right",
-            fontsize=9,
-        )
-    axes.margins(x=0.12)
-    axes.set_xlabel("ROAS [attributed revenue / cost]; dashed: break-even")
-
-
 def name_rows(axes: Axes, names: pd.Series[str], limit: int = 26) -> range:
     """Rows with the channels' names, each cut to `limit` characters, the first on top."""
     places = range(len(names))
@@ -137,33 +107,7 @@ def power_scale(axis: XAxis | YAxis) -> None:
 
 
 @chart
-def roas_over_time(figure: Figure, daily: pd.DataFrame, channels: Sequence[str]) -> None:
-    """A small panel of daily ROAS for each of `channels`, all on one scale, with the break-even line.
-
-    In: `channel_name, date [the sessions'], ROAS [1; NaN leaves a gap]`.
-    """
-    columns = min(3, len(channels)) or 1
-    rows = ceil(len(channels) / columns) or 1
-    figure.set_size_inches(WIDTH, 1.0 + 1.3 * rows)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    days = pd.to_datetime(daily["date"])
-    for channel, axes in zip(channels, panels, strict=False):
-        is_here = daily["channel_name"] == channel
-        power_scale(axes.yaxis)
-        axes.axhline(1, color=INK, linewidth=0.8, linestyle="--")
-        axes.plot(days[is_here], daily.loc[is_here, "ROAS"], color=BLUE, marker="o", markersize=3, linewidth=1.5)
-        axes.set_title(shown(channel, 22), fontsize=9)
-    for axes in list(panels):
-        axes.remove()
-    for place, axes in enumerate(figure.axes):
-        axes.set_ylabel("ROAS" if place % columns == 0 else "", fontsize=8)
-        axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
-        axes.xaxis.set_major_formatter(DateFormatter("%d %b"))
-        axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
-
-
-@chart
-def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
+def cost_against_revenue(figure: Figure, summary: pd.DataFrame, currency: str = "currency") -> None:
     """Two bars a channel: what it cost and what it earned. In: `channel_name, cost, ihc_revenue [currency]`."""
     figure.set_size_inches(WIDTH, 1.2 + 0.4 * len(summary))
     axes = figure.add_subplot()
@@ -175,32 +119,7 @@ def cost_against_revenue(figure: Figure, summary: pd.DataFrame) -> None:
         axes.barh(places + shift, summary[column], height=0.38, color=colour, label=text)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.xaxis.set_major_formatter(AMOUNTS)
-    axes.set_xlabel("currency")
-    figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
-
-
-@chart
-def credit_against_cost(figure: Figure, summary: pd.DataFrame) -> None:
-    """A line a channel from its share of cost to its share of credit.
-
-    In: `channel_name, share_of_cost, share_of_credit [1]`.
-    """
-    figure.set_size_inches(WIDTH, 1.2 + 0.28 * len(summary))
-    axes = figure.add_subplot()
-    places = name_rows(axes, summary["channel_name"])
-    gain = summary["share_of_credit"] >= summary["share_of_cost"]
-    axes.hlines(
-        places,
-        summary["share_of_cost"],
-        summary["share_of_credit"],
-        color=[BLUE if up else ORANGE for up in gain],
-    )
-    axes.scatter(summary["share_of_cost"], places, color="white", edgecolor=ORANGE, zorder=3, label="share of cost")
-    axes.scatter(summary["share_of_credit"], places, color=BLUE, zorder=3, label="share of credit")
-    axes.grid(axis="x", color=PALE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlabel("share of all channels")
+    axes.set_xlabel(currency)
     figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
 
 

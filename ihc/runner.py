@@ -24,15 +24,26 @@ from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment, lock_file
 
 FILES = (
-    *("channel_reporting.csv", "channel_summary.csv", "reconciliation.csv", "orders_without_credit.csv", "run.json"),
-    *("model_comparison.csv", "channel_scores.csv", "channel_impact.csv", "credit_distribution.csv"),
-    "explained_order.csv",
+    *("channel_reporting.csv", "channel_summary.csv", "channel_intervals.csv", "break_even.csv", "channel_phases.csv"),
+    *("key_figures.csv", "reconciliation.csv", "without_credit.csv", "without_credit_by_day.csv"),
+    *("channel_weekly.csv", "days.csv", "credit_lag.csv", "changes.csv", "orders_without_credit.csv", "run.json"),
+    *("model_comparison.csv", "sensitivity.csv", "fragile_channels.csv", "single_changes.csv"),
+    *("journey_lengths.csv", "time_to_conversion.csv", "paths.csv", "channel_roles.csv", "transitions.csv"),
+    *("channel_scores.csv", "channel_impact.csv", "credit_distribution.csv", "explained_order.csv"),
 )
-PAGE_OF = ("04_channel_report", "01_check_data", "05_compare_models", "06_engine_parameters")
+EXPORT = "order_credits.csv"
+# Introduced by the first of them.
+PAGE_OF = (
+    *("04_channel_report", "01_check_data", "02_build_journeys"),
+    *("05_compare_models", "06_engine_parameters"),
+)
 # What can run at the same time does, in two kernels.
 ATTRIBUTION = (("01_check_data", "02_build_journeys", "03_attribute"),)
 REPORT = (("04_channel_report",), ("05_compare_models", "06_engine_parameters"))
-REPORT_ALONE = (("04_channel_report", "01_check_data"), ("05_compare_models", "06_engine_parameters"))
+REPORT_ALONE = (
+    ("04_channel_report",),
+    ("02_build_journeys", "01_check_data", "05_compare_models", "06_engine_parameters"),
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,11 @@ def _result(settings: Settings, files: list[Path]) -> RunResult:
     results = read_results(settings.database)
     ends = results.outcomes[results.outcomes["run_id"] == settings.run_id]
     return RunResult(
-        files=[*(output / name for name in FILES), *sorted((output / "charts").iterdir()), *files],
+        files=[
+            *filter(Path.exists, (output / name for name in (*FILES, EXPORT))),
+            *sorted((output / "charts").iterdir()),
+            *files,
+        ],
         reconciliation=read_csv(output / "reconciliation.csv"),
         summary=read_csv(output / "channel_summary.csv"),
         sources=provenance(results.outcomes),

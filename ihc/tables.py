@@ -141,6 +141,11 @@ def paragraph(*sentences: str, strong: bool = False) -> HTML:
     return HTML(f"{start}{text}</p>" if text else "")
 
 
+def command(line: str) -> HTML:
+    """Show a command line, to be copied."""
+    return HTML(f'<p class="command"><code>{escape(line)}</code></p>')
+
+
 def cards(figures: pd.DataFrame, *, currency: str = "") -> HTML:
     """Show key figures as a row of cards, each with its change against the period before, where that is known.
 
