@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from ihc.narrative import shown
+from ihc.narrative import brief_percent, shown
 
 # Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "#767676"
@@ -131,7 +131,7 @@ def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: s
     places = name_rows(axes, classes[column])
     axes.barh(places, classes["orders"], color=BLUE, height=0.75)
     for place, orders, share in zip(places, classes["orders"], classes["share"], strict=True):
-        text = f"{orders:,} ({share:.0%})" if orders else "0"
+        text = f"{orders:,} ({brief_percent(share)})" if orders else "0"
         axes.annotate(text, (orders, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
     axes.margins(x=0.2)
     axes.set_ylabel(label)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError, counted
-from ihc.narrative import ENOUGH, shown
+from ihc.narrative import ENOUGH, percent, shown
 from ihc.reconciliation import CREDITED, ORDERS, among, order_outcomes
 from ihc.reporting import MATERIAL, TOTAL, ratio, session_costs
 from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, SESSIONS, Tables, inside, require_columns
@@ -131,14 +131,6 @@ def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame
     ):
         columns |= {f"{name}_orders": is_so.astype("int64"), f"{name}_revenue": orders["revenue"].where(is_so, 0.0)}
     return pd.DataFrame(columns)
-
-
-def percent(share: float) -> str:
-    """A share as a percentage that is never 0% of something, nor 100% of less than all."""
-    text = f"{share:.0%}"
-    if text == "0%" and share > 0:
-        return "less than 1%"
-    return "more than 99%" if text == "100%" and share < 1 else text
 
 
 def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:

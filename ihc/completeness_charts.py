@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, name_rows
-from ihc.completeness import percent
-from ihc.narrative import printable
+from ihc.narrative import brief_percent, printable
 
 LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
 LABELLED_DAYS = 10  # up to so many days each bar has its figure, and each day its tick
@@ -56,11 +55,6 @@ def label_ends(axes: Axes, ends: Iterable[float], texts: Iterable[str]) -> None:
     """Write a text to the right of where each row's bar ends."""
     for place, (end, text) in enumerate(zip(ends, texts, strict=True)):
         axes.annotate(text, (end, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
-
-
-def brief_percent(share: float) -> str:
-    """The same as `percent`, where there is little room."""
-    return percent(share).replace("less than ", "<").replace("more than ", ">")
 
 
 def _amounts(axes: Axes, label: str) -> None:

@@ -141,6 +141,24 @@ def shown(name: object, limit: int = 40) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def percent(share: float) -> str:
+    """A share as a percentage that is never 0% of something, nor 100% of less than all."""
+    text = f"{share:.0%}"
+    if text == "0%" and share > 0:
+        return "less than 1%"
+    return "more than 99%" if text == "100%" and share < 1 else text
+
+
+def brief_percent(share: float) -> str:
+    """The same as `percent`, where there is little room."""
+    return percent(share).replace("less than ", "<").replace("more than ", ">")
+
+
+def currency_sentence(currency: str) -> str:
+    """Say what amounts are in; empty where that is not known."""
+    return f"Amounts are in {shown(currency)}." if currency else ""
+
+
 def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
     """Say how many orders have a journey. In: `journeys`, and the conversions without any session."""
     orders = journeys["conv_id"].nunique()

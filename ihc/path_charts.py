@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from ihc.charts import BLUE, GREY, INK, ORANGE, WIDTH, chart, name_rows
-from ihc.completeness_charts import brief_percent, label_ends
-from ihc.narrative import shown
+from ihc.completeness_charts import label_ends
+from ihc.narrative import brief_percent, shown
 from ihc.palette import OTHER
 from ihc.paths import channels_of
 

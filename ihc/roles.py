@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.completeness import percent
 from ihc.errors import counted
-from ihc.narrative import shown
+from ihc.narrative import percent, shown
 from ihc.paths import channel_steps
 from ihc.touchpoints import Integers
 

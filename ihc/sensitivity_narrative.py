@@ -8,9 +8,9 @@ from ihc.errors import counted
 from ihc.narrative import ENOUGH, shown
 from ihc.schemas import PHASES
 from ihc.sensitivity import CROSSES, SETTINGS, STEADY, cell_numbers, single_changes
+from ihc.variants import NOTHING
 
 MOST_NAMES = 4
-NOTHING = 1e-6  # a phase of an order below this is a rounding of none
 
 
 def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: float = 1.0) -> str:
@@ -142,7 +142,7 @@ def unmoved_sentence(grid: pd.DataFrame) -> str:
 
 
 def phases_note(phases: pd.DataFrame, journeys: pd.DataFrame) -> str:
-    """Say how much revenue has no session in a phase, so that the phase's column sums to less than the others.
+    """Say how much revenue has no session in a phase, so that IHC divides it in the phase's column.
 
     In: `conv_id, initializer, holder, closer`, and the `journeys` of the same orders. Empty where every order has all.
     """
@@ -156,8 +156,7 @@ def phases_note(phases: pd.DataFrame, journeys: pd.DataFrame) -> str:
     ]
     if not cases:
         return ""
-    verb = "its column sums" if len(cases) == 1 else "their columns sum"
-    return f"No session counts as {_listed(cases)}, so {verb} to less than the others."
+    return f"No session counts as {_listed(cases)}: there the phase's column has the credit of IHC."
 
 
 def _named(names: pd.Series[str]) -> str:

@@ -16,12 +16,13 @@ from ihc.journeys import LONGEST_LOOKBACK
 from ihc.models import MODELS, Model
 from ihc.parameters import Parameters
 from ihc.redistribution import Redistribution, move, parse_redistribution
-from ihc.schemas import CREDITS, PHASES, plain_names, require_columns
+from ihc.schemas import CREDITS, PHASES, SHARES, plain_names, require_columns
 from ihc.touchpoints import channel_codes, in_time_order
 
 IHC = "IHC"
 LOOKBACKS: tuple[float | None, ...] = (None, 30.0, 7.0)  # days; None: as far back as the run's journeys reach
 COMPARED = (IHC, "Last touch", "Linear", "Position-based")
+NOTHING = 1e-6  # a phase of an order below this is a rounding of none
 AS_IS, OWN, DIRECT_GIVES = "none", "as in the run", "direct gives its credit away"
 KEYS = ["conv_id", "session_id"]
 
@@ -146,10 +147,16 @@ def is_within(journeys: pd.DataFrame, lookback_days: float | None) -> Booleans:
 def phase_credits(credits: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Take each phase for a model of its own, to stand beside the others in `model_comparison`.
 
-    In: `credits` (`conv_id, session_id, initializer, holder, closer`). Out: by the phase's heading `conv_id,
-    session_id, ihc [share]`. An order that has no session in a phase gets nothing in it: to share its revenue out all
-    the same would say that somebody held the interest where nobody did. So the phase's revenue is less than that of the
-    whole by the revenue of these orders. Raises InputError for a missing column.
+    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`; a phase may be NaN where another program
+    stored the credit). Out: by the phase's heading `conv_id, session_id, ihc [share]`. An order that has no session in
+    a phase has its credit of `ihc` there, so that every model spreads the same revenue. Raises InputError for a missing
+    column.
     """
-    require_columns(credits, (*KEYS, *PHASES), "credits")
-    return {phase.capitalize(): credits[KEYS].assign(ihc=credits[phase]) for phase in PHASES}
+    require_columns(credits, (*KEYS, *SHARES), "credits")
+    order = pd.factorize(credits["conv_id"])[0]
+    models = {}
+    for phase in PHASES:
+        share = credits[phase].fillna(0.0).to_numpy("float64")
+        is_absent = np.bincount(order, weights=share)[order] < NOTHING
+        models[phase.capitalize()] = credits[KEYS].assign(ihc=np.where(is_absent, credits["ihc"], share))
+    return models

@@ -17,13 +17,6 @@ SUMMARY = pd.DataFrame(
         "share_of_credit": [0.7, 0.2, 0.1],
     }
 )
-DAILY = pd.DataFrame(
-    {
-        "channel_name": ["Search", "Search", "Mail", "Mail"],
-        "date": ["2023-09-01", "2023-09-02"] * 2,
-        "ROAS": [2.5, float("nan"), 0.0, 1_000.0],
-    }
-)
 CLASSES = pd.DataFrame({"length": ["1", "2", "3+"], "orders": [1_200, 0, 300], "share": [0.8, 0.0, 0.2]})
 
 RELATIVE = pd.DataFrame(
@@ -31,19 +24,12 @@ RELATIVE = pd.DataFrame(
 )
 
 
-def over_time(daily):
-    return charts.roas_over_time(daily, daily["channel_name"].unique().tolist())
-
-
 def by_class(classes):
     return charts.orders_by_class(classes, classes.columns[0], "sessions in the journey")
 
 
 CHARTS = {
-    "roas_by_channel": (charts.roas_by_channel, SUMMARY),
-    "roas_over_time": (over_time, DAILY),
     "cost_against_revenue": (charts.cost_against_revenue, SUMMARY),
-    "credit_against_cost": (charts.credit_against_cost, SUMMARY),
     "orders_by_class": (by_class, CLASSES),
     "models_by_channel": (charts.models_by_channel, RELATIVE),
 }
@@ -75,7 +61,7 @@ def test_the_same_table_gives_the_same_bytes(draw, frame):
 @every_chart
 def test_any_name_makes_valid_xml_and_stands_in_it_as_it_is(draw, frame):
     said = texts(draw(renamed(frame, UNTRUSTED)))
-    cut = 22 if frame is DAILY or frame is RELATIVE else 26
+    cut = 22 if frame is RELATIVE else 26
     assert {shown(name, cut) for name in UNTRUSTED} <= set(said)
     assert "$x_1$" in said
 
@@ -97,54 +83,8 @@ def bars(figure):
     return [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches]
 
 
-def test_roas_bars_reach_from_break_even_to_their_value_the_first_row_on_top():
-    figure = charts.roas_by_channel(SUMMARY)
-    axes = figure.axes[0]
-    assert bars(figure) == [(1, 1.5), (1, 0), (1, pytest.approx(-0.9))]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["Search", "Mail", "Social"]
-    assert axes.yaxis_inverted()
-    assert [text.get_text() for text in axes.texts] == ["2.50", "1.00", "0.10"]
-
-
-def test_roas_bars_are_coloured_by_whether_they_break_even():
-    blue, also_blue, orange = (bar.get_facecolor() for bar in charts.roas_by_channel(SUMMARY).axes[0].patches)
-    assert blue == also_blue != orange
-
-
-@pytest.mark.parametrize("roas", [0.0, -0.5, 123_456.0])
-def test_roas_of_any_size_is_written_beside_its_bar(roas):
-    assert f"{roas:,.2f}" in texts(charts.roas_by_channel(SUMMARY.assign(ROAS=roas)))
-
-
-def test_roas_over_time_has_a_panel_a_channel_in_the_order_asked_for():
-    figure = charts.roas_over_time(DAILY, ["Mail", "Search"])
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Mail", "Search"]
-    drawn = [axes.lines[1].get_ydata().tolist() for axes in figure.axes]
-    assert drawn[0] == [0.0, 1_000.0]
-    assert drawn[1][0] == 2.5
-    assert drawn[1][1] != drawn[1][1]  # NaN leaves a gap
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7, charts.MOST_PANELS])
-def test_roas_over_time_has_no_empty_panels(count):
-    names = [f"channel {number}" for number in range(count)]
-    figure = charts.roas_over_time(renamed(DAILY, [*names, "not asked for"]), names)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == names
-
-
 def test_cost_and_revenue_are_two_bars_a_channel():
     assert [width for _, width in bars(charts.cost_against_revenue(SUMMARY))] == [100, 10, 50, 250, 10, 5]
-
-
-def test_credit_and_cost_are_two_marks_a_channel():
-    cost, credit = charts.credit_against_cost(SUMMARY).axes[0].collections[1:]
-    assert cost.get_offsets()[:, 0].tolist() == [0.6, 0.1, 0.3]
-    assert credit.get_offsets()[:, 0].tolist() == [0.7, 0.2, 0.1]
-
-
-def test_shares_that_are_not_known_leave_an_empty_chart():
-    nothing = SUMMARY.assign(share_of_cost=float("nan"), share_of_credit=float("nan"))
-    assert "Search" in texts(charts.credit_against_cost(nothing))
 
 
 def test_classes_are_bars_with_their_orders_and_share():

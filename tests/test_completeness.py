@@ -8,7 +8,6 @@ from pandas.testing import assert_frame_equal
 from ihc.baselines import linear
 from ihc.completeness import (
     completeness_sentence,
-    percent,
     waterfall,
     without_credit_by_channel,
     without_credit_by_day,
@@ -16,7 +15,7 @@ from ihc.completeness import (
 from ihc.errors import InputError
 from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys import build_journeys, unattributed
-from ihc.narrative import shown
+from ihc.narrative import percent, shown
 from ihc.reconciliation import COST, CREDIT, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, reconcile
 from ihc.reporting import channel_reporting, channel_summary
 from ihc.schemas import Tables, inside

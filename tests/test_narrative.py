@@ -361,3 +361,17 @@ def test_revenues_that_cancel_out_are_revenue_all_the_same():
     text = narrative.best_and_worst(summary(("a", 10, 50), ("b", 10, -50)))
     assert "the best is a with ROAS 5.00" in text
     assert "the worst is b with ROAS -5.00" in text
+
+
+def test_the_currency_is_said_where_it_is_known():
+    assert narrative.currency_sentence("EUR") == "Amounts are in EUR."
+    assert narrative.currency_sentence("") == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0%"), (1e-9, "<1%"), (0.0049, "<1%"), (0.25, "25%"), (0.996, ">99%"), (1.0, "100%")],
+)
+def test_a_share_is_never_written_as_none_or_all_when_it_is_not(share, text):
+    assert narrative.brief_percent(share) == text
+    assert narrative.percent(share) == text.replace("<", "less than ").replace(">", "more than ")

@@ -152,8 +152,8 @@ PHASES = attribute(ROWS, curves_of())
 
 def test_revenue_without_a_session_in_a_phase_is_told():
     assert phases_note(PHASES, ROWS) == (
-        "No session counts as holder for 1 order (40.50 of 1,040.50 revenue), so its column sums to less than the "
-        "others."
+        "No session counts as holder for 1 order (40.50 of 1,040.50 revenue): there the phase's column has the credit "
+        "of IHC."
     )
 
 
@@ -161,8 +161,8 @@ def test_orders_whose_phases_are_not_known_count_as_without():
     known = PHASES[PHASES["conv_id"] == "k"]
     assert phases_note(known, ROWS) == (
         "No session counts as initializer for 1 order (40.50 of 1,040.50 revenue), holder for 1 order (40.50 of "
-        "1,040.50 revenue) and closer for 1 order (40.50 of 1,040.50 revenue), so their columns sum to less than the "
-        "others."
+        "1,040.50 revenue) and closer for 1 order (40.50 of 1,040.50 revenue): there the phase's column has the credit "
+        "of IHC."
     )
 
 

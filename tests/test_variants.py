@@ -188,8 +188,12 @@ def test_each_phase_stands_beside_the_models_and_an_order_without_it_has_nothing
     phases = phase_credits(credits)
     assert list(phases) == ["Initializer", "Holder", "Closer"]
     assert_frame_equal(phases["Closer"], credits[["conv_id", "session_id"]].assign(ihc=credits["closer"]))
+    # Where nothing holds, and where the phases are not known, the credit of IHC stands in.
+    assert phases["Holder"]["ihc"].tolist() == [*credits["holder"].iloc[:3], 1.0]
+    unknown = phase_credits(credits.assign(initializer=float("nan")))
+    assert unknown["Initializer"]["ihc"].tolist() == credits["ihc"].tolist()
     table = model_comparison(rows, {"IHC": credits} | phases)
-    assert table[["IHC", *phases]].sum().tolist() == pytest.approx([140, 140, 100, 140])
+    assert table[["IHC", *phases]].sum().tolist() == pytest.approx([140] * 4)
 
 
 def test_phases_that_are_not_there_are_refused():
