@@ -46,7 +46,6 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "figure.dpi": 100,
-    "savefig.dpi": 150,
     "figure.constrained_layout.use": True,
 }
 

@@ -29,7 +29,7 @@ from ihc.outputs import write_text
 LONGEST_SOCKET = 80  # a socket's path has some 100 characters at most
 # A kernel's imports take longer than most notebooks, so notebooks share it; none sees the names of the one before.
 CLEAN_SLATE = "%reset -f\nget_ipython().execution_count = 1"
-WARM_UP = "import ihc.charts, ihc.database, ihc.outputs, ihc.settings, ihc.tables"
+WARM_UP = "import ihc.charts, ihc.database, ihc.publishing, ihc.settings, ihc.tables"
 
 Say = Callable[[str], object]
 Chain = Sequence[str]

@@ -174,7 +174,8 @@ def explain(
     from ihc.engine_charts import explanation
     from ihc.explanation import explain as work_out
     from ihc.model_narrative import explanation_sentence, stored_credit_sentence
-    from ihc.outputs import publish_chart, write_csv
+    from ihc.outputs import write_csv
+    from ihc.publishing import publish_chart
 
     settings, journeys, _ = _journeys(
         database,

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +15,7 @@ from conftest import ihc, run_ihc
 
 from ihc import __version__
 from ihc.outputs import read_csv
+from ihc.runner import FILES
 
 NAMES = [
     "<script>document.title='pwned'</script>",
@@ -97,13 +97,22 @@ def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
 
 def test_a_run_writes_what_it_says(finished):
     assert finished.code == 0, finished.err
-    listed = [line.strip() for line in finished.out.split("\n\n")[0].splitlines()[1:]]
-    assert all(Path(path).is_file() for path in listed)
-    written = {str(path) for path in finished.output.rglob("*") if path.is_file() and path.name != "kernels.log"}
-    assert written == set(listed)
+    written = [path for path in finished.output.rglob("*") if path.is_file() and path.name != "kernels.log"]
     charts = {path.name for path in (finished.output / "charts").iterdir()}
-    names = ["cost_against_revenue", "credit_against_cost", "journey_lengths", "models_by_channel"]
-    names += ["roas_by_channel", "roas_over_time", "time_to_conversion"]
+    tables = {path.name for path in finished.output.glob("*.csv")}
+    assert tables == {name for name in FILES if name.endswith(".csv")}
+    (run,) = (finished.output / "runs").iterdir()
+    notebooks = [path.name for path in run.glob("*.ipynb")]
+    assert len(written) == len(charts) + len(tables) + len(notebooks) + 2  # report.html and run.json
+    assert finished.out.startswith(
+        f"Written to {finished.output}:\n  report.html and run.json\n"
+        f"  {len(tables)} tables as CSV, and charts/ with {len(charts) // 2} charts as SVG and PNG\n"
+        f"  runs/{run.name}/ with the executed notebooks\n"
+    )
+    names = ["waterfall", "cost_without_credit", "unattributed_by_day", "roas_by_channel", "cost_against_revenue"]
+    names += ["credit_against_cost", "phases_by_channel", "revenue_by_week", "cost_and_revenue", "roas_over_time"]
+    names += ["credit_lag", "room_to_break_even", "models_by_channel", "roas_under_settings", "rank_under_settings"]
+    names += ["journey_lengths", "time_to_conversion", "channel_roles", "commonest_paths", "transitions"]
     names += ["initializer_membership", "closer_membership", "phase_weights", "channel_weights"]
     names += ["channel_scores", "channel_impact", "credit_distribution", "redistribution", "explained_order"]
     assert charts == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}

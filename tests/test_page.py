@@ -18,8 +18,9 @@ from PIL import Image
 
 from ihc.errors import NotebookError
 from ihc.glossary import MONEY
-from ihc.outputs import ON_DARK, read_csv
+from ihc.outputs import read_csv
 from ihc.page import ORDER, report_page
+from ihc.publishing import ON_DARK
 from ihc.runner import PAGE_OF
 from ihc.tables import cards, glossary_table, paragraph, table
 

@@ -1,0 +1,67 @@
+"""Charts as files, SVG and PNG, and as images in a notebook and the report."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+from IPython.display import HTML
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from ihc.charts import GREY, INK, PALE, styled
+from ihc.narrative import printable
+from ihc.outputs import write_whole
+
+PNG_DPI = 150
+# What the neutral colours of the charts become on a dark page, the ground of which is the first one.
+ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048"}
+
+
+def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: str = "") -> HTML:
+    """Write a chart as `name.svg` and `name.png` into `folder`, and give it back for the notebook.
+
+    `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it.
+    """
+    alt, note = printable(alt), printable(note)
+    with styled():
+        if note:
+            figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
+        # Laid out once, and not anew by `savefig` for each format, which takes longer than the drawing.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        svg, png = _drawn(figure, "svg", alt), _drawn(figure, "png", alt)
+    write_whole(folder / f"{name}.svg", svg)
+    write_whole(folder / f"{name}.png", png)
+    source = "data:image/svg+xml;base64," + b64encode(svg).decode()
+    return HTML(f'<figure><img src="{source}" alt="{escape(alt)}"></figure>')
+
+
+def _drawn(figure: Figure, kind: str, alt: str) -> bytes:
+    stream = BytesIO()
+    # Without a date the same table gives the same bytes.
+    about = (
+        {"Title": alt, "Date": None} if kind == "svg" else {"Title": alt.encode("latin-1", "replace").decode("latin-1")}
+    )
+    if kind == "svg":
+        FigureCanvasSVG(figure).print_svg(stream, metadata=about)
+    else:
+        figure.set_dpi(PNG_DPI)
+        FigureCanvasAgg(figure).print_png(stream, metadata=about)
+    drawn = stream.getvalue()
+    return drawn.replace(b"</style>", f"\n{_dark_rules()}</style>".encode(), 1) if kind == "svg" else drawn
+
+
+def _dark_rules() -> str:
+    """Let an SVG follow the reader's dark scheme, as an image in a page does too; channels keep their colours."""
+    rules = [
+        # White text stands in a coloured cell, which stays as it is.
+        f'{"*:not(text)" if light == "#ffffff" else ""}[style*="{what}: {light}"] {{{what}: {dark} !important}}'
+        for light, dark in ON_DARK.items()
+        for what in ("fill", "stroke")
+    ]
+    rules.append(f'text:not([style*="fill:"]) {{fill: {ON_DARK[INK]}}}')
+    return "@media screen and (prefers-color-scheme: dark) {\n" + "\n".join(rules) + "\n}"
