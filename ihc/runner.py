@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ihc.connection import database_file
+from ihc.connection import database_file, transaction
 from ihc.credits import provenance, vanished
 from ihc.database import check_writable, create_tables, read_results, read_tables, shipped
 from ihc.dimension import with_dimension
 from ihc.environment import masked
 from ihc.errors import SettingsError
-from ihc.kernels import Desk, Say, execute
+from ihc.kernels import started
 from ihc.ledger import requests_of
 from ihc.locking import one_run_at_a_time
 from ihc.narrative import left_out_sentence
 from ihc.outputs import read_csv, try_folder, write_text
-from ihc.page import report_page
 from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment, lock_file
 
@@ -38,12 +40,15 @@ PAGE_OF = (
     *("05_compare_models", "06_engine_parameters"),
 )
 # What can run at the same time does, in two kernels.
+KERNELS = 2
 ATTRIBUTION = (("01_check_data", "02_build_journeys", "03_attribute"),)
 REPORT = (("04_channel_report",), ("05_compare_models", "06_engine_parameters"))
 REPORT_ALONE = (
-    ("04_channel_report",),
-    ("02_build_journeys", "01_check_data", "05_compare_models", "06_engine_parameters"),
+    ("04_channel_report", "02_build_journeys"),
+    ("05_compare_models", "06_engine_parameters", "01_check_data"),
 )
+
+Say = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -97,24 +102,32 @@ def run(
 
     Raises IhcError: refused before anything was written, or NotebookError for a notebook that failed.
     """
-    check(settings)
+    if report_only:
+        # It writes no results, so what is unfit in the tables may come out as late as in the notebooks.
+        with transaction(settings.database):
+            _check_output(settings.output)
+    else:
+        check(settings)
     with one_run_at_a_time(settings, say) as lock:
         prepare(settings, say)
         create_tables(settings.database)
-        desk = Desk(
-            notebooks=shipped("notebooks"),
-            parameters=notebook_parameters(settings),
-            folder=settings.output / "runs" / settings.run_id,
-            secrets=settings.secrets,
-            environment=kernel_environment(settings, lock_file(settings)),
-            lock=lock,
-            say=say,
-            on_start=on_start,
-        )
-        executed = execute(_steps(report_only), desk)
-        page = report_page({name: executed[name] for name in PAGE_OF}, "Channel report")
-        report = write_text(masked(page, settings.secrets), settings.output / "report.html")
-        return _result(settings, [report, *executed.values()])
+        folder = settings.output / "runs" / settings.run_id
+        environment = kernel_environment(settings, lock_file(settings))
+        with started(KERNELS, folder, environment, lock) as managers:
+            # Loaded while the kernels start, each of which takes as long.
+            from ihc.execution import Desk, execute
+
+            notebooks, parameters = shipped("notebooks"), notebook_parameters(settings)
+            desk = Desk(notebooks, parameters, folder, settings.secrets, say=say, on_start=on_start)
+            executed = execute(_steps(report_only), managers, desk, meanwhile=partial(import_module, "ihc.page"))
+        return _result(settings, [_write_page(settings, executed), *executed.values()])
+
+
+def _write_page(settings: Settings, executed: dict[str, Path]) -> Path:
+    from ihc.page import report_page
+
+    page = report_page({name: executed[name] for name in PAGE_OF}, "Channel report")
+    return write_text(masked(page, settings.secrets), settings.output / "report.html")
 
 
 def _result(settings: Settings, files: list[Path]) -> RunResult:

@@ -7,7 +7,8 @@ import nbformat
 import pytest
 
 from ihc.errors import NotebookError
-from ihc.kernels import Desk, execute
+from ihc.execution import Desk, execute
+from ihc.kernels import started
 
 PARAMETERS = "who = ''"
 
@@ -26,11 +27,14 @@ def desk_for(folder, **cells):
         parameters={"who": "ann"},
         folder=folder / "run",
         secrets=("k3y-of-ann",),
-        environment=dict(os.environ),
-        lock=None,
         say=said.append,
         on_start=lambda name: said.append(f"start {name}"),
     )
+
+
+def run(steps, desk):
+    with started(max(map(len, steps)), desk.folder, os.environ) as managers:
+        return execute(steps, managers, desk)
 
 
 def printed(path):
@@ -42,7 +46,7 @@ def test_a_chain_shares_a_kernel_and_nothing_else(tmp_path):
     first = ["import os; left = 1; print(os.getpid(), who, os.getcwd())"]
     second = ["print('left' in globals(), 'os' in globals())", "import os; print(os.getpid())"]
     said, desk = desk_for(tmp_path, one=first, two=second)
-    executed = execute([[["one", "two"]]], desk)
+    executed = run([[["one", "two"]]], desk)
     assert executed == {"one": tmp_path / "run" / "one.ipynb", "two": tmp_path / "run" / "two.ipynb"}
     pid, who, folder = printed(executed["one"])[0].split()
     assert (who, folder) == ("ann", str(tmp_path / "run"))
@@ -52,7 +56,7 @@ def test_a_chain_shares_a_kernel_and_nothing_else(tmp_path):
 
 def test_the_cells_of_each_notebook_are_counted_from_one(tmp_path):
     _, desk = desk_for(tmp_path, one=["1"], two=["2", "3"])
-    executed = execute([[["one", "two"]]], desk)
+    executed = run([[["one", "two"]]], desk)
     counts = {
         name: [cell.execution_count for cell in nbformat.read(path, as_version=4).cells]
         for name, path in executed.items()
@@ -72,7 +76,7 @@ def test_chains_of_a_step_run_at_the_same_time_and_steps_one_after_the_other(tmp
 
     last = ["import os; print(os.path.exists('a.here'), os.path.exists('b.here'))"]
     _, desk = desk_for(tmp_path, a=wait_for("a"), b=wait_for("b"), last=last)
-    executed = execute([[["a"], ["b"]], [["last"]]], desk)
+    executed = run([[["a"], ["b"]], [["last"]]], desk)
     pids = {printed(executed[name])[0] for name in "ab"}
     assert len(pids) == 2
     assert [printed(executed[name])[1] for name in "ab"] == ["True\n"] * 2
@@ -89,7 +93,7 @@ def test_a_failure_ends_the_other_kernels_and_says_which_notebook_and_why(tmp_pa
     _, desk = desk_for(tmp_path, wrong=wrong, slow=slow)
     begin = time.monotonic()
     with pytest.raises(NotebookError, match=r"Notebook wrong: ValueError: \*\*\* is wrong\n.*wrong\.ipynb") as failure:
-        execute([[["slow"], ["wrong"]]], desk)
+        run([[["slow"], ["wrong"]]], desk)
     assert time.monotonic() - begin < 100
     assert not failure.value.waits
     assert "k3y-of-ann" not in (tmp_path / "run" / "wrong.ipynb").read_text("utf-8")
@@ -101,11 +105,11 @@ def test_a_failure_ends_the_other_kernels_and_says_which_notebook_and_why(tmp_pa
 def test_what_only_has_to_be_run_again_is_told_apart(tmp_path):
     _, desk = desk_for(tmp_path, one=["from ihc.errors import CeilingError", "raise CeilingError('enough for now')"])
     with pytest.raises(NotebookError, match="Notebook one: enough for now\n") as failure:
-        execute([[["one"]]], desk)
+        run([[["one"]]], desk)
     assert failure.value.waits
 
 
 def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):
     _, desk = desk_for(tmp_path, one=["import os; os._exit(1)"])
     with pytest.raises(NotebookError, match="Notebook one: its kernel died"):
-        execute([[["one"]]], desk)
+        run([[["one"]]], desk)
