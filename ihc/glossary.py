@@ -104,7 +104,9 @@ GLOSSARY = {
     "failed": Term("Failed", TEXT, "An order for which the engine gave no whole credit; the reason is stored."),
     "waiting": Term("Waiting", TEXT, "An order that the API was not asked about yet: the next run does."),
     "break-even": Term(
-        "Break-even", TEXT, "ROAS 1: the attributed revenue equals the cost. Goods and margin are not in it."
+        "Break-even",
+        TEXT,
+        "The ROAS that a channel must reach, 1 unless set: there its attributed revenue just covers what it must.",
     ),
     "interval": Term(
         "Interval",
