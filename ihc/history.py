@@ -6,7 +6,7 @@ A row holds from its `first_run` to its `last_run`, both inclusive; NULL means t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,11 @@ def find_run(database: str | Path, run: str) -> RecordedRun:
 def previous_run(database: str | Path, run: RecordedRun) -> RecordedRun | None:
     """The run that was recorded before this one; None before the first."""
     return find_run(database, str(run.number - 1)) if run.number > 1 else None
+
+
+def over_dates_of(run: RecordedRun, before: RecordedRun | None) -> RecordedRun | None:
+    """The earlier run, seen over the dates of `run`: what was stored of the same days then."""
+    return replace(before, start_date=run.start_date, end_date=run.end_date) if before else None
 
 
 def changes_since(database: str | Path, before: RecordedRun | None, after: RecordedRun, state: State) -> Changes:

@@ -44,10 +44,10 @@ def _earned(row: pd.Series) -> str:
     return f"{shown(row['channel_name'])} with ROAS {row['ROAS']:,.2f} ({figures})"
 
 
-def break_even(summary: pd.DataFrame) -> str:
+def break_even(summary: pd.DataFrame, roas: float = 1.0) -> str:
     """Say what the whole earned for its cost, and how many channels with at least 1 % of the cost break even.
 
-    In: `channel_summary`, the total in its last row.
+    In: `channel_summary`, the total in its last row, and the ROAS [1] that breaks even.
     """
     paid, total = material(summary), summary.iloc[-1]
     if pd.isna(total["ROAS"]):
@@ -58,9 +58,9 @@ def break_even(summary: pd.DataFrame) -> str:
     )
     if paid.empty:
         return whole
-    above = int((paid["ROAS"] >= 1).sum())
-    verb = "earn at least what they cost" if above > 1 else "earns at least what it cost"
-    return f"{whole} {above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb}."
+    above = int((paid["ROAS"] >= roas).sum())
+    verb = "reach" if above > 1 else "reaches"
+    return f"{whole} {above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb} a ROAS of {roas:g}."
 
 
 def orders_sentence(lines: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from ihc.history import (
     changes_since,
     find_run,
     list_runs,
+    over_dates_of,
     previous_run,
     read_state,
     record_run,
@@ -236,6 +237,17 @@ def test_the_run_before_is_the_one_that_was_recorded_before(database):
     recorded = [record_run(database, run(number), A) for number in (1, 2, 3)]
     assert previous_run(database, recorded[0]) is None
     assert previous_run(database, recorded[2]) == recorded[1]
+
+
+def test_a_run_may_be_seen_over_the_dates_of_another(database):
+    first, second = record_run(database, run(1), A), record_run(database, run(2, start_date="2023-09-02"), B)
+    seen = over_dates_of(second, first)
+    assert (seen.number, seen.window) == (1, second.window)
+    total = changes_since(database, seen, second, B).channels.iloc[-1]
+    assert total["other_dates"] == 0
+    # Of A on the second day: half of a, 50, and all of b, 10.
+    assert total["ihc_revenue_before"] == 60
+    assert over_dates_of(second, None) is None
 
 
 def test_a_run_that_only_reports_is_compared_with_the_last_one_and_not_recorded(database):

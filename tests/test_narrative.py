@@ -65,12 +65,12 @@ def test_a_single_channel_that_matters_is_named_alone():
         (
             [("a", 1_000, 1_000), ("b", 1_000, 999), ("free", 0, 1)],
             "Over all, 2,000.00 of cost stands against 2,000.00 of attributed revenue, ROAS 1.00. "
-            "1 of the 2 channels with at least 1% of the cost earns at least what it cost.",
+            "1 of the 2 channels with at least 1% of the cost reaches a ROAS of 1.",
         ),
         (
             [("a", 10, 5), ("b", 10, 5)],
             "Over all, 20.00 of cost stands against 10.00 of attributed revenue, ROAS 0.50. "
-            "None of the 2 channels with at least 1% of the cost earns at least what it cost.",
+            "None of the 2 channels with at least 1% of the cost reaches a ROAS of 1.",
         ),
         (
             [(f"c{n}", 1, 2) for n in range(150)],
@@ -80,7 +80,7 @@ def test_a_single_channel_that_matters_is_named_alone():
             # The third earns much, but with 0.5 of 100.5 of the cost it does not matter.
             [("a", 50, 60), ("b", 50, 70), ("c", 0.5, 100)],
             "Over all, 100.50 of cost stands against 230.00 of attributed revenue, ROAS 2.29. "
-            "2 of the 2 channels with at least 1% of the cost earn at least what they cost.",
+            "2 of the 2 channels with at least 1% of the cost reach a ROAS of 1.",
         ),
     ],
 )
@@ -375,3 +375,9 @@ def test_the_currency_is_said_where_it_is_known():
 def test_a_share_is_never_written_as_none_or_all_when_it_is_not(share, text):
     assert narrative.brief_percent(share) == text
     assert narrative.percent(share) == text.replace("<", "less than ").replace(">", "more than ")
+
+
+@pytest.mark.parametrize(("roas", "text"), [(2.5, "1 of the 2 channels with"), (2.51, "None of the 2 channels with")])
+def test_break_even_may_be_set_elsewhere(roas, text):
+    said = narrative.break_even(summary(("good", 100, 250), ("bad", 200, 20)), roas)
+    assert f"{text} at least 1% of the cost reaches a ROAS of {roas:g}." in said
