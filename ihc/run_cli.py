@@ -184,9 +184,8 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     if result.left_out:
         console.print(result.left_out)
     _print_ends(result, console)
-    console.print(
-        f"\n{narrative.break_even(result.summary, settings.report.break_even_roas)}\n{narrative.best_and_worst(result.summary)}"
-    )
+    paying = narrative.break_even(result.summary, settings.report.break_even_roas)
+    console.print(f"\n{paying}\n{narrative.best_and_worst(result.summary)}")
 
 
 def _print_files(result: RunResult, settings: Settings, console: Console) -> None:
