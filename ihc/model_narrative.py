@@ -129,12 +129,13 @@ def models_left_out(compared: Collection[str], every: Collection[str]) -> str:
     return f"Left out, as there are too many channels: {', '.join(missing)}." if missing else ""
 
 
-def model_differences(comparison: pd.DataFrame, summary: pd.DataFrame) -> str:
+def model_differences(comparison: pd.DataFrame, summary: pd.DataFrame, *, roas: float = 1.0) -> str:
     """Say which differences between the models matter: the widest, those from last touch, those across break-even.
 
-    In: `model_comparison`, and the `channel_summary` with the channels' cost, the total in its last row.
+    In: `model_comparison`, the `channel_summary` with the channels' cost, the total in its last row, and the `roas`
+    [1] that breaks even.
     """
-    return " ".join(filter(None, [model_spread(comparison), _against(comparison), _sides(comparison, summary)]))
+    return " ".join(filter(None, [model_spread(comparison), _against(comparison), _sides(comparison, summary, roas)]))
 
 
 def model_spread(comparison: pd.DataFrame) -> str:
@@ -166,13 +167,13 @@ def _against(comparison: pd.DataFrame) -> str:
     return f"Against last touch, {first} {' and '.join(moved)}." if moved else ""
 
 
-def _sides(comparison: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """Which channels earn their cost under some of the models only; empty where no cost matters."""
+def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
+    """Which channels break even under some of the models only; empty where no cost matters."""
     paid = material(summary)[["channel_name", "cost"]].merge(comparison, how="left", on="channel_name").fillna(0.0)
     if paid.empty:
         return ""
     models = [name for name in comparison.columns if name != "channel_name"]
-    earns = paid[models].ge(paid["cost"], axis="index")
+    earns = paid[models].ge(roas * paid["cost"], axis="index")
     turning = earns.any(axis=1) & ~earns.all(axis=1)
     if not turning.any():
         return f"No channel with {ENOUGH} changes its side of break-even with the model."
@@ -181,10 +182,16 @@ def _sides(comparison: pd.DataFrame, summary: pd.DataFrame) -> str:
         for name, (_, row) in zip(paid.loc[turning, "channel_name"], earns[turning].iterrows(), strict=True)
     ]
     rest = f", and {len(cases) - MOST_NAMES} more" if len(cases) > MOST_NAMES else ""
-    verb = "earns its" if len(cases) == 1 else "earn their"
+    verb = _verb(len(cases), roas)
     channels = f"the {counted(len(paid), 'channel')} with {ENOUGH}"
     named = "; ".join(cases[:MOST_NAMES])
-    return f"Of {channels}, {len(cases)} {verb} cost under some models only: {named}{rest}."
+    return f"Of {channels}, {len(cases)} {verb} under some models only: {named}{rest}."
+
+
+def _verb(channels: int, roas: float) -> str:
+    if roas == 1:
+        return "earns its cost" if channels == 1 else "earn their cost"
+    return f"{'reaches' if channels == 1 else 'reach'} the break-even ROAS of {roas:,.4g}"
 
 
 def _where(earns: pd.Series[bool]) -> str:

@@ -15,11 +15,11 @@ FLAGS = ("export_credits",)
 NOT_NAMED = ("output", "refresh", "max_requests")
 
 
-def command_line(settings: Settings) -> str:
+def command_line(settings: Settings, *, report_only: bool = False) -> str:
     """The command that makes the run's report again, on the same tables with the same stored answers.
 
-    Database and files by their names without folders, settings that have their default left out. The API's key is
-    never in it.
+    Database and files by their names without folders, settings that have their default left out; `report_only`: no
+    engine was asked, so none is to be asked again. The API's key is never in it.
     """
     values = settings.values() | {"database": settings.database_name}
     plain = ReportOptions()
@@ -28,6 +28,7 @@ def command_line(settings: Settings) -> str:
     for name, value in values.items():
         if name not in NOT_NAMED and value not in (None, "", False, getattr(plain, name, None)):
             words += _option(name, value)
+    words += ["--report-only"] * report_only
     return " ".join(map(shlex.quote, words))
 
 

@@ -25,15 +25,16 @@ from ihc.outputs import read_csv, try_folder, write_text
 from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment, lock_file
 
+# Written by the attribution itself, and by a run that was asked for it.
+WITHOUT, EXPORT = "orders_without_credit.csv", "order_credits.csv"
 FILES = (
     *("channel_reporting.csv", "channel_summary.csv", "channel_intervals.csv", "break_even.csv", "channel_phases.csv"),
     *("key_figures.csv", "reconciliation.csv", "without_credit.csv", "without_credit_by_day.csv"),
-    *("channel_weekly.csv", "days.csv", "credit_lag.csv", "changes.csv", "orders_without_credit.csv", "run.json"),
+    *("channel_weekly.csv", "days.csv", "credit_lag.csv", "changes.csv", WITHOUT, "run.json"),
     *("model_comparison.csv", "sensitivity.csv", "fragile_channels.csv", "single_changes.csv"),
     *("journey_lengths.csv", "time_to_conversion.csv", "paths.csv", "channel_roles.csv", "transitions.csv"),
     *("channel_scores.csv", "channel_impact.csv", "credit_distribution.csv", "explained_order.csv"),
 )
-EXPORT = "order_credits.csv"
 # Introduced by the first of them.
 PAGE_OF = (
     *("04_channel_report", "01_check_data", "02_build_journeys"),
@@ -120,7 +121,7 @@ def run(
             notebooks, parameters = shipped("notebooks"), notebook_parameters(settings)
             desk = Desk(notebooks, parameters, folder, settings.secrets, say=say, on_start=on_start)
             executed = execute(_steps(report_only), managers, desk, meanwhile=partial(import_module, "ihc.page"))
-        return _result(settings, [_write_page(settings, executed), *executed.values()])
+        return _result(settings, [_write_page(settings, executed), *executed.values()], report_only=report_only)
 
 
 def _write_page(settings: Settings, executed: dict[str, Path]) -> Path:
@@ -130,13 +131,15 @@ def _write_page(settings: Settings, executed: dict[str, Path]) -> Path:
     return write_text(masked(page, settings.secrets), settings.output / "report.html")
 
 
-def _result(settings: Settings, files: list[Path]) -> RunResult:
+def _result(settings: Settings, files: list[Path], *, report_only: bool) -> RunResult:
     output = settings.output
+    # What an earlier run left in the folder is not of this one.
+    left = {*([] if settings.report.export_credits else [EXPORT]), *([WITHOUT] if report_only else [])}
     results = read_results(settings.database)
     ends = results.outcomes[results.outcomes["run_id"] == settings.run_id]
     return RunResult(
         files=[
-            *filter(Path.exists, (output / name for name in (*FILES, EXPORT))),
+            *filter(Path.exists, (output / name for name in (*FILES, EXPORT) if name not in left)),
             *sorted((output / "charts").iterdir()),
             *files,
         ],
@@ -145,7 +148,7 @@ def _result(settings: Settings, files: list[Path]) -> RunResult:
         sources=provenance(results.outcomes),
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
         ends=ends[["conv_id", "outcome", "reason"]],
-        asked=requests_of(settings.database, settings.run_id) if settings.account else {},
+        asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
     )
 
 

@@ -115,8 +115,8 @@ def compared(**models):
     return pd.DataFrame({"channel_name": pd.Series(names, dtype="str"), **columns})
 
 
-def differences(comparison, rows=COST):
-    return model_narrative.model_differences(comparison, summary(rows))
+def differences(comparison, rows=COST, **how):
+    return model_narrative.model_differences(comparison, summary(rows), **how)
 
 
 def test_the_differences_that_matter_are_told():
@@ -133,6 +133,15 @@ def test_the_differences_that_matter_are_told():
 def test_a_channel_exactly_at_break_even_earns_its_cost():
     text = differences(compared(IHC=[100.0, 0.0, 0.0], Last_touch=[99.0, 1.0, 0.0], Linear=[99.0, 1.0, 0.0]))
     assert text.endswith("1 earns its cost under some models only: A (only under IHC).")
+
+
+def test_break_even_may_be_set_elsewhere():
+    # At a ROAS of 2, A needs 200 and B 100.
+    one = compared(IHC=[199.0, 100.0, 0.0], Last_touch=[198.0, 99.0, 2.0])
+    assert "1 reaches the break-even ROAS of 2 under some models only: B (only under IHC)." in differences(one, roas=2)
+    two = compared(IHC=[200.0, 100.0, 0.0], Last_touch=[199.0, 99.0, 2.0])
+    assert "2 reach the break-even ROAS of 2 under some models only" in differences(two, roas=2)
+    assert "changes its side of break-even" in differences(one, roas=3)
 
 
 def test_channels_that_stay_on_their_side_are_said_to():

@@ -40,6 +40,10 @@ def test_the_key_of_the_api_and_a_password_are_never_in_it(tmp_path, monkeypatch
     assert command_line(settings) == "ihc run --database shop.db --engine api --conv-type-id sales"
 
 
+def test_a_report_without_an_engine_is_made_again_without_one(tmp_path):
+    assert command_line(load_settings(base=tmp_path), report_only=True).endswith("--engine local --report-only")
+
+
 @pytest.mark.parametrize("name", ["$(rm x)", "a'b", "x; y"])
 def test_what_a_shell_would_run_is_quoted(tmp_path, name):
     words = shlex.split(command_line(load_settings(base=tmp_path, by=name)))
