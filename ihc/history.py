@@ -195,5 +195,5 @@ def changes_since(database: str | Path, before: RecordedRun | None, after: Recor
     """
     if before is None:
         nothing = State(*(frame.iloc[:0] for frame in state))
-        return compare(nothing, nothing)
+        return Changes(*(frame.iloc[:0] for frame in compare(nothing, nothing)))
     return compare(read_state(database, before), state, before.window, after.window)

@@ -1,17 +1,23 @@
-"""What the end-to-end tests share: a small shop, a finished run on it, and Chromium."""
+"""What the end-to-end tests share: a small shop, two finished runs on it, and Chromium."""
 
 import os
 
 # Tests run side by side: threads of their own for each solved equation would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pickle
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+import portalocker
 import pytest
+from frames import UNTRUSTED
 
 from ihc.sample import write_sample
 
@@ -58,10 +64,68 @@ def own_shop(shop, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def finished(shop, tmp_path_factory):
-    """One whole run over all days of the shop."""
-    folder = tmp_path_factory.mktemp("run")
-    return run_ihc(folder, Path(shutil.copy(shop, folder / "shop.db")))
+def once(tmp_path_factory, worker_id):
+    """Make something in a folder once for all processes of a session, in the first that asks for it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+
+    def made(name, make):
+        folder, kept = root / name, root / f"{name}.pickle"
+        with portalocker.Lock(root / f"{name}.lock", timeout=280):
+            if not kept.exists():
+                folder.mkdir()
+                kept.write_bytes(pickle.dumps(make(folder)))
+            return pickle.loads(kept.read_bytes())
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def finished(shop, once):
+    """One whole run over all days of the shop; its database and files are not to be changed."""
+    return once("finished", lambda folder: run_ihc(folder, Path(shutil.copy(shop, folder / "shop.db"))))
+
+
+# What a shop may call its channels, by what the sample calls them.
+STRANGE = dict(
+    zip(
+        (
+            *("Affiliates", "Direct", "Display Retargeting", "Influencers", "Newsletter", "Organic Search"),
+            *("Paid Search Brand", "Paid Search Generic", "Referral", "Shopping Ads"),
+        ),
+        (*UNTRUSTED, "Total", "[bold]markup[/bold]"),
+        strict=True,
+    )
+)
+GROUPS = {"Total": "=SUM(A1)", "[bold]markup[/bold]": "=SUM(A1)", "$x_1$": "<img src=x onerror='window.ran = 1'>"}
+FIRST, LAST = "2025-03-10", "2025-03-16"
+SINCE = [
+    # Orders gone, a new one of somebody who had not bought before, corrected values and costs, of the dates alone.
+    "DELETE FROM conversions WHERE conv_id IN (SELECT min(conv_id) FROM conversions WHERE conv_date = '2025-03-12')",
+    "INSERT INTO conversions SELECT '=new', user_id, '2025-03-16', '23:59:59', 50 FROM session_sources "
+    "WHERE event_date = '2025-03-14' AND user_id NOT IN (SELECT user_id FROM conversions) LIMIT 1",
+    "UPDATE conversions SET revenue = revenue + 10 WHERE conv_date = '2025-03-11'",
+    "UPDATE session_costs SET cost = cost * 2 WHERE session_id IN "
+    "(SELECT session_id FROM session_sources WHERE event_date = '2025-03-13')",
+]
+
+
+@pytest.fixture(scope="session")
+def strange(finished, once):
+    """A second run, with every option of the report, after channels got strange names and other data changed."""
+
+    def run(folder):
+        database = Path(shutil.copy(finished.database, folder / "shop.db"))
+        with closing(sqlite3.connect(database)) as connection, connection:
+            renamed = "UPDATE session_sources SET channel_name = ? WHERE channel_name = ?"
+            connection.executemany(renamed, [(new, old) for old, new in STRANGE.items()])
+            for statement in SINCE:
+                assert connection.execute(statement).rowcount > 0
+        pd.DataFrame(GROUPS.items(), columns=["channel_name", "channel_group"]).to_csv(folder / "g.csv", index=False)
+        options = ["--channel-groups", "g.csv", "--currency", "<i>€$x_1$", "--break-even-roas", "4", "--export-credits"]
+        return run_ihc(folder, database, "--start-date", FIRST, "--end-date", LAST, *options)
+
+    return once("strange", run)
 
 
 @pytest.fixture(scope="session")
