@@ -70,9 +70,18 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     read, credited = orders["count"].iloc[0], counts[CREDITED]
     if not read:
         return "There is no order in these dates, so nothing was attributed."
-    text = f"{credited:,} of {read:,.0f} orders are credited, {orders['amount'].iloc[-1]:,.2f} of revenue"
-    rest = {UNATTRIBUTED: "have no session", FAILED: "failed", WAITING: "wait for a run"}
-    others = ", ".join(f"{-counts[line]:,} {what}" for line, what in rest.items() if counts.get(line))
+    verb = "is" if credited == 1 else "are"
+    text = f"{credited:,} of {counted(read, 'order')} {verb} credited, {orders['amount'].iloc[-1]:,.2f} of revenue"
+    rest = {
+        UNATTRIBUTED: ("has no session", "have no session"),
+        FAILED: ("failed", "failed"),
+        WAITING: ("waits for a run", "wait for a run"),
+    }
+    others = ", ".join(
+        f"{-counts[line]:,} {one if counts[line] == -1 else more}"
+        for line, (one, more) in rest.items()
+        if counts.get(line)
+    )
     return f"{text}; {others}." if others else f"{text}."
 
 

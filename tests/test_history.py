@@ -250,6 +250,11 @@ def test_a_run_may_be_seen_over_the_dates_of_another(database):
     assert over_dates_of(second, None) is None
 
 
+def test_without_a_run_before_there_is_no_row_of_changes_that_could_be_taken_for_the_report(database):
+    first = record_run(database, run(1), A)
+    assert [len(frame) for frame in changes_since(database, None, first, A)] == [0, 0]
+
+
 def test_a_run_that_only_reports_is_compared_with_the_last_one_and_not_recorded(database):
     assert previous_run(database, unrecorded_run(database, run(9), A)) is None
     first = record_run(database, run(1), A)

@@ -112,6 +112,14 @@ def lines(*rows):
             "3 of 9 orders are credited, 30.00 of revenue; 2 have no session, 1 failed, 3 wait for a run.",
         ),
         (
+            [("orders read", 3, 30.0), (UNATTRIBUTED, -1, -9.0), (WAITING, -1, -9.0), (CREDITED, 1, 12.0)],
+            "1 of 3 orders is credited, 12.00 of revenue; 1 has no session, 1 waits for a run.",
+        ),
+        (
+            [("orders read", 1, 30.0), (UNATTRIBUTED, 0, 0.0), (CREDITED, 1, 30.0)],
+            "1 of 1 order is credited, 30.00 of revenue.",
+        ),
+        (
             [("orders read", 0, 0.0), (UNATTRIBUTED, 0, 0.0), (FAILED, 0, 0.0), (CREDITED, 0, 0.0)],
             "There is no order in these dates, so nothing was attributed.",
         ),

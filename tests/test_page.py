@@ -231,18 +231,21 @@ def test_every_column_heading_of_a_table_says_that_it_is_one(page):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("run", ["finished", "strange"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_request_leaves_the_page_in_a_real_browser(chromium, finished, width):
+def test_no_request_leaves_the_page_in_a_real_browser(chromium, request, width, run):
+    report = request.getfixturevalue(run).output / "report.html"
     context = chromium.new_context(viewport={"width": width, "height": 900}, offline=True)
     tab = context.new_page()
     requests, complaints = [], []
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("console", lambda message: complaints.append(message.text))
-    tab.goto((finished.output / "report.html").as_uri())
-    assert [url for url in requests if not url.startswith("data:")] == [(finished.output / "report.html").as_uri()]
+    tab.goto(report.as_uri())
+    assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
     assert complaints == []
     assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate("window.ran") is None
     context.close()
 
 
