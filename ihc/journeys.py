@@ -9,7 +9,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.schemas import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
+from ihc.ids import is_among
+from ihc.schemas import (
+    COLUMNS,
+    CONVERSIONS,
+    FLAGS,
+    JOURNEYS,
+    SESSIONS,
+    inside,
+    require_columns,
+    timestamps,
+)
 
 LONGEST_LOOKBACK = 100_000
 
@@ -99,7 +109,7 @@ def _spans(
 
 def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
     """The conversions that have no session at all, with the columns of `conversions`."""
-    return conversions[~conversions["conv_id"].isin(journeys["conv_id"])]
+    return conversions[~is_among(conversions["conv_id"], journeys["conv_id"])]
 
 
 def idle_paths(
