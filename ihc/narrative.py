@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ihc.errors import counted, some
+from ihc.ids import is_among
 from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
 from ihc.redistribution import Redistribution, labelled
 from ihc.reporting import MATERIAL, material
@@ -78,7 +79,7 @@ def orders_sentence(lines: pd.DataFrame) -> str:
 
 def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
     """Say how many sessions count as free because their cost is not known. In: the tables."""
-    without = int((~sessions["session_id"].isin(costs["session_id"])).sum())
+    without = int((~is_among(sessions["session_id"], costs["session_id"])).sum())
     null = int(costs["cost"].isna().sum())
     if not without and not null:
         return "Every session has a cost."

@@ -20,7 +20,7 @@ from ihc.periods import (
     trend_sentence,
     weekly_reporting,
 )
-from ihc.reporting import channel_reporting, channel_summary
+from ihc.reporting import channel_reporting, channel_summary, order_credits, visits_of
 from ihc.schemas import Tables
 
 SUMS = ["cost", "ihc", "ihc_revenue"]
@@ -149,7 +149,9 @@ BEFORE = ("2023-09-01", "2023-09-02")
 
 
 def figures(tables=SHOP, credits=CREDITS, ends=ENDS, window=WINDOW):
-    return key_figures(tables, credits, ends, start_date=window[0], end_date=window[1])
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    visits = visits_of(tables.sessions, tables.costs, earned)
+    return key_figures(visits, earned, tables.conversions, ends, start_date=window[0], end_date=window[1])
 
 
 def test_key_figures_by_hand():
