@@ -155,6 +155,16 @@ def brief_percent(share: float) -> str:
     return percent(share).replace("less than ", "<").replace("more than ", ">")
 
 
+def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
+    """Say which days the tables reach over; empty where one has no row. In: the tables."""
+    if sessions.empty or conversions.empty:
+        return ""
+    visits, orders = sessions["event_date"], conversions["conv_date"]
+    return (
+        f"The tables have sessions of {visits.min()} to {visits.max()} and orders of {orders.min()} to {orders.max()}."
+    )
+
+
 def currency_sentence(currency: str) -> str:
     """Say what amounts are in; empty where that is not known."""
     return f"Amounts are in {shown(currency)}." if currency else ""

@@ -109,7 +109,7 @@ def key_figures(
     known = dict.fromkeys(FIGURES, np.nan)
     if before and _reaches_back((visits["date"], conversions["conv_date"]), before[0]):
         known = _figures(visits, earned, conversions, before)
-        if not _is_settled(conversions, outcomes, before):
+        if not all(_is_settled(conversions, outcomes, dates) for dates in (before, window)):
             known |= {figure: np.nan for figure in FIGURES if figure.is_attributed}
     values = _figures(visits, earned, conversions, window)
     rows = [(figure.name, figure.unit, values[figure], known[figure]) for figure in FIGURES]
