@@ -159,10 +159,8 @@ def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
     """Say which days the tables reach over; empty where one has no row. In: the tables."""
     if sessions.empty or conversions.empty:
         return ""
-    visits, orders = sessions["event_date"], conversions["conv_date"]
-    return (
-        f"The tables have sessions of {visits.min()} to {visits.max()} and orders of {orders.min()} to {orders.max()}."
-    )
+    visits, orders = (f"{days.min()} to {days.max()}" for days in (sessions["event_date"], conversions["conv_date"]))
+    return f"The tables have sessions of {visits} and orders of {orders}."
 
 
 def currency_sentence(currency: str) -> str:

@@ -101,8 +101,8 @@ def key_figures(
 
     Out: a row a figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
     |before|]`. `before` and `change` are NaN where there is no period before, where sessions or orders do not reach
-    back to its first day, and, of figures that depend on the credit, where an order of it is neither credited nor
-    unattributed. Raises InputError for a missing column or a wrong date.
+    back to its first day, and, of figures that depend on the credit, where an order of either period is neither
+    credited nor unattributed. Raises InputError for a missing column or a wrong date.
     """
     window = check_window(start_date, end_date)
     before = previous_window(*window)
