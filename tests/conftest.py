@@ -98,7 +98,7 @@ STRANGE = dict(
     )
 )
 GROUPS = {"Total": "=SUM(A1)", "[bold]markup[/bold]": "=SUM(A1)", "$x_1$": "<img src=x onerror='window.ran = 1'>"}
-FIRST, LAST = "2025-03-10", "2025-03-16"
+FIRST, LAST, CURRENCY = "2025-03-10", "2025-03-16", "<i>€$x_1$"
 SINCE = [
     # Orders gone, a new one of somebody who had not bought before, corrected values and costs, of the dates alone.
     "DELETE FROM conversions WHERE conv_id IN (SELECT min(conv_id) FROM conversions WHERE conv_date = '2025-03-12')",
@@ -122,7 +122,7 @@ def strange(finished, once):
             for statement in SINCE:
                 assert connection.execute(statement).rowcount > 0
         pd.DataFrame(GROUPS.items(), columns=["channel_name", "channel_group"]).to_csv(folder / "g.csv", index=False)
-        options = ["--channel-groups", "g.csv", "--currency", "<i>€$x_1$", "--break-even-roas", "4", "--export-credits"]
+        options = ["--channel-groups", "g.csv", "--currency", CURRENCY, "--break-even-roas", "4", "--export-credits"]
         return run_ihc(folder, database, "--start-date", FIRST, "--end-date", LAST, *options)
 
     return once("strange", run)
