@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import counted
+from ihc.ids import is_among, places
 from ihc.reporting import ratio
 from ihc.schemas import require_columns
 
@@ -204,17 +205,11 @@ def early_sentence(daily: pd.DataFrame, first_day: str) -> str:
     )
 
 
-def is_among(ids: pd.Series[str], others: pd.Series[str]) -> npt.NDArray[np.bool_]:
-    """Mark the ids that are among the others; unlike `isin`, quick with hundreds of thousands of texts too."""
-    return np.asarray(pd.Index(others.unique()).get_indexer(pd.Index(ids)) >= 0)
-
-
 def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Days, Days, npt.NDArray[np.float64]]:
     """The day of the session, the lag [days] and the credit [orders] of each row with credit."""
     require_columns(earned, EARNED, "earned")
     require_columns(conversions, ("conv_id", "conv_date"), "conversions")
-    order, ids = pd.factorize(earned["conv_id"])
-    place = pd.Index(conversions["conv_id"]).get_indexer(pd.Index(ids))[order]
+    place = places(earned["conv_id"], conversions["conv_id"])
     credit = earned["ihc"].to_numpy("float64")
     is_placed = (credit > 0) & (place >= 0)
     days = _days(earned["date"])[is_placed]

@@ -10,9 +10,9 @@ import pandas as pd
 
 from ihc.errors import InputError, counted
 from ihc.narrative import ENOUGH, percent, shown
-from ihc.reconciliation import CREDITED, ORDERS, among, order_outcomes
-from ihc.reporting import MATERIAL, TOTAL, ratio, session_costs
-from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, SESSIONS, Tables, inside, require_columns
+from ihc.reconciliation import CREDITED, ORDERS, Window, order_outcomes
+from ihc.reporting import MATERIAL, TOTAL, VISITS, ratio
+from ihc.schemas import COLUMNS, CONVERSIONS, inside, require_columns
 
 SUMS = ("sessions", "cost", "sessions_without_credit", "cost_without_credit")
 BY_DAY = (
@@ -47,25 +47,18 @@ def waterfall(lines: pd.DataFrame, section: str, column: Literal["amount", "coun
 
 
 def without_credit_by_channel(
-    sessions: pd.DataFrame,
-    costs: pd.DataFrame,
-    credits: pd.DataFrame,
-    *,
-    start_date: str | date | None = None,
-    end_date: str | date | None = None,
+    visits: pd.DataFrame, *, start_date: str | date | None = None, end_date: str | date | None = None
 ) -> pd.DataFrame:
     """Say what each channel spent on sessions that no order gave any credit.
 
-    In: the tables, and all stored `credits` (`conv_id, session_id, ihc`); the dates choose the sessions' days.
+    In: `visits_of` all sessions; the dates choose the sessions' days.
     Out: a row a channel, by falling `cost_without_credit`, and last a row `Total`: `channel_name, sessions [count],
     cost [currency], sessions_without_credit [count], cost_without_credit [currency], share_without_credit [1, of the
     channel's cost; NaN without cost]`. A session is without credit if no order gives it any, or only 0.
 
     Raises InputError for a missing column or a wrong date.
     """
-    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
-    visits = _visits(sessions[inside(sessions["event_date"], start_date, end_date)], costs, credits)
-    table = visits.groupby("channel_name")[list(SUMS)].sum()
+    table = _sums(visits, (start_date, end_date)).groupby("channel_name")[list(SUMS)].sum()
     by = ["cost_without_credit", "cost", "sessions"]
     table = table.sort_values(by, ascending=False, kind="stable").reset_index()
     total = table[list(SUMS)].sum().to_frame().T.assign(channel_name=TOTAL)
@@ -74,25 +67,26 @@ def without_credit_by_channel(
     return table.assign(share_without_credit=ratio(table["cost_without_credit"], table["cost"]))
 
 
-def _visits(sessions: pd.DataFrame, costs: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
-    """What each session adds to the sums: `channel_name, date`, and SUMS."""
-    require_columns(credits, CREDITS, "credits")
-    has_credit = among(sessions["session_id"], credits.loc[credits["ihc"] > 0, "session_id"])
-    cost = session_costs(sessions, costs)
+def _sums(visits: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """What each session of the dates adds to the sums: `channel_name, day`, and SUMS."""
+    require_columns(visits, VISITS, "visits")
+    visits = visits[inside(visits["date"], *window)]
+    is_idle = ~(visits["ihc"] > 0)
     return pd.DataFrame(
         {
-            "channel_name": sessions["channel_name"],
-            "date": sessions["event_date"],
+            "channel_name": visits["channel_name"],
+            "day": visits["date"],
             "sessions": 1,
-            "cost": cost,
-            "sessions_without_credit": (~has_credit).astype("int64"),
-            "cost_without_credit": cost.where(~has_credit, 0.0),
+            "cost": visits["cost"],
+            "sessions_without_credit": is_idle.astype("int64"),
+            "cost_without_credit": visits["cost"].where(is_idle, 0.0),
         }
     )
 
 
 def without_credit_by_day(
-    tables: Tables,
+    visits: pd.DataFrame,
+    conversions: pd.DataFrame,
     credits: pd.DataFrame,
     outcomes: pd.DataFrame,
     *,
@@ -101,21 +95,19 @@ def without_credit_by_day(
 ) -> pd.DataFrame:
     """Say on which days orders got no credit, and cost earned none.
 
-    In: the tables, all stored `credits` and the `outcomes` (`conv_id, outcome`).
+    In: `visits_of` all sessions, the conversions, all stored `credits` and the `outcomes` (`conv_id, outcome`).
     Out: a row a day on which there was any order or session: `day [YYYY-MM-DD]`; of the orders placed on it `orders,
     unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue [currency]`;
     of the sessions on it `cost, cost_without_credit [currency]`. The sums are those of the reconciliation's lines.
 
     Raises InputError for a missing column or a wrong date.
     """
-    sessions, conversions, costs = tables
-    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    orders = conversions[inside(conversions["conv_date"], start_date, end_date)]
-    visits = _visits(sessions[inside(sessions["event_date"], start_date, end_date)], costs, credits)
+    window = (start_date, end_date)
+    orders = conversions[inside(conversions["conv_date"], *window)]
     by_day = [
         _missing(orders, credits, outcomes).groupby("day").sum(),
-        visits.groupby(visits["date"].rename("day"))[["cost", "cost_without_credit"]].sum(),
+        _sums(visits, window).groupby("day")[["cost", "cost_without_credit"]].sum(),
     ]
     table = pd.concat(by_day, axis="columns").sort_index().fillna(0.0)
     whole = {name: "int64" for name in table.columns if name.endswith("orders")}

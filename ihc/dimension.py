@@ -12,6 +12,7 @@ from ihc.schemas import COLUMNS, SESSIONS
 
 GROUP_COLUMNS = ("channel_name", "channel_group")
 NO_VALUE = "(none)"
+BY_CHANNEL = "the engine, what changed since the last run, channel_reporting.csv and order_credits.csv"
 # What could be told apart by every session is no dimension of a report.
 NO_DIMENSION = frozenset(COLUMNS[SESSIONS]) - {"channel_name"}
 
@@ -76,12 +77,15 @@ def dimension_sentence(
 ) -> str:
     """Say what stands in the channels' place, and which channels have no group. In: the sessions as they were read."""
     if by is not None:
-        return f"The rows are the values of the column {by}, not channels; what says channel below means those."
+        return (
+            f"The rows are the values of the column {by}, not channels; what says channel below means those, but for "
+            f"{BY_CHANNEL}."
+        )
     if groups is None:
         return ""
     names = sorted(sessions["channel_name"].unique())
     unmapped = [name for name in names if name not in groups]
     text = f"{counted(len(names) - len(unmapped), 'channel')} of {len(names)} are put into groups"
     if not unmapped:
-        return f"{text}; what says channel below means a group."
+        return f"{text}; what says channel below means a group, but for {BY_CHANNEL}."
     return f"{text}; without a group, and under their own name: {some(unmapped, 12)}."

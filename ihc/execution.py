@@ -114,7 +114,7 @@ class _Kernel:
                 stdout_file=_Forward(desk.say),
                 km=self._manager,
             )
-        except (papermill.PapermillExecutionError, DeadKernelError) as error:
+        except (papermill.PapermillExecutionError, DeadKernelError, RuntimeError) as error:
             where = f"Its cells, as far as they ran, are in {target}"
             failed = NotebookError(masked(f"Notebook {name}: {_reason(error)}\n{where}", desk.secrets))
             failed.waits = _is_stopped(error)
@@ -126,6 +126,10 @@ class _Kernel:
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill is not typed
     """Executes a notebook in a kernel that may have executed others."""
+
+    def start_new_kernel(self, **options: Any) -> None:
+        """Kernels are started before; one that is gone was ended, and none must take its place."""
+        raise DeadKernelError("The run has ended this kernel.")
 
     def papermill_execute_cells(self) -> None:
         """Execute all cells, after what the notebook before has left is gone."""

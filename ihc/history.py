@@ -43,9 +43,13 @@ def record_run(database: str | Path, run: Run, state: State) -> RecordedRun:
 def unrecorded_run(database: str | Path, run: Run, state: State) -> RecordedRun:
     """What a run that only reports would be recorded as, after all that are; nothing is written.
 
-    Its `recorded_at` is empty. Raises DatabaseError.
+    Its `recorded_at` is empty, and its engine is that of the last recorded run. Raises DatabaseError.
     """
-    return _noted(run, state, len(recorded_runs(database)) + 1, "")
+    runs = recorded_runs(database)
+    if runs:
+        last = runs[-1]
+        run = replace(run, engine=last.engine, parameters=last.parameters, lookback_days=last.lookback_days)
+    return _noted(run, state, len(runs) + 1, "")
 
 
 def _noted(run: Run, state: State, number: int, recorded_at: str) -> RecordedRun:

@@ -9,7 +9,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.schemas import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
+from ihc.ids import by_id_where_equal, in_order, is_among, places, repeats
+from ihc.schemas import (
+    COLUMNS,
+    CONVERSIONS,
+    FLAGS,
+    JOURNEYS,
+    SESSIONS,
+    inside,
+    require_columns,
+    timestamps,
+)
 
 LONGEST_LOOKBACK = 100_000
 
@@ -45,61 +55,55 @@ def build_journeys(
             "or None for sessions of any age."
         )
 
-    visits = _in_time_order(sessions, "event_date", "event_time", "session_id")
-    orders = _in_time_order(
-        conversions[inside(conversions["conv_date"], start_date, end_date)],
-        "conv_date",
-        "conv_time",
-        "conv_id",
-    )
-    visits, begin, end = _spans(visits, orders, lookback_days)
+    moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
+    orders = conversions[inside(conversions["conv_date"], start_date, end_date)]
+    orders = orders.assign(conv_timestamp=timestamps(orders["conv_date"], orders["conv_time"]))
+    orders = orders.take(in_order(orders["conv_timestamp"].to_numpy(), orders["conv_id"]))
+    visit, begin, end = _spans(sessions, moment, orders, lookback_days)
 
     lengths = end - begin
     order_row = np.repeat(np.arange(len(orders)), lengths)
-    visit_row = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths) + np.repeat(begin, lengths)
-    journeys = visits[["session_id", "user_id", "timestamp", "channel_name", *FLAGS]].take(visit_row)
-    journeys = journeys.reset_index(drop=True)
-    for source, target in (("conv_id", "conv_id"), ("timestamp", "conv_timestamp"), ("revenue", "revenue")):
-        journeys[target] = orders[source].take(order_row).array
+    visit_row = visit[np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths - begin, lengths)]
+    journeys = sessions[["session_id", "user_id", "channel_name", *FLAGS]].take(visit_row).reset_index(drop=True)
+    journeys["timestamp"] = moment[visit_row]
+    for name in ("conv_id", "conv_timestamp", "revenue"):
+        journeys[name] = orders[name].array.take(order_row)
     is_last = np.zeros(len(journeys), dtype="int8")
     is_last[lengths.cumsum()[lengths > 0] - 1] = 1
     journeys["conversion"] = is_last
     return journeys[list(JOURNEYS)]
 
 
-def _in_time_order(frame: pd.DataFrame, day: str, time: str, key: str) -> pd.DataFrame:
-    stamped = frame.assign(timestamp=timestamps(frame[day], frame[time]))
-    return stamped.sort_values(["timestamp", key], kind="stable", ignore_index=True)
-
-
 def _spans(
-    visits: pd.DataFrame, orders: pd.DataFrame, lookback_days: float | None
-) -> tuple[pd.DataFrame, Integers, Integers]:
-    """Group the visits by user and find, for each order, the run of rows that is its journey.
+    sessions: pd.DataFrame, moment: npt.NDArray[np.datetime64], orders: pd.DataFrame, lookback_days: float | None
+) -> tuple[Integers, Integers, Integers]:
+    """Put the sessions in order by user, time and id, and find, for each order, the run of them that is its journey.
 
-    User and moment are packed into one integer key, so that one binary search an order finds each end.
+    Out: the places of the sessions in that order, of those only whose user has an order; and where in it each order's
+    journey begins and ends. User and moment are packed into one integer key, so that one binary search an order finds
+    each end.
     """
-    users = pd.factorize(pd.concat([visits["user_id"], orders["user_id"]], ignore_index=True))[0].astype("int64")
-    visit_user, order_user = users[: len(visits)], users[len(visits) :]
-    order_time = orders["timestamp"].to_numpy()
-    moments, visit_moment = np.unique(visits["timestamp"].to_numpy(), return_inverse=True)
+    visit_user, order_user = (places(frame["user_id"], orders["user_id"]) for frame in (sessions, orders))
+    row = np.flatnonzero(visit_user >= 0)
+    moments, visit_moment = np.unique(moment[row], return_inverse=True)
     stride = len(moments) + 1
+    key = visit_user[row] * stride + visit_moment
+    by_user = np.argsort(key, kind="stable")
+    key = key[by_user]
+    visit = by_id_where_equal(row[by_user], repeats(key), sessions["session_id"])
 
-    visit_key = visit_user * stride + visit_moment
-    by_user = np.argsort(visit_key, kind="stable")
-    visit_key = visit_key[by_user]
-
+    order_time = orders["conv_timestamp"].to_numpy()
     until = order_user * stride + np.searchsorted(moments, order_time, side="right")
     since = order_user * stride
     if lookback_days is not None:
         oldest = order_time - np.timedelta64(round(lookback_days * 86_400_000_000), "us")
         since = since + np.searchsorted(moments, oldest, side="left")
-    return visits.take(by_user), np.searchsorted(visit_key, since), np.searchsorted(visit_key, until)
+    return visit, np.searchsorted(key, since), np.searchsorted(key, until)
 
 
 def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
     """The conversions that have no session at all, with the columns of `conversions`."""
-    return conversions[~conversions["conv_id"].isin(journeys["conv_id"])]
+    return conversions[~is_among(conversions["conv_id"], journeys["conv_id"])]
 
 
 def idle_paths(
@@ -126,8 +130,10 @@ def idle_paths(
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    visits = sessions.merge(conversions[["user_id"]], how="left_anti", on="user_id")
-    last = _in_time_order(visits, "event_date", "event_time", "session_id").drop_duplicates("user_id", keep="last")
+    moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
+    idle = np.flatnonzero(~is_among(sessions["user_id"], conversions["user_id"]))
+    idle = idle[np.argsort(moment[idle], kind="stable")]
+    last = sessions.take(idle[~sessions["user_id"].take(idle).duplicated(keep="last")])
     ends = pd.DataFrame(
         {
             "conv_id": last["user_id"],
@@ -137,5 +143,5 @@ def idle_paths(
             "revenue": 0.0,
         }
     )
-    paths = build_journeys(visits, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
+    paths = build_journeys(sessions, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
     return paths[["user_id", "session_id", "timestamp", "channel_name"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -31,13 +31,11 @@ def started(
         launch = {"env": dict(environment), "stderr": log, "cwd": str(folder)}
         launch |= {"pass_fds": [lock.fileno()] if lock and os.name == "posix" else []}
         managers = [_manager(launch, f"{sockets}/{number}") for number in range(count)]
-        try:
+        with ExitStack() as endings:
             for manager in managers:
+                endings.callback(end, manager)
                 run_sync(manager.start_kernel)(extra_arguments=NO_HISTORY)
             yield managers
-        finally:
-            for manager in managers:
-                end(manager)
 
 
 def end(manager: AsyncKernelManager) -> None:

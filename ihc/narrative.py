@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ihc.errors import counted, some
+from ihc.ids import is_among
 from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
 from ihc.redistribution import Redistribution, labelled
 from ihc.reporting import MATERIAL, material
@@ -87,7 +88,7 @@ def orders_sentence(lines: pd.DataFrame) -> str:
 
 def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
     """Say how many sessions count as free because their cost is not known. In: the tables."""
-    without = int((~sessions["session_id"].isin(costs["session_id"])).sum())
+    without = int((~is_among(sessions["session_id"], costs["session_id"])).sum())
     null = int(costs["cost"].isna().sum())
     if not without and not null:
         return "Every session has a cost."
@@ -161,6 +162,14 @@ def percent(share: float) -> str:
 def brief_percent(share: float) -> str:
     """The same as `percent`, where there is little room."""
     return percent(share).replace("less than ", "<").replace("more than ", ">")
+
+
+def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
+    """Say which days the tables reach over; empty where one has no row. In: the tables."""
+    if sessions.empty or conversions.empty:
+        return ""
+    visits, orders = (f"{days.min()} to {days.max()}" for days in (sessions["event_date"], conversions["conv_date"]))
+    return f"The tables have sessions of {visits} and orders of {orders}."
 
 
 def currency_sentence(currency: str) -> str:

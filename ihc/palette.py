@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from ihc.reporting import session_costs
+
 # Picked so that any two differ by at least 18 in CIELAB, also as readers without red, green or blue cones see them
 # (simulated after Machado, Oliveira and Fernandes, 2009), and stand out from white and from a dark page.
 COLOURS = (
@@ -14,6 +16,16 @@ COLOURS = (
 )
 OTHER = "#94A4A2"
 MOST_SERIES = len(COLOURS) + 1  # with one for all others
+
+
+def colours_of(sessions: pd.DataFrame, costs: pd.DataFrame) -> dict[str, str]:
+    """Give the channels their colours, whatever dates a report has: the costliest come first, then the most visited.
+
+    In: all sessions and costs. Out: as of `channel_colours`.
+    """
+    sums = session_costs(sessions, costs).groupby(sessions["channel_name"]).agg(["sum", "size"]).reset_index()
+    order = sums.sort_values(["sum", "size", "channel_name"], ascending=[False, False, True])
+    return channel_colours(order["channel_name"].tolist())
 
 
 def channel_colours(names: Sequence[str]) -> dict[str, str]:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.arrival import is_among
 from ihc.errors import counted
 from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
-from ihc.reporting import channel_summary, ratio, with_ratios
-from ihc.schemas import REPORTING, Tables, check_window, inside, require_columns
+from ihc.ids import is_among
+from ihc.reporting import by_channel, ratio, with_ratios
+from ihc.schemas import REPORTING, check_window, inside, require_columns
 
 WEEK = 7
 SUMS = ["cost", "ihc", "ihc_revenue"]
@@ -86,8 +86,9 @@ def previous_window(start_date: str | date | None, end_date: str | date | None) 
 
 
 def key_figures(
-    tables: Tables,
-    credits: pd.DataFrame,
+    visits: pd.DataFrame,
+    earned: pd.DataFrame,
+    conversions: pd.DataFrame,
     outcomes: pd.DataFrame,
     *,
     start_date: str | date | None = None,
@@ -95,30 +96,32 @@ def key_figures(
 ) -> pd.DataFrame:
     """The figures of "At a glance", beside those of the equally long period before.
 
-    Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. In: the tables, all
-    stored `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome`).
+    Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. In: `visits_of` and
+    `order_credits` over all days, the conversions, and all stored `outcomes` (`conv_id, outcome`).
 
     Out: a row a figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
     |before|]`. `before` and `change` are NaN where there is no period before, where sessions or orders do not reach
-    back to its first day, and, of figures that depend on the credit, where an order of it is neither credited nor
-    unattributed. Raises InputError for a missing column or a wrong date.
+    back to its first day, and, of figures that depend on the credit, where an order of either period is neither
+    credited nor unattributed. Raises InputError for a missing column or a wrong date.
     """
     window = check_window(start_date, end_date)
     before = previous_window(*window)
     known = dict.fromkeys(FIGURES, np.nan)
-    if before and _reaches_back(tables, before[0]):
-        known = _figures(tables, credits, before)
-        if not _is_settled(tables.conversions, outcomes, before):
+    if before and _reaches_back((visits["date"], conversions["conv_date"]), before[0]):
+        known = _figures(visits, earned, conversions, before)
+        if not all(_is_settled(conversions, outcomes, dates) for dates in (before, window)):
             known |= {figure: np.nan for figure in FIGURES if figure.is_attributed}
-    values = _figures(tables, credits, window)
+    values = _figures(visits, earned, conversions, window)
     rows = [(figure.name, figure.unit, values[figure], known[figure]) for figure in FIGURES]
     table = pd.DataFrame(rows, columns=["figure", "unit", "value", "before"])
     return table.assign(change=ratio(table["value"] - table["before"], table["before"].abs()))
 
 
-def _figures(tables: Tables, credits: pd.DataFrame, window: Window) -> dict[Figure, float]:
-    orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
-    summary = _summary(tables, credits, window)
+def _figures(
+    visits: pd.DataFrame, earned: pd.DataFrame, conversions: pd.DataFrame, window: Window
+) -> dict[Figure, float]:
+    orders = conversions[inside(conversions["conv_date"], *window)]
+    summary = by_channel(visits, earned, start_date=window[0], end_date=window[1])
     whole = summary.iloc[-1]
     cost, revenue = float(whole["cost"]), float(orders["revenue"].sum())
     channels = summary.iloc[:-1]
@@ -135,19 +138,8 @@ def _figures(tables: Tables, credits: pd.DataFrame, window: Window) -> dict[Figu
     }
 
 
-def _summary(tables: Tables, credits: pd.DataFrame, window: Window) -> pd.DataFrame:
-    """The channels of the sessions of the dates; what belongs to other sessions is left out before it costs time."""
-    if any(window):
-        visits = tables.sessions[inside(tables.sessions["event_date"], *window)]
-        credits = credits[is_among(credits["session_id"], visits["session_id"])]
-        orders = tables.conversions[is_among(tables.conversions["conv_id"], credits["conv_id"])]
-        tables = Tables(visits, orders, tables.costs[is_among(tables.costs["session_id"], visits["session_id"])])
-    return channel_summary(*tables, credits)
-
-
-def _reaches_back(tables: Tables, day: str) -> bool:
-    """Whether both sessions and orders begin at or before the day."""
-    columns = (tables.sessions["event_date"], tables.conversions["conv_date"])
+def _reaches_back(columns: tuple[pd.Series[str], pd.Series[str]], day: str) -> bool:
+    """Whether the days of both sessions and orders begin at or before the day."""
     return all(len(days) and str(days.min()) <= day for days in columns)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ihc.errors import some
+from ihc.ids import is_among
 from ihc.journeys import build_journeys, unattributed
 from ihc.schemas import Tables, plain_names
 
@@ -79,11 +80,11 @@ def _of_orders(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
 
 def _of_costs(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
     sessions, _, costs = tables
-    without = sessions.loc[~sessions["session_id"].isin(costs["session_id"]), "session_id"]
+    without = sessions.loc[~is_among(sessions["session_id"], costs["session_id"]), "session_id"]
     null = costs.loc[costs["cost"].isna(), "session_id"]
-    strays = costs[~costs["session_id"].isin(sessions["session_id"])]
-    idle = sessions.loc[~sessions["session_id"].isin(journeys["session_id"]), "session_id"]
-    idle_cost = costs.loc[costs["session_id"].isin(idle), "cost"].sum()
+    strays = costs[~is_among(costs["session_id"], sessions["session_id"])]
+    idle = sessions.loc[~is_among(sessions["session_id"], journeys["session_id"]), "session_id"]
+    idle_cost = costs.loc[is_among(costs["session_id"], idle), "cost"].sum()
     return [
         Finding("sessions without a cost row", without, None, "cost 0"),
         Finding("cost rows that are NULL", null, None, "cost 0"),

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError
+from ihc.ids import look_up, places
 from ihc.schemas import (
     COLUMNS,
     CONVERSIONS,
     COSTS,
     CREDITS,
-    REPORTING,
     SESSIONS,
     SHARES,
     Tables,
@@ -22,6 +22,7 @@ from ihc.schemas import (
 )
 
 TOTAL = "Total"
+VISITS = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
 MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something
 
 
@@ -45,12 +46,20 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     require_columns(credits, CREDITS, "credits")
-    places = sessions[["session_id", "channel_name", "event_date"]].rename(columns={"event_date": "date"})
-    earned = (
-        credits[list(CREDITS)].merge(conversions[["conv_id", "revenue"]], on="conv_id").merge(places, on="session_id")
-    )
-    earned["ihc_revenue"] = earned["ihc"] * earned["revenue"]
-    return earned[["conv_id", "session_id", "channel_name", "date", "revenue", "ihc", "ihc_revenue"]]
+    order = places(credits["conv_id"], conversions["conv_id"])
+    visit = places(credits["session_id"], sessions["session_id"])
+    is_there = (order >= 0) & (visit >= 0)
+    earned = credits.loc[is_there, list(CREDITS)].reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "conv_id": earned["conv_id"],
+            "session_id": earned["session_id"],
+            "channel_name": sessions["channel_name"].array.take(visit[is_there]),
+            "date": sessions["event_date"].array.take(visit[is_there]),
+            "revenue": conversions["revenue"].array.take(order[is_there]),
+            "ihc": earned["ihc"],
+        }
+    ).assign(ihc_revenue=lambda rows: rows["ihc"] * rows["revenue"])
 
 
 def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +83,27 @@ def influenced(credits: pd.DataFrame) -> pd.Series[int]:
 def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[float]:
     """The cost [currency] of each session, in the order and with the index of `sessions`; 0 where it has none."""
     require_columns(costs, COLUMNS[COSTS], "costs")
-    return sessions["session_id"].map(costs.set_index("session_id")["cost"]).astype("float64").fillna(0.0)
+    return look_up(sessions["session_id"], costs, "session_id", "cost").astype("float64").fillna(0.0)
+
+
+def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
+    """Say what each session cost and what it earned, of which everything by channel and day is summed up.
+
+    In: two of the tables, and the `order_credits` of their sessions.
+    Out: a row for each of `sessions`, with its index: `channel_name, date, cost [currency; 0 where it has none], ihc
+    [orders], ihc_revenue [currency]`, both NaN where no order gives the session any credit.
+    """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    place = places(earned["session_id"], sessions["session_id"])
+    sums = earned[["ihc", "ihc_revenue"]].groupby(place).sum()
+    return pd.DataFrame(
+        {
+            "channel_name": sessions["channel_name"],
+            "date": sessions["event_date"],
+            "cost": session_costs(sessions, costs),
+            **{name: sums[name].reindex(range(len(sessions))).array for name in sums},
+        }
+    )
 
 
 def channel_reporting(
@@ -88,14 +117,12 @@ def channel_reporting(
 
     Raises InputError for a missing column.
     """
-    earned = order_credits(sessions, conversions, credits)
-    by_session = earned.groupby("session_id")[["ihc", "ihc_revenue"]].sum()
-    visits = sessions[["session_id", "channel_name"]].assign(
-        date=sessions["event_date"], cost=session_costs(sessions, costs)
-    )
-    visits = visits.join(by_session, on="session_id")
-    sums = visits.groupby(["channel_name", "date"], as_index=False)[["cost", "ihc", "ihc_revenue"]].sum()
-    return sums[list(REPORTING)]
+    return by_channel_and_day(visits_of(sessions, costs, order_credits(sessions, conversions, credits)))
+
+
+def by_channel_and_day(visits: pd.DataFrame) -> pd.DataFrame:
+    """Add up what sessions cost and earned. In: `visits_of`; out: as `channel_reporting`."""
+    return visits.groupby(["channel_name", "date"], as_index=False)[["cost", "ihc", "ihc_revenue"]].sum()
 
 
 def channel_summary(
@@ -117,12 +144,20 @@ def channel_summary(
 
     Raises InputError for a missing column or a wrong date.
     """
-    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
-    visits = sessions[inside(sessions["event_date"], start_date, end_date)]
-    reporting = channel_reporting(visits, conversions, costs, credits)
-    earned = order_credits(visits, conversions, credits)
+    earned = order_credits(sessions, conversions, credits)
+    return by_channel(visits_of(sessions, costs, earned), earned, start_date=start_date, end_date=end_date)
 
-    summary = reporting.groupby("channel_name")[["cost", "ihc", "ihc_revenue"]].sum()
+
+def by_channel(
+    visits: pd.DataFrame,
+    earned: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Sum up each channel. In: `visits_of` and `order_credits` of the same sessions; out: as `channel_summary`."""
+    visits, earned = (rows[inside(rows["date"], start_date, end_date)] for rows in (visits, earned))
+    summary = by_channel_and_day(visits).groupby("channel_name")[["cost", "ihc", "ihc_revenue"]].sum()
     summary.insert(0, "sessions", visits.groupby("channel_name").size())
     summary.insert(1, "influenced_conversions", influenced(earned).reindex(summary.index, fill_value=0))
     summary = summary.sort_values(["ihc_revenue", "cost"], ascending=False, kind="stable").reset_index()

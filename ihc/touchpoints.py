@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import InputError
+from ihc.ids import by_id_where_equal, repeats
 from ihc.schemas import require_columns
 
 Floats = npt.NDArray[np.float64]
@@ -60,9 +61,8 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     if not _is_sorted(code, moment):
         row = np.lexsort((moment, code))
         code, moment = code[row], moment[row]
-    row = _ties_by_session(frame["session_id"], row, code, moment)
-    is_first = np.ones(len(row), dtype=bool)
-    np.not_equal(code[1:], code[:-1], out=is_first[1:])
+    is_first = ~repeats(code)
+    row = by_id_where_equal(row, ~is_first & repeats(moment), frame["session_id"])
     return Touchpoints(row, is_first.cumsum() - 1, moment, np.flatnonzero(is_first))
 
 
@@ -70,23 +70,6 @@ def _is_sorted(code: Integers, moment: Integers) -> bool:
     """Do the rows come path by path in time order, as of `build_journeys`? Looking is much faster than sorting."""
     step = np.diff(code)
     return bool(((step > 0) | ((step == 0) & (np.diff(moment) >= 0))).all())
-
-
-def _ties_by_session(session_id: pd.Series[str], row: Integers, code: Integers, moment: Integers) -> Integers:
-    # Sorting texts is slow and few sessions share a moment, so only those that do are sorted by their id.
-    is_tied = np.zeros(len(row), dtype=bool)
-    is_same = (code[1:] == code[:-1]) & (moment[1:] == moment[:-1])
-    is_tied[1:] = is_same
-    is_tied[:-1] |= is_same
-    if not is_tied.any():
-        return row
-    tied = pd.DataFrame(
-        {"code": code[is_tied], "moment": moment[is_tied], "session_id": session_id.array.take(row[is_tied])},
-        index=row[is_tied],
-    )
-    ordered = row.copy()
-    ordered[is_tied] = tied.sort_values(["code", "moment", "session_id"], kind="stable").index
-    return ordered
 
 
 def channel_codes(names: pd.Series[str]) -> tuple[Integers, pd.Series[str]]:

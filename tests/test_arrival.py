@@ -12,7 +12,6 @@ from ihc.arrival import (
     credit_by_lag,
     early_sentence,
     immature_from,
-    is_among,
     lag_sentence,
     maturity,
     maturity_sentence,
@@ -254,13 +253,6 @@ def test_a_day_with_one_waiting_order_is_not_complete():
     ended = outcomes([(f"k{day}", "credited") for day in range(1, 6)])
     assert complete_span(orders, ended) == ("2023-09-01", "2023-09-04")
     assert complete_span(conversions(), ended) is None
-
-
-def test_ids_are_found_among_others_also_where_these_repeat():
-    ids, others = pd.Series(["a", "b", "a"], dtype="str"), pd.Series(["a", "c", "c"], dtype="str")
-    assert is_among(ids, others).tolist() == [True, False, True]
-    assert is_among(ids, others.iloc[:0]).tolist() == [False] * 3
-    assert is_among(ids.iloc[:0], others).tolist() == []
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ def test_a_run_writes_what_it_says(finished):
         f"  {len(tables)} tables as CSV, and charts/ with {len(charts) // 2} charts as SVG and PNG\n"
         f"  runs/{run.name}/ with the executed notebooks\n"
     )
-    names = ["waterfall", "cost_without_credit", "unattributed_by_day", "roas_by_channel", "cost_against_revenue"]
+    names = ["waterfall", "waterfall_credit", "waterfall_cost"]
+    names += ["cost_without_credit", "unattributed_by_day", "roas_by_channel", "cost_against_revenue"]
     names += ["credit_against_cost", "phases_by_channel", "revenue_by_week", "cost_and_revenue", "roas_over_time"]
     names += ["credit_lag", "room_to_break_even", "models_by_channel", "roas_under_settings", "rank_under_settings"]
     names += ["journey_lengths", "time_to_conversion", "channel_roles", "commonest_paths", "transitions"]

@@ -17,7 +17,7 @@ from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys import build_journeys, unattributed
 from ihc.narrative import percent, shown
 from ihc.reconciliation import COST, CREDIT, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, reconcile
-from ihc.reporting import channel_reporting, channel_summary
+from ihc.reporting import channel_reporting, channel_summary, order_credits, visits_of
 from ihc.schemas import Tables, inside
 
 NAN = float("nan")
@@ -87,10 +87,25 @@ SESSIONS = sessions(
 COSTS = costs([("a", 4.0), ("b", 1.5), ("c", 6.0), ("gone", 2.0)])
 
 
+ORDERS_READ = conversions(
+    [
+        ("k", "u", "2023-09-02 12:00:00", 100.0),
+        ("failed", "v", "2023-09-02 12:00:00", 7.0),
+        ("waiting", "v", "2023-09-03 13:00:00", 3.0),
+        ("lonely", "x", "2023-09-03 12:00:00", 5.0),
+    ]
+)
+
+
+def visits(credits, tables=Tables(SESSIONS, ORDERS_READ, COSTS)):  # noqa: B008
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    return visits_of(tables.sessions, tables.costs, earned)
+
+
 def test_a_session_is_without_credit_if_no_order_gave_it_more_than_nothing():
     # a has credit of one order and 0 of another; b has 0; c and d are in no journey. Of Search, 6 of 10 have none.
-    credits = credits_of([("k", "a", 1.0), ("k", "b", 0.0), ("l", "a", 0.0)])
-    found = without_credit_by_channel(SESSIONS, COSTS, credits)
+    credits = credits_of([("k", "a", 1.0), ("k", "b", 0.0), ("failed", "a", 0.0)])
+    found = without_credit_by_channel(visits(credits))
     assert found.columns.tolist() == [
         *("channel_name", "sessions", "cost"),
         *("sessions_without_credit", "cost_without_credit", "share_without_credit"),
@@ -102,13 +117,13 @@ def test_a_session_is_without_credit_if_no_order_gave_it_more_than_nothing():
 
 
 def test_dates_choose_the_days_of_the_sessions():
-    found = without_credit_by_channel(SESSIONS, COSTS, credits_of(), start_date="2023-09-02", end_date="2023-09-02")
+    found = without_credit_by_channel(visits(credits_of()), start_date="2023-09-02", end_date="2023-09-02")
     assert found["channel_name"].tolist() == ["Search", "Mail", "Total"]
     assert found["cost_without_credit"].tolist() == [6.0, 1.5, 7.5]
 
 
 def test_no_sessions_leave_a_total_of_nothing():
-    found = without_credit_by_channel(sessions(), costs(), credits_of())
+    found = without_credit_by_channel(visits(credits_of(), Tables(sessions(), conversions(), costs())))
     assert found["channel_name"].tolist() == ["Total"]
     assert found[["sessions", "cost", "sessions_without_credit", "cost_without_credit"]].to_numpy().tolist() == [
         [0] * 4
@@ -117,29 +132,16 @@ def test_no_sessions_leave_a_total_of_nothing():
 
 
 def test_missing_columns_are_refused():
-    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
-        without_credit_by_channel(SESSIONS, COSTS, credits_of().drop(columns="ihc"))
-    with pytest.raises(InputError, match="Costs lacks the column 'cost'"):
-        without_credit_by_channel(SESSIONS, COSTS.drop(columns="cost"), credits_of())
-    tables = Tables(SESSIONS, conversions().drop(columns="revenue"), COSTS)
+    with pytest.raises(InputError, match="Visits lacks the column 'cost'"):
+        without_credit_by_channel(visits(credits_of()).drop(columns="cost"))
     with pytest.raises(InputError, match="Conversions lacks the column 'revenue'"):
-        without_credit_by_day(tables, credits_of(), outcomes())
-
-
-ORDERS_READ = conversions(
-    [
-        ("k", "u", "2023-09-02 12:00:00", 100.0),
-        ("failed", "v", "2023-09-02 12:00:00", 7.0),
-        ("waiting", "v", "2023-09-03 13:00:00", 3.0),
-        ("lonely", "x", "2023-09-03 12:00:00", 5.0),
-    ]
-)
+        without_credit_by_day(visits(credits_of()), ORDERS_READ.drop(columns="revenue"), credits_of(), outcomes())
 
 
 def test_a_day_counts_its_orders_and_its_sessions():
     ends = outcomes([("k", "credited"), ("failed", "failed"), ("lonely", "unattributed")])
-    tables = Tables(SESSIONS, ORDERS_READ, COSTS)
-    found = without_credit_by_day(tables, credits_of([("k", "a", 0.5), ("k", "b", 0.5)]), ends)
+    credits = credits_of([("k", "a", 0.5), ("k", "b", 0.5)])
+    found = without_credit_by_day(visits(credits), ORDERS_READ, credits, ends)
     expected = pd.DataFrame(
         {
             "day": pd.array(["2023-09-01", "2023-09-02", "2023-09-03", "2023-09-04"], dtype="str"),
@@ -156,18 +158,18 @@ def test_a_day_counts_its_orders_and_its_sessions():
 
 
 def test_empty_tables_have_no_days():
-    found = without_credit_by_day(Tables(sessions(), conversions(), costs()), credits_of(), outcomes())
+    empty = Tables(sessions(), conversions(), costs())
+    found = without_credit_by_day(visits(credits_of(), empty), empty.conversions, credits_of(), outcomes())
     assert found.empty
-    full = without_credit_by_day(Tables(SESSIONS, ORDERS_READ, COSTS), credits_of(), outcomes())
+    full = without_credit_by_day(visits(credits_of()), ORDERS_READ, credits_of(), outcomes())
     assert found.columns.tolist() == full.columns.tolist()
 
 
 def test_every_column_has_a_heading():
-    tables = Tables(SESSIONS, ORDERS_READ, COSTS)
     frames = [
         waterfall(SHOP, ORDERS),
-        without_credit_by_channel(SESSIONS, COSTS, credits_of()),
-        without_credit_by_day(tables, credits_of(), outcomes()),
+        without_credit_by_channel(visits(credits_of())),
+        without_credit_by_day(visits(credits_of()), ORDERS_READ, credits_of(), outcomes()),
     ]
     assert not [name for frame in frames for name in frame.columns if name not in {*GLOSSARY, *HEADINGS}]
 
@@ -199,7 +201,7 @@ def test_bars_close_and_days_and_channels_sum_to_the_lines_of_the_reconciliation
         after = steps.shift(fill_value=False) & ~steps
         assert bars["end"].shift()[after].tolist() == bars.loc[after, "end"].tolist()
 
-    by_day = without_credit_by_day(shop, credits, ends, **dates)
+    by_day = without_credit_by_day(visits(credits, shop), shop.conversions, credits, ends, **dates)
     stated = found[found["section"] == ORDERS].set_index("line")[["count", "amount"]]
     waiting_or_failed = stated.reindex([FAILED, WAITING], fill_value=0)
     assert by_day["orders"].sum() == stated.loc["orders read", "count"]
@@ -212,7 +214,7 @@ def test_bars_close_and_days_and_channels_sum_to_the_lines_of_the_reconciliation
     cost = found.loc[found["line"] == "cost in channel_reporting.csv", "amount"].item()
     assert by_day["cost"].sum() == pytest.approx(cost, abs=0.006)
 
-    by_channel = without_credit_by_channel(shop.sessions, shop.costs, credits, **dates)
+    by_channel = without_credit_by_channel(visits(credits, shop), **dates)
     assert by_day["cost_without_credit"].sum() == pytest.approx(by_channel["cost_without_credit"].iloc[-1])
     summary = channel_summary(*shop, credits, **dates).set_index("channel_name")
     both = by_channel.set_index("channel_name")[["sessions", "cost"]].join(summary.add_suffix("_there"))
@@ -228,15 +230,11 @@ def test_row_order_is_irrelevant_and_the_inputs_are_left_alone(run, seed):
     shop, credits, ends = run
     before = [frame.copy(deep=True) for frame in (*shop, credits, ends)]
     mixed = Tables(*(shuffled(frame, seed) for frame in shop))
-    by = "channel_name"
-    assert_frame_equal(
-        without_credit_by_channel(mixed.sessions, mixed.costs, shuffled(credits, seed)).sort_values(
-            by, ignore_index=True
-        ),
-        without_credit_by_channel(shop.sessions, shop.costs, credits).sort_values(by, ignore_index=True),
-    )
-    again = without_credit_by_day(mixed, shuffled(credits, seed), shuffled(ends, seed))
-    assert_frame_equal(again, without_credit_by_day(shop, credits, ends))
+    there, other = visits(credits, shop), visits(shuffled(credits, seed), mixed)
+    tables = [without_credit_by_channel(rows).sort_values("channel_name", ignore_index=True) for rows in (there, other)]
+    assert_frame_equal(*tables)
+    again = without_credit_by_day(other, mixed.conversions, shuffled(credits, seed), shuffled(ends, seed))
+    assert_frame_equal(again, without_credit_by_day(there, shop.conversions, credits, ends))
     for frame, old in zip((*shop, credits, ends), before, strict=True):
         assert_frame_equal(frame, old)
 

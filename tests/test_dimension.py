@@ -60,7 +60,8 @@ def test_the_sentence_names_the_channels_without_a_group():
     )
     every = GROUPS | {"Mail": "Owned"}
     assert dimension_sentence(VISITS, groups=every) == (
-        "3 channels of 3 are put into groups; what says channel below means a group."
+        "3 channels of 3 are put into groups; what says channel below means a group, but for the engine, what changed "
+        "since the last run, channel_reporting.csv and order_credits.csv."
     )
     assert dimension_sentence(VISITS, groups={}).startswith("0 channels of 3 are put into groups; without a group")
     assert "column campaign, not channels" in dimension_sentence(CAMPAIGNS, by="campaign")

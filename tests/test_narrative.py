@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from frames import UNTRUSTED, conversions, curves_of, journey
+from frames import UNTRUSTED, conversions, curves_of, journey, sessions
 
 from ihc import narrative
 from ihc.narrative import shown
@@ -369,6 +369,15 @@ def test_revenues_that_cancel_out_are_revenue_all_the_same():
     text = narrative.best_and_worst(summary(("a", 10, 50), ("b", 10, -50)))
     assert "the best is a with ROAS 5.00" in text
     assert "the worst is b with ROAS -5.00" in text
+
+
+def test_the_days_of_the_tables_are_said_where_there_are_any():
+    visits = sessions([("s1", "u", "2023-09-01 10:00:00", "a"), ("s2", "u", "2023-09-03 10:00:00", "a")])
+    orders = conversions([("k", "u", "2023-09-02 10:00:00", 1.0)])
+    assert narrative.span_sentence(visits, orders) == (
+        "The tables have sessions of 2023-09-01 to 2023-09-03 and orders of 2023-09-02 to 2023-09-02."
+    )
+    assert narrative.span_sentence(sessions(), orders) == narrative.span_sentence(visits, conversions()) == ""
 
 
 def test_the_currency_is_said_where_it_is_known():

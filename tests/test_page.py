@@ -203,7 +203,7 @@ def test_headings_are_in_order_and_there_is_one_title(page):
 
 def test_every_chart_has_an_alternative_text_that_says_something(page):
     texts = [image["alt"] for image in page.find_all("img")]
-    assert len(texts) == 24
+    assert len(texts) == 26
     assert min(map(len, texts)) > 40
 
 

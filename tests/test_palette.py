@@ -2,9 +2,10 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from frames import costs, sessions
 from pandas.testing import assert_frame_equal
 
-from ihc.palette import COLOURS, MOST_SERIES, OTHER, channel_colours, fold_others
+from ihc.palette import COLOURS, MOST_SERIES, OTHER, channel_colours, colours_of, fold_others
 
 # Linear RGB as seen without red, green and blue cones (Machado, Oliveira and Fernandes, 2009, severity 1).
 EYES = [
@@ -65,6 +66,16 @@ def test_nothing_is_folded_where_every_channel_has_a_colour():
     frame = pd.DataFrame({"channel_name": ["b", "a", "b"], "cost": [1.0, 2.0, 3.0]})
     folded = fold_others(frame, channel_colours(["b", "a"]), [], ["cost"])
     assert_frame_equal(folded, pd.DataFrame({"channel_name": ["b", "a"], "cost": [4.0, 2.0]}))
+
+
+def test_the_costliest_channels_have_colours_and_then_the_most_visited():
+    visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:00", f"c{number:02}") for number in range(13)])
+    more = sessions([("t", "u", "2023-09-01 11:00:00", "c10")])
+    # c12 and c11 cost something, c10 has two sessions; of the others the first eight by name are left.
+    colours = colours_of(pd.concat([visits, more]), costs([("s12", 5.0), ("s11", 1.0), ("s0", None)]))
+    assert list(colours)[:3] == ["c12", "c11", "c10"]
+    assert [name for name, colour in colours.items() if colour == OTHER] == ["c08", "c09"]
+    assert colours_of(sessions(), costs()) == {}
 
 
 def test_an_empty_frame_stays_empty():

@@ -8,6 +8,7 @@ import ihc
 PURE = [
     "errors",
     "schemas",
+    "ids",
     "journeys",
     "batching",
     "parameters",

@@ -427,7 +427,7 @@ def test_the_week_in_the_sentence_is_that_of_the_table(whole):
 def test_each_chart_on_the_page_is_one_of_the_files_and_valid_xml(report):
     charts = {path.name: path.read_bytes() for path in (report.done.output / "charts").glob("*.svg")}
     shown = [b64decode(image["src"].partition("base64,")[2]) for image in report.page.find_all("img")]
-    assert len(shown) == len(set(shown)) == (25 if report.is_second else 24)
+    assert len(shown) == len(set(shown)) == (27 if report.is_second else 26)
     assert set(shown) <= set(charts.values())
     for name, chart in charts.items():
         assert ElementTree.fromstring(chart).tag.endswith("svg"), name

@@ -1,0 +1,51 @@
+import numpy as np
+import pandas as pd
+import pytest
+from frames import FIXED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihc.ids import is_among, look_up, places
+
+IDS = pd.Series(["a", "b", "a", "c"], index=[7, 7, 8, 9], dtype="str")
+KNOWN = pd.DataFrame({"key": pd.Series(["c", "a", "d", "a"], dtype="str"), "figure": [1.5, 2.5, 3.5, 4.5]})
+
+
+def test_the_first_place_of_each_id_is_found():
+    assert places(IDS, KNOWN["key"]).tolist() == [1, -1, 1, 0]
+    assert is_among(IDS, KNOWN["key"]).tolist() == [True, False, True, True]
+
+
+def test_among_none_nothing_is_found_and_none_find_nothing():
+    assert is_among(IDS, KNOWN["key"].iloc[:0]).tolist() == [False] * 4
+    assert is_among(IDS.iloc[:0], KNOWN["key"]).tolist() == []
+    assert look_up(IDS, KNOWN.iloc[:0], "key", "figure").isna().all()
+
+
+def test_what_stands_beside_an_id_keeps_the_index_of_the_ids():
+    found = look_up(IDS, KNOWN, "key", "figure")
+    assert found.index.tolist() == IDS.index.tolist()
+    assert found.fillna(0.0).tolist() == [2.5, 0.0, 2.5, 1.5]
+    assert look_up(IDS, KNOWN, "key", "key").fillna("none").tolist() == ["a", "none", "a", "c"]
+
+
+def test_ids_are_compared_as_texts_and_an_empty_one_is_nowhere():
+    assert is_among(pd.Series([1, 2]), pd.Series(["2", "3"], dtype="str")).tolist() == [False, True]
+    assert is_among(pd.Series(["2", None], dtype="object"), pd.Series([None, "2"], dtype="str")).tolist() == [
+        True, False
+    ]  # fmt: skip
+
+
+@FIXED
+@given(*[st.lists(st.sampled_from(["", "a", "A", "b", "é", " a", "\n"]), max_size=8)] * 2)
+def test_as_isin_says(ids, known):
+    columns = pd.Series(ids, dtype="str"), pd.Series(known, dtype="str")
+    assert is_among(*columns).tolist() == columns[0].isin(columns[1]).tolist()
+    found = places(*columns)
+    assert [known[place] for place in found[found >= 0]] == [one for one in ids if one in known]
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_columns_in_several_pieces_are_read_whole(chunks):
+    whole = pd.concat([IDS] * chunks)
+    assert places(whole, KNOWN["key"]).tolist() == np.tile([1, -1, 1, 0], chunks).tolist()
