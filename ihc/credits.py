@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ihc.ids import PAIR, is_among, join, look_up, pair_places
 from ihc.schemas import CREDITS, PHASES, SHARES, as_text, require_columns
 
 TOLERANCE = 0.005  # how far an order's credit may sum from 1
@@ -24,35 +25,44 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
     negative or no number, or its sum is further from 1 than `tolerance`.
     """
     require_columns(credits, CREDITS, "credits")
-    asked = journeys[["conv_id", "session_id"]]
-    both = asked.merge(credits, how="outer", on=["conv_id", "session_id"], indicator="found")
-    both["is_missing"] = both["found"] == "left_only"
-    both["is_foreign"] = (both["found"] == "right_only") | both.duplicated(["conv_id", "session_id"])
-    both["is_bad"] = ~both["is_missing"] & ~(np.isfinite(both["ihc"]) & (both["ihc"] >= 0))
-    tests = both.groupby("conv_id").agg(
-        missing=("is_missing", "sum"),
-        foreign=("is_foreign", "sum"),
-        bad=("is_bad", "sum"),
-        total=("ihc", "sum"),
-        sessions=("ihc", "size"),
-    )
+    lacking = journeys.loc[pair_places(journeys, credits) < 0, "conv_id"]
+    is_foreign = (pair_places(credits, journeys) < 0) | credits.duplicated(PAIR)
+    is_fit = np.isfinite(credits["ihc"]) & (credits["ihc"] >= 0)
+    order, names = pd.factorize(pd.concat([credits["conv_id"], lacking], ignore_index=True))
+    given, missing = order[: len(credits)], order[len(credits) :]
+    tests = pd.DataFrame({"conv_id": pd.Series(names, dtype="str")})
+    for name, orders in (("missing", missing), ("foreign", given[is_foreign]), ("bad", given[~is_fit])):
+        tests[name] = np.bincount(orders, minlength=len(names))
+    tests["total"] = np.bincount(given, weights=credits["ihc"].where(is_fit, 0.0), minlength=len(names))
+    tests["sessions"] = np.bincount(order, minlength=len(names))
+    return _reasons(tests)
+
+
+def _reasons(tests: pd.DataFrame) -> pd.DataFrame:
+    """The orders that fail, by `conv_id`, with the first reason that holds."""
+    is_off = (tests["total"] - 1).abs() > tests["sessions"].map(tolerance)
+    failed = tests[(tests[["missing", "foreign", "bad"]] > 0).any(axis=1) | is_off].sort_values("conv_id")
     reasons = np.select(
+        [failed["missing"] > 0, failed["foreign"] > 0, failed["bad"] > 0],
         [
-            tests["missing"] > 0,
-            tests["foreign"] > 0,
-            tests["bad"] > 0,
-            (tests["total"] - 1).abs() > tests["sessions"].map(tolerance),
+            "sessions of the journey without a credit: " + failed["missing"].astype("str"),
+            "credits for sessions not in the journey, or given twice: " + failed["foreign"].astype("str"),
+            "credits that are negative or no number: " + failed["bad"].astype("str"),
         ],
-        [
-            "sessions of the journey without a credit: " + tests["missing"].astype("str"),
-            "credits for sessions not in the journey, or given twice: " + tests["foreign"].astype("str"),
-            "credits that are negative or no number: " + tests["bad"].astype("str"),
-            "the credits sum to " + tests["total"].map("{:.4f}".format).astype("str") + ", not 1",
-        ],
-        default="",
+        default="the credits sum to " + failed["total"].map("{:.4f}".format).astype("str") + ", not 1",
     )
-    failed = pd.DataFrame({"conv_id": tests.index.astype("str"), "reason": pd.array(reasons, dtype="str")})
-    return failed[failed["reason"] != ""].reset_index(drop=True)
+    return failed[["conv_id"]].assign(reason=pd.array(reasons, dtype="str")).reset_index(drop=True)
+
+
+def with_phases(credits: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
+    """Add `initializer, holder, closer [share]` to credits (`conv_id, session_id`); NaN where `phases` has none."""
+    return join(credits, phases, PHASES)
+
+
+def with_credits(journeys: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
+    """The sessions of `journeys` that have credit, with what `credits` (`with_phases`) says of it, in their order."""
+    found = join(journeys, credits, SHARES)
+    return found[found["ihc"].notna()].reset_index(drop=True)
 
 
 def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -70,14 +80,14 @@ def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.Da
     ids = {name: as_text(answers[name]) for name in ("conv_id", "session_id")}
     shares = {name: pd.to_numeric(answers[name], errors="coerce").astype("float64") for name in SHARES}
     typed = answers.assign(**ids, **shares)
-    is_known = typed["conv_id"].isin(journeys["conv_id"])
+    is_known = is_among(typed["conv_id"], journeys["conv_id"])
     known = typed[is_known]
     strange = typed.loc[~is_known, ["conv_id"]].drop_duplicates()
     strange = strange.assign(reason="no order with a session in the database has this id")
-    unfit = check_credits(known, journeys[journeys["conv_id"].isin(known["conv_id"])])
+    unfit = check_credits(known, journeys[is_among(journeys["conv_id"], known["conv_id"])])
     left_out = pd.concat([strange, unfit, _unfit_phases(known)], ignore_index=True)
     left_out = left_out.drop_duplicates("conv_id").sort_values("conv_id", ignore_index=True)
-    return known[~known["conv_id"].isin(left_out["conv_id"])].reset_index(drop=True), left_out
+    return known[~is_among(known["conv_id"], left_out["conv_id"])].reset_index(drop=True), left_out
 
 
 def _unfit_phases(answers: pd.DataFrame) -> pd.DataFrame:
@@ -100,10 +110,9 @@ def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.Data
     Out: `conv_id, outcome [credited, unattributed, failed or waiting], reason`, one row a conversion.
     """
     conv_id = conversions["conv_id"].reset_index(drop=True)
-    said = ends.set_index("conv_id")
-    usual = np.where(conv_id.isin(journeys["conv_id"]), "credited", "unattributed")
-    outcome = conv_id.map(said["outcome"]).astype("str").fillna(pd.Series(usual, dtype="str"))
-    reason = conv_id.map(said["reason"]).astype("str").fillna("")
+    usual = np.where(is_among(conv_id, journeys["conv_id"]), "credited", "unattributed")
+    outcome = look_up(conv_id, ends, "conv_id", "outcome").astype("str").fillna(pd.Series(usual, dtype="str"))
+    reason = look_up(conv_id, ends, "conv_id", "reason").astype("str").fillna("")
     return pd.DataFrame({"conv_id": conv_id, "outcome": outcome, "reason": reason})
 
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.connection import append, database_file, label, tables_of, transaction
+from ihc.connection import append, database_file, label, read, tables_of, transaction
 from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
+from ihc.ids import is_among
 from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
 
 RESOURCES = Path(__file__).parent / "resources"
@@ -106,7 +107,7 @@ def read_tables(database: str | Path) -> Tables:
                 f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
                 "and `ihc init` shows their columns by creating them empty."
             )
-        frames = [pd.read_sql(sa.text(f"SELECT * FROM {table}"), connection, coerce_float=False) for table in COLUMNS]
+        frames = [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
     return check_tables(*frames)
 
 
@@ -119,15 +120,15 @@ def read_results(database: str | Path) -> Results:
     """
     with transaction(database) as connection:
         frames = {
-            table: pd.read_sql(sa.text(f"SELECT {', '.join(RESULTS[table])} FROM {table}"), connection)
+            table: read(connection, f"SELECT {', '.join(RESULTS[table])} FROM {table}")
             for table in ("attribution_customer_journey", "attribution_outcomes", "attribution_runs")
         }
     credits, outcomes, runs = (_typed(frame) for frame in frames.values())
     unsound = check_credits(credits, credits)
-    credits = credits[~credits["conv_id"].isin(unsound["conv_id"])].reset_index(drop=True)
-    outcomes = outcomes[~outcomes["conv_id"].isin(unsound["conv_id"])]
+    credits = credits[~is_among(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
+    outcomes = outcomes[~is_among(outcomes["conv_id"], unsound["conv_id"])]
     outcomes = outcomes.merge(runs[["run_id", "engine", "parameters", "lookback_days"]], on="run_id")
-    strange = credits.loc[~credits["conv_id"].isin(outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
+    strange = credits.loc[~is_among(credits["conv_id"], outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
     strange = strange.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
     outcomes = pd.concat([outcomes, strange], ignore_index=True) if len(strange) else outcomes
     return Results(credits, outcomes, runs, unsound)
@@ -141,11 +142,11 @@ def read_phases(database: str | Path) -> pd.DataFrame:
     """
     columns = RESULTS["attribution_phases"]
     with transaction(database) as connection:
-        phases = pd.read_sql(sa.text(f"SELECT {', '.join(columns)} FROM attribution_phases"), connection)
+        phases = read(connection, f"SELECT {', '.join(columns)} FROM attribution_phases")
     phases = _typed(phases)
     is_share = phases[list(PHASES)].apply(lambda values: values.between(0, 1 + TOLERANCE)).all(axis=1)
     unfit = phases.loc[~is_share, "conv_id"]
-    return phases[~phases["conv_id"].isin(unfit)].reset_index(drop=True)
+    return phases[~is_among(phases["conv_id"], unfit)].reset_index(drop=True)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -251,7 +252,7 @@ def store_credits(
         # As texts, for another program may have made the table with ids that are integers.
         known = "SELECT CAST(conv_id AS TEXT) AS conv_id FROM attribution_customer_journey WHERE conv_id IS NOT NULL"
         known += " UNION SELECT conv_id FROM attribution_outcomes"
-        stored = pd.read_sql(sa.text(known), connection)["conv_id"].astype("str")
+        stored = read(connection, known)["conv_id"].astype("str")
         vanished = [conv_id for conv_id in stored if conv_id not in existing]
         touched = pd.DataFrame({"conv_id": [*vanished, *outcomes["conv_id"]]}, dtype="str")
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.ids import look_up, places
+from ihc.ids import join, look_up, pair_places, places
 from ihc.schemas import (
     COLUMNS,
     CONVERSIONS,
     COSTS,
     CREDITS,
+    PHASES,
     SESSIONS,
     SHARES,
     Tables,
@@ -71,7 +72,7 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
     ihc_revenue [currency]`, in the order of `credits`.
     """
     earned = order_credits(tables.sessions, tables.conversions, credits)
-    rows = earned.merge(phases, how="left", on=["conv_id", "session_id"])
+    rows = join(earned, phases, PHASES)
     return rows[["conv_id", "session_id", "channel_name", "date", *SHARES, "ihc_revenue"]]
 
 
@@ -194,13 +195,12 @@ def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) ->
     """
     if not models:
         raise InputError("model_comparison needs the credits of at least one model.")
-    keys = ["conv_id", "session_id"]
-    places = journeys[[*keys, "channel_name", "revenue"]]
     columns = {}
     for name, credits in models.items():
-        rows = places.merge(credits, on=keys)
-        columns[name] = (rows["ihc"] * rows["revenue"]).groupby(rows["channel_name"]).sum()
-    table = pd.DataFrame(columns, index=pd.Index(places["channel_name"].unique(), name="channel_name"))
+        place = pair_places(journeys, credits)
+        worth = credits["ihc"].take(place[place >= 0]).to_numpy() * journeys["revenue"][place >= 0]
+        columns[name] = worth.groupby(journeys["channel_name"]).sum()
+    table = pd.DataFrame(columns, index=pd.Index(journeys["channel_name"].unique(), name="channel_name"))
     by = next(iter(models))
     return table.fillna(0.0).sort_values(by, ascending=False, kind="stable").reset_index()
 

@@ -141,13 +141,15 @@ def unmoved_sentence(grid: pd.DataFrame) -> str:
     return f"Redistribution moves nothing under {_named(still)}: {cause}."
 
 
-def phases_note(phases: pd.DataFrame, journeys: pd.DataFrame) -> str:
+def phases_note(journeys: pd.DataFrame) -> str:
     """Say how much revenue has no session in a phase, so that IHC divides it in the phase's column.
 
-    In: `conv_id, initializer, holder, closer`, and the `journeys` of the same orders. Empty where every order has all.
+    In: `conv_id, revenue, initializer, holder, closer`; the phases are NaN where they are not known, and then there is
+    none. Empty where every order has all.
     """
-    revenue = journeys.drop_duplicates("conv_id").set_index("conv_id")["revenue"]
-    sums = phases.groupby("conv_id", sort=False)[list(PHASES)].sum().reindex(revenue.index, fill_value=0.0)
+    order = pd.factorize(journeys["conv_id"])[0]
+    sums = journeys[list(PHASES)].groupby(order).sum()
+    revenue = journeys["revenue"].groupby(order).first()
     cases = [
         f"{phase} for {counted(int(is_absent.sum()), 'order')} ({revenue[is_absent].sum():,.2f} of "
         f"{revenue.sum():,.2f} revenue)"

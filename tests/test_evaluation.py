@@ -18,6 +18,7 @@ from ihc.evaluation import (
     influenced_conversions,
     phase_shares,
     phases_sentence,
+    with_channels,
 )
 from ihc.narrative import shown
 from ihc.schemas import PHASES
@@ -39,7 +40,7 @@ def test_scores_compare_a_channels_share_of_a_phase_with_the_mean_share():
     # shares 1/2, 1/2, 0; scores 1.5, 1.5, 0.
     rows = pd.concat([ROWS, journey((0, "Social", 1, 1), (1, "Search", 1, 1), conv_id="k3", prefix="c")])
     more = credits_of([("k3", "c1", 0.0), ("k3", "c2", 1.0)]).assign(initializer=0.0, holder=0.0, closer=[0.0, 2.0])
-    found = channel_scores(pd.concat([CREDITS, more]), rows).set_index("channel_name")
+    found = channel_scores(with_channels(pd.concat([CREDITS, more]), rows)).set_index("channel_name")
     assert found.index.tolist() == ["Search", "Mail", "Social"]
     assert found["initializer_score"].tolist() == [1.5, 1.5, 0]
     assert found["closer_score"].tolist() == [2.25, 0.75, 0]  # 3, 1 and 0 of 4
@@ -47,24 +48,24 @@ def test_scores_compare_a_channels_share_of_a_phase_with_the_mean_share():
 
 
 def test_a_phase_in_which_nobody_has_anything_has_no_scores():
-    assert channel_scores(CREDITS, ROWS)["holder_score"].isna().all()
+    assert channel_scores(with_channels(CREDITS, ROWS))["holder_score"].isna().all()
 
 
 def test_a_single_channel_scores_1():
     rows = journey((0, "A", 1, 1), (60, "A", 1, 1))
-    found = channel_scores(attribute(rows, curves_of()), rows)
+    found = channel_scores(with_channels(attribute(rows, curves_of()), rows))
     assert found.to_numpy()[0, 1:].tolist() == pytest.approx([1, 1, 1, 1])
 
 
 def test_influence_counts_an_order_once_a_channel_even_without_credit():
     # Mail is in both orders, in k1 with no credit; Search twice in k1.
-    found = influenced_conversions(CREDITS, ROWS)
+    found = influenced_conversions(with_channels(CREDITS, ROWS))
     assert found.to_numpy().tolist() == [["Mail", 2, 1.0], ["Search", 1, 0.5]]
 
 
 def test_the_average_impact_is_the_mean_credit_over_the_influenced_orders():
     # Mail: 0 in k1, 1 in k2; Search: 1/2 + 1/2 in k1.
-    found = average_impact(CREDITS, ROWS)
+    found = average_impact(with_channels(CREDITS, ROWS))
     assert found["channel_name"].tolist() == ["Mail", "Search"]
     assert found["ihc"].tolist() == [1.0, 1.0]
     assert found["average_impact"].tolist() == [0.5, 1.0]
@@ -88,13 +89,13 @@ def test_the_average_impact_is_the_mean_credit_over_the_influenced_orders():
     ],
 )
 def test_a_class_of_credit_ends_where_its_name_says(ihc, name):
-    found = credit_distribution(credits_of([("k", "s1", ihc)]), journey((0, "A", 1, 1)))
+    found = credit_distribution(with_channels(credits_of([("k", "s1", ihc)]), journey((0, "A", 1, 1))))
     assert [column for column in CLASSES if found[column].iloc[0] == 1] == [name]
     assert found[list(CLASSES)].sum(axis=1).tolist() == [1]
 
 
 def test_the_distribution_of_credit_is_in_shares_of_the_channels_sessions():
-    found = credit_distribution(CREDITS, ROWS)
+    found = credit_distribution(with_channels(CREDITS, ROWS))
     assert found["channel_name"].tolist() == ["Mail", "Search"]
     assert found["sessions_in_journeys"].tolist() == [2, 2]
     assert found["no_credit"].tolist() == [0.5, 0]
@@ -118,17 +119,17 @@ def test_before_and_after_of_different_sessions_are_refused():
 
 def test_a_credit_whose_session_is_in_no_journey_counts_nowhere():
     rows = ROWS[ROWS["conv_id"] == "k2"]
-    assert influenced_conversions(CREDITS, rows).to_numpy().tolist() == [["Mail", 1, 1.0]]
+    assert influenced_conversions(with_channels(CREDITS, rows)).to_numpy().tolist() == [["Mail", 1, 1.0]]
 
 
 def views(credits, rows):
     return {
-        "scores": channel_scores(credits, rows),
-        "influence": influenced_conversions(credits, rows),
-        "impact": average_impact(credits, rows),
-        "distribution": credit_distribution(credits, rows),
+        "scores": channel_scores(with_channels(credits, rows)),
+        "influence": influenced_conversions(with_channels(credits, rows)),
+        "impact": average_impact(with_channels(credits, rows)),
+        "distribution": credit_distribution(with_channels(credits, rows)),
         "before_after": before_after(credits, credits, rows),
-        "phases": phase_shares(credits, rows),
+        "phases": phase_shares(with_channels(credits, rows)),
     }
 
 
@@ -141,36 +142,46 @@ def test_no_credits_give_empty_views_with_the_same_columns():
 @pytest.mark.parametrize("view", [channel_scores, influenced_conversions, average_impact, credit_distribution])
 def test_missing_columns_are_refused(view):
     with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
-        view(CREDITS.drop(columns="ihc"), ROWS)
+        view(with_channels(CREDITS, ROWS).drop(columns="ihc"))
+    with pytest.raises(InputError, match="Credits lacks the column 'channel_name'"):
+        view(CREDITS)
+
+
+def test_channels_cannot_be_put_beside_credits_without_the_columns_that_tell_which():
+    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
+        with_channels(CREDITS.drop(columns="ihc"), ROWS)
     with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
-        view(CREDITS, ROWS.drop(columns="channel_name"))
+        with_channels(CREDITS, ROWS.drop(columns="channel_name"))
 
 
 @pytest.mark.parametrize("view", [channel_scores, phase_shares])
 def test_scores_and_shares_of_phases_need_the_phases(view):
     with pytest.raises(InputError, match="Credits lacks the column 'holder'"):
-        view(CREDITS.drop(columns="holder"), ROWS)
+        view(with_channels(CREDITS.drop(columns="holder"), ROWS))
 
 
 def test_phase_shares_are_of_the_channels_own_sums():
     # Search: initializer 1, holder 0.5, closer 1 of 2.5; Mail: 1, 0.5 and 1 of 2.5 but for the closer of k2, 0.5: of 2.
     credits = CREDITS.assign(holder=[0.5, 0.5, 0.0, 0.0], closer=[0.0, 0.0, 1.0, 0.5])
-    found = phase_shares(credits, ROWS)
+    found = phase_shares(with_channels(credits, ROWS))
     assert list(found) == ["channel_name", "ihc", *PHASES]
     assert found.to_numpy().tolist() == [["Mail", 1.0, 0.5, 0.25, 0.25], ["Search", 1.0, 0.4, 0.2, 0.4]]
 
 
 def test_phase_shares_come_by_falling_credit():
     credits = CREDITS.assign(ihc=[0.25, 0.5, 0.25, 1.0])
-    assert phase_shares(credits, ROWS)[["channel_name", "ihc"]].to_numpy().tolist() == [["Mail", 1.5], ["Search", 0.5]]
+    assert phase_shares(with_channels(credits, ROWS))[["channel_name", "ihc"]].to_numpy().tolist() == [
+        ["Mail", 1.5],
+        ["Search", 0.5],
+    ]
     credits = CREDITS.assign(ihc=[0.5, 0.0, 0.5, 0.5])
-    assert phase_shares(credits, ROWS)["channel_name"].tolist() == ["Search", "Mail"]
+    assert phase_shares(with_channels(credits, ROWS))["channel_name"].tolist() == ["Search", "Mail"]
 
 
 def test_a_phase_that_is_not_known_counts_as_nothing_and_without_any_there_are_no_shares():
     # Of Mail, only k2 has phases: it starts and closes.
     known = CREDITS.assign(**{phase: CREDITS[phase].where(CREDITS["conv_id"] == "k2") for phase in PHASES})
-    found = phase_shares(known, ROWS).set_index("channel_name")
+    found = phase_shares(with_channels(known, ROWS)).set_index("channel_name")
     assert found.loc["Mail", list(PHASES)].tolist() == [0.5, 0, 0.5]
     assert found.loc["Search", list(PHASES)].isna().all()
     assert found["ihc"].tolist() == [1.0, 1.0]
@@ -179,7 +190,7 @@ def test_a_phase_that_is_not_known_counts_as_nothing_and_without_any_there_are_n
 @FIXED
 @given(journeys())
 def test_phase_shares_sum_to_1_or_are_not_there(rows):
-    found = phase_shares(attribute(rows, curves_of()), rows)
+    found = phase_shares(with_channels(attribute(rows, curves_of()), rows))
     sums = found[list(PHASES)].sum(axis=1, skipna=False).to_numpy()
     np.testing.assert_allclose(sums[~np.isnan(sums)], 1)
     assert found["ihc"].is_monotonic_decreasing

@@ -23,6 +23,7 @@ from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
 SHOP = schemas.Tables(sessions(), conversions(), costs())
 JOURNEYS = journey((0, "Search", 1, 1))
 CREDITS = engine.attribute(JOURNEYS, curves_of())
+PLACED = evaluation.with_channels(CREDITS, JOURNEYS)
 REPORTING = reporting.channel_reporting(*SHOP, credits_of())
 CHANGES = changes.compare(states.of_shop(SHOP), states.of_shop(SHOP))
 STORED = pd.DataFrame(columns=["conv_id", "outcome", "engine", "parameters", "lookback_days"])
@@ -37,9 +38,9 @@ SHOWN = {
     "explanations": explanation.explanations(JOURNEYS, curves_of()),
     "phase_weights": explanation.phase_weight_table(curves_of()),
     "channel_weights": explanation.channel_weight_table(curves_of(), JOURNEYS),
-    "channel_scores": evaluation.channel_scores(CREDITS, JOURNEYS),
-    "average_impact": evaluation.average_impact(CREDITS, JOURNEYS),
-    "credit_distribution": evaluation.credit_distribution(CREDITS, JOURNEYS),
+    "channel_scores": evaluation.channel_scores(PLACED),
+    "average_impact": evaluation.average_impact(PLACED),
+    "credit_distribution": evaluation.credit_distribution(PLACED),
     "before_after": evaluation.before_after(CREDITS, CREDITS, JOURNEYS),
     "credits": baselines.linear(JOURNEYS),
     "removal_effects": markov.removal_effects(JOURNEYS),

@@ -1,11 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from frames import FIXED
+from frames import FIXED, credits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc.ids import is_among, look_up, places
+from ihc.ids import in_order, is_among, join, look_up, pair_places, places
 
 IDS = pd.Series(["a", "b", "a", "c"], index=[7, 7, 8, 9], dtype="str")
 KNOWN = pd.DataFrame({"key": pd.Series(["c", "a", "d", "a"], dtype="str"), "figure": [1.5, 2.5, 3.5, 4.5]})
@@ -49,3 +49,32 @@ def test_as_isin_says(ids, known):
 def test_columns_in_several_pieces_are_read_whole(chunks):
     whole = pd.concat([IDS] * chunks)
     assert places(whole, KNOWN["key"]).tolist() == np.tile([1, -1, 1, 0], chunks).tolist()
+
+
+PAIRS = credits_of([("k", "a", 0.25), ("k", "b", 0.75), ("l", "a", 1.0)])
+
+
+def test_a_pair_is_found_by_both_of_its_ids():
+    rows = credits_of([("l", "a", 0.0), ("l", "b", 0.0), ("k", "b", 0.0), ("k", "b", 0.0)])
+    assert pair_places(rows, PAIRS).tolist() == [2, -1, 1, 1]
+    assert pair_places(PAIRS, PAIRS.copy()).tolist() == [0, 1, 2]
+    assert pair_places(rows.iloc[:0], PAIRS).tolist() == pair_places(PAIRS.iloc[:0], rows).tolist() == []
+    assert pair_places(rows, PAIRS.iloc[:0]).tolist() == [-1] * 4
+
+
+def test_of_a_pair_that_stands_several_times_the_first_counts():
+    assert pair_places(PAIRS.iloc[:1], pd.concat([PAIRS.iloc[1:], PAIRS.iloc[:1], PAIRS])).tolist() == [2]
+
+
+def test_what_is_joined_keeps_rows_and_order_and_is_empty_where_there_is_nothing():
+    found = join(PAIRS.set_axis([5, 5, 6]), PAIRS.iloc[[2, 0]].assign(holder=[0.1, 0.2]), ["holder"])
+    assert found.index.tolist() == [5, 5, 6]
+    assert found["holder"].fillna(-1.0).tolist() == [0.2, -1.0, 0.1]
+    assert found["ihc"].tolist() == PAIRS["ihc"].tolist()
+
+
+@FIXED
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("cab")), max_size=9))
+def test_rows_are_ordered_by_their_key_and_then_by_their_id(rows):
+    keys, ids = np.array([key for key, _ in rows], dtype="int64"), pd.Series([one for _, one in rows], dtype="str")
+    assert [rows[place] for place in in_order(keys, ids)] == sorted(rows)

@@ -3,6 +3,7 @@ import pytest
 from frames import UNTRUSTED, curves_of, journey
 from test_sensitivity import BASE, NAN, OTHER, grid_of
 
+from ihc.credits import with_phases
 from ihc.engine import attribute
 from ihc.narrative import shown
 from ihc.sensitivity import fragile_channels, sensitivity
@@ -151,7 +152,7 @@ PHASES = attribute(ROWS, curves_of())
 
 
 def test_revenue_without_a_session_in_a_phase_is_told():
-    assert phases_note(PHASES, ROWS) == (
+    assert phases_note(with_phases(ROWS, PHASES)) == (
         "No session counts as holder for 1 order (40.50 of 1,040.50 revenue): there the phase's column has the credit "
         "of IHC."
     )
@@ -159,7 +160,7 @@ def test_revenue_without_a_session_in_a_phase_is_told():
 
 def test_orders_whose_phases_are_not_known_count_as_without():
     known = PHASES[PHASES["conv_id"] == "k"]
-    assert phases_note(known, ROWS) == (
+    assert phases_note(with_phases(ROWS, known)) == (
         "No session counts as initializer for 1 order (40.50 of 1,040.50 revenue), holder for 1 order (40.50 of "
         "1,040.50 revenue) and closer for 1 order (40.50 of 1,040.50 revenue): there the phase's column has the credit "
         "of IHC."
@@ -167,5 +168,5 @@ def test_orders_whose_phases_are_not_known_count_as_without():
 
 
 def test_where_every_order_has_every_phase_nothing_is_said():
-    assert phases_note(PHASES, ROWS[ROWS["conv_id"] == "k"]) == ""
-    assert phases_note(PHASES.iloc[:0], ROWS.iloc[:0]) == ""
+    assert phases_note(with_phases(ROWS[ROWS["conv_id"] == "k"], PHASES)) == ""
+    assert phases_note(with_phases(ROWS.iloc[:0], PHASES)) == ""
