@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError, counted, some
+from ihc.ids import is_among
 from ihc.touchpoints import (
     Floats,
     Integers,
@@ -84,8 +85,7 @@ def _paths(journeys: pd.DataFrame, idle: pd.DataFrame | None) -> _Paths:
     if idle is None:
         idle = journeys.iloc[:0].assign(user_id="")
     others = in_time_order(idle, "channel_name", path="user_id", what="idle")
-    # A merge, as isin would take every text out of its column: 20 times slower.
-    twice = idle[["session_id"]].merge(journeys[["session_id"]], on="session_id")["session_id"].unique()
+    twice = idle.loc[is_among(idle["session_id"], journeys["session_id"]), "session_id"].unique()
     if len(twice):
         raise InputError(
             f"idle holds {counted(len(twice), 'session')} of journeys ({some(twice)}): a path ends in a conversion or "
