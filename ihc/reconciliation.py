@@ -8,7 +8,6 @@ import pandas as pd
 
 from ihc.errors import ReconciliationError
 from ihc.ids import is_among, look_up, places
-from ihc.reporting import order_credits
 from ihc.schemas import Tables, inside
 
 CENT = 0.005
@@ -118,14 +117,13 @@ def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcome: pd.Series[str
 def _credit(
     tables: Tables, credits: pd.DataFrame, credited: pd.DataFrame, rows: pd.DataFrame, window: Window
 ) -> _Account:
-    earned = order_credits(tables.sessions, tables.conversions, credits)
-    is_own = is_among(earned["conv_id"], credited["conv_id"])
-    is_inside = inside(earned["date"], *window)
-    outside, others = earned[is_own & ~is_inside], earned[~is_own & is_inside]
-    own = credits.assign(revenue=look_up(credits["conv_id"], credited, "conv_id", "revenue"))
-    own = own[own["revenue"].notna()]
-    own = own.assign(ihc_revenue=own["ihc"] * own["revenue"])
-    lost = own[~is_among(own["session_id"], tables.sessions["session_id"])]
+    revenue = look_up(credits["conv_id"], tables.conversions, "conv_id", "revenue")
+    day = look_up(credits["session_id"], tables.sessions, "session_id", "event_date")
+    is_own, is_lost = is_among(credits["conv_id"], credited["conv_id"]), day.isna()
+    worth = credits[["ihc"]].assign(ihc_revenue=credits["ihc"] * revenue)
+    is_inside = inside(day.fillna(""), *window) & ~is_lost
+    own, lost = worth[is_own], worth[is_own & is_lost]
+    outside, others = worth[is_own & ~is_inside & ~is_lost], worth[~is_own & is_inside & revenue.notna()]
 
     account = _Account(CREDIT, "orders")
     account.step("credited orders", len(credited), credited["revenue"].sum())

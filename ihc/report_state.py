@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.ids import is_among
+from ihc.ids import is_among, look_up
 from ihc.narrative import engine_name
 from ihc.schemas import inside
 
@@ -84,7 +84,11 @@ def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFra
     is_first = ~pd.Series(order).duplicated().to_numpy()
     orders = pd.DataFrame({"conv_id": pd.Series(ids, dtype="str"), "revenue": earned["revenue"].to_numpy()[is_first]})
     orders["sessions"] = _fingerprints(earned, order)
-    orders["source"] = orders["conv_id"].map(_sources(outcomes)).astype("str").fillna("unknown")
+    sources = outcomes[["conv_id"]].assign(source=_sources(outcomes))
+    # Of an order with several outcomes, the last counts.
+    orders["source"] = (
+        look_up(orders["conv_id"], sources.iloc[::-1], "conv_id", "source").astype("str").fillna("unknown")
+    )
     credits, cell = _cells(earned, CELL)
     credits["ihc"] = _sums(cell, earned["ihc"], len(credits))
     credits = credits[credits["ihc"] != 0].reset_index(drop=True)
@@ -100,7 +104,7 @@ def _fingerprints(earned: pd.DataFrame, order: Codes) -> npt.NDArray[np.int64]:
 
 
 def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
-    """By order, the engine and its settings in words."""
+    """The engine of each outcome and its settings in words."""
     settings = ["engine", "parameters", "lookback_days"]
     kind = outcomes.groupby(settings, dropna=False, sort=False).ngroup().to_numpy()
     kinds = outcomes[settings].drop_duplicates()
@@ -108,8 +112,7 @@ def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
         f"{engine_name(row)}, {'sessions of any age' if pd.isna(days) else f'lookback {days:g} days'}"
         for row, days in zip(kinds.itertuples(), kinds["lookback_days"], strict=True)
     ]
-    labelled = pd.Series(labels, dtype="str").take(kind).set_axis(outcomes["conv_id"])
-    return labelled[~labelled.index.duplicated(keep="last")]
+    return pd.Series(labels, dtype="str").take(kind).set_axis(outcomes.index)
 
 
 def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Codes]:
@@ -186,7 +189,7 @@ def totals(state: State, window: Window = EVER) -> dict[str, float]:
     Out: `orders [count; with credit on these days], ihc [orders], ihc_revenue, cost [currency]`.
     """
     credits = state.credits[inside(state.credits["date"], *window)]
-    revenue = credits["conv_id"].map(state.orders.set_index("conv_id")["revenue"]).astype("float64")
+    revenue = look_up(credits["conv_id"], state.orders, "conv_id", "revenue").astype("float64")
     return {
         "orders": int(credits["conv_id"].nunique()),
         "ihc": float(credits["ihc"].sum()),

@@ -41,8 +41,8 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
     """Say where and when each credit was earned.
 
     In: the tables and `credits` (`conv_id, session_id, ihc`).
-    Out: `conv_id, session_id, channel_name, date [the session's], revenue [the order's], ihc, ihc_revenue [currency]`;
-    a credit whose order or session is not in the tables has no row.
+    Out: `conv_id, session_id, visit [place of its row in sessions], channel_name, date [the session's], revenue [the
+    order's], ihc, ihc_revenue [currency]`; a credit whose order or session is not in the tables has no row.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
@@ -51,16 +51,20 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
     visit = places(credits["session_id"], sessions["session_id"])
     is_there = (order >= 0) & (visit >= 0)
     earned = credits.loc[is_there, list(CREDITS)].reset_index(drop=True)
+    order, visit = order[is_there], visit[is_there]
+    revenue = conversions["revenue"].take(order).to_numpy()
     return pd.DataFrame(
         {
             "conv_id": earned["conv_id"],
             "session_id": earned["session_id"],
-            "channel_name": sessions["channel_name"].array.take(visit[is_there]),
-            "date": sessions["event_date"].array.take(visit[is_there]),
-            "revenue": conversions["revenue"].array.take(order[is_there]),
+            "visit": visit,
+            "channel_name": sessions["channel_name"].array.take(visit),
+            "date": sessions["event_date"].array.take(visit),
+            "revenue": revenue,
             "ihc": earned["ihc"],
+            "ihc_revenue": earned["ihc"] * revenue,
         }
-    ).assign(ihc_revenue=lambda rows: rows["ihc"] * rows["revenue"])
+    )
 
 
 def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
@@ -90,13 +94,12 @@ def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[floa
 def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
     """Say what each session cost and what it earned, of which everything by channel and day is summed up.
 
-    In: two of the tables, and the `order_credits` of their sessions.
+    In: two of the tables, and the `order_credits` of these sessions.
     Out: a row for each of `sessions`, with its index: `channel_name, date, cost [currency; 0 where it has none], ihc
     [orders], ihc_revenue [currency]`, both NaN where no order gives the session any credit.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
-    place = places(earned["session_id"], sessions["session_id"])
-    sums = earned[["ihc", "ihc_revenue"]].groupby(place).sum()
+    sums = earned[["ihc", "ihc_revenue"]].groupby(earned["visit"]).sum()
     return pd.DataFrame(
         {
             "channel_name": sessions["channel_name"],
@@ -105,6 +108,12 @@ def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame)
             **{name: sums[name].reindex(range(len(sessions))).array for name in sums},
         }
     )
+
+
+def renamed(visits: pd.DataFrame, earned: pd.DataFrame, sessions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give `visits_of` and `order_credits` the channel names of `sessions`, the same rows under other names."""
+    names = sessions["channel_name"]
+    return visits.assign(channel_name=names), earned.assign(channel_name=names.array.take(earned["visit"]))
 
 
 def channel_reporting(

@@ -18,7 +18,9 @@ from ihc.reporting import (
     order_credits,
     ratio,
     relative_to_first,
+    renamed,
     session_costs,
+    visits_of,
     with_ratios,
 )
 from ihc.schemas import REPORTING, Tables, inside
@@ -56,6 +58,7 @@ def test_a_credit_earns_its_share_of_the_orders_revenue_at_its_sessions_place_an
     assert earned.iloc[0].to_dict() == {
         "conv_id": "k",
         "session_id": "a",
+        "visit": 0,
         "channel_name": "Search",
         "date": "2023-09-01",
         "revenue": 100.0,
@@ -68,6 +71,15 @@ def test_a_credit_earns_its_share_of_the_orders_revenue_at_its_sessions_place_an
 def test_a_credit_whose_order_or_session_is_gone_has_no_row():
     credits = credits_of([("k", "gone", 0.5), ("gone", "a", 0.5), ("k", "b", 0.5)])
     assert order_credits(VISITS, ORDERS, credits)["session_id"].tolist() == ["b"]
+
+
+def test_renamed_are_the_same_rows_under_the_names_of_other_sessions():
+    earned = order_credits(VISITS, ORDERS, CREDITS)
+    groups = VISITS.assign(channel_name=["One", "Two", "One", "Two", "Two"])
+    there, here = renamed(visits_of(VISITS, PRICES, earned), earned, groups)
+    expected = order_credits(groups, ORDERS, CREDITS)
+    assert_frame_equal(here, expected)
+    assert_frame_equal(there, visits_of(groups, PRICES, expected))
 
 
 def test_a_session_without_a_cost_costs_nothing_and_the_index_is_the_sessions():
