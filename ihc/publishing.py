@@ -31,8 +31,7 @@ def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: st
         if note:
             figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
         # Laid out once, and not anew by `savefig` for each format, which takes longer than the drawing.
-        if layout := figure.get_layout_engine():
-            layout.execute(figure)
+        figure.draw_without_rendering()
         figure.set_layout_engine("none")
         svg, png = _drawn(figure, "svg", alt), _drawn(figure, "png", alt)
     write_whole(folder / f"{name}.svg", svg)
