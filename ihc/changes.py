@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.report_state import CELL, EQUAL, EVER, PLACE, State, Window, orders_side_by_side, side_by_side
+from ihc.report_state import CELL, EQUAL, EVER, PLACE, State, orders_side_by_side, side_by_side
 from ihc.reporting import TOTAL, ratio
-from ihc.schemas import inside
+from ihc.schemas import Window, inside
 
 # Why attributed revenue differs, in words.
 NEW, GONE, SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"

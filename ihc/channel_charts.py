@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from ihc.bootstrap import Floats
 from ihc.break_even import TOO_FEW
-from ihc.charts import AMOUNTS, BLUE, GREY, INK, LINEAR, ORANGE, WIDTH, chart, name_rows, power_scale, short
+from ihc.charts import AMOUNTS, BLUE, GREY, INK, LINEAR, ORANGE, PALE, WIDTH, chart, name_rows, power_scale, short
 from ihc.engine_charts import PHASE_COLOURS
 from ihc.glossary import heading
 from ihc.palette import OTHER
@@ -134,7 +134,7 @@ def _rows(figure: Figure, table: pd.DataFrame, *, grid: bool = True) -> Axes:
     axes = figure.add_subplot()
     name_rows(axes, table["channel_name"], NAME_LIMIT)
     if grid:
-        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+        axes.grid(axis="x", color=PALE, linewidth=0.6)
         axes.set_axisbelow(True)
     return axes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,14 @@ def tables_of(connection: sa.Connection) -> set[str]:
     return {*inspector.get_table_names(), *inspector.get_view_names()}
 
 
-def read(connection: sa.Connection, query: str, *, coerce_float: bool = True) -> pd.DataFrame:
-    """Read a query's rows as `pd.read_sql` does, but as the driver gives them: in two thirds of the time."""
-    cursor = connection.execute(sa.text(query)).cursor
+def read(
+    connection: sa.Connection, query: str, given: Mapping[str, Any] | None = None, *, coerce_float: bool = True
+) -> pd.DataFrame:
+    """Read a query's rows as `pd.read_sql` does, but as the driver gives them: in two thirds of the time.
+
+    In: what is `given` for the names in the query.
+    """
+    cursor = connection.execute(sa.text(query), given or {}).cursor
     columns = [column[0] for column in cursor.description]
     return pd.DataFrame.from_records(cursor.fetchall(), columns=columns, coerce_float=coerce_float)
 

@@ -5,7 +5,6 @@ A row holds from its `first_run` to its `last_run`, both inclusive; NULL means t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.changes import Changes, compare
-from ihc.connection import append, execute, label, tables_of, transaction
+from ihc.connection import append, execute, label, read, tables_of, transaction
 from ihc.database import HISTORY, Run
 from ihc.errors import InputError
 from ihc.report_state import PLACE, RecordedRun, RowChanges, State, changed_rows, totals
@@ -109,38 +108,26 @@ def _read(connection: sa.Connection, number: int) -> tuple[pd.DataFrame, State]:
     """The orders of a run with their versions, and its state; empty for a number before the first."""
     holds = "first_run <= :number AND (last_run IS NULL OR last_run >= :number)"
     given = {"number": number}
-    orders = _frame(
+    orders = read(
         connection,
         f"SELECT version, conv_id, revenue, sessions, source FROM history_orders WHERE {holds}",
         given,
-        {"version": "int64", "conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"},
-    )
-    credits = _frame(
+    ).astype({"version": "int64", "conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"})
+    credits = read(
         connection,
         "SELECT version, channel_name, date, ihc FROM history_credits "
         f"WHERE version IN (SELECT version FROM history_orders WHERE {holds})",
         given,
-        {"version": "int64", "channel_name": "str", "date": "str", "ihc": "float64"},
-    )
-    costs = _frame(
+    ).astype({"version": "int64", "channel_name": "str", "date": "str", "ihc": "float64"})
+    costs = read(
         connection,
         f"SELECT channel_name, date, cost FROM history_costs WHERE {holds}",
         given,
-        {"channel_name": "str", "date": "str", "cost": "float64"},
-    )
+    ).astype({"channel_name": "str", "date": "str", "cost": "float64"})
     place = pd.Index(orders["version"]).get_indexer(credits["version"])
     credits.insert(0, "conv_id", orders["conv_id"].take(place).to_numpy())
     credits = credits.drop(columns="version").astype({"conv_id": "str"})
     return orders, State(orders.drop(columns="version"), credits, costs)
-
-
-def _frame(connection: sa.Connection, query: str, given: Mapping[str, Any], kinds: Mapping[str, str]) -> pd.DataFrame:
-    # As the driver gives them: rows of SQLAlchemy's own take as long again.
-    rows = connection.execute(sa.text(query), given).cursor.fetchall()
-    columns = zip(*rows, strict=True) if rows else [[] for _ in kinds]
-    return pd.DataFrame(
-        {name: pd.Series(list(values), dtype=kind) for (name, kind), values in zip(kinds.items(), columns, strict=True)}
-    )
 
 
 def read_state(database: str | Path, run: RecordedRun) -> State:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ihc.errors import SettingsError
 from ihc.printing import make_console, print_table
 
 if TYPE_CHECKING:
@@ -55,11 +54,11 @@ def diff(
     from ihc.change_narrative import changes_sentence
     from ihc.changes import cost_changes, revenue_changes
     from ihc.history import changes_since, find_run, read_state
-    from ihc.outputs import write_csv
+    from ihc.outputs import writable, write_csv
 
     settings = _settings(database)
     earlier, later = (find_run(settings.database, run) for run in (before, after))
-    target = _writable(output / "changes.csv") if output else None
+    target = writable(output / "changes.csv") if output else None
     changes = changes_since(settings.database, earlier, later, read_state(settings.database, later))
     console = _console()
     console.print(changes_sentence(changes, earlier, later))
@@ -92,13 +91,3 @@ def _listed(runs: pd.DataFrame) -> pd.DataFrame:
     dates = [dates_sentence(start, end) for start, end in zip(runs["start_date"], runs["end_date"], strict=True)]
     settings, figures = ("engine", "parameters", "lookback_days"), ("orders", "ihc_revenue", "cost", "ROAS")
     return runs.assign(dates=dates)[["number", "run_id", "dates", *settings, *figures]]
-
-
-def _writable(path: Path) -> Path:
-    from ihc.outputs import try_folder
-
-    try:
-        try_folder(path.parent)
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another folder by --output.") from None
-    return path

@@ -174,7 +174,7 @@ def explain(
     from ihc.engine_charts import explanation
     from ihc.explanation import explain as work_out
     from ihc.model_narrative import explanation_sentence, stored_credit_sentence
-    from ihc.outputs import write_csv
+    from ihc.outputs import writable, write_csv
     from ihc.publishing import publish_chart
 
     settings, journeys, _ = _journeys(
@@ -187,7 +187,7 @@ def explain(
     )
     steps = work_out(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
     folder, name = settings.output / "explanations", _file_name(conv_id)
-    target = _writable(folder / f"{name}.csv")
+    target = writable(folder / f"{name}.csv")
     sentence = explanation_sentence(steps)
     console = make_console()
     console.print(f"{sentence} By the local engine, {settings.source}.")
@@ -278,6 +278,7 @@ def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.Data
 def _target(path: Path, database: str, answers: Path | None = None) -> Path:
     """Refuse, before anything is computed, a file for parameters that is another one or cannot be written."""
     from ihc.connection import database_file
+    from ihc.outputs import writable
     from ihc.parameters import load_parameters
 
     sources = {database_file(database).resolve(), *([answers.resolve()] if answers else [])}
@@ -290,19 +291,7 @@ def _target(path: Path, database: str, answers: Path | None = None) -> Path:
             raise SettingsError(
                 f"--output {path} exists and holds no parameters, so it is not overwritten: name another file."
             ) from None
-    return _writable(path)
-
-
-def _writable(path: Path) -> Path:
-    from ihc.outputs import try_folder
-
-    try:
-        try_folder(path.parent)
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another file by --output.") from None
-    return path
+    return writable(path)
 
 
 def _write(console: Console, parameters: Parameters, path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ihc.errors import SettingsError
 from ihc.glossary import TEXT, heading
 
 # What a spreadsheet may take for a formula at the start of a field (https://owasp.org/www-community/attacks/CSV_Injection).
@@ -23,6 +24,17 @@ def try_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=folder):
         pass
+
+
+def writable(path: Path) -> Path:
+    """A file that is to be written; raises SettingsError where it cannot be, before anything is computed."""
+    try:
+        try_folder(path.parent)
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another file by --output.") from None
+    return path
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:

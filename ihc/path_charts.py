@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from ihc.charts import BLUE, GREY, INK, ORANGE, WIDTH, chart, name_rows
+from ihc.charts import BLUE, GREY, INK, ORANGE, PALE, WIDTH, chart, name_rows
 from ihc.completeness_charts import label_ends
 from ihc.narrative import brief_percent, shown
 from ihc.palette import OTHER
@@ -26,7 +26,7 @@ ROLES = {
     "starts_and_ends": ("begins and ends", "#7B5EA7", "white"),
     "assists": ("between", GREY, "white"),
     "ends": ("ends", ORANGE, "white"),
-    "alone": ("alone", "#dddddd", INK),
+    "alone": ("alone", PALE, INK),
 }
 LEGIBLE = 0.075  # a share from which on a part of a bar has room for its figure
 MOST_CELLS = 5  # of a path; longer ones leave out their middle

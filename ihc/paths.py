@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ihc.ids import repeats
 from ihc.touchpoints import Integers, channel_codes, in_time_order
 
 HOURS = (1, 6, 24, 72, 168, 336, 720)
@@ -48,8 +49,7 @@ def channel_steps(journeys: pd.DataFrame, *needs: str) -> Steps:
     touchpoints = in_time_order(journeys, "channel_name", *needs)
     codes, names = channel_codes(journeys["channel_name"])
     channel, path = codes[touchpoints.row], touchpoints.path
-    is_new = np.ones(len(channel), dtype=bool)
-    is_new[1:] = (path[1:] != path[:-1]) | (channel[1:] != channel[:-1])
+    is_new = ~(repeats(path) & repeats(channel))
     return Steps(channel[is_new], path[is_new], touchpoints.row[is_new], names)
 
 

@@ -12,13 +12,12 @@ from ihc.errors import counted
 from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
 from ihc.ids import is_among
 from ihc.reporting import by_channel, ratio, with_ratios
-from ihc.schemas import REPORTING, check_window, inside, require_columns
+from ihc.schemas import REPORTING, Window, check_window, inside, require_columns
 
 WEEK = 7
 SUMS = ["cost", "ihc", "ihc_revenue"]
 SETTLED = ("credited", "unattributed")
 STEADY = 0.005  # a relative change up to this prints as 0%
-Window = tuple[str | None, str | None]
 
 
 class Figure(NamedTuple):

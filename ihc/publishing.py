@@ -33,26 +33,25 @@ def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: st
         # Laid out once, and not anew by `savefig` for each format, which takes longer than the drawing.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        svg, png = _drawn(figure, "svg", alt), _drawn(figure, "png", alt)
+        svg, png = _svg(figure, alt), _png(figure, alt)
     write_whole(folder / f"{name}.svg", svg)
     write_whole(folder / f"{name}.png", png)
     source = "data:image/svg+xml;base64," + b64encode(svg).decode()
     return HTML(f'<figure><img src="{source}" alt="{escape(alt)}"></figure>')
 
 
-def _drawn(figure: Figure, kind: str, alt: str) -> bytes:
+def _svg(figure: Figure, alt: str) -> bytes:
     stream = BytesIO()
     # Without a date the same table gives the same bytes.
-    about = (
-        {"Title": alt, "Date": None} if kind == "svg" else {"Title": alt.encode("latin-1", "replace").decode("latin-1")}
-    )
-    if kind == "svg":
-        FigureCanvasSVG(figure).print_svg(stream, metadata=about)
-    else:
-        figure.set_dpi(PNG_DPI)
-        FigureCanvasAgg(figure).print_png(stream, metadata=about)
-    drawn = stream.getvalue()
-    return drawn.replace(b"</style>", f"\n{_dark_rules()}</style>".encode(), 1) if kind == "svg" else drawn
+    FigureCanvasSVG(figure).print_svg(stream, metadata={"Title": alt, "Date": None})
+    return stream.getvalue().replace(b"</style>", f"\n{_dark_rules()}</style>".encode(), 1)
+
+
+def _png(figure: Figure, alt: str) -> bytes:
+    stream = BytesIO()
+    figure.set_dpi(PNG_DPI)
+    FigureCanvasAgg(figure).print_png(stream, metadata={"Title": alt.encode("latin-1", "replace").decode("latin-1")})
+    return stream.getvalue()
 
 
 def _dark_rules() -> str:

@@ -12,13 +12,12 @@ import pandas as pd
 
 from ihc.ids import is_among, look_up
 from ihc.narrative import engine_name
-from ihc.schemas import inside
+from ihc.schemas import Window, inside
 
 EQUAL = 1e-9  # sums that differ by no more were only added up in another order
 CELL = ["conv_id", "channel_name", "date"]
 PLACE = ["channel_name", "date"]
 
-Window = tuple[str | None, str | None]
 EVER: Window = (None, None)
 Codes = npt.NDArray[np.int64]
 

@@ -48,6 +48,9 @@ CREDITS = ("conv_id", "session_id", "ihc")
 REPORTING = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
 
 
+Window = tuple[str | None, str | None]  # first and last day, YYYY-MM-DD; None: as far as there are any
+
+
 class Tables(NamedTuple):
     """The shop's three tables, checked and typed."""
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
-from ihc.charts import GREY, INK, WIDTH, chart, name_rows
+from ihc.charts import GREY, INK, PALE, WIDTH, chart, name_rows
 from ihc.narrative import shown
 from ihc.sensitivity import STABLE, cell_numbers, is_above
 
@@ -181,6 +181,6 @@ def rank_under_settings(figure: Figure, fragile: pd.DataFrame, colours: Mapping[
     last = int(rows["rank_worst"].max())
     axes.set_xlim(0.6, last + 0.4 * max(last, 2))
     axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1, last // 12 + 1)))
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel("rank by ROAS, 1 is the highest; dot: base, line: all settings")

@@ -13,14 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, WIDTH, chart, power_scale
+from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, PALE, WIDTH, chart, power_scale
 from ihc.errors import counted
 from ihc.narrative import shown
 from ihc.palette import OTHER, fold_others
 
-GROUND = "#dddddd"
 ARRIVING = "credit still arriving"
-PALE = 0.45
+FAINT = 0.45  # of the bars of weeks that are not full
 NAME_LIMIT = 22
 LINE = 0.17  # inches from a small text to the next below it
 AROUND = 0.9  # inches of a figure's height that are not the axes
@@ -66,7 +65,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
         below = np.where(part < 0, down, up)
         bars = axes.bar(middles, part, bottom=below, width=WEEK - 1, color=colour)
         for bar in np.array(bars.patches)[is_pale]:
-            bar.set_alpha(PALE)
+            bar.set_alpha(FAINT)
         up, down = up + part.clip(0), down + part.clip(None, 0)
         ends.append((below[-1] + part[-1] / 2, shown(name, NAME_LIMIT), colour))
     return ends
@@ -259,7 +258,7 @@ def _day_line(axes: Axes, days: Days, values: pd.Series[float], colour: str, sty
 
 def _ground(axes: Axes, young: Days) -> None:
     if len(young):
-        axes.axvspan(young.min() - 0.5, young.max() + 0.5, color=GROUND, linewidth=0, zorder=0)
+        axes.axvspan(young.min() - 0.5, young.max() + 0.5, color=PALE, linewidth=0, zorder=0)
 
 
 def _from_zero(axes: Axes, low: float, high: float, label: str) -> None:

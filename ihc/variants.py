@@ -12,6 +12,7 @@ import pandas as pd
 from ihc.baselines import DIRECT
 from ihc.engine import attribute
 from ihc.errors import InputError, some
+from ihc.ids import PAIR
 from ihc.journeys import LONGEST_LOOKBACK
 from ihc.models import MODELS, Model
 from ihc.parameters import Parameters
@@ -24,7 +25,6 @@ LOOKBACKS: tuple[float | None, ...] = (None, 30.0, 7.0)  # days; None: as far ba
 COMPARED = (IHC, "Last touch", "Linear", "Position-based")
 NOTHING = 1e-6  # a phase of an order below this is a rounding of none
 AS_IS, OWN, DIRECT_GIVES = "none", "as in the run", "direct gives its credit away"
-KEYS = ["conv_id", "session_id"]
 
 Variant = Callable[[pd.DataFrame, Redistribution | None], pd.DataFrame]
 Floats = npt.NDArray[np.float64]
@@ -116,7 +116,7 @@ def _common(rules: Redistribution) -> tuple[str, float]:
 def aligned(credits: pd.DataFrame, journeys: pd.DataFrame, what: str) -> Floats:
     """The values of `ihc`, once their rows are known to be those of `journeys`."""
     require_columns(credits, CREDITS, what)
-    if not credits[KEYS].reset_index(drop=True).equals(journeys[KEYS].reset_index(drop=True)):
+    if not credits[PAIR].reset_index(drop=True).equals(journeys[PAIR].reset_index(drop=True)):
         raise InputError(f"{what[0].upper()}{what[1:]} must have a row for each row of journeys, in its order.")
     values = credits["ihc"].to_numpy("float64")
     if not np.isfinite(values).all():
@@ -152,11 +152,11 @@ def phase_credits(credits: pd.DataFrame) -> dict[str, pd.DataFrame]:
     a phase has its credit of `ihc` there, so that every model spreads the same revenue. Raises InputError for a missing
     column.
     """
-    require_columns(credits, (*KEYS, *SHARES), "credits")
+    require_columns(credits, (*PAIR, *SHARES), "credits")
     order = pd.factorize(credits["conv_id"])[0]
     models = {}
     for phase in PHASES:
         share = credits[phase].fillna(0.0).to_numpy("float64")
         is_absent = np.bincount(order, weights=share)[order] < NOTHING
-        models[phase.capitalize()] = credits[KEYS].assign(ihc=np.where(is_absent, credits["ihc"], share))
+        models[phase.capitalize()] = credits[PAIR].assign(ihc=np.where(is_absent, credits["ihc"], share))
     return models

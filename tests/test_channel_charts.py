@@ -2,10 +2,9 @@ from itertools import combinations
 
 import pandas as pd
 import pytest
-from drawing import renamed, svg, texts
+from drawing import renamed, texts
 from frames import UNTRUSTED
 from matplotlib.colors import to_hex
-from pandas.testing import assert_frame_equal
 
 from ihc import channel_charts, charts
 from ihc.break_even import ABOVE, BELOW, TOO_FEW
@@ -67,28 +66,6 @@ CHARTS = {
     "room_to_break_even": (channel_charts.room_to_break_even, ROOM),
 }
 every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)
-
-
-def test_every_chart_is_tested_here():
-    drawn = {name for name, entry in vars(channel_charts).items() if hasattr(entry, "__wrapped__")}
-    assert drawn == set(CHARTS)
-
-
-@every_chart
-def test_a_chart_without_rows_says_so(draw, frame):
-    assert texts(draw(frame.iloc[:0])) == ["Nothing to show for these dates."]
-
-
-@every_chart
-def test_a_chart_leaves_its_table_alone_and_gives_the_same_bytes_again(draw, frame):
-    before = frame.copy(deep=True)
-    assert svg(draw(frame)) == svg(draw(frame))
-    assert_frame_equal(frame, before)
-
-
-@every_chart
-def test_the_figures_own_label_is_left_to_the_note_below_it(draw, frame):
-    assert not draw(frame).get_supxlabel()
 
 
 @every_chart

@@ -2,7 +2,6 @@ import pandas as pd
 import pytest
 from drawing import renamed, svg, texts
 from frames import UNTRUSTED, curves_of, journey
-from pandas.testing import assert_frame_equal
 
 from ihc import charts, engine_charts
 from ihc.explanation import curve_points, explain
@@ -70,28 +69,6 @@ BY_CHANNEL = {
 CHARTS = BY_CHANNEL | {"membership_curve": (curve, POINTS), "phase_weights": (engine_charts.phase_weights, PHASES)}
 every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)
 every_chart_of_channels = pytest.mark.parametrize(("draw", "frame"), BY_CHANNEL.values(), ids=BY_CHANNEL)
-
-
-def test_every_chart_is_tested_here():
-    drawn = {name for name, entry in vars(engine_charts).items() if hasattr(entry, "__wrapped__")}
-    assert drawn == set(CHARTS)
-
-
-@every_chart
-def test_a_chart_without_rows_says_so(draw, frame):
-    assert texts(draw(frame.iloc[:0])) == ["Nothing to show for these dates."]
-
-
-@every_chart
-def test_a_chart_leaves_its_table_alone_and_gives_the_same_bytes_again(draw, frame):
-    before = frame.copy(deep=True)
-    assert svg(draw(frame)) == svg(draw(frame))
-    assert_frame_equal(frame, before)
-
-
-@every_chart
-def test_the_figures_own_label_is_left_to_the_note_below_it(draw, frame):
-    assert not draw(frame).get_supxlabel()
 
 
 @every_chart_of_channels

@@ -1,10 +1,9 @@
 import pandas as pd
 import pytest
-from drawing import svg, texts
+from drawing import texts
 from frames import UNTRUSTED, journey
-from pandas.testing import assert_frame_equal
 
-from ihc import charts, path_charts
+from ihc import path_charts
 from ihc.narrative import shown
 from ihc.palette import OTHER, channel_colours
 from ihc.paths import commonest_paths
@@ -33,30 +32,6 @@ CHARTS = {
     "commonest_paths_chart": (common, commonest_paths(SHOP)),
 }
 every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)
-
-
-def test_every_chart_is_tested_here():
-    drawn = {name for name, entry in vars(path_charts).items() if hasattr(entry, "__wrapped__")}
-    assert drawn == set(CHARTS)
-
-
-@every_chart
-def test_a_chart_without_rows_says_so(draw, frame):
-    assert texts(draw(frame.iloc[:0])) == ["Nothing to show for these dates."]
-
-
-@every_chart
-def test_a_chart_leaves_its_table_alone_and_gives_the_same_bytes_again(draw, frame):
-    before = frame.copy(deep=True)
-    assert svg(draw(frame)) == svg(draw(frame))
-    assert_frame_equal(frame, before)
-
-
-@every_chart
-def test_a_chart_is_as_wide_as_the_page_and_leaves_the_place_of_the_note(draw, frame):
-    figure = draw(frame)
-    assert figure.get_size_inches()[0] == charts.WIDTH
-    assert not figure.get_supxlabel()
 
 
 @pytest.mark.parametrize("name", [*UNTRUSTED, "", "\ufffe", "\x00", "\u202e", "\u2028", "_hidden", "😀", "a > b"])

