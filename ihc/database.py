@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc.arrow_reading import read_frames
 from ihc.connection import append, database_file, label, read, tables_of, transaction
 from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
@@ -107,7 +108,9 @@ def read_tables(database: str | Path) -> Tables:
                 f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
                 "and `ihc init` shows their columns by creating them empty."
             )
-        frames = [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
+        frames = read_frames(database_file(database), [*COLUMNS]) or [
+            read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS
+        ]
     return check_tables(*frames)
 
 
