@@ -1,4 +1,4 @@
-"""Reading the shop's tables and storing results: SQLite, one transaction a unit of work.
+"""Reading the shop's tables and storing results: one transaction a unit of work.
 
 Nothing here writes to the input tables.
 """
@@ -12,7 +12,20 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.connection import append, database_file, label, read, tables_of, transaction
+from ihc.connection import (
+    append,
+    check_table_writable,
+    define,
+    id_text,
+    is_there,
+    label,
+    make_empty,
+    read,
+    same_id,
+    tables_of,
+    transaction,
+    upsert,
+)
 from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
@@ -167,41 +180,28 @@ def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
     """
     query = (
         "SELECT session_id, ihc, engine, parameters FROM attribution_customer_journey "
-        "LEFT JOIN attribution_outcomes USING (conv_id) LEFT JOIN attribution_runs USING (run_id) "
-        "WHERE CAST(conv_id AS TEXT) = :conv_id"
+        "LEFT JOIN attribution_outcomes ON attribution_outcomes.conv_id = :conv_id "
+        "LEFT JOIN attribution_runs USING (run_id) WHERE "
     )
     columns = ["session_id", "ihc", "engine", "parameters"]
     with transaction(database) as connection:
         if not RESULTS.keys() <= set(tables_of(connection)):
             return _typed(pd.DataFrame(columns=columns))
-        credit = pd.read_sql(sa.text(query), connection, params={"conv_id": conv_id})
+        its_id = id_text(connection, "attribution_customer_journey.conv_id")
+        credit = read(connection, f"{query} {its_id} = :conv_id", {"conv_id": conv_id})
     return _typed(credit).fillna({"engine": UNKNOWN, "parameters": UNKNOWN})
 
 
 def check_writable(database: str | Path) -> None:
     """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing."""
     try:
-        with transaction(database, "BEGIN IMMEDIATE") as connection:
-            connection.exec_driver_sql("CREATE TABLE ihc_can_write (a TEXT)")
+        with transaction(database, is_writing=True) as connection:
             _create_missing(connection)
             for table, columns in (RESULTS | LEDGER | HISTORY).items():
-                connection.exec_driver_sql(f"DELETE FROM {table} WHERE 1 = 0")
-                row = {name: 0.5 if name in NUMBERS else PROBE for name in columns}
-                append(connection, table, pd.DataFrame([row]))
-                _refuse_real_ids(connection, table, [name for name in columns if name in ("conv_id", "session_id")])
+                check_table_writable(connection, table, {name: 0.5 if name in NUMBERS else PROBE for name in columns})
             raise _RollBack
     except _RollBack:
         pass
-
-
-def _refuse_real_ids(connection: sa.Connection, table: str, columns: list[str]) -> None:
-    for column in columns:
-        probe = sa.text(f"SELECT 1 FROM {table} WHERE typeof({column}) = 'real' LIMIT 1")
-        if connection.execute(probe).first():
-            raise DatabaseError(
-                f"Table {table}, column {column}: it keeps ids as floating point numbers, which changes them; "
-                "rename the table and run again."
-            )
 
 
 def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
@@ -211,14 +211,8 @@ def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
     for.
     Raises DatabaseError if the database cannot be written.
     """
-    file = database_file(database)
-    if not file.exists():
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-        except OSError as error:
-            raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    make_empty(database)
+    with transaction(database, is_writing=True) as connection:
         _create_missing(connection)
         if clean_results:
             for table in RESULTS | HISTORY:
@@ -231,7 +225,7 @@ def _create_missing(connection: sa.Connection) -> None:
     for statement in filter(str.strip, "\n".join(lines).split(";")):
         # A view may serve as an input table; CREATE TABLE IF NOT EXISTS alone would stumble over it.
         if statement.split("(")[0].split()[-1] not in existing:
-            connection.exec_driver_sql(statement)
+            define(connection, statement)
 
 
 def store_credits(
@@ -248,9 +242,10 @@ def store_credits(
     # Rows that come in the order of the key are stored nearly twice as fast.
     credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
     existing = set(conversions["conv_id"])
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         # As texts, for another program may have made the table with ids that are integers.
-        known = "SELECT CAST(conv_id AS TEXT) AS conv_id FROM attribution_customer_journey WHERE conv_id IS NOT NULL"
+        known = f"SELECT {id_text(connection, 'conv_id')} AS conv_id FROM attribution_customer_journey "
+        known += "WHERE conv_id IS NOT NULL"
         known += " UNION SELECT conv_id FROM attribution_outcomes"
         stored = read(connection, known)["conv_id"].astype("str")
         vanished = [conv_id for conv_id in stored if conv_id not in existing]
@@ -258,9 +253,9 @@ def store_credits(
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
         append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
-            connection.exec_driver_sql(f"DELETE FROM {table} WHERE conv_id IN (SELECT conv_id FROM touched)")
-        connection.execute(sa.text("DELETE FROM attribution_runs WHERE run_id = :run_id"), {"run_id": run.run_id})
-        append(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
+            is_touched = f"{same_id(connection, 'conv_id')} IN (SELECT conv_id FROM touched)"
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE {is_touched}")
+        upsert(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]), "run_id")
         append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
         append(connection, "attribution_customer_journey", credits[list(CREDITS)])
         append(connection, "attribution_phases", credits[list(RESULTS["attribution_phases"])])
@@ -270,27 +265,31 @@ def store_credits(
 
 def store_reporting(database: str | Path, reporting: pd.DataFrame) -> None:
     """Replace the whole table `channel_reporting` in one transaction; raises DatabaseError."""
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         connection.exec_driver_sql("DELETE FROM channel_reporting")
         append(connection, "channel_reporting", reporting[list(REPORTING)])
 
 
-def store_tables(database: str | Path, tables: Tables) -> None:
-    """Fill the empty input tables of a new database; the sample shop is made with it."""
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+def store_sample(database: str | Path, tables: Tables) -> None:
+    """Make the tables, fill the input with a shop that is made up, and leave a mark that it is: one transaction.
+
+    Raises DatabaseError where there is any of the input tables.
+    """
+    with transaction(database, is_writing=True) as connection:
+        if found := [table for table in COLUMNS if table in tables_of(connection)]:
+            raise DatabaseError(
+                f"Database {label(database)} has a table {some(found)} already; a sample is only written where there "
+                "are none of the input tables."
+            )
+        _create_missing(connection)
         for table, frame in zip(COLUMNS, tables, strict=True):
             append(connection, table, frame)
-
-
-def mark_as_sample(database: str | Path) -> None:
-    """Leave a mark in a database that its shop is made up; raises DatabaseError."""
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
         connection.exec_driver_sql(f"CREATE TABLE {SAMPLE_MARK} (made_up INTEGER)")
 
 
 def is_marked_sample(database: str | Path) -> bool:
     """Is the shop in this database made up? False where there is no database that can be read."""
-    if not database_file(database).is_file():
+    if not is_there(database):
         return False
     try:
         with transaction(database) as connection:

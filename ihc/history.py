@@ -30,7 +30,7 @@ def record_run(database: str | Path, run: Run, state: State) -> RecordedRun:
     Recording a run again replaces its record. In: the run, and its `state_of`. Out: the record, with its number and
     the totals over the run's dates. Raises InputError if later runs are recorded, DatabaseError if it cannot be stored.
     """
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         number = _next_number(connection, run.run_id)
         orders, before = _read(connection, number - 1)
         _store(connection, changed_rows(before, state), orders.set_index("conv_id")["version"], number)

@@ -117,14 +117,14 @@ class Ledger:
 @contextmanager
 def open_ledger(database: str | Path, account: Account, run_id: str) -> Iterator[Ledger]:
     """Open the ledger for writing; raises DatabaseError."""
-    with connected(database, "BEGIN IMMEDIATE") as connection:
+    with connected(database, is_writing=True) as connection:
         yield Ledger(connection, account, run_id)
 
 
 def begin_refresh(database: str | Path, account: Account) -> str:
     """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
     unfinished = sa.text("SELECT MAX(began_at) FROM api_refreshes WHERE account = :account AND ended_at IS NULL")
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         since = connection.execute(unfinished, {"account": account.id}).scalar()
         if since is None:
             since = _now()
@@ -135,7 +135,7 @@ def begin_refresh(database: str | Path, account: Account) -> str:
 def end_refresh(database: str | Path, account: Account) -> None:
     """Note that everything was asked again."""
     done = "UPDATE api_refreshes SET ended_at = ? WHERE account = ? AND ended_at IS NULL"
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         execute(connection, done, [(_now(), account.id)])
 
 

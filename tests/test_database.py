@@ -341,7 +341,7 @@ def test_checking_that_it_can_be_written_changes_nothing(small):
 @pytest.mark.parametrize(
     ("database", "says"),
     [
-        ("postgresql://ann:s3cret@host/shop", "postgresql://ann:\\*\\*\\*@host/shop is not SQLite"),
+        ("mysql://ann:s3cret@host/shop", "mysql://ann:\\*\\*\\*@host/shop is neither SQLite nor PostgreSQL"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("no such://url", "no URL"),

@@ -6,8 +6,9 @@ import time
 import portalocker
 import pytest
 
+from ihc.connection import lock_name
 from ihc.locking import one_run_at_a_time
-from ihc.settings import load_settings, lock_file
+from ihc.settings import load_settings
 
 HOLD = """
 import sys, subprocess
@@ -28,7 +29,7 @@ def settings(tmp_path):
 
 
 def is_free(settings):
-    with lock_file(settings).open("a") as file:
+    with open(lock_name(settings.database), "a") as file:
         try:
             portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
         except portalocker.LockException:
@@ -50,7 +51,7 @@ def test_the_lock_is_free_after_an_error(settings):
 
 def test_a_kernel_of_a_run_does_not_wait_for_its_own_run(settings, monkeypatch):
     with one_run_at_a_time(settings):
-        monkeypatch.setenv("IHC_RUN_LOCK", str(lock_file(settings)))
+        monkeypatch.setenv("IHC_RUN_LOCK", lock_name(settings.database))
         with one_run_at_a_time(settings) as held:
             assert held is None
 
