@@ -5,7 +5,9 @@ Nothing here writes to the input tables.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,59 +31,15 @@ from ihc.connection import (
 from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
-from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
+from ihc.result_tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
+from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
+from ihc.selection import Selection, read_chosen, read_whole
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
 UNKNOWN = "unknown"
 SAMPLE_MARK = "ihc_sample_shop"
 PROBE = "900000000000017"  # an id that a column of numbers, too, would take
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run was asked for, as stored beside its results."""
-
-    run_id: str
-    started_at: str
-    engine: str
-    parameters: str
-    lookback_days: float | None
-    start_date: str | None
-    end_date: str | None
-    version: str
-    vanished: int = 0  # stored orders that were gone from `conversions`, and were removed
-
-
-RESULTS: dict[str, tuple[str, ...]] = {
-    "attribution_customer_journey": CREDITS,
-    "channel_reporting": REPORTING,
-    "attribution_phases": ("conv_id", "session_id", *PHASES),
-    "attribution_runs": tuple(field.name for field in fields(Run)),
-    "attribution_outcomes": ("conv_id", "run_id", "outcome", "reason"),
-}
-
-
-LEDGER: dict[str, tuple[str, ...]] = {
-    "api_requests": (
-        *("request_id", "run_id", "account", "url", "conv_type_id", "redistribution"),
-        *("conversions", "sessions", "sent_at", "ended_at", "calls", "outcome"),
-    ),
-    "api_refreshes": ("account", "began_at", "ended_at"),
-    "api_ledger": ("request_id", "conv_id", "fingerprint", "outcome", "reason"),
-    "api_answers": ("request_id", "conv_id", "session_id", *PHASES, "ihc"),
-}
-# What each run's report was made of; see ihc/history.py.
-HISTORY: dict[str, tuple[str, ...]] = {
-    "report_runs": (
-        *("number", "run_id", "recorded_at", "engine", "parameters", "lookback_days", "start_date", "end_date"),
-        *("version", "orders", "ihc", "ihc_revenue", "cost"),
-    ),
-    "history_orders": ("version", "conv_id", "revenue", "sessions", "source", "first_run", "last_run"),
-    "history_credits": ("version", "channel_name", "date", "ihc"),
-    "history_costs": ("channel_name", "date", "cost", "first_run", "last_run"),
-}
-NUMBERS = {*PHASES, *("ihc", "ihc_revenue", "cost", "lookback_days", "vanished", "conversions", "sessions", "calls")}
 
 
 class Results(NamedTuple):
@@ -107,21 +65,55 @@ class _RollBack(Exception):  # noqa: N818 - not an error
     """Leave a transaction without a trace."""
 
 
-def read_tables(database: str | Path) -> Tables:
-    """Read, check and type the three input tables of a database (path or SQLAlchemy URL), as of one moment.
+def read_tables(
+    database: str | Path,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    users: Collection[str] | None = None,
+) -> Tables:
+    """Read, check and type the three input tables of a database (path or URL), as of one moment.
+
+    In: `start_date` and `end_date` [YYYY-MM-DD, inclusive] choose conversions by `conv_date`, `users` those of some;
+    then sessions are those of users with a chosen conversion, at any date, and costs those of these sessions. The
+    database chooses, so no other row is read, nor checked. Without any, all three tables are read whole.
 
     Out: `sessions, conversions, costs` with the tables' columns, more columns kept.
     Raises DatabaseError if it cannot be read, InputError with all findings if a table is missing or unfit.
     """
+    chosen = Selection.of(start_date, end_date, users)
     with transaction(database) as connection:
-        existing = tables_of(connection)
-        if missing := [table for table in COLUMNS if table not in existing]:
-            raise InputError(
-                f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
-                "and `ihc init` shows their columns by creating them empty."
-            )
-        frames = [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
+        _require_tables(connection, database)
+        frames = read_chosen(connection, chosen) if chosen else read_whole(connection)
     return check_tables(*frames)
+
+
+def _require_tables(connection: sa.Connection, database: str | Path) -> None:
+    existing = tables_of(connection)
+    if missing := [table for table in COLUMNS if table not in existing]:
+        raise InputError(
+            f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
+            "and `ihc init` shows their columns by creating them empty."
+        )
+
+
+def users_of(database: str | Path, conv_id: str) -> list[str]:
+    """The user of an order, to choose rows by; none where there is no such order.
+
+    Raises DatabaseError, or InputError if a table is missing.
+    """
+    with transaction(database) as connection:
+        _require_tables(connection, database)
+        its_id = id_text(connection, "conv_id")
+        found = read(connection, f"SELECT user_id FROM {CONVERSIONS} WHERE {its_id} = :conv_id", {"conv_id": conv_id})
+    return as_text(found["user_id"]).tolist()
+
+
+def read_order_ids(database: str | Path) -> pd.DataFrame:
+    """Read the `conv_id` of all conversions: what there is, to see which stored orders are gone."""
+    with transaction(database) as connection:
+        ids = read(connection, f"SELECT conv_id FROM {CONVERSIONS}", coerce_float=False)
+    return ids.assign(conv_id=as_text(ids["conv_id"]))
 
 
 def read_results(database: str | Path) -> Results:
@@ -234,8 +226,9 @@ def store_credits(
     """Replace what is stored of a run's orders, in one transaction.
 
     In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`) of the orders that are credited; `outcomes`
-    (`conv_id, outcome, reason`) of all orders of the run; all `conversions` as read. Orders of the run that are not
-    credited lose their credits, and so do stored orders that are gone from `conversions`; the other orders keep theirs.
+    (`conv_id, outcome, reason`) of all orders of the run; all `conversions`, of which `conv_id` is enough. Orders of the
+    run that are not credited lose their credits, and so do stored orders that are gone from `conversions`; the other
+    orders keep theirs.
 
     Out: how many stored orders were gone, and were removed. Raises DatabaseError.
     """

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from ihc.changes import Changes, compare
 from ihc.connection import append, execute, label, read, tables_of, transaction
-from ihc.database import HISTORY, Run
 from ihc.errors import InputError
 from ihc.report_state import PLACE, RecordedRun, RowChanges, State, changed_rows, totals
 from ihc.reporting import ratio
+from ihc.result_tables import HISTORY, Run
 
 RUNS = "report_runs"
 

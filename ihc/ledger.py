@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from ihc.account import Account
 from ihc.client import Row
 from ihc.connection import connected, execute, insert, tables_of, transaction
-from ihc.database import LEDGER
+from ihc.result_tables import LEDGER
 from ihc.schemas import PHASES, SHARES
 
 ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "missing", "failed", "again", "waiting"

@@ -188,6 +188,7 @@ def explain(  # noqa: PLR0913 - one argument an option
         database,
         schema=schema,
         every_day=True,
+        conv_id=conv_id,
         lookback_days=lookback_days,
         parameters=parameters,
         redistribution=redistribution,
@@ -225,20 +226,23 @@ EXPLAINED = {
 }
 
 
-def _journeys(database: str | None, every_day: bool = False, **options: Any) -> tuple[Settings, pd.DataFrame, Tables]:
+def _journeys(
+    database: str | None, every_day: bool = False, conv_id: str | None = None, **options: Any
+) -> tuple[Settings, pd.DataFrame, Tables]:
     """The settings of a command that computes at home, its journeys, and the tables that they are made of.
 
-    `every_day`: of all orders, whatever dates a run is set to.
+    `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only.
     """
-    from ihc.database import read_tables
+    from ihc.database import read_tables, users_of
     from ihc.journeys import build_journeys
     from ihc.sample import prepare
     from ihc.settings import load_settings
 
     settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
     prepare(settings, typer.echo)
-    tables = read_tables(settings.database)
     window = {} if every_day else settings.window
+    users = None if conv_id is None else users_of(settings.database, conv_id)
+    tables = read_tables(settings.database, users=users)
     lookback = settings.lookback_days
     journeys = build_journeys(tables.sessions, tables.conversions, **window, lookback_days=lookback)
     return settings, journeys, tables

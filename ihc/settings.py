@@ -13,7 +13,7 @@ from ihc import __version__
 from ihc.account import API_URL, Account, is_loopback, make_account
 from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
 from ihc.connection import database_file, database_url, is_there, label, lock_name, schema_of, with_schema
-from ihc.database import CHECKOUT, Run, is_marked_sample
+from ihc.database import CHECKOUT, is_marked_sample
 from ihc.environment import count, flag, number, password_of, read_variables, secrets_of, variable, with_environment
 from ihc.errors import SettingsError
 from ihc.journeys import LONGEST_LOOKBACK
@@ -21,6 +21,7 @@ from ihc.parameters import Parameters, load_parameters
 from ihc.redistribution import Redistribution, labelled, load_redistribution
 from ihc.report_options import OPTIONS as REPORT
 from ihc.report_options import VARIABLES, ReportOptions, report_options
+from ihc.result_tables import Run
 from ihc.schemas import check_window
 
 ENGINES = ("auto", "api", "local")
