@@ -226,8 +226,8 @@ def store_credits(
     """Replace what is stored of a run's orders, in one transaction.
 
     In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`) of the orders that are credited; `outcomes`
-    (`conv_id, outcome, reason`) of all orders of the run; all `conversions`, of which `conv_id` is enough. Orders of the
-    run that are not credited lose their credits, and so do stored orders that are gone from `conversions`; the other
+    (`conv_id, outcome, reason`) of all orders of the run; all `conversions`, or their `conv_id`. Orders of the run
+    that are not credited lose their credits, and so do stored orders that are gone from `conversions`; the other
     orders keep theirs.
 
     Out: how many stored orders were gone, and were removed. Raises DatabaseError.
