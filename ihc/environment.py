@@ -92,8 +92,9 @@ def passwords_of(database: str) -> tuple[str, ...]:
     if not password:
         return ()
     written = re.findall(r"://[^/?#]*?:([^@]*)@|[?&]password=([^&#]*)", database)
-    forms = [password, *(part for parts in written for part in parts), quote(password, safe=""), quote(password)]
-    return tuple(dict.fromkeys(filter(None, [*forms, quote_plus(password)])))
+    encoded = [quote(password, safe=safe) for safe in ("", "/", " +")]
+    forms = [password, *(part for parts in written for part in parts), *encoded, quote_plus(password)]
+    return tuple(dict.fromkeys(filter(None, forms)))
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

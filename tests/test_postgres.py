@@ -1,9 +1,14 @@
 """What only PostgreSQL has: types, rights, passwords, servers that go away."""
 
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 import pandas as pd
@@ -31,6 +36,7 @@ from ihc.result_tables import HISTORY, LEDGER, RESULTS, Run
 from ihc.sample import make_sample, write_sample
 from ihc.schemas import COLUMNS
 
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
 NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
 
@@ -152,7 +158,7 @@ def test_every_value_is_stored_by_copy_as_it_is(schema_url):
 def test_a_text_with_a_byte_that_postgresql_does_not_keep_is_refused_in_a_sentence(schema_url):
     sql(schema_url, "CREATE TABLE kept (a text)")
     with (
-        pytest.raises(DatabaseError, match="invalid byte sequence|NUL"),
+        pytest.raises(DatabaseError, match=r"invalid byte sequence|NUL"),
         transaction(schema_url, is_writing=True) as connection,
     ):
         append(connection, "kept", pd.DataFrame({"a": ["a\0b"]}))
@@ -309,14 +315,206 @@ def test_a_run_on_sqlite_never_loads_the_driver(shop):
 
 @pytest.fixture
 def role(server):
-    """A role that may connect, and nothing else; gone at the end with all its rights."""
-    name = 'Reporter "x"'
-    quoted = '"Reporter ""x"""'
+    """A role that may connect, and nothing else."""
+    name = f"Reporter-{token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP ROLE IF EXISTS {quoted}")
-        connection.execute(f"CREATE ROLE {quoted} LOGIN")
-    yield name, quoted
+        connection.execute(f'CREATE ROLE "{name}" LOGIN')
+    return name
 
 
 def as_role(database, name):
     return sa.make_url(database).set(username=name).render_as_string(hide_password=False)
+
+
+def grants(database, role):
+    """The statements of the README, for this role, database and schema."""
+    (block,) = re.findall(r"```sql\n(GRANT.*?)```", README, re.DOTALL)
+    url = sa.make_url(database)
+    names = {"shop": url.database, "attribution": url.query["schema"], "ihc": role}
+    for placeholder, name in names.items():
+        block = re.sub(rf"(?<![\w.]){placeholder}\b(?!_)", f'"{name}"', block)
+    return [statement for statement in block.split(";") if statement.strip()]
+
+
+@pytest.fixture
+def shop_url(schema_url):
+    write_sample(schema_url, 40)
+    return schema_url
+
+
+def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop_url, role):
+    sql(shop_url, *grants(shop_url, role))
+    limited = as_role(shop_url, role)
+    check_writable(limited)
+    create_tables(limited)
+    attributed(limited)
+    assert len(rows_of(limited, "channel_reporting")) > 10
+    create_tables(limited, clean_results=True)
+    for table in COLUMNS:
+        for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM {table}", f"DROP TABLE {table}"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                sql(limited, statement)
+
+
+@pytest.mark.parametrize(
+    ("revoked", "says"),
+    [
+        ("SELECT ON conversions", 'permission denied for table conversions: GRANT SELECT ON "conversions" TO "Rep'),
+        (
+            "DELETE ON channel_reporting",
+            'for table channel_reporting: GRANT SELECT, INSERT, UPDATE, DELETE ON "channel_reporting" TO "Reporter',
+        ),
+        ("INSERT ON api_answers", "permission denied for table api_answers"),
+        ("UPDATE ON history_orders", "permission denied for table history_orders"),
+    ],
+)
+def test_a_right_that_is_missing_is_named_with_its_grant_before_anything_is_written(shop_url, role, revoked, says):
+    sql(shop_url, *grants(shop_url, role), f'REVOKE {revoked} FROM "{role}"')
+    limited, before = as_role(shop_url, role), contents(shop_url)
+    with pytest.raises(DatabaseError, match=re.escape(says)):
+        refuse_early(limited)
+    assert contents(shop_url) == before
+
+
+def refuse_early(database):
+    read_tables(database)
+    check_writable(database)
+
+
+def test_tables_that_are_missing_and_cannot_be_made_are_said(shop_url, role):
+    sql(shop_url, *grants(shop_url, role), "DROP TABLE api_answers")
+    with pytest.raises(DatabaseError, match=r"permission denied for schema .*call `ihc init` as the owner"):
+        check_writable(as_role(shop_url, role))
+
+
+def test_a_schema_that_may_not_be_used_is_said(shop_url, role):
+    with pytest.raises(DatabaseError, match="GRANT USAGE ON SCHEMA"):
+        read_tables(as_role(shop_url, role))
+
+
+def test_a_server_that_takes_no_writes_is_said(shop_url, role):
+    sql(shop_url, *grants(shop_url, role), f'ALTER ROLE "{role}" SET default_transaction_read_only = on')
+    with pytest.raises(DatabaseError, match=r"it cannot be written .*connect to the server that takes writes"):
+        check_writable(as_role(shop_url, role))
+
+
+def test_checking_that_it_can_be_written_leaves_no_table_and_no_row(shop_url):
+    sql(shop_url, "DROP TABLE api_answers")
+    before = tables_of_schema(shop_url), contents(shop_url)
+    check_writable(shop_url)
+    assert (tables_of_schema(shop_url), contents(shop_url)) == before
+
+
+# Servers and clients that go away
+
+
+def sleep_at(database, table, seconds):
+    """Let the insertion into a table take its time, so that it can be stopped in the middle."""
+    sql(
+        database,
+        "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$",
+        f"CREATE TRIGGER take_time AFTER INSERT ON {table} EXECUTE FUNCTION take_time()",
+    )
+
+
+def writer(database, query):
+    """The server's process that is at a query, once there is one."""
+    schema, deadline = sa.make_url(database).query["schema"], time.monotonic() + 30
+    find = (
+        "SELECT pid FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE wait_event = 'PgSleep' "
+        f"AND query LIKE '{query}%' AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = "
+        f"(SELECT oid FROM pg_namespace WHERE nspname = '{schema}')) LIMIT 1"
+    )
+    while time.monotonic() < deadline:
+        if found := sql(database, find):
+            return found[0][0]
+        time.sleep(0.02)
+    raise AssertionError(f"nobody was at {query}")
+
+
+def copy_of(table):
+    return f"COPY {table} "
+
+
+@pytest.mark.parametrize(
+    "table", ["attribution_phases", "attribution_outcomes", "channel_reporting", "history_credits", "report_runs"]
+)
+def test_a_connection_that_is_ended_in_the_middle_of_a_write_leaves_the_previous_state(shop_url, table):
+    create_tables(shop_url)
+    attributed(shop_url)
+    stored_before = contents(shop_url)
+    sql(shop_url, "UPDATE conversions SET revenue = revenue + 1", "UPDATE session_costs SET cost = cost + 1")
+    sleep_at(shop_url, table, 60)
+    failed = []
+
+    def write():
+        try:
+            attributed(shop_url, replace(RUN, run_id="run-2"))
+        except DatabaseError as error:
+            failed.append(str(error))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    pid = writer(shop_url, copy_of(table))
+    sql(shop_url, f"SELECT pg_terminate_backend({pid})")
+    thread.join(timeout=30)
+    assert len(failed) == 1
+    assert "the connection was lost" in failed[0]
+    assert contents(shop_url)[table] == stored_before[table]
+    sql(shop_url, f"DROP TRIGGER take_time ON {table}")
+    attributed(shop_url, replace(RUN, run_id="run-2"))
+    assert contents(shop_url)[table] != stored_before[table] or table == "attribution_phases"
+    assert sql(shop_url, "SELECT count(*) FROM report_runs") == [(2,)]
+
+
+STORE = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_postgres import attributed
+attributed({database!r})
+"""
+
+
+def test_a_client_that_is_killed_in_the_middle_of_a_write_leaves_the_previous_state(shop_url):
+    create_tables(shop_url)
+    sleep_at(shop_url, "attribution_phases", 1)
+    before = contents(shop_url)
+    code = STORE.format(tests=str(Path(__file__).parent), database=shop_url)
+    process = subprocess.Popen([sys.executable, "-c", code])
+    writer(shop_url, copy_of("attribution_phases"))
+    process.kill()
+    process.wait()
+    # Waits for the server to notice: it is the only one that writes then.
+    with transaction(shop_url, is_writing=True):
+        assert contents(shop_url) == before
+    attributed(shop_url)
+    assert len(contents(shop_url)["report_runs"]) == 1
+
+
+def test_one_transaction_writes_at_a_time_and_the_next_sees_what_it_wrote(shop_url):
+    create_tables(shop_url)
+    order, both = [], threading.Barrier(2)
+
+    def second():
+        both.wait()
+        with transaction(shop_url, is_writing=True) as connection:
+            order.append(("second", read(connection, "SELECT version FROM api_refreshes_seen")["version"].tolist()))
+
+    sql(shop_url, "CREATE TABLE api_refreshes_seen (version INTEGER)")
+    thread = threading.Thread(target=second)
+    thread.start()
+    with transaction(shop_url, is_writing=True) as connection:
+        both.wait()
+        append(connection, "api_refreshes_seen", pd.DataFrame({"version": [1]}))
+        time.sleep(0.2)
+        order.append(("first", []))
+    thread.join(timeout=30)
+    assert order == [("first", []), ("second", [1])]
+
+
+def test_a_transaction_reads_as_of_one_moment(shop_url):
+    with transaction(shop_url) as connection:
+        before = read(connection, "SELECT count(*) AS n FROM conversions")["n"].tolist()
+        sql(shop_url, "DELETE FROM conversions")
+        assert read(connection, "SELECT count(*) AS n FROM conversions")["n"].tolist() == before == [40]
