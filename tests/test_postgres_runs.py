@@ -1,20 +1,26 @@
 """Whole runs on PostgreSQL: the results of SQLite to the last digit, with few rights, and no password anywhere."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from html import unescape
 
 import pytest
 import sqlalchemy as sa
 from conftest import Finished, ihc
 from databases import copy_tables, new_database, rows_of, sql
+from faults import in_turn, misbehaving
+from serving import started
+from test_api_runs import ATTRIBUTE
 from test_postgres import as_role, grants, role  # noqa: F401 - the fixture is used by its name
 
 from ihc.database import create_tables
 from ihc.outputs import read_csv
 from ihc.result_tables import HISTORY, RESULTS
+from ihc.sample import write_sample
 from ihc.schemas import COLUMNS
 
 PASSWORD, ENCODED = "s3cr@t/wörd+ 100%", "s3cr%40t%2Fw%C3%B6rd%2B%20100%25"
@@ -138,6 +144,48 @@ def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(tmp_path):
     assert (done.returncode, "Connection refused" in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
     assert not any(form in done.stdout + done.stderr for form in FORMS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_of_the_api_are_kept_on_the_server_and_learned_from(nowhere, tmp_path):
+    """Over both kinds: a third of the requests fail, nothing is asked twice, and parameters come out of the answers."""
+    write_sample(nowhere, 150, seed=5)
+    variables = {"IHC_DATABASE": str(nowhere)}
+    with misbehaving(in_turn(0.3)) as (url, api):
+        code = ATTRIBUTE.replace('"shop.db"', repr(str(nowhere)))
+        for _ in range(2):
+            done = started("-c", code, cwd=tmp_path, IHC_API_URL=url, IHC_REQUESTS_PER_SECOND="")
+            assert done.wait(100) == 0, done.stderr.read()
+            done.stdout.close(), done.stderr.close()
+        assert sum(count - 1 for count in api.answered.values()) == 0
+    assert len(rows_of(nowhere, "api_answers")) == len(rows_of(nowhere, "attribution_customer_journey")) > 150
+    calibrated = ihc("calibrate", "--output", "found.json", cwd=tmp_path, **variables)
+    assert calibrated.returncode == 0, calibrated.stderr
+    assert (tmp_path / "found.json").exists()
+
+
+@pytest.mark.slow
+def test_a_run_on_the_api_that_is_killed_again_and_again_asks_only_for_the_rest(schema_url, tmp_path):
+    chance, kills, workers, batch = random.Random(1), 6, 4, 100
+    write_sample(schema_url, 1500)
+    code = ATTRIBUTE.replace('"shop.db"', repr(schema_url))
+    with misbehaving(wait=0.4) as (url, api):
+        for _ in range(kills):
+            run = started("-c", code, cwd=tmp_path, IHC_API_URL=url)
+            assert run.stdout.readline() == "started\n"
+            time.sleep(chance.uniform(0.3, 2))
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+            run.stdout.close(), run.stderr.close()
+        last = started("-c", code, cwd=tmp_path, IHC_API_URL=url)
+        assert last.wait(120) == 0
+        assert sum(count - 1 for count in api.answered.values()) <= kills * workers * batch
+    assert sql(schema_url, "SELECT count(DISTINCT run_id) FROM api_requests")[0][0] > 1
+    sums = "SELECT sum(ihc) AS s FROM attribution_customer_journey GROUP BY conv_id"
+    assert sql(schema_url, f"SELECT count(*) FROM ({sums}) AS sums WHERE abs(s - 1) > 1e-9") == [(0,)]
+    assert sql(schema_url, "SELECT DISTINCT outcome FROM attribution_outcomes ORDER BY 1") == [
+        ("credited",),
+        ("unattributed",),
+    ]
 
 
 @pytest.mark.slow
