@@ -171,12 +171,13 @@ def answered_accounts(database: str | Path) -> pd.DataFrame:
         "SELECT account, conv_type_id, url, COUNT(DISTINCT conv_id) AS conversions "
         "FROM api_requests JOIN api_ledger USING (request_id) "
         f"WHERE redistribution = '' AND api_ledger.outcome = '{ANSWERED}' "
-        "GROUP BY account, conv_type_id, url ORDER BY conv_type_id, url, account"
+        "GROUP BY account, conv_type_id, url"
     )
     with transaction(database) as connection:
         if "api_requests" not in tables_of(connection):
             return pd.DataFrame(columns=["account", "conv_type_id", "url", "conversions"], dtype="str")
-        return pd.read_sql(sa.text(query), connection).astype("str")
+        found = pd.read_sql(sa.text(query), connection).astype("str")
+    return found.sort_values(["conv_type_id", "url", "account"], ignore_index=True)
 
 
 def _typed(answers: pd.DataFrame) -> pd.DataFrame:

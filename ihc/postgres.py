@@ -68,6 +68,7 @@ def make_empty(_url: sa.URL) -> None:
     """A database and its schema are made by their administrator."""
 
 
+@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
 def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
     """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
     engine = plain_engine(url)
@@ -265,8 +266,12 @@ def tables_of(connection: sa.Connection) -> set[str]:
 
 
 def definition(statement: str) -> str:
-    """A statement of the schema file as PostgreSQL takes it."""
-    return statement.replace("WITHOUT ROWID", "")
+    """A statement of the schema file as PostgreSQL takes it.
+
+    The latest request is the one with the greatest id, in whatever order a server sorts texts.
+    """
+    ordered = re.sub(r"^(\s*request_id\s+TEXT)\b", r'\1 COLLATE "C"', statement, flags=re.MULTILINE)
+    return ordered.replace("WITHOUT ROWID", "")
 
 
 def id_text(column: str) -> str:

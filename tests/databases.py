@@ -32,9 +32,9 @@ def opened(database, **options):
 
 
 @contextmanager
-def new_database(server, name=""):
+def new_database(server):
     """Make a PostgreSQL database on a server, and drop it at the end, whoever is connected; yields its URL."""
-    name = name or f"ihc_test_{token_hex(4)}"
+    name = f"ihc_test_{token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     try:
@@ -77,11 +77,11 @@ def stop_raising(database, event, table, says):
     sql(database, f"DROP TRIGGER {name}" + ("" if is_file(database) else f" ON {table}"))
 
 
-def copy_tables(source: Path, target, tables):
-    """Copy the rows of tables from an SQLite file into a PostgreSQL database that has them."""
+def copy_tables(source: Path, target, tables, arrange=lambda rows: rows):
+    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into a PostgreSQL database that has them."""
     with closing(sqlite3.connect(source)) as connection, opened(target) as other:
         for table in tables:
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()
             with other.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                for row in rows:
+                for row in arrange(rows):
                     copy.write_row(row)

@@ -349,3 +349,13 @@ def test_a_database_without_the_tables_of_the_ledger_is_refused(nowhere, tmp_pat
         write(nowhere, begun=[asked()])
     with pytest.raises(DatabaseError, match="does not exist"), open_ledger(tmp_path / "none.db", ACCOUNT, "run"):
         pass
+
+
+def test_a_server_sorts_the_ids_of_requests_by_their_bytes_in_whatever_language_it_is(schema_url):
+    # Danish, for one, sorts aa behind all other letters, and the latest answer is that of the greatest id.
+    create_tables(schema_url)
+    query = (
+        "SELECT DISTINCT collname FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation "
+        "JOIN pg_class ON pg_class.oid = attrelid WHERE attname = 'request_id' AND relkind = 'r'"
+    )
+    assert sql(schema_url, query) == [("C",)]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from ihc.database import (
 from ihc.errors import DatabaseError, SettingsError
 from ihc.history import record_run
 from ihc.parameters import load_parameters
+from ihc.postgres import PATIENCE
 from ihc.report_state import state_of
 from ihc.reporting import order_credits
 from ihc.result_tables import HISTORY, LEDGER, RESULTS, Run
@@ -265,6 +267,14 @@ def test_a_server_that_cannot_be_used_is_named_without_the_password(postgres_url
         read_tables(url)
     assert "s3cr" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_server_that_never_answers_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"postgresql://ann:s3cret@127.0.0.1:{deaf.getsockname()[1]}/shop?connect_timeout=2"
+        with pytest.raises(DatabaseError, match="does not answer"):
+            read_tables(url)
+    assert PATIENCE["connect_timeout"] == 10
 
 
 def test_a_wrong_password_is_refused_and_neither_form_of_it_is_shown(server, postgres_url):
