@@ -19,11 +19,13 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.errors import DatabaseError, SettingsError
-from ihc.schemas import COLUMNS
+from ihc.postgres_errors import no_schema, quoted
+from ihc.postgres_errors import reason_of as reason_of
 from ihc.sqlite import BUSY_SECONDS, kept_as_float
 
 if TYPE_CHECKING:
     import psycopg
+    import pyarrow as pa
 
 # A wrong host is given up, and a dead one noticed, in so many seconds; a URL may say otherwise.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -68,9 +70,13 @@ def make_empty(_url: sa.URL) -> None:
     """A database and its schema are made by their administrator."""
 
 
-@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
 def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
     """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
+    return _engine(url, is_writing)
+
+
+@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
+def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
     engine = plain_engine(url)
     begin = _begin(schema_of(url), is_writing=is_writing)
 
@@ -81,7 +87,7 @@ def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
             pass
         (schema,) = cursor.fetchone() or (None,)
         if schema is None:
-            raise DatabaseError(_no_schema(url))
+            raise DatabaseError(no_schema(schema_of(url), url.username or "the role"))
 
     return engine
 
@@ -111,13 +117,8 @@ def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:
 
 def driver_connection(connection: sa.Connection) -> psycopg.Connection:
     """The driver's own connection."""
-    found: Any = connection.connection.driver_connection
-    return found  # type: ignore[no-any-return]
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'
+    found: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return found
 
 
 def _begin(schema: str | None, *, is_writing: bool) -> str:
@@ -137,16 +138,6 @@ def _begin(schema: str | None, *, is_writing: bool) -> str:
 def lock_key(purpose: str) -> str:
     """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart."""
     return f"hashtextextended('ihc {purpose} ' || coalesce(current_schema(), ''), 0)"
-
-
-def _no_schema(url: sa.URL) -> str:
-    schema, role = schema_of(url), url.username or "the role"
-    if schema is None:
-        return "The server's search path names no schema that there is: name one by --schema (IHC_SCHEMA)."
-    return (
-        f"There is no schema {schema!r} that {role} may use: name another by --schema (IHC_SCHEMA), or let its owner "
-        f"call CREATE SCHEMA {quoted(schema)}, or GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)}."
-    )
 
 
 @contextmanager
@@ -213,49 +204,6 @@ def driver_errors() -> tuple[type[Exception], ...]:
     return (psycopg.Error,)
 
 
-def reason_of(error: BaseException, url: sa.URL) -> str:
-    """What an error means, and what to do."""
-    diagnosis = getattr(error, "diag", None)
-    reason = " ".join(str(getattr(diagnosis, "message_primary", None) or error).split())
-    details = " ".join(str(getattr(diagnosis, "message_detail", None) or "").split())
-    lost = f"the connection was lost ({reason}); the step it was at left nothing behind: run again"
-    hints = {
-        "because it is a view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "cannot copy to view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "cannot insert into view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "read-only transaction": f"it cannot be written ({reason}): connect to the server that takes writes",
-        "lock timeout": f"another program has kept it locked for {BUSY_SECONDS} seconds: end that one and run again",
-        "password authentication failed": f"{reason}: check user and password in IHC_DATABASE",
-        "no password supplied": f"{reason}: write it in IHC_DATABASE, PGPASSWORD or ~/.pgpass",
-        "timeout expired": f"the server does not answer ({reason}): check host and port",
-        "does not exist": f"{reason}; `ihc init` makes the tables that are missing, a database its administrator",
-        **dict.fromkeys(("is lost", "is closed", "closed the connection", "terminating connection"), lost),
-    }
-    if says := _not_granted(reason, url):
-        return f"{reason}: {says}"
-    found = next((text for key, text in hints.items() if key in reason), "")
-    return found or (f"{reason} ({details.rstrip('.')})" if details else reason)
-
-
-def _not_granted(reason: str, url: sa.URL) -> str:
-    """Which GRANT is missing, where one is."""
-    role = quoted(url.username) if url.username else "the role"
-    denied = re.search(r"permission denied for (table|view|schema|database|relation) (.+)", reason)
-    if "temporary tables" in reason:
-        return f"GRANT TEMPORARY ON DATABASE {quoted(url.database or '')} TO {role}"
-    if not denied:
-        return ""
-    kind, name = denied.groups()
-    if kind == "schema":
-        return (
-            f"where tables are missing, call `ihc init` as the owner of the schema; else GRANT USAGE ON SCHEMA "
-            f"{quoted(name)} TO {role}"
-        )
-    if kind == "database":
-        return f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(name)} TO {role}"
-    return f"GRANT {'SELECT' if name in COLUMNS else 'SELECT, INSERT, UPDATE, DELETE'} ON {quoted(name)} TO {role}"
-
-
 def tables_of(connection: sa.Connection) -> set[str]:
     """The names of the tables and views in the schema, or in all those of the search path."""
     found = connection.exec_driver_sql(
@@ -286,21 +234,23 @@ def same_id(column: str) -> str:
 
 def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
     """Add the rows of a frame to a table that has its columns, by COPY out of a CSV: twice as fast as row by row."""
-    import pyarrow as pa
     from pyarrow import csv
 
-    plain = pa.Table.from_pandas(frame, preserve_index=False)
-    empty = [name for name, kind in zip(plain.column_names, plain.schema.types, strict=True) if pa.types.is_null(kind)]
-    for name in empty:
-        place = plain.column_names.index(name)
-        plain = plain.set_column(place, name, plain[name].cast(pa.string()))
-    with driver_connection(connection).cursor() as cursor:
-        names = ", ".join(frame.columns)
-        with cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT csv)".encode()) as copy:
-            for batch in plain.to_batches(max_chunksize=BATCH):
-                text = BytesIO()
-                csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
-                copy.write(text.getvalue())
+    into = f"COPY {table} ({', '.join(frame.columns)}) FROM STDIN (FORMAT csv)"
+    with driver_connection(connection).cursor() as cursor, cursor.copy(into.encode()) as copy:
+        for batch in _without_nothing(frame).to_batches(max_chunksize=BATCH):
+            text = BytesIO()
+            csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
+            copy.write(text.getvalue())
+
+
+def _without_nothing(frame: pd.DataFrame) -> pa.Table:
+    """A frame as a table of Arrow, in which a column of NULLs alone is one of texts: others cannot be written."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    kinds = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(kinds))
 
 
 def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
