@@ -11,7 +11,7 @@ import typer
 
 from ihc import __version__
 from ihc.errors import IhcError, SettingsError
-from ihc.history_cli import diff, runs
+from ihc.history_cli import SchemaOption, diff, runs
 from ihc.model_cli import calibrate, explain, train
 from ihc.run_cli import REFUSED, WAITING, run
 
@@ -45,17 +45,18 @@ app.command()(run)
 @app.command()
 def init(
     database: Annotated[str | None, typer.Option(metavar="PATH|URL", help="[default: data/ihc.db]")] = None,
+    schema: SchemaOption = None,
     clean_results: Annotated[bool, typer.Option("--clean-results", help="Empty the result tables.")] = False,
 ) -> None:
     """Create the tables that are missing.
 
-    The database too, if there is none; nothing that exists is touched.
+    An SQLite database too, if there is none; nothing that exists is touched.
     """
     from ihc.database import create_tables
     from ihc.locking import one_run_at_a_time
     from ihc.settings import load_settings
 
-    settings = load_settings(base=Path.cwd(), database=database)
+    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
     create_tables(settings.database)
     if clean_results:
         with one_run_at_a_time(settings, typer.echo):
@@ -66,15 +67,24 @@ def init(
 
 @app.command()
 def sample(
-    database: Annotated[str, typer.Argument(metavar="DB", help="The new SQLite file.")],
+    database: Annotated[
+        str | None, typer.Argument(metavar="DB", help="The new SQLite file. [default: IHC_DATABASE, if PostgreSQL]")
+    ] = None,
+    schema: SchemaOption = None,
     conversions: Annotated[int, typer.Option(min=1, metavar="N", help="How many orders.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed makes the same shop.")] = 1,
 ) -> None:
     """Make a new database with a synthetic shop."""
     from ihc.sample import write_sample
+    from ihc.settings import load_settings
 
-    write_sample(database, conversions, seed)
-    typer.echo(f"Made {database}: a synthetic shop with {conversions:,} orders, seed {seed}.")
+    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+    if database is None and settings.is_sample:
+        raise SettingsError("Where is the sample to be made? Name a new SQLite file, or set IHC_DATABASE.")
+    write_sample(settings.database, conversions, seed)
+    typer.echo(
+        f"Made {database or settings.database_label}: a synthetic shop with {conversions:,} orders, seed {seed}."
+    )
 
 
 @app.command()

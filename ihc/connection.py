@@ -1,107 +1,184 @@
-"""Connections to SQLite: which file, how transactions begin, what its errors mean, and rows that are added."""
+"""Connections to SQLite and PostgreSQL: which database, its transactions, what its errors mean, and rows."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc import postgres, sqlite
+from ihc.dialect import Dialect
+from ihc.environment import masked, passwords_of
 from ihc.errors import DatabaseError, SettingsError
 
-BUSY_SECONDS = 60
+if TYPE_CHECKING:
+    import psycopg
+
+
+DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}
+OLD_NAME = "postgres://"  # as hosting services print it
 
 
 def database_url(database: str | Path) -> sa.URL:
-    """Make a SQLAlchemy URL of a path or a URL; raises SettingsError where it is neither or no SQLite."""
-    if "://" not in str(database):
-        return sa.URL.create("sqlite", database=str(database))
+    """Make a SQLAlchemy URL of a path or a URL; raises SettingsError where it is neither, or of no database we know."""
+    text = str(database)
+    if "://" not in text:
+        return sa.URL.create("sqlite", database=text)
+    url = _parsed(text)
+    if url is None:
+        raise SettingsError(
+            "The database is no URL that can be understood; e.g. sqlite:///data/ihc.db or postgresql://user@host/shop. "
+            "In a password, write @ as %40, / as %2F and : as %3A."
+        )
+    if url.get_backend_name() not in DIALECTS:
+        raise SettingsError(
+            f"The database {label(database)} is neither SQLite nor PostgreSQL: this version reads and writes those two."
+        )
+    return DIALECTS[url.get_backend_name()].checked(url)
+
+
+def _parsed(text: str) -> sa.URL | None:
+    """The URL in a text; None where it is none, or so odd that a part of its password would pass for the host."""
+    text = text.replace(OLD_NAME, "postgresql://", 1) if text.startswith(OLD_NAME) else text
     try:
-        url = sa.make_url(str(database))
+        url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
-        raise SettingsError("The database is no URL that SQLAlchemy understands; e.g. sqlite:///data/ihc.db") from None
-    if url.get_backend_name() != "sqlite":
-        raise SettingsError(f"The database {label(database)} is not SQLite: this version reads and writes SQLite only.")
-    if url.database in (None, "", ":memory:"):
-        raise SettingsError("The database is in memory, where nothing outlives a notebook: name a file.")
-    return url
+        return None
+    return None if "@" in f"{url.host}{url.database if url.host else ''}" else url
+
+
+def dialect_of(database: str | Path) -> Dialect:
+    """What is particular to the database's kind; raises SettingsError."""
+    return DIALECTS[database_url(database).get_backend_name()]
+
+
+def _dialect(connection: sa.Connection) -> Dialect:
+    return DIALECTS[connection.dialect.name]
 
 
 def label(database: str | Path) -> str:
-    """The database as it may be printed: without password and without query."""
+    """The database as it may be printed: without password and without query, but with its schema."""
     if "://" not in str(database):
         return str(database)
-    try:
-        return sa.make_url(str(database)).set(query={}).render_as_string(hide_password=True)
-    except (sa.exc.ArgumentError, ValueError):
+    url = _parsed(str(database))
+    if url is None:
         return "(no valid URL)"
+    schema = postgres.schema_of(url)
+    return url.set(query={}).render_as_string(hide_password=True) + (f" (schema {schema})" if schema else "")
 
 
-def database_file(database: str | Path) -> Path:
-    """The file of an SQLite database."""
-    name = str(database_url(database).database)
-    return Path(name.removeprefix("file:").split("?")[0] if name.startswith("file:") else name).resolve()
+def schema_of(database: str | Path) -> str | None:
+    """The schema that a database's URL names, if it does: `?schema=`."""
+    return postgres.schema_of(database_url(database))
 
 
-def _engine(database: str | Path, begin: str) -> sa.Engine:
-    engine = sa.create_engine(database_url(database), poolclass=sa.NullPool, connect_args={"timeout": BUSY_SECONDS})
-
-    # The driver would begin a transaction only at the first write, and none around CREATE TABLE; so ihc begins them.
-    @sa.event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-@contextmanager
-def connected(database: str | Path, begin: str = "BEGIN") -> Iterator[sa.Connection]:
-    """Open a database that exists, for transactions that start with `begin`; its errors become DatabaseError."""
-    file = database_file(database)
-    if not file.is_file():
-        what = "is a folder" if file.is_dir() else "does not exist"
-        raise DatabaseError(
-            f"Database {label(database)} {what}. Name an SQLite file, or make one with `ihc init` or `ihc sample`."
+def with_schema(database: str, schema: str | None) -> str:
+    """The database with a schema named in its URL; raises SettingsError where it has none."""
+    if not schema:
+        return database
+    if database_file(database) is not None:
+        raise SettingsError(
+            f"The schema {schema!r} (IHC_SCHEMA) is one of a PostgreSQL database, and {label(database)} is an SQLite "
+            "file, which has none: leave it out, or name a postgresql:// URL."
         )
+    return database_url(database).update_query_dict({postgres.SCHEMA: schema}).render_as_string(hide_password=False)
+
+
+def lock_name(database: str | Path) -> str:
+    """What the lock on a database is known by: a file beside it, or whom the server is asked for it."""
+    file = database_file(database)
+    return str(file.with_name(f"{file.name}.lock")) if file else label(database)
+
+
+def database_file(database: str | Path) -> Path | None:
+    """The file of an SQLite database; None where a server keeps it."""
+    return dialect_of(database).file_of(database_url(database))
+
+
+def is_there(database: str | Path) -> bool:
+    """Is there a database? Of a server that is not asked: it says so itself when it is."""
+    return not dialect_of(database).missing(database_url(database))
+
+
+def make_empty(database: str | Path) -> None:
+    """Make an SQLite file where there is none; raises DatabaseError."""
     try:
-        with _engine(database, begin).connect() as connection:
-            yield connection
-    except (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, sqlite3.Error) as error:
-        inner = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
-        raise DatabaseError(_says(database, str(getattr(inner, "orig", inner)))) from None
+        dialect_of(database).make_empty(database_url(database))
+    except OSError as error:
+        raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
 
 
 @contextmanager
-def transaction(database: str | Path, begin: str = "BEGIN") -> Iterator[sa.Connection]:
+def server_lock(database: str | Path, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
+    """Hold the lock on a database that a server keeps; its errors become DatabaseError.
+
+    In: `wait` is told who has the lock, where another has it.
+    """
+    with speaking(database) as url, postgres.run_lock(url, wait) as lock:
+        yield lock
+
+
+@contextmanager
+def speaking(database: str | Path) -> Iterator[sa.URL]:
+    """What the database refuses inside becomes a DatabaseError that says what, and what to do, without a password."""
+    url = database_url(database)
+    dialect = DIALECTS[url.get_backend_name()]
+    if wrong := dialect.missing(url):
+        raise DatabaseError(f"Database {label(database)} {wrong}")
+    refused: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, *dialect.driver_errors())
+    try:
+        yield url
+    except refused as error:
+        inner = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
+        reason = dialect.reason_of(getattr(inner, "orig", None) or inner or error, url)
+        raise DatabaseError(
+            masked(f"Database {label(database)}: {reason.rstrip('.')}.", passwords_of(str(database)))
+        ) from None
+
+
+@contextmanager
+def connected(database: str | Path, *, is_writing: bool = False) -> Iterator[sa.Connection]:
+    """Open a database that exists, for transactions that read or that write; its errors become DatabaseError."""
+    with speaking(database) as url:
+        engine = DIALECTS[url.get_backend_name()].make_engine(url, is_writing=is_writing)
+        with engine.connect() as connection:
+            yield connection
+
+
+@contextmanager
+def transaction(database: str | Path, *, is_writing: bool = False) -> Iterator[sa.Connection]:
     """Open a database for one transaction; its errors become DatabaseError."""
-    with connected(database, begin) as connection, connection.begin():
+    with connected(database, is_writing=is_writing) as connection, connection.begin():
         yield connection
-
-
-def _says(database: str | Path, reason: str) -> str:
-    hints = {
-        "not a database": "it is not an SQLite file",
-        "readonly": "it cannot be written: check the rights of the file and its folder",
-        "unable to open": "it cannot be opened: check the rights of the file and its folder",
-        "has no column": f"{reason}; another program or version made that table: rename it and run again",
-        "because it is a view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "locked": f"another program has kept it locked for {BUSY_SECONDS} seconds: close that program and run again",
-    }
-    return f"Database {label(database)}: {next((text for key, text in hints.items() if key in reason), reason)}."
 
 
 def tables_of(connection: sa.Connection) -> set[str]:
     """The names of all tables and views."""
-    inspector = sa.inspect(connection)
-    return {*inspector.get_table_names(), *inspector.get_view_names()}
+    return _dialect(connection).tables_of(connection)
+
+
+def define(connection: sa.Connection, statement: str) -> None:
+    """Execute a statement of the schema file."""
+    connection.exec_driver_sql(_dialect(connection).definition(statement))
+
+
+def id_text(connection: sa.Connection, column: str) -> str:
+    """SQL for an id as a text, whatever type the column keeps it in."""
+    return _dialect(connection).id_text(column)
+
+
+def same_id(connection: sa.Connection, column: str) -> str:
+    """SQL for an id in a result table that is compared with texts."""
+    return _dialect(connection).same_id(column)
+
+
+def check_table_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
+    """Raise what the database raises if rows like `example` cannot be added and deleted; DatabaseError for its ids."""
+    _dialect(connection).check_writable(connection, table, example)
 
 
 def read(
@@ -118,23 +195,19 @@ def read(
 
 def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
     """Add the rows of a frame to a table that has its columns."""
-    insert(connection, table, list(frame.columns), list(zip(*map(_plain, frame.items()), strict=True)))
+    _dialect(connection).append(connection, table, frame)
 
 
-def _plain(column: tuple[Any, pd.Series]) -> list[Any]:
-    """A column as the driver takes it: Python's own numbers and texts, None for NULL."""
-    _, values = column
-    return values.astype(object).where(values.notna(), None).tolist() if values.hasnans else values.tolist()
+def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
+    """Add the rows of a frame, each in the place of the row with its key, if there is one."""
+    _dialect(connection).upsert(connection, table, frame, key)
 
 
 def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     """Add rows to a table in one call of the driver: several times as fast as `DataFrame.to_sql`."""
-    marks = ", ".join("?" * len(columns))
-    execute(connection, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+    _dialect(connection).insert(connection, table, columns, rows)
 
 
 def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Execute a statement for each of `rows`, by the driver itself."""
-    cursor = connection.connection.cursor()
-    cursor.executemany(statement, rows)
-    cursor.close()
+    """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
+    _dialect(connection).execute(connection, statement, rows)

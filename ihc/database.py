@@ -1,75 +1,46 @@
-"""Reading the shop's tables and storing results: SQLite, one transaction a unit of work.
+"""Reading the shop's tables and storing results: one transaction a unit of work.
 
 Nothing here writes to the input tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.arrow_reading import read_frames
-from ihc.connection import append, database_file, label, read, tables_of, transaction
+from ihc.connection import (
+    append,
+    check_table_writable,
+    database_file,
+    define,
+    id_text,
+    is_there,
+    label,
+    make_empty,
+    read,
+    same_id,
+    tables_of,
+    transaction,
+    upsert,
+)
 from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
-from ihc.schemas import COLUMNS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
+from ihc.result_tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
+from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
+from ihc.selection import Selection, read_chosen, read_whole
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
 UNKNOWN = "unknown"
 SAMPLE_MARK = "ihc_sample_shop"
 PROBE = "900000000000017"  # an id that a column of numbers, too, would take
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run was asked for, as stored beside its results."""
-
-    run_id: str
-    started_at: str
-    engine: str
-    parameters: str
-    lookback_days: float | None
-    start_date: str | None
-    end_date: str | None
-    version: str
-    vanished: int = 0  # stored orders that were gone from `conversions`, and were removed
-
-
-RESULTS: dict[str, tuple[str, ...]] = {
-    "attribution_customer_journey": CREDITS,
-    "channel_reporting": REPORTING,
-    "attribution_phases": ("conv_id", "session_id", *PHASES),
-    "attribution_runs": tuple(field.name for field in fields(Run)),
-    "attribution_outcomes": ("conv_id", "run_id", "outcome", "reason"),
-}
-
-
-LEDGER: dict[str, tuple[str, ...]] = {
-    "api_requests": (
-        *("request_id", "run_id", "account", "url", "conv_type_id", "redistribution"),
-        *("conversions", "sessions", "sent_at", "ended_at", "calls", "outcome"),
-    ),
-    "api_refreshes": ("account", "began_at", "ended_at"),
-    "api_ledger": ("request_id", "conv_id", "fingerprint", "outcome", "reason"),
-    "api_answers": ("request_id", "conv_id", "session_id", *PHASES, "ihc"),
-}
-# What each run's report was made of; see ihc/history.py.
-HISTORY: dict[str, tuple[str, ...]] = {
-    "report_runs": (
-        *("number", "run_id", "recorded_at", "engine", "parameters", "lookback_days", "start_date", "end_date"),
-        *("version", "orders", "ihc", "ihc_revenue", "cost"),
-    ),
-    "history_orders": ("version", "conv_id", "revenue", "sessions", "source", "first_run", "last_run"),
-    "history_credits": ("version", "channel_name", "date", "ihc"),
-    "history_costs": ("channel_name", "date", "cost", "first_run", "last_run"),
-}
-NUMBERS = {*PHASES, *("ihc", "ihc_revenue", "cost", "lookback_days", "vanished", "conversions", "sessions", "calls")}
 
 
 class Results(NamedTuple):
@@ -95,23 +66,55 @@ class _RollBack(Exception):  # noqa: N818 - not an error
     """Leave a transaction without a trace."""
 
 
-def read_tables(database: str | Path) -> Tables:
-    """Read, check and type the three input tables of a database (path or SQLAlchemy URL), as of one moment.
+def read_tables(
+    database: str | Path,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    users: Collection[str] | None = None,
+) -> Tables:
+    """Read, check and type the three input tables of a database (path or URL), as of one moment.
+
+    In: `start_date` and `end_date` [YYYY-MM-DD, inclusive] choose conversions by `conv_date`, `users` those of some;
+    then sessions are those of users with a chosen conversion, at any date, and costs those of these sessions. The
+    database chooses, so no other row is read, nor checked. Without any, all three tables are read whole.
 
     Out: `sessions, conversions, costs` with the tables' columns, more columns kept.
     Raises DatabaseError if it cannot be read, InputError with all findings if a table is missing or unfit.
     """
+    chosen = Selection.of(start_date, end_date, users)
     with transaction(database) as connection:
-        existing = tables_of(connection)
-        if missing := [table for table in COLUMNS if table not in existing]:
-            raise InputError(
-                f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
-                "and `ihc init` shows their columns by creating them empty."
-            )
-        frames = read_frames(database_file(database), [*COLUMNS]) or [
-            read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS
-        ]
+        _require_tables(connection, database)
+        frames = read_chosen(connection, chosen) if chosen else read_whole(connection, database_file(database))
     return check_tables(*frames)
+
+
+def _require_tables(connection: sa.Connection, database: str | Path) -> None:
+    existing = tables_of(connection)
+    if missing := [table for table in COLUMNS if table not in existing]:
+        raise InputError(
+            f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
+            "and `ihc init` shows their columns by creating them empty."
+        )
+
+
+def users_of(database: str | Path, conv_id: str) -> list[str]:
+    """The user of an order, to choose rows by; none where there is no such order.
+
+    Raises DatabaseError, or InputError if a table is missing.
+    """
+    with transaction(database) as connection:
+        _require_tables(connection, database)
+        its_id = id_text(connection, "conv_id")
+        found = read(connection, f"SELECT user_id FROM {CONVERSIONS} WHERE {its_id} = :conv_id", {"conv_id": conv_id})
+    return as_text(found["user_id"]).tolist()
+
+
+def read_order_ids(database: str | Path) -> pd.DataFrame:
+    """Read the `conv_id` of all conversions: what there is, to see which stored orders are gone."""
+    with transaction(database) as connection:
+        ids = read(connection, f"SELECT conv_id FROM {CONVERSIONS}", coerce_float=False)
+    return ids.assign(conv_id=as_text(ids["conv_id"]))
 
 
 def read_results(database: str | Path) -> Results:
@@ -170,41 +173,28 @@ def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
     """
     query = (
         "SELECT session_id, ihc, engine, parameters FROM attribution_customer_journey "
-        "LEFT JOIN attribution_outcomes USING (conv_id) LEFT JOIN attribution_runs USING (run_id) "
-        "WHERE CAST(conv_id AS TEXT) = :conv_id"
+        "LEFT JOIN attribution_outcomes ON attribution_outcomes.conv_id = :conv_id "
+        "LEFT JOIN attribution_runs USING (run_id) WHERE "
     )
     columns = ["session_id", "ihc", "engine", "parameters"]
     with transaction(database) as connection:
         if not RESULTS.keys() <= set(tables_of(connection)):
             return _typed(pd.DataFrame(columns=columns))
-        credit = pd.read_sql(sa.text(query), connection, params={"conv_id": conv_id})
+        its_id = id_text(connection, "attribution_customer_journey.conv_id")
+        credit = read(connection, f"{query} {its_id} = :conv_id", {"conv_id": conv_id})
     return _typed(credit).fillna({"engine": UNKNOWN, "parameters": UNKNOWN})
 
 
 def check_writable(database: str | Path) -> None:
     """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing."""
     try:
-        with transaction(database, "BEGIN IMMEDIATE") as connection:
-            connection.exec_driver_sql("CREATE TABLE ihc_can_write (a TEXT)")
+        with transaction(database, is_writing=True) as connection:
             _create_missing(connection)
             for table, columns in (RESULTS | LEDGER | HISTORY).items():
-                connection.exec_driver_sql(f"DELETE FROM {table} WHERE 1 = 0")
-                row = {name: 0.5 if name in NUMBERS else PROBE for name in columns}
-                append(connection, table, pd.DataFrame([row]))
-                _refuse_real_ids(connection, table, [name for name in columns if name in ("conv_id", "session_id")])
+                check_table_writable(connection, table, {name: 0.5 if name in NUMBERS else PROBE for name in columns})
             raise _RollBack
     except _RollBack:
         pass
-
-
-def _refuse_real_ids(connection: sa.Connection, table: str, columns: list[str]) -> None:
-    for column in columns:
-        probe = sa.text(f"SELECT 1 FROM {table} WHERE typeof({column}) = 'real' LIMIT 1")
-        if connection.execute(probe).first():
-            raise DatabaseError(
-                f"Table {table}, column {column}: it keeps ids as floating point numbers, which changes them; "
-                "rename the table and run again."
-            )
 
 
 def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
@@ -214,14 +204,8 @@ def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
     for.
     Raises DatabaseError if the database cannot be written.
     """
-    file = database_file(database)
-    if not file.exists():
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-        except OSError as error:
-            raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    make_empty(database)
+    with transaction(database, is_writing=True) as connection:
         _create_missing(connection)
         if clean_results:
             for table in RESULTS | HISTORY:
@@ -234,7 +218,7 @@ def _create_missing(connection: sa.Connection) -> None:
     for statement in filter(str.strip, "\n".join(lines).split(";")):
         # A view may serve as an input table; CREATE TABLE IF NOT EXISTS alone would stumble over it.
         if statement.split("(")[0].split()[-1] not in existing:
-            connection.exec_driver_sql(statement)
+            define(connection, statement)
 
 
 def store_credits(
@@ -243,17 +227,19 @@ def store_credits(
     """Replace what is stored of a run's orders, in one transaction.
 
     In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`) of the orders that are credited; `outcomes`
-    (`conv_id, outcome, reason`) of all orders of the run; all `conversions` as read. Orders of the run that are not
-    credited lose their credits, and so do stored orders that are gone from `conversions`; the other orders keep theirs.
+    (`conv_id, outcome, reason`) of all orders of the run; all `conversions`, or their `conv_id`. Orders of the run
+    that are not credited lose their credits, and so do stored orders that are gone from `conversions`; the other
+    orders keep theirs.
 
     Out: how many stored orders were gone, and were removed. Raises DatabaseError.
     """
     # Rows that come in the order of the key are stored nearly twice as fast.
     credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
     existing = set(conversions["conv_id"])
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         # As texts, for another program may have made the table with ids that are integers.
-        known = "SELECT CAST(conv_id AS TEXT) AS conv_id FROM attribution_customer_journey WHERE conv_id IS NOT NULL"
+        known = f"SELECT {id_text(connection, 'conv_id')} AS conv_id FROM attribution_customer_journey "
+        known += "WHERE conv_id IS NOT NULL"
         known += " UNION SELECT conv_id FROM attribution_outcomes"
         stored = read(connection, known)["conv_id"].astype("str")
         vanished = [conv_id for conv_id in stored if conv_id not in existing]
@@ -261,9 +247,9 @@ def store_credits(
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
         append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
-            connection.exec_driver_sql(f"DELETE FROM {table} WHERE conv_id IN (SELECT conv_id FROM touched)")
-        connection.execute(sa.text("DELETE FROM attribution_runs WHERE run_id = :run_id"), {"run_id": run.run_id})
-        append(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
+            is_touched = f"{same_id(connection, 'conv_id')} IN (SELECT conv_id FROM touched)"
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE {is_touched}")
+        upsert(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]), "run_id")
         append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
         append(connection, "attribution_customer_journey", credits[list(CREDITS)])
         append(connection, "attribution_phases", credits[list(RESULTS["attribution_phases"])])
@@ -273,27 +259,31 @@ def store_credits(
 
 def store_reporting(database: str | Path, reporting: pd.DataFrame) -> None:
     """Replace the whole table `channel_reporting` in one transaction; raises DatabaseError."""
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         connection.exec_driver_sql("DELETE FROM channel_reporting")
         append(connection, "channel_reporting", reporting[list(REPORTING)])
 
 
-def store_tables(database: str | Path, tables: Tables) -> None:
-    """Fill the empty input tables of a new database; the sample shop is made with it."""
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+def store_sample(database: str | Path, tables: Tables) -> None:
+    """Make the tables, fill the input with a shop that is made up, and leave a mark that it is: one transaction.
+
+    Raises DatabaseError where there is any of the input tables.
+    """
+    with transaction(database, is_writing=True) as connection:
+        if found := [table for table in COLUMNS if table in tables_of(connection)]:
+            raise DatabaseError(
+                f"Database {label(database)} has a table {some(found)} already; a sample is only written where there "
+                "are none of the input tables."
+            )
+        _create_missing(connection)
         for table, frame in zip(COLUMNS, tables, strict=True):
             append(connection, table, frame)
-
-
-def mark_as_sample(database: str | Path) -> None:
-    """Leave a mark in a database that its shop is made up; raises DatabaseError."""
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
         connection.exec_driver_sql(f"CREATE TABLE {SAMPLE_MARK} (made_up INTEGER)")
 
 
 def is_marked_sample(database: str | Path) -> bool:
     """Is the shop in this database made up? False where there is no database that can be read."""
-    if not database_file(database).is_file():
+    if not is_there(database):
         return False
     try:
         with transaction(database) as connection:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import sqlalchemy as sa
 from dotenv import dotenv_values
 from dotenv.parser import Original, parse_stream
 
 from ihc.errors import SettingsError, some
+
+PASSWORD = "PGPASSWORD"  # noqa: S105 - the variable in which PostgreSQL's own clients look for it
 
 
 def read_variables(dotenv: Path, known: Collection[str]) -> dict[str, str]:
@@ -59,10 +63,11 @@ def _line(original: Original) -> str:
 
 
 def secrets_of(values: Mapping[str, str], database: str) -> tuple[str, ...]:
-    """Every key among the variables, and the password of a database URL."""
+    """Every key among the variables, and the password of a database, in each form in which it could turn up."""
     keys = [key.strip() for name in values if is_secret(name) for key in values[name].split(",")]
+    passwords = [*passwords_of(database), values.get(PASSWORD, "")]
     # Masking a word of three letters would only garble what is printed.
-    return tuple(secret for secret in [*keys, password_of(database)] if len(secret) > 3)
+    return tuple(dict.fromkeys(secret for secret in [*keys, *passwords] if len(secret) > 3))
 
 
 def is_secret(name: str) -> bool:
@@ -79,6 +84,17 @@ def password_of(database: str) -> str:
     except (sa.exc.ArgumentError, ValueError):
         return ""
     return str(url.password or url.query.get("password") or "")
+
+
+def passwords_of(database: str) -> tuple[str, ...]:
+    """The password in a database URL: as it is, as the URL has it, and as it may be written in one."""
+    password = password_of(database)
+    if not password:
+        return ()
+    written = re.findall(r"://[^/?#]*?:([^@]*)@|[?&]password=([^&#]*)", database)
+    encoded = [quote(password, safe=safe) for safe in ("", "/", " +")]
+    forms = [password, *(part for parts in written for part in parts), *encoded, quote_plus(password)]
+    return tuple(dict.fromkeys(filter(None, forms)))
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from ihc.changes import Changes, compare
 from ihc.connection import append, execute, label, read, tables_of, transaction
-from ihc.database import HISTORY, Run
 from ihc.errors import InputError
 from ihc.report_state import PLACE, RecordedRun, RowChanges, State, changed_rows, totals
 from ihc.reporting import ratio
+from ihc.result_tables import HISTORY, Run
 
 RUNS = "report_runs"
 
@@ -30,7 +30,7 @@ def record_run(database: str | Path, run: Run, state: State) -> RecordedRun:
     Recording a run again replaces its record. In: the run, and its `state_of`. Out: the record, with its number and
     the totals over the run's dates. Raises InputError if later runs are recorded, DatabaseError if it cannot be stored.
     """
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         number = _next_number(connection, run.run_id)
         orders, before = _read(connection, number - 1)
         _store(connection, changed_rows(before, state), orders.set_index("conv_id")["version"], number)

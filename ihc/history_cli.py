@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 WIDE = 160  # characters
 
 DatabaseOption = Annotated[
-    str | None, typer.Option("--database", metavar="PATH|URL", help="SQLite database. [default: data/ihc.db]")
+    str | None, typer.Option("--database", metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db]")
+]
+SchemaOption = Annotated[
+    str | None,
+    typer.Option("--schema", metavar="NAME", help="Schema of PostgreSQL. [default: as its search path]"),
 ]
 
 
-def runs(database: DatabaseOption = None) -> None:
+def runs(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
     """List the recorded runs and the totals of their reports.
 
     The latest comes last; `ihc diff` compares two of them.
     """
     from ihc.history import list_runs
 
-    settings = _settings(database)
+    settings = _settings(database, schema)
     table = list_runs(settings.database)
     console = _console()
     if table.empty:
@@ -43,6 +47,7 @@ def diff(
     before: Annotated[str, typer.Argument(metavar="RUN", help="The earlier run: its number or id, as in `ihc runs`.")],
     after: Annotated[str, typer.Argument(metavar="RUN", help="The later run.")],
     database: DatabaseOption = None,
+    schema: SchemaOption = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder to write changes.csv to. [default: it is not written]")
     ] = None,
@@ -56,7 +61,7 @@ def diff(
     from ihc.history import changes_since, find_run, read_state
     from ihc.outputs import writable, write_csv
 
-    settings = _settings(database)
+    settings = _settings(database, schema)
     earlier, later = (find_run(settings.database, run) for run in (before, after))
     target = writable(output / "changes.csv") if output else None
     changes = changes_since(settings.database, earlier, later, read_state(settings.database, later))
@@ -78,10 +83,10 @@ def _console() -> Console:
     return console
 
 
-def _settings(database: str | None) -> Settings:
+def _settings(database: str | None, schema: str | None) -> Settings:
     from ihc.settings import load_settings
 
-    return load_settings(base=Path.cwd(), database=database, engine="local")
+    return load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
 
 
 def _listed(runs: pd.DataFrame) -> pd.DataFrame:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
+
+from ihc.locking import Lock
 
 NO_HISTORY = ["--HistoryManager.enabled=False"]  # cells of a run are no lines that the user has typed
 LONGEST_SOCKET = 80  # a socket's path has some 100 characters at most
@@ -20,7 +22,7 @@ LONGEST_SOCKET = 80  # a socket's path has some 100 characters at most
 
 @contextmanager
 def started(
-    count: int, folder: Path, environment: Mapping[str, str], lock: IO[str] | None = None
+    count: int, folder: Path, environment: Mapping[str, str], lock: Lock | None = None
 ) -> Iterator[list[AsyncKernelManager]]:
     """Start kernels in a folder, and end them at last.
 

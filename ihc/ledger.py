@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from ihc.account import Account
 from ihc.client import Row
 from ihc.connection import connected, execute, insert, tables_of, transaction
-from ihc.database import LEDGER
+from ihc.result_tables import LEDGER
 from ihc.schemas import PHASES, SHARES
 
 ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "missing", "failed", "again", "waiting"
@@ -117,14 +117,14 @@ class Ledger:
 @contextmanager
 def open_ledger(database: str | Path, account: Account, run_id: str) -> Iterator[Ledger]:
     """Open the ledger for writing; raises DatabaseError."""
-    with connected(database, "BEGIN IMMEDIATE") as connection:
+    with connected(database, is_writing=True) as connection:
         yield Ledger(connection, account, run_id)
 
 
 def begin_refresh(database: str | Path, account: Account) -> str:
     """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
     unfinished = sa.text("SELECT MAX(began_at) FROM api_refreshes WHERE account = :account AND ended_at IS NULL")
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         since = connection.execute(unfinished, {"account": account.id}).scalar()
         if since is None:
             since = _now()
@@ -135,7 +135,7 @@ def begin_refresh(database: str | Path, account: Account) -> str:
 def end_refresh(database: str | Path, account: Account) -> None:
     """Note that everything was asked again."""
     done = "UPDATE api_refreshes SET ended_at = ? WHERE account = ? AND ended_at IS NULL"
-    with transaction(database, "BEGIN IMMEDIATE") as connection:
+    with transaction(database, is_writing=True) as connection:
         execute(connection, done, [(_now(), account.id)])
 
 
@@ -171,12 +171,13 @@ def answered_accounts(database: str | Path) -> pd.DataFrame:
         "SELECT account, conv_type_id, url, COUNT(DISTINCT conv_id) AS conversions "
         "FROM api_requests JOIN api_ledger USING (request_id) "
         f"WHERE redistribution = '' AND api_ledger.outcome = '{ANSWERED}' "
-        "GROUP BY account, conv_type_id, url ORDER BY conv_type_id, url, account"
+        "GROUP BY account, conv_type_id, url"
     )
     with transaction(database) as connection:
         if "api_requests" not in tables_of(connection):
             return pd.DataFrame(columns=["account", "conv_type_id", "url", "conversions"], dtype="str")
-        return pd.read_sql(sa.text(query), connection).astype("str")
+        found = pd.read_sql(sa.text(query), connection).astype("str")
+    return found.sort_values(["conv_type_id", "url", "account"], ignore_index=True)
 
 
 def _typed(answers: pd.DataFrame) -> pd.DataFrame:

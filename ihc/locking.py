@@ -6,12 +6,20 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import portalocker
 
+from ihc.connection import database_file, lock_name, server_lock
 from ihc.errors import DatabaseError
-from ihc.settings import Settings, held_lock, lock_file
+from ihc.settings import Settings, held_lock
+
+
+class Lock(Protocol):
+    """What holds a lock: an open file, or a connection to a server."""
+
+    def fileno(self) -> int:
+        """The number that a process hands on to its children."""
 
 
 def _say(text: str) -> None:
@@ -19,23 +27,37 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -> Iterator[IO[str] | None]:
-    """Hold the lock of the settings' database; wait, and say so, while another run holds it.
+def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -> Iterator[Lock | None]:
+    """Hold the lock of the settings' database; wait, and say so, while another run holds it, on whatever machine.
 
-    The lock belongs to an open file. A run hands that file on to its kernels, so the lock is free only when the last
-    process of the run that could write has ended, however it ended. A kernel of a run has it already, and gets None.
+    The lock belongs to an open file beside an SQLite database, or to a connection to a server. A run hands that on to
+    its kernels, so the lock is free only when the last process of the run that could write has ended, however it
+    ended. A kernel of a run has it already, and gets None.
 
-    Raises DatabaseError if the lock file cannot be opened.
+    Raises DatabaseError if the lock file cannot be opened or the server not be reached.
     """
-    path = lock_file(settings)
-    if held_lock() == str(path):
+    name, waits = lock_name(settings.database), _waits(settings)
+    if held_lock() == name:
         yield None
-        return
+    elif database_file(settings.database):
+        with _locked(Path(name), say, waits) as file:
+            yield file
+    else:
+        with server_lock(settings.database, lambda who: say(waits(who))) as connection:
+            yield connection
+
+
+def _waits(settings: Settings) -> Callable[[str], str]:
+    return lambda who: f"Another run{who} is working on {settings.database_label}; waiting for it to end."
+
+
+@contextmanager
+def _locked(path: Path, say: Callable[[str], object], waits: Callable[[str], str]) -> Iterator[IO[str]]:
     with _opened(path) as file:
         try:
             portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
         except portalocker.LockException:
-            say(f"Another run{_who(file)} is working on {settings.database_label}; waiting for it to end.")
+            say(waits(_who(file)))
             portalocker.lock(file, portalocker.LOCK_EX)
         file.truncate(0)
         file.write(str(os.getpid()))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ihc.errors import InputError, ParametersError, SettingsError, counted
+from ihc.history_cli import SchemaOption
 from ihc.printing import make_console, print_table, say
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--database", metavar="PATH|URL", help="SQLite database. [default: data/ihc.db, a sample if missing]"),
+    typer.Option(
+        "--database", metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db, a sample if missing]"
+    ),
 ]
 LookbackOption = Annotated[
     int | None,
@@ -32,8 +35,9 @@ LookbackOption = Annotated[
 ]
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0913 - one argument an option
     database: DatabaseOption = None,
+    schema: SchemaOption = None,
     answers: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Answers of the API. [default: those that runs stored in the database]"),
@@ -61,7 +65,7 @@ def calibrate(
 
     if answers and conv_type_id:
         raise SettingsError("--conv-type-id chooses among stored answers, and --answers names others: leave one out.")
-    settings, journeys, _ = _journeys(database, lookback_days=lookback_days, every_day=True)
+    settings, journeys, _ = _journeys(database, schema=schema, lookback_days=lookback_days, every_day=True)
     if answers:
         given = answers_of_file(answers)
     else:
@@ -113,6 +117,7 @@ def _print_errors(
 
 def train(
     database: DatabaseOption = None,
+    schema: SchemaOption = None,
     start_date: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day of the orders.")
     ] = None,
@@ -135,6 +140,7 @@ def train(
 
     settings, journeys, tables = _journeys(
         database,
+        schema=schema,
         lookback_days=lookback_days,
         start_date=start_date.date() if start_date else None,
         end_date=end_date.date() if end_date else None,
@@ -154,9 +160,10 @@ def train(
     _write(console, found.parameters, target)
 
 
-def explain(
+def explain(  # noqa: PLR0913 - one argument an option
     conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")],
     database: DatabaseOption = None,
+    schema: SchemaOption = None,
     parameters: Annotated[
         str | None, typer.Option(metavar="FILE", help="Parameters of the local engine. [default: the set that ships]")
     ] = None,
@@ -179,7 +186,9 @@ def explain(
 
     settings, journeys, _ = _journeys(
         database,
+        schema=schema,
         every_day=True,
+        conv_id=conv_id,
         lookback_days=lookback_days,
         parameters=parameters,
         redistribution=redistribution,
@@ -217,20 +226,23 @@ EXPLAINED = {
 }
 
 
-def _journeys(database: str | None, every_day: bool = False, **options: Any) -> tuple[Settings, pd.DataFrame, Tables]:
+def _journeys(
+    database: str | None, every_day: bool = False, conv_id: str | None = None, **options: Any
+) -> tuple[Settings, pd.DataFrame, Tables]:
     """The settings of a command that computes at home, its journeys, and the tables that they are made of.
 
-    `every_day`: of all orders, whatever dates a run is set to.
+    `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only.
     """
-    from ihc.database import read_tables
+    from ihc.database import read_tables, users_of
     from ihc.journeys import build_journeys
     from ihc.sample import prepare
     from ihc.settings import load_settings
 
     settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
     prepare(settings, typer.echo)
-    tables = read_tables(settings.database)
     window = {} if every_day else settings.window
+    users = None if conv_id is None else users_of(settings.database, conv_id)
+    tables = read_tables(settings.database, users=users)
     lookback = settings.lookback_days
     journeys = build_journeys(tables.sessions, tables.conversions, **window, lookback_days=lookback)
     return settings, journeys, tables
@@ -281,7 +293,7 @@ def _target(path: Path, database: str, answers: Path | None = None) -> Path:
     from ihc.outputs import writable
     from ihc.parameters import load_parameters
 
-    sources = {database_file(database).resolve(), *([answers.resolve()] if answers else [])}
+    sources = [file.resolve() for file in (database_file(database), answers) if file]
     if path.resolve() in sources:
         raise SettingsError(f"--output {path} is what is read from: name another file.")
     if path.is_file():

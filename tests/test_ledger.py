@@ -1,12 +1,12 @@
-import sqlite3
 import time
-from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+from databases import raise_at, rows_of, sql, stop_raising
 
 from ihc.account import Account
+from ihc.connection import tables_of, transaction
 from ihc.database import create_tables
 from ihc.errors import DatabaseError
 from ihc.ledger import AGAIN, FAILED, MISSING, REJECTED, WAITING, Asked, Ended, open_ledger, read_known, requests_of
@@ -22,7 +22,8 @@ SECOND = [("s3", 1, 0, 1, 1)]
 
 
 @pytest.fixture
-def database(tmp_path):
+def file(tmp_path):
+    """A new SQLite file, for what only a file has."""
     create_tables(tmp_path / "shop.db")
     return tmp_path / "shop.db"
 
@@ -59,14 +60,8 @@ def answers(database, **options):
     }
 
 
-def sql(database, *statements):
-    """Execute statements as another program would, and give back the rows of the last."""
-    with closing(sqlite3.connect(database, timeout=0)) as connection, connection:
-        return [connection.execute(statement).fetchall() for statement in statements][-1]
-
-
 def contents(database):
-    return {table: sql(database, f"SELECT * FROM {table}") for table in ("api_requests", "api_ledger", "api_answers")}
+    return {table: rows_of(database, table) for table in ("api_requests", "api_ledger", "api_answers")}
 
 
 def test_nothing_is_known_of_a_new_database(database):
@@ -189,7 +184,7 @@ def test_a_request_that_was_sent_and_never_ended_leaves_its_note_and_is_not_know
     write(database, begun=[asked()])
     assert [len(frame) for frame in known(database)] == [0, 0, 0]
     assert sql(database, "SELECT ended_at, calls, outcome FROM api_requests") == [(None, None, None)]
-    assert sql(database, "SELECT conv_id, fingerprint, outcome, reason FROM api_ledger") == [
+    assert sql(database, "SELECT conv_id, fingerprint, outcome, reason FROM api_ledger ORDER BY 1") == [
         ("k1", "f1", "asked", ""),
         ("k2", "f2", "asked", ""),
     ]
@@ -206,7 +201,7 @@ def test_a_request_is_noted_with_whom_it_asks_and_how_it_ended(database):
     )
     how = (account.id, account.url, "sales", REDISTRIBUTION.text)
     assert row == [(request.request_id, "run", *how, 2, 3, 3, "answered")]
-    assert sql(database, "SELECT sent_at <= ended_at AND sent_at >= '2025' FROM api_requests") == [(1,)]
+    assert sql(database, "SELECT count(*) FROM api_requests WHERE sent_at <= ended_at AND sent_at >= '2025'") == [(1,)]
     assert sql(database, "SELECT conv_id, outcome, reason FROM api_ledger ORDER BY conv_id") == [
         ("k1", "answered", ""),
         ("k2", "failed", "why"),
@@ -231,22 +226,23 @@ def test_a_request_is_made_out_of_journeys():
 @pytest.mark.parametrize(
     "event",
     [
-        "UPDATE ON api_requests",
-        "UPDATE ON api_ledger",
-        "INSERT ON api_answers WHEN NEW.session_id = 's2'",
-        "INSERT ON api_requests",
-        "INSERT ON api_ledger",
+        ("UPDATE", "api_requests", ""),
+        ("UPDATE", "api_ledger", ""),
+        ("INSERT", "api_answers", "NEW.session_id = 's2'"),
+        ("INSERT", "api_requests", ""),
+        ("INSERT", "api_ledger", ""),
     ],
 )
 def test_what_ended_and_what_begins_is_written_in_one_transaction_or_not_at_all(database, event):
     first, second = asked(k1="f1"), asked(k2="f2")
     write(database, begun=[first])
     before = contents(database)
-    sql(database, f"CREATE TRIGGER stop BEFORE {event} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+    event, table, when = event
+    raise_at(database, f"BEFORE {event}", table, "the disk is full", when)
     with pytest.raises(DatabaseError, match="the disk is full"), open_ledger(database, ACCOUNT, "run") as ledger:
         ledger.write([second], [answered(first, k1=FIRST)])
     assert contents(database) == before
-    sql(database, "DROP TRIGGER stop")
+    stop_raising(database, f"BEFORE {event}", table, "the disk is full")
     with open_ledger(database, ACCOUNT, "run") as ledger:
         ledger.write([second], [answered(first, k1=FIRST)])
     assert answers(database) == {"k1": FIRST}
@@ -288,19 +284,24 @@ def test_others_see_each_write_at_once_and_may_write_in_between(database):
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_the_journal_mode_of_the_file_stays(database, mode):
-    assert sql(database, f"PRAGMA journal_mode = {mode}") == [(mode,)]
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
-    assert answers(database) == {"k1": FIRST, "k2": SECOND}
-    assert sql(database, "PRAGMA journal_mode") == [(mode,)]
+def test_the_journal_mode_of_the_file_stays(file, mode):
+    assert sql(file, f"PRAGMA journal_mode = {mode}") == [(mode,)]
+    write(file, answered(asked(), k1=FIRST, k2=SECOND))
+    assert answers(file) == {"k1": FIRST, "k2": SECOND}
+    assert sql(file, "PRAGMA journal_mode") == [(mode,)]
 
 
 def test_reading_leaves_nothing_behind(database):
     write(database, answered(asked(), k1=FIRST))
-    before = sql(database, "SELECT sql FROM sqlite_master"), contents(database)
+    before = tables(database), contents(database)
     known(database)
     known(database)
-    assert (sql(database, "SELECT sql FROM sqlite_master"), contents(database)) == before
+    assert (tables(database), contents(database)) == before
+
+
+def tables(database):
+    with transaction(database) as connection:
+        return tables_of(connection)
 
 
 def test_the_calls_of_a_run_are_counted_and_its_conversions_once(database):
@@ -325,9 +326,9 @@ def test_names_and_reasons_from_elsewhere_are_texts_and_nothing_more(database):
     assert known(database).failed["reason"].tolist() == [wicked]
 
 
-def test_the_key_is_nowhere_in_the_file(database):
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
-    assert KEY.encode() not in database.read_bytes()
+def test_the_key_is_nowhere_in_the_file(file):
+    write(file, answered(asked(), k1=FIRST, k2=SECOND))
+    assert KEY.encode() not in file.read_bytes()
 
 
 def test_thousands_of_answers_are_written_and_read_at_once(database):
@@ -340,11 +341,21 @@ def test_thousands_of_answers_are_written_and_read_at_once(database):
     assert result["conv_id"].nunique() == 3000
 
 
-def test_a_database_without_the_tables_of_the_ledger_is_refused(tmp_path):
-    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE a (b)").connection.close()
-    with pytest.raises(DatabaseError, match="no such table"):
-        known(tmp_path / "other.db")
-    with pytest.raises(DatabaseError, match="no such table"):
-        write(tmp_path / "other.db", begun=[asked()])
+def test_a_database_without_the_tables_of_the_ledger_is_refused(nowhere, tmp_path):
+    sql(nowhere, "CREATE TABLE a (b INTEGER)")
+    with pytest.raises(DatabaseError, match=r"no such table|relation .* does not exist"):
+        known(nowhere)
+    with pytest.raises(DatabaseError, match=r"no such table|relation .* does not exist"):
+        write(nowhere, begun=[asked()])
     with pytest.raises(DatabaseError, match="does not exist"), open_ledger(tmp_path / "none.db", ACCOUNT, "run"):
         pass
+
+
+def test_a_server_sorts_the_ids_of_requests_by_their_bytes_in_whatever_language_it_is(schema_url):
+    # Danish, for one, sorts aa behind all other letters, and the latest answer is that of the greatest id.
+    create_tables(schema_url)
+    query = (
+        "SELECT DISTINCT collname FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation "
+        "JOIN pg_class ON pg_class.oid = attrelid WHERE attname = 'request_id' AND relkind = 'r'"
+    )
+    assert sql(schema_url, query) == [("C",)]

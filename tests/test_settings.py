@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ihc.account import API_URL
+from ihc.connection import lock_name
 from ihc.database import create_tables
 from ihc.environment import masked
 from ihc.errors import InputError, SettingsError
@@ -16,7 +17,6 @@ from ihc.settings import (
     Asking,
     kernel_environment,
     load_settings,
-    lock_file,
     project_root,
 )
 
@@ -97,7 +97,7 @@ def test_relative_paths_in_a_notebook_mean_the_projects_root(monkeypatch):
 def test_paths_and_sqlite_urls_mean_the_same_file(tmp_path):
     as_url = load_settings(base=tmp_path, database="sqlite:///shop.db")
     as_path = load_settings(base=tmp_path, database="shop.db")
-    assert lock_file(as_url) == lock_file(as_path) == tmp_path / "shop.db.lock"
+    assert lock_name(as_url.database) == lock_name(as_path.database) == str(tmp_path / "shop.db.lock")
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_options_of_0_and_false_go_before_the_environment(tmp_path, monkeypatch)
         ("IHC_START_DATE", "2023-09-31"),
         ("IHC_END_DATE", "tomorrow"),
         ("IHC_DATABASE", "sqlite://"),
-        ("IHC_DATABASE", "postgresql://ann:s3cret@host/shop"),
+        ("IHC_DATABASE", "mysql://ann:s3cret@host/shop"),
         ("IHC_DATABASE", "nonsense://"),
     ],
 )
@@ -364,7 +364,7 @@ def test_a_kernel_gets_what_stood_in_the_env_file_and_computes_the_same(tmp_path
         "IHC_REDISTRIBUTION=redistribution.json\nIHC_LOOKBACK_DAYS=30\nIHC_START_DATE=2023-09-01",
     ]
     settings = load_settings(base=dotenv(tmp_path, "\n".join(lines)), end_date="2023-09-30")
-    kernel = kernel_environment(settings, lock_file(settings))
+    kernel = kernel_environment(settings)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     for name in [name for name in os.environ if name not in kernel]:
@@ -378,7 +378,7 @@ def test_a_kernel_gets_what_stood_in_the_env_file_and_computes_the_same(tmp_path
 
 def test_a_kernel_of_the_local_engine_stays_local_whatever_it_finds(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, ASK, engine="local")
-    for name, value in kernel_environment(settings, lock_file(settings)).items():
+    for name, value in kernel_environment(settings).items():
         monkeypatch.setenv(name, value)
     assert load_settings(base=tmp_path).engine == "local"
 

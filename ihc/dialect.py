@@ -1,0 +1,64 @@
+"""What differs from one kind of database to another: what ihc/sqlite.py and ihc/postgres.py each must say and do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+import sqlalchemy as sa
+
+
+class Dialect(Protocol):
+    """A kind of database, as a module with these functions."""
+
+    def checked(self, url: sa.URL, /) -> sa.URL:
+        """Give the URL back in one form; raises SettingsError where it cannot serve."""
+
+    def file_of(self, url: sa.URL, /) -> Path | None:
+        """The file of the database; None where a server keeps it."""
+
+    def missing(self, url: sa.URL, /) -> str:
+        """What is wrong where there is no database, as far as that is known without a connection."""
+
+    def make_empty(self, url: sa.URL, /) -> None:
+        """Make the database where there is none and ihc can; raises OSError."""
+
+    def make_engine(self, url: sa.URL, /, *, is_writing: bool) -> sa.Engine:
+        """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
+
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """What the driver raises."""
+
+    def reason_of(self, error: BaseException, url: sa.URL, /) -> str:
+        """What an error means, and what to do."""
+
+    def tables_of(self, connection: sa.Connection, /) -> set[str]:
+        """The names of all tables and views."""
+
+    def definition(self, statement: str, /) -> str:
+        """A statement of the schema file as this database takes it."""
+
+    def id_text(self, column: str, /) -> str:
+        """SQL for an id as a text, whatever type the column keeps it in."""
+
+    def same_id(self, column: str, /) -> str:
+        """SQL for an id of a result table that is compared with texts, so that its key still serves."""
+
+    def append(self, connection: sa.Connection, table: str, frame: pd.DataFrame, /) -> None:
+        """Add the rows of a frame to a table that has its columns."""
+
+    def insert(
+        self, connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], /
+    ) -> None:
+        """Add rows to a table."""
+
+    def upsert(self, connection: sa.Connection, table: str, frame: pd.DataFrame, key: str, /) -> None:
+        """Add the rows of a frame, each in the place of the row with its key, if there is one."""
+
+    def execute(self, connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
+
+    def check_writable(self, connection: sa.Connection, table: str, example: Mapping[str, Any], /) -> None:
+        """Raise the driver's error if rows like `example` cannot be added and deleted; DatabaseError for its ids."""

@@ -1,0 +1,296 @@
+"""What is particular to PostgreSQL: schemas, one writer at a time, COPY, its types as texts, and what its errors mean.
+
+The driver, psycopg, is an extra, and is loaded where a database is one of PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc.errors import DatabaseError, SettingsError
+from ihc.postgres_errors import no_schema, quoted
+from ihc.postgres_errors import reason_of as reason_of
+from ihc.sqlite import BUSY_SECONDS, kept_as_float
+
+if TYPE_CHECKING:
+    import psycopg
+    import pyarrow as pa
+
+# A wrong host is given up, and a dead one noticed, in so many seconds; a URL may say otherwise.
+PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+# Read as the texts that an SQLite shop holds: 2023-09-01, 13:05:59, and so on.
+AS_TEXT = (
+    *("date", "time", "timetz", "timestamp", "timestamptz", "interval"),
+    *("uuid", "json", "jsonb", "inet", "cidr"),
+)
+FLOATS = (700, 701)  # the numbers of the types real and double precision
+BATCH = 250_000  # rows
+SCHEMA = "schema"  # in the URL's query; ihc's own
+
+
+def checked(url: sa.URL) -> sa.URL:
+    """Give the URL back, for the driver that there is; raises SettingsError where it is not installed."""
+    try:
+        import psycopg  # noqa: F401 - is it there?
+    except ImportError as error:
+        raise SettingsError(
+            f"A PostgreSQL database needs the extra postgres ({error}): pip install 'ihc-attribution[postgres]'"
+        ) from None
+    return url.set(drivername="postgresql")
+
+
+def schema_of(url: sa.URL) -> str | None:
+    """The schema in which everything lives; None: what the server's search path names."""
+    schema = url.query.get(SCHEMA)
+    return schema[-1] if isinstance(schema, tuple) else schema or None
+
+
+def file_of(_url: sa.URL) -> Path | None:
+    """There is no file."""
+    return None
+
+
+def missing(_url: sa.URL) -> str:
+    """The server says what is missing, when it is asked."""
+    return ""
+
+
+def make_empty(_url: sa.URL) -> None:
+    """A database and its schema are made by their administrator."""
+
+
+def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
+    """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
+    return _engine(url, is_writing)
+
+
+@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
+def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
+    engine = plain_engine(url)
+    begin = _begin(schema_of(url), is_writing=is_writing)
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin_as_one_batch(connection: sa.Connection) -> None:
+        cursor = driver_connection(connection).execute(begin.encode())
+        while cursor.nextset():
+            pass
+        (schema,) = cursor.fetchone() or (None,)
+        if schema is None:
+            raise DatabaseError(no_schema(schema_of(url), url.username or "the role"))
+
+    return engine
+
+
+def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:
+    """An engine without transactions. In: `options` of libpq, which go before those of the URL."""
+    plain = url.difference_update_query([SCHEMA]).set(drivername="postgresql+psycopg")
+    given = {name: value for name, value in PATIENCE.items() if name not in url.query}
+    named = {} if "application_name" in url.query else {"application_name": "ihc"}
+    engine = sa.create_engine(
+        plain,
+        poolclass=sa.NullPool,
+        pool_reset_on_return=None,
+        connect_args=given | named | options,
+        use_native_hstore=False,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: psycopg.Connection, _record: Any) -> None:
+        connection.autocommit = True  # ihc begins its transactions itself, several statements at once
+        connection.prepare_threshold = None
+        for name, loader in _loaders().items():
+            connection.adapters.register_loader(name, loader)
+
+    return engine
+
+
+def driver_connection(connection: sa.Connection) -> psycopg.Connection:
+    """The driver's own connection."""
+    found: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return found
+
+
+def _begin(schema: str | None, *, is_writing: bool) -> str:
+    """How a transaction begins, as one batch; its last row is the schema, NULL where there is none.
+
+    A writing one waits for the one before, as in SQLite, and then sees what that wrote: hence READ COMMITTED.
+    """
+    statements = [f"BEGIN ISOLATION LEVEL {'READ COMMITTED' if is_writing else 'REPEATABLE READ'}"]
+    statements += [f"SET LOCAL search_path = {quoted(schema)}"] if schema else []
+    statements += ["SET LOCAL datestyle = 'ISO'", "SET LOCAL timezone = 'UTC'", "SET LOCAL extra_float_digits = 1"]
+    if is_writing:
+        statements.append(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+        statements.append(f"SELECT pg_advisory_xact_lock({lock_key('writes')})")
+    return "; ".join([*statements, "SELECT current_schema()"])
+
+
+def lock_key(purpose: str) -> str:
+    """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart."""
+    return f"hashtextextended('ihc {purpose} ' || coalesce(current_schema(), ''), 0)"
+
+
+@contextmanager
+def run_lock(url: sa.URL, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
+    """Hold the schema's lock for a run, by a connection of its own; where another has it, `wait` is told who.
+
+    The lock lasts as long as the connection, that is until the last process that holds it has ended.
+    """
+    name = f"ihc, process {os.getpid()} on {socket.gethostname()}"
+    schema = schema_of(url)
+    with plain_engine(url, application_name=name[:63]).connect() as connection:
+        lock = driver_connection(connection)
+        # It is idle while the run works, and waits as long as another does.
+        for setting in ("statement_timeout", "lock_timeout", "idle_session_timeout"):
+            lock.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = %s", [setting])
+        if schema:
+            lock.execute(f"SET search_path = {quoted(schema)}".encode())
+        ((key,),) = lock.execute(f"SELECT {lock_key('run')}".encode()).fetchall()
+        if not lock.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchall()[0][0]:
+            holder = lock.execute(HOLDER, [key]).fetchone()
+            wait(f" ({holder[0]})" if holder and holder[0] else "")
+            lock.execute("SELECT pg_advisory_lock(%s)", [key])
+        yield lock
+
+
+HOLDER = """
+    SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32) | objid::bigint = %s
+"""
+
+
+@cache
+def _loaders() -> dict[str, Any]:
+    """How values are read so that a frame is the same as from SQLite."""
+    from psycopg.adapt import Loader
+    from psycopg.types.string import TextLoader
+
+    class Number(Loader):
+        """Whole numbers stay exact, as ids must; others become floats, correctly rounded."""
+
+        def load(self, data: Any) -> int | float:
+            text = bytes(data)
+            return int(text) if text.lstrip(b"-").isdigit() else float(text)
+
+    class Flag(Loader):
+        def load(self, data: Any) -> int:
+            return int(bytes(data) == b"t")
+
+    class Padded(Loader):
+        """The blanks that fill up a `char(n)` mean nothing."""
+
+        def load(self, data: Any) -> str:
+            return bytes(data).decode().rstrip(" ")
+
+    return {"numeric": Number, "bool": Flag, "bpchar": Padded} | dict.fromkeys(AS_TEXT, TextLoader)
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What the driver raises."""
+    import psycopg
+
+    return (psycopg.Error,)
+
+
+def tables_of(connection: sa.Connection) -> set[str]:
+    """The names of the tables and views in the schema, or in all those of the search path."""
+    found = connection.exec_driver_sql(
+        "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+        "WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname = ANY (current_schemas(false))"
+    )
+    return {str(name) for (name,) in found}
+
+
+def definition(statement: str) -> str:
+    """A statement of the schema file as PostgreSQL takes it.
+
+    The latest request is the one with the greatest id, in whatever order a server sorts texts.
+    """
+    ordered = re.sub(r"^(\s*request_id\s+TEXT)\b", r'\1 COLLATE "C"', statement, flags=re.MULTILINE)
+    return ordered.replace("WITHOUT ROWID", "")
+
+
+def id_text(column: str) -> str:
+    """SQL for an id as a text, whatever type the column keeps it in."""
+    return f"CAST({column} AS TEXT)"
+
+
+def same_id(column: str) -> str:
+    """SQL for an id that is compared with texts; where the column is a text, its index still serves."""
+    return id_text(column)
+
+
+def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
+    """Add the rows of a frame to a table that has its columns, by COPY out of a CSV: twice as fast as row by row."""
+    from pyarrow import csv
+
+    into = f"COPY {table} ({', '.join(frame.columns)}) FROM STDIN (FORMAT csv)"
+    with driver_connection(connection).cursor() as cursor, cursor.copy(into.encode()) as copy:
+        for batch in _without_nothing(frame).to_batches(max_chunksize=BATCH):
+            text = BytesIO()
+            csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
+            copy.write(text.getvalue())
+
+
+def _without_nothing(frame: pd.DataFrame) -> pa.Table:
+    """A frame as a table of Arrow, in which a column of NULLs alone is one of texts: others cannot be written."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    kinds = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(kinds))
+
+
+def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add rows to a table by COPY."""
+    into = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    with driver_connection(connection).cursor() as cursor, cursor.copy(into.encode()) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
+    """Add the rows of a frame, each in the place of the row with its key, if there is one."""
+    columns = ", ".join(frame.columns)
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in frame.columns if name != key)
+    connection.exec_driver_sql(f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {columns} FROM {table} WHERE false")
+    append(connection, "staged", frame)
+    connection.exec_driver_sql(
+        f"INSERT INTO {table} ({columns}) SELECT {columns} FROM staged ON CONFLICT ({key}) DO UPDATE SET {replaced}"
+    )
+    connection.exec_driver_sql("DROP TABLE staged")
+
+
+def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
+    with driver_connection(connection).cursor() as cursor:
+        cursor.executemany(statement.replace("?", "%s").encode(), rows)
+
+
+def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
+    """Add, change and delete no row at all: a right, a column or a table that is missing raises the driver's error.
+
+    In: an `example` row, of which only the columns count. Raises DatabaseError where ids would be kept as floating
+    point numbers.
+    """
+    names = list(example)
+    columns, none = ", ".join(names), f"FROM {table} WHERE false"
+    connection.exec_driver_sql(f"DELETE {none}")
+    connection.exec_driver_sql(f"UPDATE {table} SET {names[0]} = {names[0]} WHERE false")
+    connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) SELECT {columns} {none}")
+    described = driver_connection(connection).execute(f"SELECT {columns} {none}".encode()).description or []
+    for column in described:
+        if column.name in ("conv_id", "session_id") and column.type_code in FLOATS:
+            raise DatabaseError(kept_as_float(table, column.name))

@@ -1,0 +1,68 @@
+"""Which rows of the input tables are read: all, or those that the database chooses by dates and users."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc.arrow_reading import read_frames
+from ihc.connection import id_text, insert, read
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_window
+
+
+class Selection(NamedTuple):
+    """The conversions that are wanted: of these days [YYYY-MM-DD, inclusive] and users; None: of any."""
+
+    start_date: str | None
+    end_date: str | None
+    users: tuple[str, ...] | None
+
+    @classmethod
+    def of(
+        cls, start_date: str | date | None, end_date: str | date | None, users: Collection[str] | None
+    ) -> Selection | None:
+        """Make a selection; None where nothing is left out. Raises InputError for a wrong date."""
+        made = cls(*check_window(start_date, end_date), None if users is None else tuple(dict.fromkeys(users)))
+        return None if made == (None, None, None) else made
+
+
+def read_whole(connection: sa.Connection, file: Path | None) -> list[pd.DataFrame]:
+    """Read the three input tables whole, as they are stored. In: the file of an SQLite database."""
+    quick = read_frames(file, [*COLUMNS]) if file else None
+    return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
+
+
+def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFrame]:
+    """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
+
+    Ids are compared as texts, for the tables may keep them in columns of different types.
+    """
+    user, session = (id_text(connection, name) for name in ("user_id", "session_id"))
+    orders = _orders(chosen, user)
+    visits = f"{SESSIONS} WHERE {user} IN (SELECT {user} FROM {orders})"
+    paid = f"{COSTS} WHERE {session} IN (SELECT {session} FROM {visits})"
+    given = {"start": chosen.start_date, "end": chosen.end_date}
+    given = {name: day for name, day in given.items() if day}
+    if chosen.users is not None:
+        connection.exec_driver_sql("CREATE TEMP TABLE chosen_users (user_id TEXT PRIMARY KEY)")
+        insert(connection, "chosen_users", ["user_id"], [(each,) for each in chosen.users])
+    frames = [read(connection, f"SELECT * FROM {rows}", given, coerce_float=False) for rows in (visits, orders, paid)]
+    if chosen.users is not None:
+        connection.exec_driver_sql("DROP TABLE chosen_users")
+    return frames
+
+
+def _orders(chosen: Selection, user: str) -> str:
+    """SQL for the chosen conversions."""
+    conditions = {
+        "conv_date >= :start": chosen.start_date,
+        "conv_date <= :end": chosen.end_date,
+        f"{user} IN (SELECT user_id FROM chosen_users)": chosen.users,
+    }
+    wanted = [condition for condition, value in conditions.items() if value is not None]
+    return f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"

@@ -1,0 +1,163 @@
+"""What is particular to SQLite: a file, transactions that ihc begins itself, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc.errors import DatabaseError, SettingsError
+
+BUSY_SECONDS = 60
+
+
+def checked(url: sa.URL) -> sa.URL:
+    """Give the URL back; raises SettingsError where nothing that is written would last."""
+    if url.database in (None, "", ":memory:"):
+        raise SettingsError("The database is in memory, where nothing outlives a notebook: name a file.")
+    return url
+
+
+def file_of(url: sa.URL) -> Path:
+    """The file of the database."""
+    name = str(url.database)
+    return Path(name.removeprefix("file:").split("?")[0] if name.startswith("file:") else name).resolve()
+
+
+def missing(url: sa.URL) -> str:
+    """What is wrong where there is no file; else an empty text."""
+    file = file_of(url)
+    if file.is_file():
+        return ""
+    what = "is a folder" if file.is_dir() else "does not exist"
+    return f"{what}. Name an SQLite file, or make one with `ihc init` or `ihc sample`."
+
+
+def make_empty(url: sa.URL) -> None:
+    """Make the file where there is none; raises OSError."""
+    file = file_of(url)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
+    """An engine of which each transaction reads as of one moment, or is the only one that writes."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    # The driver would begin a transaction only at the first write, and none around CREATE TABLE; so ihc begins them.
+    @sa.event.listens_for(engine, "connect")
+    def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+    return engine
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What the driver raises."""
+    return (sqlite3.Error,)
+
+
+def reason_of(error: BaseException, _url: sa.URL) -> str:
+    """What an error means, and what to do."""
+    reason = str(error)
+    hints = {
+        "not a database": "it is not an SQLite file",
+        "readonly": "it cannot be written: check the rights of the file and its folder",
+        "unable to open": "it cannot be opened: check the rights of the file and its folder",
+        "has no column": f"{reason}; another program or version made that table: rename it and run again",
+        "because it is a view": f"{reason}; ihc keeps its results there: rename it and run again",
+        "locked": f"another program has kept it locked for {BUSY_SECONDS} seconds: close that program and run again",
+    }
+    return next((text for key, text in hints.items() if key in reason), reason)
+
+
+def tables_of(connection: sa.Connection) -> set[str]:
+    """The names of all tables and views."""
+    inspector = sa.inspect(connection)
+    return {*inspector.get_table_names(), *inspector.get_view_names()}
+
+
+def definition(statement: str) -> str:
+    """A statement of the schema file as SQLite takes it: as it stands there."""
+    return statement
+
+
+def id_text(column: str) -> str:
+    """SQL for an id as a text, whatever type the column keeps it in: 7.0 is 7, as `as_text` has it."""
+    whole = f"CAST({column} AS INTEGER)"
+    is_whole = f"typeof({column}) = 'real' AND {column} = {whole}"
+    return f"CAST(CASE WHEN {is_whole} THEN {whole} ELSE {column} END AS TEXT)"
+
+
+def same_id(column: str) -> str:
+    """SQL for an id that is compared with texts: SQLite compares by the column's type, and so finds it by its key."""
+    return column
+
+
+def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
+    """Add the rows of a frame to a table that has its columns."""
+    insert(connection, table, list(frame.columns), _rows(frame))
+
+
+def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add rows to a table in one call of the driver: several times as fast as `DataFrame.to_sql`."""
+    execute(connection, _insertion(table, columns), rows)
+
+
+def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
+    """Add the rows of a frame, each in the place of the row with its key, if there is one."""
+    columns = list(frame.columns)
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in columns if name != key)
+    statement = f"{_insertion(table, columns)} ON CONFLICT ({key}) DO UPDATE SET {replaced}"
+    execute(connection, statement, _rows(frame))
+
+
+def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
+    cursor = connection.connection.cursor()
+    cursor.executemany(statement, rows)
+    cursor.close()
+
+
+def _insertion(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(zip(*map(_plain, frame.items()), strict=True))
+
+
+def _plain(column: tuple[Any, pd.Series]) -> list[Any]:
+    """A column as the driver takes it: Python's own numbers and texts, None for NULL."""
+    _, values = column
+    return values.astype(object).where(values.notna(), None).tolist() if values.hasnans else values.tolist()
+
+
+def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
+    """Empty a table of nothing and add an `example` row: what cannot be done raises the driver's error.
+
+    Raises DatabaseError where ids would be kept as floating point numbers.
+    """
+    connection.exec_driver_sql(f"DELETE FROM {table} WHERE 1 = 0")
+    append(connection, table, pd.DataFrame([example]))
+    for column in [name for name in example if name in ("conv_id", "session_id")]:
+        probe = sa.text(f"SELECT 1 FROM {table} WHERE typeof({column}) = 'real' LIMIT 1")
+        if connection.execute(probe).first():
+            raise DatabaseError(kept_as_float(table, column))
+
+
+def kept_as_float(table: str, column: str) -> str:
+    """Why a table with ids as floating point numbers cannot serve."""
+    return (
+        f"Table {table}, column {column}: it keeps ids as floating point numbers, which changes them; "
+        "rename the table and run again."
+    )

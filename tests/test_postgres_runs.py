@@ -1,0 +1,266 @@
+"""Whole runs on PostgreSQL: the results of SQLite to the last digit, with few rights, and no password anywhere."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from html import unescape
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from conftest import Finished, ihc
+from databases import copy_tables, new_database, rows_of, sql
+from faults import in_turn, misbehaving
+from serving import started
+from test_api_runs import ATTRIBUTE
+from test_postgres import as_role, grants, role  # noqa: F401 - the fixture is used by its name
+
+from ihc.database import create_tables
+from ihc.outputs import read_csv
+from ihc.result_tables import HISTORY, RESULTS
+from ihc.sample import write_sample
+from ihc.schemas import COLUMNS
+
+PASSWORD, ENCODED = "s3cr@t/wörd+ 100%", "s3cr%40t%2Fw%C3%B6rd%2B%20100%25"
+FORMS = (PASSWORD, ENCODED, "s3cr%40t", "s3cr@t")
+# What a run writes of itself, and differs from run to run.
+ITS_OWN = {"attribution_runs": (0, 1), "report_runs": (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def on_server(postgres_url, finished, shop, tmp_path_factory):
+    """The run of `finished`, in a schema of PostgreSQL, with a password in the environment and no right too many."""
+    folder = tmp_path_factory.mktemp("on-server")
+    name = f"Runs {os.getpid()}"
+    sql(postgres_url, f'CREATE SCHEMA "{name}"', f'CREATE ROLE "runner-{os.getpid()}" LOGIN')
+    schema = sa.make_url(postgres_url).update_query_dict({"schema": name}).render_as_string(hide_password=False)
+    create_tables(schema)
+    copy_tables(shop, schema, COLUMNS)
+    sql(schema, *grants(schema, f"runner-{os.getpid()}"))
+    url = as_role(postgres_url, f"runner-{os.getpid()}").replace("@/", f":{ENCODED}@/", 1)
+    variables = {"IHC_DATABASE": url, "IHC_SCHEMA": name}
+    done = ihc("run", "--output", folder / "out", cwd=folder, **variables)
+    return Finished(done.returncode, done.stdout, done.stderr, folder / "out", schema), variables
+
+
+def without(table, rows):
+    own = ITS_OWN.get(table, ())
+    return [tuple(value for place, value in enumerate(row) if place not in own) for row in rows]
+
+
+def test_every_table_is_the_same_as_on_sqlite_to_the_last_digit(on_server, finished):
+    done, _ = on_server
+    assert done.code == 0, done.err
+    for table in (*RESULTS, *HISTORY):
+        if table == "attribution_outcomes":
+            query = "SELECT conv_id, outcome, reason FROM attribution_outcomes ORDER BY 1"
+            found, expected = (sorted(sql(database, query)) for database in (done.database, finished.database))
+        else:
+            found, expected = (without(table, rows_of(each, table)) for each in (done.database, finished.database))
+        assert found == expected, table
+    assert len(rows_of(done.database, "attribution_customer_journey")) > 200
+
+
+def test_every_csv_and_chart_is_the_same_as_on_sqlite_byte_for_byte(on_server, finished):
+    done, _ = on_server
+    files = [path for kind in ("*.csv", "charts/*.svg") for path in finished.output.glob(kind)]
+    assert len(files) > 30
+    other = [
+        path.name
+        for path in files
+        if path.read_bytes() != (done.output / path.relative_to(finished.output)).read_bytes()
+    ]
+    assert other == []
+
+
+def test_no_form_of_the_password_is_in_anything_that_a_run_prints_or_writes(on_server):
+    done, _ = on_server
+    written = [path for path in done.output.rglob("*") if path.is_file()]
+    assert {".html", ".json", ".ipynb", ".log", ".csv"} <= {path.suffix for path in written}
+    for form in FORMS:
+        assert form not in done.out + done.err
+        assert [path for path in written if form.encode() in path.read_bytes()] == []
+    for table in (*RESULTS, *HISTORY):
+        assert not any(form in str(rows_of(done.database, table)) for form in FORMS)
+
+
+def test_the_report_names_database_and_schema_but_neither_server_nor_user(on_server):
+    done, variables = on_server
+    page = unescape((done.output / "report.html").read_text("utf-8"))
+    name = sa.make_url(variables["IHC_DATABASE"]).database
+    assert f"ihc run --database postgresql:///{name} --schema '{variables['IHC_SCHEMA']}'" in page
+    assert f"runner-{os.getpid()}" not in page
+
+
+def test_the_commands_work_on_the_server(on_server):
+    done, variables = on_server
+    order = sql(done.database, "SELECT min(conv_id) FROM attribution_customer_journey")[0][0]
+    folder = done.output.parent
+    explained = ihc("explain", order, "--output", "explained", cwd=folder, **variables)
+    assert explained.returncode == 0, explained.stderr
+    assert "stored" in explained.stdout
+    listed = ihc("runs", cwd=folder, **variables)
+    assert "(schema Runs" in listed.stdout
+    assert "local" in listed.stdout
+    trained = ihc("train", "--output", "trained.json", cwd=folder, **variables)
+    assert "Written" in trained.stdout, trained.stderr
+    calibrated = ihc("calibrate", cwd=folder, **variables)
+    assert "has no answers of the API" in calibrated.stderr
+    difference = ihc("diff", "1", "1", cwd=folder, **variables)
+    assert difference.returncode == 0, difference.stderr
+    said = "".join(f"{each.stdout}{each.stderr}" for each in (explained, listed, trained, calibrated, difference))
+    assert not any(form in said for form in FORMS)
+
+
+def test_a_sample_is_made_in_an_empty_schema_and_init_adds_and_empties(schema_url, tmp_path):
+    variables = {"IHC_DATABASE": schema_url}
+    made = ihc("sample", "--conversions", "20", cwd=tmp_path, **variables)
+    assert "a synthetic shop with 20 orders" in made.stdout, made.stderr
+    assert len(rows_of(schema_url, "conversions")) == 20
+    sql(schema_url, "DROP TABLE channel_reporting", "INSERT INTO attribution_outcomes VALUES ('a', 'r', 'failed', '')")
+    done = ihc("init", "--clean-results", cwd=tmp_path, **variables)
+    assert "has all tables; the result tables are empty" in done.stdout, done.stderr
+    assert rows_of(schema_url, "channel_reporting") == rows_of(schema_url, "attribution_outcomes") == []
+    again = ihc("sample", cwd=tmp_path, **variables)
+    assert again.returncode == 1
+    assert "already" in again.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_schema_is_an_option_and_is_refused_for_a_file(schema_url, postgres_url, tmp_path):
+    name = sa.make_url(schema_url).query["schema"]
+    done = ihc("init", "--database", postgres_url, "--schema", name, cwd=tmp_path)
+    assert f"(schema {name}) has all tables" in done.stdout, done.stderr
+    assert rows_of(schema_url, "conversions") == []
+    refused = ihc("run", "--database", "shop.db", "--schema", name, cwd=tmp_path)
+    assert (refused.returncode, "which has none" in refused.stderr) == (1, True)
+
+
+def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(tmp_path):
+    variables = {"IHC_DATABASE": f"postgresql://ann:{ENCODED}@127.0.0.1:1/shop"}
+    done = ihc("run", cwd=tmp_path, **variables)
+    assert (done.returncode, "Connection refused" in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
+    assert not any(form in done.stdout + done.stderr for form in FORMS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_of_the_api_are_kept_on_the_server_and_learned_from(schema_url, tmp_path):
+    """A third of the requests fail, nothing is asked twice, and parameters come out of the answers."""
+    write_sample(schema_url, 150, seed=5)
+    variables = {"IHC_DATABASE": schema_url}
+    with misbehaving(in_turn(0.3)) as (url, api):
+        code = ATTRIBUTE.replace('"shop.db"', repr(schema_url))
+        for _ in range(2):
+            done = started("-c", code, cwd=tmp_path, IHC_API_URL=url, IHC_REQUESTS_PER_SECOND="")
+            assert done.wait(100) == 0, done.stderr.read()
+            done.stdout.close(), done.stderr.close()
+        assert sum(count - 1 for count in api.answered.values()) == 0
+    assert len(rows_of(schema_url, "api_answers")) == len(rows_of(schema_url, "attribution_customer_journey")) > 150
+    calibrated = ihc("calibrate", "--output", "found.json", cwd=tmp_path, **variables)
+    assert calibrated.returncode == 0, calibrated.stderr
+    assert (tmp_path / "found.json").exists()
+
+
+@pytest.mark.slow
+def test_rows_in_another_order_give_the_same_tables_in_the_same_order(server, shop, finished, tmp_path):
+    """A table of PostgreSQL has no order; sums of floating point numbers may differ in their last digits."""
+    chance = random.Random(1)
+    with new_database(server) as url:
+        create_tables(url)
+        copy_tables(shop, url, COLUMNS, arrange=lambda rows: chance.sample(rows, len(rows)))
+        done = ihc("run", "--output", "out", cwd=tmp_path, IHC_DATABASE=url)
+        assert done.returncode == 0, done.stderr
+        for table in ("attribution_customer_journey", "attribution_phases", "history_orders", "history_credits"):
+            assert rows_of(url, table) == rows_of(finished.database, table), table
+    for path in finished.output.glob("*.csv"):
+        found, expected = read_csv(tmp_path / "out" / path.name), read_csv(path)
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-9, obj=path.name)
+
+
+@pytest.mark.slow
+def test_a_run_on_the_api_that_is_killed_again_and_again_asks_only_for_the_rest(schema_url, tmp_path):
+    chance, kills, workers, batch = random.Random(1), 6, 4, 100
+    write_sample(schema_url, 1500)
+    code = ATTRIBUTE.replace('"shop.db"', repr(schema_url))
+    with misbehaving(wait=0.4) as (url, api):
+        for _ in range(kills):
+            run = started("-c", code, cwd=tmp_path, IHC_API_URL=url)
+            assert run.stdout.readline() == "started\n"
+            time.sleep(chance.uniform(0.3, 2))
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+            run.stdout.close(), run.stderr.close()
+        last = started("-c", code, cwd=tmp_path, IHC_API_URL=url)
+        assert last.wait(120) == 0
+        assert sum(count - 1 for count in api.answered.values()) <= kills * workers * batch
+    assert sql(schema_url, "SELECT count(DISTINCT run_id) FROM api_requests")[0][0] > 1
+    sums = "SELECT sum(ihc) AS s FROM attribution_customer_journey GROUP BY conv_id"
+    assert sql(schema_url, f"SELECT count(*) FROM ({sums}) AS sums WHERE abs(s - 1) > 1e-9") == [(0,)]
+    assert sql(schema_url, "SELECT DISTINCT outcome FROM attribution_outcomes ORDER BY 1") == [
+        ("credited",),
+        ("unattributed",),
+    ]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_is_finished_by_running_it_again(server, shop, finished, tmp_path):
+    with new_database(server) as url:
+        create_tables(url)
+        copy_tables(shop, url, COLUMNS)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
+        command = [sys.executable, "-m", "ihc.cli", "run", "--output", str(tmp_path / "out")]
+        for seconds, how in [(4, signal.SIGKILL), (7, signal.SIGTERM), (9, signal.SIGKILL)]:
+            process = subprocess.Popen(command, cwd=tmp_path, env=clean | {"IHC_DATABASE": url})
+            time.sleep(seconds)
+            process.send_signal(how)
+            process.wait(timeout=60)
+            unlike_one = (
+                "SELECT sum(ihc) FROM attribution_customer_journey GROUP BY conv_id HAVING abs(sum(ihc) - 1) > 1e-9"
+            )
+            assert sql(url, unlike_one) == []
+        done = subprocess.run(command, cwd=tmp_path, env=clean | {"IHC_DATABASE": url}, timeout=240, check=False)
+        assert done.returncode == 0
+        for table in ("attribution_customer_journey", "channel_reporting"):
+            assert rows_of(url, table) == rows_of(finished.database, table)
+
+
+@pytest.mark.slow
+def test_the_servers_end_in_the_middle_of_a_run_is_said_and_the_next_run_completes(server, shop, tmp_path):
+    with new_database(server) as url:
+        create_tables(url)
+        copy_tables(shop, url, COLUMNS)
+        sql(
+            url,
+            "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$",
+            "CREATE TRIGGER stop AFTER INSERT ON attribution_phases EXECUTE FUNCTION stop()",
+        )
+        done = ihc("run", "--output", "out", cwd=tmp_path, IHC_DATABASE=url)
+        assert done.returncode == 1
+        assert "the connection was lost" in done.stderr
+        assert rows_of(url, "attribution_customer_journey") == []
+        sql(url, "DROP TRIGGER stop ON attribution_phases")
+        assert ihc("run", "--output", "out", cwd=tmp_path, IHC_DATABASE=url).returncode == 0
+        assert len(rows_of(url, "attribution_customer_journey")) > 200
+
+
+@pytest.mark.slow
+def test_the_real_shop_is_the_same_to_the_last_digit(server, real_database, tmp_path):
+    with new_database(server) as url:
+        create_tables(url)
+        copy_tables(real_database, url, COLUMNS)
+        runs = {"lite": str(real_database), "server": url}
+        for name, database in runs.items():
+            began = time.monotonic()
+            done = ihc("run", "--output", tmp_path / name, "--export-credits", cwd=tmp_path, IHC_DATABASE=database)
+            assert done.returncode == 0, done.stderr
+            print(f"{name}: {time.monotonic() - began:.1f} s")
+        for path in (tmp_path / "lite").glob("*.csv"):
+            assert path.read_bytes() == (tmp_path / "server" / path.name).read_bytes(), path.name
+        for table in {*RESULTS, *HISTORY} - {"attribution_outcomes"}:
+            assert without(table, rows_of(url, table)) == without(table, rows_of(real_database, table)), table
+        lines = read_csv(tmp_path / "server" / "reconciliation.csv").set_index("line")
+        assert lines.loc["orders read", ["count", "amount"]].tolist() == [1946, 112062.07]

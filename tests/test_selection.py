@@ -1,0 +1,121 @@
+"""Rows of the input tables that the database chooses: the same as if all were read and the others left out."""
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from databases import is_file, sql
+
+from ihc import build_journeys, read_tables
+from ihc.connection import transaction
+from ihc.database import read_order_ids, users_of
+from ihc.errors import InputError
+from ihc.sample import make_sample, write_sample
+from ihc.schemas import inside
+from ihc.selection import Selection, read_chosen
+
+DATES = {"start_date": "2025-03-10", "end_date": "2025-03-12"}
+
+
+@pytest.fixture
+def shop(nowhere):
+    write_sample(nowhere, 60, seed=3)
+    return nowhere
+
+
+def by_key(frame):
+    return frame.sort_values(frame.columns[0], ignore_index=True)
+
+
+def chosen_here(tables, users=None, **dates):
+    """What the selection means, by pandas."""
+    orders = tables.conversions[inside(tables.conversions["conv_date"], dates.get("start_date"), dates.get("end_date"))]
+    orders = orders if users is None else orders[orders["user_id"].isin(users)]
+    sessions = tables.sessions[tables.sessions["user_id"].isin(orders["user_id"])]
+    return sessions, orders, tables.costs[tables.costs["session_id"].isin(sessions["session_id"])]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        DATES,
+        {"start_date": "2025-03-20"},
+        {"end_date": "2025-03-05"},
+        {"users": ["SOME"]},
+        {"users": ["SOME"], **DATES},
+        {"users": []},
+        {"users": ["nobody", "'; DROP TABLE conversions; --"]},
+        {"start_date": "2031-01-01"},
+    ],
+)
+def test_the_database_chooses_what_pandas_would(shop, asked):
+    whole = read_tables(shop)
+    some = whole.conversions["user_id"].iloc[::7].tolist()
+    asked = asked | ({"users": some} if asked.get("users") == ["SOME"] else {})
+    for found, expected in zip(read_tables(shop, **asked), chosen_here(whole, **asked), strict=True):
+        assert len(found) == len(expected)
+        pd.testing.assert_frame_equal(by_key(found), by_key(expected), check_dtype=len(found) > 0)
+
+
+def test_journeys_of_the_dates_are_the_same_from_the_chosen_rows(shop):
+    whole, chosen = read_tables(shop), read_tables(shop, **DATES)
+    expected = build_journeys(whole.sessions, whole.conversions, **DATES)
+    pd.testing.assert_frame_equal(build_journeys(chosen.sessions, chosen.conversions, **DATES), expected)
+    assert len(chosen.sessions) < len(whole.sessions) / 4
+
+
+def test_only_the_chosen_rows_leave_the_database(shop):
+    """Counted at the cursor: what pandas leaves out later would be counted here too."""
+    fetched = []
+    with transaction(shop) as connection:
+
+        @sa.event.listens_for(connection, "after_cursor_execute")
+        def _count(_connection, cursor, statement, *_):
+            fetched.append((statement.split()[0], cursor.rowcount))
+
+        frames = read_chosen(connection, Selection("2025-03-10", "2025-03-12", None))
+    reads = [count for verb, count in fetched if verb == "SELECT"]
+    assert is_file(shop) or reads == [len(frame) for frame in frames]
+    assert len(frames[0]) < len(make_sample(60, seed=3).sessions) / 4
+
+
+def test_without_a_choice_nothing_is_left_out():
+    assert Selection.of(None, None, None) is None
+    assert Selection.of("", "", None) is None
+    assert Selection.of(None, None, []) == (None, None, ())
+
+
+def test_dates_that_are_none_are_refused(database):
+    with pytest.raises(InputError, match="is not a date"):
+        read_tables(database, start_date="tomorrow")
+
+
+def test_what_is_unfit_elsewhere_is_not_read_and_not_refused(shop):
+    sql(shop, "UPDATE conversions SET revenue = 1e300 WHERE conv_date = '2025-03-20'")
+    assert len(read_tables(shop, **DATES).conversions)
+    with pytest.raises(InputError, match="revenue"):
+        read_tables(shop)
+
+
+def test_the_user_of_an_order_is_found_and_all_orders_are_known(shop):
+    orders = read_tables(shop).conversions
+    assert users_of(shop, orders["conv_id"].iloc[5]) == [orders["user_id"].iloc[5]]
+    assert users_of(shop, "nothing") == []
+    assert sorted(read_order_ids(shop)["conv_id"]) == sorted(orders["conv_id"])
+
+
+def test_ids_in_columns_of_different_types_meet(tmp_path, database):
+    kinds = ("REAL", "INTEGER", "REAL") if is_file(database) else ("DOUBLE PRECISION", "BIGINT", "NUMERIC")
+    sql(
+        database,
+        *(f"DROP TABLE {table}" for table in ("session_sources", "conversions", "session_costs")),
+        f"CREATE TABLE session_sources (session_id BIGINT, user_id {kinds[0]}, event_date TEXT, event_time TEXT,"
+        " channel_name TEXT, holder_engagement INTEGER, closer_engagement INTEGER, impression_interaction INTEGER)",
+        f"CREATE TABLE conversions (conv_id BIGINT, user_id {kinds[1]}, conv_date TEXT, conv_time TEXT, revenue REAL)",
+        f"CREATE TABLE session_costs (session_id {kinds[2]}, cost REAL)",
+        "INSERT INTO session_sources VALUES (1, 7, '2023-09-01', '10:00:00', 'A', 1, 1, 0),"
+        " (2, 8, '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
+        "INSERT INTO conversions VALUES (11, 7, '2023-09-01', '11:00:00', 5), (12, 8, '2023-09-02', '11:00:00', 5)",
+        "INSERT INTO session_costs VALUES (1, 2.5), (2, 4)",
+    )
+    for chosen in (read_tables(database, users=users_of(database, "11")), read_tables(database, end_date="2023-09-01")):
+        assert [frame.iloc[:, 0].tolist() for frame in chosen] == [["1"], ["11"], ["1"]]
