@@ -8,6 +8,7 @@ import ihc
 PURE = [
     "errors",
     "schemas",
+    "sums",
     "ids",
     "journeys",
     "batching",
