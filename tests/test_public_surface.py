@@ -34,6 +34,7 @@ PURE = [
     "sensitivity",
     "evaluation",
     "reconciliation",
+    "parts",
     "quality",
     "paths",
     "narrative",
