@@ -84,7 +84,7 @@ def spans_of(files: Sequence[Sequence[int]], rows: int) -> list[list[Span]]:
                 size = 0
             items[-1].append(Span(file, group, group + 1, first, count))
             first, size = first + count, size + count
-    return [item for item in items if item]
+    return items
 
 
 def read_span(table: str, source: Source, span: Span, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
@@ -118,11 +118,12 @@ def read_parquet(table: str, sources: Sequence[Source]) -> pd.DataFrame:
         groups = row_groups(table, source)
         span = Span(0, 0, len(groups), 0, sum(groups))
         parts += [frame for _, frame in read_span(table, source, span, max(span.rows, 1))]
-    return pd.concat(parts, ignore_index=True) if parts else plain(_empty(table))
+    return pd.concat(parts, ignore_index=True) if parts else no_rows(table)
 
 
-def _empty(table: str) -> pa.Table:
-    return pa.table({name: pa.array([], pa.large_string()) for name in COLUMNS[table]})
+def no_rows(table: str) -> pd.DataFrame:
+    """A table without rows, as a frame for `check_table`."""
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS[table]})
 
 
 class _opened:  # noqa: N801 - a context manager

@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from ihc.errors import InputError, counted
 from ihc.ids import places
-from ihc.parquet import Source, Span, read_rows, read_span
+from ihc.parquet import Source, Span, no_rows, read_rows, read_span
 from ihc.schemas import COLUMNS, COSTS, KEYS, NULLABLE, RULES, SESSIONS, Tables, check_table
 from ihc.store import Store, read_batch, write_batches
 
-AT_A_TIME = 500_000  # rows of a table that are dealt out together
+AT_A_TIME = 250_000  # rows of a table that are read at a time; twice as many at most are dealt out together
 SHOWN = 10_000  # rows that are unfit, at most so many of which are read again to say why
 PLACE = ["file", "row"]
 
@@ -80,15 +80,19 @@ def deal(task: Deal) -> Dealt:
 def _pieces(task: Deal) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """The rows of a task, some at a time: their places, and themselves."""
     held: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+    is_first = True
     for span in task.spans:
         for first, frame in read_span(task.table, task.sources[span.file], span, AT_A_TIME):
             here = _places(np.full(len(frame), span.file), np.arange(first, first + len(frame)))
-            if held and sum(len(rows) for _, rows in held) + len(frame) > AT_A_TIME:
-                yield _joined(held)
-                held = []
             held.append((here, frame))
+            if sum(len(rows) for _, rows in held) >= AT_A_TIME:
+                yield _joined(held)
+                held, is_first = [], False
     if held:
         yield _joined(held)
+    elif is_first:  # a table without rows has a piece too
+        nothing = np.zeros(0, "int64")
+        yield _places(nothing, nothing), no_rows(task.table)
 
 
 def _joined(held: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
