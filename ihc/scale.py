@@ -18,7 +18,7 @@ from dask.distributed import Client, KilledWorker, as_completed
 
 from ihc.errors import ScaleError, counted
 from ihc.outputs import csv_bytes
-from ihc.parameters import Parameters, parameters_json, parse_parameters
+from ihc.parameters import parameters_json, read_parameters
 from ihc.parquet import Source, row_groups, spans_of
 from ihc.parts import (
     Asked,
@@ -199,8 +199,7 @@ class _Plain(NamedTuple):
         return _Plain(parameters_json(asked.parameters), asked.redistribution, asked[2:])
 
     def asked(self) -> Asked:
-        parameters: Parameters = parse_parameters(json.loads(self.parameters))
-        return Asked(parameters, self.redistribution, *self.rest)
+        return Asked(read_parameters(self.parameters), self.redistribution, *self.rest)
 
 
 def _row_groups(file: tuple[str, int, Source]) -> tuple[str, int, list[int]]:
