@@ -33,13 +33,13 @@ from ihc.parts import (
 )
 from ihc.redistribution import Redistribution
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS
-from ihc.shuffle import AT_A_TIME, Deal, Dealt, Meeting, deal, meet, read_part, refuse
-from ihc.store import Store, clear, whole_file
+from ihc.shuffle import AT_A_TIME, FOLDERS, Deal, Dealt, Meeting, deal, meet, read_part, refuse
+from ihc.store import Store, clear, clear_remains, make_folders, whole_file
 from ihc.sums import add_parts
 
 ROWS = 500_000  # sessions a part has, about, unless the number of parts is given
 SCRATCH = ".ihc-scale"
-CREDITS, OUTCOMES, JOURNEYS = "credits", "outcomes", "journeys"
+CREDITS, OUTCOMES, JOURNEYS, PATHS = "credits", "outcomes", "journeys", "paths"
 STAGES = ("Reading the files", "Dealing rows out by user", "Matching keys and costs", "Attributing", "Markov's model")
 
 Progress = Callable[[str, int, int], object]  # stage, parts done, parts in all
@@ -89,7 +89,8 @@ def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Sca
     Raises InputError for tables that are unfit, in the words of `check_tables`; ScaleError where the cluster gives up.
     Nothing is written under its final name before all of it is whole.
     """
-    clear(job.scratch)
+    clear_remains(job.scratch)
+    make_folders(job.scratch, *FOLDERS, CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else []))
     try:
         return _Run(client, job, progress).whole()
     finally:
@@ -221,17 +222,17 @@ def _attribute(
     if with_journeys:
         _write_parquet(store, f"{JOURNEYS}/{_file(number)}", found.journeys)
     _write_parquet(store, f"{OUTCOMES}/{_file(number)}", found.outcomes)
-    _write_parquet(store, f"paths/{_file(number)}", found.journeys[list(PATHS)])
+    _write_parquet(store, f"{PATHS}/{_file(number)}", found.journeys[list(STEPS)])
     part = part_for(tables, found, asked)
     pa.default_memory_pool().release_unused()
     return part, len(found.credits), int((found.outcomes["outcome"] == "failed").sum())
 
 
-PATHS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")
+STEPS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")  # what Markov asks of journeys
 
 
 def _markov(store: Store, effects: Any, number: int) -> Any:
-    with store.fs.open(store.path(f"paths/{_file(number)}"), "rb") as file:
+    with store.fs.open(store.path(f"{PATHS}/{_file(number)}"), "rb") as file:
         journeys = pq.read_table(file).to_pandas()
     return markov_part(journeys, effects)
 
@@ -273,5 +274,5 @@ def _publish(job: Job, reports: Reports, rows: dict[str, int], parts: int) -> No
 def _killed(stage: str, error: KilledWorker) -> str:
     return (
         f"{stage}: {counted(error.allowed_failures + 1, 'worker')} died over one part, most often because memory is "
-        "short. Give more --parts, or workers with more memory."
+        "short. Give more --partitions, or workers with more memory."
     )

@@ -18,12 +18,14 @@ import pyarrow as pa
 from ihc.errors import InputError, counted
 from ihc.ids import places
 from ihc.parquet import Source, Span, no_rows, read_rows, read_span
-from ihc.schemas import COLUMNS, COSTS, KEYS, NULLABLE, RULES, SESSIONS, Tables, check_table
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, KEYS, NULLABLE, RULES, SESSIONS, Tables, check_table
 from ihc.store import Store, read_batch, write_batches
 
 AT_A_TIME = 250_000  # rows of a table that are read at a time; twice as many at most are dealt out together
 SHOWN = 10_000  # rows that are unfit, at most so many of which are read again to say why
 PLACE = ["file", "row"]
+BY_USER = "costs_by_user"
+FOLDERS = (*COLUMNS, *(f"keys/{table}" for table in (SESSIONS, CONVERSIONS)), BY_USER)
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -175,7 +177,7 @@ def meet(task: Meeting) -> Met:
     parts = known[SESSIONS]["part"].to_numpy("int64")
     of_session = np.append(parts, 0)[place]  # the last one, where there is no session
     part = np.where(place >= 0, of_session, part_of(costs["key"], task.parts))
-    name = f"costs_by_user/{task.number:05d}.arrow"
+    name = f"{BY_USER}/{task.number:05d}.arrow"
     by_user = costs.rename(columns={"key": "session_id"})[list(COLUMNS[COSTS])]
     _write(task.store, name, by_user, part, task.parts)
     rows = known | {COSTS: costs}

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from ihc.errors import SettingsError
 
+GONE = ".gone-"
+
 
 class Store(NamedTuple):
     """A folder: the file system that holds it, and its path there."""
@@ -33,6 +35,7 @@ def open_store(url: str, what: str) -> Store:
     try:
         fs, root = fsspec.core.url_to_fs(url)
         store = Store(fs, root.rstrip("/"))
+        make_folders(store)
         with whole_file(store, ".trial") as file:
             file.write(b"")
         fs.rm(store.path(".trial"))
@@ -54,7 +57,6 @@ def whole_file(store: Store, name: str) -> Iterator[Any]:
             yield file
         return
     growing = f"{store.root}/.growing-{uuid4().hex}"
-    store.fs.makedirs(store.fs._parent(path), exist_ok=True)
     try:
         with store.fs.open(growing, "wb") as file:
             yield file
@@ -68,10 +70,30 @@ def _is_disk(fs: Any) -> bool:
     return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
+def make_folders(store: Store, *names: str) -> None:
+    """Make a folder and some in it; `whole_file` makes none, so that nothing comes back that was cleared."""
+    for path in (store.root, *map(store.path, names)):
+        store.fs.makedirs(path, exist_ok=True)
+
+
 def clear(store: Store) -> None:
-    """Delete a folder, if it is there."""
-    if store.fs.exists(store.root):
-        store.fs.rm(store.root, recursive=True)
+    """Delete a folder or a file, if it is there, even while others write to it.
+
+    A folder on a disk loses its name first: whatever was about to be written there fails.
+    """
+    root = store.root
+    if _is_disk(store.fs) and store.fs.isdir(root):
+        root = f"{root}{GONE}{uuid4().hex}"
+        store.fs.mv(store.root, root)
+    if store.fs.exists(root):
+        store.fs.rm(root, recursive=True)
+
+
+def clear_remains(store: Store) -> None:
+    """Delete a folder, and what is left of it where `clear` was killed."""
+    clear(store)
+    for path in store.fs.glob(f"{store.root}{GONE}*"):
+        store.fs.rm(path, recursive=True)
 
 
 def write_batches(store: Store, name: str, batches: Iterator[Any], schema: Any) -> None:
