@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.account import Account
 from ihc.batching import fingerprints, fit_journeys
 from ihc.client import Budget, Client
-from ihc.credits import check_credits
+from ihc.credits import sound_credits
 from ihc.dispatch import dispatch
 from ihc.engine import attribute
 from ihc.errors import ApiError
@@ -50,10 +50,9 @@ def compute_credits(settings: Settings, journeys: pd.DataFrame, say: Callable[[s
 
 def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
     parameters = settings.load_parameters()
-    credits = attribute(journeys, parameters, settings.redistribution_rules)
-    failed = check_credits(credits, journeys).assign(outcome="failed")[list(ENDS)]
+    credits, failed = sound_credits(attribute(journeys, parameters, settings.redistribution_rules), journeys)
     about = parameters_sentence(parameters, journeys, settings.redistribution_rules)
-    return Credited(credits[~credits["conv_id"].isin(failed["conv_id"])].reset_index(drop=True), failed, about)
+    return Credited(credits, failed, about)
 
 
 def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: Callable[[str], object]) -> Credited:

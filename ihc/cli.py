@@ -14,6 +14,7 @@ from ihc.errors import IhcError, SettingsError
 from ihc.history_cli import SchemaOption, diff, runs
 from ihc.model_cli import calibrate, explain, train
 from ihc.run_cli import REFUSED, WAITING, run
+from ihc.scale_cli import scale
 
 app = typer.Typer(
     name="ihc", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -113,7 +114,7 @@ def serve(
     listen(settings, lambda line: typer.echo(line, err=True))
 
 
-for command in (calibrate, train, explain, runs, diff):
+for command in (scale, calibrate, train, explain, runs, diff):
     app.command()(command)
 
 

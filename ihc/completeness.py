@@ -13,7 +13,12 @@ from ihc.narrative import ENOUGH, percent, shown
 from ihc.reconciliation import CREDITED, ORDERS, Window, order_outcomes
 from ihc.reporting import MATERIAL, TOTAL, VISITS, ratio
 from ihc.schemas import COLUMNS, CONVERSIONS, inside, require_columns
+from ihc.sums import sum_by
 
+MISSING = (
+    *("orders", "unattributed_orders", "unattributed_revenue"),
+    *("waiting_or_failed_orders", "waiting_or_failed_revenue"),
+)
 SUMS = ("sessions", "cost", "sessions_without_credit", "cost_without_credit")
 BY_DAY = (
     *("orders", "unattributed_orders", "unattributed_revenue", "waiting_or_failed_orders", "waiting_or_failed_revenue"),
@@ -58,9 +63,9 @@ def without_credit_by_channel(
 
     Raises InputError for a missing column or a wrong date.
     """
-    table = _sums(visits, (start_date, end_date)).groupby("channel_name")[list(SUMS)].sum()
+    table = sum_by(_sums(visits, (start_date, end_date)), ["channel_name"], SUMS)
     by = ["cost_without_credit", "cost", "sessions"]
-    table = table.sort_values(by, ascending=False, kind="stable").reset_index()
+    table = table.sort_values(by, ascending=False, kind="stable")
     total = table[list(SUMS)].sum().to_frame().T.assign(channel_name=TOTAL)
     counts = {"sessions": "int64", "sessions_without_credit": "int64", "channel_name": "str"}
     table = pd.concat([table, total], ignore_index=True).astype(counts)
@@ -106,8 +111,8 @@ def without_credit_by_day(
     window = (start_date, end_date)
     orders = conversions[inside(conversions["conv_date"], *window)]
     by_day = [
-        _missing(orders, credits, outcomes).groupby("day").sum(),
-        _sums(visits, window).groupby("day")[["cost", "cost_without_credit"]].sum(),
+        sum_by(_missing(orders, credits, outcomes), ["day"], MISSING).set_index("day"),
+        sum_by(_sums(visits, window), ["day"], ["cost", "cost_without_credit"]).set_index("day"),
     ]
     table = pd.concat(by_day, axis="columns").sort_index().fillna(0.0)
     whole = {name: "int64" for name in table.columns if name.endswith("orders")}

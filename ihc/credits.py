@@ -38,6 +38,12 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
     return _reasons(tests)
 
 
+def sound_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep the credits that can be stored. Out: those, and `conv_id, outcome, reason` of the orders that failed."""
+    failed = check_credits(credits, journeys).assign(outcome="failed")[["conv_id", "outcome", "reason"]]
+    return credits[~is_among(credits["conv_id"], failed["conv_id"])].reset_index(drop=True), failed
+
+
 def _reasons(tests: pd.DataFrame) -> pd.DataFrame:
     """The orders that fail, by `conv_id`, with the first reason that holds."""
     is_off = (tests["total"] - 1).abs() > tests["sessions"].map(tolerance)

@@ -7,6 +7,7 @@ IhcError
 ├── ParametersError       a parameters file of the local engine
 ├── ReconciliationError   the figures do not close
 ├── NotebookError         a notebook of a run failed
+├── ScaleError            a cluster that cannot be reached or gives up
 └── ApiError              the IHC Attribution API; `what to do` is in each message
     ├── ApiKeyError           401, 403: never retried, ends the run
     ├── ConversionTypeError   the API does not know the conversion type: never retried, ends the run
@@ -55,6 +56,10 @@ class NotebookError(IhcError):
     """A notebook of a run failed; `waits` where it only has to be run again."""
 
     waits = False
+
+
+class ScaleError(IhcError):
+    """A cluster cannot be reached, is not fit for the work, or gives up."""
 
 
 class ApiError(IhcError):

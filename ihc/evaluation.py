@@ -13,6 +13,7 @@ from ihc.ids import PAIR, join, pair_places
 from ihc.narrative import shown
 from ihc.reporting import influenced, ratio
 from ihc.schemas import CREDITS, PHASES, SHARES, require_columns
+from ihc.sums import sum_by
 
 PLACED = ("conv_id", "channel_name", "ihc")
 EDGES = (0.1, 0.25, 0.5)  # between the classes of credit, each belonging to the class below it
@@ -44,7 +45,7 @@ def channel_scores(credits: pd.DataFrame) -> pd.DataFrame:
     """
     columns = list(SHARES)
     require_columns(credits, ("channel_name", *columns), "credits")
-    sums = credits.groupby("channel_name")[columns].sum()
+    sums = sum_by(credits, ["channel_name"], columns).set_index("channel_name")
     scores = sums / sums.mean().where(sums.sum() > 0)
     scores = scores.rename(columns={name: f"{name}_score" for name in columns})
     return scores.sort_values("ihc_score", ascending=False, kind="stable").reset_index()
@@ -75,7 +76,7 @@ def average_impact(credits: pd.DataFrame) -> pd.DataFrame:
     Raises InputError for a missing column.
     """
     table = influenced_conversions(credits)
-    earned = credits.groupby("channel_name")["ihc"].sum()
+    earned = sum_by(credits, ["channel_name"], ["ihc"]).set_index("channel_name")["ihc"]
     table["ihc"] = table["channel_name"].map(earned).astype("float64")
     return table.assign(average_impact=ratio(table["ihc"], table["influenced_conversions"]))
 
@@ -120,7 +121,9 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame, journeys: pd.DataFra
             f"one of them, as in order {some(alone.unique(), 1)}; take both of the same journeys."
         )
     sums = {
-        f"ihc_{name}": with_channels(frame, journeys).groupby("channel_name")["ihc"].sum()
+        f"ihc_{name}": sum_by(with_channels(frame, journeys), ["channel_name"], ["ihc"]).set_index("channel_name")[
+            "ihc"
+        ]
         for name, frame in (("before", before), ("after", after))
     }
     table = pd.DataFrame(sums).sort_values("ihc_before", ascending=False, kind="stable").reset_index()
@@ -138,7 +141,7 @@ def phase_shares(credits: pd.DataFrame) -> pd.DataFrame:
     """
     phases = list(PHASES)
     require_columns(credits, ("channel_name", "ihc", *phases), "credits")
-    sums = credits.groupby("channel_name")[["ihc", *phases]].sum()
+    sums = sum_by(credits, ["channel_name"], ["ihc", *phases]).set_index("channel_name")
     whole = sums[phases].sum(axis=1)
     sums[phases] = sums[phases].div(whole.where(whole != 0), axis="index")
     return sums.sort_values("ihc", ascending=False, kind="stable").reset_index()

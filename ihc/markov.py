@@ -9,13 +9,14 @@ Research in Marketing 33(3), 457-474.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError, counted, some
-from ihc.ids import is_among
+from ihc.ids import is_among, look_up, places
 from ihc.touchpoints import (
     Floats,
     Integers,
@@ -40,10 +41,24 @@ def markov(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFrame | None 
     Raises InputError as `removal_effects` does.
     """
     paths = _paths(journeys, idle)
+    effects = effects_of(_chain(paths, order), paths.names)
+    return _spread(journeys, paths.steps, paths.channel[: len(journeys)], effects)
+
+
+def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
+    """Share each conversion as `markov` does, by effects that are known.
+
+    In: `journeys`, and `channel_name, removal_effect` of all their channels. Out: `conv_id, session_id, ihc [share]`.
+    """
+    steps = in_time_order(journeys, "channel_name")
+    codes, names = channel_codes(journeys["channel_name"])
+    worth = look_up(names, effects, "channel_name", "removal_effect").to_numpy("float64")
+    return _spread(journeys, steps, codes[steps.row], worth)
+
+
+def _spread(journeys: pd.DataFrame, steps: Touchpoints, channel: Integers, effects: Floats) -> pd.DataFrame:
     # The last channel of a journey has at least the effect 1 / conversions, so no journey is left without any.
-    effects = _effects(paths, order)
-    steps = paths.steps
-    return credits_of(journeys, steps, spread_by_channel(steps, paths.channel[: len(journeys)], effects))
+    return credits_of(journeys, steps, spread_by_channel(steps, channel, effects))
 
 
 def removal_effects(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -65,9 +80,40 @@ def removal_effects(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFram
     `idle` that are in `journeys`.
     """
     paths = _paths(journeys, idle)
-    effect = _effects(paths, order)
+    effect = effects_of(_chain(paths, order), paths.names)
     table = pd.DataFrame({"channel_name": paths.names, "removal_effect": effect, "share": effect / (effect.sum() or 1)})
     return table.sort_values("removal_effect", ascending=False, kind="stable", ignore_index=True)
+
+
+class Chain(NamedTuple):
+    """What was seen of the users' paths, counted: all that the effects depend on.
+
+    `states`: `channel_name [the last one], visits, conversions [count; paths that convert from there]`, a row a state;
+    `moves`: `source, target [rows of states], count`.
+    """
+
+    states: pd.DataFrame
+    moves: pd.DataFrame
+
+
+def count_moves(journeys: pd.DataFrame, idle: pd.DataFrame) -> Chain:
+    """Count the chain of order 1, whose states are the channels, for all users or some of them.
+
+    In and raises: as `removal_effects`.
+    """
+    return _chain(_paths(journeys, idle), 1)
+
+
+def add_chains(chains: Iterable[Chain]) -> Chain:
+    """Add together the chains of `count_moves` of different users; out: as for all users at once."""
+    found = list(chains)
+    states = pd.concat([chain.states for chain in found]).groupby("channel_name", as_index=False).sum()
+    parts = []
+    for chain in found:
+        number = places(chain.states["channel_name"], states["channel_name"])
+        ends = {end: number[chain.moves[end].to_numpy()] for end in ("source", "target")}
+        parts.append(chain.moves.assign(**ends))
+    return Chain(states, pd.concat(parts).groupby(["source", "target"], as_index=False).sum())
 
 
 class _Paths(NamedTuple):
@@ -97,35 +143,47 @@ def _paths(journeys: pd.DataFrame, idle: pd.DataFrame | None) -> _Paths:
     return _Paths(steps, names, channel, rank, np.concatenate([steps.length, others.length]) - rank - 1)
 
 
-def _effects(paths: _Paths, order: int) -> Floats:
-    """The removal effect of each channel, by number.
+def _chain(paths: _Paths, order: int) -> Chain:
+    state = _states(paths, order)
+    visits = np.bincount(state)
+    size = len(visits)
+    is_inner = paths.left > 0
+    is_converting = (paths.left == 0) & (np.arange(len(state)) < len(paths.steps.row))
+    channel_of = np.empty(size, dtype="int64")
+    channel_of[state] = paths.channel
+    conversions = np.bincount(state[is_converting], minlength=size)
+    names = paths.names.take(channel_of).array
+    states = pd.DataFrame({"channel_name": names, "visits": visits, "conversions": conversions})
+    count = np.bincount(state[is_inner] * size + state[1:][is_inner[:-1]], minlength=size * size)
+    seen = np.flatnonzero(count)
+    return Chain(
+        states, pd.DataFrame({"source": seen // max(size, 1), "target": seen % max(size, 1), "count": count[seen]})
+    )
+
+
+def effects_of(chain: Chain, names: pd.Series[str]) -> Floats:
+    """The removal effect [share] of each of the channels `names`, 0 for one that is in no state.
 
     With the expected visits N = (I - Q)^-1 between the states, the conversion probability h from each, and the states
     R of a channel, the paths that convert through R are n_R N_RR^-1 h_R, where n_R counts the visits to R by the paths
     themselves: the chain made of them visits each state as often as they do. So one inverse and a small system for each
     channel do, and nothing is subtracted that could cancel out.
     """
-    state = _states(paths, order)
-    visits = np.bincount(state)
-    is_inner = paths.left > 0
-    is_converting = (paths.left == 0) & (np.arange(len(state)) < len(paths.steps.row))
-    moves = _counts(state[is_inner], state[1:][is_inner[:-1]], len(visits))
+    visits = chain.states["visits"].to_numpy("int64")
+    moves = np.zeros((len(visits), len(visits)), dtype="int64")
+    moves[chain.moves["source"], chain.moves["target"]] = chain.moves["count"]
     expected = np.linalg.inv(np.eye(len(visits)) - moves / visits[:, None])
-    conversion = expected @ (np.bincount(state[is_converting], minlength=len(visits)) / visits)
+    converting = chain.states["conversions"].to_numpy("int64")
+    conversion = expected @ (converting / visits)
 
-    channel_of = np.empty(len(visits), dtype="int64")
-    channel_of[state] = paths.channel
-    lost = np.zeros(len(paths.names))
+    channel_of = places(chain.states["channel_name"], names)
+    lost = np.zeros(len(names))
     for channel in range(len(lost)):
         own = np.flatnonzero(channel_of == channel)
         lost[channel] = visits[own] @ np.linalg.solve(expected[np.ix_(own, own)], conversion[own])
     # Rounding may leave an effect a few 1e-16 outside of what it can be.
-    effects: Floats = np.clip(lost / max(is_converting.sum(), 1), 0.0, 1.0)
+    effects: Floats = np.clip(lost / max(converting.sum(), 1), 0.0, 1.0)
     return effects
-
-
-def _counts(source: Integers, target: Integers, size: int) -> Integers:
-    return np.bincount(source * size + target, minlength=size * size).reshape(size, size)
 
 
 def _states(paths: _Paths, order: int) -> Integers:

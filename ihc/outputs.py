@@ -38,14 +38,19 @@ def writable(path: Path) -> Path:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a frame as CSV, whole or not at all: NaN empty, and texts that a spreadsheet would run begin with `'`."""
+    """Write a frame as CSV, whole or not at all: see `csv_bytes`."""
+    return write_whole(path, csv_bytes(frame))
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """A frame as CSV: NaN empty, and texts that a spreadsheet would run begin with `'`."""
     texts = frame.select_dtypes(include=["str", "object"]).columns
     # A lone carriage return would end the row for some readers, as Python's writer does not quote it.
     safe = {
         name: frame[name].astype("str").str.replace(FORMULA, r"'\1", regex=True).str.replace("\r\n?", "\n", regex=True)
         for name in texts
     }
-    return write_whole(path, frame.assign(**safe).to_csv(index=False, lineterminator="\n").encode())
+    return frame.assign(**safe).to_csv(index=False, lineterminator="\n").encode()
 
 
 def read_csv(path: Path) -> pd.DataFrame:

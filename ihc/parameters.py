@@ -93,6 +93,11 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
         raise ParametersError(f"Parameters file {path}: {error}") from None
 
 
+def read_parameters(text: str) -> Parameters:
+    """Make the object of what `parameters_json` wrote, the same to the last bit; for what goes to another process."""
+    return parse_parameters(json.loads(text))
+
+
 def parse_parameters(entries: Any) -> Parameters:
     """Check the entries of a parameters file and make the object of them; raises ParametersError."""
     entries = _object("the file", entries)

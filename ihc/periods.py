@@ -13,6 +13,7 @@ from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
 from ihc.ids import is_among
 from ihc.reporting import by_channel, ratio, with_ratios
 from ihc.schemas import REPORTING, Window, check_window, inside, require_columns
+from ihc.sums import sum_by, total
 
 WEEK = 7
 SUMS = ["cost", "ihc", "ihc_revenue"]
@@ -50,7 +51,7 @@ def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
     mondays = days - (days.astype("int64") + 3) % WEEK
     covered = _covered(mondays, days[0], days[-1]) if len(days) else np.zeros(0, dtype="int64")
     weeks = reporting.assign(week=pd.array(np.datetime_as_string(mondays), dtype="str")[codes], days=covered[codes])
-    return with_ratios(weeks.groupby(["channel_name", "week", "days"], as_index=False)[SUMS].sum())
+    return with_ratios(sum_by(weeks, ["channel_name", "week", "days"], SUMS))
 
 
 def _covered(mondays: np.ndarray, first: np.datetime64, last: np.datetime64) -> np.ndarray:
@@ -65,7 +66,7 @@ def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
     [currency per order], ROAS [1]`. Raises InputError for a missing column.
     """
     require_columns(reporting, REPORTING, "reporting")
-    return with_ratios(reporting.groupby("date", as_index=False)[SUMS].sum())
+    return with_ratios(sum_by(reporting, ["date"], SUMS))
 
 
 def previous_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str, str] | None:
@@ -122,7 +123,7 @@ def _figures(
     orders = conversions[inside(conversions["conv_date"], *window)]
     summary = by_channel(visits, earned, start_date=window[0], end_date=window[1])
     whole = summary.iloc[-1]
-    cost, revenue = float(whole["cost"]), float(orders["revenue"].sum())
+    cost, revenue = float(whole["cost"]), total(orders["revenue"])
     channels = summary.iloc[:-1]
     paid = channels.loc[channels["cost"] > 0, ["cost", "ihc_revenue"]].sum()
     return {

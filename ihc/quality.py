@@ -11,6 +11,7 @@ from ihc.errors import some
 from ihc.ids import is_among
 from ihc.journeys import build_journeys, unattributed
 from ihc.schemas import Tables, plain_names
+from ihc.sums import total
 
 
 def table_shapes(tables: Tables) -> pd.DataFrame:
@@ -27,7 +28,7 @@ def table_shapes(tables: Tables) -> pd.DataFrame:
         ),
         ("session_costs", len(costs), None, None, "cost"),
     ]
-    amounts = {"revenue": conversions["revenue"].sum(), "cost": costs["cost"].sum()}
+    amounts = {"revenue": total(conversions["revenue"]), "cost": total(costs["cost"])}
     rows = [
         {
             "table": name,
@@ -72,8 +73,8 @@ def _of_orders(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
     lonely = unattributed(orders, journeys)
     negative, free = orders[orders["revenue"] < 0], orders[orders["revenue"] == 0]
     return [
-        Finding("orders without any session", lonely["conv_id"], lonely["revenue"].sum(), "stay unattributed"),
-        Finding("orders with negative revenue", negative["conv_id"], negative["revenue"].sum(), "lower the ROAS"),
+        Finding("orders without any session", lonely["conv_id"], total(lonely["revenue"]), "stay unattributed"),
+        Finding("orders with negative revenue", negative["conv_id"], total(negative["revenue"]), "lower the ROAS"),
         Finding("orders with revenue 0", free["conv_id"], None, "count as orders, earn nothing"),
     ]
 
@@ -84,11 +85,11 @@ def _of_costs(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
     null = costs.loc[costs["cost"].isna(), "session_id"]
     strays = costs[~is_among(costs["session_id"], sessions["session_id"])]
     idle = sessions.loc[~is_among(sessions["session_id"], journeys["session_id"]), "session_id"]
-    idle_cost = costs.loc[is_among(costs["session_id"], idle), "cost"].sum()
+    idle_cost = total(costs.loc[is_among(costs["session_id"], idle), "cost"])
     return [
         Finding("sessions without a cost row", without, None, "cost 0"),
         Finding("cost rows that are NULL", null, None, "cost 0"),
-        Finding("cost rows whose session does not exist", strays["session_id"], strays["cost"].sum(), "not reported"),
+        Finding("cost rows whose session does not exist", strays["session_id"], total(strays["cost"]), "not reported"),
         Finding("sessions in no journey", idle, idle_cost, "cost without any credit"),
     ]
 

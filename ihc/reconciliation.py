@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from ihc.errors import ReconciliationError
 from ihc.ids import is_among, look_up, places
 from ihc.schemas import Tables, inside
+from ihc.sums import part_by, sum_of_parts, total
 
 CENT = 0.005
 ORDERS, CREDIT, COST = "Orders and their revenue", "Credit", "Cost"
@@ -16,7 +18,9 @@ UNATTRIBUTED = "less: without any session (unattributed)"
 FAILED = "less: failed"
 WAITING = "less: waiting, not attributed yet"
 CREDITED = "credited"
+ENDS = ("unattributed", "failed", "waiting")
 Window = tuple[str | date | None, str | date | None]
+Figure = Callable[[str], tuple[float, float]]  # a figure's name -> its count and amount [currency]
 
 
 class _Account:
@@ -73,15 +77,84 @@ def reconcile(
 
     Raises ReconciliationError if a section does not close to the cent.
     """
+    window = {"start_date": start_date, "end_date": end_date}
+    return account_for(figures_of(tables, credits, outcomes, **window), reporting, **window)
+
+
+def figures_of(
+    tables: Tables,
+    credits: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Sum up what the reconciliation is made of, for all tables or for some users' part of them.
+
+    In: as `reconcile`. Out: `figure, level, count, amount`, as of `sums.part_by`, so that parts can be added together.
+    """
     window = (start_date, end_date)
     orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
-    credited = orders[is_among(orders["conv_id"], credits["conv_id"])]
+    outcome = order_outcomes(orders, credits, outcomes)
+    # Counted by the credits, not by the outcomes, so that the lines prove something.
+    credited = orders.loc[is_among(orders["conv_id"], credits["conv_id"]), "revenue"]
+    figures = {"read": _each(orders["revenue"]), "credited": _each(credited)}
+    figures |= {name: _each(orders.loc[outcome == name, "revenue"]) for name in ENDS}
+    figures |= _credit_figures(tables, credits, orders, window) | _cost_figures(tables, window)
+    parts = [part_by(rows.assign(figure=name), ["figure"], ["count", "amount"]) for name, rows in figures.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _each(amounts: pd.Series[float]) -> pd.DataFrame:
+    return pd.DataFrame({"count": 1.0, "amount": amounts})
+
+
+def _credit_figures(
+    tables: Tables, credits: pd.DataFrame, orders: pd.DataFrame, window: Window
+) -> dict[str, pd.DataFrame]:
+    revenue = look_up(credits["conv_id"], tables.conversions, "conv_id", "revenue")
+    day = look_up(credits["session_id"], tables.sessions, "session_id", "event_date")
+    is_own, is_lost = is_among(credits["conv_id"], orders["conv_id"]), day.isna()
+    is_inside = inside(day.fillna(""), *window) & ~is_lost
+    worth = pd.DataFrame({"count": credits["ihc"], "amount": credits["ihc"] * revenue})
+    return {
+        "own": worth[is_own],
+        "lost": worth[is_own & is_lost],
+        "outside": worth[is_own & ~is_inside & ~is_lost],
+        "others": worth[~is_own & is_inside & revenue.notna()],
+    }
+
+
+def _cost_figures(tables: Tables, window: Window) -> dict[str, pd.DataFrame]:
+    costs = tables.costs
+    place = places(costs["session_id"], tables.sessions["session_id"])
+    known = costs.loc[place >= 0, "cost"]
+    is_inside = inside(tables.sessions["event_date"].take(place[place >= 0]), *window).to_numpy()
+    return {
+        "cost": _each(costs["cost"]),
+        "stray": _each(costs.loc[place < 0, "cost"]),
+        "known": _each(known),
+        "cost outside": _each(known[~is_inside]),
+    }
+
+
+def account_for(
+    figures: pd.DataFrame,
+    reporting: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Lead from the `figures_of` all users to what is reported. In else, out and raises: as `reconcile`."""
+    window = (start_date, end_date)
+    found = sum_of_parts(figures, ["figure"])
+    counts, amounts = (dict(zip(found["figure"], found[name], strict=True)) for name in ("count", "amount"))
     rows = reporting[inside(reporting["date"], *window)]
-    accounts = [
-        _orders(orders, credited, order_outcomes(orders, credits, outcomes)),
-        _credit(tables, credits, credited, rows, window),
-        _cost(tables, reporting, rows, window),
-    ]
+
+    def figure(name: str) -> tuple[float, float]:
+        return (counts[name], amounts[name]) if name in counts else (0.0, 0.0)
+
+    accounts = [_orders(figure), _credit(figure, rows, window), _cost(figure, reporting, rows, window)]
     lines = [line for account in accounts for line in account.lines]
     return pd.DataFrame(lines, columns=["section", "kind", "line", "count", "counted", "amount"])
 
@@ -97,62 +170,50 @@ def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.Dat
     return stated.where(~is_among(orders["conv_id"], credits["conv_id"]), "credited")
 
 
-def _orders(orders: pd.DataFrame, credited: pd.DataFrame, outcome: pd.Series[str]) -> _Account:
-    unattributed, failed, waiting = (
-        orders.loc[outcome == name, "revenue"] for name in ("unattributed", "failed", "waiting")
-    )
+def _orders(figure: Figure) -> _Account:
+    count, credited = figure("credited")
+    failed, waiting = figure("failed"), figure("waiting")
 
     account = _Account(ORDERS, "orders")
-    account.step("orders read", len(orders), orders["revenue"].sum())
-    account.step(UNATTRIBUTED, -len(unattributed), -unattributed.sum())
-    with_journey = [credited["revenue"], failed, waiting]
-    account.check("with a journey", sum(map(len, with_journey)), sum(part.sum() for part in with_journey))
-    account.step(FAILED, -len(failed), -failed.sum())
-    if len(waiting):
-        account.step(WAITING, -len(waiting), -waiting.sum())
-    account.check(CREDITED, len(credited), credited["revenue"].sum())
+    account.step("orders read", *figure("read"))
+    account.step(UNATTRIBUTED, *_less(figure("unattributed")))
+    account.check("with a journey", count + failed[0] + waiting[0], credited + failed[1] + waiting[1])
+    account.step(FAILED, *_less(failed))
+    if waiting[0]:
+        account.step(WAITING, *_less(waiting))
+    account.check(CREDITED, count, credited)
     return account
 
 
-def _credit(
-    tables: Tables, credits: pd.DataFrame, credited: pd.DataFrame, rows: pd.DataFrame, window: Window
-) -> _Account:
-    revenue = look_up(credits["conv_id"], tables.conversions, "conv_id", "revenue")
-    day = look_up(credits["session_id"], tables.sessions, "session_id", "event_date")
-    is_own, is_lost = is_among(credits["conv_id"], credited["conv_id"]), day.isna()
-    worth = credits[["ihc"]].assign(ihc_revenue=credits["ihc"] * revenue)
-    is_inside = inside(day.fillna(""), *window) & ~is_lost
-    own, lost = worth[is_own], worth[is_own & is_lost]
-    outside, others = worth[is_own & ~is_inside & ~is_lost], worth[~is_own & is_inside & revenue.notna()]
+def _less(figure: tuple[float, float]) -> tuple[float, float]:
+    return -figure[0], -figure[1]
+
+
+def _credit(figure: Figure, rows: pd.DataFrame, window: Window) -> _Account:
+    count, revenue = figure("credited")
+    credit, worth = figure("own")
+    lost = figure("lost")
 
     account = _Account(CREDIT, "orders")
-    account.step("credited orders", len(credited), credited["revenue"].sum())
-    account.step(
-        "less: rounding, Σ revenue × (1 - Σ credit)",
-        own["ihc"].sum() - len(credited),
-        own["ihc_revenue"].sum() - credited["revenue"].sum(),
-    )
+    account.step("credited orders", count, revenue)
+    account.step("less: rounding, Σ revenue × (1 - Σ credit)", credit - count, worth - revenue)
     if any(window):
-        account.step("less: credit on days outside the dates", -outside["ihc"].sum(), -outside["ihc_revenue"].sum())
-        account.step("plus: credit from other orders", others["ihc"].sum(), others["ihc_revenue"].sum())
-    if len(lost):
-        account.step("less: credit of sessions that no longer exist", -lost["ihc"].sum(), -lost["ihc_revenue"].sum())
-    account.check("credit in channel_reporting.csv", rows["ihc"].sum(), rows["ihc_revenue"].sum())
+        account.step("less: credit on days outside the dates", *_less(figure("outside")))
+        account.step("plus: credit from other orders", *figure("others"))
+    if lost[0]:
+        account.step("less: credit of sessions that no longer exist", *_less(lost))
+    account.check("credit in channel_reporting.csv", total(rows["ihc"]), total(rows["ihc_revenue"]))
     return account
 
 
-def _cost(tables: Tables, reporting: pd.DataFrame, rows: pd.DataFrame, window: Window) -> _Account:
-    costs = tables.costs
-    place = places(costs["session_id"], tables.sessions["session_id"])
-    strays, known = costs[place < 0], costs[place >= 0]
-    days = tables.sessions["event_date"].take(place[place >= 0])
-    outside = known[~inside(days, *window).to_numpy()]
+def _cost(figure: Figure, reporting: pd.DataFrame, rows: pd.DataFrame, window: Window) -> _Account:
+    count, outside = figure("known")[0], figure("cost outside")
 
     account = _Account(COST, "cost rows")
-    account.step("cost read", len(costs), costs["cost"].sum())
-    account.step("less: cost whose session does not exist", -len(strays), -strays["cost"].sum())
+    account.step("cost read", *figure("cost"))
+    account.step("less: cost whose session does not exist", *_less(figure("stray")))
     if any(window):
-        account.check("cost in the table channel_reporting", len(known), reporting["cost"].sum())
-        account.step("less: cost on days outside the dates", -len(outside), -outside["cost"].sum())
-    account.check("cost in channel_reporting.csv", len(known) - len(outside), rows["cost"].sum())
+        account.check("cost in the table channel_reporting", count, total(reporting["cost"]))
+        account.step("less: cost on days outside the dates", *_less(outside))
+    account.check("cost in channel_reporting.csv", count - outside[0], total(rows["cost"]))
     return account

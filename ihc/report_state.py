@@ -13,6 +13,7 @@ import pandas as pd
 from ihc.ids import is_among, look_up
 from ihc.narrative import engine_name
 from ihc.schemas import Window, inside
+from ihc.sums import total
 
 EQUAL = 1e-9  # sums that differ by no more were only added up in another order
 CELL = ["conv_id", "channel_name", "date"]
@@ -191,7 +192,7 @@ def totals(state: State, window: Window = EVER) -> dict[str, float]:
     revenue = look_up(credits["conv_id"], state.orders, "conv_id", "revenue").astype("float64")
     return {
         "orders": int(credits["conv_id"].nunique()),
-        "ihc": float(credits["ihc"].sum()),
-        "ihc_revenue": float((credits["ihc"] * revenue).sum()),
-        "cost": float(state.costs.loc[inside(state.costs["date"], *window), "cost"].sum()),
+        "ihc": total(credits["ihc"]),
+        "ihc_revenue": total(credits["ihc"] * revenue),
+        "cost": total(state.costs.loc[inside(state.costs["date"], *window), "cost"]),
     }

@@ -21,9 +21,12 @@ from ihc.schemas import (
     inside,
     require_columns,
 )
+from ihc.sums import sum_by, sums, total
 
 TOTAL = "Total"
 VISITS = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
+DAILY, SUMS = ("channel_name", "date"), ("cost", "ihc", "ihc_revenue")
+COUNTS = ("sessions", "influenced_conversions")
 MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something
 
 
@@ -99,13 +102,15 @@ def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame)
     [orders], ihc_revenue [currency]`, both NaN where no order gives the session any credit.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
-    sums = earned[["ihc", "ihc_revenue"]].groupby(earned["visit"]).sum()
+    visit = earned["visit"].to_numpy("int64")
+    has_credit = np.bincount(visit, minlength=len(sessions)) > 0
+    earnings = {name: sums(visit, earned[name].to_numpy("float64"), len(sessions)) for name in ("ihc", "ihc_revenue")}
     return pd.DataFrame(
         {
             "channel_name": sessions["channel_name"],
             "date": sessions["event_date"],
             "cost": session_costs(sessions, costs),
-            **{name: sums[name].reindex(range(len(sessions))).array for name in sums},
+            **{name: np.where(has_credit, values, np.nan) for name, values in earnings.items()},
         }
     )
 
@@ -132,7 +137,7 @@ def channel_reporting(
 
 def by_channel_and_day(visits: pd.DataFrame) -> pd.DataFrame:
     """Add up what sessions cost and earned. In: `visits_of`; out: as `channel_reporting`."""
-    return visits.groupby(["channel_name", "date"], as_index=False)[["cost", "ihc", "ihc_revenue"]].sum()
+    return sum_by(visits, DAILY, SUMS)
 
 
 def channel_summary(
@@ -167,19 +172,29 @@ def by_channel(
 ) -> pd.DataFrame:
     """Sum up each channel. In: `visits_of` and `order_credits` of the same sessions; out: as `channel_summary`."""
     visits, earned = (rows[inside(rows["date"], start_date, end_date)] for rows in (visits, earned))
-    summary = by_channel_and_day(visits).groupby("channel_name")[["cost", "ihc", "ihc_revenue"]].sum()
-    summary.insert(0, "sessions", visits.groupby("channel_name").size())
-    summary.insert(1, "influenced_conversions", influenced(earned).reindex(summary.index, fill_value=0))
-    summary = summary.sort_values(["ihc_revenue", "cost"], ascending=False, kind="stable").reset_index()
+    return summary_of(by_channel_and_day(visits), channel_counts(visits, earned), earned["conv_id"].nunique())
 
-    total = summary.drop(columns="channel_name").sum().to_frame().T
-    total["influenced_conversions"] = earned["conv_id"].nunique()
-    total.insert(0, "channel_name", TOTAL)
-    summary = pd.concat([summary, total], ignore_index=True)
-    whole = summary.iloc[-1]
-    counts = {"sessions": "int64", "influenced_conversions": "int64"}
+
+def channel_counts(visits: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
+    """Count what a summary counts. In: as `by_channel`; out: `channel_name, sessions, influenced_conversions`."""
+    counts = visits.groupby("channel_name").size().rename("sessions").to_frame()
+    counts["influenced_conversions"] = influenced(earned).reindex(counts.index, fill_value=0)
+    return counts.reset_index()
+
+
+def summary_of(reporting: pd.DataFrame, counts: pd.DataFrame, orders: int) -> pd.DataFrame:
+    """Sum up channels over their days.
+
+    In: `channel_reporting` and `channel_counts` of the same days, and how many distinct `orders` have any of these
+    channels in their journey; out: as `channel_summary`.
+    """
+    summary = counts.merge(sum_by(reporting, ["channel_name"], SUMS), on="channel_name")
+    summary = summary.sort_values(["ihc_revenue", "cost", "channel_name"], ascending=[False, False, True])
+    whole = {"sessions": summary["sessions"].sum(), "influenced_conversions": orders}
+    whole |= {name: total(summary[name]) for name in SUMS}
+    summary = pd.concat([summary, pd.DataFrame([{"channel_name": TOTAL, **whole}])], ignore_index=True)
     return with_ratios(
-        summary.astype(counts).assign(
+        summary.astype(dict.fromkeys(COUNTS, "int64")).assign(
             share_of_credit=summary["ihc"] / (whole["ihc"] or np.nan),
             share_of_cost=summary["cost"] / (whole["cost"] or np.nan),
         )
@@ -204,14 +219,26 @@ def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) ->
     """
     if not models:
         raise InputError("model_comparison needs the credits of at least one model.")
-    columns = {}
+    return compared(sum_by(model_revenue(journeys, models), ["channel_name"], list(models)))
+
+
+def model_revenue(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """What each session of each order earns under each model.
+
+    In: as `model_comparison`. Out: a row for each of `journeys`: `channel_name` and one column a model [currency], NaN
+    where the model gives no credit.
+    """
+    columns = {"channel_name": journeys["channel_name"]}
     for name, credits in models.items():
-        place = pair_places(journeys, credits)
-        worth = credits["ihc"].take(place[place >= 0]).to_numpy() * journeys["revenue"][place >= 0]
-        columns[name] = worth.groupby(journeys["channel_name"]).sum()
-    table = pd.DataFrame(columns, index=pd.Index(journeys["channel_name"].unique(), name="channel_name"))
-    by = next(iter(models))
-    return table.fillna(0.0).sort_values(by, ascending=False, kind="stable").reset_index()
+        credit = pd.api.extensions.take(credits["ihc"].array, pair_places(journeys, credits), allow_fill=True)
+        columns[name] = credit * journeys["revenue"]
+    return pd.DataFrame(columns)
+
+
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the channels in the order of `model_comparison`: by falling revenue of the first model, then by name."""
+    by = [table.columns[1], "channel_name"]
+    return table.sort_values(by, ascending=[False, True], ignore_index=True)
 
 
 def relative_to_first(comparison: pd.DataFrame) -> pd.DataFrame:

@@ -182,7 +182,7 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     _print_files(result, settings, console)
     console.print(f"\nReconciliation, orders of {narrative.dates_sentence(**settings.window)}")
     for section, lines in result.reconciliation.groupby("section", sort=False):
-        console.print(_reconciliation_table(str(section), lines))
+        console.print(reconciliation_table(str(section), lines))
     console.print(narrative.orders_sentence(result.reconciliation))
     console.print(narrative.provenance_sentence(result.sources))
     if result.left_out:
@@ -217,7 +217,8 @@ def _print_ends(result: RunResult, console: Console) -> None:
             console.print(f"  {narrative.shown(order.conv_id, 64)}: {order.reason}")
 
 
-def _reconciliation_table(section: str, lines: pd.DataFrame) -> Table:
+def reconciliation_table(section: str, lines: pd.DataFrame) -> Table:
+    """A section of the reconciliation for the terminal, its totals bold."""
     from rich import box
     from rich.table import Table
 

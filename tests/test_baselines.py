@@ -1,9 +1,11 @@
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
 from frames import journey
 
-from ihc.baselines import first_touch, last_non_direct_touch, last_touch, linear, position_based, time_decay
+from ihc.baselines import first_touch, halved, last_non_direct_touch, last_touch, linear, position_based, time_decay
 from ihc.errors import InputError
 
 HALVED = journey((0, "A", 1, 1), (7 * 24, "B", 1, 1), (14 * 24, "A", 1, 1))
@@ -112,3 +114,12 @@ def test_sessions_of_the_same_moment_stand_by_session_id():
     rows = journey((0, "A", 1, 1), (0, "A", 1, 1)).iloc[::-1]
     assert first_touch(rows)["ihc"].tolist() == [0, 1]
     assert last_touch(rows)["ihc"].tolist() == [1, 0]
+
+
+def test_halves_are_exact_at_whole_times_and_within_two_units_of_the_last_place_between():
+    whole = np.array([0.0, 1.0, 2.0, 10.0, 1074.0, 1e300, np.inf])
+    assert halved(whole).tolist() == [1.0, 0.5, 0.25, 2.0**-10, 2.0**-1074, 0.0, 0.0]
+    times = np.random.default_rng(1).random(20_000) * 200
+    exact = np.array([float(2 ** -Decimal(time)) for time in times[:2_000]])
+    assert (np.abs(halved(times[:2_000]) - exact) <= 2 * np.spacing(exact)).all()
+    assert (np.diff(halved(np.sort(times))) <= 0).all()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ihc import markov as module
 from ihc.errors import InputError
-from ihc.markov import markov, removal_effects
+from ihc.markov import add_chains, count_moves, effects_of, markov, removal_effects, spread_by_effects
 
 
 def converting(*paths):
@@ -203,3 +203,33 @@ def test_idle_paths_with_sessions_of_journeys_are_refused():
 def test_idle_paths_that_lack_a_column_are_refused(column):
     with pytest.raises(InputError, match=f"Idle lacks the column '{column}'"):
         markov(converting("A"), idle=idle("B").drop(columns=column))
+
+
+@FIXED
+@given(
+    st.lists(st.text("ABC", min_size=1, max_size=4), max_size=5),
+    st.lists(st.text("BCD", min_size=1, max_size=4), max_size=5),
+    st.integers(1, 3),
+)
+def test_chains_of_different_users_add_up_to_the_chain_of_all(wins, losses, parts):
+    journeys, others = converting(*wins), idle(*losses)
+    # The paths are dealt out in turn; none at all is a part too.
+    of_journey = journeys["conv_id"].str.removeprefix("k").astype("int64") % parts
+    of_idle = others["user_id"].astype("str").str.removeprefix("u").astype("int64") % parts
+    chains = [count_moves(journeys[of_journey == one], others[of_idle == one]) for one in range(parts)]
+    found, whole = add_chains(chains), count_moves(journeys, others)
+    pd.testing.assert_frame_equal(found.states, whole.states)
+    pd.testing.assert_frame_equal(found.moves, whole.moves)
+
+
+def test_known_effects_spread_credit_as_the_chain_itself_does():
+    journeys, others = converting("AB", "B", "ACB", "CCA"), idle("A", "CB", "D")
+    chain = count_moves(journeys, others)
+    names = chain.states["channel_name"]
+    effects = pd.DataFrame({"channel_name": names, "removal_effect": effects_of(chain, names)})
+    expected = markov(journeys, idle=others)
+    for rows in (journeys, journeys[journeys["conv_id"] == "k2"]):
+        found = spread_by_effects(rows, effects)
+        pd.testing.assert_frame_equal(
+            found, expected[expected["conv_id"].isin(rows["conv_id"])].reset_index(drop=True), check_exact=True
+        )

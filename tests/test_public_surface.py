@@ -8,6 +8,7 @@ import ihc
 PURE = [
     "errors",
     "schemas",
+    "sums",
     "ids",
     "journeys",
     "batching",
@@ -33,6 +34,7 @@ PURE = [
     "sensitivity",
     "evaluation",
     "reconciliation",
+    "parts",
     "quality",
     "paths",
     "narrative",

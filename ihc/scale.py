@@ -1,0 +1,278 @@
+"""A shop that is larger than memory, attributed on a Dask cluster part by part, equal to the last bit to one pass.
+
+Every step between parts goes through files, each written whole or not at all, and every step is a function of its
+files: so a worker that dies costs the time of its steps and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dask.distributed import Client, KilledWorker, as_completed
+
+from ihc.errors import ScaleError, counted
+from ihc.outputs import csv_bytes
+from ihc.parameters import parameters_json, read_parameters
+from ihc.parquet import Source, row_groups, spans_of
+from ihc.parts import (
+    Asked,
+    Part,
+    Reports,
+    add,
+    attribute_part,
+    markov_part,
+    part_for,
+    removal_effects_of,
+    reports_of,
+)
+from ihc.redistribution import Redistribution
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS
+from ihc.shuffle import AT_A_TIME, FOLDERS, Deal, Dealt, Meeting, deal, meet, read_part, refuse
+from ihc.store import Store, clear, clear_remains, make_folders, whole_file
+from ihc.sums import add_parts
+
+ROWS = 500_000  # sessions a part has, about, unless the number of parts is given
+SCRATCH = ".ihc-scale"
+CREDITS, OUTCOMES, JOURNEYS, PATHS = "credits", "outcomes", "journeys", "paths"
+STAGES = ("Reading the files", "Dealing rows out by user", "Matching keys and costs", "Attributing", "Markov's model")
+
+Progress = Callable[[str, int, int], object]  # stage, parts done, parts in all
+
+
+class Input(NamedTuple):
+    """The files of the three tables."""
+
+    sessions: list[Source]
+    conversions: list[Source]
+    costs: list[Source]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done: which files, with what settings, in how many parts, and where the results go."""
+
+    files: Input
+    asked: Asked
+    output: Store
+    parts: int | None = None
+    journeys: bool = False
+
+    @property
+    def scratch(self) -> Store:
+        """Where files between the steps lie until the job ends."""
+        return self.output.below(SCRATCH)
+
+    def by_table(self) -> dict[str, list[Source]]:
+        """The files of each table."""
+        return dict(zip(COLUMNS, self.files, strict=True))
+
+
+class Scaled(NamedTuple):
+    """What a job led to: the report tables, and how large it was."""
+
+    reports: Reports
+    rows: dict[str, int]
+    parts: int
+    credits: int
+    failed: int  # orders
+
+
+def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Scaled:
+    """Attribute a shop's orders on a cluster, part by part, and write credits and report tables to the job's output.
+
+    Raises InputError for tables that are unfit, in the words of `check_tables`; ScaleError where the cluster gives up.
+    Nothing is written under its final name before all of it is whole.
+    """
+    clear_remains(job.scratch)
+    make_folders(job.scratch, *FOLDERS, CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else []))
+    try:
+        return _Run(client, job, progress).whole()
+    finally:
+        clear(job.scratch)
+
+
+@dataclass
+class _Run:
+    client: Client
+    job: Job
+    progress: Progress
+    parts: int = 1
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def whole(self) -> Scaled:
+        met = self._met(self._dealt())
+        part, credits = self._attributed(met)
+        effects = removal_effects_of(part)
+        revenue = None
+        if effects is not None:
+            task = partial(_markov, self.job.scratch, effects)
+            revenue = _sum(self._each(STAGES[4], task, range(self.parts)), _add_comparisons)
+        reports = reports_of(part, revenue, self.job.asked)
+        _publish(self.job, reports, self.rows, self.parts)
+        return Scaled(reports, self.rows, self.parts, *credits)
+
+    def _each(self, stage: str, task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        """Run a task for each item on the cluster; what they give, as it comes."""
+        self.progress(stage, 0, len(items))
+        futures = self.client.map(task, items, pure=False, key=stage.lower().replace(" ", "-"))
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                yield future.result()
+                future.release()
+                self.progress(stage, done, len(items))
+        except KilledWorker as error:
+            raise ScaleError(_killed(stage, error)) from None
+        finally:
+            self.client.cancel(futures)
+
+    def _dealt(self) -> dict[str, list[Dealt]]:
+        files = [
+            (table, place, source) for table, own in self.job.by_table().items() for place, source in enumerate(own)
+        ]
+        groups: dict[str, list[list[int]]] = {table: [[]] * len(own) for table, own in self.job.by_table().items()}
+        for table, place, found in self._each(STAGES[0], _row_groups, files):
+            groups[table][place] = found
+        self.rows = {table: sum(map(sum, own)) for table, own in groups.items()}
+        self.parts = self.job.parts or max(1, -(-self.rows[SESSIONS] // ROWS))
+        deals = [
+            Deal(table, sources, spans, number, self.parts, self.job.scratch)
+            for table, sources in self.job.by_table().items()
+            for number, spans in enumerate(spans_of(groups[table], AT_A_TIME))
+        ]
+        dealt: dict[str, list[Dealt]] = {table: [] for table in COLUMNS}
+        for table, found in self._each(STAGES[1], _deal, deals):
+            dealt[table].append(found)
+        # In the order of the input, whatever came first.
+        return {table: sorted(own, key=lambda one: one.files) for table, own in dealt.items()}
+
+    def _met(self, dealt: dict[str, list[Dealt]]) -> dict[str, list[str]]:
+        files = {table: [name for one in own for name in one.files] for table, own in dealt.items()}
+        keys = {table: [name for one in dealt[table] for name in one.keys] for table in (SESSIONS, CONVERSIONS)}
+        meetings = [Meeting(q, self.parts, keys, files[COSTS], self.job.scratch) for q in range(self.parts)]
+        met = list(self._each(STAGES[2], meet, meetings))
+        unfit = {table: [one.unfit for one in own] + [one.twice[table] for one in met] for table, own in dealt.items()}
+        refuse(self.job.by_table(), unfit)
+        return files | {COSTS: sorted(one.file for one in met)}
+
+    def _attributed(self, files: dict[str, list[str]]) -> tuple[Part, tuple[int, int]]:
+        """The sum of all parts, and how many credits and failed orders there are."""
+        job = self.job
+        plain = _Plain.of(job.asked)
+        task = partial(_attribute, job.scratch, files, plain, job.journeys)
+        counts: list[tuple[int, int]] = []
+
+        def parts() -> Iterator[Part]:
+            for part, *count in self._each(STAGES[3], task, range(self.parts)):
+                counts.append((count[0], count[1]))
+                yield part
+
+        whole = _sum(parts(), add)
+        return whole, (sum(one for one, _ in counts), sum(one for _, one in counts))
+
+
+def _sum(parts: Iterable[Any], add: Callable[[list[Any]], Any]) -> Any:
+    """Add up parts as they come, so that no more than two are held."""
+    whole = None
+    for part in parts:
+        whole = add([part] if whole is None else [whole, part])
+    return whole
+
+
+def _add_comparisons(parts: list[Any]) -> Any:
+    return add_parts(parts, ["channel_name"])
+
+
+class _Plain(NamedTuple):
+    """What is asked for, as what can be sent to a worker."""
+
+    parameters: str
+    redistribution: Redistribution | None
+    rest: tuple[Any, ...]
+
+    @staticmethod
+    def of(asked: Asked) -> _Plain:
+        return _Plain(parameters_json(asked.parameters), asked.redistribution, asked[2:])
+
+    def asked(self) -> Asked:
+        return Asked(read_parameters(self.parameters), self.redistribution, *self.rest)
+
+
+def _row_groups(file: tuple[str, int, Source]) -> tuple[str, int, list[int]]:
+    table, place, source = file
+    return table, place, row_groups(table, source)
+
+
+def _deal(task: Deal) -> tuple[str, Dealt]:
+    return task.table, deal(task)
+
+
+def _attribute(
+    store: Store, files: dict[str, list[str]], plain: _Plain, with_journeys: bool, number: int
+) -> tuple[Part, int, int]:
+    """Attribute one part: its credits go to a file, what it adds to the report comes back."""
+    tables, asked = read_part(store, files, number), plain.asked()
+    found = attribute_part(tables, asked)
+    _write_parquet(store, f"{CREDITS}/{_file(number)}", found.credits)
+    if with_journeys:
+        _write_parquet(store, f"{JOURNEYS}/{_file(number)}", found.journeys)
+    _write_parquet(store, f"{OUTCOMES}/{_file(number)}", found.outcomes)
+    _write_parquet(store, f"{PATHS}/{_file(number)}", found.journeys[list(STEPS)])
+    part = part_for(tables, found, asked)
+    pa.default_memory_pool().release_unused()
+    return part, len(found.credits), int((found.outcomes["outcome"] == "failed").sum())
+
+
+STEPS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")  # what Markov asks of journeys
+
+
+def _markov(store: Store, effects: Any, number: int) -> Any:
+    with store.fs.open(store.path(f"{PATHS}/{_file(number)}"), "rb") as file:
+        journeys = pq.read_table(file).to_pandas()
+    return markov_part(journeys, effects)
+
+
+def _file(number: int) -> str:
+    return f"part-{number:05d}.parquet"
+
+
+def _write_parquet(store: Store, name: str, frame: Any) -> None:
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    with whole_file(store, name) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _publish(job: Job, reports: Reports, rows: dict[str, int], parts: int) -> None:
+    """Give everything its final name: the folders first, and `scale.json`, that says what it is, at the very end."""
+    fs, output = job.output.fs, job.output
+    clear(output.below("scale.json"))
+    for name in (CREDITS, OUTCOMES, JOURNEYS):
+        clear(output.below(name))
+        if fs.exists(job.scratch.path(name)):
+            fs.mv(job.scratch.path(name), output.path(name), recursive=True)
+    for name, table in reports._asdict().items():
+        with whole_file(output, f"{name}.csv") as file:
+            file.write(csv_bytes(table))
+    asked = job.asked
+    about = {
+        "parameters": asked.parameters.label,
+        "redistribution": asked.redistribution.fingerprint if asked.redistribution else None,
+        **{name: str(day) if day else None for name, day in asked.window.items()},
+        "lookback_days": asked.lookback_days,
+        "rows": rows,
+        "parts": parts,
+    }
+    with whole_file(output, "scale.json") as file:
+        file.write(f"{json.dumps(about, indent=2, ensure_ascii=False)}\n".encode())
+
+
+def _killed(stage: str, error: KilledWorker) -> str:
+    return (
+        f"{stage}: {counted(error.allowed_failures + 1, 'worker')} died over one part, most often because memory is "
+        "short. Give more --partitions, or workers with more memory."
+    )
