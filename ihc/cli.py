@@ -13,6 +13,7 @@ from ihc import __version__
 from ihc.errors import IhcError, SettingsError
 from ihc.history_cli import diff, runs
 from ihc.model_cli import calibrate, explain, train
+from ihc.page_cli import page
 from ihc.run_cli import REFUSED, WAITING, run
 
 app = typer.Typer(
@@ -103,7 +104,7 @@ def serve(
     listen(settings, lambda line: typer.echo(line, err=True))
 
 
-for command in (calibrate, train, explain, runs, diff):
+for command in (calibrate, train, explain, runs, diff, page):
     app.command()(command)
 
 
