@@ -135,7 +135,7 @@ def prepare(context: Any) -> None:
     os.environ.update(_environment(_variable()) | {"IHC_RUN_ID": run_id or ""})
     now = plan(context["dag_run"])
     os.chdir(now.project)
-    os.makedirs(f"{now.output}/notebooks", exist_ok=True)
+    Path(now.output, "notebooks").mkdir(parents=True, exist_ok=True)
 
 
 def _without_credit(context: Any) -> Counter[str]:
