@@ -1,6 +1,6 @@
 """Runs inside Airflow's environment, without ihc: says as JSON what Airflow makes of the DAG in a folder.
 
-Arguments: the folder, and as JSON data intervals (start, end, run_after) and values of the Variable to try.
+Arguments: the folder, and as JSON data intervals (start, end, run_after) and variables of the environment to try.
 """
 
 import json
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from airflow.dag_processing.dagbag import DagBag
 
-folder, intervals, variables = sys.argv[1], *map(json.loads, sys.argv[2:])
+folder, intervals, environments = sys.argv[1], *map(json.loads, sys.argv[2:])
 dag = DagBag(folder).dags["ihc"]
 source = sys.modules[dag.user_defined_macros["plan"].__module__]
 
@@ -22,8 +22,8 @@ def days(*interval):
     return list(map(str, source.days_of(SimpleNamespace(**dict(zip(names, times, strict=True))))))
 
 
-def environment(variable):
-    os.environ["AIRFLOW_VAR_IHC"] = json.dumps(variable)
+def environment(given):
+    os.environ.update(given)
     try:
         return source._environment(source._variable())
     except Exception as error:
@@ -39,6 +39,6 @@ found = {
     "runs": [dag.max_active_runs, dag.catchup],
     "has ihc": "ihc" in sys.modules,
     "days": [days(*interval) for interval in intervals],
-    "environments": [environment(variable) for variable in variables],
+    "environments": [environment(given) for given in environments],
 }
 print(json.dumps(found))

@@ -17,7 +17,7 @@ from faults import misbehaving
 from ihc.database import RESOURCES
 from ihc.sample import write_sample
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KEY = "a-key-of-the-api-0123456789"
 INSTALL = (
@@ -34,13 +34,13 @@ TABLES = {
 # Three days, of which the first has four orders with a journey; `airflow dags test` wants the day after.
 DAYS = {"2025-03-05": "2025-03-06", "2025-03-06": "2025-03-07", "2025-03-07": "2025-03-08"}
 FIRST, SECOND, THIRD = DAYS
+TRIES = 2
 
 
 class Ended(NamedTuple):
-    """A DAG run that ended: exit code and output, how the tasks ended after which try, XComs, events of the asset."""
+    """A DAG run that ended: exit code, how each task ended after which try, XComs, events of the asset, the tables."""
 
     code: int
-    out: str
     tasks: dict
     xcoms: dict
     events: list
@@ -83,26 +83,36 @@ class Airflow:
             check=False,
         )
 
-    def test(self, day):
-        """`airflow dags test` of the interval that is this day."""
-        done = self.call("airflow", "dags", "test", "ihc", DAYS[day])
-        run = "(SELECT run_id FROM dag_run WHERE logical_date LIKE ?)", (f"{DAYS[day]}%",)
-        tasks = self.ask(f"SELECT task_id, state, try_number FROM task_instance WHERE run_id IN {run[0]}", *run[1])
-        xcoms = self.ask(f"SELECT task_id, key, value FROM xcom WHERE run_id IN {run[0]}", *run[1])
-        events = self.ask(f"SELECT name, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id "
-                          f"WHERE source_run_id IN {run[0]}", *run[1])  # fmt: skip
-        return Ended(
-            done.returncode,
-            done.stdout + done.stderr,
-            {name: (state, number) for name, state, number in tasks},
-            {(name, key): json.loads(value) for name, key, value in xcoms},
-            [(name, json.loads(extra)) for name, extra in events],
-            results(self.database),
-        )
+    def test(self, *days):
+        """`airflow dags test` of the intervals that are these days, one after the other; what it printed, too."""
+        copies = self.folder / "copies"
+        copies.mkdir()
+        dates = [DAYS[day] for day in days]
+        done = self.call("python", ROOT / "tests" / "airflow_runs.py", self.database, copies, *dates)
+        assert done.returncode == 0, done.stderr
+        codes = json.loads(done.stdout.splitlines()[-1])
+        ended = [_ended(copies / f"{number}-", date, codes[number]) for number, date in enumerate(dates)]
+        return ended, done.stdout + done.stderr
 
-    def ask(self, query, *values):
-        with closing(sqlite3.connect(self.home / "airflow.db")) as connection:
-            return connection.execute(query, values).fetchall()
+
+def _ended(copies, date, code):
+    with closing(sqlite3.connect(f"{copies}airflow.db")) as connection:
+
+        def ask(query):
+            run = "(SELECT run_id FROM dag_run WHERE logical_date LIKE ?)"
+            return connection.execute(query.replace("RUN", run), [f"{date}%"]).fetchall()
+
+        tasks = ask("SELECT task_id, state, try_number FROM task_instance WHERE run_id IN RUN")
+        xcoms = ask("SELECT task_id, key, value FROM xcom WHERE run_id IN RUN")
+        assets = "asset_event JOIN asset ON asset.id = asset_id"
+        events = ask(f"SELECT name, asset_event.extra FROM {assets} WHERE source_run_id IN RUN")
+    return Ended(
+        code,
+        {name: (state, number) for name, state, number in tasks},
+        {(name, key): json.loads(value) for name, key, value in xcoms},
+        [(name, json.loads(extra)) for name, extra in events],
+        results(f"{copies}shop.db"),
+    )
 
 
 def results(database):
@@ -153,21 +163,26 @@ def airflow(environment, api, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs(airflow, api):
-    """DAG runs, in an order that no calendar has: the second day, the first when the API refuses the key, again when
-    it does not, the third, and the second once more."""
-    faults = api[1]
-    second = airflow.test(SECOND)
-    faults.choose = lambda number, conversions: "echo"
-    refused = airflow.test(FIRST)
-    faults.choose = lambda number, conversions: ""
-    return {
-        "second": second,
-        "refused": refused,
-        "first": airflow.test(FIRST),
-        "third": airflow.test(THIRD),
-        "again": airflow.test(SECOND),
-    }
+def printed_and_runs(airflow, api):
+    """DAG runs in an order that no calendar has; that of the first day is refused by the API twice."""
+    with closing(sqlite3.connect(airflow.database)) as connection:
+        orders = connection.execute("SELECT conv_id FROM conversions WHERE conv_date = ?", [FIRST]).fetchall()
+    refusals, first = [], {conv_id for (conv_id,) in orders}
+
+    def choose(_number, conversions):
+        if not first & set(conversions) or len(refusals) == TRIES:
+            return ""
+        refusals.append(conversions)
+        return "echo"
+
+    api[1].choose = choose
+    ended, printed = airflow.test(SECOND, FIRST, FIRST, THIRD, SECOND)
+    return printed, dict(zip(("second", "refused", "first", "third", "again"), ended, strict=True))
+
+
+@pytest.fixture(scope="module")
+def runs(printed_and_runs):
+    return printed_and_runs[1]
 
 
 def success(run):
@@ -184,13 +199,19 @@ INTERVALS = {
     "none": (None, None, ["2025-03-07", "2025-03-07"]),
     "told in another zone": ("2025-03-03T02:00:00+02:00", "2025-03-04T02:00:00+02:00", ["2025-03-03"] * 2),
 }
-VARIABLES = [
-    {"project": "/srv/ihc", "lookback_days": 30, "export_credits": True, "by": None, "max_requests": 0},
-    {"project": "/srv/ihc", "database": "sqlite:////srv/shop.db"},
-    {"project": "/srv/ihc", "lokback_days": 30},
-    {"project": "/srv/ihc", "api_key": KEY},
-    {"lookback_days": 30},
+ENVIRONMENTS = [
+    {"AIRFLOW_VAR_IHC": json.dumps(variable)}
+    for variable in (
+        {"project": "/srv/ihc", "lookback_days": 30, "export_credits": True, "by": None, "max_requests": 0},
+        {"project": "/srv/ihc", "database": "sqlite:////srv/shop.db"},
+        {"project": "/srv/ihc", "lokback_days": 30},
+        {"project": "/srv/ihc", "api_key": KEY},
+        {"lookback_days": 30},
+        {"project": "/srv/ihc", "database": "shop.db"},
+    )
 ]
+# Seen by the last of them alone.
+ENVIRONMENTS[-1]["AIRFLOW_CONN_IHC_DATABASE"] = "postgres://ana:p%40ss@db.example:5432/shop"
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +221,7 @@ def found(airflow):
     folder.mkdir()
     shutil.copy(RESOURCES / "airflow_dag.py", folder)
     intervals = [(start, end, "2025-03-08T00:30:00+00:00") for start, end, _ in INTERVALS.values()]
-    given = [json.dumps(intervals), json.dumps(VARIABLES)]
+    given = [json.dumps(intervals), json.dumps(ENVIRONMENTS)]
     done = airflow.call("python", ROOT / "tests" / "airflow_structure.py", folder, *given)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -241,25 +262,20 @@ def test_settings_of_the_variable_are_the_environment_of_the_kernels(found, api)
 
 
 def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
-    misspelt, key, homeless = found["environments"][2:]
+    misspelt, key, homeless = found["environments"][2:5]
     assert misspelt.startswith("AirflowFailException: The Variable ihc has lokback_days; it takes project, python, ")
     assert key.endswith("A key belongs into the Connection ihc_api.")
     assert KEY not in key
     assert homeless == 'AirflowFailException: The Variable ihc must say where the project is: {"project": "/srv/ihc"}.'
 
 
-def test_a_database_by_url_comes_from_a_connection(airflow):
-    connection = "postgres://ana:p%40ss@db.example:5432/shop"
-    arguments = [airflow.home / "dags", "[]", json.dumps([{"project": "/srv/ihc", "database": "shop.db"}])]
-    script = ROOT / "tests" / "airflow_structure.py"
-    done = airflow.call("python", script, *arguments, AIRFLOW_CONN_IHC_DATABASE=connection)
-    (environment,) = json.loads(done.stdout.splitlines()[-1])["environments"]
-    assert environment["IHC_DATABASE"] == "postgresql://ana:p%40ss@db.example:5432/shop"
+def test_a_database_by_url_comes_from_a_connection(found):
+    assert found["environments"][-1]["IHC_DATABASE"] == "postgresql://ana:p%40ss@db.example:5432/shop"
 
 
 def test_three_days_give_the_tables_of_one_run_over_them(airflow, runs, api):
     for name in ("second", "first", "third"):
-        assert runs[name].code == 0, runs[name].out
+        assert runs[name].code == 0
         assert success(runs[name])
     given = ["--start-date", FIRST, "--end-date", THIRD, "--engine", "api"]
     variables = {"IHC_API_URL": api[0], "IHC_API_KEY": KEY, "IHC_BOOTSTRAP_DRAWS": "10"}
@@ -275,17 +291,17 @@ def test_a_refused_key_fails_the_run_and_nothing_after_it_runs(runs):
     assert refused.code != 0
     after = dict.fromkeys([*NOTEBOOKS[3:], "report"], ("upstream_failed", 0))
     before = dict.fromkeys(NOTEBOOKS[:2], ("success", 1))
-    assert refused.tasks == before | {"03_attribute": ("failed", 2)} | after
+    assert refused.tasks == before | {"03_attribute": ("failed", TRIES)} | after
     assert refused.tables == runs["second"].tables
     assert ("report", "return_value") not in refused.xcoms
     assert refused.events == []
 
 
-def test_a_rerun_repairs_it_and_orders_that_wait_are_asked_by_the_next_try(runs):
+def test_a_rerun_repairs_it_and_orders_that_wait_are_asked_by_the_next_try(printed_and_runs, runs):
     first = runs["first"]
     assert success(first)
     assert {name: number for name, (_, number) in first.tasks.items() if number > 1} == {"03_attribute": 2}
-    assert "Orders that wait for the API: 2." in first.out
+    assert "Orders that wait for the API: 2." in printed_and_runs[0]
     orders = {conv_id for conv_id, _, _ in first.tables["attribution_outcomes"]}
     assert len(orders) == len(runs["second"].tables["attribution_outcomes"]) + 4
 
@@ -312,8 +328,12 @@ def test_the_runs_are_recorded_by_the_names_of_the_dag_runs(airflow, runs):
     assert recorded == [(run, day, day) for run, day in zip(ids, (SECOND, FIRST, THIRD, SECOND), strict=True)]
 
 
-def test_the_key_is_nowhere(airflow, runs):
-    assert not [name for name, run in runs.items() if KEY in run.out]
+def test_the_key_is_nowhere(airflow, printed_and_runs):
+    # The API has sent it back when it refused.
+    failed = airflow.folder / "copies" / "1-out" / FIRST / "notebooks" / "03_attribute.ipynb"
+    assert "You sent ***" in failed.read_text("utf-8")
+    assert "You sent ***" in printed_and_runs[0]
+    assert KEY not in printed_and_runs[0]
     files = [path for path in airflow.folder.rglob("*") if path.is_file()]
     assert len(files) > 100
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
