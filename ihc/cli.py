@@ -13,6 +13,7 @@ from ihc import __version__
 from ihc.errors import IhcError, SettingsError
 from ihc.history_cli import SchemaOption, diff, runs
 from ihc.model_cli import calibrate, explain, train
+from ihc.page_cli import page
 from ihc.run_cli import REFUSED, WAITING, run
 from ihc.scale_cli import scale
 
@@ -114,7 +115,7 @@ def serve(
     listen(settings, lambda line: typer.echo(line, err=True))
 
 
-for command in (scale, calibrate, train, explain, runs, diff):
+for command in (scale, calibrate, train, explain, runs, diff, page):
     app.command()(command)
 
 

@@ -27,11 +27,13 @@ RUNS = "report_runs"
 def record_run(database: str | Path, run: Run, state: State) -> RecordedRun:
     """Record what a run's report is made of, in one transaction; only what differs from the run before is written.
 
-    Recording a run again replaces its record. In: the run, and its `state_of`. Out: the record, with its number and
-    the totals over the run's dates. Raises InputError if later runs are recorded, DatabaseError if it cannot be stored.
+    Recording a run again replaces its record, or, if later runs are recorded, comes after them as `<run id>.<number>`.
+    In: the run, and its `state_of`. Out: the record, with its number and the totals over the run's dates.
+    Raises DatabaseError if it cannot be stored.
     """
     with transaction(database, is_writing=True) as connection:
-        number = _next_number(connection, run.run_id)
+        number, run_id = _place(connection, run.run_id)
+        run = replace(run, run_id=run_id)
         orders, before = _read(connection, number - 1)
         _store(connection, changed_rows(before, state), orders.set_index("conv_id")["version"], number)
         recorded = _noted(run, state, number, run.started_at)
@@ -57,19 +59,16 @@ def _noted(run: Run, state: State, number: int, recorded_at: str) -> RecordedRun
     return RecordedRun(number=number, recorded_at=recorded_at, **asked, **sums)
 
 
-def _next_number(connection: sa.Connection, run_id: str) -> int:
-    """The number for a run; what is recorded of it already is taken back."""
-    last = int(connection.execute(sa.text(f"SELECT COALESCE(MAX(number), 0) FROM {RUNS}")).scalar_one())
-    found = connection.execute(sa.text(f"SELECT number FROM {RUNS} WHERE run_id = :run_id"), {"run_id": run_id}).first()
-    if found is None:
-        return last + 1
-    if found.number != last:
-        raise InputError(
-            f"Run {run_id} is recorded as number {found.number} of {last}, and only the last one can be recorded "
-            "again: load the settings anew, which gives a new run."
-        )
-    _take_back(connection, last)
-    return last
+def _place(connection: sa.Connection, run_id: str) -> tuple[int, str]:
+    """The number for a run and the id to record it by; what the last record says of the same run is taken back."""
+    names = connection.execute(sa.text(f"SELECT run_id, number FROM {RUNS}")).all()
+    numbers = {str(row.run_id): int(row.number) for row in names}
+    last = max(numbers.values(), default=0)
+    for name in (run_id, f"{run_id}.{last}"):
+        if numbers.get(name) == last:
+            _take_back(connection, last)
+            return last, name
+    return last + 1, f"{run_id}.{last + 1}" if run_id in numbers else run_id
 
 
 def _take_back(connection: sa.Connection, number: int) -> None:

@@ -40,9 +40,12 @@ def report_page(notebooks: dict[str, Path], title: str) -> str:
     are tagged so too, up to the next H2; one that several notebooks have stands once, their cells in turn.
     Out: HTML that loads nothing and runs its own script alone.
 
-    Raises NotebookError: for a section that is not in ORDER, and for a tagged cell in no section.
+    Raises NotebookError: for a section that is not in ORDER, for a tagged cell in no section, and for a notebook that
+    was not executed to its end.
     """
     documents = {name: nbformat.read(path, as_version=4) for name, path in notebooks.items()}
+    if unfinished := [name for name, document in documents.items() if not _is_finished(document)]:
+        raise NotebookError(f"Not executed to their end: {', '.join(unfinished)}. Execute them, then make the report.")
     sections: dict[str, list[NotebookNode]] = {}
     for name, document in documents.items():
         _collect(sections, name, document.cells)
@@ -51,6 +54,13 @@ def report_page(notebooks: dict[str, Path], title: str) -> str:
     introduction = next(cell.source for cell in page.cells if cell.cell_type == "markdown")
     page.cells = [cell for section in order for cell in sections[section]]
     return _export(page, title, introduction, order)
+
+
+def _is_finished(document: NotebookNode) -> bool:
+    """Say whether each cell was executed, and none failed."""
+    cells = [cell for cell in document.cells if cell.cell_type == "code"]
+    errors = [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+    return not errors and all(cell.execution_count for cell in cells)
 
 
 def _collect(sections: dict[str, list[NotebookNode]], name: str, cells: Iterable[NotebookNode]) -> None:

@@ -16,7 +16,7 @@ from ihc.credits import provenance, vanished
 from ihc.database import check_writable, create_tables, read_results, read_tables, shipped
 from ihc.dimension import with_dimension
 from ihc.environment import masked
-from ihc.errors import SettingsError
+from ihc.errors import NotebookError, SettingsError
 from ihc.kernels import started
 from ihc.ledger import requests_of
 from ihc.locking import one_run_at_a_time
@@ -121,10 +121,25 @@ def run(
             notebooks, parameters = shipped("notebooks"), notebook_parameters(settings)
             desk = Desk(notebooks, parameters, folder, settings.secrets, say=say, on_start=on_start)
             executed = execute(_steps(report_only), managers, desk, meanwhile=partial(import_module, "ihc.page"))
-        return _result(settings, [_write_page(settings, executed), *executed.values()], report_only=report_only)
+        return _result(settings, [write_page(settings, executed), *executed.values()], report_only=report_only)
 
 
-def _write_page(settings: Settings, executed: dict[str, Path]) -> Path:
+def executed_in(folder: Path) -> dict[str, Path]:
+    """Find the executed notebooks of the page by name; raises NotebookError that names those that are missing."""
+    notebooks = {name: folder / f"{name}.ipynb" for name in PAGE_OF}
+    if missing := sorted(name for name, path in notebooks.items() if not path.is_file()):
+        raise NotebookError(
+            f"The folder {folder} lacks {', '.join(missing)}: the report is made of {', '.join(sorted(PAGE_OF))}, "
+            "each executed."
+        )
+    return notebooks
+
+
+def write_page(settings: Settings, executed: dict[str, Path]) -> Path:
+    """Write report.html of executed notebooks into the output folder, without the settings' secrets.
+
+    In: the notebooks by name, at least those of PAGE_OF. Raises NotebookError if one was not executed to its end.
+    """
     from ihc.page import report_page
 
     page = report_page({name: executed[name] for name in PAGE_OF}, "Channel report")

@@ -125,13 +125,19 @@ def test_the_first_run_can_be_recorded_again(database):
     assert counts(database)["report_runs"] == 1
 
 
-def test_a_run_that_others_follow_is_not_recorded_again(database):
+def test_a_run_that_others_follow_is_recorded_again_after_them(database):
     for number, each in ((1, A), (2, B)):
         record_run(database, run(number), each)
-    before = rows(database)
-    with pytest.raises(InputError, match="Run run-1 is recorded as number 1 of 2, and only the last one"):
-        record_run(database, run(1), B)
-    assert rows(database) == before
+    before = recorded_runs(database)
+    # Twice, as a task that is retried does it: the second time replaces the first.
+    for each in (B, A):
+        again = record_run(database, run(1), each)
+        assert (again.number, again.run_id) == (3, "run-1.3")
+        assert_same_state(read_state(database, again), each)
+        assert recorded_runs(database) == [*before, again]
+    assert_same_state(read_state(database, before[0]), A)
+    assert record_run(database, run(2), B).run_id == "run-2.4"
+    assert record_run(database, run(1), B).run_id == "run-1.5"
 
 
 WRITTEN = [(event, table) for event in ("INSERT", "DELETE") for table in HISTORY]

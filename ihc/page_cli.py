@@ -1,0 +1,23 @@
+"""The command `ihc page`: the report out of notebooks that were executed without `ihc run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def page(
+    folder: Annotated[Path, typer.Argument(help="Folder of the executed notebooks.")],
+    output: Annotated[str | None, typer.Option(metavar="DIR", help="Folder to write to. [default: data]")] = None,
+) -> None:
+    """Write report.html of executed notebooks.
+
+    For schedulers that execute the notebooks themselves; prints the path.
+    """
+    from ihc.runner import executed_in, write_page
+    from ihc.settings import load_settings
+
+    settings = load_settings(base=Path.cwd(), output=output)
+    typer.echo(write_page(settings, executed_in(folder)))

@@ -1,0 +1,208 @@
+"""Attribute each day's orders: a task a notebook, in their order, and the report at the end.
+
+Copy this file into Airflow's folder of DAGs. It needs Airflow with its Papermill provider and nothing of ihc, which
+lives in an environment of its own: the notebooks run there, as its kernel `ihc`.
+
+The Variable `ihc` (JSON) says where that is: `{"project": "/srv/ihc"}`. The README tells what else it takes.
+The Connections `ihc_api` (password: the key of the API) and `ihc_database` (a database by URL) are optional.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from airflow.providers.papermill.operators.papermill import PapermillOperator
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, Asset, Connection, CronDataIntervalTimetable, Variable, chain
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+
+# When to run, and how a day is meant: at another hour, too, a run takes the whole days of its interval.
+SCHEDULE, TIMEZONE = "0 0 * * *", "UTC"
+FIRST_DAY = datetime(2025, 1, 1, tzinfo=ZoneInfo(TIMEZONE))
+# Without an answer for an hour or two, somebody has to look.
+RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)
+
+KERNEL = "ihc"
+NOTEBOOKS = (
+    *("01_check_data", "02_build_journeys", "03_attribute"),
+    *("04_channel_report", "05_compare_models", "06_engine_parameters"),
+)
+ATTRIBUTE = "03_attribute"
+REPORT = Asset("ihc_channel_reporting")
+ONE_DAY = timedelta(days=1)
+
+# What the Variable takes: paths, and settings as in .env.example, without IHC_ and in lower case.
+PATHS = ("project", "python", "notebooks", "output", "database")
+SETTINGS = (
+    *("lookback_days", "engine", "parameters", "conv_type_id", "redistribution", "max_requests", "max_sessions"),
+    *("max_journeys", "long_journeys", "workers", "requests_per_second", "by", "channel_groups", "currency"),
+    *("break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
+    *("sensitivity_lookbacks", "sensitivity_models"),
+)
+
+
+class Plan(NamedTuple):
+    """Where a DAG run finds what it needs, where it writes, and of which days."""
+
+    project: str
+    python: str
+    notebooks: str
+    output: str
+    database: str
+    first_day: date
+    last_day: date
+
+
+def plan(dag_run: Any) -> Plan:
+    """Read at run time what the tasks need to know; relative paths start at the project."""
+    given, days = _variable(), days_of(dag_run)
+    project = Path(given["project"])
+    interval = "_".join(dict.fromkeys(map(str, days)))
+    database = str(given.get("database") or "")
+    return Plan(
+        project=str(project),
+        python=str(project / given.get("python", ".venv/bin/python")),
+        notebooks=str(project / given.get("notebooks", "notebooks")),
+        # Each interval has a folder of its own, whatever the order in which they run.
+        output=str(project / given.get("output", "data") / interval),
+        # A URL may hold a password, so it goes through the environment.
+        database=str(project / database) if database and "://" not in database else "",
+        first_day=days[0],
+        last_day=days[1],
+    )
+
+
+def days_of(dag_run: Any) -> tuple[date, date]:
+    """The first and the last whole day of the data interval; without one, the last whole day before the run.
+
+    An interval within one day means that day so far.
+    """
+    zone = ZoneInfo(TIMEZONE)
+    end = (dag_run.data_interval_end or dag_run.run_after).astimezone(zone)
+    start = (dag_run.data_interval_start or end).astimezone(zone)
+    last = end.date() - ONE_DAY
+    return (last, last) if start == end else (start.date(), max(start.date(), last))
+
+
+def _variable() -> Mapping[str, Any]:
+    given = Variable.get("ihc", default={}, deserialize_json=True)
+    if unknown := set(given) - {*PATHS, *SETTINGS}:
+        raise AirflowFailException(
+            f"The Variable ihc has {', '.join(sorted(unknown))}; it takes {', '.join((*PATHS, *SETTINGS))}. "
+            "A key belongs into the Connection ihc_api."
+        )
+    if not given.get("project"):
+        raise AirflowFailException('The Variable ihc must say where the project is: {"project": "/srv/ihc"}.')
+    return dict(given)
+
+
+def _connection(name: str) -> Any:
+    try:
+        return Connection.get(name)
+    except AirflowNotFoundException:
+        return None
+
+
+def _environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """The settings as the environment of the notebooks' kernels; secrets are nowhere else."""
+    values = {f"IHC_{name.upper()}": str(given[name]) for name in SETTINGS if given.get(name) is not None}
+    if "://" in str(given.get("database")):
+        values["IHC_DATABASE"] = str(given["database"])
+    if database := _connection("ihc_database"):
+        values["IHC_DATABASE"] = re.sub("^postgres:", "postgresql:", database.get_uri())
+    if api := _connection("ihc_api"):
+        values |= {"IHC_API_KEY": api.password or "", "IHC_API_URL": api.host or ""}
+    return values
+
+
+def prepare(context: Any) -> None:
+    """Set the environment in the process of a task, which its kernel inherits and with which it ends."""
+    instance = context["ti"]
+    if instance.task_id == ATTRIBUTE:
+        # Each try is a run of its own; the notebooks after it belong to the one that succeeded.
+        name = re.sub("[^A-Za-z0-9_.-]", "-", context["dag_run"].run_id)
+        instance.xcom_push(key="run_id", value=f"{name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    run_id = instance.xcom_pull(task_ids=ATTRIBUTE, key="run_id")
+    os.environ.update(_environment(_variable()) | {"IHC_RUN_ID": run_id or ""})
+    now = plan(context["dag_run"])
+    os.chdir(now.project)
+    Path(now.output, "notebooks").mkdir(parents=True, exist_ok=True)
+
+
+def _without_credit(context: Any) -> Counter[str]:
+    """How many orders have no credit, by outcome."""
+    with (Path(plan(context["dag_run"]).output) / "orders_without_credit.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:
+        return Counter(row["outcome"] for row in csv.DictReader(file))
+
+
+def check_waiting(context: Any, _result: Any) -> None:
+    """Let the attribution fail, and be tried again later, while orders wait for the API."""
+    if waiting := _without_credit(context)["waiting"]:
+        raise AirflowException(f"Orders that wait for the API: {waiting}. What it answered is stored; try again later.")
+
+
+def announce(context: Any, result: Any) -> None:
+    """Tell the asset's consumers where the report is; let the run fail if orders did, as `ihc run` does."""
+    days = plan(context["dag_run"])
+    if failed := _without_credit(context)["failed"]:
+        raise AirflowFailException(
+            f"Orders that failed: {failed}; orders_without_credit.csv says why. The report is written: {result}."
+        )
+    extra = {"report": result, "start_date": str(days.first_day), "end_date": str(days.last_day)}
+    context["outlet_events"][REPORT].extra = extra
+
+
+with DAG(
+    dag_id="ihc",
+    doc_md=__doc__,
+    schedule=CronDataIntervalTimetable(SCHEDULE, timezone=TIMEZONE),
+    start_date=FIRST_DAY,
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "retries": RETRIES,
+        "retry_delay": RETRY_DELAY,
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(hours=1),
+        "pre_execute": prepare,
+    },
+    user_defined_macros={"plan": plan},
+    user_defined_filters={"quote": shlex.quote},
+    tags=["ihc"],
+):
+    notebooks = [
+        PapermillOperator(
+            task_id=name,
+            input_nb=f"{{{{ plan(dag_run).notebooks }}}}/{name}.ipynb",
+            output_nb=f"{{{{ plan(dag_run).output }}}}/notebooks/{name}.ipynb",
+            parameters={
+                "database": "{{ plan(dag_run).database }}",
+                "output": "{{ plan(dag_run).output }}",
+                "start_date": "{{ plan(dag_run).first_day }}",
+                "end_date": "{{ plan(dag_run).last_day }}",
+            },
+            kernel_name=KERNEL,
+            post_execute=check_waiting if name == ATTRIBUTE else None,
+        )
+        for name in NOTEBOOKS
+    ]
+    report = BashOperator(
+        task_id="report",
+        # Its last line is the report's path, which so becomes the task's XCom.
+        bash_command="{{ plan(dag_run).python | quote }} -m ihc.cli page"
+        " {{ plan(dag_run).output | quote }}/notebooks --output {{ plan(dag_run).output | quote }}",
+        outlets=[REPORT],
+        post_execute=announce,
+    )
+    chain(*notebooks, report)

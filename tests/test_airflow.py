@@ -1,0 +1,339 @@
+"""The DAG in a real Airflow, in an environment of its own: IHC_TEST_AIRFLOW is its folder."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import ROOT, run_ihc
+from faults import misbehaving
+
+from ihc.database import RESOURCES
+from ihc.sample import write_sample
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+KEY = "a-key-of-the-api-0123456789"
+INSTALL = (
+    "UV_PROJECT_ENVIRONMENT=/tmp/airflow uv sync --locked --no-default-groups --extra airflow --no-install-project, "
+    "then set IHC_TEST_AIRFLOW=/tmp/airflow"
+)
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+TABLES = {
+    "attribution_customer_journey": "conv_id, session_id, ihc",
+    "attribution_phases": "conv_id, session_id, initializer, holder, closer",
+    "attribution_outcomes": "conv_id, outcome, reason",
+    "channel_reporting": "channel_name, date, cost, ihc, ihc_revenue",
+}
+# Three days, of which the first has four orders with a journey; `airflow dags test` wants the day after.
+DAYS = {"2025-03-05": "2025-03-06", "2025-03-06": "2025-03-07", "2025-03-07": "2025-03-08"}
+FIRST, SECOND, THIRD = DAYS
+TRIES = 2
+
+
+class Ended(NamedTuple):
+    """A DAG run that ended: exit code, how each task ended after which try, XComs, events of the asset, the tables."""
+
+    code: int
+    tasks: dict
+    xcoms: dict
+    events: list
+    tables: dict
+
+
+class Airflow:
+    """An installation with a home of its own, that knows the project by its Variable alone."""
+
+    def __init__(self, folder, bin, url):
+        self.folder, self.bin, self.home, self.project = folder, bin, folder / "home", folder / "project"
+        self.database = self.project / "shop.db"
+        variable = {
+            **{"project": str(self.project), "python": sys.executable, "notebooks": str(ROOT / "notebooks")},
+            **{"database": "shop.db", "output": "out", "engine": "api", "conv_type_id": "default"},
+            # Two orders a try, so that the four of the first day take a second one.
+            **{"max_requests": 2, "max_journeys": 1, "workers": 1},
+            **{"bootstrap_draws": 10, "sensitivity_models": "IHC", "sensitivity_lookbacks": "any"},
+        }
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("IHC_", "AIRFLOW"))}
+        self.environment = clean | {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW_VAR_IHC": json.dumps(variable),
+            "AIRFLOW_CONN_IHC_API": json.dumps({"conn_type": "http", "host": url, "password": KEY}),
+            "JUPYTER_PATH": str(folder / "share" / "jupyter"),
+            "IPYTHONDIR": str(folder / "ipython"),
+        }
+
+    def call(self, *command, **environment):
+        """Call a program of the installation."""
+        command = [self.bin / command[0], *map(str, command[1:])]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+    def test(self, *days):
+        """`airflow dags test` of the intervals that are these days, one after the other; what it printed, too."""
+        copies = self.folder / "copies"
+        copies.mkdir()
+        dates = [DAYS[day] for day in days]
+        done = self.call("python", ROOT / "tests" / "airflow_runs.py", self.database, copies, *dates)
+        assert done.returncode == 0, done.stderr
+        codes = json.loads(done.stdout.splitlines()[-1])
+        ended = [_ended(copies / f"{number}-", date, codes[number]) for number, date in enumerate(dates)]
+        return ended, done.stdout + done.stderr
+
+
+def _ended(copies, date, code):
+    with closing(sqlite3.connect(f"{copies}airflow.db")) as connection:
+
+        def ask(query):
+            run = "(SELECT run_id FROM dag_run WHERE logical_date LIKE ?)"
+            return connection.execute(query.replace("RUN", run), [f"{date}%"]).fetchall()
+
+        tasks = ask("SELECT task_id, state, try_number FROM task_instance WHERE run_id IN RUN")
+        xcoms = ask("SELECT task_id, key, value FROM xcom WHERE run_id IN RUN")
+        assets = "asset_event JOIN asset ON asset.id = asset_id"
+        events = ask(f"SELECT name, asset_event.extra FROM {assets} WHERE source_run_id IN RUN")
+    return Ended(
+        code,
+        {name: (state, number) for name, state, number in tasks},
+        {(name, key): json.loads(value) for name, key, value in xcoms},
+        [(name, json.loads(extra)) for name, extra in events],
+        results(f"{copies}shop.db"),
+    )
+
+
+def results(database):
+    """The result tables, in an order of their own; none before anything is stored."""
+    with closing(sqlite3.connect(database)) as connection:
+        existing = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        return {
+            table: sorted(connection.execute(f"SELECT {columns} FROM {table}")) if table in existing else []
+            for table, columns in TABLES.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def environment():
+    """Where Airflow is installed, apart from ihc."""
+    folder = os.environ.get("IHC_TEST_AIRFLOW")
+    if not folder:
+        assert not os.environ.get("CI"), "IHC_TEST_AIRFLOW must be set where CI is set"
+        pytest.skip(f"Airflow lives in an environment of its own: {INSTALL}")
+    return Path(folder) / "bin"
+
+
+@pytest.fixture(scope="module")
+def api():
+    """The API over loopback, that wants a key; `faults.choose` makes it misbehave."""
+    with misbehaving(keys=(KEY,)) as (url, faults):
+        yield url, faults
+
+
+@pytest.fixture(scope="module")
+def airflow(environment, api, tmp_path_factory):
+    made = Airflow(tmp_path_factory.mktemp("airflow"), environment, api[0])
+    (made.home / "dags").mkdir(parents=True)
+    source = (RESOURCES / "airflow_dag.py").read_text("utf-8")
+    hasty = source.replace(
+        "RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)", "RETRIES, RETRY_DELAY = 1, ONE_DAY / 86400"
+    )
+    hasty = hasty.replace("ONE_DAY / 86400", "timedelta(seconds=1)")
+    assert hasty != source
+    (made.home / "dags" / "ihc.py").write_text(hasty)
+    write_sample(made.database, conversions=50, seed=7)
+    shutil.copy(made.database, made.folder / "shop.db")
+    kernel = [sys.executable, "-m", "ipykernel", "install", "--prefix", made.folder, "--name", "ihc"]
+    subprocess.run(kernel, check=True, capture_output=True)
+    migrated = made.call("airflow", "db", "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def printed_and_runs(airflow, api):
+    """DAG runs in an order that no calendar has; that of the first day is refused by the API twice."""
+    with closing(sqlite3.connect(airflow.database)) as connection:
+        orders = connection.execute("SELECT conv_id FROM conversions WHERE conv_date = ?", [FIRST]).fetchall()
+    refusals, first = [], {conv_id for (conv_id,) in orders}
+
+    def choose(_number, conversions):
+        if not first & set(conversions) or len(refusals) == TRIES:
+            return ""
+        refusals.append(conversions)
+        return "echo"
+
+    api[1].choose = choose
+    ended, printed = airflow.test(SECOND, FIRST, FIRST, THIRD, SECOND)
+    return printed, dict(zip(("second", "refused", "first", "third", "again"), ended, strict=True))
+
+
+@pytest.fixture(scope="module")
+def runs(printed_and_runs):
+    return printed_and_runs[1]
+
+
+def success(run):
+    return {name: state for name, (state, _) in run.tasks.items()} == dict.fromkeys([*NOTEBOOKS, "report"], "success")
+
+
+INTERVALS = {
+    "a day": ("2025-03-03T00:00:00+00:00", "2025-03-04T00:00:00+00:00", ["2025-03-03", "2025-03-03"]),
+    "a month": ("2025-03-01T00:00:00+00:00", "2025-04-01T00:00:00+00:00", ["2025-03-01", "2025-03-31"]),
+    "from five to five": ("2025-03-03T05:00:00+00:00", "2025-03-04T05:00:00+00:00", ["2025-03-03", "2025-03-03"]),
+    "the last hour of a day": ("2025-03-03T23:00:00+00:00", "2025-03-04T00:00:00+00:00", ["2025-03-03"] * 2),
+    "an hour": ("2025-03-03T13:00:00+00:00", "2025-03-03T14:00:00+00:00", ["2025-03-03", "2025-03-03"]),
+    "of no length": ("2025-03-03T00:00:00+00:00", "2025-03-03T00:00:00+00:00", ["2025-03-02", "2025-03-02"]),
+    "none": (None, None, ["2025-03-07", "2025-03-07"]),
+    "told in another zone": ("2025-03-03T02:00:00+02:00", "2025-03-04T02:00:00+02:00", ["2025-03-03"] * 2),
+}
+ENVIRONMENTS = [
+    {"AIRFLOW_VAR_IHC": json.dumps(variable)}
+    for variable in (
+        {"project": "/srv/ihc", "lookback_days": 30, "export_credits": True, "by": None, "max_requests": 0},
+        {"project": "/srv/ihc", "database": "sqlite:////srv/shop.db"},
+        {"project": "/srv/ihc", "lokback_days": 30},
+        {"project": "/srv/ihc", "api_key": KEY},
+        {"lookback_days": 30},
+        {"project": "/srv/ihc", "database": "shop.db"},
+    )
+]
+# Seen by the last of them alone.
+ENVIRONMENTS[-1]["AIRFLOW_CONN_IHC_DATABASE"] = "postgres://ana:p%40ss@db.example:5432/shop"
+
+
+@pytest.fixture(scope="module")
+def found(airflow):
+    """What Airflow makes of the DAG as it ships."""
+    folder = airflow.folder / "shipped"
+    folder.mkdir()
+    shutil.copy(RESOURCES / "airflow_dag.py", folder)
+    intervals = [(start, end, "2025-03-08T00:30:00+00:00") for start, end, _ in INTERVALS.values()]
+    given = [json.dumps(intervals), json.dumps(ENVIRONMENTS)]
+    done = airflow.call("python", ROOT / "tests" / "airflow_structure.py", folder, *given)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_it_imports_without_an_error_where_ihc_is_not(airflow, found):
+    assert airflow.call("python", "-c", "import ihc").returncode == 1
+    listed = airflow.call("airflow", "dags", "list-import-errors", "--local")
+    assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, "No data found")
+    assert not found["has ihc"]
+
+
+def test_each_notebook_is_a_task_and_the_report_is_the_last(found):
+    order = [*NOTEBOOKS, "report"]
+    operators = ["PapermillOperator"] * len(NOTEBOOKS) + ["BashOperator"]
+    following = [[name] for name in order[1:]] + [[]]
+    assert found["tasks"] == [list(task) for task in zip(order, operators, following, strict=True)]
+    assert found["kernels"] == ["ihc"]
+    assert found["outlets"] == {"report": ["ihc_channel_reporting"]}
+
+
+def test_it_runs_daily_over_data_intervals_one_at_a_time_and_tries_again(found):
+    assert found["schedule"] == ["CronDataIntervalTimetable", "0 0 * * *", "UTC"]
+    assert found["runs"] == [1, False]
+    assert found["retries"] == [[3, True]]
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+def test_an_interval_means_its_whole_days(name, found):
+    assert found["days"][list(INTERVALS).index(name)] == INTERVALS[name][2]
+
+
+def test_settings_of_the_variable_are_the_environment_of_the_kernels(found, api):
+    settings, url, *_ = found["environments"]
+    key = {"IHC_API_KEY": KEY, "IHC_API_URL": api[0]}
+    assert settings == key | {"IHC_LOOKBACK_DAYS": "30", "IHC_EXPORT_CREDITS": "True", "IHC_MAX_REQUESTS": "0"}
+    assert url == key | {"IHC_DATABASE": "sqlite:////srv/shop.db"}
+
+
+def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
+    misspelt, key, homeless = found["environments"][2:5]
+    assert misspelt.startswith("AirflowFailException: The Variable ihc has lokback_days; it takes project, python, ")
+    assert key.endswith("A key belongs into the Connection ihc_api.")
+    assert KEY not in key
+    assert homeless == 'AirflowFailException: The Variable ihc must say where the project is: {"project": "/srv/ihc"}.'
+
+
+def test_a_database_by_url_comes_from_a_connection(found):
+    assert found["environments"][-1]["IHC_DATABASE"] == "postgresql://ana:p%40ss@db.example:5432/shop"
+
+
+def test_three_days_give_the_tables_of_one_run_over_them(airflow, runs, api):
+    for name in ("second", "first", "third"):
+        assert runs[name].code == 0
+        assert success(runs[name])
+    given = ["--start-date", FIRST, "--end-date", THIRD, "--engine", "api"]
+    variables = {"IHC_API_URL": api[0], "IHC_API_KEY": KEY, "IHC_BOOTSTRAP_DRAWS": "10"}
+    (airflow.folder / "cli").mkdir()
+    done = run_ihc(airflow.folder / "cli", airflow.folder / "shop.db", *given, **variables)
+    assert done.code == 0, done.err
+    assert results(done.database) == runs["third"].tables
+    assert len(runs["third"].tables["attribution_outcomes"]) == 9  # 4 + 2 + 3 orders
+
+
+def test_a_refused_key_fails_the_run_and_nothing_after_it_runs(runs):
+    refused = runs["refused"]
+    assert refused.code != 0
+    after = dict.fromkeys([*NOTEBOOKS[3:], "report"], ("upstream_failed", 0))
+    before = dict.fromkeys(NOTEBOOKS[:2], ("success", 1))
+    assert refused.tasks == before | {"03_attribute": ("failed", TRIES)} | after
+    assert refused.tables == runs["second"].tables
+    assert ("report", "return_value") not in refused.xcoms
+    assert refused.events == []
+
+
+def test_a_rerun_repairs_it_and_orders_that_wait_are_asked_by_the_next_try(printed_and_runs, runs):
+    first = runs["first"]
+    assert success(first)
+    assert {name: number for name, (_, number) in first.tasks.items() if number > 1} == {"03_attribute": 2}
+    assert "Orders that wait for the API: 2." in printed_and_runs[0]
+    orders = {conv_id for conv_id, _, _ in first.tables["attribution_outcomes"]}
+    assert len(orders) == len(runs["second"].tables["attribution_outcomes"]) + 4
+
+
+def test_an_interval_that_runs_once_more_after_later_ones_changes_nothing(runs):
+    assert success(runs["again"])
+    assert runs["again"].tables == runs["third"].tables
+
+
+def test_each_run_has_its_report_in_xcom_and_in_the_event_of_the_asset(airflow, runs):
+    for name, day in (("second", SECOND), ("first", FIRST), ("third", THIRD), ("again", SECOND)):
+        report = airflow.project / "out" / day / "report.html"
+        assert runs[name].xcoms["report", "return_value"] == str(report)
+        assert runs[name].events == [
+            ("ihc_channel_reporting", {"report": str(report), "start_date": day, "end_date": day})
+        ]
+        assert f"orders and sessions of {day}" in report.read_text("utf-8").lower()
+
+
+def test_the_runs_are_recorded_by_the_names_of_the_dag_runs(airflow, runs):
+    with closing(sqlite3.connect(airflow.database)) as connection:
+        recorded = connection.execute("SELECT run_id, start_date, end_date FROM report_runs ORDER BY number").fetchall()
+    ids = [runs[name].xcoms["03_attribute", "run_id"] for name in ("second", "first", "third", "again")]
+    assert recorded == [(run, day, day) for run, day in zip(ids, (SECOND, FIRST, THIRD, SECOND), strict=True)]
+
+
+def test_the_key_is_nowhere(airflow, printed_and_runs):
+    # The API has sent it back when it refused.
+    failed = airflow.folder / "copies" / "1-out" / FIRST / "notebooks" / "03_attribute.ipynb"
+    assert "You sent ***" in failed.read_text("utf-8")
+    assert "You sent ***" in printed_and_runs[0]
+    assert KEY not in printed_and_runs[0]
+    files = [path for path in airflow.folder.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
