@@ -139,9 +139,12 @@ def test_a_schema_is_an_option_and_is_refused_for_a_file(schema_url, postgres_ur
     assert (refused.returncode, "which has none" in refused.stderr) == (1, True)
 
 
-def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(tmp_path):
-    variables = {"IHC_DATABASE": f"postgresql://ann:{ENCODED}@127.0.0.1:1/shop"}
-    done = ihc("run", cwd=tmp_path, **variables)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(where, tmp_path):
+    url = f"postgresql://ann:{ENCODED}@127.0.0.1:1/shop"
+    if where == ".env":
+        (tmp_path / ".env").write_text(f"IHC_DATABASE={url}\n")
+    done = ihc("run", cwd=tmp_path, **({} if where == ".env" else {"IHC_DATABASE": url}))
     assert (done.returncode, "Connection refused" in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
     assert not any(form in done.stdout + done.stderr for form in FORMS)
     assert list(tmp_path.iterdir()) == []
