@@ -71,22 +71,26 @@ def test_a_statement_is_executed_for_each_of_the_rows(kept):
 
 def test_a_query_is_read_with_what_is_given_for_its_names(kept):
     with transaction(kept) as connection:
-        found = read(
-            connection, "SELECT id, figure FROM kept WHERE note = :note AND id = :id", {"note": "first", "id": "a"}
-        )
+        query = "SELECT id, figure FROM kept WHERE note = :note AND id = :id"
+        found = read(connection, query, {"note": "first", "id": "a"})
         assert found.to_dict("list") == {"id": ["a"], "figure": [1.0]}
         nothing = read(connection, "SELECT id FROM kept WHERE id = :id", {"id": "' OR 1=1 --"})
         assert nothing.empty
 
 
-def test_a_transaction_that_fails_leaves_nothing(kept):
-    with pytest.raises(ZeroDivisionError), transaction(kept, is_writing=True) as connection:
-        append(connection, "kept", frame(("b", 1, "x")))
-        _ = 1 / 0
-    raise_at(kept, "BEFORE INSERT", "kept", "no more")
-    with pytest.raises(DatabaseError, match="no more"), transaction(kept, is_writing=True) as connection:
+def change(database, and_then=lambda: None):
+    with transaction(database, is_writing=True) as connection:
         connection.exec_driver_sql("DELETE FROM kept")
         append(connection, "kept", frame(("b", 1, "x")))
+        and_then()
+
+
+def test_a_transaction_that_fails_leaves_nothing(kept):
+    with pytest.raises(ZeroDivisionError):
+        change(kept, lambda: 1 / 0)
+    raise_at(kept, "BEFORE INSERT", "kept", "no more")
+    with pytest.raises(DatabaseError, match="no more"):
+        change(kept)
     assert rows_of(kept, "kept") == [("a", 1.0, "first")]
 
 
