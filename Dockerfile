@@ -21,7 +21,8 @@ COPY fixtures fixtures/
 # and to home, where matplotlib and Jupyter keep their caches; to nothing else.
 RUN python -m venv .uv \
     && .uv/bin/pip install --quiet --no-cache-dir "uv>=0.9,<1" \
-    && .uv/bin/uv sync --locked --no-dev --extra server --no-editable --no-cache --compile-bytecode --python python \
+    && .uv/bin/uv sync --locked --no-dev --extra server --extra postgres --no-editable --no-cache --compile-bytecode \
+        --python python \
     && rm -r .uv ihc notebooks fixtures \
     && mkdir -p data home \
     && chmod 1777 data home

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ihc import postgres, sqlite
 from ihc.dialect import Dialect
-from ihc.environment import masked, passwords_of
+from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
 
 if TYPE_CHECKING:
@@ -135,9 +135,8 @@ def speaking(database: str | Path) -> Iterator[sa.URL]:
     except refused as error:
         inner = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
         reason = dialect.reason_of(getattr(inner, "orig", None) or inner or error, url)
-        raise DatabaseError(
-            masked(f"Database {label(database)}: {reason.rstrip('.')}.", passwords_of(str(database)))
-        ) from None
+        says = f"Database {label(database)}: {reason.rstrip('.')}."
+        raise DatabaseError(masked(says, secrets_of({}, str(database)))) from None
 
 
 @contextmanager

@@ -190,6 +190,7 @@ def check_writable(database: str | Path) -> None:
     try:
         with transaction(database, is_writing=True) as connection:
             _create_missing(connection)
+            connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
             for table, columns in (RESULTS | LEDGER | HISTORY).items():
                 check_table_writable(connection, table, {name: 0.5 if name in NUMBERS else PROBE for name in columns})
             raise _RollBack

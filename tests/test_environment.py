@@ -131,6 +131,13 @@ def test_secrets_are_every_key_and_the_password_of_the_database():
     assert set(found) == {"api-key", "one-key", "other-key", "s3cret"}
 
 
+def test_a_password_is_a_secret_in_every_form_in_which_it_could_turn_up():
+    found = secrets_of({"PGPASSWORD": "0ther"}, "postgresql://ann:p%40ss+w%2frd@host/shop")
+    # As it is, as it was written, and as others would write it.
+    assert {"p@ss+w/rd", "p%40ss+w%2frd", "p%40ss%2Bw%2Frd", "0ther"} <= set(found)
+    assert "p@ss" in secrets_of({}, "postgresql://ann@host/shop?password=p%40ss")
+
+
 def test_words_too_short_to_be_secret_and_empty_ones_are_none():
     assert secrets_of({"IHC_API_KEY": "", "IHC_SERVER_KEYS": "abc,,"}, "shop.db") == ()
 

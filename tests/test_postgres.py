@@ -16,7 +16,7 @@ import pandas as pd
 import psycopg
 import pytest
 import sqlalchemy as sa
-from databases import opened, rows_of, sql
+from databases import new_database, opened, rows_of, sql
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
 from ihc.connection import append, connected, database_url, label, read, tables_of, transaction, with_schema
@@ -395,6 +395,18 @@ def test_tables_that_are_missing_and_cannot_be_made_are_said(shop_url, role):
     sql(shop_url, *grants(shop_url, role), "DROP TABLE api_answers")
     with pytest.raises(DatabaseError, match=r"permission denied for schema .*call `ihc init` as the owner"):
         check_writable(as_role(shop_url, role))
+
+
+def test_a_role_that_may_not_make_temporary_tables_is_refused_before_anything_is_written(server, role):
+    with new_database(server) as url:
+        create_tables(url)
+        sql(
+            url,
+            f'REVOKE TEMPORARY ON DATABASE "{sa.make_url(url).database}" FROM PUBLIC',
+            f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{role}"',
+        )
+        with pytest.raises(DatabaseError, match="GRANT TEMPORARY ON DATABASE"):
+            check_writable(as_role(url, role))
 
 
 def test_a_schema_that_may_not_be_used_is_said(shop_url, role):

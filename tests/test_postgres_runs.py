@@ -16,6 +16,7 @@ from databases import copy_tables, new_database, rows_of, sql
 from faults import in_turn, misbehaving
 from serving import started
 from test_api_runs import ATTRIBUTE
+from test_notebooks import papermill
 from test_postgres import as_role, grants, role  # noqa: F401 - the fixture is used by its name
 
 from ihc.database import create_tables
@@ -139,12 +140,41 @@ def test_a_schema_is_an_option_and_is_refused_for_a_file(schema_url, postgres_ur
     assert (refused.returncode, "which has none" in refused.stderr) == (1, True)
 
 
-def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(tmp_path):
-    variables = {"IHC_DATABASE": f"postgresql://ann:{ENCODED}@127.0.0.1:1/shop"}
-    done = ihc("run", cwd=tmp_path, **variables)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(where, tmp_path):
+    url = f"postgresql://ann:{ENCODED}@127.0.0.1:1/shop"
+    if where == ".env":
+        (tmp_path / ".env").write_text(f"IHC_DATABASE={url}\n")
+    done = ihc("run", cwd=tmp_path, **({} if where == ".env" else {"IHC_DATABASE": url}))
     assert (done.returncode, "Connection refused" in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
     assert not any(form in done.stdout + done.stderr for form in FORMS)
-    assert list(tmp_path.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} <= {".env"}
+
+
+@pytest.mark.slow
+def test_a_notebook_alone_attributes_the_dates_in_the_schema_that_is_its_parameter(schema_url, postgres_url, tmp_path):
+    write_sample(schema_url, 100, seed=7)
+    done = papermill(
+        "03_attribute", tmp_path / "out.ipynb", "-p", "output", tmp_path,
+        "-p", "schema", sa.make_url(schema_url).query["schema"],
+        "-p", "start_date", "2025-03-10", "-p", "end_date", "2025-03-12",
+        IHC_DATABASE=postgres_url,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    joined = "conversions JOIN attribution_outcomes USING (conv_id)"
+    assert sql(schema_url, f"SELECT min(conv_date), max(conv_date) FROM {joined}") == [("2025-03-10", "2025-03-12")]
+    assert len(rows_of(schema_url, "attribution_customer_journey")) > 10
+
+
+@pytest.mark.slow
+def test_a_report_alone_is_made_of_what_is_stored_and_changes_nothing(on_server, tmp_path):
+    done, variables = on_server
+    before = {table: rows_of(done.database, table) for table in (*RESULTS, *HISTORY)}
+    again = ihc("run", "--report-only", "--output", "again", cwd=tmp_path, **variables)
+    assert again.returncode == 0, again.stderr
+    assert {table: rows_of(done.database, table) for table in (*RESULTS, *HISTORY)} == before
+    summary = (tmp_path / "again" / "channel_summary.csv").read_bytes()
+    assert summary == (done.output / "channel_summary.csv").read_bytes()
 
 
 def test_answers_of_the_api_are_kept_on_the_server_and_learned_from(schema_url, tmp_path):

@@ -1,0 +1,119 @@
+"""Rows and transactions, over each kind of database in turn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from databases import raise_at, rows_of, sql
+
+from ihc.connection import (
+    append,
+    connected,
+    database_file,
+    execute,
+    insert,
+    is_there,
+    read,
+    tables_of,
+    transaction,
+    upsert,
+)
+from ihc.errors import DatabaseError
+
+
+@pytest.fixture
+def kept(nowhere):
+    """A database with a table of ids and figures, in which there is one row."""
+    if "://" not in str(nowhere):
+        nowhere.touch()
+    sql(
+        nowhere,
+        "CREATE TABLE kept (id TEXT PRIMARY KEY, figure DOUBLE PRECISION, note TEXT)",
+        "INSERT INTO kept VALUES ('a', 1, 'first')",
+    )
+    return nowhere
+
+
+def frame(*rows):
+    return pd.DataFrame(rows, columns=["id", "figure", "note"])
+
+
+def test_rows_of_a_frame_are_added_with_null_where_there_is_none(kept):
+    with transaction(kept, is_writing=True) as connection:
+        append(connection, "kept", frame(("b", np.nan, None), ("", 0.1, ""), ("=c,\"'\n", 2, "x")))
+    assert rows_of(kept, "kept") == [
+        ("", 0.1, ""),
+        ("=c,\"'\n", 2.0, "x"),
+        ("a", 1.0, "first"),
+        ("b", None, None),
+    ]
+
+
+def test_rows_are_added_one_by_one_and_none_is_no_error(kept):
+    with transaction(kept, is_writing=True) as connection:
+        insert(connection, "kept", ["figure", "id"], [(2.5, "b"), (None, "c")])
+        insert(connection, "kept", ["figure", "id"], [])
+    assert rows_of(kept, "kept")[1:] == [("b", 2.5, None), ("c", None, None)]
+
+
+def test_a_row_replaces_the_one_with_its_key_and_no_other(kept):
+    for _ in range(2):
+        with transaction(kept, is_writing=True) as connection:
+            upsert(connection, "kept", frame(("a", 7, "second"), ("b", 2, "new")), "id")
+    assert rows_of(kept, "kept") == [("a", 7.0, "second"), ("b", 2.0, "new")]
+
+
+def test_a_statement_is_executed_for_each_of_the_rows(kept):
+    with transaction(kept, is_writing=True) as connection:
+        execute(connection, "UPDATE kept SET figure = ?, note = ? WHERE id = ?", [(5, "50 %", "a"), (6, "?", "nobody")])
+        execute(connection, "DELETE FROM kept WHERE id = ?", [])
+    assert rows_of(kept, "kept") == [("a", 5.0, "50 %")]
+
+
+def test_a_query_is_read_with_what_is_given_for_its_names(kept):
+    with transaction(kept) as connection:
+        query = "SELECT id, figure FROM kept WHERE note = :note AND id = :id"
+        found = read(connection, query, {"note": "first", "id": "a"})
+        assert found.to_dict("list") == {"id": ["a"], "figure": [1.0]}
+        nothing = read(connection, "SELECT id FROM kept WHERE id = :id", {"id": "' OR 1=1 --"})
+        assert nothing.empty
+
+
+def change(database, and_then=lambda: None):
+    with transaction(database, is_writing=True) as connection:
+        connection.exec_driver_sql("DELETE FROM kept")
+        append(connection, "kept", frame(("b", 1, "x")))
+        and_then()
+
+
+def test_a_transaction_that_fails_leaves_nothing(kept):
+    with pytest.raises(ZeroDivisionError):
+        change(kept, lambda: 1 / 0)
+    raise_at(kept, "BEFORE INSERT", "kept", "no more")
+    with pytest.raises(DatabaseError, match="no more"):
+        change(kept)
+    assert rows_of(kept, "kept") == [("a", 1.0, "first")]
+
+
+def test_one_connection_serves_many_transactions(kept):
+    with connected(kept, is_writing=True) as connection:
+        for number in range(8):
+            with connection.begin():
+                insert(connection, "kept", ["id"], [(f"n{number}",)])
+    assert len(rows_of(kept, "kept")) == 9
+
+
+def test_tables_and_views_are_named(kept):
+    sql(kept, "CREATE VIEW seen AS SELECT id FROM kept")
+    with transaction(kept) as connection:
+        assert tables_of(connection) == {"kept", "seen"}
+
+
+def test_a_key_twice_is_refused_in_a_sentence(kept):
+    with pytest.raises(DatabaseError, match=r"(?i)unique"), transaction(kept, is_writing=True) as connection:
+        append(connection, "kept", frame(("a", 1, "x")))
+
+
+def test_only_sqlite_has_a_file(nowhere, tmp_path):
+    has_file = "://" not in str(nowhere)
+    assert database_file(nowhere) == (tmp_path / "shop.db" if has_file else None)
+    assert is_there(nowhere) != has_file  # a server is asked, not looked for
