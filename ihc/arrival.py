@@ -13,6 +13,7 @@ from ihc.errors import counted
 from ihc.ids import is_among, places
 from ihc.reporting import ratio
 from ihc.schemas import require_columns
+from ihc.sums import sum_by, sums
 
 THRESHOLD = 0.05  # a day with a larger part of its credit still to come is immature
 NOTHING = 1e-6  # orders; sums of credit below this are a rounding of none
@@ -30,10 +31,10 @@ def credit_by_lag(earned: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFra
     of the order's day. Raises InputError for a missing column.
     """
     _, lags, credit = _placed(earned, conversions)
-    sums = np.bincount(lags, weights=credit)
-    whole = sums.sum() or np.nan
+    by_lag = sums(lags, credit, int(lags.max(initial=-1)) + 1)
+    whole = by_lag.sum() or np.nan
     return pd.DataFrame(
-        {"lag": np.arange(len(sums)), "ihc": sums, "share": sums / whole, "cumulated": sums.cumsum() / whole}
+        {"lag": np.arange(len(by_lag)), "ihc": by_lag, "share": by_lag / whole, "cumulated": by_lag.cumsum() / whole}
     )
 
 
@@ -78,7 +79,7 @@ def arrival(
     oldest = int(ages.max(initial=0))
     if not oldest:
         return pd.DataFrame({"age": np.arange(0), "arrived": np.empty(0)})
-    by_lag, by_age = (np.bincount(values, weights=credit, minlength=oldest + 1) for values in (lags, ages))
+    by_lag, by_age = (sums(values, credit, oldest + 1) for values in (lags, ages))
     # Σ C_i(d) over the days of age d and more: all credit up to lag d, without that of younger days.
     developed = by_lag.cumsum() - (by_age.cumsum() - by_age)
     is_known = developed > NOTHING
@@ -101,7 +102,7 @@ def maturity(
     Raises InputError for a missing column.
     """
     require_columns(daily, ("date", "ihc", "ihc_revenue"), "daily")
-    table = daily.groupby("date", as_index=False)[["ihc", "ihc_revenue"]].sum()
+    table = sum_by(daily, ["date"], ["ihc", "ihc_revenue"])
     ages = _day(last_day) - _days(table["date"])
     is_past = ages >= 0
     known = arrivals["arrived"].to_numpy("float64") if len(arrivals) else np.array([np.nan])

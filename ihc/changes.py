@@ -11,6 +11,7 @@ import pandas as pd
 from ihc.report_state import CELL, EQUAL, EVER, PLACE, State, orders_side_by_side, side_by_side
 from ihc.reporting import TOTAL, ratio
 from ihc.schemas import Window, inside
+from ihc.sums import sum_by, sums
 
 # Why attributed revenue differs, in words.
 NEW, GONE, SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"
@@ -57,13 +58,14 @@ def compare(before: State, after: State, before_window: Window = EVER, after_win
     times the difference is of `revenue_corrected`, so that the other causes only move credit.
     """
     cells = _parted(before, after, before_window, after_window)
-    channel, names = cells["channel_name"].cat.codes.to_numpy("int64"), cells["channel_name"].cat.categories
-    place = channel * len(CAUSES) + cells["cause"].to_numpy()
-    parts = np.bincount(place, cells["rest"], len(names) * len(CAUSES)).astype("float64").reshape(-1, len(CAUSES))
-    parts[:, PLACES[REVENUE]] += np.bincount(channel, cells["correction"], len(names))
+    names = cells["channel_name"].cat.categories
+    channel, cause = (np.asarray(each, dtype=np.int64) for each in (cells["channel_name"].cat.codes, cells["cause"]))
+    place = channel * len(CAUSES) + cause
+    parts = sums(place, cells["rest"].to_numpy(), len(names) * len(CAUSES)).reshape(-1, len(CAUSES))
+    parts[:, PLACES[REVENUE]] += sums(channel, cells["correction"].to_numpy(), len(names))
     table = pd.DataFrame(parts, index=pd.Index(names, dtype="str"), columns=list(CAUSES))
-    table.insert(0, "ihc_revenue_before", np.bincount(channel, cells["before"], len(names)))
-    table["ihc_revenue_after"] = np.bincount(channel, cells["after"], len(names))
+    table.insert(0, "ihc_revenue_before", sums(channel, cells["before"].to_numpy(), len(names)))
+    table["ihc_revenue_after"] = sums(channel, cells["after"].to_numpy(), len(names))
     table = table.join(_cost_changes(before.costs, after.costs, before_window, after_window), how="outer").fillna(0.0)
     return Changes(_with_total(table[(table != 0).any(axis=1)]), _causes(parts, cells))
 
@@ -121,7 +123,8 @@ def _cost_changes(before: pd.DataFrame, after: pd.DataFrame, *windows: Window) -
     old, new = cells["before"] * was_shown, cells["after"] * is_shown
     is_common = was_shown & is_shown
     parts = {"cost_before": old, "cost_change": (new - old) * is_common, "cost_dates": (new - old) * ~is_common}
-    return pd.DataFrame(parts | {"cost_after": new}).groupby(cells["channel_name"].astype("str")).sum()
+    table = pd.DataFrame(parts | {"cost_after": new}).assign(channel_name=cells["channel_name"].astype("str"))
+    return sum_by(table, ["channel_name"], [*parts, "cost_after"]).set_index("channel_name")
 
 
 def _with_total(table: pd.DataFrame) -> pd.DataFrame:
@@ -140,7 +143,9 @@ def _with_total(table: pd.DataFrame) -> pd.DataFrame:
 
 def _causes(parts: npt.NDArray[np.float64], cells: pd.DataFrame) -> pd.DataFrame:
     """The causes that occur, with their orders, and what they moved. In: [currency] a channel and cause."""
-    gross, net = np.abs(parts).sum(axis=0), np.where(np.abs(parts.sum(axis=0)) > NOISE, parts.sum(axis=0), 0.0)
+    cause = np.tile(np.arange(len(CAUSES)), len(parts))
+    gross, net = (sums(cause, each.ravel(), len(CAUSES)) for each in (np.abs(parts), parts))
+    net = np.where(np.abs(net) > NOISE, net, 0.0)
     touched = [cells["is_touched"] & (cells["cause"] == place) for place in PLACES.values()]
     touched[PLACES[REVENUE]] = cells["is_corrected"]
     table = pd.DataFrame(

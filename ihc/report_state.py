@@ -13,7 +13,7 @@ import pandas as pd
 from ihc.ids import is_among, look_up
 from ihc.narrative import engine_name
 from ihc.schemas import Window, inside
-from ihc.sums import total
+from ihc.sums import sums, total
 
 EQUAL = 1e-9  # sums that differ by no more were only added up in another order
 CELL = ["conv_id", "channel_name", "date"]
@@ -125,7 +125,7 @@ def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Code
 
 
 def _sums(cell: Codes, amounts: pd.Series[float], cells: int) -> npt.NDArray[np.float64]:
-    return np.bincount(cell, weights=amounts, minlength=cells).astype("float64")  # of nothing, it counts whole numbers
+    return sums(cell, np.asarray(amounts, dtype="float64"), cells)
 
 
 def _as_texts(cells: pd.DataFrame) -> pd.DataFrame:
