@@ -22,7 +22,8 @@ def test_it_imports_airflow_and_the_standard_library_alone():
 
 
 def test_its_variable_takes_every_setting_that_has_no_other_place():
-    (settings,) = (node for node in TREE.body if isinstance(node, ast.Assign) and node.targets[0].id == "SETTINGS")
+    assigned = [node for node in TREE.body if isinstance(node, ast.Assign)]
+    (settings,) = (node for node in assigned if ast.unparse(node.targets[0]) == "SETTINGS")
     names = eval(compile(ast.Expression(settings.value), "SETTINGS", "eval"))
     assert len(set(names)) == len(names)
     assert {f"IHC_{name.upper()}" for name in names} == KNOWN - ELSEWHERE
