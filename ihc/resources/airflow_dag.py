@@ -202,6 +202,7 @@ with DAG(
         # Its last line is the report's path, which so becomes the task's XCom.
         bash_command="{{ plan(dag_run).python | quote }} -m ihc.cli page"
         " {{ plan(dag_run).output | quote }}/notebooks --output {{ plan(dag_run).output | quote }}",
+        cwd="{{ plan(dag_run).project }}",
         outlets=[REPORT],
         post_execute=announce,
     )
