@@ -204,6 +204,7 @@ ENVIRONMENTS = [
     for variable in (
         {"project": "/srv/ihc", "lookback_days": 30, "export_credits": True, "by": None, "max_requests": 0},
         {"project": "/srv/ihc", "database": "sqlite:////srv/shop.db"},
+        {"project": "/srv/ihc", "database": "data/shop.db"},
         {"project": "/srv/ihc", "lokback_days": 30},
         {"project": "/srv/ihc", "api_key": KEY},
         {"lookback_days": 30},
@@ -256,14 +257,15 @@ def test_an_interval_means_its_whole_days(name, found):
 
 
 def test_settings_of_the_variable_are_the_environment_of_the_kernels(found, api):
-    settings, url, *_ = found["environments"]
+    settings, url, path, *_ = found["environments"]
     key = {"IHC_API_KEY": KEY, "IHC_API_URL": api[0]}
     assert settings == key | {"IHC_LOOKBACK_DAYS": "30", "IHC_EXPORT_CREDITS": "True", "IHC_MAX_REQUESTS": "0"}
     assert url == key | {"IHC_DATABASE": "sqlite:////srv/shop.db"}
+    assert path == key | {"IHC_DATABASE": "/srv/ihc/data/shop.db"}
 
 
 def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
-    misspelt, key, homeless = found["environments"][2:5]
+    misspelt, key, homeless = found["environments"][3:6]
     assert misspelt.startswith("AirflowFailException: The Variable ihc has lokback_days; it takes project, python, ")
     assert key.endswith("A key belongs into the Connection ihc_api.")
     assert KEY not in key
