@@ -33,6 +33,12 @@ SECTION = re.compile(r"##[ \t]+(\S.*)")
 PLACES = re.compile(r'<(h[23])\b[^>]*>(.*?)</\1>|<div class="output table"', re.DOTALL)
 
 
+def check_executed(notebooks: dict[str, Path]) -> None:
+    """Raise NotebookError that names the notebooks that were not executed to their end, and files that are none."""
+    if unfinished := [name for name, path in notebooks.items() if not _is_finished(_read(path))]:
+        raise NotebookError(f"Not executed to their end: {', '.join(unfinished)}. Execute them, then make the report.")
+
+
 def report_page(notebooks: dict[str, Path], title: str) -> str:
     """Make the page: the sections of all notebooks in the order of ORDER, below the introduction of the first.
 
@@ -40,12 +46,10 @@ def report_page(notebooks: dict[str, Path], title: str) -> str:
     are tagged so too, up to the next H2; one that several notebooks have stands once, their cells in turn.
     Out: HTML that loads nothing and runs its own script alone.
 
-    Raises NotebookError: for a section that is not in ORDER, for a tagged cell in no section, and for a notebook that
-    was not executed to its end.
+    Raises NotebookError: for a section that is not in ORDER, for a tagged cell in no section, and for a file that is
+    no notebook.
     """
-    documents = {name: nbformat.read(path, as_version=4) for name, path in notebooks.items()}
-    if unfinished := [name for name, document in documents.items() if not _is_finished(document)]:
-        raise NotebookError(f"Not executed to their end: {', '.join(unfinished)}. Execute them, then make the report.")
+    documents = {name: _read(path) for name, path in notebooks.items()}
     sections: dict[str, list[NotebookNode]] = {}
     for name, document in documents.items():
         _collect(sections, name, document.cells)
@@ -54,6 +58,13 @@ def report_page(notebooks: dict[str, Path], title: str) -> str:
     introduction = next(cell.source for cell in page.cells if cell.cell_type == "markdown")
     page.cells = [cell for section in order for cell in sections[section]]
     return _export(page, title, introduction, order)
+
+
+def _read(path: Path) -> NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, nbformat.ValidationError):
+        raise NotebookError(f"The file {path} is no notebook that can be read. Execute it anew.") from None
 
 
 def _is_finished(document: NotebookNode) -> bool:

@@ -9,7 +9,7 @@ import typer
 
 
 def page(
-    folder: Annotated[Path, typer.Argument(help="Folder of the executed notebooks.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the executed notebooks are.")],
     output: Annotated[str | None, typer.Option(metavar="DIR", help="Folder to write to. [default: data]")] = None,
 ) -> None:
     """Write report.html of executed notebooks.

@@ -125,20 +125,26 @@ def run(
 
 
 def executed_in(folder: Path) -> dict[str, Path]:
-    """Find the executed notebooks of the page by name; raises NotebookError that names those that are missing."""
+    """Find the executed notebooks of the page by name.
+
+    Raises NotebookError that names those that are missing, or were not executed to their end.
+    """
+    from ihc.page import check_executed
+
     notebooks = {name: folder / f"{name}.ipynb" for name in PAGE_OF}
     if missing := sorted(name for name, path in notebooks.items() if not path.is_file()):
         raise NotebookError(
             f"The folder {folder} lacks {', '.join(missing)}: the report is made of {', '.join(sorted(PAGE_OF))}, "
             "each executed."
         )
+    check_executed(notebooks)
     return notebooks
 
 
 def write_page(settings: Settings, executed: dict[str, Path]) -> Path:
     """Write report.html of executed notebooks into the output folder, without the settings' secrets.
 
-    In: the notebooks by name, at least those of PAGE_OF. Raises NotebookError if one was not executed to its end.
+    In: the notebooks by name, at least those of PAGE_OF. Out: the report's path.
     """
     from ihc.page import report_page
 

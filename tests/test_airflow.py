@@ -17,7 +17,7 @@ from faults import misbehaving
 from ihc.database import RESOURCES
 from ihc.sample import write_sample
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 KEY = "a-key-of-the-api-0123456789"
 INSTALL = (
@@ -79,7 +79,7 @@ class Airflow:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=1100,
             check=False,
         )
 
@@ -204,12 +204,14 @@ ENVIRONMENTS = [
     for variable in (
         {"project": "/srv/ihc", "lookback_days": 30, "export_credits": True, "by": None, "max_requests": 0},
         {"project": "/srv/ihc", "database": "sqlite:////srv/shop.db"},
+        {"project": "/srv/ihc", "database": "data/shop.db"},
         {"project": "/srv/ihc", "lokback_days": 30},
         {"project": "/srv/ihc", "api_key": KEY},
         {"lookback_days": 30},
         {"project": "/srv/ihc", "database": "shop.db"},
     )
 ]
+OUTCOMES = ["waiting", "failed", "unattributed"]
 # Seen by the last of them alone.
 ENVIRONMENTS[-1]["AIRFLOW_CONN_IHC_DATABASE"] = "postgres://ana:p%40ss@db.example:5432/shop"
 
@@ -221,7 +223,7 @@ def found(airflow):
     folder.mkdir()
     shutil.copy(RESOURCES / "airflow_dag.py", folder)
     intervals = [(start, end, "2025-03-08T00:30:00+00:00") for start, end, _ in INTERVALS.values()]
-    given = [json.dumps(intervals), json.dumps(ENVIRONMENTS)]
+    given = [json.dumps(each) for each in (intervals, ENVIRONMENTS, OUTCOMES)]
     done = airflow.call("python", ROOT / "tests" / "airflow_structure.py", folder, *given)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -255,14 +257,15 @@ def test_an_interval_means_its_whole_days(name, found):
 
 
 def test_settings_of_the_variable_are_the_environment_of_the_kernels(found, api):
-    settings, url, *_ = found["environments"]
+    settings, url, path, *_ = found["environments"]
     key = {"IHC_API_KEY": KEY, "IHC_API_URL": api[0]}
     assert settings == key | {"IHC_LOOKBACK_DAYS": "30", "IHC_EXPORT_CREDITS": "True", "IHC_MAX_REQUESTS": "0"}
     assert url == key | {"IHC_DATABASE": "sqlite:////srv/shop.db"}
+    assert path == key | {"IHC_DATABASE": "/srv/ihc/data/shop.db"}
 
 
 def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
-    misspelt, key, homeless = found["environments"][2:5]
+    misspelt, key, homeless = found["environments"][3:6]
     assert misspelt.startswith("AirflowFailException: The Variable ihc has lokback_days; it takes project, python, ")
     assert key.endswith("A key belongs into the Connection ihc_api.")
     assert KEY not in key
@@ -271,6 +274,13 @@ def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
 
 def test_a_database_by_url_comes_from_a_connection(found):
     assert found["environments"][-1]["IHC_DATABASE"] == "postgresql://ana:p%40ss@db.example:5432/shop"
+
+
+def test_orders_that_wait_are_tried_again_and_orders_that_failed_fail_the_run_after_its_report(found):
+    event = {"report": "report.html", "start_date": "2025-03-03", "end_date": "2025-03-03"}
+    waits = "AirflowException: Orders that wait for the API: 1. What it answered is stored; try again later."
+    fails = "AirflowFailException: Orders that failed: 1; orders_without_credit.csv says why. The report is written: "
+    assert found["judged"] == [[waits, None, event], [None, f"{fails}report.html.", {}], [None, None, event]]
 
 
 def test_three_days_give_the_tables_of_one_run_over_them(airflow, runs, api):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ihc.errors import NotebookError
 from ihc.glossary import MONEY
-from ihc.page import ORDER, report_page
+from ihc.page import ORDER, check_executed, report_page
 from ihc.publishing import ON_DARK
 from ihc.runner import PAGE_OF
 from ihc.tables import cards, glossary_table, paragraph, table
@@ -64,6 +64,30 @@ def export(tmp_path):
         return report_page(paths, "Title")
 
     return exported
+
+
+def failed():
+    error = new_output("error", ename="ValueError", evalue="no", traceback=[])
+    return new_code_cell("1 / 0", outputs=[error], execution_count=2)
+
+
+@pytest.mark.parametrize("last", [failed(), new_code_cell("not_executed()")])
+def test_notebooks_that_did_not_reach_their_end_are_named(last, tmp_path):
+    whole = [markdown("# Report"), shows("<p>shown</p>", "report")]
+    paths = {name: tmp_path / f"{name}.ipynb" for name in ("01", "02", "03")}
+    for path, cells in zip(paths.values(), (whole, [*whole, last], [*whole, last]), strict=True):
+        nbformat.write(new_notebook(cells=cells), path)
+    with pytest.raises(NotebookError, match=r"Not executed to their end: 02, 03\. Execute them, then make the report"):
+        check_executed(paths)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"{}", b"[]", b'{"cells": 1, "nbformat": 4}'])
+def test_a_file_that_is_no_notebook_is_refused_by_name(content, tmp_path):
+    (tmp_path / "rubbish.ipynb").write_bytes(content)
+    with pytest.raises(NotebookError, match=r"The file .*rubbish\.ipynb is no notebook that can be read"):
+        report_page({"rubbish": tmp_path / "rubbish.ipynb"}, "Title")
+    with pytest.raises(NotebookError, match=r"nothing\.ipynb is no notebook"):
+        report_page({"nothing": tmp_path / "nothing.ipynb"}, "Title")
 
 
 def test_sections_come_in_the_order_of_the_page_whatever_notebook_they_are_in(export):

@@ -57,7 +57,6 @@ class Plan(NamedTuple):
     python: str
     notebooks: str
     output: str
-    database: str
     first_day: date
     last_day: date
 
@@ -67,15 +66,12 @@ def plan(dag_run: Any) -> Plan:
     given, days = _variable(), days_of(dag_run)
     project = Path(given["project"])
     interval = "_".join(dict.fromkeys(map(str, days)))
-    database = str(given.get("database") or "")
     return Plan(
         project=str(project),
         python=str(project / given.get("python", ".venv/bin/python")),
         notebooks=str(project / given.get("notebooks", "notebooks")),
         # Each interval has a folder of its own, whatever the order in which they run.
         output=str(project / given.get("output", "data") / interval),
-        # A URL may hold a password, so it goes through the environment.
-        database=str(project / database) if database and "://" not in database else "",
         first_day=days[0],
         last_day=days[1],
     )
@@ -113,12 +109,12 @@ def _connection(name: str) -> Any:
 
 
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
-    """The settings as the environment of the notebooks' kernels; secrets are nowhere else."""
+    """The settings as the environment of the notebooks' kernels; secrets, as in a database's URL, are nowhere else."""
     values = {f"IHC_{name.upper()}": str(given[name]) for name in SETTINGS if given.get(name) is not None}
-    if "://" in str(given.get("database")):
-        values["IHC_DATABASE"] = str(given["database"])
-    if database := _connection("ihc_database"):
-        values["IHC_DATABASE"] = re.sub("^postgres:", "postgresql:", database.get_uri())
+    if database := given.get("database"):
+        values["IHC_DATABASE"] = database if "://" in database else str(Path(given["project"]) / database)
+    if connection := _connection("ihc_database"):
+        values["IHC_DATABASE"] = re.sub("^postgres:", "postgresql:", connection.get_uri())
     if api := _connection("ihc_api"):
         values |= {"IHC_API_KEY": api.password or "", "IHC_API_URL": api.host or ""}
     return values
@@ -140,9 +136,8 @@ def prepare(context: Any) -> None:
 
 def _without_credit(context: Any) -> Counter[str]:
     """How many orders have no credit, by outcome."""
-    with (Path(plan(context["dag_run"]).output) / "orders_without_credit.csv").open(
-        encoding="utf-8", newline=""
-    ) as file:
+    path = Path(plan(context["dag_run"]).output) / "orders_without_credit.csv"
+    with path.open(encoding="utf-8", newline="") as file:
         return Counter(row["outcome"] for row in csv.DictReader(file))
 
 
@@ -187,7 +182,6 @@ with DAG(
             input_nb=f"{{{{ plan(dag_run).notebooks }}}}/{name}.ipynb",
             output_nb=f"{{{{ plan(dag_run).output }}}}/notebooks/{name}.ipynb",
             parameters={
-                "database": "{{ plan(dag_run).database }}",
                 "output": "{{ plan(dag_run).output }}",
                 "start_date": "{{ plan(dag_run).first_day }}",
                 "end_date": "{{ plan(dag_run).last_day }}",
@@ -202,6 +196,7 @@ with DAG(
         # Its last line is the report's path, which so becomes the task's XCom.
         bash_command="{{ plan(dag_run).python | quote }} -m ihc.cli page"
         " {{ plan(dag_run).output | quote }}/notebooks --output {{ plan(dag_run).output | quote }}",
+        cwd="{{ plan(dag_run).project }}",
         outlets=[REPORT],
         post_execute=announce,
     )

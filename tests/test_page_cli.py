@@ -1,0 +1,36 @@
+import re
+import shutil
+
+import pytest
+from conftest import ihc
+
+
+@pytest.fixture
+def executed(finished, tmp_path):
+    """A copy of the notebooks that a run executed."""
+    (folder,) = (finished.output / "runs").iterdir()
+    return shutil.copytree(folder, tmp_path / "executed")
+
+
+def test_it_writes_the_report_of_the_run_without_secrets_and_prints_where(finished, executed, tmp_path):
+    report, theirs = tmp_path / "there" / "report.html", (finished.output / "report.html").read_text("utf-8")
+    word = re.search("influenced orders", theirs, re.IGNORECASE)[0]
+    done = ihc("page", executed, "--output", "there", cwd=tmp_path, IHC_API_KEY=word)
+    assert (done.returncode, done.stdout) == (0, f"{report}\n"), done.stderr
+    # Whatever stands there is masked where it is the key.
+    assert report.read_text("utf-8") == theirs.replace(word, "***") != theirs
+
+
+def test_a_folder_without_all_notebooks_is_refused_by_their_names(executed, tmp_path):
+    for name in ("02_build_journeys", "05_compare_models"):
+        (executed / f"{name}.ipynb").unlink()
+    done = ihc("page", "executed", "--output", "there", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "The folder executed lacks 02_build_journeys, 05_compare_models: the report is made of" in done.stderr
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    done = ihc("page", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "The folder nowhere lacks 01_check_data, 02_build_journeys, 04_channel_report" in done.stderr
