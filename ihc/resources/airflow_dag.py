@@ -43,9 +43,9 @@ ONE_DAY = timedelta(days=1)
 # What the Variable takes: paths, and settings as in .env.example, without IHC_ and in lower case.
 PATHS = ("project", "python", "notebooks", "output", "database")
 SETTINGS = (
-    *("lookback_days", "engine", "parameters", "conv_type_id", "redistribution", "max_requests", "max_sessions"),
-    *("max_journeys", "long_journeys", "workers", "requests_per_second", "by", "channel_groups", "currency"),
-    *("break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
+    *("schema", "lookback_days", "engine", "parameters", "conv_type_id", "redistribution", "max_requests"),
+    *("max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second", "by", "channel_groups"),
+    *("currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
     *("sensitivity_lookbacks", "sensitivity_models"),
 )
 
