@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ihc.errors import ScaleError
 from ihc.outputs import csv_bytes
 from ihc.parameters import load_parameters
 from ihc.parts import Asked
+from ihc.scale import SCRATCH
 from ihc.store import open_store
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -176,6 +178,25 @@ def test_a_scheduler_without_workers_is_said_to_have_none(folder, tmp_path, sche
     done = ihc("scale", *folder.options(), "--output", "out", "--scheduler", scheduler, cwd=tmp_path)
     assert done.returncode == 1
     assert f"The scheduler {scheduler} has no worker: start some with `dask worker {scheduler}`" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder, tmp_path, free_port):
+    address, output = f"tcp://127.0.0.1:{free_port}", tmp_path / "out"
+    command = [sys.executable, "-m", "ihc.cli", "scale", *folder.options(), "--output", str(output)]
+    command += ["--partitions", "300", "--scheduler", address]
+    with running("dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard") as scheduler:
+        Client(address, timeout=30).close()
+        with running("dask_worker", address, "--no-dashboard", "--nthreads", "1"):
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            while process.poll() is None and not any((output / SCRATCH / "credits").glob("*.parquet")):
+                time.sleep(0.01)
+            scheduler.kill()
+            _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search("^ihc: .*: the scheduler is gone", said.splitlines()[-1])
+    assert "Traceback" not in said
+    assert list(output.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
