@@ -26,12 +26,14 @@ def connected(scheduler: str | None, memory: str | None = None) -> Iterator[Clie
 
     Raises ScaleError where the scheduler does not answer within some seconds, or has no worker.
     """
+    # What a dying worker or scheduler leaves in the logs is said by the job, where it matters.
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler:
         with _remote(scheduler) as client:
             yield client
         return
-    # What a dying worker leaves in the log is said by the job, where it matters.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
         dask.config.set({"distributed.scheduler.dashboard.status.task-stream-length": 0}),
         warnings.catch_warnings(),

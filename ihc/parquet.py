@@ -52,7 +52,11 @@ def find_files(pattern: str, what: str) -> list[Source]:
 
 
 def _files_of(source: Source) -> list[Source]:
-    if not source.fs.isdir(source.path):
+    try:
+        kind = source.fs.info(source.path)["type"]
+    except FileNotFoundError:
+        return []
+    if kind != "directory":
         return [source]
     return [Source(source.fs, path) for path in source.fs.glob(f"{source.path.rstrip('/')}/**/*.parquet")]
 

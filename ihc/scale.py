@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dask.distributed import Client, KilledWorker, as_completed
+from dask.distributed import CancelledError, Client, KilledWorker, as_completed
+from distributed.comm.core import CommClosedError
 
 from ihc.errors import ScaleError, counted
 from ihc.outputs import csv_bytes
@@ -128,8 +130,16 @@ class _Run:
                 self.progress(stage, done, len(items))
         except KilledWorker as error:
             raise ScaleError(_killed(stage, error)) from None
+        except (CancelledError, CommClosedError, TimeoutError):
+            raise ScaleError(f"{stage}: the scheduler is gone. Run the same command again when it is back.") from None
+        except OSError as error:
+            raise ScaleError(
+                f"{stage}: a file could not be read or written: {error}. See that the disk has room, that the files "
+                "stay as they are meanwhile, and that no other run has the same --output."
+            ) from None
         finally:
-            self.client.cancel(futures)
+            with suppress(CancelledError, OSError, TimeoutError):  # a scheduler that is gone has nothing to cancel
+                self.client.cancel(futures)
 
     def _dealt(self) -> dict[str, list[Dealt]]:
         files = [

@@ -88,7 +88,7 @@ def test_a_stopped_run_leaves_what_was_there_and_no_process(folder, undisturbed,
     (output / "credits").mkdir(parents=True)
     (output / "credits" / "part-00000.parquet").write_bytes(b"of an earlier run")
     process = started(folder, output, "--partitions", "300")
-    wait_for((output / SCRATCH / "credits").exists, process)
+    wait_for(lambda: any((output / SCRATCH / "credits").glob("*.parquet")), process)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)
@@ -103,7 +103,7 @@ def test_a_stopped_run_leaves_what_was_there_and_no_process(folder, undisturbed,
 def test_a_run_that_is_killed_is_finished_by_running_it_again(folder, undisturbed, tmp_path):
     output = tmp_path / "out"
     process = started(folder, output, "--partitions", "300")
-    wait_for((output / SCRATCH / "credits").exists, process)
+    wait_for(lambda: any((output / SCRATCH / "credits").glob("*.parquet")), process)
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate(timeout=60)
@@ -119,7 +119,7 @@ def test_a_run_that_is_killed_is_finished_by_running_it_again(folder, undisturbe
 def test_a_worker_killed_under_the_command_changes_nothing(folder, undisturbed, tmp_path):
     output = tmp_path / "out"
     process = started(folder, output, "--partitions", "12")
-    wait_for((output / SCRATCH / "credits").exists, process)
+    wait_for(lambda: any((output / SCRATCH / "credits").glob("*.parquet")), process)
     busy = [
         child
         for child in psutil.Process(process.pid).children(recursive=True)

@@ -1,0 +1,125 @@
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from frames import sessions
+from scaling import written
+from test_scale import TIES
+
+from ihc.errors import InputError, SettingsError
+from ihc.parquet import Span, find_files, plain, read_parquet, read_rows, read_span, row_groups, spans_of
+from ihc.schemas import SESSIONS
+
+
+def texts(name, values):
+    return plain(pa.table({name: values}))[name].astype(object).where(lambda column: column.notna(), None).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("session_id", pa.array([1, None, 2**62]), ["1", None, "4611686018427387904"]),
+        ("session_id", pa.array([7.0, 7.5, None]), ["7", "7.5", None]),
+        ("session_id", pa.array(["a", None], pa.string()), ["a", None]),
+        ("session_id", pa.array([b"a", None], pa.binary()), ["a", None]),
+        ("user_id", pa.array(["a", "b", None, "a"]).dictionary_encode(), ["a", "b", None, "a"]),
+        ("event_date", pa.array([dt.date(2023, 9, 1), None]), ["2023-09-01", None]),
+        (
+            "event_date",
+            pa.array([dt.datetime(2023, 9, 1), dt.datetime(2023, 9, 1, 10), None], pa.timestamp("ns", "Europe/Berlin")),
+            ["2023-09-01", "2023-09-01 10:00:00.000000", None],
+        ),
+        ("event_time", pa.array([dt.time(13, 5, 59), None], pa.time32("s")), ["13:05:59.000000", None]),
+        ("event_time", pa.array([dt.time(1, 2, 3, 4)], pa.time64("ns")), ["01:02:03.000004"]),
+    ],
+)
+def test_columns_that_mean_a_text_become_it_value_by_value(name, values, expected):
+    assert texts(name, values) == expected
+    assert [texts(name, values.slice(place, 1))[0] for place in range(len(values))] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pa.array([Decimal("1.10"), None], pa.decimal128(12, 2)), ["1.10", None]),
+        (pa.array([1, 2], pa.int32()), [1, 2]),
+        (pa.array(["1.5", None]), ["1.5", None]),
+    ],
+)
+def test_amounts_stay_what_check_table_takes_for_numbers(values, expected):
+    assert texts("cost", values) == expected
+
+
+def test_ids_whose_last_digits_are_lost_are_refused():
+    with pytest.raises(InputError, match="Column session_id holds ids of 16 and more digits"):
+        texts("session_id", pa.array([1.0, 2.0**60]))
+
+
+def test_files_are_found_by_path_glob_folder_and_address(tmp_path):
+    written(tmp_path, TIES, files=3)
+    names = [str(tmp_path / "sessions" / f"{number}.parquet") for number in range(3)]
+    (tmp_path / "sessions" / "_SUCCESS").touch()
+    for pattern in ("sessions/*.parquet", "sessions", "sessions/"):
+        assert [source.path for source in find_files(str(tmp_path / pattern), "--sessions")] == names
+    assert [source.path for source in find_files(f"file://{tmp_path}/sessions/1*", "--sessions")] == names[1:2]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("*.nothing", r"--sessions .*nothing matches no file: give a Parquet file, a folder of them, or a glob"),
+        ("nothing.parquet", "matches no file"),
+        ("", "matches no file"),
+    ],
+)
+def test_no_files_are_said_to_be_none(tmp_path, pattern, says):
+    with pytest.raises(SettingsError, match=says):
+        find_files(str(tmp_path / pattern), "--sessions")
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/*.parquet", "nonsense://x", "http://127.0.0.1:9/x.parquet"])
+def test_addresses_that_cannot_be_reached_are_refused_in_a_sentence(address):
+    with pytest.raises((SettingsError, InputError), match="cannot be"):
+        row_groups(SESSIONS, find_files(address, "--sessions")[0])
+
+
+def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(
+        InputError, match=rf"Table session_sources, file {tmp_path}/x.parquet cannot be read as Parquet"
+    ):
+        row_groups(SESSIONS, find_files(str(tmp_path / "x.parquet"), "")[0])
+    pq.write_table(pa.table({"session_id": ["a"]}), tmp_path / "y.parquet")
+    with pytest.raises(InputError, match=rf"file {tmp_path}/y.parquet lacks the columns 'user_id', 'event_date'"):
+        row_groups(SESSIONS, find_files(str(tmp_path / "y.parquet"), "")[0])
+
+
+def test_row_groups_are_put_together_up_to_a_size_and_a_large_one_stands_alone():
+    # Three files: groups of 4 and 4 rows, of 9, and of 1 and 2; 8 rows at a time.
+    assert spans_of([[4, 4], [9], [1, 2]], 8) == [
+        [Span(0, 0, 1, 0, 4), Span(0, 1, 2, 4, 4)],
+        [Span(1, 0, 1, 0, 9)],
+        [Span(2, 0, 1, 0, 1), Span(2, 1, 2, 1, 2)],
+    ]
+    assert spans_of([[]], 8) == [[]]
+
+
+def test_pieces_and_single_rows_are_those_of_the_whole_table(tmp_path):
+    visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:00", "Mail") for number in range(20)])
+    folder = written(tmp_path, (visits, TIES.conversions, TIES.costs), files=1, row_group_size=6)
+    (source,) = find_files(folder.glob("sessions"), "--sessions")
+    whole = read_parquet(SESSIONS, [source])
+    assert row_groups(SESSIONS, source) == [6, 6, 6, 2]
+    pieces = [
+        piece
+        for item in spans_of([row_groups(SESSIONS, source)], 12)
+        for span in item
+        for piece in read_span(SESSIONS, source, span, 4)
+    ]
+    assert [first for first, _ in pieces] == [0, 4, 6, 10, 12, 16, 18]
+    pd.testing.assert_frame_equal(pd.concat([frame for _, frame in pieces], ignore_index=True), whole)
+    rows = [0, 3, 5, 6, 19]
+    pd.testing.assert_frame_equal(read_rows(SESSIONS, source, rows), whole.iloc[rows].reset_index(drop=True))
