@@ -40,10 +40,11 @@ def numbered(ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
     Equal ids often stand together, as a journey's rows do: then only the first of each run is looked up.
     """
     texts = _arrow(ids)
-    is_first = np.ones(len(texts), dtype=bool)
-    is_first[1:] = pc.fill_null(pc.not_equal(texts[1:], texts[:-1]), True)
-    found, _ = pd.factorize(ids.array[is_first])
-    return found.astype("int64")[is_first.cumsum() - 1]
+    is_other = np.ones(len(texts), dtype=bool)
+    is_other[1:] = pc.fill_null(pc.not_equal(texts[1:], texts[:-1]), True)
+    first = np.flatnonzero(is_other)
+    found, _ = pd.factorize(ids.array.take(first))
+    return np.repeat(found.astype("int64"), np.diff(first, append=len(texts)))
 
 
 def look_up(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:
