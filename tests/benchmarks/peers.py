@@ -8,6 +8,7 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from secrets import token_hex
 from types import ModuleType
 from typing import Any
 
@@ -174,9 +175,16 @@ def rows_for_executemany(credits: pd.DataFrame, outcomes: pd.DataFrame) -> dict[
     return {table: list(zip(*(frame[name].tolist() for name in frame), strict=True)) for table, frame in frames.items()}
 
 
-def store_by_executemany(database: Path, rows: dict[str, list[tuple[Any, ...]]]) -> Path:
-    """Store rows that are made already in the tables of a new database."""
+def new_database(folder: Path) -> Path:
+    """Make an empty database of another name each time."""
+    database = folder / f"{token_hex(4)}.db"
     create_tables(database)
+    return database
+
+
+def store_by_executemany(folder: Path, rows: dict[str, list[tuple[Any, ...]]]) -> Path:
+    """Store rows that are made already in the tables of a new database."""
+    database = new_database(folder)
     with closing(sqlite3.connect(database)) as connection, connection:
         for table, values in rows.items():
             connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values[0]))})", values)

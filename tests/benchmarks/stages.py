@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from ihc.baselines import first_touch, last_touch, linear
 from ihc.batching import MAX_SESSIONS, fit_journeys, pack_requests
 from ihc.client import request_body
 from ihc.connection import read, transaction
-from ihc.database import Run, create_tables, read_tables, store_credits
+from ihc.database import Run, read_tables, store_credits
 from ihc.engine import attribute
 from ihc.journeys import build_journeys
 from ihc.markov import removal_effects
@@ -32,6 +31,7 @@ from ihc.schemas import COLUMNS
 
 ACCOUNT = Account("http://127.0.0.1/v1/compute_ihc", "", "default")
 OURS = "ihc"
+STORED = "stored"  # the folder of the databases that are made while storing is measured
 FEW = 1_000_000  # rows that are compared one by one
 RUN = Run("run", "2026-01-01 00:00:00", "local", "default", None, None, None, "0")
 
@@ -168,9 +168,9 @@ def outcomes_of(conversions: pd.DataFrame) -> pd.DataFrame:
     return conversions[["conv_id"]].assign(outcome="credited", reason="")
 
 
-def store(database: Path, credits: pd.DataFrame, outcomes: pd.DataFrame) -> Path:
+def store(folder: Path, credits: pd.DataFrame, outcomes: pd.DataFrame) -> Path:
     """Store credits and outcomes in a new database."""
-    create_tables(database)
+    database = peers.new_database(folder)
     store_credits(database, RUN, credits, outcomes, outcomes)
     return database
 
@@ -195,19 +195,13 @@ def _sessions_and_conversions(shop: Shop) -> Given:
     return shop.tables()[:2]
 
 
-def _new_database(shop: Shop) -> Path:
-    file = shop.folder / "stored" / f"{token_hex(4)}.db"
-    file.parent.mkdir(exist_ok=True)
-    return file
-
-
 def _to_store(shop: Shop) -> Given:
-    return _new_database(shop), shop.credits(), outcomes_of(shop.tables().conversions)
+    return shop.folder / STORED, shop.credits(), outcomes_of(shop.tables().conversions)
 
 
 def _rows_to_store(shop: Shop) -> Given:
-    database, credits, outcomes = _to_store(shop)
-    return database, peers.rows_for_executemany(credits, outcomes)
+    folder, credits, outcomes = _to_store(shop)
+    return folder, peers.rows_for_executemany(credits, outcomes)
 
 
 def _fitting(shop: Shop) -> Given:
