@@ -64,7 +64,7 @@ def test_the_table_holds_seconds_speed_growth_and_times_ours():
         "| journeys | 4,000 | 0.01 | 0.00 |  |  |  |",
         "| journeys | 5,000,000 | 4 | 0.00 | 1.50 GB | 1.30 | merge 30, 7.5×, 5.00 GB; Polars: failed |",
     ]
-    assert run.as_lines(figures) == ["journeys, 5,000,000 sessions, Polars failed: no memory"]
+    assert run.as_lines(figures) == ["- journeys, 5,000,000 sessions, Polars failed: no memory"]
 
 
 def test_the_table_is_written_between_its_marks_and_nowhere_else(tmp_path, monkeypatch):

@@ -46,7 +46,7 @@ def main() -> int:
     table = as_table(found)
     print("\n".join(["", *table, *as_lines(found)]))
     if asked.write_readme:
-        write_readme("\n".join([*table, "", about(), *as_lines(found)]))
+        write_readme("\n".join([*table, "", about(), "", *as_lines(found)]))
     return int(any("failed" in each for each in found.values()))
 
 
@@ -85,24 +85,33 @@ def _contenders(stage: str, size: str) -> list[str]:
 
 
 def _measured(cases: list[tuple[str, str, str]], folder: Path) -> Figures:
+    """What one process measured; what it did not, or whose result was not ours, has failed."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        tests = [f"{HERE / 'benchmark_stages.py'}::test_stage[{'-'.join(case)}]" for case in cases]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-n", "0", "-q", "--benchmark-json", file.name, *tests],
-            env={**os.environ, "IHC_BENCHMARK_FOLDER": str(folder)},
-            capture_output=True,
-            text=True,
-            timeout=MOST_SECONDS * len(cases),
-        )
+        said = _run_pytest(cases, folder, file.name)
         text = Path(file.name).read_text("utf-8")
-    taken = json.loads(text)["benchmarks"] if text else []
-    figures: Figures = {case: {"failed": done.stdout[-2000:] + done.stderr[-2000:]} for case in cases}
-    for each in taken:
+    figures: Figures = {case: {"failed": said.strip().splitlines()[-1]} for case in cases}
+    for each in json.loads(text)["benchmarks"] if text else []:
         info = each["extra_info"]
-        figure = {"seconds": each["stats"]["min"], **{name: info[name] for name in ("rows", "extra")}}
-        if "same" in info or info["contender"] == OURS:
-            figures[info["stage"], info["size"], info["contender"]] = figure | {"same": info.get("same", "")}
+        if "same" in info or info.get("contender") == OURS:
+            kept = {name: info[name] for name in ("rows", "extra")} | {"same": info.get("same", "")}
+            figures[info["stage"], info["size"], info["contender"]] = {"seconds": each["stats"]["min"], **kept}
+    if any("failed" in figure for figure in figures.values()):
+        print(said, file=sys.stderr)
     return figures
+
+
+def _run_pytest(cases: list[tuple[str, str, str]], folder: Path, results: str) -> str:
+    """Measure the cases in a process; what it says."""
+    tests = [f"{HERE / 'benchmark_stages.py'}::test_stage[{'-'.join(case)}]" for case in cases]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "--benchmark-json", results, *tests]
+    given = {**os.environ, "IHC_BENCHMARK_FOLDER": str(folder)}
+    try:
+        done = subprocess.run(
+            command, env=given, capture_output=True, text=True, timeout=MOST_SECONDS, cwd=HERE.parents[1]
+        )
+    except subprocess.TimeoutExpired:
+        return f"took more than {MOST_SECONDS} s"
+    return f"{done.stdout}{done.stderr}\nended with {done.returncode}"
 
 
 def as_table(found: Figures) -> list[str]:
@@ -155,9 +164,9 @@ def as_lines(found: Figures) -> list[str]:
     for (stage, size, name), figure in found.items():
         what = f"{stage}, {SIZES[size]:,} sessions, {name}"
         if "failed" in figure:
-            lines.append(f"{what} failed: {figure['failed']}")
+            lines.append(f"- {what} failed: {figure['failed']}")
         elif figure["same"]:
-            lines.append(f"{what}: {figure['same']}")
+            lines.append(f"- {what}: {figure['same']}")
     return lines
 
 
