@@ -3,10 +3,12 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 sys.path.append(str(Path(__file__).parent / "benchmarks"))
+import memory
 import run
 from shop import SIZES, Shop, make_shop
 from stages import OURS, STAGES
@@ -50,6 +52,14 @@ def test_a_peer_whose_result_is_another_one_does_not_pass(shop):
     wrong = ours.assign(session_id=ours["session_id"].to_numpy()[::-1])
     with pytest.raises(AssertionError, match="session_id"):
         each.peers["merge"].same(ours, wrong)
+
+
+def test_columns_that_a_result_shares_with_what_was_given_or_holds_twice_count_once():
+    # Two columns of 8 bytes a row are new, 0.0 and 1.0; the ids are those of the frame that was given.
+    given = pd.DataFrame({"id": pd.Series(["a", "b"], dtype="str")})
+    one = pd.DataFrame({"id": given["id"].array, "share": np.array([0.0, 1.0])}, copy=False)
+    assert memory.size([one, one, {"more": one.assign(other=[1, 2])}], (given,)) == 2 * 16
+    assert memory.size([b"four"]) == 4
 
 
 def test_the_table_holds_seconds_speed_growth_and_times_ours():

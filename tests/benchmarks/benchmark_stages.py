@@ -45,7 +45,7 @@ def test_stage(stage, size, name, folder, benchmark):
     _, given = each.contender(name, shop)
     before = memory.settle()
     result = benchmark.pedantic(work, args=given, rounds=rounds)
-    extra = memory.peak() - before - memory.size(result)
+    extra = memory.peak() - before - memory.size(result, given)
     benchmark.extra_info.update(stage=stage, size=size, contender=name, rows=each.rows(shop), extra=extra)
     del given  # the largest are gigabytes
     if name != OURS:
