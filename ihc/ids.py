@@ -23,6 +23,8 @@ def places(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.int64]:
 
     Ids are compared as texts, whatever they are stored as.
     """
+    if ids.empty:
+        return np.empty(0, dtype="int64")
     found = pc.index_in(_arrow(ids), value_set=_arrow(known), skip_nulls=True)
     return np.asarray(pc.fill_null(found, -1), dtype="int64")
 
@@ -30,6 +32,19 @@ def places(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.int64]:
 def is_among(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.bool_]:
     """Mark the ids that stand in the column `known`."""
     return places(ids, known) >= 0
+
+
+def numbered(ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    """Number the ids by their first appearance.
+
+    Equal ids often stand together, as a journey's rows do: then only the first of each run is looked up.
+    """
+    texts = _arrow(ids)
+    is_other = np.ones(len(texts), dtype=bool)
+    is_other[1:] = pc.fill_null(pc.not_equal(texts[1:], texts[:-1]), True)
+    first = np.flatnonzero(is_other)
+    found, _ = pd.factorize(ids.array.take(first))
+    return np.repeat(found.astype("int64"), np.diff(first, append=len(texts)))
 
 
 def look_up(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:
@@ -83,7 +98,7 @@ def by_id_where_equal(
     """
     is_tied = is_equal | np.append(is_equal[1:], False)[: len(order)]
     tied = order[is_tied]
-    run = (~is_equal).cumsum()[is_tied]
+    run = (~is_equal[is_tied]).cumsum()
     by_id = pd.DataFrame({"run": run, "id": ids.array.take(tied)}).sort_values(["run", "id"], kind="stable").index
     sorted_order = order.copy()
     sorted_order[is_tied] = tied[by_id]

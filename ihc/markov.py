@@ -131,14 +131,18 @@ def _paths(journeys: pd.DataFrame, idle: pd.DataFrame | None) -> _Paths:
     if idle is None:
         idle = journeys.iloc[:0].assign(user_id="")
     others = in_time_order(idle, "channel_name", path="user_id", what="idle")
-    twice = idle.loc[is_among(idle["session_id"], journeys["session_id"]), "session_id"].unique()
+    # A session is its user's, so only users who are in both are looked at more closely.
+    users = journeys["user_id"].take(steps.row[steps.starts]) if len(idle) else idle["user_id"]
+    shared = idle[is_among(idle["user_id"], users)]
+    twice = shared.loc[is_among(shared["session_id"], journeys["session_id"]), "session_id"].unique()
     if len(twice):
         raise InputError(
             f"idle holds {counted(len(twice), 'session')} of journeys ({some(twice)}): a path ends in a conversion or "
             "without one. Make it by idle_paths."
         )
-    codes, names = channel_codes(pd.concat([journeys["channel_name"], idle["channel_name"]], ignore_index=True))
-    channel = codes[np.concatenate([steps.row, others.row + len(journeys)])]
+    (won, names), (lost, others_names) = (channel_codes(frame["channel_name"]) for frame in (journeys, idle))
+    number, names = channel_codes(pd.concat([names, others_names], ignore_index=True))
+    channel = np.concatenate([number[won[steps.row]], number[lost[others.row] + len(number) - len(others_names)]])
     rank = np.concatenate([steps.rank, others.rank])
     return _Paths(steps, names, channel, rank, np.concatenate([steps.length, others.length]) - rank - 1)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.ids import by_id_where_equal, repeats
+from ihc.ids import by_id_where_equal, numbered, repeats
 from ihc.schemas import require_columns
 
 Floats = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     require_columns(frame, (path, "session_id", "timestamp", *needs), what)
     if frame["timestamp"].isna().any():
         raise InputError(f"{what[0].upper()}{what[1:]} have rows without a timestamp: fill them in or leave them out.")
-    code = pd.factorize(frame[path])[0].astype("int64")
+    code = numbered(frame[path])
     moment = frame["timestamp"].to_numpy("datetime64[us]").astype("int64")
     row = np.arange(len(code))
     if not _is_sorted(code, moment):

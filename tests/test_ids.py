@@ -5,7 +5,7 @@ from frames import FIXED, credits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc.ids import in_order, is_among, join, look_up, pair_places, places
+from ihc.ids import in_order, is_among, join, look_up, numbered, pair_places, places
 
 IDS = pd.Series(["a", "b", "a", "c"], index=[7, 7, 8, 9], dtype="str")
 KNOWN = pd.DataFrame({"key": pd.Series(["c", "a", "d", "a"], dtype="str"), "figure": [1.5, 2.5, 3.5, 4.5]})
@@ -34,6 +34,20 @@ def test_ids_are_compared_as_texts_and_an_empty_one_is_nowhere():
     assert is_among(pd.Series(["2", None], dtype="object"), pd.Series([None, "2"], dtype="str")).tolist() == [
         True, False
     ]  # fmt: skip
+
+
+def test_ids_are_numbered_by_their_first_appearance_whether_they_stand_together_or_not():
+    assert numbered(IDS).tolist() == [0, 1, 0, 2]
+    assert numbered(IDS.iloc[[0, 2, 1, 3, 1]]).tolist() == [0, 0, 1, 2, 1]
+    assert numbered(IDS.iloc[:0]).tolist() == []
+    assert numbered(pd.Series([7, 7, 3, 7])).tolist() == [0, 0, 1, 0]
+
+
+@FIXED
+@given(st.lists(st.sampled_from(["a", "A", "", None]), max_size=8))
+def test_ids_are_numbered_as_pandas_does(ids):
+    texts = pd.Series(ids, dtype="str")
+    assert numbered(texts).tolist() == pd.factorize(texts)[0].tolist()
 
 
 @FIXED

@@ -1,0 +1,319 @@
+"""The stages of a run: what each is given, our function and its peers, and when their results are the same."""
+
+from __future__ import annotations
+
+import importlib.util
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+import pandas as pd
+import peers
+import pyarrow as pa
+from shop import SIZES, Shop
+
+from ihc.account import Account
+from ihc.baselines import first_touch, last_touch, linear
+from ihc.batching import MAX_SESSIONS, fit_journeys, pack_requests
+from ihc.client import request_body
+from ihc.connection import read, transaction
+from ihc.database import Run, read_tables, store_credits
+from ihc.engine import attribute
+from ihc.journeys import build_journeys
+from ihc.markov import removal_effects
+from ihc.parameters import load_parameters
+from ihc.reporting import channel_reporting, channel_summary
+from ihc.schemas import COLUMNS
+
+ACCOUNT = Account("http://127.0.0.1/v1/compute_ihc", "", "default")
+OURS = "ihc"
+STORED = "stored"  # the folder of the databases that are made while storing is measured
+FEW = 1_000_000  # rows that are compared one by one
+RUN = Run("run", "2026-01-01 00:00:00", "local", "default", None, None, None, "0")
+
+Contender = Callable[..., Any]
+Given = tuple[Any, ...]
+
+
+class Peer(NamedTuple):
+    """Another way to do a stage's work.
+
+    `given`: its arguments, where they are others than ours. `needs`: a package that is not always installed. `least`:
+    how many times as fast as this ours is to be. `largest`: the largest size that it does in 16 GB. `same`:
+    raises AssertionError unless its result is ours, and may say how near it is.
+    """
+
+    work: Contender
+    same: Callable[[Any, Any], str | None]
+    given: Callable[[Shop], Given] | None = None
+    needs: str = ""
+    least: float = 0.0
+    largest: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Is what it needs installed?"""
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    def does(self, size: str) -> bool:
+        """Is the size one that it can do?"""
+        return not self.largest or SIZES[size] <= SIZES[self.largest]
+
+
+class Stage(NamedTuple):
+    """A stage: our function, what it is given, how many rows [count] of it the speed is counted in, and its peers."""
+
+    work: Contender
+    given: Callable[[Shop], Given]
+    rows: Callable[[Shop], int]
+    peers: dict[str, Peer]
+
+    def contender(self, name: str, shop: Shop) -> tuple[Contender, Given]:
+        """Our function, or a peer's, and its arguments."""
+        if name == OURS:
+            return self.work, self.given(shop)
+        peer = self.peers[name]
+        return peer.work, (peer.given or self.given)(shop)
+
+
+def read_whole(database: Path) -> list[pd.DataFrame]:
+    """Read the three tables by whatever `read_tables` reads them with, without its checks."""
+    if importlib.util.find_spec("ihc.arrow_reading") is not None:
+        from ihc.arrow_reading import read_frames
+
+        return list(read_frames(database, list(COLUMNS)))
+    with transaction(database) as connection:
+        return [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
+
+
+def same_frames(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
+    """The same rows in the same order; numbers up to rounding."""
+    assert list(ours) == list(theirs)
+    for name in ours:
+        one, other = _arrow(ours[name]), _arrow(theirs[name])
+        if pa.types.is_floating(one.type):
+            np.testing.assert_allclose(one.to_numpy(False), other.to_numpy(False), rtol=1e-9, err_msg=name)
+        else:
+            assert one.equals(other.cast(one.type)), name
+
+
+def _arrow(values: pd.Series) -> pa.Array:
+    whole = pa.array(values.array)
+    whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
+    return whole.cast(pa.large_string()) if pa.types.is_string(whole.type) else whole
+
+
+def same_tables(ours: list[pd.DataFrame], theirs: list[pd.DataFrame]) -> None:
+    """The same three tables."""
+    for one, other in zip(ours, theirs, strict=True):
+        same_frames(other.astype(one.dtypes), one)
+
+
+def make_bodies(journeys: pd.DataFrame) -> list[bytes]:
+    """Pack journeys into requests, and make each one's JSON."""
+    return [request_body(request, ACCOUNT) for request in pack_requests(journeys)]
+
+
+def same_bodies(ours: list[bytes], theirs: list[bytes]) -> None:
+    """The same JSON, whatever blanks are between."""
+    for one, other in zip(ours, theirs, strict=True):
+        assert orjson.loads(one) == orjson.loads(other)
+
+
+def rules_of_thumb(journeys: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The credits by first, last and linear touch, and the journeys, which say whose they are."""
+    credits = {model.__name__: model(journeys) for model in (first_touch, last_touch, linear)}
+    return credits | {"journeys": journeys}
+
+
+def same_heuristics(ours: dict[str, pd.DataFrame], theirs: pd.DataFrame) -> None:
+    """ChannelAttribution gives sums by channel only."""
+    theirs = theirs.set_index("channel_name").sort_index()
+    for name in ("first_touch", "last_touch", "linear"):
+        summed = ours[name]["ihc"].groupby(ours["journeys"]["channel_name"]).sum()
+        columns = [column for column in theirs if column.startswith(name)]
+        np.testing.assert_allclose(summed, theirs[columns[0]].astype("float64"), rtol=1e-6, err_msg=name)
+
+
+def same_effects(tolerance: float) -> Callable[[pd.DataFrame, pd.DataFrame], str]:
+    """Removal effects that differ by at most so much [share]; says by how much."""
+
+    def same(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
+        one, other = (frame.set_index("channel_name")["removal_effect"].sort_index() for frame in (ours, theirs))
+        off = float((one - other.astype("float64")).abs().max())
+        assert off <= tolerance
+        return f"effects off by {off:.1g}"
+
+    return same
+
+
+def touchpoints(shop: Shop) -> pd.DataFrame:
+    """All paths, those of the journeys and the idle ones: `path, timestamp, channel_name, won`."""
+    parts = [(shop.journeys(), "conv_id"), (shop.idle(), "user_id")]
+    return pd.concat(
+        [
+            frame[[key, "timestamp", "channel_name"]].rename(columns={key: "path"}).assign(won=key == "conv_id")
+            for frame, key in parts
+        ],
+        ignore_index=True,
+    )
+
+
+def outcomes_of(conversions: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes of the orders that are credited: `conv_id, outcome, reason`."""
+    return conversions[["conv_id"]].assign(outcome="credited", reason="")
+
+
+def store(folder: Path, credits: pd.DataFrame, outcomes: pd.DataFrame) -> Path:
+    """Store credits and outcomes in a new database."""
+    database = peers.new_database(folder)
+    store_credits(database, RUN, credits, outcomes, outcomes)
+    return database
+
+
+def same_databases(ours: Path, theirs: Path) -> None:
+    """The same rows, as far as their counts and sums tell; in small databases, each of them."""
+    with closing(sqlite3.connect(ours)) as connection:
+        connection.execute("ATTACH ? AS other", [str(theirs)])
+        for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
+            number = {"attribution_customer_journey": "ihc", "attribution_phases": "holder"}.get(table, "0")
+            query = "SELECT count(*), count(DISTINCT conv_id), round(total({}), 6) FROM {}.{}"
+            one, other = (
+                connection.execute(query.format(number, name, table)).fetchone() for name in ("main", "other")
+            )
+            assert one == other, table
+            if one[0] < FEW:
+                rest = f"SELECT * FROM main.{table} EXCEPT SELECT * FROM other.{table}"
+                assert not connection.execute(rest).fetchall(), table
+
+
+def _sessions_and_conversions(shop: Shop) -> Given:
+    return shop.tables()[:2]
+
+
+def _to_store(shop: Shop) -> Given:
+    return shop.folder / STORED, shop.credits(), outcomes_of(shop.tables().conversions)
+
+
+def _rows_to_store(shop: Shop) -> Given:
+    folder, credits, outcomes = _to_store(shop)
+    return folder, peers.rows_for_executemany(credits, outcomes)
+
+
+def _fitting(shop: Shop) -> Given:
+    return (fit_journeys(shop.journeys(), MAX_SESSIONS)[0],)
+
+
+def _count_sessions(shop: Shop) -> int:
+    return SIZES[shop.size]
+
+
+def _count_touchpoints(shop: Shop) -> int:
+    return len(shop.journeys())
+
+
+def _journeys(shop: Shop) -> Given:
+    return (shop.journeys(),)
+
+
+def _tables_and_credits(shop: Shop) -> Given:
+    return shop.tables(), shop.credits()
+
+
+def _winning_texts(shop: Shop) -> Given:
+    texts = shop.path_texts()
+    return (texts[texts["conversions"] > 0],)
+
+
+STAGES = {
+    "reading": Stage(
+        read_whole,
+        lambda shop: (shop.database(),),
+        _count_sessions,
+        {"pandas.read_sql": Peer(peers.read_by_pandas, same_tables)},
+    ),
+    "reading and checking": Stage(read_tables, lambda shop: (shop.database(),), _count_sessions, {}),
+    "journeys": Stage(
+        build_journeys,
+        _sessions_and_conversions,
+        _count_touchpoints,
+        {
+            "SQL": Peer(peers.journeys_by_sql, same_frames, lambda shop: (shop.database(),), least=50),
+            "merge": Peer(peers.journeys_by_merge, same_frames, least=6),
+            "DuckDB": Peer(peers.journeys_by_duckdb, same_frames, needs="duckdb", least=5),
+            "DuckDB, Arrow": Peer(peers.journeys_by_duckdb_and_arrow, same_frames, needs="duckdb"),
+            "Polars": Peer(peers.journeys_by_polars, same_frames, needs="polars", least=2),
+        },
+    ),
+    "requests": Stage(
+        make_bodies,
+        _fitting,
+        _count_touchpoints,
+        {
+            "to_dict, json": Peer(
+                peers.bodies_by_json, same_bodies, lambda shop: (pack_requests(*_fitting(shop)),), least=10
+            )
+        },
+    ),
+    "attribute": Stage(lambda journeys: attribute(journeys, load_parameters()), _journeys, _count_touchpoints, {}),
+    "first, last, linear": Stage(
+        rules_of_thumb,
+        _journeys,
+        _count_touchpoints,
+        {
+            "ChannelAttribution": Peer(
+                peers.heuristics_by_channel_attribution,
+                same_heuristics,
+                _winning_texts,
+                needs="ChannelAttribution",
+                least=15,
+            )
+        },
+    ),
+    "Markov": Stage(
+        lambda journeys, idle: removal_effects(journeys, idle=idle),
+        lambda shop: (shop.journeys(), shop.idle()),
+        lambda shop: len(shop.journeys()) + len(shop.idle()),
+        {
+            "ChannelAttribution": Peer(
+                peers.markov_by_channel_attribution,
+                same_effects(0.05),
+                lambda shop: (shop.path_texts(),),
+                needs="ChannelAttribution",
+                least=50,
+            ),
+            "ChannelAttribution to 0.5 %": Peer(
+                peers.markov_precisely_by_channel_attribution,
+                same_effects(0.01),
+                lambda shop: (shop.path_texts(),),
+                needs="ChannelAttribution",
+            ),
+            "marketing-attribution-models": Peer(
+                peers.markov_by_marketing_attribution_models,
+                same_effects(1e-9),
+                lambda shop: (touchpoints(shop),),
+                needs="mam",
+                largest="200k",
+            ),
+        },
+    ),
+    "channel_reporting": Stage(
+        lambda tables, credits: channel_reporting(*tables, credits),
+        _tables_and_credits,
+        _count_touchpoints,
+        {"merge, groupby": Peer(peers.reporting_by_merging, same_frames)},
+    ),
+    "channel_summary": Stage(
+        lambda tables, credits: channel_summary(*tables, credits), _tables_and_credits, _count_touchpoints, {}
+    ),
+    "storing": Stage(
+        store,
+        _to_store,
+        _count_touchpoints,
+        {"executemany": Peer(peers.store_by_executemany, same_databases, _rows_to_store)},
+    ),
+}
