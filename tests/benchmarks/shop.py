@@ -20,7 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ihc.database import create_tables, store_tables
+from ihc.connection import append, transaction
+from ihc.database import create_tables
 from ihc.engine import attribute
 from ihc.journeys import build_journeys, idle_paths
 from ihc.parameters import load_parameters
@@ -115,7 +116,9 @@ class Shop:
         file = self.folder / "shop.db"
         if not file.exists():
             create_tables(file)
-            store_tables(file, self.tables())
+            with transaction(file, is_writing=True) as connection:
+                for table, frame in zip(COLUMNS, self.tables(), strict=True):
+                    append(connection, table, frame)
             with closing(sqlite3.connect(file)) as connection:
                 connection.execute("CREATE INDEX by_user ON session_sources (user_id)")
         return file

@@ -20,14 +20,14 @@ from ihc.account import Account
 from ihc.baselines import first_touch, last_touch, linear
 from ihc.batching import MAX_SESSIONS, fit_journeys, pack_requests
 from ihc.client import request_body
-from ihc.connection import read, transaction
+from ihc.connection import transaction
 from ihc.database import Run, read_tables, store_credits
 from ihc.engine import attribute
 from ihc.journeys import build_journeys
 from ihc.markov import removal_effects
 from ihc.parameters import load_parameters
 from ihc.reporting import channel_reporting, channel_summary
-from ihc.schemas import COLUMNS
+from ihc.selection import read_whole as _read_whole
 
 ACCOUNT = Account("http://127.0.0.1/v1/compute_ihc", "", "default")
 OURS = "ihc"
@@ -81,13 +81,9 @@ class Stage(NamedTuple):
 
 
 def read_whole(database: Path) -> list[pd.DataFrame]:
-    """Read the three tables by whatever `read_tables` reads them with, without its checks."""
-    if importlib.util.find_spec("ihc.arrow_reading") is not None:
-        from ihc.arrow_reading import read_frames
-
-        return list(read_frames(database, list(COLUMNS)))
+    """Read the three tables as `read_tables` does, without its checks."""
     with transaction(database) as connection:
-        return [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
+        return _read_whole(connection, database)
 
 
 def same_frames(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
