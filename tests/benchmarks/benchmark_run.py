@@ -1,0 +1,59 @@
+"""How long a whole run takes beside its notebooks' bare kernels: `uv run python tests/benchmarks/benchmark_run.py`.
+
+A bare kernel is one that starts and executes its notebook's imports, one kernel a notebook, one after the other.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from ihc.sample import write_sample
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = 3
+IHC = [sys.executable, "-m", "ihc.cli"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measure a whole run beside its notebooks' bare kernels.")
+    parser.add_argument("--database", help="SQLite file; a run writes its results into it [default: a sample shop]")
+    given = parser.parse_args().database
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(given or f"{folder}/shop.db").resolve()
+        if not given:
+            write_sample(database, 2000)
+        command = [*IHC, "run", "--database", database, "--output", f"{folder}/out", "--engine", "local"]
+        # In turn, and the least of each, as the machine may have other work.
+        times = [(seconds(lambda: called(command, folder)), seconds(bare_kernels)) for _ in range(ROUNDS)]
+        run, bare = map(min, zip(*times, strict=True))
+        print(f"ihc run: {run:.1f} s; the notebooks' bare kernels with imports: {bare:.1f} s; ratio {run / bare:.2f}")
+        for option in ("--version", "--help"):
+            least = min(seconds(lambda option=option: called([*IHC, option], folder)) for _ in range(ROUNDS))
+            print(f"ihc {option}: {least:.2f} s")
+
+
+def seconds(work):
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def called(command, folder):
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def bare_kernels():
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        imports = next(cell for cell in cells if "from ihc" in cell.source)
+        NotebookClient(nbformat.v4.new_notebook(cells=[imports])).execute()
+
+
+if __name__ == "__main__":
+    main()
