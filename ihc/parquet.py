@@ -102,14 +102,14 @@ def read_span(table: str, source: Source, span: Span, rows: int) -> Iterator[tup
             first += batch.num_rows
 
 
-def read_rows(table: str, source: Source, rows: Sequence[int]) -> pd.DataFrame:
-    """Read some rows of a file, by their places in it."""
+def read_rows(table: str, source: Source, rows: Sequence[int], at_a_time: int) -> pd.DataFrame:
+    """Read some rows of a file, by their places in it; no more than `at_a_time` are looked through together."""
     wanted, parts = np.asarray(rows), []
     begin = 0
     for group, count in enumerate(row_groups(table, source)):
         own = wanted[(wanted >= begin) & (wanted < begin + count)]
         if len(own):
-            for first, frame in read_span(table, source, Span(0, group, group + 1, begin, count), count):
+            for first, frame in read_span(table, source, Span(0, group, group + 1, begin, count), at_a_time):
                 parts.append(frame.iloc[own[(own >= first) & (own < first + len(frame))] - first])
         begin += count
     return pd.concat(parts, ignore_index=True)

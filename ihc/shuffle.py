@@ -160,7 +160,10 @@ class Meeting(NamedTuple):
 
 
 class Met(NamedTuple):
-    """The file that costs were dealt out to by user, and by table the places `file, row` of keys that stand twice."""
+    """The file that costs were dealt out to by user, and by table the keys that stand twice.
+
+    `twice`: `file, row` of each copy, and `first`, that all copies of a key share, see `_rank`.
+    """
 
     file: str
     twice: dict[str, pd.DataFrame]
@@ -181,7 +184,17 @@ def meet(task: Meeting) -> Met:
     by_user = costs.rename(columns={"key": "session_id"})[list(COLUMNS[COSTS])]
     _write(task.store, name, by_user, part, task.parts)
     rows = known | {COSTS: costs}
-    return Met(name, {table: found.loc[found["key"].duplicated(keep=False), PLACE] for table, found in rows.items()})
+    return Met(name, {table: _twice(found) for table, found in rows.items()})
+
+
+def _twice(found: pd.DataFrame) -> pd.DataFrame:
+    copies = found[found["key"].duplicated(keep=False)]
+    return copies[PLACE].assign(first=_rank(copies).groupby(copies["key"]).transform("min"))
+
+
+def _rank(places: pd.DataFrame) -> pd.Series[int]:
+    """Places as numbers in the order of the input."""
+    return places["file"] * 2**40 + places["row"]
 
 
 def read_part(store: Store, files: dict[str, list[str]], part: int) -> Tables:
@@ -192,21 +205,43 @@ def read_part(store: Store, files: dict[str, list[str]], part: int) -> Tables:
 def refuse(sources: dict[str, list[Source]], unfit: Mapping[str, Sequence[pd.DataFrame]]) -> None:
     """Say what is wrong with the input, if anything is, in the words of `check_tables`: InputError.
 
-    In: by table its files, and the places `file, row` of its unfit rows. Only those are read again.
+    In: by table its files, and of its unfit rows the places `file, row`, and `first` where a key stands twice. Only
+    those are read again, `SHOWN` at most; any unfit row is refused, whatever is found in them.
     """
     findings = []
     for table in COLUMNS:
-        rows = pd.concat(list(unfit[table]), ignore_index=True).drop_duplicates().sort_values(PLACE)
-        try:
-            if len(rows):
-                check_table(table, _read_again(table, sources[table], rows.head(SHOWN)))
-        except InputError as error:
-            more = f"\nTable {table} has {counted(len(rows), 'row')} like this; the first {SHOWN:,} are counted above."
-            findings.append(f"{error}{more if len(rows) > SHOWN else ''}")
+        places = [own.assign(first=own["first"] if "first" in own else _rank(own)) for own in unfit[table]]
+        rows = pd.concat(places, ignore_index=True)
+        rows = rows.sort_values(["first", *PLACE]).drop_duplicates(PLACE)
+        if len(rows):
+            findings.append(_finding(table, sources[table], rows))
     if findings:
         raise InputError("\n".join(findings))
 
 
+def _finding(table: str, sources: Sequence[Source], rows: pd.DataFrame) -> str:
+    shown = _shown(rows)
+    more = f"\nTable {table} has {counted(len(rows), 'row')} like this; {counted(len(shown), 'row')} are counted above."
+    try:
+        check_table(table, _read_again(table, sources, shown))
+    except InputError as error:
+        return f"{error}{more if len(rows) > len(shown) else ''}"
+    file, row = rows[PLACE].iloc[0]
+    return (
+        f"Table {table} has {counted(len(rows), 'row')} with an unfit value or a duplicate key, the first of them row "
+        f"{row + 1:,} of {sources[file].path}. Correct the table and run again."
+    )
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keys with all their copies, as long as there is room, in the order of the input: a copy alone would pass."""
+    last_copy = rows["first"].map(rows["first"].value_counts(sort=False).cumsum())
+    is_shown = last_copy <= SHOWN
+    return (rows[is_shown] if is_shown.any() else rows.head(SHOWN)).sort_values(PLACE)
+
+
 def _read_again(table: str, sources: Sequence[Source], rows: pd.DataFrame) -> pd.DataFrame:
-    parts = [read_rows(table, sources[int(str(file))], own["row"].tolist()) for file, own in rows.groupby("file")]
+    parts = [
+        read_rows(table, sources[int(str(file))], own["row"].tolist(), AT_A_TIME) for file, own in rows.groupby("file")
+    ]
     return pd.concat(parts, ignore_index=True)

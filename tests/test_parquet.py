@@ -122,4 +122,7 @@ def test_pieces_and_single_rows_are_those_of_the_whole_table(tmp_path):
     assert [first for first, _ in pieces] == [0, 4, 6, 10, 12, 16, 18]
     pd.testing.assert_frame_equal(pd.concat([frame for _, frame in pieces], ignore_index=True), whole)
     rows = [0, 3, 5, 6, 19]
-    pd.testing.assert_frame_equal(read_rows(SESSIONS, source, rows), whole.iloc[rows].reset_index(drop=True))
+    for at_a_time in (1, 4, 100):
+        pd.testing.assert_frame_equal(
+            read_rows(SESSIONS, source, rows, at_a_time), whole.iloc[rows].reset_index(drop=True)
+        )

@@ -2,12 +2,12 @@ import pandas as pd
 import pytest
 from frames import conversions, costs, sessions
 from pandas.testing import assert_frame_equal
-from scaling import written
+from scaling import NAMES, written
 from test_scale import TIES
 
 from ihc import shuffle as module
 from ihc.errors import InputError
-from ihc.parquet import row_groups, spans_of
+from ihc.parquet import find_files, row_groups, spans_of
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS
 from ihc.shuffle import FOLDERS, Deal, Meeting, deal, fit_rows, meet, part_of, read_part, refuse
 from ihc.store import make_folders, open_store
@@ -98,6 +98,41 @@ def test_of_very_many_unfit_rows_the_first_are_looked_at_and_all_are_counted(tmp
     assert str(found.value).splitlines() == [
         "Table session_costs, column cost: the value is negative in 2 rows (session_id 'a', 'b'). "
         "Correct the table and run again.",
-        "Table session_costs has 5 rows like this; the first 2 are counted above.",
+        "Table session_costs has 5 rows like this; 2 rows are counted above.",
     ]
     refuse(dict(zip(COLUMNS, folder.files(), strict=True)), unfit | {COSTS: [nothing]})
+
+
+@pytest.mark.parametrize("shown", [1, 3])
+@pytest.mark.parametrize("table", list(COLUMNS))
+def test_copies_of_keys_are_refused_however_far_apart_they_stand(tmp_path, store, monkeypatch, table, shown):
+    monkeypatch.setattr(module, "SHOWN", shown)
+    visits = sessions([(f"s{number}", f"u{number}", "2023-09-01 10:00:00", "M") for number in range(8)])
+    orders = conversions([(f"k{number}", f"u{number}", "2023-09-01 11:00:00", 1.0) for number in range(8)])
+    tables = dict(zip(COLUMNS, (visits, orders, costs([(f"s{number}", 1.0) for number in range(8)])), strict=True))
+    tables[table] = pd.concat([tables[table]] * 2)
+    folder = written(tmp_path / "in", tuple(tables.values()))
+    found, met, _ = dealt(folder, store, 3)
+    unfit = {name: [one.unfit for one in own] + [one.twice[name] for one in met] for name, own in found.items()}
+    with pytest.raises(InputError) as said:
+        refuse(dict(zip(COLUMNS, folder.files(), strict=True)), unfit)
+    key = tables[table].columns[0]
+    first = tables[table][key].iloc[0]
+    if shown == 3:  # one key with both copies: two keys would be four rows
+        assert str(said.value).splitlines() == [
+            f"Table {table}, column {key}: the value is a duplicate key in 2 rows ({key} '{first}'). "
+            "Correct the table and run again.",
+            f"Table {table} has 16 rows like this; 2 rows are counted above.",
+        ]
+    else:  # a copy alone has nothing wrong with it
+        (path,) = {
+            source.path for source in find_files(folder.glob(folder_of(table)), "") if "0.parquet" in source.path
+        }
+        assert str(said.value) == (
+            f"Table {table} has 16 rows with an unfit value or a duplicate key, the first of them row 1 of {path}. "
+            "Correct the table and run again."
+        )
+
+
+def folder_of(table):
+    return NAMES[list(COLUMNS).index(table)]
