@@ -34,6 +34,7 @@ from ihc.parts import (
     reports_of,
 )
 from ihc.redistribution import Redistribution
+from ihc.scale_output import CREDITS, JOURNEYS, OUTCOMES, check_output
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS
 from ihc.shuffle import AT_A_TIME, FOLDERS, Deal, Dealt, Meeting, deal, meet, read_part, refuse
 from ihc.store import Store, clear, clear_remains, make_folders, whole_file
@@ -41,7 +42,7 @@ from ihc.sums import add_parts
 
 ROWS = 500_000  # sessions a part has, about, unless the number of parts is given
 SCRATCH = ".ihc-scale"
-CREDITS, OUTCOMES, JOURNEYS, PATHS = "credits", "outcomes", "journeys", "paths"
+PATHS = "paths"
 STAGES = ("Reading the files", "Dealing rows out by user", "Matching keys and costs", "Attributing", "Markov's model")
 
 Progress = Callable[[str, int, int], object]  # stage, parts done, parts in all
@@ -88,9 +89,11 @@ class Scaled(NamedTuple):
 def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Scaled:
     """Attribute a shop's orders on a cluster, part by part, and write credits and report tables to the job's output.
 
-    Raises InputError for tables that are unfit, in the words of `check_tables`; ScaleError where the cluster gives up.
+    Raises InputError for tables that are unfit, in the words of `check_tables`; SettingsError where the output holds
+    anything else; ScaleError where the cluster gives up.
     Nothing is written under its final name before all of it is whole.
     """
+    check_output(job.output, [source for own in job.files for source in own])
     clear_remains(job.scratch)
     make_folders(job.scratch, *FOLDERS, CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else []))
     try:

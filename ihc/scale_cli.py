@@ -70,6 +70,7 @@ def scale(  # noqa: PLR0913 - one argument an option
         from ihc.parquet import find_files
         from ihc.scale import Input, Job
         from ihc.scale import scale as attribute
+        from ihc.scale_output import check_output
         from ihc.store import open_store
     except ImportError as error:
         raise SettingsError(f"ihc scale needs the extra dask ({error}): pip install 'ihc-attribution[dask]'") from None
@@ -84,6 +85,7 @@ def scale(  # noqa: PLR0913 - one argument an option
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
     job = Job(files, asked, open_store(output, "--output"), partitions, export_journeys)
+    check_output(job.output, [source for own in files for source in own])
     console = make_console(stderr=True)
     try:
         with connected(scheduler, f"{memory}GB" if memory else None) as client:

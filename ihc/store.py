@@ -36,9 +36,9 @@ def open_store(url: str, what: str) -> Store:
         fs, root = fsspec.core.url_to_fs(url)
         store = Store(fs, root.rstrip("/"))
         make_folders(store)
-        with whole_file(store, ".trial") as file:
+        with whole_file(store, trial := f".trial-{uuid4().hex}") as file:
             file.write(b"")
-        fs.rm(store.path(".trial"))
+        fs.rm(store.path(trial))
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise SettingsError(f"{what} {url} cannot be written: {reason}. Name another folder by --output.") from None
@@ -52,7 +52,7 @@ def whole_file(store: Store, name: str) -> Iterator[Any]:
     On a disk it grows under another name; an object store shows no object before it is whole anyway.
     """
     path = store.path(name)
-    if not _is_disk(store.fs):
+    if not is_disk(store.fs):
         with store.fs.open(path, "wb") as file:
             yield file
         return
@@ -66,7 +66,8 @@ def whole_file(store: Store, name: str) -> Iterator[Any]:
             store.fs.rm(growing)
 
 
-def _is_disk(fs: Any) -> bool:
+def is_disk(fs: Any) -> bool:
+    """Say whether it is a file system of this machine."""
     return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
@@ -82,7 +83,7 @@ def clear(store: Store) -> None:
     A folder on a disk loses its name first: whatever was about to be written there fails.
     """
     root = store.root
-    if _is_disk(store.fs) and store.fs.isdir(root):
+    if is_disk(store.fs) and store.fs.isdir(root):
         root = f"{root}{GONE}{uuid4().hex}"
         store.fs.mv(store.root, root)
     if store.fs.exists(root):

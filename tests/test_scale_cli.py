@@ -1,5 +1,6 @@
 """`ihc scale` as a user calls it, and the clusters it meets."""
 
+import json
 import os
 import re
 import shlex
@@ -24,6 +25,7 @@ from ihc.outputs import csv_bytes
 from ihc.parameters import load_parameters
 from ihc.parts import Asked
 from ihc.scale import SCRATCH
+from ihc.scale_output import KEYS
 from ihc.store import open_store
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -106,13 +108,23 @@ def test_what_cannot_work_is_refused_in_a_sentence(folder, tmp_path, options, co
 def test_unfit_tables_are_refused_and_what_was_there_stays(tmp_path):
     folder = written(tmp_path / "in", TIES._replace(costs=TIES.costs.assign(cost=-1.0)))
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "scale.json").write_text("of before")
+    before = json.dumps(dict.fromkeys(KEYS))
+    (tmp_path / "out" / "scale.json").write_text(before)
     done = ihc("scale", *folder.options(), "--output", "out", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(
         "ihc: Table session_costs, column cost: the value is negative in 5 rows"
     )
-    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["of before"]
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == [before]
+
+
+def test_what_a_user_has_in_the_folder_stays(folder, tmp_path):
+    (tmp_path / "out" / "credits").mkdir(parents=True)
+    (tmp_path / "out" / "credits" / "mine.txt").write_text("mine")
+    done = ihc("scale", *folder.options(), "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"^ihc: --output .*out holds 'credits', and no scale.json says", done.stderr)
+    assert files_of(tmp_path) == {Path("out/credits/mine.txt"): b"mine"}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Workers in processes of their own, killed in the middle; runs that are stopped."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from ihc.parameters import load_parameters
 from ihc.parts import Asked
 from ihc.sample import make_sample
 from ihc.scale import SCRATCH, STAGES, scale
+from ihc.scale_output import KEYS
 
 ASKED = Asked(load_parameters())
 pytestmark = pytest.mark.slow
@@ -87,6 +89,8 @@ def test_a_stopped_run_leaves_what_was_there_and_no_process(folder, undisturbed,
     output = tmp_path / "out"
     (output / "credits").mkdir(parents=True)
     (output / "credits" / "part-00000.parquet").write_bytes(b"of an earlier run")
+    (output / "scale.json").write_text(json.dumps(dict.fromkeys(KEYS)))
+    before = files_of(output)
     process = started(folder, output, "--partitions", "300")
     wait_for(lambda: any((output / SCRATCH / "credits").glob("*.parquet")), process)
     children = psutil.Process(process.pid).children(recursive=True)
@@ -95,7 +99,7 @@ def test_a_stopped_run_leaves_what_was_there_and_no_process(folder, undisturbed,
     assert process.returncode == 130
     assert f"interrupted. Nothing in {output} was changed" in said
     assert "Traceback" not in said
-    assert files_of(output) == {(output / "credits" / "part-00000.parquet").relative_to(output): b"of an earlier run"}
+    assert files_of(output) == before
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
 
