@@ -6,7 +6,6 @@ files: so a worker that dies costs the time of its steps and changes nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from dask.distributed import CancelledError, Client, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 
 from ihc.errors import ScaleError, counted
-from ihc.outputs import csv_bytes
 from ihc.parameters import parameters_json, read_parameters
 from ihc.parquet import Source, row_groups, spans_of
 from ihc.parts import (
@@ -34,16 +32,16 @@ from ihc.parts import (
     reports_of,
 )
 from ihc.redistribution import Redistribution
-from ihc.scale_output import CREDITS, JOURNEYS, OUTCOMES, check_output
+from ihc.scale_output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, new_run, publish, write_tables
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS
 from ihc.shuffle import AT_A_TIME, FOLDERS, Deal, Dealt, Meeting, deal, meet, read_part, refuse
-from ihc.store import Store, clear, clear_remains, make_folders, whole_file
+from ihc.store import Store, make_folders, whole_file
 from ihc.sums import add_parts
 
 ROWS = 500_000  # sessions a part has, about, unless the number of parts is given
-SCRATCH = ".ihc-scale"
 PATHS = "paths"
 STAGES = ("Reading the files", "Dealing rows out by user", "Matching keys and costs", "Attributing", "Markov's model")
+PUBLISHING = "Naming the results"
 
 Progress = Callable[[str, int, int], object]  # stage, parts done, parts in all
 
@@ -65,11 +63,12 @@ class Job:
     output: Store
     parts: int | None = None
     journeys: bool = False
+    run: str = field(default_factory=new_run)
 
     @property
     def scratch(self) -> Store:
         """Where files between the steps lie until the job ends."""
-        return self.output.below(SCRATCH)
+        return self.output.below(f"{SCRATCH}{self.run}")
 
     def by_table(self) -> dict[str, list[Source]]:
         """The files of each table."""
@@ -84,6 +83,7 @@ class Scaled(NamedTuple):
     parts: int
     credits: int
     failed: int  # orders
+    others: tuple[str, ...] = ()  # scratch folders of runs that go on, or were killed on another machine
 
 
 def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Scaled:
@@ -94,12 +94,16 @@ def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Sca
     Nothing is written under its final name before all of it is whole.
     """
     check_output(job.output, [source for own in job.files for source in own])
-    clear_remains(job.scratch)
-    make_folders(job.scratch, *FOLDERS, CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else []))
     try:
-        return _Run(client, job, progress).whole()
-    finally:
-        clear(job.scratch)
+        with claimed(job.output, job.run) as others:
+            kept = [JOURNEYS] if job.journeys else []
+            make_folders(job.scratch, *FOLDERS, CREDITS, OUTCOMES, PATHS, *kept)
+            return _Run(client, job, progress).whole()._replace(others=tuple(others))
+    except OSError as error:
+        raise ScaleError(
+            f"A file in {job.output.root} could not be written: {error}. See that the disk has room and that nobody "
+            "changes the folder meanwhile."
+        ) from None
 
 
 @dataclass
@@ -119,7 +123,10 @@ class _Run:
             task = partial(_markov, self.job.scratch, effects)
             revenue = _sum(self._each(STAGES[4], task, range(self.parts)), _add_comparisons)
         reports = reports_of(part, revenue, self.job.asked)
-        _publish(self.job, reports, self.rows, self.parts)
+        write_tables(self.job.scratch, reports)
+        self.progress(PUBLISHING, 0, 1)
+        publish(self.job.output, self.job.run, _about(self.job, self.rows, self.parts))
+        self.progress(PUBLISHING, 1, 1)
         return Scaled(reports, self.rows, self.parts, *credits)
 
     def _each(self, stage: str, task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
@@ -260,19 +267,9 @@ def _write_parquet(store: Store, name: str, frame: Any) -> None:
         pq.write_table(table, file, compression="zstd")
 
 
-def _publish(job: Job, reports: Reports, rows: dict[str, int], parts: int) -> None:
-    """Give everything its final name: the folders first, and `scale.json`, that says what it is, at the very end."""
-    fs, output = job.output.fs, job.output
-    clear(output.below("scale.json"))
-    for name in (CREDITS, OUTCOMES, JOURNEYS):
-        clear(output.below(name))
-        if fs.exists(job.scratch.path(name)):
-            fs.mv(job.scratch.path(name), output.path(name), recursive=True)
-    for name, table in reports._asdict().items():
-        with whole_file(output, f"{name}.csv") as file:
-            file.write(csv_bytes(table))
+def _about(job: Job, rows: dict[str, int], parts: int) -> dict[str, Any]:
     asked = job.asked
-    about = {
+    return {
         "parameters": asked.parameters.label,
         "redistribution": asked.redistribution.fingerprint if asked.redistribution else None,
         **{name: str(day) if day else None for name, day in asked.window.items()},
@@ -280,8 +277,6 @@ def _publish(job: Job, reports: Reports, rows: dict[str, int], parts: int) -> No
         "rows": rows,
         "parts": parts,
     }
-    with whole_file(output, "scale.json") as file:
-        file.write(f"{json.dumps(about, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def _killed(stage: str, error: KilledWorker) -> str:

@@ -68,7 +68,7 @@ def scale(  # noqa: PLR0913 - one argument an option
     try:
         from ihc.cluster import check_workers, connected
         from ihc.parquet import find_files
-        from ihc.scale import Input, Job
+        from ihc.scale import PUBLISHING, Input, Job
         from ihc.scale import scale as attribute
         from ihc.scale_output import check_output
         from ihc.store import open_store
@@ -87,14 +87,22 @@ def scale(  # noqa: PLR0913 - one argument an option
     job = Job(files, asked, open_store(output, "--output"), partitions, export_journeys)
     check_output(job.output, [source for own in files for source in own])
     console = make_console(stderr=True)
+    seen: set[str] = set()
     try:
         with connected(scheduler, f"{memory}GB" if memory else None) as client:
             check_workers(client, job.output)
             _print_cluster(client, console)
             with _progress(console) as progress:
-                found = attribute(client, job, progress)
+
+                def noted(stage: str, done: int, total: int) -> None:
+                    seen.add(stage)
+                    progress(stage, done, total)
+
+                found = attribute(client, job, noted)
     except KeyboardInterrupt:
-        console.print(f"ihc: interrupted. Nothing in {output} was changed; run the same command again.")
+        changed = f"{output} is whole only if it holds scale.json"
+        what = changed if PUBLISHING in seen else f"Nothing in {output} was changed"
+        console.print(f"ihc: interrupted. {what}; run the same command again.")
         raise typer.Exit(INTERRUPTED) from None
     _print_result(found, output)
     if found.failed:
@@ -140,6 +148,9 @@ def _print_result(found: Scaled, output: str) -> None:
     console.print(f"Read {rows}; {counted(found.parts, 'part')} of the users.")
     console.print(f"Written to {output}: {found.credits:,} credits in credits/, how each order ended in outcomes/,")
     console.print(f"  {', '.join(f'{name}.csv' for name in found.reports._fields)} and scale.json")
+    if found.others:
+        console.print(f"Left as it is: {', '.join(found.others)}, of runs that go on, or were killed elsewhere; delete")
+        console.print("  it where no run goes on.")
     for section, lines in found.reports.reconciliation.groupby("section", sort=False):
         console.print(reconciliation_table(str(section), lines))
     console.print(narrative.orders_sentence(found.reports.reconciliation))

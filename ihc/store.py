@@ -90,13 +90,6 @@ def clear(store: Store) -> None:
         store.fs.rm(root, recursive=True)
 
 
-def clear_remains(store: Store) -> None:
-    """Delete a folder, and what is left of it where `clear` was killed."""
-    clear(store)
-    for path in store.fs.glob(f"{store.root}{GONE}*"):
-        store.fs.rm(path, recursive=True)
-
-
 def write_batches(store: Store, name: str, batches: Iterator[Any], schema: Any) -> None:
     """Write record batches of Arrow to a file, so that each can be read alone."""
     options = pa.ipc.IpcWriteOptions(compression="zstd")

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Iterator
 
 import pandas as pd
@@ -17,7 +18,7 @@ from ihc.outputs import csv_bytes
 from ihc.parameters import load_parameters
 from ihc.parts import Asked
 from ihc.redistribution import parse_redistribution
-from ihc.scale import SCRATCH, STAGES, scale
+from ihc.scale import PUBLISHING, STAGES, scale
 from ihc.schemas import Tables, check_tables
 
 ASKED = Asked(load_parameters())
@@ -203,14 +204,37 @@ def test_a_second_run_gives_the_same_files_and_leaves_none_of_the_first(client, 
     assert not (tmp_path / "out" / "journeys").exists()
 
 
-def test_what_a_killed_run_left_is_cleared_away(client, tmp_path):
+def test_two_runs_on_one_output_do_not_mix_and_the_earlier_one_ends_with_a_sentence(client, tmp_path):
+    first, second = written(tmp_path / "a", TIES), written(tmp_path / "b", TIES._replace(costs=TIES.costs.iloc[:1]))
+    found = []
+
+    def start_another(stage, done, total):
+        if stage == STAGES[2] and done == total:
+            found.append(scale(client, second.job(tmp_path / "out", 3, ASKED)))
+
+    with pytest.raises(ScaleError, match=r"Another run with --output .*out began since. This one has changed nothing"):
+        scale(client, first.job(tmp_path / "out", 3, ASKED), start_another)
+    assert_same_as_in_one_pass(tmp_path / "out", found[0].reports, second.read(), ASKED)
+    assert len(found[0].others) == 1
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_results_that_cannot_get_their_names_are_said_and_the_next_run_puts_that_right(client, tmp_path):
     folder = written(tmp_path / "in", TIES)
-    left = tmp_path / "out" / SCRATCH / "credits"
-    left.mkdir(parents=True)
-    (left / "part-00077.parquet").write_bytes(b"half")
     scale(client, folder.job(tmp_path / "out", 2, ASKED))
-    assert len(list((tmp_path / "out" / "credits").iterdir())) == 2
-    assert not (tmp_path / "out" / SCRATCH).exists()
+    job = folder.job(tmp_path / "out", 2, ASKED)
+
+    def take_away(stage, done, total):
+        if stage == PUBLISHING:
+            shutil.rmtree(f"{job.scratch.root}/outcomes")
+
+    with pytest.raises(ScaleError, match=r"could not all get their names .*not whole: run the same command again"):
+        scale(client, job, take_away)
+    assert not (tmp_path / "out" / "scale.json").exists()
+    found = scale(client, folder.job(tmp_path / "out", 2, ASKED))
+    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
+    assert (tmp_path / "out" / "scale.json").exists()
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_more_channels_than_a_chain_may_have_leave_markov_out(client, tmp_path, monkeypatch):
@@ -237,18 +261,6 @@ def test_files_that_go_away_meanwhile_end_the_run_with_a_sentence(client, tmp_pa
     with pytest.raises((ScaleError, InputError), match=r"cannot be read|could not be read"):
         scale(client, folder.job(tmp_path / "out", 2, ASKED), take_away)
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_another_run_on_the_same_output_ends_the_first_with_a_sentence(client, tmp_path):
-    folder = written(tmp_path / "in", TIES)
-
-    def run_another(stage, done, total):
-        if stage == STAGES[3] and done == 0:
-            scale(client, folder.job(tmp_path / "out", 3, ASKED))
-
-    with pytest.raises(ScaleError, match=r"could not be read or written: .*no other run has the same --output"):
-        scale(client, folder.job(tmp_path / "out", 2, ASKED), run_another)
-    assert len(list((tmp_path / "out" / "credits").iterdir())) == 3
 
 
 @pytest.mark.slow

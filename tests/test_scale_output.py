@@ -1,10 +1,13 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from ihc.errors import SettingsError
 from ihc.parquet import Source
-from ihc.scale_output import KEYS, WRITTEN, check_output
+from ihc.scale_output import KEYS, SCRATCH, WRITTEN, check_output, claimed, new_run
 from ihc.store import make_folders, open_store, whole_file
 
 OURS = json.dumps(dict.fromkeys(KEYS)).encode()
@@ -59,3 +62,20 @@ def test_an_input_by_another_name_of_the_folder_is_refused_too(tmp_path):
     (tmp_path / "other").symlink_to(tmp_path / "out")
     with pytest.raises(SettingsError, match="lies in the folder"):
         check_output(store, [Source(store.fs, str(tmp_path / "other" / "credits" / "x.parquet"))])
+
+
+def test_what_a_process_left_that_is_gone_is_deleted_and_all_else_stays(store):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    host, process, _ = new_run().rsplit("-", 2)
+    assert process == str(os.getpid())
+    dead = [f"{SCRATCH}{host}-{gone.pid}-{'0' * 12}", f"{SCRATCH}{host}-{gone.pid}-{'1' * 12}.gone-ab"]
+    others = [f"{SCRATCH}{host}-{process}-{'2' * 12}", f"{SCRATCH}{host}x-{gone.pid}-{'3' * 12}"]
+    for name in (*dead, *others, ".ihc-scale.gone-notes"):
+        put(store, f"{name}/x")
+    run = new_run()
+    with claimed(store, run) as found:
+        put(store, f"{SCRATCH}{run}/x")
+        assert found == others
+    kept = sorted(path.rsplit("/", 1)[-1] for path in store.fs.ls(store.root, detail=False))
+    assert kept == sorted([*others, ".ihc-scale.gone-notes"])

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from ihc.errors import SettingsError
-from ihc.store import clear, clear_remains, make_folders, open_store, read_batch, whole_file, write_batches
+from ihc.store import clear, make_folders, open_store, read_batch, whole_file, write_batches
 
 
 def names(folder):
@@ -42,7 +42,7 @@ def test_a_file_that_is_not_finished_is_not_there(tmp_path):
     assert names(tmp_path / "out") == ["a"]
 
 
-def test_what_was_cleared_does_not_come_back_and_remains_of_clearing_go(tmp_path):
+def test_what_was_cleared_does_not_come_back(tmp_path):
     store = open_store(str(tmp_path / "out"), "--output").below("scratch")
     make_folders(store, "a")
     growing = whole_file(store, "a/late")
@@ -53,9 +53,6 @@ def test_what_was_cleared_does_not_come_back_and_remains_of_clearing_go(tmp_path
     assert names(tmp_path / "out") == []
     with pytest.raises(FileNotFoundError):
         whole_file(store, "a/later").__enter__()
-    (tmp_path / "out" / "scratch.gone-0").mkdir()
-    clear_remains(store)
-    assert names(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("address", ["/proc/nothing", "s3://bucket/x", "nonsense://x"])
