@@ -70,6 +70,8 @@ def row_groups(table: str, source: Source) -> list[int]:
                 f"Table {table}, file {source.path} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
                 f"it needs {', '.join(COLUMNS[table])}."
             )
+        if twice := [name for name in COLUMNS[table] if names.count(name) > 1]:
+            raise InputError(f"Table {table}, file {source.path} has several columns of the name {some(twice)}.")
         return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
@@ -98,7 +100,7 @@ def read_span(table: str, source: Source, span: Span, rows: int) -> Iterator[tup
         first = span.first_row
         batches = file.iter_batches(rows, row_groups=list(range(span.begin, span.end)), columns=columns)
         for batch in _read(batches, table, source):
-            yield first, plain(pa.Table.from_batches([batch]).select(columns))
+            yield first, _plain_frame(pa.Table.from_batches([batch]), table, source)
             first += batch.num_rows
 
 
@@ -164,11 +166,30 @@ def _reason(error: Exception) -> str:
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
 
 
+def _plain_frame(found: pa.Table, table: str, source: Source) -> pd.DataFrame:
+    columns = {}
+    for name in COLUMNS[table]:
+        try:
+            columns[name] = plain(found.select([name]))[name]
+        except InputError as error:
+            raise InputError(f"Table {table}, file {source.path}: {error}") from None
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            raise InputError(
+                f"Table {table}, file {source.path}: column {name} of the type {found.schema.field(name).type} cannot "
+                f"be read as {'numbers' if _is_number(name) else 'texts'}: {_reason(error)}."
+            ) from None
+    return pd.DataFrame(columns)
+
+
+def _is_number(name: str) -> bool:
+    return name in FLAGS or name in AMOUNTS
+
+
 def plain(table: pa.Table) -> pd.DataFrame:
     """Columns of any type that means the same as texts and numbers, value by value, so that pieces are as the whole.
 
-    Dictionaries, dates, times, timestamps and ids that are numbers become texts: a timestamp at midnight the day, any
-    other what it is (UTC); decimals numbers.
+    Dictionaries, UUIDs, dates, times, timestamps and ids that are numbers become texts: a timestamp at midnight the
+    day, any other what it is (UTC); decimals numbers.
     """
     return pd.DataFrame({name: _plain(name, table[name].combine_chunks()) for name in table.column_names})
 
@@ -176,10 +197,14 @@ def plain(table: pa.Table) -> pd.DataFrame:
 def _plain(name: str, values: Any) -> pd.Series[Any]:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if name in FLAGS or name in AMOUNTS:
+    if pa.types.is_nested(values.type):
+        raise TypeError("each value holds several")
+    if _is_number(name):
         return _numbers(name, values)
     kind = values.type
-    if pa.types.is_timestamp(kind):
+    if isinstance(kind, pa.UuidType):
+        values = pa.array([None if one is None else str(one) for one in values.to_pylist()], pa.large_string())
+    elif pa.types.is_timestamp(kind):
         values = _days(values)
     elif pa.types.is_time(kind):
         values = values.cast(pa.time64("us"), safe=False)

@@ -1,5 +1,6 @@
 import datetime as dt
 from decimal import Decimal
+from uuid import UUID
 
 import pandas as pd
 import pyarrow as pa
@@ -11,7 +12,7 @@ from test_scale import TIES
 
 from ihc.errors import InputError, SettingsError
 from ihc.parquet import Span, find_files, plain, read_parquet, read_rows, read_span, row_groups, spans_of
-from ihc.schemas import SESSIONS
+from ihc.schemas import COSTS, SESSIONS
 
 
 def texts(name, values):
@@ -95,6 +96,41 @@ def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
     pq.write_table(pa.table({"session_id": ["a"]}), tmp_path / "y.parquet")
     with pytest.raises(InputError, match=rf"file {tmp_path}/y.parquet lacks the columns 'user_id', 'event_date'"):
         row_groups(SESSIONS, find_files(str(tmp_path / "y.parquet"), "")[0])
+
+
+UUIDS = [UUID(int=7), None]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("session_id", pa.array([b"\xff\xfe", b"a"])),
+        ("session_id", pa.array([["x"], ["y"]])),
+        ("session_id", pa.array([{"a": "x"}, {"a": "y"}])),
+        ("cost", pa.array([[1.0], [2.0]])),
+        ("cost", pa.array([{"x": 1.0}, {"x": 2.0}])),
+    ],
+)
+def test_a_column_of_a_type_that_means_no_text_or_number_is_named_with_its_file(tmp_path, name, values):
+    columns = {"session_id": ["a", "b"], "cost": [1.0, 2.0]} | {name: values}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=rf"file {tmp_path}/x.parquet: column {name} of the type"):
+        read_parquet(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1.0]), pa.array([2.0])], ["session_id", "cost", "cost"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x.parquet has several columns of the name 'cost'"):
+        row_groups(COSTS, find_files(str(tmp_path / "x.parquet"), "")[0])
+
+
+def test_uuids_become_texts(tmp_path):
+    ids = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUIDS[0].bytes, None], pa.binary(16)))
+    assert texts("session_id", ids) == [str(UUIDS[0]), None]
+    pq.write_table(pa.table({"session_id": ids, "cost": [1.0, 2.0]}), tmp_path / "x.parquet")
+    found = read_parquet(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
+    assert found["session_id"].tolist()[0] == str(UUIDS[0])
 
 
 def test_row_groups_are_put_together_up_to_a_size_and_a_large_one_stands_alone():
