@@ -42,13 +42,19 @@ def find_files(pattern: str, what: str) -> list[Source]:
     Raises SettingsError where there are none, or the address cannot be reached.
     """
     try:
-        found = fsspec.open_files(pattern, mode="rb")
-        sources = [source for file in found for source in _files_of(Source(file.fs, file.path))]
+        sources = [file for source in _named(pattern) for file in _files_of(source)]
     except (OSError, ValueError, ImportError) as error:
         raise SettingsError(f"{what} {pattern} cannot be looked up: {_reason(error)}.") from None
     if not sources:
         raise SettingsError(f"{what} {pattern} matches no file: give a Parquet file, a folder of them, or a glob.")
     return sorted(sources, key=lambda source: source.path)
+
+
+def _named(pattern: str) -> list[Source]:
+    fs, path = fsspec.core.url_to_fs(pattern)
+    if "[" in path and fs.exists(path):  # a name that looks like a glob
+        return [Source(fs, path)]
+    return [Source(file.fs, file.path) for file in fsspec.open_files(pattern, mode="rb")]
 
 
 def _files_of(source: Source) -> list[Source]:
@@ -58,7 +64,13 @@ def _files_of(source: Source) -> list[Source]:
         return []
     if kind != "directory":
         return [source]
-    return [Source(source.fs, path) for path in source.fs.glob(f"{source.path.rstrip('/')}/**/*.parquet")]
+    root = source.path.rstrip("/")
+    return [Source(source.fs, path) for path in source.fs.find(root) if _is_data(path.removeprefix(f"{root}/"))]
+
+
+def _is_data(path: str) -> bool:
+    """Say whether a file below a folder is one of its table: not what writers leave aside, `_temporary` or `.crc`."""
+    return path.lower().endswith(".parquet") and not any(name.startswith((".", "_")) for name in path.split("/"))
 
 
 def row_groups(table: str, source: Source) -> list[int]:

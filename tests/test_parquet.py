@@ -68,6 +68,16 @@ def test_files_are_found_by_path_glob_folder_and_address(tmp_path):
     assert [source.path for source in find_files(f"file://{tmp_path}/sessions/1*", "--sessions")] == names[1:2]
 
 
+@pytest.mark.parametrize("folder", ["in", "i[1]"])
+def test_a_folder_gives_what_belongs_to_its_table_and_nothing_that_writers_leave_aside(tmp_path, folder):
+    for name in ("a.parquet", "deep/b.PARQUET", "_temporary/c.parquet", ".d.parquet", "_e.parquet", "f.csv"):
+        (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / name).touch()
+    expected = [str(tmp_path / folder / name) for name in ("a.parquet", "deep/b.PARQUET")]
+    assert [source.path for source in find_files(str(tmp_path / folder), "--sessions")] == expected
+    assert [source.path for source in find_files(str(tmp_path / folder / "a.parquet"), "--sessions")] == expected[:1]
+
+
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
