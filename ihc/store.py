@@ -49,11 +49,12 @@ def open_store(url: str, what: str) -> Store:
 def whole_file(store: Store, name: str) -> Iterator[Any]:
     """Write a file that has its name only once it is whole.
 
-    On a disk it grows under another name; an object store shows no object before it is whole anyway.
+    On a disk it grows under another name. An object store shows an object when it is closed, and so a half one too:
+    after an error what was sent is discarded, or else the object removed.
     """
     path = store.path(name)
     if not is_disk(store.fs):
-        with store.fs.open(path, "wb") as file:
+        with _whole_object(store.fs, path) as file:
             yield file
         return
     growing = f"{store.root}/.growing-{uuid4().hex}"

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ihc.errors import InputError, counted
+
 BITS = 26
 BLOCK = 2**16
 AT_A_TIME = 2**26  # rows whose multiples, each below 2^26, add up exactly in floating point too
@@ -38,7 +40,9 @@ def sums(group: Integers, values: Floats, size: int) -> Floats:
     known = np.where(np.isnan(values), 0.0, values)
     found = np.bincount(group, weights=known, minlength=size).astype("float64")
     # One addition is rounded once anyway, and most sessions have no more.
-    is_long = (np.bincount(group, minlength=size) > 2) & np.isfinite(found)
+    is_long = np.bincount(group, minlength=size) > 2
+    if (infinite := group[np.isinf(known)]).size:
+        is_long[infinite] = False
     count = int(is_long.sum())
     if count < size:
         rows, place = is_long[group], is_long.cumsum() - 1
@@ -124,8 +128,12 @@ def part_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) ->
     """Sum up `columns` exactly for each combination of `keys`, as a part of a sum over more rows.
 
     Out: `keys, level` and `columns [multiples of 2^(26 level)]`, see `multiples`; each group has a row of level 0.
+    Raises InputError where a value is infinite.
     """
     group, table, rows = _grouped(frame, keys)
+    for name in columns:
+        if count := int(np.isinf(rows[name].to_numpy("float64")).sum()):
+            raise InputError(f"Column {name} has an infinite value in {counted(count, 'row')}: there is no exact sum.")
     found = {name: multiples(group, rows[name].to_numpy("float64"), len(table)) for name in columns}
     nothing = np.zeros(len(table), dtype="int64")
     parts = [

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc import sums as module
+from ihc.errors import InputError
 from ihc.sums import add_parts, multiples, part_by, rounded, sum_by, sum_of_parts, sums, total
 
 NUMBERS = st.one_of(
@@ -64,6 +65,8 @@ def test_sums_are_the_same_to_the_bit_in_any_order_and_over_any_parts(rows, rand
         ([NAN], 0.0),
         ([math.inf, 1.0, 2.0], math.inf),
         ([-math.inf, 1.0, NAN], -math.inf),
+        ([1e308, 1e308, -1e308], 1e308),  # infinite one after the other
+        ([1.7e308, 1.7e308, -1.7e308, -1.7e308, 3.0], 3.0),
     ],
 )
 def test_sums_worked_by_hand(values, expected):
@@ -73,6 +76,15 @@ def test_sums_worked_by_hand(values, expected):
 
 def test_infinite_and_opposite_is_no_number():
     assert math.isnan(total(pd.Series([math.inf, -math.inf, 1.0])))
+
+
+def test_a_part_of_a_sum_with_an_infinite_value_is_refused():
+    frame = pd.DataFrame({"a": ["x", "x"], "n": [math.inf, 1.0]})
+    with pytest.raises(InputError, match="Column n has an infinite value in 1 row: there is no exact sum"):
+        part_by(frame, ["a"], ["n"])
+    part = part_by(frame.assign(n=[1e308, 1e308]), ["a"], ["n"])
+    back = part_by(frame.assign(n=[-1e308, 0.0]), ["a"], ["n"])
+    assert sum_of_parts(add_parts([part, back], ["a"]), ["a"])["n"].tolist() == [1e308]
 
 
 def test_each_group_has_its_own_sum_and_an_empty_one_has_0():
