@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -49,13 +51,16 @@ def open_store(url: str, what: str) -> Store:
 def whole_file(store: Store, name: str) -> Iterator[Any]:
     """Write a file that has its name only once it is whole.
 
-    On a disk it grows under another name. An object store shows an object when it is closed, and so a half one too:
-    after an error what was sent is discarded, or else the object removed.
+    On a disk it grows under another name. An object store would show half an object where writing ends with an error:
+    so it grows in a temporary file here, and is sent when it is whole.
     """
     path = store.path(name)
     if not is_disk(store.fs):
-        with _whole_object(store.fs, path) as file:
+        with TemporaryFile() as file:
             yield file
+            file.seek(0)
+            with store.fs.open(path, "wb") as sent:
+                copyfileobj(file, sent)
         return
     growing = f"{store.root}/.growing-{uuid4().hex}"
     try:
