@@ -83,3 +83,12 @@ def test_the_table_is_written_between_its_marks_and_nowhere_else(tmp_path, monke
     monkeypatch.setattr(run, "README", readme)
     run.write_readme("new")
     assert readme.read_text("utf-8") == f"before\n{run.BEGINS}\n\nnew\n\n{run.ENDS}\nafter\n"
+
+
+@pytest.mark.parametrize("part", [["--sizes", "4k"], ["--stages", next(iter(STAGES))]])
+def test_a_part_of_the_table_is_not_written_into_the_readme(part, capsys):
+    assert not run._asked(part).write_readme
+    assert run._asked(["--write-readme"]).write_readme
+    with pytest.raises(SystemExit):
+        run._asked([*part, "--write-readme"])
+    assert "--write-readme needs all sizes and stages" in capsys.readouterr().err

@@ -50,13 +50,16 @@ def main() -> int:
     return int(any("failed" in each for each in found.values()))
 
 
-def _asked() -> argparse.Namespace:
+def _asked(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure every stage beside its peers.")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="sessions of the shop")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE")
     parser.add_argument("--folder", help="keep the shops in this folder, and take those that are there")
     parser.add_argument("--write-readme", action="store_true", help="write the table into the README")
-    return parser.parse_args()
+    asked = parser.parse_args(given)
+    if asked.write_readme and (set(asked.sizes), set(asked.stages)) != (set(SIZES), set(STAGES)):
+        parser.error("--write-readme needs all sizes and stages: the README's table would lose the others.")
+    return asked
 
 
 def measure(sizes: list[str], stages: list[str], folder: Path) -> Figures:

@@ -42,16 +42,15 @@ Given = tuple[Any, ...]
 class Peer(NamedTuple):
     """Another way to do a stage's work.
 
-    `given`: its arguments, where they are others than ours. `needs`: a package that is not always installed. `least`:
-    how many times as fast as this ours is to be. `largest`: the largest size that it does in 16 GB. `same`:
-    raises AssertionError unless its result is ours, and may say how near it is.
+    `given`: its arguments, where they are others than ours. `needs`: a package that is not always installed. `largest`:
+    the largest size that it does in 16 GB. `same`: raises AssertionError unless its result is ours, and may say how
+    near it is.
     """
 
     work: Contender
     same: Callable[[Any, Any], str | None]
     given: Callable[[Shop], Given] | None = None
     needs: str = ""
-    least: float = 0.0
     largest: str = ""
 
     @property
@@ -238,11 +237,11 @@ STAGES = {
         _sessions_and_conversions,
         _count_touchpoints,
         {
-            "SQL": Peer(peers.journeys_by_sql, same_frames, lambda shop: (shop.database(),), least=50),
-            "merge": Peer(peers.journeys_by_merge, same_frames, least=6),
-            "DuckDB": Peer(peers.journeys_by_duckdb, same_frames, needs="duckdb", least=5),
+            "SQL": Peer(peers.journeys_by_sql, same_frames, lambda shop: (shop.database(),)),
+            "merge": Peer(peers.journeys_by_merge, same_frames),
+            "DuckDB": Peer(peers.journeys_by_duckdb, same_frames, needs="duckdb"),
             "DuckDB, Arrow": Peer(peers.journeys_by_duckdb_and_arrow, same_frames, needs="duckdb"),
-            "Polars": Peer(peers.journeys_by_polars, same_frames, needs="polars", least=2),
+            "Polars": Peer(peers.journeys_by_polars, same_frames, needs="polars"),
         },
     ),
     "requests": Stage(
@@ -251,7 +250,9 @@ STAGES = {
         _count_touchpoints,
         {
             "to_dict, json": Peer(
-                peers.bodies_by_json, same_bodies, lambda shop: (pack_requests(*_fitting(shop)),), least=10
+                peers.bodies_by_json,
+                same_bodies,
+                lambda shop: (pack_requests(*_fitting(shop)),),
             )
         },
     ),
@@ -266,7 +267,6 @@ STAGES = {
                 same_heuristics,
                 _winning_texts,
                 needs="ChannelAttribution",
-                least=15,
             )
         },
     ),
@@ -280,7 +280,6 @@ STAGES = {
                 same_effects(0.05),
                 lambda shop: (shop.path_texts(),),
                 needs="ChannelAttribution",
-                least=50,
             ),
             "ChannelAttribution to 0.5 %": Peer(
                 peers.markov_precisely_by_channel_attribution,
