@@ -22,11 +22,11 @@ from ihc.models import MODELS, Model
 from ihc.parameters import Parameters, parameters_json, read_parameters
 from ihc.redistribution import Redistribution
 from ihc.reporting import DAILY, SUMS, order_credits, visits_of
-from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, FLAGS, SESSIONS, SHARES, require_columns
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, as_text, require_columns
 from ihc.shuffle import part_of
 from ihc.sums import add_parts, part_by, sum_of_parts
 
-PART = "part"
+PART = "the part of the user's rows"  # a name that no table has
 AT_ONCE = 8  # partial sums that are added together in one step
 
 
@@ -45,12 +45,23 @@ def by_user(frame: dd.DataFrame, parts: int) -> dd.DataFrame:
 def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd.DataFrame:
     """Partition costs by the user of their session; those of no session go to any partition.
 
-    In: `session_id, cost`, and the sessions in any partitions. Raises InputError for a missing column.
+    In: `session_id, cost` and the sessions in any partitions, with unique keys, texts or numbers that mean the same.
+    Raises InputError for a missing column.
     """
     require_columns(costs, COLUMNS[COSTS], "costs")
     require_columns(sessions, ("session_id", "user_id"), "sessions")
-    users = sessions[["session_id", "user_id"]]
-    return by_user(costs[list(COLUMNS[COSTS])].merge(users, how="left", on="session_id"), parts)[list(COLUMNS[COSTS])]
+    users = _with_texts(sessions[["session_id", "user_id"]])
+    priced = _with_texts(costs[list(COLUMNS[COSTS])])
+    return by_user(priced.merge(users, how="left", on="session_id"), parts)[list(COLUMNS[COSTS])]
+
+
+def _with_texts(frame: dd.DataFrame) -> dd.DataFrame:
+    meta = frame._meta.assign(session_id=frame._meta["session_id"].astype("str"))
+    return frame.map_partitions(_texts_of, meta=meta)
+
+
+def _texts_of(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(session_id=as_text(frame["session_id"]))
 
 
 def _numbered(frame: pd.DataFrame, parts: int) -> pd.DataFrame:
@@ -141,7 +152,9 @@ def _aligned(*frames: dd.DataFrame) -> tuple[dd.DataFrame, ...]:
 
 
 def own_types(frame: pd.DataFrame) -> pd.DataFrame:
-    """A partition with the types that pandas gives: texts `str`, whatever Dask calls them."""
-    kinds = {"revenue", "cost", "timestamp", "conv_timestamp", "conversion", *FLAGS, *SHARES}
-    texts = [name for name in frame.columns if name not in kinds and frame[name].dtype != "str"]
-    return frame.astype(dict.fromkeys(texts, "str"))
+    """A partition with the types that pandas gives: texts `str`, where Dask has `string` or categories."""
+    return frame.astype({name: "str" for name, kind in frame.dtypes.items() if _is_dask_text(kind)})
+
+
+def _is_dask_text(kind: Any) -> bool:
+    return isinstance(kind, pd.CategoricalDtype) or (isinstance(kind, pd.StringDtype) and str(kind) != "str")

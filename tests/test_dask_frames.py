@@ -96,3 +96,30 @@ def test_missing_columns_and_unknown_models_are_refused():
     for name in ("Markov", "Nothing"):
         with pytest.raises(InputError, match=f"no model '{name}' over partitions; there are First touch"):
             model_credits(journeys(visits, orders), name)
+
+
+OTHERS = {
+    "a column part": TIES._replace(sessions=TIES.sessions.assign(part=9)),
+    "an index part": TIES._replace(sessions=TIES.sessions.set_index(pd.Index(range(50, 55), name="part"))),
+    "categories": TIES._replace(sessions=TIES.sessions.astype({"channel_name": "category"})),
+    "ids that are numbers here and texts there": TIES._replace(
+        sessions=TIES.sessions.assign(session_id=range(5)),
+        costs=TIES.costs.assign(session_id=["1", "0", "2", "77", "4"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("shop", OTHERS.values(), ids=OTHERS)
+def test_other_names_and_types_are_as_in_one_pass(shop):
+    visits, orders, prices = spread(shop, 3)
+    found = channel_reporting(visits, orders, prices, credits(journeys(visits, orders), CURVES)).compute()
+    plain = [frame.astype({name: "str" for name in frame if name.endswith("_id")}) for frame in shop]
+    plain[0] = plain[0].reset_index(drop=True).astype({"channel_name": "str"})
+    expected = in_one_pass(*plain, attribute(build_journeys(*plain[:2]), CURVES))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_dates_that_are_no_texts_are_refused_as_in_one_pass():
+    visits, orders, _ = spread(TIES._replace(sessions=TIES.sessions.astype({"event_date": "datetime64[us]"})), 3)
+    with pytest.raises(InputError, match="Columns event_date and event_time must be texts"):
+        journeys(visits, orders).compute()
