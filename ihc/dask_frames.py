@@ -19,7 +19,7 @@ from ihc.errors import InputError
 from ihc.journeys import build_journeys
 from ihc.markov import markov
 from ihc.models import MODELS, Model
-from ihc.parameters import Parameters, parameters_json, read_parameters
+from ihc.parameters import Parameters
 from ihc.redistribution import Redistribution
 from ihc.reporting import DAILY, SUMS, order_credits, visits_of
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, as_text, require_columns
@@ -91,11 +91,7 @@ def credits(
     journeys: dd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
 ) -> dd.DataFrame:
     """`attribute` over partitions. In: `journeys`, whole ones in each partition; out and raises: as there."""
-    return _together(partial(_attribute, parameters_json(parameters), redistribution), journeys)
-
-
-def _attribute(parameters: str, redistribution: Redistribution | None, journeys: pd.DataFrame) -> pd.DataFrame:
-    return attribute(journeys, read_parameters(parameters), redistribution)
+    return _together(partial(attribute, parameters=parameters, redistribution=redistribution), journeys)
 
 
 def model_credits(journeys: dd.DataFrame, name: str) -> dd.DataFrame:

@@ -51,6 +51,10 @@ class Parameters:
     channel_weights: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, Any] = field(compare=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How a set is sent to another process: its read-only mappings cannot be."""
+        return read_parameters, (parameters_json(self),)
+
     @property
     def fingerprint(self) -> str:
         """Twelve characters that change with every number of the set, though not with its name or provenance."""

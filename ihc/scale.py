@@ -18,7 +18,6 @@ from dask.distributed import CancelledError, Client, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 
 from ihc.errors import ScaleError, counted
-from ihc.parameters import parameters_json, read_parameters
 from ihc.parquet import Source, row_groups, spans_of
 from ihc.parts import (
     Asked,
@@ -31,7 +30,6 @@ from ihc.parts import (
     removal_effects_of,
     reports_of,
 )
-from ihc.redistribution import Redistribution
 from ihc.scale_output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, new_run, publish, write_tables
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS
 from ihc.shuffle import AT_A_TIME, FOLDERS, Deal, Dealt, Meeting, deal, meet, read_part, refuse
@@ -183,8 +181,7 @@ class _Run:
     def _attributed(self, files: dict[str, list[str]]) -> tuple[Part, tuple[int, int]]:
         """The sum of all parts, and how many credits and failed orders there are."""
         job = self.job
-        plain = _Plain.of(job.asked)
-        task = partial(_attribute, job.scratch, files, plain, job.journeys)
+        task = partial(_attribute, job.scratch, files, job.asked, job.journeys)
         counts: list[tuple[int, int]] = []
 
         def parts() -> Iterator[Part]:
@@ -208,21 +205,6 @@ def _add_comparisons(parts: list[Any]) -> Any:
     return add_parts(parts, ["channel_name"])
 
 
-class _Plain(NamedTuple):
-    """What is asked for, as what can be sent to a worker."""
-
-    parameters: str
-    redistribution: Redistribution | None
-    rest: tuple[Any, ...]
-
-    @staticmethod
-    def of(asked: Asked) -> _Plain:
-        return _Plain(parameters_json(asked.parameters), asked.redistribution, asked[2:])
-
-    def asked(self) -> Asked:
-        return Asked(read_parameters(self.parameters), self.redistribution, *self.rest)
-
-
 def _row_groups(file: tuple[str, int, Source]) -> tuple[str, int, list[int]]:
     table, place, source = file
     return table, place, row_groups(table, source)
@@ -233,10 +215,10 @@ def _deal(task: Deal) -> tuple[str, Dealt]:
 
 
 def _attribute(
-    store: Store, files: dict[str, list[str]], plain: _Plain, with_journeys: bool, number: int
+    store: Store, files: dict[str, list[str]], asked: Asked, with_journeys: bool, number: int
 ) -> tuple[Part, int, int]:
     """Attribute one part: its credits go to a file, what it adds to the report comes back."""
-    tables, asked = read_part(store, files, number), plain.asked()
+    tables = read_part(store, files, number)
     found = attribute_part(tables, asked)
     _write_parquet(store, f"{CREDITS}/{_file(number)}", found.credits)
     if with_journeys:

@@ -1,4 +1,5 @@
 import json
+import pickle
 from copy import deepcopy
 
 import numpy as np
@@ -226,3 +227,10 @@ def test_how_far_a_curve_was_seen_is_in_the_provenance_or_unknown(provenance, ho
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "set.json").write_text(json.dumps(ENTRIES), "utf-8-sig")
     assert load_parameters(tmp_path / "set.json").name == "mine"
+
+
+def test_a_set_that_is_sent_to_another_process_arrives_as_it_was():
+    for sent in (load_parameters(), curves_of()):
+        arrived = pickle.loads(pickle.dumps(sent))
+        assert arrived == sent
+        assert (arrived.label, arrived.provenance) == (sent.label, sent.provenance)
