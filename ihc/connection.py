@@ -165,14 +165,14 @@ def define(connection: sa.Connection, statement: str) -> None:
     connection.exec_driver_sql(_dialect(connection).definition(statement))
 
 
-def id_text(connection: sa.Connection, column: str) -> str:
-    """SQL for an id as a text, whatever type the column keeps it in."""
-    return _dialect(connection).id_text(column)
+def id_text(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id in a table as a text, whatever type the column keeps it in."""
+    return _dialect(connection).id_text(connection, table, column)
 
 
-def same_id(connection: sa.Connection, column: str) -> str:
+def same_id(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id in a result table that is compared with texts."""
-    return _dialect(connection).same_id(column)
+    return _dialect(connection).same_id(connection, table, column)
 
 
 def check_table_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:

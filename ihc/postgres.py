@@ -35,6 +35,7 @@ AS_TEXT = (
     *("uuid", "json", "jsonb", "inet", "cidr"),
 )
 FLOATS = (700, 701)  # the numbers of the types real and double precision
+NUMERIC = 1700
 BATCH = 250_000  # rows
 SCHEMA = "schema"  # in the URL's query; ihc's own
 
@@ -222,14 +223,17 @@ def definition(statement: str) -> str:
     return ordered.replace("WITHOUT ROWID", "")
 
 
-def id_text(column: str) -> str:
-    """SQL for an id as a text, whatever type the column keeps it in."""
-    return f"CAST({column} AS TEXT)"
+def id_text(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+    query = f"SELECT {column} FROM {table} WHERE false"
+    ((_, kind, *_),) = driver_connection(connection).execute(query.encode()).description or []
+    text = f"CAST({table}.{column} AS TEXT)"
+    return f"CAST(trim_scale(CAST({text} AS NUMERIC)) AS TEXT)" if kind in (*FLOATS, NUMERIC) else text
 
 
-def same_id(column: str) -> str:
+def same_id(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id that is compared with texts; where the column is a text, its index still serves."""
-    return id_text(column)
+    return id_text(connection, table, column)
 
 
 def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:

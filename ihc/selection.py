@@ -42,10 +42,11 @@ def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFra
 
     Ids are compared as texts, for the tables may keep them in columns of different types.
     """
-    user, session = (id_text(connection, name) for name in ("user_id", "session_id"))
-    orders = _orders(chosen, user)
-    visits = f"{SESSIONS} WHERE {user} IN (SELECT {user} FROM {orders})"
-    paid = f"{COSTS} WHERE {session} IN (SELECT {session} FROM {visits})"
+    buyer, user = (id_text(connection, table, "user_id") for table in (CONVERSIONS, SESSIONS))
+    session, cost = (id_text(connection, table, "session_id") for table in (SESSIONS, COSTS))
+    orders = _orders(chosen, buyer)
+    visits = f"{SESSIONS} WHERE {user} IN (SELECT {buyer} FROM {orders})"
+    paid = f"{COSTS} WHERE {cost} IN (SELECT {session} FROM {visits})"
     given = {"start": chosen.start_date, "end": chosen.end_date}
     given = {name: day for name, day in given.items() if day}
     if chosen.users is not None:
@@ -57,12 +58,12 @@ def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFra
     return frames
 
 
-def _orders(chosen: Selection, user: str) -> str:
+def _orders(chosen: Selection, buyer: str) -> str:
     """SQL for the chosen conversions."""
     conditions = {
         "conv_date >= :start": chosen.start_date,
         "conv_date <= :end": chosen.end_date,
-        f"{user} IN (SELECT user_id FROM chosen_users)": chosen.users,
+        f"{buyer} IN (SELECT user_id FROM chosen_users)": chosen.users,
     }
     wanted = [condition for condition, value in conditions.items() if value is not None]
     return f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"
