@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
+ENCODING = "client_encoding"  # ours is utf8, whatever the URL, PGCLIENTENCODING or the database says
 # A wrong host is given up, and a dead one noticed, in so many seconds; a URL may say otherwise.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 # Read as the texts that an SQLite shop holds: 2023-09-01, 13:05:59, and so on.
@@ -95,14 +96,14 @@ def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
 
 def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:
     """An engine without transactions. In: `options` of libpq, which go before those of the URL."""
-    plain = url.difference_update_query([SCHEMA]).set(drivername="postgresql+psycopg")
+    plain = url.difference_update_query([SCHEMA, ENCODING]).set(drivername="postgresql+psycopg")
     given = {name: value for name, value in PATIENCE.items() if name not in url.query}
     named = {} if "application_name" in url.query else {"application_name": "ihc"}
     engine = sa.create_engine(
         plain,
         poolclass=sa.NullPool,
         pool_reset_on_return=None,
-        connect_args=given | named | options,
+        connect_args=given | named | options | {ENCODING: "utf8"},
         use_native_hstore=False,
     )
 

@@ -19,7 +19,18 @@ import sqlalchemy as sa
 from databases import new_database, opened, rows_of, sql
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
-from ihc.connection import append, connected, database_url, id_text, label, read, tables_of, transaction, with_schema
+from ihc.connection import (
+    append,
+    connected,
+    database_url,
+    id_text,
+    insert,
+    label,
+    read,
+    tables_of,
+    transaction,
+    with_schema,
+)
 from ihc.credits import outcomes_of
 from ihc.database import (
     check_writable,
@@ -179,6 +190,31 @@ def test_a_text_with_a_byte_that_postgresql_does_not_keep_is_refused_in_a_senten
         transaction(schema_url, is_writing=True) as connection,
     ):
         append(connection, "kept", pd.DataFrame({"a": ["a\0b"]}))
+
+
+def round_trip(database, text="Häuser"):
+    with transaction(database, is_writing=True) as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (a text)")
+        append(connection, "kept", pd.DataFrame({"a": [text]}))
+        insert(connection, "kept", ["a"], [(text,)])
+    with transaction(database) as connection:
+        return read(connection, "SELECT a FROM kept")["a"].tolist()
+
+
+@pytest.mark.parametrize("query", ["", "latin1"])
+def test_text_is_kept_whatever_encoding_the_environment_or_the_url_names(query, schema_url, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    url = sa.make_url(schema_url).update_query_dict({"client_encoding": query} if query else {})
+    assert round_trip(url.render_as_string(hide_password=False), "Häuser 漢") == ["Häuser 漢"] * 2
+    monkeypatch.delenv("PGCLIENTENCODING")
+    assert sql(schema_url, "SELECT DISTINCT a FROM kept") == [("Häuser 漢",)]
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_text_is_kept_in_a_database_of_another_encoding(encoding, server):
+    with new_database(server, f"ENCODING {encoding} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'") as url:
+        assert round_trip(url) == ["Häuser"] * 2
+        assert sql(url, "SET client_encoding = 'utf8'", "SELECT DISTINCT a FROM kept") == [("Häuser",)]
 
 
 # Which database
