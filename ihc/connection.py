@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}
 OLD_NAME = "postgres://"  # as hosting services print it
+# No path, but how else a server is written, often with a password: postgresql:/..., ann:secret@host, password=secret
+NO_PATH = re.compile(r"^postgres(ql)?(\+\w*)?:|password\s*=|^(?![a-z]:[\\/])[^/\\]*:.*@", re.IGNORECASE | re.DOTALL)
 
 
 def database_url(database: str | Path) -> sa.URL:
     """Make a SQLAlchemy URL of a path or a URL; raises SettingsError where it is neither, or of no database we know."""
     text = str(database)
-    if "://" not in text:
+    if _is_path(text):
         return sa.URL.create("sqlite", database=text)
     url = _parsed(text)
     if url is None:
@@ -39,6 +42,10 @@ def database_url(database: str | Path) -> sa.URL:
             f"The database {label(database)} is neither SQLite nor PostgreSQL: this version reads and writes those two."
         )
     return DIALECTS[url.get_backend_name()].checked(url)
+
+
+def _is_path(text: str) -> bool:
+    return "://" not in text and not NO_PATH.search(text)
 
 
 def _parsed(text: str) -> sa.URL | None:
@@ -62,7 +69,7 @@ def _dialect(connection: sa.Connection) -> Dialect:
 
 def label(database: str | Path) -> str:
     """The database as it may be printed: without password and without query, but with its schema."""
-    if "://" not in str(database):
+    if _is_path(str(database)):
         return str(database)
     url = _parsed(str(database))
     if url is None:

@@ -139,6 +139,17 @@ def test_a_schema_is_an_option_and_is_refused_for_a_file(schema_url, postgres_ur
     assert (refused.returncode, "which has none" in refused.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["ihc:S3cret@host/shop", "postgresql:/ihc:S3cret@host/shop", "host=127.0.0.1 password=S3cret dbname=shop"],
+)
+def test_a_server_that_is_written_without_a_scheme_is_refused_and_no_file_is_named_after_it(text, tmp_path):
+    done = ihc("init", cwd=tmp_path, IHC_DATABASE=text)
+    assert (done.returncode, "is no URL that can be understood" in done.stderr) == (1, True)
+    assert "S3cret" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("where", ["environment", ".env"])
 def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(where, tmp_path):
     url = f"postgresql://ann:{ENCODED}@127.0.0.1:1/shop"
