@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from ihc.errors import DatabaseError, SettingsError
 from ihc.postgres_errors import no_schema, quoted
 from ihc.postgres_errors import reason_of as reason_of
+from ihc.schemas import PHASES
 from ihc.sqlite import BUSY_SECONDS, kept_as_float
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ AS_TEXT = (
 )
 FLOATS = (700, 701)  # the numbers of the types real and double precision
 NUMERIC = 1700
+# What a row that is added to try it holds: a key that no row has, a text or a number of any width, in uuid, date, ...
+FRACTIONS, FRACTION, NOBODY = {*PHASES, "ihc", "ihc_revenue", "cost"}, "0.5", "-17"
+EXAMPLES = {2950: "00000000-0000-0000-0000-000000000017"} | dict.fromkeys((1082, 1114, 1184), "1900-01-17")
 BATCH = 250_000  # rows
 SCHEMA = "schema"  # in the URL's query; ihc's own
 
@@ -285,17 +289,18 @@ def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any,
 
 
 def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
-    """Add, change and delete no row at all: a right, a column or a table that is missing raises the driver's error.
+    """Change and delete no row at all, and add one as a run does: what cannot be done raises the driver's error.
 
-    In: an `example` row, of which only the columns count. Raises DatabaseError where ids would be kept as floating
-    point numbers.
+    In: an `example` row, of which only the columns count: each type takes an example of its own. Raises DatabaseError
+    where ids would be kept as floating point numbers.
     """
     names = list(example)
     columns, none = ", ".join(names), f"FROM {table} WHERE false"
     connection.exec_driver_sql(f"DELETE {none}")
     connection.exec_driver_sql(f"UPDATE {table} SET {names[0]} = {names[0]} WHERE false")
-    connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) SELECT {columns} {none}")
     described = driver_connection(connection).execute(f"SELECT {columns} {none}".encode()).description or []
     for column in described:
         if column.name in ("conv_id", "session_id") and column.type_code in FLOATS:
             raise DatabaseError(kept_as_float(table, column.name))
+    values = [FRACTION if column.name in FRACTIONS else EXAMPLES.get(column.type_code, NOBODY) for column in described]
+    insert(connection, table, names, [tuple(values)])

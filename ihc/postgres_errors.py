@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import sqlalchemy as sa
 
 from ihc.schemas import COLUMNS
 from ihc.sqlite import BUSY_SECONDS
+
+NOT_NULL = "23502"  # the code of an empty value where there must be one
 
 
 def quoted(name: str) -> str:
@@ -43,10 +46,23 @@ def reason_of(error: BaseException, url: sa.URL) -> str:
         "does not exist": f"{reason}; `ihc init` makes the tables that are missing, a database its administrator",
         **dict.fromkeys(("is lost", "is closed", "closed the connection", "terminating connection"), lost),
     }
+    if says := _not_taken(diagnosis, reason):
+        return says
     if says := _not_granted(reason, url):
         return f"{reason}: {says}"
     found = next((text for key, text in hints.items() if key in reason), "")
     return found or (f"{reason} ({details.rstrip('.')})" if details else reason)
+
+
+def _not_taken(diagnosis: Any, reason: str) -> str:
+    """Where a table does not take the rows of ihc, as another program made it."""
+    place = re.match(r"COPY (\S+), line \d+(?:, column (\w+))?", str(getattr(diagnosis, "context", None) or ""))
+    code = str(getattr(diagnosis, "sqlstate", None))
+    if not place or (not code.startswith("22") and code != NOT_NULL):
+        return ""
+    table, column = place.groups()
+    where = f"table {table}" + (f", column {column}" if column else "")
+    return f"{reason} ({where}); another program or version made that table: rename it and run again"
 
 
 def _not_granted(reason: str, url: sa.URL) -> str:

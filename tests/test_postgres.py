@@ -166,6 +166,51 @@ def test_a_result_table_that_would_change_ids_is_refused(schema_url):
         check_writable(schema_url)
 
 
+OTHERS = {
+    "attribution_customer_journey": "conv_id text, session_id text, ihc",
+    "channel_reporting": "channel_name text, date date, cost double precision, ihc double precision, ihc_revenue",
+}
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        (
+            (
+                f"CREATE TABLE elsewhere ({OTHERS['attribution_customer_journey']} double precision)",
+                "CREATE VIEW attribution_customer_journey AS SELECT * FROM elsewhere",
+            ),
+            "cannot copy to view.*rename it and run again",
+        ),
+        (
+            (f"CREATE TABLE channel_reporting ({OTHERS['channel_reporting']} double precision, n text NOT NULL)",),
+            'null value in column "n" of relation "channel_reporting".*rename it and run again',
+        ),
+        (
+            (f"CREATE TABLE attribution_customer_journey ({OTHERS['attribution_customer_journey']} integer)",),
+            'for type integer: "0.5" .table attribution_customer_journey, column ihc.; .*rename it and run again',
+        ),
+    ],
+)
+def test_a_result_table_that_copy_will_refuse_is_refused_at_once(statements, says, schema_url):
+    sql(schema_url, *statements)
+    with pytest.raises(DatabaseError, match=says):
+        check_writable(schema_url)
+
+
+def test_result_tables_of_another_program_that_take_the_rows_pass_whatever_they_hold(schema_url):
+    sql(
+        schema_url,
+        "CREATE TABLE attribution_customer_journey (conv_id smallint, session_id uuid, "
+        "ihc numeric(5, 4) CHECK (ihc >= 0), PRIMARY KEY (conv_id, session_id))",
+        "CREATE TABLE attribution_outcomes (conv_id varchar(4), run_id text, outcome text, reason text, at date)",
+        f"CREATE TABLE channel_reporting ({OTHERS['channel_reporting']} numeric(12, 2), n text DEFAULT '' NOT NULL)",
+    )
+    for _ in range(2):
+        check_writable(schema_url)
+    assert rows_of(schema_url, "channel_reporting") == []
+
+
 def test_every_value_is_stored_by_copy_as_it_is(schema_url):
     sql(schema_url, "CREATE TABLE kept (a text, b double precision, c bigint, d text)")
     frame = pd.DataFrame(
