@@ -19,8 +19,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.errors import DatabaseError, SettingsError
+from ihc.postgres_errors import SCHEMA as SCHEMA
 from ihc.postgres_errors import no_schema, quoted
 from ihc.postgres_errors import reason_of as reason_of
+from ihc.postgres_errors import schema_of as schema_of
 from ihc.schemas import PHASES
 from ihc.sqlite import BUSY_SECONDS, kept_as_float
 
@@ -42,7 +44,6 @@ NUMERIC = 1700
 FRACTIONS, FRACTION, NOBODY = {*PHASES, "ihc", "ihc_revenue", "cost"}, "0.5", "-17"
 EXAMPLES = {2950: "00000000-0000-0000-0000-000000000017"} | dict.fromkeys((1082, 1114, 1184), "1900-01-17")
 BATCH = 250_000  # rows
-SCHEMA = "schema"  # in the URL's query; ihc's own
 
 
 def checked(url: sa.URL) -> sa.URL:
@@ -54,12 +55,6 @@ def checked(url: sa.URL) -> sa.URL:
             f"A PostgreSQL database needs the extra postgres ({error}): pip install 'ihc-attribution[postgres]'"
         ) from None
     return url.set(drivername="postgresql")
-
-
-def schema_of(url: sa.URL) -> str | None:
-    """The schema in which everything lives; None: what the server's search path names."""
-    schema = url.query.get(SCHEMA)
-    return schema[-1] if isinstance(schema, tuple) else schema or None
 
 
 def file_of(_url: sa.URL) -> Path | None:

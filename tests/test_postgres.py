@@ -350,8 +350,8 @@ def test_a_sample_is_the_same_as_in_a_file(schema_url, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"database": "nothing there"}, 'database "nothing there" does not exist'),
-        ({"username": "nobody"}, "nobody"),
+        ({"database": "nothing there"}, 'database "nothing there" does not exist; check its name in IHC_DATABASE'),
+        ({"username": "nobody"}, 'role "nobody" does not exist; check the user in IHC_DATABASE'),
         ({"host": "127.0.0.1", "port": 1, "query": {}}, "Connection refused"),
         ({"host": "no.such.host.invalid", "query": {}}, "no.such.host.invalid"),
     ],
@@ -465,10 +465,13 @@ def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop_u
 @pytest.mark.parametrize(
     ("revoked", "says"),
     [
-        ("SELECT ON conversions", 'permission denied for table conversions: GRANT SELECT ON "conversions" TO "Rep'),
+        (
+            "SELECT ON conversions",
+            'permission denied for table conversions: GRANT SELECT ON SCHEMA."conversions" TO "Reporter',
+        ),
         (
             "DELETE ON channel_reporting",
-            'for table channel_reporting: GRANT SELECT, INSERT, UPDATE, DELETE ON "channel_reporting" TO "Reporter',
+            'for table channel_reporting: GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA."channel_reporting" TO "R',
         ),
         ("INSERT ON api_answers", "permission denied for table api_answers"),
         ("UPDATE ON history_orders", "permission denied for table history_orders"),
@@ -477,9 +480,43 @@ def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop_u
 def test_a_right_that_is_missing_is_named_with_its_grant_before_anything_is_written(shop_url, role, revoked, says):
     sql(shop_url, *grants(shop_url, role), f'REVOKE {revoked} FROM "{role}"')
     limited, before = as_role(shop_url, role), contents(shop_url)
+    says = says.replace("SCHEMA", f'"{sa.make_url(shop_url).query["schema"]}"')
     with pytest.raises(DatabaseError, match=re.escape(says)):
         refuse_early(limited)
     assert contents(shop_url) == before
+
+
+def test_a_right_that_the_owner_of_a_view_has_not_is_one_to_read_for_that_owner(shop_url, role):
+    sql(
+        shop_url,
+        *grants(shop_url, role),
+        "ALTER TABLE conversions RENAME TO orders",
+        "CREATE VIEW conversions AS SELECT * FROM orders",
+        f'ALTER VIEW conversions OWNER TO "{role}"',
+        f'REVOKE ALL ON orders FROM "{role}"',
+    )
+    with pytest.raises(DatabaseError, match=r"table orders: the owner of the view .*GRANT SELECT ON") as error:
+        read_tables(as_role(shop_url, role))
+    assert not any(word in str(error.value) for word in ("INSERT", "UPDATE", "DELETE"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("ALTER TABLE channel_reporting RENAME ihc TO credit", r'column "ihc" .*rename it and run again'),
+        ("DROP TABLE channel_reporting", r'relation "channel_reporting" does not exist; `ihc init` makes'),
+    ],
+)
+def test_what_is_missing_is_said_with_what_helps(change, says, shop_url):
+    reporting = channel_reporting(*read_tables(shop_url), attribute(journeys_of(shop_url), load_parameters()))
+    sql(shop_url, change)
+    with pytest.raises(DatabaseError, match=says):
+        store_reporting(shop_url, reporting)
+
+
+def journeys_of(database):
+    tables = read_tables(database)
+    return build_journeys(tables.sessions, tables.conversions)
 
 
 def refuse_early(database):
