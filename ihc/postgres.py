@@ -137,8 +137,11 @@ def _begin(schema: str | None, *, is_writing: bool) -> str:
 
 
 def lock_key(purpose: str) -> str:
-    """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart."""
-    return f"hashtextextended('ihc {purpose} ' || coalesce(current_schema(), ''), 0)"
+    """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart.
+
+    The schema is the one that has our tables: along a search path it may be another than the role's own.
+    """
+    return f"hashtextextended('ihc {purpose} ' || coalesce(({OURS}), current_schema(), ''), 0)"
 
 
 @contextmanager
@@ -164,6 +167,10 @@ def run_lock(url: sa.URL, wait: Callable[[str], object]) -> Iterator[psycopg.Con
         yield lock
 
 
+OURS = (
+    "SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+    "WHERE pg_class.oid = to_regclass('channel_reporting')"
+)
 HOLDER = """
     SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1

@@ -42,7 +42,7 @@ from ihc.database import (
 from ihc.errors import DatabaseError, SettingsError
 from ihc.history import record_run
 from ihc.parameters import load_parameters
-from ihc.postgres import PATIENCE
+from ihc.postgres import PATIENCE, lock_key
 from ihc.report_state import state_of
 from ihc.reporting import order_credits
 from ihc.result_tables import HISTORY, LEDGER, RESULTS, Run
@@ -666,6 +666,20 @@ def test_one_transaction_writes_at_a_time_and_the_next_sees_what_it_wrote(shop_u
         order.append(("first", []))
     thread.join(timeout=30)
     assert order == [("first", []), ("second", [1])]
+
+
+def test_roles_with_schemas_of_their_own_take_one_lock_on_the_tables_that_they_share(server, role):
+    with new_database(server) as url:
+        create_tables(url)
+        sql(url, f'CREATE SCHEMA "{role}" AUTHORIZATION "{role}"')
+        keys = [f"SELECT current_schema(), {lock_key(purpose)}" for purpose in ("run", "writes")]
+        ours, theirs = ([sql(database, key)[0] for key in keys] for database in (url, as_role(url, role)))
+        assert [schema for schema, _ in ours + theirs] == ["public", "public", role, role]
+        assert [key for _, key in ours] == [key for _, key in theirs]
+        apart = with_schema(url, role)
+        assert sql(apart, keys[0])[0][1] != ours[0][1]
+        create_tables(as_role(apart, role))
+        assert sql(as_role(url, role), keys[0])[0][1] != ours[0][1]
 
 
 def test_a_transaction_reads_as_of_one_moment(shop_url):
