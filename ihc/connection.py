@@ -15,6 +15,7 @@ from ihc import postgres, sqlite
 from ihc.dialect import Dialect
 from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
+from ihc.postgres_lock import run_lock
 
 if TYPE_CHECKING:
     import psycopg
@@ -121,11 +122,11 @@ def make_empty(database: str | Path) -> None:
 
 @contextmanager
 def server_lock(database: str | Path, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
-    """Hold the lock on a database that a server keeps; its errors become DatabaseError.
+    """Hold the lock on a database that a server keeps; its errors become DatabaseError, as does a lock that was lost.
 
     In: `wait` is told who has the lock, where another has it.
     """
-    with speaking(database) as url, postgres.run_lock(url, wait) as lock:
+    with speaking(database) as url, run_lock(url, wait) as lock:
         yield lock
 
 

@@ -5,11 +5,8 @@ The driver, psycopg, is an extra, and is loaded where a database is one of Postg
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -136,47 +133,18 @@ def _begin(schema: str | None, *, is_writing: bool) -> str:
     return "; ".join([*statements, "SELECT current_schema()"])
 
 
+OURS = (
+    "SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+    "WHERE pg_class.oid = to_regclass('channel_reporting')"
+)
+
+
 def lock_key(purpose: str) -> str:
     """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart.
 
     The schema is the one that has our tables: along a search path it may be another than the role's own.
     """
     return f"hashtextextended('ihc {purpose} ' || coalesce(({OURS}), current_schema(), ''), 0)"
-
-
-@contextmanager
-def run_lock(url: sa.URL, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
-    """Hold the schema's lock for a run, by a connection of its own; where another has it, `wait` is told who.
-
-    The lock lasts as long as the connection, that is until the last process that holds it has ended.
-    """
-    name = f"ihc, process {os.getpid()} on {socket.gethostname()}"
-    schema = schema_of(url)
-    with plain_engine(url, application_name=name[:63]).connect() as connection:
-        lock = driver_connection(connection)
-        # It is idle while the run works, and waits as long as another does.
-        for setting in ("statement_timeout", "lock_timeout", "idle_session_timeout"):
-            lock.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = %s", [setting])
-        if schema:
-            lock.execute(f"SET search_path = {quoted(schema)}".encode())
-        ((key,),) = lock.execute(f"SELECT {lock_key('run')}".encode()).fetchall()
-        if not lock.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchall()[0][0]:
-            holder = lock.execute(HOLDER, [key]).fetchone()
-            wait(f" ({holder[0]})" if holder and holder[0] else "")
-            lock.execute("SELECT pg_advisory_lock(%s)", [key])
-        yield lock
-
-
-OURS = (
-    "SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-    "WHERE pg_class.oid = to_regclass('channel_reporting')"
-)
-HOLDER = """
-    SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (classid::bigint << 32) | objid::bigint = %s
-"""
 
 
 @cache
