@@ -436,7 +436,11 @@ def grants(database, role):
     """The statements of the README, for this role, database and schema."""
     (block,) = re.findall(r"```sql\n(GRANT.*?)```", README, re.DOTALL)
     url = sa.make_url(database)
-    names = {"shop": url.database, "attribution": url.query["schema"], "ihc": role}
+    return statements(block, {"shop": url.database, "attribution": url.query["schema"], "ihc": role})
+
+
+def statements(block, names):
+    """The statements of a block of SQL, with the names of a test in the place of its own."""
     for placeholder, name in names.items():
         block = re.sub(rf"(?<![\w.]){placeholder}\b(?!_)", f'"{name}"', block)
     return [statement for statement in block.split(";") if statement.strip()]
