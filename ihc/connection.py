@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
 from ihc import postgres, sqlite
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}
+# A text that is none in UTF-8, or a column of several kinds of values, never gets as far as the driver.
+REFUSED = (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, UnicodeError, pa.ArrowException)
 OLD_NAME = "postgres://"  # as hosting services print it
 # No path, but how else a server is written, often with a password: postgresql:/..., ann:secret@host, password=secret
 NO_PATH = re.compile(r"^postgres(ql)?(\+\w*)?:|password\s*=|^(?![a-z]:[\\/])[^/\\]*:.*@", re.IGNORECASE | re.DOTALL)
@@ -137,7 +140,7 @@ def speaking(database: str | Path) -> Iterator[sa.URL]:
     dialect = DIALECTS[url.get_backend_name()]
     if wrong := dialect.missing(url):
         raise DatabaseError(f"Database {label(database)} {wrong}")
-    refused: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, *dialect.driver_errors())
+    refused: tuple[type[Exception], ...] = (*REFUSED, *dialect.driver_errors())
     try:
         yield url
     except refused as error:

@@ -139,6 +139,14 @@ def test_a_path_with_signs_of_its_own_is_a_file(path):
     assert (database_url(path).get_backend_name(), label(path)) == ("sqlite", path)
 
 
+@pytest.mark.parametrize("value", ["\udc80", {"a": 1}])
+def test_a_value_that_cannot_be_written_is_refused_in_a_sentence(value, kept):
+    mixed = pd.DataFrame({"id": pd.Series(["b", value], dtype=object)})
+    with pytest.raises(DatabaseError, match=r"^Database .*\.$"), transaction(kept, is_writing=True) as connection:
+        append(connection, "kept", mixed)
+    assert rows_of(kept, "kept") == [("a", 1.0, "first")]
+
+
 def test_only_sqlite_has_a_file(nowhere, tmp_path):
     has_file = "://" not in str(nowhere)
     assert database_file(nowhere) == (tmp_path / "shop.db" if has_file else None)

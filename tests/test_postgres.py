@@ -262,6 +262,13 @@ def test_text_is_kept_in_a_database_of_another_encoding(encoding, server):
         assert sql(url, "SET client_encoding = 'utf8'", "SELECT DISTINCT a FROM kept") == [("Häuser",)]
 
 
+def test_a_text_that_is_none_in_utf8_is_refused_in_a_sentence_as_it_is_read(server):
+    with new_database(server, "ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'") as url:
+        sql(url, "CREATE TABLE kept (a text)", r"INSERT INTO kept VALUES (E'H\xe4user')")
+        with pytest.raises(DatabaseError, match="invalid byte sequence"), transaction(url) as connection:
+            read(connection, "SELECT a FROM kept")
+
+
 # Which database
 
 
