@@ -34,7 +34,7 @@ from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
 from ihc.result_tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
 from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
-from ihc.selection import Selection, read_chosen, read_whole
+from ihc.selection import Selection, check_columns, read_chosen, read_whole
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
@@ -105,6 +105,7 @@ def users_of(database: str | Path, conv_id: str) -> list[str]:
     """
     with transaction(database) as connection:
         _require_tables(connection, database)
+        check_columns(connection)
         its_id = id_text(connection, CONVERSIONS, "conv_id")
         found = read(connection, f"SELECT user_id FROM {CONVERSIONS} WHERE {its_id} = :conv_id", {"conv_id": conv_id})
     return as_text(found["user_id"]).tolist()

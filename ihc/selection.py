@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ihc.arrow_reading import read_frames
 from ihc.connection import id_text, insert, read
-from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_window
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window
 
 
 class Selection(NamedTuple):
@@ -37,11 +37,18 @@ def read_whole(connection: sa.Connection, file: Path | None) -> list[pd.DataFram
     return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
 
 
+def check_columns(connection: sa.Connection) -> None:
+    """Raise InputError with all findings where an input table lacks a column, by which none could be chosen."""
+    check_tables(*(read(connection, f"SELECT * FROM {table} WHERE 1 = 0") for table in COLUMNS))
+
+
 def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFrame]:
     """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
 
-    Ids are compared as texts, for the tables may keep them in columns of different types.
+    Ids are compared as texts, for the tables may keep them in columns of different types. Raises InputError where a
+    table lacks a column.
     """
+    check_columns(connection)
     buyer, user = (id_text(connection, table, "user_id") for table in (CONVERSIONS, SESSIONS))
     session, cost = (id_text(connection, table, "session_id") for table in (SESSIONS, COSTS))
     orders = _orders(chosen, buyer)
