@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
 from ihc import postgres, sqlite
 from ihc.dialect import Dialect
 from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
+from ihc.postgres_lock import run_lock
 
 if TYPE_CHECKING:
     import psycopg
 
 
 DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}
+# A text that is none in UTF-8, or a column of several kinds of values, never gets as far as the driver.
+REFUSED = (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, UnicodeError, pa.ArrowException)
 OLD_NAME = "postgres://"  # as hosting services print it
+# No path, but how else a server is written, often with a password: postgresql:/..., ann:secret@host, password=secret
+NO_PATH = re.compile(r"^postgres(ql)?(\+\w*)?:|password\s*=|^(?![a-z]:[\\/])[^/\\]*:.*@", re.IGNORECASE | re.DOTALL)
 
 
 def database_url(database: str | Path) -> sa.URL:
     """Make a SQLAlchemy URL of a path or a URL; raises SettingsError where it is neither, or of no database we know."""
     text = str(database)
-    if "://" not in text:
+    if _is_path(text):
         return sa.URL.create("sqlite", database=text)
     url = _parsed(text)
     if url is None:
@@ -39,6 +46,10 @@ def database_url(database: str | Path) -> sa.URL:
             f"The database {label(database)} is neither SQLite nor PostgreSQL: this version reads and writes those two."
         )
     return DIALECTS[url.get_backend_name()].checked(url)
+
+
+def _is_path(text: str) -> bool:
+    return "://" not in text and not NO_PATH.search(text)
 
 
 def _parsed(text: str) -> sa.URL | None:
@@ -62,7 +73,7 @@ def _dialect(connection: sa.Connection) -> Dialect:
 
 def label(database: str | Path) -> str:
     """The database as it may be printed: without password and without query, but with its schema."""
-    if "://" not in str(database):
+    if _is_path(str(database)):
         return str(database)
     url = _parsed(str(database))
     if url is None:
@@ -114,11 +125,11 @@ def make_empty(database: str | Path) -> None:
 
 @contextmanager
 def server_lock(database: str | Path, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
-    """Hold the lock on a database that a server keeps; its errors become DatabaseError.
+    """Hold the lock on a database that a server keeps; its errors become DatabaseError, as does a lock that was lost.
 
     In: `wait` is told who has the lock, where another has it.
     """
-    with speaking(database) as url, postgres.run_lock(url, wait) as lock:
+    with speaking(database) as url, run_lock(url, wait) as lock:
         yield lock
 
 
@@ -129,7 +140,7 @@ def speaking(database: str | Path) -> Iterator[sa.URL]:
     dialect = DIALECTS[url.get_backend_name()]
     if wrong := dialect.missing(url):
         raise DatabaseError(f"Database {label(database)} {wrong}")
-    refused: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, *dialect.driver_errors())
+    refused: tuple[type[Exception], ...] = (*REFUSED, *dialect.driver_errors())
     try:
         yield url
     except refused as error:
@@ -165,14 +176,14 @@ def define(connection: sa.Connection, statement: str) -> None:
     connection.exec_driver_sql(_dialect(connection).definition(statement))
 
 
-def id_text(connection: sa.Connection, column: str) -> str:
-    """SQL for an id as a text, whatever type the column keeps it in."""
-    return _dialect(connection).id_text(column)
+def id_text(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id in a table as a text, whatever type the column keeps it in."""
+    return _dialect(connection).id_text(connection, table, column)
 
 
-def same_id(connection: sa.Connection, column: str) -> str:
+def same_id(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id in a result table that is compared with texts."""
-    return _dialect(connection).same_id(column)
+    return _dialect(connection).same_id(connection, table, column)
 
 
 def check_table_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:

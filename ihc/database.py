@@ -34,7 +34,7 @@ from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
 from ihc.result_tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
 from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
-from ihc.selection import Selection, read_chosen, read_whole
+from ihc.selection import Selection, check_columns, read_chosen, read_whole
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
@@ -105,7 +105,8 @@ def users_of(database: str | Path, conv_id: str) -> list[str]:
     """
     with transaction(database) as connection:
         _require_tables(connection, database)
-        its_id = id_text(connection, "conv_id")
+        check_columns(connection)
+        its_id = id_text(connection, CONVERSIONS, "conv_id")
         found = read(connection, f"SELECT user_id FROM {CONVERSIONS} WHERE {its_id} = :conv_id", {"conv_id": conv_id})
     return as_text(found["user_id"]).tolist()
 
@@ -180,7 +181,7 @@ def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
     with transaction(database) as connection:
         if not RESULTS.keys() <= set(tables_of(connection)):
             return _typed(pd.DataFrame(columns=columns))
-        its_id = id_text(connection, "attribution_customer_journey.conv_id")
+        its_id = id_text(connection, "attribution_customer_journey", "conv_id")
         credit = read(connection, f"{query} {its_id} = :conv_id", {"conv_id": conv_id})
     return _typed(credit).fillna({"engine": UNKNOWN, "parameters": UNKNOWN})
 
@@ -239,7 +240,8 @@ def store_credits(
     existing = set(conversions["conv_id"])
     with transaction(database, is_writing=True) as connection:
         # As texts, for another program may have made the table with ids that are integers.
-        known = f"SELECT {id_text(connection, 'conv_id')} AS conv_id FROM attribution_customer_journey "
+        its_id = id_text(connection, "attribution_customer_journey", "conv_id")
+        known = f"SELECT {its_id} AS conv_id FROM attribution_customer_journey "
         known += "WHERE conv_id IS NOT NULL"
         known += " UNION SELECT conv_id FROM attribution_outcomes"
         stored = read(connection, known)["conv_id"].astype("str")
@@ -248,7 +250,7 @@ def store_credits(
         connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
         append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
-            is_touched = f"{same_id(connection, 'conv_id')} IN (SELECT conv_id FROM touched)"
+            is_touched = f"{same_id(connection, table, 'conv_id')} IN (SELECT conv_id FROM touched)"
             connection.exec_driver_sql(f"DELETE FROM {table} WHERE {is_touched}")
         upsert(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]), "run_id")
         append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))

@@ -40,10 +40,10 @@ class Dialect(Protocol):
     def definition(self, statement: str, /) -> str:
         """A statement of the schema file as this database takes it."""
 
-    def id_text(self, column: str, /) -> str:
+    def id_text(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id as a text, whatever type the column keeps it in."""
 
-    def same_id(self, column: str, /) -> str:
+    def same_id(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id of a result table that is compared with texts, so that its key still serves."""
 
     def append(self, connection: sa.Connection, table: str, frame: pd.DataFrame, /) -> None:

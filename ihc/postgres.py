@@ -5,11 +5,8 @@ The driver, psycopg, is an extra, and is loaded where a database is one of Postg
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -19,14 +16,18 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.errors import DatabaseError, SettingsError
+from ihc.postgres_errors import SCHEMA as SCHEMA
 from ihc.postgres_errors import no_schema, quoted
 from ihc.postgres_errors import reason_of as reason_of
+from ihc.postgres_errors import schema_of as schema_of
+from ihc.schemas import PHASES
 from ihc.sqlite import BUSY_SECONDS, kept_as_float
 
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
+ENCODING = "client_encoding"  # ours is utf8, whatever the URL, PGCLIENTENCODING or the database says
 # A wrong host is given up, and a dead one noticed, in so many seconds; a URL may say otherwise.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 # Read as the texts that an SQLite shop holds: 2023-09-01, 13:05:59, and so on.
@@ -35,8 +36,11 @@ AS_TEXT = (
     *("uuid", "json", "jsonb", "inet", "cidr"),
 )
 FLOATS = (700, 701)  # the numbers of the types real and double precision
+NUMERIC = 1700
+# What a row that is added to try it holds: a key that no row has, a text or a number of any width, in uuid, date, ...
+FRACTIONS, FRACTION, NOBODY = {*PHASES, "ihc", "ihc_revenue", "cost"}, "0.5", "-17"
+EXAMPLES = {2950: "00000000-0000-0000-0000-000000000017"} | dict.fromkeys((1082, 1114, 1184), "1900-01-17")
 BATCH = 250_000  # rows
-SCHEMA = "schema"  # in the URL's query; ihc's own
 
 
 def checked(url: sa.URL) -> sa.URL:
@@ -48,12 +52,6 @@ def checked(url: sa.URL) -> sa.URL:
             f"A PostgreSQL database needs the extra postgres ({error}): pip install 'ihc-attribution[postgres]'"
         ) from None
     return url.set(drivername="postgresql")
-
-
-def schema_of(url: sa.URL) -> str | None:
-    """The schema in which everything lives; None: what the server's search path names."""
-    schema = url.query.get(SCHEMA)
-    return schema[-1] if isinstance(schema, tuple) else schema or None
 
 
 def file_of(_url: sa.URL) -> Path | None:
@@ -94,14 +92,14 @@ def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
 
 def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:
     """An engine without transactions. In: `options` of libpq, which go before those of the URL."""
-    plain = url.difference_update_query([SCHEMA]).set(drivername="postgresql+psycopg")
+    plain = url.difference_update_query([SCHEMA, ENCODING]).set(drivername="postgresql+psycopg")
     given = {name: value for name, value in PATIENCE.items() if name not in url.query}
     named = {} if "application_name" in url.query else {"application_name": "ihc"}
     engine = sa.create_engine(
         plain,
         poolclass=sa.NullPool,
         pool_reset_on_return=None,
-        connect_args=given | named | options,
+        connect_args=given | named | options | {ENCODING: "utf8"},
         use_native_hstore=False,
     )
 
@@ -135,40 +133,18 @@ def _begin(schema: str | None, *, is_writing: bool) -> str:
     return "; ".join([*statements, "SELECT current_schema()"])
 
 
+OURS = (
+    "SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+    "WHERE pg_class.oid = to_regclass('channel_reporting')"
+)
+
+
 def lock_key(purpose: str) -> str:
-    """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart."""
-    return f"hashtextextended('ihc {purpose} ' || coalesce(current_schema(), ''), 0)"
+    """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart.
 
-
-@contextmanager
-def run_lock(url: sa.URL, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
-    """Hold the schema's lock for a run, by a connection of its own; where another has it, `wait` is told who.
-
-    The lock lasts as long as the connection, that is until the last process that holds it has ended.
+    The schema is the one that has our tables: along a search path it may be another than the role's own.
     """
-    name = f"ihc, process {os.getpid()} on {socket.gethostname()}"
-    schema = schema_of(url)
-    with plain_engine(url, application_name=name[:63]).connect() as connection:
-        lock = driver_connection(connection)
-        # It is idle while the run works, and waits as long as another does.
-        for setting in ("statement_timeout", "lock_timeout", "idle_session_timeout"):
-            lock.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = %s", [setting])
-        if schema:
-            lock.execute(f"SET search_path = {quoted(schema)}".encode())
-        ((key,),) = lock.execute(f"SELECT {lock_key('run')}".encode()).fetchall()
-        if not lock.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchall()[0][0]:
-            holder = lock.execute(HOLDER, [key]).fetchone()
-            wait(f" ({holder[0]})" if holder and holder[0] else "")
-            lock.execute("SELECT pg_advisory_lock(%s)", [key])
-        yield lock
-
-
-HOLDER = """
-    SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (classid::bigint << 32) | objid::bigint = %s
-"""
+    return f"hashtextextended('ihc {purpose} ' || coalesce(({OURS}), current_schema(), ''), 0)"
 
 
 @cache
@@ -222,14 +198,17 @@ def definition(statement: str) -> str:
     return ordered.replace("WITHOUT ROWID", "")
 
 
-def id_text(column: str) -> str:
-    """SQL for an id as a text, whatever type the column keeps it in."""
-    return f"CAST({column} AS TEXT)"
+def id_text(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+    query = f"SELECT {column} FROM {table} WHERE false"
+    ((_, kind, *_),) = driver_connection(connection).execute(query.encode()).description or []
+    text = f"CAST({table}.{column} AS TEXT)"
+    return f"CAST(trim_scale(CAST({text} AS NUMERIC)) AS TEXT)" if kind in (*FLOATS, NUMERIC) else text
 
 
-def same_id(column: str) -> str:
+def same_id(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id that is compared with texts; where the column is a text, its index still serves."""
-    return id_text(column)
+    return id_text(connection, table, column)
 
 
 def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
@@ -280,17 +259,18 @@ def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any,
 
 
 def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
-    """Add, change and delete no row at all: a right, a column or a table that is missing raises the driver's error.
+    """Change and delete no row at all, and add one as a run does: what cannot be done raises the driver's error.
 
-    In: an `example` row, of which only the columns count. Raises DatabaseError where ids would be kept as floating
-    point numbers.
+    In: an `example` row, of which only the columns count: each type takes an example of its own. Raises DatabaseError
+    where ids would be kept as floating point numbers.
     """
     names = list(example)
     columns, none = ", ".join(names), f"FROM {table} WHERE false"
     connection.exec_driver_sql(f"DELETE {none}")
     connection.exec_driver_sql(f"UPDATE {table} SET {names[0]} = {names[0]} WHERE false")
-    connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) SELECT {columns} {none}")
     described = driver_connection(connection).execute(f"SELECT {columns} {none}".encode()).description or []
     for column in described:
         if column.name in ("conv_id", "session_id") and column.type_code in FLOATS:
             raise DatabaseError(kept_as_float(table, column.name))
+    values = [FRACTION if column.name in FRACTIONS else EXAMPLES.get(column.type_code, NOBODY) for column in described]
+    insert(connection, table, names, [tuple(values)])

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import sqlalchemy as sa
 
+from ihc.result_tables import HISTORY, LEDGER, RESULTS
 from ihc.schemas import COLUMNS
 from ihc.sqlite import BUSY_SECONDS
+
+SCHEMA = "schema"  # in the URL's query; ihc's own
+# A value of the wrong type, out of range or too long, no date, or empty where there must be one.
+NOT_TAKEN = ("22P02", "22003", "22001", "22007", "22008", "23502")
+OTHERS_TABLE = "another program or version made that table: rename it and run again"
+MISSING = {
+    "column": OTHERS_TABLE,
+    "relation": "`ihc init` makes the tables that are missing",
+    "role": "check the user in IHC_DATABASE, or let the administrator make that role",
+    "database": "check its name in IHC_DATABASE, or let the administrator make it",
+}
+
+
+def schema_of(url: sa.URL) -> str | None:
+    """The schema in which everything lives; None: what the server's search path names."""
+    schema = url.query.get(SCHEMA)
+    return schema[-1] if isinstance(schema, tuple) else schema or None
 
 
 def quoted(name: str) -> str:
@@ -40,13 +59,26 @@ def reason_of(error: BaseException, url: sa.URL) -> str:
         "password authentication failed": f"{reason}: check user and password in IHC_DATABASE",
         "no password supplied": f"{reason}: write it in IHC_DATABASE, PGPASSWORD or ~/.pgpass",
         "timeout expired": f"the server does not answer ({reason}): check host and port",
-        "does not exist": f"{reason}; `ihc init` makes the tables that are missing, a database its administrator",
         **dict.fromkeys(("is lost", "is closed", "closed the connection", "terminating connection"), lost),
     }
+    if says := _not_taken(diagnosis, reason):
+        return says
     if says := _not_granted(reason, url):
         return f"{reason}: {says}"
+    if missing := re.search(r"\b(column|relation|role|database) .*does not exist", reason):
+        return f"{reason}; {MISSING[missing[1]]}"
     found = next((text for key, text in hints.items() if key in reason), "")
     return found or (f"{reason} ({details.rstrip('.')})" if details else reason)
+
+
+def _not_taken(diagnosis: Any, reason: str) -> str:
+    """Where a table does not take the rows of ihc, as another program made it."""
+    place = re.match(r"COPY (\S+), line \d+(?:, column (\w+))?", str(getattr(diagnosis, "context", None) or ""))
+    if not place or diagnosis.sqlstate not in NOT_TAKEN:
+        return ""
+    table, column = place.groups()
+    where = f"table {table}" + (f", column {column}" if column else "")
+    return f"{reason} ({where}); {OTHERS_TABLE}"
 
 
 def _not_granted(reason: str, url: sa.URL) -> str:
@@ -65,4 +97,7 @@ def _not_granted(reason: str, url: sa.URL) -> str:
         )
     if kind == "database":
         return f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(name)} TO {role}"
-    return f"GRANT {'SELECT' if name in COLUMNS else 'SELECT, INSERT, UPDATE, DELETE'} ON {quoted(name)} TO {role}"
+    if name not in COLUMNS and name not in RESULTS | LEDGER | HISTORY:
+        return f"the owner of the view that reads it needs the right to: GRANT SELECT ON {quoted(name)} TO that owner"
+    place = ".".join(quoted(part) for part in (schema_of(url), name) if part)
+    return f"GRANT {'SELECT' if name in COLUMNS else 'SELECT, INSERT, UPDATE, DELETE'} ON {place} TO {role}"

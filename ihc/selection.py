@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ihc.arrow_reading import read_frames
 from ihc.connection import id_text, insert, read
-from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_window
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window
 
 
 class Selection(NamedTuple):
@@ -37,15 +37,23 @@ def read_whole(connection: sa.Connection, file: Path | None) -> list[pd.DataFram
     return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
 
 
+def check_columns(connection: sa.Connection) -> None:
+    """Raise InputError with all findings where an input table lacks a column, by which none could be chosen."""
+    check_tables(*(read(connection, f"SELECT * FROM {table} WHERE 1 = 0") for table in COLUMNS))
+
+
 def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFrame]:
     """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
 
-    Ids are compared as texts, for the tables may keep them in columns of different types.
+    Ids are compared as texts, for the tables may keep them in columns of different types. Raises InputError where a
+    table lacks a column.
     """
-    user, session = (id_text(connection, name) for name in ("user_id", "session_id"))
-    orders = _orders(chosen, user)
-    visits = f"{SESSIONS} WHERE {user} IN (SELECT {user} FROM {orders})"
-    paid = f"{COSTS} WHERE {session} IN (SELECT {session} FROM {visits})"
+    check_columns(connection)
+    buyer, user = (id_text(connection, table, "user_id") for table in (CONVERSIONS, SESSIONS))
+    session, cost = (id_text(connection, table, "session_id") for table in (SESSIONS, COSTS))
+    orders = _orders(chosen, buyer)
+    visits = f"{SESSIONS} WHERE {user} IN (SELECT {buyer} FROM {orders})"
+    paid = f"{COSTS} WHERE {cost} IN (SELECT {session} FROM {visits})"
     given = {"start": chosen.start_date, "end": chosen.end_date}
     given = {name: day for name, day in given.items() if day}
     if chosen.users is not None:
@@ -57,12 +65,12 @@ def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFra
     return frames
 
 
-def _orders(chosen: Selection, user: str) -> str:
+def _orders(chosen: Selection, buyer: str) -> str:
     """SQL for the chosen conversions."""
     conditions = {
         "conv_date >= :start": chosen.start_date,
         "conv_date <= :end": chosen.end_date,
-        f"{user} IN (SELECT user_id FROM chosen_users)": chosen.users,
+        f"{buyer} IN (SELECT user_id FROM chosen_users)": chosen.users,
     }
     wanted = [condition for condition, value in conditions.items() if value is not None]
     return f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"

@@ -270,9 +270,9 @@ def _asking(given: Mapping[str, Any], values: Mapping[str, str]) -> Asking:
 
 
 def _absolute_database(database: str, base: Path) -> str:
+    url = database_url(database)
     if "://" not in database:
         return str((base / database).resolve())
-    url = database_url(database)
     if database_file(database) is None:
         return url.render_as_string(hide_password=False)
     if str(url.database).startswith("file:"):

@@ -91,16 +91,17 @@ def definition(statement: str) -> str:
     return statement
 
 
-def id_text(column: str) -> str:
+def id_text(_connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id as a text, whatever type the column keeps it in: 7.0 is 7, as `as_text` has it."""
+    column = f"{table}.{column}"
     whole = f"CAST({column} AS INTEGER)"
     is_whole = f"typeof({column}) = 'real' AND {column} = {whole}"
     return f"CAST(CASE WHEN {is_whole} THEN {whole} ELSE {column} END AS TEXT)"
 
 
-def same_id(column: str) -> str:
+def same_id(_connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id that is compared with texts: SQLite compares by the column's type, and so finds it by its key."""
-    return column
+    return f"{table}.{column}"
 
 
 def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:

@@ -32,11 +32,11 @@ def opened(database, **options):
 
 
 @contextmanager
-def new_database(server):
+def new_database(server, options=""):
     """Make a PostgreSQL database on a server, and drop it at the end, whoever is connected; yields its URL."""
     name = f"ihc_test_{token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" {options}')
     try:
         yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:

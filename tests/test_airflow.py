@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import sqlalchemy as sa
 from conftest import ROOT, run_ihc
 from faults import misbehaving
 
@@ -208,12 +209,32 @@ ENVIRONMENTS = [
         {"project": "/srv/ihc", "lokback_days": 30},
         {"project": "/srv/ihc", "api_key": KEY},
         {"lookback_days": 30},
-        {"project": "/srv/ihc", "database": "shop.db"},
+        {"project": "/srv/ihc", "database": "postgresql://ana:S3cret@db.example/shop"},
+        {"project": "/srv/ihc", "database": "postgresql://db.example/shop?user=ana&password=S3cret"},
+        {"project": "/srv/ihc", "database": "ana:S3/cret@db.example/shop"},
+        {"project": "/srv/ihc", "database": "postgresql://ana@db.example:5432/shop"},
     )
 ]
 OUTCOMES = ["waiting", "failed", "unattributed"]
-# Seen by the last of them alone.
-ENVIRONMENTS[-1]["AIRFLOW_CONN_IHC_DATABASE"] = "postgres://ana:p%40ss@db.example:5432/shop"
+POSTGRES = {"conn_type": "postgres", "login": "ana", "password": "p@ss", "host": "db.example", "schema": "shop"}
+EXTRA = {"keepalives_idle": 30, "sslmode": "require", "cursor": "dictcursor"}
+CONNECTIONS = {
+    "postgres://ana:p%40ss@db.example:5432/shop": "postgresql://ana:p%40ss@db.example:5432/shop",
+    json.dumps(POSTGRES | {"port": 5432, "extra": EXTRA}): (
+        "postgresql://ana:p%40ss@db.example:5432/shop?keepalives_idle=30&sslmode=require"
+    ),
+    json.dumps(POSTGRES | {"password": "a/b ü%", "host": "::1"}): "postgresql://ana:a%2Fb%20%C3%BC%25@[::1]/shop",
+    json.dumps(POSTGRES | {"password": "", "host": "/tmp"}): "postgresql://ana@/shop?host=%2Ftmp",
+    json.dumps(POSTGRES | {"conn_type": "mysql"}): (
+        "AirflowFailException: The Connection ihc_database is of type mysql; it must be Postgres. "
+        "A file stands in the Variable ihc."
+    ),
+}
+# Whatever is set stays so for the environments after it.
+ENVIRONMENTS += [
+    {"AIRFLOW_VAR_IHC": json.dumps({"project": "/srv/ihc"}), "AIRFLOW_CONN_IHC_DATABASE": given}
+    for given in CONNECTIONS
+]
 
 
 @pytest.fixture(scope="module")
@@ -272,8 +293,20 @@ def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
     assert homeless == 'AirflowFailException: The Variable ihc must say where the project is: {"project": "/srv/ihc"}.'
 
 
-def test_a_database_by_url_comes_from_a_connection(found):
-    assert found["environments"][-1]["IHC_DATABASE"] == "postgresql://ana:p%40ss@db.example:5432/shop"
+def test_a_password_in_the_variable_is_refused_and_not_shown(found):
+    *refused, without = found["environments"][6:10]
+    says = "AirflowFailException: The database in the Variable ihc holds a password: it belongs into the Connection "
+    assert refused == [f"{says}ihc_database."] * 3
+    assert without["IHC_DATABASE"] == "postgresql://ana@db.example:5432/shop"
+
+
+@pytest.mark.parametrize("given", CONNECTIONS)
+def test_a_database_on_a_server_comes_from_a_connection_whatever_its_extras(given, found):
+    made = found["environments"][10 + list(CONNECTIONS).index(given)]
+    expected = CONNECTIONS[given]
+    assert (made if isinstance(made, str) else made["IHC_DATABASE"]) == expected
+    if not isinstance(made, str):
+        assert sa.make_url(made["IHC_DATABASE"]).password in ("p@ss", "a/b ü%", None)
 
 
 def test_orders_that_wait_are_tried_again_and_orders_that_failed_fail_the_run_after_its_report(found):

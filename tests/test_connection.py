@@ -9,15 +9,17 @@ from ihc.connection import (
     append,
     connected,
     database_file,
+    database_url,
     execute,
     insert,
     is_there,
+    label,
     read,
     tables_of,
     transaction,
     upsert,
 )
-from ihc.errors import DatabaseError
+from ihc.errors import DatabaseError, SettingsError
 
 
 @pytest.fixture
@@ -111,6 +113,38 @@ def test_tables_and_views_are_named(kept):
 def test_a_key_twice_is_refused_in_a_sentence(kept):
     with pytest.raises(DatabaseError, match=r"(?i)unique"), transaction(kept, is_writing=True) as connection:
         append(connection, "kept", frame(("a", 1, "x")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ihc:S3cret@host/shop",
+        "ihc:S3/cret@host/shop",
+        "postgresql:/ihc:S3cret@host/shop",
+        "postgres:ihc:S3cret",
+        "host=127.0.0.1 password=S3cret dbname=shop",
+        "host=127.0.0.1 PASSWORD = 'S3cret'",
+    ],
+)
+def test_a_server_that_is_written_without_a_scheme_is_no_file_and_its_password_is_not_shown(text):
+    with pytest.raises(SettingsError, match="is no URL that can be understood") as error:
+        database_url(text)
+    assert "S3" not in str(error.value) + label(text)
+
+
+@pytest.mark.parametrize(
+    "path", ["C:\\shop.db", "C:/a@b/shop.db", "data/10:30@home.db", "a@b.db", "postgres.db", "/tmp/x:y@z"]
+)
+def test_a_path_with_signs_of_its_own_is_a_file(path):
+    assert (database_url(path).get_backend_name(), label(path)) == ("sqlite", path)
+
+
+@pytest.mark.parametrize("value", ["\udc80", {"a": 1}])
+def test_a_value_that_cannot_be_written_is_refused_in_a_sentence(value, kept):
+    mixed = pd.DataFrame({"id": pd.Series(["b", value], dtype=object)})
+    with pytest.raises(DatabaseError, match=r"^Database .*\.$"), transaction(kept, is_writing=True) as connection:
+        append(connection, "kept", mixed)
+    assert rows_of(kept, "kept") == [("a", 1.0, "first")]
 
 
 def test_only_sqlite_has_a_file(nowhere, tmp_path):

@@ -4,6 +4,7 @@ import sys
 import time
 
 import pytest
+from databases import sql
 
 from ihc.connection import lock_name
 from ihc.errors import DatabaseError
@@ -125,6 +126,24 @@ def test_a_lock_of_one_schema_is_not_that_of_another(schema_url, postgres_url, t
     with one_run_at_a_time(one):
         assert is_free(other)
         assert not is_free(one)
+
+
+def lose_its_lock(settings, and_then=lambda: None):
+    with one_run_at_a_time(settings) as lock:
+        sql(settings.database, f"SELECT pg_terminate_backend({lock.info.backend_pid})")
+        and_then()
+
+
+def test_a_lock_that_the_server_ended_is_said_at_the_end(schema_url, tmp_path):
+    settings = load_settings(base=tmp_path, database=schema_url)
+    with pytest.raises(DatabaseError, match=r"ended the connection with the run's lock.*: run again"):
+        lose_its_lock(settings)
+    assert is_free(settings)
+
+
+def test_an_error_of_a_run_goes_before_the_loss_of_its_lock(schema_url, tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        lose_its_lock(load_settings(base=tmp_path, database=schema_url), lambda: 1 / 0)
 
 
 def test_a_lock_on_a_server_that_does_not_answer_is_refused_in_a_sentence(tmp_path):

@@ -19,7 +19,18 @@ import sqlalchemy as sa
 from databases import new_database, opened, rows_of, sql
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
-from ihc.connection import append, connected, database_url, label, read, tables_of, transaction, with_schema
+from ihc.connection import (
+    append,
+    connected,
+    database_url,
+    id_text,
+    insert,
+    label,
+    read,
+    tables_of,
+    transaction,
+    with_schema,
+)
 from ihc.credits import outcomes_of
 from ihc.database import (
     check_writable,
@@ -31,12 +42,12 @@ from ihc.database import (
 from ihc.errors import DatabaseError, SettingsError
 from ihc.history import record_run
 from ihc.parameters import load_parameters
-from ihc.postgres import PATIENCE
+from ihc.postgres import PATIENCE, lock_key
 from ihc.report_state import state_of
 from ihc.reporting import order_credits
 from ihc.result_tables import HISTORY, LEDGER, RESULTS, Run
 from ihc.sample import make_sample, write_sample
-from ihc.schemas import COLUMNS
+from ihc.schemas import COLUMNS, as_text
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
@@ -65,14 +76,32 @@ def contents(database):
 
 TYPED = {
     "session_sources": (
-        "session_id uuid PRIMARY KEY, user_id bigint, event_date date, event_time time, channel_name varchar(40), "
-        "holder_engagement boolean, closer_engagement smallint, impression_interaction numeric(1)"
+        "session_id uuid PRIMARY KEY, user_id numeric(12, 2), event_date date, event_time time, "
+        "channel_name varchar(40), holder_engagement boolean, closer_engagement smallint, "
+        "impression_interaction numeric(1)"
     ),
     "conversions": "conv_id char(12), user_id numeric(12), conv_date date, conv_time time, revenue numeric(12, 4)",
     "session_costs": "session_id text, cost numeric",
 }
 ONE = "7b0e8a3e-1111-4222-8333-000000000001"
 TWO = "7b0e8a3e-1111-4222-8333-000000000002"
+
+
+@pytest.mark.parametrize(
+    "kind", ["numeric(12, 2)", "numeric", "double precision", "real", "smallint", "text", "bpchar"]
+)
+def test_an_id_in_a_column_of_any_type_is_the_same_text_in_sql_as_in_python(kind, schema_url):
+    sql(schema_url, f"CREATE TABLE ids (id {kind})", "INSERT INTO ids VALUES ('7'), ('70'), (NULL)")
+    with transaction(schema_url) as connection:
+        frame = read(connection, f"SELECT id, {id_text(connection, 'ids', 'id')} AS said FROM ids WHERE id IS NOT NULL")
+    assert as_text(frame["id"]).tolist() == frame["said"].tolist() == ["7", "70"]
+
+
+def test_a_long_id_in_a_column_of_floats_has_no_exponent(schema_url):
+    sql(schema_url, "CREATE TABLE ids (id double precision)", "INSERT INTO ids VALUES (1000000000000000)")
+    with transaction(schema_url) as connection:
+        found = read(connection, f"SELECT id, {id_text(connection, 'ids', 'id')} AS said FROM ids")
+    assert as_text(found["id"]).tolist() == found["said"].tolist() == ["1000000000000000"]
 
 
 @pytest.fixture
@@ -101,12 +130,9 @@ def test_columns_of_any_type_give_the_frames_of_an_sqlite_shop(typed, tmp_path):
     )
     for found, expected in zip(read_tables(typed), read_tables(path), strict=True):
         pd.testing.assert_frame_equal(found, expected)
-    for found, expected in zip(
-        read_tables(typed, start_date="2023-09-03", users=["8"]),
-        read_tables(path, start_date="2023-09-03", users=["8"]),
-        strict=True,
-    ):
-        pd.testing.assert_frame_equal(found, expected, check_dtype=len(found) > 0)
+    for asked in ({"start_date": "2023-09-03", "users": ["8"]}, {"end_date": "2023-09-02"}, {"users": ["7"]}):
+        for found, expected in zip(read_tables(typed, **asked), read_tables(path, **asked), strict=True):
+            pd.testing.assert_frame_equal(found, expected, check_dtype=len(found) > 0)
 
 
 def test_results_beside_columns_of_any_type_are_stored_and_read_back(typed):
@@ -140,6 +166,51 @@ def test_a_result_table_that_would_change_ids_is_refused(schema_url):
         check_writable(schema_url)
 
 
+OTHERS = {
+    "attribution_customer_journey": "conv_id text, session_id text, ihc",
+    "channel_reporting": "channel_name text, date date, cost double precision, ihc double precision, ihc_revenue",
+}
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        (
+            (
+                f"CREATE TABLE elsewhere ({OTHERS['attribution_customer_journey']} double precision)",
+                "CREATE VIEW attribution_customer_journey AS SELECT * FROM elsewhere",
+            ),
+            "cannot copy to view.*rename it and run again",
+        ),
+        (
+            (f"CREATE TABLE channel_reporting ({OTHERS['channel_reporting']} double precision, n text NOT NULL)",),
+            'null value in column "n" of relation "channel_reporting".*rename it and run again',
+        ),
+        (
+            (f"CREATE TABLE attribution_customer_journey ({OTHERS['attribution_customer_journey']} integer)",),
+            'for type integer: "0.5" .table attribution_customer_journey, column ihc.; .*rename it and run again',
+        ),
+    ],
+)
+def test_a_result_table_that_copy_will_refuse_is_refused_at_once(statements, says, schema_url):
+    sql(schema_url, *statements)
+    with pytest.raises(DatabaseError, match=says):
+        check_writable(schema_url)
+
+
+def test_result_tables_of_another_program_that_take_the_rows_pass_whatever_they_hold(schema_url):
+    sql(
+        schema_url,
+        "CREATE TABLE attribution_customer_journey (conv_id smallint, session_id uuid, "
+        "ihc numeric(5, 4) CHECK (ihc >= 0), PRIMARY KEY (conv_id, session_id))",
+        "CREATE TABLE attribution_outcomes (conv_id varchar(4), run_id text, outcome text, reason text, at date)",
+        f"CREATE TABLE channel_reporting ({OTHERS['channel_reporting']} numeric(12, 2), n text DEFAULT '' NOT NULL)",
+    )
+    for _ in range(2):
+        check_writable(schema_url)
+    assert rows_of(schema_url, "channel_reporting") == []
+
+
 def test_every_value_is_stored_by_copy_as_it_is(schema_url):
     sql(schema_url, "CREATE TABLE kept (a text, b double precision, c bigint, d text)")
     frame = pd.DataFrame(
@@ -164,6 +235,38 @@ def test_a_text_with_a_byte_that_postgresql_does_not_keep_is_refused_in_a_senten
         transaction(schema_url, is_writing=True) as connection,
     ):
         append(connection, "kept", pd.DataFrame({"a": ["a\0b"]}))
+
+
+def round_trip(database, text="Häuser"):
+    with transaction(database, is_writing=True) as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (a text)")
+        append(connection, "kept", pd.DataFrame({"a": [text]}))
+        insert(connection, "kept", ["a"], [(text,)])
+    with transaction(database) as connection:
+        return read(connection, "SELECT a FROM kept")["a"].tolist()
+
+
+@pytest.mark.parametrize("query", ["", "latin1"])
+def test_text_is_kept_whatever_encoding_the_environment_or_the_url_names(query, schema_url, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    url = sa.make_url(schema_url).update_query_dict({"client_encoding": query} if query else {})
+    assert round_trip(url.render_as_string(hide_password=False), "Häuser 漢") == ["Häuser 漢"] * 2
+    monkeypatch.delenv("PGCLIENTENCODING")
+    assert sql(schema_url, "SELECT DISTINCT a FROM kept") == [("Häuser 漢",)]
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_text_is_kept_in_a_database_of_another_encoding(encoding, server):
+    with new_database(server, f"ENCODING {encoding} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'") as url:
+        assert round_trip(url) == ["Häuser"] * 2
+        assert sql(url, "SET client_encoding = 'utf8'", "SELECT DISTINCT a FROM kept") == [("Häuser",)]
+
+
+def test_a_text_that_is_none_in_utf8_is_refused_in_a_sentence_as_it_is_read(server):
+    with new_database(server, "ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'") as url:
+        sql(url, "CREATE TABLE kept (a text)", r"INSERT INTO kept VALUES (E'H\xe4user')")
+        with pytest.raises(DatabaseError, match="invalid byte sequence"), transaction(url) as connection:
+            read(connection, "SELECT a FROM kept")
 
 
 # Which database
@@ -254,8 +357,8 @@ def test_a_sample_is_the_same_as_in_a_file(schema_url, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"database": "nothing there"}, 'database "nothing there" does not exist'),
-        ({"username": "nobody"}, "nobody"),
+        ({"database": "nothing there"}, 'database "nothing there" does not exist; check its name in IHC_DATABASE'),
+        ({"username": "nobody"}, 'role "nobody" does not exist; check the user in IHC_DATABASE'),
         ({"host": "127.0.0.1", "port": 1, "query": {}}, "Connection refused"),
         ({"host": "no.such.host.invalid", "query": {}}, "no.such.host.invalid"),
     ],
@@ -340,7 +443,11 @@ def grants(database, role):
     """The statements of the README, for this role, database and schema."""
     (block,) = re.findall(r"```sql\n(GRANT.*?)```", README, re.DOTALL)
     url = sa.make_url(database)
-    names = {"shop": url.database, "attribution": url.query["schema"], "ihc": role}
+    return statements(block, {"shop": url.database, "attribution": url.query["schema"], "ihc": role})
+
+
+def statements(block, names):
+    """The statements of a block of SQL, with the names of a test in the place of its own."""
     for placeholder, name in names.items():
         block = re.sub(rf"(?<![\w.]){placeholder}\b(?!_)", f'"{name}"', block)
     return [statement for statement in block.split(";") if statement.strip()]
@@ -369,10 +476,13 @@ def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop_u
 @pytest.mark.parametrize(
     ("revoked", "says"),
     [
-        ("SELECT ON conversions", 'permission denied for table conversions: GRANT SELECT ON "conversions" TO "Rep'),
+        (
+            "SELECT ON conversions",
+            'permission denied for table conversions: GRANT SELECT ON SCHEMA."conversions" TO "Reporter',
+        ),
         (
             "DELETE ON channel_reporting",
-            'for table channel_reporting: GRANT SELECT, INSERT, UPDATE, DELETE ON "channel_reporting" TO "Reporter',
+            'for table channel_reporting: GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA."channel_reporting" TO "R',
         ),
         ("INSERT ON api_answers", "permission denied for table api_answers"),
         ("UPDATE ON history_orders", "permission denied for table history_orders"),
@@ -381,9 +491,43 @@ def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop_u
 def test_a_right_that_is_missing_is_named_with_its_grant_before_anything_is_written(shop_url, role, revoked, says):
     sql(shop_url, *grants(shop_url, role), f'REVOKE {revoked} FROM "{role}"')
     limited, before = as_role(shop_url, role), contents(shop_url)
+    says = says.replace("SCHEMA", f'"{sa.make_url(shop_url).query["schema"]}"')
     with pytest.raises(DatabaseError, match=re.escape(says)):
         refuse_early(limited)
     assert contents(shop_url) == before
+
+
+def test_a_right_that_the_owner_of_a_view_has_not_is_one_to_read_for_that_owner(shop_url, role):
+    sql(
+        shop_url,
+        *grants(shop_url, role),
+        "ALTER TABLE conversions RENAME TO orders",
+        "CREATE VIEW conversions AS SELECT * FROM orders",
+        f'ALTER VIEW conversions OWNER TO "{role}"',
+        f'REVOKE ALL ON orders FROM "{role}"',
+    )
+    with pytest.raises(DatabaseError, match=r"table orders: the owner of the view .*GRANT SELECT ON") as error:
+        read_tables(as_role(shop_url, role))
+    assert not any(word in str(error.value) for word in ("INSERT", "UPDATE", "DELETE"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("ALTER TABLE channel_reporting RENAME ihc TO credit", r'column "ihc" .*rename it and run again'),
+        ("DROP TABLE channel_reporting", r'relation "channel_reporting" does not exist; `ihc init` makes'),
+    ],
+)
+def test_what_is_missing_is_said_with_what_helps(change, says, shop_url):
+    reporting = channel_reporting(*read_tables(shop_url), attribute(journeys_of(shop_url), load_parameters()))
+    sql(shop_url, change)
+    with pytest.raises(DatabaseError, match=says):
+        store_reporting(shop_url, reporting)
+
+
+def journeys_of(database):
+    tables = read_tables(database)
+    return build_journeys(tables.sessions, tables.conversions)
 
 
 def refuse_early(database):
@@ -533,6 +677,20 @@ def test_one_transaction_writes_at_a_time_and_the_next_sees_what_it_wrote(shop_u
         order.append(("first", []))
     thread.join(timeout=30)
     assert order == [("first", []), ("second", [1])]
+
+
+def test_roles_with_schemas_of_their_own_take_one_lock_on_the_tables_that_they_share(server, role):
+    with new_database(server) as url:
+        create_tables(url)
+        sql(url, f'CREATE SCHEMA "{role}" AUTHORIZATION "{role}"')
+        keys = [f"SELECT current_schema(), {lock_key(purpose)}" for purpose in ("run", "writes")]
+        ours, theirs = ([sql(database, key)[0] for key in keys] for database in (url, as_role(url, role)))
+        assert [schema for schema, _ in ours + theirs] == ["public", "public", role, role]
+        assert [key for _, key in ours] == [key for _, key in theirs]
+        apart = with_schema(url, role)
+        assert sql(apart, keys[0])[0][1] != ours[0][1]
+        create_tables(as_role(apart, role))
+        assert sql(as_role(url, role), keys[0])[0][1] != ours[0][1]
 
 
 def test_a_transaction_reads_as_of_one_moment(shop_url):

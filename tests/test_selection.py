@@ -74,7 +74,8 @@ def test_only_the_chosen_rows_leave_the_database(shop):
 
         frames = read_chosen(connection, Selection("2025-03-10", "2025-03-12", None))
     reads = [count for verb, count in fetched if verb == "SELECT"]
-    assert is_file(shop) or reads == [len(frame) for frame in frames]
+    # The three before them ask for the columns alone.
+    assert is_file(shop) or reads == [0, 0, 0, *(len(frame) for frame in frames)]
     assert len(frames[0]) < len(make_sample(60, seed=3).sessions) / 4
 
 
@@ -87,6 +88,23 @@ def test_without_a_choice_nothing_is_left_out():
 def test_dates_that_are_none_are_refused(database):
     with pytest.raises(InputError, match="is not a date"):
         read_tables(database, start_date="tomorrow")
+
+
+@pytest.mark.parametrize(
+    "choose", [lambda shop: read_tables(shop, **DATES), lambda shop: users_of(shop, "c"), read_tables]
+)
+def test_columns_that_are_missing_are_named_all_at_once_before_anything_is_chosen(shop, choose):
+    sql(
+        shop,
+        "ALTER TABLE conversions RENAME conv_date TO day",
+        "ALTER TABLE session_sources RENAME user_id TO customer",
+    )
+    with pytest.raises(InputError) as error:
+        choose(shop)
+    assert [line.split(";")[0] for line in str(error.value).splitlines()] == [
+        "Table session_sources lacks the column 'user_id'",
+        "Table conversions lacks the column 'conv_date'",
+    ]
 
 
 def test_what_is_unfit_elsewhere_is_not_read_and_not_refused(shop):

@@ -4,7 +4,7 @@ Copy this file into Airflow's folder of DAGs. It needs Airflow with its Papermil
 lives in an environment of its own: the notebooks run there, as its kernel `ihc`.
 
 The Variable `ihc` (JSON) says where that is: `{"project": "/srv/ihc"}`. The README tells what else it takes.
-The Connections `ihc_api` (password: the key of the API) and `ihc_database` (a database by URL) are optional.
+The Connections `ihc_api` (password: the key of the API) and `ihc_database` (a database of type Postgres) are optional.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from airflow.providers.papermill.operators.papermill import PapermillOperator
@@ -47,6 +48,12 @@ SETTINGS = (
     *("max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second", "by", "channel_groups"),
     *("currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
     *("sensitivity_lookbacks", "sensitivity_models"),
+)
+
+# Extras of a Connection that are the driver's own, and not Airflow's.
+EXTRAS = (
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "target_session_attrs"),
+    *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
 )
 
 
@@ -98,6 +105,11 @@ def _variable() -> Mapping[str, Any]:
         )
     if not given.get("project"):
         raise AirflowFailException('The Variable ihc must say where the project is: {"project": "/srv/ihc"}.')
+    # Variables are shown to all who may see them, and what is written so is no path either.
+    if re.search(r":(?!//).*@|password\s*=", str(given.get("database") or ""), re.IGNORECASE | re.DOTALL):
+        raise AirflowFailException(
+            "The database in the Variable ihc holds a password: it belongs into the Connection ihc_database."
+        )
     return dict(given)
 
 
@@ -108,13 +120,31 @@ def _connection(name: str) -> Any:
         return None
 
 
+def _url(connection: Any) -> str:
+    """The URL of a database; of the connection's extras, it has those that the driver knows."""
+    if not str(connection.conn_type).startswith("postgres"):
+        raise AirflowFailException(
+            f"The Connection ihc_database is of type {connection.conn_type}; it must be Postgres. "
+            "A file stands in the Variable ihc."
+        )
+    extras = {name: value for name, value in connection.extra_dejson.items() if name in EXTRAS}
+    host, password = connection.host or "", quote(connection.password or "", safe="")
+    if host.startswith("/"):
+        extras, host = {"host": host, **extras}, ""
+    server = f"[{host}]" if ":" in host else host
+    user = quote(connection.login or "", safe="") + (f":{password}" if password else "")
+    place = (f"{user}@" if user else "") + server + (f":{connection.port}" if connection.port else "")
+    query = f"?{urlencode(extras)}" if extras else ""
+    return f"postgresql://{place}/{quote(connection.schema or '', safe='')}{query}"
+
+
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     """The settings as the environment of the notebooks' kernels; secrets, as in a database's URL, are nowhere else."""
     values = {f"IHC_{name.upper()}": str(given[name]) for name in SETTINGS if given.get(name) is not None}
     if database := given.get("database"):
         values["IHC_DATABASE"] = database if "://" in database else str(Path(given["project"]) / database)
     if connection := _connection("ihc_database"):
-        values["IHC_DATABASE"] = re.sub("^postgres:", "postgresql:", connection.get_uri())
+        values["IHC_DATABASE"] = _url(connection)
     if api := _connection("ihc_api"):
         values |= {"IHC_API_KEY": api.password or "", "IHC_API_URL": api.host or ""}
     return values
