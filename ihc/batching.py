@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +30,50 @@ SENT = ("session_id", "timestamp", "channel_name", *FLAGS, "conversion")
 Integers = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class Requests(Sequence[pd.DataFrame]):
+    """The rows of `journeys` that each request holds: a sequence of frames, each cut out of `rows` when it is wanted.
+
+    `edges`: the row with which each request begins, and at the end the number of all rows. Cut all at once, a hundred
+    thousand frames take more time and memory than what is in them.
+    """
+
+    rows: pd.DataFrame
+    edges: Sequence[int]
+
+    @classmethod
+    def of(cls, frames: Iterable[pd.DataFrame]) -> Requests:
+        """Make requests of a frame each; raises ValueError where there is none."""
+        kept = list(frames)
+        return cls(pd.concat(kept), [*accumulate(map(len, kept), initial=0)])
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    @overload
+    def __getitem__(self, number: int) -> pd.DataFrame: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[pd.DataFrame]: ...
+    def __getitem__(self, number: int | slice) -> pd.DataFrame | list[pd.DataFrame]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(len(self))[number]]
+        number = range(len(self))[number]
+        return self.rows.iloc[self.edges[number] : self.edges[number + 1]]
+
+    def block(self, begin: int, end: int) -> Requests:
+        """The requests from the number `begin` to before `end`, as far as there are so many."""
+        edges = self.edges[begin : end + 1]
+        return Requests(self.rows.iloc[edges[0] : edges[-1]], [edge - edges[0] for edge in edges])
+
+
 def pack_requests(
     journeys: pd.DataFrame, *, max_journeys: int = MAX_JOURNEYS, max_sessions: int = MAX_SESSIONS
-) -> list[pd.DataFrame]:
+) -> Requests:
     """Split `journeys` into requests: whole journeys, few and full requests, the same for the same input.
 
     In: `journeys` with `conv_id`, one row a session; a journey's rows keep their order. `max_journeys` [count] and
-    `max_sessions` [count] limit each request. Out: a frame a request, with the rows and columns of `journeys`.
+    `max_sessions` [count] limit each request. Out: a sequence of frames, one a request, with the rows and columns of
+    `journeys`.
 
     Raises InputError for a missing column, a limit below 1, or a journey longer than `max_sessions`: such a journey
     can never be sent whole; `fit_journeys` cuts it or leaves it out.
@@ -52,9 +91,8 @@ def pack_requests(
         )
     request = _assign(lengths, max_journeys, max_sessions)[codes]
     order = np.lexsort((codes, request))
-    packed = journeys.take(order)
     edges = np.flatnonzero(np.diff(request[order], prepend=-1, append=len(ids)))
-    return [packed.iloc[start:end] for start, end in pairwise(edges)]
+    return Requests(journeys.take(order), edges.tolist())
 
 
 def _assign(lengths: Integers, max_journeys: int, max_sessions: int) -> Integers:

@@ -1,6 +1,6 @@
 """The IHC Attribution API: one request, sent until it is answered or given up, and a check of its answer.
 
-The API's own field names are known here and in the server only.
+The API's own field names are known here, in `bodies.py` and in the server only.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
-import pandas as pd
 import requests
 import tenacity
 from urllib3.exceptions import HTTPError
@@ -30,18 +28,6 @@ from ihc.schemas import SHARES
 CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 60.0, 180.0
 LARGEST_ANSWER = 64 * 1024 * 1024  # [bytes]
 ATTEMPTS = 5
-# The API's field -> the column of `journeys`.
-FIELDS = {
-    "conversion_id": "conv_id",
-    "session_id": "session_id",
-    "timestamp": "timestamp",
-    "channel_label": "channel_name",
-    "holder_engagement": "holder_engagement",
-    "closer_engagement": "closer_engagement",
-    "conversion": "conversion",
-    "impression_interaction": "impression_interaction",
-}
-
 NUMBERS = frozenset((int, float))
 Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer, ihc, as the API gave them
 
@@ -110,7 +96,7 @@ class _Session(requests.Session):
 
 
 class Client:
-    """Asks the API for the credit of journeys, from as many threads as wanted, each over a connection of its own.
+    """Asks the API for credit, from as many threads as wanted, each over a connection of its own.
 
     `sleep` waits for so many seconds, and less once `stopped` is set; then nothing is tried again.
     """
@@ -122,10 +108,10 @@ class Client:
         self._local = threading.local()
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
-    def ask(self, journeys: pd.DataFrame, attempts: int = ATTEMPTS) -> Answer:
+    def ask(self, body: bytes, attempts: int = ATTEMPTS) -> Answer:
         """Send one request, again after failures that may pass, at most `attempts` times.
 
-        In: the rows of `journeys` for one request. Out: the answer as it came, see `check_answer`.
+        In: its JSON, of `request_bodies`. Out: the answer as it came, see `check_answer`.
 
         Raises ApiError, with the number of its `calls`: what the API refused, or why there was no answer.
         """
@@ -138,7 +124,7 @@ class Client:
             reraise=True,
         )
         try:
-            values, errors = retrying(self._call, request_body(journeys, self.account))
+            values, errors = retrying(self._call, body)
         except Retry as given_up:
             error = given_up.final
         except ApiError as refused:
@@ -229,18 +215,6 @@ class Client:
 def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep requests from adding a password that it finds in ~/.netrc."""
     return request
-
-
-def request_body(journeys: pd.DataFrame, account: Account) -> bytes:
-    """The JSON that asks for the credit of `journeys`."""
-    columns = {field: journeys[column].tolist() for field, column in FIELDS.items() if column != "timestamp"}
-    moments = np.datetime_as_string(journeys["timestamp"].to_numpy("datetime64[s]")).tolist()
-    columns["timestamp"] = [moment.replace("T", " ") for moment in moments]
-    sessions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    body: dict[str, Any] = {"customer_journeys": sessions}
-    if account.redistribution:
-        body["redistribution_parameter"] = account.redistribution.entries
-    return orjson.dumps(body)
 
 
 def check_answer(asked: Mapping[str, Sequence[str]], values: Mapping[str, list[Row]]) -> Checked:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ihc.batching import halves, pack_requests
+from ihc.batching import Requests, halves, pack_requests
+from ihc.bodies import Bodies
 from ihc.client import ATTEMPTS, Answer, Client, check_answer
 from ihc.errors import (
     ApiAddressError,
@@ -44,10 +45,19 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class _Job:
-    """A request to send: its journeys, and how often to try."""
+    """A request to send, one of many that were packed together, and how often to try."""
 
-    journeys: pd.DataFrame
-    attempts: int = ATTEMPTS
+    packed: Bodies
+    number: int
+    attempts: int
+
+    @property
+    def journeys(self) -> pd.DataFrame:
+        return self.packed.requests[self.number]
+
+    @property
+    def body(self) -> bytes:
+        return self.packed[self.number]
 
 
 def dispatch(
@@ -95,7 +105,12 @@ class _Run:
         is_long = journeys.groupby("conv_id")["conv_id"].transform("size") > self.max_sessions
         limits = {"max_journeys": self.asking.max_journeys, "max_sessions": self.max_sessions}
         alone = [journey for _, journey in journeys[is_long].groupby("conv_id", sort=False)]
-        return [_Job(request, attempts) for request in [*pack_requests(journeys[~is_long], **limits), *alone]]
+        packed = [pack_requests(journeys[~is_long], **limits), *([Requests.of(alone)] if alone else [])]
+        return [job for requests in packed for job in self._jobs_of(requests, attempts)]
+
+    def _jobs_of(self, requests: Requests, attempts: int) -> list[_Job]:
+        bodies = Bodies(requests, self.client.account.redistribution)
+        return [_Job(bodies, number, attempts) for number in range(len(requests))]
 
     def work(self, jobs: list[_Job]) -> None:
         """Send all requests and whatever follows from them, until all is settled or the run is stopped."""
@@ -135,7 +150,7 @@ class _Run:
         if done:
             del self.flying[done]
         for job, asked in zip(jobs, begun, strict=True):
-            self.flying[pool.submit(self.client.ask, job.journeys, job.attempts)] = (job, asked)
+            self.flying[pool.submit(self.client.ask, job.body, job.attempts)] = (job, asked)
         self.progress.tell(len(self.queue) + len(self.flying))
 
     def _next_jobs(self, free: int) -> Iterator[_Job]:
@@ -200,7 +215,7 @@ class _Run:
         if self._fails_only(error):
             return dict.fromkeys(asked.sessions, (WAITING, ""))
         if len(asked.sessions) > 1:
-            self.queue.extend(_Job(half, ATTEMPTS_OF_SUSPECTS) for half in halves(job.journeys))
+            self.queue.extend(self._jobs_of(Requests.of(halves(job.journeys)), ATTEMPTS_OF_SUSPECTS))
             return dict.fromkeys(asked.sessions, (AGAIN, ""))
         if isinstance(error, UnansweredError) and not self.largest_answered:
             return self._stop(asked, OutageError(str(error)))

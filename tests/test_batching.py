@@ -111,7 +111,7 @@ def test_journeys_are_left_alone():
 
 
 def test_no_journeys_are_no_requests():
-    assert pack_requests(journeys_of([])) == []
+    assert list(pack_requests(journeys_of([]))) == []
 
 
 def test_a_journey_of_exactly_the_limit_is_a_request_and_one_more_session_is_refused_by_name():

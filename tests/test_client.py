@@ -11,13 +11,14 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
-import pandas as pd
 import pytest
 import trustme
 from frames import UNTRUSTED, journey
 
 from ihc.account import Account
-from ihc.client import Budget, Client, check_answer, request_body
+from ihc.batching import Requests
+from ihc.bodies import request_bodies
+from ihc.client import Budget, Client, check_answer
 from ihc.errors import (
     ApiAddressError,
     ApiError,
@@ -32,10 +33,10 @@ from ihc.errors import (
     UnansweredError,
     UnreachableError,
 )
-from ihc.redistribution import parse_redistribution
 
 KEY = "k3y-of-the-test"
 TWO = journey((0, "Search", 1, 0), (26.5, "Mail", 0, 1))  # 2023-09-01 00:00:00 and 2023-09-02 02:30:00
+(BODY,) = request_bodies(Requests.of([TWO]), None)
 ASKED = {"k": ["s1", "s2"]}
 FIELDS = ("conversion_id", "session_id", "initializer", "holder", "closer", "ihc")
 FIRST, SECOND = ("k", "s1", 1, 0.4, 0, 0.5), ("k", "s2", 0, 0.6, 1, 0.5)
@@ -126,10 +127,10 @@ def make_client(url, *, calls=None, retries=0, sleep=lambda seconds: None):
     return Client(Account(url, KEY, "a type"), Budget(calls, retries), sleep=sleep)
 
 
-def ask(*answers, journeys=TWO, attempts=5, **options):
+def ask(*answers, attempts=5, **options):
     """Ask a server that gives these answers, and give back what came of it and what the server saw."""
     with answering(*answers) as (url, server):
-        return make_client(url, **options).ask(journeys, attempts), server
+        return make_client(url, **options).ask(BODY, attempts), server
 
 
 def checked(*entries, asked=None):
@@ -157,54 +158,13 @@ def everything_said(error):
 # What is sent
 
 
-def test_a_request_holds_its_journeys_and_nothing_else_of_the_shop():
-    body = json.loads(request_body(TWO, Account("", KEY, "a type")))
-    first = {
-        "conversion_id": "k",
-        "session_id": "s1",
-        "timestamp": "2023-09-01 00:00:00",
-        "channel_label": "Search",
-        "holder_engagement": 1,
-        "closer_engagement": 0,
-        "conversion": 0,
-        "impression_interaction": 0,
-    }
-    second = first | {"session_id": "s2", "timestamp": "2023-09-02 02:30:00", "channel_label": "Mail"}
-    second |= {"holder_engagement": 0, "closer_engagement": 1, "conversion": 1}
-    assert body == {"customer_journeys": [first, second]}
-    assert [type(value) for value in body["customer_journeys"][0].values()].count(int) == 4
-
-
-def test_a_redistribution_is_sent_along():
-    phase = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
-    entries = dict.fromkeys(("initializer", "holder", "closer"), phase)
-    account = Account("", KEY, "a type", parse_redistribution(entries, "It"))
-    body = json.loads(request_body(TWO, account))
-    assert list(body) == ["customer_journeys", "redistribution_parameter"]
-    assert body["redistribution_parameter"] == entries
-
-
-@pytest.mark.parametrize("name", UNTRUSTED, ids=range(len(UNTRUSTED)))
-def test_names_from_the_data_arrive_as_they_are(name):
-    (session, _) = json.loads(request_body(TWO.assign(channel_name=name, session_id=name), Account("", KEY, "t")))[
-        "customer_journeys"
-    ]
-    assert (session["channel_label"], session["session_id"]) == (name, name)
-
-
-def test_fractions_of_a_second_are_left_out():
-    late = TWO.assign(timestamp=pd.to_datetime(["2023-09-01 10:00:00.999999", "2023-09-01 10:00:01.000000"]))
-    sent = json.loads(request_body(late, Account("", KEY, "t")))["customer_journeys"]
-    assert [session["timestamp"] for session in sent] == ["2023-09-01 10:00:00", "2023-09-01 10:00:01"]
-
-
 def test_the_conversion_type_stands_in_the_address_and_the_key_in_one_header_alone():
     answer, server = ask(GOOD)
     head, body = server.heads[0], server.bodies[0]
     assert head.startswith("POST /v1/compute_ihc?conv_type_id=a+type HTTP/1.1\r\n")
     assert head.count(KEY) == head.count(f"x-api-key: {KEY}\r\n") == 1
     assert "\r\nContent-Type: application/json\r\n" in head
-    assert body == request_body(TWO, Account("", KEY, "t"))
+    assert body == BODY
     assert KEY.encode() not in body
     assert answer.calls == 1
 
@@ -220,7 +180,7 @@ def test_a_thread_sends_its_requests_over_one_connection():
 
     with answering(both) as (url, server):
         client = make_client(url)
-        assert client.ask(TWO).values == client.ask(TWO).values
+        assert client.ask(BODY).values == client.ask(BODY).values
     assert server.connections == 1
 
 
@@ -315,7 +275,7 @@ def test_a_server_that_is_not_there_cannot_be_reached():
     with answering(GOOD) as (url, _):
         pass
     with pytest.raises(UnreachableError, match=f"No connection to {url}"):
-        make_client(url).ask(TWO)
+        make_client(url).ask(BODY)
 
 
 # The values of an answer
@@ -448,7 +408,7 @@ def test_what_may_pass_is_tried_again_until_it_does():
 def test_it_is_given_up_after_so_many_attempts_or_when_the_run_has_no_retries_left(attempts, retries, calls):
     with answering(http(503, {"message": "tired"})) as (url, server):
         with pytest.raises(UnansweredError, match=r"failed to answer \(503: tired\)") as error:
-            make_client(url, retries=retries).ask(TWO, attempts)
+            make_client(url, retries=retries).ask(BODY, attempts)
         assert error.value.calls == len(server.heads) == calls
 
 
@@ -456,7 +416,7 @@ def test_it_is_given_up_after_so_many_attempts_or_when_the_run_has_no_retries_le
 def test_what_will_not_pass_is_asked_once(status):
     with answering(http(status, {})) as (url, server):
         with pytest.raises(ApiError) as error:
-            make_client(url, retries=9).ask(TWO)
+            make_client(url, retries=9).ask(BODY)
         assert error.value.calls == len(server.heads) == 1
 
 
@@ -499,7 +459,7 @@ def test_without_a_wish_of_the_api_the_waits_grow_at_random_up_to_30_seconds():
 def test_a_longer_wait_than_two_minutes_is_not_waited_for(status, error):
     with answering(http(status, {}, "Retry-After: 121")) as (url, server):
         with pytest.raises(error):
-            make_client(url, retries=9, sleep=time.sleep).ask(TWO)
+            make_client(url, retries=9, sleep=time.sleep).ask(BODY)
         assert len(server.heads) == 1
 
 
@@ -508,7 +468,7 @@ def test_a_run_that_is_stopped_sends_nothing_more():
         client = make_client(url)
         client.stopped.set()
         with pytest.raises(ApiStoppedError, match="The run ended before this was asked") as error:
-            client.ask(TWO)
+            client.ask(BODY)
         assert error.value.calls == server.connections == 0
 
 
@@ -516,7 +476,7 @@ def test_a_run_that_is_stopped_does_not_wait_to_its_end():
     with answering(http(503, {}, "Retry-After: 100")) as (url, server), ThreadPoolExecutor(1) as pool:
         client = make_client(url, retries=9, sleep=None)
         begin = time.monotonic()
-        asked = pool.submit(client.ask, TWO)
+        asked = pool.submit(client.ask, BODY)
         while not server.heads:
             time.sleep(0.01)
         client.stopped.set()
@@ -533,7 +493,7 @@ def test_a_run_that_is_stopped_does_not_wait_to_its_end():
 def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(status):
     with answering(GOOD) as (other, bystander), answering(http(status, {}, f"Location: {other}")) as (url, server):
         with pytest.raises(ApiAddressError, match=r"redirects .* the key does not follow"):
-            make_client(url, retries=9).ask(TWO)
+            make_client(url, retries=9).ask(BODY)
         assert server.connections == 1
         assert bystander.connections == 0
 
@@ -563,7 +523,7 @@ def trusted(authority, tmp_path, monkeypatch):
 def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_sent(authority):
     with answering(GOOD, scheme="https", context=tls(authority, "127.0.0.1")) as (url, server):
         with pytest.raises(ApiAddressError, match=r"certificate of https://127.* cannot be trusted") as error:
-            make_client(url, retries=9).ask(TWO)
+            make_client(url, retries=9).ask(BODY)
         assert error.value.calls == server.connections == 1
         assert server.received == b""
 
@@ -571,14 +531,14 @@ def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_s
 def test_a_certificate_of_another_name_ends_the_run_before_anything_is_sent(authority, trusted):
     with answering(GOOD, scheme="https", host=ELSEWHERE, context=tls(authority, "example.com")) as (url, server):
         with pytest.raises(ApiAddressError, match="cannot be trusted, so the key was not sent"):
-            make_client(url, retries=9).ask(TWO)
+            make_client(url, retries=9).ask(BODY)
         assert server.connections == 1
         assert server.received == b""
 
 
 def test_certificates_of_the_environment_are_trusted(authority, trusted):
     with answering(GOOD, scheme="https", host=ELSEWHERE, context=tls(authority, ELSEWHERE)) as (url, server):
-        assert list(make_client(url).ask(TWO).values) == ["k"]
+        assert list(make_client(url).ask(BODY).values) == ["k"]
     assert server.heads[0].count(KEY) == 1
 
 
@@ -586,7 +546,7 @@ def test_a_password_from_netrc_is_not_sent(authority, trusted, tmp_path, monkeyp
     (tmp_path / "netrc").write_text("default login ann password s3cret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with answering(GOOD, scheme="https", host=ELSEWHERE, context=tls(authority, ELSEWHERE)) as (url, server):
-        make_client(url).ask(TWO)
+        make_client(url).ask(BODY)
     assert "authorization" not in server.heads[0].lower()
     answer, server = ask(GOOD)
     assert "authorization" not in server.heads[0].lower()
@@ -614,7 +574,7 @@ def test_a_proxy_of_the_environment_gets_nothing_that_is_for_this_machine(proxy)
 
 def test_a_proxy_of_the_environment_is_asked_for_another_machine_and_never_sees_the_key(proxy):
     with pytest.raises(UnreachableError, match=r"No connection to https://api\.example\.com/v1"):
-        make_client("https://api.example.com/v1").ask(TWO)
+        make_client("https://api.example.com/v1").ask(BODY)
     (head,) = proxy.heads
     assert head.startswith("CONNECT api.example.com:443 ")
     assert KEY.encode() not in proxy.received
@@ -630,7 +590,7 @@ def test_the_body_of_a_redirect_and_a_target_that_is_no_address_do_not_matter(mo
 
 def test_an_address_that_cannot_be_one_ends_the_run():
     with pytest.raises(ApiAddressError, match="cannot be asked at"):
-        make_client("https://a..b/v1/compute_ihc").ask(TWO)
+        make_client("https://a..b/v1/compute_ihc").ask(BODY)
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e400"])
@@ -675,7 +635,7 @@ def test_the_key_is_in_no_error_and_in_no_text_of_the_client(answer):
     with answering(answer) as (url, _):
         client = make_client(url)
         with pytest.raises(ApiError) as error:
-            client.ask(TWO)
+            client.ask(BODY)
     assert KEY not in everything_said(error.value)
     assert KEY not in repr(client) + str(client) + repr(client.account) + repr(client.budget)
 
@@ -760,7 +720,7 @@ def test_an_answer_that_trickles_in_is_cut_off(how, monkeypatch):
     with answering(how) as (url, _):
         begin = time.monotonic()
         with pytest.raises(UnansweredError, match="broke off or timed out"):
-            make_client(url).ask(TWO)
+            make_client(url).ask(BODY)
         assert time.monotonic() - begin < 2
 
 
@@ -780,7 +740,7 @@ def test_a_ceiling_of_calls_counts_every_try():
     with answering(http(503, {}), http(503, {}), GOOD) as (url, server):
         client = make_client(url, calls=2, retries=9)
         with pytest.raises(CeilingError, match="as many requests as --max-requests allows") as error:
-            client.ask(TWO)
+            client.ask(BODY)
         assert error.value.calls == len(server.heads) == 2
 
 
@@ -788,7 +748,7 @@ def test_a_ceiling_of_calls_counts_every_try():
 def test_a_ceiling_of_none_sends_nothing(calls):
     with answering(GOOD) as (url, server):
         with pytest.raises(CeilingError) as error:
-            make_client(url, calls=calls).ask(TWO)
+            make_client(url, calls=calls).ask(BODY)
         assert error.value.calls == server.connections == 0
 
 

@@ -12,6 +12,7 @@ from frames import journey
 
 from ihc.account import Account
 from ihc.batching import fingerprints, pack_requests
+from ihc.bodies import request_bodies
 from ihc.client import Budget, Client
 from ihc.database import create_tables
 from ihc.dispatch import dispatch
@@ -337,12 +338,12 @@ def test_a_ceiling_of_requests_counts_retries_and_stops_cleanly(database, journe
 
 
 def test_a_ceiling_of_requests_a_second_is_kept(database, journeys):
-    account, few = Account("", KEY, "default"), pack_requests(journeys)[:8]
+    few = request_bodies(pack_requests(journeys).block(0, 8), None)
     with misbehaving() as (url, api):
         account = Account(url, KEY, "default")
         client = Client(account, Budget(interval=0.05))
         begin = time.monotonic()
-        threads = [threading.Thread(target=client.ask, args=(request,)) for request in few]
+        threads = [threading.Thread(target=client.ask, args=(body,)) for body in few]
         for thread in threads:
             thread.start()
         for thread in threads:

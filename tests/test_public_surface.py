@@ -14,6 +14,7 @@ PURE = [
     "batching",
     "parameters",
     "redistribution",
+    "bodies",
     "engine",
     "cleaning",
     "training",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from ihc.client import FIELDS
+from ihc.bodies import FIELDS
 from ihc.database import RESULTS, create_tables
 from ihc.schemas import COLUMNS, CREDITS, JOURNEYS, Tables
 

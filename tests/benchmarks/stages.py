@@ -16,10 +16,9 @@ import peers
 import pyarrow as pa
 from shop import SIZES, Shop
 
-from ihc.account import Account
 from ihc.baselines import first_touch, last_touch, linear
 from ihc.batching import MAX_SESSIONS, fit_journeys, pack_requests
-from ihc.client import request_body
+from ihc.bodies import Bodies
 from ihc.connection import transaction
 from ihc.database import Run, read_tables, store_credits
 from ihc.engine import attribute
@@ -29,7 +28,6 @@ from ihc.parameters import load_parameters
 from ihc.reporting import channel_reporting, channel_summary
 from ihc.selection import read_whole as _read_whole
 
-ACCOUNT = Account("http://127.0.0.1/v1/compute_ihc", "", "default")
 OURS = "ihc"
 STORED = "stored"  # the folder of the databases that are made while storing is measured
 FEW = 1_000_000  # rows that are compared one by one
@@ -109,8 +107,9 @@ def same_tables(ours: list[pd.DataFrame], theirs: list[pd.DataFrame]) -> None:
 
 
 def make_bodies(journeys: pd.DataFrame) -> list[bytes]:
-    """Pack journeys into requests, and make each one's JSON."""
-    return [request_body(request, ACCOUNT) for request in pack_requests(journeys)]
+    """Pack journeys into requests, and write each one's JSON, as a run does."""
+    bodies = Bodies(pack_requests(journeys), None)
+    return [bodies[number] for number in range(len(bodies.requests))]
 
 
 def same_bodies(ours: list[bytes], theirs: list[bytes]) -> None:
