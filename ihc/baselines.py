@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from ihc.channel_paths import FIRST, WON, ChannelPaths
 from ihc.errors import InputError
 from ihc.schemas import plain_names
 from ihc.touchpoints import Floats, channel_codes, credits_of, in_time_order
@@ -62,6 +63,24 @@ def linear(journeys: pd.DataFrame) -> pd.DataFrame:
     """Give every session the same credit. In: `journeys`; out: `conv_id, session_id, ihc [share]`."""
     steps = in_time_order(journeys)
     return credits_of(journeys, steps, np.ones(len(journeys)))
+
+
+def touch_totals(paths: ChannelPaths) -> pd.DataFrame:
+    """Sum up what first, last and linear touch give each channel, as other packages report it: without the sessions.
+
+    In: `channel_paths`; those without a conversion do not count.
+    Out: `channel_name, first_touch, last_touch, linear [conversions]`, a row a channel of any path, by name.
+    """
+    codes, ends = paths.codes, np.flatnonzero(paths.codes < FIRST)
+    is_won = codes[ends[1:]] == WON
+    length = np.diff(ends) - 1
+    weights = np.repeat(np.where(is_won, 1 / length, 0.0), length + 1)  # what follows a path, its end, is no channel
+    totals = {
+        "first_touch": np.bincount(codes[ends[:-1] + 1][is_won], minlength=paths.size),
+        "last_touch": np.bincount(codes[ends[1:] - 1][is_won], minlength=paths.size),
+        "linear": np.bincount(codes[1:], weights, minlength=paths.size),
+    }
+    return pd.DataFrame({"channel_name": paths.names} | {name: total[FIRST:] for name, total in totals.items()})
 
 
 def position_based(journeys: pd.DataFrame, *, first: float = 0.4, last: float = 0.4) -> pd.DataFrame:

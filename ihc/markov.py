@@ -15,17 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.errors import InputError, counted, some
-from ihc.ids import is_among, look_up, places
-from ihc.touchpoints import (
-    Floats,
-    Integers,
-    Touchpoints,
-    channel_codes,
-    credits_of,
-    in_time_order,
-    spread_by_channel,
-)
+from ihc.channel_paths import FIRST, LOST, WON, ChannelPaths, channel_paths
+from ihc.errors import InputError
+from ihc.ids import look_up, places
+from ihc.touchpoints import Floats, Integers, channel_codes, credits_of, in_time_order, spread_by_channel
 
 MOST_STATES = 4_000  # the inverse of so many takes some five seconds and half a gigabyte
 
@@ -33,16 +26,15 @@ MOST_STATES = 4_000  # the inverse of so many takes some five seconds and half a
 def markov(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFrame | None = None) -> pd.DataFrame:
     """Share each conversion among its journey's channels in proportion to their removal effects.
 
-    In: `journeys`, and `order` and `idle` as in `removal_effects`. Out: `conv_id, session_id, ihc [share]`.
+    In: `journeys`, and `idle` as in `channel_paths`, `order` as in `removal_effects`.
+    Out: `conv_id, session_id, ihc [share]`.
 
     A channel's part goes to its sessions in the journey evenly: the effect is that of the channel as a whole, and a
     second session does not double it. As each conversion is shared among the channels that it had, the sums over all
     conversions are near the shares of `removal_effects`, not equal to them.
-    Raises InputError as `removal_effects` does.
+    Raises InputError as these two do.
     """
-    paths = _paths(journeys, idle)
-    effects = effects_of(_chain(paths, order), paths.names)
-    return _spread(journeys, paths.steps, paths.channel[: len(journeys)], effects)
+    return spread_by_effects(journeys, removal_effects(channel_paths(journeys, idle), order=order))
 
 
 def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
@@ -53,33 +45,26 @@ def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataF
     steps = in_time_order(journeys, "channel_name")
     codes, names = channel_codes(journeys["channel_name"])
     worth = look_up(names, effects, "channel_name", "removal_effect").to_numpy("float64")
-    return _spread(journeys, steps, codes[steps.row], worth)
-
-
-def _spread(journeys: pd.DataFrame, steps: Touchpoints, channel: Integers, effects: Floats) -> pd.DataFrame:
     # The last channel of a journey has at least the effect 1 / conversions, so no journey is left without any.
-    return credits_of(journeys, steps, spread_by_channel(steps, channel, effects))
+    return credits_of(journeys, steps, spread_by_channel(steps, codes[steps.row], worth))
 
 
-def removal_effects(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFrame | None = None) -> pd.DataFrame:
+def removal_effects(paths: ChannelPaths, *, order: int = 1) -> pd.DataFrame:
     """How much of the conversion probability each channel holds up, as other packages report it.
 
-    In: `journeys`; `order` [touchpoints]: how many a state remembers; `idle`: the paths without a conversion as
-    `idle_paths` makes them, `user_id, session_id, timestamp [UTC], channel_name`.
-    Out: `channel_name, removal_effect [share], share`, greatest effect first; all 0 without any journey.
+    In: `channel_paths`; `order` [touchpoints]: how many a state remembers.
+    Out: `channel_name, removal_effect [share], share`, greatest effect first; all 0 without any conversion.
 
     The removal effect is 1 - P(conversion without the channel) / P(conversion), where all moves to states that end in
     the channel lead to null instead. States that hold the channel further back need no rule of their own: every way to
-    them leads through one that ends in it. `share` is the effect over the sum of all effects. Without `idle` every path
-    converts, P(conversion) is 1, and the effect is the probability that a path of the chain touches the channel.
+    them leads through one that ends in it. `share` is the effect over the sum of all effects. Without idle paths all
+    convert, P(conversion) is 1, and the effect is the probability that a path of the chain touches the channel.
 
     Repeats of a channel stay: they are moves of a state to itself, which change no probability of where a path ends.
     So the effects are those that the package ChannelAttribution approaches by simulation; it leaves such moves out.
 
-    Raises InputError for a missing column, an `order` that is not 1 or more, more than 4,000 states, or sessions of
-    `idle` that are in `journeys`.
+    Raises InputError for an `order` that is not 1 or more, or more than 4,000 states.
     """
-    paths = _paths(journeys, idle)
     effect = effects_of(_chain(paths, order), paths.names)
     table = pd.DataFrame({"channel_name": paths.names, "removal_effect": effect, "share": effect / (effect.sum() or 1)})
     return table.sort_values("removal_effect", ascending=False, kind="stable", ignore_index=True)
@@ -96,12 +81,12 @@ class Chain(NamedTuple):
     moves: pd.DataFrame
 
 
-def count_moves(journeys: pd.DataFrame, idle: pd.DataFrame) -> Chain:
+def count_moves(paths: ChannelPaths) -> Chain:
     """Count the chain of order 1, whose states are the channels, for all users or some of them.
 
-    In and raises: as `removal_effects`.
+    Raises InputError for more than 4,000 channels.
     """
-    return _chain(_paths(journeys, idle), 1)
+    return _chain(paths, 1)
 
 
 def add_chains(chains: Iterable[Chain]) -> Chain:
@@ -116,52 +101,17 @@ def add_chains(chains: Iterable[Chain]) -> Chain:
     return Chain(states, pd.concat(parts).groupby(["source", "target"], as_index=False).sum())
 
 
-class _Paths(NamedTuple):
-    """All touchpoints in time order, those of the journeys first."""
-
-    steps: Touchpoints  # of the journeys
-    names: pd.Series[str]
-    channel: Integers
-    rank: Integers
-    left: Integers  # touchpoints that follow in the path
-
-
-def _paths(journeys: pd.DataFrame, idle: pd.DataFrame | None) -> _Paths:
-    steps = in_time_order(journeys, "channel_name")
-    if idle is None:
-        idle = journeys.iloc[:0].assign(user_id="")
-    others = in_time_order(idle, "channel_name", path="user_id", what="idle")
-    # A session is its user's, so only users who are in both are looked at more closely.
-    users = journeys["user_id"].take(steps.row[steps.starts]) if len(idle) else idle["user_id"]
-    shared = idle[is_among(idle["user_id"], users)]
-    twice = shared.loc[is_among(shared["session_id"], journeys["session_id"]), "session_id"].unique()
-    if len(twice):
-        raise InputError(
-            f"idle holds {counted(len(twice), 'session')} of journeys ({some(twice)}): a path ends in a conversion or "
-            "without one. Make it by idle_paths."
-        )
-    (won, names), (lost, others_names) = (channel_codes(frame["channel_name"]) for frame in (journeys, idle))
-    number, names = channel_codes(pd.concat([names, others_names], ignore_index=True))
-    channel = np.concatenate([number[won[steps.row]], number[lost[others.row] + len(number) - len(others_names)]])
-    rank = np.concatenate([steps.rank, others.rank])
-    return _Paths(steps, names, channel, rank, np.concatenate([steps.length, others.length]) - rank - 1)
-
-
-def _chain(paths: _Paths, order: int) -> Chain:
-    state = _states(paths, order)
-    visits = np.bincount(state)
-    size = len(visits)
-    is_inner = paths.left > 0
-    is_converting = (paths.left == 0) & (np.arange(len(state)) < len(paths.steps.row))
-    channel_of = np.empty(size, dtype="int64")
-    channel_of[state] = paths.channel
-    conversions = np.bincount(state[is_converting], minlength=size)
-    names = paths.names.take(channel_of).array
-    states = pd.DataFrame({"channel_name": names, "visits": visits, "conversions": conversions})
-    count = np.bincount(state[is_inner] * size + state[1:][is_inner[:-1]], minlength=size * size)
-    seen = np.flatnonzero(count)
+def _chain(paths: ChannelPaths, order: int) -> Chain:
+    state, channel = _states(paths, order)
+    # All there is to know is which state stands before which, and how often.
+    size = len(channel)
+    count = np.bincount(state[:-1] * size + state[1:], minlength=size * size).reshape(size, size)[FIRST:]
+    visits, conversions = count.sum(axis=1), count[:, WON]
+    names = paths.names.take(channel[FIRST:] - FIRST).array
+    source, target = np.nonzero(count[:, FIRST:])
     return Chain(
-        states, pd.DataFrame({"source": seen // max(size, 1), "target": seen % max(size, 1), "count": count[seen]})
+        pd.DataFrame({"channel_name": names, "visits": visits, "conversions": conversions}),
+        pd.DataFrame({"source": source, "target": target, "count": count[source, target + FIRST]}),
     )
 
 
@@ -190,18 +140,31 @@ def effects_of(chain: Chain, names: pd.Series[str]) -> Floats:
     return effects
 
 
-def _states(paths: _Paths, order: int) -> Integers:
-    """Number the states: the last `order` channels at each touchpoint, as far as the path has so many."""
+def _states(paths: ChannelPaths, order: int) -> tuple[Integers, Integers]:
+    """Number the states: the last `order` channels at each touchpoint, as far as the path has so many.
+
+    Out: the state at each of the paths' codes, whose numbers are LOST, WON, and FIRST and up; each state's last code.
+    """
     if not isinstance(order, (int, np.integer)) or order < 1:
         raise InputError(f"markov: order is {order!r}, it must be a whole number from 1 on.")
-    state, longest = paths.channel, int(paths.rank.max(initial=-1)) + 1
-    for back in range(1, min(order, longest)):
-        earlier = np.zeros_like(state)  # 0: before the path's beginning
-        earlier[back:] = np.where(paths.rank[back:] >= back, paths.channel[:-back] + 1, 0)
-        state, _ = pd.factorize(state * (len(paths.names) + 1) + earlier, sort=True)
-    if (size := int(state.max(initial=-1)) + 1) > MOST_STATES:
+    state, last, is_within = paths.codes.astype("int64"), np.arange(paths.size), paths.codes >= FIRST
+    _check_size(last, 1)
+    for back in range(1, order):
+        earlier = np.concatenate([np.zeros(back, paths.codes.dtype), paths.codes[:-back]])
+        is_within = is_within & (earlier >= FIRST)
+        if not is_within.any():
+            break  # no path is as long
+        state = state * paths.size + np.where(is_within, earlier, 0)
+        seen = np.zeros(len(last) * paths.size, dtype=bool)
+        seen[state] = seen[[LOST, WON * paths.size]] = True
+        last, state = last[np.flatnonzero(seen) // paths.size], (np.cumsum(seen) - 1)[state]
+        _check_size(last, back + 1)
+    return state, last
+
+
+def _check_size(states: Integers, order: int) -> None:
+    if (size := len(states) - FIRST) > MOST_STATES:
         raise InputError(
             f"markov: these paths have {size:,} states at order {order}, more than {MOST_STATES:,}: give a lower "
             "order, or join channels that are rare."
         )
-    return state

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ihc.channel_paths import channel_paths
 from ihc.credits import outcomes_of, sound_credits
 from ihc.engine import attribute
 from ihc.ids import is_among
@@ -119,7 +120,7 @@ def comparison_part(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> 
 def _chain(tables: Tables, journeys: pd.DataFrame, asked: Asked) -> Chain | None:
     idle = idle_paths(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
-    return count_moves(journeys, idle) if channels <= MOST_STATES else None
+    return count_moves(channel_paths(journeys, idle)) if channels <= MOST_STATES else None
 
 
 def add(parts: Iterable[Part]) -> Part:

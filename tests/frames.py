@@ -83,6 +83,25 @@ def journey(*steps: Sequence[Any], conv_id: str = "k", revenue: float = 100.0, p
     return _typed(rows, JOURNEYS)
 
 
+def converting(*paths: str) -> pd.DataFrame:
+    """A journey for each path of channels, written like "ABA"."""
+    parts = [
+        journey(*[(hour, name, 1, 1) for hour, name in enumerate(path)], conv_id=f"k{number}", prefix=f"k{number}s")
+        for number, path in enumerate(paths)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else journey((0, "A", 1, 1)).iloc[:0]
+
+
+def idle(*paths: str) -> pd.DataFrame:
+    """A user without a conversion for each path."""
+    rows = [
+        (f"u{number}", f"u{number}s{hour}", ORIGIN + pd.Timedelta(hours=hour), name)
+        for number, path in enumerate(paths)
+        for hour, name in enumerate(path)
+    ]
+    return pd.DataFrame(rows, columns=["user_id", "session_id", "timestamp", "channel_name"])
+
+
 def curves_of(
     *,
     initializer: tuple[list[float], list[float]] = ([0, 10, 110], [0, 0, 1]),

@@ -3,9 +3,21 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from frames import journey
+from frames import FIXED, converting, idle, journey
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ihc.baselines import first_touch, halved, last_non_direct_touch, last_touch, linear, position_based, time_decay
+from ihc.baselines import (
+    first_touch,
+    halved,
+    last_non_direct_touch,
+    last_touch,
+    linear,
+    position_based,
+    time_decay,
+    touch_totals,
+)
+from ihc.channel_paths import channel_paths
 from ihc.errors import InputError
 
 HALVED = journey((0, "A", 1, 1), (7 * 24, "B", 1, 1), (14 * 24, "A", 1, 1))
@@ -123,3 +135,25 @@ def test_halves_are_exact_at_whole_times_and_within_two_units_of_the_last_place_
     exact = np.array([float(2 ** -Decimal(time)) for time in times[:2_000]])
     assert (np.abs(halved(times[:2_000]) - exact) <= 2 * np.spacing(exact)).all()
     assert (np.diff(halved(np.sort(times))) <= 0).all()
+
+
+def test_totals_by_channel_count_each_conversion_once_per_model():
+    # ABA: first A, last A, linear A 2/3, B 1/3. BC: first B, last C, 1/2 each. C: all C. DA did not convert.
+    table = touch_totals(channel_paths(converting("ABA", "BC", "C"), idle("DA")))
+    assert table.columns.tolist() == ["channel_name", "first_touch", "last_touch", "linear"]
+    assert table["channel_name"].tolist() == ["A", "B", "C", "D"]
+    assert table["first_touch"].tolist() == [1, 1, 1, 0]
+    assert table["last_touch"].tolist() == [1, 0, 2, 0]
+    np.testing.assert_allclose(table["linear"], [2 / 3, 1 / 3 + 1 / 2, 1 / 2 + 1, 0], rtol=1e-15)
+
+
+@FIXED
+@given(st.lists(st.text("ABC", min_size=1, max_size=6), max_size=6), st.lists(st.text("CD", min_size=1), max_size=3))
+def test_totals_by_channel_are_the_sums_of_the_credits(wins, losses):
+    journeys = converting(*wins)
+    table = touch_totals(channel_paths(journeys, idle(*losses))).set_index("channel_name")
+    for model in (first_touch, last_touch, linear):
+        summed = model(journeys)["ihc"].groupby(journeys["channel_name"]).sum()
+        expected = summed.reindex(table.index, fill_value=0.0)
+        np.testing.assert_allclose(table[model.__name__], expected, atol=1e-12)
+    assert table.sum().to_numpy() == pytest.approx(np.full(3, len(wins)))

@@ -17,6 +17,7 @@ from ihc import (
     reporting,
     schemas,
 )
+from ihc.channel_paths import channel_paths
 from ihc.database import HISTORY
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
 
@@ -43,7 +44,7 @@ SHOWN = {
     "credit_distribution": evaluation.credit_distribution(PLACED),
     "before_after": evaluation.before_after(CREDITS, CREDITS, JOURNEYS),
     "credits": baselines.linear(JOURNEYS),
-    "removal_effects": markov.removal_effects(JOURNEYS),
+    "removal_effects": markov.removal_effects(channel_paths(JOURNEYS)),
     "changes": CHANGES.channels,
     "causes": CHANGES.causes,
     "largest_changes": changes.largest_changes(CHANGES.channels),

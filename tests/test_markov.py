@@ -4,36 +4,22 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from frames import FIXED, ORIGIN, journey
+from frames import FIXED, converting, idle
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc import markov as module
+from ihc.channel_paths import channel_paths
 from ihc.errors import InputError
 from ihc.markov import add_chains, count_moves, effects_of, markov, removal_effects, spread_by_effects
 
 
-def converting(*paths):
-    """A journey for each path of channels, written like "ABA"."""
-    parts = [
-        journey(*[(hour, name, 1, 1) for hour, name in enumerate(path)], conv_id=f"k{number}", prefix=f"k{number}s")
-        for number, path in enumerate(paths)
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else journey((0, "A", 1, 1)).iloc[:0]
+def effects_table(journeys, idle=None, **options):
+    return removal_effects(channel_paths(journeys, idle), **options)
 
 
-def idle(*paths):
-    """A user without a conversion for each path."""
-    rows = [
-        (f"u{number}", f"u{number}s{hour}", ORIGIN + pd.Timedelta(hours=hour), name)
-        for number, path in enumerate(paths)
-        for hour, name in enumerate(path)
-    ]
-    return pd.DataFrame(rows, columns=["user_id", "session_id", "timestamp", "channel_name"])
-
-
-def effects(*args, **kwargs):
-    table = removal_effects(*args, **kwargs)
+def effects(journeys, idle=None, **options):
+    table = effects_table(journeys, idle, **options)
     return dict(zip(table["channel_name"], table["removal_effect"], strict=True))
 
 
@@ -80,7 +66,7 @@ def solved(rows):
 def test_three_channels_by_hand():
     # start: A 2/3, B 1/3. A: B 1/2, null 1/2. B: C 1. C: conversion 1/2, null 1/2.
     # P(conversion) = (2/3 * 1/2 + 1/3) * 1 * 1/2 = 1/3. Without A: 1/3 * 1/2 = 1/6, effect 1/2. Without B or C: 0.
-    table = removal_effects(converting("ABC"), idle=idle("A", "BC"))
+    table = effects_table(converting("ABC"), idle=idle("A", "BC"))
     assert table["channel_name"].tolist() == ["B", "C", "A"]
     np.testing.assert_allclose(table["removal_effect"], [1, 1, 1 / 2])
     np.testing.assert_allclose(table["share"], [2 / 5, 2 / 5, 1 / 5])
@@ -155,8 +141,8 @@ def test_a_journeys_credits_are_in_proportion_to_its_channels_effects(wins, loss
 @given(paths, paths, st.integers(1, 3), st.integers(0, 9))
 def test_the_order_of_the_rows_is_irrelevant_to_the_effects(wins, losses, order, seed):
     rows, others = converting(*wins), idle(*losses)
-    table = removal_effects(rows, idle=others, order=order)
-    again = removal_effects(
+    table = effects_table(rows, idle=others, order=order)
+    again = effects_table(
         rows.sample(frac=1, random_state=seed), idle=others.sample(frac=1, random_state=seed), order=order
     )
     pd.testing.assert_frame_equal(again, table)
@@ -176,8 +162,8 @@ def test_effects_of_conversions_that_are_one_in_a_million_lose_no_precision():
 def test_without_journeys_there_is_no_effect_and_no_credit():
     assert markov(converting(), idle=idle("AB")).empty
     assert effects(converting(), idle=idle("AB")) == {"A": 0, "B": 0}
-    assert removal_effects(converting(), idle=idle("AB"))["share"].tolist() == [0, 0]
-    assert removal_effects(converting()).columns.tolist() == ["channel_name", "removal_effect", "share"]
+    assert effects_table(converting(), idle=idle("AB"))["share"].tolist() == [0, 0]
+    assert effects_table(converting()).columns.tolist() == ["channel_name", "removal_effect", "share"]
 
 
 @pytest.mark.parametrize("order", [0, -1, 1.5, 2.0, "1"])
@@ -188,21 +174,9 @@ def test_an_order_that_is_no_whole_number_from_1_on_is_refused(order):
 
 def test_more_states_than_can_be_solved_are_refused(monkeypatch):
     monkeypatch.setattr(module, "MOST_STATES", 3)
-    assert len(removal_effects(converting("ABC"))) == 3
+    assert len(effects_table(converting("ABC"))) == 3
     with pytest.raises(InputError, match="these paths have 4 states at order 2, more than 3: give a lower order"):
-        removal_effects(converting("ABCA"), order=2)
-
-
-def test_idle_paths_with_sessions_of_journeys_are_refused():
-    rows = converting("AB")
-    with pytest.raises(InputError, match=r"idle holds 1 session of journeys \('k0s1'\).*Make it by idle_paths"):
-        markov(rows, idle=rows.iloc[:1])
-
-
-@pytest.mark.parametrize("column", ["user_id", "session_id", "timestamp", "channel_name"])
-def test_idle_paths_that_lack_a_column_are_refused(column):
-    with pytest.raises(InputError, match=f"Idle lacks the column '{column}'"):
-        markov(converting("A"), idle=idle("B").drop(columns=column))
+        effects_table(converting("ABCA"), order=2)
 
 
 @FIXED
@@ -216,15 +190,15 @@ def test_chains_of_different_users_add_up_to_the_chain_of_all(wins, losses, part
     # The paths are dealt out in turn; none at all is a part too.
     of_journey = journeys["conv_id"].str.removeprefix("k").astype("int64") % parts
     of_idle = others["user_id"].astype("str").str.removeprefix("u").astype("int64") % parts
-    chains = [count_moves(journeys[of_journey == one], others[of_idle == one]) for one in range(parts)]
-    found, whole = add_chains(chains), count_moves(journeys, others)
+    chains = [count_moves(channel_paths(journeys[of_journey == one], others[of_idle == one])) for one in range(parts)]
+    found, whole = add_chains(chains), count_moves(channel_paths(journeys, others))
     pd.testing.assert_frame_equal(found.states, whole.states)
     pd.testing.assert_frame_equal(found.moves, whole.moves)
 
 
 def test_known_effects_spread_credit_as_the_chain_itself_does():
     journeys, others = converting("AB", "B", "ACB", "CCA"), idle("A", "CB", "D")
-    chain = count_moves(journeys, others)
+    chain = count_moves(channel_paths(journeys, others))
     names = chain.states["channel_name"]
     effects = pd.DataFrame({"channel_name": names, "removal_effect": effects_of(chain, names)})
     expected = markov(journeys, idle=others)

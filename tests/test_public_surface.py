@@ -26,6 +26,7 @@ PURE = [
     "calibration",
     "validation",
     "touchpoints",
+    "channel_paths",
     "baselines",
     "markov",
     "shapley",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import resource
 from collections.abc import Iterator
@@ -46,6 +47,10 @@ def _parts(values: Any) -> Iterator[tuple[int, int]]:
         yield from (
             (_place(values[name].array), int(values[name].memory_usage(index=False, deep=True))) for name in values
         )
+    elif isinstance(values, np.ndarray):
+        yield _place(values), values.nbytes
+    elif dataclasses.is_dataclass(values):
+        yield from _parts(vars(values))
     elif isinstance(values, bytes):
         yield id(values), len(values)
     elif isinstance(values, dict):

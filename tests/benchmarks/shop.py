@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from ihc.channel_paths import ChannelPaths, channel_paths
 from ihc.connection import append, transaction
 from ihc.database import create_tables
 from ihc.engine import attribute
@@ -107,6 +108,9 @@ class Shop:
     def credits(self) -> pd.DataFrame:
         return self._kept("credits", lambda: attribute(self.journeys(), load_parameters()))
 
+    def channel_paths(self) -> ChannelPaths:
+        return self._kept("channel_paths", lambda: channel_paths(self.journeys(), self.idle()))
+
     def path_texts(self) -> pd.DataFrame:
         """What ChannelAttribution takes: `path` as a text, and how often it ended how."""
         return self._kept("path_texts", lambda: path_texts(self.journeys(), self.idle()))
@@ -142,5 +146,13 @@ def path_texts(journeys: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     made = Shop(Path(sys.argv[1]), sys.argv[2])
-    for make in (made.tables, made.journeys, made.idle, made.credits, made.path_texts, made.database):
+    for make in (
+        made.tables,
+        made.journeys,
+        made.idle,
+        made.credits,
+        made.channel_paths,
+        made.path_texts,
+        made.database,
+    ):
         make()

@@ -14,11 +14,12 @@ import orjson
 import pandas as pd
 import peers
 import pyarrow as pa
-from shop import SIZES, Shop
+from shop import SIZES, Shop, path_texts
 
-from ihc.baselines import first_touch, last_touch, linear
+from ihc.baselines import first_touch, last_touch, linear, touch_totals
 from ihc.batching import MAX_SESSIONS, fit_journeys, pack_requests
 from ihc.bodies import Bodies
+from ihc.channel_paths import LOST, WON, ChannelPaths, channel_paths
 from ihc.connection import transaction
 from ihc.database import Run, read_tables, store_credits
 from ihc.engine import attribute
@@ -118,19 +119,24 @@ def same_bodies(ours: list[bytes], theirs: list[bytes]) -> None:
         assert orjson.loads(one) == orjson.loads(other)
 
 
-def rules_of_thumb(journeys: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The credits by first, last and linear touch, and the journeys, which say whose they are."""
-    credits = {model.__name__: model(journeys) for model in (first_touch, last_touch, linear)}
-    return credits | {"journeys": journeys}
+def rules_of_thumb(journeys: pd.DataFrame) -> list[pd.DataFrame]:
+    """The credits by first, last and linear touch, a row a session."""
+    return [model(journeys) for model in (first_touch, last_touch, linear)]
 
 
-def same_heuristics(ours: dict[str, pd.DataFrame], theirs: pd.DataFrame) -> None:
-    """ChannelAttribution gives sums by channel only."""
+def same_totals(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
+    """The same totals by channel: ChannelAttribution's are of the channels that have any."""
     theirs = theirs.set_index("channel_name").sort_index()
-    for name in ("first_touch", "last_touch", "linear"):
-        summed = ours[name]["ihc"].groupby(ours["journeys"]["channel_name"]).sum()
-        columns = [column for column in theirs if column.startswith(name)]
-        np.testing.assert_allclose(summed, theirs[columns[0]].astype("float64"), rtol=1e-6, err_msg=name)
+    for name, total in ours.set_index("channel_name").items():
+        (column,) = (column for column in theirs if column.startswith(str(name)))
+        np.testing.assert_allclose(total, theirs[column].astype("float64"), rtol=1e-6, err_msg=str(name))
+
+
+def same_paths(ours: ChannelPaths, theirs: pd.DataFrame) -> None:
+    """As many paths of each end, and as many touchpoints."""
+    ends = [int((ours.codes == end).sum()) for end in (WON, LOST)]
+    assert ends == [theirs["conversions"].sum(), theirs["nulls"].sum() + 1]
+    assert len(ours.codes) - sum(ends) == theirs["path"].str.count(" > ").sum() + len(theirs)
 
 
 def same_effects(tolerance: float) -> Callable[[pd.DataFrame, pd.DataFrame], str]:
@@ -218,6 +224,14 @@ def _tables_and_credits(shop: Shop) -> Given:
     return shop.tables(), shop.credits()
 
 
+def _all_paths(shop: Shop) -> Given:
+    return shop.journeys(), shop.idle()
+
+
+def _count_all(shop: Shop) -> int:
+    return len(shop.journeys()) + len(shop.idle())
+
+
 def _winning_texts(shop: Shop) -> Given:
     texts = shop.path_texts()
     return (texts[texts["conversions"] > 0],)
@@ -256,23 +270,27 @@ STAGES = {
         },
     ),
     "attribute": Stage(lambda journeys: attribute(journeys, load_parameters()), _journeys, _count_touchpoints, {}),
-    "first, last, linear": Stage(
-        rules_of_thumb,
-        _journeys,
-        _count_touchpoints,
+    "first, last, linear": Stage(rules_of_thumb, _journeys, _count_touchpoints, {}),
+    "channel paths": Stage(
+        channel_paths,
+        _all_paths,
+        _count_all,
+        {"texts by groupby": Peer(path_texts, same_paths)},
+    ),
+    "first, last, linear of paths": Stage(
+        touch_totals,
+        lambda shop: (shop.channel_paths(),),
+        _count_all,
         {
             "ChannelAttribution": Peer(
-                peers.heuristics_by_channel_attribution,
-                same_heuristics,
-                _winning_texts,
-                needs="ChannelAttribution",
+                peers.heuristics_by_channel_attribution, same_totals, _winning_texts, needs="ChannelAttribution"
             )
         },
     ),
-    "Markov": Stage(
-        lambda journeys, idle: removal_effects(journeys, idle=idle),
-        lambda shop: (shop.journeys(), shop.idle()),
-        lambda shop: len(shop.journeys()) + len(shop.idle()),
+    "Markov of paths": Stage(
+        removal_effects,
+        lambda shop: (shop.channel_paths(),),
+        _count_all,
         {
             "ChannelAttribution": Peer(
                 peers.markov_by_channel_attribution,
