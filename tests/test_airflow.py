@@ -138,6 +138,13 @@ def results(database):
         }
 
 
+def copied_shop(airflow, name):
+    """A new folder, and in it a copy of the shop of which nothing is attributed yet."""
+    folder = airflow.folder / name
+    folder.mkdir()
+    return folder, Path(shutil.copy(airflow.folder / "shop.db", folder / "shop.db"))
+
+
 @pytest.fixture(scope="module")
 def environment():
     """Where Airflow is installed, apart from ihc."""
@@ -161,9 +168,8 @@ def airflow(environment, api, tmp_path_factory):
     (made.home / "dags").mkdir(parents=True)
     source = (RESOURCES / "airflow_dag.py").read_text("utf-8")
     hasty = source.replace(
-        "RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)", "RETRIES, RETRY_DELAY = 1, ONE_DAY / 86400"
+        "RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)", "RETRIES, RETRY_DELAY = 1, timedelta(seconds=1)"
     )
-    hasty = hasty.replace("ONE_DAY / 86400", "timedelta(seconds=1)")
     assert hasty != source
     (made.home / "dags" / "ihc.py").write_text(hasty)
     write_sample(made.database, conversions=50, seed=7)
@@ -335,8 +341,7 @@ def test_three_days_give_the_tables_of_one_run_over_them(airflow, runs, api):
         assert success(runs[name])
     given = ["--start-date", FIRST, "--end-date", THIRD, "--engine", "api"]
     variables = {"IHC_API_URL": api[0], "IHC_API_KEY": KEY, "IHC_BOOTSTRAP_DRAWS": "10"}
-    (airflow.folder / "cli").mkdir()
-    done = run_ihc(airflow.folder / "cli", airflow.folder / "shop.db", *given, **variables)
+    done = run_ihc(*copied_shop(airflow, "cli"), *given, **variables)
     assert done.code == 0, done.err
     assert results(done.database) == runs["third"].tables
     assert len(runs["third"].tables["attribution_outcomes"]) == 9  # 4 + 2 + 3 orders
@@ -345,21 +350,16 @@ def test_three_days_give_the_tables_of_one_run_over_them(airflow, runs, api):
 @pytest.fixture(scope="module")
 def one_run(airflow):
     """The tables that one `ihc run` over all days of the overlapping intervals leaves."""
-    folder = airflow.folder / "one_run"
-    folder.mkdir()
-    database = shutil.copy(airflow.folder / "shop.db", folder / "shop.db")
     days = ["--start-date", WEEK[2], "--end-date", INTO_NEXT_WEEK[3]]
-    done = run_ihc(folder, database, *days, "--engine", "local", IHC_BOOTSTRAP_DRAWS="10")
+    done = run_ihc(*copied_shop(airflow, "one run"), *days, "--engine", "local", IHC_BOOTSTRAP_DRAWS="10")
     assert done.code == 0, done.err
-    return results(database)
+    return results(done.database)
 
 
 @pytest.mark.parametrize("order", OVERLAPPING)
 def test_intervals_that_overlap_leave_the_tables_of_one_run_over_their_days_in_any_order(order, airflow, one_run):
     intervals, orders = OVERLAPPING[order]
-    project = airflow.folder / order
-    project.mkdir()
-    shutil.copy(airflow.folder / "shop.db", project / "shop.db")
+    project, _ = copied_shop(airflow, order)
     given = [(date, cron) for date, cron, _, _ in intervals]
     ended, printed = airflow.test(project, given, engine="local", max_requests=None)
     assert [success(run) for run in ended] == [True] * len(ended), printed
