@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from ihc import __version__
+from ihc.cli_options import SchemaOption
 from ihc.errors import IhcError, SettingsError
-from ihc.history_cli import SchemaOption, diff, runs
+from ihc.history_cli import diff, runs
 from ihc.model_cli import calibrate, explain, train
 from ihc.page_cli import page
 from ihc.run_cli import REFUSED, WAITING, run

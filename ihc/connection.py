@@ -62,9 +62,9 @@ def _parsed(text: str) -> sa.URL | None:
     return None if "@" in f"{url.host}{url.database if url.host else ''}" else url
 
 
-def dialect_of(database: str | Path) -> Dialect:
-    """What is particular to the database's kind; raises SettingsError."""
-    return DIALECTS[database_url(database).get_backend_name()]
+def dialect_of(url: sa.URL) -> Dialect:
+    """What is particular to the kind of a database that we know."""
+    return DIALECTS[url.get_backend_name()]
 
 
 def _dialect(connection: sa.Connection) -> Dialect:
@@ -107,18 +107,21 @@ def lock_name(database: str | Path) -> str:
 
 def database_file(database: str | Path) -> Path | None:
     """The file of an SQLite database; None where a server keeps it."""
-    return dialect_of(database).file_of(database_url(database))
+    url = database_url(database)
+    return dialect_of(url).file_of(url)
 
 
 def is_there(database: str | Path) -> bool:
     """Is there a database? Of a server that is not asked: it says so itself when it is."""
-    return not dialect_of(database).missing(database_url(database))
+    url = database_url(database)
+    return not dialect_of(url).missing(url)
 
 
 def make_empty(database: str | Path) -> None:
     """Make an SQLite file where there is none; raises DatabaseError."""
+    url = database_url(database)
     try:
-        dialect_of(database).make_empty(database_url(database))
+        dialect_of(url).make_empty(url)
     except OSError as error:
         raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
 

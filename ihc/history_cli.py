@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ihc.cli_options import SchemaOption
 from ihc.printing import make_console, print_table
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ WIDE = 160  # characters
 
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db]")
-]
-SchemaOption = Annotated[
-    str | None,
-    typer.Option("--schema", metavar="NAME", help="Schema of PostgreSQL. [default: as its search path]"),
 ]
 
 

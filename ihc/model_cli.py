@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ihc.cli_options import (
+    DatabaseOption,
+    EndDateOption,
+    LookbackOption,
+    ParametersOption,
+    SchemaOption,
+    StartDateOption,
+)
 from ihc.errors import InputError, ParametersError, SettingsError, counted
-from ihc.history_cli import SchemaOption
 from ihc.printing import make_console, print_table, say
 
 if TYPE_CHECKING:
@@ -22,17 +29,6 @@ if TYPE_CHECKING:
     from ihc.parameters import Parameters
     from ihc.schemas import Tables
     from ihc.settings import Settings
-
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database", metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db, a sample if missing]"
-    ),
-]
-LookbackOption = Annotated[
-    int | None,
-    typer.Option("--lookback-days", min=1, metavar="N", help="Leave out older sessions. [default: any age counts]"),
-]
 
 
 def calibrate(  # noqa: PLR0913 - one argument an option
@@ -118,12 +114,8 @@ def _print_errors(
 def train(
     database: DatabaseOption = None,
     schema: SchemaOption = None,
-    start_date: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day of the orders.")
-    ] = None,
-    end_date: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Last day of the orders.")
-    ] = None,
+    start_date: StartDateOption = None,
+    end_date: EndDateOption = None,
     lookback_days: LookbackOption = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write them. [default: data/trained_parameters.json]")
@@ -164,9 +156,7 @@ def explain(  # noqa: PLR0913 - one argument an option
     conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")],
     database: DatabaseOption = None,
     schema: SchemaOption = None,
-    parameters: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Parameters of the local engine. [default: the set that ships]")
-    ] = None,
+    parameters: ParametersOption = None,
     redistribution: Annotated[str | None, typer.Option(metavar="FILE", help="Redistribution parameter (JSON).")] = None,
     lookback_days: LookbackOption = None,
     output: Annotated[

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ihc.cli_options import (
+    DatabaseOption,
+    EndDateOption,
+    LookbackOption,
+    ParametersOption,
+    RedistributionOption,
+    SchemaOption,
+    StartDateOption,
+)
 from ihc.errors import counted
 from ihc.printing import make_console
 
@@ -34,29 +42,12 @@ class EngineName(StrEnum):
 
 
 def run(  # noqa: PLR0913 - one argument an option
-    database: Annotated[
-        str | None,
-        typer.Option(metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db, a sample if missing]"),
-    ] = None,
-    schema: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Schema of PostgreSQL. [default: as its search path]")
-    ] = None,
-    start_date: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day of the orders."),
-    ] = None,
-    end_date: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Last day of the orders."),
-    ] = None,
-    parameters: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Parameters of the local engine. [default: the set that ships]"),
-    ] = None,
-    lookback_days: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Leave out older sessions. [default: any age counts]"),
-    ] = None,
+    database: DatabaseOption = None,
+    schema: SchemaOption = None,
+    start_date: StartDateOption = None,
+    end_date: EndDateOption = None,
+    parameters: ParametersOption = None,
+    lookback_days: LookbackOption = None,
     engine: Annotated[
         EngineName | None,
         typer.Option(
@@ -66,9 +57,7 @@ def run(  # noqa: PLR0913 - one argument an option
     conv_type_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Conversion type of the API; its key is in IHC_API_KEY.")
     ] = None,
-    redistribution: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Redistribution parameter of the engine (JSON).")
-    ] = None,
+    redistribution: RedistributionOption = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask the API again for what it has answered already.")
     ] = False,

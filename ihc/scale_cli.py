@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ihc.cli_options import EndDateOption, ParametersOption, RedistributionOption, StartDateOption
 from ihc.errors import SettingsError, counted
 from ihc.printing import make_console
 from ihc.run_cli import INTERRUPTED, REFUSED, reconciliation_table
@@ -33,22 +33,14 @@ def scale(  # noqa: PLR0913 - one argument an option
         str | None,
         typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster. [default: workers on this machine]"),
     ] = None,
-    start_date: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day of the orders.")
-    ] = None,
-    end_date: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Last day of the orders.")
-    ] = None,
+    start_date: StartDateOption = None,
+    end_date: EndDateOption = None,
     lookback_days: Annotated[
         int | None,
         typer.Option(min=1, max=100_000, metavar="N", help="Leave out older sessions. [default: any age counts]"),
     ] = None,
-    parameters: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Parameters of the local engine. [default: the set that ships]")
-    ] = None,
-    redistribution: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Redistribution parameter of the engine (JSON).")
-    ] = None,
+    parameters: ParametersOption = None,
+    redistribution: RedistributionOption = None,
     partitions: Annotated[
         int | None,
         typer.Option(min=1, max=10_000, metavar="N", help="Parts of the users. [default: one for 500,000 sessions]"),
@@ -80,7 +72,7 @@ def scale(  # noqa: PLR0913 - one argument an option
     from ihc.schemas import check_window
 
     days = check_window(*(day.date() if day else None for day in (start_date, end_date)))
-    rules = load_redistribution(redistribution) if redistribution else None
+    rules = None if redistribution is None else load_redistribution(Path(redistribution))
     asked = Asked(load_parameters(parameters), rules, *days, lookback_days)
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))

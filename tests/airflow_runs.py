@@ -1,12 +1,13 @@
 """Runs inside Airflow's environment: `airflow dags test ihc DATE` for one date after the other.
 
 All in one process, as Airflow takes longer to start than two of the notebooks. Arguments: the project's database, a
-folder, and dates. Each run leaves copies of both databases and of what it wrote in the folder, with its number; the
-last line printed is the exit codes.
+folder, and as JSON the runs, each a date and the schedule that the file of the DAG has meanwhile. Each run leaves
+copies of both databases and of what it wrote in the folder, with its number; the last line printed is the exit codes.
 """
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -21,9 +22,20 @@ def copy(source, target):
         old.backup(new)
 
 
-database, folder, *dates = sys.argv[1:]
+def schedule(cron):
+    """Change the schedule where the README says that it stands."""
+    file = Path(os.environ["AIRFLOW_HOME"]) / "dags" / "ihc.py"
+    changed, count = re.subn(
+        '^SCHEDULE, TIMEZONE = ".*?"', f'SCHEDULE, TIMEZONE = "{cron}"', file.read_text(), flags=re.M
+    )
+    assert count == 1
+    file.write_text(changed)
+
+
+database, folder, runs = sys.argv[1:]
 codes = []
-for number, date in enumerate(dates):
+for number, (date, cron) in enumerate(json.loads(runs)):
+    schedule(cron)
     arguments = get_parser().parse_args(["dags", "test", "ihc", date])
     try:
         arguments.func(arguments)

@@ -18,7 +18,7 @@ from ihc.parts import Asked, Reports
 from ihc.reconciliation import reconcile
 from ihc.reporting import channel_reporting, channel_summary, model_comparison, with_ratios
 from ihc.scale import Input, Job
-from ihc.schemas import COLUMNS, SESSIONS, Tables, check_tables, inside
+from ihc.schemas import COLUMNS, Tables, check_tables, inside
 from ihc.store import open_store
 from ihc.variants import phase_credits
 
@@ -101,7 +101,3 @@ def assert_same_as_in_one_pass(output, reports, raw, asked):
     assert_same_bits(pd.read_parquet(output / "credits"), credits, ["conv_id", "session_id"])
     assert_same_bits(pd.read_parquet(output / "outcomes"), outcomes, ["conv_id"])
     assert_same_reports(reports, expected)
-
-
-def sessions_of(folder):
-    return folder.read()[list(COLUMNS).index(SESSIONS)]

@@ -16,6 +16,7 @@ from conftest import ROOT, run_ihc
 from faults import misbehaving
 
 from ihc.database import RESOURCES
+from ihc.result_tables import RESULTS
 from ihc.sample import write_sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -26,16 +27,26 @@ INSTALL = (
     "then set IHC_TEST_AIRFLOW=/tmp/airflow"
 )
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+# What is compared of the results: all but which run it was, which is another one each time.
 TABLES = {
-    "attribution_customer_journey": "conv_id, session_id, ihc",
-    "attribution_phases": "conv_id, session_id, initializer, holder, closer",
-    "attribution_outcomes": "conv_id, outcome, reason",
-    "channel_reporting": "channel_name, date, cost, ihc, ihc_revenue",
+    table: ", ".join(name for name in columns if name != "run_id")
+    for table, columns in RESULTS.items()
+    if table != "attribution_runs"
 }
 # Three days, of which the first has four orders with a journey; `airflow dags test` wants the day after.
 DAYS = {"2025-03-05": "2025-03-06", "2025-03-06": "2025-03-07", "2025-03-07": "2025-03-08"}
 FIRST, SECOND, THIRD = DAYS
 TRIES = 2
+DAILY = "0 0 * * *"
+# Intervals that overlap: the moment of `airflow dags test`, the schedule, and the days that are so meant.
+INTO_NEXT_WEEK = ("2025-03-12", "0 0 8,12 * *", "2025-03-08", "2025-03-11")
+WEEK = ("2025-03-10", "0 0 * * 1", "2025-03-03", "2025-03-09")
+DAY = ("2025-03-06", DAILY, "2025-03-05", "2025-03-05")
+OVERLAPPING = {
+    # Orders of a day each from 3 to 11 March: 1, 1, 4, 2, 3, 1, 1, 1, 3.
+    "a day, its week, days that begin in it, the day again": ((DAY, WEEK, INTO_NEXT_WEEK, DAY), [4, 13, 17, 17]),
+    "the days that begin in a week before it": ((INTO_NEXT_WEEK, WEEK), [6, 17]),
+}
 
 
 class Ended(NamedTuple):
@@ -54,7 +65,7 @@ class Airflow:
     def __init__(self, folder, bin, url):
         self.folder, self.bin, self.home, self.project = folder, bin, folder / "home", folder / "project"
         self.database = self.project / "shop.db"
-        variable = {
+        self.variable = {
             **{"project": str(self.project), "python": sys.executable, "notebooks": str(ROOT / "notebooks")},
             **{"database": "shop.db", "output": "out", "engine": "api", "conv_type_id": "default"},
             # Two orders a try, so that the four of the first day take a second one.
@@ -65,7 +76,7 @@ class Airflow:
         self.environment = clean | {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW_VAR_IHC": json.dumps(variable),
+            "AIRFLOW_VAR_IHC": json.dumps(self.variable),
             "AIRFLOW_CONN_IHC_API": json.dumps({"conn_type": "http", "host": url, "password": KEY}),
             "JUPYTER_PATH": str(folder / "share" / "jupyter"),
             "IPYTHONDIR": str(folder / "ipython"),
@@ -84,15 +95,16 @@ class Airflow:
             check=False,
         )
 
-    def test(self, *days):
-        """`airflow dags test` of the intervals that are these days, one after the other; what it printed, too."""
-        copies = self.folder / "copies"
+    def test(self, project, runs, **settings):
+        """`airflow dags test` of runs (date, schedule), one after the other, in a project; what it printed, too."""
+        database, copies = project / "shop.db", project / "copies"
         copies.mkdir()
-        dates = [DAYS[day] for day in days]
-        done = self.call("python", ROOT / "tests" / "airflow_runs.py", self.database, copies, *dates)
+        variable = json.dumps(self.variable | {"project": str(project)} | settings)
+        script = ROOT / "tests" / "airflow_runs.py"
+        done = self.call("python", script, database, copies, json.dumps(runs), AIRFLOW_VAR_IHC=variable)
         assert done.returncode == 0, done.stderr
         codes = json.loads(done.stdout.splitlines()[-1])
-        ended = [_ended(copies / f"{number}-", date, codes[number]) for number, date in enumerate(dates)]
+        ended = [_ended(copies / f"{number}-", date, codes[number]) for number, (date, _) in enumerate(runs)]
         return ended, done.stdout + done.stderr
 
 
@@ -126,6 +138,13 @@ def results(database):
         }
 
 
+def copied_shop(airflow, name):
+    """A new folder, and in it a copy of the shop of which nothing is attributed yet."""
+    folder = airflow.folder / name
+    folder.mkdir()
+    return folder, Path(shutil.copy(airflow.folder / "shop.db", folder / "shop.db"))
+
+
 @pytest.fixture(scope="module")
 def environment():
     """Where Airflow is installed, apart from ihc."""
@@ -149,9 +168,8 @@ def airflow(environment, api, tmp_path_factory):
     (made.home / "dags").mkdir(parents=True)
     source = (RESOURCES / "airflow_dag.py").read_text("utf-8")
     hasty = source.replace(
-        "RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)", "RETRIES, RETRY_DELAY = 1, ONE_DAY / 86400"
+        "RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)", "RETRIES, RETRY_DELAY = 1, timedelta(seconds=1)"
     )
-    hasty = hasty.replace("ONE_DAY / 86400", "timedelta(seconds=1)")
     assert hasty != source
     (made.home / "dags" / "ihc.py").write_text(hasty)
     write_sample(made.database, conversions=50, seed=7)
@@ -177,7 +195,8 @@ def printed_and_runs(airflow, api):
         return "echo"
 
     api[1].choose = choose
-    ended, printed = airflow.test(SECOND, FIRST, FIRST, THIRD, SECOND)
+    days = (SECOND, FIRST, FIRST, THIRD, SECOND)
+    ended, printed = airflow.test(airflow.project, [(DAYS[day], DAILY) for day in days])
     return printed, dict(zip(("second", "refused", "first", "third", "again"), ended, strict=True))
 
 
@@ -322,11 +341,33 @@ def test_three_days_give_the_tables_of_one_run_over_them(airflow, runs, api):
         assert success(runs[name])
     given = ["--start-date", FIRST, "--end-date", THIRD, "--engine", "api"]
     variables = {"IHC_API_URL": api[0], "IHC_API_KEY": KEY, "IHC_BOOTSTRAP_DRAWS": "10"}
-    (airflow.folder / "cli").mkdir()
-    done = run_ihc(airflow.folder / "cli", airflow.folder / "shop.db", *given, **variables)
+    done = run_ihc(*copied_shop(airflow, "cli"), *given, **variables)
     assert done.code == 0, done.err
     assert results(done.database) == runs["third"].tables
     assert len(runs["third"].tables["attribution_outcomes"]) == 9  # 4 + 2 + 3 orders
+
+
+@pytest.fixture(scope="module")
+def one_run(airflow):
+    """The tables that one `ihc run` over all days of the overlapping intervals leaves."""
+    days = ["--start-date", WEEK[2], "--end-date", INTO_NEXT_WEEK[3]]
+    done = run_ihc(*copied_shop(airflow, "one run"), *days, "--engine", "local", IHC_BOOTSTRAP_DRAWS="10")
+    assert done.code == 0, done.err
+    return results(done.database)
+
+
+@pytest.mark.parametrize("order", OVERLAPPING)
+def test_intervals_that_overlap_leave_the_tables_of_one_run_over_their_days_in_any_order(order, airflow, one_run):
+    intervals, orders = OVERLAPPING[order]
+    project, _ = copied_shop(airflow, order)
+    given = [(date, cron) for date, cron, _, _ in intervals]
+    ended, printed = airflow.test(project, given, engine="local", max_requests=None)
+    assert [success(run) for run in ended] == [True] * len(ended), printed
+    days = [(event["start_date"], event["end_date"]) for run in ended for _, event in run.events]
+    assert days == [(first, last) for _, _, first, last in intervals]
+    assert [len(run.tables["attribution_outcomes"]) for run in ended] == orders
+    whole = [run.tables for run in ended if len(run.tables["attribution_outcomes"]) == max(orders)]
+    assert whole == [one_run] * orders.count(max(orders))
 
 
 def test_a_refused_key_fails_the_run_and_nothing_after_it_runs(runs):
@@ -373,7 +414,7 @@ def test_the_runs_are_recorded_by_the_names_of_the_dag_runs(airflow, runs):
 
 def test_the_key_is_nowhere(airflow, printed_and_runs):
     # The API has sent it back when it refused.
-    failed = airflow.folder / "copies" / "1-out" / FIRST / "notebooks" / "03_attribute.ipynb"
+    failed = airflow.project / "copies" / "1-out" / FIRST / "notebooks" / "03_attribute.ipynb"
     assert "You sent ***" in failed.read_text("utf-8")
     assert "You sent ***" in printed_and_runs[0]
     assert KEY not in printed_and_runs[0]

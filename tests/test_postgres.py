@@ -338,11 +338,11 @@ def test_inputs_of_another_schema_serve_as_views(schema_url, postgres_url):
     assert "attribution_customer_journey" in tables_of_schema(results)
 
 
-def test_a_sample_is_not_written_over_what_is_there(database):
-    if "://" in str(database):
-        with pytest.raises(DatabaseError, match="has a table 'session_sources'"):
-            write_sample(database, 10)
-        assert rows_of(database, "conversions") == []
+def test_a_sample_is_not_written_over_what_is_there(schema_url):
+    create_tables(schema_url)
+    with pytest.raises(DatabaseError, match="has a table 'session_sources'"):
+        write_sample(schema_url, 10)
+    assert rows_of(schema_url, "conversions") == []
 
 
 def test_a_sample_is_the_same_as_in_a_file(schema_url, tmp_path):
