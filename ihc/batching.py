@@ -34,8 +34,8 @@ Integers = npt.NDArray[np.int64]
 class Requests(Sequence[pd.DataFrame]):
     """The rows of `journeys` that each request holds: a sequence of frames, each cut out of `rows` when it is wanted.
 
-    `edges`: the row with which each request begins, and at the end the number of all rows. Cut all at once, a hundred
-    thousand frames take more time and memory than what is in them.
+    `rows`: request by request. `edges`: the row with which each request begins, and at the end the number of all rows.
+    Cut all at once, a hundred thousand frames take more time and memory than what is in them.
     """
 
     rows: pd.DataFrame
@@ -43,7 +43,7 @@ class Requests(Sequence[pd.DataFrame]):
 
     @classmethod
     def of(cls, frames: Iterable[pd.DataFrame]) -> Requests:
-        """Make requests of a frame each; raises ValueError where there is none."""
+        """Make requests of a frame each, of which there is one at least."""
         kept = list(frames)
         return cls(pd.concat(kept), [*accumulate(map(len, kept), initial=0)])
 
@@ -61,7 +61,7 @@ class Requests(Sequence[pd.DataFrame]):
         return self.rows.iloc[self.edges[number] : self.edges[number + 1]]
 
     def block(self, begin: int, end: int) -> Requests:
-        """The requests from the number `begin` to before `end`, as far as there are so many."""
+        """The requests from the number `begin`, which must be there, to before `end`, as far as there are so many."""
         edges = self.edges[begin : end + 1]
         return Requests(self.rows.iloc[edges[0] : edges[-1]], [edge - edges[0] for edge in edges])
 

@@ -35,7 +35,7 @@ ESCAPED = r'["\\\x00-\x1f]'  # what stands otherwise in JSON than in a text
 
 def request_bodies(requests: Requests, redistribution: Redistribution | None) -> list[bytes]:
     """Write the JSON of each request. In: what `pack_requests` gives; out: a body for each, in their order."""
-    sessions = _joined("{", *_members(requests.rows), "},")
+    sessions = _joined("{", *_members(requests.rows), "},", null="null")
     _, offsets, content = sessions.buffers()
     ends = np.frombuffer(offsets, dtype="int64")[requests.edges].tolist()
     begin, end = b'{"customer_journeys":[', b"]}"
@@ -46,7 +46,10 @@ def request_bodies(requests: Requests, redistribution: Redistribution | None) ->
 
 
 class Bodies:
-    """Requests and the JSON of each, which is written for a block of them as soon as the first of it is asked for."""
+    """Requests and the JSON of each, for one thread that asks for them in their order, or nearly.
+
+    A whole block is written when one of it is asked for, and kept until one of another block is.
+    """
 
     def __init__(self, requests: Requests, redistribution: Redistribution | None) -> None:
         self.requests, self._redistribution = requests, redistribution
@@ -76,7 +79,7 @@ def _json(values: pd.Series) -> pa.Array:
     """Each value as JSON; equal ones are written once."""
     column = pa.array(values.array)
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    coded = pc.dictionary_encode(whole, null_encoding="encode")
+    coded = whole.dictionary_encode()
     distinct = coded.dictionary
     if _is_plain(distinct):
         written = _joined('"', distinct.cast(TEXT), '"')
@@ -88,10 +91,14 @@ def _json(values: pd.Series) -> pa.Array:
 def _is_plain(distinct: pa.Array) -> bool:
     """Tell whether these are texts that JSON has as they are."""
     is_text = pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type)
-    return is_text and not distinct.null_count and not pc.any(pc.match_substring_regex(distinct, ESCAPED)).as_py()
+    return is_text and not pc.any(pc.match_substring_regex(distinct, ESCAPED)).as_py()
 
 
-def _joined(*parts: str | pa.Array) -> pa.Array:
-    """Join texts row by row; one that is given alone stands in each row."""
+def _joined(*parts: str | pa.Array, null: str | None = None) -> pa.Array:
+    """Join texts row by row; one that is given alone stands in each row.
+
+    A row with a part that is missing is missing itself, unless there is a text for such a part.
+    """
     texts = [pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts]
-    return pc.binary_join_element_wise(*texts, pa.scalar("", TEXT))
+    missing = {"null_handling": "replace", "null_replacement": null} if null else {}
+    return pc.binary_join_element_wise(*texts, pa.scalar("", TEXT), **missing)

@@ -143,7 +143,8 @@ def effects_of(chain: Chain, names: pd.Series[str]) -> Floats:
 def _states(paths: ChannelPaths, order: int) -> tuple[Integers, Integers]:
     """Number the states: the last `order` channels at each touchpoint, as far as the path has so many.
 
-    Out: the state at each of the paths' codes, whose numbers are LOST, WON, and FIRST and up; each state's last code.
+    Out: the state at each of the paths' codes, LOST and WON where a path ends and else from FIRST on; and of each state
+    the code of its latest channel.
     """
     if not isinstance(order, (int, np.integer)) or order < 1:
         raise InputError(f"markov: order is {order!r}, it must be a whole number from 1 on.")
@@ -165,6 +166,6 @@ def _states(paths: ChannelPaths, order: int) -> tuple[Integers, Integers]:
 def _check_size(states: Integers, order: int) -> None:
     if (size := len(states) - FIRST) > MOST_STATES:
         raise InputError(
-            f"markov: these paths have {size:,} states at order {order}, more than {MOST_STATES:,}: give a lower "
-            "order, or join channels that are rare."
+            f"markov: these paths have {size:,} states at order {order}, more than {MOST_STATES:,}: "
+            f"{'give a lower order, or ' if order > 1 else ''}join channels that are rare."
         )

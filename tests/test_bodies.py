@@ -102,9 +102,16 @@ def test_flags_may_be_fractions_truths_or_unknown():
     assert [second[name] for name in ("holder_engagement", "closer_engagement", "conversion")] == [None, False, 1e-17]
 
 
-def test_a_name_that_is_missing_is_sent_as_null():
-    ((first, second),) = sessions_of(TWO.assign(channel_name=pd.array(["Search", None], dtype="str")))
-    assert (first["channel_label"], second["channel_label"]) == ("Search", None)
+@pytest.mark.parametrize("kind", ["str", "object", "category", "string"])
+@pytest.mark.parametrize("names", [["Search", None], [None, None]])
+def test_a_name_that_is_missing_is_sent_as_null_and_its_session_with_it(names, kind):
+    (sent,) = sessions_of(TWO.assign(channel_name=pd.Series(names).astype(kind)))
+    assert [(session["session_id"], session["channel_label"]) for session in sent] == [("s1", names[0]), ("s2", None)]
+
+
+def test_a_moment_that_is_missing_is_sent_as_null_and_its_session_with_it():
+    (sent,) = sessions_of(TWO.assign(timestamp=pd.to_datetime([None, "2023-09-02 02:30:00"])))
+    assert [session["timestamp"] for session in sent] == [None, "2023-09-02 02:30:00"]
 
 
 def test_fractions_of_a_second_are_left_out():
