@@ -1,0 +1,260 @@
+"""Any other database that SQLAlchemy has a dialect for, by what SQLAlchemy offers everywhere.
+
+A transaction that reads sees one moment where the database has REPEATABLE READ, as MySQL and MariaDB have, and one
+that writes is SERIALIZABLE where it has that: of two that would spoil each other's work, one waits or is refused.
+Elsewhere both are as the database has them by default. Where CREATE TABLE ends a transaction, as in MySQL and MariaDB,
+tables that were missing stay, empty, when what made them is undone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc import mysql
+from ihc.any_errors import is_view, only_whole
+from ihc.any_errors import reason_of as reason_of
+from ihc.any_values import plain_rows
+from ihc.errors import DatabaseError, SettingsError
+from ihc.schemas import PHASES
+from ihc.sqlite import kept_as_float, rows_of
+
+KEY_LENGTH = 255  # characters: three such columns in UTF-8 are the longest key that InnoDB takes
+NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUBLE PRECISION": sa.Double}
+COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
+ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", "REPEATABLE READ")}  # by is_writing
+PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
+FRACTIONS = {*PHASES, "ihc", "ihc_revenue", "cost"}
+
+
+@cache  # it is asked for again and again, and an engine is not made for it
+def checked(url: sa.URL) -> sa.URL:
+    """Give the URL back; raises SettingsError where dialect or driver are not installed, or cannot serve."""
+    try:
+        kind = url.get_dialect()
+        kind.import_dbapi()
+    except sa.exc.NoSuchModuleError:
+        raise SettingsError(
+            f"SQLAlchemy has no dialect for a database of {url.drivername}://: install the package that brings it "
+            "(https://docs.sqlalchemy.org/en/20/dialects lists them), or name an SQLite file or a postgresql:// URL."
+        ) from None
+    except ImportError as error:
+        package = PACKAGES.get(str(error.name), error.name)
+        raise SettingsError(
+            f"A database of {url.drivername}:// needs its driver ({error}): pip install {package}, or name one that is "
+            f"installed in the URL, as {url.get_backend_name()}+DRIVER://."
+        ) from None
+    if kind.is_async:
+        raise SettingsError(f"The driver of {url.drivername}:// is one for asyncio, which ihc is not: name another.")
+    try:
+        kind().create_connect_args(url)
+    except (sa.exc.ArgumentError, ValueError, TypeError):
+        raise SettingsError(
+            f"The {url.drivername}:// URL of the database cannot be understood by its driver: check what stands behind "
+            "the question mark."
+        ) from None
+    return url
+
+
+def file_of(_url: sa.URL) -> Path | None:
+    """A server keeps the database, as far as is known."""
+    return None
+
+
+def missing(_url: sa.URL) -> str:
+    """The server says what is missing, when it is asked."""
+    return ""
+
+
+def make_empty(_url: sa.URL) -> None:
+    """A database is made by its administrator."""
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """None: SQLAlchemy makes its own errors of those of the driver."""
+    return ()
+
+
+@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
+def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
+    """An engine of which each transaction reads as of one moment, or is kept apart from others that write."""
+    level = _isolation(url, is_writing)
+    options = {"isolation_level": level} if level else {}
+    engine = sa.create_engine(mysql.in_utf8(url), poolclass=sa.NullPool, **options)
+
+    @sa.event.listens_for(engine, "do_connect")
+    def _connect(dialect: sa.Dialect, _record: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        try:
+            connection = dialect.connect(*given, **named)
+            if dialect.name in mysql.NAMES:
+                mysql.prepare(connection)
+        except Exception as error:  # whatever a driver raises, such as that it lacks a package for this server
+            raise sa.exc.DBAPIError(None, None, error) from None
+        return connection
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _handle(context: sa.engine.ExceptionContext) -> Exception | None:
+        error = context.original_exception  # a value that the driver cannot write is a TypeError of its own
+        is_fault = isinstance(error, Exception) and context.sqlalchemy_exception is None
+        return sa.exc.DBAPIError(None, None, error) if is_fault else None
+
+    return engine
+
+
+def _isolation(url: sa.URL, is_writing: bool) -> str | None:
+    """The first level wished for that the database has; None where it has neither, or does not say."""
+    try:
+        levels = url.get_dialect()().get_isolation_level_values(None)  # type: ignore[arg-type]  # asks no server
+    except (NotImplementedError, AttributeError):
+        return None
+    return next((level for level in ISOLATION[is_writing] if level in levels), None)
+
+
+def tables_of(connection: sa.Connection) -> set[str]:
+    """The names of all tables and views."""
+    inspector = sa.inspect(connection)
+    return {*inspector.get_table_names(), *inspector.get_view_names()}
+
+
+def define(connection: sa.Connection, statement: str) -> None:
+    """Make the table of a statement of the schema file, in the types that this database has.
+
+    Texts of a key are as long as a key may be, and all are compared by their code points.
+    """
+    head, body = statement.split("(", 1)
+    keys = re.search(r"PRIMARY KEY \((.*?)\)", body)
+    key = keys[1].split(", ") if keys else re.findall(r"^\s*(\w+) .*PRIMARY KEY", body, re.MULTILINE)
+    found = COLUMN.findall(body)
+    columns = [
+        _column(connection, name, kind, is_key=name in key or "UNIQUE" in rest, is_needed="NOT NULL" in rest)
+        for name, kind, rest in found
+    ]
+    unique = [sa.UniqueConstraint(name) for name, _, rest in found if "UNIQUE" in rest]
+    _table(head.split()[-1], *columns, sa.PrimaryKeyConstraint(*key), *unique).create(connection)
+
+
+def make_temporary(connection: sa.Connection, name: str, columns: Sequence[str]) -> None:
+    """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
+    made = [_column(connection, column, "TEXT", is_key=column == columns[0], is_needed=False) for column in columns]
+    _table(name, *made, sa.PrimaryKeyConstraint(columns[0]), prefixes=["TEMPORARY"]).create(
+        connection, checkfirst=False
+    )
+
+
+def drop_temporary(connection: sa.Connection, name: str) -> None:
+    """Empty such a table: the end of the connection drops it, where DROP TABLE would end the transaction too early."""
+    connection.execute(sa.delete(sa.table(name)))
+
+
+def _table(name: str, *parts: Any, **options: Any) -> sa.Table:
+    # Of the kinds of tables that a server of MySQL can have, the one that knows transactions.
+    return sa.Table(name, sa.MetaData(), *parts, mysql_engine="InnoDB", mariadb_engine="InnoDB", **options)
+
+
+def _column(connection: sa.Connection, name: str, kind: str, *, is_key: bool, is_needed: bool) -> sa.Column[Any]:
+    order = mysql.collation(connection)
+    text = sa.Unicode(KEY_LENGTH, order) if is_key else sa.UnicodeText(collation=order)
+    made = text if kind == "TEXT" else NUMBERS[kind]()
+    return sa.Column(name, made, nullable=not (is_needed or is_key), autoincrement=False)
+
+
+def id_text(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+    kind = _types(connection, table).get(column, sa.Unicode())
+    found = sa.table(table, sa.column(column, kind)).c[column]
+    as_text = found if _is_ours(connection, kind) else _as_text(found, kind)
+    return str(as_text.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+
+
+def same_id(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id that is compared with texts; where the column is a text of ihc's, its index still serves."""
+    return id_text(connection, table, column)
+
+
+def _is_ours(connection: sa.Connection, kind: Any) -> bool:
+    """Say whether it is a text that is compared by its code points."""
+    return isinstance(kind, sa.String) and kind.collation in (None, mysql.collation(connection))
+
+
+def _as_text(column: sa.ColumnElement[Any], kind: Any) -> sa.ColumnElement[Any]:
+    as_text = sa.cast(column, sa.Unicode())
+    if not isinstance(kind, sa.Numeric) or kind.scale == 0:
+        return as_text
+    whole = sa.cast(column, sa.BigInteger())
+    return sa.case((column == whole, sa.cast(whole, sa.Unicode())), else_=as_text)
+
+
+def _types(connection: sa.Connection, table: str) -> dict[str, Any]:
+    return {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(table)}
+
+
+def fetch(result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
+    """The columns and rows of a query, with every value as SQLite would hold it."""
+    return list(result.keys()), plain_rows(result.fetchall())
+
+
+def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
+    """Add the rows of a frame to a table that has its columns."""
+    insert(connection, table, list(frame.columns), rows_of(frame))
+
+
+def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add rows to a table."""
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    if named:
+        connection.execute(sa.insert(sa.table(table, *map(sa.column, columns))), named)
+
+
+def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
+    """Add the rows of a frame, each in the place of the row with its key, if there is one."""
+    into = sa.table(table, *map(sa.column, frame.columns))
+    known = set(connection.scalars(sa.select(into.c[key]).where(into.c[key].in_(frame[key].tolist()))))
+    is_known = frame[key].isin(known)
+    others = [name for name in frame.columns if name != key]
+    replaced = ", ".join(f"{name} = ?" for name in others)
+    execute(connection, f"UPDATE {table} SET {replaced} WHERE {key} = ?", rows_of(frame.loc[is_known, [*others, key]]))
+    append(connection, table, frame[~is_known])
+
+
+def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Execute a statement, with a question mark for each value, for each of `rows`."""
+    first, *others = statement.split("?")
+    named = first + "".join(f":value{place}{text}" for place, text in enumerate(others))
+    given = [{f"value{place}": value for place, value in enumerate(row)} for row in rows]
+    if given:
+        connection.execute(sa.text(named), given)
+
+
+def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
+    """Change and delete no row at all, and add one as a run does: what cannot be done raises the driver's error.
+
+    In: an `example` row, of which each column takes what its type does. Raises DatabaseError for a view, and where ids
+    would be kept as floating point numbers or credits as whole ones. The row is deleted again, for there are tables
+    without transactions.
+    """
+    if table in sa.inspect(connection).get_view_names():
+        raise DatabaseError(is_view(table))
+    first, kinds = next(iter(example)), _types(connection, table)
+    execute(connection, f"DELETE FROM {table} WHERE 1 = ?", [(0,)])
+    execute(connection, f"UPDATE {table} SET {first} = {first} WHERE 1 = ?", [(0,)])
+    row = {name: _taken(table, name, kinds.get(name), value) for name, value in example.items()}
+    insert(connection, table, list(row), [tuple(row.values())])
+    execute(connection, f"DELETE FROM {table} WHERE {first} = ?", [(row[first],)])
+
+
+def _taken(table: str, column: str, kind: Any, value: Any) -> Any:
+    """What a column of a type takes for a trial: a key that no row has, in the width of any."""
+    if column in ("conv_id", "session_id") and isinstance(kind, sa.Float):
+        raise DatabaseError(kept_as_float(table, column))
+    if column in FRACTIONS and isinstance(kind, sa.Integer):
+        raise DatabaseError(only_whole(table, column))
+    if isinstance(kind, sa.Date | sa.DateTime):
+        return date(1900, 1, 17)
+    return value if column in FRACTIONS else -17 if isinstance(kind, sa.Numeric | sa.Integer) else "-17"
