@@ -92,12 +92,12 @@ def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "do_connect")
     def _connect(dialect: sa.Dialect, _record: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
         try:
-            connection = dialect.connect(*given, **named)
-            if dialect.name in mysql.NAMES:
-                mysql.prepare(connection)
+            return (mysql.connect if dialect.name in mysql.NAMES else _plainly)(dialect, given, named)
         except Exception as error:  # whatever a driver raises, such as that it lacks a package for this server
             raise sa.exc.DBAPIError(None, None, error) from None
-        return connection
+
+    if engine.dialect.name in mysql.NAMES:
+        sa.event.listen(engine, "connect", lambda connection, _record: mysql.by_code_points(connection))
 
     @sa.event.listens_for(engine, "handle_error")
     def _handle(context: sa.engine.ExceptionContext) -> Exception | None:
@@ -106,6 +106,10 @@ def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
         return sa.exc.DBAPIError(None, None, error) if is_fault else None
 
     return engine
+
+
+def _plainly(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    return dialect.connect(*given, **named)
 
 
 def _isolation(url: sa.URL, is_writing: bool) -> str | None:
@@ -185,7 +189,7 @@ def _is_ours(connection: sa.Connection, kind: Any) -> bool:
 
 def _as_text(column: sa.ColumnElement[Any], kind: Any) -> sa.ColumnElement[Any]:
     as_text = sa.cast(column, sa.Unicode())
-    if not isinstance(kind, sa.Numeric) or kind.scale == 0:
+    if not isinstance(kind, sa.Numeric | sa.Float) or kind.scale == 0:
         return as_text
     whole = sa.cast(column, sa.BigInteger())
     return sa.case((column == whole, sa.cast(whole, sa.Unicode())), else_=as_text)
@@ -257,4 +261,4 @@ def _taken(table: str, column: str, kind: Any, value: Any) -> Any:
         raise DatabaseError(only_whole(table, column))
     if isinstance(kind, sa.Date | sa.DateTime):
         return date(1900, 1, 17)
-    return value if column in FRACTIONS else -17 if isinstance(kind, sa.Numeric | sa.Integer) else "-17"
+    return value if column in FRACTIONS else -17 if isinstance(kind, sa.Numeric | sa.Float | sa.Integer) else "-17"

@@ -11,7 +11,7 @@ LOCKED = "another program has kept it locked: end that one and run again"
 LOST = "the connection was lost; the step it was at left nothing behind: run again"
 # Words of an error, as MySQL, MariaDB and others have them, and what to do; the first that is found counts.
 HINTS = {
-    r"table .*(doesn.t|does not) exist|no such table|unknown table|invalid object": (
+    r"(table|relation) .*(doesn.t|does not) exist|no such table|unknown table|invalid object": (
         "`ihc init` makes the tables that are missing"
     ),
     r"unknown column|no column named|invalid column|default value|data truncated|incorrect \w+ value|cannot be null": (
@@ -22,7 +22,8 @@ HINTS = {
     r"access denied.*using password|login failed|authentication|password": "check user and password in IHC_DATABASE",
     r"denied|permission|privilege": "let the administrator grant that",
     r"connection refused|can.t connect|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
-    r"lock wait|deadlock|is locked|try restarting": LOCKED,
+    r"deadlock|serializ": "another program wrote at the same time, and this step left nothing behind: run again",
+    r"lock wait|is locked": LOCKED,
     r"lost connection|gone away|broken pipe|reset by peer|was killed|not connected|shutdown": LOST,
     r"read.?only": "connect to the server that takes writes",
 }

@@ -19,7 +19,12 @@ def _span(value: timedelta) -> str:
     """A time of day that a driver gives as the span since midnight: 13:05:59."""
     seconds = value // timedelta(seconds=1)
     clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-    return clock + (f".{value.microseconds:06d}" if value.microseconds else "")
+    return _short(f"{clock}.{value.microseconds:06d}")
+
+
+def _short(moment: str) -> str:
+    """A moment without zeros at the end of its fraction of a second."""
+    return moment.rstrip("0").removesuffix(".") if "." in moment else moment
 
 
 def _of_bytes(value: bytes) -> int | str:
@@ -30,9 +35,9 @@ def _of_bytes(value: bytes) -> int | str:
 PLAIN: dict[type, Callable[[Any], Any]] = {
     Decimal: _number,
     bool: int,
-    datetime: lambda value: value.isoformat(sep=" "),
+    datetime: lambda value: _short(value.isoformat(sep=" ")),
     date: date.isoformat,
-    time: time.isoformat,
+    time: lambda value: _short(value.isoformat()),
     timedelta: _span,
     bytes: _of_bytes,
     bytearray: lambda value: _of_bytes(bytes(value)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
@@ -29,15 +29,26 @@ def in_utf8(url: sa.URL) -> sa.URL:
     return url if is_its_own else url.update_query_dict({"charset": "utf8mb4"})
 
 
-def prepare(connection: Any) -> None:
-    """Let a session of the driver compare texts by their code points, and refuse what it cannot keep."""
+def connect(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """A connection of the driver that refuses what a table cannot keep."""
+    password = named.get("password")
+    if dialect.driver == "pymysql" and isinstance(password, str):
+        named = {**named, "password": password.encode()}  # of a text it would make Latin-1
+    connection = dialect.connect(*given, **named)
+    cursor = connection.cursor()
+    for statement in OF_SESSION:
+        cursor.execute(statement)
+    cursor.close()
+    return connection
+
+
+def by_code_points(connection: Any) -> None:
+    """Let a connection compare texts by their code points; after SQLAlchemy has said its SET NAMES."""
     cursor = connection.cursor()
     known = ", ".join(f"'{name}'" for name in COLLATIONS)
     cursor.execute(f"SELECT collation_name FROM information_schema.collations WHERE collation_name IN ({known})")
     found = {str(name) for (name,) in cursor.fetchall()}
     cursor.execute(f"SET NAMES utf8mb4 COLLATE {next(name for name in COLLATIONS if name in found)}")
-    for statement in OF_SESSION:
-        cursor.execute(statement)
     cursor.close()
     connection.commit()
 

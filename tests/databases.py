@@ -159,10 +159,14 @@ def new_mariadb_database(server, options=""):
 
 
 def copy_tables(source: Path, target, tables, arrange=lambda rows: rows):
-    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into a PostgreSQL database that has them."""
+    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into a server's database that has them."""
     with closing(sqlite3.connect(source)) as connection, opened(target) as other:
         for table in tables:
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()
+            if is_mariadb(target):
+                values = ", ".join(["%s"] * len(rows[0]))
+                other.cursor().executemany(f"INSERT INTO {table} VALUES ({values})", arrange(rows))
+                continue
             with other.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
                 for row in arrange(rows):
                     copy.write_row(row)
