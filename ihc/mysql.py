@@ -75,8 +75,11 @@ def server_lock(engine: sa.Engine, wait: Callable[[str], object]) -> Iterator[No
             wait(f" (connection {holder})" if holder else "")
             while not _got(connection, name, LONG):
                 pass
-        yield
-        _check_held(connection, name)
+        try:
+            yield
+            _check_held(connection, name)
+        finally:
+            connection.invalidate()  # closed as it is, for it may be gone, and another error goes before that
 
 
 def _got(connection: sa.Connection, name: dict[str, str], seconds: int) -> bool:
