@@ -85,9 +85,7 @@ def driver_errors() -> tuple[type[Exception], ...]:
 @cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
 def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
     """An engine of which each transaction reads as of one moment, or is kept apart from others that write."""
-    level = _isolation(url, is_writing)
-    options = {"isolation_level": level} if level else {}
-    engine = sa.create_engine(mysql.in_utf8(url), poolclass=sa.NullPool, **options)
+    engine = sa.create_engine(mysql.in_utf8(url), poolclass=sa.NullPool)
 
     @sa.event.listens_for(engine, "do_connect")
     def _connect(dialect: sa.Dialect, _record: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -96,8 +94,11 @@ def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
         except Exception as error:  # whatever a driver raises, such as that it lacks a package for this server
             raise sa.exc.DBAPIError(None, None, error) from None
 
-    if engine.dialect.name in mysql.NAMES:
-        sa.event.listen(engine, "connect", lambda connection, _record: mysql.by_code_points(connection))
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        if engine.dialect.name in mysql.NAMES:
+            mysql.by_code_points(connection)
+        _isolate(engine.dialect, connection, is_writing)
 
     @sa.event.listens_for(engine, "handle_error")
     def _handle(context: sa.engine.ExceptionContext) -> Exception | None:
@@ -112,13 +113,14 @@ def _plainly(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any]
     return dialect.connect(*given, **named)
 
 
-def _isolation(url: sa.URL, is_writing: bool) -> str | None:
-    """The first level wished for that the database has; None where it has neither, or does not say."""
+def _isolate(dialect: sa.Dialect, connection: Any, is_writing: bool) -> None:
+    """Set the first level wished for that the database has, if it has one and its dialect can set it."""
     try:
-        levels = url.get_dialect()().get_isolation_level_values(None)  # type: ignore[arg-type]  # asks no server
+        levels = dialect.get_isolation_level_values(connection)
+        for level in [level for level in ISOLATION[is_writing] if level in levels][:1]:
+            dialect.set_isolation_level(connection, level)  # type: ignore[arg-type]  # one of those that it has
     except (NotImplementedError, AttributeError):
-        return None
-    return next((level for level in ISOLATION[is_writing] if level in levels), None)
+        return  # DuckDB's says that it can, and cannot
 
 
 def tables_of(connection: sa.Connection) -> set[str]:
