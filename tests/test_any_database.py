@@ -11,7 +11,7 @@ import pandas as pd
 import pymysql
 import pytest
 import sqlalchemy as sa
-from databases import new_mariadb_database, raise_at, rows_of, sql
+from databases import new_database, new_mariadb_database, raise_at, rows_of, sql
 from frames import FIXED
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,13 +49,19 @@ class OtherDialect(PGDialect_psycopg):
     supports_statement_cache = True
 
 
+@pytest.fixture(scope="module")
+def other_database(server):
+    with new_database(server) as url:
+        yield url
+
+
 @pytest.fixture
-def other_url(postgres_url, monkeypatch):
+def other_url(other_database, monkeypatch):
     """A new schema of PostgreSQL, by the URL of a dialect that another package brings."""
     monkeypatch.setitem(sa.dialects.registry.impls, "other", lambda: OtherDialect)
     name = f"other_{time.monotonic_ns()}"
-    sql(postgres_url, f"CREATE SCHEMA {name}")
-    url = sa.make_url(postgres_url).set(drivername="other")
+    sql(other_database, f"CREATE SCHEMA {name}")
+    url = sa.make_url(other_database).set(drivername="other")
     return url.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
 
 
