@@ -25,6 +25,7 @@ HINTS = {
     r"deadlock|serializ": "another program wrote at the same time, and this step left nothing behind: run again",
     r"lock wait|is locked": LOCKED,
     r"lost connection|gone away|broken pipe|reset by peer|was killed|not connected|shutdown": LOST,
+    r"syntax": "the database does not take what ihc asks of it: the README says what it must be able to do",
     r"read.?only": "connect to the server that takes writes",
 }
 

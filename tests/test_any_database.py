@@ -35,7 +35,7 @@ from ihc.connection import (
     upsert,
     with_schema,
 )
-from ihc.database import check_writable, create_tables, read_results
+from ihc.database import check_writable, create_tables, read_results, users_of
 from ihc.errors import DatabaseError, SettingsError
 from ihc.result_tables import HISTORY, LEDGER, RESULTS
 from ihc.sample import make_sample, write_sample
@@ -148,12 +148,6 @@ def test_results_beside_columns_of_any_type_are_stored_and_read_back(typed):
     check_writable(typed)
     attributed(typed)
     assert sorted(read_results(typed).credits["session_id"]) == [ONE, TWO]
-
-
-def test_types_that_sqlalchemy_does_not_know_are_no_warning(typed):
-    with warnings.catch_warnings(action="error"):
-        create_tables(typed)
-        attributed(typed)
 
 
 KINDS = ("decimal(12, 2)", "decimal(12)", "double precision", "float", "smallint", "bigint", "varchar(9)", "char(9)")
@@ -420,18 +414,36 @@ def test_result_tables_with_integer_ids_of_another_program_serve_too(anywhere):
     assert read_results(anywhere).credits.to_numpy().tolist() == [["11", "1", 1.0]]
 
 
-def test_tables_in_the_servers_own_order_of_texts_serve_as_inputs(mariadb_server):
+@pytest.mark.parametrize("order", ["latin1 COLLATE latin1_german2_ci", "utf8mb4 COLLATE utf8mb4_unicode_ci"])
+def test_ids_are_told_apart_by_case_though_the_tables_of_the_shop_do_not(order, mariadb_server):
     """A shop's texts may be kept in any character set and compared without regard to case."""
-    with new_mariadb_database(mariadb_server, "CHARACTER SET latin1 COLLATE latin1_german2_ci") as url:
+    with new_mariadb_database(mariadb_server, f"CHARACTER SET {order}") as url:
         do(
             url,
+            "CREATE TABLE session_sources (session_id varchar(9), user_id varchar(9), event_date varchar(10), "
+            "event_time varchar(8), channel_name varchar(9), holder_engagement int, closer_engagement int, "
+            "impression_interaction int)",
             "CREATE TABLE conversions (conv_id varchar(9), user_id varchar(9), conv_date varchar(10), "
             "conv_time varchar(8), revenue double)",
-            "INSERT INTO conversions VALUES ('c1', 'u', '2023-09-02', '12:00:00', 1), "
-            "('c2', 'U', '2023-09-02', '12:00:00', 1), ('c3', 'Ä', '2023-09-02', '12:00:00', 1)",
+            "CREATE TABLE session_costs (session_id varchar(9), cost double)",
+            "INSERT INTO session_sources VALUES ('s', 'u', '2023-09-01', '10:00:00', 'A', 1, 1, 0), "
+            "('S', 'U', '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
+            "INSERT INTO conversions VALUES ('c', 'u', '2023-09-02', '12:00:00', 1), "
+            "('C', 'U', '2023-09-03', '12:00:00', 1), ('ä', 'Ä', '2023-09-04', '12:00:00', 1)",
+            "INSERT INTO session_costs VALUES ('s', 1), ('S', 2)",
         )
         create_tables(url)
-        assert sorted(read_tables(url, users=["u", "Ä"]).conversions["conv_id"]) == ["c1", "c3"]
+        for choice in ({"users": ["u"]}, {"users": users_of(url, "c")}, {"end_date": "2023-09-02"}):
+            assert [frame.iloc[:, 0].tolist() for frame in read_tables(url, **choice)] == [["s"], ["c"], ["s"]]
+        attributed(url)
+        assert rows_of(url, "attribution_customer_journey") == [("C", "S", 1.0), ("c", "s", 1.0)]
+
+
+def test_a_type_that_sqlalchemy_does_not_know_is_no_warning(mariadb_url):
+    create_tables(mariadb_url)
+    do(mariadb_url, "ALTER TABLE session_sources ADD COLUMN address inet6")
+    with warnings.catch_warnings(action="error"), transaction(mariadb_url) as connection:
+        assert id_text(connection, "session_sources", "user_id") == "session_sources.user_id"
 
 
 # Transactions
