@@ -133,14 +133,14 @@ def tables_of(connection: sa.Connection) -> set[str]:
 def define(connection: sa.Connection, statement: str) -> None:
     """Make the table of a statement of the schema file, in the types that this database has.
 
-    Texts of a key are as long as a key may be, and all are compared by their code points.
+    Ids and texts of a key are as long as a key may be, and all texts are compared by their code points.
     """
     head, body = statement.split("(", 1)
     keys = re.search(r"PRIMARY KEY \((.*?)\)", body)
     key = keys[1].split(", ") if keys else re.findall(r"^\s*(\w+) .*PRIMARY KEY", body, re.MULTILINE)
     found = COLUMN.findall(body)
     columns = [
-        _column(connection, name, kind, is_key=name in key or "UNIQUE" in rest, is_needed="NOT NULL" in rest)
+        _column(connection, name, kind, is_short=name in key or name.endswith("_id"), is_needed="NOT NULL" in rest)
         for name, kind, rest in found
     ]
     unique = [sa.UniqueConstraint(name) for name, _, rest in found if "UNIQUE" in rest]
@@ -149,7 +149,7 @@ def define(connection: sa.Connection, statement: str) -> None:
 
 def make_temporary(connection: sa.Connection, name: str, columns: Sequence[str]) -> None:
     """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
-    made = [_column(connection, column, "TEXT", is_key=column == columns[0], is_needed=False) for column in columns]
+    made = [_column(connection, column, "TEXT", is_short=True, is_needed=column == columns[0]) for column in columns]
     _table(name, *made, sa.PrimaryKeyConstraint(columns[0]), prefixes=["TEMPORARY"]).create(
         connection, checkfirst=False
     )
@@ -165,37 +165,37 @@ def _table(name: str, *parts: Any, **options: Any) -> sa.Table:
     return sa.Table(name, sa.MetaData(), *parts, mysql_engine="InnoDB", mariadb_engine="InnoDB", **options)
 
 
-def _column(connection: sa.Connection, name: str, kind: str, *, is_key: bool, is_needed: bool) -> sa.Column[Any]:
+def _column(connection: sa.Connection, name: str, kind: str, *, is_short: bool, is_needed: bool) -> sa.Column[Any]:
     order = mysql.collation(connection)
-    text = sa.Unicode(KEY_LENGTH, order) if is_key else sa.UnicodeText(collation=order)
+    text = sa.Unicode(KEY_LENGTH, order) if is_short else sa.UnicodeText(collation=order)
     made = text if kind == "TEXT" else NUMBERS[kind]()
-    return sa.Column(name, made, nullable=not (is_needed or is_key), autoincrement=False)
+    return sa.Column(name, made, nullable=not is_needed, autoincrement=False)
 
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
     kind = _types(connection, table).get(column, sa.Unicode())
     found = sa.table(table, sa.column(column, kind)).c[column]
-    as_text = found if _is_ours(connection, kind) else _as_text(found, kind)
+    # MySQL compares texts as their columns say, and looks up those alone that are short: so it is given others there.
+    is_text = isinstance(kind, sa.String) and mysql.collation(connection) is None
+    as_text = found if is_text else _as_text(found, kind)
     return str(as_text.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
 
 
 def same_id(connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for an id that is compared with texts; where the column is a text of ihc's, its index still serves."""
-    return id_text(connection, table, column)
-
-
-def _is_ours(connection: sa.Connection, kind: Any) -> bool:
-    """Say whether it is a text that is compared by its code points; MySQL may leave out how, where a table says so."""
-    return isinstance(kind, sa.String) and kind.collation == mysql.collation(connection)
+    """SQL for an id that is compared with texts; where the column is a text like ihc's own, its index still serves."""
+    kind = _types(connection, table).get(column)
+    is_ours = isinstance(kind, sa.String) and kind.collation == mysql.collation(connection)
+    return f"{table}.{column}" if is_ours else id_text(connection, table, column)
 
 
 def _as_text(column: sa.ColumnElement[Any], kind: Any) -> sa.ColumnElement[Any]:
-    as_text = sa.cast(column, sa.Unicode())
+    text = sa.Unicode(KEY_LENGTH)
+    as_text = sa.cast(column, text)
     if not isinstance(kind, sa.Numeric | sa.Float) or kind.scale == 0:
         return as_text
     whole = sa.cast(column, sa.BigInteger())
-    return sa.case((column == whole, sa.cast(whole, sa.Unicode())), else_=as_text)
+    return sa.case((column == whole, sa.cast(whole, text)), else_=as_text)
 
 
 def _types(connection: sa.Connection, table: str) -> dict[str, Any]:
