@@ -1,4 +1,4 @@
-"""Connections to SQLite and PostgreSQL: which database, its transactions, what its errors mean, and rows."""
+"""Connections to SQLite, PostgreSQL and others: which database, its transactions, what its errors mean, and rows."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from ihc import postgres, sqlite
+from ihc import any_database, any_lock, postgres, postgres_lock, sqlite
 from ihc.dialect import Dialect
 from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
-from ihc.postgres_lock import run_lock
 
 if TYPE_CHECKING:
     import psycopg
 
 
-DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}
+DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}  # all others: any_database
 # A text that is none in UTF-8, or a column of several kinds of values, never gets as far as the driver.
 REFUSED = (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, UnicodeError, pa.ArrowException)
 OLD_NAME = "postgres://"  # as hosting services print it
 # No path, but how else a server is written, often with a password: postgresql:/..., ann:secret@host, password=secret
-NO_PATH = re.compile(r"^postgres(ql)?(\+\w*)?:|password\s*=|^(?![a-z]:[\\/])[^/\\]*:.*@", re.IGNORECASE | re.DOTALL)
+NO_PATH = re.compile(
+    r"^(postgres(ql)?|mysql|mariadb)(\+\w*)?:|password\s*=|^(?![a-z]:[\\/])[^/\\]*:.*@", re.IGNORECASE | re.DOTALL
+)
 
 
 def database_url(database: str | Path) -> sa.URL:
-    """Make a SQLAlchemy URL of a path or a URL; raises SettingsError where it is neither, or of no database we know."""
+    """Make a SQLAlchemy URL of a path or a URL; raises SettingsError where it is neither, or cannot serve."""
     text = str(database)
     if _is_path(text):
         return sa.URL.create("sqlite", database=text)
@@ -41,11 +42,7 @@ def database_url(database: str | Path) -> sa.URL:
             "The database is no URL that can be understood; e.g. sqlite:///data/ihc.db or postgresql://user@host/shop. "
             "In a password, write @ as %40, / as %2F and : as %3A."
         )
-    if url.get_backend_name() not in DIALECTS:
-        raise SettingsError(
-            f"The database {label(database)} is neither SQLite nor PostgreSQL: this version reads and writes those two."
-        )
-    return DIALECTS[url.get_backend_name()].checked(url)
+    return dialect_of(url).checked(url)
 
 
 def _is_path(text: str) -> bool:
@@ -63,12 +60,12 @@ def _parsed(text: str) -> sa.URL | None:
 
 
 def dialect_of(url: sa.URL) -> Dialect:
-    """What is particular to the kind of a database that we know."""
-    return DIALECTS[url.get_backend_name()]
+    """What is particular to the kind of a database."""
+    return DIALECTS.get(url.get_backend_name(), any_database)
 
 
-def _dialect(connection: sa.Connection) -> Dialect:
-    return DIALECTS[connection.dialect.name]
+def _of(connection: sa.Connection) -> Dialect:
+    return dialect_of(connection.engine.url)
 
 
 def label(database: str | Path) -> str:
@@ -78,25 +75,31 @@ def label(database: str | Path) -> str:
     url = _parsed(str(database))
     if url is None:
         return "(no valid URL)"
-    schema = postgres.schema_of(url)
+    schema = _schema_of(url)
     return url.set(query={}).render_as_string(hide_password=True) + (f" (schema {schema})" if schema else "")
 
 
 def schema_of(database: str | Path) -> str | None:
-    """The schema that a database's URL names, if it does: `?schema=`."""
-    return postgres.schema_of(database_url(database))
+    """The schema that the URL of a PostgreSQL database names, if it does: `?schema=`."""
+    return _schema_of(database_url(database))
+
+
+def _schema_of(url: sa.URL) -> str | None:
+    return postgres.schema_of(url) if dialect_of(url) is postgres else None
 
 
 def with_schema(database: str, schema: str | None) -> str:
     """The database with a schema named in its URL; raises SettingsError where it has none."""
     if not schema:
         return database
-    if database_file(database) is not None:
+    url = database_url(database)
+    if dialect_of(url) is not postgres:
+        which = "an SQLite file, which has none" if database_file(database) else "none of PostgreSQL"
         raise SettingsError(
-            f"The schema {schema!r} (IHC_SCHEMA) is one of a PostgreSQL database, and {label(database)} is an SQLite "
-            "file, which has none: leave it out, or name a postgresql:// URL."
+            f"The schema {schema!r} (IHC_SCHEMA) is one of a PostgreSQL database, and {label(database)} is {which}: "
+            "leave it out, or name a postgresql:// URL."
         )
-    return database_url(database).update_query_dict({postgres.SCHEMA: schema}).render_as_string(hide_password=False)
+    return url.update_query_dict({postgres.SCHEMA: schema}).render_as_string(hide_password=False)
 
 
 def lock_name(database: str | Path) -> str:
@@ -127,20 +130,22 @@ def make_empty(database: str | Path) -> None:
 
 
 @contextmanager
-def server_lock(database: str | Path, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
+def server_lock(database: str | Path, wait: Callable[[str], object]) -> Iterator[psycopg.Connection | IO[str]]:
     """Hold the lock on a database that a server keeps; its errors become DatabaseError, as does a lock that was lost.
 
     In: `wait` is told who has the lock, where another has it.
     """
-    with speaking(database) as url, run_lock(url, wait) as lock:
-        yield lock
+    with speaking(database) as url:
+        is_postgres = dialect_of(url) is postgres
+        with postgres_lock.run_lock(url, wait) if is_postgres else any_lock.run_lock(url, wait) as lock:
+            yield lock
 
 
 @contextmanager
 def speaking(database: str | Path) -> Iterator[sa.URL]:
     """What the database refuses inside becomes a DatabaseError that says what, and what to do, without a password."""
     url = database_url(database)
-    dialect = DIALECTS[url.get_backend_name()]
+    dialect = dialect_of(url)
     if wrong := dialect.missing(url):
         raise DatabaseError(f"Database {label(database)} {wrong}")
     refused: tuple[type[Exception], ...] = (*REFUSED, *dialect.driver_errors())
@@ -157,7 +162,7 @@ def speaking(database: str | Path) -> Iterator[sa.URL]:
 def connected(database: str | Path, *, is_writing: bool = False) -> Iterator[sa.Connection]:
     """Open a database that exists, for transactions that read or that write; its errors become DatabaseError."""
     with speaking(database) as url:
-        engine = DIALECTS[url.get_backend_name()].make_engine(url, is_writing=is_writing)
+        engine = dialect_of(url).make_engine(url, is_writing=is_writing)
         with engine.connect() as connection:
             yield connection
 
@@ -171,56 +176,65 @@ def transaction(database: str | Path, *, is_writing: bool = False) -> Iterator[s
 
 def tables_of(connection: sa.Connection) -> set[str]:
     """The names of all tables and views."""
-    return _dialect(connection).tables_of(connection)
+    return _of(connection).tables_of(connection)
 
 
 def define(connection: sa.Connection, statement: str) -> None:
     """Execute a statement of the schema file."""
-    connection.exec_driver_sql(_dialect(connection).definition(statement))
+    _of(connection).define(connection, statement)
+
+
+def make_temporary(connection: sa.Connection, name: str, columns: Sequence[str]) -> None:
+    """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
+    _of(connection).make_temporary(connection, name, columns)
+
+
+def drop_temporary(connection: sa.Connection, name: str) -> None:
+    """Be rid of such a table, or of its rows at least."""
+    _of(connection).drop_temporary(connection, name)
 
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id in a table as a text, whatever type the column keeps it in."""
-    return _dialect(connection).id_text(connection, table, column)
+    return _of(connection).id_text(connection, table, column)
 
 
 def same_id(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id in a result table that is compared with texts."""
-    return _dialect(connection).same_id(connection, table, column)
+    return _of(connection).same_id(connection, table, column)
 
 
 def check_table_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
     """Raise what the database raises if rows like `example` cannot be added and deleted; DatabaseError for its ids."""
-    _dialect(connection).check_writable(connection, table, example)
+    _of(connection).check_writable(connection, table, example)
 
 
 def read(
     connection: sa.Connection, query: str, given: Mapping[str, Any] | None = None, *, coerce_float: bool = True
 ) -> pd.DataFrame:
-    """Read a query's rows as `pd.read_sql` does, but as the driver gives them: in two thirds of the time.
+    """Read a query's rows as `pd.read_sql` does, with every value as SQLite would hold it.
 
     In: what is `given` for the names in the query.
     """
-    cursor = connection.execute(sa.text(query), given or {}).cursor
-    columns = [column[0] for column in cursor.description]
-    return pd.DataFrame.from_records(cursor.fetchall(), columns=columns, coerce_float=coerce_float)
+    columns, rows = _of(connection).fetch(connection.execute(sa.text(query), given or {}))
+    return pd.DataFrame.from_records(rows, columns=columns, coerce_float=coerce_float)
 
 
 def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
     """Add the rows of a frame to a table that has its columns."""
-    _dialect(connection).append(connection, table, frame)
+    _of(connection).append(connection, table, frame)
 
 
 def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
     """Add the rows of a frame, each in the place of the row with its key, if there is one."""
-    _dialect(connection).upsert(connection, table, frame, key)
+    _of(connection).upsert(connection, table, frame, key)
 
 
 def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add rows to a table in one call of the driver: several times as fast as `DataFrame.to_sql`."""
-    _dialect(connection).insert(connection, table, columns, rows)
+    """Add rows to a table in few calls of the driver: several times as fast as `DataFrame.to_sql`."""
+    _of(connection).insert(connection, table, columns, rows)
 
 
 def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
-    _dialect(connection).execute(connection, statement, rows)
+    """Execute a statement, with a question mark for each value, for each of `rows`."""
+    _of(connection).execute(connection, statement, rows)

@@ -19,10 +19,12 @@ from ihc.connection import (
     check_table_writable,
     database_file,
     define,
+    drop_temporary,
     id_text,
     is_there,
     label,
     make_empty,
+    make_temporary,
     read,
     same_id,
     tables_of,
@@ -191,7 +193,7 @@ def check_writable(database: str | Path) -> None:
     try:
         with transaction(database, is_writing=True) as connection:
             _create_missing(connection)
-            connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
+            make_temporary(connection, "touched", ["conv_id"])
             for table, columns in (RESULTS | LEDGER | HISTORY).items():
                 check_table_writable(connection, table, {name: 0.5 if name in NUMBERS else PROBE for name in columns})
             raise _RollBack
@@ -247,7 +249,7 @@ def store_credits(
         stored = read(connection, known)["conv_id"].astype("str")
         vanished = [conv_id for conv_id in stored if conv_id not in existing]
         touched = pd.DataFrame({"conv_id": [*vanished, *outcomes["conv_id"]]}, dtype="str")
-        connection.exec_driver_sql("CREATE TEMP TABLE touched (conv_id TEXT PRIMARY KEY)")
+        make_temporary(connection, "touched", ["conv_id"])
         append(connection, "touched", touched)
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
             is_touched = f"{same_id(connection, table, 'conv_id')} IN (SELECT conv_id FROM touched)"
@@ -256,7 +258,7 @@ def store_credits(
         append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
         append(connection, "attribution_customer_journey", credits[list(CREDITS)])
         append(connection, "attribution_phases", credits[list(RESULTS["attribution_phases"])])
-        connection.exec_driver_sql("DROP TABLE touched")
+        drop_temporary(connection, "touched")
     return len(vanished)
 
 

@@ -1,4 +1,4 @@
-"""What differs from one kind of database to another: what ihc/sqlite.py and ihc/postgres.py each must say and do."""
+"""What differs from one kind of database to another: what sqlite.py, postgres.py and any_database.py each do."""
 
 from __future__ import annotations
 
@@ -37,14 +37,23 @@ class Dialect(Protocol):
     def tables_of(self, connection: sa.Connection, /) -> set[str]:
         """The names of all tables and views."""
 
-    def definition(self, statement: str, /) -> str:
-        """A statement of the schema file as this database takes it."""
+    def define(self, connection: sa.Connection, statement: str, /) -> None:
+        """Execute a statement of the schema file, as this database takes it."""
+
+    def make_temporary(self, connection: sa.Connection, name: str, columns: Sequence[str], /) -> None:
+        """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
+
+    def drop_temporary(self, connection: sa.Connection, name: str, /) -> None:
+        """Be rid of such a table, or of its rows at least."""
 
     def id_text(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id as a text, whatever type the column keeps it in."""
 
     def same_id(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id of a result table that is compared with texts, so that its key still serves."""
+
+    def fetch(self, result: sa.CursorResult[Any], /) -> tuple[list[str], Sequence[Any]]:
+        """The columns and rows of a query, with every value as SQLite would hold it."""
 
     def append(self, connection: sa.Connection, table: str, frame: pd.DataFrame, /) -> None:
         """Add the rows of a frame to a table that has its columns."""
@@ -58,7 +67,7 @@ class Dialect(Protocol):
         """Add the rows of a frame, each in the place of the row with its key, if there is one."""
 
     def execute(self, connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]], /) -> None:
-        """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
+        """Execute a statement, with a question mark for each value, for each of `rows`."""
 
     def check_writable(self, connection: sa.Connection, table: str, example: Mapping[str, Any], /) -> None:
         """Raise the driver's error if rows like `example` cannot be added and deleted; DatabaseError for its ids."""

@@ -16,6 +16,9 @@ from dotenv.parser import Original, parse_stream
 from ihc.errors import SettingsError, some
 
 PASSWORD = "PGPASSWORD"  # noqa: S105 - the variable in which PostgreSQL's own clients look for it
+# Options of a database URL that hold a password, as drivers call them; and a password in an option of ODBC.
+OF_PASSWORD = re.compile(r"pass(word|wd|phrase|code)|^pwd?$|secret|token|private_?key", re.IGNORECASE)
+IN_ODBC = re.compile(r"\b(?:PWD|Password)\s*=\s*(\{.*?\}|[^;]*)", re.IGNORECASE)
 
 
 def read_variables(dotenv: Path, known: Collection[str]) -> dict[str, str]:
@@ -77,23 +80,32 @@ def is_secret(name: str) -> bool:
 
 def password_of(database: str) -> str:
     """The password in a database URL, or an empty text."""
+    return next(iter(_passwords_in(database)), "")
+
+
+def _passwords_in(database: str) -> list[str]:
+    """Each password in a database URL: at its place, or among the options that the driver takes."""
     if "://" not in database:
-        return ""
+        return []
     try:
         url = sa.make_url(database)
     except (sa.exc.ArgumentError, ValueError):
-        return ""
-    return str(url.password or url.query.get("password") or "")
+        return []
+    options = [(name, str(value)) for name, values in url.normalized_query.items() for value in values]
+    found = [value for name, value in options if OF_PASSWORD.search(name)]
+    found += [part.strip("{}") for _, value in options for part in IN_ODBC.findall(value)]
+    return list(filter(None, [str(url.password or ""), *found]))
 
 
 def passwords_of(database: str) -> tuple[str, ...]:
-    """The password in a database URL: as it is, as the URL has it, and as it may be written in one."""
-    password = password_of(database)
-    if not password:
+    """The passwords in a database URL: as they are, as the URL has them, and as they may be written in one."""
+    passwords = _passwords_in(database)
+    if not passwords:
         return ()
-    written = re.findall(r"://[^/?#]*?:([^@]*)@|[?&]password=([^&#]*)", database)
-    encoded = [quote(password, safe=safe) for safe in ("", "/", " +")]
-    forms = [password, *(part for parts in written for part in parts), *encoded, quote_plus(password)]
+    written = re.findall(r"://[^/?#]*?:([^@]*)@", database)
+    written += [value for name, value in re.findall(r"[?&]([^=&#]*)=([^&#]*)", database) if OF_PASSWORD.search(name)]
+    encoded = [quote(password, safe=safe) for password in passwords for safe in ("", "/", " +")]
+    forms = [*passwords, *written, *encoded, *map(quote_plus, passwords)]
     return tuple(dict.fromkeys(filter(None, forms)))
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.connection import connected, execute, insert, tables_of, transaction
+from ihc.connection import connected, drop_temporary, execute, insert, make_temporary, tables_of, transaction
 from ihc.result_tables import LEDGER
 from ihc.schemas import PHASES, SHARES
 
@@ -191,10 +191,10 @@ def _read(
     wanted = list(zip(fingerprints["conv_id"].tolist(), fingerprints["fingerprint"].tolist(), strict=True))
     given = {"account": account, "since": since}
     with transaction(database) as connection:
-        connection.exec_driver_sql("CREATE TEMP TABLE wanted (conv_id TEXT PRIMARY KEY, fingerprint TEXT)")
+        make_temporary(connection, "wanted", ["conv_id", "fingerprint"])
         insert(connection, "wanted", ("conv_id", "fingerprint"), wanted)
         frames = [pd.read_sql(sa.text(query), connection, params=given) for query in queries]
-        connection.exec_driver_sql("DROP TABLE wanted")
+        drop_temporary(connection, "wanted")
     return frames
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
-
-import portalocker
+from typing import Protocol
 
 from ihc.connection import database_file, lock_name, server_lock
-from ihc.errors import DatabaseError
+from ihc.file_lock import locked_file
 from ihc.settings import Settings, held_lock
 
 
@@ -40,40 +37,12 @@ def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -
     if held_lock() == name:
         yield None
     elif database_file(settings.database):
-        with _locked(Path(name), say, waits) as file:
+        with locked_file(Path(name), lambda who: say(waits(who))) as file:
             yield file
     else:
-        with server_lock(settings.database, lambda who: say(waits(who))) as connection:
-            yield connection
+        with server_lock(settings.database, lambda who: say(waits(who))) as lock:
+            yield lock
 
 
 def _waits(settings: Settings) -> Callable[[str], str]:
     return lambda who: f"Another run{who} is working on {settings.database_label}; waiting for it to end."
-
-
-@contextmanager
-def _locked(path: Path, say: Callable[[str], object], waits: Callable[[str], str]) -> Iterator[IO[str]]:
-    with _opened(path) as file:
-        try:
-            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
-        except portalocker.LockException:
-            say(waits(_who(file)))
-            portalocker.lock(file, portalocker.LOCK_EX)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file
-
-
-def _opened(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise DatabaseError(f"The lock file {path} beside the database cannot be opened: {error.strerror}.") from None
-
-
-def _who(file: IO[str]) -> str:
-    file.seek(0)
-    pid = file.read(20).strip()
-    return f" (process {pid})" if pid else ""

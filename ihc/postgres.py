@@ -22,6 +22,9 @@ from ihc.postgres_errors import reason_of as reason_of
 from ihc.postgres_errors import schema_of as schema_of
 from ihc.schemas import PHASES
 from ihc.sqlite import BUSY_SECONDS, kept_as_float
+from ihc.sqlite import drop_temporary as drop_temporary
+from ihc.sqlite import fetch as fetch
+from ihc.sqlite import make_temporary as make_temporary
 
 if TYPE_CHECKING:
     import psycopg
@@ -189,13 +192,13 @@ def tables_of(connection: sa.Connection) -> set[str]:
     return {str(name) for (name,) in found}
 
 
-def definition(statement: str) -> str:
-    """A statement of the schema file as PostgreSQL takes it.
+def define(connection: sa.Connection, statement: str) -> None:
+    """Execute a statement of the schema file, as PostgreSQL takes it.
 
     The latest request is the one with the greatest id, in whatever order a server sorts texts.
     """
     ordered = re.sub(r"^(\s*request_id\s+TEXT)\b", r'\1 COLLATE "C"', statement, flags=re.MULTILINE)
-    return ordered.replace("WITHOUT ROWID", "")
+    connection.exec_driver_sql(ordered.replace("WITHOUT ROWID", ""))
 
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.arrow_reading import read_frames
-from ihc.connection import id_text, insert, read
+from ihc.connection import drop_temporary, id_text, insert, make_temporary, read
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window
 
 
@@ -57,11 +57,11 @@ def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFra
     given = {"start": chosen.start_date, "end": chosen.end_date}
     given = {name: day for name, day in given.items() if day}
     if chosen.users is not None:
-        connection.exec_driver_sql("CREATE TEMP TABLE chosen_users (user_id TEXT PRIMARY KEY)")
+        make_temporary(connection, "chosen_users", ["user_id"])
         insert(connection, "chosen_users", ["user_id"], [(each,) for each in chosen.users])
     frames = [read(connection, f"SELECT * FROM {rows}", given, coerce_float=False) for rows in (visits, orders, paid)]
     if chosen.users is not None:
-        connection.exec_driver_sql("DROP TABLE chosen_users")
+        drop_temporary(connection, "chosen_users")
     return frames
 
 

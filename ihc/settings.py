@@ -137,7 +137,8 @@ class Settings:
     def database_name(self) -> str:
         """The database as a report names it, that goes to people whom path, server and user do not concern."""
         file = database_file(self.database)
-        return file.name if file else f"postgresql:///{database_url(self.database).database or ''}"
+        url = database_url(self.database)
+        return file.name if file else f"{url.drivername}:///{url.database or ''}"
 
     @property
     def schema(self) -> str | None:

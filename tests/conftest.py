@@ -22,7 +22,7 @@ import portalocker
 import psycopg
 import pytest
 import sqlalchemy as sa
-from databases import KINDS, new_database, sql
+from databases import KINDS, mariadb, new_database, new_mariadb_database, sql
 from frames import UNTRUSTED
 
 from ihc.database import create_tables
@@ -128,10 +128,30 @@ def schema_url(postgres_url):
     return sa.make_url(postgres_url).update_query_dict({"schema": name}).render_as_string(hide_password=False)
 
 
+@pytest.fixture(scope="session")
+def mariadb_server():
+    """The URL of a real MariaDB, one for each process of a session."""
+    try:
+        with mariadb() as url:
+            yield url
+    except FileNotFoundError as error:
+        assert not os.environ.get("CI"), "MariaDB must be installed where CI is set"
+        pytest.skip(f"no MariaDB on this machine: {error}")
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server):
+    """A new database of MariaDB for one test."""
+    with new_mariadb_database(mariadb_server) as url:
+        yield url
+
+
 @pytest.fixture(params=KINDS)
 def nowhere(request, tmp_path):
-    """Where a test can make tables: a file that is not there, then an empty schema of PostgreSQL."""
-    return tmp_path / "shop.db" if request.param == "sqlite" else request.getfixturevalue("schema_url")
+    """Where a test can make tables: a file that is not there, an empty schema of PostgreSQL, a database of MariaDB."""
+    if request.param == "sqlite":
+        return tmp_path / "shop.db"
+    return request.getfixturevalue({"postgresql": "schema_url", "mariadb": "mariadb_url"}[request.param])
 
 
 @pytest.fixture

@@ -1,18 +1,35 @@
-"""SQLite and PostgreSQL as another program sees them, so that the same test runs over both."""
+"""SQLite, PostgreSQL and MariaDB as another program sees them, so that the same test runs over each."""
 
+import os
+import re
+import shutil
 import sqlite3
+import subprocess
+import tempfile
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
 
 import psycopg
+import pymysql
 import sqlalchemy as sa
 
-KINDS = ("sqlite", "postgresql")
+KINDS = ("sqlite", "postgresql", "mariadb")
+# Nothing that is written must outlive the machine.
+PROGRAMS = ("mariadb-install-db", "mariadbd")
+QUICK = (
+    *("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"),
+    *("--performance-schema=OFF", "--skip-log-bin", "--skip-networking", "--skip-name-resolve"),
+)
 
 
 def is_file(database):
     return "://" not in str(database)
+
+
+def is_mariadb(database):
+    return str(database).startswith("mysql")
 
 
 @contextmanager
@@ -23,6 +40,11 @@ def opened(database, **options):
             yield connection
         return
     url = sa.make_url(str(database))
+    if is_mariadb(database):
+        with closing(pymysql.connect(**url.translate_connect_args(username="user"), **url.query)) as connection:
+            yield connection
+            connection.commit()
+        return
     schema = url.query.get("schema")
     plain = url.difference_update_query(["schema"]).render_as_string(hide_password=False)
     with psycopg.connect(plain, **options) as connection:
@@ -48,8 +70,14 @@ def sql(database, *statements):
     """Execute statements as another program would, and give back the rows of the last, if it has any."""
     with opened(database) as connection:
         for statement in statements:
-            cursor = connection.execute(statement)
-        return cursor.fetchall() if cursor.description else []
+            cursor = connection.cursor()
+            cursor.execute(as_mariadb_has_it(statement) if is_mariadb(database) else statement)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def as_mariadb_has_it(statement):
+    """No key may be a TEXT there, and REAL is the same as DOUBLE PRECISION."""
+    return re.sub(r"\bTEXT PRIMARY KEY", "VARCHAR(255) PRIMARY KEY", statement)
 
 
 def rows_of(database, table):
@@ -65,6 +93,11 @@ def raise_at(database, event, table, says, when=""):
         body = f"BEGIN SELECT RAISE(ABORT, '{says}'); END"
         sql(database, f"CREATE TRIGGER {name} {event} ON {table}{when} {body}")
         return
+    if is_mariadb(database):
+        body = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{says}'"
+        body = f"IF {when.removeprefix(' WHEN ')} THEN {body}; END IF" if when else body
+        sql(database, f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW {body}")
+        return
     sql(
         database,
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{says}'; END $$",
@@ -74,14 +107,66 @@ def raise_at(database, event, table, says, when=""):
 
 def stop_raising(database, event, table, says):
     name = f"{says}_{event}_{table}".replace(" ", "_").lower()
-    sql(database, f"DROP TRIGGER {name}" + ("" if is_file(database) else f" ON {table}"))
+    sql(database, f"DROP TRIGGER {name}" + (f" ON {table}" if "postgresql" in str(database) else ""))
+
+
+@contextmanager
+def mariadb():
+    """A server of MariaDB for the time of the block, with a data folder of its own; yields its URL.
+
+    Raises FileNotFoundError where MariaDB is not installed.
+    """
+    programs = [shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin") for name in PROGRAMS]
+    if not all(programs):
+        raise FileNotFoundError(f"{' and '.join(PROGRAMS)}: apt-get install mariadb-server")
+    install, serve = programs
+    with tempfile.TemporaryDirectory(prefix="ihc-mariadb-") as folder:
+        common = ["--no-defaults", f"--datadir={folder}/data", "--innodb-log-file-size=8M"]
+        common += ["--user=root"] if os.getuid() == 0 else []
+        made = [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(made, check=True, capture_output=True, timeout=120)
+        with open(f"{folder}/log", "wb") as log:
+            server = subprocess.Popen([serve, *common, *QUICK, f"--socket={folder}/s"], stdout=log, stderr=log)
+        try:
+            url = f"mysql+pymysql://root@localhost/?unix_socket={folder}/s"
+            until_it_answers(url, server)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def until_it_answers(url, server):
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            sql(url, "SELECT 1")
+            return
+        except pymysql.OperationalError:
+            time.sleep(0.05)
+    raise OSError(f"MariaDB did not start (code {server.poll()})")
+
+
+@contextmanager
+def new_mariadb_database(server, options=""):
+    """Make a database on a server of MariaDB, and drop it at the end; yields its URL."""
+    name = f"ihc_test_{token_hex(4)}"
+    sql(server, f"CREATE DATABASE {name} {options}")
+    try:
+        yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        sql(server, f"DROP DATABASE {name}")
 
 
 def copy_tables(source: Path, target, tables, arrange=lambda rows: rows):
-    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into a PostgreSQL database that has them."""
+    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into a server's database that has them."""
     with closing(sqlite3.connect(source)) as connection, opened(target) as other:
         for table in tables:
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()
+            if is_mariadb(target):
+                values = ", ".join(["%s"] * len(rows[0]))
+                other.cursor().executemany(f"INSERT INTO {table} VALUES ({values})", arrange(rows))
+                continue
             with other.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
                 for row in arrange(rows):
                     copy.write_row(row)

@@ -58,7 +58,7 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
     [
         (["--database", "nothing.db"], "does not exist"),
         (["--database", "postgresql://ann:s3cret@127.0.0.1:1/shop"], "Connection refused"),
-        (["--database", "mysql://ann:s3cret@host/shop"], "neither SQLite nor PostgreSQL"),
+        (["--database", "nosuch://ann:s3cret@host/shop"], "no dialect for a database of nosuch://"),
         (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], "before start_date"),
         (["--parameters", "nothing.json"], "nothing.json cannot be read"),
     ],

@@ -111,7 +111,7 @@ def test_tables_and_views_are_named(kept):
 
 
 def test_a_key_twice_is_refused_in_a_sentence(kept):
-    with pytest.raises(DatabaseError, match=r"(?i)unique"), transaction(kept, is_writing=True) as connection:
+    with pytest.raises(DatabaseError, match=r"(?i)unique|duplicate"), transaction(kept, is_writing=True) as connection:
         append(connection, "kept", frame(("a", 1, "x")))
 
 

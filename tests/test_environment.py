@@ -136,6 +136,8 @@ def test_a_password_is_a_secret_in_every_form_in_which_it_could_turn_up():
     # As it is, as it was written, and as others would write it.
     assert {"p@ss+w/rd", "p%40ss+w%2frd", "p%40ss%2Bw%2Frd", "0ther"} <= set(found)
     assert "p@ss" in secrets_of({}, "postgresql://ann@host/shop?password=p%40ss")
+    both = secrets_of({}, "mysql+pymysql://ann:f1rst@host/shop?ssl_passphrase=p%40ss")
+    assert {"f1rst", "p@ss", "p%40ss"} <= set(both)
 
 
 def test_words_too_short_to_be_secret_and_empty_ones_are_none():
@@ -148,6 +150,11 @@ def test_words_too_short_to_be_secret_and_empty_ones_are_none():
         ("postgresql://ann:s3cret@host/shop", "s3cret"),
         ("postgresql://ann:p%40ss@host/shop", "p@ss"),
         ("postgresql://ann@host/shop?password=s3cret", "s3cret"),
+        ("mysql+pymysql://ann@host/shop?passwd=s3cret", "s3cret"),
+        ("snowflake://ann@host/shop?token=s3cret&warehouse=w", "s3cret"),
+        ("mssql+pyodbc://?odbc_connect=DRIVER%3D%7BODBC%7D%3BUID%3Dann%3BPWD%3Ds3cret%3BEncrypt%3Dyes", "s3cret"),
+        ("mssql+pyodbc://?odbc_connect=PWD%3D%7Bs3cret%7D", "s3cret"),
+        ("postgresql://ann@host/shop?sslkey=/etc/key.pem&passfile=/etc/pass", ""),
         ("postgresql://ann@host/shop", ""),
         ("sqlite:///shop.db", ""),
         ("shop.db", ""),

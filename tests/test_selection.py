@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from databases import is_file, sql
+from databases import is_file, is_mariadb, sql
 
 from ihc import build_journeys, read_tables
 from ihc.connection import transaction
@@ -74,8 +74,9 @@ def test_only_the_chosen_rows_leave_the_database(shop):
 
         frames = read_chosen(connection, Selection("2025-03-10", "2025-03-12", None))
     reads = [count for verb, count in fetched if verb == "SELECT"]
-    # The three before them ask for the columns alone.
-    assert is_file(shop) or reads == [0, 0, 0, *(len(frame) for frame in frames)]
+    # The three before them ask for the columns alone; MariaDB is asked for its types in between.
+    assert is_file(shop) or reads[-3:] == [len(frame) for frame in frames]
+    assert is_file(shop) or is_mariadb(shop) or reads[:-3] == [0, 0, 0]
     assert len(frames[0]) < len(make_sample(60, seed=3).sessions) / 4
 
 
@@ -96,8 +97,8 @@ def test_dates_that_are_none_are_refused(database):
 def test_columns_that_are_missing_are_named_all_at_once_before_anything_is_chosen(shop, choose):
     sql(
         shop,
-        "ALTER TABLE conversions RENAME conv_date TO day",
-        "ALTER TABLE session_sources RENAME user_id TO customer",
+        "ALTER TABLE conversions RENAME COLUMN conv_date TO day",
+        "ALTER TABLE session_sources RENAME COLUMN user_id TO customer",
     )
     with pytest.raises(InputError) as error:
         choose(shop)

@@ -1,0 +1,268 @@
+"""Any other database that SQLAlchemy has a dialect for, by what SQLAlchemy offers everywhere.
+
+A transaction that reads sees one moment where the database has REPEATABLE READ, as MySQL and MariaDB have, and one
+that writes is SERIALIZABLE where it has that: of two that would spoil each other's work, one waits or is refused.
+Elsewhere both are as the database has them by default. Where CREATE TABLE ends a transaction, as in MySQL and MariaDB,
+tables that were missing stay, empty, when what made them is undone.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc import mysql
+from ihc.any_errors import is_view, only_whole
+from ihc.any_errors import reason_of as reason_of
+from ihc.any_values import plain_rows
+from ihc.errors import DatabaseError, SettingsError
+from ihc.schemas import PHASES
+from ihc.sqlite import kept_as_float, rows_of
+
+KEY_LENGTH = 255  # characters: three such columns in UTF-8 are the longest key that InnoDB takes
+NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUBLE PRECISION": sa.Double}
+COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
+ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", "REPEATABLE READ")}  # by is_writing
+PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
+FRACTIONS = {*PHASES, "ihc", "ihc_revenue", "cost"}
+
+
+@cache  # it is asked for again and again, and an engine is not made for it
+def checked(url: sa.URL) -> sa.URL:
+    """Give the URL back; raises SettingsError where dialect or driver are not installed, or cannot serve."""
+    try:
+        kind = url.get_dialect()
+        kind.import_dbapi()
+    except sa.exc.NoSuchModuleError:
+        raise SettingsError(
+            f"SQLAlchemy has no dialect for a database of {url.drivername}://: install the package that brings it "
+            "(https://docs.sqlalchemy.org/en/20/dialects lists them), or name an SQLite file or a postgresql:// URL."
+        ) from None
+    except ImportError as error:
+        package = PACKAGES.get(str(error.name), error.name)
+        raise SettingsError(
+            f"A database of {url.drivername}:// needs its driver ({error}): pip install {package}, or name one that is "
+            f"installed in the URL, as {url.get_backend_name()}+DRIVER://."
+        ) from None
+    if kind.is_async:
+        raise SettingsError(f"The driver of {url.drivername}:// is one for asyncio, which ihc is not: name another.")
+    try:
+        kind().create_connect_args(url)
+    except (sa.exc.ArgumentError, ValueError, TypeError):
+        raise SettingsError(
+            f"The {url.drivername}:// URL of the database cannot be understood by its driver: check what stands behind "
+            "the question mark."
+        ) from None
+    return url
+
+
+def file_of(_url: sa.URL) -> Path | None:
+    """A server keeps the database, as far as is known."""
+    return None
+
+
+def missing(_url: sa.URL) -> str:
+    """The server says what is missing, when it is asked."""
+    return ""
+
+
+def make_empty(_url: sa.URL) -> None:
+    """A database is made by its administrator."""
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """None: SQLAlchemy makes its own errors of those of the driver."""
+    return ()
+
+
+@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
+def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
+    """An engine of which each transaction reads as of one moment, or is kept apart from others that write."""
+    engine = sa.create_engine(mysql.in_utf8(url), poolclass=sa.NullPool)
+
+    @sa.event.listens_for(engine, "do_connect")
+    def _connect(dialect: sa.Dialect, _record: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        try:
+            return (mysql.connect if dialect.name in mysql.NAMES else _plainly)(dialect, given, named)
+        except Exception as error:  # whatever a driver raises, such as that it lacks a package for this server
+            raise sa.exc.DBAPIError(None, None, error) from None
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        if engine.dialect.name in mysql.NAMES:
+            mysql.by_code_points(connection)
+        _isolate(engine.dialect, connection, is_writing)
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _handle(context: sa.engine.ExceptionContext) -> Exception | None:
+        error = context.original_exception  # a value that the driver cannot write is a TypeError of its own
+        is_fault = isinstance(error, Exception) and context.sqlalchemy_exception is None
+        return sa.exc.DBAPIError(None, None, error) if is_fault else None
+
+    return engine
+
+
+def _plainly(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    return dialect.connect(*given, **named)
+
+
+def _isolate(dialect: sa.Dialect, connection: Any, is_writing: bool) -> None:
+    """Set the first level wished for that the database has, if it has one and its dialect can set it."""
+    try:
+        levels = dialect.get_isolation_level_values(connection)
+        for level in [level for level in ISOLATION[is_writing] if level in levels][:1]:
+            dialect.set_isolation_level(connection, level)  # type: ignore[arg-type]  # one of those that it has
+    except (NotImplementedError, AttributeError):
+        return  # DuckDB's says that it can, and cannot
+
+
+def tables_of(connection: sa.Connection) -> set[str]:
+    """The names of all tables and views."""
+    inspector = sa.inspect(connection)
+    return {*inspector.get_table_names(), *inspector.get_view_names()}
+
+
+def define(connection: sa.Connection, statement: str) -> None:
+    """Make the table of a statement of the schema file, in the types that this database has.
+
+    Ids and texts of a key are as long as a key may be, and all texts are compared by their code points.
+    """
+    head, body = statement.split("(", 1)
+    keys = re.search(r"PRIMARY KEY \((.*?)\)", body)
+    key = keys[1].split(", ") if keys else re.findall(r"^\s*(\w+) .*PRIMARY KEY", body, re.MULTILINE)
+    found = COLUMN.findall(body)
+    columns = [
+        _column(connection, name, kind, is_short=name in key or name.endswith("_id"), is_needed="NOT NULL" in rest)
+        for name, kind, rest in found
+    ]
+    unique = [sa.UniqueConstraint(name) for name, _, rest in found if "UNIQUE" in rest]
+    _table(head.split()[-1], *columns, sa.PrimaryKeyConstraint(*key), *unique).create(connection)
+
+
+def make_temporary(connection: sa.Connection, name: str, columns: Sequence[str]) -> None:
+    """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
+    made = [_column(connection, column, "TEXT", is_short=True, is_needed=column == columns[0]) for column in columns]
+    _table(name, *made, sa.PrimaryKeyConstraint(columns[0]), prefixes=["TEMPORARY"]).create(
+        connection, checkfirst=False
+    )
+
+
+def drop_temporary(connection: sa.Connection, name: str) -> None:
+    """Empty such a table: the end of the connection drops it, where DROP TABLE would end the transaction too early."""
+    connection.execute(sa.delete(sa.table(name)))
+
+
+def _table(name: str, *parts: Any, **options: Any) -> sa.Table:
+    # Of the kinds of tables that a server of MySQL can have, the one that knows transactions.
+    return sa.Table(name, sa.MetaData(), *parts, mysql_engine="InnoDB", mariadb_engine="InnoDB", **options)
+
+
+def _column(connection: sa.Connection, name: str, kind: str, *, is_short: bool, is_needed: bool) -> sa.Column[Any]:
+    order = mysql.collation(connection)
+    text = sa.Unicode(KEY_LENGTH, order) if is_short else sa.UnicodeText(collation=order)
+    made = text if kind == "TEXT" else NUMBERS[kind]()
+    return sa.Column(name, made, nullable=not is_needed, autoincrement=False)
+
+
+def id_text(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+    kind = _types(connection, table).get(column, sa.Unicode())
+    found = sa.table(table, sa.column(column, kind)).c[column]
+    # MySQL compares texts as their columns say, and looks up those alone that are short: so it is given others there.
+    is_text = isinstance(kind, sa.String) and mysql.collation(connection) is None
+    as_text = found if is_text else _as_text(found, kind)
+    return str(as_text.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+
+
+def same_id(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for an id that is compared with texts; where the column is a text like ihc's own, its index still serves."""
+    kind = _types(connection, table).get(column)
+    is_ours = isinstance(kind, sa.String) and kind.collation == mysql.collation(connection)
+    return f"{table}.{column}" if is_ours else id_text(connection, table, column)
+
+
+def _as_text(column: sa.ColumnElement[Any], kind: Any) -> sa.ColumnElement[Any]:
+    text = sa.Unicode(KEY_LENGTH)
+    as_text = sa.cast(column, text)
+    if not isinstance(kind, sa.Numeric | sa.Float) or kind.scale == 0:
+        return as_text
+    whole = sa.cast(column, sa.BigInteger())
+    return sa.case((column == whole, sa.cast(whole, text)), else_=as_text)
+
+
+def _types(connection: sa.Connection, table: str) -> dict[str, Any]:
+    with warnings.catch_warnings(action="ignore", category=sa.exc.SAWarning):  # of a type that it does not know
+        return {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(table)}
+
+
+def fetch(result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
+    """The columns and rows of a query, with every value as SQLite would hold it."""
+    return list(result.keys()), plain_rows(result.fetchall())
+
+
+def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
+    """Add the rows of a frame to a table that has its columns."""
+    insert(connection, table, list(frame.columns), rows_of(frame))
+
+
+def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add rows to a table."""
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    if named:
+        connection.execute(sa.insert(sa.table(table, *map(sa.column, columns))), named)
+
+
+def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
+    """Add the rows of a frame, each in the place of the row with its key, if there is one."""
+    into = sa.table(table, *map(sa.column, frame.columns))
+    known = set(connection.scalars(sa.select(into.c[key]).where(into.c[key].in_(frame[key].tolist()))))
+    is_known = frame[key].isin(known)
+    others = [name for name in frame.columns if name != key]
+    replaced = ", ".join(f"{name} = ?" for name in others)
+    execute(connection, f"UPDATE {table} SET {replaced} WHERE {key} = ?", rows_of(frame.loc[is_known, [*others, key]]))
+    append(connection, table, frame[~is_known])
+
+
+def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Execute a statement, with a question mark for each value, for each of `rows`."""
+    first, *others = statement.split("?")
+    named = first + "".join(f":value{place}{text}" for place, text in enumerate(others))
+    given = [{f"value{place}": value for place, value in enumerate(row)} for row in rows]
+    if given:
+        connection.execute(sa.text(named), given)
+
+
+def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
+    """Change and delete no row at all, and add one as a run does: what cannot be done raises the driver's error.
+
+    In: an `example` row, of which each column takes what its type does. Raises DatabaseError for a view, and where ids
+    would be kept as floating point numbers or credits as whole ones. The row is deleted again, for there are tables
+    without transactions.
+    """
+    if table in sa.inspect(connection).get_view_names():
+        raise DatabaseError(is_view(table))
+    first, kinds = next(iter(example)), _types(connection, table)
+    execute(connection, f"DELETE FROM {table} WHERE 1 = ?", [(0,)])
+    execute(connection, f"UPDATE {table} SET {first} = {first} WHERE 1 = ?", [(0,)])
+    row = {name: _taken(table, name, kinds.get(name), value) for name, value in example.items()}
+    insert(connection, table, list(row), [tuple(row.values())])
+    execute(connection, f"DELETE FROM {table} WHERE {first} = ?", [(row[first],)])
+
+
+def _taken(table: str, column: str, kind: Any, value: Any) -> Any:
+    """What a column of a type takes for a trial: a key that no row has, in the width of any."""
+    if column in ("conv_id", "session_id") and isinstance(kind, sa.Float):
+        raise DatabaseError(kept_as_float(table, column))
+    if column in FRACTIONS and isinstance(kind, sa.Integer):
+        raise DatabaseError(only_whole(table, column))
+    if isinstance(kind, sa.Date | sa.DateTime):
+        return date(1900, 1, 17)
+    return value if column in FRACTIONS else -17 if isinstance(kind, sa.Numeric | sa.Float | sa.Integer) else "-17"

@@ -1,0 +1,52 @@
+"""What the errors of any database mean, by the words in them, and what to do."""
+
+from __future__ import annotations
+
+import re
+
+import sqlalchemy as sa
+
+OTHERS_TABLE = "another program or version made that table: rename it and run again"
+LOCKED = "another program has kept it locked: end that one and run again"
+LOST = "the connection was lost; the step it was at left nothing behind: run again"
+# Words of an error, as MySQL, MariaDB and others have them, and what to do; the first that is found counts.
+HINTS = {
+    r"(table|relation) .*(doesn.t|does not) exist|no such table|unknown table|invalid object": (
+        "`ihc init` makes the tables that are missing"
+    ),
+    r"unknown column|no column named|invalid column|default value|data truncated|incorrect \w+ value|cannot be null": (
+        OTHERS_TABLE
+    ),
+    r"too long": "ihc's tables keep ids, channels and other keys of up to 255 characters",
+    r"unknown database|database .*does not exist": "check its name in IHC_DATABASE, or let the administrator make it",
+    r"access denied.*using password|login failed|authentication|password": "check user and password in IHC_DATABASE",
+    r"denied|permission|privilege": "let the administrator grant that",
+    r"connection refused|can.t connect|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
+    r"deadlock|serializ": "another program wrote at the same time, and this step left nothing behind: run again",
+    r"lock wait|is locked": LOCKED,
+    r"lost connection|gone away|broken pipe|reset by peer|was killed|not connected|shutdown": LOST,
+    r"syntax": "the database does not take what ihc asks of it: the README says what it must be able to do",
+    r"read.?only": "connect to the server that takes writes",
+}
+
+
+def reason_of(error: BaseException, _url: sa.URL) -> str:
+    """What an error means, and what to do."""
+    if isinstance(error, sa.exc.NoSuchTableError):
+        return f"there is no table {error}; `ihc init` makes the tables that are missing"
+    texts = [arg for arg in error.args if isinstance(arg, str) and arg.strip()]
+    reason = " ".join((texts[-1] if texts else str(error) or type(error).__name__).split())
+    hint = next((hint for words, hint in HINTS.items() if re.search(words, reason, re.IGNORECASE)), "")
+    return f"{reason}; {hint}" if hint else reason
+
+
+def is_view(table: str) -> str:
+    """Why a view cannot serve as a result table."""
+    return (
+        f"Table {table} cannot be written because it is a view; ihc keeps its results there: rename it and run again."
+    )
+
+
+def only_whole(table: str, column: str) -> str:
+    """Why a table with whole numbers only cannot serve."""
+    return f"Table {table}, column {column}: it keeps whole numbers alone; {OTHERS_TABLE}."
