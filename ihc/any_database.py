@@ -38,8 +38,6 @@ PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by t
 def checked(url: sa.URL) -> sa.URL:
     """Give the URL back; raises SettingsError where dialect or driver are not installed, or cannot serve."""
     kind = _installed(url)
-    if kind.is_async:
-        raise SettingsError(f"The driver of {url.drivername}:// is one for asyncio, which ihc is not: name another.")
     try:
         kind().create_connect_args(url)
     except (sa.exc.ArgumentError, ValueError, TypeError):
@@ -53,6 +51,10 @@ def checked(url: sa.URL) -> sa.URL:
 def _installed(url: sa.URL) -> type[sa.Dialect]:
     try:
         kind = url.get_dialect()
+        if kind.is_async:
+            raise SettingsError(
+                f"The driver of {url.drivername}:// is one for asyncio, which ihc does not use: name another."
+            )
         kind.import_dbapi()
     except sa.exc.NoSuchModuleError:
         raise SettingsError(

@@ -242,6 +242,7 @@ def test_a_text_keeps_what_a_statement_could_take_for_its_own(one_mariadb):
     ("url", "says"),
     [
         ("mysql://ann:s3cret@host/shop", r"mysql:// needs its driver .*: pip install mysqlclient, or name one"),
+        ("mysql+aiomysql://ann:s3cret@host/shop", r"mysql\+aiomysql:// is one for asyncio"),
         ("oracle://ann:s3cret@host/shop", "oracle:// needs its driver .*: pip install"),
         ("nosuch://ann:s3cret@host/shop", "no dialect for a database of nosuch://"),
         ("mysql+nosuch://ann:s3cret@host/shop", r"no dialect for a database of mysql\+nosuch://"),
