@@ -24,7 +24,7 @@ from ihc.any_errors import is_view, only_whole
 from ihc.any_errors import reason_of as reason_of
 from ihc.any_values import plain_rows
 from ihc.errors import DatabaseError, SettingsError
-from ihc.schemas import PHASES
+from ihc.postgres import FRACTIONS, NOBODY
 from ihc.sqlite import kept_as_float, rows_of
 
 KEY_LENGTH = 255  # characters: three such columns in UTF-8 are the longest key that InnoDB takes
@@ -32,14 +32,29 @@ NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUB
 COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
 ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", "REPEATABLE READ")}  # by is_writing
 PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
-FRACTIONS = {*PHASES, "ihc", "ihc_revenue", "cost"}
 
 
 @cache  # it is asked for again and again, and an engine is not made for it
 def checked(url: sa.URL) -> sa.URL:
     """Give the URL back; raises SettingsError where dialect or driver are not installed, or cannot serve."""
+    kind = _installed(url)
+    try:
+        kind().create_connect_args(url)
+    except (sa.exc.ArgumentError, ValueError, TypeError):
+        raise SettingsError(
+            f"The {url.drivername}:// URL of the database cannot be understood by its driver: check what stands behind "
+            "the question mark."
+        ) from None
+    return url
+
+
+def _installed(url: sa.URL) -> type[sa.Dialect]:
     try:
         kind = url.get_dialect()
+        if kind.is_async:
+            raise SettingsError(
+                f"The driver of {url.drivername}:// is one for asyncio, which ihc does not use: name another."
+            )
         kind.import_dbapi()
     except sa.exc.NoSuchModuleError:
         raise SettingsError(
@@ -52,16 +67,7 @@ def checked(url: sa.URL) -> sa.URL:
             f"A database of {url.drivername}:// needs its driver ({error}): pip install {package}, or name one that is "
             f"installed in the URL, as {url.get_backend_name()}+DRIVER://."
         ) from None
-    if kind.is_async:
-        raise SettingsError(f"The driver of {url.drivername}:// is one for asyncio, which ihc is not: name another.")
-    try:
-        kind().create_connect_args(url)
-    except (sa.exc.ArgumentError, ValueError, TypeError):
-        raise SettingsError(
-            f"The {url.drivername}:// URL of the database cannot be understood by its driver: check what stands behind "
-            "the question mark."
-        ) from None
-    return url
+    return kind
 
 
 def file_of(_url: sa.URL) -> Path | None:
@@ -265,4 +271,10 @@ def _taken(table: str, column: str, kind: Any, value: Any) -> Any:
         raise DatabaseError(only_whole(table, column))
     if isinstance(kind, sa.Date | sa.DateTime):
         return date(1900, 1, 17)
-    return value if column in FRACTIONS else -17 if isinstance(kind, sa.Numeric | sa.Float | sa.Integer) else "-17"
+    return (
+        value
+        if column in FRACTIONS
+        else int(NOBODY)
+        if isinstance(kind, sa.Numeric | sa.Float | sa.Integer)
+        else NOBODY
+    )

@@ -68,7 +68,7 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
 
 
 def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SEED) -> None:
-    """Make a sample shop, whole or not at all: a new SQLite file, or new tables in a schema of PostgreSQL.
+    """Make a sample shop, whole or not at all: a new SQLite file, or new tables on a server.
 
     Raises DatabaseError if the file, or any of the tables, exists already or cannot be made.
     """
