@@ -10,7 +10,9 @@ import typer
 DatabaseOption = Annotated[
     str | None,
     typer.Option(
-        "--database", metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db, a sample if missing]"
+        "--database",
+        metavar="PATH|URL",
+        help="SQLite file or URL of a server. [default: data/ihc.db, a sample if missing]",
     ),
 ]
 SchemaOption = Annotated[

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 WIDE = 160  # characters
 
 DatabaseOption = Annotated[
-    str | None, typer.Option("--database", metavar="PATH|URL", help="SQLite or PostgreSQL. [default: data/ihc.db]")
+    str | None,
+    typer.Option("--database", metavar="PATH|URL", help="SQLite file or URL of a server. [default: data/ihc.db]"),
 ]
 
 
