@@ -1,6 +1,6 @@
 """Requests -> the JSON that asks for their credit, of many requests at once.
 
-Each session's JSON is put together column by column in Arrow, which takes as long for one request as for ten.
+Each session's JSON is put together column by column in Arrow, which takes nearly as long for one request as for ten.
 """
 
 from __future__ import annotations
