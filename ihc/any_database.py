@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc import mysql
-from ihc.any_errors import is_view, only_whole
+from ihc.any_errors import is_view, rounds
 from ihc.any_errors import reason_of as reason_of
 from ihc.any_values import plain_rows
 from ihc.errors import DatabaseError, SettingsError
 from ihc.postgres import FRACTIONS, NOBODY
+from ihc.schemas import SHARES
 from ihc.sqlite import kept_as_float, rows_of
 
 KEY_LENGTH = 255  # characters: three such columns in UTF-8 are the longest key that InnoDB takes
@@ -32,6 +35,8 @@ NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUB
 COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
 ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", "REPEATABLE READ")}  # by is_writing
 PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
+DIGITS_OF_SHARES, DIGITS_OF_AMOUNTS = 9, 2  # behind the point, at least
+BATCH = 10_000  # rows
 
 
 @cache  # it is asked for again and again, and an engine is not made for it
@@ -62,7 +67,7 @@ def _installed(url: sa.URL) -> type[sa.Dialect]:
             "(https://docs.sqlalchemy.org/en/20/dialects lists them), or name an SQLite file or a postgresql:// URL."
         ) from None
     except ImportError as error:
-        package = PACKAGES.get(str(error.name), error.name)
+        package = PACKAGES.get(str(error.name).split(".")[0], error.name or "DRIVER")
         raise SettingsError(
             f"A database of {url.drivername}:// needs its driver ({error}): pip install {package}, or name one that is "
             f"installed in the URL, as {url.get_backend_name()}+DRIVER://."
@@ -122,12 +127,13 @@ def _plainly(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any]
 
 def _isolate(dialect: sa.Dialect, connection: Any, is_writing: bool) -> None:
     """Set the first level wished for that the database has, if it has one and its dialect can set it."""
-    try:
+    cannot = (NotImplementedError, AttributeError, dialect.loaded_dbapi.Error)  # what says that it can may not
+    with suppress(NotImplementedError):
         levels = dialect.get_isolation_level_values(connection)
-        for level in [level for level in ISOLATION[is_writing] if level in levels][:1]:
-            dialect.set_isolation_level(connection, level)  # type: ignore[arg-type]  # one of those that it has
-    except (NotImplementedError, AttributeError):
-        return  # DuckDB's says that it can, and cannot
+        for level in [level for level in ISOLATION[is_writing] if level in levels]:
+            with suppress(*cannot):
+                dialect.set_isolation_level(connection, level)  # type: ignore[arg-type]  # one of those that it has
+                return
 
 
 def tables_of(connection: sa.Connection) -> set[str]:
@@ -211,6 +217,8 @@ def _types(connection: sa.Connection, table: str) -> dict[str, Any]:
 
 def fetch(result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
     """The columns and rows of a query, with every value as SQLite would hold it."""
+    if result.context.dialect.name in mysql.NAMES:
+        mysql.check_precise(result)
     return list(result.keys()), plain_rows(result.fetchall())
 
 
@@ -220,10 +228,10 @@ def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
 
 
 def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Add rows to a table."""
-    named = [dict(zip(columns, row, strict=True)) for row in rows]
-    if named:
-        connection.execute(sa.insert(sa.table(table, *map(sa.column, columns))), named)
+    """Add rows to a table, some at a time: a driver may make one message of them, and a server refuse it."""
+    into, rest = sa.insert(sa.table(table, *map(sa.column, columns))), iter(rows)
+    while batch := [dict(zip(columns, row, strict=True)) for row in islice(rest, BATCH)]:
+        connection.execute(into, batch)
 
 
 def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
@@ -263,12 +271,19 @@ def check_writable(connection: sa.Connection, table: str, example: Mapping[str, 
     execute(connection, f"DELETE FROM {table} WHERE {first} = ?", [(row[first],)])
 
 
+def _rounds(column: str, kind: Any) -> bool:
+    """Tell whether a type keeps fewer digits than a share, or an amount, has."""
+    digits = getattr(kind, "scale", None)
+    is_fixed = digits is not None and digits < (DIGITS_OF_SHARES if column in SHARES else DIGITS_OF_AMOUNTS)
+    return is_fixed or isinstance(kind, sa.Integer | mysql.FLOAT)
+
+
 def _taken(table: str, column: str, kind: Any, value: Any) -> Any:
     """What a column of a type takes for a trial: a key that no row has, in the width of any."""
     if column in ("conv_id", "session_id") and isinstance(kind, sa.Float):
         raise DatabaseError(kept_as_float(table, column))
-    if column in FRACTIONS and isinstance(kind, sa.Integer):
-        raise DatabaseError(only_whole(table, column))
+    if column in FRACTIONS and _rounds(column, kind):
+        raise DatabaseError(rounds(table, column))
     if isinstance(kind, sa.Date | sa.DateTime):
         return date(1900, 1, 17)
     return (

@@ -19,6 +19,7 @@ HINTS = {
     ),
     r"too long": "ihc's tables keep ids, channels and other keys of up to 255 characters",
     r"unknown database|database .*does not exist": "check its name in IHC_DATABASE, or let the administrator make it",
+    r"package is required": "install what the driver names",
     r"access denied.*using password|login failed|authentication|password": "check user and password in IHC_DATABASE",
     r"denied|permission|privilege": "let the administrator grant that",
     r"connection refused|can.t connect|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
@@ -34,8 +35,10 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
     """What an error means, and what to do."""
     if isinstance(error, sa.exc.NoSuchTableError):
         return f"there is no table {error}; `ihc init` makes the tables that are missing"
+    if isinstance(error, UnicodeError):
+        return str(error)
     texts = [arg for arg in error.args if isinstance(arg, str) and arg.strip()]
-    reason = " ".join((texts[-1] if texts else str(error) or type(error).__name__).split())
+    reason = " ".join((max(texts, key=len) if texts else str(error) or type(error).__name__).split())
     hint = next((hint for words, hint in HINTS.items() if re.search(words, reason, re.IGNORECASE)), "")
     return f"{reason}; {hint}" if hint else reason
 
@@ -47,6 +50,6 @@ def is_view(table: str) -> str:
     )
 
 
-def only_whole(table: str, column: str) -> str:
-    """Why a table with whole numbers only cannot serve."""
-    return f"Table {table}, column {column}: it keeps whole numbers alone; {OTHERS_TABLE}."
+def rounds(table: str, column: str) -> str:
+    """Why a table with numbers of few digits cannot serve."""
+    return f"Table {table}, column {column}: its type would round what is stored there; {OTHERS_TABLE}."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from ihc import mysql
 from ihc.any_database import make_engine
+from ihc.errors import DatabaseError
 from ihc.file_lock import locked_file
 
 
@@ -35,6 +37,20 @@ def run_lock(url: sa.URL, wait: Callable[[str], object]) -> Iterator[IO[str]]:
 
 def _file(url: sa.URL) -> Path:
     """The file by which the lock on a database is known, whoever logs in."""
-    where = f"{url.get_backend_name()}://{url.host or ''}:{url.port or ''}/{url.database or ''}"
+    where = f"{url.get_backend_name()}://{(url.host or '').lower()}:{url.port or ''}/{url.database or ''}"
+    return _folder() / f"{sha256(where.encode()).hexdigest()[:32]}.lock"
+
+
+def _folder() -> Path:
+    """The folder of this user's locks; raises DatabaseError where another user could put something into it."""
     user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
-    return Path(tempfile.gettempdir()) / f"ihc-locks-{user}" / f"{sha256(where.encode()).hexdigest()[:32]}.lock"
+    folder = Path(tempfile.gettempdir()) / f"ihc-locks-{user}"
+    with suppress(OSError):  # what is wrong is said when the file is opened
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o022
+        if hasattr(os, "getuid") and not is_ours:
+            raise DatabaseError(
+                f"The folder of locks {folder} is not this user's alone: remove it, or name another in TMPDIR."
+            )
+    return folder

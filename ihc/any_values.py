@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -24,12 +25,15 @@ def _span(value: timedelta) -> str:
 
 def _short(moment: str) -> str:
     """A moment without zeros at the end of its fraction of a second."""
-    return moment.rstrip("0").removesuffix(".") if "." in moment else moment
+    return re.sub(r"\.(\d*?)0+(?=$|[+-])", lambda found: f".{found[1]}" if found[1] else "", moment)
 
 
-def _of_bytes(value: bytes) -> int | str:
-    """A flag in a column of bits, or a text in a column of bytes; raises UnicodeError where it is none."""
-    return value[0] if value in (b"\0", b"\1") else value.decode()
+def _of_bytes(value: bytes) -> int | str | bytes:
+    """A flag in a column of bits, a text in a column of bytes, or bytes that are none."""
+    try:
+        return value[0] if value in (b"\0", b"\1") else value.decode()
+    except UnicodeError:
+        return value
 
 
 PLAIN: dict[type, Callable[[Any], Any]] = {

@@ -71,13 +71,14 @@ def init(
 @app.command()
 def sample(
     database: Annotated[
-        str | None, typer.Argument(metavar="DB", help="The new SQLite file. [default: IHC_DATABASE, if PostgreSQL]")
+        str | None, typer.Argument(metavar="DB", help="The new SQLite file. [default: IHC_DATABASE, if a server]")
     ] = None,
     schema: SchemaOption = None,
     conversions: Annotated[int, typer.Option(min=1, metavar="N", help="How many orders.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed makes the same shop.")] = 1,
 ) -> None:
     """Make a new database with a synthetic shop."""
+    from ihc.connection import label
     from ihc.sample import write_sample
     from ihc.settings import load_settings
 
@@ -85,9 +86,8 @@ def sample(
     if database is None and settings.is_sample:
         raise SettingsError("Where is the sample to be made? Name a new SQLite file, or set IHC_DATABASE.")
     write_sample(settings.database, conversions, seed)
-    typer.echo(
-        f"Made {database or settings.database_label}: a synthetic shop with {conversions:,} orders, seed {seed}."
-    )
+    made = label(database) if database else settings.database_label
+    typer.echo(f"Made {made}: a synthetic shop with {conversions:,} orders, seed {seed}.")
 
 
 @app.command()

@@ -27,7 +27,8 @@ REFUSED = (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, UnicodeError, pa.Arr
 OLD_NAME = "postgres://"  # as hosting services print it
 # No path, but how else a server is written, often with a password: postgresql:/..., ann:secret@host, password=secret
 NO_PATH = re.compile(
-    r"^(postgres(ql)?|mysql|mariadb)(\+\w*)?:|password\s*=|^(?![a-z]:[\\/])[^/\\]*:.*@", re.IGNORECASE | re.DOTALL
+    r"^(postgres(ql)?|mysql|mariadb)(\+\w*)?:|^(?!file:)\w{2,}(\+\w*)?:/|\b(password|pwd)\s*=|^(?![a-z]:[\\/])[^/\\]*:.*@",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -189,7 +189,10 @@ def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
 
 
 def check_writable(database: str | Path) -> None:
-    """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing."""
+    """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing.
+
+    Where a database cannot undo CREATE TABLE, the tables that were missing are there afterwards, and empty.
+    """
     try:
         with transaction(database, is_writing=True) as connection:
             _create_missing(connection)
@@ -281,9 +284,10 @@ def store_sample(database: str | Path, tables: Tables) -> None:
                 "are none of the input tables."
             )
         _create_missing(connection)
+        # Before the rows: where it cannot be undone, a shop that is made up must not be left without it.
+        connection.exec_driver_sql(f"CREATE TABLE {SAMPLE_MARK} (made_up INTEGER)")
         for table, frame in zip(COLUMNS, tables, strict=True):
             append(connection, table, frame)
-        connection.exec_driver_sql(f"CREATE TABLE {SAMPLE_MARK} (made_up INTEGER)")
 
 
 def is_marked_sample(database: str | Path) -> bool:

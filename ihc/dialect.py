@@ -26,7 +26,10 @@ class Dialect(Protocol):
         """Make the database where there is none and ihc can; raises OSError."""
 
     def make_engine(self, url: sa.URL, /, *, is_writing: bool) -> sa.Engine:
-        """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
+        """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes.
+
+        As far as the database can: what others than SQLite and PostgreSQL guarantee stands in `any_database.py`.
+        """
 
     def driver_errors(self) -> tuple[type[Exception], ...]:
         """What the driver raises."""

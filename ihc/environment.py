@@ -17,8 +17,10 @@ from ihc.errors import SettingsError, some
 
 PASSWORD = "PGPASSWORD"  # noqa: S105 - the variable in which PostgreSQL's own clients look for it
 # Options of a database URL that hold a password, as drivers call them; and a password in an option of ODBC.
-OF_PASSWORD = re.compile(r"pass(word|wd|phrase|code)|^pwd?$|secret|token|private_?key", re.IGNORECASE)
-IN_ODBC = re.compile(r"\b(?:PWD|Password)\s*=\s*(\{.*?\}|[^;]*)", re.IGNORECASE)
+OF_PASSWORD = re.compile(
+    r"pass(word|wd|phrase|code)|^pass$|^pwd?$|secret|token|credential|(private|api)_?key", re.IGNORECASE
+)
+IN_ODBC = re.compile(r"\b(?:PWD|Password)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*)", re.IGNORECASE)
 
 
 def read_variables(dotenv: Path, known: Collection[str]) -> dict[str, str]:
@@ -93,7 +95,8 @@ def _passwords_in(database: str) -> list[str]:
         return []
     options = [(name, str(value)) for name, values in url.normalized_query.items() for value in values]
     found = [value for name, value in options if OF_PASSWORD.search(name)]
-    found += [part.strip("{}") for _, value in options for part in IN_ODBC.findall(value)]
+    of_odbc = [part for _, value in options for part in IN_ODBC.findall(value)]
+    found += [form for part in of_odbc for form in (part.strip("{}"), part[1:-1].replace("}}", "}"))]
     return list(filter(None, [str(url.password or ""), *found]))
 
 

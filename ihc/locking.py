@@ -25,9 +25,10 @@ def _say(text: str) -> None:
 
 @contextmanager
 def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -> Iterator[Lock | None]:
-    """Hold the lock of the settings' database; wait, and say so, while another run holds it, on whatever machine.
+    """Hold the lock of the settings' database; wait, and say so, while another run holds it.
 
-    The lock belongs to an open file beside an SQLite database, or to a connection to a server. A run hands that on to
+    The lock belongs to an open file beside an SQLite database, to a connection to PostgreSQL, or else to a file of this
+    user on this machine, see `any_lock.py`. A run hands that on to
     its kernels, so the lock is free only when the last process of the run that could write has ended, however it
     ended. A kernel of a run has it already, and gets None.
 

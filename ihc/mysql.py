@@ -8,21 +8,36 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import FLOAT as FLOAT
 
 from ihc.errors import DatabaseError
+from ihc.schemas import SHARES
 from ihc.sqlite import BUSY_SECONDS
 
 NAMES = ("mysql", "mariadb")
 # By code point, as Python and SQLite do; the last one alone takes 'a' and 'a ' for the same.
 COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
+LONG = 2_147_483  # seconds: what both take for the longest wait
+CODE_OF_FLOAT = 4  # as drivers say it of a column
+AMOUNTS = {*SHARES, "revenue", "cost", "ihc_revenue"}
 OF_SESSION = (
     "SET SESSION sql_mode = 'TRADITIONAL'",  # a text that is too long is refused, never cut
     "SET SESSION time_zone = '+00:00'",
     f"SET SESSION innodb_lock_wait_timeout = {BUSY_SECONDS}",
+    f"SET SESSION lock_wait_timeout = {BUSY_SECONDS}",
+    f"SET SESSION wait_timeout = {LONG}",  # a run waits for the API, or for another run
     # Of `IN (SELECT ...)` in `IN (SELECT ...)` it makes loops in loops else, which take minutes with 100,000 sessions.
     "SET SESSION optimizer_switch = 'semijoin=off'",
 )
-LONG = 2_147_483  # seconds: what both take for the longest wait
+
+
+def check_precise(result: sa.CursorResult[Any]) -> None:
+    """Raise DatabaseError where an amount or a share is a FLOAT: the server says no more than six digits of it."""
+    for name, kind, *_ in result.cursor.description:
+        if kind == CODE_OF_FLOAT and name in AMOUNTS:
+            raise DatabaseError(
+                f"Column {name} is a FLOAT, of which the server gives six digits alone: make it DOUBLE or DECIMAL."
+            )
 
 
 def in_utf8(url: sa.URL) -> sa.URL:
@@ -71,7 +86,8 @@ def server_lock(engine: sa.Engine, wait: Callable[[str], object]) -> Iterator[No
     # A lock is one of the whole server, and has 64 characters at most.
     name = {"name": f"ihc run {sha256(str(engine.url.database).encode()).hexdigest()[:32]}"}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"SET SESSION wait_timeout = {LONG}")
+        longest = "max_statement_time" if getattr(connection.dialect, "is_mariadb", False) else "max_execution_time"
+        connection.exec_driver_sql(f"SET SESSION {longest} = 0")
         if not _got(connection, name, 0):
             holder = connection.execute(sa.text("SELECT IS_USED_LOCK(:name)"), name).scalar()
             wait(f" (connection {holder})" if holder else "")

@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from test_postgres import ONE, TWO, attributed, contents
+from typer.testing import CliRunner
 
 from ihc import read_tables
 from ihc.any_database import make_engine
+from ihc.cli import app
 from ihc.connection import (
     append,
     connected,
@@ -361,17 +363,21 @@ def test_a_row_replaces_the_one_with_its_key_and_keeps_the_columns_of_others(any
         ),
         (
             ("CREATE TABLE attribution_customer_journey (conv_id varchar(9), session_id varchar(9), ihc integer)",),
-            "column ihc: it keeps whole numbers alone",
+            "column ihc: its type would round what is stored there",
         ),
         (
             ("CREATE TABLE attribution_customer_journey (conv_id float, session_id varchar(9), ihc float)",),
             "column conv_id: it keeps ids as floating point numbers",
         ),
-        (("CREATE TABLE attribution_customer_journey (conv_id varchar(9), ihc float)",), "session_id"),
+        (
+            ("CREATE TABLE attribution_customer_journey (conv_id char(9), session_id char(9), ihc decimal(9, 4))",),
+            "column ihc: its type would round what is stored there",
+        ),
+        (("CREATE TABLE attribution_customer_journey (conv_id varchar(9), ihc double precision)",), "session_id"),
         (
             (
                 "CREATE TABLE attribution_customer_journey (conv_id varchar(9), session_id varchar(9), "
-                "ihc float, note varchar(9) NOT NULL)",
+                "ihc double precision, note varchar(9) NOT NULL)",
             ),
             "note",
         ),
@@ -386,7 +392,7 @@ def test_a_result_table_that_does_not_take_the_rows_is_refused_at_once(statement
 def test_result_tables_of_another_program_that_take_the_rows_pass_and_stay_empty(anywhere):
     do(
         anywhere,
-        "CREATE TABLE attribution_customer_journey (conv_id smallint, session_id varchar(36), ihc decimal(5, 4))",
+        "CREATE TABLE attribution_customer_journey (conv_id smallint, session_id varchar(36), ihc decimal(10, 9))",
         "CREATE TABLE attribution_outcomes (conv_id varchar(4), run_id varchar(99), outcome varchar(9), "
         "reason varchar(99), happened date)",
         "CREATE TABLE channel_reporting (channel_name varchar(9), date date, cost double precision, "
@@ -619,3 +625,54 @@ def test_one_engine_serves_all_transactions_of_a_kind(mariadb_url):
     url = database_url(mariadb_url)
     assert make_engine(url, is_writing=True) is make_engine(url, is_writing=True)
     assert make_engine(url, is_writing=True) is not make_engine(url, is_writing=False)
+
+
+def test_an_amount_of_which_the_server_gives_six_digits_is_refused(mariadb_url):
+    # 12345.67 in a FLOAT comes as 12345.7.
+    create_tables(mariadb_url)
+    do(
+        mariadb_url,
+        "ALTER TABLE conversions MODIFY revenue FLOAT",
+        "INSERT INTO conversions VALUES ('c', 'u', '2023-09-02', '12:00:00', 12345.67)",
+    )
+    with pytest.raises(DatabaseError, match=r"Column revenue is a FLOAT.*make it DOUBLE or DECIMAL"):
+        read_tables(mariadb_url)
+
+
+def test_a_column_of_bytes_of_the_shops_own_is_kept(mariadb_url):
+    create_tables(mariadb_url)
+    do(
+        mariadb_url,
+        "ALTER TABLE session_sources ADD ip VARBINARY(16)",
+        "INSERT INTO session_sources VALUES "
+        "('s', 'u', '2023-09-01', '10:00:00', 'A', 1, 1, 0, INET6_ATON('fe80::1')), "
+        "('t', 'u', '2023-09-01', '11:00:00', 'A', 1, 1, 0, NULL)",
+    )
+    assert read_tables(mariadb_url).sessions["session_id"].tolist() == ["s", "t"]
+
+
+def test_rows_are_added_some_at_a_time(anywhere, monkeypatch):
+    monkeypatch.setattr("ihc.any_database.BATCH", 3)
+    do(anywhere, "CREATE TABLE kept (id varchar(9))")
+    with transaction(anywhere, is_writing=True) as connection:
+        insert(connection, "kept", ["id"], [(str(number),) for number in range(8)])
+    assert [number for (number,) in seen(anywhere, "kept")] == [*"01234567"]
+
+
+def test_a_sample_that_cannot_be_marked_is_not_written(anywhere):
+    do(anywhere, "CREATE TABLE ihc_sample_shop (made_up integer)")
+    with pytest.raises(DatabaseError):
+        write_sample(anywhere, 10)
+    with transaction(anywhere) as connection:
+        made = tables_of(connection) & {*COLUMNS}
+    assert [seen(anywhere, table) for table in made] == [[]] * len(made)
+
+
+def test_a_sample_on_a_server_is_made_without_a_word_of_the_password(mariadb_url):
+    password = "geheim-17"
+    do(mariadb_url, f"CREATE USER IF NOT EXISTS 'sampler'@'localhost' IDENTIFIED BY '{password}'")
+    do(mariadb_url, "GRANT ALL ON *.* TO 'sampler'@'localhost'")
+    url = sa.make_url(mariadb_url).set(username="sampler", password=password).render_as_string(hide_password=False)
+    done = CliRunner().invoke(app, ["sample", url, "--conversions", "10"])
+    assert (done.exit_code, password in done.output) == (0, False), done.output
+    assert "a synthetic shop with 10 orders" in done.output

@@ -106,3 +106,18 @@ def test_a_folder_of_locks_that_is_not_ours_to_write_is_said(tmp_path, monkeypat
         run_lock(sa.make_url("other://h/s"), print),
     ):
         pass
+
+
+def test_a_folder_of_locks_that_others_could_put_something_into_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder, elsewhere = tmp_path / f"ihc-locks-{os.getuid()}", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder.symlink_to(elsewhere)
+    with pytest.raises(DatabaseError, match="not this user's alone"), run_lock(sa.make_url("other://h/s"), print):
+        pass
+    folder.unlink()
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(DatabaseError, match="not this user's alone"), run_lock(sa.make_url("other://h/s"), print):
+        pass
+    assert list(elsewhere.iterdir()) == list(folder.iterdir()) == []

@@ -1,4 +1,4 @@
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -22,6 +22,8 @@ from ihc.any_values import plain_rows
         (time(13, 5, 59), "13:05:59"),
         (time(13, 5, 59, 20), "13:05:59.00002"),
         (datetime(2023, 9, 1, 10, 0, 0, 250_000), "2023-09-01 10:00:00.25"),
+        (datetime(2023, 9, 1, 10, 0, 0, 500_000, tzinfo=UTC), "2023-09-01 10:00:00.5+00:00"),
+        (datetime(2023, 9, 1, 10, tzinfo=UTC), "2023-09-01 10:00:00+00:00"),
         (timedelta(hours=9, minutes=5), "09:05:00"),
         (timedelta(hours=23, microseconds=250_000), "23:00:00.25"),
         (b"\x01", 1),
@@ -40,9 +42,8 @@ def test_a_value_is_held_as_in_sqlite_beside_null_and_others(value, held):
     assert [type(row[1]) for row in found] == [type(held), type(None), type(held)]
 
 
-def test_bytes_that_are_no_text_are_refused():
-    with pytest.raises(UnicodeError):
-        plain_rows([(b"\xff\xfe\xfd",)])
+def test_bytes_that_are_no_text_stay_what_they_are():
+    assert plain_rows([(b"\xff\xfe\xfd",), (b"a",)]) == [(b"\xff\xfe\xfd",), ("a",)]
 
 
 @pytest.mark.parametrize("rows", [[], [(1, "a")], [("a", 0.1), ("b", None)]])

@@ -124,6 +124,8 @@ def test_a_key_twice_is_refused_in_a_sentence(kept):
         "postgres:ihc:S3cret",
         "host=127.0.0.1 password=S3cret dbname=shop",
         "host=127.0.0.1 PASSWORD = 'S3cret'",
+        "Driver={ODBC Driver 18};Server=h;UID=sa;PWD=S3cret",
+        "oracle:/ann/S3cret",
     ],
 )
 def test_a_server_that_is_written_without_a_scheme_is_no_file_and_its_password_is_not_shown(text):
@@ -133,7 +135,8 @@ def test_a_server_that_is_written_without_a_scheme_is_no_file_and_its_password_i
 
 
 @pytest.mark.parametrize(
-    "path", ["C:\\shop.db", "C:/a@b/shop.db", "data/10:30@home.db", "a@b.db", "postgres.db", "/tmp/x:y@z"]
+    "path",
+    ["C:\\shop.db", "C:/a@b/shop.db", "data/10:30@home.db", "a@b.db", "postgres.db", "/tmp/x:y@z", "file:/tmp/shop.db"],
 )
 def test_a_path_with_signs_of_its_own_is_a_file(path):
     assert (database_url(path).get_backend_name(), label(path)) == ("sqlite", path)

@@ -138,6 +138,8 @@ def test_a_password_is_a_secret_in_every_form_in_which_it_could_turn_up():
     assert "p@ss" in secrets_of({}, "postgresql://ann@host/shop?password=p%40ss")
     both = secrets_of({}, "mysql+pymysql://ann:f1rst@host/shop?ssl_passphrase=p%40ss")
     assert {"f1rst", "p@ss", "p%40ss"} <= set(both)
+    assert "k3y-of-it" in secrets_of({}, "bigquery://project/shop?credentials_base64=k3y-of-it")
+    assert "pa}geheim" in secrets_of({}, "mssql+pyodbc:///?odbc_connect=UID%3Dsa%3BPWD%3D%7Bpa%7D%7Dgeheim%7D%3B")
 
 
 def test_words_too_short_to_be_secret_and_empty_ones_are_none():
