@@ -15,7 +15,6 @@ from contextlib import suppress
 from datetime import date
 from functools import cache
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,8 +26,12 @@ from ihc.any_errors import reason_of as reason_of
 from ihc.any_values import plain_rows
 from ihc.errors import DatabaseError, SettingsError
 from ihc.postgres import FRACTIONS, NOBODY
+from ihc.postgres import file_of as file_of
+from ihc.postgres import make_empty as make_empty
+from ihc.postgres import missing as missing
 from ihc.schemas import SHARES
 from ihc.sqlite import kept_as_float, rows_of
+from ihc.sqlite import tables_of as tables_of
 
 KEY_LENGTH = 255  # characters: three such columns in UTF-8 are the longest key that InnoDB takes
 NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUBLE PRECISION": sa.Double}
@@ -73,20 +76,6 @@ def _installed(url: sa.URL) -> type[sa.Dialect]:
             f"installed in the URL, as {url.get_backend_name()}+DRIVER://."
         ) from None
     return kind
-
-
-def file_of(_url: sa.URL) -> Path | None:
-    """A server keeps the database, as far as is known."""
-    return None
-
-
-def missing(_url: sa.URL) -> str:
-    """The server says what is missing, when it is asked."""
-    return ""
-
-
-def make_empty(_url: sa.URL) -> None:
-    """A database is made by its administrator."""
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
@@ -134,12 +123,6 @@ def _isolate(dialect: sa.Dialect, connection: Any, is_writing: bool) -> None:
             with suppress(*cannot):
                 dialect.set_isolation_level(connection, level)  # type: ignore[arg-type]  # one of those that it has
                 return
-
-
-def tables_of(connection: sa.Connection) -> set[str]:
-    """The names of all tables and views."""
-    inspector = sa.inspect(connection)
-    return {*inspector.get_table_names(), *inspector.get_view_names()}
 
 
 def define(connection: sa.Connection, statement: str) -> None:

@@ -27,6 +27,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import islice
 
+LOCK_LOST = "The server ended the connection with the run's lock, so another run may have written meanwhile: run again."
+
 
 class IhcError(Exception):
     """The root: whatever `ihc` refuses with a sentence instead of a traceback."""

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import FLOAT as FLOAT
 
-from ihc.errors import DatabaseError
-from ihc.schemas import SHARES
+from ihc.errors import LOCK_LOST, DatabaseError
+from ihc.postgres import FRACTIONS
 from ihc.sqlite import BUSY_SECONDS
 
 NAMES = ("mysql", "mariadb")
@@ -19,7 +19,7 @@ NAMES = ("mysql", "mariadb")
 COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
 LONG = 2_147_483  # seconds: what both take for the longest wait
 CODE_OF_FLOAT = 4  # as drivers say it of a column
-AMOUNTS = {*SHARES, "revenue", "cost", "ihc_revenue"}
+AMOUNTS = FRACTIONS | {"revenue"}
 OF_SESSION = (
     "SET SESSION sql_mode = 'TRADITIONAL'",  # a text that is too long is refused, never cut
     "SET SESSION time_zone = '+00:00'",
@@ -113,6 +113,4 @@ def _check_held(connection: sa.Connection, name: dict[str, str]) -> None:
     except sa.exc.DBAPIError:
         is_held = False
     if not is_held:
-        raise DatabaseError(
-            "The server ended the connection with the run's lock, so another run may have written meanwhile: run again."
-        )
+        raise DatabaseError(LOCK_LOST)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from ihc.errors import DatabaseError
+from ihc.errors import LOCK_LOST, DatabaseError
 from ihc.postgres import driver_connection, driver_errors, lock_key, plain_engine
 from ihc.postgres_errors import quoted, schema_of
 
@@ -54,6 +54,4 @@ def _check_held(lock: psycopg.Connection) -> None:
     try:
         lock.execute("SELECT 1")
     except driver_errors():
-        raise DatabaseError(
-            "The server ended the connection with the run's lock, so another run may have written meanwhile: run again."
-        ) from None
+        raise DatabaseError(LOCK_LOST) from None
