@@ -20,15 +20,15 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc import mysql
+from ihc import duckdb_file, mysql
 from ihc.any_errors import is_view, rounds
 from ihc.any_errors import reason_of as reason_of
 from ihc.any_values import plain_rows
+from ihc.duckdb_file import file_of as file_of
+from ihc.duckdb_file import make_empty as make_empty
+from ihc.duckdb_file import missing as missing
 from ihc.errors import DatabaseError, SettingsError
 from ihc.postgres import FRACTIONS, NOBODY
-from ihc.postgres import file_of as file_of
-from ihc.postgres import make_empty as make_empty
-from ihc.postgres import missing as missing
 from ihc.schemas import SHARES
 from ihc.sqlite import kept_as_float, rows_of
 from ihc.sqlite import tables_of as tables_of
@@ -40,6 +40,7 @@ ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", 
 PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
 DIGITS_OF_SHARES, DIGITS_OF_AMOUNTS = 9, 2  # behind the point, at least
 BATCH = 10_000  # rows
+CONNECTS = dict.fromkeys(mysql.NAMES, mysql.connect) | {duckdb_file.NAME: duckdb_file.connect}
 
 
 @cache  # it is asked for again and again, and an engine is not made for it
@@ -53,7 +54,7 @@ def checked(url: sa.URL) -> sa.URL:
             f"The {url.drivername}:// URL of the database cannot be understood by its driver: check what stands behind "
             "the question mark."
         ) from None
-    return url
+    return duckdb_file.checked(url)
 
 
 def _installed(url: sa.URL) -> type[sa.Dialect]:
@@ -86,12 +87,13 @@ def driver_errors() -> tuple[type[Exception], ...]:
 @cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
 def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
     """An engine of which each transaction reads as of one moment, or is kept apart from others that write."""
-    engine = sa.create_engine(mysql.in_utf8(url), poolclass=sa.NullPool)
+    arguments = duckdb_file.arguments(url, is_writing=is_writing)
+    engine = sa.create_engine(mysql.in_utf8(url), poolclass=sa.NullPool, connect_args=arguments)
 
     @sa.event.listens_for(engine, "do_connect")
     def _connect(dialect: sa.Dialect, _record: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
         try:
-            return (mysql.connect if dialect.name in mysql.NAMES else _plainly)(dialect, given, named)
+            return CONNECTS.get(dialect.name, _plainly)(dialect, given, named)
         except Exception as error:  # whatever a driver raises, such as that it lacks a package for this server
             raise sa.exc.DBAPIError(None, None, error) from None
 

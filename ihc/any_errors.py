@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 OTHERS_TABLE = "another program or version made that table: rename it and run again"
 LOCKED = "another program has kept it locked: end that one and run again"
+AGAIN = "another program wrote at the same time, and this step left nothing behind: run again"
 LOST = "the connection was lost; the step it was at left nothing behind: run again"
 # Words of an error, as MySQL, MariaDB and others have them, and what to do; the first that is found counts.
 HINTS = {
@@ -23,7 +24,9 @@ HINTS = {
     r"access denied.*using password|login failed|authentication|password": "check user and password in IHC_DATABASE",
     r"denied|permission|privilege": "let the administrator grant that",
     r"connection refused|can.t connect|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
-    r"deadlock|serializ": "another program wrote at the same time, and this step left nothing behind: run again",
+    r"could not set lock": "another program has the file open: end that one and run again",
+    r"different configuration": "this program has the file open by another connection: close that and run again",
+    r"deadlock|serializ|conflict on": AGAIN,
     r"lock wait|is locked": LOCKED,
     r"lost connection|gone away|broken pipe|reset by peer|was killed|not connected|shutdown": LOST,
     r"syntax": "the database does not take what ihc asks of it: the README says what it must be able to do",

@@ -71,7 +71,7 @@ def init(
 @app.command()
 def sample(
     database: Annotated[
-        str | None, typer.Argument(metavar="DB", help="The new SQLite file. [default: IHC_DATABASE, if a server]")
+        str | None, typer.Argument(metavar="DB", help="The new SQLite file, or a URL. [default: IHC_DATABASE]")
     ] = None,
     schema: SchemaOption = None,
     conversions: Annotated[int, typer.Option(min=1, metavar="N", help="How many orders.")] = 2000,

@@ -12,7 +12,7 @@ DatabaseOption = Annotated[
     typer.Option(
         "--database",
         metavar="PATH|URL",
-        help="SQLite file or URL of a server. [default: data/ihc.db, a sample if missing]",
+        help="SQLite file or URL of another database. [default: data/ihc.db, a sample if missing]",
     ),
 ]
 SchemaOption = Annotated[

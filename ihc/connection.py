@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from ihc import any_database, any_lock, postgres, postgres_lock, sqlite
+from ihc import any_database, any_lock, duckdb_file, postgres, postgres_lock, sqlite
 from ihc.dialect import Dialect
 from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
@@ -95,7 +96,7 @@ def with_schema(database: str, schema: str | None) -> str:
         return database
     url = database_url(database)
     if dialect_of(url) is not postgres:
-        which = "an SQLite file, which has none" if database_file(database) else "none of PostgreSQL"
+        which = "a file, which has none" if database_file(database) else "none of PostgreSQL"
         raise SettingsError(
             f"The schema {schema!r} (IHC_SCHEMA) is one of a PostgreSQL database, and {label(database)} is {which}: "
             "leave it out, or name a postgresql:// URL."
@@ -110,9 +111,16 @@ def lock_name(database: str | Path) -> str:
 
 
 def database_file(database: str | Path) -> Path | None:
-    """The file of an SQLite database; None where a server keeps it."""
+    """The file of a database of SQLite or DuckDB; None where a server keeps it."""
     url = database_url(database)
     return dialect_of(url).file_of(url)
+
+
+def in_file(database: str | Path, file: Path) -> str:
+    """Another file as a database of the same kind."""
+    url = database_url(database)
+    is_sqlite = dialect_of(url) is sqlite
+    return str(file) if is_sqlite else url.set(database=str(file)).render_as_string(hide_password=False)
 
 
 def is_there(database: str | Path) -> bool:
@@ -122,7 +130,7 @@ def is_there(database: str | Path) -> bool:
 
 
 def make_empty(database: str | Path) -> None:
-    """Make an SQLite file where there is none; raises DatabaseError."""
+    """Make the file of a database where there is none; raises DatabaseError."""
     url = database_url(database)
     try:
         dialect_of(url).make_empty(url)
@@ -172,6 +180,25 @@ def connected(database: str | Path, *, is_writing: bool = False) -> Iterator[sa.
 def transaction(database: str | Path, *, is_writing: bool = False) -> Iterator[sa.Connection]:
     """Open a database for one transaction; its errors become DatabaseError."""
     with connected(database, is_writing=is_writing) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def transactions(database: str | Path) -> Iterator[Callable[[], AbstractContextManager[sa.Connection]]]:
+    """Open a database for many transactions that write, each of which the yielded function begins.
+
+    They share a connection, except where no other process could read or write as long as it lasts, as in DuckDB.
+    """
+    if database_url(database).get_backend_name() == duckdb_file.NAME:
+        yield partial(transaction, database, is_writing=True)
+        return
+    with connected(database, is_writing=True) as connection:
+        yield partial(_begun, connection)
+
+
+@contextmanager
+def _begun(connection: sa.Connection) -> Iterator[sa.Connection]:
+    with connection.begin():
         yield connection
 
 

@@ -20,7 +20,9 @@ WIDE = 160  # characters
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--database", metavar="PATH|URL", help="SQLite file or URL of a server. [default: data/ihc.db]"),
+    typer.Option(
+        "--database", metavar="PATH|URL", help="SQLite file or URL of another database. [default: data/ihc.db]"
+    ),
 ]
 
 

@@ -6,8 +6,8 @@ A conversion is known where its account (address, conversion type, redistributio
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.connection import connected, drop_temporary, execute, insert, make_temporary, tables_of, transaction
+from ihc.connection import drop_temporary, execute, insert, make_temporary, tables_of, transaction, transactions
 from ihc.result_tables import LEDGER
 from ihc.schemas import PHASES, SHARES
 
@@ -73,52 +73,54 @@ class Known(NamedTuple):
 class Ledger:
     """The open ledger of one run and account; made by `open_ledger`."""
 
-    def __init__(self, connection: sa.Connection, account: Account, run_id: str) -> None:
-        self._connection, self.account, self._run_id = connection, account, run_id
+    def __init__(
+        self, begin: Callable[[], AbstractContextManager[sa.Connection]], account: Account, run_id: str
+    ) -> None:
+        self._transaction, self.account, self._run_id = begin, account, run_id
 
     def write(self, begun: Sequence[Asked], ended: Sequence[Ended]) -> None:
         """Note requests that are about to be sent, and store those that ended with their answers: one transaction."""
-        with self._connection.begin():
+        with self._transaction() as connection:
             for each in ended:
-                self._end(each)
+                self._end(connection, each)
             for asked in begun:
-                self._begin(asked)
+                self._begin(connection, asked)
 
-    def _begin(self, asked: Asked) -> None:
+    def _begin(self, connection: sa.Connection, asked: Asked) -> None:
         account, request_id = self.account, asked.request_id
         redistribution = account.redistribution.text if account.redistribution else ""
         sessions = sum(map(len, asked.sessions.values()))
         how = (account.id, account.url, account.conv_type_id, redistribution)
         row = (request_id, self._run_id, *how, len(asked.sessions), sessions, _now(), None, None, None)
-        insert(self._connection, "api_requests", LEDGER["api_requests"], [row])
+        insert(connection, "api_requests", LEDGER["api_requests"], [row])
         rows = [(request_id, conv_id, mark, "asked", "") for conv_id, mark in asked.fingerprints.items()]
-        insert(self._connection, "api_ledger", LEDGER["api_ledger"], rows)
+        insert(connection, "api_ledger", LEDGER["api_ledger"], rows)
 
-    def _end(self, ended: Ended) -> None:
+    def _end(self, connection: sa.Connection, ended: Ended) -> None:
         request_id = ended.asked.request_id
         others = [(*end, request_id, conv_id) for conv_id, end in ended.ends.items()]
         execute(
-            self._connection,
+            connection,
             "UPDATE api_requests SET ended_at = ?, calls = ?, outcome = ? WHERE request_id = ?",
             [(_now(), ended.calls, ended.outcome, request_id)],
         )
-        execute(self._connection, "UPDATE api_ledger SET outcome = ? WHERE request_id = ?", [(ANSWERED, request_id)])
+        execute(connection, "UPDATE api_ledger SET outcome = ? WHERE request_id = ?", [(ANSWERED, request_id)])
         execute(
-            self._connection,
+            connection,
             "UPDATE api_ledger SET outcome = ?, reason = ? WHERE request_id = ? AND conv_id = ?",
             others,
         )
         # An interruption may come just after a request was stored, and store it once more.
-        execute(self._connection, "DELETE FROM api_answers WHERE request_id = ?", [(request_id,)])
+        execute(connection, "DELETE FROM api_answers WHERE request_id = ?", [(request_id,)])
         answers = [(request_id, conv_id, *row) for conv_id, rows in ended.whole.items() for row in rows]
-        insert(self._connection, "api_answers", LEDGER["api_answers"], answers)
+        insert(connection, "api_answers", LEDGER["api_answers"], answers)
 
 
 @contextmanager
 def open_ledger(database: str | Path, account: Account, run_id: str) -> Iterator[Ledger]:
     """Open the ledger for writing; raises DatabaseError."""
-    with connected(database, is_writing=True) as connection:
-        yield Ledger(connection, account, run_id)
+    with transactions(database) as begin:
+        yield Ledger(begin, account, run_id)
 
 
 def begin_refresh(database: str | Path, account: Account) -> str:

@@ -27,10 +27,10 @@ def _say(text: str) -> None:
 def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -> Iterator[Lock | None]:
     """Hold the lock of the settings' database; wait, and say so, while another run holds it.
 
-    The lock belongs to an open file beside an SQLite database, to a connection to PostgreSQL, or else to a file of this
-    user on this machine, see `any_lock.py`. A run hands that on to
-    its kernels, so the lock is free only when the last process of the run that could write has ended, however it
-    ended. A kernel of a run has it already, and gets None.
+    The lock belongs to an open file beside a database of SQLite or DuckDB, to a connection to PostgreSQL, or else to a
+    file of this user on this machine, see `any_lock.py`. A run hands that on to its kernels, so the lock is free only
+    when the last process of the run that could write has ended, however it ended. A kernel of a run has it already, and
+    gets None.
 
     Raises DatabaseError if the lock file cannot be opened or the server not be reached.
     """

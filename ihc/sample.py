@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.connection import database_file, is_there, label, make_empty
+from ihc.connection import database_file, in_file, is_there, label, make_empty
 from ihc.database import store_sample
 from ihc.errors import DatabaseError, SettingsError
 from ihc.schemas import COLUMNS, CONVERSIONS, SESSIONS, Tables
@@ -68,7 +68,7 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
 
 
 def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SEED) -> None:
-    """Make a sample shop, whole or not at all: a new SQLite file, or new tables on a server.
+    """Make a sample shop, whole or not at all: a new file of SQLite or DuckDB, or new tables on a server.
 
     Raises DatabaseError if the file, or any of the tables, exists already or cannot be made.
     """
@@ -81,8 +81,8 @@ def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SE
         raise DatabaseError(f"Database {label(database)} exists already; a sample is only written to a new file.")
     growing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        make_empty(growing)
-        store_sample(growing, tables)
+        make_empty(in_file(database, growing))
+        store_sample(in_file(database, growing), tables)
         growing.replace(file)
     finally:
         growing.unlink(missing_ok=True)

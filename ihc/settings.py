@@ -138,7 +138,8 @@ class Settings:
         """The database as a report names it, that goes to people whom path, server and user do not concern."""
         file = database_file(self.database)
         url = database_url(self.database)
-        return file.name if file else f"{url.drivername}:///{url.database or ''}"
+        name = file.name if file else url.database or ""
+        return name if url.drivername == "sqlite" else f"{url.drivername}:///{name}"
 
     @property
     def schema(self) -> str | None:

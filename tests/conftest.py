@@ -151,6 +151,8 @@ def nowhere(request, tmp_path):
     """Where a test can make tables: a file that is not there, an empty schema of PostgreSQL, a database of MariaDB."""
     if request.param == "sqlite":
         return tmp_path / "shop.db"
+    if request.param == "duckdb":
+        return f"duckdb:///{tmp_path / 'shop.duckdb'}"
     return request.getfixturevalue({"postgresql": "schema_url", "mariadb": "mariadb_url"}[request.param])
 
 

@@ -1,4 +1,4 @@
-"""SQLite, PostgreSQL and MariaDB as another program sees them, so that the same test runs over each."""
+"""SQLite, PostgreSQL, MariaDB and DuckDB as another program sees them, so that the same test runs over each."""
 
 import os
 import re
@@ -11,11 +11,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
 
+import duckdb
+import pandas as pd
 import psycopg
 import pymysql
 import sqlalchemy as sa
 
-KINDS = ("sqlite", "postgresql", "mariadb")
+WITH_TRIGGERS = ("sqlite", "postgresql", "mariadb")
+KINDS = (*WITH_TRIGGERS, "duckdb")
 # Nothing that is written must outlive the machine.
 PROGRAMS = ("mariadb-install-db", "mariadbd")
 QUICK = (
@@ -32,6 +35,10 @@ def is_mariadb(database):
     return str(database).startswith("mysql")
 
 
+def is_duckdb(database):
+    return str(database).startswith("duckdb")
+
+
 @contextmanager
 def opened(database, **options):
     """A connection of the driver, in the schema that the URL names; committed at the end."""
@@ -40,6 +47,10 @@ def opened(database, **options):
             yield connection
         return
     url = sa.make_url(str(database))
+    if is_duckdb(database):
+        with duckdb.connect(url.database) as connection:
+            yield connection
+        return
     if is_mariadb(database):
         with closing(pymysql.connect(**url.translate_connect_args(username="user"), **url.query)) as connection:
             yield connection
@@ -86,7 +97,7 @@ def rows_of(database, table):
 
 
 def raise_at(database, event, table, says, when=""):
-    """Let a table refuse an event, such as BEFORE INSERT, with an error."""
+    """Let a table refuse an event, such as BEFORE INSERT, with an error; not in DuckDB, which has no triggers."""
     name = f"{says}_{event}_{table}".replace(" ", "_").lower()
     when = f" WHEN ({when})" if when else ""
     if is_file(database):
@@ -159,10 +170,14 @@ def new_mariadb_database(server, options=""):
 
 
 def copy_tables(source: Path, target, tables, arrange=lambda rows: rows):
-    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into a server's database that has them."""
+    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into another database that has them."""
     with closing(sqlite3.connect(source)) as connection, opened(target) as other:
         for table in tables:
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()
+            if is_duckdb(target):
+                frame = pd.DataFrame(arrange(rows))
+                other.register("copied", frame).execute(f"INSERT INTO {table} SELECT * FROM copied")
+                continue
             if is_mariadb(target):
                 values = ", ".join(["%s"] * len(rows[0]))
                 other.cursor().executemany(f"INSERT INTO {table} VALUES ({values})", arrange(rows))

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from databases import raise_at, sql
+from databases import WITH_TRIGGERS, raise_at, sql
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
 from ihc.connection import database_url, label
@@ -251,6 +251,7 @@ def test_odd_file_names_mean_the_file_of_that_name(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
 def test_an_error_in_the_middle_of_storing_leaves_the_previous_state(small):
     attributed(small)
     before = sql(small, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2")
@@ -290,6 +291,7 @@ def test_the_journal_mode_of_the_file_stays_as_it_was(small_file):
     assert sql(small_file, "PRAGMA journal_mode") == [("wal",)]
 
 
+@pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
 def test_input_tables_are_never_written_to(small):
     tables = ("session_sources", "conversions", "session_costs")
     for table in tables:

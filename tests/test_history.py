@@ -3,7 +3,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from databases import raise_at, rows_of
+from databases import WITH_TRIGGERS, raise_at, rows_of
 from frames import FIXED, UNTRUSTED, shops
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,6 +145,7 @@ WRITTEN += [("UPDATE", "history_orders"), ("UPDATE", "history_costs")]
 
 
 @pytest.mark.parametrize(("event", "table"), WRITTEN)
+@pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
 def test_a_run_that_is_stopped_anywhere_while_it_is_recorded_again_leaves_the_state_before(database, event, table):
     record_run(database, run(1), A)
     record_run(database, run(2), B)
@@ -172,6 +173,7 @@ def test_fingerprints_of_any_size_are_kept(database):
     assert_same_state(read_state(database, record_run(database, run(1), made)), made)
 
 
+@pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
 def test_the_input_and_result_tables_are_left_alone(database):
     for table in ("conversions", "session_sources", "session_costs", "channel_reporting", "attribution_runs"):
         for event in ("INSERT", "UPDATE", "DELETE"):

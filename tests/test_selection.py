@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from databases import is_file, is_mariadb, sql
+from databases import is_duckdb, is_file, is_mariadb, sql
 
 from ihc import build_journeys, read_tables
 from ihc.connection import transaction
@@ -74,9 +74,12 @@ def test_only_the_chosen_rows_leave_the_database(shop):
 
         frames = read_chosen(connection, Selection("2025-03-10", "2025-03-12", None))
     reads = [count for verb, count in fetched if verb == "SELECT"]
+    if is_file(shop) or is_duckdb(shop):
+        assert set(reads) == {-1}  # nobody counts them
+        return
     # The three before them ask for the columns alone; MariaDB is asked for its types in between.
-    assert is_file(shop) or reads[-3:] == [len(frame) for frame in frames]
-    assert is_file(shop) or is_mariadb(shop) or reads[:-3] == [0, 0, 0]
+    assert reads[-3:] == [len(frame) for frame in frames]
+    assert is_mariadb(shop) or reads[:-3] == [0, 0, 0]
     assert len(frames[0]) < len(make_sample(60, seed=3).sessions) / 4
 
 
