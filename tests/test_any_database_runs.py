@@ -27,6 +27,8 @@ from ihc.result_tables import HISTORY, LEDGER, RESULTS
 from ihc.sample import write_sample
 from ihc.schemas import COLUMNS
 
+# What is common to all such databases, runs on DuckDB show sooner: a file needs no server.
+pytestmark = pytest.mark.slow
 USER = f"runner-{os.getpid()}"
 
 
@@ -77,7 +79,6 @@ def test_the_commands_work_on_the_server(on_server):
     assert_the_commands_work(done, {"IHC_DATABASE": limited})
 
 
-@pytest.mark.slow
 def test_a_second_run_stores_the_same_once_more_and_the_history_grows_by_no_row(on_server, tmp_path):
     done, limited = on_server
     tables = [table for table in (*RESULTS, *HISTORY) if table not in ("attribution_runs", "report_runs")]
@@ -109,7 +110,6 @@ def test_a_schema_is_refused_where_the_database_is_none_of_postgresql(tmp_path):
     assert (done.returncode, "is none of PostgreSQL: leave it out" in done.stderr) == (1, True)
 
 
-@pytest.mark.slow
 def test_a_notebook_alone_attributes_the_dates(mariadb_url, tmp_path):
     write_sample(mariadb_url, 100, seed=7)
     done = papermill(
@@ -123,23 +123,19 @@ def test_a_notebook_alone_attributes_the_dates(mariadb_url, tmp_path):
     assert len(rows_of(mariadb_url, "attribution_customer_journey")) > 10
 
 
-@pytest.mark.slow
 def test_answers_of_the_api_are_kept_on_the_server_and_learned_from(mariadb_url, tmp_path):
     assert_answers_of_the_api_are_kept_and_learned_from(mariadb_url, tmp_path)
 
 
-@pytest.mark.slow
 def test_rows_in_another_order_give_the_same_tables_and_files(mariadb_url, shop, finished, tmp_path):
     """A table of a server has no order, and no sum depends on one."""
     assert_rows_in_another_order_give_the_same(mariadb_url, shop, finished, tmp_path)
 
 
-@pytest.mark.slow
 def test_a_run_that_is_killed_is_finished_by_running_it_again(mariadb_url, shop, finished, tmp_path):
     assert_a_run_that_is_killed_is_finished_by_another(mariadb_url, shop, finished, tmp_path)
 
 
-@pytest.mark.slow
 def test_the_end_of_a_connection_in_the_middle_of_a_run_is_said_and_the_next_run_completes(mariadb_url, shop, tmp_path):
     create_tables(mariadb_url)
     copy_tables(shop, mariadb_url, COLUMNS)

@@ -2,7 +2,7 @@ from itertools import permutations
 
 import pytest
 from frames import FIXED, curves_of, shops, windows
-from hypothesis import given
+from hypothesis import given, settings
 from pandas.testing import assert_frame_equal
 from scaling import assert_same_reports, in_one_pass
 from test_scale import TIES
@@ -27,7 +27,7 @@ def of_users(shop: Tables, users) -> Tables:
     )
 
 
-@FIXED
+@settings(FIXED, max_examples=20)
 @given(shops(), windows())
 def test_parts_add_up_to_the_report_in_any_order(shop, window):
     asked = Asked(curves_of(), None, *window)

@@ -296,7 +296,7 @@ def test_a_schema_stands_in_the_label_and_is_refused_for_a_file(schema_url):
     assert label(with_schema("postgresql://ann:s3cret@host/shop", "a b")) == (
         "postgresql://ann:***@host/shop (schema a b)"
     )
-    with pytest.raises(SettingsError, match="SQLite file, which has none"):
+    with pytest.raises(SettingsError, match="is a file, which has none"):
         with_schema("shop.db", "x")
 
 

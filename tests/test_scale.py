@@ -41,7 +41,7 @@ def client() -> Iterator[Client]:
         yield client
 
 
-@settings(FIXED, max_examples=25)
+@settings(FIXED, max_examples=15)
 @given(
     shops(),
     windows(),
