@@ -135,11 +135,15 @@ def assert_a_run_that_is_killed_is_finished_by_another(url, shop, finished, fold
     copy_tables(shop, url, COLUMNS)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
     command = [sys.executable, "-m", "ihc.cli", "run", "--output", str(folder / "out")]
-    for seconds, how in [(4, signal.SIGKILL), (7, signal.SIGTERM), (9, signal.SIGKILL)]:
-        process = subprocess.Popen(command, cwd=folder, env=clean | {"IHC_DATABASE": url})
+    for notebook, seconds, how in [(2, 0, signal.SIGKILL), (3, 0.6, signal.SIGTERM), (4, 0.2, signal.SIGKILL)]:
+        process = subprocess.Popen(
+            command, cwd=folder, env=clean | {"IHC_DATABASE": url}, stderr=subprocess.PIPE, text=True
+        )
+        next(line for line in process.stderr if line.startswith(f"notebook {notebook} "))
         time.sleep(seconds)
         process.send_signal(how)
-        process.wait(timeout=60)
+        process.communicate(timeout=60)
+        assert process.returncode != 0
         unlike_one = (
             "SELECT sum(ihc) FROM attribution_customer_journey GROUP BY conv_id HAVING abs(sum(ihc) - 1) > 1e-9"
         )
