@@ -21,11 +21,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc import duckdb_file, mysql
-from ihc.any_errors import is_view, rounds
+from ihc.any_errors import is_view, keeps_few_digits, rounds
 from ihc.any_errors import reason_of as reason_of
 from ihc.any_values import plain_rows
 from ihc.duckdb_file import file_of as file_of
-from ihc.duckdb_file import make_empty as make_empty
 from ihc.duckdb_file import missing as missing
 from ihc.errors import DatabaseError, SettingsError
 from ihc.postgres import FRACTIONS, NOBODY
@@ -38,9 +37,12 @@ NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUB
 COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
 ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", "REPEATABLE READ")}  # by is_writing
 PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
+AMOUNTS = FRACTIONS | {"revenue"}
 DIGITS_OF_SHARES, DIGITS_OF_AMOUNTS = 9, 2  # behind the point, at least
 BATCH = 10_000  # rows
+# What connects, and what drivers call a column of seven digits or fewer, by dialect.
 CONNECTS = dict.fromkeys(mysql.NAMES, mysql.connect) | {duckdb_file.NAME: duckdb_file.connect}
+SHORT = dict.fromkeys(mysql.NAMES, mysql.CODE_OF_FLOAT) | {duckdb_file.NAME: "FLOAT"}
 
 
 @cache  # it is asked for again and again, and an engine is not made for it
@@ -67,8 +69,8 @@ def _installed(url: sa.URL) -> type[sa.Dialect]:
         kind.import_dbapi()
     except sa.exc.NoSuchModuleError:
         raise SettingsError(
-            f"SQLAlchemy has no dialect for a database of {url.drivername}://: install the package that brings it "
-            "(https://docs.sqlalchemy.org/en/20/dialects lists them), or name an SQLite file or a postgresql:// URL."
+            f"SQLAlchemy has no dialect for a database of {url.drivername}://: {_package(url)}, or name an SQLite file "
+            "or a postgresql:// URL."
         ) from None
     except ImportError as error:
         package = PACKAGES.get(str(error.name).split(".")[0], error.name or "DRIVER")
@@ -77,6 +79,20 @@ def _installed(url: sa.URL) -> type[sa.Dialect]:
             f"installed in the URL, as {url.get_backend_name()}+DRIVER://."
         ) from None
     return kind
+
+
+def _package(url: sa.URL) -> str:
+    if url.get_backend_name() == duckdb_file.NAME:
+        return f"pip install {duckdb_file.PACKAGE}"
+    return "install the package that brings it (https://docs.sqlalchemy.org/en/20/dialects lists them)"
+
+
+def make_empty(url: sa.URL) -> None:
+    """Make the file where there is none, if a file it is: others are made by their administrators."""
+    file = file_of(url)
+    if file and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        make_engine(url, is_writing=True).connect().close()
 
 
 def driver_errors() -> tuple[type[Exception], ...]:
@@ -202,8 +218,9 @@ def _types(connection: sa.Connection, table: str) -> dict[str, Any]:
 
 def fetch(result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
     """The columns and rows of a query, with every value as SQLite would hold it."""
-    if result.context.dialect.name in mysql.NAMES:
-        mysql.check_precise(result)
+    for name, kind, *_ in result.cursor.description:
+        if name in AMOUNTS and str(kind) == SHORT.get(result.context.dialect.name):
+            raise DatabaseError(keeps_few_digits(name))
     return list(result.keys()), plain_rows(result.fetchall())
 
 
@@ -260,7 +277,7 @@ def _rounds(column: str, kind: Any) -> bool:
     """Tell whether a type keeps fewer digits than a share, or an amount, has."""
     digits = getattr(kind, "scale", None)
     is_fixed = digits is not None and digits < (DIGITS_OF_SHARES if column in SHARES else DIGITS_OF_AMOUNTS)
-    return is_fixed or isinstance(kind, sa.Integer | mysql.FLOAT)
+    return is_fixed or isinstance(kind, sa.Integer | sa.REAL | mysql.FLOAT)
 
 
 def _taken(table: str, column: str, kind: Any, value: Any) -> Any:

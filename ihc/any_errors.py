@@ -6,15 +6,19 @@ import re
 
 import sqlalchemy as sa
 
+from ihc.duckdb_file import in_use
+
 OTHERS_TABLE = "another program or version made that table: rename it and run again"
 LOCKED = "another program has kept it locked: end that one and run again"
-AGAIN = "another program wrote at the same time, and this step left nothing behind: run again"
+OURSELVES = "this program has the file open by another connection: close that and run again"
+AGAIN = "something else wrote at the same time, and this step left nothing behind: run again"
 LOST = "the connection was lost; the step it was at left nothing behind: run again"
-# Words of an error, as MySQL, MariaDB and others have them, and what to do; the first that is found counts.
+# Words of an error, as MySQL, MariaDB, DuckDB and others have them, and what to do; the first that is found counts.
 HINTS = {
     r"(table|relation) .*(doesn.t|does not) exist|no such table|unknown table|invalid object": (
         "`ihc init` makes the tables that are missing"
     ),
+    r"conversion error|could not convert|can.t be cast": OTHERS_TABLE,
     r"unknown column|no column named|invalid column|default value|data truncated|incorrect \w+ value|cannot be null": (
         OTHERS_TABLE
     ),
@@ -25,12 +29,13 @@ HINTS = {
     r"denied|permission|privilege": "let the administrator grant that",
     r"connection refused|can.t connect|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
     r"could not set lock": "another program has the file open: end that one and run again",
-    r"different configuration": "this program has the file open by another connection: close that and run again",
+    r"different configuration|unique file handle": OURSELVES,
     r"deadlock|serializ|conflict on": AGAIN,
     r"lock wait|is locked": LOCKED,
     r"lost connection|gone away|broken pipe|reset by peer|was killed|not connected|shutdown": LOST,
+    r"not a valid duckdb": "name a file of DuckDB, or one that does not exist yet",
     r"syntax": "the database does not take what ihc asks of it: the README says what it must be able to do",
-    r"read.?only": "connect to the server that takes writes",
+    r"read.?only": "name a server or a file that takes writes",
 }
 
 
@@ -40,8 +45,8 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
         return f"there is no table {error}; `ihc init` makes the tables that are missing"
     if isinstance(error, UnicodeError):
         return str(error)
-    texts = [arg for arg in error.args if isinstance(arg, str) and arg.strip()]
-    reason = " ".join((max(texts, key=len) if texts else str(error) or type(error).__name__).split())
+    texts = [in_use(arg) for arg in error.args if isinstance(arg, str) and arg.strip()]
+    reason = " ".join((max(texts, key=len) if texts else str(error) or type(error).__name__).split()).rstrip("!")
     hint = next((hint for words, hint in HINTS.items() if re.search(words, reason, re.IGNORECASE)), "")
     return f"{reason}; {hint}" if hint else reason
 
@@ -51,6 +56,11 @@ def is_view(table: str) -> str:
     return (
         f"Table {table} cannot be written because it is a view; ihc keeps its results there: rename it and run again."
     )
+
+
+def keeps_few_digits(column: str) -> str:
+    """Why a column of amounts cannot be read."""
+    return f"Column {column} is a FLOAT, which has six or seven digits: make it DOUBLE or DECIMAL."
 
 
 def rounds(table: str, column: str) -> str:

@@ -53,7 +53,7 @@ def init(
 ) -> None:
     """Create the tables that are missing.
 
-    An SQLite database too, if there is none; nothing that exists is touched.
+    The file of a database too, if there is none; nothing that exists is touched.
     """
     from ihc.database import create_tables
     from ihc.locking import one_run_at_a_time

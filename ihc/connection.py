@@ -116,11 +116,9 @@ def database_file(database: str | Path) -> Path | None:
     return dialect_of(url).file_of(url)
 
 
-def in_file(database: str | Path, file: Path) -> str:
-    """Another file as a database of the same kind."""
-    url = database_url(database)
-    is_sqlite = dialect_of(url) is sqlite
-    return str(file) if is_sqlite else url.set(database=str(file)).render_as_string(hide_password=False)
+def sqlite_file(database: str | Path) -> Path | None:
+    """The file of an SQLite database; None for any other."""
+    return database_file(database) if dialect_of(database_url(database)) is sqlite else None
 
 
 def is_there(database: str | Path) -> bool:
@@ -131,9 +129,9 @@ def is_there(database: str | Path) -> bool:
 
 def make_empty(database: str | Path) -> None:
     """Make the file of a database where there is none; raises DatabaseError."""
-    url = database_url(database)
     try:
-        dialect_of(url).make_empty(url)
+        with _understanding(database) as url:
+            dialect_of(url).make_empty(url)
     except OSError as error:
         raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
 
@@ -154,9 +152,16 @@ def server_lock(database: str | Path, wait: Callable[[str], object]) -> Iterator
 def speaking(database: str | Path) -> Iterator[sa.URL]:
     """What the database refuses inside becomes a DatabaseError that says what, and what to do, without a password."""
     url = database_url(database)
-    dialect = dialect_of(url)
-    if wrong := dialect.missing(url):
+    if wrong := dialect_of(url).missing(url):
         raise DatabaseError(f"Database {label(database)} {wrong}")
+    with _understanding(database):
+        yield url
+
+
+@contextmanager
+def _understanding(database: str | Path) -> Iterator[sa.URL]:
+    url = database_url(database)
+    dialect = dialect_of(url)
     refused: tuple[type[Exception], ...] = (*REFUSED, *dialect.driver_errors())
     try:
         yield url

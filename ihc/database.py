@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from ihc.connection import (
     append,
     check_table_writable,
-    database_file,
     define,
     drop_temporary,
     id_text,
@@ -27,6 +26,7 @@ from ihc.connection import (
     make_temporary,
     read,
     same_id,
+    sqlite_file,
     tables_of,
     transaction,
     upsert,
@@ -87,7 +87,7 @@ def read_tables(
     chosen = Selection.of(start_date, end_date, users)
     with transaction(database) as connection:
         _require_tables(connection, database)
-        frames = read_chosen(connection, chosen) if chosen else read_whole(connection, database_file(database))
+        frames = read_chosen(connection, chosen) if chosen else read_whole(connection, sqlite_file(database))
     return check_tables(*frames)
 
 

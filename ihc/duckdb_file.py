@@ -2,69 +2,78 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
+from ihc import sqlite
 from ihc.errors import SettingsError
-from ihc.sqlite import BUSY_SECONDS
 
-NAME = "duckdb"
-# Another process has it open, or this one for reading where it shall be written, or the other way round.
-IN_USE = r"(?s).*(could not set lock|different configuration)"
-PAUSE = 0.02  # seconds
-ELSEWHERE = re.compile(r"\w{2,}:")  # md:shop is a database of MotherDuck, s3://... a file that can be read alone
+NAME, PACKAGE = "duckdb", "duckdb-sqlalchemy"
+ELSEWHERE = re.compile(r"(md|motherduck):|\w{2,}://")  # a database of MotherDuck; a file that can be read alone
+# For how long a connection is waited for, in seconds, by words of the error. What is open in this very process, in
+# another way or just being closed, is soon closed or never.
+PATIENCE = {"could not set lock": 600.0, "different configuration|unique file handle conflict": 5.0}
+PAUSE, SOON = 0.02, 1.0  # seconds
+LOGGER = logging.getLogger("ihc")
 
 
 def file_of(url: sa.URL) -> Path | None:
-    """The file, of an URL of DuckDB that names one."""
+    """The file, of a URL of DuckDB that names one."""
     is_file = url.get_backend_name() == NAME and url.database and not ELSEWHERE.match(url.database)
     return Path(str(url.database)).resolve() if is_file else None
 
 
 def checked(url: sa.URL) -> sa.URL:
-    """Give the URL back; raises SettingsError where nothing that is written would last."""
-    if url.get_backend_name() == NAME and url.database in (None, "", ":memory:"):
-        raise SettingsError("The database is in memory, where nothing outlives a notebook: name a file.")
-    return url
+    """Give the URL back; raises SettingsError where it is one of DuckDB and cannot serve."""
+    if url.get_backend_name() != NAME:
+        return url
+    if url.host or url.port or url.username or url.password:
+        raise SettingsError("A URL of DuckDB names a file alone, as duckdb:///data/shop.duckdb, and no host or user.")
+    if ELSEWHERE.match(url.database or "") and re.search("[?@]", str(url.database)):
+        raise SettingsError(
+            "The name of the DuckDB database holds a ? or @: write options, such as a token, behind a plain ?."
+        )
+    return sqlite.checked(url)
 
 
 def missing(url: sa.URL) -> str:
     """What is wrong where there is no file; else an empty text."""
     file = file_of(url)
-    if file is None or file.is_file():
-        return ""
-    what = "is a folder" if file.is_dir() else "does not exist"
-    return f"{what}. Name a file of DuckDB, or make one with `ihc init` or `ihc sample`."
-
-
-def make_empty(url: sa.URL) -> None:
-    """Make the file where there is none; raises OSError."""
-    file = file_of(url)
-    if file and not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(sa.exc.DBAPIError):  # what is wrong is said when it is opened
-            sa.create_engine(url, poolclass=sa.NullPool).connect().close()
+    return sqlite.no_file(file, "a file of DuckDB") if file else ""
 
 
 def arguments(url: sa.URL, *, is_writing: bool) -> dict[str, Any]:
-    """What to say to the driver: those that only read may have the file open at the same time."""
-    return {"read_only": not is_writing} if file_of(url) else {}
+    """What to say to the driver: those that only read may have the file open at the same time.
+
+    A name that DuckDB takes for another kind of file is no reason to fetch from the network what could read it.
+    """
+    offline = {"autoinstall_known_extensions": "false"}
+    return {"read_only": not is_writing, "config": offline} if file_of(url) else {}
 
 
 def connect(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    """A connection, as soon as no other process has the file open, or in BUSY_SECONDS."""
-    for attempt in Retrying(
-        retry=retry_if_exception_message(match=re.compile(IN_USE, re.IGNORECASE)),
-        wait=wait_fixed(PAUSE),
-        stop=stop_after_delay(BUSY_SECONDS),
-        reraise=True,
-    ):
-        with attempt:
+    """A connection, as soon as nothing else has the file open in a way that does not go together with it."""
+    begun, is_said = time.monotonic(), False
+    while True:
+        try:
             return dialect.connect(*given, **named)
-    raise AssertionError  # tenacity has raised what the last attempt did
+        except Exception as error:
+            waited = time.monotonic() - begun
+            patience = next((PATIENCE[words] for words in PATIENCE if re.search(words, str(error), re.IGNORECASE)), 0)
+            if waited >= patience:
+                raise
+            if waited > SOON and not is_said:
+                is_said = True
+                LOGGER.warning("%s; waiting for it to be closed.", in_use(str(error)))
+        time.sleep(PAUSE)
+
+
+def in_use(error: str) -> str:
+    """What DuckDB says of a file that is in use, without its advice, which is not for users of ihc."""
+    return re.sub(r"(\(PID \d+\)).*", r"\1", " ".join(error.split()))

@@ -11,15 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import FLOAT as FLOAT
 
 from ihc.errors import LOCK_LOST, DatabaseError
-from ihc.postgres import FRACTIONS
 from ihc.sqlite import BUSY_SECONDS
 
 NAMES = ("mysql", "mariadb")
 # By code point, as Python and SQLite do; the last one alone takes 'a' and 'a ' for the same.
 COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
 LONG = 2_147_483  # seconds: what both take for the longest wait
-CODE_OF_FLOAT = 4  # as drivers say it of a column
-AMOUNTS = FRACTIONS | {"revenue"}
+CODE_OF_FLOAT = "4"  # as drivers say it of a column
 OF_SESSION = (
     "SET SESSION sql_mode = 'TRADITIONAL'",  # a text that is too long is refused, never cut
     "SET SESSION time_zone = '+00:00'",
@@ -29,15 +27,6 @@ OF_SESSION = (
     # Of `IN (SELECT ...)` in `IN (SELECT ...)` it makes loops in loops else, which take minutes with 100,000 sessions.
     "SET SESSION optimizer_switch = 'semijoin=off'",
 )
-
-
-def check_precise(result: sa.CursorResult[Any]) -> None:
-    """Raise DatabaseError where an amount or a share is a FLOAT: the server says no more than six digits of it."""
-    for name, kind, *_ in result.cursor.description:
-        if kind == CODE_OF_FLOAT and name in AMOUNTS:
-            raise DatabaseError(
-                f"Column {name} is a FLOAT, of which the server gives six digits alone: make it DOUBLE or DECIMAL."
-            )
 
 
 def in_utf8(url: sa.URL) -> sa.URL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.connection import database_file, in_file, is_there, label, make_empty
+from ihc.connection import is_there, label, make_empty, sqlite_file
 from ihc.database import store_sample
 from ihc.errors import DatabaseError, SettingsError
 from ihc.schemas import COLUMNS, CONVERSIONS, SESSIONS, Tables
@@ -68,24 +69,26 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
 
 
 def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SEED) -> None:
-    """Make a sample shop, whole or not at all: a new file of SQLite or DuckDB, or new tables on a server.
+    """Make a sample shop, whole or not at all: a new SQLite file, or new tables in any other database.
 
     Raises DatabaseError if the file, or any of the tables, exists already or cannot be made.
     """
     tables = make_sample(conversions, seed)
-    file = database_file(database)
+    file = sqlite_file(database)
     if file is None:
+        make_empty(database)
         store_sample(database, tables)
         return
     if file.exists():
         raise DatabaseError(f"Database {label(database)} exists already; a sample is only written to a new file.")
     growing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        make_empty(in_file(database, growing))
-        store_sample(in_file(database, growing), tables)
+        make_empty(growing)
+        store_sample(growing, tables)
         growing.replace(file)
     finally:
-        growing.unlink(missing_ok=True)
+        with suppress(OSError):  # as where the folder cannot be written: that was said
+            growing.unlink(missing_ok=True)
 
 
 def prepare(settings: Settings, say: Callable[[str], object] = print) -> None:

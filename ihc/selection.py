@@ -32,8 +32,8 @@ class Selection(NamedTuple):
 
 
 def read_whole(connection: sa.Connection, file: Path | None) -> list[pd.DataFrame]:
-    """Read the three input tables whole, as they are stored. In: the file of the database, if it is one."""
-    quick = read_frames(file, [*COLUMNS]) if file and connection.dialect.name == "sqlite" else None
+    """Read the three input tables whole, as they are stored. In: the file of an SQLite database."""
+    quick = read_frames(file, [*COLUMNS]) if file else None
     return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
 
 

@@ -30,11 +30,15 @@ def file_of(url: sa.URL) -> Path:
 
 def missing(url: sa.URL) -> str:
     """What is wrong where there is no file; else an empty text."""
-    file = file_of(url)
+    return no_file(file_of(url), "an SQLite file")
+
+
+def no_file(file: Path, kind: str) -> str:
+    """What is wrong where there is no file, which is to be of a `kind`; else an empty text."""
     if file.is_file():
         return ""
     what = "is a folder" if file.is_dir() else "does not exist"
-    return f"{what}. Name an SQLite file, or make one with `ihc init` or `ihc sample`."
+    return f"{what}. Name {kind}, or make one with `ihc init` or `ihc sample`."
 
 
 def make_empty(url: sa.URL) -> None:
@@ -70,7 +74,7 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
     """What an error means, and what to do."""
     reason = str(error)
     hints = {
-        "not a database": "it is not an SQLite file",
+        "not a database": "it is not an SQLite file; one of DuckDB is named by a URL, as duckdb:///data/shop.duckdb",
         "readonly": "it cannot be written: check the rights of the file and its folder",
         "unable to open": "it cannot be opened: check the rights of the file and its folder",
         "has no column": f"{reason}; another program or version made that table: rename it and run again",

@@ -22,7 +22,7 @@ URL = sa.make_url("mysql+pymysql://ann@host/shop")
         ((1406, "Data too long for column 'channel_name' at row 3"), "up to 255 characters"),
         ((1054, "Unknown column 'date' in 'INSERT INTO'"), "rename it and run again"),
         ((102, "Incorrect syntax near 'TEMPORARY'."), "what it must be able to do"),
-        ((1290, "The MariaDB server is running with the --read-only option"), "the server that takes writes"),
+        ((1290, "The MariaDB server is running with the --read-only option"), "a server or a file that takes writes"),
         (("42S02", "[42S02] [Microsoft] Invalid object name 'conversions'."), "`ihc init` makes the tables"),
     ],
 )

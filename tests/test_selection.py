@@ -132,8 +132,9 @@ def test_ids_in_columns_of_different_types_meet(tmp_path, database):
         *(f"DROP TABLE {table}" for table in ("session_sources", "conversions", "session_costs")),
         f"CREATE TABLE session_sources (session_id BIGINT, user_id {kinds[0]}, event_date TEXT, event_time TEXT,"
         " channel_name TEXT, holder_engagement INTEGER, closer_engagement INTEGER, impression_interaction INTEGER)",
-        f"CREATE TABLE conversions (conv_id BIGINT, user_id {kinds[1]}, conv_date TEXT, conv_time TEXT, revenue REAL)",
-        f"CREATE TABLE session_costs (session_id {kinds[2]}, cost REAL)",
+        f"CREATE TABLE conversions (conv_id BIGINT, user_id {kinds[1]}, conv_date TEXT, conv_time TEXT,"
+        " revenue DOUBLE PRECISION)",
+        f"CREATE TABLE session_costs (session_id {kinds[2]}, cost DOUBLE PRECISION)",
         "INSERT INTO session_sources VALUES (1, 7, '2023-09-01', '10:00:00', 'A', 1, 1, 0),"
         " (2, 8, '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
         "INSERT INTO conversions VALUES (11, 7, '2023-09-01', '11:00:00', 5), (12, 8, '2023-09-02', '11:00:00', 5)",
