@@ -6,7 +6,7 @@ import re
 
 import sqlalchemy as sa
 
-from ihc.duckdb_file import in_use
+from ihc.duckdb_file import in_short
 
 OTHERS_TABLE = "another program or version made that table: rename it and run again"
 LOCKED = "another program has kept it locked: end that one and run again"
@@ -45,8 +45,8 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
         return f"there is no table {error}; `ihc init` makes the tables that are missing"
     if isinstance(error, UnicodeError):
         return str(error)
-    texts = [in_use(arg) for arg in error.args if isinstance(arg, str) and arg.strip()]
-    reason = " ".join((max(texts, key=len) if texts else str(error) or type(error).__name__).split()).rstrip("!")
+    texts = [arg for arg in error.args if isinstance(arg, str) and arg.strip()]
+    reason = in_short(max(texts, key=len) if texts else str(error) or type(error).__name__).rstrip("!")
     hint = next((hint for words, hint in HINTS.items() if re.search(words, reason, re.IGNORECASE)), "")
     return f"{reason}; {hint}" if hint else reason
 

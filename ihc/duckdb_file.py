@@ -70,10 +70,10 @@ def connect(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any])
                 raise
             if waited > SOON and not is_said:
                 is_said = True
-                LOGGER.warning("%s; waiting for it to be closed.", in_use(str(error)))
+                LOGGER.warning("%s; waiting for it to be closed.", in_short(str(error)))
         time.sleep(PAUSE)
 
 
-def in_use(error: str) -> str:
-    """What DuckDB says of a file that is in use, without its advice, which is not for users of ihc."""
+def in_short(error: str) -> str:
+    """An error in one line; without DuckDB's advice on a file in use, which is not for users of ihc."""
     return re.sub(r"(\(PID \d+\)).*", r"\1", " ".join(error.split()))

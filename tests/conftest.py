@@ -148,7 +148,7 @@ def mariadb_url(mariadb_server):
 
 @pytest.fixture(params=KINDS)
 def nowhere(request, tmp_path):
-    """Where a test can make tables: a file that is not there, an empty schema of PostgreSQL, a database of MariaDB."""
+    """Where tables can be made: a file that is not there, an empty schema of PostgreSQL or database of MariaDB."""
     if request.param == "sqlite":
         return tmp_path / "shop.db"
     if request.param == "duckdb":

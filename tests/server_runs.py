@@ -1,4 +1,4 @@
-"""What whole runs on a database server must show, whichever server it is."""
+"""What whole runs must show on other databases than SQLite, whichever they are."""
 
 import os
 import random
