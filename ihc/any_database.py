@@ -3,14 +3,13 @@
 A transaction that reads sees one moment where the database has REPEATABLE READ, as MySQL and MariaDB have, and one
 that writes is SERIALIZABLE where it has that: of two that would spoil each other's work, one waits or is refused.
 Elsewhere both are as the database has them by default. Where CREATE TABLE ends a transaction, as in MySQL and MariaDB,
-tables that were missing stay, empty, when what made them is undone.
+or serves only once it is committed, as in Firebird, tables that were missing stay, empty, when what made them is
+undone.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cache
@@ -23,23 +22,26 @@ import sqlalchemy as sa
 from ihc import duckdb_file, mysql
 from ihc.any_errors import is_view, keeps_few_digits, rounds
 from ihc.any_errors import reason_of as reason_of
+from ihc.any_tables import WITH_TEMPORARY, drop_temporary, kind_of, make_temporary, types_of
+from ihc.any_tables import define as define
+from ihc.any_tables import id_text as id_text
+from ihc.any_tables import same_id as same_id
 from ihc.any_values import plain_rows
+from ihc.dialect import Among
 from ihc.duckdb_file import file_of as file_of
 from ihc.duckdb_file import missing as missing
 from ihc.errors import DatabaseError, SettingsError
 from ihc.postgres import FRACTIONS, NOBODY
 from ihc.schemas import SHARES
-from ihc.sqlite import kept_as_float, rows_of
+from ihc.sqlite import LISTED, kept_as_float, rows_of
 from ihc.sqlite import tables_of as tables_of
 
-KEY_LENGTH = 255  # characters: three such columns in UTF-8 are the longest key that InnoDB takes
-NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUBLE PRECISION": sa.Double}
-COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
 ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", "REPEATABLE READ")}  # by is_writing
 PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
 AMOUNTS = FRACTIONS | {"revenue"}
 DIGITS_OF_SHARES, DIGITS_OF_AMOUNTS = 9, 2  # behind the point, at least
 BATCH = 10_000  # rows
+LIST = 1000  # ids: the longest list that Oracle takes; SQL Server takes 2,100 values in a statement
 # What connects, and what drivers call a column of seven digits or fewer, by dialect.
 CONNECTS = dict.fromkeys(mysql.NAMES, mysql.connect) | {duckdb_file.NAME: duckdb_file.connect}
 SHORT = dict.fromkeys(mysql.NAMES, mysql.CODE_OF_FLOAT) | {duckdb_file.NAME: "FLOAT"}
@@ -143,82 +145,22 @@ def _isolate(dialect: sa.Dialect, connection: Any, is_writing: bool) -> None:
                 return
 
 
-def define(connection: sa.Connection, statement: str) -> None:
-    """Make the table of a statement of the schema file, in the types that this database has.
-
-    Ids and texts of a key are as long as a key may be, and all texts are compared by their code points.
-    """
-    head, body = statement.split("(", 1)
-    keys = re.search(r"PRIMARY KEY \((.*?)\)", body)
-    key = keys[1].split(", ") if keys else re.findall(r"^\s*(\w+) .*PRIMARY KEY", body, re.MULTILINE)
-    found = COLUMN.findall(body)
-    columns = [
-        _column(connection, name, kind, is_short=name in key or name.endswith("_id"), is_needed="NOT NULL" in rest)
-        for name, kind, rest in found
-    ]
-    unique = [sa.UniqueConstraint(name) for name, _, rest in found if "UNIQUE" in rest]
-    _table(head.split()[-1], *columns, sa.PrimaryKeyConstraint(*key), *unique).create(connection)
-
-
-def make_temporary(connection: sa.Connection, name: str, columns: Sequence[str]) -> None:
-    """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
-    made = [_column(connection, column, "TEXT", is_short=True, is_needed=column == columns[0]) for column in columns]
-    _table(name, *made, sa.PrimaryKeyConstraint(columns[0]), prefixes=["TEMPORARY"]).create(
-        connection, checkfirst=False
-    )
-
-
-def drop_temporary(connection: sa.Connection, name: str) -> None:
-    """Empty such a table: the end of the connection drops it, where DROP TABLE would end the transaction too early."""
-    connection.execute(sa.delete(sa.table(name)))
-
-
-def _table(name: str, *parts: Any, **options: Any) -> sa.Table:
-    # Of the kinds of tables that a server of MySQL can have, the one that knows transactions.
-    return sa.Table(name, sa.MetaData(), *parts, mysql_engine="InnoDB", mariadb_engine="InnoDB", **options)
-
-
-def _column(connection: sa.Connection, name: str, kind: str, *, is_short: bool, is_needed: bool) -> sa.Column[Any]:
-    order = mysql.collation(connection)
-    text = sa.Unicode(KEY_LENGTH, order) if is_short else sa.UnicodeText(collation=order)
-    made = text if kind == "TEXT" else NUMBERS[kind]()
-    return sa.Column(name, made, nullable=not is_needed, autoincrement=False)
-
-
-def id_text(connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
-    kind = _types(connection, table).get(column, sa.Unicode())
-    found = sa.table(table, sa.column(column, kind)).c[column]
-    # MySQL compares texts as their columns say, and looks up those alone that are short: so it is given others there.
-    is_text = isinstance(kind, sa.String) and mysql.collation(connection) is None
-    as_text = found if is_text else _as_text(found, kind)
-    return str(as_text.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
-
-
-def same_id(connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for an id that is compared with texts; where the column is a text like ihc's own, its index still serves."""
-    kind = _types(connection, table).get(column)
-    is_ours = isinstance(kind, sa.String) and kind.collation == mysql.collation(connection)
-    return f"{table}.{column}" if is_ours else id_text(connection, table, column)
-
-
-def _as_text(column: sa.ColumnElement[Any], kind: Any) -> sa.ColumnElement[Any]:
-    text = sa.Unicode(KEY_LENGTH)
-    as_text = sa.cast(column, text)
-    if not isinstance(kind, sa.Numeric | sa.Float) or kind.scale == 0:
-        return as_text
-    whole = sa.cast(column, sa.BigInteger())
-    return sa.case((column == whole, sa.cast(whole, text)), else_=as_text)
-
-
-def _types(connection: sa.Connection, table: str) -> dict[str, Any]:
-    with warnings.catch_warnings(action="ignore", category=sa.exc.SAWarning):  # of a type that it does not know
-        return {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(table)}
+def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
+    """What stands behind IN for `ids`: a table where the database has temporary ones, else lists of some of them."""
+    if kind_of(connection) in WITH_TEMPORARY:
+        make_temporary(connection, "listed", "id")
+        insert(connection, "listed", ["id"], ((each,) for each in ids))
+        yield LISTED
+        drop_temporary(connection, "listed")
+        return
+    for start in range(0, max(len(ids), 1), LIST):
+        given = {f"id{place}": each for place, each in enumerate(ids[start : start + LIST])}
+        yield Among(f"({', '.join(f':{name}' for name in given) or 'NULL'})", given)
 
 
 def fetch(result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
     """The columns and rows of a query, with every value as SQLite would hold it."""
-    for name, kind, *_ in result.cursor.description:
+    for name, (_, kind, *_) in zip(result.keys(), result.cursor.description, strict=True):
         if name in AMOUNTS and str(kind) == SHORT.get(result.context.dialect.name):
             raise DatabaseError(keeps_few_digits(name))
     return list(result.keys()), plain_rows(result.fetchall())
@@ -265,12 +207,14 @@ def check_writable(connection: sa.Connection, table: str, example: Mapping[str, 
     """
     if table in sa.inspect(connection).get_view_names():
         raise DatabaseError(is_view(table))
-    first, kinds = next(iter(example)), _types(connection, table)
+    kinds = types_of(connection, table)
+    first = next(iter(example))
+    key = connection.dialect.identifier_preparer.quote(first)
     execute(connection, f"DELETE FROM {table} WHERE 1 = ?", [(0,)])
-    execute(connection, f"UPDATE {table} SET {first} = {first} WHERE 1 = ?", [(0,)])
+    execute(connection, f"UPDATE {table} SET {key} = {key} WHERE 1 = ?", [(0,)])
     row = {name: _taken(table, name, kinds.get(name), value) for name, value in example.items()}
     insert(connection, table, list(row), [tuple(row.values())])
-    execute(connection, f"DELETE FROM {table} WHERE {first} = ?", [(row[first],)])
+    execute(connection, f"DELETE FROM {table} WHERE {key} = ?", [(row[first],)])
 
 
 def _rounds(column: str, kind: Any) -> bool:

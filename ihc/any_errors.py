@@ -15,7 +15,7 @@ AGAIN = "something else wrote at the same time, and this step left nothing behin
 LOST = "the connection was lost; the step it was at left nothing behind: run again"
 # Words of an error, as MySQL, MariaDB, DuckDB and others have them, and what to do; the first that is found counts.
 HINTS = {
-    r"(table|relation) .*(doesn.t|does not) exist|no such table|unknown table|invalid object": (
+    r"(table|relation) .*(doesn.t|does not) exist|no such table|unknown table|table unknown|invalid object": (
         "`ihc init` makes the tables that are missing"
     ),
     r"conversion error|could not convert|can.t be cast": OTHERS_TABLE,
@@ -27,7 +27,7 @@ HINTS = {
     r"package is required": "install what the driver names",
     r"access denied.*using password|login failed|authentication|password": "check user and password in IHC_DATABASE",
     r"denied|permission|privilege": "let the administrator grant that",
-    r"connection refused|can.t connect|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
+    r"connection refused|can.t connect|network request|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
     r"could not set lock": "another program has the file open: end that one and run again",
     r"different configuration|unique file handle": OURSELVES,
     r"deadlock|serializ|conflict on": AGAIN,

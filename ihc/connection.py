@@ -14,7 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from ihc import any_database, any_lock, duckdb_file, postgres, postgres_lock, sqlite
-from ihc.dialect import Dialect
+from ihc.dialect import Among, Dialect
 from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
 
@@ -217,14 +217,14 @@ def define(connection: sa.Connection, statement: str) -> None:
     _of(connection).define(connection, statement)
 
 
-def make_temporary(connection: sa.Connection, name: str, columns: Sequence[str]) -> None:
-    """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
-    _of(connection).make_temporary(connection, name, columns)
+def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
+    """What stands behind IN for `ids`, each of them once; in parts, where the database takes no list that long."""
+    return _of(connection).listed(connection, ids)
 
 
-def drop_temporary(connection: sa.Connection, name: str) -> None:
-    """Be rid of such a table, or of its rows at least."""
-    _of(connection).drop_temporary(connection, name)
+def named(connection: sa.Connection, *columns: str) -> str:
+    """SQL for columns: quoted where their name is a word of the database's own, as `date` is in Oracle."""
+    return ", ".join(map(connection.dialect.identifier_preparer.quote, columns))
 
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:

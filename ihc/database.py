@@ -5,7 +5,7 @@ Nothing here writes to the input tables.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -18,12 +18,11 @@ from ihc.connection import (
     append,
     check_table_writable,
     define,
-    drop_temporary,
     id_text,
     is_there,
     label,
+    listed,
     make_empty,
-    make_temporary,
     read,
     same_id,
     sqlite_file,
@@ -163,6 +162,8 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
         **{
             name: pd.to_numeric(frame[name], errors="coerce").astype("float64")
             if name in NUMBERS
+            else as_text(frame[name]).fillna("")
+            if name == "reason"  # an empty text is NULL in Oracle
             else as_text(frame[name])
             for name in frame.columns
         }
@@ -177,7 +178,7 @@ def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
     query = (
         "SELECT session_id, ihc, engine, parameters FROM attribution_customer_journey "
         "LEFT JOIN attribution_outcomes ON attribution_outcomes.conv_id = :conv_id "
-        "LEFT JOIN attribution_runs USING (run_id) WHERE "
+        "LEFT JOIN attribution_runs ON attribution_runs.run_id = attribution_outcomes.run_id WHERE "
     )
     columns = ["session_id", "ihc", "engine", "parameters"]
     with transaction(database) as connection:
@@ -196,7 +197,7 @@ def check_writable(database: str | Path) -> None:
     try:
         with transaction(database, is_writing=True) as connection:
             _create_missing(connection)
-            make_temporary(connection, "touched", ["conv_id"])
+            list(listed(connection, [PROBE]))
             for table, columns in (RESULTS | LEDGER | HISTORY).items():
                 check_table_writable(connection, table, {name: 0.5 if name in NUMBERS else PROBE for name in columns})
             raise _RollBack
@@ -251,18 +252,21 @@ def store_credits(
         known += " UNION SELECT conv_id FROM attribution_outcomes"
         stored = read(connection, known)["conv_id"].astype("str")
         vanished = [conv_id for conv_id in stored if conv_id not in existing]
-        touched = pd.DataFrame({"conv_id": [*vanished, *outcomes["conv_id"]]}, dtype="str")
-        make_temporary(connection, "touched", ["conv_id"])
-        append(connection, "touched", touched)
-        for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):
-            is_touched = f"{same_id(connection, table, 'conv_id')} IN (SELECT conv_id FROM touched)"
-            connection.exec_driver_sql(f"DELETE FROM {table} WHERE {is_touched}")
+        _forget(connection, [*vanished, *outcomes["conv_id"]])
         upsert(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]), "run_id")
         append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
         append(connection, "attribution_customer_journey", credits[list(CREDITS)])
         append(connection, "attribution_phases", credits[list(RESULTS["attribution_phases"])])
-        drop_temporary(connection, "touched")
     return len(vanished)
+
+
+def _forget(connection: sa.Connection, orders: Sequence[str]) -> None:
+    """Delete what is stored of orders."""
+    tables = ("attribution_customer_journey", "attribution_phases", "attribution_outcomes")
+    ids = {table: same_id(connection, table, "conv_id") for table in tables}
+    for among in listed(connection, orders):
+        for table, its_id in ids.items():
+            connection.execute(sa.text(f"DELETE FROM {table} WHERE {its_id} IN {among.sql}"), among.given)
 
 
 def store_reporting(database: str | Path, reporting: pd.DataFrame) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 import sqlalchemy as sa
+
+
+class Among(NamedTuple):
+    """SQL for a list of ids, as it stands behind IN, and what is given for the names in it."""
+
+    sql: str
+    given: Mapping[str, str]
 
 
 class Dialect(Protocol):
@@ -43,11 +50,8 @@ class Dialect(Protocol):
     def define(self, connection: sa.Connection, statement: str, /) -> None:
         """Execute a statement of the schema file, as this database takes it."""
 
-    def make_temporary(self, connection: sa.Connection, name: str, columns: Sequence[str], /) -> None:
-        """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
-
-    def drop_temporary(self, connection: sa.Connection, name: str, /) -> None:
-        """Be rid of such a table, or of its rows at least."""
+    def listed(self, connection: sa.Connection, ids: Sequence[str], /) -> Iterator[Among]:
+        """What stands behind IN for `ids`, each of them once; in parts, where the database takes no list that long."""
 
     def id_text(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id as a text, whatever type the column keeps it in."""

@@ -15,7 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.changes import Changes, compare
-from ihc.connection import append, execute, label, read, tables_of, transaction
+from ihc.connection import append, execute, label, named, read, tables_of, transaction
 from ihc.errors import InputError
 from ihc.report_state import PLACE, RecordedRun, RowChanges, State, changed_rows, totals
 from ihc.reporting import ratio
@@ -61,7 +61,7 @@ def _noted(run: Run, state: State, number: int, recorded_at: str) -> RecordedRun
 
 def _place(connection: sa.Connection, run_id: str) -> tuple[int, str]:
     """The number for a run and the id to record it by; what the last record says of the same run is taken back."""
-    names = connection.execute(sa.text(f"SELECT run_id, number FROM {RUNS}")).all()
+    names = connection.execute(sa.text(f"SELECT run_id, {named(connection, 'number')} FROM {RUNS}")).all()
     numbers = {str(row.run_id): int(row.number) for row in names}
     last = max(numbers.values(), default=0)
     for name in (run_id, f"{run_id}.{last}"):
@@ -80,7 +80,7 @@ def _take_back(connection: sa.Connection, number: int) -> None:
             f"DELETE FROM {table} WHERE first_run = :number",
             f"UPDATE {table} SET last_run = NULL WHERE last_run = :number - 1",
         ]
-    for statement in [*statements, f"DELETE FROM {RUNS} WHERE number = :number"]:
+    for statement in [*statements, f"DELETE FROM {RUNS} WHERE {named(connection, 'number')} = :number"]:
         connection.execute(sa.text(statement), {"number": number})
 
 
@@ -89,8 +89,8 @@ def _store(connection: sa.Connection, changed: RowChanges, versions: pd.Series[i
     closing = [(number - 1, version) for version in versions.loc[changed.closed_orders].tolist()]
     execute(connection, "UPDATE history_orders SET last_run = ? WHERE version = ?", closing)
     places = [(number - 1, *place) for place in changed.closed_costs[PLACE].itertuples(index=False, name=None)]
-    close = "UPDATE history_costs SET last_run = ? WHERE last_run IS NULL AND channel_name = ? AND date = ?"
-    execute(connection, close, places)
+    cost = f"channel_name = ? AND {named(connection, 'date')} = ?"
+    execute(connection, f"UPDATE history_costs SET last_run = ? WHERE last_run IS NULL AND {cost}", places)
     opened = changed.opened
     last = int(connection.execute(sa.text("SELECT COALESCE(MAX(version), 0) FROM history_orders")).scalar_one())
     orders = opened.orders.assign(version=last + 1 + np.arange(len(opened.orders)), first_run=number, last_run=None)
@@ -114,13 +114,13 @@ def _read(connection: sa.Connection, number: int) -> tuple[pd.DataFrame, State]:
     ).astype({"version": "int64", "conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"})
     credits = read(
         connection,
-        "SELECT version, channel_name, date, ihc FROM history_credits "
+        f"SELECT {named(connection, *HISTORY['history_credits'])} FROM history_credits "
         f"WHERE version IN (SELECT version FROM history_orders WHERE {holds})",
         given,
     ).astype({"version": "int64", "channel_name": "str", "date": "str", "ihc": "float64"})
     costs = read(
         connection,
-        f"SELECT channel_name, date, cost FROM history_costs WHERE {holds}",
+        f"SELECT {named(connection, *PLACE, 'cost')} FROM history_costs WHERE {holds}",
         given,
     ).astype({"channel_name": "str", "date": "str", "cost": "float64"})
     place = pd.Index(orders["version"]).get_indexer(credits["version"])
@@ -140,7 +140,7 @@ def recorded_runs(database: str | Path) -> list[RecordedRun]:
     with transaction(database) as connection:
         if RUNS not in tables_of(connection):
             return []
-        query = f"SELECT {', '.join(HISTORY[RUNS])} FROM {RUNS} ORDER BY number"
+        query = f"SELECT {named(connection, *HISTORY[RUNS])} FROM {RUNS} ORDER BY {named(connection, 'number')}"
         return [RecordedRun(**row) for row in connection.execute(sa.text(query)).mappings()]
 
 

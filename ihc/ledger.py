@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.connection import drop_temporary, execute, insert, make_temporary, tables_of, transaction, transactions
+from ihc.connection import execute, insert, listed, tables_of, transaction, transactions
 from ihc.result_tables import LEDGER
 from ihc.schemas import PHASES, SHARES
 
@@ -148,7 +148,8 @@ def read_known(database: str | Path, account: Account, fingerprints: pd.DataFram
     """
     answers, ends = _read(database, fingerprints, account.id, since, (_ANSWERS, _ENDS))
     answers = _typed(answers)
-    ends = ends.astype("str")[~ends["conv_id"].isin(answers["conv_id"])].drop_duplicates("conv_id", keep="last")
+    ends = ends.fillna({"reason": ""}).astype("str")[~ends["conv_id"].isin(answers["conv_id"])]
+    ends = ends.drop_duplicates("conv_id", keep="last")
     is_rejected = ends["outcome"] == REJECTED
     reasons = ends[["conv_id", "reason"]]
     return Known(answers, reasons[is_rejected].reset_index(drop=True), reasons[~is_rejected].reset_index(drop=True))
@@ -170,9 +171,9 @@ def answered_accounts(database: str | Path) -> pd.DataFrame:
     Out: `account, conv_type_id, url, conversions [count, answered]`, by conversion type. Raises DatabaseError.
     """
     query = (
-        "SELECT account, conv_type_id, url, COUNT(DISTINCT conv_id) AS conversions "
-        "FROM api_requests JOIN api_ledger USING (request_id) "
-        f"WHERE redistribution = '' AND api_ledger.outcome = '{ANSWERED}' "
+        f"SELECT account, conv_type_id, url, COUNT(DISTINCT conv_id) AS conversions FROM {_ASKED} "
+        # An empty text is NULL in Oracle.
+        f"WHERE (redistribution = '' OR redistribution IS NULL) AND api_ledger.outcome = '{ANSWERED}' "
         "GROUP BY account, conv_type_id, url"
     )
     with transaction(database) as connection:
@@ -190,29 +191,32 @@ def _read(
     database: str | Path, fingerprints: pd.DataFrame, account: str, since: str, queries: Sequence[str]
 ) -> list[pd.DataFrame]:
     """What each query finds of an account for these journeys."""
-    wanted = list(zip(fingerprints["conv_id"].tolist(), fingerprints["fingerprint"].tolist(), strict=True))
-    given = {"account": account, "since": since}
+    now = pd.Series(fingerprints["fingerprint"].array, index=fingerprints["conv_id"].array)
+    given = {"account": account, "since": since or "0"}  # an empty text is NULL in Oracle
     with transaction(database) as connection:
-        make_temporary(connection, "wanted", ["conv_id", "fingerprint"])
-        insert(connection, "wanted", ("conv_id", "fingerprint"), wanted)
-        frames = [pd.read_sql(sa.text(query), connection, params=given) for query in queries]
-        drop_temporary(connection, "wanted")
-    return frames
+        parts = [
+            [
+                pd.read_sql(sa.text(query.format(ids=ids.sql)), connection, params={**given, **ids.given})
+                for query in queries
+            ]
+            for ids in listed(connection, now.index.tolist())
+        ]
+    frames = (pd.concat(found, ignore_index=True) for found in zip(*parts, strict=True))
+    return [found[found["fingerprint"] == found["conv_id"].map(now)].drop(columns="fingerprint") for found in frames]
 
 
+_ASKED = "api_ledger JOIN api_requests ON api_requests.request_id = api_ledger.request_id"
+_OF_THEM = f"FROM {_ASKED} WHERE account = :account AND sent_at >= :since AND conv_id IN {{ids}}"
 # The latest answer counts, where a conversion was asked again.
 _ANSWERS = f"""
-    SELECT conv_id, session_id, {", ".join(PHASES)}, ihc FROM api_answers JOIN (
-        SELECT conv_id, MAX(request_id) AS request_id
-        FROM wanted JOIN api_ledger USING (conv_id, fingerprint) JOIN api_requests USING (request_id)
-        WHERE account = :account AND sent_at >= :since AND api_ledger.outcome = '{ANSWERED}' GROUP BY conv_id
-    ) AS latest USING (request_id, conv_id)
+    SELECT latest.conv_id, fingerprint, session_id, {", ".join(PHASES)}, ihc FROM api_answers JOIN (
+        SELECT conv_id, fingerprint, MAX(api_ledger.request_id) AS request_id {_OF_THEM}
+        AND api_ledger.outcome = '{ANSWERED}' GROUP BY conv_id, fingerprint
+    ) latest ON latest.request_id = api_answers.request_id AND latest.conv_id = api_answers.conv_id
 """
 _ENDS = f"""
-    SELECT conv_id, api_ledger.outcome, reason
-    FROM wanted JOIN api_ledger USING (conv_id, fingerprint) JOIN api_requests USING (request_id)
-    WHERE account = :account AND sent_at >= :since AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}')
-    ORDER BY request_id
+    SELECT conv_id, fingerprint, api_ledger.outcome, reason {_OF_THEM}
+    AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}') ORDER BY api_ledger.request_id
 """
 
 
@@ -220,7 +224,7 @@ def requests_of(database: str | Path, run_id: str) -> dict[str, int]:
     """Count what a run asked: `calls` sent, and conversions `asked` and `answered` [counts]."""
     with transaction(database) as connection:
         calls = "SELECT COALESCE(SUM(calls), 0) FROM api_requests WHERE run_id = :run"
-        ledger = "FROM api_ledger JOIN api_requests USING (request_id) WHERE run_id = :run"
+        ledger = f"FROM {_ASKED} WHERE run_id = :run"
         queries = {
             "calls": calls,
             "asked": f"SELECT COUNT(DISTINCT conv_id) {ledger} AND calls > 0",

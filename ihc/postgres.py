@@ -6,7 +6,7 @@ The driver, psycopg, is an extra, and is loaded where a database is one of Postg
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc.dialect import Among
 from ihc.errors import DatabaseError, SettingsError
 from ihc.postgres_errors import SCHEMA as SCHEMA
 from ihc.postgres_errors import no_schema, quoted
 from ihc.postgres_errors import reason_of as reason_of
 from ihc.postgres_errors import schema_of as schema_of
 from ihc.schemas import PHASES
-from ihc.sqlite import BUSY_SECONDS, kept_as_float
-from ihc.sqlite import drop_temporary as drop_temporary
+from ihc.sqlite import BUSY_SECONDS, LISTED, kept_as_float
 from ihc.sqlite import fetch as fetch
-from ihc.sqlite import make_temporary as make_temporary
 
 if TYPE_CHECKING:
     import psycopg
@@ -199,6 +198,14 @@ def define(connection: sa.Connection, statement: str) -> None:
     """
     ordered = re.sub(r"^(\s*request_id\s+TEXT)\b", r'\1 COLLATE "C"', statement, flags=re.MULTILINE)
     connection.exec_driver_sql(ordered.replace("WITHOUT ROWID", ""))
+
+
+def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
+    """What stands behind IN for `ids`: a table that lasts no longer than the transaction."""
+    connection.exec_driver_sql("CREATE TEMP TABLE listed (id TEXT PRIMARY KEY) ON COMMIT DROP")
+    append(connection, "listed", pd.DataFrame({"id": ids}, dtype="str"))
+    yield LISTED
+    connection.exec_driver_sql("DROP TABLE listed")
 
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:

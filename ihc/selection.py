@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.arrow_reading import read_frames
-from ihc.connection import drop_temporary, id_text, insert, make_temporary, read
+from ihc.connection import id_text, listed, read
+from ihc.dialect import Among
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window
 
 
@@ -49,28 +50,25 @@ def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFra
     table lacks a column.
     """
     check_columns(connection)
+    among: Iterable[Among | None] = [None] if chosen.users is None else listed(connection, chosen.users)
+    parts = [_read_part(connection, chosen, users) for users in among]
+    return (
+        parts[0] if len(parts) == 1 else [pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True)]
+    )
+
+
+def _read_part(connection: sa.Connection, chosen: Selection, users: Among | None) -> list[pd.DataFrame]:
+    """Read what is chosen of some users, or of all."""
     buyer, user = (id_text(connection, table, "user_id") for table in (CONVERSIONS, SESSIONS))
     session, cost = (id_text(connection, table, "session_id") for table in (SESSIONS, COSTS))
-    orders = _orders(chosen, buyer)
-    visits = f"{SESSIONS} WHERE {user} IN (SELECT {buyer} FROM {orders})"
-    paid = f"{COSTS} WHERE {cost} IN (SELECT {session} FROM {visits})"
-    given = {"start": chosen.start_date, "end": chosen.end_date}
-    given = {name: day for name, day in given.items() if day}
-    if chosen.users is not None:
-        make_temporary(connection, "chosen_users", ["user_id"])
-        insert(connection, "chosen_users", ["user_id"], [(each,) for each in chosen.users])
-    frames = [read(connection, f"SELECT * FROM {rows}", given, coerce_float=False) for rows in (visits, orders, paid)]
-    if chosen.users is not None:
-        drop_temporary(connection, "chosen_users")
-    return frames
-
-
-def _orders(chosen: Selection, buyer: str) -> str:
-    """SQL for the chosen conversions."""
     conditions = {
         "conv_date >= :start": chosen.start_date,
         "conv_date <= :end": chosen.end_date,
-        f"{buyer} IN (SELECT user_id FROM chosen_users)": chosen.users,
+        f"{buyer} IN {users.sql if users else ''}": users,
     }
-    wanted = [condition for condition, value in conditions.items() if value is not None]
-    return f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"
+    orders = f"{CONVERSIONS} WHERE {' AND '.join(condition for condition, value in conditions.items() if value)}"
+    visits = f"{SESSIONS} WHERE {user} IN (SELECT {buyer} FROM {orders})"
+    paid = f"{COSTS} WHERE {cost} IN (SELECT {session} FROM {visits})"
+    days = {name: day for name, day in (("start", chosen.start_date), ("end", chosen.end_date)) if day}
+    given = days | dict(users.given if users else {})
+    return [read(connection, f"SELECT * FROM {rows}", given, coerce_float=False) for rows in (visits, orders, paid)]

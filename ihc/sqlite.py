@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc.dialect import Among
 from ihc.errors import DatabaseError, SettingsError
 
 BUSY_SECONDS = 60
+LISTED = Among("(SELECT id FROM listed)", {})
 
 
 def checked(url: sa.URL) -> sa.URL:
@@ -95,16 +97,12 @@ def define(connection: sa.Connection, statement: str) -> None:
     connection.exec_driver_sql(statement)
 
 
-def make_temporary(connection: sa.Connection, name: str, columns: Sequence[str]) -> None:
-    """Make a table of texts, the first of which is the key, that lasts no longer than the connection."""
-    key, *others = columns
-    texts = ", ".join([f"{key} TEXT PRIMARY KEY", *(f"{other} TEXT" for other in others)])
-    connection.exec_driver_sql(f"CREATE TEMP TABLE {name} ({texts})")
-
-
-def drop_temporary(connection: sa.Connection, name: str) -> None:
-    """Be rid of such a table."""
-    connection.exec_driver_sql(f"DROP TABLE {name}")
+def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
+    """What stands behind IN for `ids`: a table that lasts no longer than the connection."""
+    connection.exec_driver_sql("CREATE TEMP TABLE listed (id TEXT PRIMARY KEY)")
+    append(connection, "listed", pd.DataFrame({"id": ids}, dtype="str"))
+    yield LISTED
+    connection.exec_driver_sql("DROP TABLE listed")
 
 
 def id_text(_connection: sa.Connection, table: str, column: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
+import firebird_files
 import pandas as pd
 import portalocker
 import psycopg
@@ -146,6 +147,22 @@ def mariadb_url(mariadb_server):
         yield url
 
 
+@pytest.fixture(scope="session")
+def firebird(tmp_path_factory):
+    """A real Firebird, as a library that this process and those that it starts load."""
+    try:
+        firebird_files.prepare(tmp_path_factory.mktemp("firebird"))
+    except FileNotFoundError as error:
+        assert not os.environ.get("CI"), "Firebird must be installed where CI is set"
+        pytest.skip(f"no Firebird on this machine: {error}")
+
+
+@pytest.fixture
+def firebird_url(firebird, tmp_path):
+    """A new database of Firebird for one test."""
+    return firebird_files.new_file(tmp_path / "shop.fdb")
+
+
 @pytest.fixture(params=KINDS)
 def nowhere(request, tmp_path):
     """Where tables can be made: a file that is not there, an empty schema of PostgreSQL or database of MariaDB."""
@@ -153,7 +170,9 @@ def nowhere(request, tmp_path):
         return tmp_path / "shop.db"
     if request.param == "duckdb":
         return f"duckdb:///{tmp_path / 'shop.duckdb'}"
-    return request.getfixturevalue({"postgresql": "schema_url", "mariadb": "mariadb_url"}[request.param])
+    return request.getfixturevalue(
+        {"postgresql": "schema_url", "mariadb": "mariadb_url", "firebird": "firebird_url"}[request.param]
+    )
 
 
 @pytest.fixture

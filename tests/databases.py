@@ -1,4 +1,4 @@
-"""SQLite, PostgreSQL, MariaDB and DuckDB as another program sees them, so that the same test runs over each."""
+"""SQLite, PostgreSQL, MariaDB, Firebird and DuckDB as another program sees them: the same test runs over each."""
 
 import os
 import re
@@ -8,16 +8,19 @@ import subprocess
 import tempfile
 import time
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 
 import duckdb
+import firebird_files
 import pandas as pd
 import psycopg
 import pymysql
+import pytest
 import sqlalchemy as sa
 
-WITH_TRIGGERS = ("sqlite", "postgresql", "mariadb")
+WITH_TRIGGERS = ("sqlite", "postgresql", "mariadb", pytest.param("firebird", marks=pytest.mark.slow))
 KINDS = (*WITH_TRIGGERS, "duckdb")
 # Nothing that is written must outlive the machine.
 PROGRAMS = ("mariadb-install-db", "mariadbd")
@@ -39,6 +42,10 @@ def is_duckdb(database):
     return str(database).startswith("duckdb")
 
 
+def is_firebird(database):
+    return str(database).startswith("firebird")
+
+
 @contextmanager
 def opened(database, **options):
     """A connection of the driver, in the schema that the URL names; committed at the end."""
@@ -49,6 +56,10 @@ def opened(database, **options):
     url = sa.make_url(str(database))
     if is_duckdb(database):
         with duckdb.connect(url.database) as connection:
+            yield connection
+        return
+    if is_firebird(database):
+        with firebird_files.opened(database) as connection:
             yield connection
         return
     if is_mariadb(database):
@@ -80,15 +91,19 @@ def new_database(server, options=""):
 def sql(database, *statements):
     """Execute statements as another program would, and give back the rows of the last, if it has any."""
     with opened(database) as connection:
-        for statement in statements:
+        for statement in chain.from_iterable(as_it_is_there(database, statement) for statement in statements):
             cursor = connection.cursor()
-            cursor.execute(as_mariadb_has_it(statement) if is_mariadb(database) else statement)
+            cursor.execute(statement)
+            if is_firebird(database) and not cursor.description:
+                connection.commit()  # what was made can only then be used
         return list(cursor.fetchall()) if cursor.description else []
 
 
-def as_mariadb_has_it(statement):
-    """No key may be a TEXT there, and REAL is the same as DOUBLE PRECISION."""
-    return re.sub(r"\bTEXT PRIMARY KEY", "VARCHAR(255) PRIMARY KEY", statement)
+def as_it_is_there(database, statement):
+    """A statement as a kind of database has it; in MariaDB, no key may be a TEXT."""
+    if is_firebird(database):
+        return firebird_files.statements_of(statement)
+    return [re.sub(r"\bTEXT PRIMARY KEY", "VARCHAR(255) PRIMARY KEY", statement) if is_mariadb(database) else statement]
 
 
 def rows_of(database, table):
@@ -104,6 +119,9 @@ def raise_at(database, event, table, says, when=""):
         body = f"BEGIN SELECT RAISE(ABORT, '{says}'); END"
         sql(database, f"CREATE TRIGGER {name} {event} ON {table}{when} {body}")
         return
+    if is_firebird(database):
+        firebird_files.raise_at(database, event, table, says, when)
+        return
     if is_mariadb(database):
         body = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{says}'"
         body = f"IF {when.removeprefix(' WHEN ')} THEN {body}; END IF" if when else body
@@ -117,6 +135,9 @@ def raise_at(database, event, table, says, when=""):
 
 
 def stop_raising(database, event, table, says):
+    if is_firebird(database):
+        firebird_files.stop_raising(database, event, table, says)
+        return
     name = f"{says}_{event}_{table}".replace(" ", "_").lower()
     sql(database, f"DROP TRIGGER {name}" + (f" ON {table}" if "postgresql" in str(database) else ""))
 
@@ -177,6 +198,10 @@ def copy_tables(source: Path, target, tables, arrange=lambda rows: rows):
             if is_duckdb(target):
                 frame = pd.DataFrame(arrange(rows))
                 other.register("copied", frame).execute(f"INSERT INTO {table} SELECT * FROM copied")
+                continue
+            if is_firebird(target):
+                values = ", ".join(["?"] * len(rows[0]))
+                other.cursor().executemany(f"INSERT INTO {table} VALUES ({values})", arrange(rows))
                 continue
             if is_mariadb(target):
                 values = ", ".join(["%s"] * len(rows[0]))

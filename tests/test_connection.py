@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from databases import WITH_TRIGGERS, is_duckdb, raise_at, rows_of, sql
+import sqlalchemy as sa
+from databases import WITH_TRIGGERS, is_duckdb, is_firebird, raise_at, rows_of, sql
 
 from ihc.connection import (
     append,
@@ -16,7 +17,9 @@ from ihc.connection import (
     insert,
     is_there,
     label,
+    listed,
     make_empty,
+    named,
     read,
     tables_of,
     transaction,
@@ -147,6 +150,8 @@ def test_a_path_with_signs_of_its_own_is_a_file(path):
 
 @pytest.mark.parametrize("value", ["\udc80", {"a": 1}])
 def test_a_value_that_cannot_be_written_is_refused_in_a_sentence(value, kept):
+    if is_firebird(kept) and isinstance(value, dict):
+        pytest.skip("the driver of Firebird makes a text of whatever it is given")
     value = object() if is_duckdb(kept) and isinstance(value, dict) else value  # it has a type for a dict
     mixed = pd.DataFrame({"id": pd.Series(["b", value], dtype=object)})
     with pytest.raises(DatabaseError, match=r"^Database .*\.$"), transaction(kept, is_writing=True) as connection:
@@ -154,7 +159,35 @@ def test_a_value_that_cannot_be_written_is_refused_in_a_sentence(value, kept):
     assert rows_of(kept, "kept") == [("a", 1.0, "first")]
 
 
+@pytest.mark.parametrize("nowhere", ["sqlite", "postgresql", "mariadb", "duckdb"], indirect=True)
 def test_sqlite_and_duckdb_have_a_file(nowhere, tmp_path):
     has_file = str(tmp_path) in str(nowhere)
     assert database_file(nowhere) == (tmp_path / Path(nowhere).name if has_file else None)
     assert is_there(nowhere) != has_file  # a server is asked, not looked for
+
+
+@pytest.mark.parametrize("count", [0, 1, 2500])
+def test_rows_are_found_by_a_list_of_ids_of_any_length(count, kept):
+    ids = [f"id-{number}" for number in range(count)]  # of which no database takes more than some in a list
+    with transaction(kept, is_writing=True) as connection:
+        append(connection, "kept", pd.DataFrame({"id": ids}, dtype="str"))
+        found = [
+            read(connection, f"SELECT id FROM kept WHERE id IN {among.sql}", among.given)
+            for among in listed(connection, ids)
+        ]
+    assert sorted(pd.concat(found)["id"].tolist()) == sorted(ids)
+
+
+def test_a_second_list_in_one_transaction_is_one_of_its_own(kept):
+    with transaction(kept) as connection:
+        found = [
+            read(connection, f"SELECT id FROM kept WHERE id IN {among.sql}", among.given)["id"].tolist()
+            for ids in (["a", "b"], ["b"], ["a"])
+            for among in listed(connection, ids)
+        ]
+    assert found == [["a"], [], ["a"]]
+
+
+def test_a_column_is_named_as_the_database_must_have_it():
+    oracle = sa.create_mock_engine("oracle://", print)
+    assert named(oracle, "channel_name", "date") == 'channel_name, "date"'

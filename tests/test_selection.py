@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from databases import is_duckdb, is_file, is_mariadb, sql
+from databases import is_duckdb, is_file, is_firebird, is_mariadb, sql
 
 from ihc import build_journeys, read_tables
 from ihc.connection import transaction
@@ -74,8 +74,8 @@ def test_only_the_chosen_rows_leave_the_database(shop):
 
         frames = read_chosen(connection, Selection("2025-03-10", "2025-03-12", None))
     reads = [count for verb, count in fetched if verb == "SELECT"]
-    if is_file(shop) or is_duckdb(shop):
-        assert set(reads) == {-1}  # nobody counts them
+    if is_file(shop) or is_duckdb(shop) or is_firebird(shop):
+        assert set(reads) <= {-1, 0}  # nobody counts them
         return
     # The three before them ask for the columns alone; MariaDB is asked for its types in between.
     assert reads[-3:] == [len(frame) for frame in frames]
@@ -100,7 +100,7 @@ def test_dates_that_are_none_are_refused(database):
 def test_columns_that_are_missing_are_named_all_at_once_before_anything_is_chosen(shop, choose):
     sql(
         shop,
-        "ALTER TABLE conversions RENAME COLUMN conv_date TO day",
+        "ALTER TABLE conversions RENAME COLUMN conv_date TO on_day",
         "ALTER TABLE session_sources RENAME COLUMN user_id TO customer",
     )
     with pytest.raises(InputError) as error:
