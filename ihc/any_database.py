@@ -52,7 +52,7 @@ def checked(url: sa.URL) -> sa.URL:
     """Give the URL back; raises SettingsError where dialect or driver are not installed, or cannot serve."""
     kind = _installed(url)
     try:
-        kind().create_connect_args(url)
+        kind(dbapi=kind.import_dbapi()).create_connect_args(url)  # type: ignore[call-arg]  # as SQLAlchemy does
     except (sa.exc.ArgumentError, ValueError, TypeError):
         raise SettingsError(
             f"The {url.drivername}:// URL of the database cannot be understood by its driver: check what stands behind "

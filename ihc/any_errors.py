@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 import sqlalchemy as sa
 
@@ -27,7 +28,9 @@ HINTS = {
     r"package is required": "install what the driver names",
     r"access denied.*using password|login failed|authentication|password": "check user and password in IHC_DATABASE",
     r"denied|permission|privilege": "let the administrator grant that",
-    r"connection refused|can.t connect|network request|timed out|name or service|unknown host": "check host and port in IHC_DATABASE",
+    r"connection refused|can.t connect|network request|timed out|name or service|unknown host": (
+        "check host and port in IHC_DATABASE"
+    ),
     r"could not set lock": "another program has the file open: end that one and run again",
     r"different configuration|unique file handle": OURSELVES,
     r"deadlock|serializ|conflict on": AGAIN,
@@ -45,10 +48,20 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
         return f"there is no table {error}; `ihc init` makes the tables that are missing"
     if isinstance(error, UnicodeError):
         return str(error)
-    texts = [arg for arg in error.args if isinstance(arg, str) and arg.strip()]
+    texts = list(_texts(error.args))
     reason = in_short(max(texts, key=len) if texts else str(error) or type(error).__name__).rstrip("!")
     hint = next((hint for words, hint in HINTS.items() if re.search(words, reason, re.IGNORECASE)), "")
     return f"{reason}; {hint}" if hint else reason
+
+
+def _texts(arguments: Iterable[object]) -> Iterator[str]:
+    """The texts that a driver raises, some of them as bytes or within a tuple."""
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            yield from _texts(argument)
+        text = argument.decode(errors="replace") if isinstance(argument, bytes) else argument
+        if isinstance(text, str) and text.strip():
+            yield text
 
 
 def is_view(table: str) -> str:

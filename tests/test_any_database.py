@@ -266,6 +266,15 @@ def test_a_driver_for_asyncio_is_refused(monkeypatch):
         database_url("later://ann@host/shop")
 
 
+def test_a_dialect_that_asks_its_driver_for_the_address_is_given_one(monkeypatch):
+    class Asking(OtherDialect):
+        def create_connect_args(self, url):
+            return [self.dbapi.__name__], {}
+
+    monkeypatch.setitem(sa.dialects.registry.impls, "asking", lambda: Asking)
+    assert database_url("asking://host/shop").host == "host"
+
+
 def test_any_other_database_has_no_file_and_no_schema(anywhere):
     assert database_file(anywhere) is None
     with pytest.raises(SettingsError, match="none of PostgreSQL: leave it out"):

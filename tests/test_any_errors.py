@@ -38,6 +38,10 @@ def test_what_a_server_says_is_followed_by_what_to_do(arguments, says):
         (RuntimeError("a\n  b"), "a b"),
         (RuntimeError(), "RuntimeError"),
         (RuntimeError(17), "17"),
+        (
+            RuntimeError((20009, b"Unable to connect:\nno T\xc3\xbcr\xff")),
+            "Unable to connect: no Tür\N{REPLACEMENT CHARACTER}",
+        ),
         (sa.exc.NoSuchTableError("conversions"), "there is no table conversions; `ihc init` makes"),
     ],
 )
