@@ -16,10 +16,11 @@ from frames import FIXED
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from test_postgres import ONE, TWO, attributed, contents
+from test_postgres import ONE, RUN, TWO, attributed, contents
 from typer.testing import CliRunner
 
 from ihc import read_tables
+from ihc.account import Account
 from ihc.any_database import make_engine
 from ihc.cli import app
 from ihc.connection import (
@@ -38,8 +39,9 @@ from ihc.connection import (
     upsert,
     with_schema,
 )
-from ihc.database import check_writable, create_tables, read_results, users_of
+from ihc.database import check_writable, create_tables, read_results, store_credits, users_of
 from ihc.errors import DatabaseError, SettingsError
+from ihc.ledger import REJECTED, Asked, Ended, answered_accounts, open_ledger, read_known
 from ihc.result_tables import HISTORY, LEDGER, RESULTS
 from ihc.sample import make_sample, write_sample
 from ihc.schemas import COLUMNS, as_text
@@ -338,6 +340,53 @@ def test_everything_that_a_run_stores_is_as_in_a_file_and_storing_it_again_chang
     assert first == {table: rows_of(tmp_path / "shop.db", table) for table in RESULTS | HISTORY}
     attributed(anywhere)
     assert {table: seen(anywhere, table) for table in RESULTS | HISTORY} == first
+
+
+MAY_BE_EMPTY = {"attribution_outcomes": "reason", "api_ledger": "reason", "api_requests": "redistribution"}
+
+
+def with_empty_as_null(database):
+    """Make the tables as they are in Oracle, to which an empty text is NULL."""
+    create_tables(database)
+    for table, column in MAY_BE_EMPTY.items():
+        nulled = f"BEGIN NEW.{column} = nullif(NEW.{column}, ''); RETURN NEW; END"
+        do(
+            database,
+            f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL",
+            f"CREATE FUNCTION null_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ {nulled} $$",
+            f"CREATE TRIGGER nulled BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION null_{table}()",
+        )
+
+
+def test_where_an_empty_text_is_null_the_same_is_read_back(other_url, tmp_path):
+    with_empty_as_null(other_url)
+    create_tables(tmp_path / "shop.db")
+    read_back = []
+    for database in (other_url, tmp_path / "shop.db"):
+        outcomes = pd.DataFrame({"conv_id": ["a", "b"], "outcome": ["credited", "failed"], "reason": ["", "refused"]})
+        credits = pd.DataFrame({"conv_id": ["a"], "session_id": ["s"]}).assign(
+            initializer=1.0, holder=0.0, closer=1.0, ihc=1.0
+        )
+        store_credits(database, RUN, credits, outcomes, outcomes)
+        account = Account("https://api.example.com/v1", "key", "sales")
+        asked = Asked({"a": "f", "b": "g"}, {"a": ["s"], "b": ["t"]})
+        with open_ledger(database, account, "run") as ledger:
+            ledger.write([asked], [])
+            ledger.write([], [Ended(asked, 1, "answered", {"b": (REJECTED, "")}, {"a": [("s", 1, 0, 1, 1.0)]})])
+        marks = pd.DataFrame({"conv_id": ["a", "b"], "fingerprint": ["f", "g"]})
+        known = read_known(database, account, marks)
+        read_back.append([*read_results(database), *known, answered_accounts(database)])
+    for found, expected in zip(*read_back, strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+    assert read_back[0][1]["reason"].tolist() == ["", "refused"]
+    assert nulls_in(other_url) == [(1,), (2,), (1,)]
+
+
+def nulls_in(database):
+    """How many NULLs there really are: one reason of two outcomes, and of the ledger both."""
+    with transaction(database) as connection:
+        counts = [f"SELECT count(*) FROM {table} WHERE {column} IS NULL" for table, column in MAY_BE_EMPTY.items()]
+        return [tuple(connection.exec_driver_sql(each).one()) for each in counts]
 
 
 def seen(database, table):
