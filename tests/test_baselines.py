@@ -157,3 +157,12 @@ def test_totals_by_channel_are_the_sums_of_the_credits(wins, losses):
         expected = summed.reindex(table.index, fill_value=0.0)
         np.testing.assert_allclose(table[model.__name__], expected, atol=1e-12)
     assert table.sum().to_numpy() == pytest.approx(np.full(3, len(wins)))
+
+
+def test_what_is_done_to_the_totals_is_not_done_to_the_paths():
+    paths = channel_paths(converting("AB"))
+    totals = touch_totals(paths)
+    totals.loc[0, "channel_name"] = "other"
+    totals["linear"] *= 2
+    assert paths.names.tolist() == ["A", "B"]
+    assert touch_totals(paths)["linear"].tolist() == [0.5, 0.5]
