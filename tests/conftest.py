@@ -55,7 +55,7 @@ def ihc(*arguments, cwd, **environment):
 
 
 def ihc_here(*arguments, cwd, **environment):
-    """Run the same command line in this process, where a start of Python and all imports would prove nothing more."""
+    """Run the command line in this process, for what does not hang on its start; its errors hold all warnings."""
     out, err, interrupted = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in [name for name in os.environ if name.startswith("IHC_")]:
@@ -65,8 +65,9 @@ def ihc_here(*arguments, cwd, **environment):
         patch.chdir(cwd)
         patch.setattr(sys, "argv", ["ihc", *map(str, arguments)])
         try:
-            with pytest.raises(SystemExit) as ended:
+            with warnings.catch_warnings(record=True) as warned, pytest.raises(SystemExit) as ended:
                 cli.main()
+            err.writelines(f"{each.category.__name__}: {each.message}\n" for each in warned)
         finally:
             signal.signal(signal.SIGTERM, interrupted)
     return subprocess.CompletedProcess(arguments, ended.value.code or 0, out.getvalue(), err.getvalue())

@@ -81,7 +81,7 @@ def assert_the_commands_work(done, variables, *listed_are):
 
 
 def assert_a_sample_is_made_and_init_adds_and_empties(url, folder):
-    made = ihc_here("sample", "--conversions", "20", cwd=folder, IHC_DATABASE=url)
+    made = ihc("sample", "--conversions", "20", cwd=folder, IHC_DATABASE=url)
     assert "a synthetic shop with 20 orders" in made.stdout, made.stderr
     assert len(rows_of(url, "conversions")) == 20
     sql(url, "DROP TABLE channel_reporting", "INSERT INTO attribution_outcomes VALUES ('a', 'r', 'failed', '')")
