@@ -5,14 +5,16 @@ import os
 # Tests run side by side: threads of their own for each solved equation would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import io
 import pickle
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import warnings
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
@@ -26,6 +28,7 @@ import sqlalchemy as sa
 from databases import KINDS, mariadb, new_database, new_mariadb_database, sql
 from frames import UNTRUSTED
 
+from ihc import cli
 from ihc.database import create_tables
 from ihc.sample import write_sample
 
@@ -50,6 +53,25 @@ def ihc(*arguments, cwd, **environment):
     return subprocess.run(
         command, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, timeout=240, check=False
     )
+
+
+def ihc_here(*arguments, cwd, **environment):
+    """Run the command line in this process, for what does not hang on its start; its errors hold all warnings."""
+    out, err, interrupted = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in [name for name in os.environ if name.startswith("IHC_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["ihc", *map(str, arguments)])
+        try:
+            with warnings.catch_warnings(record=True) as warned, pytest.raises(SystemExit) as ended:
+                cli.main()
+            err.writelines(f"{each.category.__name__}: {each.message}\n" for each in warned)
+        finally:
+            signal.signal(signal.SIGTERM, interrupted)
+    return subprocess.CompletedProcess(arguments, ended.value.code or 0, out.getvalue(), err.getvalue())
 
 
 def run_ihc(folder, database, *arguments, **environment):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from conftest import ihc
+from conftest import ihc, ihc_here
 from databases import copy_tables, rows_of, sql
 from faults import in_turn, misbehaving
 from serving import started
@@ -65,16 +65,16 @@ def assert_no_form_of_the_password_is_anywhere(done):
 def assert_the_commands_work(done, variables, *listed_are):
     order = sql(done.database, "SELECT min(conv_id) FROM attribution_customer_journey")[0][0]
     folder = done.output.parent
-    explained = ihc("explain", order, "--output", "explained", cwd=folder, **variables)
+    explained = ihc_here("explain", order, "--output", "explained", cwd=folder, **variables)
     assert explained.returncode == 0, explained.stderr
     assert "stored" in explained.stdout
-    listed = ihc("runs", cwd=folder, **variables)
+    listed = ihc_here("runs", cwd=folder, **variables)
     assert all(words in listed.stdout for words in ("local", *listed_are)), listed.stdout
-    trained = ihc("train", "--output", "trained.json", cwd=folder, **variables)
+    trained = ihc_here("train", "--output", "trained.json", cwd=folder, **variables)
     assert "Written" in trained.stdout, trained.stderr
-    calibrated = ihc("calibrate", cwd=folder, **variables)
+    calibrated = ihc_here("calibrate", cwd=folder, **variables)
     assert "has no answers of the API" in calibrated.stderr
-    difference = ihc("diff", "1", "1", cwd=folder, **variables)
+    difference = ihc_here("diff", "1", "1", cwd=folder, **variables)
     assert difference.returncode == 0, difference.stderr
     said = "".join(f"{each.stdout}{each.stderr}" for each in (explained, listed, trained, calibrated, difference))
     assert not any(form in said for form in FORMS)
@@ -85,10 +85,10 @@ def assert_a_sample_is_made_and_init_adds_and_empties(url, folder):
     assert "a synthetic shop with 20 orders" in made.stdout, made.stderr
     assert len(rows_of(url, "conversions")) == 20
     sql(url, "DROP TABLE channel_reporting", "INSERT INTO attribution_outcomes VALUES ('a', 'r', 'failed', '')")
-    done = ihc("init", "--clean-results", cwd=folder, IHC_DATABASE=url)
+    done = ihc_here("init", "--clean-results", cwd=folder, IHC_DATABASE=url)
     assert "has all tables; the result tables are empty" in done.stdout, done.stderr
     assert rows_of(url, "channel_reporting") == rows_of(url, "attribution_outcomes") == []
-    again = ihc("sample", cwd=folder, IHC_DATABASE=url)
+    again = ihc_here("sample", cwd=folder, IHC_DATABASE=url)
     assert (again.returncode, "already" in again.stderr) == (1, True)
     assert list(folder.iterdir()) == []
 
@@ -113,7 +113,7 @@ def assert_answers_of_the_api_are_kept_and_learned_from(database, folder):
             done.stdout.close(), done.stderr.close()
         assert sum(count - 1 for count in api.answered.values()) == 0
     assert len(rows_of(database, "api_answers")) == len(rows_of(database, "attribution_customer_journey")) > 150
-    calibrated = ihc("calibrate", "--output", "found.json", cwd=folder, IHC_DATABASE=database)
+    calibrated = ihc_here("calibrate", "--output", "found.json", cwd=folder, IHC_DATABASE=database)
     assert calibrated.returncode == 0, calibrated.stderr
     assert (folder / "found.json").exists()
 

@@ -12,7 +12,7 @@ from contextlib import closing
 import pandas as pd
 import portalocker
 import pytest
-from conftest import ihc, run_ihc
+from conftest import ihc_here, run_ihc
 from faults import in_turn, misbehaving
 from serving import started, until
 from test_dispatch import ask, assert_right, make_journeys
@@ -300,7 +300,7 @@ def test_what_the_api_refuses_altogether_is_said_in_a_sentence(fault, says, code
 )
 def test_wrong_settings_of_the_api_are_refused_before_anything_is_sent(arguments, variables, says, own_shop, tmp_path):
     before = own_shop.read_bytes()
-    done = ihc("run", "--database", own_shop, *arguments, cwd=tmp_path, **variables)
+    done = ihc_here("run", "--database", own_shop, *arguments, cwd=tmp_path, **variables)
     assert done.returncode == 1
     assert says in done.stderr
     assert "k3y-of-ann" not in done.stderr

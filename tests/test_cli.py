@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
-from conftest import FIRST, LAST, ihc, run_ihc
+from conftest import FIRST, LAST, ihc, ihc_here, run_ihc
 from frames import UNTRUSTED
 
 from ihc import __version__
@@ -47,7 +47,7 @@ def test_version_and_help_need_no_pandas(tmp_path):
     ],
 )
 def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
-    done = ihc(*arguments, cwd=tmp_path)
+    done = ihc_here(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -64,7 +64,7 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
     ],
 )
 def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path):
-    done = ihc("run", *arguments, cwd=tmp_path)
+    done = ihc_here("run", *arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -75,14 +75,14 @@ def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path)
 def test_init_makes_the_tables_and_can_empty_the_results(tmp_path):
     assert ihc("init", "--database", "new.db", cwd=tmp_path).returncode == 0
     sql(tmp_path / "new.db", ("INSERT INTO channel_reporting VALUES ('a', '2023-09-01', 1, 1, 1)",))
-    assert ihc("init", "--database", "new.db", cwd=tmp_path).returncode == 0
+    assert ihc_here("init", "--database", "new.db", cwd=tmp_path).returncode == 0
     assert len(table(tmp_path / "new.db", "channel_reporting")) == 1
-    assert ihc("init", "--database", "new.db", "--clean-results", cwd=tmp_path).returncode == 0
+    assert ihc_here("init", "--database", "new.db", "--clean-results", cwd=tmp_path).returncode == 0
     assert table(tmp_path / "new.db", "channel_reporting") == []
 
 
 def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
-    done = ihc("sample", own_shop, cwd=tmp_path)
+    done = ihc_here("sample", own_shop, cwd=tmp_path)
     assert done.returncode == 1
     assert "exists already" in done.stderr
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from conftest import ihc
+from conftest import ihc_here
 from databases import rows_of, sql
 
 from ihc import duckdb_file
@@ -84,7 +84,7 @@ def test_a_database_in_memory_is_refused(text):
 
 @pytest.mark.parametrize("where", ["ann:s3cr3t@host/shop.duckdb", "host:1/shop.duckdb", "shop.duckdb"])
 def test_a_host_or_a_user_is_refused_before_the_driver_is_asked(where, tmp_path):
-    done = ihc("init", "--database", f"duckdb://{where}", cwd=tmp_path)
+    done = ihc_here("init", "--database", f"duckdb://{where}", cwd=tmp_path)
     assert (done.returncode, "names a file alone" in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
     assert "s3cr3t" not in done.stdout + done.stderr
 

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from conftest import ihc
+from conftest import ihc, ihc_here
 from states import of_shop
 
 from ihc import read_tables
@@ -66,7 +66,7 @@ def test_a_difference_says_what_changed_and_why(history, tmp_path):
 
 
 def test_a_difference_is_written_where_that_is_asked_for(history, tmp_path):
-    done = ihc("diff", "1", "2", "--database", history, "--output", "out", cwd=tmp_path)
+    done = ihc_here("diff", "1", "2", "--database", history, "--output", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("Written: out/changes.csv")
     table = read_csv(tmp_path / "out" / "changes.csv")
@@ -76,15 +76,15 @@ def test_a_difference_is_written_where_that_is_asked_for(history, tmp_path):
 
 
 def test_between_two_runs_without_a_change_nothing_is_said_to_have_changed(history, tmp_path):
-    done = ihc("diff", "2", "3", "--database", history, cwd=tmp_path)
+    done = ihc_here("diff", "2", "3", "--database", history, cwd=tmp_path)
     assert done.stdout.startswith("Nothing changed since run 2 of 2025-04-02")
     assert "Causes" not in done.stdout
 
 
 def test_neither_command_changes_the_database(history, tmp_path):
     before, bytes_before = dumped(history), history.read_bytes()
-    ihc("runs", "--database", history, cwd=tmp_path)
-    ihc("diff", "1", "3", "--database", history, cwd=tmp_path)
+    ihc_here("runs", "--database", history, cwd=tmp_path)
+    ihc_here("diff", "1", "3", "--database", history, cwd=tmp_path)
     assert dumped(history) == before
     assert history.read_bytes() == bytes_before
     assert [path.name for path in history.parent.iterdir()] == [history.name]
@@ -100,7 +100,7 @@ def test_neither_command_changes_the_database(history, tmp_path):
 )
 def test_what_cannot_be_compared_is_refused_in_a_sentence(arguments, says, history, tmp_path):
     (tmp_path / "blocked").write_text("a file", "utf-8")
-    done = ihc("diff", *arguments, "--database", history, cwd=tmp_path)
+    done = ihc_here("diff", *arguments, "--database", history, cwd=tmp_path)
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -113,7 +113,7 @@ def test_a_database_without_history_has_no_runs_and_stays_without(shop, tmp_path
         for table in ("report_runs", "history_orders", "history_credits", "history_costs"):
             connection.execute(f"DROP TABLE {table}")
     before = path.read_bytes()
-    listed, compared = (ihc(*call, "--database", path, cwd=tmp_path) for call in (["runs"], ["diff", "1", "2"]))
+    listed, compared = (ihc_here(*call, "--database", path, cwd=tmp_path) for call in (["runs"], ["diff", "1", "2"]))
     assert listed.returncode == 0
     assert listed.stdout == f"No run is recorded in {path} yet: `ihc run` records each.\n"
     assert compared.returncode == 1
@@ -123,7 +123,7 @@ def test_a_database_without_history_has_no_runs_and_stays_without(shop, tmp_path
 
 @pytest.mark.parametrize("call", [["runs"], ["diff", "1", "2"]])
 def test_without_a_database_no_sample_is_made(call, tmp_path):
-    done = ihc(*call, cwd=tmp_path)
+    done = ihc_here(*call, cwd=tmp_path)
     assert done.returncode == 1
     assert "does not exist" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
-from conftest import ihc
+from conftest import ihc, ihc_here
 from frames import curves_of
 
 from ihc import attribute, build_journeys, load_parameters, read_tables
@@ -60,7 +60,7 @@ def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, t
 
 
 def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_would_do(shop, answers, tmp_path):
-    done = ihc("calibrate", "--database", shop, "--answers", answers, "--evaluate", cwd=tmp_path)
+    done = ihc_here("calibrate", "--database", shop, "--answers", answers, "--evaluate", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "The journeys with the largest errors" in done.stdout
     assert "From 100 answers, the mean error of ihc is 0.00" in done.stdout
@@ -74,7 +74,7 @@ def test_answers_that_do_not_fit_the_database_are_counted_and_named(shop, answer
     every["conversion_id"] = every["conversion_id"].replace(first, "=cmd()")
     every["ihc"] = every["ihc"].mask(half, every["ihc"] / 2)
     every.to_csv(tmp_path / "off.csv", index=False)
-    done = ihc("calibrate", "--database", shop, "--answers", "off.csv", cwd=tmp_path)
+    done = ihc_here("calibrate", "--database", shop, "--answers", "off.csv", cwd=tmp_path)
     assert "Left out, 1 answer: no order with a session in the database has this id ('=cmd()')." in done.stdout
     assert f"Left out, 1 answer: the credits sum to 0.5000, not 1 ('{second}')." in done.stdout
 
@@ -88,7 +88,7 @@ def test_answers_that_do_not_fit_the_database_are_counted_and_named(shop, answer
     ],
 )
 def test_a_calibration_without_answers_is_refused_in_a_sentence(arguments, says, shop, tmp_path):
-    done = ihc("calibrate", "--database", shop, *arguments, cwd=tmp_path)
+    done = ihc_here("calibrate", "--database", shop, *arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -107,7 +107,7 @@ def test_training_says_what_it_left_out_and_writes_a_set_that_a_run_takes(shop, 
 
 def test_training_takes_the_orders_of_the_dates(shop, journeys, tmp_path):
     day = str(journeys["conv_timestamp"].dt.date.iloc[0])
-    done = ihc("train", "--database", shop, "--start-date", day, "--end-date", day, cwd=tmp_path)
+    done = ihc_here("train", "--database", shop, "--start-date", day, "--end-date", day, cwd=tmp_path)
     orders = journeys.loc[journeys["conv_timestamp"].dt.strftime("%Y-%m-%d") == day, "conv_id"].nunique()
     assert done.stdout.startswith(f"{orders} journeys with ")
 
@@ -136,7 +136,7 @@ def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys
 def test_an_explanation_shows_the_phases_before_and_after_a_redistribution(shop, journeys, tmp_path):
     (tmp_path / "r.json").write_text(json.dumps(dict.fromkeys(TRUTH.phase_weights, PHASE)), "utf-8")
     conv_id = journeys.loc[journeys["channel_name"] == "Direct", "conv_id"].value_counts().index[0]
-    done = ihc("explain", conv_id, "--database", shop, "--redistribution", "r.json", cwd=tmp_path)
+    done = ihc_here("explain", conv_id, "--database", shop, "--redistribution", "r.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Before the redistribution" in done.stdout
     steps = pd.read_csv(tmp_path / "data" / "explanations" / f"{conv_id}.csv")
@@ -145,7 +145,7 @@ def test_an_explanation_shows_the_phases_before_and_after_a_redistribution(shop,
 
 
 def test_an_order_that_is_not_there_is_refused_in_a_sentence(shop, tmp_path):
-    done = ihc("explain", "nothing", "--database", shop, cwd=tmp_path)
+    done = ihc_here("explain", "nothing", "--database", shop, cwd=tmp_path)
     assert done.returncode == 1
     assert "Order 'nothing' is not in the journeys" in done.stderr
     assert not (tmp_path / "data" / "explanations").exists()
@@ -157,7 +157,7 @@ def test_the_files_of_an_order_with_an_odd_id_stay_in_their_folder(own_shop, tmp
             "SELECT conv_id FROM conversions JOIN session_sources USING (user_id) WHERE event_date < conv_date LIMIT 1"
         ).fetchone()
         connection.execute("UPDATE conversions SET conv_id = '../../<b>x' WHERE conv_id = ?", row)
-    done = ihc("explain", "../../<b>x", "--database", own_shop, cwd=tmp_path)
+    done = ihc_here("explain", "../../<b>x", "--database", own_shop, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "data" / "explanations").iterdir()}
     assert len(names) == 3
@@ -178,7 +178,7 @@ def test_an_output_that_would_overwrite_something_or_cannot_be_written_is_refuse
     (folder / "folder").mkdir()
     (folder / "notes.txt").write_text("mine", "utf-8")
     before = own_shop.read_bytes()
-    done = ihc("train", "--database", own_shop, "--output", output, cwd=folder)
+    done = ihc_here("train", "--database", own_shop, "--output", output, cwd=folder)
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -189,14 +189,14 @@ def test_an_output_that_would_overwrite_something_or_cannot_be_written_is_refuse
 
 def test_parameters_may_be_written_again(own_shop):
     for _ in range(2):
-        assert ihc("train", "--database", own_shop, "--output", "mine.json", cwd=own_shop.parent).returncode == 0
+        assert ihc_here("train", "--database", own_shop, "--output", "mine.json", cwd=own_shop.parent).returncode == 0
 
 
 def test_a_few_answers_give_parameters_with_a_warning_and_no_figure_for_their_errors(shop, answers, tmp_path):
     every = pd.read_csv(answers)
     few = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()[:3]
     every[every["conversion_id"].isin(few)].to_csv(tmp_path / "few.csv", index=False)
-    done = ihc("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path)
+    done = ihc_here("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "These are too few answers: 3 can be used" in done.stdout
     assert "How good the parameters are cannot be said." in done.stdout
@@ -205,18 +205,18 @@ def test_a_few_answers_give_parameters_with_a_warning_and_no_figure_for_their_er
 
 def test_the_dates_of_runs_do_not_cut_what_a_calibration_or_an_explanation_sees(shop, journeys, answers, tmp_path):
     dates = {"IHC_START_DATE": "2001-01-01", "IHC_END_DATE": "2001-01-02"}
-    done = ihc("calibrate", "--database", shop, "--answers", answers, cwd=tmp_path, **dates)
+    done = ihc_here("calibrate", "--database", shop, "--answers", answers, cwd=tmp_path, **dates)
     assert done.returncode == 0, done.stderr
     assert "Left out" not in done.stdout
     conv_id = journeys["conv_id"].iloc[0]
-    explained = ihc("explain", conv_id, "--database", shop, cwd=tmp_path, **dates)
+    explained = ihc_here("explain", conv_id, "--database", shop, cwd=tmp_path, **dates)
     assert explained.returncode == 0, explained.stderr
     assert "Before the redistribution" not in explained.stdout
 
 
 def test_the_conversion_type_may_stand_in_the_environment_and_is_refused_beside_a_file(shop, answers, tmp_path):
-    done = ihc("calibrate", "--database", shop, cwd=tmp_path, IHC_CONV_TYPE_ID="other")
+    done = ihc_here("calibrate", "--database", shop, cwd=tmp_path, IHC_CONV_TYPE_ID="other")
     assert "for the conversion type 'other'" in done.stderr
-    both = ihc("calibrate", "--database", shop, "--answers", answers, "--conv-type-id", "x", cwd=tmp_path)
+    both = ihc_here("calibrate", "--database", shop, "--answers", answers, "--conv-type-id", "x", cwd=tmp_path)
     assert both.returncode == 1
     assert "leave one out" in both.stderr

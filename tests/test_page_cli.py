@@ -2,7 +2,7 @@ import re
 import shutil
 
 import pytest
-from conftest import ihc
+from conftest import ihc, ihc_here
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def test_it_writes_the_report_of_the_run_without_secrets_and_prints_where(finish
 def test_a_folder_without_all_notebooks_is_refused_by_their_names(executed, tmp_path):
     for name in ("02_build_journeys", "05_compare_models"):
         (executed / f"{name}.ipynb").unlink()
-    done = ihc("page", "executed", "--output", "there", cwd=tmp_path)
+    done = ihc_here("page", "executed", "--output", "there", cwd=tmp_path)
     assert done.returncode == 1
     assert "The folder executed lacks 02_build_journeys, 05_compare_models: the report is made of" in done.stderr
     assert not (tmp_path / "there").exists()
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
-    done = ihc("page", "nowhere", cwd=tmp_path)
+    done = ihc_here("page", "nowhere", cwd=tmp_path)
     assert done.returncode == 1
     assert "The folder nowhere lacks 01_check_data, 02_build_journeys, 04_channel_report" in done.stderr

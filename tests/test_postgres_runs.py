@@ -9,7 +9,7 @@ from html import unescape
 
 import pytest
 import sqlalchemy as sa
-from conftest import Finished, ihc
+from conftest import Finished, ihc, ihc_here
 from databases import copy_tables, new_database, rows_of, sql
 from faults import misbehaving
 from server_runs import (
@@ -115,10 +115,10 @@ def test_a_sample_is_made_in_an_empty_schema_and_init_adds_and_empties(schema_ur
 
 def test_a_schema_is_an_option_and_is_refused_for_a_file(schema_url, postgres_url, tmp_path):
     name = sa.make_url(schema_url).query["schema"]
-    done = ihc("init", "--database", postgres_url, "--schema", name, cwd=tmp_path)
+    done = ihc_here("init", "--database", postgres_url, "--schema", name, cwd=tmp_path)
     assert f"(schema {name}) has all tables" in done.stdout, done.stderr
     assert rows_of(schema_url, "conversions") == []
-    refused = ihc("run", "--database", "shop.db", "--schema", name, cwd=tmp_path)
+    refused = ihc_here("run", "--database", "shop.db", "--schema", name, cwd=tmp_path)
     assert (refused.returncode, "which has none" in refused.stderr) == (1, True)
 
 
@@ -127,7 +127,7 @@ def test_a_schema_is_an_option_and_is_refused_for_a_file(schema_url, postgres_ur
     ["ihc:S3cret@host/shop", "postgresql:/ihc:S3cret@host/shop", "host=127.0.0.1 password=S3cret dbname=shop"],
 )
 def test_a_server_that_is_written_without_a_scheme_is_refused_and_no_file_is_named_after_it(text, tmp_path):
-    done = ihc("init", cwd=tmp_path, IHC_DATABASE=text)
+    done = ihc_here("init", cwd=tmp_path, IHC_DATABASE=text)
     assert (done.returncode, "is no URL that can be understood" in done.stderr) == (1, True)
     assert "S3cret" not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []

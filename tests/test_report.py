@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from conftest import CURRENCY, FIRST, GROUPS, LAST, STRANGE, ihc, run_ihc
+from conftest import CURRENCY, FIRST, GROUPS, LAST, STRANGE, ihc, ihc_here, run_ihc
 
 from ihc import read_tables
 from ihc.changes import CAUSES, cost_changes, revenue_changes
@@ -520,14 +520,14 @@ def test_what_changed_is_parted_by_cause_and_adds_up(dated, whole):
 
 
 def test_the_runs_are_listed_with_the_totals_of_their_reports(whole, dated):
-    listed = ihc("runs", "--database", dated.done.database, cwd=dated.done.output)
+    listed = ihc_here("runs", "--database", dated.done.database, cwd=dated.done.output)
     lines = [line.split() for line in listed.stdout.splitlines() if re.match(r" +\d", line)]
     assert len(lines) == 2
     for line, report in zip(lines, (whole, dated), strict=True):
         total = report.total
         assert line[-3:] == [f"{total[name]:,.2f}" for name in ("ihc_revenue", "cost", "ROAS")]
         assert line[-4] == f"{total['influenced_conversions']:,}"
-    compared = ihc("diff", "1", "2", "--database", dated.done.database, cwd=dated.done.output)
+    compared = ihc_here("diff", "1", "2", "--database", dated.done.database, cwd=dated.done.output)
     assert (
         f"from {whole.total['ihc_revenue']:,.2f} to {dated.total['ihc_revenue']:,.2f}: other dates -" in compared.stdout
     )
