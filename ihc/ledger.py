@@ -191,7 +191,7 @@ def _read(
     database: str | Path, fingerprints: pd.DataFrame, account: str, since: str, queries: Sequence[str]
 ) -> list[pd.DataFrame]:
     """What each query finds of an account for these journeys."""
-    now = pd.Series(fingerprints["fingerprint"].array, index=fingerprints["conv_id"].array)
+    wanted = pd.Series(fingerprints["fingerprint"].array, index=fingerprints["conv_id"].array)
     given = {"account": account, "since": since or "0"}  # an empty text is NULL in Oracle
     with transaction(database) as connection:
         parts = [
@@ -199,10 +199,10 @@ def _read(
                 pd.read_sql(sa.text(query.format(ids=ids.sql)), connection, params={**given, **ids.given})
                 for query in queries
             ]
-            for ids in listed(connection, now.index.tolist())
+            for ids in listed(connection, wanted.index.tolist())
         ]
     frames = (pd.concat(found, ignore_index=True) for found in zip(*parts, strict=True))
-    return [found[found["fingerprint"] == found["conv_id"].map(now)].drop(columns="fingerprint") for found in frames]
+    return [found[found["fingerprint"] == found["conv_id"].map(wanted)].drop(columns="fingerprint") for found in frames]
 
 
 _ASKED = "api_ledger JOIN api_requests ON api_requests.request_id = api_ledger.request_id"

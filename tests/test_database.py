@@ -412,7 +412,7 @@ def test_credits_of_another_program_are_of_an_unknown_engine(small):
 
 
 def test_a_result_table_that_is_a_view_is_refused_before_anything_is_written(small):
-    view = "CREATE VIEW channel_reporting AS SELECT session_id AS channel_name FROM session_costs"
+    view = "CREATE VIEW channel_reporting AS SELECT DISTINCT session_id AS channel_name FROM session_costs"
     sql(small, "DROP TABLE channel_reporting", view)
     with pytest.raises(DatabaseError, match="view"):
         check_writable(small)
