@@ -80,6 +80,22 @@ def assert_the_commands_work(done, variables, *listed_are):
     assert not any(form in said for form in FORMS)
 
 
+def assert_a_second_run_stores_the_same_once_more(done, url, folder):
+    """The history grows by no row, and nothing changed."""
+    tables = [table for table in (*RESULTS, *HISTORY) if table not in ("attribution_runs", "report_runs")]
+    tables.remove("attribution_outcomes")  # it names the run
+    before = {table: rows_of(done.database, table) for table in tables}
+    again = ihc("run", "--output", "again", cwd=folder, IHC_DATABASE=url)
+    assert again.returncode == 0, again.stderr
+    assert {table: rows_of(done.database, table) for table in tables} == before
+    assert [len(rows_of(done.database, name)) for name in ("attribution_runs", "report_runs")] == [2, 2]
+    difference = ihc_here("diff", "1", "2", cwd=folder, IHC_DATABASE=url)
+    assert difference.returncode == 0, difference.stderr
+    assert "Nothing changed since run 1" in difference.stdout
+    for path in done.output.glob("*.csv"):
+        assert path.name == "changes.csv" or path.read_bytes() == (folder / "again" / path.name).read_bytes()
+
+
 def assert_a_sample_is_made_and_init_adds_and_empties(url, folder):
     made = ihc("sample", "--conversions", "20", cwd=folder, IHC_DATABASE=url)
     assert "a synthetic shop with 20 orders" in made.stdout, made.stderr

@@ -12,6 +12,7 @@ from server_runs import (
     PASSWORD,
     assert_a_run_that_is_killed_is_finished_by_another,
     assert_a_sample_is_made_and_init_adds_and_empties,
+    assert_a_second_run_stores_the_same_once_more,
     assert_a_server_that_is_not_there_is_said_in_one_sentence,
     assert_answers_of_the_api_are_kept_and_learned_from,
     assert_every_csv_and_chart_is_the_same,
@@ -80,19 +81,7 @@ def test_the_commands_work_on_the_server(on_server):
 
 
 def test_a_second_run_stores_the_same_once_more_and_the_history_grows_by_no_row(on_server, tmp_path):
-    done, limited = on_server
-    tables = [table for table in (*RESULTS, *HISTORY) if table not in ("attribution_runs", "report_runs")]
-    tables.remove("attribution_outcomes")  # it names the run
-    before = {table: rows_of(done.database, table) for table in tables}
-    again = ihc("run", "--output", "again", cwd=tmp_path, IHC_DATABASE=limited)
-    assert again.returncode == 0, again.stderr
-    assert {table: rows_of(done.database, table) for table in tables} == before
-    assert [len(rows_of(done.database, name)) for name in ("attribution_runs", "report_runs")] == [2, 2]
-    difference = ihc("diff", "1", "2", cwd=tmp_path, IHC_DATABASE=limited)
-    assert difference.returncode == 0, difference.stderr
-    assert "Nothing changed since run 1" in difference.stdout
-    for path in done.output.glob("*.csv"):
-        assert path.name == "changes.csv" or path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+    assert_a_second_run_stores_the_same_once_more(*on_server, tmp_path)
 
 
 def test_a_sample_is_made_in_an_empty_database_and_init_adds_and_empties(mariadb_url, tmp_path):

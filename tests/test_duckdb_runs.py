@@ -2,10 +2,11 @@
 
 import pytest
 from conftest import Finished, ihc
-from databases import copy_tables, rows_of, sql
+from databases import copy_tables
 from server_runs import (
     assert_a_run_that_is_killed_is_finished_by_another,
     assert_a_sample_is_made_and_init_adds_and_empties,
+    assert_a_second_run_stores_the_same_once_more,
     assert_answers_of_the_api_are_kept_and_learned_from,
     assert_every_csv_and_chart_is_the_same,
     assert_every_table_is_the_same,
@@ -62,12 +63,7 @@ def test_answers_of_the_api_are_kept_in_the_file_and_learned_from(url, tmp_path)
 
 @pytest.mark.slow
 def test_a_second_run_stores_the_same_once_more(on_duckdb, tmp_path):
-    tables = ("attribution_customer_journey", "attribution_phases", "channel_reporting", "history_credits")
-    before = {table: rows_of(on_duckdb.database, table) for table in tables}
-    again = ihc("run", "--output", "again", cwd=tmp_path, IHC_DATABASE=on_duckdb.database)
-    assert again.returncode == 0, again.stderr
-    assert {table: rows_of(on_duckdb.database, table) for table in tables} == before
-    assert sql(on_duckdb.database, "SELECT count(*) FROM report_runs") == [(2,)]
+    assert_a_second_run_stores_the_same_once_more(on_duckdb, on_duckdb.database, tmp_path)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from firebird_files import new_file
 from server_runs import (
     assert_a_run_that_is_killed_is_finished_by_another,
     assert_a_sample_is_made_and_init_adds_and_empties,
+    assert_a_second_run_stores_the_same_once_more,
     assert_answers_of_the_api_are_kept_and_learned_from,
     assert_every_csv_and_chart_is_the_same,
     assert_every_table_is_the_same,
@@ -49,16 +50,8 @@ def test_the_commands_work(on_firebird):
     assert_the_commands_work(on_firebird, {"IHC_DATABASE": on_firebird.database})
 
 
-def test_a_second_run_stores_the_same_once_more_and_the_history_grows_by_no_row(url, shop, tmp_path):
-    create_tables(url)
-    copy_tables(shop, url, COLUMNS)
-    tables, stored = ("attribution_customer_journey", "channel_reporting", "history_orders", "history_credits"), []
-    for _ in range(2):
-        done = ihc("run", "--output", "out", cwd=tmp_path, IHC_DATABASE=url)
-        assert done.returncode == 0, done.stderr
-        stored.append([rows_of(url, table) for table in tables])
-    assert stored[0] == stored[1]
-    assert len(rows_of(url, "report_runs")) == 2
+def test_a_second_run_stores_the_same_once_more(on_firebird, tmp_path):
+    assert_a_second_run_stores_the_same_once_more(on_firebird, on_firebird.database, tmp_path)
 
 
 def test_a_sample_is_made_in_an_empty_database_and_init_adds_and_empties(url, tmp_path):
