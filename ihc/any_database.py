@@ -26,6 +26,7 @@ from ihc.any_tables import WITH_TEMPORARY, drop_temporary, kind_of, make_tempora
 from ihc.any_tables import define as define
 from ihc.any_tables import id_text as id_text
 from ihc.any_tables import same_id as same_id
+from ihc.any_tables import where_in as where_in
 from ihc.any_values import plain_rows
 from ihc.dialect import Among
 from ihc.duckdb_file import file_of as file_of
@@ -37,6 +38,7 @@ from ihc.sqlite import LISTED, kept_as_float, rows_of
 from ihc.sqlite import tables_of as tables_of
 
 ISOLATION = {False: ("REPEATABLE READ", "SERIALIZABLE"), True: ("SERIALIZABLE", "REPEATABLE READ")}  # by is_writing
+REFUSES_ALONE = ("oracle",)  # whose SERIALIZABLE refuses a writer that is alone, where a block of an index is split
 PACKAGES = {"MySQLdb": "mysqlclient", "mysql": "mysql-connector-python"}  # by the name that they are imported by
 AMOUNTS = FRACTIONS | {"revenue"}
 DIGITS_OF_SHARES, DIGITS_OF_AMOUNTS = 9, 2  # behind the point, at least
@@ -136,6 +138,8 @@ def _plainly(dialect: sa.Dialect, given: Sequence[Any], named: Mapping[str, Any]
 
 def _isolate(dialect: sa.Dialect, connection: Any, is_writing: bool) -> None:
     """Set the first level wished for that the database has, if it has one and its dialect can set it."""
+    if is_writing and dialect.name in REFUSES_ALONE:
+        return
     cannot = (NotImplementedError, AttributeError, dialect.loaded_dbapi.Error)  # what says that it can may not
     with suppress(NotImplementedError):
         levels = dialect.get_isolation_level_values(connection)

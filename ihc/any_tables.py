@@ -11,15 +11,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ihc import duckdb_file, mysql
+from ihc import duckdb_file, mysql, sqlite
 
 KEY_LENGTH = 255  # characters: three such columns in UTF-8 are the longest key that InnoDB takes
 NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUBLE PRECISION": sa.DOUBLE_PRECISION}
 COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
 WITH_TEMPORARY = (*mysql.NAMES, duckdb_file.NAME)  # tables that CREATE TEMPORARY TABLE makes within a transaction
 CODE_POINTS = {"mssql": "Latin1_General_100_BIN2"}  # the collation that compares by them, where others are the rule
-COMPARED = dict.fromkeys(("oracle", "mssql", "firebird"), 2000)  # characters: longer texts cannot be compared there
+# Texts that may be longer cannot be compared there [characters], so it is only those that never are that may.
+COMPARED = dict.fromkeys(("oracle", "firebird"), 2000)
+NEVER_COMPARED = ("reason", "source", "parameters", "url", "redistribution")
 EMPTY_IS_NULL = ("oracle",)  # so a column that may be empty is one that may be NULL
+LOOKS_AGAIN = ("firebird",)  # at all rows of `IN (SELECT ...)` for each row, but not at those of a join
 USED_ONCE_COMMITTED = ("firebird",)  # a table that was made
 
 
@@ -41,7 +44,9 @@ def define(connection: sa.Connection, statement: str) -> None:
         _column(connection, name, kind, is_key=name in key, is_needed="NOT NULL" in rest) for name, kind, rest in found
     ]
     unique = [sa.UniqueConstraint(name) for name, _, rest in found if "UNIQUE" in rest]
-    _table(head.split()[-1], *columns, sa.PrimaryKeyConstraint(*key), *unique).create(connection)
+    # SQL Server's clustered keys are too short for ours.
+    is_key = sa.PrimaryKeyConstraint(*key, mssql_clustered=False)
+    _table(head.split()[-1], *columns, is_key, *unique).create(connection)
     if kind_of(connection) in USED_ONCE_COMMITTED:
         connection.connection.commit()
 
@@ -67,14 +72,14 @@ def _column(connection: sa.Connection, name: str, kind: str, *, is_key: bool, is
     if kind != "TEXT":
         return sa.Column(name, NUMBERS[kind](), nullable=not is_needed, autoincrement=False)
     may_be_null = not is_needed or (kind_of(connection) in EMPTY_IS_NULL and not is_key)
-    return sa.Column(name, _text(connection, is_short=is_key or name.endswith("_id")), nullable=may_be_null)
+    return sa.Column(name, _text(connection, name, is_key=is_key), nullable=may_be_null)
 
 
-def _text(connection: sa.Connection, *, is_short: bool) -> sa.String:
-    order, longest = _collation(connection), COMPARED.get(kind_of(connection))
-    if is_short or longest:
-        return sa.Unicode(KEY_LENGTH if is_short else longest, order)
-    return sa.UnicodeText(collation=order)
+def _text(connection: sa.Connection, name: str, *, is_key: bool) -> sa.String:
+    order = _collation(connection)
+    longest = None if name in NEVER_COMPARED else COMPARED.get(kind_of(connection))
+    longest = KEY_LENGTH if is_key or name.endswith("_id") else longest
+    return sa.Unicode(longest, order) if longest else sa.UnicodeText(collation=order)
 
 
 def _collation(connection: sa.Connection) -> str | None:
@@ -99,6 +104,13 @@ def same_id(connection: sa.Connection, table: str, column: str) -> str:
     kind = types_of(connection, table).get(column)
     is_ours = isinstance(kind, sa.String) and kind.collation == _collation(connection)
     return f"{table}.{column}" if is_ours else id_text(connection, table, column)
+
+
+def where_in(connection: sa.Connection, table: str, its_id: str, query: str) -> str:
+    """SQL, as it stands behind FROM, for the rows of a table with an id that is among the `id` of a query."""
+    if kind_of(connection) in LOOKS_AGAIN:
+        return f"{table} JOIN (SELECT DISTINCT id FROM ({query}) found) wanted ON wanted.id = {its_id}"
+    return sqlite.where_in(connection, table, its_id, query)
 
 
 def _as_text(column: sa.ColumnElement[Any], kind: Any) -> sa.ColumnElement[Any]:

@@ -81,7 +81,7 @@ def touch_totals(paths: ChannelPaths) -> pd.DataFrame:
     totals = {
         "first_touch": np.bincount(codes[ends[:-1] + 1][is_won], minlength=size),
         "last_touch": np.bincount(codes[won - 1], minlength=size),
-        "linear": np.bincount(codes[1:], weights, minlength=size),
+        "linear": np.bincount(codes[1:], weights, minlength=size).astype("float64", copy=False),  # of nothing: integers
     }
     # For few paths, a frame takes half the time: of arrays that nothing else holds it is made in two thirds of that.
     names = {"channel_name": paths.names.array.copy()}

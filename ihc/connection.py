@@ -222,6 +222,11 @@ def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
     return _of(connection).listed(connection, ids)
 
 
+def where_in(connection: sa.Connection, table: str, its_id: str, query: str) -> str:
+    """SQL, as it stands behind FROM, for the rows of a table with an id that is among the `id` of a query."""
+    return _of(connection).where_in(connection, table, its_id, query)
+
+
 def named(connection: sa.Connection, *columns: str) -> str:
     """SQL for columns: quoted where their name is a word of the database's own, as `date` is in Oracle."""
     return ", ".join(map(connection.dialect.identifier_preparer.quote, columns))

@@ -53,6 +53,9 @@ class Dialect(Protocol):
     def listed(self, connection: sa.Connection, ids: Sequence[str], /) -> Iterator[Among]:
         """What stands behind IN for `ids`, each of them once; in parts, where the database takes no list that long."""
 
+    def where_in(self, connection: sa.Connection, table: str, its_id: str, query: str, /) -> str:
+        """SQL, as it stands behind FROM, for the rows of a table with an id that is among the `id` of a query."""
+
     def id_text(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id as a text, whatever type the column keeps it in."""
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from ihc.account import Account
 from ihc.client import Row
-from ihc.connection import execute, insert, listed, tables_of, transaction, transactions
+from ihc.connection import execute, insert, listed, read, tables_of, transaction, transactions
 from ihc.result_tables import LEDGER
 from ihc.schemas import PHASES, SHARES
 
@@ -170,16 +170,18 @@ def answered_accounts(database: str | Path) -> pd.DataFrame:
 
     Out: `account, conv_type_id, url, conversions [count, answered]`, by conversion type. Raises DatabaseError.
     """
-    query = (
-        f"SELECT account, conv_type_id, url, COUNT(DISTINCT conv_id) AS conversions FROM {_ASKED} "
-        # An empty text is NULL in Oracle.
-        f"WHERE (redistribution = '' OR redistribution IS NULL) AND api_ledger.outcome = '{ANSWERED}' "
-        "GROUP BY account, conv_type_id, url"
+    answered = (
+        f"SELECT account, COUNT(DISTINCT conv_id) AS conversions FROM {_ASKED} "
+        f"WHERE api_ledger.outcome = '{ANSWERED}' GROUP BY account"
     )
     with transaction(database) as connection:
         if "api_requests" not in tables_of(connection):
             return pd.DataFrame(columns=["account", "conv_type_id", "url", "conversions"], dtype="str")
-        found = pd.read_sql(sa.text(query), connection).astype("str")
+        asked = read(connection, "SELECT account, conv_type_id, url, redistribution FROM api_requests")
+        counts = read(connection, answered)
+    is_plain = asked["redistribution"].fillna("") == ""  # an empty text is NULL in Oracle
+    plain = asked[is_plain].drop(columns="redistribution").drop_duplicates("account")
+    found = plain.merge(counts, on="account").astype("str")
     return found.sort_values(["conv_type_id", "url", "account"], ignore_index=True)
 
 
@@ -192,6 +194,7 @@ def _read(
 ) -> list[pd.DataFrame]:
     """What each query finds of an account for these journeys."""
     wanted = pd.Series(fingerprints["fingerprint"].array, index=fingerprints["conv_id"].array)
+    marks = wanted.drop_duplicates().tolist()  # of one journey each, nearly always
     given = {"account": account, "since": since or "0"}  # an empty text is NULL in Oracle
     with transaction(database) as connection:
         parts = [
@@ -199,14 +202,14 @@ def _read(
                 pd.read_sql(sa.text(query.format(ids=ids.sql)), connection, params={**given, **ids.given})
                 for query in queries
             ]
-            for ids in listed(connection, wanted.index.tolist())
+            for ids in listed(connection, marks)
         ]
     frames = (pd.concat(found, ignore_index=True) for found in zip(*parts, strict=True))
     return [found[found["fingerprint"] == found["conv_id"].map(wanted)].drop(columns="fingerprint") for found in frames]
 
 
 _ASKED = "api_ledger JOIN api_requests ON api_requests.request_id = api_ledger.request_id"
-_OF_THEM = f"FROM {_ASKED} WHERE account = :account AND sent_at >= :since AND conv_id IN {{ids}}"
+_OF_THEM = f"FROM {_ASKED} WHERE account = :account AND sent_at >= :since AND fingerprint IN {{ids}}"
 # The latest answer counts, where a conversion was asked again.
 _ANSWERS = f"""
     SELECT latest.conv_id, fingerprint, session_id, {", ".join(PHASES)}, ihc FROM api_answers JOIN (

@@ -24,6 +24,7 @@ from ihc.postgres_errors import schema_of as schema_of
 from ihc.schemas import PHASES
 from ihc.sqlite import BUSY_SECONDS, LISTED, kept_as_float
 from ihc.sqlite import fetch as fetch
+from ihc.sqlite import where_in as where_in
 
 if TYPE_CHECKING:
     import psycopg

@@ -11,7 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.arrow_reading import read_frames
-from ihc.connection import id_text, listed, read
+from ihc.connection import id_text, listed, read, where_in
 from ihc.dialect import Among
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window
 
@@ -67,8 +67,9 @@ def _read_part(connection: sa.Connection, chosen: Selection, users: Among | None
         f"{buyer} IN {users.sql if users else ''}": users,
     }
     orders = f"{CONVERSIONS} WHERE {' AND '.join(condition for condition, value in conditions.items() if value)}"
-    visits = f"{SESSIONS} WHERE {user} IN (SELECT {buyer} FROM {orders})"
-    paid = f"{COSTS} WHERE {cost} IN (SELECT {session} FROM {visits})"
+    visits = where_in(connection, SESSIONS, user, f"SELECT {buyer} AS id FROM {orders}")
+    paid = where_in(connection, COSTS, cost, f"SELECT {session} AS id FROM {visits}")
+    rows = {SESSIONS: visits, CONVERSIONS: orders, COSTS: paid}
     days = {name: day for name, day in (("start", chosen.start_date), ("end", chosen.end_date)) if day}
     given = days | dict(users.given if users else {})
-    return [read(connection, f"SELECT * FROM {rows}", given, coerce_float=False) for rows in (visits, orders, paid)]
+    return [read(connection, f"SELECT {table}.* FROM {rows[table]}", given, coerce_float=False) for table in COLUMNS]

@@ -105,6 +105,11 @@ def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
     connection.exec_driver_sql("DROP TABLE listed")
 
 
+def where_in(_connection: sa.Connection, table: str, its_id: str, query: str) -> str:
+    """SQL, as it stands behind FROM, for the rows of a table with an id that is among the `id` of a query."""
+    return f"{table} WHERE {its_id} IN ({query})"
+
+
 def id_text(_connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id as a text, whatever type the column keeps it in: 7.0 is 7, as `as_text` has it."""
     column = f"{table}.{column}"

@@ -159,6 +159,12 @@ def test_totals_by_channel_are_the_sums_of_the_credits(wins, losses):
     assert table.sum().to_numpy() == pytest.approx(np.full(3, len(wins)))
 
 
+def test_totals_without_a_conversion_are_zero_in_the_same_types():
+    won, lost = (touch_totals(channel_paths(converting(*wins), idle("AB"))) for wins in (["AB"], []))
+    assert lost.set_index("channel_name").to_numpy().tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert lost.dtypes.tolist() == won.dtypes.tolist()
+
+
 def test_what_is_done_to_the_totals_is_not_done_to_the_paths():
     paths = channel_paths(converting("AB"))
     totals = touch_totals(paths)

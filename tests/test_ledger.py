@@ -332,6 +332,18 @@ def test_the_key_is_nowhere_in_the_file(file):
     assert KEY.encode() not in file.read_bytes()
 
 
+def test_texts_of_any_length_are_kept(database):
+    labels = [f"channel {number}" for number in range(500)]
+    phases = dict.fromkeys(("initializer", "holder", "closer"), PHASE | {"redistribution_channel_labels": labels})
+    account = replace(ACCOUNT, redistribution=parse_redistribution(phases, "It"))
+    reason = "why " * 2000
+    write(database, answered(asked(), ends={"k1": (REJECTED, reason)}, k2=SECOND), account=account)
+    assert known(database, account=account).rejected.to_numpy().tolist() == [["k1", reason]]
+    (kept,) = [row for row in contents(database)["api_requests"] if row[2] == account.id]
+    assert kept[5] == account.redistribution.text
+    assert len(kept[5]) > 10_000
+
+
 def test_thousands_of_answers_are_written_and_read_at_once(database):
     sessions = {f"k{number}": [f"{number}-{place}" for place in range(3)] for number in range(3000)}
     marks = {conv_id: f"f{conv_id}" for conv_id in sessions}

@@ -56,6 +56,15 @@ def test_the_database_chooses_what_pandas_would(shop, asked):
         pd.testing.assert_frame_equal(by_key(found), by_key(expected), check_dtype=len(found) > 0)
 
 
+def test_users_that_are_read_by_several_lists_are_all_read_once(shop, monkeypatch):
+    monkeypatch.setattr("ihc.any_database.LIST", 7)  # where users go in lists, and in no temporary table
+    whole = read_tables(shop)
+    users = whole.conversions["user_id"].unique().tolist()
+    assert len(users) > 20
+    for found, expected in zip(read_tables(shop, users=users), chosen_here(whole, users=users), strict=True):
+        pd.testing.assert_frame_equal(by_key(found), by_key(expected))
+
+
 def test_journeys_of_the_dates_are_the_same_from_the_chosen_rows(shop):
     whole, chosen = read_tables(shop), read_tables(shop, **DATES)
     expected = build_journeys(whole.sessions, whole.conversions, **DATES)
