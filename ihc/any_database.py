@@ -28,7 +28,7 @@ from ihc.any_tables import id_text as id_text
 from ihc.any_tables import same_id as same_id
 from ihc.any_tables import where_in as where_in
 from ihc.any_values import plain_rows
-from ihc.dialect import Among
+from ihc.dialect import Among, named
 from ihc.duckdb_file import file_of as file_of
 from ihc.duckdb_file import missing as missing
 from ihc.errors import DatabaseError, SettingsError
@@ -213,7 +213,7 @@ def check_writable(connection: sa.Connection, table: str, example: Mapping[str, 
         raise DatabaseError(is_view(table))
     kinds = types_of(connection, table)
     first = next(iter(example))
-    key = connection.dialect.identifier_preparer.quote(first)
+    key = named(connection, first)
     execute(connection, f"DELETE FROM {table} WHERE 1 = ?", [(0,)])
     execute(connection, f"UPDATE {table} SET {key} = {key} WHERE 1 = ?", [(0,)])
     row = {name: _taken(table, name, kinds.get(name), value) for name, value in example.items()}

@@ -18,7 +18,7 @@ NUMBERS: dict[str, Any] = {"INTEGER": sa.Integer, "BIGINT": sa.BigInteger, "DOUB
 COLUMN = re.compile(rf"^\s*(\w+)\s+(TEXT|{'|'.join(NUMBERS)})\b(.*)$", re.MULTILINE)
 WITH_TEMPORARY = (*mysql.NAMES, duckdb_file.NAME)  # tables that CREATE TEMPORARY TABLE makes within a transaction
 CODE_POINTS = {"mssql": "Latin1_General_100_BIN2"}  # the collation that compares by them, where others are the rule
-# Texts that may be longer cannot be compared there [characters], so it is only those that never are that may.
+# Texts of any length cannot be compared there, so all have an end [characters] but those that never are.
 COMPARED = dict.fromkeys(("oracle", "firebird"), 2000)
 NEVER_COMPARED = ("reason", "source", "parameters", "url", "redistribution")
 EMPTY_IS_NULL = ("oracle",)  # so a column that may be empty is one that may be NULL
@@ -45,8 +45,8 @@ def define(connection: sa.Connection, statement: str) -> None:
     ]
     unique = [sa.UniqueConstraint(name) for name, _, rest in found if "UNIQUE" in rest]
     # SQL Server's clustered keys are too short for ours.
-    is_key = sa.PrimaryKeyConstraint(*key, mssql_clustered=False)
-    _table(head.split()[-1], *columns, is_key, *unique).create(connection)
+    primary = sa.PrimaryKeyConstraint(*key, mssql_clustered=False)
+    _table(head.split()[-1], *columns, primary, *unique).create(connection)
     if kind_of(connection) in USED_ONCE_COMMITTED:
         connection.connection.commit()
 

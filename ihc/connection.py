@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from ihc import any_database, any_lock, duckdb_file, postgres, postgres_lock, sqlite
 from ihc.dialect import Among, Dialect
+from ihc.dialect import named as named
 from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
 
@@ -225,11 +226,6 @@ def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
 def where_in(connection: sa.Connection, table: str, its_id: str, query: str) -> str:
     """SQL, as it stands behind FROM, for the rows of a table with an id that is among the `id` of a query."""
     return _of(connection).where_in(connection, table, its_id, query)
-
-
-def named(connection: sa.Connection, *columns: str) -> str:
-    """SQL for columns: quoted where their name is a word of the database's own, as `date` is in Oracle."""
-    return ", ".join(map(connection.dialect.identifier_preparer.quote, columns))
 
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:

@@ -132,6 +132,7 @@ def read_results(database: str | Path) -> Results:
             for table in ("attribution_customer_journey", "attribution_outcomes", "attribution_runs")
         }
     credits, outcomes, runs = (_typed(frame) for frame in frames.values())
+    outcomes = outcomes.fillna({"reason": ""})  # an empty text is NULL in Oracle
     unsound = check_credits(credits, credits)
     credits = credits[~is_among(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
     outcomes = outcomes[~is_among(outcomes["conv_id"], unsound["conv_id"])]
@@ -162,8 +163,6 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
         **{
             name: pd.to_numeric(frame[name], errors="coerce").astype("float64")
             if name in NUMBERS
-            else as_text(frame[name]).fillna("")
-            if name == "reason"  # an empty text is NULL in Oracle
             else as_text(frame[name])
             for name in frame.columns
         }
@@ -220,12 +219,18 @@ def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
                 connection.exec_driver_sql(f"DELETE FROM {table}")
 
 
+def schema_statements() -> dict[str, str]:
+    """The statements of the schema file, without its comments, by the table that each makes."""
+    lines = [line.split("--")[0] for line in shipped("fixtures/schema.sql").read_text("utf-8").splitlines()]
+    statements = filter(str.strip, "\n".join(lines).split(";"))
+    return {statement.split("(")[0].split()[-1]: statement for statement in statements}
+
+
 def _create_missing(connection: sa.Connection) -> None:
     existing = tables_of(connection)
-    lines = [line.split("--")[0] for line in shipped("fixtures/schema.sql").read_text("utf-8").splitlines()]
-    for statement in filter(str.strip, "\n".join(lines).split(";")):
+    for table, statement in schema_statements().items():
         # A view may serve as an input table; CREATE TABLE IF NOT EXISTS alone would stumble over it.
-        if statement.split("(")[0].split()[-1] not in existing:
+        if table not in existing:
             define(connection, statement)
 
 

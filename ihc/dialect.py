@@ -17,6 +17,11 @@ class Among(NamedTuple):
     given: Mapping[str, str]
 
 
+def named(connection: sa.Connection, *columns: str) -> str:
+    """SQL for columns: quoted where their name is a word of the database's own, as `date` is in Oracle."""
+    return ", ".join(map(connection.dialect.identifier_preparer.quote, columns))
+
+
 class Dialect(Protocol):
     """A kind of database, as a module with these functions."""
 

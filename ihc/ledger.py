@@ -198,10 +198,7 @@ def _read(
     given = {"account": account, "since": since or "0"}  # an empty text is NULL in Oracle
     with transaction(database) as connection:
         parts = [
-            [
-                pd.read_sql(sa.text(query.format(ids=ids.sql)), connection, params={**given, **ids.given})
-                for query in queries
-            ]
+            [read(connection, query.format(ids=ids.sql), {**given, **ids.given}) for query in queries]
             for ids in listed(connection, marks)
         ]
     frames = (pd.concat(found, ignore_index=True) for found in zip(*parts, strict=True))

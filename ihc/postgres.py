@@ -22,7 +22,7 @@ from ihc.postgres_errors import no_schema, quoted
 from ihc.postgres_errors import reason_of as reason_of
 from ihc.postgres_errors import schema_of as schema_of
 from ihc.schemas import PHASES
-from ihc.sqlite import BUSY_SECONDS, LISTED, kept_as_float
+from ihc.sqlite import BUSY_SECONDS, in_table, kept_as_float
 from ihc.sqlite import fetch as fetch
 from ihc.sqlite import where_in as where_in
 
@@ -202,11 +202,8 @@ def define(connection: sa.Connection, statement: str) -> None:
 
 
 def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
-    """What stands behind IN for `ids`: a table that lasts no longer than the transaction."""
-    connection.exec_driver_sql("CREATE TEMP TABLE listed (id TEXT PRIMARY KEY) ON COMMIT DROP")
-    append(connection, "listed", pd.DataFrame({"id": ids}, dtype="str"))
-    yield LISTED
-    connection.exec_driver_sql("DROP TABLE listed")
+    """What stands behind IN for `ids`: a table that lasts no longer than the connection."""
+    return in_table(connection, ids, append)
 
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:

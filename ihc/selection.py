@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from ihc.arrow_reading import read_frames
 from ihc.connection import id_text, listed, read, where_in
 from ihc.dialect import Among
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window
+
+ANYBODY = (Among("", {}),)  # no list of users
 
 
 class Selection(NamedTuple):
@@ -50,26 +52,32 @@ def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFra
     table lacks a column.
     """
     check_columns(connection)
-    among: Iterable[Among | None] = [None] if chosen.users is None else listed(connection, chosen.users)
-    parts = [_read_part(connection, chosen, users) for users in among]
+    queries = _queries(connection, chosen)
+    days = {name: day for name, day in (("start", chosen.start_date), ("end", chosen.end_date)) if day}
+    parts = [
+        [
+            read(connection, query.format(users=users.sql), {**days, **users.given}, coerce_float=False)
+            for query in queries
+        ]
+        for users in (ANYBODY if chosen.users is None else listed(connection, chosen.users))
+    ]
     return (
         parts[0] if len(parts) == 1 else [pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True)]
     )
 
 
-def _read_part(connection: sa.Connection, chosen: Selection, users: Among | None) -> list[pd.DataFrame]:
-    """Read what is chosen of some users, or of all."""
+def _queries(connection: sa.Connection, chosen: Selection) -> list[str]:
+    """SQL for the chosen rows of each input table, with {users} for a list of users."""
     buyer, user = (id_text(connection, table, "user_id") for table in (CONVERSIONS, SESSIONS))
     session, cost = (id_text(connection, table, "session_id") for table in (SESSIONS, COSTS))
     conditions = {
         "conv_date >= :start": chosen.start_date,
         "conv_date <= :end": chosen.end_date,
-        f"{buyer} IN {users.sql if users else ''}": users,
+        f"{buyer} IN {{users}}": chosen.users,
     }
-    orders = f"{CONVERSIONS} WHERE {' AND '.join(condition for condition, value in conditions.items() if value)}"
+    wanted = [condition for condition, value in conditions.items() if value is not None]
+    orders = f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"
     visits = where_in(connection, SESSIONS, user, f"SELECT {buyer} AS id FROM {orders}")
     paid = where_in(connection, COSTS, cost, f"SELECT {session} AS id FROM {visits}")
     rows = {SESSIONS: visits, CONVERSIONS: orders, COSTS: paid}
-    days = {name: day for name, day in (("start", chosen.start_date), ("end", chosen.end_date)) if day}
-    given = days | dict(users.given if users else {})
-    return [read(connection, f"SELECT {table}.* FROM {rows[table]}", given, coerce_float=False) for table in COLUMNS]
+    return [f"SELECT {table}.* FROM {rows[table]}" for table in COLUMNS]

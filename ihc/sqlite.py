@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,13 @@ def define(connection: sa.Connection, statement: str) -> None:
 
 def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
     """What stands behind IN for `ids`: a table that lasts no longer than the connection."""
+    return in_table(connection, ids, append)
+
+
+def in_table(
+    connection: sa.Connection, ids: Sequence[str], append: Callable[[sa.Connection, str, pd.DataFrame], None]
+) -> Iterator[Among]:
+    """The same, filled by what appends a frame."""
     connection.exec_driver_sql("CREATE TEMP TABLE listed (id TEXT PRIMARY KEY)")
     append(connection, "listed", pd.DataFrame({"id": ids}, dtype="str"))
     yield LISTED
