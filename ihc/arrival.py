@@ -11,6 +11,7 @@ import pandas as pd
 
 from ihc.errors import counted
 from ihc.ids import is_among, places
+from ihc.narrative import percent
 from ihc.reporting import ratio
 from ihc.schemas import require_columns
 from ihc.sums import sum_by, sums
@@ -123,21 +124,30 @@ def immature_from(table: pd.DataFrame) -> str | None:
 
 
 def lag_sentence(lags: pd.DataFrame) -> str:
-    """Say how long before their orders the sessions are that get the credit. In: `credit_by_lag`."""
+    """Say which share of the credit goes to sessions how long before the order. In: `credit_by_lag`."""
     if lags.empty:
-        return "There is no credit yet, so nothing is known of how long it takes to arrive."
+        return "There is no credit yet, so the conversion lag is unknown."
     longest = int(lags["lag"].iloc[-1])
     if not longest:
-        return "All credit goes to sessions of the order's own day."
-    half, most = (int(lags.loc[lags["cumulated"] >= share - 1e-9, "lag"].iloc[0]) for share in (0.5, 0.9))
-    end = f"the longest lag is {counted(longest, 'day')}."
-    if half == most:
-        return f"At least 90% of the credit goes to sessions {_within(most)}; {end}"
-    return f"Half of the credit goes to sessions {_within(half)}, 90% to sessions {_within(most)}; {end}"
+        return "All credit goes to sessions on the day of the order."
+    first, *others = (f"to sessions {_within(lag)}" for lag in lag_marks(lags))
+    share, *shares = (percent(share) for share in lag_marks(lags).values())
+    text = f"{share[0].upper()}{share[1:]} of credit goes {first}"
+    text += "".join(f", {share} {where}" for share, where in zip(shares, others, strict=True))
+    return f"{text}; the longest lag is {counted(longest, 'day')}."
+
+
+def lag_marks(lags: pd.DataFrame) -> dict[int, float]:
+    """The first lag [days] with half of the credit and the first with 90 %, each with the share found by then.
+
+    In: `credit_by_lag` with at least one row.
+    """
+    reached = (lags.loc[lags["cumulated"] >= share - 1e-9].iloc[0] for share in (0.5, 0.9))
+    return {int(row["lag"]): float(row["cumulated"]) for row in reached}
 
 
 def _within(lag: int) -> str:
-    return f"within {counted(lag, 'day')} before the order" if lag else "of the order's own day"
+    return f"within {counted(lag, 'day')} before the order" if lag else "on the day of the order"
 
 
 def maturity_sentence(table: pd.DataFrame, threshold: float = THRESHOLD) -> str:

@@ -39,8 +39,8 @@ def bootstrap_intervals(
     In: `earned`, the `order_credits` of the reported days, and their `channel_summary`, the total in its last row.
     Out: a row for each of `summary`, in its order: `channel_name`, each with `_low` and `_high` `ihc [orders],
     ihc_revenue [currency], share_of_credit [1], CPO [currency per order], ROAS [1]`, and `is_thin [bool; fewer than
-    ENOUGH_ORDERS influenced orders]`. NaN without cost or credit; `CPO_high` is NaN too where draws have no credit, so
-    that it has no bound.
+    ENOUGH_ORDERS influenced orders]`. NaN without cost or credit, and with fewer than two orders, of which every draw
+    is the same; `CPO_high` is NaN too where draws have no credit, so that it has no bound.
 
     Raises InputError for a missing column, a channel that is not in `summary`, and draws or a level out of range.
     """
@@ -78,11 +78,11 @@ def _bounds(sums: Floats, level: float) -> Floats:
 
 def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed: int) -> tuple[Floats, Floats]:
     """Sums of ihc and of ihc_revenue, a row a draw, a column a channel, the total in the last one."""
-    sums = np.zeros((draws, 2, len(channels) + 1))
-    if len(earned):
-        order, channel, values = _cells(earned, channels)
+    order, channel, values = _cells(earned, channels)
+    count = int(order.max(initial=-1)) + 1
+    sums = np.zeros((draws if count > 1 else 0, 2, len(channels) + 1))
+    if len(sums):
         starts = np.flatnonzero(np.diff(channel, prepend=-1))
-        count = int(order.max()) + 1
         generator = np.random.default_rng(seed)
         times, weighted = np.empty(len(order)), np.empty_like(values)
         for draw in sums:  # one at a time, and in the same place, so that memory does not grow with the draws
@@ -126,37 +126,33 @@ def with_intervals(summary: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFra
 
 
 def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame, *, level: float = LEVEL) -> str:
-    """Say how far chance moves the total, what that does not say, and which channels have too few orders to judge.
+    """Say the total's confidence interval, what it does not cover, and which channels have few orders.
 
     In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows; the `level` of the intervals.
     """
     total = with_intervals(summary, intervals).iloc[-1]
-    if not total["influenced_conversions"]:
-        return "There is no credited order on the reported days, so chance has nothing to move."
-    earns = f"attributed revenue could have been {_span(total, 'ihc_revenue', ',.0f')}"
+    if total["influenced_conversions"] < 2:
+        orders = ("There is no credited order", "There is only one credited order")[total["influenced_conversions"]]
+        return f"{orders} on the reported days, so there are no confidence intervals."
+    earns = f"Attributed revenue is {_span(total, 'ihc_revenue', ',.0f', f'{level:.0%} confidence interval: ')}"
     if pd.notna(total["ROAS"]):
-        earns += f" and ROAS {_span(total, 'ROAS', ',.2f')}"
-    return (
-        f"Had as many other customers of the same kind come by chance, {earns}, at a confidence of {level:.0%}. "
-        "That is sampling noise alone: it does not say whether the channels caused the orders. "
-        f"{_thin_sentence(intervals.iloc[:-1])}"
-    )
+        earns += f", ROAS {_span(total, 'ROAS', ',.2f')}"
+    noise = "The intervals cover sampling noise only, not whether the channels caused the orders."
+    return f"{earns}. {noise} {_thin_sentence(intervals.iloc[:-1])}"
 
 
-def _span(row: pd.Series[Any], name: str, style: str) -> str:
+def _span(row: pd.Series[Any], name: str, style: str, what: str = "") -> str:
     low, value, high = (f"{row[column]:{style}}" for column in (f"{name}_low", name, f"{name}_high"))
-    return f"{low} to {high} instead of {value}" if low != high else f"{value} as it is"
+    return f"{value} ({what}{low} to {high})"
 
 
 def _thin_sentence(intervals: pd.DataFrame) -> str:
     thin = intervals.loc[intervals["is_thin"], "channel_name"].tolist()
-    too_few = f"fewer than {ENOUGH_ORDERS} orders in whose journeys it takes part"
+    few = f"fewer than {ENOUGH_ORDERS} influenced orders"
     if not thin:
-        return f"No channel has {too_few}."
-    verb = "has" if len(thin) == 1 else "have"
-    too_few = too_few if len(thin) == 1 else too_few.replace("it takes", "they take")
-    which = counted(len(intervals), "channel")
-    return f"{len(thin)} of the {which} {verb} {too_few}, too few to judge by: {named(thin)}."
+        return f"No channel has {few}."
+    verb, whose = ("has", "its interval is") if len(thin) == 1 else ("have", "their intervals are")
+    return f"{len(thin)} of {counted(len(intervals), 'channel')} {verb} {few}, so {whose} rough: {named(thin)}."
 
 
 def named(names: Sequence[object], limit: int = MOST_NAMES) -> str:

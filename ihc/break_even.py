@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.bootstrap import named, with_intervals
+from ihc.bootstrap import LEVEL, named, with_intervals
 from ihc.errors import InputError, counted
 from ihc.narrative import ENOUGH
 from ihc.reporting import MATERIAL
 from ihc.schemas import require_columns
 
-ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "unclear", "too few orders", "no cost"
+ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "inconclusive", "too few orders", "no cost"
 VERDICTS = (ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST)
-COLUMNS = ("channel_name", "cost", "ihc_revenue", "ROAS", "ROAS_low", "ROAS_high", "break_even_cost", "room", "verdict")
+COLUMNS = (
+    *("channel_name", "cost", "ihc_revenue", "ROAS", "ROAS_low", "ROAS_high"),
+    *("break_even_cost", "headroom", "verdict"),
+)
 MARGINAL = (
     "What would happen if budget moved cannot be read from these figures. Attribution divides what did happen: the "
     "ROAS is what the average unit of cost earned, and a further unit need not earn as much, nor one less cost as much "
@@ -30,9 +33,10 @@ def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float
 
     Out: a row a channel, in the order of `summary`: `channel_name, cost, ihc_revenue [currency], ROAS, ROAS_low,
     ROAS_high [1], break_even_cost [currency; ihc_revenue / roas, the cost at which it just breaks even if the revenue
-    stays as it is], room [currency; break_even_cost - cost], verdict`, which is `above` where the whole interval is at
-    least `roas`, `below` where the whole is less, `unclear` where it is neither, `too few orders` where chance decides,
-    and `no cost`. Raises InputError for a missing column, other intervals, and a `roas` that is not above 0.
+    stays as it is], headroom [currency; break_even_cost - cost; NaN below 1 % of all cost], verdict`: `above` where the
+    whole interval is at least `roas`, `below` where the whole is less; where it spans `roas`, or is missing, `too few
+    orders` of a channel that is thin, else `inconclusive`; and `no cost`. Raises InputError for a missing column, other
+    intervals, and a `roas` that is not above 0.
     """
     if not 0 < roas < np.inf:
         raise InputError(f"The break-even ROAS is a number above 0, such as 4 at a margin of 25 %, not {roas}.")
@@ -40,16 +44,21 @@ def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float
     require_columns(intervals, ("channel_name", "ROAS_low", "ROAS_high", "is_thin"), "intervals")
     table = with_intervals(summary, intervals).iloc[:-1]
     table = table.assign(break_even_cost=table["ihc_revenue"] / roas, verdict=_verdicts(table, roas))
-    return table.assign(room=table["break_even_cost"] - table["cost"])[list(COLUMNS)]
+    headroom = (table["break_even_cost"] - table["cost"]).where(_is_material(table["cost"]))
+    return table.assign(headroom=headroom)[list(COLUMNS)]
+
+
+def _is_material(cost: pd.Series[float]) -> pd.Series[bool]:
+    return (cost > 0) & (cost >= MATERIAL * cost.sum())
 
 
 def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
     """The first that holds."""
     holds = {
         NO_COST: table["cost"] == 0,
-        TOO_FEW: table["is_thin"],
         ABOVE: table["ROAS_low"] >= roas,
         BELOW: table["ROAS_high"] < roas,
+        TOO_FEW: table["is_thin"],
     }
     verdicts = np.select([mask.to_numpy("bool") for mask in holds.values()], list(holds), UNCLEAR)
     return pd.Series(verdicts, index=table.index, dtype="str")
@@ -65,12 +74,11 @@ def by_cost(table: pd.DataFrame) -> pd.DataFrame:
 
     In: all rows of `break_even_table`. Out: some of them.
     """
-    is_material = (table["cost"] > 0) & (table["cost"] >= MATERIAL * table["cost"].sum())
-    return table[is_material].sort_values("cost", ascending=False, kind="stable", ignore_index=True)
+    return table[_is_material(table["cost"])].sort_values("cost", ascending=False, kind="stable", ignore_index=True)
 
 
 def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
-    """Say which of the channels with at least 1 % of the cost reach the break-even ROAS, which not, which perhaps.
+    """Say which of the channels with at least 1 % of the cost are above break-even, below it, or neither surely.
 
     In: `break_even_table`, and the `roas [1]` it was made with.
     """
@@ -88,16 +96,16 @@ def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
 def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
     """How many channels have the verdict, and which; empty where none has, but for the one that is hoped for."""
     names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
+    line = f"break-even ROAS {roas:,.4g} ({LEVEL:.0%} confidence)"
     one, more = {
-        ABOVE: (f"reaches the break-even ROAS of {roas:,.4g}", f"reach the break-even ROAS of {roas:,.4g}"),
-        BELOW: ("stays below it", "stay below it"),
-        UNCLEAR: ("may be on either side", "may be on either side"),
-        TOO_FEW: ("has too few orders to judge by", "have too few orders to judge by"),
+        ABOVE: (f"is above {line}", f"are above {line}"),
+        BELOW: (f"is below {line}", f"are below {line}"),
+        UNCLEAR: ("is inconclusive", "are inconclusive"),
+        TOO_FEW: ("has too few orders", "have too few orders"),
     }[verdict]
-    whole = " with the whole interval" if verdict in (ABOVE, BELOW) else ""
     if not names:
-        return f"none {one}{whole}" if verdict == ABOVE else ""
-    return f"{len(names)} {one if len(names) == 1 else more}{whole}: {named(names)}"
+        return f"none {one}" if verdict == ABOVE else ""
+    return f"{len(names)} {one if len(names) == 1 else more}: {named(names)}"
 
 
 def _in_vain(paid: pd.DataFrame) -> str:

@@ -25,6 +25,7 @@ ABOVE = 9  # points from the axes' top to the middle of the line above the first
 ON_PHASE = dict(zip(PHASE_COLOURS, ("#fdfdfd", "#010101", "#010101"), strict=True))
 # Ticks of shares, as exact as they need be, and none beyond the whole.
 UP_TO_ALL = FuncFormatter(lambda share, _: f"{100 * share:.6g}%" if share < 1.001 else "")
+NONE = "–"  # in the place of a figure
 NARROW = 0.065  # a share of a bar below this has no room for its figure
 
 
@@ -43,7 +44,7 @@ def roas_intervals(figure: Figure, table: pd.DataFrame, colours: Mapping[str, st
     power_scale(axes.xaxis)
     _between_powers(axes)
     _above(axes, (roas, 1), f"break-even {roas:,.4g}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK)
-    figures = [f"{_ratio(value)} ({_ratio(low)}–{_ratio(high)})" for value, low, high in _triples(table, "ROAS")]
+    figures = [_spanned(_ratio(value), _ratio(low), _ratio(high)) for value, low, high in _triples(table, "ROAS")]
     _column(axes, 100, "ROAS (interval)", figures, [GREY if thin else INK for thin in is_thin])
     if is_thin.any():
         _column(axes, 152, "", ["few orders" if thin else "" for thin in is_thin], [GREY] * len(table))
@@ -66,7 +67,7 @@ def share_intervals(figure: Figure, table: pd.DataFrame, colours: Mapping[str, s
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(UP_TO_ALL)
     figures = [
-        f"{_percent(share)} ({_percent(low).removesuffix('%')}–{_percent(high)})"
+        _spanned(_percent(share), _percent(low).removesuffix("%"), _percent(high))
         for share, low, high in _triples(table, "share_of_credit")
     ]
     _column(axes, 100, "● credit (interval)", figures)
@@ -111,21 +112,21 @@ def _chip(axes: Axes, side: str, phase: str) -> None:
 
 @chart
 def room_to_break_even(figure: Figure, table: pd.DataFrame, currency: str = "currency") -> None:
-    """A row a channel: a bar from its cost to where it breaks even, to the right as room, to the left as too much.
+    """A row a channel: a bar from its cost to where it breaks even, to the right as headroom, to the left as too much.
 
-    In: `channel_name, cost, break_even_cost, room [currency]`.
+    In: `channel_name, cost, break_even_cost, headroom [currency]`.
     """
     axes = _rows(figure, table)
     places = range(len(table))
-    colours = [BLUE if room >= 0 else ORANGE for room in table["room"]]
-    axes.barh(places, table["room"], left=table["cost"], color=colours, height=0.5, zorder=2)
+    colours = [BLUE if headroom >= 0 else ORANGE for headroom in table["headroom"]]
+    axes.barh(places, table["headroom"], left=table["cost"], color=colours, height=0.5, zorder=2)
     axes.scatter(table["cost"], places, color=INK, marker="|", s=110, linewidth=2, zorder=3)
     _from_zero(axes)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
     axes.xaxis.set_major_formatter(AMOUNTS)
     _column(axes, 46, "| cost", [short(cost) for cost in table["cost"]])
     _column(axes, 112, "break-even", [short(cost) for cost in table["break_even_cost"]])
-    axes.set_xlabel(f"cost [{currency}]; blue: room up to break-even, orange: over it")
+    axes.set_xlabel(f"cost [{currency}]; blue: headroom, orange: over break-even")
 
 
 def _rows(figure: Figure, table: pd.DataFrame, *, grid: bool = True) -> Axes:
@@ -195,12 +196,19 @@ def _between_powers(axes: Axes) -> None:
         axes.xaxis.set_major_locator(FixedLocator([0, *ticks]))
 
 
+def _spanned(value: str, low: str, high: str) -> str:
+    """A figure with its interval behind it, if it has one."""
+    return value if NONE in (low, high) else f"{value} ({low}–{high})"
+
+
 def _ratio(value: float) -> str:
     """A ratio in about three digits."""
+    if not np.isfinite(value):
+        return NONE
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _percent(share: float) -> str:
     if not np.isfinite(share):
-        return "–"
+        return NONE
     return f"{share:.0%}" if share == 0 or abs(share) >= 0.0995 else f"{share:.1%}"

@@ -111,22 +111,22 @@ GLOSSARY = {
     "interval": Term(
         "Interval",
         TEXT,
-        "Within it 95 of 100 repetitions would lie, had as many other orders of the same kind come by chance.",
+        "The 95 % confidence interval (bootstrap over the orders); empty with fewer than two orders.",
     ),
     "break_even_cost": Term(
         "Break-even cost",
         MONEY,
         "Attributed revenue / break-even ROAS: the cost at which the channel just breaks even, if its revenue stays.",
     ),
-    "room": Term(
-        "Room",
+    "headroom": Term(
+        "Headroom",
         MONEY,
-        "Break-even cost - cost: how far the channel's cost is below break-even; negative where it is over it.",
+        "Break-even cost - cost, negative over break-even; only for channels with at least 1 % of the cost.",
     ),
     "verdict": Term(
         "Verdict",
         TEXT,
-        "Above or below the break-even ROAS with the whole interval, unclear, too few orders (under 30), or no cost.",
+        "Above or below break-even with the whole interval; else inconclusive, too few orders (under 30), or no cost.",
     ),
     "lag": Term("Lag [days]", COUNT, "Days from the session to the order that gives it credit."),
     "arrived": Term(

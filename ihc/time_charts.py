@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ihc.arrival import lag_marks
 from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, PALE, WIDTH, chart, power_scale
 from ihc.errors import counted
-from ihc.narrative import shown
+from ihc.narrative import percent, shown
 from ihc.palette import OTHER, fold_others
 
 ARRIVING = "credit still arriving"
@@ -162,17 +163,17 @@ def _note_ground(axes: Axes, young: Days, days: Days) -> None:
 
 @chart
 def credit_lag(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) -> None:
-    """The share of the credit by lag, added up, with marks at half and at 90 %; dashed, its estimated arrival.
+    """The share of the credit by lag, added up, with the marks of `lag_marks`; dashed, its estimated arrival.
 
     In: `credit_by_lag`: `lag [days], cumulated [share]`, and `arrival`: `age [days], arrived [share]`.
     """
     figure.set_size_inches(WIDTH, 3.2)
     axes = figure.add_subplot()
-    half, most = (_reached(lags["lag"], lags["cumulated"], share) for share in (0.5, 0.9))
+    marks = lag_marks(lags)
     late = [_reached(lags["lag"], lags["cumulated"], NEARLY_ALL)]
     if len(arrival):
         late.append(_reached(arrival["age"], arrival["arrived"], NEARLY_ALL))
-    end = max(3, *late, 2 * most) + 1
+    end = max(3, *late, 2 * max(marks)) + 1
     curves = [(lags["lag"], lags["cumulated"], "-", BLUE, "credit so far")]
     if len(arrival):
         curves.append((arrival["age"], arrival["arrived"], "--", ORANGE, "estimated arrival"))
@@ -182,7 +183,7 @@ def credit_lag(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) -> Non
         # Beyond its last day a curve stays at all of it.
         axes.step([*range(len(drawn)), end], [*drawn, drawn[-1]], style, where="post", color=colour, linewidth=1.8)
         ends.append((drawn[-1], text, colour))
-    _mark(axes, lags, {half: 0.14, most: 0.34}, {half: "half", most: "90%"})
+    _mark(axes, marks)
     axes.set_ylim(0, 1.05)
     axes.set_xlim(-0.02 * end, end)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
@@ -197,15 +198,14 @@ def _reached(days: pd.Series[int], shares: pd.Series[float], share: float) -> in
     return int(days[shares >= share - 1e-9].iloc[0])
 
 
-def _mark(axes: Axes, lags: pd.DataFrame, heights: Mapping[int, float], names: Mapping[int, str]) -> None:
-    """A dot on the curve at each lag, and its text below the curve, where there is room."""
-    for lag, height in heights.items():
-        share = lags.loc[lags["lag"] == lag, "cumulated"].iloc[0]
+def _mark(axes: Axes, marks: Mapping[int, float]) -> None:
+    """A dot on the curve at each lag, and its text below the curve, where there is room. In: shares by lag."""
+    for height, (lag, share) in zip((0.14, 0.34), marks.items(), strict=False):
         axes.vlines(lag, height, share, color=GREY, linewidth=0.8)
         axes.scatter(lag, share, color="white", edgecolor=BLUE, s=34, zorder=3)
         when = f"within {counted(lag, 'day')}" if lag else "on the same day"
         axes.annotate(
-            f"{names[lag]} {when}", (lag, height), (4, 0), textcoords="offset points", va="center", fontsize=9
+            f"{percent(share)} {when}", (lag, height), (4, 0), textcoords="offset points", va="center", fontsize=9
         )
 
 

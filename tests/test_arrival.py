@@ -258,21 +258,26 @@ def test_a_day_with_one_waiting_order_is_not_complete():
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ((), "There is no credit yet, so nothing is known of how long it takes to arrive."),
-        (((1, 0, 1),), "All credit goes to sessions of the order's own day."),
+        ((), "There is no credit yet, so the conversion lag is unknown."),
+        (((1, 0, 1),), "All credit goes to sessions on the day of the order."),
         (
             ((1, 0, 5), (1, 1, 4), (1, 3, 1)),
-            "Half of the credit goes to sessions of the order's own day, 90% to sessions within 1 day before the "
-            "order; the longest lag is 3 days.",
+            "50% of credit goes to sessions on the day of the order, 90% to sessions within 1 day before the order; "
+            "the longest lag is 3 days.",
         ),
         (
             ((1, 0, 4), (1, 2, 2), (1, 4, 4)),
-            "Half of the credit goes to sessions within 2 days before the order, 90% to sessions within 4 days before "
+            # Half is reached at 6 of 10, 90 % only at all of them: the shares found are named, not those looked for.
+            "60% of credit goes to sessions within 2 days before the order, 100% to sessions within 4 days before "
             "the order; the longest lag is 4 days.",
         ),
         (
-            ((1, 0, 9), (1, 1, 1)),
-            "At least 90% of the credit goes to sessions of the order's own day; the longest lag is 1 day.",
+            ((1, 0, 97), (1, 1, 3)),
+            "97% of credit goes to sessions on the day of the order; the longest lag is 1 day.",
+        ),
+        (
+            ((1, 0, 999), (1, 1, 1)),
+            "More than 99% of credit goes to sessions on the day of the order; the longest lag is 1 day.",
         ),
     ],
 )

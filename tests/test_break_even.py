@@ -46,7 +46,7 @@ def test_the_break_even_cost_is_the_revenue_by_the_roas_that_is_needed():
     found = table_of(("A", 100, 800, 700, 900, False), ("B", 50, 100, 90, 110, False), roas=4.0)
     assert found["channel_name"].tolist() == ["A", "B"]
     assert found["break_even_cost"].tolist() == [200, 25]
-    assert found["room"].tolist() == [100, -25]
+    assert found["headroom"].tolist() == [100, -25]
     assert found["ROAS"].tolist() == [8, 2]
     assert found["ROAS_low"].tolist() == [7, 1.8]
     assert found["verdict"].tolist() == [ABOVE, BELOW]
@@ -67,11 +67,25 @@ def test_the_verdict_is_of_the_whole_interval(low, high, verdict):
     assert table_of(("A", 100, 100, low, high, False))["verdict"].tolist() == [verdict]
 
 
-def test_too_few_orders_come_before_the_interval_and_no_cost_before_both():
-    found = table_of(("A", 100, 300, 200, 400, True), ("B", 0, 300, 200, 400, True), ("C", 0, 300, 200, 400, False))
-    assert found["verdict"].tolist() == [TOO_FEW, NO_COST, NO_COST]
-    assert found["ROAS_low"].isna().tolist() == [False, True, True]
-    assert found["room"].tolist() == [200, 300, 300]
+def test_few_orders_decide_only_where_the_interval_spans_break_even_and_no_cost_comes_before_all():
+    nan = float("nan")
+    found = table_of(
+        ("above", 100, 300, 200, 400, True),
+        ("below", 100, 50, 0, 99, True),
+        ("spans", 100, 300, 99, 400, True),
+        ("at the line", 100, 300, 100, 400, True),
+        ("no interval", 100, 300, nan, nan, True),
+        ("free", 0, 300, 200, 400, True),
+        ("free, many orders", 0, 300, 200, 400, False),
+    )
+    assert found["verdict"].tolist() == [ABOVE, BELOW, TOO_FEW, ABOVE, TOO_FEW, NO_COST, NO_COST]
+
+
+def test_a_channel_below_1_percent_of_the_cost_has_no_headroom():
+    # 1 of 101 is less than 1 %: 50 of revenue say nothing of what could be spent there. 0 of cost is no budget either.
+    found = table_of(("small", 1, 50, 40, 60, False), ("large", 100, 300, 200, 400, False), ("free", 0, 9, 9, 9, False))
+    assert found["headroom"].tolist() == pytest.approx([float("nan"), 200, float("nan")], nan_ok=True)
+    assert found["break_even_cost"].tolist() == [50, 300, 9]
 
 
 @pytest.mark.parametrize("roas", [0.0, -1.0, float("nan"), float("inf")])
@@ -123,15 +137,16 @@ amount = st.integers(-900, 9_000).map(float)
     st.lists(st.tuples(st.integers(0, 500), amount, amount, amount, st.booleans()), max_size=6),
     st.sampled_from([0.25, 1.0, 4.0]),
 )
-def test_a_verdict_never_contradicts_the_room(rows, roas):
+def test_a_verdict_never_contradicts_the_headroom(rows, roas):
     # An interval that holds the figure, as one of many orders does.
     rows = [(f"c{n}", cost, *_around(a, b, c), thin) for n, (cost, a, b, c, thin) in enumerate(rows)]
     summary, intervals = frames_of(*rows)
     before = summary.copy(deep=True), intervals.copy(deep=True)
     found = break_even_table(summary, intervals, roas)
     assert found["verdict"].isin(VERDICTS).all()
-    assert (found.loc[found["verdict"] == ABOVE, "room"] >= 0).all()
-    assert (found.loc[found["verdict"] == BELOW, "room"] < 0).all()
+    headroom = found["headroom"].dropna()
+    assert (headroom[found["verdict"] == ABOVE] >= 0).all()
+    assert (headroom[found["verdict"] == BELOW] < 0).all()
     assert ((found["verdict"] == NO_COST) == found["ROAS"].isna()).all()
     assert found["break_even_cost"].mul(roas).tolist() == pytest.approx(found["ihc_revenue"].tolist())
     assert break_even_sentence(found, roas).endswith(".")
@@ -151,14 +166,15 @@ def test_the_sentence_counts_and_names_the_channels_by_verdict():
         ("C", 100, 50, 40, 60, False),
         ("D", 100, 100, 80, 120, False),
         ("E", 100, 90, 80, 120, False),
-        ("F", 1_000, 0, 0, 0, True),
+        ("F", 100, 100, 80, 120, True),
+        ("G", 1_000, 0, 0, 0, True),
         ("free", 0, 90, 80, 120, False),
         ("tiny", 1, 90, 80, 120, False),
     )
     assert break_even_sentence(found, 1.0) == (
-        "6 channels have at least 1% of the cost: 2 reach the break-even ROAS of 1 with the whole interval: B, A; "
-        "1 stays below it with the whole interval: C; 2 may be on either side: D, E; 1 has too few orders to judge "
-        "by: F. Without any attributed revenue, 1,000 of cost: F."
+        "7 channels have at least 1% of the cost: 2 are above break-even ROAS 1 (95% confidence): B, A; "
+        "2 are below break-even ROAS 1 (95% confidence): G, C; 2 are inconclusive: D, E; 1 has too few orders: F. "
+        "Without any attributed revenue, 1,000 of cost: G."
     )
 
 
@@ -173,17 +189,17 @@ def test_the_sentence_counts_and_names_the_channels_by_verdict():
         ),
         (
             [("A", 10, 40, 40, 40, False)],
-            "1 channel has at least 1% of the cost: 1 reaches the break-even ROAS of 4 with the whole interval: A.",
+            "1 channel has at least 1% of the cost: 1 is above break-even ROAS 4 (95% confidence): A.",
         ),
         (
             [("A", 10, 30, 20, 35, False), ("B", 10, 30, 20, 35, False)],
-            "2 channels have at least 1% of the cost: none reaches the break-even ROAS of 4 with the whole interval; "
-            "2 stay below it with the whole interval: A, B.",
+            "2 channels have at least 1% of the cost: none is above break-even ROAS 4 (95% confidence); "
+            "2 are below break-even ROAS 4 (95% confidence): A, B.",
         ),
         (
             [("A", 10, 0, 0, 0, True), ("B", 5, 0, 0, 0, True)],
-            "2 channels have at least 1% of the cost: none reaches the break-even ROAS of 4 with the whole interval; "
-            "2 have too few orders to judge by: A, B. Without any attributed revenue, 15 of cost: A, B.",
+            "2 channels have at least 1% of the cost: none is above break-even ROAS 4 (95% confidence); "
+            "2 are below break-even ROAS 4 (95% confidence): A, B. Without any attributed revenue, 15 of cost: A, B.",
         ),
     ],
 )

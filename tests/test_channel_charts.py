@@ -46,7 +46,7 @@ ROOM = pd.DataFrame(
         "channel_name": NAMES,
         "cost": [100.0, 12_300.0, 50.0],
         "break_even_cost": [250.0, 1_000.0, 50.0],
-        "room": [150.0, -11_300.0, 0.0],
+        "headroom": [150.0, -11_300.0, 0.0],
     }
 )
 
@@ -87,7 +87,7 @@ def test_a_chart_is_as_wide_as_the_page_and_grows_with_its_rows(draw, frame):
 def test_no_text_overlaps_another_or_leaves_the_figure(draw, frame, count):
     rows = frame.iloc[[number % len(frame) for number in range(count)]].reset_index(drop=True)
     if frame is ROOM:
-        rows[["cost", "break_even_cost", "room"]] *= 70.0  # up to 861,000, as wide as ticks become
+        rows[["cost", "break_even_cost", "headroom"]] *= 70.0  # up to 861,000, as wide as ticks become
     names = [("M" * 30 if number % 2 else "m") for number in range(count)]
     figure = draw(rows.assign(channel_name=pd.array(names, dtype="str")))
     with charts.styled():
@@ -178,7 +178,13 @@ def test_shares_are_a_dot_with_its_interval_and_a_diamond_for_the_cost():
 
 def test_shares_that_are_not_known_are_no_figures():
     nothing = SHARES.assign(share_of_cost=NAN, share_of_credit=NAN, share_of_credit_low=NAN, share_of_credit_high=NAN)
-    assert "– (–––)" in texts(shares(nothing))
+    assert "–" in texts(shares(nothing))
+    assert not [text for text in texts(shares(nothing)) if "(–" in text]
+
+
+def test_a_roas_without_an_interval_stands_alone():
+    nothing = ROAS.assign(ROAS_low=NAN, ROAS_high=NAN)
+    assert not [text for text in texts(roas(nothing)) if "nan" in text or ("(" in text and text != "ROAS (interval)")]
 
 
 def test_phases_are_parts_of_a_bar_with_figures_where_they_fit():
@@ -208,4 +214,4 @@ def test_room_is_a_bar_from_the_cost_to_where_it_breaks_even():
 
 
 def test_room_of_channels_that_cost_and_earned_nothing_is_drawn_too():
-    assert "0" in texts(channel_charts.room_to_break_even(ROOM.assign(cost=0.0, break_even_cost=0.0, room=0.0)))
+    assert "0" in texts(channel_charts.room_to_break_even(ROOM.assign(cost=0.0, break_even_cost=0.0, headroom=0.0)))

@@ -357,11 +357,12 @@ def test_the_sentences_say_what_the_tables_say(eventful):
     idle = report["without_credit"].iloc[-1]
     assert f"{idle['cost_without_credit']:,.2f} of {report.total['cost']:,.2f} of cost" in adds_up
     total = report.total.to_dict() | report["channel_intervals"].iloc[-1].to_dict()
-    revenue, roas = (
-        f"{total[f'{name}_low']:{style}} to {total[f'{name}_high']:{style}} instead of {total[name]:{style}}"
+    (revenue, low, high), (roas, *bounds) = (
+        [f"{total[f'{name}{end}']:{style}}" for end in ("", "_low", "_high")]
         for name, style in (("ihc_revenue", ",.0f"), ("ROAS", ",.2f"))
     )
-    assert f"attributed revenue could have been {revenue} and ROAS {roas}" in report.paragraphs("Channels")
+    said = f"Attributed revenue is {revenue} (95% confidence interval: {low} to {high}), ROAS {roas}"
+    assert f"{said} ({' to '.join(bounds)})." in report.paragraphs("Channels")
     models = report["model_comparison"].set_index("channel_name")
     change = models["IHC"] - models["Last touch"]
     differences = report.paragraphs("Does the model matter?")
@@ -479,7 +480,7 @@ def test_the_break_even_that_was_set_is_that_of_all_sections(dated):
     is_above = dated["sensitivity"].merge(fragile[["rank"]].reset_index()[["channel_name"]], on="channel_name")
     shares = (is_above["ROAS"] >= 4).groupby(is_above["channel_name"]).mean()
     assert fragile["cells_above"].tolist() == pytest.approx(shares[fragile.index].tolist())
-    assert "break-even ROAS of 4 with the whole interval" in dated.paragraphs("What to do with it")
+    assert "break-even ROAS 4 (95% confidence)" in dated.paragraphs("What to do with it")
     assert "earns its cost" not in dated.text
     assert "a ROAS of 4." in dated.done.out
 

@@ -264,26 +264,26 @@ def test_amounts_of_zero_and_below_have_an_axis():
     assert nothing.axes[0].get_ylim() == (0, 1)
 
 
-def test_the_lag_is_marked_where_half_and_90_percent_are_reached():
+def test_the_lag_is_marked_by_the_share_found_where_half_and_90_percent_are_reached():
     said = texts(lag(LAGS))
-    assert {"half within 1 day", "90% within 3 days", "credit so far", "estimated arrival"} <= set(said)
+    assert {"60% within 1 day", "100% within 3 days", "credit so far", "estimated arrival"} <= set(said)
     assert "days from the session to the order, at most 3" in said
 
 
 @pytest.mark.parametrize(
     ("shares", "marks"),
     [
-        ([1.0], {"90% on the same day"}),
-        ([0.5, 0.9, 1.0], {"half on the same day", "90% within 1 day"}),
-        ([0.1, 0.1, 1.0], {"90% within 2 days"}),
-        (np.linspace(0.01, 1, 700).tolist(), {"half within 346 days", "90% within 629 days"}),
+        ([1.0], {"100% on the same day"}),
+        ([0.5, 0.9, 1.0], {"50% on the same day", "90% within 1 day"}),
+        ([0.1, 0.1, 1.0], {"100% within 2 days"}),
+        (np.linspace(0.01, 1, 700).tolist(), {"50% within 346 days", "90% within 629 days"}),
     ],
 )
 def test_marks_of_the_lag_at_their_turning_points(shares, marks):
     lags = pd.DataFrame({"lag": range(len(shares)), "cumulated": shares})
     for arrival in (ARRIVAL, ARRIVAL.iloc[:0]):
         figure = time_charts.credit_lag(lags, arrival)
-        assert {text for text in texts(figure) if text.startswith(("half ", "90% "))} == marks
+        assert {text for text in texts(figure) if "% within" in text or "% on" in text} == marks
         assert overlapping(figure) == []
         assert ("estimated arrival" in texts(figure)) == bool(len(arrival))
 
