@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -171,7 +172,7 @@ def explain(  # noqa: PLR0913 - one argument an option
     from ihc.engine_charts import explanation
     from ihc.explanation import explain as work_out
     from ihc.model_narrative import explanation_sentence, stored_credit_sentence
-    from ihc.outputs import writable, write_csv
+    from ihc.outputs import FAILED_CHART, writable, write_csv
     from ihc.publishing import publish_chart
 
     settings, journeys, _ = _journeys(
@@ -197,8 +198,12 @@ def explain(  # noqa: PLR0913 - one argument an option
             print_table(console, title, numbered[list(columns)], decimals=4)
     _print_phase_weights(console, settings.load_parameters())
     table = write_csv(steps, target)
-    publish_chart(explanation(steps), folder, name, alt=sentence, note=settings.source)
-    say(console, ["Written:", *(f"  {path}" for path in (table, folder / f"{name}.svg", folder / f"{name}.png"))])
+    chart = publish_chart(partial(explanation, steps), folder, name, alt=sentence, note=settings.source)
+    files = [path for kind in ("svg", "png") if (path := folder / f"{name}.{kind}").exists()]
+    say(console, ["Written:", *(f"  {path}" for path in (table, *files))])
+    if failed := (chart.metadata or {}).get(FAILED_CHART):
+        console.print(failed)
+        raise typer.Exit(1)
 
 
 EXPLAINED = {

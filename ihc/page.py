@@ -19,6 +19,7 @@ from traitlets.config import Config
 from ihc import __version__
 from ihc.database import RESOURCES
 from ihc.errors import NotebookError
+from ihc.outputs import FAILED_CHART
 
 PAGE = RESOURCES / "page"
 REPORT = "report"
@@ -37,6 +38,13 @@ def check_executed(notebooks: dict[str, Path]) -> None:
     """Raise NotebookError that names the notebooks that were not executed to their end, and files that are none."""
     if unfinished := [name for name, path in notebooks.items() if not _is_finished(_read(path))]:
         raise NotebookError(f"Not executed to their end: {', '.join(unfinished)}. Execute them, then make the report.")
+
+
+def failed_charts(notebooks: Iterable[Path]) -> list[str]:
+    """The sentences that stand in executed notebooks in the place of charts that could not be drawn."""
+    cells = [cell for path in notebooks for cell in _read(path).cells if cell.cell_type == "code"]
+    marks = [output.get("metadata", {}).get("text/html", {}) for cell in cells for output in cell.outputs]
+    return [mark[FAILED_CHART] for mark in marks if FAILED_CHART in mark]
 
 
 def report_page(notebooks: dict[str, Path], title: str) -> str:

@@ -14,10 +14,16 @@ def page(
 ) -> None:
     """Write report.html of executed notebooks.
 
-    For schedulers that execute the notebooks themselves; prints the path.
+    For schedulers that execute the notebooks themselves; prints the path. Exit code 1: refused, or a chart
+    failed.
     """
     from ihc.runner import executed_in, write_page
     from ihc.settings import load_settings
 
     settings = load_settings(base=Path.cwd(), output=output)
-    typer.echo(write_page(settings, executed_in(folder)))
+    page, failed = write_page(settings, executed_in(folder))
+    for sentence in failed:
+        typer.echo(sentence, err=True)
+    typer.echo(page)
+    if failed:
+        raise typer.Exit(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -14,30 +16,49 @@ from matplotlib.figure import Figure
 
 from ihc.charts import GREY, INK, PALE, styled
 from ihc.narrative import printable
-from ihc.outputs import write_whole
+from ihc.outputs import FAILED_CHART, write_whole
 
 PNG_DPI = 150
 # What the neutral colours of the charts become on a dark page, the ground of which is the first one.
 ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048"}
 
 
-def publish_chart(figure: Figure, folder: Path, name: str, *, alt: str, note: str = "") -> HTML:
-    """Write a chart as `name.svg` and `name.png` into `folder`, and give it back for the notebook.
+def publish_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: str, note: str = "") -> HTML:
+    """Draw a chart, write it as `name.svg` and `name.png` into `folder`, and give it back for the notebook.
 
-    `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it.
+    `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it. A chart that
+    cannot be drawn ends nothing: no file of its name is left, and a sentence is given back in its place, which
+    `page.failed_charts` finds in the executed notebook.
     """
-    alt, note = printable(alt), printable(note)
+    files = {kind: folder / f"{name}.{kind}" for kind in ("svg", "png")}
+    try:
+        images = dict(zip(files, _images(draw, printable(alt), printable(note)), strict=True))
+        for kind, path in files.items():
+            write_whole(path, images[kind])
+    except Exception as error:
+        for path in files.values():
+            with suppress(OSError):
+                path.unlink()  # that of an earlier run is not of this one
+        return _failed(name, error)
+    source = "data:image/svg+xml;base64," + b64encode(images["svg"]).decode()
+    return HTML(f'<figure><img src="{source}" alt="{escape(printable(alt))}"></figure>')
+
+
+def _failed(name: str, error: Exception) -> HTML:
+    reason = printable(" ".join(f"{type(error).__name__}: {error}".split()))
+    sentence = f"The chart {name} was not drawn ({reason}). The tables and CSV files have its figures."
+    return HTML(f'<p class="warning">{escape(sentence)}</p>', metadata={FAILED_CHART: sentence})
+
+
+def _images(draw: Callable[[], Figure], alt: str, note: str) -> tuple[bytes, bytes]:
+    figure = draw()
     with styled():
         if note:
             figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
         # Laid out once, and not anew by `savefig` for each format, which takes longer than the drawing.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        svg, png = _svg(figure, alt), _png(figure, alt)
-    write_whole(folder / f"{name}.svg", svg)
-    write_whole(folder / f"{name}.png", png)
-    source = "data:image/svg+xml;base64," + b64encode(svg).decode()
-    return HTML(f'<figure><img src="{source}" alt="{escape(alt)}"></figure>')
+        return _svg(figure, alt), _png(figure, alt)
 
 
 def _svg(figure: Figure, alt: str) -> bytes:

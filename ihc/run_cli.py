@@ -20,7 +20,7 @@ from ihc.cli_options import (
     StartDateOption,
 )
 from ihc.errors import counted
-from ihc.printing import make_console
+from ihc.printing import make_console, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +89,8 @@ def run(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Attribute the orders and write the report.
 
-    Exit code 0: every order is credited or has no session; 1: refused, or orders failed; 2: wrong usage; 3: orders
-    wait for the next run.
+    Exit code 0: every order is credited or has no session; 1: refused, or an order or a chart failed; 2: wrong usage;
+    3: orders wait for the next run.
     """
     from ihc import narrative
     from ihc.settings import load_settings
@@ -118,7 +118,7 @@ def run(  # noqa: PLR0913 - one argument an option
     result = _run_with_progress(settings, report_only=report_only)
     _print_result(result, settings)
     outcomes = set(result.ends["outcome"])
-    if "failed" in outcomes:
+    if "failed" in outcomes or result.failed_charts:
         raise typer.Exit(REFUSED)
     if "waiting" in outcomes or narrative.kept_sentence(result.ends):
         raise typer.Exit(WAITING)
@@ -179,6 +179,7 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     _print_ends(result, console)
     paying = narrative.break_even(result.summary, settings.report.break_even_roas)
     console.print(f"\n{paying}\n{narrative.best_and_worst(result.summary)}")
+    say(console, result.failed_charts)
 
 
 def _print_files(result: RunResult, settings: Settings, console: Console) -> None:

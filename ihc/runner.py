@@ -56,7 +56,8 @@ Say = Callable[[str], object]
 class RunResult:
     """What a run wrote and found: files, reconciliation, summary, the credits' sources, what is left out.
 
-    `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: what was asked of the API, empty if nothing.
+    `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: what was asked of the API, empty if nothing;
+    `failed_charts`: a sentence for each chart that was not drawn.
     """
 
     files: list[Path]
@@ -66,6 +67,7 @@ class RunResult:
     left_out: str
     ends: pd.DataFrame
     asked: dict[str, int]
+    failed_charts: list[str]
 
 
 def check(settings: Settings) -> None:
@@ -121,7 +123,8 @@ def run(
             notebooks, parameters = shipped("notebooks"), notebook_parameters(settings)
             desk = Desk(notebooks, parameters, folder, settings.secrets, say=say, on_start=on_start)
             executed = execute(_steps(report_only), managers, desk, meanwhile=partial(import_module, "ihc.page"))
-        return _result(settings, [write_page(settings, executed), *executed.values()], report_only=report_only)
+        page, failed = write_page(settings, executed)
+        return _result(settings, [page, *executed.values()], failed, report_only=report_only)
 
 
 def executed_in(folder: Path) -> dict[str, Path]:
@@ -141,18 +144,20 @@ def executed_in(folder: Path) -> dict[str, Path]:
     return notebooks
 
 
-def write_page(settings: Settings, executed: dict[str, Path]) -> Path:
+def write_page(settings: Settings, executed: dict[str, Path]) -> tuple[Path, list[str]]:
     """Write report.html of executed notebooks into the output folder, without the settings' secrets.
 
-    In: the notebooks by name, at least those of PAGE_OF. Out: the report's path.
+    In: the notebooks by name, at least those of PAGE_OF. Out: the report's path, and a sentence for each chart that
+    was not drawn.
     """
-    from ihc.page import report_page
+    from ihc.page import failed_charts, report_page
 
-    page = report_page({name: executed[name] for name in PAGE_OF}, "Channel report")
-    return write_text(masked(page, settings.secrets), settings.output / "report.html")
+    notebooks = {name: executed[name] for name in PAGE_OF}
+    page = masked(report_page(notebooks, "Channel report"), settings.secrets)
+    return write_text(page, settings.output / "report.html"), failed_charts(notebooks.values())
 
 
-def _result(settings: Settings, files: list[Path], *, report_only: bool) -> RunResult:
+def _result(settings: Settings, files: list[Path], failed_charts: list[str], *, report_only: bool) -> RunResult:
     output = settings.output
     # What an earlier run left in the folder is not of this one.
     left = {*([] if settings.report.export_credits else [EXPORT]), *([WITHOUT] if report_only else [])}
@@ -170,6 +175,7 @@ def _result(settings: Settings, files: list[Path], *, report_only: bool) -> RunR
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
         ends=ends[["conv_id", "outcome", "reason"]],
         asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
+        failed_charts=failed_charts,
     )
 
 

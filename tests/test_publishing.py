@@ -1,5 +1,6 @@
 import xml.etree.ElementTree as ET
 from base64 import b64decode
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,14 +9,15 @@ from bs4 import BeautifulSoup
 from frames import UNTRUSTED
 
 from ihc.charts import BLUE, GREY, INK, ON_CELL, ORANGE, PALE, cost_against_revenue, models_by_channel
+from ihc.outputs import FAILED_CHART
 from ihc.palette import COLOURS
 from ihc.publishing import ON_DARK, publish_chart
 
 SUMMARY = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, np.nan], "ihc_revenue": [250.0, 10.0]})
 
 
-def published(folder, alt="Bars: cost.", note=""):
-    return publish_chart(cost_against_revenue(SUMMARY), folder, "chart", alt=alt, note=note)
+def published(folder, alt="Bars: cost.", note="", summary=SUMMARY):
+    return publish_chart(partial(cost_against_revenue, summary), folder, "chart", alt=alt, note=note)
 
 
 def test_a_chart_is_written_twice_and_given_back_as_an_image_with_its_words(tmp_path):
@@ -26,6 +28,21 @@ def test_a_chart_is_written_twice_and_given_back_as_an_image_with_its_words(tmp_
     assert b64decode(content) == (tmp_path / "charts" / "chart.svg").read_bytes()
     assert (tmp_path / "charts" / "chart.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "charts").iterdir())) == 2
+
+
+def test_in_the_place_of_a_chart_that_cannot_be_drawn_is_a_sentence_and_no_earlier_file(tmp_path):
+    published(tmp_path)
+    (tmp_path / "other.svg").touch()
+    failed = published(tmp_path, summary=pd.DataFrame({"<b>": [1]}))
+    sentence = "The chart chart was not drawn (KeyError: 'channel_name'). The tables and CSV files have its figures."
+    assert BeautifulSoup(failed.data, "html.parser").p.text == sentence
+    assert failed.metadata == {FAILED_CHART: sentence}
+    assert [path.name for path in tmp_path.iterdir()] == ["other.svg"]
+
+
+def test_a_chart_that_cannot_be_written_is_a_sentence_too(tmp_path):
+    (tmp_path / "chart.svg").mkdir()
+    assert "The chart chart was not drawn (" in published(tmp_path).data
 
 
 def test_the_same_table_is_published_in_the_same_bytes(tmp_path):
@@ -67,7 +84,7 @@ def test_a_chart_recolours_its_neutral_colours_for_a_dark_page_and_no_others(tmp
 
 def test_white_text_in_a_coloured_cell_stays_white_and_dark_text_in_a_pale_one_dark(tmp_path):
     relative = pd.DataFrame({"channel_name": ["A"], "IHC": [10.0], "Far": [0.5], "Near": [0.01], "None": [np.nan]})
-    publish_chart(models_by_channel(relative), tmp_path, "chart", alt="A row a channel.")
+    publish_chart(partial(models_by_channel, relative), tmp_path, "chart", alt="A row a channel.")
     texts = ET.parse(tmp_path / "chart.svg").iter("{http://www.w3.org/2000/svg}text")
     fills = {"".join(entry.itertext()): entry.get("style").partition("fill: ")[2] for entry in texts}
     # The rules for white leave texts alone, and know no ON_CELL.
