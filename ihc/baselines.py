@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -15,16 +15,14 @@ from ihc.touchpoints import Floats, channel_codes, credits_of, in_time_order
 
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
 
-# What the common analytics tools call a session that came from nowhere else.
+# What the common analytics tools call a session that came from nowhere else, in the languages that they are used in.
 DIRECT = (
-    "Direct",
-    "Direct Traffic",
-    "Direct Entry",
-    "(direct)",
-    "(none)",
-    "(direct) / (none)",
-    "Direct / None",
-    "Typed/Bookmarked",
+    *("Direct", "Direct Traffic", "Direct Entry", "Direct Visit", "(direct)", "(none)", "(direct) / (none)"),
+    *("Direct / None", "Typed/Bookmarked", "Direkt", "Direkte Zugriffe", "Direktzugriff", "Direkteingabe"),
+    *("Accès direct", "Trafic direct", "Entrées directes", "Directo", "Tráfico directo", "Entradas directas"),
+    *("Direto", "Tráfego direto", "Acesso direto", "Diretto", "Traffico diretto", "Accesso diretto"),
+    *("Direct verkeer", "Direkte", "Direkt trafik", "Bezpośrednie", "Ruch bezpośredni", "Wejścia bezpośrednie"),
+    *("Přímý", "Přímá návštěvnost", "Прямые заходы", "Прямые переходы", "Прямой трафик", "Doğrudan", "直接"),
 )
 
 
@@ -40,18 +38,27 @@ def last_touch(journeys: pd.DataFrame) -> pd.DataFrame:
     return credits_of(journeys, steps, (steps.rank == steps.length - 1).astype("float64"))
 
 
-def last_non_direct_touch(journeys: pd.DataFrame, *, direct: Collection[str] = DIRECT) -> pd.DataFrame:
-    """Give all credit to the last session that is not direct; where all are direct, to the last one.
+def direct_channels(channels: Iterable[str], direct: Collection[str] = DIRECT) -> list[str]:
+    """Which of the `channels` are `direct` by name, whatever their case and spaces; each once, as it is written.
 
-    `direct`: the channel names that count as direct, whatever their case and spaces.
-    In: `journeys` with `channel_name` too; out: `conv_id, session_id, ihc [share]`.
     Raises InputError if `direct` is one text instead of several.
     """
     if isinstance(direct, str):
-        raise InputError(f"last_non_direct_touch: direct is the text {direct!r}, give a list of names: [{direct!r}].")
+        raise InputError(f"direct is the text {direct!r}, give a list of names: [{direct!r}].")
+    names = pd.Series(list(dict.fromkeys(channels)), dtype="str")
+    return names[plain_names(names).isin(plain_names(pd.Series(list(direct), dtype="str")))].tolist()
+
+
+def last_non_direct_touch(journeys: pd.DataFrame, *, direct: Collection[str] = DIRECT) -> pd.DataFrame:
+    """Give all credit to the last session that is not direct; where all are direct, to the last one.
+
+    `direct`: the names that count as direct, see `direct_channels`.
+    In: `journeys` with `channel_name` too; out: `conv_id, session_id, ihc [share]`.
+    Raises InputError as `direct_channels` does.
+    """
     steps = in_time_order(journeys, "channel_name")
     code, names = channel_codes(journeys["channel_name"])
-    is_direct = plain_names(names).isin(plain_names(pd.Series(list(direct), dtype="str"))).to_numpy()
+    is_direct = names.isin(direct_channels(names, direct)).to_numpy()
     # The latest place counts, and any place that is not direct is ahead of all that are.
     place = steps.rank + np.where(is_direct[code][steps.row], 0, steps.length)
     best = np.zeros(len(place), dtype="int64")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ihc.errors import counted
+from ihc.baselines import DIRECT, direct_channels
+from ihc.errors import counted, some
 from ihc.explanation import BEFORE, RESTARTS
 from ihc.glossary import heading
 from ihc.narrative import ENOUGH, engine_name, provenance_sentence, shown
@@ -121,6 +122,19 @@ def redistribution_effect(moved: pd.DataFrame, redistribution: Redistribution | 
         f"The redistribution moves the credit of {orders:,.1f} orders: most is given by {shown(change.idxmin())} "
         f"({change.min():+,.1f}), most is received by {shown(change.idxmax())} ({change.max():+,.1f})."
     )
+
+
+def direct_sentence(channels: Collection[str], direct: Collection[str] = DIRECT) -> str:
+    """Say which channels count as direct. In: the channels of the journeys, and the names that count as direct."""
+    found = direct_channels(channels, direct)
+    known = direct_channels(direct, found)
+    missing = [] if direct == DIRECT else [shown(name) for name in direct if name not in known]
+    absent = f"No channel is named {some(missing)}." if missing else ""
+    if found:
+        names = ", ".join(shown(name) for name in found)
+        return f"Counted as direct traffic: {names}. {absent}".strip()
+    why = absent or "No channel has a usual name of direct traffic; set yours by --direct."
+    return f"{why} Last non-direct touch is the same as last touch."
 
 
 def models_left_out(compared: Collection[str], every: Collection[str]) -> str:

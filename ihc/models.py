@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import pandas as pd
 
-from ihc.baselines import first_touch, last_non_direct_touch, last_touch, linear, position_based, time_decay
+from ihc.baselines import (
+    DIRECT,
+    first_touch,
+    last_non_direct_touch,
+    last_touch,
+    linear,
+    position_based,
+    time_decay,
+)
 from ihc.markov import MOST_STATES, markov
 from ihc.shapley import shapley
 
@@ -25,12 +33,19 @@ MODELS: dict[str, Model] = {
 }
 
 
-def models_for(journeys: pd.DataFrame, idle: pd.DataFrame) -> dict[str, Model]:
+def models_with(direct: Collection[str]) -> dict[str, Model]:
+    """All models, with the names of channels that count as `direct`."""
+    return MODELS | {"Last non-direct touch": partial(last_non_direct_touch, direct=direct)}
+
+
+def models_for(journeys: pd.DataFrame, idle: pd.DataFrame, direct: Collection[str] = DIRECT) -> dict[str, Model]:
     """The models that these journeys can be compared by; Markov's chain knows the `idle` paths too.
 
-    In: `journeys`, and the frame of `idle_paths`. With more channels than a chain may have states, Markov is left out.
+    In: `journeys`, the frame of `idle_paths`, and the names of channels that count as `direct`. With more channels than
+    a chain may have states, Markov is left out.
     """
+    models = models_with(direct)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
     if channels > MOST_STATES:
-        return {name: model for name, model in MODELS.items() if model is not markov}
-    return MODELS | {"Markov": partial(markov, idle=idle)}
+        return {name: model for name, model in models.items() if model is not markov}
+    return models | {"Markov": partial(markov, idle=idle)}

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ihc.baselines import DIRECT
 from ihc.dimension import load_channel_groups
 from ihc.environment import count, flag, number
 from ihc.errors import SettingsError, counted
 from ihc.journeys import LONGEST_LOOKBACK
 
 # Options of a run and parameters of the notebooks; and what only the environment or `.env` sets.
-OPTIONS = ("by", "channel_groups", "currency", "break_even_roas", "export_credits")
+OPTIONS = ("by", "channel_groups", "direct", "currency", "break_even_roas", "export_credits")
 VARIABLES = (
     "IHC_BOOTSTRAP_DRAWS",
     "IHC_BOOTSTRAP_SEED",
@@ -29,14 +30,16 @@ class ReportOptions:
     """How the report is made.
 
     `by`: the column of `session_sources` that takes the channel's place; `channel_groups`: a file that groups channels,
-    and `groups`, what is in it; `currency`: printed beside amounts; `break_even_roas` [1]: the ROAS from which on a
-    channel pays for itself; `draws` [count] and `seed` of the bootstrap; `lookbacks` [days; None: any age] and `models`
-    of the sensitivity; `export_credits`: whether `order_credits.csv` is written.
+    and `groups`, what is in it; `direct`: the names of channels that are direct traffic; `currency`: printed beside
+    amounts; `break_even_roas` [1]: the ROAS from which on a channel pays for itself; `draws` [count] and `seed` of the
+    bootstrap; `lookbacks` [days; None: any age] and `models` of the sensitivity; `export_credits`: whether
+    `order_credits.csv` is written.
     """
 
     by: str | None = None
     channel_groups: Path | None = None
     groups: Mapping[str, str] | None = None
+    direct: tuple[str, ...] = DIRECT
     currency: str = ""
     break_even_roas: float = 1.0
     draws: int = 1000
@@ -72,6 +75,7 @@ def report_options(given: Mapping[str, Any], values: Mapping[str, str], base: Pa
         by=str(by) if by else None,
         channel_groups=file,
         groups=load_channel_groups(file) if file else None,
+        direct=_listed(str(given.get("direct", ""))) or default.direct,
         currency=_currency(str(given.get("currency", ""))),
         break_even_roas=roas or default.break_even_roas,
         draws=count(values, "IHC_BOOTSTRAP_DRAWS", default.draws, least=10, most=100_000),

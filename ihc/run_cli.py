@@ -72,6 +72,10 @@ def run(  # noqa: PLR0913 - one argument an option
         str | None,
         typer.Option(metavar="FILE", help="Report by groups of channels: a CSV of channel_name, channel_group."),
     ] = None,
+    direct: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A channel that is direct traffic; may be repeated. [default: usual names]"),
+    ] = None,
     currency: Annotated[str | None, typer.Option(metavar="CODE", help="What amounts are in, e.g. EUR.")] = None,
     break_even_roas: Annotated[
         float | None, typer.Option(metavar="ROAS", help="ROAS from which on a channel pays for itself. [default: 1]")
@@ -110,6 +114,7 @@ def run(  # noqa: PLR0913 - one argument an option
         max_requests=max_requests,
         by=by,
         channel_groups=channel_groups,
+        direct=",".join(direct or []),
         currency=currency,
         break_even_roas=break_even_roas,
         export_credits=export_credits or None,

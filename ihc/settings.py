@@ -11,6 +11,7 @@ from typing import Any
 
 from ihc import __version__
 from ihc.account import API_URL, Account, is_loopback, make_account
+from ihc.baselines import DIRECT
 from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
 from ihc.connection import database_file, database_url, is_there, label, lock_name, schema_of, with_schema
 from ihc.database import CHECKOUT, is_marked_sample
@@ -44,6 +45,7 @@ NAMES = {
     "max_requests": "IHC_MAX_REQUESTS",
     "by": "IHC_BY",
     "channel_groups": "IHC_CHANNEL_GROUPS",
+    "direct": "IHC_DIRECT",
     "currency": "IHC_CURRENCY",
     "break_even_roas": "IHC_BREAK_EVEN_ROAS",
     "export_credits": "IHC_EXPORT_CREDITS",
@@ -162,8 +164,9 @@ class Settings:
         return load_parameters(self.parameters)
 
     def values(self) -> dict[str, Any]:
-        """Each of `NAMES` as it is settled; paths as texts, None where nothing is set."""
+        """Each of `NAMES` as it is settled; paths and lists as texts, None where nothing is set."""
         values = {name: getattr(self.report if name in REPORT else self, name) for name in NAMES}
+        values["direct"] = None if self.report.direct == DIRECT else ",".join(self.report.direct)
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
     def environment(self) -> dict[str, str]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.baselines import DIRECT
+from ihc.baselines import DIRECT, direct_channels
 from ihc.engine import attribute
 from ihc.errors import InputError, some
 from ihc.ids import PAIR
 from ihc.journeys import LONGEST_LOOKBACK
-from ihc.models import MODELS, Model
+from ihc.models import Model, models_with
 from ihc.parameters import Parameters
 from ihc.redistribution import Redistribution, move, parse_redistribution
-from ihc.schemas import CREDITS, PHASES, SHARES, plain_names, require_columns
+from ihc.schemas import CREDITS, PHASES, SHARES, require_columns
 from ihc.touchpoints import channel_codes, in_time_order
 
 IHC = "IHC"
@@ -31,14 +31,17 @@ Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 
 
-def variants_of(parameters: Parameters, names: Sequence[str] = COMPARED) -> dict[str, Variant]:
+def variants_of(
+    parameters: Parameters, names: Sequence[str] = COMPARED, direct: Collection[str] = DIRECT
+) -> dict[str, Variant]:
     """The models to try, by name, each as a function of `journeys` and a redistribution.
 
     IHC carries a redistribution out on its phases, any other model of `MODELS` on its credit, see `redistributed`.
+    `direct`: the names of channels that are direct traffic.
     Raises InputError for a name that is none of these.
     """
     known: dict[str, Variant] = {IHC: lambda journeys, rules: attribute(journeys, parameters, rules)}
-    known |= {name: partial(_with_rules, model) for name, model in MODELS.items()}
+    known |= {name: partial(_with_rules, model) for name, model in models_with(direct).items()}
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"There is no model {some(unknown)}; there are {', '.join(known)}.")
     return {name: known[name] for name in names}
@@ -55,28 +58,24 @@ def lookbacks_to_try(lookback_days: float | None, tried: Sequence[float | None] 
 
 
 def redistributions_to_try(
-    channels: Iterable[str], own: Redistribution | None = None
+    channels: Iterable[str], own: Redistribution | None = None, direct: Collection[str] = DIRECT
 ) -> dict[str, Redistribution | None]:
     """The redistributions to try: the run's `own` and none, or else none and that of the direct traffic, if any."""
     if own:
         return {OWN: own, AS_IS: None}
-    direct = direct_given_away(channels)
-    return {AS_IS: None} | ({DIRECT_GIVES: direct} if direct else {})
+    given_away = direct_given_away(channels, direct)
+    return {AS_IS: None} | ({DIRECT_GIVES: given_away} if given_away else {})
 
 
-def direct_given_away(channels: Iterable[str]) -> Redistribution | None:
-    """Let direct traffic give its credit to the other sessions of the journey; None where no channel is direct.
-
-    Which of the `channels` are direct goes by `baselines.DIRECT`, whatever their case and spaces.
-    """
-    names = pd.Series(list(dict.fromkeys(channels)), dtype="str")
-    direct = names[plain_names(names).isin(plain_names(pd.Series(DIRECT, dtype="str")))]
-    if direct.empty:
+def direct_given_away(channels: Iterable[str], direct: Collection[str] = DIRECT) -> Redistribution | None:
+    """Let direct traffic give its credit to the other sessions of the journey; None where no channel is direct."""
+    found = direct_channels(channels, direct)
+    if not found:
         return None
     entry = {
         "direction": "any_session",
         "receive_threshold": 0.0,
-        "redistribution_channel_labels": direct.tolist(),
+        "redistribution_channel_labels": found,
     }
     return parse_redistribution(dict.fromkeys(PHASES, entry), "The redistribution of direct traffic")
 

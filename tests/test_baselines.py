@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc.baselines import (
+    direct_channels,
     first_touch,
     halved,
     last_non_direct_touch,
@@ -64,7 +65,7 @@ def test_the_last_non_direct_session_is_looked_for_in_each_journey():
 
 
 @pytest.mark.parametrize(
-    "name", ["Direct Traffic", "DIRECT", " direct ", "(direct) / (none)", "(Direct)/(None)", "(none)"]
+    "name", ["Direct Traffic", "DIRECT", " direct ", "(Direct)/(None)", "(none)", "DIREKT", "ПРЯМЫЕ заходы"]
 )
 def test_direct_is_known_by_its_usual_names_in_any_case_and_spacing(name):
     assert last_non_direct_touch(journey((0, "Mail", 1, 1), (1, name, 1, 1)))["ihc"].tolist() == [1, 0]
@@ -74,6 +75,12 @@ def test_what_counts_as_direct_may_be_given():
     rows = journey((0, "Direct", 1, 1), (1, "Brand Search", 1, 1))
     assert last_non_direct_touch(rows, direct=["brand search"])["ihc"].tolist() == [1, 0]
     assert last_non_direct_touch(rows, direct=[])["ihc"].tolist() == [0, 1]
+
+
+def test_the_direct_channels_are_told_as_they_are_written_each_once():
+    assert direct_channels(["Mail", "DIRECT ", "accès  direct", "DIRECT ", "Directory"]) == ["DIRECT ", "accès  direct"]
+    assert direct_channels(["Mail", "Direct"], ["mail"]) == ["Mail"]
+    assert direct_channels([]) == []
 
 
 def test_one_text_instead_of_a_list_of_direct_names_is_refused():

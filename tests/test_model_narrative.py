@@ -3,6 +3,7 @@ import pytest
 from frames import UNTRUSTED, curves_of, journey
 
 from ihc import model_narrative
+from ihc.baselines import DIRECT
 from ihc.explanation import explain, explanations
 from ihc.narrative import shown
 from ihc.redistribution import parse_redistribution
@@ -235,6 +236,26 @@ def test_without_stored_credits_no_origin_is_claimed():
 
 GIVES = {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Direct"]}
 RULES = parse_redistribution(dict.fromkeys(PHASES, GIVES), "It")
+
+
+@pytest.mark.parametrize(
+    ("channels", "direct", "text"),
+    [
+        (["Mail", "Direct"], DIRECT, "Counted as direct traffic: Direct."),
+        (["Mail", "(none)", "DIREKT"], DIRECT, "Counted as direct traffic: (none), DIREKT."),
+        (
+            ["Mail"],
+            DIRECT,
+            "No channel has a usual name of direct traffic; set yours by --direct. Last non-direct touch is the same "
+            "as last touch.",
+        ),
+        (["Mail", "typed in"], ("Typed in",), "Counted as direct traffic: typed in."),
+        (["typed in"], ("Typed in", "App"), "Counted as direct traffic: typed in. No channel is named 'App'."),
+        (["Direct"], ("App",), "No channel is named 'App'. Last non-direct touch is the same as last touch."),
+    ],
+)
+def test_the_channels_that_count_as_direct_are_named(channels, direct, text):
+    assert model_narrative.direct_sentence(channels, direct) == text
 
 
 def moved(*rows):

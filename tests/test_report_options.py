@@ -16,6 +16,7 @@ def test_without_any_setting_the_report_is_by_channel_at_a_break_even_of_one(tmp
 def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
     variables = {
         "IHC_CHANNEL_GROUPS": "groups.csv",
+        "IHC_DIRECT": "Typed in, Direkt,Typed in",
         "IHC_CURRENCY": " EUR ",
         "IHC_BREAK_EVEN_ROAS": "2.5",
         "IHC_EXPORT_CREDITS": "true",
@@ -28,6 +29,7 @@ def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
     assert load(tmp_path, monkeypatch, variables).report == ReportOptions(
         channel_groups=tmp_path / "groups.csv",
         groups={"Search": "Paid"},
+        direct=("Typed in", "Direkt"),
         currency="EUR",
         break_even_roas=2.5,
         draws=200,

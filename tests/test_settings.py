@@ -80,6 +80,7 @@ def test_an_empty_variable_in_the_environment_hides_the_one_in_dotenv(tmp_path, 
 def test_what_a_run_hands_to_its_kernels_is_what_it_was_asked_for(tmp_path, monkeypatch):
     options = {"database": "shop.db", "start_date": "2023-09-01", "end_date": "2023-09-07", "lookback_days": 14}
     options |= {"by": "campaign", "currency": "EUR", "break_even_roas": 2.5, "export_credits": True}
+    options |= {"direct": "Typed in,Direkt"}
     settings = load_settings(base=tmp_path, **options)
     for variable, value in settings.environment().items():
         monkeypatch.setenv(variable, value)

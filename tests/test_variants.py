@@ -149,6 +149,14 @@ def test_direct_traffic_is_found_by_the_names_that_tools_give_it(name):
     assert {entry["direction"] for entry in found.entries.values()} == {ANY}
 
 
+def test_direct_traffic_may_have_a_name_of_the_shops_own():
+    rows = journey((0, "Mail", 1, 1), (1, "Typed in", 1, 1))
+    last = variants_of(curves_of(), ["Last non-direct touch"], ["typed in"])["Last non-direct touch"]
+    assert last(rows, None)["ihc"].tolist() == [1, 0]
+    tried = redistributions_to_try(["Mail", "Typed in", "Direct"], direct=["typed in"])
+    assert tried[DIRECT_GIVES].channels == {"Typed in"}
+
+
 @pytest.mark.parametrize("names", [[], ["Search"], UNTRUSTED])
 def test_a_shop_without_direct_traffic_has_nothing_to_give_away(names):
     assert direct_given_away(names) is None

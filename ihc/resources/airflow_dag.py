@@ -46,7 +46,7 @@ PATHS = ("project", "python", "notebooks", "output", "database")
 SETTINGS = (
     *("schema", "lookback_days", "engine", "parameters", "conv_type_id", "redistribution", "max_requests"),
     *("max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second", "by", "channel_groups"),
-    *("currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
+    *("direct", "currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
     *("sensitivity_lookbacks", "sensitivity_models"),
 )
 
