@@ -1,10 +1,9 @@
-"""Journeys fit for training: what would mislead it is left out, and counted."""
+"""Journeys fit for training: what would mislead it is left out and counted."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError, some
@@ -19,24 +18,26 @@ NEEDS = (
     "closer_engagement",
     "conv_timestamp",
 )
-LONGEST = 100  # one journey in so many is left out as too long
+FEWEST_SESSIONS = 3  # of a journey; with journeys of 2, curves end too early on a real shop
 
 
 class Cleaned(NamedTuple):
-    """Journeys fit for training, and what was left out: `reason, conversions, sessions`."""
+    """Journeys fit for training, and what each rule left of them.
+
+    `rules`: `rule, journeys_before, sessions_before, journeys_after, sessions_after [count]`, one row per rule.
+    """
 
     journeys: pd.DataFrame
-    dropped: pd.DataFrame
+    rules: pd.DataFrame
 
 
 def clean_journeys(journeys: pd.DataFrame) -> Cleaned:
     """Leave out what would mislead a training, and count it.
 
-    In: `journeys` as of `train`. Out: `Cleaned`: the rows that are left, in time order journey by journey; and
-    `dropped`, a row a reason: `reason, conversions [that lost sessions, or all of them], sessions`.
+    In: `journeys` as of `train`. Out: `Cleaned`, with the rows that are left in time order journey by journey.
 
-    Sessions after their conversion, repeated (`conv_id`, `session_id`), journeys of one session and the longest 1 %
-    of the journeys are left out, in this order. Of journeys of equal length all stay rather than some.
+    Sessions after their conversion, repeated (`conv_id`, `session_id`) and journeys of fewer than `FEWEST_SESSIONS`
+    sessions are left out, in this order.
 
     Raises InputError for a missing column or an empty value.
     """
@@ -44,12 +45,12 @@ def clean_journeys(journeys: pd.DataFrame) -> Cleaned:
     _check_filled(journeys)
     rows = journeys.assign(channel_name=journeys["channel_name"].astype("str"))
     rows = rows.sort_values(list(NEEDS), kind="stable", ignore_index=True)
-    parts = []
-    for reason, select in RULES.items():
-        out = select(rows)
-        parts.append((reason, rows.loc[out, "conv_id"].nunique(), int(out.sum())))
-        rows = rows[~out]
-    return Cleaned(rows.reset_index(drop=True), pd.DataFrame(parts, columns=["reason", "conversions", "sessions"]))
+    counts = [_counts(rows)]
+    for is_out in RULES.values():
+        rows = rows[~is_out(rows)]
+        counts.append(_counts(rows))
+    table = [(rule, *before, *after) for rule, before, after in zip(RULES, counts, counts[1:], strict=False)]
+    return Cleaned(rows.reset_index(drop=True), pd.DataFrame(table, columns=["rule", *COUNTS]))
 
 
 def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame) -> int:
@@ -84,25 +85,17 @@ def _repeated(rows: pd.DataFrame) -> pd.Series[bool]:
     return rows.duplicated(["conv_id", "session_id"])
 
 
-def _single(rows: pd.DataFrame) -> pd.Series[bool]:
-    return _lengths(rows) == 1
+def _short(rows: pd.DataFrame) -> pd.Series[bool]:
+    return rows.groupby("conv_id", sort=False)["session_id"].transform("size") < FEWEST_SESSIONS
 
 
-def _longest(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Mark journeys longer than the longest that stays, of which no more than 1 % are."""
-    lengths = _lengths(rows)
-    ranked = np.sort(lengths[~rows["conv_id"].duplicated()])
-    longest = ranked[len(ranked) - 1 - len(ranked) // LONGEST] if len(ranked) else 0
-    return lengths > longest
+def _counts(rows: pd.DataFrame) -> tuple[int, int]:
+    return rows["conv_id"].nunique(), len(rows)
 
 
 RULES = {
     "sessions after the conversion": _after_conversion,
     "repeated sessions": _repeated,
-    "journeys of one session": _single,
-    "the longest 1 % of journeys": _longest,
+    f"journeys of fewer than {FEWEST_SESSIONS} sessions": _short,
 }
-
-
-def _lengths(rows: pd.DataFrame) -> pd.Series[int]:
-    return rows.groupby("conv_id", sort=False)["session_id"].transform("size")
+COUNTS = ("journeys_before", "sessions_before", "journeys_after", "sessions_after")

@@ -63,6 +63,12 @@ GLOSSARY = {
     ),
     "gap": Term("Gap", HOURS, "Hours since the journey's previous session; empty on the first."),
     "to_conversion": Term("To conversion", HOURS, "Hours until the journey's last session, the converting one."),
+    "initializer_hours": Term(
+        "Longest gap", HOURS, "Of a journey: the most hours between two sessions in a row; 0 with a single session."
+    ),
+    "closer_hours": Term(
+        "Earliest closer", HOURS, "Of a journey: hours from its first closer-engaged session to its last session."
+    ),
     "initializer_membership": Term(
         "Initializer membership", WEIGHT, "What the curve gives for the session's gap; 1 for the first session."
     ),
@@ -244,6 +250,12 @@ HEADINGS = {
     "conv_id": ("Order", TEXT),
     "outcome": ("Outcome", TEXT),
     "reason": ("Reason", TEXT),
+    "rule": ("Left out", TEXT),
+    "journeys_before": ("Journeys before", COUNT),
+    "sessions_before": ("Sessions before", COUNT),
+    "journeys_after": ("Journeys after", COUNT),
+    "sessions_after": ("Sessions after", COUNT),
+    "percentile": ("Percentile", COUNT),
     "session_id": ("Session", TEXT),
     "timestamp": ("Time", TEXT),
     "phase": ("Phase", TEXT),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ihc.parameters import Parameters
     from ihc.schemas import Tables
     from ihc.settings import Settings
+    from ihc.training import Trained
 
 
 def calibrate(  # noqa: PLR0913 - one argument an option
@@ -124,11 +125,11 @@ def train(
 ) -> None:
     """Train the local engine's parameters on journeys alone.
 
-    As the vendor describes it in words: a start for a shop without answers of the API, and no copy of what the API
-    would answer.
+    A start for a shop without answers of the API, and no copy of what the API would answer. Prints a training report
+    and writes its tables as CSV files next to the parameters.
     """
     from ihc.cleaning import sessions_after_conversion
-    from ihc.explanation import channel_weight_table
+    from ihc.outputs import writable, write_csv
     from ihc.training import train as learn
 
     settings, journeys, tables = _journeys(
@@ -139,18 +140,21 @@ def train(
         end_date=end_date.date() if end_date else None,
     )
     target = _target(output or settings.output / "trained_parameters.json", settings.database)
+    files = {name: writable(target.with_name(f"{target.stem}_{name}.csv")) for name in TRAINING_TABLES}
     found = learn(journeys, name="trained", made=date.today().isoformat())
     console = make_console()
-    orders = counted(journeys["conv_id"].nunique(), "journey")
-    console.print(f"{orders} with {counted(len(journeys), 'session')}; left out before training:")
-    print_table(console, "", found.dropped)
     late = sessions_after_conversion(tables.sessions, tables.conversions)
-    console.print(f"Sessions after their user's last order, and so in no journey: {late:,}.")
+    orders = counted(journeys["conv_id"].nunique(), "journey")
+    console.print(f"{orders} with {counted(len(journeys), 'session')}.")
+    console.print(f"Sessions after their user's last order, in no journey: {late:,}.")
     say(console, found.warnings)
-    _print_curves(console, found.parameters)
-    _print_phase_weights(console, found.parameters)
-    print_table(console, "Channel weights", channel_weight_table(found.parameters, journeys))
+    _print_training(console, found)
+    written = [write_csv(getattr(found, name), path) for name, path in files.items()]
+    say(console, ["Written:", *(f"  {path}" for path in written)])
     _write(console, found.parameters, target)
+
+
+TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
 
 
 def explain(  # noqa: PLR0913 - one argument an option
@@ -253,6 +257,20 @@ def _print_left_out(console: Console, left_out: pd.DataFrame) -> None:
 def _print_phase_weights(console: Console, parameters: Parameters) -> None:
     weights = ", ".join(f"{phase} {weight:.4g}" for phase, weight in parameters.phase_weights.items())
     console.print(f"Phase weights: {weights}.")
+
+
+def _print_training(console: Console, found: Trained) -> None:
+    print_table(console, "Cleaning", found.rules)
+    print_table(console, "Sessions per journey before and after cleaning", found.lengths)
+    title = "Hours per journey, without outliers: the curves end at the 90th percentile"
+    print_table(console, title, found.distributions.iloc[::10])
+    _print_curves(console, found.parameters)
+    _print_phase_weights(console, found.parameters)
+    console.print("They follow the sessions that a phase takes and are not the vendor's.")
+    console.print(
+        "Channel weights: 1 for every channel. On a real shop, weights learned from journeys predicted held-out "
+        "answers of the API no better than 1."
+    )
 
 
 def _print_curves(console: Console, parameters: Parameters) -> None:

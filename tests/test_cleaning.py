@@ -9,12 +9,7 @@ from pandas.testing import assert_frame_equal
 from ihc.cleaning import clean_journeys, sessions_after_conversion
 from ihc.errors import InputError
 
-REASONS = [
-    "sessions after the conversion",
-    "repeated sessions",
-    "journeys of one session",
-    "the longest 1 % of journeys",
-]
+RULES = ["sessions after the conversion", "repeated sessions", "journeys of fewer than 3 sessions"]
 
 
 def of_length(count, conv_id):
@@ -22,23 +17,26 @@ def of_length(count, conv_id):
 
 
 def counts(cleaned):
-    """What was dropped, by reason, where there was something."""
-    rows = cleaned.dropped[cleaned.dropped["sessions"] > 0]
-    return {row.reason: (row.conversions, row.sessions) for row in rows.itertuples()}
+    """Journeys and sessions before and after each rule that left something out."""
+    rows = cleaned.rules[cleaned.rules["sessions_before"] > cleaned.rules["sessions_after"]]
+    return {
+        row.rule: ((row.journeys_before, row.sessions_before), (row.journeys_after, row.sessions_after))
+        for row in rows.itertuples()
+    }
 
 
-def test_every_reason_has_a_row_even_where_nothing_was_dropped():
-    cleaned = clean_journeys(of_length(2, "k"))
-    assert cleaned.dropped["reason"].tolist() == REASONS
+def test_every_rule_has_a_row_even_where_nothing_was_left_out():
+    cleaned = clean_journeys(of_length(3, "k"))
+    assert cleaned.rules["rule"].tolist() == RULES
     assert counts(cleaned) == {}
-    assert cleaned.journeys["session_id"].tolist() == ["s1", "s2"]
+    assert cleaned.journeys["session_id"].tolist() == ["s1", "s2", "s3"]
 
 
-def test_sessions_after_the_conversion_are_dropped_and_counted():
+def test_sessions_after_the_conversion_are_left_out_and_counted():
     rows = of_length(5, "k").assign(conv_timestamp=ORIGIN + pd.Timedelta(hours=2))  # hours 3 and 4 come after
     cleaned = clean_journeys(rows)
     assert cleaned.journeys["session_id"].tolist() == ["s1", "s2", "s3"]
-    assert counts(cleaned) == {"sessions after the conversion": (1, 2)}
+    assert counts(cleaned) == {"sessions after the conversion": ((1, 5), (1, 3))}
 
 
 def test_a_repeated_session_counts_once_and_its_earliest_row_stays():
@@ -46,35 +44,20 @@ def test_a_repeated_session_counts_once_and_its_earliest_row_stays():
     late = rows.iloc[[1, 1]].assign(timestamp=ORIGIN + pd.Timedelta(minutes=90))
     cleaned = clean_journeys(pd.concat([late, rows]))
     assert_frame_equal(cleaned.journeys, rows)
-    assert counts(cleaned) == {"repeated sessions": (1, 2)}
+    assert counts(cleaned) == {"repeated sessions": ((1, 5), (1, 3))}
 
 
 def test_a_session_of_two_conversions_is_no_repetition():
-    both = pd.concat([of_length(2, "k"), of_length(2, "l")])
+    both = pd.concat([of_length(3, "k"), of_length(3, "l")])
     assert counts(clean_journeys(both)) == {}
 
 
-def test_journeys_of_one_session_are_dropped_even_if_they_became_so_by_cleaning():
-    # k: one session; l: its second session is a repetition of its first; m stays.
-    twice = of_length(1, "l")
-    cleaned = clean_journeys(pd.concat([of_length(1, "k"), twice, twice, of_length(2, "m")]))
+def test_journeys_of_fewer_than_3_sessions_are_left_out_even_if_they_became_so_by_cleaning():
+    # k: two sessions; l: its third row repeats its second; m stays.
+    short = of_length(2, "l")
+    cleaned = clean_journeys(pd.concat([of_length(2, "k"), short, short.iloc[1:], of_length(3, "m")]))
     assert cleaned.journeys["conv_id"].unique().tolist() == ["m"]
-    assert counts(cleaned) == {"repeated sessions": (1, 1), "journeys of one session": (2, 2)}
-
-
-@pytest.mark.parametrize(
-    ("lengths", "dropped"),
-    [
-        ([2] * 98 + [9], {}),  # of 99 journeys 1 % is less than one
-        ([2] * 99 + [9], {"the longest 1 % of journeys": (1, 9)}),
-        ([2] * 98 + [9, 9], {}),  # two of equal length would be 2 %
-        ([2] * 198 + [8, 9], {"the longest 1 % of journeys": (2, 17)}),
-        ([2] * 197 + [8, 8, 9], {"the longest 1 % of journeys": (1, 9)}),
-    ],
-)
-def test_at_most_the_longest_1_percent_of_the_journeys_are_dropped(lengths, dropped):
-    rows = pd.concat([of_length(length, f"k{number}") for number, length in enumerate(lengths)])
-    assert counts(clean_journeys(rows)) == dropped
+    assert counts(cleaned) == {"repeated sessions": ((3, 8), (3, 7)), RULES[2]: ((3, 7), (1, 3))}
 
 
 def test_no_journeys_are_clean():
@@ -119,15 +102,18 @@ def test_only_sessions_after_the_last_conversion_of_their_user_count():
 
 @FIXED
 @given(journeys(), st.integers(-100, 200), st.integers(0, 9))
-def test_what_stays_and_what_is_dropped_are_all_rows_in_any_order(rows, hours, seed):
+def test_the_counts_go_from_all_rows_to_those_that_stay_in_any_order(rows, hours, seed):
     rows = pd.concat([rows, rows.iloc[::3]]).assign(conv_timestamp=ORIGIN + pd.Timedelta(hours=hours))
-    before = rows.copy(deep=True)
+    given_rows = rows.copy(deep=True)
     cleaned = clean_journeys(rows)
-    assert_frame_equal(rows, before)
-    assert len(cleaned.journeys) + cleaned.dropped["sessions"].sum() == len(rows)
+    assert_frame_equal(rows, given_rows)
+    before, after = (cleaned.rules[f"sessions_{when}"].tolist() for when in ("before", "after"))
+    assert [*before, len(cleaned.journeys)] == [len(rows), *after]
+    assert cleaned.rules["journeys_before"].iloc[0] == rows["conv_id"].nunique()
+    assert cleaned.rules["journeys_after"].iloc[-1] == cleaned.journeys["conv_id"].nunique()
     assert (cleaned.journeys["timestamp"] <= cleaned.journeys["conv_timestamp"]).all()
     assert not cleaned.journeys.duplicated(["conv_id", "session_id"]).any()
-    assert np.all(cleaned.journeys.groupby("conv_id").size() >= 2)
+    assert np.all(cleaned.journeys.groupby("conv_id").size() >= 3)
     again = clean_journeys(shuffled(rows, seed))
     assert_frame_equal(again.journeys, cleaned.journeys)
-    assert_frame_equal(again.dropped, cleaned.dropped)
+    assert_frame_equal(again.rules, cleaned.rules)

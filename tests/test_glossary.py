@@ -16,6 +16,7 @@ from ihc import (
     reconciliation,
     reporting,
     schemas,
+    training,
 )
 from ihc.channel_paths import channel_paths
 from ihc.database import HISTORY
@@ -23,6 +24,8 @@ from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
 
 SHOP = schemas.Tables(sessions(), conversions(), costs())
 JOURNEYS = journey((0, "Search", 1, 1))
+SEVERAL = pd.concat([journey(*[(hour, "A", 1, 1) for hour in range(3)], conv_id=name) for name in "kl"])
+TRAINED = training.train(SEVERAL, name="set", made="2023-09-01")
 CREDITS = engine.attribute(JOURNEYS, curves_of())
 PLACED = evaluation.with_channels(CREDITS, JOURNEYS)
 REPORTING = reporting.channel_reporting(*SHOP, credits_of())
@@ -50,6 +53,9 @@ SHOWN = {
     "largest_changes": changes.largest_changes(CHANGES.channels),
     "report_runs": pd.DataFrame(columns=[*HISTORY["report_runs"], "ROAS"]),
     "provenance": credits.provenance(STORED),
+    "training_rules": TRAINED.rules,
+    "training_lengths": TRAINED.lengths,
+    "training_distributions": TRAINED.distributions,
     "failures": pd.DataFrame(columns=["conv_id", "reason"]),
     "reconciliation": reconciliation.reconcile(SHOP, credits_of(), outcomes(), REPORTING)[["line", "count", "amount"]],
 }

@@ -95,14 +95,34 @@ def test_a_calibration_without_answers_is_refused_in_a_sentence(arguments, says,
     assert not (tmp_path / "data").exists()
 
 
-def test_training_says_what_it_left_out_and_writes_a_set_that_a_run_takes(shop, journeys, tmp_path):
+def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, journeys, tmp_path):
     done = ihc("train", "--database", shop, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "journeys of one session" in done.stdout
     assert "15,000 are a good amount" in done.stdout
+    for said in (
+        "Cleaning",
+        "Sessions per journey",
+        "90th percentile",
+        "The curves",
+        "not the vendor's",
+        "weights: 1 for",
+    ):
+        assert said in done.stdout
     parameters = load_parameters(tmp_path / "data" / "trained_parameters.json")
     assert f"trained ({parameters.fingerprint})" in done.stdout
     assert attribute(journeys, parameters).groupby("conv_id")["ihc"].sum().round(9).eq(1).all()
+
+
+def test_the_training_report_lies_as_csv_next_to_the_parameters(shop, journeys, tmp_path):
+    done = ihc_here("train", "--database", shop, "--output", "sets/mine.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    tables = {path.stem: pd.read_csv(path) for path in (tmp_path / "sets").glob("*.csv")}
+    assert sorted(tables) == ["mine_curves", "mine_distributions", "mine_lengths", "mine_rules"]
+    assert tables["mine_rules"].loc[0, "sessions_before"] == len(journeys)
+    assert tables["mine_lengths"]["journeys_before"].sum() == journeys["conv_id"].nunique()
+    assert len(tables["mine_distributions"]) == 101
+    knots = tables["mine_curves"].groupby("curve")["hours"].agg(list)
+    assert knots["closer"] == list(load_parameters(tmp_path / "sets" / "mine.json").closer.hours)
 
 
 def test_training_takes_the_orders_of_the_dates(shop, journeys, tmp_path):

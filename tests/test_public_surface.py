@@ -17,6 +17,7 @@ PURE = [
     "bodies",
     "engine",
     "cleaning",
+    "end_points",
     "training",
     "explanation",
     "credits",

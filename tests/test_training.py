@@ -1,15 +1,16 @@
-from itertools import pairwise
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import REAL
-from frames import FIXED, ORIGIN, UNTRUSTED, journey, journeys, shuffled
+from frames import FIXED, UNTRUSTED, journey, journeys, shuffled
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc import read_tables
+from ihc.curve_shape import WIDTH
 from ihc.engine import attribute
 from ihc.errors import InputError, ParametersError
 from ihc.journeys import build_journeys
@@ -24,10 +25,19 @@ def trained(rows):
     return train(rows, name="mine", made=MADE)
 
 
-def pairs(gaps, *, first=("A", 1, 1), last=("B", 1, 1)):
-    """A journey of two sessions for each gap [hours]."""
-    parts = [journey((0, *first), (gap, *last), conv_id=f"k{number}") for number, gap in enumerate(gaps)]
+def trios(*gaps, closes=(1, 0, 1), holds=(1, 1, 1)):
+    """A journey of three sessions for each two gaps [hours]."""
+    parts = [
+        journey(*zip((0, a, a + b), "ABC", holds, closes, strict=True), conv_id=f"k{number}")
+        for number, (a, b) in enumerate(gaps)
+    ]
     return pd.concat(parts, ignore_index=True)
+
+
+# Gaps 1, 1, 2, 2, 3, 3, 4, 6, 8, 20: median 3. The longest of each journey without outliers are 2, 4, 6 and 8 (the
+# 80 % quantile is 10.4), and their 90 % quantile is 6 + 0.7 * 2 = 7.4. From first session to last: 3, 5, 8, 11, 23
+# hours; the 80 % quantile is 11 + 0.2 * 12 = 13.4, and the 90 % quantile of 3, 5, 8, 11 is 8 + 0.7 * 3 = 10.1.
+FIVE = trios((1, 2), (1, 4), (2, 6), (3, 8), (3, 20))
 
 
 def read(curve, *hours):
@@ -35,139 +45,152 @@ def read(curve, *hours):
 
 
 def close(*values):
-    return pytest.approx(list(values), abs=1e-6)
+    return pytest.approx(list(values), abs=3e-5)  # knots within 2e-5 of a straight line are left out
 
 
-def test_the_initializer_is_0_up_to_the_median_gap_and_1_from_the_gap_that_nine_of_ten_do_not_exceed():
-    # Gaps 1 to 10 hours: the fifth is 5, the ninth 9.
-    curve = trained(pairs(range(1, 11))).parameters.initializer
-    assert read(curve, 0, 4, 5, 9, 10) == close(0, 0, 0, 1, 1)
-    assert curve(np.array([5.1]))[0] > 0
-    assert curve(np.array([8.9]))[0] < 1
+def test_the_curves_run_between_the_end_points_of_the_published_rule():
+    found = trained(FIVE)
+    initializer, closer = found.parameters.initializer, found.parameters.closer
+    assert read(initializer, 0, 3, 7.4, 20) == close(0, 0, 1, 1)
+    assert initializer(np.array([3.1]))[0] > 0
+    assert initializer(np.array([7.3]))[0] < 1
+    assert closer.hours[-1] == pytest.approx(10.1, abs=1e-12)
+    assert read(closer, 0, 10.1, 23) == close(1, 0, 0)
+    assert found.distributions.set_index("percentile").loc[90].tolist() == close(7.4, 10.1)
 
 
-def test_between_the_two_the_initializer_is_the_running_integral_of_the_gaps_distribution():
-    # From 5 to 9 hours the distribution function is 5/10, 6/10, 7/10, 8/10, each for an hour: 26/10 in all.
-    # Up to 6.5 hours: 5/10 + 6/10 / 2 = 8/10; up to 8.5 hours: 5/10 + 6/10 + 7/10 + 8/10 / 2 = 22/10.
-    curve = trained(pairs(range(1, 11))).parameters.initializer
-    assert read(curve, 6.5, 8.5) == close(8 / 26, 22 / 26)
+def test_between_them_the_initializer_is_the_running_integral_of_the_gaps_distribution():
+    # Of the gaps, 6 are at most 3 hours, 7 at most 4, 8 at most 6: 6 + 2 * 7 + 1.4 * 8 = 31.2 up to 7.4 hours.
+    curve = trained(FIVE).parameters.initializer
+    assert read(curve, 4, 5, 6) == close(6 / 31.2, 13 / 31.2, 20 / 31.2)
 
 
-def test_the_closer_is_the_share_of_closing_sessions_farther_away_up_to_the_hours_within_which_three_of_four_come():
-    # 1 to 8 hours: the sixth is 6. Of those six, 5, 3 and 1 are farther away than 1, 3 and 5 hours.
-    curve = trained(pairs(range(1, 9))).parameters.closer
-    assert read(curve, 0, 1, 3, 5, 6, 7) == close(1, 5 / 6, 3 / 6, 1 / 6, 0, 0)
+def test_gaps_from_their_99_percent_quantile_on_do_not_shape_the_initializer():
+    # 300 gaps of 1 hour, and 2, 4, 6, 8, 20 as the longest: the curve runs from 1 to 7.4. The 99 % quantile is 3.92, so
+    # that 300 gaps are at most 1 hour, 301 at most 2, and no more: 300 + 5.4 * 301 = 1925.4.
+    parts = [
+        journey(*[(hour, "A", 1, 1) for hour in (*range(61), 60 + longest)], conv_id=f"k{longest}")
+        for longest in (2, 4, 6, 8, 20)
+    ]
+    curve = trained(pd.concat(parts)).parameters.initializer
+    assert read(curve, 1, 4, 7.4) == close(0, (300 + 2 * 301) / 1925.4, 1)
 
 
-def test_closing_sessions_at_the_moment_of_the_conversion_leave_the_closers_curve_at_1():
-    # 0, 0, 1, 2, 3, 4 hours: the fifth of six is 3; the three above 0 count.
-    curve = trained(pairs([0, 0, 1, 2, 3, 4])).parameters.closer
-    assert read(curve, 0, 1, 2, 3) == close(1, 2 / 3, 1 / 3, 0)
+def test_the_closer_is_the_share_of_closing_sessions_farther_away():
+    # 3, 5, 8 hours are before the end of 10.1: 2 of 3 are farther away than 3 hours, 1 than 5 hours, none than 8 hours.
+    assert read(trained(FIVE).parameters.closer, 3, 5, 8) == close(2 / 3, 1 / 3, 0)
+
+
+def test_the_closer_is_1_up_to_a_tenth_of_an_hour_and_jumps_there():
+    # The end: the 80 % quantile of 0.05, 0.1, 1, 3, 4 is 3.2, the 90 % quantile of the first four 1 + 0.7 * 2 = 2.4.
+    # Three are before it, two of them within a tenth.
+    rows = trios((40, 0.05), (40, 0.1), (40, 1), (40, 3), (40, 4), closes=(0, 1, 0))
+    assert read(trained(rows).parameters.closer, 0.05, 0.1, 0.1002, 0.5501, 1) == close(1, 1, 1 / 3, 1 / 6, 0)
 
 
 def test_the_closer_reads_closer_engaged_sessions_only_and_not_the_converting_one():
-    # Flagged before the conversion: 2, 4, 6 and 8 hours; the third is 6. The last sessions are 0 hours away.
-    rows = pd.concat([pairs([2, 4, 6, 8]), pairs([100, 200], first=("A", 1, 0)).replace({"k0": "l0", "k1": "l1"})])
-    result = trained(rows)
-    assert read(result.parameters.closer, 2, 4, 6) == close(2 / 3, 1 / 3, 0)
+    # First sessions that do not close, far away: the closing ones are 2, 4, 6, 8 and 20 hours away, the end is 7.4.
+    result = trained(trios((90, 2), (90, 4), (90, 6), (90, 8), (90, 20), closes=(0, 1, 0)))
+    assert read(result.parameters.closer, 2, 4, 6, 7.4) == close(2 / 3, 1 / 3, 0, 0)
     assert not any("closer" in warning for warning in result.warnings)
 
 
 def test_without_closer_engaged_sessions_the_closer_is_that_of_all_sessions_and_a_warning_says_so():
-    result = trained(pairs([2, 4, 6, 8], first=("A", 1, 0)))
-    assert read(result.parameters.closer, 2, 4, 6) == close(2 / 3, 1 / 3, 0)
+    # Hours to the conversion of the first and second sessions: 3, 2, 5, 4, 8, 6, 11, 8, 23, 20.
+    # 7 are before the end of 10.1.
+    result = trained(FIVE.assign(closer_engagement=0))
+    assert read(result.parameters.closer, 2, 3, 4, 5, 6, 8) == close(6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 0)
     assert any("No session with closer_engagement = 1" in warning for warning in result.warnings)
 
 
+def test_where_the_rules_end_is_0_the_closer_ends_at_the_farthest_session():
+    # Eight of ten earliest closing sessions are the converting ones, two are 8 hours before: below the 80 % quantile of
+    # 1.6 hours all are 0. Before the conversion, two sessions close at 8 hours and two at 4.
+    rows = trios(*[(4, 4)] * 10, closes=(1, 1, 1))
+    curve = trained(rows.assign(closer_engagement=[0, 0, 1] * 8 + [1] * 6)).parameters.closer
+    assert read(curve, 0, 4, 8) == close(1, 0.5, 0)
+
+
 def test_equal_gaps_give_straight_curves_and_warnings():
-    # All gaps 6 hours: the initializer rises from 6 to 12, the closer falls from 0 to 6.
-    result = trained(pairs([6, 6, 6]))
+    # All gaps 6 hours: the initializer rises from 6 to 12, the closer falls from 0 to 12.
+    result = trained(trios((6, 6), (6, 6), (6, 6)))
     assert read(result.parameters.initializer, 6, 9, 12) == close(0, 0.5, 1)
-    assert read(result.parameters.closer, 0, 3, 6) == close(1, 0.5, 0)
+    assert read(result.parameters.closer, 0, 6, 12) == close(1, 0.5, 0)
     said = "\n".join(result.warnings)
     assert "initializer's curve is about a straight line" in said
     assert "closer's curve is a straight line" in said
 
 
 def test_gaps_that_are_mostly_0_leave_the_longest_as_the_initializers_end():
-    # Median and ninth tenth are 0; the longest gap is 8: the distribution function is 19/20 on all the way.
-    curve = trained(pairs([0] * 19 + [8])).parameters.initializer
+    curve = trained(trios(*[(0, 0)] * 19, (0, 8))).parameters.initializer
     assert read(curve, 0, 2, 8) == close(0, 0.25, 1)
 
 
 def test_the_phase_weights_are_the_sessions_that_a_phase_takes():
-    # Gap 6 is 0 on both curves: initializer 1, 0; closer 0, 1; the holder has the second session only: 0, 1.
-    # The first session is all initializer, the second half holder and half closer.
-    weights = trained(pairs([6, 6], first=("A", 0, 1))).parameters.phase_weights
-    assert dict(weights) == {"initializer": 0.5, "holder": 0.25, "closer": 0.25}
+    # Shares of the three sessions: initializer 1, 0, 0 (a gap of 6 is 0 on its curve); holder 0, 1, 0; closer 0, 1/3,
+    # 2/3 (12 hours: 0, 6 hours: 1/2, 0 hours: 1). The second session is 3/4 holder and 1/4 closer.
+    weights = trained(trios((6, 6), (6, 6), closes=(1, 1, 1), holds=(0, 1, 0))).parameters.phase_weights
+    assert dict(weights) == {"initializer": 0.3333, "holder": 0.25, "closer": 0.4167}
 
 
-def test_a_phase_that_no_session_is_in_weighs_1_percent_and_a_warning_says_so():
-    # 1/2, 0, 1/2 becomes 0.5, 0.01, 0.5, of 1.01.
-    result = trained(pairs([6, 6], first=("A", 0, 1), last=("B", 0, 1)))
-    assert dict(result.parameters.phase_weights) == {"initializer": 0.495, "holder": 0.0099, "closer": 0.4951}
-    assert any("holder_engagement" in warning for warning in result.warnings)
+def test_no_journey_is_cut_at_a_restart_where_phases_are_weighed():
+    # The gap of 30 hours ends the initializer's curve. Uncut, the last journey's first session is all initializer, its
+    # last one 1/3 initializer and 2/3 closer. Of the others, the first is initializer and the last closer: 5 1/3 to
+    # 4 2/3 sessions. No session holds, so 0.5333, 0.01, 0.4667 of 1.01. Cut, it would be 4.5 to 4.5.
+    weights = trained(trios(*[(6, 6)] * 4, (6, 30), holds=(0, 0, 0))).parameters.phase_weights
+    assert dict(weights) == {"initializer": 0.5281, "holder": 0.0099, "closer": 0.462}
 
 
-def test_a_channel_weighs_its_value_by_what_as_many_random_sessions_would_have_shrunk_towards_1():
-    # Initializer: A has 1 of each journey, of which half is expected: 2; B has 0, which counts as 1/4.
-    # Holder: half each, as expected. Closer: B alone is eligible and has all, as expected.
-    weights = trained(pairs([6, 6], first=("A", 1, 0))).parameters.channel_weights
-    assert dict(weights["initializer"]) == {"A": round((2 * 2 + 500) / 502, 4), "B": round((2 / 4 + 500) / 502, 4)}
-    assert dict(weights["holder"]) == {"A": 1.0, "B": 1.0}
-    assert dict(weights["closer"]) == {"A": 1.0, "B": 1.0}
+def test_a_phase_that_no_session_is_in_is_warned_of():
+    assert any("holder_engagement" in warning for warning in trained(FIVE.assign(holder_engagement=0)).warnings)
 
 
-def test_the_more_sessions_a_channel_has_the_less_it_is_shrunk():
-    few, many = (trained(pairs([6] * count)).parameters.channel_weights["initializer"]["A"] for count in (10, 500))
-    assert (few, many) == (round((10 * 2 + 500) / 510, 4), 1.5)
+def test_channel_weights_are_left_at_1():
+    assert {phase: dict(weights) for phase, weights in trained(FIVE).parameters.channel_weights.items()} == {
+        phase: {} for phase in PHASES
+    }
 
 
-def test_channels_that_behave_alike_have_weights_near_1():
-    draw = np.random.default_rng(1)
-    names = draw.choice(["A", "B", "C"], 3_000)
-    hours = draw.exponential(20, 3_000).round(2)
-    parts = [
-        journey(*[(hours[at], names[at], 1, 1) for at in range(start, start + 5)], conv_id=f"k{start}")
-        for start in range(0, 3_000, 5)
-    ]
-    for weights in trained(pd.concat(parts)).parameters.channel_weights.values():
-        assert weights.keys() == {"A", "B", "C"}
-        assert all(abs(weight - 1) < 0.05 for weight in weights.values())
-
-
-def test_a_shop_of_one_channel_has_neutral_weights():
-    weights = trained(pairs(range(1, 11), last=("A", 1, 1))).parameters.channel_weights
-    assert {phase: dict(weights[phase]) for phase in PHASES} == {phase: {"A": 1.0} for phase in PHASES}
+def test_the_report_tells_journeys_before_and_after_cleaning_and_the_curves_knots():
+    single = journey((48, "A", 1, 1), conv_id="single")
+    found = trained(pd.concat([FIVE, single]))
+    assert found.rules.iloc[-1].tolist() == ["journeys of fewer than 3 sessions", 6, 16, 5, 15]
+    counts = found.lengths.set_index("length")
+    assert counts.loc[["1", "2", "3"]].to_numpy().tolist() == [[1, 0], [0, 0], [5, 5]]
+    for name, knots in found.curves.groupby("curve"):
+        curve = getattr(found.parameters, name)
+        assert knots["hours"].tolist() == list(curve.hours)
+        assert knots["membership"].tolist() == list(curve.membership)
 
 
 def test_the_provenance_says_how_from_what_and_when():
-    rows = pd.concat([pairs(range(1, 11)), journey((48, "A", 1, 1), conv_id="single")])
-    parameters = trained(rows).parameters
+    parameters = trained(pd.concat([FIVE, journey((48, "A", 1, 1), conv_id="single")])).parameters
     assert parameters.name == "mine"
     assert parameters.provenance["made"] == MADE
-    assert parameters.provenance["journeys"] == 10
-    assert parameters.provenance["source"] == "10 journeys with 20 sessions, conversions from 2023-09-01 to 2023-09-01."
+    assert parameters.provenance["journeys"] == 5
+    assert parameters.provenance["source"] == "5 journeys with 15 sessions, conversions from 2023-09-01 to 2023-09-01."
     assert parameters.provenance["how"].startswith("Trained on journeys alone")
-    assert parameters.provenance["dropped"]["journeys of one session"] == {"conversions": 1, "sessions": 1}
+    assert parameters.provenance["cleaning"]["journeys of fewer than 3 sessions"] == {
+        "journeys_before": 6,
+        "sessions_before": 16,
+        "journeys_after": 5,
+        "sessions_after": 15,
+    }
 
 
-def test_few_journeys_and_channels_of_few_sessions_are_warned_of():
-    said = "\n".join(trained(pairs(range(1, 121), first=("often", 1, 1), last=("rare", 1, 1)).iloc[:-50]).warnings)
-    assert "Trained on 95 journeys; 15,000 are a good amount" in said
-    assert "Channels with fewer than 100 sessions, whose weights stay close to 1: 'often', 'rare'." in said
-    assert "often" not in "\n".join(trained(pairs(range(1, 121), first=("often", 1, 1))).warnings[1:])
+def test_few_journeys_are_warned_of():
+    assert "Trained on 5 journeys; 15,000 are a good amount" in "\n".join(trained(FIVE).warnings)
 
 
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (pairs([5]), "at least 2 journeys of two and more sessions, and 1 are left"),
-        (pairs([5]).iloc[:0], "and 0 are left"),
-        (pd.concat([journey((0, "A", 1, 1), conv_id=f"k{n}") for n in range(5)]), "and 0 are left"),
-        (pairs([0, 0, 0]), "in all 3 journeys the sessions are of the same moment"),
+        (trios((5, 5)), "at least 2 journeys of 3 or more sessions. 1 are left"),
+        (FIVE.iloc[:0], "sessions. 0 are left"),
+        (pd.concat([journey((0, "A", 1, 1), (1, "A", 1, 1), conv_id=f"k{n}") for n in range(5)]), "0 are left"),
+        (trios((0, 0), (0, 0), (0, 0)), "in all 3 journeys the sessions are of the same moment"),
     ],
-    ids=["one journey", "none", "single sessions", "all at once"],
+    ids=["one journey", "none", "two sessions each", "all at once"],
 )
 def test_journeys_that_teach_nothing_are_refused(rows, says):
     with pytest.raises(InputError, match=says):
@@ -176,31 +199,29 @@ def test_journeys_that_teach_nothing_are_refused(rows, says):
 
 def test_a_blank_name_is_refused():
     with pytest.raises(ParametersError, match="name must be a text"):
-        train(pairs([1, 2]), name=" ", made=MADE)
+        train(FIVE, name=" ", made=MADE)
 
 
 @pytest.mark.parametrize("gap", [1e-9 / 3.6, 8e5], ids=["a microsecond", "ninety years"])
 def test_extreme_gaps_give_curves_too(gap):
-    rows = pairs([gap, gap, gap * 2, gap * 3])
+    rows = trios((gap, gap), (gap, gap * 2), (gap, gap * 3))
     curve = trained(rows).parameters.initializer
     assert read(curve, 0, gap * 3) == close(0, 1)
 
 
 def test_gaps_a_microsecond_apart_after_years_give_a_curve():
-    rows = pairs([8e5] * 3 + [8e5 + 1e-9 / 3.6] * 3)
-    assert read(trained(rows).parameters.initializer, 7e5, 9e5) == close(0, 1)
+    rows = trios(*[(4e5, 4e5)] * 3, *[(4e5, 4e5 + 1e-9 / 3.6)] * 3)
+    assert read(trained(rows).parameters.initializer, 3e5, 9e5) == close(0, 1)
 
 
-def test_channel_names_are_any_texts(tmp_path):
-    rows = pairs(range(1, 21)).assign(channel_name=(UNTRUSTED * 5)[:40])
-    parameters = trained(rows).parameters
-    assert parameters.channels == set(UNTRUSTED)
+def test_a_set_is_read_back_as_it_was_written(tmp_path):
+    parameters = trained(FIVE.assign(channel_name=(UNTRUSTED * 5)[: len(FIVE)])).parameters
     (tmp_path / "set.json").write_text(parameters_json(parameters), "utf-8")
     assert load_parameters(tmp_path / "set.json") == parameters
 
 
 def test_the_journeys_are_left_alone():
-    rows = shuffled(pairs(range(1, 11)), 1)
+    rows = shuffled(FIVE, 1)
     before = rows.copy(deep=True)
     trained(rows)
     assert_frame_equal(rows, before)
@@ -225,26 +246,23 @@ def tried(rows):
 def test_any_journeys_give_parameters_that_credit_them_or_are_too_few_or_all_at_once(rows):
     parameters = attempt(rows)
     spread = rows.groupby("conv_id")["timestamp"].agg(["nunique", "size"])
-    teaches = (spread["size"] >= 2).sum() >= 2 and (spread["nunique"] >= 2).any()
-    assert (parameters is not None) == teaches
+    spread = spread[spread["size"] >= 3]
+    assert (parameters is not None) == (len(spread) >= 2 and (spread["nunique"] >= 2).any())
     if parameters:
         credits = attribute(rows, parameters)
         np.testing.assert_allclose(credits.groupby("conv_id")["ihc"].sum(), 1, atol=1e-12)
-        long = rows[rows.groupby("conv_id")["session_id"].transform("size") >= 2]
-        for phase in PHASES:
-            weights = parameters.channel_weights[phase]
-            assert weights.keys() == set(long["channel_name"])
-            assert all(0.25 <= weight <= 4 for weight in weights.values())
 
 
 @FIXED
 @given(journeys(most=6))
-def test_the_curves_have_few_knots_and_reach_their_ends(rows):
+def test_the_curves_have_few_knots_on_tenths_and_reach_their_ends(rows):
     parameters = tried(rows)
-    assert max(len(parameters.initializer.hours), len(parameters.closer.hours)) <= 60
+    for curve in (parameters.initializer, parameters.closer):
+        assert len(curve.hours) <= 110
+        inner = np.array([hours for hours in curve.hours[1:-1] if hours not in (curve.hours[1], 0.1 + WIDTH)])
+        assert np.abs(inner - inner.round(1)).max(initial=0) == 0
     assert parameters.initializer.membership[0] == parameters.closer.membership[-1] == 0
     assert parameters.initializer.membership[-1] == parameters.closer.membership[0] == 1
-    assert all(low < high for low, high in pairwise(parameters.initializer.membership[1:]))
 
 
 @FIXED
@@ -256,31 +274,14 @@ def test_the_order_of_the_rows_is_irrelevant(rows, seed):
     assert again.provenance == parameters.provenance
 
 
-@FIXED
-@given(journeys(most=6), st.sampled_from([0.25, 2, 8]))
-def test_scaling_all_times_scales_the_hours_and_nothing_else(rows, factor):
-    parameters = tried(rows)
-    stretched = rows.assign(
-        **{name: ORIGIN + (rows[name] - ORIGIN) * factor for name in ("timestamp", "conv_timestamp")}
-    )
-    wide = trained(stretched).parameters
-    for narrow_curve, wide_curve in ((parameters.initializer, wide.initializer), (parameters.closer, wide.closer)):
-        assert wide_curve.hours == pytest.approx([hours * factor for hours in narrow_curve.hours], rel=1e-12)
-        assert wide_curve.membership == pytest.approx(narrow_curve.membership, abs=2e-6)
-    assert dict(wide.phase_weights) == pytest.approx(dict(parameters.phase_weights), abs=2e-4)
-    for phase in PHASES:
-        assert dict(wide.channel_weights[phase]) == pytest.approx(dict(parameters.channel_weights[phase]), abs=2e-4)
-
-
 @pytest.mark.skipif(not REAL.exists(), reason="the real sample is not part of the project")
-def test_curves_and_phase_weights_come_near_those_that_the_vendor_trained_on_the_real_journeys():
-    tables = read_tables(REAL / "challenge.db")
+def test_the_curves_come_near_those_that_the_vendor_trained_on_the_real_journeys(tmp_path):
+    tables = read_tables(shutil.copy(REAL / "challenge.db", tmp_path / "real.db"))
     parameters = trained(build_journeys(tables.sessions, tables.conversions)).parameters
     points = pd.read_csv(REAL / "trained_curves.csv")
-    for name, largest, mean in (("initializer", 0.08, 0.05), ("closer", 0.05, 0.01)):
+    for name, mean, largest in (("initializer", 0.012, 0.035), ("closer", 0.010, 0.04)):
         of_curve = points[points["curve"] == name]
         error = np.abs(getattr(parameters, name)(of_curve["hours"].to_numpy()) - of_curve["membership"])
         assert len(error) >= 30
-        assert error.max() <= largest
         assert error.mean() <= mean
-    assert list(parameters.phase_weights.values()) == pytest.approx([0.32, 0.37, 0.30], abs=0.01)
+        assert error.max() <= largest
