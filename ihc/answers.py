@@ -1,6 +1,7 @@
 """Credits as the API answers them: for sessions just as they were sent, with four decimals that sum to 1.
 
-A journey that cannot be computed gets a reason instead, and the others keep their credits.
+Each session without a value gets a reason instead: it comes after the conversion, or its journey cannot be computed.
+The other journeys keep their credits.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import pandas as pd
 from ihc.engine import Booleans, Integers, attribute
 from ihc.parameters import Parameters
 from ihc.redistribution import Redistribution
-from ihc.rounding import round_shares
-from ihc.schemas import SHARES, require_columns
+from ihc.rounding import credit_of_printed, round_shares
+from ihc.schemas import PHASES, require_columns
 
 NEEDS = (
     "conv_id",
@@ -29,12 +30,12 @@ NEEDS = (
     "conversion",
 )
 
+AFTER_CONVERSION = "Session/Impression excluded from customer journey since it occurs after the conversion event"
 REASONS = (
     "A timestamp of this journey is neither %Y-%m-%d %H:%M:%S nor %Y-%m-%d %H:%M:%S %z.",
     "Some timestamps of this journey have a zone and some have none.",
     "Two sessions of this journey have the same session_id.",
-    "No session of this journey has conversion = 1.",
-    "This journey has sessions later than its last one with conversion = 1.",
+    AFTER_CONVERSION,
 )
 TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):\d\d:\d\d)(?: ([+-]\d\d:?\d\d|Z))?", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,43 +48,45 @@ def answer(
     """Compute every journey that can be computed, and give credit away as the `redistribution` says.
 
     In: `conv_id, session_id, timestamp [text, %Y-%m-%d %H:%M:%S, with or without %z], channel_name,
-    holder_engagement, closer_engagement, conversion [0/1]`, rows in any order.
+    holder_engagement, closer_engagement, conversion [0/1]`, rows in any order; sessions of one moment keep it.
 
-    Out: `conv_id, session_id, initializer, holder, closer, ihc` in the order of the rows, and `conv_id, reason` of
-    the journeys that have none. A journey is cut after each session with conversion = 1; each part's `ihc` sums to
-    exactly 1, as does each of its phases that has an eligible session. So a conversion with two of them sums to 2.
+    Out: `conv_id, session_id, initializer, holder, closer, ihc`, and `conv_id, session_id, reason` of the sessions that
+    have none, both in the order of the rows. The first session with conversion = 1 ends the journey; without any, the
+    last session does. Per conversion `ihc` sums to exactly 1, and so does each phase that has an eligible session.
 
     Raises InputError for a missing column.
     """
     require_columns(sessions, NEEDS, "sessions")
-    steps, failed = _in_time_order(sessions)
+    steps = _in_time_order(sessions)
+    reason = _reasons(steps)
+    has_value = reason == ""
+    failed = steps.loc[~has_value, ["conv_id", "session_id"]].assign(reason=pd.array(reason[~has_value], dtype="str"))
+    credits = _credits(steps[has_value], parameters, redistribution)
+    return credits.sort_index().reset_index(drop=True), failed.sort_index().reset_index(drop=True)
+
+
+def _credits(steps: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None) -> pd.DataFrame:
+    """The printed shares of journeys in time order, a row a session."""
     credits = steps[["conv_id", "session_id"]]
-    if len(steps):
-        # Numbers for the ids: the order is settled, and each part is a journey of its own.
-        parts = steps.assign(conv_id=_part(steps), session_id=np.arange(len(steps)))
-        shares = attribute(parts, parameters, redistribution)
-        rounded = {name: round_shares(shares[name].to_numpy(), parts["conv_id"].to_numpy()) for name in SHARES}
-        credits = credits.assign(**rounded)
-    return credits.sort_index().reset_index(drop=True), failed
+    if not len(steps):
+        return credits
+    journey = pd.factorize(steps["journey"])[0].astype("int64")
+    # Numbers for the ids: the order is settled.
+    shares = attribute(steps.assign(conv_id=journey, session_id=np.arange(len(steps))), parameters, redistribution)
+    phases = {phase: round_shares(shares[phase].to_numpy(), journey) for phase in PHASES}
+    return credits.assign(**phases, ihc=credit_of_printed(phases, parameters.phase_weights, journey))
 
 
-def _in_time_order(sessions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The steps of the journeys that can be computed, and `conv_id, reason` of the others."""
+def _in_time_order(sessions: pd.DataFrame) -> pd.DataFrame:
+    """The sessions journey by journey, by time; those of one moment as they were sent."""
     moments = [_moment(text) for text in sessions["timestamp"]]
-    journey, conv_id = pd.factorize(sessions["conv_id"])
     steps = sessions.reset_index(drop=True).assign(
         timestamp=_microseconds(moments),
-        journey=journey,
+        journey=pd.factorize(sessions["conv_id"])[0],
         is_timed=[moment is not None for moment in moments],
         has_zone=[moment is not None and moment.tzinfo is not None for moment in moments],
     )
-    by_id = pd.factorize(steps["session_id"], sort=True)[0]
-    # Of sessions in the same second the converting one is the last, whatever its id: fractions were cut off on the way.
-    steps = steps.take(np.lexsort((by_id, steps["conversion"], steps["timestamp"], journey)))
-    reason = _reasons(steps)
-    failed = pd.DataFrame({"conv_id": conv_id, "reason": pd.array(reason, dtype="str")})
-    is_whole = reason[steps["journey"]] == ""
-    return steps[is_whole], failed[reason != ""].reset_index(drop=True)
+    return steps.take(np.lexsort((steps["timestamp"], steps["journey"])))
 
 
 def _moment(text: str) -> datetime | None:
@@ -100,27 +103,18 @@ def _microseconds(moments: Iterable[datetime | None]) -> npt.NDArray[np.datetime
 
 
 def _reasons(steps: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Why each journey cannot be computed, "" where it can; `steps` in time order."""
-    journey = steps["journey"].to_numpy()
-    ends = np.bincount(journey).cumsum() - 1
-    has_zone = steps["has_zone"].to_numpy()
+    """Why each session has no value, "" where it has one; `steps` in time order."""
+    journey, has_zone = steps["journey"].to_numpy(), steps["has_zone"].to_numpy()
     tests = [
         _any(~steps["is_timed"], journey),
         _any(has_zone, journey) & _any(~has_zone, journey),
         _any(steps.duplicated(["journey", "session_id"]), journey),
-        ~_any(steps["conversion"] == 1, journey),
-        steps["conversion"].to_numpy()[ends] == 0,
+        steps["conversion"].groupby(journey).cumsum().to_numpy() > steps["conversion"].to_numpy(),
     ]
     return np.select(tests, REASONS, default="")
 
 
 def _any(is_so: npt.ArrayLike, journey: Integers) -> Booleans:
-    return np.bincount(journey, weights=is_so) > 0
-
-
-def _part(steps: pd.DataFrame) -> Integers:
-    """The number of each step's part: a part begins with its journey, and after each converting session."""
-    journey, conversion = steps["journey"].to_numpy(), steps["conversion"].to_numpy()
-    begins = (np.diff(journey, prepend=-1) != 0) | (np.append(0, conversion[:-1]) == 1)
-    part: Integers = begins.cumsum() - 1
-    return part
+    """Whether it is so in any session of the journey, on each of its sessions."""
+    is_any: Booleans = np.bincount(journey, weights=is_so)[journey] > 0
+    return is_any

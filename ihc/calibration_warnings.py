@@ -15,7 +15,7 @@ from ihc.schemas import PHASES
 
 ENOUGH = 100  # answers
 ENOUGH_LONG = 30  # answers of two and more sessions
-STEADY = 0.001  # a curve that moves less is constant
+STEADY = 0.002  # a curve that moves less is constant: the rounding of printed shares moves it as far
 FITTING = 0.01  # an error of the fit itself above this is no rounding
 FEW = 10  # sessions of a channel that tell little of its weights
 NOTHING = 0.002  # a channel's weight below this gives it no share that is printed

@@ -33,11 +33,14 @@ Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer,
 
 
 class Answer(NamedTuple):
-    """What a request brought: each conversion's rows, how often it was sent, and what the API says of the missing."""
+    """What a request brought: each conversion's rows, how often it was sent, and why a conversion lacks sessions.
+
+    `reasons`: by conversion, "" for what the API says of none in particular.
+    """
 
     values: dict[str, list[Row]]
     calls: int
-    errors: str = ""
+    reasons: dict[str, str]
 
 
 class Checked(NamedTuple):
@@ -124,13 +127,13 @@ class Client:
             reraise=True,
         )
         try:
-            values, errors = retrying(self._call, body)
+            values, reasons = retrying(self._call, body)
         except Retry as given_up:
             error = given_up.final
         except ApiError as refused:
             error = refused
         else:
-            return Answer(values, self._local.calls, errors)
+            return Answer(values, self._local.calls, reasons)
         error.calls = self._local.calls
         raise error
 
@@ -154,7 +157,7 @@ class Client:
         self.budget.hold(seconds)
         return seconds
 
-    def _call(self, body: bytes) -> tuple[dict[str, list[Row]], str]:
+    def _call(self, body: bytes) -> tuple[dict[str, list[Row]], dict[str, str]]:
         self._sleep(self.budget.pause())
         if self.stopped.is_set():
             raise ApiStoppedError("The run ended before this was asked.")
@@ -186,7 +189,7 @@ class Client:
         kept: requests.Session = self._local.session
         return kept
 
-    def _read(self, response: requests.Response, content: bytes) -> tuple[dict[str, list[Row]], str]:
+    def _read(self, response: requests.Response, content: bytes) -> tuple[dict[str, list[Row]], dict[str, str]]:
         body = _json(content)
         status = response.status_code
         if status in (200, 206):
@@ -197,9 +200,17 @@ class Client:
             if not isinstance(body.get("value"), list):
                 says = self._said(body)
                 raise Retry(UnansweredError(f"The API's answer has no list of values{says and ': '}{says}."))
-            errors = body.get("partialFailureErrors")
-            return read_values(body["value"]), self._shown(errors) if errors else ""
+            return read_values(body["value"]), self._reasons(body.get("partialFailureErrors") or [])
         raise of_status(status, self._said(body), response.headers)
+
+    def _reasons(self, entries: Any) -> dict[str, str]:
+        """The first reason of each conversion, from an answer's entry for each session without a value."""
+        reasons: dict[str, str] = {}
+        for entry in entries if isinstance(entries, list) else [entries]:
+            conv_id, reason = _entry(entry)
+            if conv_id not in reasons:
+                reasons[conv_id] = self._shown(reason)
+        return reasons
 
     def _said(self, body: Any) -> str:
         """What an answer says for itself, on one line, cut, and without the key."""
@@ -282,6 +293,14 @@ def _status(stated: Any, status: int) -> int:
     except (TypeError, ValueError, OverflowError):
         return status
     return status if number == 200 else max(-1, min(number, 999))  # not of any length in a message
+
+
+def _entry(entry: Any) -> tuple[str, Any]:
+    """The conversion and the reason of an entry of `partialFailureErrors`; of another form, "" and all of it."""
+    trigger = entry.get("trigger") if isinstance(entry, dict) else None
+    if isinstance(trigger, dict) and "reason" in entry:
+        return str(trigger.get("conversion_id")), entry["reason"]
+    return "", entry
 
 
 def read_values(entries: Sequence[Any]) -> dict[str, list[Row]]:

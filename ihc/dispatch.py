@@ -16,7 +16,7 @@ import pandas as pd
 
 from ihc.batching import Requests, halves, pack_requests
 from ihc.bodies import Bodies
-from ihc.client import ATTEMPTS, Answer, Client, check_answer
+from ihc.client import ATTEMPTS, Answer, Checked, Client, check_answer
 from ihc.errors import (
     ApiAddressError,
     ApiError,
@@ -36,6 +36,7 @@ from ihc.settings import Asking
 TIMES_MISSING = 3  # so often a journey may be without a value before it has failed
 ATTEMPTS_OF_SUSPECTS = 2  # what was part of a request that kept failing is not tried as often
 MOST_AT_FIRST, MOST_IN_A_ROW = 2, 10  # failures in a row beside one of each worker, before and after a success
+MOST_REASONS = 3  # of an answer's reasons that the ledger names
 FEW = 10  # sessions that any account's limit allows
 PROGRESS_SECONDS = 5.0
 FATAL = (ApiKeyError, ApiAddressError, ConversionTypeError)
@@ -176,26 +177,32 @@ class _Run:
 
     def _answered(self, job: _Job, asked: Asked, answer: Answer) -> Ended:
         checked = check_answer(asked.sessions, answer.values)
-        ends = {conv_id: (REJECTED, reason) for conv_id, reason in checked.rejected.items()}
-        self.times_missing.update(checked.missing)
-        given_up = [conv_id for conv_id in checked.missing if self.times_missing[conv_id] >= TIMES_MISSING]
-        reason = f"the API gave no value for it in {TIMES_MISSING} answers"
-        reason += f": {answer.errors}" if answer.errors else ""
-        ends |= dict.fromkeys(checked.missing, (MISSING, ""))
-        ends |= dict.fromkeys(given_up, (FAILED, reason))
-        if again := [conv_id for conv_id in checked.missing if conv_id not in given_up]:
+        ends = self._ends(checked, answer.reasons)
+        if again := [conv_id for conv_id in checked.missing if ends[conv_id][0] == MISSING]:
             self.missing.append(job.journeys[job.journeys["conv_id"].isin(again)])
         if checked.whole:
             self.failures_in_a_row = 0
             self.largest_answered = max(self.largest_answered, len(job.journeys))
         else:
-            says = next(iter(checked.rejected.values()), answer.errors) or "no value for any journey."
+            says = next(iter([*checked.rejected.values(), *answer.reasons.values()]), "no value for any journey.")
             self._fails_only(UnansweredError(f"An answer without a whole journey: {says}"))
         foreign = len(answer.values.keys() - asked.sessions.keys())
-        notes = [f"{foreign} conversions that were not asked for" if foreign else "", answer.errors]
+        notes = [f"{foreign} conversions that were not asked for" if foreign else ""]
+        notes += list(dict.fromkeys(answer.reasons.values()))[:MOST_REASONS]
         outcome = "; ".join([ANSWERED, *filter(None, notes)])
         self.progress.add(answer.calls, len(checked.whole))
         return Ended(asked, answer.calls, outcome, ends, checked.whole)
+
+    def _ends(self, checked: Checked, reasons: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """How each conversion without a whole answer ended, with the API's reason where it gave one."""
+        ends = {conv_id: (REJECTED, _because(why, reasons.get(conv_id))) for conv_id, why in checked.rejected.items()}
+        self.times_missing.update(checked.missing)
+        for conv_id in checked.missing:
+            ends[conv_id] = (MISSING, "")
+            if self.times_missing[conv_id] >= TIMES_MISSING:
+                why = f"the API gave no value for it in {TIMES_MISSING} answers"
+                ends[conv_id] = (FAILED, _because(why, reasons.get(conv_id) or reasons.get("")))
+        return ends
 
     def _failed(self, job: _Job, asked: Asked, error: ApiError) -> dict[str, tuple[str, str]]:
         self.progress.add(error.calls, 0)
@@ -252,6 +259,10 @@ class _Run:
         waiting = pd.concat([job.journeys, *(other.journeys for other in self.queue)])
         self.queue = deque(self.jobs(waiting))
         return dict.fromkeys(asked.sessions, (AGAIN, ""))
+
+
+def _because(reason: str, said: str | None) -> str:
+    return f"{reason}: {said}" if said else reason
 
 
 class _Progress:

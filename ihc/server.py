@@ -7,7 +7,7 @@ One flat list of sessions in, one flat list of values out; the HTTP status is th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,7 +32,6 @@ THREADS = 2  # requests computed at once: more would only take turns, and hold m
 DESCRIPTION = f"The IHC model on this machine, spoken to like the IHC Attribution API: `POST {COMPUTE}`."
 
 TO_LIBRARY = {"conversion_id": "conv_id", "channel_label": "channel_name"}
-TO_API = {"conv_id": "conversion_id", "reason": "message"}
 
 
 def _no_truth(value: object) -> object:
@@ -56,8 +55,8 @@ class Session(BaseModel):
     holder_engagement: Flag = Field(description="1: the session counts for the holder phase.")
     closer_engagement: Flag = Field(description="1: the session counts for the closer phase.")
     conversion: Flag = Field(
-        description="1 on the journey's last session. On others too, it ends a journey at each and starts a new one, "
-        "and the conversion's `ihc` sums to 2, 3, ..."
+        description="1 on the session in which the conversion happened. The first such session ends the journey, and "
+        "each session after it has an entry in `partialFailureErrors`. Without any, the last session converts."
     )
     impression_interaction: Flag = Field(default=0, description="1: an ad impression; it counts like a visit.")
 
@@ -74,7 +73,7 @@ EXAMPLE = [
     for values in (
         ("order 1", "visit 1", "2025-03-01 10:00:00", "Search", 1, 1, 0, 0),
         ("order 1", "visit 2", "2025-03-02 10:00:00", "Mail", 1, 1, 1, 0),
-        ("order 2", "visit 3", "2025-03-02 11:00:00", "Search", 1, 1, 0, 0),  # of no conversion
+        ("order 1", "visit 3", "2025-03-02 11:00:00", "Search", 1, 1, 0, 0),  # after the conversion
     )
 ]
 
@@ -90,15 +89,23 @@ class Value(BaseModel):
     ihc: Share
 
 
-class Failure(BaseModel):
-    """A journey that cannot be computed, and why."""
+class Trigger(BaseModel):
+    """A session without a value."""
 
     conversion_id: str
-    message: str
+    session_id: str
+
+
+class Failure(BaseModel):
+    """Why a session has no value."""
+
+    trigger: Trigger
+    reason: str
+    statusCode: Literal[206]  # noqa: N815 - the API's name
 
 
 class Answer(BaseModel):
-    """Values in the order of the sessions; with status 206 some journeys failed, and their sessions have none."""
+    """Values in the order of the sessions; with status 206 some sessions have none, and an entry each."""
 
     statusCode: Literal[200, 206]  # noqa: N815 - the API's name
     value: list[Value]
@@ -231,13 +238,16 @@ def _answer(
 ) -> dict[str, Any]:
     asked = {TO_LIBRARY.get(name, name): [getattr(each, name) for each in sessions] for name in Session.model_fields}
     credits, failed = answer(pd.DataFrame(asked), parameters, redistribution)
-    status = 206 if len(failed) else 200
-    return {"statusCode": status, "value": _rows(credits), "partialFailureErrors": _rows(failed)}
+    failures = [
+        {"trigger": {"conversion_id": conv_id, "session_id": session_id}, "reason": reason, "statusCode": 206}
+        for conv_id, session_id, reason in _rows(failed)
+    ]
+    values = [dict(zip(Value.model_fields, row, strict=True)) for row in _rows(credits)]
+    return {"statusCode": 206 if failures else 200, "value": values, "partialFailureErrors": failures}
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    names = [TO_API.get(name, name) for name in frame.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
+def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    return zip(*(frame[name].tolist() for name in frame), strict=True)
 
 
 def _document(types: Mapping[str, Parameters], settings: ServerSettings) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from frames import ORIGIN, curves_of
 
 from ihc.engine import attribute
 from ihc.parameters import Parameters
-from ihc.rounding import round_shares
-from ihc.schemas import SHARES
+from ihc.rounding import credit_of_printed, round_shares
+from ihc.schemas import PHASES
 
 SHOP_CHANNELS = ("Search", "Social", "Mail", "Direct", "Referral", "Video")
 
@@ -56,4 +56,5 @@ def answers_of(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
     """What the API would print for the journeys."""
     shares = attribute(journeys, parameters)
     journey = pd.factorize(shares["conv_id"])[0].astype("int64")
-    return shares.assign(**{name: round_shares(shares[name].to_numpy(), journey) for name in SHARES})
+    phases = {phase: round_shares(shares[phase].to_numpy(), journey) for phase in PHASES}
+    return shares.assign(**phases, ihc=credit_of_printed(phases, parameters.phase_weights, journey))

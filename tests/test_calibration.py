@@ -103,7 +103,8 @@ def test_more_silences_than_a_curve_has_knots_restart_journeys_all_the_same():
 def test_journeys_of_up_to_200_sessions_are_read_as_well():
     rows = random_journeys(200, mean_length=30, longest=200)
     assert rows.groupby("conv_id").size().max() > 100
-    assert_found(calibrate(rows, answers_of(rows, truth())).parameters, truth(), rows=rows)
+    # The largest share of a journey takes what the rounding of all its sessions leaves over.
+    assert_found(calibrate(rows, answers_of(rows, truth())).parameters, truth(), rows=rows, mean=0.00003)
 
 
 @pytest.mark.slow

@@ -278,6 +278,37 @@ def test_a_server_that_is_not_there_cannot_be_reached():
         make_client(url).ask(BODY)
 
 
+REASON = "Session/Impression excluded from customer journey since it occurs after the conversion event"
+
+
+def left_out(conversion_id, session_id, reason=REASON):
+    return {
+        "trigger": {"conversion_id": conversion_id, "session_id": session_id},
+        "reason": reason,
+        "statusCode": 206,
+    }
+
+
+@pytest.mark.parametrize(
+    ("entries", "reasons"),
+    [
+        ([], {}),
+        (None, {}),
+        ([left_out("k", "s2"), left_out("k", "s3", "another"), left_out("l", "s1")], {"k": REASON, "l": REASON}),
+        ([left_out(7, 1)], {"7": REASON}),
+        ([left_out("k", "s2", f"x-api-key {KEY}\n" + "x" * 5000)], {"k": f"x-api-key *** {'x' * 185}…"}),
+        (["one", "two"], {"": "one"}),
+        ([{"trigger": {"conversion_id": "k"}}], {"": "{'trigger': {'conversion_id': 'k'}}"}),
+        ([{"trigger": ["k"], "reason": "none"}], {"": "{'trigger': ['k'], 'reason': 'none'}"}),
+        ("sorry", {"": "sorry"}),
+    ],
+)
+def test_the_reasons_of_sessions_without_a_value_are_read_by_conversion(entries, reasons):
+    answer, _ = ask(http(206, values(FIRST, status=206, partialFailureErrors=entries)))
+    assert answer.values == {"k": [FIRST[1:]]}
+    assert answer.reasons == reasons
+
+
 # The values of an answer
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pandas as pd
 import pytest
 from faults import in_turn, misbehaving
-from frames import journey
+from frames import conversions, journey, sessions
 
 from ihc.account import Account
 from ihc.batching import fingerprints, pack_requests
@@ -177,9 +177,46 @@ def test_a_value_that_is_missing_again_and_again_fails_after_three_answers(datab
         stopped, known = ask(database, url, few[few["conv_id"] == lost])
     assert stopped is None
     assert api.requests == 3
-    reason = "the API gave no value for it in 3 answers: ['sorry']"
+    reason = "the API gave no value for it in 3 answers: sorry"
     assert known.failed.to_dict("records") == [{"conv_id": lost, "reason": reason}]
     assert rows(database, "SELECT outcome FROM api_ledger ORDER BY rowid") == [("missing",), ("missing",), ("failed",)]
+
+
+def test_an_order_whose_first_session_converts_is_rejected_with_the_reason_of_the_api(database):
+    first, other = journey((0, "A", 1, 1), (1, "B", 1, 1), (2, "A", 1, 1)), journey((0, "A", 1, 1), conv_id="l")
+    both = pd.concat([first.assign(conversion=[1, 0, 0]), other], ignore_index=True)
+    with misbehaving() as (url, api):
+        stopped, known = ask(database, url, both)
+    assert stopped is None
+    assert api.requests == 1
+    assert known.answers["conv_id"].tolist() == ["l"]
+    excluded = "Session/Impression excluded from customer journey since it occurs after the conversion event"
+    reason = f"the answer is not for exactly the 3 sessions of the journey: it has 1: {excluded}"
+    assert known.rejected.to_dict("records") == [{"conv_id": "k", "reason": reason}]
+    assert rows(database, "SELECT outcome FROM api_requests") == [(f"answered; {excluded}",)]
+
+
+def test_an_order_without_any_value_fails_with_its_own_reason(database):
+    steps = ((0, "A", 1, 1), (1, "B", 1, 1))
+    lost, other = journey(*steps), journey(*steps, conv_id="l")
+    twice = lost.assign(session_id="s")  # two sessions of one id: the journey cannot be computed
+    with misbehaving() as (url, _):
+        _, known = ask(database, url, pd.concat([twice, other], ignore_index=True))
+    reason = "the API gave no value for it in 3 answers: Two sessions of this journey have the same session_id."
+    assert known.failed.to_dict("records") == [{"conv_id": "k", "reason": reason}]
+    assert known.answers["conv_id"].tolist() == ["l", "l"]
+
+
+@pytest.mark.parametrize("fractions", [("", "", ""), (".9", ".5", ".1")], ids=["one moment", "one second"])
+def test_sessions_of_one_second_get_the_credit_that_the_local_engine_gives_them(database, fractions):
+    # By time, then by id. Fractions are not sent: the order of the request says that s3 is the first, and s1 the last.
+    visits = [(f"s{number}", "u", f"2023-09-01 00:00:00{end}", "A", 1, 1) for number, end in enumerate(fractions, 1)]
+    journeys = build_journeys(sessions(visits[::-1]), conversions([("k", "u", "2023-09-02 00:00:00", 1.0)]))
+    with misbehaving() as (url, _):
+        _, known = ask(database, url, journeys)
+    assert_right(known.answers, journeys)
+    first = known.answers.set_index("session_id")["initializer"].idxmax()
+    assert first == ("s3" if fractions[0] else "s1")
 
 
 def test_an_answer_that_is_not_whole_fails_alone_and_is_not_asked_again(database, journeys):

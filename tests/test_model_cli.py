@@ -6,13 +6,12 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
+from answered_shops import answers_of
 from conftest import ihc, ihc_here
 from frames import curves_of
 
 from ihc import attribute, build_journeys, load_parameters, read_tables
 from ihc.parameters import parameters_json
-from ihc.rounding import round_shares
-from ihc.schemas import SHARES
 
 TRUTH = curves_of(
     initializer=([0, 5, 30, 300], [0, 0, 0.3, 0.9]),
@@ -31,9 +30,7 @@ def journeys(shop):
 @pytest.fixture(scope="module")
 def answers(journeys, tmp_path_factory):
     """What an API with the parameters TRUTH would print for all orders."""
-    shares = attribute(journeys, TRUTH)
-    order = pd.factorize(shares["conv_id"])[0].astype("int64")
-    printed = shares.assign(**{name: round_shares(shares[name].to_numpy(), order) for name in SHARES})
+    printed = answers_of(journeys, TRUTH)
     path = tmp_path_factory.mktemp("answers") / "answers.csv"
     printed.rename(columns={"conv_id": "conversion_id"}).to_csv(path, index=False)
     return path

@@ -125,18 +125,27 @@ def test_a_flag_may_be_a_number_with_a_point(server):
 
 def test_ids_come_back_as_they_were_sent(server):
     ids = ["", "a\0b", "\u202e<script>", "🦊" * 20, '"\\\n']
-    answered = post(server, [visit(session_id=key) for key in ids]).json()
+    answered = post(server, [visit(session_id=key, conversion=0) for key in ids]).json()
     assert [value["session_id"] for value in answered["value"]] == ids
     answered = post(server, [visit(conversion_id=key) for key in ids[:3]]).json()
     assert [value["conversion_id"] for value in answered["value"]] == ids[:3]
-    answered = post(server, [visit(conversion_id=key, conversion=0) for key in ids[2:]]).json()
-    assert [failure["conversion_id"] for failure in answered["partialFailureErrors"]] == ids[2:]
+    answered = post(server, [visit(conversion_id=key, session_id=key, timestamp="none") for key in ids[2:]]).json()
+    assert [failure["trigger"] for failure in answered["partialFailureErrors"]] == [
+        {"conversion_id": key, "session_id": key} for key in ids[2:]
+    ]
 
 
-def test_several_conversions_in_a_journey_cut_it_and_its_ihc_sums_to_their_number(server):
-    answered = post(server, [*JOURNEY, visit(session_id="s3", timestamp="2023-09-04 12:00:00")]).json()
-    assert answered["statusCode"] == 200
-    assert [value["ihc"] for value in answered["value"]] == [0.4828, 0.5172, 1]
+def test_a_session_after_the_conversion_has_no_value_and_the_entry_that_the_api_publishes(server):
+    answered = post(server, [*JOURNEY, visit(session_id="s3", timestamp="2023-09-04 12:00:00")])
+    assert answered.status_code == 206
+    reason = "Session/Impression excluded from customer journey since it occurs after the conversion event"
+    entry = {"trigger": {"conversion_id": "k", "session_id": "s3"}, "reason": reason, "statusCode": 206}
+    assert answered.json() == {"statusCode": 206, "value": VALUES, "partialFailureErrors": [entry]}
+
+
+def test_a_journey_without_a_conversion_is_answered_as_if_the_last_session_converted(server):
+    answered = post(server, [{**session, "conversion": 0} for session in JOURNEY])
+    assert answered.json() == {"statusCode": 200, "value": VALUES, "partialFailureErrors": []}
 
 
 def test_a_journey_that_cannot_be_computed_fails_alone(server):
@@ -145,17 +154,18 @@ def test_a_journey_that_cannot_be_computed_fails_alone(server):
     assert answered.json()["value"] == VALUES
     assert answered.json()["partialFailureErrors"] == [
         {
-            "conversion_id": "bad",
-            "message": "A timestamp of this journey is neither %Y-%m-%d %H:%M:%S nor %Y-%m-%d %H:%M:%S %z.",
+            "trigger": {"conversion_id": "bad", "session_id": "s1"},
+            "reason": "A timestamp of this journey is neither %Y-%m-%d %H:%M:%S nor %Y-%m-%d %H:%M:%S %z.",
+            "statusCode": 206,
         }
     ]
 
 
 def test_journeys_that_all_fail_are_a_partial_success_without_values(server):
-    answered = post(server, [visit("k", conversion=0), visit("l", conversion=0)])
+    answered = post(server, [visit("k", timestamp="none"), visit("l", timestamp="none")])
     assert answered.status_code == answered.json()["statusCode"] == 206
     assert answered.json()["value"] == []
-    assert [failure["conversion_id"] for failure in answered.json()["partialFailureErrors"]] == ["k", "l"]
+    assert [failure["trigger"]["conversion_id"] for failure in answered.json()["partialFailureErrors"]] == ["k", "l"]
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", KEY[:-1], KEY + " x", KEY.upper(), f"{KEY},{OTHER_KEY}", "\xe9"])
@@ -273,7 +283,7 @@ def test_a_refusal_quotes_nothing_that_was_sent(server):
 def test_the_limits_of_journeys_and_sessions_are_named(server):
     many = [visit(f"k{number}") for number in range(4)]
     assert refused(post(server, many), 413) == "The request holds 4 journeys; the limit is 3 journeys a request."
-    long = [visit(session_id=f"s{number}") for number in range(6)]
+    long = [visit(session_id=f"s{number}", conversion=0) for number in range(6)]
     assert refused(post(server, long), 413) == "The request holds 6 sessions; the limit is 5 sessions a request."
     assert post(server, many[:3]).status_code == 200
     assert post(server, long[:5]).status_code == 200

@@ -14,7 +14,7 @@ from serving import free_port, is_up, started, until
 
 from ihc.answers import answer
 from ihc.parameters import load_parameters
-from ihc.server import COMPUTE, TO_API
+from ihc.server import COMPUTE
 
 CLIENTS = 50
 SECONDS = float(os.environ.get("LOAD_TEST_SECONDS", "30"))
@@ -44,7 +44,7 @@ def work_of(client):
             flags = chance.randint(0, 1), chance.randint(0, 1), int(step == len(minutes))
             rows.append((f"k{journey}", f"s{step}", at, channel, *flags))
     if client % 3 == 0:
-        rows.append(("without", "s1", "2023-09-01 00:00:00", "SEO", 1, 1, 0))
+        rows.append(("without", "s1", "no time", "SEO", 1, 1, 0))
     chance.shuffle(rows)
     sessions = pd.DataFrame(rows, columns=COLUMNS)
     return Work(sessions, *answer(sessions, load_parameters()))
@@ -53,8 +53,14 @@ def work_of(client):
 def named(frame, prefix):
     """Rows as the API has them, with a prefix to their ids."""
     ids = {name: prefix + frame[name] for name in ("conv_id", "session_id") if name in frame}
-    names = {**TO_API, "channel_name": "channel_label"}
+    names = {"conv_id": "conversion_id", "channel_name": "channel_label"}
     return frame.assign(**ids).rename(columns=names).to_dict("records")
+
+
+def entries(failed, prefix):
+    """The sessions without a value, as the API lists them."""
+    rows = named(failed, prefix)
+    return [{"trigger": row, "reason": row.pop("reason"), "statusCode": 206} for row in rows]
 
 
 def ask_until(end, url, client):
@@ -68,7 +74,7 @@ def ask_until(end, url, client):
             expected = {
                 "statusCode": 206 if len(work.failed) else 200,
                 "value": named(work.credits, prefix),
-                "partialFailureErrors": named(work.failed, prefix),
+                "partialFailureErrors": entries(work.failed, prefix),
             }
             start = time.perf_counter()
             answered = http.post(f"{url}{COMPUTE}?conv_type_id=default", json=body)
