@@ -4,12 +4,13 @@ The API prints each session's initializer, holder, closer and ihc with four deci
 exact (see `engine`), the shares of a few hundred journeys tell the two curves, the channel weights and the phase
 weights, and the engine then answers for all other journeys as the API would.
 
-What remains is rounding and reading between the lines. Rounding: the API prints `ihc` within 0.00005 and makes each
-journey sum to 1; the remainder, up to 0.0003, falls on one session, nearly always the first. Between the lines: a curve
-is known at the hours that the answers show. The largest errors are of journeys that read it where no other answer does:
-beyond the longest gap, where it can only be led on, or at a bend that their session alone shows; `worst_journeys` in
-`validation` names the hours. Where the initializer's curve reaches 1 between two gaps that were seen, a new journey's
-gap between them may be taken for a restart or not, which moves all of its credit.
+What remains is rounding and reading between the lines. Rounding: the API makes `ihc` of the printed phases, rounds it
+to four decimals and makes each journey sum to 1; the remainder, up to 0.0003, goes to the session with the largest
+value, the first of equals. Between the lines: a curve is known at the hours that the answers show. The largest errors
+are of journeys that read it where no other answer does: beyond the longest gap, where the curve is extrapolated, or at
+a bend that their session alone shows; `worst_journeys` in `validation` names the hours. Where the initializer's curve
+reaches 1 between two gaps that were seen, a new journey's gap between them may be taken for a restart or not, which
+moves all of its credit.
 
 A few answers of another conversion type, or with a redistribution, are weighed down and named. Where all answers are
 redistributed, the channels that give their credit away get weights of almost 0, and a warning says so.
@@ -17,6 +18,7 @@ redistributed, the channels that give their credit away get weights of almost 0,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -42,13 +44,15 @@ class Calibrated(NamedTuple):
     """What answers gave: the parameters, and what they rest on.
 
     `left_out`: `conv_id, reason` of the answers that could not be used; `support`: `curve, part [hours], sessions,
-    membership`: how many sessions tell each part of a curve; `channels`: `channel_name, sessions, initializer_weight,
-    holder_weight, closer_weight`; `warnings`: sentences, each with its consequence.
+    membership`: how many sessions tell each part of a curve; `seen_until`: by phase the hours up to which they tell it
+    [h]; `channels`: `channel_name, sessions, initializer_weight, holder_weight, closer_weight`; `warnings`: sentences,
+    each with its consequence.
     """
 
     parameters: Parameters
     left_out: pd.DataFrame
     support: pd.DataFrame
+    seen_until: Mapping[str, float]
     channels: pd.DataFrame
     warnings: tuple[str, ...]
 
@@ -86,15 +90,13 @@ def calibrate(
     parameters, curves, pairs = _fit(rows, name)
     support = pd.concat([_support(phase, pairs[phase], curves[phase]) for phase in curves], ignore_index=True)
     channels = _channels(rows, parameters)
+    seen_until = {phase: fit.seen_until for phase, fit in curves.items()}
     provenance = _provenance(rows, used["conv_id"].nunique(), made, source) | {
-        "seen_until_hours": {
-            phase: round(fit.seen_until, 6) for phase, fit in curves.items() if np.isfinite(fit.seen_until)
-        }
+        "seen_until_hours": {phase: round(hours, 6) for phase, hours in seen_until.items() if np.isfinite(hours)}
     }
     warnings = calibration_warnings(journeys, used, rows.frame, parameters, curves, pairs)
-    return Calibrated(
-        replace(parameters, provenance=MappingProxyType(provenance)), left_out, support, channels, warnings
-    )
+    parameters = replace(parameters, provenance=MappingProxyType(provenance))
+    return Calibrated(parameters, left_out, support, seen_until, channels, warnings)
 
 
 def _nothing_to_use(single: int, left_out: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.curve_fitting import Fitted, Pairs
-from ihc.engine import attribute, since_last_restart, time_order
+from ihc.engine import Booleans, attribute, time_order
 from ihc.errors import counted, some
 from ihc.parameters import Parameters
 from ihc.schemas import PHASES
@@ -38,10 +38,10 @@ def calibration_warnings(
         *_too_few(used),
         *_initializer_curve(curves["initializer"]),
         *_closer_curve(curves["closer"], pairs["closer"]),
-        *_contradictions(fitted, parameters),
+        *_contradictions(fitted, parameters, curves),
         *_redistribution(parameters),
         *_channels(journeys, fitted),
-        *_hours(journeys, parameters, curves),
+        *_hours(journeys, curves),
     )
 
 
@@ -80,14 +80,17 @@ def _closer_curve(fit: Fitted, pairs: Pairs) -> Iterator[str]:
         )
 
 
-def _contradictions(fitted: pd.DataFrame, parameters: Parameters) -> Iterator[str]:
+def _contradictions(fitted: pd.DataFrame, parameters: Parameters, curves: Mapping[str, Fitted]) -> Iterator[str]:
     error = (attribute(fitted, parameters)["ihc"].to_numpy() - fitted["ihc"]).abs()
-    ids = fitted.loc[error > FITTING, "conv_id"].drop_duplicates()
+    # A restart hides the closers before it from the closer's shares, but the holder reads their curve.
+    is_known = ~fitted["conv_id"].isin(fitted.loc[_beyond(fitted, curves)["closer"], "conv_id"])
+    is_off = (error > FITTING) & is_known
+    ids = fitted.loc[is_off, "conv_id"].drop_duplicates()
     if len(ids):
         yield (
             f"{len(ids):,} of {counted(fitted['conv_id'].nunique(), 'answer')} cannot be explained by the parameters "
-            f"that explain the others, by up to {error.max():.4f} ({some(ids)}): they may be of another conversion "
-            "type, or redistributed. They were weighed down, but better leave them out."
+            f"that explain the others, by up to {error[is_off].max():.4f} ({some(ids)}): they may be of another "
+            "conversion type, or redistributed. They were weighed down, but better leave them out."
         )
     if not (fitted["holder"] > 0).any():
         yield (
@@ -118,14 +121,22 @@ def _channels(journeys: pd.DataFrame, fitted: pd.DataFrame) -> Iterator[str]:
         yield f"Fewer than {FEW} sessions tell the weights of {some(few)}: take them as a guess."
 
 
-def _hours(journeys: pd.DataFrame, parameters: Parameters, curves: Mapping[str, Fitted]) -> Iterator[str]:
+def _hours(journeys: pd.DataFrame, curves: Mapping[str, Fitted]) -> Iterator[str]:
     """Count the sessions of the journeys that read a curve beyond the hours that the answers show."""
-    order, steps = time_order(journeys)
-    may_close = (journeys["closer_engagement"].to_numpy() == 1)[order] & since_last_restart(steps, parameters)
-    for phase, hours in (("initializer", steps.gap), ("closer", np.where(may_close, steps.to_conversion, 0.0))):
-        beyond = int((hours > curves[phase].seen_until).sum())
-        if beyond:
+    for phase, is_beyond in _beyond(journeys, curves).items():
+        if is_beyond.any():
             yield (
-                f"{counted(beyond, 'session')} of the database read the {phase}'s curve beyond the "
+                f"{counted(is_beyond.sum(), 'session')} of the database read the {phase}'s curve beyond the "
                 f"{curves[phase].seen_until:,.1f} hours that the answers show: there it is extrapolated."
             )
+
+
+def _beyond(journeys: pd.DataFrame, curves: Mapping[str, Fitted]) -> dict[str, Booleans]:
+    """By phase, the rows that read its curve beyond the hours that the answers show."""
+    order, steps = time_order(journeys)
+    may_close = (journeys["closer_engagement"].to_numpy() == 1)[order]
+    hours = {"initializer": steps.gap, "closer": np.where(may_close, steps.to_conversion, 0.0)}
+    found = {phase: np.empty(len(order), dtype=bool) for phase in hours}
+    for phase, is_beyond in found.items():
+        is_beyond[order] = hours[phase] > curves[phase].seen_until
+    return found

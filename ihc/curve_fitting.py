@@ -41,6 +41,7 @@ OUTLIER = 3.0  # standard deviations from which on a pair is weighed down
 ROUNDS, SETTLED = 40, 1e-6
 BELOW_1 = 1 - 1e-6  # the most that a curve may be where no restart was seen
 FARTHEST = np.log(1000)  # the farthest that a channel's log weight may be from 0
+NOTHING = 5e-5  # a falling curve below this gives no share that is printed, nor will it later
 INHERITED = 10  # what a curve leaves open weighs on a membership out of it: so many times rounding
 FIRM, DAMPING = 1e12, 1e-3  # pulls of what is given, and on what nothing tells
 
@@ -63,7 +64,7 @@ class Pairs(NamedTuple):
 class Fitted(NamedTuple):
     """A curve, the channels' log weights (0: neutral), and the hours [h] up to which the curve was seen.
 
-    A curve that was seen to reach 1 is known at any hours: `seen_until` is infinite.
+    A curve that was seen to reach its end, 1 or 0, is known at any hours: `seen_until` is infinite.
     """
 
     curve: Curve
@@ -95,8 +96,10 @@ def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
         begin, log_weights = (0.0 if rising else 1.0), np.zeros(channels)
         end, level = (restart, 1.0) if restart < np.inf else (1.0, begin)
         hours, values = np.array([0.0, end]), np.array([begin, level])
-    seen_until = np.inf if restart < np.inf else float(max(pairs.hours, default=0.0))
-    return Fitted(Curve(tuple(hours.round(6).tolist()), tuple(values.round(6).tolist())), log_weights, seen_until)
+    seen_until = float(max(pairs.hours, default=0.0))
+    is_at_end = restart < np.inf or (not rising and np.interp(seen_until, hours, values) < NOTHING)
+    curve = Curve(tuple(hours.round(6).tolist()), tuple(values.round(6).tolist()))
+    return Fitted(curve, log_weights, np.inf if is_at_end else seen_until)
 
 
 def _chosen(pairs: Pairs, is_chosen: Booleans) -> Pairs:

@@ -1,8 +1,10 @@
 """The local engine: the IHC model's arithmetic, vectorised over all journeys at once.
 
 Initializer, holder and closer are three memberships of a session in the phases of its journey: first contact,
-interest kept, decision. The formulas were found from answers of the IHC Attribution API and reproduce them to the
-last printed digit (https://ihc-attribution.com describes the model in words).
+interest kept, decision. The formulas were found from answers of the IHC Attribution API and reproduce their phases to
+the last printed digit (https://ihc-attribution.com describes the model in words).
+
+A session flagged as `impression_interaction` counts like any other: no real answer shows how the vendor treats one.
 """
 
 from __future__ import annotations
@@ -57,9 +59,10 @@ def workings(
 
     Out: one row for each row of `journeys`, in its order: `conv_id, session_id, gap [h since the journey's previous
     session; 0 on the first], to_conversion [h until the converting session], counts [bool: at or after the journey's
-    last restart]`; then for each phase `<phase>_membership [1]`, `<phase>_weight [1; the channel's]`, `<phase>_before
-    [share of the phase: membership x weight, normalised]`, `<phase> [the same after a redistribution, if there is
-    one]` and `<phase>_credit [share of ihc]`; and `ihc`, the sum of the three credits.
+    last restart]`; then for each phase `<phase>_membership [1; before a restart as if there were none]`,
+    `<phase>_weight [1; the channel's]`, `<phase>_before [share of the phase: membership x weight of the sessions that
+    count, normalised]`, `<phase> [the same after a redistribution, if there is one]` and `<phase>_credit [share of
+    ihc]`; and `ihc`, the sum of the three credits.
 
     Raises InputError for a missing column, an empty timestamp, or a flag that is no number.
     """
@@ -153,9 +156,10 @@ def _work_out(
     sessions: _Sessions, steps: Steps, parameters: Parameters, redistribution: Redistribution | None
 ) -> dict[str, npt.NDArray[Any]]:
     """Every step from the sessions to their credit, under the names of `workings`."""
+    counts = _since_last_restart(steps, parameters)
     memberships = _memberships(sessions, steps, parameters)
     weights = {phase: _weights(sessions, parameters.channel_weights[phase]) for phase in PHASES}
-    before = {phase: steps.share(memberships[phase] * weights[phase]) for phase in PHASES}
+    before = {phase: steps.share(memberships[phase] * weights[phase] * counts) for phase in PHASES}
     shares = before
     if redistribution:
         shares = redistribute(before, sessions.names.take(sessions.channel), steps.journey, redistribution)
@@ -163,7 +167,7 @@ def _work_out(
     found = {
         "gap": steps.gap,
         "to_conversion": steps.to_conversion,
-        "counts": since_last_restart(steps, parameters),
+        "counts": counts,
         **shares,
     }
     for step, by_phase in (("membership", memberships), ("weight", weights), ("before", before), ("credit", credits)):
@@ -177,12 +181,14 @@ def _weights(sessions: _Sessions, weights: Mapping[str, float]) -> Floats:
 
 
 def _memberships(sessions: _Sessions, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
-    """Each session's membership in each phase, before channel weights and normalising."""
-    counts = since_last_restart(steps, parameters)
-    initializer = np.where(counts, _begins(steps, parameters), 0.0)
-    closer = np.where(counts & (steps.is_last | sessions.may_close), parameters.closer(steps.to_conversion), 0.0)
+    """Each session's membership in each phase, before channel weights and normalising, as if nothing restarted.
+
+    The holder needs the whole journey: it takes what the other two phases leave, sessions before a restart included.
+    """
+    initializer = _begins(steps, parameters)
+    closer = np.where(steps.is_last | sessions.may_close, parameters.closer(steps.to_conversion), 0.0)
     u, v = 1 - steps.share(initializer), 1 - steps.share(closer)
-    holder = np.where(counts & sessions.may_hold, _mean_of_means(u, v), 0.0)
+    holder = np.where(sessions.may_hold, _mean_of_means(u, v), 0.0)
     return {"initializer": initializer, "holder": holder, "closer": closer}
 
 
@@ -191,7 +197,7 @@ def _begins(steps: Steps, parameters: Parameters) -> Floats:
     return np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
 
 
-def since_last_restart(steps: Steps, parameters: Parameters) -> Booleans:
+def _since_last_restart(steps: Steps, parameters: Parameters) -> Booleans:
     """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
     part: Integers = (_begins(steps, parameters) >= 1).cumsum()
     is_latest: Booleans = part == part[steps.is_last][steps.journey]

@@ -63,11 +63,12 @@ def explanations(
     Out: a row a session, each order's by time, then `session_id`: `conv_id, session_id, timestamp [UTC], channel_name,
     holder_engagement, closer_engagement [0/1], gap [h since the previous session; NaN on the first], to_conversion [h
     until the converting session], restart [empty, or whether the session restarts the journey or lies before that and
-    so counts for nothing]`; for each phase `<phase>_membership [1]`, `<phase>_weight [1; the channel's]`, `<phase>
-    [share of the phase: membership x weight, normalised over the order]` and `<phase>_credit [share of ihc: share of
-    the phase x phase weight, the weight of a phase without any credit shared by the others in proportion]`; `ihc [sum
-    of the three]`, `ihc_revenue [currency]`. With a `redistribution`, `<phase>_before` is the share of the phase
-    before it, and `<phase>` the one after.
+    so gets nothing]`; for each phase `<phase>_membership [1; before a restart as if there were none, because the
+    holder's is made of the other two over the whole order]`, `<phase>_weight [1; the channel's]`, `<phase> [share of
+    the phase: membership x weight, 0 before a restart, normalised over the order]` and `<phase>_credit [share of ihc:
+    share of the phase x phase weight, the weight of a phase without any credit shared by the others in proportion]`;
+    `ihc [sum of the three]`, `ihc_revenue [currency]`. With a `redistribution`, `<phase>_before` is the share of the
+    phase before it, and `<phase>` the one after.
 
     Raises InputError for a missing column.
     """

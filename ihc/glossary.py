@@ -75,7 +75,8 @@ GLOSSARY = {
     "holder_membership": Term(
         "Holder membership",
         WEIGHT,
-        "Of engaged sessions: the mean of the arithmetic and the harmonic mean of what the other phases leave.",
+        "Of engaged sessions: the mean of the arithmetic and the harmonic mean of 1 - initializer and 1 - closer, both "
+        "as shares of the whole journey without channel weights.",
     ),
     "closer_membership": Term(
         "Closer membership",
@@ -85,7 +86,7 @@ GLOSSARY = {
     "restart": Term(
         "Restart",
         TEXT,
-        "At an initializer membership of 1 a journey begins anew: sessions before it count for nothing.",
+        "At an initializer membership of 1 the journey restarts: earlier sessions get no credit.",
     ),
     "phase_weight": Term(
         "Phase weight", WEIGHT, "How much of the credit the phase decides; the three weights sum to 1."

@@ -63,7 +63,7 @@ def _restart(steps: pd.DataFrame) -> list[str]:
         return []
     lost = int((steps["restart"] == BEFORE).sum())
     silence = f"A silence of {duration(restarts['gap'].iloc[-1])} restarted the journey"
-    return [f"{silence}, so the {counted(lost, 'session')} before it count{'s' if lost == 1 else ''} for nothing."]
+    return [f"{silence}, so the {counted(lost, 'session')} before it get{'s' if lost == 1 else ''} no credit."]
 
 
 def _absent(steps: pd.DataFrame) -> list[str]:

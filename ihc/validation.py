@@ -24,8 +24,8 @@ def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int 
     In: as `calibrate`. Out: one row a session of the usable answers for orders of two and more sessions (single ones
     are trivially right): `conv_id, session_id, channel_name, sessions [count in the journey], gap, to_conversion [h],
     seen_gap, seen_to_conversion [h: the longest that is known by the answers that were calibrated on]`, and for each of
-    `initializer, holder, closer, ihc` the error [share]: foretold minus answered. Of a session that does not close,
-    `to_conversion` is NaN, as no curve is read there.
+    `initializer, holder, closer, ihc` the error [share]: predicted minus answered; the answer's rounding to four
+    decimals counts as error. Of a session that does not close, `to_conversion` is NaN, as no curve is read there.
 
     The folds are of conversions, chosen by a hash of their ids, so the same answers give the same errors.
     Raises InputError for fewer than 2 folds, or fewer than `folds` such answers.
@@ -78,15 +78,13 @@ def _shuffled(conv_ids: pd.Series[str], salt: str = "") -> npt.NDArray[np.object
 
 def _foretold(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
     told = journeys[journeys["conv_id"].isin(known["conv_id"])]
-    parameters, seen = calibrate(told, known).parameters, _hours(told)
+    found = calibrate(told, known)
     rows = journeys[journeys["conv_id"].isin(held_out["conv_id"])]
-    both = attribute(rows, parameters).merge(held_out, on=["conv_id", "session_id"], suffixes=("", "_answered"))
+    both = attribute(rows, found.parameters).merge(held_out, on=["conv_id", "session_id"], suffixes=("", "_answered"))
     errors = {share: both[share] - both[f"{share}_answered"] for share in SHARES}
     hours = _hours(rows)
     about = hours.assign(sessions=hours.groupby("conv_id")["session_id"].transform("size"))
-    # From where the curve is 1 on it is known: every silence restarts the journey.
-    seen_gap = np.inf if parameters.initializer.membership[-1] == 1 else seen["gap"].max()
-    about = about.assign(seen_gap=seen_gap, seen_to_conversion=seen["to_conversion"].max())
+    about = about.assign(seen_gap=found.seen_until["initializer"], seen_to_conversion=found.seen_until["closer"])
     return about.merge(both[["conv_id", "session_id"]].assign(**errors), on=["conv_id", "session_id"])
 
 

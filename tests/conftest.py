@@ -34,6 +34,7 @@ from ihc.sample import write_sample
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real_sample"
+RESTARTING = ROOT.parent / "shared" / "real_sample_b"
 
 
 class Finished(NamedTuple):

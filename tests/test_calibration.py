@@ -83,8 +83,11 @@ def test_a_few_hundred_answers_give_the_parameters_back_and_foretell_other_journ
     assert_found(calibrate(SHOP, answers_of(SHOP, true)).parameters, true)
 
 
+RESTARTS = {"initializer": ([0, 2, 53], [0, 0, 1]), "closer": ([0, 2, 46], [1, 0.5, 0])}
+
+
 def test_a_curve_that_reaches_1_is_found_with_its_restarts():
-    true = truth(initializer=([0, 2, 53], [0, 0, 1]))
+    true = truth(**RESTARTS)
     found = calibrate(SHOP, answers_of(SHOP, true)).parameters
     assert found.initializer(np.array([27.5, 54, 1_000])).tolist() == pytest.approx([0.5, 1, 1], abs=0.001)
     assert found.initializer.hours[-1] == pytest.approx(53, abs=0.5)
@@ -93,8 +96,19 @@ def test_a_curve_that_reaches_1_is_found_with_its_restarts():
     assert off.max() <= 0.005
 
 
+def test_closers_before_a_restart_are_extrapolated_where_the_answers_do_not_show_them_and_nobody_is_blamed():
+    # The closer's curve reaches 500 hours; after a restart the answers show 111.3 of them. The holder reads the rest.
+    true = truth(initializer=RESTARTS["initializer"])
+    result = calibrate(SHOP, answers_of(SHOP, true))
+    assert errors(result.parameters, true, SHOP).max() > 0.01
+    (said,) = result.warnings
+    assert said.endswith(
+        "read the closer's curve beyond the 111.3 hours that the answers show: there it is extrapolated."
+    )
+
+
 def test_more_silences_than_a_curve_has_knots_restart_journeys_all_the_same():
-    true = truth(initializer=([0, 2, 53], [0, 0, 1]))
+    true = truth(**RESTARTS)
     rows = random_journeys(1_500)
     found = calibrate(rows, answers_of(rows, true)).parameters
     assert errors(found, true, rows).max() <= 0.001

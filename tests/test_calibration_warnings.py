@@ -60,11 +60,20 @@ def test_sessions_are_counted_that_read_a_curve_beyond_the_hours_seen():
     assert "1 session of the database read the closer's curve beyond the 10.0 hours" in texts
 
 
-def test_a_curve_that_restarts_journeys_is_read_nowhere_beyond_what_is_known():
-    # k1 restarts after 60 hours, and k2 after 90: its first session takes no part, so it reads no closer's curve.
+def test_a_curve_that_restarts_journeys_is_known_at_any_hours_but_not_the_closers_before_the_restart():
+    # k1 restarts after 60 hours, and k2 after 90: of the closer's curve the answers show the 10 hours of k0.
     rows = pd.concat([two(60, conv_id="k1"), two(10, conv_id="k0"), two(90, conv_id="k2")])
     texts = "\n".join(said(rows, truth(initializer=([0, 2, 53], [0, 0, 1])), unanswered=["k2"]))
-    assert "extrapolated" not in texts
+    assert "the initializer's curve beyond" not in texts
+    assert "2 sessions of the database read the closer's curve beyond the 10.0 hours" in texts
+
+
+def test_a_closer_that_was_seen_to_reach_0_is_known_at_any_hours():
+    # The curve is 0 from 5 hours on, and the answers show 10.
+    rows = pd.concat([two(10, conv_id="k1"), two(2, conv_id="k0"), two(90, conv_id="k2")])
+    texts = "\n".join(said(rows, truth(closer=([0, 5], [1, 0])), unanswered=["k2"]))
+    assert "the initializer's curve beyond the 10.0 hours" in texts
+    assert "the closer's curve beyond" not in texts
 
 
 def test_channels_without_an_answer_are_neutral_and_those_of_few_sessions_a_guess():

@@ -89,17 +89,36 @@ def test_the_weight_of_a_phase_without_an_eligible_session_is_shared_by_the_othe
 
 
 def test_a_silence_of_membership_1_restarts_the_journey_and_zeroes_all_before_it_in_every_phase():
-    # 110 hours after the second session the curve reaches 1; the closer's curve alone would reach back to all of them.
-    long = {"closer": ([0, 1000], [1, 0])}
-    found = credit((0, "A", 1, 1), (50, "A", 1, 1), (160, "A", 1, 1), (220, "A", 1, 1), **long)
-    alone = credit((160, "A", 1, 1), (220, "A", 1, 1), **long)
-    for name in SHARES:
-        assert found[name] == close(0, 0, *alone[name])
+    # Gaps 60, 110 and 60 hours: raw initializer 1, 1/2, 1, 1/2; the third session restarts: 0, 0, 1, 1/2.
+    # 230, 170, 60 and 0 hours before the conversion, on a line of 1000 hours: m_C 0.77, 0.83, 0.94, 1; 0, 0, 0.94, 1.
+    # Holder over the whole journey, where the initializer's sum is 3 and the closer's 3.54 = 177/50:
+    # third:  u = 2/3, v = 1 - 47/177 = 130/177: arithmetic 124/177, harmonic 4 * 130 / (3 * 248) = 65/93;
+    # fourth: u = 5/6, v = 1 - 50/177 = 127/177: arithmetic 549/708, harmonic 5 * 127 / (3 * 274.5) = 1270/1647.
+    found = credit((0, "A", 1, 1), (60, "A", 1, 1), (170, "A", 1, 1), (230, "A", 1, 1), closer=([0, 1000], [1, 0]))
+    third, fourth = 124 / 177 + 65 / 93, 549 / 708 + 1270 / 1647
+    assert found["initializer"] == close(0, 0, 2 / 3, 1 / 3)
+    assert found["closer"] == close(0, 0, 94 / 194, 100 / 194)
+    assert found["holder"] == close(0, 0, third / (third + fourth), fourth / (third + fourth))
+    assert found["ihc"][:2] == [0, 0]
+    assert sum(found["ihc"]) == pytest.approx(1, abs=1e-12)
 
 
-def test_the_last_of_several_restarts_counts():
-    found = credit((0, "A", 1, 1), (110, "A", 1, 1), (220, "A", 1, 1))
-    assert found == {"initializer": [0, 0, 1], "holder": [0, 0, 0], "closer": [0, 0, 1], "ihc": [0, 0, 1]}
+def test_channel_weights_count_after_a_restart_only_and_not_in_what_the_holder_takes():
+    # Raw initializer 1, 1, 1/2 with the restart at the second; no session closes but the last: v = 1, 1, 0.
+    # Holder: second u = 1 - 2/5 = 3/5, v = 1: (4/5 + 3/4) / 2 = 31/40, doubled; third u = 4/5, v = 0: 1/5 = 8/40.
+    weights = {"initializer": {"A": 5.0, "B": 3.0}, "holder": {"A": 7.0, "B": 2.0}, "closer": {"A": 9.0}}
+    found = credit((0, "A", 1, 0), (110, "B", 1, 0), (170, "C", 1, 0), channels=weights)
+    assert found["initializer"] == close(0, 6 / 7, 1 / 7)
+    assert found["holder"] == close(0, 62 / 70, 8 / 70)
+    assert found["closer"] == close(0, 0, 1)
+
+
+def test_a_single_session_after_the_last_of_several_restarts_holds_if_it_may():
+    # Raw initializer 1, 1, 1: u = 2/3 on the third, v = 0: its raw value 1/6 is all that is left.
+    steps = (0, "A", 1, 1), (110, "A", 1, 1)
+    found = credit(*steps, (220, "A", 1, 1))
+    assert found == {"initializer": [0, 0, 1], "holder": [0, 0, 1], "closer": [0, 0, 1], "ihc": close(0, 0, 1)}
+    assert credit(*steps, (220, "A", 0, 1))["holder"] == [0, 0, 0]
 
 
 def test_a_silence_just_short_of_membership_1_restarts_nothing():
@@ -262,20 +281,18 @@ def by_the_book(rows, parameters):
         raw = 1.0 if place == 0 else float(parameters.initializer(np.array(hour - hours[place - 1])))
         start = place if raw == 1 else start
         raw_initializer.append(raw)
-    raw_initializer = [0.0 if place < start else raw for place, raw in enumerate(raw_initializer)]
     raw_closer = [
-        float(parameters.closer(np.array(hours[-1] - hour)))
-        if place >= start and (flag or place == len(hours) - 1)
-        else 0.0
+        float(parameters.closer(np.array(hours[-1] - hour))) if flag or place == len(hours) - 1 else 0.0
         for place, (hour, flag) in enumerate(zip(hours, rows["closer_engagement"], strict=True))
     ]
     raw_holder = []
     for place, (i0, c0) in enumerate(zip(normalised(raw_initializer), normalised(raw_closer), strict=True)):
         u, v = 1 - i0, 1 - c0
-        held = place >= start and rows["holder_engagement"].iloc[place] and u + v > 0
+        held = rows["holder_engagement"].iloc[place] and u + v > 0
         raw_holder.append(0.5 * (u + v) / 2 + 0.5 * 2 * u * v / (u + v) if held else 0.0)
     shares = {}
     for phase, raw in zip(PHASES, (raw_initializer, raw_holder, raw_closer), strict=True):
+        raw = [0.0 if place < start else value for place, value in enumerate(raw)]
         weights = [parameters.channel_weights[phase].get(name, 1.0) for name in rows["channel_name"]]
         shares[phase] = normalised([value * w for value, w in zip(raw, weights, strict=True)])
     present = sum(parameters.phase_weights[phase] for phase in PHASES if sum(shares[phase]) > 0)

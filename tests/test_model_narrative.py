@@ -29,11 +29,11 @@ def test_an_explanation_says_how_long_before_the_conversion_it_was():
 
 def test_an_explanation_says_what_a_restart_cost():
     text = told((0, "A", 1, 1), (1, "A", 1, 1), (121, "A", 1, 1))
-    assert "A silence of 5 days restarted the journey, so the 2 sessions before it count for nothing." in text
+    assert "A silence of 5 days restarted the journey, so the 2 sessions before it get no credit." in text
 
 
 def test_one_session_before_a_restart_is_told_in_the_singular():
-    assert "so the 1 session before it counts for nothing." in told((0, "A", 1, 1), (110, "A", 1, 1))
+    assert "so the 1 session before it gets no credit." in told((0, "A", 1, 1), (110, "A", 1, 1))
 
 
 def test_an_explanation_says_which_phase_is_absent():

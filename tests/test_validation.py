@@ -2,11 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from answered_shops import answers_of, random_journeys, truth
-from conftest import REAL
+from conftest import REAL, RESTARTING
 from frames import journey, shuffled
 from pandas.testing import assert_frame_equal
 
 from ihc import read_tables
+from ihc.calibration import calibrate
 from ihc.errors import InputError
 from ihc.journeys import build_journeys
 from ihc.schemas import SHARES
@@ -39,7 +40,7 @@ def test_each_answer_of_two_and_more_sessions_is_foretold_once_and_well():
 
 def test_what_is_foretold_is_held_out_and_not_what_was_calibrated_on():
     # The longest silence is in one fold alone: there it is longer than any that the others show.
-    errors = cross_validate(SHOP, ANSWERS, folds=3)
+    errors = cross_validate(SHOP, answers_of(SHOP, truth(closer=([0, 2, 5_000], [1, 0.5, 0]))), folds=3)
     longest = errors.loc[errors["to_conversion"].idxmax()]
     assert longest["seen_to_conversion"] < longest["to_conversion"]
     assert errors["seen_to_conversion"].max() == longest["to_conversion"]
@@ -179,13 +180,22 @@ def test_sessions_at_the_same_moment_or_that_do_not_close_have_a_reason_too():
     assert why(("k", "A", 0, float("nan"), 0, 0.1, 0, 0.1)) == ["the holder is off by 0.1000, as it reads both curves"]
 
 
+def answered(database, answers):
+    if not database.exists():
+        pytest.skip("the real sample is not part of the project")
+    tables = read_tables(database)
+    frame = pd.read_csv(answers).rename(columns={"conversion_id": "conv_id"})
+    return build_journeys(tables.sessions, tables.conversions), frame
+
+
 @pytest.fixture(scope="module")
 def real():
-    if not REAL.exists():
-        pytest.skip("the real sample is not part of the project")
-    tables = read_tables(REAL / "challenge.db")
-    answers = pd.read_csv(REAL / "api_results.csv").rename(columns={"conversion_id": "conv_id"})
-    return build_journeys(tables.sessions, tables.conversions), answers
+    return answered(REAL / "challenge.db", REAL / "api_results.csv")
+
+
+@pytest.fixture(scope="module")
+def restarting():
+    return answered(RESTARTING / "answered.db", RESTARTING / "answers.csv")
 
 
 def test_real_answers_foretell_each_other(real):
@@ -193,10 +203,28 @@ def test_real_answers_foretell_each_other(real):
     errors = cross_validate(journeys, answers)
     table = error_table(errors).set_index("phase").loc["ihc"]
     assert len(errors) > 1_000
-    assert table["mean"] <= 0.0001
+    assert table["mean"] <= 0.00004
     assert table["p99"] <= 0.0006
     assert table["largest"] <= 0.005
     assert channel_errors(errors, answers["conv_id"].nunique())["off"].abs().max() <= 0.00002
+
+
+def test_real_answers_of_journeys_that_restart_predict_each_other(restarting):
+    journeys, answers = restarting
+    errors = cross_validate(journeys, answers)
+    means = error_table(errors).set_index("phase")["mean"]
+    assert errors["conv_id"].nunique() == 265
+    assert means["holder"] <= 0.001
+    assert means["ihc"] <= 0.0003
+
+
+def test_real_answers_tell_where_the_curve_reaches_1_and_none_contradicts_the_others(restarting):
+    journeys, answers = restarting
+    result = calibrate(journeys, answers)
+    assert result.parameters.initializer.hours[-1] == pytest.approx(52.7, abs=0.05)
+    assert result.parameters.initializer.membership[-1] == 1
+    assert dict(result.parameters.phase_weights) == {"initializer": 0.323, "holder": 0.374, "closer": 0.303}
+    assert not any("cannot be explained" in said for said in result.warnings)
 
 
 def test_a_hundred_real_answers_foretell_the_others(real):
