@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ihc.folding import MOST_ROWS, others
 from ihc.report_state import CELL, EQUAL, EVER, PLACE, State, orders_side_by_side, side_by_side
 from ihc.reporting import TOTAL, ratio
 from ihc.schemas import Window, inside
@@ -172,6 +173,25 @@ def cost_changes(channels: pd.DataFrame) -> pd.DataFrame:
     return channels[["channel_name", "cost_before", "cost_change", *other, "cost_after", "ROAS_before", "ROAS_after"]]
 
 
+def shown_changes(channels: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
+    """The rows that tables show: `most` channels, those that changed most, all others as one, and the total.
+
+    In and out: `Changes.channels`.
+    """
+    table = pd.concat([_first(channels.iloc[:-1], most), channels.iloc[-1:]], ignore_index=True)
+    roas = {f"ROAS_{side}": ratio(table[f"ihc_revenue_{side}"], table[f"cost_{side}"]) for side in ("before", "after")}
+    return table.assign(**roas)
+
+
+def _first(channels: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The first `most` channels and the sums of the others, unless that is a single one."""
+    rest = channels.iloc[most:]
+    if len(rest) < 2:
+        return channels
+    sums = rest[channels.columns.drop("channel_name")].sum().to_frame().T
+    return pd.concat([channels.iloc[:most], sums.assign(channel_name=others(len(rest)))], ignore_index=True)
+
+
 def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
     """Choose what a chart of the changes has room for.
 
@@ -180,11 +200,7 @@ def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
     """
     moved = channels.iloc[:-1]
     moved = moved[(moved[list(CAUSES)].abs() >= CENT).any(axis=1)]
-    rest = moved.iloc[MOST - 1 :] if len(moved) > MOST else moved.iloc[:0]
-    if len(rest):
-        others = rest[moved.columns.drop("channel_name")].sum().to_frame().T
-        others = others.assign(channel_name=f"other ({len(rest)} channels)")
-        moved = pd.concat([moved.iloc[: MOST - 1], others], ignore_index=True)
+    moved = _first(moved, MOST - 1)
     causes = [cause for cause in CAUSES if (moved[cause].abs() >= CENT).any()]
     change = moved["ihc_revenue_after"] - moved["ihc_revenue_before"]
     return moved[["channel_name", *causes]].assign(ihc_revenue_change=change).reset_index(drop=True)

@@ -17,6 +17,7 @@ from ihc.charts import AMOUNTS, BLUE, GREY, INK, LINEAR, ORANGE, PALE, WIDTH, ch
 from ihc.engine_charts import PHASE_COLOURS
 from ihc.glossary import heading
 from ihc.palette import OTHER
+from ihc.reporting import MATERIAL
 
 NAME_LIMIT = 22
 ABOVE = 9  # points from the axes' top to the middle of the line above the first row
@@ -33,10 +34,16 @@ NARROW = 0.065  # a share of a bar below this has no room for its figure
 def roas_intervals(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str], roas: float = 1.0) -> None:
     """A row a channel: its ROAS as a dot on the line of its interval, against break-even; few orders are hollow.
 
-    In: `channel_name, ROAS, ROAS_low, ROAS_high [1], verdict` of channels that cost something; `colours` by channel;
-    the break-even `roas [1]`.
+    Channels with less than 1 % of the cost come last, as texts: a ROAS of thousands would set the scale of all others.
+    In: `channel_name, cost [currency], ROAS, ROAS_low, ROAS_high [1], verdict` of channels that cost something;
+    `colours` by channel; the break-even `roas [1]`.
     """
-    axes = _rows(figure, table)
+    share = table["cost"] / table["cost"].sum()
+    is_drawn = share >= MATERIAL
+    axes = _rows(figure, pd.concat([table[is_drawn], table[~is_drawn]]))
+    small = zip(table.loc[~is_drawn, "ROAS"], share[~is_drawn], strict=True)
+    table = table[is_drawn]
+    _not_drawn(axes, len(table), [f"ROAS {_ratio(value)} ({_part(part)} of spend), not drawn" for value, part in small])
     is_thin = table["verdict"] == TOO_FEW
     _intervals(axes, table, "ROAS", colours, is_thin)
     axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
@@ -49,6 +56,13 @@ def roas_intervals(figure: Figure, table: pd.DataFrame, colours: Mapping[str, st
     if is_thin.any():
         _column(axes, 152, "", ["few orders" if thin else "" for thin in is_thin], [GREY] * len(table))
     axes.set_xlabel("ROAS [attributed revenue / cost]")
+
+
+def _not_drawn(axes: Axes, first: int, texts: Iterable[str]) -> None:
+    """Texts in the rows from `first` on, in the place of marks."""
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9, "color": GREY}
+    for place, text in enumerate(texts, start=first):
+        axes.text(0.02, place, text, **style)
 
 
 @chart
@@ -206,6 +220,11 @@ def _ratio(value: float) -> str:
     if not np.isfinite(value):
         return NONE
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _part(share: float) -> str:
+    """A share that is not 0."""
+    return _percent(share) if share >= 0.0005 else "<0.1%"
 
 
 def _percent(share: float) -> str:

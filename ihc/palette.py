@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ihc.reporting import session_costs
+from ihc.folding import Folding, others
+from ihc.sums import sum_by
 
 # Picked so that any two differ by at least 18 in CIELAB, also as readers without red, green or blue cones see them
 # (simulated after Machado, Oliveira and Fernandes, 2009), and stand out from white and from a dark page.
@@ -18,14 +19,26 @@ OTHER = "#94A4A2"
 MOST_SERIES = len(COLOURS) + 1  # with one for all others
 
 
-def colours_of(sessions: pd.DataFrame, costs: pd.DataFrame) -> dict[str, str]:
-    """Give the channels their colours, whatever dates a report has: the costliest come first, then the most visited.
+def colours_of(visits: pd.DataFrame) -> dict[str, str]:
+    """Give the channels their colours, whatever dates a report has, in the order of `by_weight`.
 
-    In: all sessions and costs. Out: as of `channel_colours`.
+    In: `visits_of` all sessions. Out: as of `channel_colours`.
     """
-    sums = session_costs(sessions, costs).groupby(sessions["channel_name"]).agg(["sum", "size"]).reset_index()
-    order = sums.sort_values(["sum", "size", "channel_name"], ascending=[False, False, True])
-    return channel_colours(order["channel_name"].tolist())
+    return channel_colours(by_weight(visits))
+
+
+def by_weight(visits: pd.DataFrame) -> list[str]:
+    """The channels, first the one that matters most: by attributed revenue and cost together, then by sessions.
+
+    A channel's weight is its revenue beside the largest of any channel, or its cost beside the largest, whichever is
+    more. So the channel with the most revenue comes first, or second after the costliest. In: `visits_of`.
+    """
+    sums = sum_by(visits, ["channel_name"], ["ihc_revenue", "cost"]).set_index("channel_name")
+    parts = sums.abs() / sums.abs().max().where(lambda most: most > 0, 1.0)
+    sessions = visits.groupby("channel_name").size()
+    table = pd.DataFrame({"weight": parts.max(axis=1), "both": parts.sum(axis=1), "sessions": sessions}).reset_index()
+    order = ["weight", "both", "sessions", "channel_name"]
+    return table.sort_values(order, ascending=[False, False, False, True])["channel_name"].tolist()
 
 
 def channel_colours(names: Sequence[str]) -> dict[str, str]:
@@ -47,9 +60,8 @@ def fold_others(
     channel and `by`, channels in the order of `colours`, the others last.
     """
     known = [name for name, colour in colours.items() if colour != OTHER]
-    is_other = ~frame["channel_name"].isin(known)
-    rest = f"other ({frame.loc[is_other, 'channel_name'].nunique()} channels)"
-    names = frame["channel_name"].where(~is_other, rest)
+    rest = others(frame.loc[~frame["channel_name"].isin(known), "channel_name"].nunique())
+    names = Folding(known, rest).of(frame)["channel_name"]
     order = pd.CategoricalDtype([*known, rest], ordered=True)
     keys = [names.astype(order), *(frame[name] for name in by)]
     sums = frame[list(figures)].groupby(keys, observed=True, sort=True).sum().reset_index()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import counted
+from ihc.folding import Folding
 from ihc.narrative import percent, shown
 from ihc.paths import channel_steps
 from ihc.touchpoints import Integers
@@ -48,20 +49,19 @@ def channel_roles(journeys: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**shares).sort_values("orders", ascending=False, kind="stable", ignore_index=True)
 
 
-def transition_matrix(journeys: pd.DataFrame, *, most: int = 11) -> pd.DataFrame:
+def transition_matrix(journeys: pd.DataFrame, few: Folding | None = None) -> pd.DataFrame:
     """Count which channel follows which, from the start of a journey to its order.
 
-    In: `journeys`; `most` [channels] are named, those with the most orders; the rest are one state, `other (N
-    channels)`, unless it would be a single channel.
+    In: `journeys`; `few`, the channels that are named; the rest is one state [default: all are named].
     Out: `from, to, count [moves], share [1, of all moves from there]`, a row for each pair of states, also where no
     move was seen, row by row of the matrix: from `(start)` and the channels by falling orders, to the channels and
-    `(order)`. The shares of a state sum to 1.
+    `(order)`; the rest comes after the channels. The shares of a state sum to 1.
 
     Repeats of a channel in a row are written once, as in `commonest_paths`: a share says where buyers go when they
     go elsewhere. So only the others are seen to follow each other.
     """
     steps = channel_steps(journeys)
-    number, states = _states(channel_roles(journeys)["channel_name"], steps.names, most)
+    number, states = _states(channel_roles(journeys)["channel_name"], steps.names, few)
     size = len(states) + 1
     state = number[steps.channel]
     is_first = np.diff(steps.path, prepend=-1) != 0
@@ -81,13 +81,12 @@ def transition_matrix(journeys: pd.DataFrame, *, most: int = 11) -> pd.DataFrame
     return pd.DataFrame(table)
 
 
-def _states(by_orders: pd.Series[str], names: pd.Series[str], most: int) -> tuple[Integers, list[str]]:
+def _states(by_orders: pd.Series[str], names: pd.Series[str], few: Folding | None) -> tuple[Integers, list[str]]:
     """The state of each channel number, and the states' names."""
-    place = np.asarray(pd.Series(range(len(by_orders)), index=by_orders).reindex(names), dtype=np.int64)
-    if len(by_orders) <= most + 1:
-        return place, by_orders.tolist()
-    rest = f"other ({len(by_orders) - most} channels)"
-    return np.where(place < most, place, most), [*by_orders.iloc[:most], rest]
+    is_named = by_orders.isin(few.named) if few and few.rest else by_orders.notna()
+    states = by_orders[is_named].tolist()
+    place = pd.Series(range(len(states)), index=states).reindex(names, fill_value=len(states))
+    return np.asarray(place, dtype=np.int64), [*states, *([few.rest] if few and few.rest else [])]
 
 
 def paths_sentence(lengths: pd.DataFrame, times: pd.DataFrame, paths: pd.DataFrame, roles: pd.DataFrame) -> str:

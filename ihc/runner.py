@@ -42,8 +42,8 @@ PAGE_OF = (
 )
 # What can run at the same time does, in two kernels.
 KERNELS = 2
-ATTRIBUTION = (("01_check_data", "02_build_journeys", "03_attribute"),)
-REPORT = (("04_channel_report",), ("05_compare_models", "06_engine_parameters"))
+ATTRIBUTION = (("01_check_data", "03_attribute"),)
+REPORT = (("04_channel_report", "02_build_journeys"), ("05_compare_models", "06_engine_parameters"))
 REPORT_ALONE = (
     ("04_channel_report", "02_build_journeys"),
     ("05_compare_models", "06_engine_parameters", "01_check_data"),

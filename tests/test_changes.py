@@ -7,7 +7,7 @@ from states import of_shop, state
 
 from ihc import attribute, build_journeys, channel_summary, load_parameters, read_tables
 from ihc.baselines import first_touch, last_touch, linear
-from ihc.changes import CAUSES, MOST, compare, cost_changes, largest_changes, revenue_changes
+from ihc.changes import CAUSES, MOST, compare, cost_changes, largest_changes, revenue_changes, shown_changes
 from ihc.reporting import TOTAL
 from ihc.schemas import Tables
 
@@ -248,6 +248,17 @@ def test_a_chart_gets_up_to_twelve_channels_and_those_beyond_as_one():
     assert folded["channel_name"].tolist() == [*(f"channel {number}" for number in range(11)), "other (3 channels)"]
     # 989 + 988 + 987
     assert folded.iloc[-1][["new_orders", "ihc_revenue_change"]].tolist() == [2964, 2964]
+
+
+def test_tables_get_the_channels_that_changed_most_the_others_as_one_and_the_total():
+    listed = shown_changes(many(14), most=11)
+    assert listed["channel_name"].tolist() == [*(f"channel {n}" for n in range(11)), "other (3 channels)", TOTAL]
+    assert listed.loc[11, "ihc_revenue_after"] == 2964
+    assert listed["new_orders"].iloc[:-1].sum() == listed["new_orders"].iloc[-1]
+    assert_frame_equal(shown_changes(many(14)), many(14))
+    # ROAS is anew a ratio of sums: 30 of revenue for 4 of cost.
+    after = state([("a", 30)], [("a", "X", 1, 0.5), ("a", "Y", 1, 0.5)], [("X", 1, 1.0), ("Y", 1, 3.0)])
+    assert shown_changes(compare(state(), after).channels, most=0).loc[0, "ROAS_after"] == 7.5
 
 
 def test_a_chart_gets_no_channel_that_moved_nothing_and_no_cause_that_did_not_occur():

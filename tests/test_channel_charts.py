@@ -17,6 +17,7 @@ COLOURS = {"Search": "#117733", "Mail": "#e69f00"}
 ROAS = pd.DataFrame(
     {
         "channel_name": NAMES,
+        "cost": [60.0, 39.0, 1.0],
         "ROAS": [2.306, 0.5, 0.0],
         "ROAS_low": [1.901, 0.25, 0.0],
         "ROAS_high": [2.8, 0.99, 0.0],
@@ -134,6 +135,18 @@ def test_channels_have_their_colours_and_those_with_few_orders_are_hollow_and_gr
     assert "0.50 (0.25–0.99)" not in grey
     assert said(figure).count("few orders") == 1
     assert "few orders" not in said(roas(ROAS.iloc[:2]))
+
+
+def test_a_channel_that_cost_next_to_nothing_is_a_text_below_the_others_and_sets_no_scale():
+    # 0.02 and 0.98 of 101 are 0.02 % and 0.97 %.
+    table = ROAS.assign(cost=[0.02, 100.0, 0.98], ROAS=[3_412.0, 0.5, 700.0], ROAS_high=[9_000.0, 0.99, 800.0])
+    figure = roas(table)
+    assert marks(figure) == ([[0.25, 0.99]], [0.5])
+    assert figure.axes[0].get_xlim()[1] < 2
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["Mail", "Search", "Social"]
+    notes = {text.get_position()[1]: text.get_text() for text in figure.axes[0].texts if "drawn" in text.get_text()}
+    assert notes == {1: "ROAS 3,412 (<0.1% of spend), not drawn", 2: "ROAS 700 (1.0% of spend), not drawn"}
+    assert not [text for text in said(figure) if "(1.90" in text]
 
 
 @pytest.mark.parametrize(

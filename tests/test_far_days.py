@@ -1,6 +1,6 @@
 import pandas as pd
 
-from ihc.far_days import far_days
+from ihc.far_days import far_dates, far_days, far_sentence, without
 
 
 def marks(*days):
@@ -24,3 +24,31 @@ def test_the_group_with_most_rows_is_the_shops_own_wherever_it_lies():
 
 def test_no_row_is_no_far_day():
     assert marks() == []
+
+
+# Two sessions of the year 2025, one of the year 9999, and an order of each of 2025 and of the year 1.
+ROWS = pd.DataFrame(
+    {"date": ["2025-03-03", "2025-03-04", "9999-12-31"], "cost": [1.0, 2.0, 4.0], "ihc_revenue": [5.0, 0.0, 0.5]}
+)
+ORDERS = pd.DataFrame({"conv_id": ["a", "b"], "conv_date": ["0001-01-01", "2025-03-04"]})
+
+
+def test_the_days_of_sessions_and_orders_are_looked_at_together():
+    # By itself, the order of the year 1 would be as good as that of 2025.
+    assert far_dates(ROWS["date"], ORDERS["conv_date"].iloc[:1]) == ["0001-01-01", "9999-12-31"]
+    assert far_dates(ROWS["date"].iloc[:2]) == []
+
+
+def test_rows_of_far_days_are_left_out():
+    assert without(ORDERS, "conv_date", ["0001-01-01"])["conv_id"].tolist() == ["b"]
+    assert without(ORDERS, "conv_date", []) is ORDERS
+
+
+def test_the_sentence_names_the_days_and_what_is_on_them():
+    far = far_dates(ROWS["date"], ORDERS["conv_date"])
+    assert far_sentence(ROWS, ORDERS, far) == (
+        "Charts and tables over time leave out 2 days that lie years apart from all others ('0001-01-01', "
+        "'9999-12-31'): 4.00 of cost, 0.50 of attributed revenue and 1 order. All totals have them."
+    )
+    assert "leave out 1 day that lies years apart" in far_sentence(ROWS, ORDERS.iloc[1:], far)
+    assert far_sentence(ROWS.iloc[:2], ORDERS.iloc[1:], far) == ""

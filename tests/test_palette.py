@@ -2,10 +2,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from frames import costs, sessions
 from pandas.testing import assert_frame_equal
 
-from ihc.palette import COLOURS, MOST_SERIES, OTHER, channel_colours, colours_of, fold_others
+from ihc.palette import COLOURS, MOST_SERIES, OTHER, by_weight, channel_colours, colours_of, fold_others
 
 # Linear RGB as seen without red, green and blue cones (Machado, Oliveira and Fernandes, 2009, severity 1).
 EYES = [
@@ -68,14 +67,30 @@ def test_nothing_is_folded_where_every_channel_has_a_colour():
     assert_frame_equal(folded, pd.DataFrame({"channel_name": ["b", "a"], "cost": [4.0, 2.0]}))
 
 
-def test_the_costliest_channels_have_colours_and_then_the_most_visited():
-    visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:00", f"c{number:02}") for number in range(13)])
-    more = sessions([("t", "u", "2023-09-01 11:00:00", "c10")])
-    # c12 and c11 cost something, c10 has two sessions; of the others the first eight by name are left.
-    colours = colours_of(pd.concat([visits, more]), costs([("s12", 5.0), ("s11", 1.0), ("s0", None)]))
-    assert list(colours)[:3] == ["c12", "c11", "c10"]
-    assert [name for name, colour in colours.items() if colour == OTHER] == ["c08", "c09"]
-    assert colours_of(sessions(), costs()) == {}
+def visits(*rows):
+    """`(channel_name, cost, ihc_revenue)` of each session."""
+    return pd.DataFrame(rows, columns=["channel_name", "cost", "ihc_revenue"]).astype(
+        {"channel_name": "str", "cost": "float64", "ihc_revenue": "float64"}
+    )
+
+
+def test_revenue_and_cost_give_colours_and_then_the_sessions():
+    # Beside the largest, c12 has 1 of the cost, c11 0.2, and c09 0.5 of the revenue; c10 has two sessions.
+    paid = [("c12", 5, 10), ("c11", 1, 0), ("c09", 0, 5), ("c10", 0, 0), ("c10", 0, 0)]
+    colours = colours_of(visits(*paid, *((f"c{number:02}", 0, 0) for number in range(9))))
+    assert list(colours)[:5] == ["c12", "c09", "c11", "c10", "c00"]
+    assert [name for name, colour in colours.items() if colour == OTHER] == ["c07", "c08"]
+    assert colours_of(visits()) == {}
+
+
+def test_the_channel_with_the_most_revenue_is_never_another_though_twenty_cost_more():
+    # All but equal in revenue, and the only one without cost.
+    rows = [(f"paid {number}", 100 + number, 9.9) for number in range(20)]
+    assert by_weight(visits(("free", 0, 10), *rows))[:2] == ["paid 19", "free"]
+
+
+def test_a_channel_whose_orders_were_returned_matters_by_what_was_lost():
+    assert by_weight(visits(("a", 0, 1), ("lost", 0, -50))) == ["lost", "a"]
 
 
 def test_an_empty_frame_stays_empty():

@@ -1,4 +1,4 @@
-"""Attribute each day's orders: a task a notebook, in their order, and the report at the end.
+"""Attribute each day's orders: a task a notebook, and the report at the end.
 
 Copy this file into Airflow's folder of DAGs. It needs Airflow with its Papermill provider and nothing of ihc, which
 lives in an environment of its own: the notebooks run there, as its kernel `ihc`.
@@ -33,8 +33,9 @@ FIRST_DAY = datetime(2025, 1, 1, tzinfo=ZoneInfo(TIMEZONE))
 RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)
 
 KERNEL = "ihc"
+# Charts give their colours by the credit, so all but the first come after the attribution.
 NOTEBOOKS = (
-    *("01_check_data", "02_build_journeys", "03_attribute"),
+    *("01_check_data", "03_attribute", "02_build_journeys"),
     *("04_channel_report", "05_compare_models", "06_engine_parameters"),
 )
 ATTRIBUTE = "03_attribute"
