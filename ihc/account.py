@@ -13,6 +13,7 @@ from ihc.errors import SettingsError
 from ihc.redistribution import Redistribution, labelled
 
 API_URL = "https://api.ihc-attribution.com/v1/compute_ihc"
+REQUEST_SECONDS = 180.0  # for a whole request, from the connection to the last byte of the answer
 LOOPBACK_TYPE = "default"  # the conversion type of a server of one's own that was given no parameters file
 
 

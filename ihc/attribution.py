@@ -91,7 +91,7 @@ def _ask(
     """Ask the API for the `unknown` of the journeys; why the rest of them waits, if it does."""
     asking = settings.asking
     interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
-    client = Client(account, Budget(asking.max_requests, interval=interval))
+    client = Client(account, Budget(asking.max_requests, interval=interval), seconds=asking.request_seconds)
     to_ask = journeys[journeys["conv_id"].isin(unknown["conv_id"])]
     with open_ledger(settings.database, account, settings.run_id) as ledger:
         return dispatch(to_ask, unknown, client, ledger, asking, say)

@@ -17,16 +17,15 @@ import requests
 import tenacity
 from urllib3.exceptions import HTTPError
 
-from ihc.account import Account, is_loopback
+from ihc.account import REQUEST_SECONDS, Account, is_loopback
 from ihc.credits import tolerance
 from ihc.environment import masked, variable
 from ihc.errors import ApiError, ApiStoppedError, CeilingError, QuotaError, UnansweredError
 from ihc.failures import Retry, of_connection, of_status
 from ihc.narrative import shown
 from ihc.schemas import SHARES
+from ihc.transport import BoundedSession
 
-CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 60.0, 180.0
-LARGEST_ANSWER = 64 * 1024 * 1024  # [bytes]
 ATTEMPTS = 5
 NUMBERS = frozenset((int, float))
 Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer, ihc, as the API gave them
@@ -91,21 +90,22 @@ class Budget:
             self.next_call = max(self.next_call, time.monotonic() + seconds)
 
 
-class _Session(requests.Session):
-    """A connection that stays open, and does not even look where a redirect leads."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """There is none: requests would read the body whole, and fail over a target that is no address."""
-
-
 class Client:
     """Asks the API for credit, from as many threads as wanted, each over a connection of its own.
 
-    `sleep` waits for so many seconds, and less once `stopped` is set; then nothing is tried again.
+    `seconds`: how long a request may take in all. `sleep` waits for so many seconds, and less once `stopped` is set;
+    then nothing is tried again.
     """
 
-    def __init__(self, account: Account, budget: Budget, *, sleep: Callable[[float], object] | None = None) -> None:
-        self.account, self.budget = account, budget
+    def __init__(
+        self,
+        account: Account,
+        budget: Budget,
+        *,
+        seconds: float = REQUEST_SECONDS,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.account, self.budget, self.seconds = account, budget, seconds
         self.stopped = threading.Event()
         self._sleep = sleep or self.stopped.wait
         self._local = threading.local()
@@ -164,29 +164,25 @@ class Client:
         self.budget.spend_call()
         self._local.calls += 1
         try:
-            with self._session().post(
-                self.account.url,
-                params={"conv_type_id": self.account.conv_type_id},
-                data=body,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = _content(response)
+            response, content = self._session().ask(
+                self.account.url, body, params={"conv_type_id": self.account.conv_type_id}
+            )
+        except UnansweredError as error:
+            raise Retry(error) from None
         except (requests.RequestException, HTTPError) as error:
             raise of_connection(error, self.account.url) from None
         return self._read(response, content)
 
-    def _session(self) -> requests.Session:
+    def _session(self) -> BoundedSession:
         if not hasattr(self._local, "session"):
-            self._local.session = session = _Session()
+            self._local.session = session = BoundedSession(self.seconds)
             if is_loopback(self.account.url):
                 # A proxy of the environment is for other machines; it would get the key of a server on this one.
                 session.trust_env = False
                 session.verify = variable("REQUESTS_CA_BUNDLE") or True
             session.headers.update({"Content-Type": "application/json", "x-api-key": self.account.key})
             session.auth = _no_other_credentials
-        kept: requests.Session = self._local.session
+        kept: BoundedSession = self._local.session
         return kept
 
     def _read(self, response: requests.Response, content: bytes) -> tuple[dict[str, list[Row]], dict[str, str]]:
@@ -260,18 +256,6 @@ def _fault(sessions: Sequence[str], rows: Sequence[Row]) -> str:
         if not abs(total - 1) <= allowed and (total != 0 or name == "ihc"):
             return f"{name} sums to {total:.4f}, not 1"
     return ""
-
-
-def _content(response: requests.Response) -> bytes:
-    """Read a body, within a time and a size that no honest answer needs."""
-    deadline = time.monotonic() + WHOLE_SECONDS
-    content = bytearray()
-    # read1 gives what has come, where iter_content would wait for a whole chunk, however slowly it trickles in.
-    while chunk := response.raw.read1(65_536, decode_content=True):
-        content += chunk
-        if len(content) > LARGEST_ANSWER or time.monotonic() > deadline:
-            raise requests.ReadTimeout("The answer is too large or too slow.")
-    return bytes(content)
 
 
 def _json(content: bytes) -> Any:

@@ -15,6 +15,8 @@ IhcError
     ├── RequestRefusedError   400: never retried; the batch is bisected for the journey that causes it
     ├── TooLargeError         413 or a limit: never retried; the batch is halved
     ├── UnansweredError       dropped, timed out, 408, 425, 5xx, no JSON, until the retries ran out; bisected too
+    │   ├── DeadlineError         not whole within IHC_REQUEST_SECONDS
+    │   └── AnswerSizeError       larger than 64 MB, packed or unpacked
     └── ApiStoppedError       nothing more can be asked now, the other orders wait for the next run
         ├── UnreachableError      no connection
         ├── QuotaError            429, until the retries ran out
@@ -92,6 +94,14 @@ class TooLargeError(ApiError):
 
 class UnansweredError(ApiError):
     """A request had no whole answer, however often it was sent."""
+
+
+class DeadlineError(UnansweredError):
+    """An answer was not whole in time, though the server went on sending."""
+
+
+class AnswerSizeError(UnansweredError):
+    """An answer is larger than any honest one."""
 
 
 class ApiStoppedError(ApiError):

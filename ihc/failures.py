@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import requests
-from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 from urllib3.exceptions import TimeoutError as ConnectionTimeoutError
 
 from ihc.errors import (
@@ -49,8 +49,6 @@ def of_connection(error: requests.RequestException | HTTPError, where: str) -> E
         return Retry(UnreachableError(f"No connection to {where}: check the network and IHC_API_URL, and run again."))
     if isinstance(error, requests.ConnectionError | requests.Timeout | ProtocolError | ConnectionTimeoutError):
         return Retry(UnansweredError(f"The connection to {where} broke off or timed out before the answer was whole."))
-    if isinstance(error, DecodeError):
-        return Retry(UnansweredError("The API's answer cannot be decoded."))
     return ApiAddressError(f"The API cannot be asked at {where} ({type(error).__name__}): check IHC_API_URL.")
 
 

@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any
 
 from ihc import __version__
-from ihc.account import API_URL, Account, is_loopback, make_account
+from ihc.account import API_URL, REQUEST_SECONDS, Account, is_loopback, make_account
 from ihc.baselines import DIRECT
 from ihc.batching import LONG_JOURNEYS, MAX_JOURNEYS, MAX_SESSIONS
 from ihc.connection import database_file, database_url, is_there, label, lock_name, schema_of, with_schema
@@ -58,6 +58,7 @@ ONLY_VARIABLES = (
     "IHC_MAX_JOURNEYS",
     "IHC_WORKERS",
     "IHC_REQUESTS_PER_SECOND",
+    "IHC_REQUEST_SECONDS",
     "IHC_LONG_JOURNEYS",
     *VARIABLES,
     "IHC_SERVER_KEYS",
@@ -72,8 +73,8 @@ class Asking:
     """How the API is asked: the account's limits, and the run's own.
 
     `max_journeys`, `max_sessions` [count a request]; `long_journeys`: what becomes of a journey over `max_sessions`;
-    `workers` [requests at a time]; `requests_per_second` [1/s; None: no ceiling]; `max_requests` [calls of the run;
-    None: no ceiling]; `refresh`: ask again what is answered already.
+    `workers` [requests at a time]; `requests_per_second` [1/s; None: no ceiling]; `request_seconds` [s, for a whole
+    request]; `max_requests` [calls of the run; None: no ceiling]; `refresh`: ask again what is answered already.
     """
 
     max_journeys: int = MAX_JOURNEYS
@@ -81,6 +82,7 @@ class Asking:
     long_journeys: str = "latest"
     workers: int = 4
     requests_per_second: float | None = None
+    request_seconds: float = REQUEST_SECONDS
     max_requests: int | None = None
     refresh: bool = False
 
@@ -269,6 +271,7 @@ def _asking(given: Mapping[str, Any], values: Mapping[str, str]) -> Asking:
         long_journeys=long_journeys,
         workers=count(values, "IHC_WORKERS", Asking.workers, most=64),
         requests_per_second=number(values, "IHC_REQUESTS_PER_SECOND", most=1000),
+        request_seconds=number(values, "IHC_REQUEST_SECONDS", most=3600) or REQUEST_SECONDS,
         max_requests=ceiling if "max_requests" in given else None,
         refresh=flag(given, "refresh", says="refresh (IHC_REFRESH)"),
     )

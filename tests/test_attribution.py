@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 from ihc.attribution import compute_credits
 from ihc.credits import check_credits, outcomes_of
 from ihc.database import create_tables
-from ihc.errors import ApiKeyError, CeilingError, ConversionTypeError, InputError
+from ihc.errors import ApiKeyError, CeilingError, ConversionTypeError, InputError, OutageError
 from ihc.journeys import build_journeys
 from ihc.redistribution import DIRECTIONS, load_redistribution
 from ihc.sample import make_sample
@@ -474,6 +474,15 @@ def test_an_answer_that_was_asked_again_in_vain_stays(compute):
         again = compute(JOURNEYS, url, refresh=True)
     assert_frame_equal(again.credits, first.credits)
     assert again.ends.empty
+
+
+def test_a_request_takes_no_longer_than_the_settings_say(compute):
+    with (
+        misbehaving(wait=2) as (url, api),
+        pytest.raises(OutageError, match=r"no whole answer within 0\.1 s, the limit"),
+    ):
+        compute(JOURNEYS[JOURNEYS["conv_id"] == "m"], url, variables={"IHC_REQUEST_SECONDS": "0.1"})
+    assert api.requests == 5
 
 
 def test_what_a_run_asked_bears_its_id(compute, database, monkeypatch):

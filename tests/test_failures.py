@@ -6,7 +6,7 @@ import requests
 from frames import FIXED
 from hypothesis import given
 from hypothesis import strategies as st
-from urllib3.exceptions import DecodeError, MaxRetryError, ProtocolError
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from ihc.errors import (
     ApiAddressError,
@@ -160,7 +160,6 @@ def unreachable(kind=requests.ConnectionError):
         (requests.ConnectionError(), UnansweredError, "broke off or timed out"),
         (requests.ReadTimeout(), UnansweredError, "broke off or timed out"),
         (ProtocolError("broken"), UnansweredError, "broke off or timed out"),
-        (DecodeError(), UnansweredError, "cannot be decoded"),
     ],
 )
 def test_a_connection_that_fails_is_tried_again(error, final, says):

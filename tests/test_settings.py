@@ -270,6 +270,7 @@ def test_a_test_accounts_limits_are_the_default(tmp_path, monkeypatch):
     asking = load(tmp_path, monkeypatch, ASK).asking
     assert asking == Asking(max_journeys=100, max_sessions=200, long_journeys="latest", workers=4)
     assert (asking.requests_per_second, asking.max_requests, asking.refresh) == (None, None, False)
+    assert asking.request_seconds == 180
 
 
 def test_every_limit_can_be_set(tmp_path, monkeypatch):
@@ -279,11 +280,12 @@ def test_every_limit_can_be_set(tmp_path, monkeypatch):
         "IHC_LONG_JOURNEYS": "skip",
         "IHC_WORKERS": "8",
         "IHC_REQUESTS_PER_SECOND": "2.5",
+        "IHC_REQUEST_SECONDS": "90",
         "IHC_MAX_REQUESTS": "7",
         "IHC_REFRESH": "true",
     }
     settings = load(tmp_path, monkeypatch, ASK | variables)
-    assert settings.asking == Asking(50, 3000, "skip", 8, 2.5, 7, refresh=True)
+    assert settings.asking == Asking(50, 3000, "skip", 8, 2.5, 90.0, 7, refresh=True)
     assert (settings.max_requests, settings.refresh) == (7, True)
 
 
@@ -319,6 +321,8 @@ def test_options_of_0_and_false_go_before_the_environment(tmp_path, monkeypatch)
         ("IHC_REQUESTS_PER_SECOND", "0"),
         ("IHC_REQUESTS_PER_SECOND", "inf"),
         ("IHC_REQUESTS_PER_SECOND", "1001"),
+        ("IHC_REQUEST_SECONDS", "0"),
+        ("IHC_REQUEST_SECONDS", "3601"),
         ("IHC_LONG_JOURNEYS", "cut"),
         ("IHC_LONG_JOURNEYS", "Latest"),
         ("IHC_API_URL", "api.ihc-attribution.com"),
