@@ -60,9 +60,10 @@ def roas_intervals(figure: Figure, table: pd.DataFrame, colours: Mapping[str, st
 
 def _not_drawn(axes: Axes, first: int, texts: Iterable[str]) -> None:
     """Texts in the rows from `first` on, in the place of marks."""
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the lines of the axes
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9, "color": GREY}
     for place, text in enumerate(texts, start=first):
-        axes.text(0.02, place, text, **style)
+        axes.text(0.02, place, text, bbox=ground, **style)
 
 
 @chart

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
@@ -13,9 +14,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from ihc.fonts import families
 from ihc.narrative import brief_percent, shown
 
 # Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
@@ -26,16 +27,10 @@ MOST_PANELS = 12
 FAR = 0.5  # the difference between models from which on the colour stays the same
 LINEAR = 0.1  # ROAS below which the scale of powers of ten is straight
 WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
-# Scripts that the first font lacks are drawn with those of these that the machine has.
-FALLBACKS = {
-    *("Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai"),
-    *("Microsoft YaHei", "PingFang SC", "Segoe UI", "Arial Unicode MS"),
-}
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # names are data: a $ in one is a $
     "svg.fonttype": "none",
     "svg.hashsalt": "ihc",
-    "font.family": ["DejaVu Sans", *sorted(FALLBACKS & set(fontManager.get_font_names()))],
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -62,9 +57,11 @@ AMOUNTS = FuncFormatter(_amount)
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """The look of all charts, for drawing and for saving them."""
-    with mpl.rc_context(STYLE):
+def styled(texts: Iterable[str] = ()) -> Iterator[None]:
+    """The look of all charts, for drawing and for saving them, with fonts for the letters of `texts`."""
+    with mpl.rc_context(STYLE | {"font.family": families(texts)}), warnings.catch_warnings():
+        # Said once, by `letters_sentence`.
+        warnings.filterwarnings("ignore", "(?s)Glyph .* missing from font|Matplotlib currently does not support")
         yield
 
 
@@ -75,7 +72,7 @@ def chart(
 
     @wraps(draw)
     def drawn(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
-        with styled():
+        with styled(_texts(frame, *args, *kwargs.values())):
             figure = Figure(figsize=(WIDTH, 4))
             if frame.empty:
                 figure.set_size_inches(WIDTH, 1.2)
@@ -85,6 +82,13 @@ def chart(
         return figure
 
     return cast("Callable[Concatenate[pd.DataFrame, P], Figure]", drawn)
+
+
+def _texts(frame: pd.DataFrame, *others: object) -> set[str]:
+    """What a chart may write: the frame's names and texts, and others that are texts."""
+    columns = frame.select_dtypes(exclude=["number", "bool"])
+    texts = {str(value) for name in columns for value in columns[name].unique()}
+    return {*map(str, frame.columns), *texts, *(other for other in others if isinstance(other, str))}
 
 
 def name_rows(axes: Axes, names: pd.Series[str], limit: int = 26) -> range:

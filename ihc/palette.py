@@ -28,16 +28,16 @@ def colours_of(visits: pd.DataFrame) -> dict[str, str]:
 
 
 def by_weight(visits: pd.DataFrame) -> list[str]:
-    """The channels, first the one that matters most: by attributed revenue and cost together, then by sessions.
+    """The channels, first the one with the most attributed revenue: by revenue and cost together, then by sessions.
 
     A channel's weight is its revenue beside the largest of any channel, or its cost beside the largest, whichever is
-    more. So the channel with the most revenue comes first, or second after the costliest. In: `visits_of`.
+    more; of equal weights, as those of the two largest are, the one with more revenue comes first. In: `visits_of`.
     """
     sums = sum_by(visits, ["channel_name"], ["ihc_revenue", "cost"]).set_index("channel_name")
     parts = sums.abs() / sums.abs().max().where(lambda most: most > 0, 1.0)
     sessions = visits.groupby("channel_name").size()
-    table = pd.DataFrame({"weight": parts.max(axis=1), "both": parts.sum(axis=1), "sessions": sessions}).reset_index()
-    order = ["weight", "both", "sessions", "channel_name"]
+    table = parts.assign(weight=parts.max(axis=1), sessions=sessions).reset_index()
+    order = ["weight", "ihc_revenue", "sessions", "channel_name"]
     return table.sort_values(order, ascending=[False, False, False, True])["channel_name"].tolist()
 
 
@@ -54,13 +54,14 @@ def channel_colours(names: Sequence[str]) -> dict[str, str]:
 def fold_others(
     frame: pd.DataFrame, colours: Mapping[str, str], by: Sequence[str], figures: Sequence[str]
 ) -> pd.DataFrame:
-    """Add up the channels without a colour of their own as `other (N channels)`.
+    """Add up the channels without a colour of their own as `other (N channels)`; a single one keeps its name.
 
     In: `channel_name`, the columns `by` and the `figures`, sums of which make sense. Out: the same columns, a row a
     channel and `by`, channels in the order of `colours`, the others last.
     """
     known = [name for name, colour in colours.items() if colour != OTHER]
-    rest = others(frame.loc[~frame["channel_name"].isin(known), "channel_name"].nunique())
+    left = frame.loc[~frame["channel_name"].isin(known), "channel_name"].unique()
+    rest = left[0] if len(left) == 1 else others(len(left))
     names = Folding(known, rest).of(frame)["channel_name"]
     order = pd.CategoricalDtype([*known, rest], ordered=True)
     keys = [names.astype(order), *(frame[name] for name in by)]

@@ -52,7 +52,7 @@ def _failed(name: str, error: Exception) -> HTML:
 
 def _images(draw: Callable[[], Figure], alt: str, note: str) -> tuple[bytes, bytes]:
     figure = draw()
-    with styled():
+    with styled([note]):
         if note:
             figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
         # Laid out once, and not anew by `savefig` for each format, which takes longer than the drawing.
