@@ -32,6 +32,7 @@ from ihc.credits import usable_answers
 from ihc.curve_fitting import DECIMAL, FARTHEST, OUTLIER, Fitted, Pairs, fit_curve, fit_weights
 from ihc.engine import NEEDS, Booleans, Floats, Integers, Steps, attribute, time_order
 from ihc.errors import InputError, counted, some
+from ihc.identification import splits, unidentified, with_journeys
 from ihc.parameters import Parameters, parse_parameters
 from ihc.schemas import PHASES, SHARES, require_columns
 
@@ -45,8 +46,8 @@ class Calibrated(NamedTuple):
 
     `left_out`: `conv_id, reason` of the answers that could not be used; `support`: `curve, part [hours], sessions,
     membership`: how many sessions tell each part of a curve; `seen_until`: by phase the hours up to which they tell it
-    [h]; `channels`: `channel_name, sessions, initializer_weight, holder_weight, closer_weight`; `warnings`: sentences,
-    each with its consequence.
+    [h]; `channels`: `channel_name`, and for each phase `<phase>_weight` and `<phase>_journeys`: how many journeys tell
+    the weight; `warnings`: sentences, each with its consequence.
     """
 
     parameters: Parameters
@@ -89,12 +90,16 @@ def calibrate(
         )
     parameters, curves, pairs = _fit(rows, name)
     support = pd.concat([_support(phase, pairs[phase], curves[phase]) for phase in curves], ignore_index=True)
-    channels = _channels(rows, parameters)
+    found = splits(rows.frame, parameters)
+    channels = with_journeys(_weights(rows, parameters), found)
     seen_until = {phase: fit.seen_until for phase, fit in curves.items()}
     provenance = _provenance(rows, used["conv_id"].nunique(), made, source) | {
         "seen_until_hours": {phase: round(hours, 6) for phase, hours in seen_until.items() if np.isfinite(hours)}
     }
-    warnings = calibration_warnings(journeys, used, rows.frame, parameters, curves, pairs)
+    warnings = (
+        *calibration_warnings(journeys, used, rows.frame, parameters, curves, pairs),
+        *unidentified(channels, rows.frame, found),
+    )
     parameters = replace(parameters, provenance=MappingProxyType(provenance))
     return Calibrated(parameters, left_out, support, seen_until, channels, warnings)
 
@@ -223,10 +228,9 @@ def _support(phase: str, pairs: Pairs, fit: Fitted) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["curve", "part", "sessions", "membership"])
 
 
-def _channels(rows: _Rows, parameters: Parameters) -> pd.DataFrame:
-    counts = np.bincount(rows.channel, minlength=len(rows.names))
+def _weights(rows: _Rows, parameters: Parameters) -> pd.DataFrame:
     weights = {f"{phase}_weight": [parameters.channel_weights[phase][name] for name in rows.names] for phase in PHASES}
-    return pd.DataFrame({"channel_name": list(rows.names), "sessions": counts, **weights})
+    return pd.DataFrame({"channel_name": list(rows.names), **weights})
 
 
 def _provenance(rows: _Rows, answers: int, made: str, source: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is to be known of a calibration before one relies on it: sentences, each with its consequence."""
+"""Calibration diagnostics: sentences, each with its consequence."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from ihc.errors import counted, some
 from ihc.parameters import Parameters
 from ihc.schemas import PHASES
 
-ENOUGH = 100  # answers
-ENOUGH_LONG = 30  # answers of two and more sessions
+ENOUGH = 30  # answers of two and more sessions; one session gets all credit, whatever the parameters
 STEADY = 0.002  # a curve that moves less is constant: the rounding of printed shares moves it as far
 FITTING = 0.01  # an error of the fit itself above this is no rounding
-FEW = 10  # sessions of a channel that tell little of its weights
 NOTHING = 0.002  # a channel's weight below this gives it no share that is printed
 
 
@@ -46,12 +44,12 @@ def calibration_warnings(
 
 
 def _too_few(used: pd.DataFrame) -> Iterator[str]:
-    answers, long = used["conv_id"].nunique(), used.loc[used["conv_id"].duplicated(), "conv_id"].nunique()
-    if answers < ENOUGH or long < ENOUGH_LONG:
+    long = used.loc[used["conv_id"].duplicated(), "conv_id"].nunique()
+    if long < ENOUGH:
         yield (
-            f"These are too few answers: {answers:,} can be used, {long:,} of them of two and more sessions, and it "
-            f"takes {ENOUGH} and {ENOUGH_LONG}. The curves are guessed in between, and single credits may be off by "
-            "several hundredths: get more answers before you rely on it."
+            f"These are too few answers: {long:,} of two and more sessions can be used, and a calibration needs "
+            f"{ENOUGH}. The curves are guessed in between, and single credits may be off by several hundredths. Get "
+            "more answers before you rely on it."
         )
 
 
@@ -111,14 +109,9 @@ def _redistribution(parameters: Parameters) -> Iterator[str]:
 
 
 def _channels(journeys: pd.DataFrame, fitted: pd.DataFrame) -> Iterator[str]:
-    counts = fitted["channel_name"].astype("str").value_counts()
-    if unseen := sorted(set(journeys["channel_name"].astype("str")) - set(counts.index)):
-        yield (
-            f"No answer of two and more sessions has the channels {some(unseen)}: they count as neutral, 1, in each "
-            "phase."
-        )
-    if few := sorted(counts.index[counts < FEW]):
-        yield f"Fewer than {FEW} sessions tell the weights of {some(few)}: take them as a guess."
+    known = set(fitted["channel_name"].astype("str"))
+    if unseen := sorted(set(journeys["channel_name"].astype("str")) - known):
+        yield f"No answer of two and more sessions has the channels {some(unseen)}: their weights are 1 in each phase."
 
 
 def _hours(journeys: pd.DataFrame, curves: Mapping[str, Fitted]) -> Iterator[str]:

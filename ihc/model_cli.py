@@ -54,11 +54,12 @@ def calibrate(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Recover the local engine's parameters from answers of the API.
 
-    Answers are rows of conversion_id, session_id, initializer, holder, closer, ihc; a few hundred are enough for the
-    same numbers as the API's for all other orders.
+    Answers are rows of conversion_id, session_id, initializer, holder, closer, ihc. A few hundred of two and more
+    sessions are enough to predict the API's numbers for all other orders.
     """
     from ihc.answer_sources import answers_of_database, answers_of_file
     from ihc.calibration import calibrate as recover
+    from ihc.schemas import PHASES
     from ihc.settings import configured_conv_type
 
     if answers and conv_type_id:
@@ -85,7 +86,9 @@ def calibrate(  # noqa: PLR0913 - one argument an option
     _print_left_out(console, found.left_out)
     say(console, found.warnings)
     print_table(console, "What tells the curves", found.support)
-    print_table(console, "Channel weights", found.channels)
+    for title, what in (("Channel weights", "weight"), ("Journeys that identify the weights", "journeys")):
+        columns = ["channel_name", *(f"{phase}_{what}" for phase in PHASES)]
+        print_table(console, title, found.channels[columns])
     _print_phase_weights(console, found.parameters)
     fit = _print_errors(console, journeys, given.frame, used, evaluate)
     provenance = {**found.parameters.provenance, "held_out_errors": fit}
@@ -95,7 +98,7 @@ def calibrate(  # noqa: PLR0913 - one argument an option
 def _print_errors(
     console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, used: int, evaluate: bool
 ) -> dict[str, Any]:
-    """Foretell answers that are held out, print how far off that is, and give it back for the provenance."""
+    """Predict answers that are held out, print how far off that is, and give it back for the provenance."""
     from ihc.validation import FOLDS, channel_errors, cross_validate, error_table
 
     try:
@@ -283,20 +286,20 @@ def _print_curves(console: Console, parameters: Parameters) -> None:
 
 
 def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
-    from ihc.calibration_warnings import ENOUGH
-    from ihc.validation import channel_errors, from_few, worst_journeys
+    from ihc.validation import FEW, channel_errors, from_few, worst_journeys
 
     print_table(console, "The journeys with the largest errors", worst_journeys(errors))
     print_table(
-        console, "Credit of channels, foretold - answered", channel_errors(errors, answers["conv_id"].nunique())
+        console, "Credit by channel, predicted - answered", channel_errors(errors, answers["conv_id"].nunique())
     )
-    few = from_few(journeys, answers, count=ENOUGH)
+    few = from_few(journeys, answers, count=FEW)
     if few.empty:
-        console.print(f"There are not more than {ENOUGH} answers, so it cannot be said how well {ENOUGH} would do.")
+        console.print(f"{FEW} or fewer answers have two and more sessions, so there are none to test {FEW} on.")
         return
-    print_table(console, f"From {ENOUGH} answers, errors of ihc on all others", few)
+    print_table(console, f"From {FEW} answers of two and more sessions, errors of ihc on all others", few)
     console.print(
-        f"From {ENOUGH} answers, the mean error of ihc is {few['mean'].mean():.6f} on average over {len(few)} draws."
+        f"From {FEW} answers of two and more sessions, the mean error of ihc is {few['mean'].mean():.6f} on average "
+        f"over {len(few)} draws."
     )
 
 

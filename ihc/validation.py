@@ -1,4 +1,4 @@
-"""How well parameters that were calibrated on some answers foretell others."""
+"""How well parameters that were calibrated on some answers predict others."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from ihc.errors import InputError, counted
 from ihc.schemas import PHASES, SHARES
 
 FOLDS = 5
+FEW = 100  # answers of two and more sessions, as somebody with a small quota has
 DRAWS = 10
 
 
 def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int = FOLDS) -> pd.DataFrame:
-    """Calibrate on all answers but every `folds`-th, foretell those, and so on until each is foretold once.
+    """Calibrate on all answers but every `folds`-th, predict those, and so on until each is predicted once.
 
     In: as `calibrate`. Out: one row a session of the usable answers for orders of two and more sessions (single ones
     are trivially right): `conv_id, session_id, channel_name, sessions [count in the journey], gap, to_conversion [h],
@@ -40,29 +41,26 @@ def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int 
             f"{counted(len(conv_ids), 'answer')} can be used: get more answers."
         )
     parts = [used["conv_id"].isin(conv_ids[number::folds]) for number in range(folds)]
-    errors = [_foretold(journeys, used[~is_held_out], used[is_held_out]) for is_held_out in parts]
+    errors = [_predicted(journeys, used[~is_held_out], used[is_held_out]) for is_held_out in parts]
     return pd.concat(errors, ignore_index=True)
 
 
 def from_few(journeys: pd.DataFrame, answers: pd.DataFrame, *, count: int, draws: int = DRAWS) -> pd.DataFrame:
-    """Calibrate on `count` answers, of any number of sessions, and foretell all others, in several draws.
+    """Calibrate on `count` answers of two and more sessions, and predict all others, in several draws.
 
-    In: as `calibrate`. Out: `draw, answers [used, of two and more sessions], mean, largest [error of ihc per session,
-    share]`, a row a draw; none for a draw that leaves no answer of two and more sessions on either side, as where there
-    are not more than `count` answers. Raises InputError for a count below 1.
+    In: as `calibrate`; answers of one session carry no information. Out: `draw, mean, largest [error of ihc per
+    session, share]`, one row per draw; none where there are not more than `count` such answers. Raises InputError for
+    a count below 1.
     """
     if count < 1:
         raise InputError(f"from_few: count is {count}, it must be 1 or more.")
-    used, _ = usable_answers(journeys, answers)
-    every = used["conv_id"].drop_duplicates()
-    long = _of_two_and_more(used)
+    used = _of_two_and_more(usable_answers(journeys, answers)[0])
     rows = []
-    for draw in range(draws if len(every) > count else 0):
-        chosen = long["conv_id"].isin(_shuffled(every, str(draw))[:count])
-        if chosen.any() and not chosen.all():
-            error = _foretold(journeys, long[chosen], long[~chosen])["ihc"].abs()
-            rows.append((draw, long.loc[chosen, "conv_id"].nunique(), error.mean(), error.max()))
-    return pd.DataFrame(rows, columns=["draw", "answers", "mean", "largest"])
+    for draw in range(draws if used["conv_id"].nunique() > count else 0):
+        chosen = used["conv_id"].isin(_shuffled(used["conv_id"], str(draw))[:count])
+        error = _predicted(journeys, used[chosen], used[~chosen])["ihc"].abs()
+        rows.append((draw, error.mean(), error.max()))
+    return pd.DataFrame(rows, columns=["draw", "mean", "largest"])
 
 
 def _of_two_and_more(answers: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +74,7 @@ def _shuffled(conv_ids: pd.Series[str], salt: str = "") -> npt.NDArray[np.object
     return ids[np.argsort(mixed, kind="stable")]
 
 
-def _foretold(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
+def _predicted(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
     told = journeys[journeys["conv_id"].isin(known["conv_id"])]
     found = calibrate(told, known)
     rows = journeys[journeys["conv_id"].isin(held_out["conv_id"])]

@@ -60,7 +60,7 @@ def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_wo
     done = ihc_here("calibrate", "--database", shop, "--answers", answers, "--evaluate", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "The journeys with the largest errors" in done.stdout
-    assert "From 100 answers, the mean error of ihc is 0.00" in done.stdout
+    assert "From 100 answers of two and more sessions, the mean error of ihc is 0.00" in done.stdout
     assert (tmp_path / "data" / "calibrated_parameters.json").exists()
 
 
@@ -215,7 +215,7 @@ def test_a_few_answers_give_parameters_with_a_warning_and_no_figure_for_their_er
     every[every["conversion_id"].isin(few)].to_csv(tmp_path / "few.csv", index=False)
     done = ihc_here("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "These are too few answers: 3 can be used" in done.stdout
+    assert "These are too few answers: 3 of two and more sessions can be used" in done.stdout
     assert "How good the parameters are cannot be said." in done.stdout
     assert load_parameters(tmp_path / "data" / "calibrated_parameters.json").provenance["held_out_errors"] == {}
 

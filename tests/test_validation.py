@@ -19,7 +19,7 @@ ANSWERS = answers_of(SHOP, truth())
 LENGTH = SHOP.groupby("conv_id")["session_id"].transform("size")
 
 
-def test_each_answer_of_two_and_more_sessions_is_foretold_once_and_well():
+def test_each_answer_of_two_and_more_sessions_is_predicted_once_and_well():
     errors = cross_validate(SHOP, ANSWERS, folds=3)
     long = SHOP[LENGTH > 1]
     assert sorted(errors["session_id"]) == sorted(long["session_id"])
@@ -38,7 +38,7 @@ def test_each_answer_of_two_and_more_sessions_is_foretold_once_and_well():
     assert errors.isna().sum().drop("to_conversion").eq(0).all()
 
 
-def test_what_is_foretold_is_held_out_and_not_what_was_calibrated_on():
+def test_what_is_predicted_is_held_out_and_not_what_was_calibrated_on():
     # The longest silence is in one fold alone: there it is longer than any that the others show.
     errors = cross_validate(SHOP, answers_of(SHOP, truth(closer=([0, 2, 5_000], [1, 0.5, 0]))), folds=3)
     longest = errors.loc[errors["to_conversion"].idxmax()]
@@ -46,8 +46,8 @@ def test_what_is_foretold_is_held_out_and_not_what_was_calibrated_on():
     assert errors["seen_to_conversion"].max() == longest["to_conversion"]
 
 
-def test_an_error_is_foretold_minus_answered():
-    # One of four answers is swapped between its sessions: the others foretell it, and it is off by what was swapped.
+def test_an_error_is_predicted_minus_answered():
+    # One of four answers is swapped between its sessions: the others predict it, and it is off by what was swapped.
     rows = pd.concat([journey((0, "A", 1, 1), (10, "A", 1, 1), conv_id=f"k{number}") for number in range(4)])
     answers = answers_of(rows, truth())
     wrong = answers["conv_id"] == "k2"
@@ -86,25 +86,27 @@ def test_too_few_answers_or_folds_are_refused():
             cross_validate(SHOP, ANSWERS, folds=folds)
 
 
-def test_a_few_answers_foretell_all_others_in_several_draws():
+def test_a_few_answers_predict_all_others_in_several_draws():
     found = from_few(SHOP, ANSWERS, count=60, draws=3)
-    assert found.columns.tolist() == ["draw", "answers", "mean", "largest"]
+    assert found.columns.tolist() == ["draw", "mean", "largest"]
     assert found["draw"].tolist() == [0, 1, 2]
-    assert found["answers"].between(25, 60).all()
     assert found["mean"].between(0, 0.001).all()
     assert (found["largest"] >= found["mean"]).all()
     assert found["mean"].nunique() == 3
     assert_frame_equal(from_few(shuffled(SHOP, 1), shuffled(ANSWERS, 2), count=60, draws=3), found)
 
 
-def test_no_draw_is_made_where_nothing_would_be_left_to_foretell():
-    assert from_few(SHOP, ANSWERS, count=150, draws=2).empty
+def test_no_draw_is_made_where_nothing_would_be_left_to_predict():
+    # Answers of one session carry no information, and are no answers to test on.
+    long = SHOP.loc[LENGTH > 1, "conv_id"].nunique()
+    assert len(from_few(SHOP, ANSWERS, count=long - 1, draws=2)) == 2
+    assert from_few(SHOP, ANSWERS, count=long, draws=2).empty
     single = SHOP[LENGTH == 1]
     assert from_few(single, answers_of(single, truth()), count=2, draws=2).empty
 
 
 @pytest.mark.parametrize("count", [0, -5])
-def test_no_answers_at_all_cannot_foretell(count):
+def test_no_answers_at_all_cannot_predict(count):
     with pytest.raises(InputError, match=f"count is {count}, it must be 1 or more"):
         from_few(SHOP, ANSWERS, count=count)
 
@@ -198,7 +200,7 @@ def restarting():
     return answered(RESTARTING / "answered.db", RESTARTING / "answers.csv")
 
 
-def test_real_answers_foretell_each_other(real):
+def test_real_answers_predict_each_other(real):
     journeys, answers = real
     errors = cross_validate(journeys, answers)
     table = error_table(errors).set_index("phase").loc["ihc"]
@@ -227,7 +229,7 @@ def test_real_answers_tell_where_the_curve_reaches_1_and_none_contradicts_the_ot
     assert not any("cannot be explained" in said for said in result.warnings)
 
 
-def test_a_hundred_real_answers_foretell_the_others(real):
+def test_a_hundred_real_answers_predict_the_others(real):
     found = from_few(*real, count=100)
     assert len(found) == 10
-    assert found["mean"].mean() <= 0.0005
+    assert found["mean"].mean() <= 0.0002
