@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ihc import __version__
+from ihc.check_cli import check
 from ihc.cli_options import SchemaOption
 from ihc.errors import IhcError, SettingsError
 from ihc.history_cli import diff, runs
@@ -43,6 +44,7 @@ def _root(
 
 
 app.command()(run)
+app.command()(check)
 
 
 @app.command()

@@ -67,6 +67,11 @@ def dialect_of(url: sa.URL) -> Dialect:
     return DIALECTS.get(url.get_backend_name(), any_database)
 
 
+def is_postgres(database: str | Path) -> bool:
+    """Say whether a database is a PostgreSQL."""
+    return dialect_of(database_url(database)) is postgres
+
+
 def _of(connection: sa.Connection) -> Dialect:
     return dialect_of(connection.engine.url)
 

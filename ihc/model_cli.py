@@ -237,6 +237,7 @@ def _journeys(
     """
     from ihc.database import read_tables, users_of
     from ihc.journeys import build_journeys
+    from ihc.memory import free_memory
     from ihc.sample import prepare
     from ihc.settings import load_settings
 
@@ -246,7 +247,9 @@ def _journeys(
     users = None if conv_id is None else users_of(settings.database, conv_id)
     tables = read_tables(settings.database, users=users)
     lookback = settings.lookback_days
-    journeys = build_journeys(tables.sessions, tables.conversions, **window, lookback_days=lookback)
+    journeys = build_journeys(
+        tables.sessions, tables.conversions, **window, lookback_days=lookback, memory=free_memory()
+    )
     return settings, journeys, tables
 
 

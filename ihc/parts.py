@@ -85,9 +85,15 @@ class Reports(NamedTuple):
     reconciliation: pd.DataFrame
 
 
-def attribute_part(tables: Tables, asked: Asked) -> Attributed:
-    """Spread the credit of a part's orders. In: checked tables that hold all rows of their users."""
-    journeys = build_journeys(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
+def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> Attributed:
+    """Spread the credit of a part's orders.
+
+    In: checked tables that hold all rows of their users; `memory` and InputError as of `build_journeys`.
+    """
+    lookback = asked.lookback_days
+    journeys = build_journeys(
+        tables.sessions, tables.conversions, **asked.window, lookback_days=lookback, memory=memory
+    )
     credits, failed = sound_credits(attribute(journeys, asked.parameters, asked.redistribution), journeys)
     orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
     outcomes = outcomes_of(orders, journeys, failed)

@@ -1,17 +1,55 @@
-"""What is odd in the tables without being wrong: each finding with its size."""
+"""What is odd in the tables without being wrong: each finding with its size, and what mends it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from string import punctuation
+from unicodedata import category, normalize
 
 import pandas as pd
 
-from ihc.errors import some
-from ihc.ids import is_among
-from ihc.journeys import build_journeys, unattributed
-from ihc.schemas import Tables, plain_names
+from ihc.clocks import clock_findings
+from ihc.errors import counted, some
+from ihc.findings import COST, Finding, Found, Shop
+from ihc.mends import MOST, Sql
+from ihc.near_misses import near_miss_findings
+from ihc.persons import crowd_finding
+from ihc.schemas import CONVERSIONS, COSTS, SESSIONS, Tables
 from ihc.sums import total
+
+USUAL = 0.5  # share of a channel's sessions with a cost row from which on a session without one is odd
+
+UNTRACKED = Found(
+    "No channel gets their revenue; often the tracking lost their sessions. The statement lists them.",
+    f"SELECT {CONVERSIONS}.* FROM {CONVERSIONS} LEFT JOIN (SELECT user_id, min(event_date || ' ' || event_time) AS "
+    f"moment FROM {SESSIONS} GROUP BY user_id) AS visit ON visit.user_id = {CONVERSIONS}.user_id "
+    "WHERE revenue >= 0 AND (visit.moment IS NULL OR visit.moment > conv_date || ' ' || conv_time)",
+)
+NO_ORDER = "They count as revenue, not as orders, and no session loses its credit for them."
+REFUNDS = Found(
+    f"{NO_ORDER} The statement adds the column: give it the conv_id of the order.",
+    f"ALTER TABLE {CONVERSIONS} ADD COLUMN refund_of TEXT",
+)
+STRAY_REFUNDS = Found(NO_ORDER, "Give refund_of the conv_id of the order.")
+FREE = Found("They count as orders and lower the CPO.", f"DELETE FROM {CONVERSIONS} WHERE revenue = 0")
+NO_COST_ROW = Found(
+    "Most sessions of their channel have one; they count as cost 0.",
+    f"INSERT INTO {COSTS} SELECT session_id, 0 FROM {SESSIONS} "
+    f"WHERE session_id NOT IN (SELECT session_id FROM {COSTS})",
+)
+NULL_COST = Found("They count as cost 0.", f"UPDATE {COSTS} SET cost = 0 WHERE cost IS NULL")
+STRAY_COST = Found(
+    "This cost is in no channel. The statement leaves it out.",
+    f"DELETE FROM {COSTS} WHERE session_id NOT IN (SELECT session_id FROM {SESSIONS})",
+)
+IMPRESSIONS = Found(
+    "No real answer of the API with impressions has been seen, so how they count is unverified. "
+    "The statement makes them ordinary sessions.",
+    f"UPDATE {SESSIONS} SET impression_interaction = 0",
+)
+BLANK_CHANNEL = Found(
+    "They are reported under a blank name.",
+    f"UPDATE {SESSIONS} SET channel_name = '(none)' WHERE trim(channel_name) = ''",
+)
 
 
 def table_shapes(tables: Tables) -> pd.DataFrame:
@@ -43,67 +81,151 @@ def table_shapes(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"users": "Int64", "sum": "float64"})
 
 
-class Finding(NamedTuple):
-    """What was found, in which rows, what it amounts to [currency], and what follows from it."""
-
-    finding: str
-    ids: Collection[object]
-    amount: float | None
-    consequence: str
-
-
-def quality_findings(tables: Tables) -> pd.DataFrame:
+def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
     """Look for what an analyst should know before trusting the figures.
 
-    Out: `finding, count, amount [currency; NaN where none belongs to it], examples, consequence`, one row a check,
-    also where the count is 0.
+    In: the tables; the SQL of their database, by default SQLite's.
+    Out: `check, finding, count, amount [currency; NaN where none belongs to it], of [revenue, cost or none], share [of
+    all of it], examples [up to five ids], consequence, mend [a statement or setting]`, one row per check: first the
+    findings, then the checks that found nothing, with a count of 0.
     """
-    journeys = build_journeys(tables.sessions, tables.conversions)
-    findings = [*_of_orders(tables, journeys), *_of_costs(tables, journeys), *_of_channels(tables.sessions)]
+    shop = Shop.of(tables, sql or Sql())
+    crowds = crowd_finding(shop)
+    found = [
+        *_of_orders(shop),
+        crowds,
+        *near_miss_findings(shop),
+        *clock_findings(shop, crowds.ids),
+        *_of_costs(shop),
+        *_of_sessions(shop),
+    ]
     rows = [
-        (found.finding, len(found.ids), found.amount, some(found.ids, 3, width=24), found.consequence)
-        for found in findings
+        (
+            *(each.check, each.text, len(each.ids), each.amount, each.of, each.share),
+            *(some(each.ids), each.consequence, each.mend),
+        )
+        for each in found
     ]
-    columns = ["finding", "count", "amount", "examples", "consequence"]
-    return pd.DataFrame(rows, columns=columns).astype({"amount": "float64"})
+    columns = ["check", "finding", "count", "amount", "of", "share", "examples", "consequence", "mend"]
+    frame = pd.DataFrame(rows, columns=columns).astype({"amount": "float64", "share": "float64"})
+    return pd.concat([frame[frame["count"] > 0], frame[frame["count"] == 0]], ignore_index=True)
 
 
-def _of_orders(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
-    orders = tables.conversions
-    lonely = unattributed(orders, journeys)
-    negative, free = orders[orders["revenue"] < 0], orders[orders["revenue"] == 0]
+def shown_findings(findings: pd.DataFrame) -> pd.DataFrame:
+    """What a reader is shown: `finding, amount [currency], share, of, consequence`, one row per finding."""
+    columns = ["finding", "amount", "share", "of", "consequence"]
+    return findings.loc[findings["count"] > 0, columns].reset_index(drop=True)
+
+
+def mends(findings: pd.DataFrame) -> pd.DataFrame:
+    """What to look at and what mends each finding: `check, examples, mend`, one row per finding."""
+    return findings.loc[findings["count"] > 0, ["check", "examples", "mend"]].reset_index(drop=True)
+
+
+def clean_sentence(findings: pd.DataFrame) -> str:
+    """Name the checks that found nothing. In: `quality_findings`."""
+    names = findings.loc[findings["count"] == 0, "check"]
+    return f"{counted(len(names), 'check')} found nothing: {'; '.join(names)}." if len(names) else ""
+
+
+def _of_orders(shop: Shop) -> list[Finding]:
+    orders, spans = shop.tables.conversions, shop.spans
+    refunds = orders[(orders["revenue"] < 0) & _is_blank(orders, "refund_of")]
+    untracked = spans.orders[(spans.lengths == 0) & (spans.orders["revenue"] >= 0).to_numpy()]
     return [
-        Finding("orders without any session", lonely["conv_id"], total(lonely["revenue"]), "stay unattributed"),
-        Finding("orders with negative revenue", negative["conv_id"], total(negative["revenue"]), "lower the ROAS"),
-        Finding("orders with revenue 0", free["conv_id"], None, "count as orders, earn nothing"),
+        shop.orders("without a session (untracked orders)", untracked, UNTRACKED),
+        shop.orders(
+            "with negative revenue and without refund_of", refunds, STRAY_REFUNDS if "refund_of" in orders else REFUNDS
+        ),
+        shop.orders("with revenue 0", orders[orders["revenue"] == 0], FREE).without_amount(),
+        _of_currencies(shop),
     ]
 
 
-def _of_costs(tables: Tables, journeys: pd.DataFrame) -> list[Finding]:
-    sessions, _, costs = tables
-    without = sessions.loc[~is_among(sessions["session_id"], costs["session_id"]), "session_id"]
-    null = costs.loc[costs["cost"].isna(), "session_id"]
-    strays = costs[~is_among(costs["session_id"], sessions["session_id"])]
-    idle = sessions.loc[~is_among(sessions["session_id"], journeys["session_id"]), "session_id"]
-    idle_cost = total(costs.loc[is_among(costs["session_id"], idle), "cost"])
+def _is_blank(frame: pd.DataFrame, column: str) -> pd.Series[bool]:
+    """Marks the rows without a value in a column that need not be there."""
+    if column not in frame:
+        return pd.Series(True, index=frame.index)
+    return frame[column].isna() | (frame[column].astype("str").str.strip() == "")
+
+
+def _of_currencies(shop: Shop) -> Finding:
+    orders, sql = shop.tables.conversions, shop.sql
+    column = next((str(name) for name in orders if str(name).casefold() == "currency"), None)
+    what = "in another currency than most"
+    if column is None:
+        return shop.orders(what, orders.iloc[:0], Found("", ""))
+    known = orders[~_is_blank(orders, column)]
+    codes = known[column].astype("str").str.strip()
+    counts = codes.value_counts()
+    others, name = counts.index[1:], f'"{column}"'
+    rates = " ".join(f"WHEN {sql.literal(code)} THEN :rate_{place}" for place, code in enumerate(others[:MOST], 1))
+    return shop.orders(
+        what,
+        known[codes.isin(others)],
+        Found(
+            "Amounts of different currencies are added up.",
+            f"UPDATE {CONVERSIONS} SET revenue = revenue * CASE trim({name}) {rates} END, {name} = "
+            f"{sql.literal(counts.index[0])} WHERE trim({name}) IN {sql.among(others)}",
+            f": {some(others, width=24)} instead of {some(counts.index[:1], width=24)}",
+        )
+        if len(others)
+        else Found("", ""),
+    )
+
+
+def _of_costs(shop: Shop) -> list[Finding]:
+    sessions, _, costs = shop.tables
+    channels, has_cost = sessions["channel_name"], pd.Series(shop.has_cost, index=sessions.index)
+    is_odd = ~has_cost & (has_cost.groupby(channels).transform("mean") >= USUAL)
     return [
-        Finding("sessions without a cost row", without, None, "cost 0"),
-        Finding("cost rows that are NULL", null, None, "cost 0"),
-        Finding("cost rows whose session does not exist", strays["session_id"], total(strays["cost"]), "not reported"),
-        Finding("sessions in no journey", idle, idle_cost, "cost without any credit"),
+        shop.sessions("without a cost row", sessions[is_odd], NO_COST_ROW).without_amount(),
+        shop.costs("with an empty cost", costs[costs["cost"].isna()], NULL_COST).without_amount(),
+        shop.costs("whose session does not exist", costs[shop.cost_places < 0], STRAY_COST),
     ]
 
 
-def _of_channels(sessions: pd.DataFrame) -> list[Finding]:
-    blank = sessions.loc[sessions["channel_name"].str.strip() == "", "session_id"]
-    alike = channel_name_variants(sessions)
+def _of_sessions(shop: Shop) -> list[Finding]:
+    sessions = shop.tables.sessions
+    is_blank = sessions["channel_name"].str.strip() == ""
     return [
-        Finding("channel names that differ only by case or spaces", alike, None, "reported as channels of their own"),
-        Finding("sessions with a blank channel name", blank, None, "reported under a blank name"),
+        _of_channels(shop),
+        shop.sessions("with a blank channel name", sessions[is_blank], BLANK_CHANNEL),
+        shop.sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
     ]
 
 
-def channel_name_variants(sessions: pd.DataFrame) -> list[str]:
-    """Channel names that equal another one but for case and spaces."""
-    names = pd.Series(sorted(sessions["channel_name"].unique()), dtype="str")
-    return names[plain_names(names).duplicated(keep=False)].tolist()
+def _of_channels(shop: Shop) -> Finding:
+    sessions = shop.tables.sessions
+    counts = sessions["channel_name"].value_counts()
+    usual = channel_variants(counts)
+    return Finding(
+        "channel name",
+        "alike but for case, blanks, punctuation or normal form",
+        sorted(usual),
+        "Each is a channel of its own; the statement gives all the name of the one with most sessions.",
+        shop.sql.replace(SESSIONS, "channel_name", {old: new for old, new in usual.items() if old != new}),
+        *(COST, shop.cost_of(sessions.loc[sessions["channel_name"].isin(usual), "session_id"]), shop.cost),
+    )
+
+
+def channel_variants(counts: pd.Series[int]) -> dict[str, str]:
+    """Find channel names that are alike but for case, blanks, punctuation or normal form.
+
+    In: sessions [count] by channel name. Out: each such name with the commonest of those that it is like.
+    """
+    names = (
+        counts.rename_axis("name")
+        .reset_index(name="sessions")
+        .sort_values(["sessions", "name"], ascending=[False, True])
+    )
+    plain = names["name"].map(_plain)
+    is_alike = plain.duplicated(keep=False) & (plain != "")
+    commonest = names.groupby(plain)["name"].transform("first")
+    return dict(zip(names.loc[is_alike, "name"], commonest[is_alike], strict=True))
+
+
+def _plain(name: str) -> str:
+    """A name without case, blanks, punctuation and what is not seen; marks stay, as scripts write vowels by them."""
+    composed = normalize("NFC", name.casefold())
+    return "".join(letter for letter in composed if not (letter in punctuation or category(letter)[0] in "PZC"))

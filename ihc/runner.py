@@ -17,9 +17,11 @@ from ihc.database import check_writable, create_tables, read_results, read_table
 from ihc.dimension import with_dimension
 from ihc.environment import masked
 from ihc.errors import NotebookError, SettingsError
+from ihc.journeys import check_memory, find_spans
 from ihc.kernels import started
 from ihc.ledger import requests_of
 from ihc.locking import one_run_at_a_time
+from ihc.memory import free_memory
 from ihc.narrative import left_out_sentence
 from ihc.outputs import read_csv, try_folder, write_text
 from ihc.sample import prepare
@@ -74,7 +76,10 @@ def check(settings: Settings) -> None:
     """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
     _ = settings.source
     if not settings.is_sample or is_there(settings.database):
-        with_dimension(read_tables(settings.database).sessions, **settings.report.dimension)
+        tables = read_tables(settings.database)
+        with_dimension(tables.sessions, **settings.report.dimension)
+        spans = find_spans(tables.sessions, tables.conversions, **settings.window, lookback_days=settings.lookback_days)
+        check_memory(spans, free_memory())
         check_writable(settings.database)
     _check_output(settings.output)
 

@@ -18,6 +18,7 @@ from dask.distributed import CancelledError, Client, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 
 from ihc.errors import ScaleError, counted
+from ihc.memory import free_memory
 from ihc.parquet import Source, row_groups, spans_of
 from ihc.parts import (
     Asked,
@@ -219,7 +220,7 @@ def _attribute(
 ) -> tuple[Part, int, int]:
     """Attribute one part: its credits go to a file, what it adds to the report comes back."""
     tables = read_part(store, files, number)
-    found = attribute_part(tables, asked)
+    found = attribute_part(tables, asked, free_memory())
     _write_parquet(store, f"{CREDITS}/{_file(number)}", found.credits)
     if with_journeys:
         _write_parquet(store, f"{JOURNEYS}/{_file(number)}", found.journeys)

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.errors import InputError
-from ihc.journeys import build_journeys, idle_paths, unattributed
+from ihc.journeys import (
+    BYTES_A_LETTER,
+    BYTES_A_ROW,
+    BYTES_OF_A_RUN,
+    build_journeys,
+    find_spans,
+    idle_paths,
+    rows_by_user,
+    unattributed,
+)
 from ihc.schemas import JOURNEYS
 
 VISITS = sessions(
@@ -283,3 +292,57 @@ def test_idle_paths_refuse_a_missing_column(table):
     tables[table] = tables[table].drop(columns="user_id")
     with pytest.raises(InputError, match=f"{table.title()} lacks the column 'user_id'"):
         idle_paths(**tables)
+
+
+def test_journeys_that_need_more_memory_than_is_free_are_refused_with_the_user_who_makes_most_rows():
+    # late has 3 rows, early 2; ids of 4 letters on average (late, early, none, stranger: 21 / 4), users of 1.
+    needed = BYTES_OF_A_RUN + 5 * (BYTES_A_ROW + BYTES_A_LETTER * (2 * 21 / 4 + 1))
+    assert len(build_journeys(VISITS, ORDERS, memory=int(needed) + 1)) == 5
+    with pytest.raises(InputError) as refused:
+        build_journeys(VISITS, ORDERS, memory=int(needed))
+    assert str(refused.value).startswith(
+        "The journeys would have 5 rows; a run would need 0.9 GB of memory, and 0.9 GB are free. User 'u' makes 5 of "
+        "the rows: 2 orders, each with all sessions of that user before it. `ihc check` says whether that is a person"
+    )
+
+
+def test_rows_are_counted_before_they_are_made():
+    visits = pd.concat([VISITS] * 20_000, ignore_index=True)
+    orders = pd.concat([ORDERS] * 20_000, ignore_index=True)  # 20,000 orders of 60,000 and of 40,000 sessions
+    assert find_spans(visits, orders).lengths.sum() == 2_000_000_000
+    with pytest.raises(InputError, match=r"would have 2,000,000,000 rows; a run would need 1,\d{3}\.\d GB of memory"):
+        build_journeys(visits, orders, memory=10**12)
+
+
+def test_no_journey_needs_no_memory():
+    assert build_journeys(VISITS, ORDERS.iloc[:0], memory=0).empty
+
+
+def test_the_session_that_follows_an_order_is_the_next_one_of_its_user():
+    spans = find_spans(VISITS, ORDERS)
+    following = [VISITS["session_id"].get(place) for place in spans.following()]
+    assert dict(zip(spans.orders["conv_id"], following, strict=True)) == {
+        "none": "z",
+        "early": "c",
+        "late": None,
+        "stranger": None,
+    }
+
+
+def test_users_are_counted_by_the_rows_that_their_journeys_have():
+    assert rows_by_user(find_spans(VISITS, ORDERS)).to_dict("list") == {
+        "user_id": ["u", "v", "w"],
+        "orders": [2, 1, 1],
+        "sessions": [3, 1, 0],
+        "rows": [5, 0, 0],
+    }
+
+
+@FIXED
+@given(shops(), windows())
+def test_the_counted_rows_are_those_that_are_made(shop, dates):
+    start, end = dates
+    spans = find_spans(shop.sessions, shop.conversions, start_date=start, end_date=end)
+    made = build_journeys(shop.sessions, shop.conversions, start_date=start, end_date=end)
+    rows = rows_by_user(spans).set_index("user_id")["rows"]
+    assert rows[rows > 0].to_dict() == made["user_id"].value_counts().to_dict()

@@ -17,7 +17,20 @@ HELPS = re.findall(r"```console\n\$ ihc (.*?--help)\n(.*?)\n```", README, re.DOT
 
 
 def test_every_command_is_documented():
-    commands = ["run", "init", "scale", "calibrate", "train", "explain", "runs", "diff", "page", "serve", "sample"]
+    commands = [
+        "run",
+        "check",
+        "init",
+        "scale",
+        "calibrate",
+        "train",
+        "explain",
+        "runs",
+        "diff",
+        "page",
+        "serve",
+        "sample",
+    ]
     assert [call for call, _ in HELPS] == ["--help", *(f"{command} --help" for command in commands)]
 
 

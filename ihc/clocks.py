@@ -1,0 +1,144 @@
+"""Times that cannot be right: clocks that differ, times cut short, days far out, what happened twice at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.far_days import far_days
+from ihc.findings import Finding, Found, Shop
+from ihc.ids import repeats
+from ihc.journeys import Spans
+from ihc.mends import seconds
+from ihc.schemas import CONVERSIONS, SESSIONS
+
+CHANCE = 0.01  # share of the orders below which such times may come by chance
+SHORTLY = 300  # seconds
+ALWAYS = 0.9  # share of the times on full minutes from which on they are cut to the minute
+
+Booleans = npt.NDArray[np.bool_]
+AT_ONCE = "user_id, event_date, substr(event_time, 1, 8)"
+AGAIN = "user_id, revenue, conv_date, substr(conv_time, 1, 5)"
+
+SHORTLY_AFTER = Found(
+    "No journey of the order holds that session: the clocks of shop and tracking may differ.",
+    f"UPDATE {CONVERSIONS} SET conv_time = later.event_time FROM (SELECT conv_id, max(event_time) AS event_time "
+    f"FROM {CONVERSIONS} JOIN {SESSIONS} ON {SESSIONS}.user_id = {CONVERSIONS}.user_id AND event_date = conv_date "
+    f"AND {seconds('event_time')} - ({seconds('conv_time')}) BETWEEN 0 AND {SHORTLY} GROUP BY conv_id) AS later "
+    f"WHERE later.conv_id = {CONVERSIONS}.conv_id",
+)
+MIDNIGHT = Found(
+    "Sessions of the order's own day count as after it: the time may be lost.",
+    f"UPDATE {CONVERSIONS} SET conv_time = '23:59:59' WHERE conv_time LIKE '00:00:00%'",
+)
+FULL_MINUTES = Found(
+    "Sessions of the order's own minute count as after it: the seconds may be lost.",
+    f"UPDATE {CONVERSIONS} SET conv_time = substr(conv_time, 1, 6) || '59' "
+    "WHERE substr(conv_time, 7, 2) = '00' AND conv_time NOT LIKE '00:00:00%'",
+)
+ONLY_LATER = Found(
+    "They count as untracked: clocks or time zones of shop and tracking may differ.",
+    f"UPDATE {CONVERSIONS} SET conv_time = substr(visit.moment, 12) FROM (SELECT user_id, "
+    f"min(event_date || ' ' || event_time) AS moment FROM {SESSIONS} GROUP BY user_id) AS visit "
+    f"WHERE visit.user_id = {CONVERSIONS}.user_id AND substr(visit.moment, 1, 10) = conv_date "
+    "AND substr(visit.moment, 12) > conv_time",
+)
+SAME_SECOND = Found(
+    "Their order in the customer journey is that of their ids. The statement keeps one of each second.",
+    f"DELETE FROM {SESSIONS} WHERE ({AT_ONCE}) IN (SELECT {AT_ONCE} FROM {SESSIONS} GROUP BY {AT_ONCE} "
+    "HAVING count(DISTINCT channel_name) > 1) "
+    f"AND session_id NOT IN (SELECT min(session_id) FROM {SESSIONS} GROUP BY {AT_ONCE})",
+)
+TWICE = Found(
+    "Revenue and orders may count twice. The statement keeps one of each.",
+    f"DELETE FROM {CONVERSIONS} WHERE conv_id NOT IN (SELECT min(conv_id) FROM {CONVERSIONS} GROUP BY {AGAIN})",
+)
+
+
+def clock_findings(shop: Shop, crowds: Collection[object]) -> list[Finding]:
+    """Look for times that cannot be right. In: `crowds`, the user ids that many people share, whose times meet."""
+    return [*_of_orders(shop, crowds), *_far_out(shop), _sessions_at_once(shop, crowds), _orders_twice(shop)]
+
+
+def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
+    spans, orders = shop.spans, shop.spans.orders
+    gap, moment = _until_next_session(spans), orders["conv_timestamp"].to_numpy()
+    is_shortly = (gap <= np.timedelta64(SHORTLY, "s")) & ~orders["user_id"].isin(crowds).to_numpy()
+    is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
+    is_midnight = orders["conv_time"].str.startswith("00:00:00").to_numpy()
+    is_cut = _on_minute(orders["conv_time"]) & ~is_midnight
+    is_cut &= is_cut.sum() > max(1, ALWAYS * (~is_midnight).sum() - 1)
+    if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
+        is_cut[:] = False  # all times are cut alike, so that none is before another by its seconds
+    return [
+        shop.orders(
+            "followed by a session of their user within 5 minutes", orders[_if_many(is_shortly)], SHORTLY_AFTER
+        ),
+        shop.orders("at 00:00:00", orders[_if_many(is_midnight)], MIDNIGHT),
+        shop.orders("with times that are cut to the minute", orders[is_cut], FULL_MINUTES),
+        shop.orders(
+            "without a session before, but with one later on the same day",
+            orders[(spans.lengths == 0) & is_same_day],
+            ONLY_LATER,
+        ),
+    ]
+
+
+def _until_next_session(spans: Spans) -> npt.NDArray[np.timedelta64]:
+    """The time from each order to its user's next session; NaT where there is none."""
+    moment = np.append(spans.moment, np.datetime64("NaT"))[spans.following()]
+    gap: npt.NDArray[np.timedelta64] = moment - spans.orders["conv_timestamp"].to_numpy()
+    return gap
+
+
+def _on_minute(times: pd.Series[str]) -> Booleans:
+    return times.str.slice(6, 8).eq("00").to_numpy()
+
+
+def _if_many(is_found: Booleans) -> Booleans:
+    """The same marks, or none where so few may come by chance."""
+    return is_found & (is_found.mean() >= CHANCE if len(is_found) else False)
+
+
+def _far_out(shop: Shop) -> list[Finding]:
+    sessions, orders, _ = shop.tables
+    days = pd.concat([sessions["event_date"], orders["conv_date"]], ignore_index=True)
+    is_far = far_days(days).to_numpy()
+    first, last = (days[~is_far].min(), days[~is_far].max()) if len(days) else ("", "")
+    between = f"NOT BETWEEN '{first}' AND '{last}'"
+    consequence = f"The dates may be wrong: all others are from {first} to {last}."
+    return [
+        shop.sessions(
+            "years away from all other days",
+            sessions[is_far[: len(sessions)]],
+            Found(consequence, f"DELETE FROM {SESSIONS} WHERE event_date {between}"),
+        ),
+        shop.orders(
+            "years away from all other days",
+            orders[is_far[len(sessions) :]],
+            Found(consequence, f"--start-date {first} --end-date {last}"),
+        ),
+    ]
+
+
+def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
+    """Sessions of a buyer in one second, on more than one channel."""
+    spans = shop.spans
+    second = spans.moment[spans.visit].astype("datetime64[s]")
+    is_same = repeats(spans.user) & repeats(second)
+    rows = np.flatnonzero(is_same | np.append(is_same[1:], False)[: len(is_same)])
+    found = shop.tables.sessions.take(spans.visit[rows])
+    group = (~is_same[rows]).cumsum()
+    is_mixed = found["channel_name"].groupby(group).transform("nunique").to_numpy() > 1
+    is_mixed &= ~found["user_id"].isin(crowds).to_numpy()
+    return shop.sessions("of one buyer in the same second on different channels", found[is_mixed], SAME_SECOND)
+
+
+def _orders_twice(shop: Shop) -> Finding:
+    orders = shop.spans.orders
+    minute = orders["conv_timestamp"].dt.floor("min")
+    is_again = orders.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
+    return shop.orders("of the same user, amount and minute as another", orders[is_again], TWICE)

@@ -1,0 +1,125 @@
+"""What a finding in the input tables is: how many rows, what they amount to, what follows from them, how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.errors import counted
+from ihc.ids import is_among, places
+from ihc.journeys import Integers, Spans, find_spans
+from ihc.mends import Sql
+from ihc.schemas import Tables
+from ihc.sums import total
+
+REVENUE, COST = "revenue", "cost"
+
+Booleans = npt.NDArray[np.bool_]
+
+
+class Finding(NamedTuple):
+    """One check's result.
+
+    `noun` and `what`: what was looked for, as in "order" and "at 00:00:00"; `ids` of the rows found; `amount`
+    [currency; None where none belongs to it] of them, and `whole`, that of all rows, which is `of` revenue or cost;
+    `consequence`: what follows for the report; `mend`: a statement or setting; `detail`: what else to say of them.
+    """
+
+    noun: str
+    what: str
+    ids: Collection[object]
+    consequence: str
+    mend: str
+    of: str = ""
+    amount: float | None = None
+    whole: float | None = None
+    detail: str = ""
+
+    @property
+    def check(self) -> str:
+        """What was looked for."""
+        return f"{self.noun}s {self.what}"
+
+    @property
+    def text(self) -> str:
+        """What was found, the number first."""
+        return f"{counted(len(self.ids), self.noun)} {self.what}{self.detail}"
+
+    def without_amount(self) -> Finding:
+        """The same where no amount belongs to the rows."""
+        return self._replace(of="", amount=None)
+
+    @property
+    def share(self) -> float | None:
+        """The amount as a share of that of all rows; None where there is none."""
+        return self.amount / self.whole if self.amount is not None and self.whole else None
+
+
+class Found(NamedTuple):
+    """What follows from a finding, how to mend it, and what else to say of it."""
+
+    consequence: str
+    mend: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The shop's tables, as the checks share them.
+
+    `cost_places`: the place of each cost row's session, -1 where there is none; `revenue`, `cost` [currency] of all.
+    """
+
+    tables: Tables
+    spans: Spans
+    cost_places: Integers
+    revenue: float
+    cost: float
+    sql: Sql
+
+    @classmethod
+    def of(cls, tables: Tables, sql: Sql) -> Shop:
+        """Prepare the tables for the checks."""
+        sessions, conversions, costs = tables
+        spans = find_spans(sessions, conversions)
+        cost_places = places(costs["session_id"], sessions["session_id"])
+        return cls(tables, spans, cost_places, total(conversions["revenue"]), total(costs["cost"]), sql)
+
+    @property
+    def is_known_buyer(self) -> Booleans:
+        """Marks the orders of `spans` whose user has a session, at whatever time."""
+        is_there = np.zeros(len(self.spans.buyer), dtype=bool)
+        is_there[self.spans.user] = True
+        return is_there[self.spans.buyer]
+
+    @property
+    def has_cost(self) -> Booleans:
+        """Marks the sessions that have a cost row."""
+        found = np.zeros(len(self.tables.sessions), dtype=bool)
+        found[self.cost_places[self.cost_places >= 0]] = True
+        return found
+
+    def orders(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
+        """A finding about rows of `conversions`."""
+        amounts = (REVENUE, total(rows["revenue"]), self.revenue)
+        return Finding("order", what, rows["conv_id"], found.consequence, found.mend, *amounts, found.detail)
+
+    def sessions(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
+        """A finding about rows of `session_sources`, with what they cost."""
+        amounts = (COST, self.cost_of(rows["session_id"]), self.cost)
+        return Finding("session", what, rows["session_id"], found.consequence, found.mend, *amounts, found.detail)
+
+    def costs(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
+        """A finding about rows of `session_costs`."""
+        amounts = (COST, total(rows["cost"]), self.cost)
+        return Finding("cost row", what, rows["session_id"], found.consequence, found.mend, *amounts, found.detail)
+
+    def cost_of(self, ids: pd.Series[str]) -> float:
+        """What sessions cost [currency]."""
+        costs = self.tables.costs
+        return total(costs.loc[is_among(costs["session_id"], ids), "cost"]) if len(ids) else 0.0

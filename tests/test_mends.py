@@ -1,0 +1,44 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
+from frames import FIXED, UNTRUSTED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihc.mends import MOST, Sql, seconds
+
+
+def evaluated(expression):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.execute(f"SELECT {expression}").fetchone()[0]
+
+
+@FIXED
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_literal_is_printed_as_it_is_and_means_the_same_text(text):
+    literal = Sql().literal(text)
+    assert literal.isprintable()
+    assert evaluated(literal) == text
+
+
+@pytest.mark.parametrize("text", UNTRUSTED)
+def test_names_that_somebody_puts_into_a_link_stay_texts(text):
+    assert evaluated(Sql().literal(text)) == text
+
+
+def test_what_is_not_seen_is_written_by_its_number():
+    assert Sql().literal("O'Neil\u00a0") == "'O''Neil' || char(160)"
+    assert Sql(is_postgres=True).literal("cafe\u0301") == "'cafe' || chr(769)"
+    assert Sql().literal("") == "''"
+
+
+def test_a_statement_names_up_to_twenty_values():
+    becomes = {f"a{n}": "b" for n in range(MOST + 2)}
+    statement = Sql().replace("sessions", "channel", becomes)
+    assert statement.endswith(" -- and 2 more alike")
+    assert statement.count("WHEN") == MOST == 20
+
+
+def test_seconds_since_midnight():
+    assert evaluated(seconds("'13:05:59.5'")) == 13 * 3600 + 5 * 60 + 59.5
