@@ -217,7 +217,7 @@ EXPLAINED = {
     "Sessions, the hours since the one before and until the conversion": (
         *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
     ),
-    "Memberships and channel weights, by which they are multiplied": (
+    "Memberships, multiplied by channel weights; sessions before the restart then get 0": (
         *("number", "initializer_membership", "initializer_weight", "holder_membership", "holder_weight"),
         *("closer_membership", "closer_weight"),
     ),
