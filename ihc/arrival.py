@@ -200,11 +200,14 @@ def reach_sentence(lags: pd.DataFrame, arrivals: pd.DataFrame) -> str:
     )
 
 
-def early_sentence(daily: pd.DataFrame, first_day: str) -> str:
+def early_sentence(daily: pd.DataFrame, conversions: pd.DataFrame) -> str:
     """Say which days lie before the first orders and so have too little credit; empty where none does.
 
-    In: `date [the sessions']`; `first_day` of the orders.
+    In: `date [the sessions']`, and the conversions.
     """
+    if conversions.empty:
+        return ""
+    first_day = conversions["conv_date"].min()
     days = daily.loc[daily["date"] < first_day, "date"].drop_duplicates()
     if days.empty:
         return ""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ihc.folding import MOST_ROWS, others
 from ihc.report_state import CELL, EQUAL, EVER, PLACE, State, orders_side_by_side, side_by_side
-from ihc.reporting import TOTAL, ratio
+from ihc.reporting import ratio, total_name
 from ihc.schemas import Window, inside
 from ihc.sums import sum_by, sums
 
@@ -135,7 +135,7 @@ def _with_total(table: pd.DataFrame) -> pd.DataFrame:
     gross = table[list(CAUSES)].abs().sum(axis=1).round(6)
     order = table[["channel_name"]].assign(net=net, gross=gross)
     table = table.loc[order.sort_values(["net", "gross", "channel_name"], ascending=[False, False, True]).index]
-    total = table.drop(columns="channel_name").sum().to_frame().T.assign(channel_name=TOTAL)
+    total = table.drop(columns="channel_name").sum().to_frame().T.assign(channel_name=total_name(table["channel_name"]))
     table = pd.concat([table, total], ignore_index=True).set_index("channel_name")
     table = table.where(table.abs() > NOISE, 0.0).reset_index()
     roas = {f"ROAS_{side}": ratio(table[f"ihc_revenue_{side}"], table[f"cost_{side}"]) for side in ("before", "after")}

@@ -11,7 +11,7 @@ import pandas as pd
 from ihc.errors import InputError, counted
 from ihc.narrative import ENOUGH, percent, shown
 from ihc.reconciliation import CREDITED, ORDERS, Window, order_outcomes
-from ihc.reporting import MATERIAL, TOTAL, VISITS, ratio
+from ihc.reporting import MATERIAL, VISITS, ratio, total_name
 from ihc.schemas import COLUMNS, CONVERSIONS, inside, require_columns
 from ihc.sums import sum_by
 
@@ -57,7 +57,7 @@ def without_credit_by_channel(
     """Say what each channel spent on sessions that no order gave any credit.
 
     In: `visits_of` all sessions; the dates choose the sessions' days.
-    Out: a row a channel, by falling `cost_without_credit`, and last a row `Total`: `channel_name, sessions [count],
+    Out: a row a channel, by falling `cost_without_credit`, and last the total: `channel_name, sessions [count],
     cost [currency], sessions_without_credit [count], cost_without_credit [currency], share_without_credit [1, of the
     channel's cost; NaN without cost]`. A session is without credit if no order gives it any, or only 0.
 
@@ -66,7 +66,7 @@ def without_credit_by_channel(
     table = sum_by(_sums(visits, (start_date, end_date)), ["channel_name"], SUMS)
     by = ["cost_without_credit", "cost", "sessions"]
     table = table.sort_values(by, ascending=False, kind="stable")
-    total = table[list(SUMS)].sum().to_frame().T.assign(channel_name=TOTAL)
+    total = table[list(SUMS)].sum().to_frame().T.assign(channel_name=total_name(table["channel_name"]))
     counts = {"sessions": "int64", "sessions_without_credit": "int64", "channel_name": "str"}
     table = pd.concat([table, total], ignore_index=True).astype(counts)
     return table.assign(share_without_credit=ratio(table["cost_without_credit"], table["cost"]))

@@ -122,13 +122,15 @@ def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.Data
     return pd.DataFrame({"conv_id": conv_id, "outcome": outcome, "reason": reason})
 
 
-def provenance(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Say which engine and parameters the stored credits come from.
+def provenance(outcomes: pd.DataFrame, *orders: pd.Series[str]) -> pd.DataFrame:
+    """Say which engine and parameters the stored credits of some orders come from.
 
-    In: stored `outcomes` with `outcome, engine, parameters, lookback_days`.
+    In: stored `outcomes` with `conv_id, outcome, engine, parameters, lookback_days`, and the ids of the orders, in one
+    or more columns.
     Out: `engine, parameters, lookback_days [days; NaN: sessions of any age], orders [count]`, most orders first.
     """
-    credited = outcomes[outcomes["outcome"] == "credited"]
+    is_meant = is_among(outcomes["conv_id"], pd.concat(orders))
+    credited = outcomes[is_meant & (outcomes["outcome"] == "credited")]
     by = ["engine", "parameters", "lookback_days"]
     sources = credited.groupby(by, dropna=False).size().rename("orders").reset_index()
     return sources.sort_values("orders", ascending=False, kind="stable", ignore_index=True)

@@ -5,7 +5,7 @@ Nothing here writes to the input tables.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -34,7 +34,7 @@ from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
 from ihc.result_tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
-from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, Tables, as_text, check_tables
+from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, SESSIONS, Tables, as_text, check_tables
 from ihc.selection import Selection, check_columns, read_chosen, read_whole
 
 RESOURCES = Path(__file__).parent / "resources"
@@ -97,6 +97,16 @@ def _require_tables(connection: sa.Connection, database: str | Path) -> None:
             f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
             "and `ihc init` shows their columns by creating them empty."
         )
+
+
+def read_columns(database: str | Path) -> pd.DataFrame:
+    """Read the table of sessions without its rows: the columns that there are.
+
+    Raises DatabaseError, or InputError if a table is missing.
+    """
+    with transaction(database) as connection:
+        _require_tables(connection, database)
+        return read(connection, f"SELECT * FROM {SESSIONS} WHERE 1 = 0")
 
 
 def users_of(database: str | Path, conv_id: str) -> list[str]:
@@ -226,12 +236,14 @@ def schema_statements() -> dict[str, str]:
     return {statement.split("(")[0].split()[-1]: statement for statement in statements}
 
 
-def _create_missing(connection: sa.Connection) -> None:
+def _create_missing(connection: sa.Connection, more: Mapping[str, Collection[str]] | None = None) -> None:
+    """Create the tables that are missing; `more`: columns of texts, by table, beside those of the schema."""
     existing = tables_of(connection)
     for table, statement in schema_statements().items():
         # A view may serve as an input table; CREATE TABLE IF NOT EXISTS alone would stumble over it.
         if table not in existing:
-            define(connection, statement)
+            columns = "".join(f",\n    {name} TEXT" for name in (more or {}).get(table, ()))
+            define(connection, f"{statement.rstrip().removesuffix(')').rstrip()}{columns}\n)" if columns else statement)
 
 
 def store_credits(
@@ -292,7 +304,8 @@ def store_sample(database: str | Path, tables: Tables) -> None:
                 f"Database {label(database)} has a table {some(found)} already; a sample is only written where there "
                 "are none of the input tables."
             )
-        _create_missing(connection)
+        own = {table: frame.columns.drop(list(COLUMNS[table])) for table, frame in zip(COLUMNS, tables, strict=True)}
+        _create_missing(connection, own)
         # Before the rows: where it cannot be undone, a shop that is made up must not be left without it.
         connection.exec_driver_sql(f"CREATE TABLE {SAMPLE_MARK} (made_up INTEGER)")
         for table, frame in zip(COLUMNS, tables, strict=True):

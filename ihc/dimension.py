@@ -63,7 +63,8 @@ def with_dimension(
 def _column(sessions: pd.DataFrame, by: str) -> pd.Series:
     usable = [str(name) for name in sessions.columns if name not in NO_DIMENSION]
     if by not in usable:
-        raise InputError(f"--by is {by!r}; of the table {SESSIONS} the report can be made by {some(usable, 20)}.")
+        why = "is the key, user, time or flag of a session" if by in NO_DIMENSION else f"is no column of {SESSIONS}"
+        raise InputError(f"--by {by!r} {why}; report by one of {some(usable, 20)}.")
     return sessions[by]
 
 

@@ -16,6 +16,7 @@ from ihc.reporting import MATERIAL, material
 
 if TYPE_CHECKING:
     from ihc.parameters import Parameters
+    from ihc.schemas import Tables
 
 # How the reasons of credited orders begin.
 CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
@@ -71,8 +72,9 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     read, credited = orders["count"].iloc[0], counts[CREDITED]
     if not read:
         return "There is no order in these dates, so nothing was attributed."
-    verb = "is" if credited == 1 else "are"
-    text = f"{credited:,} of {counted(read, 'order')} {verb} credited, {orders['amount'].iloc[-1]:,.2f} of revenue"
+    verb = "is" if read == 1 or credited <= 1 else "are"
+    amount = f", {orders['amount'].iloc[-1]:,.2f} of revenue" if credited else ""
+    text = f"{f'{credited:,}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
     rest = {
         UNATTRIBUTED: ("has no session", "have no session"),
         FAILED: ("failed", "failed"),
@@ -84,6 +86,25 @@ def orders_sentence(lines: pd.DataFrame) -> str:
         if counts.get(line)
     )
     return f"{text}; {others}." if others else f"{text}."
+
+
+def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFrame, dates: str) -> str:
+    """Say what a report cannot be made without, and lacks: orders of its dates, orders or sessions; else empty.
+
+    In: the tables, the conversions of the `dates`, and the `order_credits` of the reported days.
+    """
+    if tables.conversions.empty:
+        what = "no order" if len(tables.sessions) else "no session and no order"
+        return f"The tables have {what}, so there is nothing to attribute."
+    if tables.sessions.empty:
+        return f"The tables have no session, so {counted(len(tables.conversions), 'order')} cannot be attributed."
+    if len(orders):
+        return ""
+    days = tables.conversions["conv_date"]
+    there = f"the table has {counted(len(days), 'order')} of {days.min()} to {days.max()}"
+    others = counted(reported["conv_id"].nunique(), "order")
+    credit = f" All credit of these days comes from {others} of other days." if len(reported) else ""
+    return f"There is no order of {dates}; {there}.{credit}"
 
 
 def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
@@ -102,7 +123,7 @@ def provenance_sentence(sources: pd.DataFrame) -> str:
     In: the frame of `provenance`: `engine, parameters, lookback_days, orders`.
     """
     if sources.empty:
-        return "No credits are stored yet."
+        return "There are no credits to report."
     texts = [
         f"{_source(row)} ({counted(orders, 'order')})"
         for row, orders in zip(sources.itertuples(), sources["orders"], strict=True)
@@ -116,7 +137,7 @@ def source_note(sources: pd.DataFrame, start_date: str | None, end_date: str | N
     """What stands below every chart: engine, parameters and dates. In: the frame of `provenance`, and the dates."""
     dates = dates_sentence(start_date, end_date)
     if sources.empty:
-        return f"no credits stored; {dates}"
+        return f"no credits; {dates}"
     made = [engine_name(row) for row in sources.itertuples()]
     return f"IHC credit: {made[0]}{'' if len(made) == 1 else ', and others'}; {dates}"
 

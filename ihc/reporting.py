@@ -19,6 +19,7 @@ from ihc.schemas import (
     SHARES,
     Tables,
     inside,
+    plain_names,
     require_columns,
 )
 from ihc.sums import sum_by, sums, total
@@ -28,6 +29,11 @@ VISITS = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
 DAILY, SUMS = ("channel_name", "date"), ("cost", "ihc", "ihc_revenue")
 COUNTS = ("sessions", "influenced_conversions")
 MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something
+
+
+def total_name(channels: pd.Series[str]) -> str:
+    """What the row of the total is called beside these channels: another name where one of them reads `Total`."""
+    return f"{TOTAL} of all channels" if plain_names(channels).eq(TOTAL.casefold()).any() else TOTAL
 
 
 def ratio(numerator: pd.Series[float], denominator: pd.Series[float]) -> pd.Series[float]:
@@ -152,8 +158,8 @@ def channel_summary(
     """Sum up each channel over the sessions' days from `start_date` to `end_date` (inclusive, optional).
 
     In: the three tables and `credits` (`conv_id, session_id, ihc`).
-    Out: one row a channel, by falling `ihc_revenue`, and last a row `Total`: `channel_name, sessions [count],
-    influenced_conversions [distinct orders with the channel in their journey], cost [currency], ihc [orders],
+    Out: one row a channel, by falling `ihc_revenue`, and last the total, see `total_name`: `channel_name, sessions
+    [count], influenced_conversions [distinct orders with the channel in their journey], cost [currency], ihc [orders],
     ihc_revenue [currency], share_of_credit, share_of_cost [1], CPO [currency per order], ROAS [1]`.
     Ratios are of sums, and NaN where the denominator is 0.
 
@@ -192,7 +198,8 @@ def summary_of(reporting: pd.DataFrame, counts: pd.DataFrame, orders: int) -> pd
     summary = summary.sort_values(["ihc_revenue", "cost", "channel_name"], ascending=[False, False, True])
     whole = {"sessions": summary["sessions"].sum(), "influenced_conversions": orders}
     whole |= {name: total(summary[name]) for name in SUMS}
-    summary = pd.concat([summary, pd.DataFrame([{"channel_name": TOTAL, **whole}])], ignore_index=True)
+    row = {"channel_name": total_name(summary["channel_name"]), **whole}
+    summary = pd.concat([summary, pd.DataFrame([row])], ignore_index=True)
     return with_ratios(
         summary.astype(dict.fromkeys(COUNTS, "int64")).assign(
             share_of_credit=summary["ihc"] / (whole["ihc"] or np.nan),

@@ -173,6 +173,8 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     from ihc import narrative
 
     console = make_console()
+    if result.missing:
+        console.print(result.missing)
     _print_files(result, settings, console)
     console.print(f"\nReconciliation, orders of {narrative.dates_sentence(**settings.window)}")
     for section, lines in result.reconciliation.groupby("section", sort=False):

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from ihc.connection import is_there, transaction
-from ihc.credits import provenance, vanished
-from ihc.database import check_writable, create_tables, read_results, read_tables, shipped
+from ihc.credits import vanished
+from ihc.database import check_writable, create_tables, read_columns, read_results, read_tables, shipped
 from ihc.dimension import with_dimension
 from ihc.environment import masked
 from ihc.errors import NotebookError, SettingsError
@@ -23,7 +23,7 @@ from ihc.ledger import requests_of
 from ihc.locking import one_run_at_a_time
 from ihc.memory import free_memory
 from ihc.narrative import left_out_sentence
-from ihc.outputs import read_csv, try_folder, write_text
+from ihc.outputs import read_csv, read_json, try_folder, write_text
 from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment
 
@@ -58,8 +58,9 @@ Say = Callable[[str], object]
 class RunResult:
     """What a run wrote and found: files, reconciliation, summary, the credits' sources, what is left out.
 
-    `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: what was asked of the API, empty if nothing;
-    `failed_charts`: a sentence for each chart that was not drawn.
+    `missing`: what the report cannot be made without, in a sentence, empty if nothing; `ends`: `conv_id, outcome,
+    reason` of the run's orders; `asked`: what was asked of the API, empty if nothing; `failed_charts`: a sentence for
+    each chart that was not drawn.
     """
 
     files: list[Path]
@@ -67,6 +68,7 @@ class RunResult:
     summary: pd.DataFrame
     sources: pd.DataFrame
     left_out: str
+    missing: str
     ends: pd.DataFrame
     asked: dict[str, int]
     failed_charts: list[str]
@@ -118,6 +120,7 @@ def run(
         check(settings)
     with one_run_at_a_time(settings, say) as lock:
         prepare(settings, say)
+        with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
         folder = settings.output / "runs" / settings.run_id
         environment = kernel_environment(settings)
@@ -166,7 +169,7 @@ def _result(settings: Settings, files: list[Path], failed_charts: list[str], *, 
     output = settings.output
     # What an earlier run left in the folder is not of this one.
     left = {*([] if settings.report.export_credits else [EXPORT]), *([WITHOUT] if report_only else [])}
-    results = read_results(settings.database)
+    about, results = read_json(output / "run.json"), read_results(settings.database)
     ends = results.outcomes[results.outcomes["run_id"] == settings.run_id]
     return RunResult(
         files=[
@@ -176,8 +179,9 @@ def _result(settings: Settings, files: list[Path], failed_charts: list[str], *, 
         ],
         reconciliation=read_csv(output / "reconciliation.csv"),
         summary=read_csv(output / "channel_summary.csv"),
-        sources=provenance(results.outcomes),
+        sources=pd.DataFrame(about["credits_from"]),
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
+        missing=about["missing"],
         ends=ends[["conv_id", "outcome", "reason"]],
         asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
         failed_charts=failed_charts,

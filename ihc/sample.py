@@ -24,6 +24,10 @@ DAYS = 28
 ORDERS = 2000
 SEED = 1
 
+# Of the channels that cost something; drawn apart from all else, so that the rest of a shop is the same without them.
+CAMPAIGNS = ("Always on", "New arrivals", "Spring sale")
+CAMPAIGN_STREAM = 1
+
 Integers = npt.NDArray[np.int64]
 
 
@@ -58,13 +62,14 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
     """Make the three tables of a shop with so many `conversions`; raises SettingsError unless that is 1 or more.
 
     About one user in four buys, some of them again; 3 % of the orders have no session; 1 % of the sessions have no
-    cost row, some a NULL cost, and a few cost rows belong to no session.
+    cost row, some a NULL cost, and a few cost rows belong to no session. Sessions of paid channels have a `campaign`.
     """
     if conversions < 1 or seed < 0:
         raise SettingsError("A sample needs at least 1 conversion and a seed of 0 or more.")
     random = np.random.default_rng(seed)
     orders = _orders(random, conversions, seed)
     sessions = _sessions(random, orders, seed)
+    sessions = sessions.assign(campaign=_campaigns(sessions["channel_name"], seed))
     return Tables(sessions, _split(orders, CONVERSIONS), _costs(random, sessions, seed))
 
 
@@ -154,6 +159,12 @@ def _sessions(random: np.random.Generator, orders: pd.DataFrame, seed: int) -> p
         }
     )
     return _split(sessions.sort_values(["moment", "session_id"], ignore_index=True), SESSIONS)
+
+
+def _campaigns(channels: pd.Series[str], seed: int) -> pd.Series[str]:
+    random = np.random.default_rng([seed, CAMPAIGN_STREAM])
+    drawn = pd.Series(random.choice(CAMPAIGNS, len(channels)), index=channels.index, dtype="str")
+    return drawn.where(channels.isin([channel.name for channel in CHANNELS if channel.cost]))
 
 
 def _draw(random: np.random.Generator, how: str, count: int) -> Integers:

@@ -346,12 +346,13 @@ def test_the_sentence_on_reach_is_there_only_where_credit_is_out_of_sight():
 
 
 def test_the_sentence_on_days_before_the_first_orders():
-    assert early_sentence(THREE, "2023-09-01") == ""
-    assert early_sentence(THREE, "2023-09-02") == (
+    second, third = (pd.DataFrame({"conv_date": [f"2023-09-0{day}", "2023-09-05"]}) for day in (2, 3))
+    assert early_sentence(THREE, second.assign(conv_date="2023-09-01")) == early_sentence(THREE, second.iloc[:0]) == ""
+    assert early_sentence(THREE, second) == (
         "2023-09-01 lies before 2023-09-02, the first day of the orders: its cost is whole, but credit of earlier "
         "orders is missing, so its ROAS reads too low."
     )
-    assert early_sentence(THREE, "2023-09-03").startswith("The 2 days from 2023-09-01 on lie before 2023-09-03, the")
+    assert early_sentence(THREE, third).startswith("The 2 days from 2023-09-01 on lie before 2023-09-03, the")
 
 
 def test_every_column_has_a_heading():

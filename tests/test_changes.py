@@ -145,7 +145,7 @@ def test_roas_is_of_each_reports_own_sums():
 def test_the_channel_that_changed_most_comes_first_and_one_that_is_called_total_is_a_channel():
     after = state([("a", 100), ("b", 10), ("c", 7)], [*OF_BASE, ("c", TOTAL, 2, 1.0)])
     names = compare(BASE, after).channels["channel_name"].tolist()
-    assert names == [TOTAL, "Mail", "Search", TOTAL]
+    assert names == [TOTAL, "Mail", "Search", "Total of all channels"]
 
 
 def test_two_reports_of_nothing_have_a_total_of_nothing():

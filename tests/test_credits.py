@@ -206,23 +206,28 @@ def stored(rows):
 
 
 def test_provenance_counts_credited_orders_by_engine_parameters_and_lookback_most_first():
-    sources = provenance(
-        stored(
-            [
-                ("a", "credited", "local", "default (1)", 30),
-                ("b", "credited", "local", "default (1)", None),
-                ("c", "credited", "local", "default (1)", None),
-                ("d", "unattributed", "local", "other (2)", None),
-                ("e", "failed", "local", "other (2)", None),
-            ]
-        )
+    outcomes = stored(
+        [
+            ("a", "credited", "local", "default (1)", 30),
+            ("b", "credited", "local", "default (1)", None),
+            ("c", "credited", "local", "default (1)", None),
+            ("d", "unattributed", "local", "other (2)", None),
+            ("e", "failed", "local", "other (2)", None),
+        ]
     )
+    sources = provenance(outcomes, outcomes["conv_id"])
     assert sources["orders"].tolist() == [2, 1]
     assert sources["parameters"].tolist() == ["default (1)", "default (1)"]
     assert sources["lookback_days"].isna().tolist() == [True, False]
 
 
+def test_provenance_is_of_the_orders_in_question_each_once():
+    outcomes = stored([(key, "credited", "local", f"{key} (1)", None) for key in "abc"])
+    sources = provenance(outcomes, pd.Series(["a", "x"]), pd.Series(["a", "b", "b"]))
+    assert sources[["parameters", "orders"]].to_numpy().tolist() == [["a (1)", 1], ["b (1)", 1]]
+
+
 def test_provenance_of_nothing_is_empty():
-    sources = provenance(stored([]))
+    sources = provenance(stored([]), pd.Series(["a"]))
     assert sources.columns.tolist() == ["engine", "parameters", "lookback_days", "orders"]
     assert sources.empty

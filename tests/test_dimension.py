@@ -36,10 +36,18 @@ def test_another_column_takes_the_channels_place_and_gaps_are_named():
     assert CAMPAIGNS["channel_name"].tolist() == ["Search", "Brand", "Mail"]
 
 
-@pytest.mark.parametrize("by", ["nothing", "user_id", "session_id", "event_date", "holder_engagement"])
-def test_a_column_that_is_not_there_or_of_another_use_is_refused(by):
-    with pytest.raises(InputError, match=f"--by is '{by}'; .* by 'channel_name', 'campaign', 'number'"):
+@pytest.mark.parametrize(
+    ("by", "why"),
+    [
+        ("nothing", "is no column of session_sources"),
+        *((name, "is the key, user, time or flag of a session") for name in ("user_id", "session_id", "event_time")),
+        ("holder_engagement", "is the key, user, time or flag of a session"),
+    ],
+)
+def test_a_column_that_is_not_there_or_of_another_use_is_refused_with_those_that_there_are(by, why):
+    with pytest.raises(InputError) as refused:
         with_dimension(CAMPAIGNS, by=by)
+    assert str(refused.value) == f"--by '{by}' {why}; report by one of 'channel_name', 'campaign', 'number'."
 
 
 def test_a_channel_without_a_group_keeps_its_name():

@@ -52,7 +52,7 @@ SHOWN = {
     "causes": CHANGES.causes,
     "largest_changes": changes.largest_changes(CHANGES.channels),
     "report_runs": pd.DataFrame(columns=[*HISTORY["report_runs"], "ROAS"]),
-    "provenance": credits.provenance(STORED),
+    "provenance": credits.provenance(STORED, STORED["conv_id"]),
     "training_rules": TRAINED.rules,
     "training_lengths": TRAINED.lengths,
     "training_distributions": TRAINED.distributions,

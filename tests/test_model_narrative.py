@@ -230,7 +230,7 @@ def test_credits_of_another_origin_are_said_to_be_others(rows):
 
 def test_without_stored_credits_no_origin_is_claimed():
     text = model_narrative.engine_sentence(curves_of().label, sources())
-    assert text.endswith("No credits are stored yet.")
+    assert text.endswith("There are no credits to report.")
     assert "It is not" not in text
 
 

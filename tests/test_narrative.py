@@ -1,12 +1,12 @@
 import pandas as pd
 import pytest
-from frames import UNTRUSTED, conversions, curves_of, journey, sessions
+from frames import UNTRUSTED, conversions, costs, curves_of, journey, sessions
 
 from ihc import narrative
 from ihc.narrative import shown
 from ihc.reconciliation import COST, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
 from ihc.redistribution import parse_redistribution
-from ihc.schemas import PHASES
+from ihc.schemas import PHASES, Tables
 
 NAN = float("nan")
 
@@ -120,6 +120,10 @@ def lines(*rows):
             "1 of 1 order is credited, 30.00 of revenue.",
         ),
         (
+            [("orders read", 1, 30.0), (UNATTRIBUTED, -1, -30.0), (CREDITED, 0, 0.0)],
+            "None of 1 order is credited; 1 has no session.",
+        ),
+        (
             [("orders read", 0, 0.0), (UNATTRIBUTED, 0, 0.0), (FAILED, 0, 0.0), (CREDITED, 0, 0.0)],
             "There is no order in these dates, so nothing was attributed.",
         ),
@@ -127,6 +131,54 @@ def lines(*rows):
 )
 def test_orders_are_told_by_how_they_ended(rows, text):
     assert narrative.orders_sentence(lines(*rows)) == text
+
+
+VISITS = sessions([("s1", "u1", "2023-09-01 10:00:00", "A")])
+BOUGHT = conversions([("k1", "u1", "2023-09-01 11:00:00", 1.0), ("k2", "u1", "2023-09-04 11:00:00", 1.0)])
+EARNED = pd.DataFrame({"conv_id": ["k1", "k1"]})
+
+
+@pytest.mark.parametrize(
+    ("tables", "of_dates", "reported", "text"),
+    [
+        ((VISITS, BOUGHT), BOUGHT, EARNED, ""),
+        ((VISITS, BOUGHT), BOUGHT.iloc[:1], EARNED.iloc[:0], ""),
+        (
+            (VISITS, BOUGHT),
+            BOUGHT.iloc[:0],
+            EARNED.iloc[:0],
+            "There is no order of 2023-09-02 to 2023-09-03; the table has 2 orders of 2023-09-01 to 2023-09-04.",
+        ),
+        (
+            (VISITS, BOUGHT),
+            BOUGHT.iloc[:0],
+            EARNED,
+            "There is no order of 2023-09-02 to 2023-09-03; the table has 2 orders of 2023-09-01 to 2023-09-04. All "
+            "credit of these days comes from 1 order of other days.",
+        ),
+        (
+            (VISITS, BOUGHT.iloc[:0]),
+            BOUGHT.iloc[:0],
+            EARNED.iloc[:0],
+            "The tables have no order, so there is nothing to attribute.",
+        ),
+        (
+            (VISITS.iloc[:0], BOUGHT.iloc[:0]),
+            BOUGHT.iloc[:0],
+            EARNED.iloc[:0],
+            "The tables have no session and no order, so there is nothing to attribute.",
+        ),
+        (
+            (VISITS.iloc[:0], BOUGHT),
+            BOUGHT,
+            EARNED.iloc[:0],
+            "The tables have no session, so 2 orders cannot be attributed.",
+        ),
+    ],
+)
+def test_what_a_report_lacks_is_said(tables, of_dates, reported, text):
+    tables = Tables(*tables, costs())
+    assert narrative.missing_sentence(tables, of_dates, reported, "2023-09-02 to 2023-09-03") == text
 
 
 def sources(*rows):
@@ -151,13 +203,13 @@ def test_provenance_warns_of_credits_that_are_not_alike():
 
 
 def test_provenance_of_nothing_says_so():
-    assert narrative.provenance_sentence(sources()) == "No credits are stored yet."
+    assert narrative.provenance_sentence(sources()) == "There are no credits to report."
 
 
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ([], "no credits stored; 2023-09-01 to the last day"),
+        ([], "no credits; 2023-09-01 to the last day"),
         ([ONE], "IHC credit: local engine with parameters default (abc); 2023-09-01 to the last day"),
         (
             [ONE, OTHER],

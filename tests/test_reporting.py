@@ -1,3 +1,6 @@
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +10,10 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from ihc.baselines import linear
+from ihc.database import create_tables, read_tables
 from ihc.errors import InputError
 from ihc.journeys import build_journeys, unattributed
+from ihc.outputs import read_csv, write_csv
 from ihc.reporting import (
     channel_reporting,
     channel_summary,
@@ -20,11 +25,17 @@ from ihc.reporting import (
     relative_to_first,
     renamed,
     session_costs,
+    total_name,
     visits_of,
     with_ratios,
 )
 from ihc.schemas import REPORTING, Tables, inside
 
+# What a reader of a table may take for nothing, for a number, a formula, the total, a path, or for each other.
+ODD = (
+    *("NA", "None", "null", "NaN", "(not set)", "", "Total", "1", "1.0", "=SUM(A1)"),
+    *("\u00c9mail", "E\u0301mail", "Social \u2013 Paid", "A > B"),
+)
 VISITS = sessions(
     [
         ("a", "u", "2023-09-01 10:00:00", "Search"),
@@ -38,6 +49,30 @@ ORDERS = conversions([("k", "u", "2023-09-02 10:30:00", 100.0), ("l", "u", "2023
 PRICES = costs([("a", 4.0), ("b", None), ("c", 10.0), ("d", 6.0)])
 CREDITS = credits_of([("k", "a", 0.25), ("k", "b", 0.75), ("l", "a", 0.5), ("l", "c", 0.5), ("l", "b", 0.0)])
 SHOP = VISITS, ORDERS, PRICES, CREDITS
+
+
+def test_each_channel_is_a_row_of_its_own_from_the_database_to_the_csv_whatever_it_is_called(tmp_path):
+    create_tables(tmp_path / "shop.db")
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        for number, name in enumerate(ODD):
+            own = (f"s{number}", f"u{number}", "2024-05-01", "09:00:00", name, 1, 1, 0)
+            connection.execute("INSERT INTO session_sources VALUES (?, ?, ?, ?, ?, ?, ?, ?)", own)
+            order = (f"c{number}", f"u{number}", "2024-05-01", "09:30:00", 10.0 * (number + 1))
+            connection.execute("INSERT INTO conversions VALUES (?, ?, ?, ?, ?)", order)
+            connection.execute("INSERT INTO session_costs VALUES (?, 1)", own[:1])
+    tables = read_tables(tmp_path / "shop.db")
+    credits = linear(build_journeys(tables.sessions, tables.conversions))
+    found = read_csv(write_csv(channel_summary(*tables, credits), tmp_path / "channel_summary.csv"))
+    *rows, total = zip(found["channel_name"], found["ihc_revenue"], found["cost"], strict=True)
+    # 10 for the first, 140 for the last, the most revenue first: 1,050 in all.
+    assert rows == [(name, 10.0 * (number + 1), 1.0) for number, name in reversed(list(enumerate(ODD)))]
+    assert total == ("Total of all channels", 1_050.0, 14.0)
+
+
+@pytest.mark.parametrize("name", ["Total", "TOTAL ", "to tal"])
+def test_the_total_has_another_name_than_a_channel_that_reads_like_it(name):
+    assert total_name(pd.Series(["Mail", name])) == "Total of all channels"
+    assert total_name(pd.Series(["Mail", "Totals"])) == "Total"
 
 
 def test_a_ratio_is_nan_where_the_denominator_is_0():

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ihc.database import create_tables
-from ihc.errors import IhcError
-from ihc.runner import check, notebook_parameters
+from ihc.errors import IhcError, InputError
+from ihc.runner import check, notebook_parameters, run
 from ihc.settings import load_settings
 
 DEFAULT = Path(__file__).parents[1] / "ihc" / "resources" / "default_parameters.json"
@@ -110,6 +110,14 @@ def test_a_database_that_was_named_is_not_made_up(tmp_path):
     with pytest.raises(IhcError, match="does not exist"):
         check(settings_for(tmp_path, database="nothing.db"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("report_only", [True, False])
+def test_a_column_to_report_by_that_is_not_there_is_refused_before_any_notebook(own_shop, tmp_path, report_only):
+    begun = []
+    with pytest.raises(InputError, match=r"--by 'nosuch' is no column of session_sources; .*'campaign'"):
+        run(settings_for(tmp_path, by="nosuch"), on_start=begun.append, report_only=report_only)
+    assert begun == []
 
 
 def test_empty_tables_are_no_error(tmp_path):

@@ -47,6 +47,16 @@ def test_has_what_a_shop_has():
     assert gaps.quantile(0.9) > pd.Timedelta(days=1)
 
 
+def test_sessions_of_paid_channels_have_a_campaign_and_all_else_is_as_without():
+    sessions, conversions, costs = make_sample(300, seed=1)
+    is_free = sessions["channel_name"].isin(["Organic Search", "Referral", "Direct"])
+    assert sessions["campaign"].isna().tolist() == is_free.tolist()
+    assert set(sessions.loc[~is_free, "campaign"]) == {"Always on", "New arrivals", "Spring sale"}
+    # Figures that the sample had before it had campaigns.
+    assert (len(sessions), (sessions["channel_name"] == "Direct").sum()) == (2192, 152)
+    assert (round(conversions["revenue"].sum(), 2), round(costs["cost"].sum(), 4)) == (20_406.39, 3_470.7596)
+
+
 def test_a_database_that_exists_is_not_touched(tmp_path):
     path = tmp_path / "shop.db"
     path.write_bytes(b"mine")
