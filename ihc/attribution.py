@@ -51,7 +51,7 @@ def compute_credits(settings: Settings, journeys: pd.DataFrame, say: Callable[[s
 def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
     parameters = settings.load_parameters()
     credits, failed = sound_credits(attribute(journeys, parameters, settings.redistribution_rules), journeys)
-    about = parameters_sentence(parameters, journeys, settings.redistribution_rules)
+    about = parameters_sentence(parameters, journeys, settings.redistribution_rules, shop=settings.database_name)
     return Credited(credits, failed, about)
 
 

@@ -61,6 +61,11 @@ GLOSSARY = {
     "removal_effect": Term(
         "Removal effect", SHARE, "The part of the conversion probability that is lost without the channel (Markov)."
     ),
+    "markov": Term(
+        "Markov",
+        TEXT,
+        "Shares each order among its own channels by removal effect; ChannelAttribution shares the total of orders.",
+    ),
     "gap": Term("Gap", HOURS, "Hours since the journey's previous session; empty on the first."),
     "to_conversion": Term("To conversion", HOURS, "Hours until the journey's last session, the converting one."),
     "initializer_hours": Term(

@@ -91,8 +91,7 @@ def calibrate(  # noqa: PLR0913 - one argument an option
         print_table(console, title, found.channels[columns])
     _print_phase_weights(console, found.parameters)
     fit = _print_errors(console, journeys, given.frame, used, evaluate)
-    provenance = {**found.parameters.provenance, "held_out_errors": fit}
-    _write(console, replace(found.parameters, provenance=provenance), target)
+    _write(console, _with_provenance(found.parameters, held_out_errors=fit, shop=settings.database_name), target)
 
 
 def _print_errors(
@@ -154,7 +153,7 @@ def train(
     _print_training(console, found)
     written = [write_csv(getattr(found, name), path) for name, path in files.items()]
     say(console, ["Written:", *(f"  {path}" for path in written)])
-    _write(console, found.parameters, target)
+    _write(console, _with_provenance(found.parameters, shop=settings.database_name), target)
 
 
 TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
@@ -323,6 +322,10 @@ def _target(path: Path, database: str, answers: Path | None = None) -> Path:
                 f"--output {path} exists and holds no parameters, so it is not overwritten: name another file."
             ) from None
     return writable(path)
+
+
+def _with_provenance(parameters: Parameters, **more: object) -> Parameters:
+    return replace(parameters, provenance={**parameters.provenance, **more})
 
 
 def _write(console: Console, parameters: Parameters, path: Path) -> None:

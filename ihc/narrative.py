@@ -211,16 +211,31 @@ def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
 
 
 def parameters_sentence(
-    parameters: Parameters, journeys: pd.DataFrame, redistribution: Redistribution | None = None
+    parameters: Parameters, journeys: pd.DataFrame, redistribution: Redistribution | None = None, *, shop: str = ""
 ) -> str:
-    """Say which parameters the engine uses and which channels they do not know. In: `journeys`."""
-    channels = set(journeys["channel_name"].unique())
+    """Say which parameters the engine uses, and their origin. In: as `origin_sentence`, and the redistribution."""
+    label = labelled(parameters.label, redistribution)
+    return f"The local engine uses the parameters {label}. {origin_sentence(parameters, journeys, shop=shop)}"
+
+
+def origin_sentence(parameters: Parameters, journeys: pd.DataFrame, *, shop: str = "") -> str:
+    """Say which shop parameters come from, and for how many of these channels they hold weights.
+
+    In: `journeys`, or any frame with their `channel_name`; the name of the database of this `shop`.
+    """
+    origin, channels = parameters.shop, set(journeys["channel_name"].unique())
+    if not origin:
+        source = "The parameters do not say which shop they come from."
+    elif origin == shop:
+        source = f"The parameters come from this shop, {shown(origin, 64)}."
+    else:
+        source = f"The parameters come from another shop: {shown(origin, 64)}."
+    if not parameters.channels:
+        return f"{source} They hold no channel weights, so every channel counts as neutral, 1."
     unknown = channels - parameters.channels
-    text = f"The local engine uses the parameters {labelled(parameters.label, redistribution)}."
-    if unknown:
-        what = f"{len(unknown)} of {len(channels)} channels have no weight in them and count as neutral, 1"
-        text += f" {what}: {_named(unknown)}."
-    return text
+    weights = f"They hold weights for {len(channels - unknown)} of {counted(len(channels), 'channel')}"
+    others = f"; the others count as neutral, 1: {_named(unknown)}" if unknown else ""
+    return f"{source} {weights}{others}."
 
 
 def redistribution_sentence(redistribution: Redistribution, journeys: pd.DataFrame) -> str:

@@ -41,7 +41,7 @@ class Parameters:
     `closer`: membership over hours to the converting session, falling from 1 at 0 hours.
     `phase_weights`: initializer, holder and closer, summing to 1.
     `channel_weights`: per phase, channel name to weight; a channel without one counts as 1.
-    `provenance`: how the set was made, from what, when.
+    `provenance`: how the set was made, from what, when, and of which `shop`.
     """
 
     name: str
@@ -72,6 +72,12 @@ class Parameters:
         seen = self.provenance.get("seen_until_hours")
         hours = seen.get(phase) if isinstance(seen, Mapping) else None
         return float(hours) if isinstance(hours, int | float) and hours > 0 else math.inf
+
+    @property
+    def shop(self) -> str:
+        """The shop that the set was made from, by its provenance; empty where that does not say."""
+        shop = self.provenance.get("shop")
+        return shop.strip() if isinstance(shop, str) else ""
 
     @property
     def channels(self) -> frozenset[str]:

@@ -73,8 +73,18 @@ def test_three_channels_by_hand():
 
 
 def test_a_conversion_is_shared_by_the_effects_of_the_channels_that_it_had():
-    # As above, effects A 1/2, B 1, C 1. ABC: 1/5, 2/5, 2/5.
+    # As above, effects A 1/2, B 1, C 1, as published for these paths. ABC: 1/5, 2/5, 2/5.
     np.testing.assert_allclose(markov(converting("ABC"), idle=idle("A", "BC"))["ihc"], [1 / 5, 2 / 5, 2 / 5])
+
+
+def test_each_order_is_shared_among_its_own_channels_and_not_the_total_as_channelattribution_does():
+    # 9 orders of A alone and 1 of A, B: effects 1 and 0.1. Of the total, 10 orders, B would have 0.1 / 1.1 = 0.91; of
+    # its own order it has 0.09.
+    rows = converting(*["A"] * 9, "AB")
+    shared = effects_table(rows).set_index("channel_name")["share"] * 10
+    assert shared[["A", "B"]].tolist() == pytest.approx([10 / 1.1, 1 / 1.1])
+    orders = markov(rows)["ihc"].groupby(rows["channel_name"]).sum()
+    assert orders[["A", "B"]].tolist() == pytest.approx([10 - 0.1 / 1.1, 0.1 / 1.1])
 
 
 def test_sessions_of_one_channel_share_its_part_evenly():

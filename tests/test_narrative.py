@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from frames import UNTRUSTED, conversions, costs, curves_of, journey, sessions
 
 from ihc import narrative
 from ihc.narrative import shown
+from ihc.parameters import load_parameters
 from ihc.reconciliation import COST, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
 from ihc.redistribution import parse_redistribution
 from ihc.schemas import PHASES, Tables
@@ -284,21 +287,39 @@ def test_no_orders_have_no_journeys():
     )
 
 
-def test_parameters_that_know_all_channels_are_only_named():
-    parameters = curves_of(channels={"holder": {"A": 2.0}})
-    rows = journey((0, "A", 1, 1))
-    assert narrative.parameters_sentence(parameters, rows) == (
-        f"The local engine uses the parameters by hand ({parameters.fingerprint})."
+@pytest.mark.parametrize(
+    ("origin", "says"),
+    [
+        ({}, "The parameters do not say which shop they come from."),
+        ({"shop": 7}, "The parameters do not say which shop they come from."),
+        ({"shop": "shop.db"}, "The parameters come from this shop, shop.db."),
+        ({"shop": "other.db"}, "The parameters come from another shop: other.db."),
+    ],
+)
+def test_the_parameters_are_named_with_the_shop_they_come_from(origin, says):
+    parameters = replace(curves_of(channels={"holder": {"A": 2.0}}), provenance=origin)
+    assert narrative.parameters_sentence(parameters, journey((0, "A", 1, 1)), shop="shop.db") == (
+        f"The local engine uses the parameters by hand ({parameters.fingerprint}). {says} They hold weights for 1 of 1 "
+        "channel."
     )
+
+
+def test_the_set_that_ships_says_that_it_is_of_another_shop():
+    text = narrative.origin_sentence(load_parameters(), journey((0, "Newsletter", 1, 1)), shop="ihc.db")
+    assert text.startswith("The parameters come from another shop: a public sample shop")
+    assert text.endswith("They hold weights for 0 of 1 channel; the others count as neutral, 1: Newsletter.")
 
 
 def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_twelve():
     rows = journey(*[(hour, name, 1, 1) for hour, name in enumerate("BCA")])
-    text = narrative.parameters_sentence(curves_of(channels={"holder": {"A": 2.0}}), rows)
-    assert text.endswith("2 of 3 channels have no weight in them and count as neutral, 1: B, C.")
+    text = narrative.origin_sentence(curves_of(channels={"holder": {"A": 2.0}}), rows)
+    assert text.endswith("They hold weights for 1 of 3 channels; the others count as neutral, 1: B, C.")
     rows = journey(*[(hour, f"{hour:02d}", 1, 1) for hour in range(13)])
-    assert narrative.parameters_sentence(curves_of(), rows).endswith(
+    assert narrative.origin_sentence(curves_of(channels={"holder": {"A": 2.0}}), rows).endswith(
         "1: " + ", ".join(f"{n:02d}" for n in range(12)) + ", …."
+    )
+    assert narrative.origin_sentence(curves_of(), rows).endswith(
+        "They hold no channel weights, so every channel counts as neutral, 1."
     )
 
 
@@ -309,9 +330,9 @@ def redistribution_of(*channels):
 
 def test_the_parameters_are_named_with_the_redistribution():
     parameters, redistribution = curves_of(channels={"holder": {"A": 2.0}}), redistribution_of("A")
-    assert narrative.parameters_sentence(parameters, journey((0, "A", 1, 1)), redistribution) == (
+    assert narrative.parameters_sentence(parameters, journey((0, "A", 1, 1)), redistribution).startswith(
         f"The local engine uses the parameters by hand ({parameters.fingerprint}), "
-        f"redistribution {redistribution.fingerprint}."
+        f"redistribution {redistribution.fingerprint}. "
     )
 
 
@@ -395,7 +416,7 @@ def test_a_run_is_named_by_dates_database_and_id():
 def test_sentences_name_any_channel_as_it_is_shown(name):
     told = [
         narrative.best_and_worst(summary((name, 10, 20), ("other", 10, 5))),
-        narrative.parameters_sentence(curves_of(), journey((0, name, 1, 1))),
+        narrative.parameters_sentence(curves_of(channels={"holder": {"A": 2.0}}), journey((0, name, 1, 1))),
         narrative.redistribution_sentence(redistribution_of(name), journey((0, "A", 1, 1))),
     ]
     for sentence in told:
