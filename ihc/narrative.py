@@ -71,7 +71,7 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     counts = {line: round(count) for line, count in zip(orders["line"], orders["count"], strict=True)}
     read, credited = orders["count"].iloc[0], counts[CREDITED]
     if not read:
-        return "There is no order in these dates, so nothing was attributed."
+        return "There is no order in these dates."
     verb = "is" if read == 1 or credited <= 1 else "are"
     amount = f", {orders['amount'].iloc[-1]:,.2f} of revenue" if credited else ""
     text = f"{f'{credited:,}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"

@@ -128,7 +128,7 @@ def lines(*rows):
         ),
         (
             [("orders read", 0, 0.0), (UNATTRIBUTED, 0, 0.0), (FAILED, 0, 0.0), (CREDITED, 0, 0.0)],
-            "There is no order in these dates, so nothing was attributed.",
+            "There is no order in these dates.",
         ),
     ],
 )
