@@ -70,7 +70,7 @@ def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
     is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
     is_midnight = orders["conv_time"].str.startswith("00:00:00").to_numpy()
     is_cut = _on_minute(orders["conv_time"]) & ~is_midnight
-    is_cut &= is_cut.sum() > max(1, ALWAYS * (~is_midnight).sum() - 1)
+    is_cut &= is_cut.sum() >= max(2, ALWAYS * (~is_midnight).sum())
     if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
         is_cut[:] = False  # all times are cut alike, so that none is before another by its seconds
     return [

@@ -212,12 +212,12 @@ def _of_channels(shop: Shop) -> Finding:
 def channel_variants(counts: pd.Series[int]) -> dict[str, str]:
     """Find channel names that are alike but for case, blanks, punctuation or normal form.
 
-    In: sessions [count] by channel name. Out: each such name with the commonest of those that it is like.
+    In: sessions [count] by channel name. Out: each such name with the commonest of those that it is like,
+    and of equally common ones the shortest, as a composed letter is.
     """
-    names = (
-        counts.rename_axis("name")
-        .reset_index(name="sessions")
-        .sort_values(["sessions", "name"], ascending=[False, True])
+    names = counts.rename_axis("name").reset_index(name="sessions").sort_values("name", ignore_index=True)
+    names = names.assign(length=names["name"].str.len()).sort_values(
+        ["sessions", "length"], ascending=[False, True], kind="stable"
     )
     plain = names["name"].map(_plain)
     is_alike = plain.duplicated(keep=False) & (plain != "")

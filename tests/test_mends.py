@@ -2,11 +2,29 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+import test_clocks
+import test_near_misses
+import test_persons
+import test_quality
+from databases import opened
 from frames import FIXED, UNTRUSTED
 from hypothesis import given
 from hypothesis import strategies as st
+from mending import finding
 
+from ihc import read_tables
+from ihc.connection import append, transaction
+from ihc.database import create_tables
 from ihc.mends import MOST, Sql, seconds
+from ihc.schemas import COLUMNS
+
+NEAR = "orders without a session that would match"
+FOUND = [
+    *(case[:2] for case in test_clocks.FOUND),
+    *((test_near_misses.shop(user, buyer), NEAR) for user, buyer, _ in test_near_misses.PAIRS),
+    *((test_quality.SHOP, check) for check in test_quality.FOUND if check not in test_quality.UNMENDED),
+    (test_persons.shop("null\u00a0"), "user ids"),
+]
 
 
 def evaluated(expression):
@@ -42,3 +60,15 @@ def test_a_statement_names_up_to_twenty_values():
 
 def test_seconds_since_midnight():
     assert evaluated(seconds("'13:05:59.5'")) == 13 * 3600 + 5 * 60 + 59.5
+
+
+@pytest.mark.parametrize(("tables", "check"), FOUND)
+def test_a_statement_mends_a_finding_in_postgresql_too(schema_url, tables, check):
+    create_tables(schema_url)
+    with transaction(schema_url, is_writing=True) as connection:
+        for table, frame in zip(COLUMNS, tables, strict=True):
+            append(connection, table, frame)
+    mend = finding(tables, check, Sql(is_postgres=True))["mend"]
+    with opened(schema_url) as connection:
+        connection.execute(mend)
+    assert finding(read_tables(schema_url), check) is None

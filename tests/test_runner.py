@@ -120,6 +120,16 @@ def test_a_column_to_report_by_that_is_not_there_is_refused_before_any_notebook(
     assert begun == []
 
 
+def test_a_shop_that_needs_more_memory_than_is_free_is_refused_before_anything_is_written(
+    own_shop, tmp_path, monkeypatch
+):
+    settings = load_settings(base=tmp_path, database=own_shop, output="out")
+    monkeypatch.setattr("ihc.runner.free_memory", lambda: 800_000_000)
+    with pytest.raises(IhcError, match=r"a run would need 0\.9 GB of memory, and 0\.8 GB are free\. User '"):
+        check(settings)
+    assert not (tmp_path / "out").exists()
+
+
 def test_empty_tables_are_no_error(tmp_path):
     create_tables(tmp_path / "shop.db")
     check(settings_for(tmp_path))
