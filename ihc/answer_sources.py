@@ -10,6 +10,7 @@ import pandas as pd
 from ihc.batching import fingerprints
 from ihc.errors import InputError, SettingsError, some
 from ihc.ledger import answered_accounts, read_answers
+from ihc.reasons import why
 from ihc.schemas import SHARES, require_columns
 
 
@@ -33,7 +34,7 @@ def answers_of_file(path: Path) -> Answers:
     try:
         frame = pd.read_csv(path, dtype="str", keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"The answers {path} cannot be read as CSV: {error}.") from None
+        raise InputError(f"The answers {path} cannot be read as CSV: {why(error)}.") from None
     if len(frame.columns) == 1 and ";" in frame.columns[0]:
         raise InputError(f"The answers {path} are separated by semicolons: save them with commas between the fields.")
     require_columns(frame, ("conversion_id", "session_id", *SHARES), f"the file {path.name}")

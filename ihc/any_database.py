@@ -26,6 +26,7 @@ from ihc.any_tables import WITH_TEMPORARY, drop_temporary, kind_of, make_tempora
 from ihc.any_tables import define as define
 from ihc.any_tables import id_text as id_text
 from ihc.any_tables import same_id as same_id
+from ihc.any_tables import unfit_id as unfit_id
 from ihc.any_tables import where_in as where_in
 from ihc.any_values import plain_rows
 from ihc.dialect import Among, named

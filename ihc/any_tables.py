@@ -99,6 +99,13 @@ def id_text(connection: sa.Connection, table: str, column: str) -> str:
     return str(as_text.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
 
 
+def unfit_id(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for whether an id is one that `as_text` refuses: a fraction, or a float of lost digits."""
+    if not isinstance(types_of(connection, table).get(column), sa.Float):
+        return "1 = 0"
+    return f"({table}.{column} <> floor({table}.{column}) OR abs({table}.{column}) >= {2**53})"
+
+
 def same_id(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id that is compared with texts; where the column is a text like ihc's own, its index still serves."""
     kind = types_of(connection, table).get(column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,6 +12,9 @@ from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from ihc.schemas import EXACT
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection, Cursor
@@ -62,8 +66,16 @@ def _asked(cursor: Cursor, query: str) -> Any:
 
 
 def _is_plain(column: Any) -> bool:
-    """Has the column values at all, and are they numbers or texts? A column without any has no type that is known."""
-    return len(column) > column.null_count and not pa.types.is_binary(column.type)
+    """Say whether a column has values at all, and all of them texts or numbers that a frame holds exactly.
+
+    Without any value its type is not known; floats beyond 2**53 may be whole numbers that were rounded.
+    """
+    if len(column) == column.null_count or pa.types.is_binary(column.type):
+        return False
+    if pa.types.is_floating(column.type) or (pa.types.is_integer(column.type) and column.null_count):
+        ends = pc.min_max(column).as_py()
+        return all(abs(end) < EXACT or math.isinf(end) for end in ends.values())
+    return True
 
 
 def _mixes_kinds(cursor: Cursor, table: str) -> bool:

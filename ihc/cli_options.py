@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
+
+from ihc.errors import InputError
 
 DatabaseOption = Annotated[
     str | None,
@@ -19,13 +20,25 @@ SchemaOption = Annotated[
     str | None,
     typer.Option("--schema", metavar="NAME", help="Schema of PostgreSQL. [default: as its search path]"),
 ]
+
+
+def _day(given: str | None) -> str | None:
+    """The day of an option as it is given; typer names the option where it is none."""
+    from ihc.schemas import check_window
+
+    try:
+        return check_window(given, None)[0]
+    except InputError as error:
+        raise typer.BadParameter(str(error).removeprefix("start_date ")) from None
+
+
 StartDateOption = Annotated[
-    datetime | None,
-    typer.Option("--start-date", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day of the orders."),
+    str | None,
+    typer.Option("--start-date", callback=_day, metavar="YYYY-MM-DD", help="First day of the orders."),
 ]
 EndDateOption = Annotated[
-    datetime | None,
-    typer.Option("--end-date", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Last day of the orders."),
+    str | None,
+    typer.Option("--end-date", callback=_day, metavar="YYYY-MM-DD", help="Last day of the orders."),
 ]
 ParametersOption = Annotated[
     str | None,

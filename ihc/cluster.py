@@ -15,6 +15,7 @@ from dask.distributed import Client, LocalCluster
 
 from ihc import __version__
 from ihc.errors import ScaleError, some
+from ihc.reasons import why
 from ihc.store import Store, whole_file
 
 SECONDS = 10  # within which a scheduler must answer, and have a worker
@@ -52,7 +53,7 @@ def _remote(scheduler: str) -> Iterator[Client]:
         client = Client(scheduler, timeout=SECONDS)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise ScaleError(
-            f"The scheduler {scheduler} did not answer within {SECONDS} s ({_first_line(error)}): "
+            f"The scheduler {scheduler} did not answer within {SECONDS} s ({why(error)}): "
             "check the address, like tcp://10.0.0.1:8786, and that it is running."
         ) from None
     with client:

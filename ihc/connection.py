@@ -18,6 +18,8 @@ from ihc.dialect import Among, Dialect
 from ihc.dialect import named as named
 from ihc.environment import masked, secrets_of
 from ihc.errors import DatabaseError, SettingsError
+from ihc.reasons import why
+from ihc.schemas import EXACT
 
 if TYPE_CHECKING:
     import psycopg
@@ -139,7 +141,7 @@ def make_empty(database: str | Path) -> None:
         with _understanding(database) as url:
             dialect_of(url).make_empty(url)
     except OSError as error:
-        raise DatabaseError(f"Database {label(database)} cannot be created: {error.strerror}.") from None
+        raise DatabaseError(f"Database {label(database)} cannot be created: {why(error)}.") from None
 
 
 @contextmanager
@@ -238,6 +240,11 @@ def id_text(connection: sa.Connection, table: str, column: str) -> str:
     return _of(connection).id_text(connection, table, column)
 
 
+def unfit_id(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for whether an id in a table is one that cannot be read as a text without doubt."""
+    return _of(connection).unfit_id(connection, table, column)
+
+
 def same_id(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id in a result table that is compared with texts."""
     return _of(connection).same_id(connection, table, column)
@@ -253,10 +260,16 @@ def read(
 ) -> pd.DataFrame:
     """Read a query's rows as `pd.read_sql` does, with every value as SQLite would hold it.
 
-    In: what is `given` for the names in the query.
+    In: what is `given` for the names in the query. Whole numbers that a column of floats would round stay as they are.
     """
     columns, rows = _of(connection).fetch(connection.execute(sa.text(query), given or {}))
-    return pd.DataFrame.from_records(rows, columns=columns, coerce_float=coerce_float)
+    frame = pd.DataFrame.from_records(rows, columns=columns, coerce_float=coerce_float)
+    for place, kind in enumerate(frame.dtypes):
+        if kind == "float64" and (frame.iloc[:, place].abs() >= EXACT).any():
+            values = pd.Series([row[place] for row in rows], dtype="object")
+            if values.map(lambda value: isinstance(value, int) and abs(value) >= EXACT).any():
+                frame.isetitem(place, values.array)
+    return frame
 
 
 def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:

@@ -65,7 +65,7 @@ def _texts_of(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _numbered(frame: pd.DataFrame, parts: int) -> pd.DataFrame:
-    return frame.assign(**{PART: part_of(frame["user_id"].astype("str"), parts)})
+    return frame.assign(**{PART: part_of(as_text(frame["user_id"]), parts)})
 
 
 def _without_index(frame: pd.DataFrame) -> pd.DataFrame:

@@ -33,9 +33,10 @@ from ihc.connection import (
 from ihc.credits import TOLERANCE, check_credits
 from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
+from ihc.postgres_errors import quoted
 from ihc.result_tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
 from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, SESSIONS, Tables, as_text, check_tables
-from ihc.selection import Selection, check_columns, read_chosen, read_whole
+from ihc.selection import Selection, names_of, read_chosen, read_whole
 
 RESOURCES = Path(__file__).parent / "resources"
 CHECKOUT = Path(__file__).parents[1]
@@ -93,9 +94,14 @@ def read_tables(
 def _require_tables(connection: sa.Connection, database: str | Path) -> None:
     existing = tables_of(connection)
     if missing := [table for table in COLUMNS if table not in existing]:
+        alike = [
+            f" {own!r} differs only in case: CREATE VIEW {own.lower()} AS SELECT * FROM {quoted(own)}."
+            for own in sorted(existing)
+            if own.lower() in missing
+        ]
         raise InputError(
             f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
-            "and `ihc init` shows their columns by creating them empty."
+            f"and `ihc init` shows their columns by creating them empty.{''.join(alike)}"
         )
 
 
@@ -116,17 +122,19 @@ def users_of(database: str | Path, conv_id: str) -> list[str]:
     """
     with transaction(database) as connection:
         _require_tables(connection, database)
-        check_columns(connection)
-        its_id = id_text(connection, CONVERSIONS, "conv_id")
-        found = read(connection, f"SELECT user_id FROM {CONVERSIONS} WHERE {its_id} = :conv_id", {"conv_id": conv_id})
-    return as_text(found["user_id"]).tolist()
+        names = names_of(connection)[CONVERSIONS]
+        its_id = id_text(connection, CONVERSIONS, names["conv_id"])
+        query = f"SELECT {names['user_id']} FROM {CONVERSIONS} WHERE {its_id} = :conv_id"
+        found = read(connection, query, {"conv_id": conv_id})
+    return as_text(found.iloc[:, 0]).tolist()
 
 
 def read_order_ids(database: str | Path) -> pd.DataFrame:
     """Read the `conv_id` of all conversions: what there is, to see which stored orders are gone."""
     with transaction(database) as connection:
-        ids = read(connection, f"SELECT conv_id FROM {CONVERSIONS}", coerce_float=False)
-    return ids.assign(conv_id=as_text(ids["conv_id"]))
+        name = names_of(connection)[CONVERSIONS]["conv_id"]
+        ids = read(connection, f"SELECT {name} FROM {CONVERSIONS}", coerce_float=False)
+    return pd.DataFrame({"conv_id": as_text(ids.iloc[:, 0])})
 
 
 def read_results(database: str | Path) -> Results:

@@ -64,6 +64,9 @@ class Dialect(Protocol):
     def id_text(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id as a text, whatever type the column keeps it in."""
 
+    def unfit_id(self, connection: sa.Connection, table: str, column: str, /) -> str:
+        """SQL for whether an id is one that cannot be read as a text without doubt: see `as_text`."""
+
     def same_id(self, connection: sa.Connection, table: str, column: str, /) -> str:
         """SQL for an id of a result table that is compared with texts, so that its key still serves."""
 

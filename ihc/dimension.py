@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ihc.errors import InputError, SettingsError, counted, some
+from ihc.reasons import why
 from ihc.schemas import COLUMNS, SESSIONS
 
 GROUP_COLUMNS = ("channel_name", "channel_group")
@@ -25,7 +26,7 @@ def load_channel_groups(path: Path) -> dict[str, str]:
     try:
         frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"The channel groups {path} cannot be read as CSV in UTF-8: {_reason(error)}.") from None
+        raise SettingsError(f"The channel groups {path} cannot be read as CSV in UTF-8: {why(error)}.") from None
     if list(frame.columns) != list(GROUP_COLUMNS):
         raise SettingsError(
             f"The channel groups {path} have the columns {some(list(frame.columns))}; the first line must be "
@@ -37,10 +38,6 @@ def load_channel_groups(path: Path) -> dict[str, str]:
     if len(repeated):
         raise SettingsError(f"The channel groups {path} name {some(repeated)} more than once: keep one line each.")
     return dict(zip(frame["channel_name"], frame["channel_group"], strict=True))
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]
 
 
 def with_dimension(

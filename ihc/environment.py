@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from dotenv.parser import Original, parse_stream
 
 from ihc.errors import SettingsError, some
+from ihc.reasons import why
 
 PASSWORD = "PGPASSWORD"  # noqa: S105 - the variable in which PostgreSQL's own clients look for it
 # Options of a database URL that hold a password, as drivers call them; and a password in an option of ODBC.
@@ -48,7 +49,7 @@ def _of_file(path: Path, known: Collection[str]) -> dict[str, str]:
         with path.open(encoding="utf-8") as stream:
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The file {path} cannot be read as text: {error}.") from None
+        raise SettingsError(f"The file {path} cannot be read as text: {why(error)}.") from None
     wrong = [_line(each.original) for each in bindings if each.error or (each.key and each.value is None)]
     if wrong:
         raise SettingsError(

@@ -11,6 +11,7 @@ from typing import IO
 import portalocker
 
 from ihc.errors import DatabaseError
+from ihc.reasons import why
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def _opened(path: Path) -> IO[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise DatabaseError(f"The lock file {path} of the database cannot be opened: {error.strerror}.") from None
+        raise DatabaseError(f"The lock file {path} of the database cannot be opened: {why(error)}.") from None
 
 
 def _who(file: IO[str]) -> str:

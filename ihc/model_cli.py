@@ -138,8 +138,8 @@ def train(
         database,
         schema=schema,
         lookback_days=lookback_days,
-        start_date=start_date.date() if start_date else None,
-        end_date=end_date.date() if end_date else None,
+        start_date=start_date,
+        end_date=end_date,
     )
     target = _target(output or settings.output / "trained_parameters.json", settings.database)
     files = {name: writable(target.with_name(f"{target.stem}_{name}.csv")) for name in TRAINING_TABLES}

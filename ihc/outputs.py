@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 
 from ihc.errors import SettingsError
 from ihc.glossary import TEXT, heading
+from ihc.reasons import why
 
 # What a spreadsheet may take for a formula at the start of a field (https://owasp.org/www-community/attacks/CSV_Injection).
 # With its leading apostrophes, so that adding one can be undone.
@@ -32,9 +34,9 @@ def writable(path: Path) -> Path:
     try:
         try_folder(path.parent)
         if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
+            raise IsADirectoryError(errno.EISDIR, "")
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}. Name another file by --output.") from None
+        raise SettingsError(f"{path} cannot be written: {why(error)}. Name another file by --output.") from None
     return path
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ihc.errors import ParametersError
+from ihc.reasons import why
 from ihc.schemas import PHASES
 
 DEFAULT = Path(__file__).parent / "resources" / "default_parameters.json"
@@ -94,11 +95,11 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise ParametersError(f"Parameters file {path} cannot be read: {error}.") from None
+        raise ParametersError(f"Parameters file {path} cannot be read: {why(error)}.") from None
     try:
         return parse_parameters(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise ParametersError(f"Parameters file {path} is not JSON: {error}.") from None
+        raise ParametersError(f"Parameters file {path} is not JSON: {why(error)}.") from None
     except ParametersError as error:
         raise ParametersError(f"Parameters file {path}: {error}") from None
 

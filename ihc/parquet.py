@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ihc.errors import InputError, SettingsError, some
-from ihc.schemas import COLUMNS, FLAGS, as_text
+from ihc.errors import InputError, SettingsError
+from ihc.reasons import why
+from ihc.schemas import COLUMNS, FLAGS, as_text, columns_of
 
 AMOUNTS = ("revenue", "cost")
 
@@ -44,7 +45,7 @@ def find_files(pattern: str, what: str) -> list[Source]:
     try:
         sources = [file for source in _named(pattern) for file in _files_of(source)]
     except (OSError, ValueError, ImportError) as error:
-        raise SettingsError(f"{what} {pattern} cannot be looked up: {_reason(error)}.") from None
+        raise SettingsError(f"{what} {pattern} cannot be looked up: {why(error)}.") from None
     if not sources:
         raise SettingsError(f"{what} {pattern} matches no file: give a Parquet file, a folder of them, or a glob.")
     return sorted(sources, key=lambda source: source.path)
@@ -76,15 +77,13 @@ def _is_data(path: str) -> bool:
 def row_groups(table: str, source: Source) -> list[int]:
     """How many rows each row group of a file has; raises InputError if it is no Parquet or lacks a column."""
     with _opened(table, source) as file:
-        names = file.schema_arrow.names
-        if missing := [name for name in COLUMNS[table] if name not in names]:
-            raise InputError(
-                f"Table {table}, file {source.path} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
-                f"it needs {', '.join(COLUMNS[table])}."
-            )
-        if twice := [name for name in COLUMNS[table] if names.count(name) > 1]:
-            raise InputError(f"Table {table}, file {source.path} has several columns of the name {some(twice)}.")
+        _names(table, source, file)
         return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+
+
+def _names(table: str, source: Source, file: Any) -> dict[str, str]:
+    """How the table's columns are written in a file."""
+    return columns_of(table, file.schema_arrow.names, f", file {source.path}")
 
 
 def spans_of(files: Sequence[Sequence[int]], rows: int) -> list[list[Span]]:
@@ -107,12 +106,13 @@ def spans_of(files: Sequence[Sequence[int]], rows: int) -> list[list[Span]]:
 
 def read_span(table: str, source: Source, span: Span, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
     """Read a span, at most `rows` at a time: the place of the first row in its file, and a frame for `check_table`."""
-    columns = list(COLUMNS[table])
     with _opened(table, source) as file:
-        first = span.first_row
+        first, written = span.first_row, _names(table, source, file)
+        columns = list(written.values())
         batches = file.iter_batches(rows, row_groups=list(range(span.begin, span.end)), columns=columns)
         for batch in _read(batches, table, source):
-            yield first, _plain_frame(pa.Table.from_batches([batch]), table, source)
+            found = pa.Table.from_batches([batch]).select(columns).rename_columns(list(written))
+            yield first, _plain_frame(found, table, source)
             first += batch.num_rows
 
 
@@ -171,11 +171,7 @@ def _read(batches: Iterator[Any], table: str, source: Source) -> Iterator[Any]:
 
 
 def _unreadable(table: str, source: Source, error: Exception) -> InputError:
-    return InputError(f"Table {table}, file {source.path} cannot be read as Parquet: {_reason(error)}.")
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    return InputError(f"Table {table}, file {source.path} cannot be read as Parquet: {why(error)}.")
 
 
 def _plain_frame(found: pa.Table, table: str, source: Source) -> pd.DataFrame:
@@ -188,7 +184,7 @@ def _plain_frame(found: pa.Table, table: str, source: Source) -> pd.DataFrame:
         except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
             raise InputError(
                 f"Table {table}, file {source.path}: column {name} of the type {found.schema.field(name).type} cannot "
-                f"be read as {'numbers' if _is_number(name) else 'texts'}: {_reason(error)}."
+                f"be read as {'numbers' if _is_number(name) else 'texts'}: {why(error)}."
             ) from None
     return pd.DataFrame(columns)
 
@@ -220,8 +216,8 @@ def _plain(name: str, values: Any) -> pd.Series[Any]:
         values = _days(values)
     elif pa.types.is_time(kind):
         values = values.cast(pa.time64("us"), safe=False)
-    elif pa.types.is_floating(kind):
-        return _ids(pd.Series(values.to_pandas(), name=name))
+    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return as_text(pd.Series(values.to_pandas(), name=name))
     return pd.Series(values.cast(pa.large_string()).to_pandas(), name=name, dtype="str")
 
 
@@ -240,10 +236,3 @@ def _days(values: Any) -> Any:
     days = utc.cast(pa.date32(), safe=False)
     is_midnight = pc.equal(days.cast(pa.timestamp("us")), utc)
     return pc.if_else(is_midnight, days.cast(pa.string()), utc.cast(pa.string()))
-
-
-def _ids(values: pd.Series[float]) -> pd.Series[str]:
-    """Ids in a column of floating point, each for itself: 7.0 is 7, 7.5 stays."""
-    is_whole = values % 1 == 0
-    whole = as_text(values.where(is_whole))
-    return whole.where(is_whole, values.astype("str"))

@@ -39,7 +39,7 @@ AS_TEXT = (
     *("uuid", "json", "jsonb", "inet", "cidr"),
 )
 FLOATS = (700, 701)  # the numbers of the types real and double precision
-NUMERIC = 1700
+NUMERIC, BYTEA = 1700, 17
 # What a row that is added to try it holds: a key that no row has, a text or a number of any width, in uuid, date, ...
 FRACTIONS, FRACTION, NOBODY = {*PHASES, "ihc", "ihc_revenue", "cost"}, "0.5", "-17"
 EXAMPLES = {2950: "00000000-0000-0000-0000-000000000017"} | dict.fromkeys((1082, 1114, 1184), "1900-01-17")
@@ -208,10 +208,29 @@ def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
 
 def id_text(connection: sa.Connection, table: str, column: str) -> str:
     """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+    text = f"CAST({table}.{column} AS TEXT)"
+    is_number = _kind_of(connection, table, column) in (*FLOATS, NUMERIC)
+    return f"CAST(trim_scale(CAST({text} AS NUMERIC)) AS TEXT)" if is_number else text
+
+
+def unfit_id(connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for whether an id is one that `as_text` refuses: bytes, a fraction, or a float of lost digits."""
+    kind = _kind_of(connection, table, column)
+    column = f"{table}.{column}"
+    if kind == BYTEA:
+        return f"{column} IS NOT NULL"
+    if kind not in (*FLOATS, NUMERIC):
+        return "false"
+    # Of a NUMERIC, only what is written with a point becomes a float.
+    is_float = f"scale({column}) IS DISTINCT FROM 0" if kind == NUMERIC else "true"
+    return f"({column} <> trunc({column}) OR (abs({column}) >= {2**53} AND {is_float}))"
+
+
+def _kind_of(connection: sa.Connection, table: str, column: str) -> int:
+    """The number of a column's type."""
     query = f"SELECT {column} FROM {table} WHERE false"
     ((_, kind, *_),) = driver_connection(connection).execute(query.encode()).description or []
-    text = f"CAST({table}.{column} AS TEXT)"
-    return f"CAST(trim_scale(CAST({text} AS NUMERIC)) AS TEXT)" if kind in (*FLOATS, NUMERIC) else text
+    return int(kind)
 
 
 def same_id(connection: sa.Connection, table: str, column: str) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import SettingsError
+from ihc.reasons import why
 from ihc.schemas import PHASES
 
 DIRECTIONS = ("earlier_sessions_only", "later_sessions_only", "any_session")
@@ -65,7 +66,7 @@ def load_redistribution(path: Path) -> Redistribution:
     try:
         entries = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"The redistribution {path} cannot be read as JSON: {error}.") from None
+        raise SettingsError(f"The redistribution {path} cannot be read as JSON: {why(error)}.") from None
     return parse_redistribution(entries, f"The redistribution {path}")
 
 

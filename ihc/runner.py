@@ -24,6 +24,7 @@ from ihc.locking import one_run_at_a_time
 from ihc.memory import free_memory
 from ihc.narrative import left_out_sentence
 from ihc.outputs import read_csv, read_json, try_folder, write_text
+from ihc.reasons import why
 from ihc.sample import prepare
 from ihc.settings import Settings, kernel_environment
 
@@ -91,7 +92,7 @@ def _check_output(output: Path) -> None:
         for folder in (output, output / "charts", output / "runs"):
             try_folder(folder)
     except OSError as error:
-        raise SettingsError(f"The output folder {output} cannot be written: {error.strerror}.") from None
+        raise SettingsError(f"The output folder {output} cannot be written: {why(error)}.") from None
 
 
 def notebooks_of(*, report_only: bool = False) -> list[str]:

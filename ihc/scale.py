@@ -31,6 +31,7 @@ from ihc.parts import (
     removal_effects_of,
     reports_of,
 )
+from ihc.reasons import why
 from ihc.scale_output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, new_run, publish, write_tables
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS
 from ihc.shuffle import AT_A_TIME, FOLDERS, Deal, Dealt, Meeting, deal, meet, read_part, refuse
@@ -100,8 +101,8 @@ def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Sca
             return _Run(client, job, progress).whole()._replace(others=tuple(others))
     except OSError as error:
         raise ScaleError(
-            f"A file in {job.output.root} could not be written: {error}. See that the disk has room and that nobody "
-            "changes the folder meanwhile."
+            f"A file in {job.output.root} could not be written: {why(error)}. See that the disk has room and that "
+            "nobody changes the folder meanwhile."
         ) from None
 
 
@@ -143,8 +144,8 @@ class _Run:
             raise ScaleError(f"{stage}: the scheduler is gone. Run the same command again when it is back.") from None
         except OSError as error:
             raise ScaleError(
-                f"{stage}: a file could not be read or written: {error}. See that the disk has room, that the files "
-                "stay as they are meanwhile, and that no other run has the same --output."
+                f"{stage}: a file could not be read or written: {why(error)}. See that the disk has room, that the "
+                "files stay as they are meanwhile, and that no other run has the same --output."
             ) from None
         finally:
             with suppress(CancelledError, OSError, TimeoutError):  # a scheduler that is gone has nothing to cancel

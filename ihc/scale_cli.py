@@ -71,7 +71,7 @@ def scale(  # noqa: PLR0913 - one argument an option
     from ihc.redistribution import load_redistribution
     from ihc.schemas import check_window
 
-    days = check_window(*(day.date() if day else None for day in (start_date, end_date)))
+    days = check_window(start_date, end_date)
     rules = None if redistribution is None else load_redistribution(Path(redistribution))
     asked = Asked(load_parameters(parameters), rules, *days, lookback_days)
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}

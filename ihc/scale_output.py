@@ -16,6 +16,7 @@ from ihc.errors import ScaleError, SettingsError, some
 from ihc.outputs import csv_bytes
 from ihc.parquet import Source
 from ihc.parts import Reports
+from ihc.reasons import why
 from ihc.store import Store, clear, is_disk, whole_file
 
 CREDITS, OUTCOMES, JOURNEYS = "credits", "outcomes", "journeys"
@@ -128,8 +129,8 @@ def publish(output: Store, run: str, about: Mapping[str, Any]) -> None:
         _publish(output, output.below(f"{SCRATCH}{run}"), text.encode())
     except OSError as error:
         raise ScaleError(
-            f"The results could not all get their names in {output.root}: {error}. What is there is not whole: run the "
-            "same command again."
+            f"The results could not all get their names in {output.root}: {why(error)}. What is there is not whole: "
+            "run the same command again."
         ) from None
 
 

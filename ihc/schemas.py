@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import InputError, counted, some
+from ihc.remedies import (
+    AMOUNTS,
+    BLOB,
+    BLOB_ID,
+    DATES,
+    FLAG_VALUES,
+    FRACTION,
+    LARGE,
+    NEGATIVE,
+    NO_FLAGS,
+    TIMES,
+    Diagnosis,
+    Look,
+    diagnose,
+    null_remedy,
+    of_copies,
+    remedy_of,
+    shown,
+)
 
-if TYPE_CHECKING:
-    import pandera.pandas as pa
-
+EXACT = 2**53  # from which on floating point numbers do not tell whole numbers apart
 LARGEST = 1e15  # an amount from which on cents are lost in floating point
 EPOCH = "1970-01-01"
 FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
@@ -77,8 +94,33 @@ def _is_finite(values: pd.Series[Any]) -> pd.Series[bool]:
     return _numbers(values).abs() < LARGEST
 
 
-def _is_not_negative(values: pd.Series[Any]) -> pd.Series[bool]:
-    return _numbers(values).fillna(0.0).ge(0)
+def _is_cost(values: pd.Series[Any]) -> pd.Series[bool]:
+    return _numbers(values).between(0, LARGEST, inclusive="left")
+
+
+def _is_text(values: pd.Series[Any]) -> pd.Series[bool]:
+    """Mark what is a text without doubt: texts, and numbers that are whole and have lost no digit."""
+    if pd.api.types.is_float_dtype(values):
+        return values.mod(1).eq(0) & values.abs().lt(EXACT)
+    if _has_one_kind(values):
+        return pd.Series(True, index=values.index)
+    return values.map(_is_whole).astype("bool")
+
+
+def _has_one_kind(values: pd.Series[Any]) -> bool:
+    return values.dtype != object or pd.api.types.infer_dtype(values) in ("string", "integer", "empty")
+
+
+def _is_whole(value: object) -> bool:
+    if isinstance(value, float):
+        return value % 1 == 0 and abs(value) < EXACT
+    return value % 1 == 0 if isinstance(value, Decimal) else True
+
+
+def _is_blob(values: pd.Series[Any]) -> pd.Series[bool]:
+    if _has_one_kind(values):
+        return pd.Series(False, index=values.index)
+    return values.map(lambda value: isinstance(value, bytes | bytearray | memoryview)).astype("bool")
 
 
 def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
@@ -87,97 +129,99 @@ def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
     return values.astype("float64")
 
 
-Rule = tuple[Callable[[Any], Any], str]
-_DATE: Rule = (_is_date, "is not a date like 2023-09-01")
-_TIME: Rule = (_is_time, "is not a time like 13:05:59")
-_FLAG: Rule = (_is_flag, "is a flag other than 0 or 1")
-_FINITE: Rule = (_is_finite, "is not a finite number below 1e15")
-_NOT_NEGATIVE: Rule = (_is_not_negative, "is negative")
-
-RULES: dict[str, list[Rule]] = {
-    "event_date": [_DATE],
-    "conv_date": [_DATE],
-    "event_time": [_TIME],
-    "conv_time": [_TIME],
-    **{flag: [_FLAG] for flag in FLAGS},
-    "revenue": [_FINITE],
-    "cost": [_FINITE, _NOT_NEGATIVE],
+Rule = tuple[Callable[[Any], Any], Sequence[Look]]
+_DATE: Rule = (_is_date, DATES)
+_TIME: Rule = (_is_time, TIMES)
+_TEXT: Rule = (_is_text, ())
+RULES: dict[str, Rule] = {
+    "event_date": _DATE,
+    "conv_date": _DATE,
+    "event_time": _TIME,
+    "conv_time": _TIME,
+    **dict.fromkeys(FLAGS, (_is_flag, FLAG_VALUES)),
+    "revenue": (_is_finite, AMOUNTS),
+    "cost": (_is_cost, AMOUNTS),
 }
+REPEATED = ("event_date", "conv_date", "event_time", "conv_time", *FLAGS)  # few values, which are looked at once
 NULLABLE = ("cost",)
-
-
-@cache
-def _schema(table: str) -> pa.DataFrameSchema:
-    import pandera.pandas as pa
-
-    columns = {
-        name: pa.Column(
-            checks=[pa.Check(rule, error=says) for rule, says in RULES.get(name, [])],
-            nullable=name in NULLABLE,
-            unique=name == KEYS[table],
-        )
-        for name in COLUMNS[table]
-    }
-    return pa.DataFrameSchema(columns)
 
 
 def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Check one input table as it was read, and give it back with the types of its schema.
 
-    In: the columns of `COLUMNS[table]`; more are kept as they are.
+    In: the columns of `COLUMNS[table]`, in any case; more are kept as they are.
     Out: a new frame; ids and texts `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN.
 
-    Raises InputError: one sentence a finding, with table, column, count and up to five ids.
+    Raises InputError: one line a finding, with table, column, a value, count, up to five ids and how to go on.
     """
-    require_columns(frame, COLUMNS[table], f"table {table}")
-    key = KEYS[table]
-    frame = frame.reset_index(drop=True)
-    frame = frame.assign(**{key: as_text(frame[key])})
+    names = columns_of(table, list(frame.columns))
+    frame = frame.rename(columns={found: name for name, found in names.items()}).reset_index(drop=True)
     if not is_fit(table, frame):
-        raise InputError("\n".join(_findings(table, frame, _failures(table, frame))))
+        raise InputError("\n".join(_findings(table, frame)))
     return _typed(frame, COLUMNS[table])
 
 
 def is_fit(table: str, frame: pd.DataFrame) -> bool:
-    """Does the schema hold? Finding out is quick; only where it does not, pandera is loaded to say what and where.
-
-    In: a table whose key is text.
-    """
-    return all(_is_fit_column(name, frame[name], is_key=name == KEYS[table]) for name in COLUMNS[table])
+    """Does the schema hold? Finding out is quick; what is wrong, and where, is looked for only where it does not."""
+    is_sound = all(_is_fit_column(name, frame[name]) for name in COLUMNS[table])
+    return is_sound and _texts(frame[KEYS[table]]).is_unique
 
 
-def _is_fit_column(name: str, values: pd.Series[Any], *, is_key: bool) -> bool:
+def _is_fit_column(name: str, values: pd.Series[Any]) -> bool:
     known = values.dropna()
-    if (len(known) < len(values) and name not in NULLABLE) or (is_key and not known.is_unique):
+    if len(known) < len(values) and name not in NULLABLE:
         return False
-    # Dates, times and flags repeat, so that few values are looked at.
-    return name not in RULES or all(rule(known.drop_duplicates()).all() for rule, _ in RULES[name])
+    return bool(fits(name, known.drop_duplicates() if name in REPEATED else known).all())
 
 
-def _failures(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    import pandera.errors
+def fits(column: str, values: pd.Series[Any]) -> pd.Series[bool]:
+    """Mark the values, none of them NULL, that a column of an input table takes."""
+    is_blob = _is_blob(values)
+    if is_blob.any():  # pandas would read them as texts
+        values = values.mask(is_blob)
+    rule, _ = RULES.get(column, _TEXT)
+    is_fit: pd.Series[bool] = rule(values) & ~is_blob
+    return is_fit
 
-    try:
-        _schema(table).validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as error:
-        cases: pd.DataFrame = error.failure_cases
-        return cases
-    raise InputError(f"Table {table} is unfit, but not where it could be said; please report the fault.")
+
+def _findings(table: str, frame: pd.DataFrame) -> Iterator[str]:
+    key = KEYS[table]
+    ids = _texts(frame[key])
+    for name in COLUMNS[table]:
+        is_null = frame[name].isna()
+        if is_null.any() and name not in NULLABLE:
+            yield _finding(table, name, "NULL", ids[is_null], null_remedy(name, key))
+        known = frame.loc[~is_null, name]
+        unfit = known[~fits(name, known)]
+        for look, rows in _diagnosed(name, unfit):
+            value = unfit[rows[0]]
+            yield _finding(table, name, f"{shown(value)} {look.says}", ids[rows], remedy_of(look, value, name))
+    copies = frame.assign(**{key: ids})[ids.duplicated(keep=False) & frame[key].notna()]
+    for equal, says, remedy in of_copies(table, copies[list(COLUMNS[table])]) if len(copies) else ():
+        yield _finding(table, key, f"{shown(equal[key].iloc[0])} is a duplicate key", equal[key], remedy, f"; {says}")
 
 
-def _findings(table: str, frame: pd.DataFrame, cases: pd.DataFrame) -> list[str]:
-    says = {"not_nullable": "is NULL", "field_uniqueness": "is a duplicate key"}
-    findings = []
-    for key, found in cases.groupby(["column", "check"], sort=False):
-        column, check = map(str, key)
-        rows = frame.loc[found["index"].unique()]
-        ids = rows[KEYS[table]].drop_duplicates()
-        count = counted(len(rows), "row")
-        findings.append(
-            f"Table {table}, column {column}: the value {says.get(check, check)} in {count}"
-            f" ({KEYS[table]} {some(ids)}). Correct the table and run again."
-        )
-    return findings
+def _diagnosed(column: str, unfit: pd.Series[Any]) -> Iterator[Diagnosis]:
+    is_blob = _is_blob(unfit)
+    if is_blob.any():
+        yield (BLOB if column in RULES else BLOB_ID), unfit.index[is_blob]
+    others = unfit[~is_blob]
+    if column not in RULES:
+        is_large = others.map(lambda value: abs(value) >= EXACT).astype("bool")
+        found = [(LARGE, others.index[is_large]), (FRACTION, others.index[~is_large])]
+        yield from [(look, rows) for look, rows in found if len(rows)]
+        return
+    if column == "cost":
+        is_negative = _numbers(others).lt(0) & _is_finite(others)
+        if is_negative.any():
+            yield NEGATIVE, others.index[is_negative]
+        others = others[~is_negative]
+    yield from diagnose(RULES[column][1], others)
+
+
+def _finding(table: str, column: str, says: str, ids: pd.Series[str], remedy: str, more: str = "") -> str:
+    rows = f"{counted(len(ids), 'row')} ({KEYS[table]} {some(ids.drop_duplicates())})"
+    return f"Table {table}, column {column}: {says} in {rows}{more}. {remedy}"
 
 
 def _typed(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
@@ -189,23 +233,38 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
         return _numbers(values).astype("int8")
     if values.name in ("revenue", "cost"):
         return _numbers(values)
-    return as_text(values)
+    return _texts(values)
 
 
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
-    """Ids and names as texts; an id that was stored as 7.0, as happens to columns that once had a NULL, is 7.
+    """Ids and names as texts, row by row: an id that was stored as 7.0, as where a column once had a NULL, is 7.
 
-    Raises InputError where a number column holds ids so large that their last digits are lost.
+    The rule of `id_text` in SQL. Raises InputError for a fractional number, a BLOB, and a floating point number so
+    large that its last digits are lost.
     """
+    known = values.dropna()
+    unfit = known[~fits("", known)]
+    for look, rows in _diagnosed("", unfit):
+        says = f"Column {values.name}: {shown(unfit[rows].iloc[0])} {look.says} in {counted(len(rows), 'row')}."
+        raise InputError(f"{says} {look.remedy.format(c=values.name)}")
+    return _texts(values)
+
+
+def _texts(values: pd.Series[Any]) -> pd.Series[str]:
+    """The same for any values, fit or not: what is unfit has some text."""
     if pd.api.types.is_float_dtype(values):
-        if (values.abs() >= 2**53).any():
-            raise InputError(
-                f"Column {values.name} holds ids of 16 and more digits in a number column, where the last digits are "
-                "lost: store them as TEXT."
-            )
-        if (values.dropna() % 1 == 0).all():
-            values = values.astype("Int64")
-    return values.astype("str")
+        is_text = _is_text(values)
+        whole = values.where(is_text).astype("Int64").astype("str")
+        return whole if is_text.all() else whole.where(is_text | values.isna(), values.astype("str"))
+    if _has_one_kind(values):
+        return values.astype("str")
+    return values.map(_text, na_action="ignore").astype("str")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return shown(value)
+    return str(int(value)) if isinstance(value, float | Decimal) and _is_whole(value) else str(value)
 
 
 def plain_names(names: pd.Series[str]) -> pd.Series[str]:
@@ -226,14 +285,34 @@ def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.Da
     return Tables(*checked)
 
 
+def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, str]:
+    """Find the columns of an input table among `names`, in any case: how each is written there.
+
+    Raises InputError where one is missing, or several could be meant; `file` is named in it, if there is one.
+    """
+    what = f"table {table}{file}"
+    alike = {name: [found for found in names if found == name] for name in COLUMNS[table]}
+    for name in [name for name, found in alike.items() if not found]:
+        alike[name] = [found for found in names if str(found).lower() == name]
+    for name, found in alike.items():
+        if len(found) > 1:
+            raise InputError(f"{_begun(what)} has several columns for {name}: {some(found)}. Keep one of them.")
+    require_columns(pd.DataFrame(columns=[name for name, found in alike.items() if found]), COLUMNS[table], what)
+    return {name: found for name, (found,) in alike.items()}
+
+
 def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
     """Raise InputError unless `frame` has all `columns`; `what` names the frame in the message."""
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise InputError(
-            f"{what[0].upper()}{what[1:]} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
-            f"it needs {', '.join(columns)}."
+            f"{_begun(what)} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
+            f"it needs {', '.join(columns)}.{NO_FLAGS if set(missing) <= set(FLAGS) else ''}"
         )
+
+
+def _begun(what: str) -> str:
+    return what[0].upper() + what[1:]
 
 
 def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Timestamp]:
@@ -242,10 +321,20 @@ def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Tim
         joined = _parsed(dates, after=" 00:00:00") + _parsed(times, before=f"{EPOCH} ").view("timedelta64[us]")
         if not np.isnat(joined).any():
             return pd.Series(joined, index=dates.index)
-        reason = "some are empty"
-    except (TypeError, ValueError) as error:
-        reason = str(error)
-    raise InputError(f"Columns {dates.name} and {times.name} must be texts like 2023-09-01 and 13:05:59: {reason}.")
+    except (TypeError, ValueError):
+        pass
+    raise InputError(
+        f"Columns {dates.name} and {times.name} must be texts like 2023-09-01 and 13:05:59{_no_moment(dates, times)}."
+    )
+
+
+def _no_moment(dates: pd.Series[Any], times: pd.Series[Any]) -> str:
+    """Name a value that is no date or time, where there is one."""
+    for values, rule in ((dates, _is_date), (times, _is_time)):
+        unfit = values[~rule(values)]
+        if len(unfit):
+            return f"; {values.name} has {'NULL' if unfit.isna().iloc[0] else shown(unfit.iloc[0])}"
+    return ""
 
 
 def _parsed(texts: pd.Series[str], before: str = "", after: str = "") -> npt.NDArray[np.datetime64]:
@@ -273,7 +362,9 @@ def _day(name: str, value: str | date | None) -> str | None:
             raise ValueError
         return text
     except (TypeError, ValueError):
-        raise InputError(f"{name} {value!r} is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01.") from None
+        ((look, _),) = diagnose(DATES, pd.Series([str(value)]))
+        like = "" if look is DATES[-1] else f"it {look.says}; "
+        raise InputError(f"{name} {value!r} is not a date: {like}write it as YYYY-MM-DD, e.g. 2023-09-01.") from None
 
 
 def inside(days: pd.Series[str], start_date: str | date | None, end_date: str | date | None) -> pd.Series[bool]:

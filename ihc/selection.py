@@ -11,9 +11,11 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.arrow_reading import read_frames
-from ihc.connection import id_text, listed, read, where_in
+from ihc.connection import id_text, listed, read, unfit_id, where_in
 from ihc.dialect import Among
-from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window
+from ihc.errors import InputError
+from ihc.postgres_errors import quoted
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window, columns_of
 
 ANYBODY = (Among("", {}),)  # no list of users
 
@@ -40,19 +42,35 @@ def read_whole(connection: sa.Connection, file: Path | None) -> list[pd.DataFram
     return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
 
 
-def check_columns(connection: sa.Connection) -> None:
-    """Raise InputError with all findings where an input table lacks a column, by which none could be chosen."""
-    check_tables(*(read(connection, f"SELECT * FROM {table} WHERE 1 = 0") for table in COLUMNS))
+def names_of(connection: sa.Connection) -> dict[str, dict[str, str]]:
+    """SQL for the columns of each input table, as they are written there.
+
+    Raises InputError with all findings where one is missing.
+    """
+    names: dict[str, dict[str, str]] = {}
+    missing = []
+    for table in COLUMNS:
+        found = read(connection, f"SELECT * FROM {table} WHERE 1 = 0").columns
+        try:
+            names[table] = {
+                name: name if name == own else quoted(own) for name, own in columns_of(table, list(found)).items()
+            }
+        except InputError as error:
+            missing.append(str(error))
+    if missing:
+        raise InputError("\n".join(missing))
+    return names
 
 
 def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFrame]:
     """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
 
     Ids are compared as texts, for the tables may keep them in columns of different types. Raises InputError where a
-    table lacks a column.
+    table lacks a column, or has a row, chosen or not, by whose date or id nothing can be chosen.
     """
-    check_columns(connection)
-    queries = _queries(connection, chosen)
+    names = names_of(connection)
+    _check_comparable(connection, chosen, names)
+    queries = _queries(connection, chosen, names)
     days = {name: day for name, day in (("start", chosen.start_date), ("end", chosen.end_date)) if day}
     parts = [
         [
@@ -66,13 +84,29 @@ def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFra
     )
 
 
-def _queries(connection: sa.Connection, chosen: Selection) -> list[str]:
+def _check_comparable(connection: sa.Connection, chosen: Selection, names: dict[str, dict[str, str]]) -> None:
+    """Refuse ids that are no texts without doubt and, where days are chosen, dates of another form.
+
+    No comparison would find them, so that a choice would leave them out without a word.
+    """
+    unfit = {
+        table: [unfit_id(connection, table, own[name]) for name in own if name.endswith("_id")]
+        for table, own in names.items()
+    }
+    if chosen.start_date or chosen.end_date:
+        day = id_text(connection, CONVERSIONS, names[CONVERSIONS]["conv_date"])
+        unfit[CONVERSIONS] += [f"{day} NOT LIKE '____-__-__'", f"{day} LIKE '0000-%'"]
+    check_tables(*(read(connection, f"SELECT * FROM {table} WHERE {' OR '.join(unfit[table])}") for table in COLUMNS))
+
+
+def _queries(connection: sa.Connection, chosen: Selection, names: dict[str, dict[str, str]]) -> list[str]:
     """SQL for the chosen rows of each input table, with {users} for a list of users."""
-    buyer, user = (id_text(connection, table, "user_id") for table in (CONVERSIONS, SESSIONS))
-    session, cost = (id_text(connection, table, "session_id") for table in (SESSIONS, COSTS))
+    buyer, user = (id_text(connection, table, names[table]["user_id"]) for table in (CONVERSIONS, SESSIONS))
+    session, cost = (id_text(connection, table, names[table]["session_id"]) for table in (SESSIONS, COSTS))
+    day = names[CONVERSIONS]["conv_date"]
     conditions = {
-        "conv_date >= :start": chosen.start_date,
-        "conv_date <= :end": chosen.end_date,
+        f"{day} >= :start": chosen.start_date,
+        f"{day} <= :end": chosen.end_date,
         f"{buyer} IN {{users}}": chosen.users,
     }
     wanted = [condition for condition, value in conditions.items() if value is not None]

@@ -18,7 +18,7 @@ import pyarrow as pa
 from ihc.errors import InputError, counted
 from ihc.ids import places
 from ihc.parquet import Source, Span, no_rows, read_rows, read_span
-from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, KEYS, NULLABLE, RULES, SESSIONS, Tables, check_table
+from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, KEYS, NULLABLE, SESSIONS, Tables, check_table, fits
 from ihc.store import Store, read_batch, write_batches
 
 AT_A_TIME = 250_000  # rows of a table that are read at a time; twice as many at most are dealt out together
@@ -127,9 +127,7 @@ def _checked(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 def _fit_values(name: str, values: pd.Series[Any]) -> Booleans:
     known = values.dropna()
     is_fit = pd.Series(name in NULLABLE, index=values.index)
-    is_fit[known.index] = np.logical_and.reduce(
-        [np.ones(len(known), bool), *(rule(known) for rule, _ in RULES.get(name, []))]
-    )
+    is_fit[known.index] = fits(name, known)
     return is_fit.to_numpy()
 
 

@@ -77,6 +77,7 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
     reason = str(error)
     hints = {
         "not a database": "it is not an SQLite file; one of DuckDB is named by a URL, as duckdb:///data/shop.duckdb",
+        "no such table: main.": f"{reason}; a view reads it: make that table again, or drop the view",
         "readonly": "it cannot be written: check the rights of the file and its folder",
         "unable to open": "it cannot be opened: check the rights of the file and its folder",
         "has no column": f"{reason}; another program or version made that table: rename it and run again",
@@ -87,9 +88,9 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
 
 
 def tables_of(connection: sa.Connection) -> set[str]:
-    """The names of all tables and views."""
+    """The names of all tables and views, in lower case: the database does not tell them by it."""
     inspector = sa.inspect(connection)
-    return {*inspector.get_table_names(), *inspector.get_view_names()}
+    return {name.lower() for name in (*inspector.get_table_names(), *inspector.get_view_names())}
 
 
 def define(connection: sa.Connection, statement: str) -> None:
@@ -123,6 +124,13 @@ def id_text(_connection: sa.Connection, table: str, column: str) -> str:
     whole = f"CAST({column} AS INTEGER)"
     is_whole = f"typeof({column}) = 'real' AND {column} = {whole}"
     return f"CAST(CASE WHEN {is_whole} THEN {whole} ELSE {column} END AS TEXT)"
+
+
+def unfit_id(_connection: sa.Connection, table: str, column: str) -> str:
+    """SQL for whether an id is one that `as_text` refuses: a BLOB, a fraction, or a float of lost digits."""
+    column = f"{table}.{column}"
+    is_exact = f"{column} = CAST({column} AS INTEGER) AND abs({column}) < {2**53}"
+    return f"(typeof({column}) IN ('real', 'blob') AND NOT (typeof({column}) = 'real' AND {is_exact}))"
 
 
 def same_id(_connection: sa.Connection, table: str, column: str) -> str:

@@ -13,6 +13,7 @@ import fsspec
 import pyarrow as pa
 
 from ihc.errors import SettingsError
+from ihc.reasons import why
 
 GONE = ".gone-"
 
@@ -42,8 +43,7 @@ def open_store(url: str, what: str) -> Store:
             file.write(b"")
         fs.rm(store.path(trial))
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise SettingsError(f"{what} {url} cannot be written: {reason}. Name another folder by --output.") from None
+        raise SettingsError(f"{what} {url} cannot be written: {why(error)}. Name another folder by --output.") from None
     return store
 
 

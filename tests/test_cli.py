@@ -54,13 +54,28 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("command", "option", "given", "says"),
+    [
+        ("run", "--start-date", "26/03/2025", "'26/03/2025' is not a date: it looks like DD/MM/YYYY; write it as"),
+        ("train", "--end-date", "20250326", "'20250326' is not a date: it looks like YYYYMMDD; write it as YYYY-MM-DD"),
+        ("run", "--end-date", "2025-02-30", "'2025-02-30' is not a date: it is no day of the calendar; write it as"),
+        ("run", "--start-date", "soon", "'soon' is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01."),
+    ],
+)
+def test_an_option_that_is_no_date_says_what_it_looks_like(command, option, given, says, tmp_path):
+    done = ihc_here(command, option, given, cwd=tmp_path)
+    assert f"Invalid value for '{option}': {says}" in done.stderr
+    assert "%Y" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--database", "nothing.db"], "does not exist"),
         (["--database", "postgresql://ann:s3cret@127.0.0.1:1/shop"], "Connection refused"),
         (["--database", "nosuch://ann:s3cret@host/shop"], "no dialect for a database of nosuch://"),
         (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], "before start_date"),
-        (["--parameters", "nothing.json"], "nothing.json cannot be read"),
+        (["--parameters", "nothing.json"], "nothing.json cannot be read: there is no such file or folder."),
     ],
 )
 def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path):

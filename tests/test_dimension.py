@@ -107,5 +107,5 @@ def test_a_wrong_file_of_groups_is_refused_in_a_sentence(tmp_path, text, says):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match=r"nothing\.csv cannot be read as CSV in UTF-8: No such file"):
+    with pytest.raises(SettingsError, match=r"nothing\.csv cannot be read as CSV in UTF-8: there is no such file"):
         load_channel_groups(tmp_path / "nothing.csv")

@@ -23,7 +23,8 @@ def texts(name, values):
     ("name", "values", "expected"),
     [
         ("session_id", pa.array([1, None, 2**62]), ["1", None, "4611686018427387904"]),
-        ("session_id", pa.array([7.0, 7.5, None]), ["7", "7.5", None]),
+        ("session_id", pa.array([7.0, -0.0, None]), ["7", "0", None]),
+        ("session_id", pa.array([Decimal("7.00"), None], pa.decimal128(25, 2)), ["7", None]),
         ("session_id", pa.array(["a", None], pa.string()), ["a", None]),
         ("session_id", pa.array([b"a", None], pa.binary()), ["a", None]),
         ("user_id", pa.array(["a", "b", None, "a"]).dictionary_encode(), ["a", "b", None, "a"]),
@@ -54,9 +55,17 @@ def test_amounts_stay_what_check_table_takes_for_numbers(values, expected):
     assert texts("cost", values) == expected
 
 
-def test_ids_whose_last_digits_are_lost_are_refused():
-    with pytest.raises(InputError, match="Column session_id holds ids of 16 and more digits"):
-        texts("session_id", pa.array([1.0, 2.0**60]))
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (pa.array([1.0, 2.0**60]), r"1.152921504606847e\+18 is a floating point number of 16 and more digits in 1 row"),
+        (pa.array([7.0, 7.5, 8.5]), "7.5 is a fractional number in 2 rows"),
+        (pa.array([Decimal("7.00"), Decimal("7.50")], pa.decimal128(25, 2)), "7.50 is a fractional number in 1 row"),
+    ],
+)
+def test_numbers_that_are_no_ids_without_doubt_are_refused(values, says):
+    with pytest.raises(InputError, match=f"Column session_id: {says}. .* as TEXT"):
+        texts("session_id", values)
 
 
 def test_files_are_found_by_path_glob_folder_and_address(tmp_path):
@@ -131,7 +140,7 @@ def test_a_column_of_a_type_that_means_no_text_or_number_is_named_with_its_file(
 def test_two_columns_of_one_name_are_refused(tmp_path):
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1.0]), pa.array([2.0])], ["session_id", "cost", "cost"])
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"x.parquet has several columns of the name 'cost'"):
+    with pytest.raises(InputError, match=r"x.parquet has several columns for cost: 'cost', 'cost'"):
         row_groups(COSTS, find_files(str(tmp_path / "x.parquet"), "")[0])
 
 

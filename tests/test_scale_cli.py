@@ -120,9 +120,7 @@ def test_unfit_tables_are_refused_and_what_was_there_stays(tmp_path):
     (tmp_path / "out" / "scale.json").write_text(before)
     done = ihc_here("scale", *folder.options(), "--output", "out", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(
-        "ihc: Table session_costs, column cost: the value is negative in 5 rows"
-    )
+    assert done.stderr.splitlines()[-1].startswith("ihc: Table session_costs, column cost: -1.0 is negative in 5 rows")
     assert [path.read_text() for path in (tmp_path / "out").iterdir()] == [before]
 
 
