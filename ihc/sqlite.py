@@ -78,6 +78,7 @@ def reason_of(error: BaseException, _url: sa.URL) -> str:
     hints = {
         "not a database": "it is not an SQLite file; one of DuckDB is named by a URL, as duckdb:///data/shop.duckdb",
         "no such table: main.": f"{reason}; a view reads it: make that table again, or drop the view",
+        "decode to UTF-8": f"{reason.rstrip('.')}; it was written in another encoding: load it again as UTF-8",
         "readonly": "it cannot be written: check the rights of the file and its folder",
         "unable to open": "it cannot be opened: check the rights of the file and its folder",
         "has no column": f"{reason}; another program or version made that table: rename it and run again",

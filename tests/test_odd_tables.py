@@ -338,6 +338,14 @@ def test_a_view_whose_table_is_gone_is_refused_by_its_name(tmp_path):
         read_tables(path)
 
 
+def test_a_text_in_another_encoding_is_refused_by_its_column(tmp_path):
+    path = made(tmp_path / "shop.db")
+    sql(path, "UPDATE session_sources SET channel_name = CAST(x'fc' AS TEXT)")  # ü in Latin-1
+    for chosen in ({}, EVERY_DAY):
+        with pytest.raises(DatabaseError, match=r"column 'channel_name' .*; it was written in another encoding: load"):
+            read_tables(path, **chosen)
+
+
 @pytest.mark.parametrize("empty", [(SESSIONS, CONVERSIONS, COSTS), (CONVERSIONS,), (SESSIONS, COSTS)])
 def test_tables_without_rows_are_read_as_such(tmp_path, empty):
     path = made(tmp_path / "shop.db", ROWS | {table: [] for table in empty})
