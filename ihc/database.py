@@ -35,7 +35,18 @@ from ihc.errors import DatabaseError, InputError, some
 from ihc.ids import is_among
 from ihc.postgres_errors import quoted
 from ihc.result_tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
-from ihc.schemas import COLUMNS, CONVERSIONS, CREDITS, PHASES, REPORTING, SESSIONS, Tables, as_text, check_tables
+from ihc.schemas import (
+    COLUMNS,
+    CONVERSIONS,
+    CREDITS,
+    PHASES,
+    REPORTING,
+    SESSIONS,
+    Tables,
+    as_text,
+    check_table,
+    check_tables,
+)
 from ihc.selection import Selection, names_of, read_chosen, read_whole
 
 RESOURCES = Path(__file__).parent / "resources"
@@ -112,7 +123,7 @@ def read_columns(database: str | Path) -> pd.DataFrame:
     """
     with transaction(database) as connection:
         _require_tables(connection, database)
-        return read(connection, f"SELECT * FROM {SESSIONS} WHERE 1 = 0")
+        return check_table(SESSIONS, read(connection, f"SELECT * FROM {SESSIONS} WHERE 1 = 0"))
 
 
 def users_of(database: str | Path, conv_id: str) -> list[str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ihc import build_journeys, read_tables
 from ihc.connection import read, transaction
-from ihc.database import create_tables, read_order_ids, users_of
+from ihc.database import create_tables, read_columns, read_order_ids, users_of
 from ihc.errors import DatabaseError, InputError
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, KEYS, SESSIONS
 
@@ -270,6 +270,7 @@ def test_tables_and_columns_are_found_in_any_case(tmp_path):
         assert [frame.columns.tolist() for frame in tables] == [[*columns] for columns in COLUMNS.values()]
         assert [len(frame) for frame in tables] == [1, 1, 1]
     assert read_order_ids(path)["conv_id"].tolist() == ["c1"]
+    assert read_columns(path).columns.tolist() == [*COLUMNS[SESSIONS]]
 
 
 def test_columns_in_capitals_of_a_postgresql_are_found_and_a_table_in_capitals_is_named(schema_url):
