@@ -52,3 +52,9 @@ RedistributionOption = Annotated[
     str | None,
     typer.Option("--redistribution", metavar="FILE", help="Redistribution parameter of the engine (JSON)."),
 ]
+DirectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--direct", metavar="NAME", help="A channel that is direct traffic; may be repeated. [default: usual names]"
+    ),
+]

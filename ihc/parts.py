@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ihc.baselines import DIRECT
 from ihc.channel_paths import channel_paths
 from ihc.credits import outcomes_of, sound_credits
 from ihc.engine import attribute
 from ihc.ids import is_among
 from ihc.journeys import build_journeys, idle_paths
 from ihc.markov import MOST_STATES, Chain, add_chains, count_moves, effects_of, markov, spread_by_effects
-from ihc.models import MODELS
+from ihc.models import MODELS, models_with
 from ihc.parameters import Parameters
 from ihc.reconciliation import account_for, figures_of
 from ihc.redistribution import Redistribution
@@ -38,13 +39,14 @@ MARKOV = "Markov"
 
 
 class Asked(NamedTuple):
-    """What the local engine is asked for: its settings, and which orders, by day, of sessions how old."""
+    """What the local engine is asked for: its settings, which orders, by day, of sessions how old; what is direct."""
 
     parameters: Parameters
     redistribution: Redistribution | None = None
     start_date: str | date | None = None
     end_date: str | date | None = None
     lookback_days: float | None = None
+    direct: tuple[str, ...] = DIRECT
 
     @property
     def window(self) -> dict[str, str | date | None]:
@@ -106,7 +108,7 @@ def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
     visits = visits_of(tables.sessions, tables.costs, earned)
     days = [rows[inside(rows["date"], **asked.window)] for rows in (visits, earned)]
     models = {IHC: found.credits} | {
-        name: model(found.journeys) for name, model in MODELS.items() if model is not markov
+        name: model(found.journeys) for name, model in models_with(asked.direct).items() if model is not markov
     }
     return Part(
         reporting=part_by(visits, DAILY, SUMS),

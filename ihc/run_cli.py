@@ -12,6 +12,7 @@ import typer
 
 from ihc.cli_options import (
     DatabaseOption,
+    DirectOption,
     EndDateOption,
     LookbackOption,
     ParametersOption,
@@ -72,10 +73,7 @@ def run(  # noqa: PLR0913 - one argument an option
         str | None,
         typer.Option(metavar="FILE", help="Report by groups of channels: a CSV of channel_name, channel_group."),
     ] = None,
-    direct: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A channel that is direct traffic; may be repeated. [default: usual names]"),
-    ] = None,
+    direct: DirectOption = None,
     currency: Annotated[str | None, typer.Option(metavar="CODE", help="What amounts are in, e.g. EUR.")] = None,
     break_even_roas: Annotated[
         float | None, typer.Option(metavar="ROAS", help="ROAS from which on a channel pays for itself. [default: 1]")

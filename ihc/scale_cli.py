@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ihc.cli_options import EndDateOption, ParametersOption, RedistributionOption, StartDateOption
+from ihc.cli_options import DirectOption, EndDateOption, ParametersOption, RedistributionOption, StartDateOption
 from ihc.errors import SettingsError, counted
 from ihc.printing import make_console
 from ihc.run_cli import INTERRUPTED, REFUSED, reconciliation_table
@@ -41,6 +41,7 @@ def scale(  # noqa: PLR0913 - one argument an option
     ] = None,
     parameters: ParametersOption = None,
     redistribution: RedistributionOption = None,
+    direct: DirectOption = None,
     partitions: Annotated[
         int | None,
         typer.Option(min=1, max=10_000, metavar="N", help="Parts of the users. [default: one for 500,000 sessions]"),
@@ -66,6 +67,7 @@ def scale(  # noqa: PLR0913 - one argument an option
         from ihc.store import open_store
     except ImportError as error:
         raise SettingsError(f"ihc scale needs the extra dask ({error}): pip install 'ihc-attribution[dask]'") from None
+    from ihc.baselines import DIRECT
     from ihc.parameters import load_parameters
     from ihc.parts import Asked
     from ihc.redistribution import load_redistribution
@@ -73,7 +75,7 @@ def scale(  # noqa: PLR0913 - one argument an option
 
     days = check_window(start_date, end_date)
     rules = None if redistribution is None else load_redistribution(Path(redistribution))
-    asked = Asked(load_parameters(parameters), rules, *days, lookback_days)
+    asked = Asked(load_parameters(parameters), rules, *days, lookback_days, tuple(direct or DIRECT))
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
     job = Job(files, asked, open_store(output, "--output"), partitions, export_journeys)

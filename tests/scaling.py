@@ -71,7 +71,9 @@ def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]
     credits = attribute(journeys, asked.parameters, asked.redistribution)
     orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
     outcomes = outcomes_of(orders, journeys, pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str"))
-    models = {"IHC": credits} | {name: model(journeys) for name, model in models_for(journeys, idle).items()}
+    models = {"IHC": credits} | {
+        name: model(journeys) for name, model in models_for(journeys, idle, asked.direct).items()
+    }
     reporting = channel_reporting(*tables, credits)
     reports = Reports(
         channel_reporting=with_ratios(reporting[inside(reporting["date"], **asked.window)]),

@@ -34,6 +34,9 @@ EDGES = {
     "costless": (("UPDATE session_costs SET cost = 0",), ()),
     "nothing": ((), ("--report-only",)),
     "campaigns": ((), ("--by", "campaign")),
+    "orderless": (("DELETE FROM conversions",), ()),
+    "sessionless": (("DELETE FROM session_sources", "DELETE FROM session_costs"), ()),
+    "empty": (("DELETE FROM conversions", "DELETE FROM session_sources", "DELETE FROM session_costs"), ()),
 }
 # The sensitivity computes all orders by what the channels are called now; stored are those of other dates as before.
 RENAMED = 1e-3
@@ -141,7 +144,7 @@ def cells(frame, intervals=()):
         texts = [written(value, heading(name)[1]) for value in frame[name]]
         if name in intervals:
             ends = zip(texts, frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
-            texts = [f"{text} ({low:,.2f}–{high:,.2f})" if text else "" for text, low, high in ends]
+            texts = [f"{text} ({low:,.2f}–{high:,.2f})" if text and pd.notna(low) else text for text, low, high in ends]
         columns.append(texts)
     return [heading(name)[0] for name in names], [list(row) for row in zip(*columns, strict=True)]
 
@@ -404,6 +407,9 @@ def test_the_terminal_says_what_the_page_says(report):
             ["200 wait for a run", "There are no credits to report.", "No run is recorded yet", "--report-only"],
         ),
         ("campaigns", ["The rows are the values of the column campaign, not channels", "(none)"]),
+        ("orderless", ["The tables have no order, so there is nothing to attribute.", "There is no journey"]),
+        ("sessionless", ["The tables have no session, so 200 orders cannot be attributed.", "None of 200 orders is"]),
+        ("empty", ["The tables have no session and no order, so there is nothing to attribute."]),
     ],
     indirect=["report"],
 )
@@ -412,6 +418,16 @@ def test_what_there_is_nothing_of_is_said_in_sentences(report, says):
     assert "Traceback" not in report.done.out + report.done.err
     assert "nan" not in report.text.lower().split()
     assert [tag.get_text() for tag in report.page.find_all("h2")] == list(ORDER)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("report", ["quiet", "orderless", "sessionless", "empty"], indirect=True)
+def test_what_a_report_lacks_is_said_before_all_else_on_the_page_and_on_the_screen(report):
+    missing = json.loads((report.done.output / "run.json").read_text("utf-8"))["missing"]
+    assert missing
+    assert report.done.out.startswith(missing)
+    assert report.page.find("h2").find_next("p").get_text() == missing
+    assert "All credits come from" not in report.text + report.done.out
 
 
 @pytest.mark.slow
