@@ -120,6 +120,8 @@ def cost_against_revenue(figure: Figure, summary: pd.DataFrame, currency: str = 
         (0.2, "ihc_revenue", BLUE, "attributed revenue"),
     ):
         axes.barh(places + shift, summary[column], height=0.38, color=colour, label=text)
+    if not summary[["cost", "ihc_revenue"]].any(axis=None):
+        axes.set_xlim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
     axes.xaxis.set_major_formatter(AMOUNTS)
     axes.set_xlabel(currency)

@@ -85,6 +85,6 @@ def folding_sentence(few: Folding, summary: pd.DataFrame) -> str:
     named = counted(len(few.named), "channel")
     return (
         f"Charts and tables name the {named} with the most attributed revenue or cost. The others have {cost} of the "
-        f"cost and {revenue} of the attributed revenue; where figures can be summed up, they are the row {few.rest}. "
+        f"cost and {revenue} of the attributed revenue; where figures can be summed up, they are the row {few.rest!r}. "
         "The CSV files have every channel."
     )

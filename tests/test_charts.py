@@ -64,6 +64,11 @@ def test_cost_and_revenue_are_two_bars_a_channel():
     assert [width for _, width in bars(charts.cost_against_revenue(SUMMARY))] == [100, 10, 50, 250, 10, 5]
 
 
+def test_without_any_amount_the_axis_is_one_of_amounts():
+    figure = charts.cost_against_revenue(pd.DataFrame({"channel_name": ["A"], "cost": [0.0], "ihc_revenue": [0.0]}))
+    assert figure.axes[0].get_xlim() == (0, 1)
+
+
 def test_classes_are_bars_with_their_orders_and_share():
     figure = by_class(CLASSES)
     assert [width for _, width in bars(figure)] == [1_200, 0, 300]

@@ -124,6 +124,13 @@ def test_the_cost_of_a_channel_is_parted_and_its_part_without_credit_written_bes
     assert [text.xy[0] for text in axes.texts] == BY_CHANNEL["cost"].tolist()
 
 
+def test_without_any_cost_the_axis_is_one_of_amounts():
+    table = pd.DataFrame(
+        {"channel_name": ["A"], "cost": [0.0], "cost_without_credit": [0.0], "share_without_credit": [float("nan")]}
+    )
+    assert completeness_charts.cost_without_credit(table).axes[0].get_xlim() == (0, 1)
+
+
 def test_few_days_have_their_figures_and_each_its_tick():
     figure = completeness_charts.unattributed_by_day(by_day(3))
     (axes,) = figure.axes

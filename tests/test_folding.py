@@ -33,7 +33,7 @@ def test_the_rest_is_summed_up_behind_the_named_channels_and_before_the_total():
 def test_a_channel_called_like_the_total_is_no_total():
     rows = ROWS.assign(channel_name=[TOTAL, "b", "c", "d"])
     found = Folding([TOTAL], "other (3 channels)").table(WHOLE, by_channel, rows, EARNED.iloc[:0], has_total=True)
-    assert found["channel_name"].tolist() == [TOTAL, "other (3 channels)", TOTAL]
+    assert found["channel_name"].tolist() == [TOTAL, "other (3 channels)", "Total of all channels"]
     assert found["cost"].tolist() == [1, 9, 10]
 
 
@@ -61,8 +61,8 @@ def test_the_sentence_says_what_the_others_come_to():
     # 6 of 10 of the cost.
     assert folding_sentence(FEW, found) == (
         "Charts and tables name the 1 channel with the most attributed revenue or cost. The others have 60% of the "
-        "cost and 100% of the attributed revenue; where figures can be summed up, they are the row other (3 channels). "
-        "The CSV files have every channel."
+        "cost and 100% of the attributed revenue; where figures can be summed up, they are the row "
+        "'other (3 channels)'. The CSV files have every channel."
     )
     free = pd.concat([found.iloc[:-1].assign(cost=0.0), found.tail(1).assign(cost=0.0)], ignore_index=True)
     assert "have 0% of the cost" in folding_sentence(FEW, free)
