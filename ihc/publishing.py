@@ -45,7 +45,9 @@ def publish_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: s
 
 
 def _failed(name: str, error: Exception) -> HTML:
-    reason = printable(" ".join(f"{type(error).__name__}: {error}".split()))
+    # An OSError's own text begins with a number and names a file of the moment.
+    says = (error.strerror or "") if isinstance(error, OSError) else str(error)
+    reason = printable(" ".join(f"{type(error).__name__}: {says}".split()))
     sentence = f"The chart {name} was not drawn ({reason}). The tables and CSV files have its figures."
     return HTML(f'<p class="warning">{escape(sentence)}</p>', metadata={FAILED_CHART: sentence})
 
