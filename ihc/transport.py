@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
 from typing import Any
@@ -31,11 +31,10 @@ class BoundedSession(requests.Session):
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
-        self._seconds, self._is_over = seconds, False
-        self._socket: socket.socket | None = None
+        self._seconds, self._breaker = seconds, _Breaker()
         self.headers["Accept-Encoding"] = "gzip"
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter(self._hold))
+            self.mount(scheme, _Adapter(self._breaker))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """There is none: requests would read the body whole, and fail over a target that is no address."""
@@ -48,16 +47,27 @@ class BoundedSession(requests.Session):
         """
         timeout = (min(CONNECT_SECONDS, self._seconds), READ_SECONDS)
         with (
-            self._deadline(),
+            self._breaker.within(self._seconds),
             self.post(url, data=body, timeout=timeout, allow_redirects=False, stream=True, **options) as response,
         ):
             return response, _content(response)
 
+
+class _Breaker:
+    """Shuts the socket of a request down when its time is up.
+
+    It knows no session: urllib3 keeps connections until the session's pool is collected, and they know this.
+    """
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._socket: socket.socket | None = None
+
     @contextmanager
-    def _deadline(self) -> Iterator[None]:
+    def within(self, seconds: float) -> Iterator[None]:
         """Raise DeadlineError where the time is up, whatever became of the request then."""
         self._is_over = False
-        timer = Timer(self._seconds, self._end)
+        timer = Timer(seconds, self._end)
         timer.daemon = True
         timer.start()
         try:
@@ -70,11 +80,12 @@ class BoundedSession(requests.Session):
             timer.join()  # else it could end the next request
         if self._is_over:
             raise DeadlineError(
-                f"The API sent no whole answer within {self._seconds:g} s, the limit of IHC_REQUEST_SECONDS."
+                f"The API sent no whole answer within {seconds:g} s, the limit of IHC_REQUEST_SECONDS."
             ) from None
 
-    def _hold(self, connected: socket.socket) -> None:
-        self._socket = connected
+    def hold(self, connected: Any) -> None:
+        """Take a connected socket. One that is encrypted inside of an encrypted one is no socket, but has the other."""
+        self._socket = getattr(connected, "socket", connected)
         if self._is_over:
             self._shut()
 
@@ -92,31 +103,30 @@ class BoundedSession(requests.Session):
 class _Adapter(HTTPAdapter):
     """Makes connections that hand over each socket when it is connected."""
 
-    def __init__(self, hold: Callable[[socket.socket], None]) -> None:
+    def __init__(self, breaker: _Breaker) -> None:
         super().__init__()
-        self._hold = hold
+        self._breaker = breaker
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         if not issubclass(pool.ConnectionCls, _Held):
-            pool.ConnectionCls = type("Held", (_Held, pool.ConnectionCls), {"hold": staticmethod(self._hold)})
+            pool.ConnectionCls = type("Held", (_Held, pool.ConnectionCls), {"breaker": self._breaker})
         return pool
 
 
 class _Held:
     """What a class of urllib3's connections gets in addition."""
 
-    hold: Callable[[socket.socket], None]
-    sock: socket.socket
+    breaker: _Breaker
+    sock: Any
 
-    def _new_conn(self) -> socket.socket:
-        connected: socket.socket = super()._new_conn()  # type: ignore[misc]
-        self.hold(connected)  # a proxy is asked before `connect` is done
-        return connected
+    def _tunnel(self) -> None:
+        self.breaker.hold(self.sock)  # a proxy answers before `connect` is done
+        super()._tunnel()  # type: ignore[misc]
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        self.hold(self.sock)  # by now another object, if it is encrypted
+        self.breaker.hold(self.sock)  # by now another object, if it is encrypted
 
 
 def _content(response: requests.Response) -> bytes:

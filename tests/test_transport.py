@@ -1,11 +1,15 @@
 """Servers that would hold a client for ever, over real sockets: each request ends in a named error."""
 
+import gc
 import gzip
 import json
+import socket
 import ssl
 import time
 import zlib
+from contextlib import suppress
 from functools import partial
+from threading import Event, Thread
 
 import pytest
 import trustme
@@ -131,24 +135,81 @@ def authority(tmp_path, monkeypatch):
     return made
 
 
-@pytest.mark.parametrize(("flood", "pause"), [("trailers", 0), ("interim answers", 0), ("trailers", 0.02)])
-def test_an_encrypted_answer_without_end_is_over_at_the_deadline(authority, flood, pause):
+@pytest.fixture
+def context(authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1", "api.example.com").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize(("flood", "pause"), [("trailers", 0), ("interim answers", 0), ("trailers", 0.02)])
+def test_an_encrypted_answer_without_end_is_over_at_the_deadline(context, flood, pause):
     hostile = endlessly(*FLOODS[flood], pause=pause)
     with answering(hostile, scheme="https", context=context) as (url, _), pytest.raises(DeadlineError):
         make_client(url).ask(BODY)
 
 
-def test_a_proxy_that_answers_without_end_is_over_at_the_deadline(monkeypatch):
+def set_proxy(monkeypatch, url):
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with answering(endlessly(OK, b"A: b\r\n", pause=0.02)) as (proxy, server):
-        for name in ("https_proxy", "HTTPS_PROXY"):
-            monkeypatch.setenv(name, proxy)
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, url)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_answers_without_end_is_over_at_the_deadline(scheme, context, monkeypatch):
+    encrypted = {"scheme": scheme, "context": context} if scheme == "https" else {}
+    with answering(endlessly(OK, b"A: b\r\n", pause=0.02), **encrypted) as (proxy, server):
+        set_proxy(monkeypatch, proxy)
         with pytest.raises(DeadlineError):
-            make_client("https://api.example.com/v1", seconds=0.3).ask(BODY)
+            make_client("https://api.example.com/v1", seconds=0.5).ask(BODY)
     assert server.heads[0].startswith("CONNECT api.example.com:443 ")
+
+
+def relayed(port):
+    """Answer as a proxy does: pass on all bytes from and to a port of this machine."""
+
+    def pass_on(source, target):
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+
+    def answer(connection):
+        connection.sendall(OK + b"\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as target:
+            Thread(target=pass_on, args=(connection, target), daemon=True).start()
+            pass_on(target, connection)
+
+    return answer
+
+
+@pytest.mark.parametrize("answer", [http(200, GOOD), endlessly(*TRICKLES["trailers"], pause=0.02)], ids=["good", "bad"])
+def test_an_answer_through_an_encrypted_proxy_is_read_until_the_deadline(answer, context, monkeypatch):
+    with (
+        answering(answer, context=context) as (_, server),
+        answering(relayed(server.port), scheme="https", context=context) as (proxy, _),
+    ):
+        set_proxy(monkeypatch, proxy)
+        client = make_client("https://api.example.com/v1", seconds=2.0)
+        if isinstance(answer, bytes):
+            assert client.ask(BODY).calls == 1
+        else:
+            with pytest.raises(DeadlineError):
+                client.ask(BODY)
+
+
+def test_connections_are_closed_with_the_client_that_made_them():
+    closed = Event()
+
+    def keep_open(connection):
+        connection.sendall(http(200, GOOD).replace(b"Connection: close\r\n", b""))
+        if not connection.recv(1):
+            closed.set()
+
+    with answering(keep_open) as (url, _):
+        assert make_client(url).ask(BODY).calls == 1
+        gc.collect()
+        assert closed.wait(3)
 
 
 # Size
