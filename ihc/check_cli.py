@@ -49,7 +49,7 @@ def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
 
 
 def _lines(finding: pd.Series) -> Iterator[str]:
-    """A finding on lines of its own: what and how much, which, what follows, what mends it."""
+    """A finding on lines of its own: what and how much, which, what follows, what to do."""
     from ihc.glossary import FORMATS, MONEY, SHARE
 
     amount = f": {finding['of']} {FORMATS[MONEY].format(finding['amount'])}" if finding["of"] else ""
@@ -57,4 +57,4 @@ def _lines(finding: pd.Series) -> Iterator[str]:
     yield f"{finding['finding']}{amount}{share}"
     yield f"  {finding['examples']}"
     yield f"  {finding['consequence']}"
-    yield f"  To mend it: {finding['mend']}"
+    yield f"  {finding['aim']}: {finding['mend']}"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.far_days import far_days
-from ihc.findings import Finding, Found, Shop
+from ihc.findings import LIST, Finding, Found, Shop
 from ihc.ids import repeats
 from ihc.journeys import Spans
 from ihc.mends import seconds
@@ -20,41 +20,48 @@ SHORTLY = 300  # seconds
 ALWAYS = 0.9  # share of the times on full minutes from which on they are cut to the minute
 
 Booleans = npt.NDArray[np.bool_]
-AT_ONCE = "user_id, event_date, substr(event_time, 1, 8)"
-AGAIN = "user_id, revenue, conv_date, substr(conv_time, 1, 5)"
+AT_ONCE = "user_id, event_date, substr(CAST(event_time AS TEXT), 1, 8)"
+AGAIN = "user_id, revenue, conv_date, substr(CAST(conv_time AS TEXT), 1, 5)"
+SET_LATER = "To set their time to that of the session"
 
 SHORTLY_AFTER = Found(
-    "No journey of the order holds that session: the clocks of shop and tracking may differ.",
+    "The session gets no credit for the order; the clocks of shop and tracking may differ.",
+    SET_LATER,
     f"UPDATE {CONVERSIONS} SET conv_time = later.event_time FROM (SELECT conv_id, max(event_time) AS event_time "
     f"FROM {CONVERSIONS} JOIN {SESSIONS} ON {SESSIONS}.user_id = {CONVERSIONS}.user_id AND event_date = conv_date "
     f"AND {seconds('event_time')} - ({seconds('conv_time')}) BETWEEN 0 AND {SHORTLY} GROUP BY conv_id) AS later "
     f"WHERE later.conv_id = {CONVERSIONS}.conv_id",
 )
 MIDNIGHT = Found(
-    "Sessions of the order's own day count as after it: the time may be lost.",
+    "Sessions of the same day get no credit for them; their time may be missing.",
+    "To count the sessions of the same day",
     f"UPDATE {CONVERSIONS} SET conv_time = '23:59:59' WHERE conv_time LIKE '00:00:00%'",
 )
 FULL_MINUTES = Found(
-    "Sessions of the order's own minute count as after it: the seconds may be lost.",
+    "Sessions of the same minute get no credit for them; their seconds may be missing.",
+    "To count the sessions of the same minute",
     f"UPDATE {CONVERSIONS} SET conv_time = substr(conv_time, 1, 6) || '59' "
     "WHERE substr(conv_time, 7, 2) = '00' AND conv_time NOT LIKE '00:00:00%'",
 )
 ONLY_LATER = Found(
-    "They count as untracked: clocks or time zones of shop and tracking may differ.",
+    "They count as untracked; clocks or time zones of shop and tracking may differ.",
+    SET_LATER,
     f"UPDATE {CONVERSIONS} SET conv_time = substr(visit.moment, 12) FROM (SELECT user_id, "
     f"min(event_date || ' ' || event_time) AS moment FROM {SESSIONS} GROUP BY user_id) AS visit "
     f"WHERE visit.user_id = {CONVERSIONS}.user_id AND substr(visit.moment, 1, 10) = conv_date "
     "AND substr(visit.moment, 12) > conv_time",
 )
 SAME_SECOND = Found(
-    "Their order in the customer journey is that of their ids. The statement keeps one of each second.",
-    f"DELETE FROM {SESSIONS} WHERE ({AT_ONCE}) IN (SELECT {AT_ONCE} FROM {SESSIONS} GROUP BY {AT_ONCE} "
-    "HAVING count(DISTINCT channel_name) > 1) "
-    f"AND session_id NOT IN (SELECT min(session_id) FROM {SESSIONS} GROUP BY {AT_ONCE})",
+    "The customer journey has them in the order of their ids.",
+    LIST,
+    f"SELECT * FROM {SESSIONS} WHERE ({AT_ONCE}) IN (SELECT {AT_ONCE} FROM {SESSIONS} GROUP BY {AT_ONCE} "
+    f"HAVING count(DISTINCT channel_name) > 1) AND user_id IN (SELECT user_id FROM {CONVERSIONS})",
 )
 TWICE = Found(
-    "Revenue and orders may count twice. The statement keeps one of each.",
-    f"DELETE FROM {CONVERSIONS} WHERE conv_id NOT IN (SELECT min(conv_id) FROM {CONVERSIONS} GROUP BY {AGAIN})",
+    "They may be one order that is stored twice.",
+    "To list them with the other",
+    f"SELECT * FROM {CONVERSIONS} WHERE ({AGAIN}) IN (SELECT {AGAIN} FROM {CONVERSIONS} GROUP BY {AGAIN} "
+    "HAVING count(*) > 1)",
 )
 
 
@@ -78,7 +85,7 @@ def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
             "followed by a session of their user within 5 minutes", orders[_if_many(is_shortly)], SHORTLY_AFTER
         ),
         shop.orders("at 00:00:00", orders[_if_many(is_midnight)], MIDNIGHT),
-        shop.orders("with times that are cut to the minute", orders[is_cut], FULL_MINUTES),
+        shop.orders("with times cut to the minute", orders[is_cut], FULL_MINUTES),
         shop.orders(
             "without a session before, but with one later on the same day",
             orders[(spans.lengths == 0) & is_same_day],
@@ -108,18 +115,17 @@ def _far_out(shop: Shop) -> list[Finding]:
     days = pd.concat([sessions["event_date"], orders["conv_date"]], ignore_index=True)
     is_far = far_days(days).to_numpy()
     first, last = (days[~is_far].min(), days[~is_far].max()) if len(days) else ("", "")
-    between = f"NOT BETWEEN '{first}' AND '{last}'"
-    consequence = f"The dates may be wrong: all others are from {first} to {last}."
+    consequence = f"Their dates may be wrong; all others are between {first} and {last}."
     return [
         shop.sessions(
             "years away from all other days",
             sessions[is_far[: len(sessions)]],
-            Found(consequence, f"DELETE FROM {SESSIONS} WHERE event_date {between}"),
+            Found(consequence, LIST, f"SELECT * FROM {SESSIONS} WHERE event_date NOT BETWEEN '{first}' AND '{last}'"),
         ),
         shop.orders(
             "years away from all other days",
             orders[is_far[len(sessions) :]],
-            Found(consequence, f"--start-date {first} --end-date {last}"),
+            Found(consequence, "To leave them out of a run", f"--start-date {first} --end-date {last}"),
         ),
     ]
 

@@ -22,23 +22,38 @@ REVENUE, COST = "revenue", "cost"
 Booleans = npt.NDArray[np.bool_]
 
 
+class Found(NamedTuple):
+    """What to say of a finding.
+
+    `consequence`: what follows for the report; `mend`: a statement or setting, and `aim`: what it does. A statement
+    that would lose data lists the rows instead. `detail`: what else was found.
+    """
+
+    consequence: str
+    aim: str
+    mend: str
+    detail: str = ""
+
+
+NOTHING = Found("", "", "")
+LIST = "To list them"
+
+
 class Finding(NamedTuple):
     """One check's result.
 
     `noun` and `what`: what was looked for, as in "order" and "at 00:00:00"; `ids` of the rows found; `amount`
     [currency; None where none belongs to it] of them, and `whole`, that of all rows, which is `of` revenue or cost;
-    `consequence`: what follows for the report; `mend`: a statement or setting; `detail`: what else to say of them.
+    `found`: what follows for the report, and what to do about it.
     """
 
     noun: str
     what: str
     ids: Collection[object]
-    consequence: str
-    mend: str
+    found: Found
     of: str = ""
     amount: float | None = None
     whole: float | None = None
-    detail: str = ""
 
     @property
     def check(self) -> str:
@@ -48,7 +63,7 @@ class Finding(NamedTuple):
     @property
     def text(self) -> str:
         """What was found, the number first."""
-        return f"{counted(len(self.ids), self.noun)} {self.what}{self.detail}"
+        return f"{counted(len(self.ids), self.noun)} {self.what}{self.found.detail}"
 
     def without_amount(self) -> Finding:
         """The same where no amount belongs to the rows."""
@@ -56,16 +71,9 @@ class Finding(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """The amount as a share of that of all rows; None where there is none."""
-        return self.amount / self.whole if self.amount is not None and self.whole else None
-
-
-class Found(NamedTuple):
-    """What follows from a finding, how to mend it, and what else to say of it."""
-
-    consequence: str
-    mend: str
-    detail: str = ""
+        """The amount as a share of that of all rows; None where there is none, as refunds have none of the revenue."""
+        share = self.amount / self.whole if self.amount is not None and self.whole else None
+        return share if share is not None and 0 <= share <= 1 else None
 
 
 @dataclass(frozen=True)
@@ -106,18 +114,15 @@ class Shop:
 
     def orders(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
         """A finding about rows of `conversions`."""
-        amounts = (REVENUE, total(rows["revenue"]), self.revenue)
-        return Finding("order", what, rows["conv_id"], found.consequence, found.mend, *amounts, found.detail)
+        return Finding("order", what, rows["conv_id"], found, REVENUE, total(rows["revenue"]), self.revenue)
 
     def sessions(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
         """A finding about rows of `session_sources`, with what they cost."""
-        amounts = (COST, self.cost_of(rows["session_id"]), self.cost)
-        return Finding("session", what, rows["session_id"], found.consequence, found.mend, *amounts, found.detail)
+        return Finding("session", what, rows["session_id"], found, COST, self.cost_of(rows["session_id"]), self.cost)
 
     def costs(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
         """A finding about rows of `session_costs`."""
-        amounts = (COST, total(rows["cost"]), self.cost)
-        return Finding("cost row", what, rows["session_id"], found.consequence, found.mend, *amounts, found.detail)
+        return Finding("cost row", what, rows["session_id"], found, COST, total(rows["cost"]), self.cost)
 
     def cost_of(self, ids: pd.Series[str]) -> float:
         """What sessions cost [currency]."""

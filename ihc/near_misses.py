@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ihc.findings import Booleans, Finding, Found, Shop
+from ihc.findings import NOTHING, Booleans, Finding, Found, Shop
 from ihc.mends import Sql
 from ihc.schemas import CONVERSIONS, COSTS, SESSIONS
 
@@ -38,7 +38,7 @@ RULES = {
     ),
     "leading zeros": Rule(lambda ids: pc.utf8_ltrim(ids, characters="0"), "ltrim({0}, '0')"),
 }
-ANY = "blanks, case, normal form, .0 or leading zeros"
+ANY = "blanks, case, Unicode normal form, .0 or leading zeros"
 ALL = Rule(lambda ids: reduce(lambda texts, rule: rule.plain(texts), RULES.values(), ids))
 
 
@@ -60,12 +60,12 @@ def _misses(
     """One finding for each rule that would find a session for some of the rows; one without rows where none does."""
     near = near_ids(rows[column], known)
     rule_of = rows[column].map(dict(zip(near["id"], near["rule"], strict=True)))
-    what = "without a session that would match but for "
+    what = f"whose {column.replace('_', ' ')} differs from that of a session only by "
     rules = [rule for rule in (*RULES, ANY) if (near["rule"] == rule).any()]
     return [
         about(what + rule, rows[rule_of == rule], _mend(shop.sql, column, rule, near[near["rule"] == rule]))
         for rule in rules
-    ] or [about(what + ANY, rows.iloc[:0], Found("", ""))]
+    ] or [about(what + ANY, rows.iloc[:0], NOTHING)]
 
 
 def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
@@ -97,10 +97,11 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
     """Say what follows, and give each row the id of the session that is meant."""
     table = CONVERSIONS if column == "user_id" else COSTS
     consequence = "They count as untracked." if table == CONVERSIONS else "This cost is in no channel."
+    aim = "To give them the id of the session"
     pairs = near[["id", "near"]]
     form = RULES[rule].sql if rule in RULES else ""
     if not form or (rule == "case" and not all(map(str.isascii, pairs.to_numpy().ravel()))):
-        return Found(consequence, sql.replace(table, column, dict(zip(near["id"], near["near"], strict=True))))
+        return Found(consequence, aim, sql.replace(table, column, dict(zip(near["id"], near["near"], strict=True))))
     ends = {letter for text in pairs.to_numpy().ravel() for letter in (*text[:1], *text[-1:])}
     blanks = sql.literal("".join(letter for letter in BLANKS if letter in ends))
 
@@ -110,6 +111,7 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
     taken = f" AND near.id NOT IN (SELECT CAST(session_id AS TEXT) FROM {COSTS})" if table == COSTS else ""
     return Found(
         consequence,
+        aim,
         f"UPDATE {table} SET {column} = near.id FROM (SELECT min(CAST({column} AS TEXT)) AS id, {plain(column)} AS "
         f"plain FROM {SESSIONS} GROUP BY plain) AS near WHERE near.plain = {plain(f'{table}.{column}')} AND "
         f"CAST({table}.{column} AS TEXT) NOT IN (SELECT CAST({column} AS TEXT) FROM {SESSIONS}){taken}",
@@ -118,7 +120,11 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
 
 def _scientific(shop: Shop) -> list[Finding]:
     what = "with a user id in scientific notation, such as 1.23457E+15"
-    lost = Found("Its last digits are lost, so that users are mixed up or not found.", "Export the ids again, as text.")
+    lost = Found(
+        "The last digits are lost, so that users are mixed up or not found.",
+        "To mend it",
+        "Export the ids again as text.",
+    )
     sessions, orders, _ = shop.tables
     return [
         about(what, rows[_is_scientific(rows["user_id"])], lost)

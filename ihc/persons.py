@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.findings import REVENUE, Booleans, Finding, Shop
+from ihc.findings import REVENUE, Booleans, Finding, Found, Shop
 from ihc.ids import is_among
 from ihc.journeys import Integers, rows_by_user
 from ihc.near_misses import BLANKS
@@ -36,12 +36,16 @@ def crowd_finding(shop: Shop) -> Finding:
     )
     return Finding(
         "user id",
-        "shared by many people",
+        "that may stand for many people",
         found["user_id"],
-        "Their orders give credit to sessions of strangers.",
-        f"UPDATE {CONVERSIONS} SET user_id = 'unknown buyer of ' || conv_id "
-        f"WHERE CAST(user_id AS TEXT) IN {shop.sql.among(found['user_id'])}",
-        *(REVENUE, revenue, shop.revenue, detail),
+        Found(
+            "If so, their orders give credit to the sessions of other people.",
+            "To count their orders as untracked",
+            f"UPDATE {CONVERSIONS} SET user_id = 'unknown buyer of ' || conv_id "
+            f"WHERE CAST(user_id AS TEXT) IN {shop.sql.among(found['user_id'])}",
+            detail,
+        ),
+        *(REVENUE, revenue, shop.revenue),
     )
 
 

@@ -9,46 +9,50 @@ import pandas as pd
 
 from ihc.clocks import clock_findings
 from ihc.errors import counted, some
-from ihc.findings import COST, Finding, Found, Shop
+from ihc.findings import COST, LIST, NOTHING, Finding, Found, Shop
 from ihc.mends import MOST, Sql
 from ihc.near_misses import near_miss_findings
 from ihc.persons import crowd_finding
 from ihc.schemas import CONVERSIONS, COSTS, SESSIONS, Tables
 from ihc.sums import total
 
+NONE = "(none)"  # the name that a blank channel may get
 USUAL = 0.5  # share of a channel's sessions with a cost row from which on a session without one is odd
 
 UNTRACKED = Found(
-    "No channel gets their revenue; often the tracking lost their sessions. The statement lists them.",
+    "No channel gets their revenue; often the tracking lost their sessions.",
+    LIST,
     f"SELECT {CONVERSIONS}.* FROM {CONVERSIONS} LEFT JOIN (SELECT user_id, min(event_date || ' ' || event_time) AS "
     f"moment FROM {SESSIONS} GROUP BY user_id) AS visit ON visit.user_id = {CONVERSIONS}.user_id "
     "WHERE revenue >= 0 AND (visit.moment IS NULL OR visit.moment > conv_date || ' ' || conv_time)",
 )
 NO_ORDER = "They count as revenue, not as orders, and no session loses its credit for them."
 REFUNDS = Found(
-    f"{NO_ORDER} The statement adds the column: give it the conv_id of the order.",
+    NO_ORDER,
+    "To add refund_of, a column for the conv_id of the refunded order",
     f"ALTER TABLE {CONVERSIONS} ADD COLUMN refund_of TEXT",
 )
-STRAY_REFUNDS = Found(NO_ORDER, "Give refund_of the conv_id of the order.")
-FREE = Found("They count as orders and lower the CPO.", f"DELETE FROM {CONVERSIONS} WHERE revenue = 0")
+STRAY_REFUNDS = Found(NO_ORDER, "To mend it", "Set refund_of to the conv_id of the refunded order.")
+FREE = Found(
+    "They count as orders and lower the CPO.", LIST, f"SELECT * FROM {CONVERSIONS} WHERE CAST(revenue AS NUMERIC) = 0"
+)
+FREE_OF_COST = "If they cost nothing"
 NO_COST_ROW = Found(
-    "Most sessions of their channel have one; they count as cost 0.",
+    "They count as cost 0; most sessions of their channel have a cost row.",
+    FREE_OF_COST,
     f"INSERT INTO {COSTS} SELECT session_id, 0 FROM {SESSIONS} "
     f"WHERE session_id NOT IN (SELECT session_id FROM {COSTS})",
 )
-NULL_COST = Found("They count as cost 0.", f"UPDATE {COSTS} SET cost = 0 WHERE cost IS NULL")
+NULL_COST = Found("They count as cost 0.", FREE_OF_COST, f"UPDATE {COSTS} SET cost = 0 WHERE cost IS NULL")
 STRAY_COST = Found(
-    "This cost is in no channel. The statement leaves it out.",
-    f"DELETE FROM {COSTS} WHERE session_id NOT IN (SELECT session_id FROM {SESSIONS})",
+    "This cost is in no channel.",
+    LIST,
+    f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
 )
 IMPRESSIONS = Found(
-    "No real answer of the API with impressions has been seen, so how they count is unverified. "
-    "The statement makes them ordinary sessions.",
-    f"UPDATE {SESSIONS} SET impression_interaction = 0",
-)
-BLANK_CHANNEL = Found(
-    "They are reported under a blank name.",
-    f"UPDATE {SESSIONS} SET channel_name = '(none)' WHERE trim(channel_name) = ''",
+    "No real answer of the API with impressions has been seen, so how they count is unverified.",
+    LIST,
+    f"SELECT * FROM {SESSIONS} WHERE CAST(impression_interaction AS INTEGER) = 1",
 )
 
 
@@ -86,8 +90,8 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
 
     In: the tables; the SQL of their database, by default SQLite's.
     Out: `check, finding, count, amount [currency; NaN where none belongs to it], of [revenue, cost or none], share [of
-    all of it], examples [up to five ids], consequence, mend [a statement or setting]`, one row per check: first the
-    findings, then the checks that found nothing, with a count of 0.
+    all of it], examples [up to five ids], consequence, mend [a statement or setting], aim [what it does]`, one row per
+    check: first the findings, then the checks that found nothing, with a count of 0.
     """
     shop = Shop.of(tables, sql or Sql())
     crowds = crowd_finding(shop)
@@ -102,11 +106,11 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
     rows = [
         (
             *(each.check, each.text, len(each.ids), each.amount, each.of, each.share),
-            *(some(each.ids), each.consequence, each.mend),
+            *(some(each.ids), each.found.consequence, each.found.aim, each.found.mend),
         )
         for each in found
     ]
-    columns = ["check", "finding", "count", "amount", "of", "share", "examples", "consequence", "mend"]
+    columns = ["check", "finding", "count", "amount", "of", "share", "examples", "consequence", "aim", "mend"]
     frame = pd.DataFrame(rows, columns=columns).astype({"amount": "float64", "share": "float64"})
     return pd.concat([frame[frame["count"] > 0], frame[frame["count"] == 0]], ignore_index=True)
 
@@ -118,8 +122,8 @@ def shown_findings(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def mends(findings: pd.DataFrame) -> pd.DataFrame:
-    """What to look at and what mends each finding: `check, examples, mend`, one row per finding."""
-    return findings.loc[findings["count"] > 0, ["check", "examples", "mend"]].reset_index(drop=True)
+    """What to look at and what mends each finding: `check, examples, aim, mend`, one row per finding."""
+    return findings.loc[findings["count"] > 0, ["check", "examples", "aim", "mend"]].reset_index(drop=True)
 
 
 def clean_sentence(findings: pd.DataFrame) -> str:
@@ -130,6 +134,8 @@ def clean_sentence(findings: pd.DataFrame) -> str:
 
 def _of_orders(shop: Shop) -> list[Finding]:
     orders, spans = shop.tables.conversions, shop.spans
+    is_free = orders["revenue"] == 0
+    is_free &= not is_free.all()  # where no order has revenue, leads are counted
     refunds = orders[(orders["revenue"] < 0) & _is_blank(orders, "refund_of")]
     untracked = spans.orders[(spans.lengths == 0) & (spans.orders["revenue"] >= 0).to_numpy()]
     return [
@@ -137,7 +143,7 @@ def _of_orders(shop: Shop) -> list[Finding]:
         shop.orders(
             "with negative revenue and without refund_of", refunds, STRAY_REFUNDS if "refund_of" in orders else REFUNDS
         ),
-        shop.orders("with revenue 0", orders[orders["revenue"] == 0], FREE).without_amount(),
+        shop.orders("with revenue 0", orders[is_free], FREE).without_amount(),
         _of_currencies(shop),
     ]
 
@@ -154,7 +160,7 @@ def _of_currencies(shop: Shop) -> Finding:
     column = next((str(name) for name in orders if str(name).casefold() == "currency"), None)
     what = "in another currency than most"
     if column is None:
-        return shop.orders(what, orders.iloc[:0], Found("", ""))
+        return shop.orders(what, orders.iloc[:0], NOTHING)
     known = orders[~_is_blank(orders, column)]
     codes = known[column].astype("str").str.strip()
     counts = codes.value_counts()
@@ -165,12 +171,13 @@ def _of_currencies(shop: Shop) -> Finding:
         known[codes.isin(others)],
         Found(
             "Amounts of different currencies are added up.",
+            "To convert them, with your rates",
             f"UPDATE {CONVERSIONS} SET revenue = revenue * CASE trim({name}) {rates} END, {name} = "
             f"{sql.literal(counts.index[0])} WHERE trim({name}) IN {sql.among(others)}",
             f": {some(others, width=24)} instead of {some(counts.index[:1], width=24)}",
         )
         if len(others)
-        else Found("", ""),
+        else NOTHING,
     )
 
 
@@ -187,10 +194,15 @@ def _of_costs(shop: Shop) -> list[Finding]:
 
 def _of_sessions(shop: Shop) -> list[Finding]:
     sessions = shop.tables.sessions
-    is_blank = sessions["channel_name"].str.strip() == ""
+    blank = sessions[sessions["channel_name"].str.strip() == ""]
+    named = shop.sql.replace(SESSIONS, "channel_name", dict.fromkeys(blank["channel_name"].unique(), NONE))
     return [
         _of_channels(shop),
-        shop.sessions("with a blank channel name", sessions[is_blank], BLANK_CHANNEL),
+        shop.sessions(
+            "with a blank channel name",
+            blank,
+            Found("They are reported under a blank name.", f"To name their channel {NONE}", named),
+        ),
         shop.sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
     ]
 
@@ -201,16 +213,19 @@ def _of_channels(shop: Shop) -> Finding:
     usual = channel_variants(counts)
     return Finding(
         "channel name",
-        "alike but for case, blanks, punctuation or normal form",
+        "that differ only by case, blanks, punctuation or Unicode normal form",
         sorted(usual),
-        "Each is a channel of its own; the statement gives all the name of the one with most sessions.",
-        shop.sql.replace(SESSIONS, "channel_name", {old: new for old, new in usual.items() if old != new}),
+        Found(
+            "Each is reported as a channel of its own.",
+            "To give all the name of the one with most sessions",
+            shop.sql.replace(SESSIONS, "channel_name", {old: new for old, new in usual.items() if old != new}),
+        ),
         *(COST, shop.cost_of(sessions.loc[sessions["channel_name"].isin(usual), "session_id"]), shop.cost),
     )
 
 
 def channel_variants(counts: pd.Series[int]) -> dict[str, str]:
-    """Find channel names that are alike but for case, blanks, punctuation or normal form.
+    """Find channel names that differ only by case, blanks, punctuation or Unicode normal form.
 
     In: sessions [count] by channel name. Out: each such name with the commonest of those that it is like,
     and of equally common ones the shortest, as a composed letter is.

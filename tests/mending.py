@@ -22,8 +22,23 @@ def mended(tables, mend, **given):
     """The tables after a statement was run on them in SQLite, as they are read again."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shop.db"
-        with closing(sqlite3.connect(path)) as connection, connection:
-            for table, frame in zip(COLUMNS, tables, strict=True):
-                frame.astype(dict.fromkeys(frame, object)).to_sql(table, connection, index=False)
-            connection.execute(mend, given)
+        _run(path, tables, mend, given)
         return read_tables(path)
+
+
+def listed(tables, mend):
+    """The first column of what a statement lists in SQLite: the ids of rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _run(Path(folder) / "shop.db", tables, mend)
+
+
+def _run(path, tables, mend, given=()):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table, frame in zip(COLUMNS, tables, strict=True):
+            frame.astype(dict.fromkeys(frame, object)).to_sql(table, connection, index=False)
+        return sorted(key for key, *_ in connection.execute(mend, given))
+
+
+def is_listing(mend):
+    """Does a statement change nothing?"""
+    return mend.startswith("SELECT ")

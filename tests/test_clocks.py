@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 from frames import conversions, costs, sessions
-from mending import finding, mended
+from mending import finding, is_listing, listed, mended
 
+from ihc.errors import some
 from ihc.schemas import Tables
 
 VISITS = [
@@ -41,24 +42,30 @@ TWICE = shop(
 )
 # Shares: of the revenue of all orders, or of all cost, which is 2 + 1 + 1 = 4.
 FOUND = [
-    (SHORTLY, "orders followed by a session", "1 order followed by", "'k'", 100.0, 100 / 150),
-    (CUT, "orders followed by a session", "2 orders followed by", "'k', 'l'", 150.0, 1),
-    (CUT, "orders with times that are cut to the minute", "2 orders with times", "'k', 'l'", 150.0, 1),
-    (CUT, "orders without a session before", "1 order without a session before", "'l'", 50.0, 50 / 150),
-    (MIDNIGHT, "orders at 00:00:00", "1 order at 00:00:00", "'k'", 100.0, 100 / 150),
-    (LATER, "orders without a session before", "1 order without a session before", "'k'", 30.0, 0.3),
-    (FAR, "sessions years away", "1 session years away", "'z'", 0.0, 0),
-    (AT_ONCE, "sessions of one buyer in the same second", "2 sessions of one buyer", "'b', 'd'", 1.0, 0.25),
-    (TWICE, "orders of the same user, amount and minute", "1 order of the same user", "'l'", 75.0, 75 / 374),
+    (SHORTLY, "orders followed by a session", "1 order followed by", ["k"], 100.0, 100 / 150),
+    (CUT, "orders followed by a session", "2 orders followed by", ["k", "l"], 150.0, 1),
+    (CUT, "orders with times cut to the minute", "2 orders with times", ["k", "l"], 150.0, 1),
+    (CUT, "orders without a session before", "1 order without a session before", ["l"], 50.0, 50 / 150),
+    (MIDNIGHT, "orders at 00:00:00", "1 order at 00:00:00", ["k"], 100.0, 100 / 150),
+    (LATER, "orders without a session before", "1 order without a session before", ["k"], 30.0, 0.3),
+    (FAR, "sessions years away", "1 session years away", ["z"], 0.0, 0),
+    (AT_ONCE, "sessions of one buyer in the same second", "2 sessions of one buyer", ["b", "d"], 1.0, 0.25),
+    (TWICE, "orders of the same user, amount and minute", "1 order of the same user", ["l"], 75.0, 75 / 374),
 ]
 
 
 @pytest.mark.parametrize(("tables", "check", "says", "ids", "amount", "share"), FOUND)
-def test_a_finding_has_its_orders_their_amount_and_a_statement_that_mends_it(tables, check, says, ids, amount, share):
+def test_a_finding_has_its_rows_their_amount_and_a_statement_that_mends_it_or_lists_them(
+    tables, check, says, ids, amount, share
+):
     found = finding(tables, check)
     assert found["finding"].startswith(says)
-    assert (found["examples"], found["amount"], found["share"]) == (ids, amount, pytest.approx(share))
-    assert finding(mended(tables, found["mend"]), check) is None
+    assert (found["examples"], found["amount"], found["share"]) == (some(ids), amount, pytest.approx(share))
+    if is_listing(found["mend"]):
+        others = ["k"] if found["aim"] == "To list them with the other" else []
+        assert listed(tables, found["mend"]) == [*others, *ids]
+    else:
+        assert finding(mended(tables, found["mend"]), check) is None
 
 
 def test_orders_years_away_are_left_out_by_dates():

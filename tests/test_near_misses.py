@@ -6,6 +6,7 @@ from mending import finding, mended
 from ihc.near_misses import BLANKS, near_ids
 from ihc.schemas import Tables
 
+ORDERS, COSTS = "orders whose user id differs", "cost rows whose session id differs"
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 PAIRS = [
     ("u1", "u1 ", "blanks at the ends"),
@@ -17,7 +18,7 @@ PAIRS = [
     ("7", "7.0", "a final .0"),
     ("7", "007", "leading zeros"),
     ("it's \x1b7", "it's \x1b7 ", "blanks at the ends"),
-    (" O'Neil", "o'neil", "blanks, case, normal form, .0 or leading zeros"),
+    (" O'Neil", "o'neil", "blanks, case, Unicode normal form, .0 or leading zeros"),
 ]
 
 
@@ -30,8 +31,8 @@ def shop(user, buyer):
 @pytest.mark.parametrize(("user", "buyer", "rule"), PAIRS)
 def test_an_order_whose_user_is_written_otherwise_is_found_and_mended(user, buyer, rule):
     tables = shop(user, buyer)
-    found = finding(tables, "orders without a session that would match")
-    assert found["finding"] == f"1 order without a session that would match but for {rule}"
+    found = finding(tables, ORDERS)
+    assert found["finding"] == f"1 order whose user id differs from that of a session only by {rule}"
     assert (found["examples"], found["amount"], found["share"]) == ("'k'", 75.0, 0.75)
     after = mended(tables, found["mend"])
     assert finding(after, "orders without a session") is None
@@ -43,18 +44,18 @@ def test_an_order_whose_user_is_written_otherwise_is_found_and_mended(user, buye
 def test_a_cost_whose_session_is_written_otherwise_is_found_and_mended(session, paid, rule):
     visits = sessions([(session, "u", "2023-09-01 10:00:07", "Mail"), ("t", "u", "2023-09-01 10:00:09", "Mail")])
     tables = Tables(visits, conversions(), costs([(paid, 3.0), ("t", 1.0), ("gone", 4.0)]))
-    found = finding(tables, "cost rows without a session that would match")
-    assert found["finding"] == f"1 cost row without a session that would match but for {rule}"
+    found = finding(tables, COSTS)
+    assert found["finding"] == f"1 cost row whose session id differs from that of a session only by {rule}"
     assert (found["amount"], found["share"]) == (3.0, 0.375)
     after = mended(tables, found["mend"])
-    assert finding(after, "cost rows without a session that would match") is None
+    assert finding(after, COSTS) is None
     assert finding(after, "cost rows whose session does not exist")["examples"] == "'gone'"
 
 
 def test_a_cost_is_no_near_miss_where_the_session_has_a_cost_row_already():
     visits = sessions([("s", "u", "2023-09-01 10:00:07", "Mail")])
     tables = Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)]))
-    assert finding(tables, "cost rows without a session that would match") is None
+    assert finding(tables, COSTS) is None
 
 
 def test_an_id_goes_by_the_first_rule_that_is_enough():
@@ -74,11 +75,11 @@ def test_many_ids_that_only_a_list_can_mend_are_named_up_to_twenty():
     visits = sessions([(f"s{n}", f"{COMPOSED}{n}", "2023-09-01 10:00:07", "Mail") for n in range(23)])
     orders = conversions([(f"k{n}", f"{DECOMPOSED}{n}", "2023-09-01 12:00:01", 1.0) for n in range(23)])
     tables = Tables(visits, orders, costs())
-    found = finding(tables, "orders without a session that would match")
+    found = finding(tables, ORDERS)
     assert found["count"] == 23
     assert found["mend"].endswith(" -- and 3 more alike")
     after = mended(tables, found["mend"])
-    assert finding(after, "orders without a session that would match")["count"] == 3
+    assert finding(after, ORDERS)["count"] == 3
 
 
 @pytest.mark.parametrize("blank", ["\t", "\n", "\u00a0", "\u200b", "\u3000", "\ufeff", "\u2028", "\u205f"])
@@ -96,4 +97,4 @@ def test_user_ids_in_scientific_notation_lost_digits(user, is_found):
     of_order = finding(shop("x", user), "orders with a user id in scientific notation")
     assert (of_order is not None) == is_found
     if found:
-        assert (found["examples"], found["amount"], found["mend"]) == ("'s'", 1.0, "Export the ids again, as text.")
+        assert (found["examples"], found["amount"], found["mend"]) == ("'s'", 1.0, "Export the ids again as text.")

@@ -25,7 +25,7 @@ def test_a_placeholder_with_sessions_and_orders_is_named_with_its_journey_rows_a
     found = finding(shop(user), "user ids")
     # 1 + 2 + 3 rows of the placeholder, and 1 of the other user.
     assert found["finding"] == (
-        "1 user id shared by many people, with 3 of 4 orders, 3 of 4 sessions and 6 of 7 journey rows"
+        "1 user id that may stand for many people, with 3 of 4 orders, 3 of 4 sessions and 6 of 7 journey rows"
     )
     assert (found["examples"], found["amount"], found["share"]) == (repr(user), 30.0, 0.3)
     after = mended(shop(user), found["mend"])

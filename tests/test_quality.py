@@ -4,9 +4,10 @@ import pytest
 from frames import FIXED, UNTRUSTED, conversions, costs, sessions, shops, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
-from mending import finding, mended
+from mending import finding, is_listing, listed, mended
 from pandas.testing import assert_frame_equal
 
+from ihc.errors import some
 from ihc.quality import channel_variants, clean_sentence, mends, quality_findings, shown_findings, table_shapes
 from ihc.schemas import Tables
 
@@ -35,12 +36,12 @@ SHOP = Tables(
 )
 EMPTY = Tables(sessions(), conversions(), costs())
 CLEAN = Tables(SHOP.sessions.iloc[:1], conversions([("k", "u", "2023-09-01 10:00:09", 1.0)]), costs([("a", 1.0)]))
-CHANNELS = "channel names alike but for case, blanks, punctuation or normal form"
+CHANNELS = "channel names that differ only by case, blanks, punctuation or Unicode normal form"
 # Revenue is 100 - 4 + 0 + 5.5 + 2.5 - 1 = 103, cost is 4 + 1.25 + 2.5 + 3 + 0.5 = 11.25.
 FOUND = {
     "orders without a session (untracked orders)": (2, 8.0, "revenue", 8 / 103, "'early', \"nobody's\""),
     "orders with negative revenue and without refund_of": (
-        *(2, -5.0, "revenue", -5 / 103),
+        *(2, -5.0, "revenue", np.nan),  # a negative amount has no share
         "'minus', \"minus nobody's\"",
     ),
     "orders with revenue 0": (1, np.nan, "", np.nan, "'free'"),
@@ -50,8 +51,7 @@ FOUND = {
     CHANNELS: (3, 5.25, "cost", 5.25 / 11.25, "'Paid Search', 'PaidSearch ', 'paid-search'"),
     "sessions with a blank channel name": (1, 0.0, "cost", 0.0, "'d'"),
 }
-# What no statement mends: it lists the orders, or asks for more.
-UNMENDED = ["orders without a session (untracked orders)", "orders with negative revenue and without refund_of"]
+REFUNDS = "orders with negative revenue and without refund_of"
 
 
 def test_shapes_give_rows_users_days_and_sums():
@@ -82,29 +82,43 @@ def test_each_finding_has_its_count_amount_share_and_examples():
     for check, expected in FOUND.items():
         row = tuple(found.loc[check, ["count", "amount", "of", "share", "examples"]])
         np.testing.assert_equal(row, expected)
-    assert (found[["consequence", "mend"]] != "").all(axis=None)
+    assert (found[["consequence", "aim", "mend"]] != "").all(axis=None)
 
 
-@pytest.mark.parametrize("check", [check for check in FOUND if check not in UNMENDED])
-def test_the_statement_of_a_finding_mends_it(check):
-    assert finding(mended(SHOP, finding(SHOP, check)["mend"]), check) is None
+@pytest.mark.parametrize("check", [check for check in FOUND if check != REFUNDS])
+def test_the_statement_of_a_finding_mends_it_or_lists_its_rows(check):
+    found = finding(SHOP, check)
+    if is_listing(found["mend"]):
+        assert found["aim"] == "To list them"
+        assert some(listed(SHOP, found["mend"])) == found["examples"]
+    else:
+        assert finding(mended(SHOP, found["mend"]), check) is None
 
 
-def test_the_statement_on_untracked_orders_lists_them():
-    found = finding(SHOP, UNMENDED[0])
-    left = mended(
-        SHOP, f"DELETE FROM conversions WHERE conv_id IN (SELECT conv_id FROM ({found['mend']}) AS untracked)"
-    )
-    assert left.conversions["conv_id"].tolist() == ["k", "minus", "free", "minus nobody's"]
+def test_no_statement_deletes_a_row():
+    everything = pd.concat([quality_findings(SHOP), quality_findings(CLEAN)])
+    assert not everything["mend"].str.contains("DELETE|DROP").any()
+
+
+def test_orders_of_revenue_0_are_leads_where_no_order_has_revenue():
+    leads = SHOP._replace(conversions=SHOP.conversions.assign(revenue=0.0))
+    assert finding(leads, "orders with revenue 0") is None
+
+
+@pytest.mark.parametrize("blank", ["", "\t", "\u00a0", " \n"])
+def test_any_blank_channel_name_gets_a_name(blank):
+    tables = SHOP._replace(sessions=SHOP.sessions.replace({"channel_name": {" ": blank}}))
+    found = finding(tables, "sessions with a blank channel name")
+    assert (found["examples"], found["aim"]) == ("'d'", "To name their channel (none)")
+    assert mended(tables, found["mend"]).sessions["channel_name"].iloc[3] == "(none)"
 
 
 def test_a_refund_that_names_its_order_is_no_finding():
-    check = "orders with negative revenue and without refund_of"
     named = SHOP.conversions.assign(refund_of=["", "k", None, None, None, "k"])
-    assert finding(SHOP._replace(conversions=named), check) is None
-    blank = finding(SHOP._replace(conversions=named.assign(refund_of=" ")), check)
-    assert (blank["count"], blank["mend"]) == (2, "Give refund_of the conv_id of the order.")
-    assert "refund_of" in mended(SHOP, finding(SHOP, check)["mend"]).conversions
+    assert finding(SHOP._replace(conversions=named), REFUNDS) is None
+    blank = finding(SHOP._replace(conversions=named.assign(refund_of=" ")), REFUNDS)
+    assert (blank["count"], blank["mend"]) == (2, "Set refund_of to the conv_id of the refunded order.")
+    assert "refund_of" in mended(SHOP, finding(SHOP, REFUNDS)["mend"]).conversions
 
 
 def test_orders_in_another_currency_are_named_with_it_and_mended_by_rates():
@@ -126,7 +140,7 @@ def test_impressions_are_said_to_be_unverified():
     found = finding(tables, "sessions that are impressions")
     assert (found["examples"], found["amount"], found["share"]) == ("'a'", 4.0, 4 / 11.25)
     assert "No real answer of the API with impressions has been seen" in found["consequence"]
-    assert finding(mended(tables, found["mend"]), "sessions that are impressions") is None
+    assert listed(tables, found["mend"]) == ["a"]
 
 
 def test_a_channel_without_any_cost_row_is_free_and_no_finding():
@@ -152,6 +166,7 @@ def test_findings_come_first_and_are_shown_with_what_mends_them():
     assert found["count"].gt(0).tolist() == sorted(found["count"].gt(0), reverse=True)
     assert shown_findings(found)["finding"].iloc[0] == "2 orders without a session (untracked orders)"
     assert mends(found)["check"].tolist() == list(FOUND)
+    assert mends(found).columns.tolist() == ["check", "examples", "aim", "mend"]
 
 
 def test_long_and_many_ids_are_cut():
@@ -161,7 +176,7 @@ def test_long_and_many_ids_are_cut():
     assert examples.endswith(f"'{'5' * 63}…' and 2 more")
 
 
-def test_channels_are_alike_but_for_case_blanks_punctuation_and_normal_form():
+def test_channels_that_differ_only_by_case_blanks_punctuation_and_normal_form_are_variants():
     counts = {"Social Paid": 1, "Social - Paid": 2, "google_ads": 3, "Google Ads": 1, "caf\u00e9": 2, "cafe\u0301": 2}
     counts |= {"Affiliate": 1, "Affiliates": 1, "Straße": 1, "STRASSE": 4, "1": 1, "1.0": 1, "": 1, " ": 1, "-": 1}
     assert channel_variants(pd.Series(counts)) == {
