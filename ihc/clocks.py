@@ -35,7 +35,7 @@ SHORTLY_AFTER = Found(
 MIDNIGHT = Found(
     "Sessions of the same day get no credit for them; their time may be missing.",
     "To count the sessions of the same day",
-    f"UPDATE {CONVERSIONS} SET conv_time = '23:59:59' WHERE conv_time LIKE '00:00:00%'",
+    f"UPDATE {CONVERSIONS} SET conv_time = '23:59:59' WHERE CAST(conv_time AS TEXT) LIKE '00:00:00%'",
 )
 FULL_MINUTES = Found(
     "Sessions of the same minute get no credit for them; their seconds may be missing.",

@@ -146,18 +146,20 @@ def find_spans(
 def check_memory(spans: Spans, memory: int | None) -> None:
     """Raise InputError where a run on these journeys would need more than `memory` [bytes; None: any], and name whose.
 
-    What a run needs at its widest goes by the rows of its journeys and the lengths of their ids.
+    What a run needs at its widest goes by the rows of its journeys and the lengths of their ids. Where the journeys fit
+    into half of what is free, they are not to blame for a lack of it, and nothing is refused.
     """
     rows = int(spans.lengths.sum())
-    needed = BYTES_OF_A_RUN + rows * (BYTES_A_ROW + BYTES_A_LETTER * _letters(spans))
-    if memory is None or not rows or needed <= memory:
+    of_rows = rows * (BYTES_A_ROW + BYTES_A_LETTER * _letters(spans)) if rows else 0
+    needed = BYTES_OF_A_RUN + of_rows
+    if memory is None or memory >= min(needed, 2 * of_rows):
         return
     user = rows_by_user(spans).iloc[0]
     raise InputError(
         f"The journeys would have {rows:,} rows; a run would need {needed / 1e9:,.1f} GB of memory, and "
         f"{memory / 1e9:,.1f} GB are free. User {some([user['user_id']])} makes {user['rows']:,} of the rows: "
-        f"{counted(user['orders'], 'order')}, each with all sessions of that user before it. `ihc check` says whether "
-        "that is a person, and how to mend it. Otherwise choose fewer days (--start-date, --end-date) or a shorter "
+        f"{counted(user['orders'], 'order')}, each with all sessions of that user before it. If many people share "
+        "this id, `ihc check` says what to do. Otherwise choose fewer days (--start-date, --end-date) or a shorter "
         "lookback window (--lookback-days)."
     )
 

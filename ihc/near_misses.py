@@ -98,15 +98,14 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
     table = CONVERSIONS if column == "user_id" else COSTS
     consequence = "They count as untracked." if table == CONVERSIONS else "This cost is in no channel."
     aim = "To give them the id of the session"
-    pairs = near[["id", "near"]]
-    form = RULES[rule].sql if rule in RULES else ""
-    if not form or (rule == "case" and not all(map(str.isascii, pairs.to_numpy().ravel()))):
+    letters = set("".join(near[["id", "near"]].to_numpy().ravel()))
+    forms = [each.sql for name, each in RULES.items() if rule in (name, ANY) and each.sql]
+    if not forms or (rule in ("case", ANY) and not all(map(str.isascii, letters))):  # not every database folds others
         return Found(consequence, aim, sql.replace(table, column, dict(zip(near["id"], near["near"], strict=True))))
-    ends = {letter for text in pairs.to_numpy().ravel() for letter in (*text[:1], *text[-1:])}
-    blanks = sql.literal("".join(letter for letter in BLANKS if letter in ends))
+    blanks = sql.literal("".join(letter for letter in BLANKS if letter in letters))
 
     def plain(name: str) -> str:
-        return form.format(f"CAST({name} AS TEXT)", blanks=blanks)
+        return reduce(lambda text, form: form.format(text, blanks=blanks), forms, f"CAST({name} AS TEXT)")
 
     taken = f" AND near.id NOT IN (SELECT CAST(session_id AS TEXT) FROM {COSTS})" if table == COSTS else ""
     return Found(
@@ -114,7 +113,8 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
         aim,
         f"UPDATE {table} SET {column} = near.id FROM (SELECT min(CAST({column} AS TEXT)) AS id, {plain(column)} AS "
         f"plain FROM {SESSIONS} GROUP BY plain) AS near WHERE near.plain = {plain(f'{table}.{column}')} AND "
-        f"CAST({table}.{column} AS TEXT) NOT IN (SELECT CAST({column} AS TEXT) FROM {SESSIONS}){taken}",
+        f"near.plain <> '' AND CAST({table}.{column} AS TEXT) NOT IN (SELECT CAST({column} AS TEXT) FROM {SESSIONS})"
+        f"{taken}",
     )
 
 

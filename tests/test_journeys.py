@@ -14,6 +14,7 @@ from ihc.journeys import (
     BYTES_A_ROW,
     BYTES_OF_A_RUN,
     build_journeys,
+    check_memory,
     find_spans,
     idle_paths,
     rows_by_user,
@@ -296,22 +297,27 @@ def test_idle_paths_refuse_a_missing_column(table):
 
 def test_journeys_that_need_more_memory_than_is_free_are_refused_with_the_user_who_makes_most_rows():
     # late has 3 rows, early 2; ids of 4 letters on average (late, early, none, stranger: 21 / 4), users of 1.
-    needed = BYTES_OF_A_RUN + 5 * (BYTES_A_ROW + BYTES_A_LETTER * (2 * 21 / 4 + 1))
-    assert len(build_journeys(VISITS, ORDERS, memory=int(needed) + 1)) == 5
+    half = 5 * (BYTES_A_ROW + BYTES_A_LETTER * (2 * 21 / 4 + 1))
+    assert len(build_journeys(VISITS, ORDERS, memory=int(2 * half) + 1)) == 5
     with pytest.raises(InputError) as refused:
-        build_journeys(VISITS, ORDERS, memory=int(needed))
+        build_journeys(VISITS, ORDERS, memory=int(2 * half) - 1)
     assert str(refused.value).startswith(
-        "The journeys would have 5 rows; a run would need 0.9 GB of memory, and 0.9 GB are free. User 'u' makes 5 of "
-        "the rows: 2 orders, each with all sessions of that user before it. `ihc check` says whether that is a person"
+        "The journeys would have 5 rows; a run would need 0.9 GB of memory, and 0.0 GB are free. User 'u' makes 5 of "
+        "the rows: 2 orders, each with all sessions of that user before it. If many people share this id, `ihc check`"
     )
 
 
 def test_rows_are_counted_before_they_are_made():
     visits = pd.concat([VISITS] * 20_000, ignore_index=True)
     orders = pd.concat([ORDERS] * 20_000, ignore_index=True)  # 20,000 orders of 60,000 and of 40,000 sessions
-    assert find_spans(visits, orders).lengths.sum() == 2_000_000_000
+    spans = find_spans(visits, orders)
+    assert spans.lengths.sum() == 2_000_000_000
     with pytest.raises(InputError, match=r"would have 2,000,000,000 rows; a run would need 1,\d{3}\.\d GB of memory"):
         build_journeys(visits, orders, memory=10**12)
+    needed = BYTES_OF_A_RUN + 2_000_000_000 * (BYTES_A_ROW + BYTES_A_LETTER * (2 * 21 / 4 + 1))
+    check_memory(spans, int(needed) + 1)
+    with pytest.raises(InputError, match="would have"):
+        check_memory(spans, int(needed) - 1)
 
 
 def test_no_journey_needs_no_memory():

@@ -18,6 +18,7 @@ PAIRS = [
     ("7", "7.0", "a final .0"),
     ("7", "007", "leading zeros"),
     ("it's \x1b7", "it's \x1b7 ", "blanks at the ends"),
+    ("u1", "\u00a0 u1", "blanks at the ends"),
     (" O'Neil", "o'neil", "blanks, case, Unicode normal form, .0 or leading zeros"),
 ]
 
@@ -56,6 +57,16 @@ def test_a_cost_is_no_near_miss_where_the_session_has_a_cost_row_already():
     visits = sessions([("s", "u", "2023-09-01 10:00:07", "Mail")])
     tables = Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)]))
     assert finding(tables, COSTS) is None
+
+
+def test_one_statement_mends_many_ids_that_differ_by_several_rules_and_joins_no_blank_ones():
+    visits = sessions([(f"s{n}", f"User-{n} ", "2023-09-01 10:00:07", "Mail") for n in range(30)])
+    visits = pd.concat([visits, sessions([("blank", " ", "2023-09-01 10:00:07", "Mail")])], ignore_index=True)
+    orders = [(f"k{n}", f"user-{n}", "2023-09-01 12:00:01", 1.0) for n in range(30)]
+    tables = Tables(visits, conversions([*orders, ("blank", "", "2023-09-01 12:00:01", 1.0)]), costs())
+    found = finding(tables, ORDERS)
+    assert found["count"] == 30
+    assert finding(mended(tables, found["mend"]), "orders without a session")["examples"] == "'blank'"
 
 
 def test_an_id_goes_by_the_first_rule_that_is_enough():
