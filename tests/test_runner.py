@@ -130,8 +130,8 @@ def test_a_shop_that_needs_more_memory_than_is_free_is_refused_before_anything_i
     own_shop, tmp_path, monkeypatch
 ):
     settings = load_settings(base=tmp_path, database=own_shop, output="out")
-    monkeypatch.setattr("ihc.runner.free_memory", lambda: 800_000_000)
-    with pytest.raises(IhcError, match=r"a run would need 0\.9 GB of memory, and 0\.8 GB are free\. User '"):
+    monkeypatch.setattr("ihc.runner.free_memory", lambda: 100_000)
+    with pytest.raises(IhcError, match=r"a run would need 0\.9 GB of memory, and 0\.0 GB are free\. User '"):
         check(settings)
     assert not (tmp_path / "out").exists()
 
