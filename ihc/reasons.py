@@ -8,10 +8,10 @@ import re
 
 BY_NUMBER = {
     errno.ENOENT: "there is no such file or folder",
-    errno.EACCES: "its rights do not allow that",
-    errno.EPERM: "its rights do not allow that",
+    errno.EACCES: "its permissions do not allow that",
+    errno.EPERM: "its permissions do not allow that",
     errno.EISDIR: "it is a folder",
-    errno.ENOTDIR: "a part of its path is a file and no folder",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
     errno.EEXIST: "a file of that name is in the way",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -26,16 +26,16 @@ OF_CSV = {
     r"No columns to parse": "it is empty",
     r"Expected (\d+) fields in line (\d+), saw (\d+)": "line {1} has {2} fields instead of {0}",
     r"EOF inside string starting at row (\d+)": "a quotation mark is opened and never closed",
-    r"Error tokenizing data": "its lines cannot be told apart",
+    r"Error tokenizing data": "it is not a valid CSV file",
 }
 
 
 def why(error: BaseException) -> str:
     """Say why something could not be read or written, without the words of the system or of a library."""
     if isinstance(error, UnicodeDecodeError):
-        return "it is no text in UTF-8"
+        return "it is not UTF-8 text"
     if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}, column {error.colno} is no JSON"
+        return f"line {error.lineno}, column {error.colno} is not JSON"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, OSError) and (says := BY_NUMBER.get(error.errno or _number_of(error))):

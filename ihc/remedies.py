@@ -39,12 +39,12 @@ BLOB = Look("", "is a BLOB", "Store it as a number or a text; in a view of SQLit
 LARGE = Look(
     "",
     "is a floating point number of 16 and more digits",
-    "Its last digits are lost: store ids as TEXT, from the source of the data on.",
+    "Its last digits are lost. Export the ids again as text.",
 )
 FRACTION = Look(
     "",
     "is a fractional number",
-    "An id is a text or a whole number: store the column as TEXT, from the source of the data on.",
+    "An id is a text or a whole number. Export the ids again as text.",
 )
 
 _Y, _M, _D = "(?P<y>[0-9]{4})", "(?P<m>0[1-9]|1[0-2])", "(?P<d>0[1-9]|[12][0-9]|3[01])"
@@ -108,7 +108,7 @@ DATES = (
         "has a year of two digits",
         "Write it as YYYY-MM-DD, with all four digits of the year.",
     ),
-    Look(_DAY, "is no day of the calendar", "Write a day that there is."),
+    Look(_DAY, "is not a day of the calendar", "Correct the day."),
     Look(
         "(?P<y>[0-9]{4})[/.](?P<m>[0-9]{2})[/.](?P<d>[0-9]{2})",
         "looks like YYYY/MM/DD",
@@ -157,7 +157,7 @@ TIMES = (
     ),
     Look(
         rf"{_DAY}[T ]{_CLOCK} ?({_OFFSET})?",
-        "is an ISO timestamp that is no time of day in UTC",
+        "is an ISO timestamp with an offset or without seconds",
         "Split it in one time zone for all rows; in a view of SQLite: time({c}) AS {c}, and date({c}) for the day; "
         "both are UTC.",
     ),
@@ -228,8 +228,8 @@ FLAG_VALUES = (
     Look(
         "(?i:true|false|yes|no|t|f|y|n)",
         "is a truth value as a text",
-        "Write 1 for true and 0 for false; in a view: CASE WHEN lower({c}) IN ('true', 't', 'yes', 'y') THEN 1 ELSE 0 "
-        "END AS {c}.",
+        "Write 1 for true and 0 for false; in a view: CASE WHEN lower({c}) IN ('1', 'true', 't', 'yes', 'y') THEN 1 "
+        "ELSE 0 END AS {c}.",
     ),
     Look("(?s:.*)", "is a flag other than 0 or 1", "Write 0 or 1."),
 )

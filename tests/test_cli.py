@@ -58,7 +58,7 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
     [
         ("run", "--start-date", "26/03/2025", "'26/03/2025' is not a date: it looks like DD/MM/YYYY; write it as"),
         ("train", "--end-date", "20250326", "'20250326' is not a date: it looks like YYYYMMDD; write it as YYYY-MM-DD"),
-        ("run", "--end-date", "2025-02-30", "'2025-02-30' is not a date: it is no day of the calendar; write it as"),
+        ("run", "--end-date", "2025-02-30", "'2025-02-30' is not a date: it is not a day of the calendar; write it as"),
         ("run", "--start-date", "soon", "'soon' is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01."),
     ],
 )

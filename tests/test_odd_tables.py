@@ -78,12 +78,18 @@ UNFIT = [
     (CONVERSIONS, "conv_date", 1714557600000, "looks like Unix time in milliseconds", "2024-05-01"),
     (CONVERSIONS, "conv_date", 1714557600000000, "looks like Unix time in microseconds", "2024-05-01"),
     (CONVERSIONS, "conv_date", "0000-00-00", "is a zero date", None),
-    (SESSIONS, "event_date", "2024-02-30", "is no day of the calendar", None),
+    (SESSIONS, "event_date", "2024-02-30", "is not a day of the calendar", None),
     (SESSIONS, "event_date", " 2024-05-01 ", "has blanks around it", "2024-05-01"),
     (SESSIONS, "event_date", "", "is an empty text", None),
     (SESSIONS, "event_date", "May 1", "is not a date like 2023-09-01", None),
     (SESSIONS, "event_time", "2024-05-01T10:00:00.5Z", "is an ISO timestamp", "10:00:00"),
-    (SESSIONS, "event_time", "2024-05-01T10:00+02:00", "is an ISO timestamp that is no time of day in UTC", "08:00:00"),
+    (
+        SESSIONS,
+        "event_time",
+        "2024-05-01T10:00+02:00",
+        "is an ISO timestamp with an offset or without seconds",
+        "08:00:00",
+    ),
     (SESSIONS, "event_time", "10:00", "is a time without seconds", "10:00:00"),
     (CONVERSIONS, "conv_time", "9:05:00", "is a time without a leading zero", "09:05:00"),
     (CONVERSIONS, "conv_time", "9:05", "is a time without a leading zero and seconds", None),
@@ -177,6 +183,18 @@ def test_an_unusual_value_that_has_one_meaning_is_taken(tmp_path, column, value,
     path = with_value(tmp_path / "shop.db", CONVERSIONS, column, value)
     for tables in (read_tables(path), read_tables(path, **EVERY_DAY)):
         assert tables.conversions[column].tolist() == [expected]
+
+
+def test_the_view_of_a_remedy_keeps_flags_that_are_numbers_already(tmp_path):
+    path = with_value(tmp_path / "shop.db", SESSIONS, "holder_engagement", "true", 1, "1", 0, "no")
+    view = re.search(r"in a view: (.*?) AS holder_engagement\.", refusal(path))[1]
+    columns = [f"{view} AS {name}" if name == "holder_engagement" else name for name in COLUMNS[SESSIONS]]
+    sql(
+        path,
+        "ALTER TABLE session_sources RENAME TO own",
+        f"CREATE VIEW session_sources AS SELECT {', '.join(columns)} FROM own",
+    )
+    assert read_tables(path).sessions["holder_engagement"].tolist() == [1, 1, 1, 0, 0]
 
 
 def test_days_that_could_be_read_in_two_ways_are_read_like_those_that_could_not(tmp_path):
@@ -421,7 +439,7 @@ def test_one_damaged_id_is_named_and_takes_no_session_from_any_order(tmp_path, c
     path = made(tmp_path / "shop.db", ROWS | {SESSIONS: rows, CONVERSIONS: [ORDER | {"user_id": 1}]})
     assert refusal(path, **chosen) == (
         "Table session_sources, column user_id: 1.5 is a fractional number in 1 row (session_id 's2'). An id is a text "
-        "or a whole number: store the column as TEXT, from the source of the data on."
+        "or a whole number. Export the ids again as text."
     )
 
 

@@ -23,7 +23,7 @@ def written(path, text):
         ("", "it is empty"),
         ("a,b\n1,2\n1,2,3\n", "line 3 has 3 fields instead of 2"),
         ('a,b\n"1,2\n', "a quotation mark is opened and never closed"),
-        (b"a,b\n\xff,1\n", "it is no text in UTF-8"),
+        (b"a,b\n\xff,1\n", "it is not UTF-8 text"),
     ],
 )
 def test_a_csv_that_cannot_be_read_is_explained_without_the_words_of_pandas(tmp_path, content, says):
@@ -34,9 +34,9 @@ def test_a_csv_that_cannot_be_read_is_explained_without_the_words_of_pandas(tmp_
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('{\n  "a": x\n}', "line 2, column 8 is no JSON"),
+        ('{\n  "a": x\n}', "line 2, column 8 is not JSON"),
         ("[" * 100_000, "it is nested too deeply"),
-        (b"\xff{}", "it is no text in UTF-8"),
+        (b"\xff{}", "it is not UTF-8 text"),
     ],
 )
 def test_a_json_that_cannot_be_read_is_explained(tmp_path, content, says):
@@ -49,7 +49,7 @@ def test_a_path_that_cannot_be_opened_is_explained_without_a_number_of_the_syste
     paths = {
         "nothing": "there is no such file or folder",
         ".": "it is a folder",
-        "file/x": "a part of its path is a file and no folder",
+        "file/x": "a part of its path is a file, not a folder",
         "x" * 300: "its name is too long",
     }
     assert {name: why(error_of((tmp_path / name).read_bytes)) for name in paths} == paths

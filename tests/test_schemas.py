@@ -79,7 +79,7 @@ def test_a_table_without_rows_is_sound(table):
     ("table", "column", "value", "says"),
     [
         (SESSIONS, "event_date", "2023-9-1", "'2023-9-1' lacks a leading zero"),
-        (SESSIONS, "event_date", "2023-02-30", "'2023-02-30' is no day of the calendar"),
+        (SESSIONS, "event_date", "2023-02-30", "'2023-02-30' is not a day of the calendar"),
         (SESSIONS, "event_date", "01.09.2023", "'01.09.2023' looks like DD.MM.YYYY"),
         (SESSIONS, "event_date", "2023-09-01\n", r"'2023-09-01\n' has blanks around it"),
         (SESSIONS, "event_date", "٢٠٢٣-٠٩-٠١", "'٢٠٢٣-٠٩-٠١' is not a date like 2023-09-01"),
