@@ -14,8 +14,10 @@ from ihc.credits import sound_credits
 from ihc.dispatch import dispatch
 from ihc.engine import attribute
 from ihc.errors import ApiError
+from ihc.ids import is_among, look_up
 from ihc.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
 from ihc.narrative import CUT, KEPT, api_sentence, parameters_sentence, redistribution_sentence
+from ihc.refunds import order_ids
 from ihc.schemas import SHARES
 from ihc.settings import Asking, Settings
 
@@ -36,16 +38,47 @@ class Credited(NamedTuple):
     about: str
 
 
-def compute_credits(settings: Settings, journeys: pd.DataFrame, say: Callable[[str], object] = print) -> Credited:
+def compute_credits(
+    settings: Settings, journeys: pd.DataFrame, conversions: pd.DataFrame, say: Callable[[str], object] = print
+) -> Credited:
     """Spread the credit of `journeys` by the settings' engine.
 
-    The API is asked only for what it has not answered before; its answers are stored as they come. `say` prints its
-    progress. Raises ParametersError, ApiError or DatabaseError.
+    The API is asked only for what it has not answered before; its answers are stored as they come. A refund has the
+    credit of its order, for which the engine is asked once. In: the `conversions` say which order that is. `say` prints
+    the API's progress. Raises ParametersError, ApiError or DatabaseError.
     """
     account, rules = settings.account, settings.redistribution_rules
-    credited = _by_api(settings, account, journeys, say) if account else _locally(settings, journeys)
-    unheard = redistribution_sentence(rules, journeys) if rules else ""
-    return credited._replace(about=f"{credited.about} {unheard}".strip())
+    order_of = _orders_of(journeys, conversions)
+    orders = _order_journeys(journeys, order_of)
+    credited = _by_api(settings, account, orders, say) if account else _locally(settings, orders)
+    unheard = redistribution_sentence(rules, orders) if rules else ""
+    credits, ends = (_of_each(frame, order_of) for frame in (credited.credits, credited.ends))
+    return Credited(credits, ends, f"{credited.about} {unheard}".strip())
+
+
+def _orders_of(journeys: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
+    """The conversions that have a journey, and the order of each: `conv_id, order_id`; no row without any refund."""
+    ids = conversions["conv_id"]
+    has_refunds = not order_ids(ids, conversions).equals(ids)
+    conv_id = journeys["conv_id"].iloc[: None if has_refunds else 0].drop_duplicates(ignore_index=True)
+    return pd.DataFrame({"conv_id": conv_id, "order_id": order_ids(conv_id, conversions)})
+
+
+def _order_journeys(journeys: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
+    """The journeys under the `conv_id` of their orders, each of them once."""
+    if order_of.empty:
+        return journeys
+    first = order_of.drop_duplicates("order_id")["conv_id"]
+    kept = journeys[is_among(journeys["conv_id"], first)]
+    return kept.assign(conv_id=look_up(kept["conv_id"], order_of, "conv_id", "order_id"))
+
+
+def _of_each(frame: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
+    """What an engine says of orders, said of each of their conversions. In: `conv_id`, rows of an order together."""
+    if order_of.empty:
+        return frame
+    each = order_of.rename(columns={"conv_id": "each"}).merge(frame, left_on="order_id", right_on="conv_id")
+    return each.assign(conv_id=each["each"])[list(frame.columns)]
 
 
 def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:

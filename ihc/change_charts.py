@@ -13,7 +13,7 @@ from ihc.changes import CAUSES
 from ihc.charts import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, name_rows
 
 # Okabe and Ito's colours, as in the other charts; grey for what is no change of the shop, but of the dates.
-COLOURS = dict(zip(CAUSES, (BLUE, SKY, "#E69F00", ORANGE, "#009E73", "#CC79A7", GREY), strict=True))
+COLOURS = dict(zip(CAUSES, (BLUE, SKY, "#F0E442", "#E69F00", ORANGE, "#009E73", "#CC79A7", GREY), strict=True))
 ROOM = 0.22  # of the bars' reach, for a figure beside them
 # How changes are written, by the largest: from how much on, in which size.
 FORMS = ((1e6, 1e6, "{:+,.1f} M"), (10, 1, "{:+,.0f}"), (0, 1, "{:+,.2f}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.changes import ANEW, CAUSES, CENT, LATE, SETTINGS, Changes
+from ihc.changes import ANEW, CAUSES, CENT, LATE, REFUNDED, SETTINGS, Changes
 from ihc.errors import counted
 from ihc.narrative import dates_sentence, engine_name, shown
 from ihc.report_state import RecordedRun
@@ -83,7 +83,8 @@ def _part(cause: str, orders: int, net: float, shifted: float) -> str:
         what.append(f"{shifted:,.2f} shifted between channels")
     elif shifted >= CENT and not what:
         what.append("±0.00 in sum")
-    return f"{cause} {' and '.join(what)} ({counted(orders, 'order')})" if what else ""
+    noun = "refund" if cause == CAUSES[REFUNDED] else "order"
+    return f"{cause} {' and '.join(what)} ({counted(orders, noun)})" if what else ""
 
 
 def _idle(causes: pd.DataFrame) -> str:

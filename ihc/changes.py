@@ -16,10 +16,11 @@ from ihc.sums import sum_by, sums
 
 # Why attributed revenue differs, in words.
 NEW, GONE, SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"
-ANEW, REVENUE, DATES = "computed_anew", "revenue_corrected", "other_dates"
+ANEW, REVENUE, DATES, REFUNDED = "computed_anew", "revenue_corrected", "other_dates", "refunds"
 CAUSES = {
     NEW: "new orders",
     GONE: "orders gone",
+    REFUNDED: "refunds",
     LATE: "late or changed sessions",
     SETTINGS: "other engine or settings",
     ANEW: "the same sessions computed anew",
@@ -49,14 +50,16 @@ def compare(before: State, after: State, before_window: Window = EVER, after_win
     [on days of both reports], cost_dates [on days of one report], cost_after [currency], ROAS_before, ROAS_after
     [1; NaN without cost]`.
 
-    `causes`, those that occur, the one that moved most first: `cause`, `orders [count; one may count under several
-    causes]`, `ihc_revenue_change [currency; net]`, `shifted [currency; taken from some channels, given to others]`.
+    `causes`, those that occur, the one that moved most first: `cause`, `orders [count, refunds among them; one may
+    count under several causes]`, `ihc_revenue_change [currency; net]`, `shifted [currency; taken from some channels,
+    given to others]`.
 
     What is on days that only one report shows is of `other_dates`. On the others, the first of these that holds says
-    what an order is of: it is in one state only; other settings; other sessions; else it was computed anew. Other
-    settings come before other sessions: they alone would have moved credit of every order that they computed, and the
-    part of the sessions cannot be told from what is stored. Where an order's revenue was corrected, its earlier credit
-    times the difference is of `revenue_corrected`, so that the other causes only move credit.
+    what an order is of: it is a refund in one state only; it is in one state only; other settings; other sessions; else
+    it was computed anew. Other settings come before other sessions: they alone would have moved credit of every order
+    that they computed, and the part of the sessions cannot be told from what is stored. Where an order's revenue was
+    corrected, its earlier credit times the difference is of `revenue_corrected`, so that the other causes only move
+    credit.
     """
     cells = _parted(before, after, before_window, after_window)
     names = cells["channel_name"].cat.categories
@@ -85,7 +88,7 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
     of_order = _cause_of(orders)[order]
     cause = np.where(was_shown == is_shown, of_order, PLACES[DATES])
     old, new = cells["before"].to_numpy() * was_shown, cells["after"].to_numpy() * is_shown
-    is_kept = was_shown & is_shown & (of_order != PLACES[NEW]) & (of_order != PLACES[GONE])
+    is_kept = was_shown & is_shown & ~np.isin(of_order, [PLACES[NEW], PLACES[GONE], PLACES[REFUNDED]])
     correction = np.where(is_kept, old * (has - had), 0.0)
     is_there = (old != 0) | (new != 0)
     return cells[["channel_name"]].assign(
@@ -102,7 +105,9 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
 
 def _cause_of(orders: pd.DataFrame) -> npt.NDArray[np.int64]:
     """The first cause that holds, as a place in CAUSES. In: the frame of `orders_side_by_side`."""
+    is_refund = (orders[["revenue_before", "revenue_after"]] < 0).any(axis=1)
     tests = {
+        REFUNDED: is_refund & orders[["revenue_before", "revenue_after"]].isna().any(axis=1),
         NEW: orders["revenue_before"].isna(),
         GONE: orders["revenue_after"].isna(),
         SETTINGS: orders["has_other_source"],

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError, counted
-from ihc.narrative import ENOUGH, percent, shown
-from ihc.reconciliation import CREDITED, ORDERS, Window, order_outcomes
+from ihc.narrative import ENOUGH, after_refunds, percent, shown
+from ihc.reconciliation import CREDITED, ORDERS, Window, order_outcomes, refunded
+from ihc.refunds import is_order
 from ihc.reporting import MATERIAL, VISITS, ratio, total_name
 from ihc.schemas import COLUMNS, CONVERSIONS, inside, require_columns
 from ihc.sums import sum_by
@@ -101,9 +102,10 @@ def without_credit_by_day(
     """Say on which days orders got no credit, and cost earned none.
 
     In: `visits_of` all sessions, the conversions, all stored `credits` and the `outcomes` (`conv_id, outcome`).
-    Out: a row a day on which there was any order or session: `day [YYYY-MM-DD]`; of the orders placed on it `orders,
-    unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue [currency]`;
-    of the sessions on it `cost, cost_without_credit [currency]`. The sums are those of the reconciliation's lines.
+    Out: a row a day on which there was any order, refund or session: `day [YYYY-MM-DD]`; of the orders placed on it
+    `orders, unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue
+    [currency; less that of refunds of the day]`; of the sessions on it `cost, cost_without_credit [currency]`. The sums
+    are those of the reconciliation's lines.
 
     Raises InputError for a missing column or a wrong date.
     """
@@ -121,12 +123,16 @@ def without_credit_by_day(
 
 def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     outcome = order_outcomes(orders, credits, outcomes)
-    columns: dict[str, pd.Series] = {"day": orders["conv_date"], "orders": pd.Series(1, index=orders.index)}
+    counts = pd.Series(is_order(orders), index=orders.index)
+    columns: dict[str, pd.Series] = {"day": orders["conv_date"], "orders": counts.astype("int64")}
     for name, is_so in (
         ("unattributed", outcome == "unattributed"),
         ("waiting_or_failed", ~outcome.isin(("credited", "unattributed"))),
     ):
-        columns |= {f"{name}_orders": is_so.astype("int64"), f"{name}_revenue": orders["revenue"].where(is_so, 0.0)}
+        columns |= {
+            f"{name}_orders": (is_so & counts).astype("int64"),
+            f"{name}_revenue": orders["revenue"].where(is_so, 0.0),
+        }
     return pd.DataFrame(columns)
 
 
@@ -137,30 +143,29 @@ def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
     """
     orders = lines[lines["section"] == ORDERS]
     read, credited = orders.iloc[0], orders[orders["line"] == CREDITED].iloc[0]
+    net = read["amount"] - refunded(lines)
     sentences = [
-        _credited(read, credited),
+        _credited(read["count"], net, credited, after_refunds(lines)),
         _idle_cost(by_channel.iloc[-1], bool(credited["count"])),
         _most_idle(by_channel),
     ]
     return " ".join(filter(None, sentences))
 
 
-def _credited(read: pd.Series, credited: pd.Series) -> str:
-    if not read["count"]:
+def _credited(orders: float, revenue: float, credited: pd.Series, after: str) -> str:
+    if not orders:
         return "There is no order in these dates."
-    if credited["count"] == read["count"]:
-        which = "The only order is" if read["count"] == 1 else f"All {read['count']:,.0f} orders are"
-        return f"{which} credited, {read['amount']:,.2f} of revenue."
+    if credited["count"] == orders:
+        which = "The only order is" if orders == 1 else f"All {orders:,.0f} orders are"
+        return f"{which} credited, {credited['amount']:,.2f} of revenue{after}."
     if not credited["count"]:
-        return f"None of {counted(read['count'], 'order')} is credited."
+        return f"None of {counted(orders, 'order')} is credited."
     verb = "is" if credited["count"] == 1 else "are"
-    of_orders = (
-        f"{credited['count']:,.0f} of {read['count']:,.0f} orders ({percent(credited['count'] / read['count'])})"
-    )
-    # Orders of negative revenue make a part larger than the whole, which says nothing.
-    is_part = 0 <= credited["amount"] <= read["amount"] != 0
-    part = f" ({percent(credited['amount'] / read['amount'])})" if is_part else ""
-    return f"{of_orders} {verb} credited, {credited['amount']:,.2f} of {read['amount']:,.2f} of revenue{part}."
+    of_orders = f"{credited['count']:,.0f} of {orders:,.0f} orders ({percent(credited['count'] / orders)})"
+    # Refunds make a part larger than the whole, which says nothing.
+    is_part = 0 <= credited["amount"] <= revenue != 0
+    part = f" ({percent(credited['amount'] / revenue)})" if is_part else ""
+    return f"{of_orders} {verb} credited, {credited['amount']:,.2f} of {revenue:,.2f} of revenue{part}{after}."
 
 
 def _idle_cost(total: pd.Series, has_credit: bool) -> str:

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ihc.ids import PAIR, is_among, join, look_up, pair_places
+from ihc.refunds import is_order
 from ihc.schemas import CREDITS, PHASES, SHARES, as_text, require_columns
 
+REFUND = "a refund"  # the reason of credited refunds, by which they are told from orders
 TOLERANCE = 0.005  # how far an order's credit may sum from 1
 ROUNDING = 0.00005  # of one session's credit in an answer of the API, that has four decimals
 
@@ -113,26 +115,30 @@ def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.Data
 
     In: the run's `conversions`, their `journeys`, and the engine's `ends` (`conv_id, outcome, reason`) where there is
     something to say.
-    Out: `conv_id, outcome [credited, unattributed, failed or waiting], reason`, one row a conversion.
+    Out: `conv_id, outcome [credited, unattributed, failed or waiting], reason`, one row a conversion. The reason of
+    credited refunds is `REFUND`.
     """
     conv_id = conversions["conv_id"].reset_index(drop=True)
     usual = np.where(is_among(conv_id, journeys["conv_id"]), "credited", "unattributed")
     outcome = look_up(conv_id, ends, "conv_id", "outcome").astype("str").fillna(pd.Series(usual, dtype="str"))
     reason = look_up(conv_id, ends, "conv_id", "reason").astype("str").fillna("")
+    reason = reason.mask((outcome == "credited") & ~is_order(conversions), REFUND)
     return pd.DataFrame({"conv_id": conv_id, "outcome": outcome, "reason": reason})
 
 
 def provenance(outcomes: pd.DataFrame, *orders: pd.Series[str]) -> pd.DataFrame:
     """Say which engine and parameters the stored credits of some orders come from.
 
-    In: stored `outcomes` with `conv_id, outcome, engine, parameters, lookback_days`, and the ids of the orders, in one
-    or more columns.
-    Out: `engine, parameters, lookback_days [days; NaN: sessions of any age], orders [count]`, most orders first.
+    In: stored `outcomes` with `conv_id, outcome, reason, engine, parameters, lookback_days`, and the ids of the orders,
+    in one or more columns.
+    Out: `engine, parameters, lookback_days [days; NaN: sessions of any age], orders [count; without refunds]`, most
+    orders first.
     """
     is_meant = is_among(outcomes["conv_id"], pd.concat(orders))
     credited = outcomes[is_meant & (outcomes["outcome"] == "credited")]
     by = ["engine", "parameters", "lookback_days"]
-    sources = credited.groupby(by, dropna=False).size().rename("orders").reset_index()
+    counts = credited.assign(orders=(credited["reason"] != REFUND).astype("int64"))
+    sources = counts.groupby(by, dropna=False)["orders"].sum().reset_index()
     return sources.sort_values("orders", ascending=False, kind="stable", ignore_index=True)
 
 

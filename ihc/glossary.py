@@ -45,11 +45,24 @@ GLOSSARY = {
         "Distinct orders with the channel in their journey; one with two channels counts in both, once in the total.",
     ),
     "cost": Term("Cost", MONEY, "Cost of all sessions, each counted once, whether or not they led to an order."),
-    "ihc": Term("Attributed orders", CREDIT, "Sum of the credit: each order's credit sums to 1 over its sessions."),
-    "ihc_revenue": Term("Attributed revenue", MONEY, "Sum of credit times the order's revenue."),
+    "ihc": Term(
+        "Attributed orders",
+        CREDIT,
+        "Sum of the credit: each order's credit sums to 1 over its sessions. A refund is no order.",
+    ),
+    "ihc_revenue": Term(
+        "Attributed revenue", MONEY, "Sum of credit times the order's revenue, less what refunds gave back."
+    ),
+    "refund": Term(
+        "Refund",
+        MONEY,
+        "A conversion of negative revenue. With `refund_of` its revenue goes to the sessions of that order.",
+    ),
     "share_of_credit": Term("Share of credit", SHARE, "The channel's attributed orders / all attributed orders."),
     "share_of_cost": Term("Share of cost", SHARE, "The channel's cost / all cost."),
-    "CPO": Term("CPO", MONEY, "Cost per order: cost / attributed orders; empty without attributed orders."),
+    "CPO": Term(
+        "CPO", MONEY, "Cost per order: cost / attributed orders, without refunds; empty without attributed orders."
+    ),
     "ROAS": Term(
         "ROAS",
         RATIO,
@@ -160,13 +173,26 @@ GLOSSARY = {
         COUNT,
         "Marks by 1 a day with more than 5 % of its credit still to come, or whose orders are not all credited yet.",
     ),
+    "total_spend": Term(
+        "Total spend",
+        MONEY,
+        "All cost, also that without a session. With dates: the cost of the sessions of the dates.",
+    ),
+    "spend_without_session": Term(
+        "Spend without a session",
+        MONEY,
+        "Cost whose session does not exist: it has no channel and no day. With dates, the total spend leaves it out.",
+    ),
     "blended_roas": Term(
-        "Blended ROAS", RATIO, "Revenue of all orders of the dates / all cost of the dates: it needs no credit."
+        "Blended ROAS",
+        RATIO,
+        "Revenue of all orders of the dates / total spend: the overall ROAS. It needs no credit.",
     ),
     "paid_roas": Term(
         "Attributed ROAS of paid channels",
         RATIO,
-        "Attributed revenue / cost of the channels that cost anything; unlike blended ROAS, without what came free.",
+        "Attributed revenue / cost of the channels with any cost. Leaves out untracked orders, channels without cost "
+        "and spend without a session.",
     ),
     "rank": Term(
         "Rank", COUNT, "Place by ROAS among the channels with at least 1 % of the cost; 1 is the highest ROAS."
@@ -187,6 +213,11 @@ GLOSSARY = {
         "Orders gone",
         MONEY,
         "Attributed revenue of orders that have no credit any more: deleted, failed, or waiting to be asked again.",
+    ),
+    "refunds": Term(
+        "Refunds",
+        MONEY,
+        "Attributed revenue that refunds took away since the run before; that of refunds gone is back.",
     ),
     "late_sessions": Term(
         "Late or changed sessions",
@@ -329,6 +360,7 @@ HEADINGS = {
     "figure": ("Figure", TEXT),
     "unit": ("Unit", TEXT),
     "value": ("Value", RATIO),
+    "note": ("Note", TEXT),
     "before": ("Period before", RATIO),
     "change": ("Change", SHARE),
     "model": ("Model", TEXT),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ihc.errors import InputError, counted, some
 from ihc.ids import by_id_where_equal, in_order, is_among, places, repeats
+from ihc.refunds import order_places
 from ihc.schemas import (
     COLUMNS,
     CONVERSIONS,
@@ -33,9 +34,10 @@ Integers = npt.NDArray[np.int64]
 class Spans(NamedTuple):
     """Which sessions each order's journey holds, before any row of it is made.
 
-    `orders`: the chosen conversions with `conv_timestamp [UTC]`, by time, then id; `moment` [UTC] of each session;
-    `visit`: the places of the sessions whose user has an order, by user, time and id; `user`: the number of each
-    one's user; `begin`, `end`: where in `visit` each order's journey lies; `buyer`: the number of its user.
+    `orders`: the chosen conversions with `conv_timestamp [UTC; a refund's is its order's]`, by time, then id; `moment`
+    [UTC] of each session; `visit`: the places of the sessions whose user has an order, by user, time and id; `user`:
+    the number of each one's user; `begin`, `end`: where in `visit` each order's journey lies; `buyer`: the number of
+    its user.
     """
 
     orders: pd.DataFrame
@@ -67,6 +69,8 @@ def build_journeys(
     memory: int | None = None,
 ) -> pd.DataFrame:
     """Give each conversion all sessions of its user at or before its time.
+
+    A refund has the journey of its order: the time is that of the order, see `refunds.order_places`.
 
     In: `sessions` and `conversions` with the tables' columns. `start_date` and `end_date` [YYYY-MM-DD, inclusive]
     choose conversions by `conv_date`; older sessions still belong to their journeys. `lookback_days` [24 h each]
@@ -120,8 +124,10 @@ def find_spans(
             "or None for sessions of any age."
         )
     moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
-    orders = conversions[inside(conversions["conv_date"], start_date, end_date)]
-    orders = orders.assign(conv_timestamp=timestamps(orders["conv_date"], orders["conv_time"]))
+    chosen = np.flatnonzero(inside(conversions["conv_date"], start_date, end_date))
+    timed = conversions[["conv_date", "conv_time"]].take(order_places(conversions)[chosen])
+    orders = conversions.take(chosen)
+    orders = orders.assign(conv_timestamp=timestamps(timed["conv_date"], timed["conv_time"]).to_numpy())
     orders = orders.take(in_order(orders["conv_timestamp"].to_numpy(), orders["conv_id"]))
 
     visitor, buyer = (places(frame["user_id"], orders["user_id"]) for frame in (sessions, orders))

@@ -18,8 +18,10 @@ import pandas as pd
 from ihc.channel_paths import FIRST, LOST, WON, ChannelPaths, channel_paths
 from ihc.errors import InputError
 from ihc.ids import look_up, places
+from ihc.refunds import of_orders
 from ihc.touchpoints import Floats, Integers, channel_codes, credits_of, in_time_order, spread_by_channel
 
+NEXT_TO_NONE = 1e-12  # below any effect of a channel that led to an order
 MOST_STATES = 4_000  # the inverse of so many takes some five seconds and half a gigabyte
 
 
@@ -29,12 +31,13 @@ def markov(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFrame | None 
     In: `journeys`, and `idle` as in `channel_paths`, `order` as in `removal_effects`.
     Out: `conv_id, session_id, ihc [share]`.
 
-    A channel's part goes to its sessions in the journey evenly: the effect is that of the channel as a whole, and a
-    second session does not double it. As each conversion is shared among the channels that it had, the sums over all
+    A refund is no path of its own: it is shared by the effects that the orders' paths have. A channel's part goes to
+    its sessions in the journey evenly: the effect is that of the channel as a whole, and a second session does not
+    double it. As each conversion is shared among the channels that it had, the sums over all
     conversions are near the shares of `removal_effects`, not equal to them.
     Raises InputError as these two do.
     """
-    return spread_by_effects(journeys, removal_effects(channel_paths(journeys, idle), order=order))
+    return spread_by_effects(journeys, removal_effects(channel_paths(of_orders(journeys), idle), order=order))
 
 
 def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
@@ -44,8 +47,9 @@ def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataF
     """
     steps = in_time_order(journeys, "channel_name")
     codes, names = channel_codes(journeys["channel_name"])
-    worth = look_up(names, effects, "channel_name", "removal_effect").to_numpy("float64")
-    # The last channel of a journey has at least the effect 1 / conversions, so no journey is left without any.
+    worth = look_up(names, effects, "channel_name", "removal_effect").fillna(0.0).to_numpy("float64")
+    # A channel of an order has an effect above 0. Channels of refunds alone may have none, but a refund is shared too.
+    worth = np.maximum(worth, NEXT_TO_NONE)
     return credits_of(journeys, steps, spread_by_channel(steps, codes[steps.row], worth))
 
 

@@ -232,11 +232,12 @@ def _journeys(
 ) -> tuple[Settings, pd.DataFrame, Tables]:
     """The settings of a command that computes at home, its journeys, and the tables that they are made of.
 
-    `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only.
+    `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only, refunds too.
     """
     from ihc.database import read_tables, users_of
     from ihc.journeys import build_journeys
     from ihc.memory import free_memory
+    from ihc.refunds import of_orders
     from ihc.sample import prepare
     from ihc.settings import load_settings
 
@@ -249,7 +250,7 @@ def _journeys(
     journeys = build_journeys(
         tables.sessions, tables.conversions, **window, lookback_days=lookback, memory=free_memory()
     )
-    return settings, journeys, tables
+    return settings, journeys if conv_id else of_orders(journeys), tables
 
 
 def _print_left_out(console: Console, left_out: pd.DataFrame) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ihc.credits import REFUND
 from ihc.errors import counted, some
 from ihc.ids import is_among
-from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING
+from ihc.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
 from ihc.redistribution import Redistribution, labelled
 from ihc.reporting import MATERIAL, material
 
@@ -47,22 +48,16 @@ def _earned(row: pd.Series) -> str:
 
 
 def break_even(summary: pd.DataFrame, roas: float = 1.0) -> str:
-    """Say what the whole earned for its cost, and how many channels with at least 1 % of the cost break even.
+    """Say how many channels with at least 1 % of the cost break even; empty where there is none.
 
     In: `channel_summary`, the total in its last row, and the ROAS [1] that breaks even.
     """
-    paid, total = material(summary), summary.iloc[-1]
-    if pd.isna(total["ROAS"]):
-        return "Nothing was spent on the reported days."
-    whole = (
-        f"Over all, {total['cost']:,.2f} of cost stands against {total['ihc_revenue']:,.2f} of attributed revenue, "
-        f"ROAS {total['ROAS']:,.2f}."
-    )
+    paid = material(summary)
     if paid.empty:
-        return whole
+        return ""
     above = int((paid["ROAS"] >= roas).sum())
     verb = "reach" if above > 1 else "reaches"
-    return f"{whole} {above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb} a ROAS of {roas:g}."
+    return f"{above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb} a ROAS of {roas:g}."
 
 
 def orders_sentence(lines: pd.DataFrame) -> str:
@@ -70,10 +65,11 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     orders = lines[lines["section"] == ORDERS]
     counts = {line: round(count) for line, count in zip(orders["line"], orders["count"], strict=True)}
     read, credited = orders["count"].iloc[0], counts[CREDITED]
+    refunds = refunded(lines)
     if not read:
-        return "There is no order in these dates."
+        return f"There is no order in these dates{f', only refunds of {refunds:,.2f}' if refunds else ''}."
     verb = "is" if read == 1 or credited <= 1 else "are"
-    amount = f", {orders['amount'].iloc[-1]:,.2f} of revenue" if credited else ""
+    amount = f", {orders['amount'].iloc[-1]:,.2f} of revenue{after_refunds(lines)}" if credited else ""
     text = f"{f'{credited:,}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
     rest = {
         UNATTRIBUTED: ("has no session", "have no session"),
@@ -86,6 +82,12 @@ def orders_sentence(lines: pd.DataFrame) -> str:
         if counts.get(line)
     )
     return f"{text}; {others}." if others else f"{text}."
+
+
+def after_refunds(lines: pd.DataFrame) -> str:
+    """What refunds took, behind an amount of revenue; empty without refunds. In: the frame of `reconcile`."""
+    refunds = refunded(lines)
+    return f" after refunds of {refunds:,.2f}" if refunds else ""
 
 
 def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFrame, dates: str) -> str:
@@ -199,7 +201,7 @@ def currency_sentence(currency: str) -> str:
 
 
 def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
-    """Say how many orders have a journey. In: `journeys`, and the conversions without any session."""
+    """Say how many orders have a journey. In: `journeys` of orders, and the orders without any session."""
     orders = journeys["conv_id"].nunique()
     if not orders and lonely.empty:
         return "There is no order in these dates, so there is no journey."
@@ -311,11 +313,13 @@ def _credited_because(outcomes: pd.DataFrame, why: str) -> pd.Series[str]:
 
 def stored_sentence(outcomes: pd.DataFrame) -> str:
     """Say what was stored. In: `outcomes` of the run."""
-    counts = outcomes["outcome"].value_counts()
+    is_refund = outcomes["reason"] == REFUND
+    counts = outcomes.loc[~is_refund, "outcome"].value_counts()
+    refunds = f" Credited refunds: {is_refund.sum():,}." if is_refund.any() else ""
     return (
-        f"Orders of this run: {len(outcomes):,}. Credited and stored: {counts.get('credited', 0):,}; "
+        f"Orders of this run: {(~is_refund).sum():,}. Credited and stored: {counts.get('credited', 0):,}; "
         f"without any session: {counts.get('unattributed', 0):,}; failed: {counts.get('failed', 0):,}; "
-        f"waiting: {counts.get('waiting', 0):,}."
+        f"waiting: {counts.get('waiting', 0):,}.{refunds}"
     )
 
 

@@ -96,7 +96,9 @@ def _distinct(ids: pd.Series[str]) -> Any:
 def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
     """Say what follows, and give each row the id of the session that is meant."""
     table = CONVERSIONS if column == "user_id" else COSTS
-    consequence = "They count as untracked." if table == CONVERSIONS else "This cost is in no channel."
+    consequence = (
+        "They count as untracked." if table == CONVERSIONS else "This cost is in the total spend and in no channel."
+    )
     aim = "To give them the id of the session"
     letters = set("".join(near[["id", "near"]].to_numpy().ravel()))
     forms = [each.sql for name, each in RULES.items() if rule in (name, ANY) and each.sql]

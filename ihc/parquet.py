@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ihc.errors import InputError, SettingsError
 from ihc.reasons import why
-from ihc.schemas import COLUMNS, FLAGS, as_text, columns_of
+from ihc.schemas import COLUMNS, FLAGS, OPTIONAL, as_text, columns_of
 
 AMOUNTS = ("revenue", "cost")
 
@@ -139,9 +139,14 @@ def read_parquet(table: str, sources: Sequence[Source]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else no_rows(table)
 
 
+def read_columns(table: str) -> list[str]:
+    """The columns that are read, those that a table may lack last."""
+    return [*COLUMNS[table], *OPTIONAL[table]]
+
+
 def no_rows(table: str) -> pd.DataFrame:
     """A table without rows, as a frame for `check_table`."""
-    return pd.DataFrame({name: pd.Series(dtype="str") for name in COLUMNS[table]})
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in read_columns(table)})
 
 
 class _opened:  # noqa: N801 - a context manager
@@ -176,7 +181,10 @@ def _unreadable(table: str, source: Source, error: Exception) -> InputError:
 
 def _plain_frame(found: pa.Table, table: str, source: Source) -> pd.DataFrame:
     columns = {}
-    for name in COLUMNS[table]:
+    for name in read_columns(table):
+        if name not in found.column_names:  # one that the file may lack, so that all files give the same columns
+            columns[name] = pd.Series(np.nan, index=range(len(found)), dtype="str")
+            continue
         try:
             columns[name] = plain(found.select([name]))[name]
         except InputError as error:

@@ -19,6 +19,7 @@ from ihc.models import MODELS, models_with
 from ihc.parameters import Parameters
 from ihc.reconciliation import account_for, figures_of
 from ihc.redistribution import Redistribution
+from ihc.refunds import check_refunds, of_orders
 from ihc.reporting import (
     DAILY,
     SUMS,
@@ -90,8 +91,10 @@ class Reports(NamedTuple):
 def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> Attributed:
     """Spread the credit of a part's orders.
 
-    In: checked tables that hold all rows of their users; `memory` and InputError as of `build_journeys`.
+    In: checked tables that hold all rows of their users; `memory` and InputError as of `build_journeys`,
+    and InputError for refunds that are unfit, as of `check_tables`.
     """
+    check_refunds(tables.conversions)
     lookback = asked.lookback_days
     journeys = build_journeys(
         tables.sessions, tables.conversions, **asked.window, lookback_days=lookback, memory=memory
@@ -113,7 +116,7 @@ def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
     return Part(
         reporting=part_by(visits, DAILY, SUMS),
         counts=channel_counts(*days),
-        orders=days[1]["conv_id"].nunique(),
+        orders=of_orders(days[1])["conv_id"].nunique(),
         comparison=comparison_part(found.journeys, models | phase_credits(found.credits)),
         figures=figures_of(tables, found.credits, found.outcomes, **asked.window),
         chain=_chain(tables, found.journeys, asked),
@@ -128,7 +131,7 @@ def comparison_part(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> 
 def _chain(tables: Tables, journeys: pd.DataFrame, asked: Asked) -> Chain | None:
     idle = idle_paths(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
-    return count_moves(channel_paths(journeys, idle)) if channels <= MOST_STATES else None
+    return count_moves(channel_paths(of_orders(journeys), idle)) if channels <= MOST_STATES else None
 
 
 def add(parts: Iterable[Part]) -> Part:

@@ -11,8 +11,9 @@ import pandas as pd
 from ihc.errors import counted
 from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
 from ihc.ids import is_among
-from ihc.reporting import by_channel, ratio, with_ratios
-from ihc.schemas import REPORTING, Window, check_window, inside, require_columns
+from ihc.refunds import is_order
+from ihc.reporting import by_channel, cost_without_session, ratio, with_ratios
+from ihc.schemas import REPORTING, Tables, Window, check_window, inside, require_columns
 from ihc.sums import sum_by, total
 
 WEEK = 7
@@ -29,12 +30,13 @@ class Figure(NamedTuple):
     is_attributed: bool
 
 
-REVENUE, ORDERS, COST = Figure("Revenue", MONEY, False), Figure("Orders", COUNT, False), Figure("Cost", MONEY, False)
+REVENUE, ORDERS = Figure("Revenue", MONEY, False), Figure("Orders", COUNT, False)
+SPEND, UNPLACED = Figure("Total spend", MONEY, False), Figure("Spend without a session", MONEY, False)
+BLENDED = Figure("Blended ROAS", RATIO, False)
 EARNED, CREDITED = Figure("Attributed revenue", MONEY, True), Figure("Attributed orders", CREDIT, True)
 CPO = Figure("CPO", MONEY, True)
-BLENDED = Figure("Blended ROAS", RATIO, False)
 PAID = Figure("Attributed ROAS of paid channels", RATIO, True)
-FIGURES = (REVENUE, ORDERS, EARNED, CREDITED, COST, CPO, BLENDED, PAID)
+FIGURES = (REVENUE, ORDERS, SPEND, UNPLACED, BLENDED, EARNED, CREDITED, CPO, PAID)
 
 
 def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +90,7 @@ def previous_window(start_date: str | date | None, end_date: str | date | None) 
 def key_figures(
     visits: pd.DataFrame,
     earned: pd.DataFrame,
-    conversions: pd.DataFrame,
+    tables: Tables,
     outcomes: pd.DataFrame,
     *,
     start_date: str | date | None = None,
@@ -96,44 +98,104 @@ def key_figures(
 ) -> pd.DataFrame:
     """The figures of "At a glance", beside those of the equally long period before.
 
-    Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. In: `visits_of` and
-    `order_credits` over all days, the conversions, and all stored `outcomes` (`conv_id, outcome`).
+    Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. Cost without a
+    session has no day: without dates it is in the total spend, with dates it is not. In: `visits_of` and
+    `order_credits` over all days, the tables, and all stored `outcomes` (`conv_id, outcome`).
 
     Out: a row a figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
-    |before|]`. `before` and `change` are NaN where there is no period before, where sessions or orders do not reach
-    back to its first day, and, of figures that depend on the credit, where an order of either period is neither
-    credited nor unattributed. Raises InputError for a missing column or a wrong date.
+    |before|], note [what the figure divides by, holds or leaves out]`. `before` and `change` are NaN where there is no
+    period before, where sessions or orders do not reach back to its first day, and, of figures that depend on the
+    credit, where an order of either period is neither credited nor unattributed. `UNPLACED` has a row where there is
+    any. Raises InputError for a missing column or a wrong date.
     """
+    conversions, unplaced = tables.conversions, cost_without_session(tables.sessions, tables.costs)
     window = check_window(start_date, end_date)
     before = previous_window(*window)
     known = dict.fromkeys(FIGURES, np.nan)
     if before and _reaches_back((visits["date"], conversions["conv_date"]), before[0]):
-        known = _figures(visits, earned, conversions, before)
+        known |= _figures(visits, earned, conversions, before)
         if not all(_is_settled(conversions, outcomes, dates) for dates in (before, window)):
             known |= {figure: np.nan for figure in FIGURES if figure.is_attributed}
-    values = _figures(visits, earned, conversions, window)
-    rows = [(figure.name, figure.unit, values[figure], known[figure]) for figure in FIGURES]
-    table = pd.DataFrame(rows, columns=["figure", "unit", "value", "before"])
-    return table.assign(change=ratio(table["value"] - table["before"], table["before"].abs()))
+    values = _figures(visits, earned, conversions, window, 0.0 if any(window) else unplaced)
+    values |= {UNPLACED: unplaced}
+    notes = _notes(conversions, window, unplaced)
+    shown = [figure for figure in FIGURES if figure != UNPLACED or unplaced]
+    rows = [(figure.name, figure.unit, values[figure], known[figure], notes.get(figure, "")) for figure in shown]
+    table = pd.DataFrame(rows, columns=["figure", "unit", "value", "before", "note"])
+    table.insert(4, "change", ratio(table["value"] - table["before"], table["before"].abs()))
+    return table
+
+
+def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[Figure, str]:
+    """What the figures hold and leave out."""
+    rows = conversions[inside(conversions["conv_date"], *window)]
+    refunds = total(-rows.loc[~is_order(rows), "revenue"])
+    notes = {
+        BLENDED: "revenue / total spend",
+        CPO: "total spend / attributed orders",
+        PAID: "leaves out channels without cost and untracked orders",
+    }
+    if refunds:
+        notes[REVENUE] = f"after refunds of {refunds:,.2f}"
+    if unplaced:
+        notes[PAID] = "leaves out channels without cost, untracked orders and spend without a session"
+        notes[UNPLACED] = (
+            "has no day, so not in the total spend of these dates" if any(window) else "in the total spend"
+        )
+        notes[SPEND] = "leaves out spend without a session" if any(window) else ""
+    return notes
+
+
+def with_incomplete(figures: pd.DataFrame, ages: pd.DataFrame) -> pd.DataFrame:
+    """Say at each figure whose credit is incomplete that it cannot be compared with the period before.
+
+    In: `key_figures`, and the `maturity` of the days of the dates. Out: the same rows; where a figure depends on the
+    credit, days are incomplete and a period before is known, `change` is NaN and `note` says why.
+    """
+    days = int(ages["is_immature"].sum())
+    names = [figure.name for figure in FIGURES if figure.is_attributed]
+    is_so = figures["figure"].isin(names) & figures["before"].notna() & (days > 0)
+    last = f"last {counted(days, 'day')}" if days > 1 else "last day"
+    said = pd.Series(
+        [
+            "; ".join(filter(None, [f"incomplete: {last} ({FORMATS[unit].format(before)} in the period before)", note]))
+            for unit, before, note in zip(figures["unit"], figures["before"], figures["note"], strict=True)
+        ],
+        index=figures.index,
+        dtype="str",
+    )
+    return figures.assign(change=figures["change"].mask(is_so), note=figures["note"].mask(is_so, said))
+
+
+def spend_sentence(figures: pd.DataFrame) -> str:
+    """Set the revenue of all orders against all spend, and say what of it has no session. In: `key_figures`."""
+    rows = {str(row["figure"]): row for _, row in figures.iterrows()}
+    spend, revenue, roas = (float(rows[figure.name]["value"]) for figure in (SPEND, REVENUE, BLENDED))
+    against = f": blended ROAS {roas:,.2f}" if spend else ""
+    text = f"Total spend is {spend:,.2f}, revenue of all orders {revenue:,.2f}{against}."
+    if UNPLACED.name not in rows:
+        return text
+    unplaced = rows[UNPLACED.name]
+    return f"{text} Spend without a session: {unplaced['value']:,.2f}; {unplaced['note']}."
 
 
 def _figures(
-    visits: pd.DataFrame, earned: pd.DataFrame, conversions: pd.DataFrame, window: Window
+    visits: pd.DataFrame, earned: pd.DataFrame, conversions: pd.DataFrame, window: Window, unplaced: float = 0.0
 ) -> dict[Figure, float]:
     orders = conversions[inside(conversions["conv_date"], *window)]
     summary = by_channel(visits, earned, start_date=window[0], end_date=window[1])
     whole = summary.iloc[-1]
-    cost, revenue = float(whole["cost"]), total(orders["revenue"])
+    spend, revenue = float(whole["cost"]) + unplaced, total(orders["revenue"])
     channels = summary.iloc[:-1]
     paid = channels.loc[channels["cost"] > 0, ["cost", "ihc_revenue"]].sum()
     return {
         REVENUE: revenue,
-        ORDERS: float(len(orders)),
+        ORDERS: float(is_order(orders).sum()),
         EARNED: float(whole["ihc_revenue"]),
         CREDITED: float(whole["ihc"]),
-        COST: cost,
-        CPO: float(whole["CPO"]),
-        BLENDED: revenue / (cost or np.nan),
+        SPEND: spend,
+        CPO: spend / (float(whole["ihc"]) or np.nan),
+        BLENDED: revenue / (spend or np.nan),
         PAID: float(paid["ihc_revenue"]) / (float(paid["cost"]) or np.nan),
     }
 
@@ -153,26 +215,23 @@ def change_sentence(
 ) -> str:
     """Say what changed against the period before, or why nothing is compared.
 
-    In: `key_figures`, the dates that it was asked for, and their `previous_window`; `immature_from`, the first day
-    whose credit is still arriving.
+    In: `key_figures` `with_incomplete`, the dates that it was asked for, and their `previous_window`; `immature_from`,
+    the first incomplete day.
     """
     if not previous:
-        return (
-            "There is no period to compare with, as the report is not limited to a first and a last day: give both to "
-            "see what changed against the equally long period before."
-        )
+        return "Set --start-date and --end-date for a period comparison."
     rows = {str(row["figure"]): row for _, row in figures.iterrows()}
     days = f"the {_days_long(previous)} before, {_dates(previous)}"
     if pd.isna(rows[REVENUE.name]["before"]):
         return f"Nothing is compared with {days}: the tables do not reach back that far."
-    text = f"Against {days}: {_moves(rows, REVENUE, ORDERS, COST, BLENDED)}."
+    text = f"Against {days}: {_moves(rows, REVENUE, ORDERS, SPEND, BLENDED)}."
     if pd.isna(rows[EARNED.name]["before"]):
         return f"{text} Figures of credit are not compared: for some orders of those days no credit is stored."
     text = f"{text} By credit: {_moves(rows, EARNED, PAID)}."
     if not immature_from or immature_from > (window[1] or immature_from):
         return text
     first = max(immature_from, window[0] or immature_from)
-    return f"{text} The credit of the days from {first} on is still arriving, so these two read low for now."
+    return f"{text} Days from {first} on are incomplete because of conversion lag, so these two are not comparable."
 
 
 def _days_long(window: Window) -> str:
@@ -209,24 +268,22 @@ def _percent(change: float) -> str:
 
 
 def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) -> str:
-    """Compare the last full week with the mean of the full weeks before it, over all channels.
+    """Compare the last complete week with the mean of the complete weeks before it, over all channels.
 
-    In: `weekly_reporting`; `immature_from`, the first day whose credit is still arriving.
+    In: `weekly_reporting`; `immature_from`, the first incomplete day: the weeks that have any are not compared.
     """
     full = weekly[weekly["days"] == WEEK].groupby("week", as_index=False)[SUMS].sum()
-    if len(full) < 2:
-        return "There are no two full weeks to compare, from Monday to Sunday."
-    last, earlier = full.iloc[-1], full.iloc[:-1]
+    complete = full[[not immature_from or _sunday(week) < immature_from for week in full["week"]]]
+    later = "" if len(complete) == len(full) else " Later weeks are incomplete because of conversion lag."
+    if len(complete) < 2:
+        return f"There are no two complete weeks, Monday to Sunday, to compare.{later}"
+    last, earlier = complete.iloc[-1], complete.iloc[:-1]
     mean = float(earlier["ihc_revenue"].mean())
-    base = "the week before" if len(earlier) == 1 else f"the mean of the {len(earlier):,} full weeks before"
-    sentences = [
-        f"In the last full week, from {last['week']}, the attributed revenue is {last['ihc_revenue']:,.2f}, "
-        f"{_against(float(last['ihc_revenue']), mean)} {base}; {_roas(last, earlier)}."
-    ]
-    if immature_from and immature_from <= _sunday(str(last["week"])):
-        first = max(immature_from, str(last["week"]))
-        sentences.append(f"The credit of its days from {first} on is still arriving, so both read low for now.")
-    return " ".join(sentences)
+    base = "the week before" if len(earlier) == 1 else f"the mean of the {len(earlier):,} complete weeks before"
+    return (
+        f"In the last complete week, from {last['week']}, the attributed revenue is {last['ihc_revenue']:,.2f}, "
+        f"{_against(float(last['ihc_revenue']), mean)} {base}; {_roas(last, earlier)}.{later}"
+    )
 
 
 def _against(value: float, base: float) -> str:

@@ -13,6 +13,7 @@ from ihc.findings import COST, LIST, NOTHING, Finding, Found, Shop
 from ihc.mends import MOST, Sql
 from ihc.near_misses import near_miss_findings
 from ihc.persons import crowd_finding
+from ihc.refunds import is_order, order_places
 from ihc.schemas import CONVERSIONS, COSTS, SESSIONS, Tables
 from ihc.sums import total
 
@@ -26,7 +27,7 @@ UNTRACKED = Found(
     f"moment FROM {SESSIONS} GROUP BY user_id) AS visit ON visit.user_id = {CONVERSIONS}.user_id "
     "WHERE revenue >= 0 AND (visit.moment IS NULL OR visit.moment > conv_date || ' ' || conv_time)",
 )
-NO_ORDER = "They count as revenue, not as orders, and no session loses its credit for them."
+NO_ORDER = "They count as revenue, not as orders, and lower the revenue of all sessions before the refund."
 REFUNDS = Found(
     NO_ORDER,
     "To add refund_of, a column for the conv_id of the refunded order",
@@ -45,7 +46,7 @@ NO_COST_ROW = Found(
 )
 NULL_COST = Found("They count as cost 0.", FREE_OF_COST, f"UPDATE {COSTS} SET cost = 0 WHERE cost IS NULL")
 STRAY_COST = Found(
-    "This cost is in no channel.",
+    "This cost is in the total spend and in no channel.",
     LIST,
     f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
 )
@@ -136,12 +137,14 @@ def _of_orders(shop: Shop) -> list[Finding]:
     orders, spans = shop.tables.conversions, shop.spans
     is_free = orders["revenue"] == 0
     is_free &= not is_free.all()  # where no order has revenue, leads are counted
-    refunds = orders[(orders["revenue"] < 0) & _is_blank(orders, "refund_of")]
+    refunds = orders[~is_order(orders) & (order_places(orders) == range(len(orders)))]
     untracked = spans.orders[(spans.lengths == 0) & (spans.orders["revenue"] >= 0).to_numpy()]
     return [
         shop.orders("without a session (untracked orders)", untracked, UNTRACKED),
         shop.orders(
-            "with negative revenue and without refund_of", refunds, STRAY_REFUNDS if "refund_of" in orders else REFUNDS
+            "with negative revenue and no order in refund_of",
+            refunds,
+            STRAY_REFUNDS if "refund_of" in orders else REFUNDS,
         ),
         shop.orders("with revenue 0", orders[is_free], FREE).without_amount(),
         _of_currencies(shop),

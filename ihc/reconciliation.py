@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
 from ihc.errors import ReconciliationError
 from ihc.ids import is_among, look_up, places
+from ihc.refunds import is_order
 from ihc.schemas import Tables, inside
 from ihc.sums import part_by, sum_of_parts, total
 
@@ -18,6 +20,7 @@ UNATTRIBUTED = "less: without any session (unattributed)"
 FAILED = "less: failed"
 WAITING = "less: waiting, not attributed yet"
 CREDITED = "credited"
+REFUNDS = "refunds"
 ENDS = ("unattributed", "failed", "waiting")
 Window = tuple[str | date | None, str | date | None]
 Figure = Callable[[str], tuple[float, float]]  # a figure's name -> its count and amount [currency]
@@ -37,6 +40,12 @@ class _Account:
         self.amount += amount
         self.shown += round(amount, 2)
         self._write("step", line, count, amount)
+
+    def refunds(self, line: str, refunds: tuple[float, float]) -> None:
+        """Add what refunds give back, if there is any; they are counted in the line, as they are no orders."""
+        count, amount = refunds
+        if count:
+            self.step(f"{line}: {count:,.0f}", 0.0, amount)
 
     def check(self, line: str, count: float, amount: float) -> None:
         """State what the lines so far must add up to, worked out independently; raise if they do not."""
@@ -73,7 +82,8 @@ def reconcile(
     `reporting`, all rows of `channel_reporting`. The dates choose orders by `conv_date`, and the reported days.
 
     Out: `section, kind [step or total], line, count, counted [what the count is of], amount [currency, whole cents]`.
-    In each section the steps above a total add up to it.
+    In each section the steps above a total add up to it. Refunds have lines of their own, with their number in `line`
+    and a `count` of 0.
 
     Raises ReconciliationError if a section does not close to the cent.
     """
@@ -97,9 +107,11 @@ def figures_of(
     orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
     outcome = order_outcomes(orders, credits, outcomes)
     # Counted by the credits, not by the outcomes, so that the lines prove something.
-    credited = orders.loc[is_among(orders["conv_id"], credits["conv_id"]), "revenue"]
-    figures = {"read": _each(orders["revenue"]), "credited": _each(credited)}
-    figures |= {name: _each(orders.loc[outcome == name, "revenue"]) for name in ENDS}
+    groups = {"read": np.ones(len(orders), dtype=bool), "credited": is_among(orders["conv_id"], credits["conv_id"])}
+    groups |= {name: (outcome == name).to_numpy() for name in ENDS}
+    counts = is_order(orders)
+    figures = {name: _each(orders.loc[mask & counts, "revenue"]) for name, mask in groups.items()}
+    figures |= {f"{name} {REFUNDS}": _each(orders.loc[mask & ~counts, "revenue"]) for name, mask in groups.items()}
     figures |= _credit_figures(tables, credits, orders, window) | _cost_figures(tables, window)
     parts = [part_by(rows.assign(figure=name), ["figure"], ["count", "amount"]) for name, rows in figures.items()]
     return pd.concat(parts, ignore_index=True)
@@ -116,7 +128,7 @@ def _credit_figures(
     day = look_up(credits["session_id"], tables.sessions, "session_id", "event_date")
     is_own, is_lost = is_among(credits["conv_id"], orders["conv_id"]), day.isna()
     is_inside = inside(day.fillna(""), *window) & ~is_lost
-    worth = pd.DataFrame({"count": credits["ihc"], "amount": credits["ihc"] * revenue})
+    worth = pd.DataFrame({"count": credits["ihc"].where(~(revenue < 0), 0.0), "amount": credits["ihc"] * revenue})
     return {
         "own": worth[is_own],
         "lost": worth[is_own & is_lost],
@@ -159,6 +171,12 @@ def account_for(
     return pd.DataFrame(lines, columns=["section", "kind", "line", "count", "counted", "amount"])
 
 
+def refunded(lines: pd.DataFrame) -> float:
+    """How much the refunds that were read give back [currency]. In: the frame of `reconcile`."""
+    is_read = (lines["section"] == ORDERS) & lines["line"].str.startswith(f"{REFUNDS}: ")
+    return total(-lines.loc[is_read, "amount"])
+
+
 def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.Series[str]:
     """How each order ended: credited where a credit is stored, else as its outcome says, and waiting without one.
 
@@ -171,18 +189,33 @@ def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.Dat
 
 
 def _orders(figure: Figure) -> _Account:
-    count, credited = figure("credited")
-    failed, waiting = figure("failed"), figure("waiting")
+    count, credited = _with_refunds(figure, "credited")
+    failed, waiting = (_with_refunds(figure, name) for name in ("failed", "waiting"))
 
     account = _Account(ORDERS, "orders")
     account.step("orders read", *figure("read"))
+    account.refunds(REFUNDS, figure(f"read {REFUNDS}"))
     account.step(UNATTRIBUTED, *_less(figure("unattributed")))
+    _less_refunds(account, figure, "unattributed")
     account.check("with a journey", count + failed[0] + waiting[0], credited + failed[1] + waiting[1])
-    account.step(FAILED, *_less(failed))
-    if waiting[0]:
-        account.step(WAITING, *_less(waiting))
+    account.step(FAILED, *_less(figure("failed")))
+    _less_refunds(account, figure, "failed")
+    if figure("waiting")[0]:
+        account.step(WAITING, *_less(figure("waiting")))
+    _less_refunds(account, figure, "waiting")
     account.check(CREDITED, count, credited)
     return account
+
+
+def _with_refunds(figure: Figure, name: str) -> tuple[float, float]:
+    """How many orders, and what is left of their revenue after refunds."""
+    count, amount = figure(name)
+    return count, amount + figure(f"{name} {REFUNDS}")[1]
+
+
+def _less_refunds(account: _Account, figure: Figure, name: str) -> None:
+    count, amount = figure(f"{name} {REFUNDS}")
+    account.refunds(f"less: {name} {REFUNDS}", (count, -amount))
 
 
 def _less(figure: tuple[float, float]) -> tuple[float, float]:
@@ -190,17 +223,18 @@ def _less(figure: tuple[float, float]) -> tuple[float, float]:
 
 
 def _credit(figure: Figure, rows: pd.DataFrame, window: Window) -> _Account:
-    count, revenue = figure("credited")
+    count, revenue = _with_refunds(figure, "credited")
     credit, worth = figure("own")
     lost = figure("lost")
 
     account = _Account(CREDIT, "orders")
-    account.step("credited orders", count, revenue)
+    account.step("credited orders", *figure("credited"))
+    account.refunds(f"credited {REFUNDS}", figure(f"credited {REFUNDS}"))
     account.step("less: rounding, Σ revenue × (1 - Σ credit)", credit - count, worth - revenue)
     if any(window):
         account.step("less: credit on days outside the dates", *_less(figure("outside")))
         account.step("plus: credit from other orders", *figure("others"))
-    if lost[0]:
+    if any(lost):
         account.step("less: credit of sessions that no longer exist", *_less(lost))
     account.check("credit in channel_reporting.csv", total(rows["ihc"]), total(rows["ihc_revenue"]))
     return account

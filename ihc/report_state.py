@@ -12,6 +12,8 @@ import pandas as pd
 
 from ihc.ids import is_among, look_up
 from ihc.narrative import engine_name
+from ihc.refunds import of_orders
+from ihc.reporting import shares_of
 from ihc.schemas import Window, inside
 from ihc.sums import sums, total
 
@@ -27,8 +29,8 @@ class State(NamedTuple):
     """What a report is made of, over all days.
 
     `orders`: `conv_id, revenue [currency], sessions [fingerprint of the journey's sessions], source [engine, parameters
-    and lookback]`; `credits`: `conv_id, channel_name, date [the sessions'], ihc [orders; no zeros]`; `costs`:
-    `channel_name, date, cost [currency; no zeros]`.
+    and lookback]`, refunds among them; `credits`: `conv_id, channel_name, date [the sessions'], ihc [share; no zeros]`;
+    `costs`: `channel_name, date, cost [currency; no zeros]`.
     """
 
     orders: pd.DataFrame
@@ -90,7 +92,7 @@ def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFra
         look_up(orders["conv_id"], sources.iloc[::-1], "conv_id", "source").astype("str").fillna("unknown")
     )
     credits, cell = _cells(earned, CELL)
-    credits["ihc"] = _sums(cell, earned["ihc"], len(credits))
+    credits["ihc"] = _sums(cell, shares_of(earned), len(credits))
     credits = credits[credits["ihc"] != 0].reset_index(drop=True)
     costs = reporting.loc[reporting["cost"] != 0, [*PLACE, "cost"]]
     return State(orders, _as_texts(credits), costs.reset_index(drop=True))
@@ -190,9 +192,10 @@ def totals(state: State, window: Window = EVER) -> dict[str, float]:
     """
     credits = state.credits[inside(state.credits["date"], *window)]
     revenue = look_up(credits["conv_id"], state.orders, "conv_id", "revenue").astype("float64")
+    orders = of_orders(credits.assign(revenue=revenue))
     return {
-        "orders": int(credits["conv_id"].nunique()),
-        "ihc": total(credits["ihc"]),
+        "orders": int(orders["conv_id"].nunique()),
+        "ihc": total(orders["ihc"]),
         "ihc_revenue": total(credits["ihc"] * revenue),
         "cost": total(state.costs.loc[inside(state.costs["date"], *window), "cost"]),
     }

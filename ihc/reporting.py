@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.ids import join, look_up, pair_places, places
+from ihc.ids import is_among, join, look_up, pair_places, places
+from ihc.refunds import is_order, of_orders
 from ihc.schemas import (
     COLUMNS,
     CONVERSIONS,
@@ -51,7 +52,8 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
 
     In: the tables and `credits` (`conv_id, session_id, ihc`).
     Out: `conv_id, session_id, visit [place of its row in sessions], channel_name, date [the session's], revenue [the
-    order's], ihc, ihc_revenue [currency]`; a credit whose order or session is not in the tables has no row.
+    order's or refund's], ihc [orders; 0 of a refund], ihc_revenue [currency]`; a credit whose order or session is not
+    in the tables has no row.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
@@ -62,6 +64,7 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
     earned = credits.loc[is_there, list(CREDITS)].reset_index(drop=True)
     order, visit = order[is_there], visit[is_there]
     revenue = conversions["revenue"].take(order).to_numpy()
+    counts = is_order(conversions)[order]
     return pd.DataFrame(
         {
             "conv_id": earned["conv_id"],
@@ -70,10 +73,16 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
             "channel_name": sessions["channel_name"].array.take(visit),
             "date": sessions["event_date"].array.take(visit),
             "revenue": revenue,
-            "ihc": earned["ihc"],
+            "ihc": earned["ihc"].where(counts, 0.0),
             "ihc_revenue": earned["ihc"] * revenue,
         }
     )
+
+
+def shares_of(earned: pd.DataFrame) -> pd.Series[float]:
+    """The share [1] of its order or refund that each row of `order_credits` has."""
+    counts = is_order(earned)
+    return earned["ihc"].where(counts, earned["ihc_revenue"] / earned["revenue"].where(~counts))
 
 
 def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +94,7 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
     ihc_revenue [currency]`, in the order of `credits`.
     """
     earned = order_credits(tables.sessions, tables.conversions, credits)
-    rows = join(earned, phases, PHASES)
+    rows = join(earned.assign(ihc=shares_of(earned)), phases, PHASES)
     return rows[["conv_id", "session_id", "channel_name", "date", *SHARES, "ihc_revenue"]]
 
 
@@ -98,6 +107,11 @@ def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[floa
     """The cost [currency] of each session, in the order and with the index of `sessions`; 0 where it has none."""
     require_columns(costs, COLUMNS[COSTS], "costs")
     return look_up(sessions["session_id"], costs, "session_id", "cost").astype("float64").fillna(0.0)
+
+
+def cost_without_session(sessions: pd.DataFrame, costs: pd.DataFrame) -> float:
+    """The cost [currency] of all rows of `costs` whose session does not exist: it has neither channel nor day."""
+    return total(costs.loc[~is_among(costs["session_id"], sessions["session_id"]), "cost"])
 
 
 def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
@@ -178,13 +192,14 @@ def by_channel(
 ) -> pd.DataFrame:
     """Sum up each channel. In: `visits_of` and `order_credits` of the same sessions; out: as `channel_summary`."""
     visits, earned = (rows[inside(rows["date"], start_date, end_date)] for rows in (visits, earned))
-    return summary_of(by_channel_and_day(visits), channel_counts(visits, earned), earned["conv_id"].nunique())
+    orders = of_orders(earned)["conv_id"].nunique()
+    return summary_of(by_channel_and_day(visits), channel_counts(visits, earned), orders)
 
 
 def channel_counts(visits: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
     """Count what a summary counts. In: as `by_channel`; out: `channel_name, sessions, influenced_conversions`."""
     counts = visits.groupby("channel_name").size().rename("sessions").to_frame()
-    counts["influenced_conversions"] = influenced(earned).reindex(counts.index, fill_value=0)
+    counts["influenced_conversions"] = influenced(of_orders(earned)).reindex(counts.index, fill_value=0)
     return counts.reset_index()
 
 

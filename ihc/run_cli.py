@@ -169,6 +169,7 @@ def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
 
 def _print_result(result: RunResult, settings: Settings) -> None:
     from ihc import narrative
+    from ihc.periods import spend_sentence
 
     console = make_console()
     if result.missing:
@@ -183,7 +184,7 @@ def _print_result(result: RunResult, settings: Settings) -> None:
         console.print(result.left_out)
     _print_ends(result, console)
     paying = narrative.break_even(result.summary, settings.report.break_even_roas)
-    console.print(f"\n{paying}\n{narrative.best_and_worst(result.summary)}")
+    console.print(f"\n{spend_sentence(result.figures)} {paying}\n{narrative.best_and_worst(result.summary)}")
     say(console, result.failed_charts)
 
 

@@ -57,7 +57,7 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run wrote and found: files, reconciliation, summary, the credits' sources, what is left out.
+    """What a run wrote and found: files, reconciliation, key figures, summary, the credits' sources, what is left out.
 
     `missing`: what the report cannot be made without, in a sentence, empty if nothing; `ends`: `conv_id, outcome,
     reason` of the run's orders; `asked`: what was asked of the API, empty if nothing; `failed_charts`: a sentence for
@@ -66,6 +66,7 @@ class RunResult:
 
     files: list[Path]
     reconciliation: pd.DataFrame
+    figures: pd.DataFrame
     summary: pd.DataFrame
     sources: pd.DataFrame
     left_out: str
@@ -179,6 +180,7 @@ def _result(settings: Settings, files: list[Path], failed_charts: list[str], *, 
             *files,
         ],
         reconciliation=read_csv(output / "reconciliation.csv"),
+        figures=read_csv(output / "key_figures.csv"),
         summary=read_csv(output / "channel_summary.csv"),
         sources=pd.DataFrame(about["credits_from"]),
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),

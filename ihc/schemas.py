@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.errors import InputError, counted, some
+from ihc.refunds import REFUND_OF, check_refunds
 from ihc.remedies import (
     AMOUNTS,
     BLOB,
@@ -49,6 +50,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     COSTS: ("session_id", "cost"),
 }
 KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
+OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: ()}  # columns that a table may lack
 
 JOURNEYS = (
     "conv_id",
@@ -150,7 +152,8 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Check one input table as it was read, and give it back with the types of its schema.
 
     In: the columns of `COLUMNS[table]`, in any case; more are kept as they are.
-    Out: a new frame; ids and texts `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN.
+    Out: a new frame; ids and texts `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; of the
+    columns of `OPTIONAL[table]` those that are there, with NaN for an empty text.
 
     Raises InputError: one line a finding, with table, column, a value, count, up to five ids and how to go on.
     """
@@ -158,7 +161,8 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.rename(columns={found: name for name, found in names.items()}).reset_index(drop=True)
     if not is_fit(table, frame):
         raise InputError("\n".join(_findings(table, frame)))
-    return _typed(frame, COLUMNS[table])
+    typed = _typed(frame, COLUMNS[table])
+    return typed.assign(**{name: _references(frame[name]) for name in OPTIONAL[table] if name in frame})
 
 
 def is_fit(table: str, frame: pd.DataFrame) -> bool:
@@ -236,6 +240,12 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
     return _texts(values)
 
 
+def _references(values: pd.Series[Any]) -> pd.Series[str]:
+    """Ids that need not be there, as texts; NaN where there is none."""
+    texts = as_text(values)
+    return texts.where(texts.str.strip() != "")
+
+
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
     """Ids and names as texts, row by row: an id that was stored as 7.0, as where a column once had a NULL, is 7.
 
@@ -282,23 +292,26 @@ def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.Da
             findings.append(str(error))
     if findings:
         raise InputError("\n".join(findings))
-    return Tables(*checked)
+    tables = Tables(*checked)
+    check_refunds(tables.conversions)
+    return tables
 
 
 def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, str]:
-    """Find the columns of an input table among `names`, in any case: how each is written there.
+    """Find the columns of an input table among `names`, in any case: how each that is there is written.
 
     Raises InputError where one is missing, or several could be meant; `file` is named in it, if there is one.
     """
     what = f"table {table}{file}"
-    alike = {name: [found for found in names if found == name] for name in COLUMNS[table]}
+    wanted = (*COLUMNS[table], *OPTIONAL[table])
+    alike = {name: [found for found in names if found == name] for name in wanted}
     for name in [name for name, found in alike.items() if not found]:
         alike[name] = [found for found in names if str(found).lower() == name]
     for name, found in alike.items():
         if len(found) > 1:
             raise InputError(f"{_begun(what)} has several columns for {name}: {some(found)}. Keep one of them.")
     require_columns(pd.DataFrame(columns=[name for name, found in alike.items() if found]), COLUMNS[table], what)
-    return {name: found for name, (found,) in alike.items()}
+    return {name: found[0] for name, found in alike.items() if found}
 
 
 def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:

@@ -15,6 +15,7 @@ from ihc.connection import id_text, listed, read, unfit_id, where_in
 from ihc.dialect import Among
 from ihc.errors import InputError
 from ihc.postgres_errors import quoted
+from ihc.refunds import REFUND_OF
 from ihc.schemas import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window, columns_of
 
 ANYBODY = (Among("", {}),)  # no list of users
@@ -65,8 +66,9 @@ def names_of(connection: sa.Connection) -> dict[str, dict[str, str]]:
 def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFrame]:
     """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
 
-    Ids are compared as texts, for the tables may keep them in columns of different types. Raises InputError where a
-    table lacks a column, or has a row, chosen or not, by whose date or id nothing can be chosen.
+    With a chosen refund comes the order that it refunds, of whatever day, as the refund has its journey. Ids are
+    compared as texts, for the tables may keep them in columns of different types. Raises InputError where a table lacks
+    a column, or has a row, chosen or not, by whose date or id nothing can be chosen.
     """
     names = names_of(connection)
     _check_comparable(connection, chosen, names)
@@ -90,7 +92,7 @@ def _check_comparable(connection: sa.Connection, chosen: Selection, names: dict[
     No comparison would find them, so that a choice would leave them out without a word.
     """
     unfit = {
-        table: [unfit_id(connection, table, own[name]) for name in own if name.endswith("_id")]
+        table: [unfit_id(connection, table, own[name]) for name in own if name.endswith(("_id", REFUND_OF))]
         for table, own in names.items()
     }
     if chosen.start_date or chosen.end_date:
@@ -113,5 +115,11 @@ def _queries(connection: sa.Connection, chosen: Selection, names: dict[str, dict
     orders = f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"
     visits = where_in(connection, SESSIONS, user, f"SELECT {buyer} AS id FROM {orders}")
     paid = where_in(connection, COSTS, cost, f"SELECT {session} AS id FROM {visits}")
+    if REFUND_OF in names[CONVERSIONS]:
+        order, refunded = (
+            id_text(connection, CONVERSIONS, names[CONVERSIONS][name]) for name in ("conv_id", REFUND_OF)
+        )
+        is_buyer = "" if chosen.users is None else f"{buyer} IN {{users}} AND "
+        orders = f"{orders} OR {is_buyer}{order} IN (SELECT {refunded} FROM {orders} AND {refunded} IS NOT NULL)"
     rows = {SESSIONS: visits, CONVERSIONS: orders, COSTS: paid}
     return [f"SELECT {table}.* FROM {rows[table]}" for table in COLUMNS]

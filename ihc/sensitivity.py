@@ -17,6 +17,7 @@ import pandas as pd
 
 from ihc.errors import InputError
 from ihc.redistribution import Redistribution
+from ihc.refunds import is_order, of_orders
 from ihc.reporting import MATERIAL, ratio
 from ihc.schemas import check_window, require_columns
 from ihc.touchpoints import Integers, channel_codes, in_time_order
@@ -85,7 +86,7 @@ def sensitivity(
     tables = []
     for days in dict.fromkeys(lookbacks):
         part = rows.within(days)
-        orders = int(part.journeys["conv_id"].nunique())
+        orders = int(of_orders(part.journeys)["conv_id"].nunique())
         for (name, model), (label, rule) in product(models.items(), rules.items()):
             values = aligned(model(part.journeys, rule), part.journeys, f"credits of {name}")
             setting = {"lookback_days": days, "model": name, "redistribution": label, "orders": orders}
@@ -123,7 +124,8 @@ def _cell(channels: pd.DataFrame, rows: _Rows, values: Floats) -> pd.DataFrame:
     """What each channel earns under one setting, its ROAS and its rank."""
     values = np.where(rows.is_reported, values, 0.0)
     worth = values * rows.journeys["revenue"].to_numpy()
-    sums = [_by_channel(rows.channel, weights, len(channels)) for weights in (values, worth)]
+    credit = np.where(is_order(rows.journeys), values, 0.0)
+    sums = [_by_channel(rows.channel, weights, len(channels)) for weights in (credit, worth)]
     table = channels.assign(ihc=sums[0], ihc_revenue=sums[1])
     table["ROAS"] = ratio(table["ihc_revenue"], table["cost"])
     is_material = table["cost"] / (table["cost"].sum() or np.nan) >= MATERIAL

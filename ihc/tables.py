@@ -150,18 +150,18 @@ def cards(figures: pd.DataFrame, *, currency: str = "") -> HTML:
     """Show key figures as a row of cards, each with its change against the period before, where that is known.
 
     In: `figure` [label], `unit` [one of the glossary's], `value`, `before` [in that unit; NaN: not known],
-    `change` [share of before; NaN: none]. `currency` stands behind money.
+    `change` [share of before; NaN: none], `note` [empty: none]. `currency` stands behind money.
     """
-    rows = zip(*(figures[name] for name in ("figure", "unit", "value", "before", "change")), strict=True)
-    return HTML(f'<dl class="cards">{"".join(_card(currency, *row) for row in rows)}</dl>')
+    return HTML(f'<dl class="cards">{"".join(_card(row, currency) for row in figures.itertuples())}</dl>')
 
 
-def _card(currency: str, figure: str, unit: str, value: float, before: float, change: float) -> str:
-    style = FORMATS[unit]
-    tail = f" <span>{escape(currency)}</span>" if unit == MONEY and currency else ""
-    big = "–" if np.isnan(value) else style.format(value) + tail
-    moved = "" if not np.isfinite(change) else f'<dd class="change">{_change(change, style, before)}</dd>'
-    return f'<div><dt>{escape(figure)}</dt><dd class="value">{big}</dd>{moved}</div>'
+def _card(row: Any, currency: str) -> str:
+    style = FORMATS[row.unit]
+    tail = f" <span>{escape(currency)}</span>" if row.unit == MONEY and currency else ""
+    big = "–" if np.isnan(row.value) else style.format(row.value) + tail
+    moved = _change(row.change, style, row.before) if np.isfinite(row.change) else ""
+    small = [f'<dd class="change">{text}</dd>' for text in (moved, escape(row.note)) if text]
+    return f'<div><dt>{escape(row.figure)}</dt><dd class="value">{big}</dd>{"".join(small)}</div>'
 
 
 def _change(change: float, style: str, before: float) -> str:

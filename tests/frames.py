@@ -46,6 +46,12 @@ def conversions(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
     return _typed([(key, user, *at.split(" "), revenue) for key, user, at, revenue in rows], COLUMNS[CONVERSIONS])
 
 
+def refunds(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """`(conv_id, user_id, "YYYY-MM-DD HH:MM:SS", revenue, refund_of)`; None refunds no order."""
+    rows = list(rows)
+    return conversions(row[:4] for row in rows).assign(refund_of=pd.array([row[4] for row in rows], dtype="str"))
+
+
 def costs(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
     """`(session_id, cost)`; None is a NULL cost."""
     return _typed(rows, COLUMNS[COSTS])
@@ -184,6 +190,16 @@ def shops(draw: st.DrawFn) -> Tables:
     paid = draw(st.lists(st.sampled_from(ids), unique=True))
     prices = [(key, draw(st.one_of(st.none(), amounts(0, 50_000)))) for key in paid]
     return Tables(sessions(visits), conversions(orders), costs(prices))
+
+
+@st.composite
+def shops_with_refunds(draw: st.DrawFn) -> Tables:
+    """A small shop in which some negative rows name an order: of their user, of another one, or none that is there."""
+    shop = draw(shops())
+    orders = shop.conversions
+    ids = [*orders.loc[orders["revenue"] >= 0, "conv_id"], "gone"]
+    named = [draw(st.sampled_from([None, *ids])) if revenue < 0 else None for revenue in orders["revenue"]]
+    return shop._replace(conversions=orders.assign(refund_of=pd.array(named, dtype="str")))
 
 
 def windows() -> st.SearchStrategy[tuple[str | None, str | None]]:

@@ -47,7 +47,7 @@ with one_run_at_a_time(settings):
     create_tables(settings.database)
     tables = read_tables(settings.database)
     journeys = build_journeys(tables.sessions, tables.conversions)
-    answer = compute_credits(settings, journeys)
+    answer = compute_credits(settings, journeys, tables.conversions)
     outcomes = outcomes_of(tables.conversions, journeys, answer.ends)
     store_credits(settings.database, settings.run(), answer.credits, outcomes, tables.conversions)
     store_reporting(settings.database, channel_reporting(*tables, answer.credits))

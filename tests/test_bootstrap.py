@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from frames import FIXED, UNTRUSTED, conversions, costs, curves_of, sessions, shops, shuffled, windows
+from frames import FIXED, UNTRUSTED, conversions, costs, credits_of, curves_of, sessions, shops, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -20,7 +20,7 @@ from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys import build_journeys
 from ihc.narrative import shown
 from ihc.reporting import channel_summary, order_credits
-from ihc.schemas import inside
+from ihc.schemas import Tables, inside
 
 BOUNDED = ("ihc", "ihc_revenue", "share_of_credit", "CPO", "ROAS")
 LOW, HIGH = ([f"{name}_{end}" for name in BOUNDED] for end in ("low", "high"))
@@ -238,7 +238,8 @@ def test_bounds_are_in_order_and_in_reach_whatever_the_order_of_the_rows(shop, w
     most = largest.reindex(found["channel_name"].iloc[:-1], fill_value=0.0) * earned["conv_id"].nunique()
     bounds = found.iloc[:-1][["ihc_low", "ihc_high"]].to_numpy()
     assert ((bounds >= 0) & (bounds <= most.to_numpy()[:, None] + 1e-9) | np.isnan(bounds)).all()
-    assert np.isnan(bounds).all() == (earned["conv_id"].nunique() < 2 or not len(bounds))
+    orders = earned.loc[earned["revenue"] >= 0, "conv_id"].nunique()
+    assert np.isnan(bounds).all() == (orders < 2 or not len(bounds))
     shares = found[["share_of_credit_low", "share_of_credit_high"]].to_numpy().ravel()
     assert ((shares >= 0) & (shares <= 1 + 1e-12) | np.isnan(shares)).all()
     again = bootstrap_intervals(shuffled(earned, seed), summary, draws=60)
@@ -260,7 +261,7 @@ def test_wider_levels_hold_narrower_ones_and_money_scales(shop):
     money = ["ihc_revenue_low", "ihc_revenue_high", "ROAS_low", "ROAS_high"]
     assert_frame_equal(half[money], wide[money] / 2)
     # Each order has one credit, so the total of all days has as many as there are.
-    orders = earned["conv_id"].nunique()
+    orders = earned.loc[earned["revenue"] >= 0, "conv_id"].nunique()
     expected = orders if orders > 1 else np.nan
     np.testing.assert_allclose(wide[["ihc_low", "ihc_high"]].iloc[-1], expected, atol=1e-9)
 
@@ -327,3 +328,29 @@ def test_a_shop_of_tables_has_intervals_around_its_figures():
     found = bootstrap_intervals(order_credits(*tables[:2], credits), summary)
     assert summary["ROAS"].between(found["ROAS_low"], found["ROAS_high"]).all()
     assert not found["is_thin"].any()
+
+
+def test_a_refund_is_drawn_with_its_order_or_stays_in_every_draw():
+    # Orders k and l of 100 each, and a refund of 40 that takes from the channel of k.
+    shop = Tables(
+        sessions([("s1", "u", "2023-09-01 10:00:00", "Ads"), ("s2", "v", "2023-09-01 10:00:00", "Mail")]),
+        conversions(
+            [
+                ("k", "u", "2023-09-01 11:00:00", 100.0),
+                ("l", "v", "2023-09-01 11:00:00", 100.0),
+                ("r", "u", "2023-09-02 11:00:00", -40.0),
+            ]
+        ),
+        costs(),
+    )
+    credits = credits_of([("k", "s1", 1.0), ("l", "s2", 1.0), ("r", "s1", 1.0)])
+    earned = order_credits(*shop[:2], credits)
+    summary = channel_summary(*shop, credits)
+    bounds = ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]
+    # Twice l, once each, or twice k: -40, 60 or 160 for Ads while the refund stays.
+    alone = bootstrap_intervals(earned, summary).set_index("channel_name")
+    assert alone.loc["Ads", bounds].tolist() == [0, 2, -40, 160]
+    assert alone.loc["Total", bounds].tolist() == [2, 2, 160, 160]
+    # With its order it comes twice or never: 0, 60 or 120.
+    joined = bootstrap_intervals(earned.assign(conv_id=["k", "l", "k"]), summary).set_index("channel_name")
+    assert joined.loc["Ads", bounds].tolist() == [0, 2, 0, 120]

@@ -47,7 +47,7 @@ def test_a_finding_is_printed_with_its_size_ids_consequence_and_statement_and_en
         "1 cost row whose session id differs from that of a session only by blanks at the ends: cost 6.00, "
         "100.0% of all"
     )
-    assert (ids, consequence) == ("  's '", "  This cost is in no channel.")
+    assert (ids, consequence) == ("  's '", "  This cost is in the total spend and in no channel.")
     assert done.stdout.splitlines()[-1].startswith("2 findings in ")
     execute(clean, statement.removeprefix("  To give them the id of the session: "))
     assert ihc_here("check", "--database", clean, cwd=tmp_path).returncode == 0

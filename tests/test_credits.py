@@ -4,7 +4,7 @@ from frames import FIXED, conversions, credits_of, curves_of, journey, journeys
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
-from ihc.credits import check_credits, outcomes_of, provenance, usable_answers
+from ihc.credits import REFUND, check_credits, outcomes_of, provenance, usable_answers
 from ihc.engine import attribute
 from ihc.errors import InputError
 
@@ -202,7 +202,7 @@ def test_no_orders_have_no_outcomes():
 
 def stored(rows):
     columns = ["conv_id", "outcome", "engine", "parameters", "lookback_days"]
-    return pd.DataFrame(rows, columns=columns).astype({"lookback_days": "float64"})
+    return pd.DataFrame(rows, columns=columns).astype({"lookback_days": "float64"}).assign(reason="")
 
 
 def test_provenance_counts_credited_orders_by_engine_parameters_and_lookback_most_first():
@@ -225,6 +225,20 @@ def test_provenance_is_of_the_orders_in_question_each_once():
     outcomes = stored([(key, "credited", "local", f"{key} (1)", None) for key in "abc"])
     sources = provenance(outcomes, pd.Series(["a", "x"]), pd.Series(["a", "b", "b"]))
     assert sources[["parameters", "orders"]].to_numpy().tolist() == [["a (1)", 1], ["b (1)", 1]]
+
+
+def test_provenance_counts_no_refunds_but_says_where_their_credit_comes_from():
+    both = stored([("a", "credited", "local", "default (1)", None), ("b", "credited", "api", "default (1)", None)])
+    sources = provenance(both.assign(reason=["", REFUND]), both["conv_id"])
+    assert sources[["engine", "orders"]].to_numpy().tolist() == [["local", 1], ["api", 0]]
+
+
+def test_the_reason_of_a_credited_refund_tells_it_from_orders():
+    orders = conversions([("k", "u", "2023-09-01 10:00:00", 10.0), ("r", "u", "2023-09-02 10:00:00", -4.0)])
+    ends = pd.DataFrame({"conv_id": ["k", "r"], "outcome": "credited", "reason": "its journey was cut"})
+    assert outcomes_of(orders, JOURNEYS, ends)["reason"].tolist() == ["its journey was cut", REFUND]
+    ends = ends.assign(outcome="failed", reason="so")
+    assert outcomes_of(orders, JOURNEYS, ends)["reason"].tolist() == ["so", "so"]
 
 
 def test_provenance_of_nothing_is_empty():

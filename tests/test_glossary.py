@@ -30,7 +30,7 @@ CREDITS = engine.attribute(JOURNEYS, curves_of())
 PLACED = evaluation.with_channels(CREDITS, JOURNEYS)
 REPORTING = reporting.channel_reporting(*SHOP, credits_of())
 CHANGES = changes.compare(states.of_shop(SHOP), states.of_shop(SHOP))
-STORED = pd.DataFrame(columns=["conv_id", "outcome", "engine", "parameters", "lookback_days"])
+STORED = pd.DataFrame(columns=["conv_id", "outcome", "reason", "engine", "parameters", "lookback_days"])
 SHOWN = {
     "channel_reporting": REPORTING,
     "channel_summary": reporting.channel_summary(*SHOP, credits_of()),

@@ -56,7 +56,8 @@ def test_orders_whose_credits_do_not_hold_fail_and_are_counted(monkeypatch):
     part = part_for(TIES, found, asked)
     effects = removal_effects_of(part)
     lines = reports_of(part, markov_part(found.journeys, effects), asked).reconciliation.set_index("line")
-    assert lines.loc["less: failed", ["count", "amount"]].tolist() == [-2, -6.5]
+    assert lines.loc["less: failed", ["count", "amount"]].tolist() == [-1, -10]
+    assert lines.loc["less: failed refunds: 1", ["count", "amount"]].tolist() == [0, 3.5]
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -17,8 +17,10 @@ from ihc.periods import (
     daily_totals,
     key_figures,
     previous_window,
+    spend_sentence,
     trend_sentence,
     weekly_reporting,
+    with_incomplete,
 )
 from ihc.reporting import channel_reporting, channel_summary, order_credits, visits_of
 from ihc.schemas import Tables
@@ -151,7 +153,7 @@ BEFORE = ("2023-09-01", "2023-09-02")
 def figures(tables=SHOP, credits=CREDITS, ends=ENDS, window=WINDOW):
     earned = order_credits(tables.sessions, tables.conversions, credits)
     visits = visits_of(tables.sessions, tables.costs, earned)
-    return key_figures(visits, earned, tables.conversions, ends, start_date=window[0], end_date=window[1])
+    return key_figures(visits, earned, tables, ends, start_date=window[0], end_date=window[1])
 
 
 def test_key_figures_by_hand():
@@ -163,16 +165,16 @@ def test_key_figures_by_hand():
         {
             "Revenue": 300,
             "Orders": 3,
+            "Total spend": 100,
+            "Blended ROAS": 3,
             "Attributed revenue": 160,
             "Attributed orders": 1.5,
-            "Cost": 100,
             "CPO": 100 / 1.5,
-            "Blended ROAS": 3,
             "Attributed ROAS of paid channels": 1.6,
         }
     )
-    assert found["before"].tolist() == pytest.approx([100, 1, 200, 1.5, 50, 50 / 1.5, 2, 4])
-    assert found["change"].tolist() == pytest.approx([2, 2, -0.2, 0, 1, 1, 0.5, 1.6 / 4 - 1])
+    assert found["before"].tolist() == pytest.approx([100, 1, 50, 2, 200, 1.5, 50 / 1.5, 4])
+    assert found["change"].tolist() == pytest.approx([2, 2, 1, 0.5, -0.2, 0, 1, 1.6 / 4 - 1])
     assert set(found["unit"]) <= FORMATS.keys()
 
 
@@ -184,7 +186,7 @@ def test_without_both_dates_nothing_is_before(window):
 
 
 def test_without_dates_the_figures_are_those_of_all_days():
-    assert figures(window=(None, None))["value"].tolist()[:5] == pytest.approx([400, 4, 360, 3, 150])
+    assert figures(window=(None, None))["value"].tolist()[:6] == pytest.approx([400, 4, 150, 400 / 150, 360, 3])
 
 
 @pytest.mark.parametrize("missing", ["sessions", "conversions"])
@@ -205,28 +207,101 @@ def test_figures_of_credit_are_not_compared_where_an_order_before_has_none(ends)
 
 def test_figures_of_credit_are_not_compared_where_an_order_of_the_period_itself_waits():
     assert figures(ends=ENDS.iloc[:1])["before"].notna().tolist() == [
-        True,
-        True,
-        False,
-        False,
-        True,
-        False,
-        True,
-        False,
+        *(True, True, True, True),
+        *(False, False, False, False),
     ]
 
 
 def test_a_figure_that_was_zero_has_no_change():
     free = SHOP._replace(costs=costs([("s3", 50.0)]))
     found = figures(free).set_index("figure")
-    assert found.loc["Cost", ["value", "before"]].tolist() == [50, 0]
-    assert np.isnan(found.loc["Cost", "change"])
+    assert found.loc["Total spend", ["value", "before"]].tolist() == [50, 0]
+    assert np.isnan(found.loc["Total spend", "change"])
     assert np.isnan(found.loc["Blended ROAS", "before"])
 
 
 def test_a_loss_that_shrinks_is_a_rise():
     refunds = conversions([("k1", "u1", "2023-09-01 09:00:00", -100.0), ("k2", "u3", "2023-09-03 09:00:00", -50.0)])
     assert figures(SHOP._replace(conversions=refunds)).loc[0, "change"] == 0.5
+
+
+STRAY = SHOP._replace(costs=pd.concat([SHOP.costs, costs([("tv", 100.0), ("lost", None)])], ignore_index=True))
+
+
+def test_spend_without_a_session_is_in_the_total_spend_of_all_days():
+    # 150 on sessions and 100 on none: 400 of revenue / 250, and 250 / 3 attributed orders. Each channel cost something:
+    # 360 / 150.
+    found = figures(STRAY, window=(None, None)).set_index("figure")
+    assert found.loc[["Total spend", "Spend without a session"], "value"].tolist() == [250, 100]
+    assert found.loc[["Blended ROAS", "CPO", "Attributed ROAS of paid channels"], "value"].tolist() == pytest.approx(
+        [400 / 250, 250 / 3, 360 / 150]
+    )
+    assert found.loc["Spend without a session", "note"] == "in the total spend"
+    assert spend_sentence(found.reset_index()) == (
+        "Total spend is 250.00, revenue of all orders 400.00: blended ROAS 1.60. Spend without a session: 100.00; in "
+        "the total spend."
+    )
+
+
+def test_with_dates_spend_without_a_session_is_left_out_and_that_is_said_at_the_figures():
+    found = figures(STRAY).set_index("figure")
+    assert found.loc[["Total spend", "Spend without a session", "Blended ROAS"], "value"].tolist() == [100, 100, 3]
+    assert found["note"].to_dict() == {
+        "Revenue": "",
+        "Orders": "",
+        "Total spend": "leaves out spend without a session",
+        "Spend without a session": "has no day, so not in the total spend of these dates",
+        "Blended ROAS": "revenue / total spend",
+        "Attributed revenue": "",
+        "Attributed orders": "",
+        "CPO": "total spend / attributed orders",
+        "Attributed ROAS of paid channels": (
+            "leaves out channels without cost, untracked orders and spend without a session"
+        ),
+    }
+
+
+def test_without_such_spend_there_is_no_line_for_it():
+    assert "Spend without a session" not in figures(window=(None, None))["figure"].tolist()
+    free = Tables(SHOP.sessions, SHOP.conversions, costs())
+    assert spend_sentence(figures(free)) == "Total spend is 0.00, revenue of all orders 300.00."
+
+
+@pytest.mark.parametrize(("days", "said"), [([False, True], "last day"), ([True, True], "last 2 days")])
+def test_figures_of_incomplete_days_are_no_trend_and_say_so(days, said):
+    found = with_incomplete(figures(), pd.DataFrame({"is_immature": days})).set_index("figure")
+    assert found["change"].isna().tolist() == [False] * 4 + [True] * 4
+    assert found.loc["Attributed revenue", "note"] == f"incomplete: {said} (200.00 in the period before)"
+    assert found.loc["CPO", "note"] == (
+        f"incomplete: {said} (33.33 in the period before); total spend / attributed orders"
+    )
+    assert found.loc["Revenue", "note"] == ""
+
+
+@pytest.mark.parametrize(("window", "days"), [(WINDOW, [False, False]), ((None, None), [True, True])])
+def test_complete_days_and_figures_that_are_not_compared_stay_as_they_are(window, days):
+    assert_frame_equal(
+        with_incomplete(figures(window=window), pd.DataFrame({"is_immature": days})), figures(window=window)
+    )
+
+
+def test_incomplete_figures_stand_beside_the_earlier_ones_without_a_change():
+    found = with_incomplete(figures(), pd.DataFrame({"is_immature": [False, True]}))
+    assert change_sentence(found, WINDOW, BEFORE, immature_from="2023-09-04").endswith(
+        "By credit: attributed revenue 160.00 (200.00 before), attributed ROAS of paid channels 1.60 (4.00 before). "
+        "Days from 2023-09-04 on are incomplete because of conversion lag, so these two are not comparable."
+    )
+
+
+def test_a_refund_lowers_the_revenue_and_is_no_order():
+    refund = conversions([("r", "u3", "2023-09-04 12:00:00", -20.0)])
+    shop = SHOP._replace(conversions=pd.concat([SHOP.conversions, refund], ignore_index=True))
+    credits = pd.concat([CREDITS, credits_of([("r", "s3", 1.0)])], ignore_index=True)
+    found = figures(shop, credits).set_index("figure")
+    assert found.loc[["Revenue", "Orders", "Attributed revenue", "Attributed orders"], "value"].tolist() == (
+        [280, 3, 140, 1.5]
+    )
+    assert found.loc["Revenue", "note"] == "after refunds of 20.00"
 
 
 @FIXED
@@ -236,23 +311,28 @@ def test_key_figures_are_those_of_the_summary_and_leave_their_input_alone(tables
     before = [frame.copy(deep=True) for frame in (*tables, credits)]
     found = figures(tables, credits, outcomes(), window).set_index("figure")["value"]
     total = channel_summary(*tables, credits, start_date=window[0], end_date=window[1]).iloc[-1]
-    for name, column in (("Attributed revenue", "ihc_revenue"), ("Attributed orders", "ihc"), ("Cost", "cost")):
+    for name, column in (("Attributed revenue", "ihc_revenue"), ("Attributed orders", "ihc")):
         assert found[name] == pytest.approx(total[column])
+    without = found.get("Spend without a session", 0.0)
+    assert without + tables.costs["cost"][tables.costs["session_id"].isin(tables.sessions["session_id"])].sum() == (
+        pytest.approx(tables.costs["cost"].sum())
+    )
+    assert found["Total spend"] == pytest.approx(total["cost"] + (0.0 if any(window) else without))
     for frame, copy in zip((*tables, credits), before, strict=True):
         assert_frame_equal(frame, copy)
 
 
 def test_an_empty_shop_has_figures_of_zero_and_no_ratios():
     found = figures(Tables(sessions(), conversions(), costs()), credits_of(), outcomes())["value"]
-    assert found.tolist()[:5] == [0, 0, 0, 0, 0]
-    assert found.iloc[5:].isna().all()
+    assert found.dropna().tolist() == [0, 0, 0, 0, 0]
+    assert found.isna().tolist() == [False, False, False, True, False, False, True, True]
 
 
 def test_the_sentence_on_what_changed():
     assert change_sentence(figures(), WINDOW, BEFORE) == (
-        "Against the 2 days before, 2023-09-01 to 2023-09-02: revenue 300.00 (+200%), orders 3 (+200%), cost 100.00 "
-        "(+100%), blended ROAS 3.00 (+50%). By credit: attributed revenue 160.00 (-20%), attributed ROAS of paid "
-        "channels 1.60 (-60%)."
+        "Against the 2 days before, 2023-09-01 to 2023-09-02: revenue 300.00 (+200%), orders 3 (+200%), total spend "
+        "100.00 (+100%), blended ROAS 3.00 (+50%). By credit: attributed revenue 160.00 (-20%), attributed ROAS of "
+        "paid channels 1.60 (-60%)."
     )
 
 
@@ -262,14 +342,13 @@ def test_the_sentence_on_what_changed():
 )
 def test_credit_that_is_still_arriving_is_named_where_the_period_has_such_days(first, said):
     text = change_sentence(figures(), WINDOW, BEFORE, immature_from=first)
-    caution = f"The credit of the days from {said} on is still arriving, so these two read low for now."
+    caution = f"Days from {said} on are incomplete because of conversion lag, so these two are not comparable."
     assert text.endswith(caution if said else "(-60%).")
 
 
 def test_the_sentence_says_why_nothing_is_compared():
     assert change_sentence(figures(window=(None, None)), (None, None), None) == (
-        "There is no period to compare with, as the report is not limited to a first and a last day: give both to see "
-        "what changed against the equally long period before."
+        "Set --start-date and --end-date for a period comparison."
     )
     early = ("2023-09-02", "2023-09-02")
     cut = SHOP._replace(sessions=SHOP.sessions.iloc[1:])
@@ -285,9 +364,11 @@ def test_the_sentence_says_why_nothing_is_compared():
 
 def test_what_was_zero_and_what_is_not_there_is_said_in_words():
     free = SHOP._replace(costs=costs([("s3", 50.0)]))
-    assert "cost 50.00 (0.00 before), blended ROAS 6.00." in change_sentence(figures(free), WINDOW, BEFORE)
+    assert "total spend 50.00 (0.00 before), blended ROAS 6.00." in change_sentence(figures(free), WINDOW, BEFORE)
     free = SHOP._replace(costs=costs([("s1", 50.0)]))
-    assert "cost 0.00 (-100%), blended ROAS none (2.00 before)." in change_sentence(figures(free), WINDOW, BEFORE)
+    assert "total spend 0.00 (-100%), blended ROAS none (2.00 before)." in change_sentence(
+        figures(free), WINDOW, BEFORE
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,11 +394,11 @@ def weeks(*rows):
 
 
 @pytest.mark.parametrize("few", [weeks(), weeks(("2023-09-04", 7, 1.0, 1.0), ("2023-09-11", 6, 1.0, 1.0))])
-def test_fewer_than_two_full_weeks_are_no_trend(few):
-    assert trend_sentence(few) == "There are no two full weeks to compare, from Monday to Sunday."
+def test_fewer_than_two_complete_weeks_are_no_trend(few):
+    assert trend_sentence(few) == "There are no two complete weeks, Monday to Sunday, to compare."
 
 
-def test_the_last_full_week_is_compared_with_the_mean_of_those_before():
+def test_the_last_complete_week_is_compared_with_the_mean_of_those_before():
     rows = weeks(
         ("2023-08-28", 3, 9.0, 9_000.0),
         ("2023-09-04", 7, 10.0, 1_000.0),
@@ -327,19 +408,25 @@ def test_the_last_full_week_is_compared_with_the_mean_of_those_before():
     )
     # Mean (1,000 + 3,000) / 2 = 2,000; ROAS 1,500 / 20, before 4,000 / 40.
     assert trend_sentence(rows) == (
-        "In the last full week, from 2023-09-18, the attributed revenue is 1,500.00, 25% less than in the mean of the "
-        "2 full weeks before; its ROAS is 75.00, before it was 100.00."
+        "In the last complete week, from 2023-09-18, the attributed revenue is 1,500.00, 25% less than in the mean of "
+        "the 2 complete weeks before; its ROAS is 75.00, before it was 100.00."
     )
 
 
 @pytest.mark.parametrize(
-    ("first", "said"),
-    [(None, None), ("2023-09-18", None), ("2023-09-17", "2023-09-17"), ("2023-09-01", "2023-09-11")],
+    ("first", "last"),
+    [(None, "2023-09-11"), ("2023-09-18", "2023-09-11"), ("2023-09-17", "2023-09-04"), ("2023-09-11", "2023-09-04")],
 )
-def test_a_trend_is_cautious_where_the_last_full_weeks_credit_is_still_arriving(first, said):
-    text = trend_sentence(weeks(("2023-09-04", 7, 1.0, 1.0), ("2023-09-11", 7, 1.0, 1.0)), immature_from=first)
-    caution = f"The credit of its days from {said} on is still arriving, so both read low for now."
-    assert text.endswith(caution if said else "before it was 1.00.")
+def test_weeks_with_incomplete_days_are_no_trend(first, last):
+    rows = weeks(*((week, 7, 1.0, 1.0) for week in ("2023-08-28", "2023-09-04", "2023-09-11")))
+    text = trend_sentence(rows, immature_from=first)
+    later = "" if last == "2023-09-11" else " Later weeks are incomplete because of conversion lag."
+    assert text.startswith(f"In the last complete week, from {last}, ")
+    assert text.endswith(f"before it was 1.00.{later}")
+    assert trend_sentence(rows, immature_from="2023-09-10") == (
+        "There are no two complete weeks, Monday to Sunday, to compare. Later weeks are incomplete because of "
+        "conversion lag."
+    )
 
 
 @pytest.mark.parametrize(
@@ -354,7 +441,7 @@ def test_a_trend_is_cautious_where_the_last_full_weeks_credit_is_still_arriving(
 )
 def test_a_trend_at_its_turning_points(before, last, text):
     rows = weeks(("2023-09-04", 7, *map(float, before)), ("2023-09-11", 7, *map(float, last)))
-    assert trend_sentence(rows) == f"In the last full week, from 2023-09-11, the attributed revenue is {text}"
+    assert trend_sentence(rows) == f"In the last complete week, from 2023-09-11, the attributed revenue is {text}"
 
 
 def test_a_trend_sums_all_channels():

@@ -40,7 +40,7 @@ CHANNELS = "channel names that differ only by case, blanks, punctuation or Unico
 # Revenue is 100 - 4 + 0 + 5.5 + 2.5 - 1 = 103, cost is 4 + 1.25 + 2.5 + 3 + 0.5 = 11.25.
 FOUND = {
     "orders without a session (untracked orders)": (2, 8.0, "revenue", 8 / 103, "'early', \"nobody's\""),
-    "orders with negative revenue and without refund_of": (
+    "orders with negative revenue and no order in refund_of": (
         *(2, -5.0, "revenue", np.nan),  # a negative amount has no share
         "'minus', \"minus nobody's\"",
     ),
@@ -51,7 +51,7 @@ FOUND = {
     CHANNELS: (3, 5.25, "cost", 5.25 / 11.25, "'Paid Search', 'PaidSearch ', 'paid-search'"),
     "sessions with a blank channel name": (1, 0.0, "cost", 0.0, "'d'"),
 }
-REFUNDS = "orders with negative revenue and without refund_of"
+REFUNDS = "orders with negative revenue and no order in refund_of"
 
 
 def test_shapes_give_rows_users_days_and_sums():
@@ -114,8 +114,10 @@ def test_any_blank_channel_name_gets_a_name(blank):
 
 
 def test_a_refund_that_names_its_order_is_no_finding():
-    named = SHOP.conversions.assign(refund_of=["", "k", None, None, None, "k"])
+    named = SHOP.conversions.assign(refund_of=["", "k", None, None, None, "nobody's"])
     assert finding(SHOP._replace(conversions=named), REFUNDS) is None
+    others = named.assign(refund_of=["", "gone", None, None, None, "k"])  # no order, and another user's
+    assert finding(SHOP._replace(conversions=others), REFUNDS)["count"] == 2
     blank = finding(SHOP._replace(conversions=named.assign(refund_of=" ")), REFUNDS)
     assert (blank["count"], blank["mend"]) == (2, "Set refund_of to the conv_id of the refunded order.")
     assert "refund_of" in mended(SHOP, finding(SHOP, REFUNDS)["mend"]).conversions

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from dask.distributed import Client, LocalCluster
-from frames import FIXED, conversions, costs, curves_of, sessions, shops, windows
+from frames import FIXED, conversions, costs, curves_of, sessions, shops, shops_with_refunds, windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scaling import assert_same_as_in_one_pass, in_one_pass, written
@@ -43,7 +43,7 @@ def client() -> Iterator[Client]:
 
 @settings(FIXED, max_examples=15)
 @given(
-    shops(),
+    st.one_of(shops(), shops_with_refunds()),
     windows(),
     st.sampled_from([None, 1.0, 3.0]),
     st.integers(1, 5),

@@ -48,6 +48,8 @@ def test_each_row_is_in_one_part_with_all_of_its_user_and_with_its_costs(tmp_pat
     for name, expected in TIES._asdict().items():
         rows = pd.concat([getattr(own, name) for own in tables], ignore_index=True)
         key = expected.columns[0]
+        if name == "conversions":  # the files have no such column
+            assert rows.pop("refund_of").isna().all()
         assert_frame_equal(rows.sort_values(key, ignore_index=True), expected.sort_values(key, ignore_index=True))
     for own in tables:
         buyers = own.sessions["user_id"][own.sessions["user_id"].isin(TIES.conversions["user_id"])]

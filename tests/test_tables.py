@@ -230,11 +230,10 @@ def test_only_tables_with_an_order_of_their_own_are_fixed():
     }
 
 
-def card(unit, value, before=np.nan, change=np.nan, **options):
-    """What a card says: the big figure, and the change."""
-    figures = pd.DataFrame(
-        {"figure": ["Name"], "unit": [unit], "value": [value], "before": [before], "change": [change]}
-    )
+def card(unit, value, before=np.nan, change=np.nan, note="", **options):
+    """What a card says: the big figure, the change and the note."""
+    row = {"figure": "Name", "unit": unit, "value": value, "before": before, "change": change, "note": note}
+    figures = pd.DataFrame([row])
     page = BeautifulSoup(cards(figures, **options).data, "html.parser")
     assert page.dt.get_text() == "Name"
     return [dd.get_text() for dd in page.select("dd")]
@@ -276,6 +275,11 @@ def test_a_card_says_nothing_of_a_change_that_is_not_known(change):
     assert card(glossary.RATIO, 9.0, 8.0, change) == ["9.00"]
 
 
+def test_a_note_stands_below_the_figure_and_its_change():
+    assert card(glossary.RATIO, 9.0, note="incomplete: last day") == ["9.00", "incomplete: last day"]
+    assert card(glossary.RATIO, 9.0, 9.0, 0.0, "so")[1:] == ["= 0.0% against the period before (9.00)", "so"]
+
+
 def test_a_card_without_a_figure_has_a_dash():
     assert card(glossary.MONEY, np.nan, currency="EUR") == ["–"]
 
@@ -283,9 +287,10 @@ def test_a_card_without_a_figure_has_a_dash():
 @pytest.mark.parametrize("name", UNTRUSTED)
 def test_names_and_currencies_are_text_on_cards(name):
     figures = pd.DataFrame(
-        {"figure": [name], "unit": [glossary.MONEY], "value": [1.0], "before": [1.0], "change": [0.0]}
+        {"figure": [name], "unit": [glossary.MONEY], "value": [1.0], "before": [1.0], "change": [0.0], "note": [name]}
     )
     page = BeautifulSoup(cards(figures, currency=name).data, "html.parser")
     assert page.dt.get_text() == name
     assert page.dd.get_text() == f"1.00 {name}"
+    assert page.find_all("dd")[-1].get_text() == name
     assert {tag.name for tag in page.find_all()} == {"dl", "div", "dt", "dd", "span", "b"}
