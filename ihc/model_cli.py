@@ -75,8 +75,8 @@ def calibrate(  # noqa: PLR0913 - one argument an option
     asked = given.frame["conv_id"].nunique()
     used = asked - len(found.left_out)
     console.print(
-        f"{used:,} of {counted(asked, 'answer')} can be used; {found.parameters.provenance['journeys']:,} of them, of "
-        "two and more sessions, tell the parameters."
+        f"{used:,} of {counted(asked, 'answer')} can be used; the parameters are fitted to the "
+        f"{found.parameters.provenance['journeys']:,} of two and more sessions."
     )
     if given.outdated:
         console.print(
@@ -85,7 +85,7 @@ def calibrate(  # noqa: PLR0913 - one argument an option
         )
     _print_left_out(console, found.left_out)
     say(console, found.warnings)
-    print_table(console, "What tells the curves", found.support)
+    print_table(console, "Sessions behind each part of the curves", found.support)
     for title, what in (("Channel weights", "weight"), ("Journeys that identify the weights", "journeys")):
         columns = ["channel_name", *(f"{phase}_{what}" for phase in PHASES)]
         print_table(console, title, found.channels[columns])
@@ -103,7 +103,7 @@ def _print_errors(
     try:
         errors = cross_validate(journeys, answers)
     except InputError as error:
-        console.print(f"How good the parameters are cannot be said. {error}")
+        console.print(f"The parameters could not be tested on held-out answers. {error}")
         return {}
     table = error_table(errors)
     title = f"Errors on answers that were held out ({FOLDS} parts in turn, orders of two and more sessions)"
@@ -148,7 +148,7 @@ def train(
     late = sessions_after_conversion(tables.sessions, tables.conversions)
     orders = counted(journeys["conv_id"].nunique(), "journey")
     console.print(f"{orders} with {counted(len(journeys), 'session')}.")
-    console.print(f"Sessions after their user's last order, in no journey: {late:,}.")
+    console.print(f"{counted(late, 'session')} after the user's last order: in no journey.")
     say(console, found.warnings)
     _print_training(console, found)
     written = [write_csv(getattr(found, name), path) for name, path in files.items()]
@@ -272,7 +272,7 @@ def _print_training(console: Console, found: Trained) -> None:
     print_table(console, title, found.distributions.iloc[::10])
     _print_curves(console, found.parameters)
     _print_phase_weights(console, found.parameters)
-    console.print("They follow the sessions that a phase takes and are not the vendor's.")
+    console.print("A phase weighs as much as its share of the sessions; the vendor's rule is not known.")
     console.print(
         "Channel weights: 1 for every channel. On a real shop, weights learned from journeys predicted held-out "
         "answers of the API no better than 1."

@@ -7,8 +7,8 @@ membership off the vendor's on average and 0.023 at most, the closer's 0.009 and
 too, both curves would end too early there: 0.088 and 0.125 off on average.
 
 The weights are not the vendor's. Phase weights count sessions, and no count tried explains the vendor's on two sets.
-Channel weights stay at 1: on the shop's answers, the channels' value in a phase / an equal part of it, shrunk towards
-1, predicted the initializer and the closer no better than 1 does. No journey is cut at a restart.
+Channel weights stay at 1: weights made of each channel's value in a phase / its equal share of the phase, shrunk
+towards 1, predicted the shop's answers no better. No journey is cut at a restart.
 """
 
 from __future__ import annotations
@@ -96,17 +96,17 @@ def _check_enough(steps: Steps) -> None:
     if journeys < FEWEST_JOURNEYS:
         raise InputError(
             f"Training needs at least {FEWEST_JOURNEYS} journeys of {FEWEST_SESSIONS} or more sessions. "
-            f"{journeys:,} are left after cleaning: take more days."
+            f"{counted(journeys, 'journey')} left after cleaning: take more days."
         )
     if not (steps.gap > 0).any():
         raise InputError(
-            f"Training found no hours between sessions: in all {journeys:,} journeys the sessions are of the same "
-            "moment. Check the sessions' times."
+            f"Training found no hours between sessions: in each of the {journeys:,} journeys all sessions have the "
+            "same time. Check the sessions' times."
         )
 
 
 def _closes(rows: pd.DataFrame, steps: Steps) -> Booleans:
-    """Mark the closer-engaged sessions; all sessions where none of those comes any time before its conversion."""
+    """Mark the closer-engaged sessions; all sessions where none of those comes before its conversion."""
     engaged: Booleans = rows["closer_engagement"].to_numpy() == 1
     return engaged if (steps.to_conversion[engaged] > 0).any() else np.ones(len(rows), dtype=bool)
 
@@ -190,7 +190,7 @@ def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
     journeys = rows["conv_id"].nunique()
     return {
         "how": "Trained on journeys alone: curves from the hours between sessions and to the conversion, phase weights "
-        "from the sessions that a phase takes. Channel weights are 1.",
+        "from each phase's share of the sessions. Channel weights are 1.",
         "source": f"{counted(journeys, 'journey')} with {counted(len(rows), 'session')}, "
         f"conversions from {first:%Y-%m-%d} to {last:%Y-%m-%d}.",
         "made": made,
@@ -202,7 +202,7 @@ def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
 def _warnings(rows: pd.DataFrame, steps: Steps, points: EndPoints) -> Iterator[str]:
     journeys = int(steps.is_first.sum())
     if journeys < GOOD_JOURNEYS:
-        yield f"Trained on {counted(journeys, 'journey')}; {GOOD_JOURNEYS:,} are a good amount: expect rough curves."
+        yield f"Trained on {counted(journeys, 'journey')}; {GOOD_JOURNEYS:,} is a good amount: expect rough curves."
     if points.initializer_end <= points.start:
         yield "Most hours between sessions are the same, so the initializer's curve is about a straight line."
     yield from _closer_warnings(rows, steps)
@@ -214,8 +214,8 @@ def _closer_warnings(rows: pd.DataFrame, steps: Steps) -> Iterator[str]:
     hours = steps.to_conversion[(rows["closer_engagement"].to_numpy() == 1) & ~steps.is_last]
     if not (hours > 0).any():
         yield (
-            "No session with closer_engagement = 1 comes any time before its conversion, so the closer's curve is that "
-            "of all sessions."
+            "No session with closer_engagement = 1 comes before its conversion, so the closer's curve is made of all "
+            "sessions."
         )
     elif hours.min() == hours.max():
         yield "All closing sessions are equally far from their conversion, so the closer's curve is a straight line."

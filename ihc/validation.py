@@ -37,7 +37,7 @@ def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int 
     conv_ids = _shuffled(used["conv_id"])
     if len(conv_ids) < folds:
         raise InputError(
-            f"To test a calibration by {folds} parts takes {folds} answers of two and more sessions, and "
+            f"A test in {folds} parts needs {folds} answers of two and more sessions, and "
             f"{counted(len(conv_ids), 'answer')} can be used: get more answers."
         )
     parts = [used["conv_id"].isin(conv_ids[number::folds]) for number in range(folds)]

@@ -95,13 +95,14 @@ def test_a_calibration_without_answers_is_refused_in_a_sentence(arguments, says,
 def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, journeys, tmp_path):
     done = ihc("train", "--database", shop, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "15,000 are a good amount" in done.stdout
+    assert "15,000 is a good amount" in done.stdout
     for said in (
         "Cleaning",
         "Sessions per journey",
         "90th percentile",
         "The curves",
-        "not the vendor's",
+        "the vendor's rule is not known",
+        "0 sessions after the user's last order: in no journey.",
         "weights: 1 for",
     ):
         assert said in done.stdout
@@ -216,7 +217,7 @@ def test_a_few_answers_give_parameters_with_a_warning_and_no_figure_for_their_er
     done = ihc_here("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "These are too few answers: 3 of two and more sessions can be used" in done.stdout
-    assert "How good the parameters are cannot be said." in done.stdout
+    assert "The parameters could not be tested on held-out answers." in done.stdout
     assert load_parameters(tmp_path / "data" / "calibrated_parameters.json").provenance["held_out_errors"] == {}
 
 

@@ -179,16 +179,16 @@ def test_the_provenance_says_how_from_what_and_when():
 
 
 def test_few_journeys_are_warned_of():
-    assert "Trained on 5 journeys; 15,000 are a good amount" in "\n".join(trained(FIVE).warnings)
+    assert "Trained on 5 journeys; 15,000 is a good amount" in "\n".join(trained(FIVE).warnings)
 
 
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (trios((5, 5)), "at least 2 journeys of 3 or more sessions. 1 are left"),
-        (FIVE.iloc[:0], "sessions. 0 are left"),
-        (pd.concat([journey((0, "A", 1, 1), (1, "A", 1, 1), conv_id=f"k{n}") for n in range(5)]), "0 are left"),
-        (trios((0, 0), (0, 0), (0, 0)), "in all 3 journeys the sessions are of the same moment"),
+        (trios((5, 5)), "at least 2 journeys of 3 or more sessions. 1 journey left after"),
+        (FIVE.iloc[:0], "sessions. 0 journeys left"),
+        (pd.concat([journey((0, "A", 1, 1), (1, "A", 1, 1), conv_id=f"k{n}") for n in range(5)]), "0 journeys left"),
+        (trios((0, 0), (0, 0), (0, 0)), "in each of the 3 journeys all sessions have the same time"),
     ],
     ids=["one journey", "none", "two sessions each", "all at once"],
 )

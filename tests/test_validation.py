@@ -79,7 +79,7 @@ def test_the_folds_do_not_depend_on_the_order_of_the_rows():
 
 def test_too_few_answers_or_folds_are_refused():
     few = SHOP.loc[LENGTH > 1, "conv_id"].unique()[:4]
-    with pytest.raises(InputError, match="by 5 parts takes 5 answers of two and more sessions, and 4 answers can be"):
+    with pytest.raises(InputError, match="in 5 parts needs 5 answers of two and more sessions, and 4 answers can be"):
         cross_validate(SHOP, ANSWERS[ANSWERS["conv_id"].isin(few)])
     for folds in (1, 0, -3):
         with pytest.raises(InputError, match=f"folds is {folds}, it must be 2 or more"):
