@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-GENERAL = "Correct the table and run again."
 SHOWN = 64  # characters of a value
 
 
@@ -24,7 +23,25 @@ class Look(NamedTuple):
 
     pattern: str
     says: str
-    remedy: str = GENERAL
+    remedy: str
+
+
+def _kept(form: str, otherwise: str) -> str:
+    """SQL for a column of a view that keeps the values that have their form already, as a column may mix forms."""
+    return f"CASE WHEN {{c}} LIKE '{form}' THEN {{c}} ELSE {otherwise} END AS {{c}}"
+
+
+def _date(otherwise: str) -> str:
+    return _kept("____-__-__", otherwise)
+
+
+def _time(otherwise: str) -> str:
+    return _kept("__:__:__%", otherwise)
+
+
+def _cut_date(*parts: tuple[int, int]) -> str:
+    """SQL for a date, made of the year, the month and the day: where each begins and how long it is."""
+    return _date(" || '-' || ".join(f"substr({{c}}, {begin}, {length})" for begin, length in parts))
 
 
 Diagnosis = tuple[Look, "pd.Index[Any]"]  # a form, and the rows that have it
@@ -51,8 +68,7 @@ _Y, _M, _D = "(?P<y>[0-9]{4})", "(?P<m>0[1-9]|1[0-2])", "(?P<d>0[1-9]|[12][0-9]|
 _BEYOND_12 = "(?P<d>1[3-9]|2[0-9]|3[01])"
 _DAY, _CLOCK = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
 _OFFSET = "[+-][0-9]{2}(:?[0-9]{2})?"
-_FROM_DAY_FIRST = "substr({c}, 7, 4) || '-' || substr({c}, 4, 2) || '-' || substr({c}, 1, 2) AS {c}"
-_FROM_MONTH_FIRST = "substr({c}, 7, 4) || '-' || substr({c}, 1, 2) || '-' || substr({c}, 4, 2) AS {c}"
+_FROM_DAY_FIRST, _FROM_MONTH_FIRST = _cut_date((7, 4), (4, 2), (1, 2)), _cut_date((7, 4), (1, 2), (4, 2))
 
 EMPTY = r"\s*"
 BLANKS = Look(r"\s+\S.*|.*\S\s+", "has blanks around it", "In a view: trim({c}) AS {c}.")
@@ -70,6 +86,17 @@ EITHER_FIRST = Look(
     f"Write it as YYYY-MM-DD; in a view, where the day is first: {_FROM_DAY_FIRST}; where the month is first: "
     f"{_FROM_MONTH_FIRST}.",
 )
+
+
+def _unix(pattern: str, unit: str, seconds: str) -> Look:
+    day = _date(f"date({seconds}, 'unixepoch')")
+    return Look(
+        pattern,
+        f"looks like Unix time in {unit}",
+        f"Write it as YYYY-MM-DD; in a view of SQLite: {day}; of PostgreSQL: CAST(to_timestamp({seconds}) AS DATE) "
+        "AS {c}.",
+    )
+
 
 DATES = (
     Look(EMPTY, "is an empty text", "Write the day, or leave the row out in a view: WHERE {c} <> ''."),
@@ -95,8 +122,7 @@ DATES = (
     Look(
         f"(?P<y>(19|20)[0-9]{{2}}){_M}{_D}([.]0+)?",
         "looks like YYYYMMDD",
-        "Write {y}-{m}-{d}; in a view: substr({c}, 1, 4) || '-' || substr({c}, 5, 2) || '-' || substr({c}, 7, 2) "
-        "AS {c}.",
+        f"Write {{y}}-{{m}}-{{d}}; in a view: {_cut_date((1, 4), (5, 2), (7, 2))}.",
     ),
     Look(f"{_D}[.]{_M}[.]{_Y}", "looks like DD.MM.YYYY", f"Write {{y}}-{{m}}-{{d}}; in a view: {_FROM_DAY_FIRST}."),
     DAY_FIRST,
@@ -112,8 +138,7 @@ DATES = (
     Look(
         "(?P<y>[0-9]{4})[/.](?P<m>[0-9]{2})[/.](?P<d>[0-9]{2})",
         "looks like YYYY/MM/DD",
-        "Write {y}-{m}-{d}; in a view: substr({c}, 1, 4) || '-' || substr({c}, 6, 2) || '-' || substr({c}, 9, 2) "
-        "AS {c}.",
+        f"Write {{y}}-{{m}}-{{d}}; in a view: {_cut_date((1, 4), (6, 2), (9, 2))}.",
     ),
     Look(
         "[0-9]{4}[/.-][0-9]{1,2}[/.-][0-9]{1,2}",
@@ -123,27 +148,12 @@ DATES = (
     Look(
         "[1-9][0-9]{4}([.][0-9]+)?",
         "looks like an Excel serial number",
-        "Write it as YYYY-MM-DD; in a view of SQLite: CASE WHEN {c} LIKE '____-__-__' THEN {c} ELSE "
-        "date({c} + 2415018.5) END AS {c}; of PostgreSQL: DATE '1899-12-30' + CAST({c} AS INTEGER) AS {c}.",
+        f"Write it as YYYY-MM-DD; in a view of SQLite: {_date('date({c} + 2415018.5)')}; of PostgreSQL: "
+        "DATE '1899-12-30' + CAST({c} AS INTEGER) AS {c}.",
     ),
-    Look(
-        "[1-9][0-9]{8,9}([.][0-9]+)?",
-        "looks like Unix time in seconds",
-        "Write it as YYYY-MM-DD; in a view of SQLite: date({c}, 'unixepoch') AS {c}; of PostgreSQL: "
-        "CAST(to_timestamp({c}) AS DATE) AS {c}.",
-    ),
-    Look(
-        "[1-9][0-9]{11,12}",
-        "looks like Unix time in milliseconds",
-        "Write it as YYYY-MM-DD; in a view of SQLite: date({c} / 1000, 'unixepoch') AS {c}; of PostgreSQL: "
-        "CAST(to_timestamp({c} / 1000) AS DATE) AS {c}.",
-    ),
-    Look(
-        "[1-9][0-9]{14,15}",
-        "looks like Unix time in microseconds",
-        "Write it as YYYY-MM-DD; in a view of SQLite: date({c} / 1000000, 'unixepoch') AS {c}; of PostgreSQL: "
-        "CAST(to_timestamp({c} / 1000000) AS DATE) AS {c}.",
-    ),
+    _unix("[1-9][0-9]{8,9}([.][0-9]+)?", "seconds", "{c}"),
+    _unix("[1-9][0-9]{11,12}", "milliseconds", "{c} / 1000"),
+    _unix("[1-9][0-9]{14,15}", "microseconds", "{c} / 1000000"),
     Look("(?s:.*)", "is not a date like 2023-09-01", "Write it as YYYY-MM-DD."),
 )
 
@@ -153,7 +163,7 @@ TIMES = (
     Look(
         rf"{_DAY}[T ](?P<time>[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}})([.][0-9]+)? ?(Z|UTC)?",
         "is an ISO timestamp",
-        "Split it: write {time} here and the day in the column of dates; in a view: substr({c}, 12, 8) AS {c}.",
+        f"Split it: write {{time}} here and the day in the column of dates; in a view: {_time('substr({c}, 12, 8)')}.",
     ),
     Look(
         rf"{_DAY}[T ]{_CLOCK} ?({_OFFSET})?",
@@ -164,7 +174,7 @@ TIMES = (
     Look(
         "(?P<time>([01][0-9]|2[0-3]):[0-5][0-9])",
         "is a time without seconds",
-        "Write {time}:00; in a view: {c} || ':00' AS {c}.",
+        "Write {time}:00; in a view: " + _time("{c} || ':00'") + ".",
     ),
     Look(
         "(?P<time>[0-9]:[0-5][0-9]:[0-5][0-9])",
@@ -211,14 +221,14 @@ TIMES = (
     Look(
         "([01][0-9]|2[0-3])([0-5][0-9]){2}",
         "looks like HHMMSS",
-        "Write it as HH:MM:SS; in a view: substr({c}, 1, 2) || ':' || substr({c}, 3, 2) || ':' || substr({c}, 5, 2) "
-        "AS {c}.",
+        "Write it as HH:MM:SS; in a view: "
+        + _time("substr({c}, 1, 2) || ':' || substr({c}, 3, 2) || ':' || substr({c}, 5, 2)")
+        + ".",
     ),
     Look(
         "0?[.][0-9]+",
         "looks like an Excel fraction of a day",
-        "Write it as HH:MM:SS; in a view of SQLite: CASE WHEN {c} LIKE '%:%' THEN {c} ELSE time({c} + 2415018.5) END "
-        "AS {c}.",
+        f"Write it as HH:MM:SS; in a view of SQLite: {_time('time({c} + 2415018.5)')}.",
     ),
     Look("(?s:.*)", "is not a time like 13:05:59", "Write it as HH:MM:SS."),
 )
@@ -261,11 +271,18 @@ AMOUNTS = (
     Look(rf"[\s+-]*[0-9][^A-Za-z]*?{_SIGN}\s*", *_CURRENCY),
     Look(r"[+-]?[0-9]{1,3}(?P<mark>,)([0-9]{3},)*[0-9]{3}[.][0-9]*", *_THOUSANDS),
     Look(r"[+-]?[0-9]{1,3}(?P<mark>,)([0-9]{3},)+[0-9]{3}", *_THOUSANDS),
-    Look(rf"[+-]?[0-9]{{1,3}}(?P<mark>['’.\s{_SPACE}])([0-9]{{3}}['’.\s{_SPACE}])*[0-9]{{3}}([.][0-9]*)?", *_THOUSANDS),
+    Look(rf"[+-]?[0-9]{{1,3}}(?P<mark>['’\s{_SPACE}])([0-9]{{3}}['’\s{_SPACE}])*[0-9]{{3}}([.][0-9]*)?", *_THOUSANDS),
+    Look(
+        "[+-]?[0-9]{1,3}([.][0-9]{3}){2,}",
+        "has a thousands separator",
+        "Write the number without it; in a view: CASE WHEN {c} LIKE '%.%.%' THEN replace({c}, '.', '') ELSE {c} END "
+        "AS {c}.",
+    ),
     Look(
         rf"[+-]?[0-9]{{1,3}}(?P<mark>['’.\s{_SPACE}])([0-9]{{3}}['’.\s{_SPACE}])*[0-9]{{3}},[0-9]*",
         "has a thousands separator and a decimal comma",
-        "Write the number with a decimal point alone; in a view: replace(replace({c}, '{mark}', ''), ',', '.') AS {c}.",
+        "Write the number with a decimal point alone; in a view: CASE WHEN {c} LIKE '%,%' THEN replace(replace({c}, "
+        "'{mark}', ''), ',', '.') ELSE {c} END AS {c}.",
     ),
     Look(
         "[+-]?[0-9]{1,3},[0-9]{3}",
