@@ -13,6 +13,7 @@ from ihc.findings import LIST, Finding, Found, Shop
 from ihc.ids import repeats
 from ihc.journeys import Spans
 from ihc.mends import seconds
+from ihc.refunds import is_order, of_orders
 from ihc.schemas import CONVERSIONS, SESSIONS
 
 CHANCE = 0.01  # share of the orders below which such times may come by chance
@@ -72,12 +73,13 @@ def clock_findings(shop: Shop, crowds: Collection[object]) -> list[Finding]:
 
 def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
     spans, orders = shop.spans, shop.spans.orders
-    gap, moment = _until_next_session(spans), orders["conv_timestamp"].to_numpy()
-    is_shortly = (gap <= np.timedelta64(SHORTLY, "s")) & ~orders["user_id"].isin(crowds).to_numpy()
+    gap, moment, is_sale = _until_next_session(spans), orders["conv_timestamp"].to_numpy(), is_order(orders)
+    is_shortly = is_sale & (gap <= np.timedelta64(SHORTLY, "s")) & ~orders["user_id"].isin(crowds).to_numpy()
     is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
-    is_midnight = orders["conv_time"].str.startswith("00:00:00").to_numpy()
-    is_cut = _on_minute(orders["conv_time"]) & ~is_midnight
-    is_cut &= is_cut.sum() >= max(2, ALWAYS * (~is_midnight).sum())
+    is_midnight = is_sale & orders["conv_time"].str.startswith("00:00:00").to_numpy()
+    is_timed = is_sale & ~is_midnight
+    is_cut = is_timed & _on_minute(orders["conv_time"])
+    is_cut &= is_cut.sum() >= max(2, ALWAYS * is_timed.sum())
     if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
         is_cut[:] = False  # all times are cut alike, so that none is before another by its seconds
     return [
@@ -88,7 +90,7 @@ def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
         shop.orders("with times cut to the minute", orders[is_cut], FULL_MINUTES),
         shop.orders(
             "without a session before, but with one later on the same day",
-            orders[(spans.lengths == 0) & is_same_day],
+            orders[is_sale & (spans.lengths == 0) & is_same_day],
             ONLY_LATER,
         ),
     ]
@@ -144,7 +146,7 @@ def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
 
 
 def _orders_twice(shop: Shop) -> Finding:
-    orders = shop.spans.orders
+    orders = of_orders(shop.spans.orders)
     minute = orders["conv_timestamp"].dt.floor("min")
     is_again = orders.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
     return shop.orders("of the same user, amount and minute as another", orders[is_again], TWICE)

@@ -9,6 +9,7 @@ from ihc.findings import REVENUE, Booleans, Finding, Found, Shop
 from ihc.ids import is_among
 from ihc.journeys import Integers, rows_by_user
 from ihc.near_misses import BLANKS
+from ihc.refunds import of_orders
 from ihc.schemas import CONVERSIONS
 from ihc.sums import total
 
@@ -29,9 +30,9 @@ def crowd_finding(shop: Shop) -> Finding:
     users = users[users["sessions"] > 0]
     is_far = _far(users["sessions"].to_numpy()) & _far(users["orders"].to_numpy()) & (users["orders"] >= FEWEST)
     found = users[_is_placeholder(users["user_id"]) | is_far]
-    revenue = total(spans.orders.loc[is_among(spans.orders["user_id"], found["user_id"]), "revenue"])
+    rows = spans.orders[is_among(spans.orders["user_id"], found["user_id"])]
     detail = (
-        f", with {found['orders'].sum():,} of {len(spans.orders):,} orders, {found['sessions'].sum():,} of "
+        f", with {len(of_orders(rows)):,} of {len(of_orders(spans.orders)):,} orders, {found['sessions'].sum():,} of "
         f"{len(sessions):,} sessions and {found['rows'].sum():,} of {spans.lengths.sum():,} journey rows"
     )
     return Finding(
@@ -45,7 +46,7 @@ def crowd_finding(shop: Shop) -> Finding:
             f"WHERE CAST(user_id AS TEXT) IN {shop.sql.among(found['user_id'])}",
             detail,
         ),
-        *(REVENUE, revenue, shop.revenue),
+        *(REVENUE, total(rows["revenue"]), shop.revenue),
     )
 
 

@@ -142,20 +142,11 @@ def _of_orders(shop: Shop) -> list[Finding]:
     return [
         shop.orders("without a session (untracked orders)", untracked, UNTRACKED),
         shop.orders(
-            "with negative revenue and no order in refund_of",
-            refunds,
-            STRAY_REFUNDS if "refund_of" in orders else REFUNDS,
-        ),
+            "without an order in refund_of", refunds, STRAY_REFUNDS if "refund_of" in orders else REFUNDS
+        )._replace(noun="refund"),
         shop.orders("with revenue 0", orders[is_free], FREE).without_amount(),
         _of_currencies(shop),
     ]
-
-
-def _is_blank(frame: pd.DataFrame, column: str) -> pd.Series[bool]:
-    """Marks the rows without a value in a column that need not be there."""
-    if column not in frame:
-        return pd.Series(True, index=frame.index)
-    return frame[column].isna() | (frame[column].astype("str").str.strip() == "")
 
 
 def _of_currencies(shop: Shop) -> Finding:
@@ -164,14 +155,14 @@ def _of_currencies(shop: Shop) -> Finding:
     what = "in another currency than most"
     if column is None:
         return shop.orders(what, orders.iloc[:0], NOTHING)
-    known = orders[~_is_blank(orders, column)]
-    codes = known[column].astype("str").str.strip()
+    codes = orders[column].dropna().astype("str").str.strip()
+    codes = codes[codes != ""]
     counts = codes.value_counts()
     others, name = counts.index[1:], f'"{column}"'
     rates = " ".join(f"WHEN {sql.literal(code)} THEN :rate_{place}" for place, code in enumerate(others[:MOST], 1))
     return shop.orders(
         what,
-        known[codes.isin(others)],
+        orders.loc[codes.index[codes.isin(others)]],
         Found(
             "Amounts of different currencies are added up.",
             "To convert them, with your rates",

@@ -4,6 +4,7 @@ from frames import conversions, costs, sessions
 from mending import finding, is_listing, listed, mended
 
 from ihc.errors import some
+from ihc.quality import quality_findings
 from ihc.schemas import Tables
 
 VISITS = [
@@ -94,6 +95,15 @@ def test_times_of_orders_are_not_cut_where_those_of_sessions_are_cut_too():
     orders = [("k", "u", "2023-09-03 10:05:00", 100.0), ("l", "v", "2023-09-03 11:00:00", 50.0)]
     assert finding(shop(visits, orders), "orders with times") is None
     assert finding(shop(VISITS, orders[:1]), "orders with times") is None  # one of sixty is on a full minute
+
+
+def test_refunds_have_no_clock_and_may_be_equal():
+    refunds = [("r1", "u", "2023-09-09 00:00:00", -5.0), ("r2", "u", "2023-09-09 00:00:00", -5.0)]
+    orders = conversions([("k", "u", "2023-09-04 10:00:01", 75.0), *refunds])
+    for tables in (shop(VISITS, []), shop([*VISITS, ("d", "u", "2023-09-09 00:00:09", "Mail")], [])):
+        for refunded in (orders, orders.assign(refund_of=[None, "k", "k"])):
+            found = quality_findings(tables._replace(conversions=refunded))
+            assert not found.loc[found["count"] > 0, "check"].str.startswith("orders").any()
 
 
 def test_sessions_of_a_second_are_none_where_the_channel_is_the_same_or_the_user_another_or_no_buyer():

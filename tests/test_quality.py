@@ -40,7 +40,7 @@ CHANNELS = "channel names that differ only by case, blanks, punctuation or Unico
 # Revenue is 100 - 4 + 0 + 5.5 + 2.5 - 1 = 103, cost is 4 + 1.25 + 2.5 + 3 + 0.5 = 11.25.
 FOUND = {
     "orders without a session (untracked orders)": (2, 8.0, "revenue", 8 / 103, "'early', \"nobody's\""),
-    "orders with negative revenue and no order in refund_of": (
+    "refunds without an order in refund_of": (
         *(2, -5.0, "revenue", np.nan),  # a negative amount has no share
         "'minus', \"minus nobody's\"",
     ),
@@ -51,7 +51,7 @@ FOUND = {
     CHANNELS: (3, 5.25, "cost", 5.25 / 11.25, "'Paid Search', 'PaidSearch ', 'paid-search'"),
     "sessions with a blank channel name": (1, 0.0, "cost", 0.0, "'d'"),
 }
-REFUNDS = "orders with negative revenue and no order in refund_of"
+REFUNDS = "refunds without an order in refund_of"
 
 
 def test_shapes_give_rows_users_days_and_sums():
