@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from faults import misbehaving
-from frames import FIXED, conversions, journey, sessions, shops, shuffled
+from frames import FIXED, conversions, journey, refunds, sessions, shops, shuffled
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
@@ -75,14 +75,15 @@ def database(tmp_path):
 def compute(database, monkeypatch):
     """Compute credits by an engine as a run on the database does: settings from options and variables."""
 
-    def compute(journeys, url="", engine="api", said=None, variables=None, **options):
+    def compute(journeys, url="", engine="api", said=None, variables=None, orders=None, **options):
         with monkeypatch.context() as environment:
             environment.setenv("IHC_API_KEY", KEY)
             environment.setenv("IHC_API_URL", url)
             for name, value in (variables or {}).items():
                 environment.setenv(name, value)
             settings = load_settings(base=database.parent, database=str(database), engine=engine, **options)
-        return compute_credits(settings, journeys, no_refunds(journeys), ([] if said is None else said).append)
+        orders = no_refunds(journeys) if orders is None else orders
+        return compute_credits(settings, journeys, orders, ([] if said is None else said).append)
 
     return compute
 
@@ -405,6 +406,23 @@ def test_a_long_journey_can_end_the_run_before_anything_is_asked(compute):
 def test_the_local_engine_takes_journeys_of_any_length(compute):
     result = compute(LONG, engine="local", variables={"IHC_MAX_SESSIONS": "6", "IHC_LONG_JOURNEYS": "raise"})
     assert len(result.credits) == len(LONG)
+
+
+def test_the_api_is_asked_once_for_an_order_and_its_refund(compute):
+    visits = sessions([("s1", "u", "2024-05-01 09:00:00", "Ads"), ("s2", "u", "2024-05-01 10:00:00", "Mail")])
+    orders = refunds([("k", "u", "2024-05-01 11:00:00", 9.0, None), ("r", "u", "2024-05-09 11:00:00", -9.0, "k")])
+    with misbehaving() as (url, api):
+        # Only the refund is of the dates: its order is asked for, and gets nothing itself.
+        alone = compute(build_journeys(visits, orders, start_date="2024-05-09"), url, orders=orders)
+        assert dict(api.asked) == {"k": 1}
+        assert alone.credits["conv_id"].tolist() == ["r", "r"]
+        both = compute(build_journeys(visits, orders), url, orders=orders)
+        assert dict(api.asked) == {"k": 1}
+        failed = compute(build_journeys(visits, orders), url, orders=orders, max_requests=0, refresh=True)
+    of_order, of_refund = (both.credits[both.credits["conv_id"] == key].set_index("session_id") for key in ("k", "r"))
+    assert_frame_equal(of_refund.drop(columns="conv_id"), of_order.drop(columns="conv_id"))
+    assert_frame_equal(alone.credits.reset_index(drop=True), both.credits.tail(2).reset_index(drop=True))
+    assert sorted(failed.ends["conv_id"]) == ["k", "r"]
 
 
 def test_what_the_ceiling_left_waits_and_the_next_run_goes_on(compute, shop):

@@ -52,6 +52,13 @@ def test_other_settings_without_effect_are_named_all_the_same():
     )
 
 
+def test_refunds_are_counted_as_such():
+    after = state([("a", 1000), ("b", 200), ("r", -50)], [*OF_BASE, ("r", "Mail", 2, 1.0)], COSTS)
+    assert "Attributed revenue fell by 50.00, from 1,200.00 to 1,150.00: refunds -50.00 (1 refund)." in said(
+        BASE, after
+    )
+
+
 def test_causes_are_named_by_falling_size_and_the_channel_that_changed_most_with_its_main_cause():
     after = state(
         [("a", 1000), ("c", 1500), ("d", 100)],
@@ -103,10 +110,11 @@ def test_several_causes_in_a_channel_are_parted_by_its_main_one():
 
 
 def test_a_cause_whose_orders_outweigh_each_other_between_channels_has_a_sum_of_nothing():
-    after = state(
-        [("a", 1000), ("b", 200), ("c", 9), ("d", -9)], [*OF_BASE, ("c", "X", 1, 1.0), ("d", "Y", 1, 1.0)], COSTS
+    before, after = (
+        state([("a", 1000), ("b", 200), (key, -9)], [*OF_BASE, (key, channel, 1, 1.0)], COSTS)
+        for key, channel in (("c", "X"), ("d", "Y"))
     )
-    assert "Attributed revenue is unchanged at 1,200.00: new orders ±0.00 in sum (2 orders)." in said(BASE, after)
+    assert "Attributed revenue is unchanged at 1,191.00: refunds ±0.00 in sum (2 refunds)." in said(before, after)
 
 
 def test_net_and_shifted_amounts_stand_side_by_side():

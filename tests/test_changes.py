@@ -8,6 +8,7 @@ from states import of_shop, state
 from ihc import attribute, build_journeys, channel_summary, load_parameters, read_tables
 from ihc.baselines import first_touch, last_touch, linear
 from ihc.changes import CAUSES, MOST, compare, cost_changes, largest_changes, revenue_changes, shown_changes
+from ihc.report_state import totals
 from ihc.reporting import TOTAL
 from ihc.schemas import Tables
 
@@ -61,6 +62,17 @@ def test_an_order_in_the_later_report_only_is_new_and_one_in_the_earlier_only_is
     }
     assert by_cause(added) == {"new orders": {"orders": 1, "ihc_revenue_change": 40, "shifted": 0}}
     assert moved(compare(more, BASE))[TOTAL] == {"gone_orders": -40}
+
+
+def test_refunds_that_come_or_go_are_a_cause_of_their_own():
+    # 20 of order a's 100 are given back, half by each channel.
+    given = [("a", 100), ("b", 10), ("r", -20)]
+    after = state(given, [*OF_BASE, ("r", "Search", 1, 0.5), ("r", "Mail", 2, 0.5)])._replace(costs=BASE.costs)
+    found = compare(BASE, after)
+    assert moved(found)[TOTAL] == {"refunds": -20}
+    assert by_cause(found) == {"refunds": {"orders": 1, "ihc_revenue_change": -20, "shifted": 0}}
+    assert moved(compare(after, BASE))[TOTAL] == {"refunds": 20}
+    assert totals(after) == {"orders": 2, "ihc": 2, "ihc_revenue": 90, "cost": 24}
 
 
 def test_a_late_session_shifts_the_credit_of_its_order():

@@ -352,23 +352,3 @@ def test_the_counted_rows_are_those_that_are_made(shop, dates):
     made = build_journeys(shop.sessions, shop.conversions, start_date=start, end_date=end)
     rows = rows_by_user(spans).set_index("user_id")["rows"]
     assert rows[rows > 0].to_dict() == made["user_id"].value_counts().to_dict()
-
-
-def test_sessions_and_an_order_of_one_second_are_in_the_order_of_their_ids_as_texts():
-    at = "2024-05-01 10:00:00"
-    visits = sessions([("9", "u", at, "A"), ("10", "u", at, "B"), ("2", "u", at, "C"), ("1", "u", at, "D")])
-    found = build_journeys(visits, conversions([("k", "u", at, 100.0)]))
-    assert found["session_id"].tolist() == ["1", "10", "2", "9"]
-    assert found["conversion"].tolist() == [0, 0, 0, 1]
-
-
-def test_a_buyer_who_comes_back_has_a_journey_for_each_order():
-    # One click and two orders without another session; the third order has a second session before it.
-    visits = sessions([("s1", "u", "2024-05-01 10:00:00", "Ads"), ("s2", "u", "2024-05-20 10:00:00", "Mail")])
-    orders = [("c1", "u", "2024-05-01 10:10:00", 100.0), ("c2", "u", "2024-05-01 10:20:00", 50.0),
-              ("c3", "u", "2024-05-20 10:10:00", 80.0)]  # fmt: skip
-    found = build_journeys(visits, conversions(orders))
-    assert found[["conv_id", "session_id"]].to_numpy().tolist() == [
-        *(["c1", "s1"], ["c2", "s1"]),
-        *(["c3", "s1"], ["c3", "s2"]),
-    ]

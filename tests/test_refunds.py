@@ -1,18 +1,13 @@
 """Refunds: revenue that goes back to the sessions of its order, and no order of its own."""
 
-import sqlite3
-from contextlib import closing
-
 import pandas as pd
 import pytest
 from frames import FIXED, conversions, costs, curves_of, outcomes, refunds, sessions, shops_with_refunds, windows
 from hypothesis import given
 
-from ihc import attribute, build_journeys, channel_reporting, channel_summary, read_tables
-from ihc.attribution import compute_credits
+from ihc import attribute, build_journeys, channel_reporting, channel_summary
 from ihc.baselines import linear
 from ihc.credits import outcomes_of
-from ihc.database import create_tables
 from ihc.errors import InputError
 from ihc.markov import markov
 from ihc.models import MODELS
@@ -22,7 +17,6 @@ from ihc.refunds import check_refunds, order_ids, order_places
 from ihc.report_state import state_of, totals
 from ihc.reporting import exported_credits, order_credits
 from ihc.schemas import Tables, check_tables, inside
-from ihc.settings import load_settings
 
 CURVES = curves_of()
 NOTHING = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
@@ -240,54 +234,6 @@ def test_a_refund_is_no_path_of_the_chain():
 def test_the_chain_shares_a_refund_whose_channels_led_to_no_order():
     alone = build_journeys(VISITS, ORDERS, start_date="2024-05-09")
     assert markov(alone)["ihc"].tolist() == pytest.approx([0.5, 0.5])
-
-
-def test_an_engine_is_asked_once_for_an_order_and_its_refund(tmp_path, monkeypatch):
-    asked = []
-
-    def engine(journeys, parameters, rules):
-        asked.extend(journeys["conv_id"])
-        return attribute(journeys, parameters, rules)
-
-    monkeypatch.setattr("ihc.attribution.attribute", engine)
-    settings = load_settings(base=tmp_path, database=str(tmp_path / "shop.db"), engine="local")
-    whole = compute_credits(settings, build_journeys(VISITS, ORDERS), ORDERS)
-    assert asked == ["c1", "c1", "c2"]
-    credits = whole.credits.set_index("session_id")
-    same = credits[credits["conv_id"] == "c1"].drop(columns="conv_id")
-    assert credits[credits["conv_id"] == "back"].drop(columns="conv_id").equals(same)
-    # Only the refund is of the dates: it is asked for by the order's id, and the order itself gets nothing.
-    alone = compute_credits(settings, build_journeys(VISITS, ORDERS, start_date="2024-05-09"), ORDERS)
-    assert asked[3:] == ["c1", "c1"]
-    assert alone.credits["conv_id"].tolist() == ["back", "back"]
-
-
-@pytest.fixture
-def database(tmp_path):
-    path = tmp_path / "shop.db"
-    create_tables(path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("ALTER TABLE conversions ADD COLUMN refund_of TEXT")
-        for table, frame in zip(("session_sources", "conversions", "session_costs"), SHOP, strict=True):
-            frame.to_sql(table, connection, if_exists="append", index=False)
-        connection.commit()
-    return path
-
-
-@pytest.mark.parametrize("users", [None, ["u1"]])
-def test_with_a_refund_of_the_dates_its_order_is_read_too(database, users):
-    found = read_tables(database, start_date="2024-05-09", end_date="2024-05-09", users=users)
-    assert sorted(found.conversions["conv_id"]) == ["back", "c1"]
-    assert found.sessions["session_id"].tolist() == ["s1", "s2", "s3"]
-    journeys = build_journeys(*found[:2], start_date="2024-05-09", end_date="2024-05-09")
-    assert journeys[["conv_id", "session_id"]].to_numpy().tolist() == [["back", "s1"], ["back", "s2"]]
-
-
-def test_other_dates_read_neither(database):
-    assert read_tables(database, start_date="2024-05-03", end_date="2024-05-04").conversions["conv_id"].tolist() == [
-        "c2"
-    ]
-    assert read_tables(database, users=["u2"]).conversions["conv_id"].tolist() == ["c2"]
 
 
 @FIXED

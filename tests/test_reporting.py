@@ -303,30 +303,6 @@ def test_exported_credits_say_where_when_and_how_each_credit_was_earned():
 CLICK = sessions([("s1", "u", "2024-05-01 10:00:00", "Ads"), ("s2", "u", "2024-05-01 10:05:00", "Mail")])
 
 
-def test_orders_without_revenue_have_a_cpo_and_a_roas_of_zero():
-    shop = Tables(CLICK, conversions([("k", "u", "2024-05-01 10:10:00", 0.0)]), costs([("s1", 2.0), ("s2", 1.0)]))
-    total = channel_summary(*shop, linear(build_journeys(*shop[:2]))).iloc[-1]
-    assert total[["influenced_conversions", "ihc", "CPO", "ROAS"]].tolist() == [1, 1, 3, 0]
-
-
-def test_a_shop_of_one_channel_without_costs_has_no_ratios():
-    shop = Tables(CLICK.iloc[:1], conversions([("k", "u", "2024-05-01 10:10:00", 10.0)]), costs())
-    summary = channel_summary(*shop, linear(build_journeys(*shop[:2])))
-    assert summary["channel_name"].tolist() == ["Ads", "Total"]
-    assert summary[["ihc", "ihc_revenue", "cost", "CPO"]].to_numpy().tolist() == [[1, 10, 0, 0]] * 2
-    assert summary[["share_of_cost", "ROAS"]].isna().all(axis=None)
-
-
-def test_each_order_of_a_buyer_who_comes_back_counts_once():
-    orders = [("c1", "u", "2024-05-01 10:01:00", 100.0), ("c2", "u", "2024-05-01 10:02:00", 50.0),
-              ("c3", "u", "2024-05-01 10:10:00", 80.0)]  # fmt: skip
-    shop = Tables(CLICK, conversions(orders), costs([("s1", 2.0), ("s2", 0.1)]))
-    summary = channel_summary(*shop, linear(build_journeys(*shop[:2]))).set_index("channel_name")
-    # Ads has c1 and c2 alone and half of c3: 100 + 50 + 40; its click costs 2 once.
-    assert summary.loc["Ads", ["influenced_conversions", "ihc", "ihc_revenue", "cost"]].tolist() == [3, 2.5, 190, 2]
-    assert summary.loc["Total", ["influenced_conversions", "ihc", "ihc_revenue"]].tolist() == [3, 3, 230]
-
-
 def test_cost_without_a_session_is_summed_up_whatever_its_id_looks_like():
     assert cost_without_session(CLICK, costs([("s1", 2.0), ("tv", 3.0), ("radio", 4.5), ("lost", None)])) == 7.5
     assert cost_without_session(CLICK, costs([("s1", 2.0)])) == 0

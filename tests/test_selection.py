@@ -7,7 +7,7 @@ from databases import is_duckdb, is_file, is_firebird, is_mariadb, sql
 
 from ihc import build_journeys, read_tables
 from ihc.connection import transaction
-from ihc.database import read_order_ids, users_of
+from ihc.database import create_tables, read_order_ids, users_of
 from ihc.errors import InputError
 from ihc.sample import make_sample, write_sample
 from ihc.schemas import inside
@@ -151,3 +151,38 @@ def test_ids_in_columns_of_different_types_meet(tmp_path, database):
     )
     for chosen in (read_tables(database, users=users_of(database, "11")), read_tables(database, end_date="2023-09-01")):
         assert [frame.iloc[:, 0].tolist() for frame in chosen] == [["1"], ["11"], ["1"]]
+
+
+@pytest.fixture
+def refunded(nowhere):
+    """An order of the 1st, another user's of the 3rd, and on the 9th a refund of the first."""
+    create_tables(nowhere)
+    sql(
+        nowhere,
+        "ALTER TABLE conversions ADD COLUMN refund_of VARCHAR(40)",
+        "INSERT INTO session_sources VALUES ('s1', 'u1', '2024-05-01', '09:00:00', 'Ads', 1, 1, 0)",
+        "INSERT INTO session_sources VALUES ('s2', 'u1', '2024-05-05', '09:00:00', 'Mail', 1, 1, 0)",
+        "INSERT INTO conversions VALUES ('c1', 'u1', '2024-05-01', '10:00:00', 100, NULL)",
+        "INSERT INTO conversions VALUES ('c2', 'u2', '2024-05-03', '10:00:00', 60, '')",
+        "INSERT INTO conversions VALUES ('back', 'u1', '2024-05-09', '10:00:00', -40, 'c1')",
+    )
+    return nowhere
+
+
+@pytest.mark.parametrize("users", [None, ["u1"]])
+def test_with_a_refund_of_the_dates_its_order_is_read_too(refunded, users):
+    day = {"start_date": "2024-05-09", "end_date": "2024-05-09"}
+    found = read_tables(refunded, **day, users=users)
+    assert sorted(found.conversions["conv_id"]) == ["back", "c1"]
+    journeys = build_journeys(*found[:2], **day)
+    assert journeys[["conv_id", "session_id"]].to_numpy().tolist() == [["back", "s1"]]
+    whole = read_tables(refunded)
+    pd.testing.assert_frame_equal(journeys, build_journeys(*whole[:2], **day))
+    assert read_tables(refunded, start_date="2024-05-02", end_date="2024-05-04").conversions["conv_id"].tolist() == [
+        "c2"
+    ]
+
+
+def test_without_dates_a_user_has_own_orders_and_refunds_alone(refunded):
+    assert sorted(read_tables(refunded, users=["u1"]).conversions["conv_id"]) == ["back", "c1"]
+    assert read_tables(refunded, users=["u2"]).conversions["conv_id"].tolist() == ["c2"]
