@@ -64,7 +64,7 @@ def test_amounts_stay_what_check_table_takes_for_numbers(values, expected):
     ],
 )
 def test_numbers_that_are_no_ids_without_doubt_are_refused(values, says):
-    with pytest.raises(InputError, match=f"Column session_id: {says}. .* as TEXT"):
+    with pytest.raises(InputError, match=f"Column session_id: {says}. .* as text"):
         texts("session_id", values)
 
 
