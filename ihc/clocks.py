@@ -68,7 +68,7 @@ TWICE = Found(
 
 def clock_findings(shop: Shop, crowds: Collection[object]) -> list[Finding]:
     """Look for times that cannot be right. In: `crowds`, the user ids that many people share, whose times meet."""
-    return [*_of_orders(shop, crowds), *_far_out(shop), _sessions_at_once(shop, crowds), _orders_twice(shop)]
+    return [*_of_orders(shop, crowds), *_far_out(shop), _sessions_at_once(shop, crowds), _orders_twice(shop, crowds)]
 
 
 def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
@@ -145,8 +145,9 @@ def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
     return shop.sessions("of one buyer in the same second on different channels", found[is_mixed], SAME_SECOND)
 
 
-def _orders_twice(shop: Shop) -> Finding:
+def _orders_twice(shop: Shop, crowds: Collection[object]) -> Finding:
     orders = of_orders(shop.spans.orders)
+    orders = orders[~orders["user_id"].isin(crowds)]
     minute = orders["conv_timestamp"].dt.floor("min")
     is_again = orders.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
     return shop.orders("of the same user, amount and minute as another", orders[is_again], TWICE)

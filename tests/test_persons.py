@@ -54,9 +54,10 @@ def test_the_only_user_of_a_shop_is_a_person():
     assert finding(alone, "user ids") is None
 
 
-def test_times_of_a_shared_user_id_say_nothing_about_clocks():
+def test_times_of_a_shared_user_id_say_nothing_about_clocks_and_repeats():
     visits = [("a", "(not set)", "2023-09-01 05:00:01", "Mail"), ("b", "(not set)", "2023-09-01 05:00:01", "Search")]
-    orders = [("k", "(not set)", "2023-09-01 05:00:00", 1.0)]
+    orders = [(key, "(not set)", "2023-09-01 05:00:00", 1.0) for key in "kl"]
     tables = Tables(sessions(visits), conversions(orders), costs())
     assert finding(tables, "orders followed by a session") is None
     assert finding(tables, "sessions of one buyer in the same second") is None
+    assert finding(tables, "orders of the same user") is None
