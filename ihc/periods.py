@@ -139,9 +139,7 @@ def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[F
         notes[REVENUE] = f"after refunds of {refunds:,.2f}"
     if unplaced:
         notes[PAID] = "leaves out channels without cost, untracked orders and spend without a session"
-        notes[UNPLACED] = (
-            "has no day, so not in the total spend of these dates" if any(window) else "in the total spend"
-        )
+        notes[UNPLACED] = "no day, so not in the total spend of these dates" if any(window) else "in the total spend"
         notes[SPEND] = "leaves out spend without a session" if any(window) else ""
     return notes
 
@@ -176,7 +174,7 @@ def spend_sentence(figures: pd.DataFrame) -> str:
     if UNPLACED.name not in rows:
         return text
     unplaced = rows[UNPLACED.name]
-    return f"{text} Spend without a session: {unplaced['value']:,.2f}; {unplaced['note']}."
+    return f"{text} Spend without a session: {unplaced['value']:,.2f} ({unplaced['note']})."
 
 
 def _figures(

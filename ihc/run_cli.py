@@ -184,7 +184,8 @@ def _print_result(result: RunResult, settings: Settings) -> None:
         console.print(result.left_out)
     _print_ends(result, console)
     paying = narrative.break_even(result.summary, settings.report.break_even_roas)
-    console.print(f"\n{spend_sentence(result.figures)} {paying}\n{narrative.best_and_worst(result.summary)}")
+    spend = f"{spend_sentence(result.figures)} {paying}".strip()
+    console.print(f"\n{spend}\n{narrative.best_and_worst(result.summary)}")
     say(console, result.failed_charts)
 
 

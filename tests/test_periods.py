@@ -238,8 +238,8 @@ def test_spend_without_a_session_is_in_the_total_spend_of_all_days():
     )
     assert found.loc["Spend without a session", "note"] == "in the total spend"
     assert spend_sentence(found.reset_index()) == (
-        "Total spend is 250.00, revenue of all orders 400.00: blended ROAS 1.60. Spend without a session: 100.00; in "
-        "the total spend."
+        "Total spend is 250.00, revenue of all orders 400.00: blended ROAS 1.60. Spend without a session: 100.00 (in "
+        "the total spend)."
     )
 
 
@@ -250,7 +250,7 @@ def test_with_dates_spend_without_a_session_is_left_out_and_that_is_said_at_the_
         "Revenue": "",
         "Orders": "",
         "Total spend": "leaves out spend without a session",
-        "Spend without a session": "has no day, so not in the total spend of these dates",
+        "Spend without a session": "no day, so not in the total spend of these dates",
         "Blended ROAS": "revenue / total spend",
         "Attributed revenue": "",
         "Attributed orders": "",
