@@ -117,7 +117,7 @@ def _far_out(shop: Shop) -> list[Finding]:
     days = pd.concat([sessions["event_date"], orders["conv_date"]], ignore_index=True)
     is_far = far_days(days).to_numpy()
     first, last = (days[~is_far].min(), days[~is_far].max()) if len(days) else ("", "")
-    consequence = f"Their dates may be wrong; all others are between {first} and {last}."
+    consequence = f"Their dates may be wrong; all others are from {first} to {last}."
     return [
         shop.sessions(
             "years away from all other days",

@@ -1,4 +1,4 @@
-"""SQL for the findings in the input tables: one statement that mends each, which the user may run.
+"""SQL for the findings in the input tables: one statement that mends each or lists its rows, for the user to run.
 
 It is written for tables as `ihc init` makes them, in what SQLite and PostgreSQL have in common. A text from the data
 stands in it quoted, with what a terminal would not show as a call of `char` or `chr`.
