@@ -191,7 +191,15 @@ def new_mariadb_database(server, options=""):
 
 
 def copy_tables(source: Path, target, tables, arrange=lambda rows: rows):
-    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into another database that has them."""
+    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into another database that has them.
+
+    In: `tables`, the columns by table that the other database has; further columns of texts are added to it.
+    """
+    with closing(sqlite3.connect(source)) as connection:
+        for table, columns in tables.items():
+            found = [name for (name,) in connection.execute(f"SELECT name FROM pragma_table_info('{table}')")]
+            for name in filter(lambda name: name not in columns, found):
+                sql(target, f"ALTER TABLE {table} ADD {name} VARCHAR(255)")
     with closing(sqlite3.connect(source)) as connection, opened(target) as other:
         for table in tables:
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()
