@@ -153,11 +153,15 @@ def _within(lag: int) -> str:
 def maturity_sentence(table: pd.DataFrame, threshold: float = THRESHOLD) -> str:
     """Say which days' credit is still arriving, and how much of it is to come. In: `maturity`, by that threshold."""
     is_past = table["age"].notna()
-    if not (is_past & table["arrived"].notna()).any():
+    if table.empty:
+        return "There is no session on the reported days."
+    if is_past.any() and not table["arrived"].notna().any():
         return "How much credit is still to come cannot be estimated from so few days of orders."
     young = table[is_past & table["is_immature"]]
     after = table.loc[~is_past, "date"]
-    if young.empty:
+    if not is_past.any():
+        sentences = []
+    elif young.empty:
         sentences = [f"No day is estimated to have more than {threshold:.0%} of its credit still to come."]
     else:
         sentences = [f"The credit of {_listed(young['date'])} is still arriving: {_to_come(young)}"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.bootstrap import LEVEL, named, with_intervals
-from ihc.errors import InputError, counted
+from ihc.errors import InputError
 from ihc.narrative import ENOUGH
 from ihc.reporting import MATERIAL
 from ihc.schemas import require_columns
@@ -87,19 +87,19 @@ def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
         return "Nothing was spent on the reported days, so there is nothing to earn back."
     if paid.empty:
         return f"No channel has {ENOUGH}, so none is judged by whether it breaks even."
-    have = "has" if len(paid) == 1 else "have"
     told = [_told(paid, verdict, roas) for verdict in (ABOVE, BELOW, UNCLEAR, TOO_FEW)]
-    text = f"{counted(len(paid), 'channel')} {have} {ENOUGH}: {'; '.join(filter(None, told))}."
+    which = f"Only one channel has {ENOUGH}:" if len(paid) == 1 else f"Of the {len(paid)} channels with {ENOUGH},"
+    text = f"{which} {'; '.join(filter(None, told))}."
     return " ".join(filter(None, [text, _in_vain(paid)]))
 
 
 def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
     """How many channels have the verdict, and which; empty where none has, but for the one that is hoped for."""
     names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
-    line = f"break-even ROAS {roas:,.4g} ({LEVEL:.0%} confidence)"
+    above = f"above break-even ROAS {roas:,.4g} ({LEVEL:.0%} confidence)"  # always told, and first
     one, more = {
-        ABOVE: (f"is above {line}", f"are above {line}"),
-        BELOW: (f"is below {line}", f"are below {line}"),
+        ABOVE: (f"is {above}", f"are {above}"),
+        BELOW: ("is below it", "are below it"),
         UNCLEAR: ("is inconclusive", "are inconclusive"),
         TOO_FEW: ("has too few orders", "have too few orders"),
     }[verdict]

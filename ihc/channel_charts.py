@@ -224,8 +224,8 @@ def _ratio(value: float) -> str:
 
 
 def _part(share: float) -> str:
-    """A share that is not 0."""
-    return _percent(share) if share >= 0.0005 else "<0.1%"
+    """A share of less than 1 % that prints neither as 0 nor as 1 %."""
+    return f"{min(share, 0.009):.1%}" if share >= 0.0005 else "<0.1%"
 
 
 def _percent(share: float) -> str:

@@ -137,7 +137,7 @@ def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame
 
 
 def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
-    """Say what part of the orders is credited, and what part of the cost stands at sessions without any credit.
+    """Say what part of the orders is credited, and what share of the spend went to sessions without credit.
 
     In: the frames of `reconcile` and of `without_credit_by_channel`, the total in its last row.
     """
@@ -173,12 +173,12 @@ def _idle_cost(total: pd.Series, has_credit: bool) -> str:
     if not cost:
         return "The sessions of these days cost nothing."
     if not idle:
-        return f"All cost, {cost:,.2f}, stands at sessions that have credit."
+        return f"All spend, {cost:,.2f}, went to sessions that have credit."
     if not has_credit:
-        return f"{idle:,.2f} of {cost:,.2f} of cost stands at sessions without any credit."
+        return f"{idle:,.2f} of {cost:,.2f} of spend went to sessions without credit."
     return (
-        f"{idle:,.2f} of {cost:,.2f} of cost ({percent(idle / cost)}) stands at sessions without any credit: that is "
-        "normal, as many visits lead to no order, and the cost is in all figures all the same."
+        f"{percent(idle / cost)} of spend ({idle:,.2f} of {cost:,.2f}) went to sessions without credit. This spend is "
+        "included in all figures."
     )
 
 
@@ -192,8 +192,8 @@ def _most_idle(by_channel: pd.DataFrame) -> str:
     most = paid[share == share.max()]
     part = percent(most["share_without_credit"].iloc[0])
     if len(most) == len(paid):
-        return f"It is the same part in each of the {len(paid)} channels with {ENOUGH}, {part}."
+        return f"The share is the same in each of the {len(paid)} channels with {ENOUGH}, {part}."
     first, others = shown(most["channel_name"].iloc[0]), len(most) - 1
     who = f"{first} and {counted(others, 'other')} have" if others else f"{first} has"
     whose = "their" if others else "its"
-    return f"Of the {len(paid)} channels with {ENOUGH}, {who} the largest part of {whose} cost there, {part}."
+    return f"Of the {len(paid)} channels with {ENOUGH}, {who} the largest share of {whose} spend there, {part}."

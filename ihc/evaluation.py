@@ -154,6 +154,8 @@ def phases_sentence(table: pd.DataFrame) -> str:
     to lead.
     """
     known = table.dropna(subset=list(PHASES))
+    if not table["ihc"].any():
+        return "There is no credited order on the reported days, so there are no phases to compare."
     if known.empty:
         return "The stored credits have no phases, so nothing says where in a journey a channel works."
     enough = known[known["ihc"].round(6) >= ENOUGH_ORDERS]  # a sum of shares may miss a whole by a last bit

@@ -156,7 +156,9 @@ def model_spread(comparison: pd.DataFrame) -> str:
     """Name the channel whose revenue depends most on the model. In: `model_comparison`."""
     revenue = comparison.set_index("channel_name")
     spread = revenue.max(axis=1) - revenue.min(axis=1)
-    if revenue.empty or spread.max() < CENT:
+    if revenue.empty:
+        return "There is no credited order to compare models by."
+    if spread.max() < CENT:
         return "All models give every channel the same revenue."
     models = revenue.iloc[int(spread.argmax())]
     return (

@@ -56,6 +56,8 @@ def break_even(summary: pd.DataFrame, roas: float = 1.0) -> str:
     if paid.empty:
         return ""
     above = int((paid["ROAS"] >= roas).sum())
+    if above == len(paid) > 1:
+        return f"All {above} channels with {ENOUGH} reach a ROAS of {roas:g}."
     verb = "reach" if above > 1 else "reaches"
     return f"{above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb} a ROAS of {roas:g}."
 
@@ -233,10 +235,10 @@ def origin_sentence(parameters: Parameters, journeys: pd.DataFrame, *, shop: str
     else:
         source = f"The parameters come from another shop: {shown(origin, 64)}."
     if not parameters.channels:
-        return f"{source} They hold no channel weights, so every channel counts as neutral, 1."
+        return f"{source} They hold no channel weights, so every channel has the neutral weight 1."
     unknown = channels - parameters.channels
     weights = f"They hold weights for {len(channels - unknown)} of {counted(len(channels), 'channel')}"
-    others = f"; the others count as neutral, 1: {_named(unknown)}" if unknown else ""
+    others = f"; these have the neutral weight 1: {_named(unknown)}" if unknown else ""
     return f"{source} {weights}{others}."
 
 

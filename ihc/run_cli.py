@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import Counter
 from enum import StrEnum
@@ -142,7 +143,7 @@ def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
     from ihc.runner import notebooks_of
     from ihc.runner import run as execute
 
-    names = notebooks_of(report_only=report_only)
+    names, begun = notebooks_of(report_only=report_only), itertools.count(1)
 
     columns = (
         SpinnerColumn(),
@@ -156,9 +157,10 @@ def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
         task = progress.add_task("checking", total=len(names))
 
         def begin(name: str) -> None:
-            progress.update(task, description=name, completed=names.index(name))
+            number = next(begun)  # they do not begin in the order of their names
+            progress.update(task, description=name, completed=number - 1)
             if not console.is_terminal:
-                console.print(f"notebook {names.index(name) + 1} of {len(names)}: {name}")
+                console.print(f"notebook {number} of {len(names)}: {name}")
 
         try:
             return execute(settings, console.print, begin, report_only=report_only)

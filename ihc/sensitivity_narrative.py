@@ -31,9 +31,9 @@ def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: flo
 def _tried(grid: pd.DataFrame, cells: int) -> str:
     counts = {name: grid[column].nunique(dropna=False) for name, column in SETTINGS.items()}
     parts = [counted(count, name) for name, count in counts.items() if count > 1]
-    how = f", all combinations of {_listed(parts)}" if len(parts) > 1 else f": {parts[0]}"
+    how = f"{cells:,} combinations of {_listed(parts)}" if len(parts) > 1 else parts[0]
     base = grid.iloc[0]
-    return f"Tried were {cells:,} settings{how}. The base is {setting_name(base)}."
+    return f"We tested {how}. The base is {setting_name(base)}."
 
 
 def setting_name(row: pd.Series) -> str:

@@ -318,11 +318,15 @@ THREE = days(("2023-09-01", 10.0, 100.0), ("2023-09-02", 8.0, 80.0), ("2023-09-0
             "yet.",
         ),
         ((0, 1), 3, "The credit of 2023-09-03 is still arriving: none of it is there yet."),
+        ((0.8, 1), 0, "Nothing is estimated for the 3 days from 2023-09-01 on, whose orders are not all credited yet."),
         ((), 3, "How much credit is still to come cannot be estimated from so few days of orders."),
     ],
 )
 def test_the_sentence_on_maturity(shares, last, text):
-    assert maturity_sentence(maturity(THREE, arrivals(*shares), last_day=f"2023-09-0{last}")) == text
+    assert (
+        maturity_sentence(maturity(THREE, arrivals(*shares), last_day=f"2023-09-0{last}" if last else "2023-08-31"))
+        == text
+    )
 
 
 def test_the_sentence_on_maturity_with_another_threshold_and_without_days():
@@ -331,7 +335,7 @@ def test_the_sentence_on_maturity_with_another_threshold_and_without_days():
     assert maturity_sentence(maturity(THREE, arrivals(0.9, 1), last_day="2023-09-03", threshold=0.1), 0.1) == (
         "No day is estimated to have more than 10% of its credit still to come."
     )
-    assert maturity_sentence(table.iloc[:0]).startswith("How much credit is still to come cannot be estimated")
+    assert maturity_sentence(table.iloc[:0]) == "There is no session on the reported days."
 
 
 def test_the_sentence_on_reach_is_there_only_where_credit_is_out_of_sight():

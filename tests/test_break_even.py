@@ -172,8 +172,8 @@ def test_the_sentence_counts_and_names_the_channels_by_verdict():
         ("tiny", 1, 90, 80, 120, False),
     )
     assert break_even_sentence(found, 1.0) == (
-        "7 channels have at least 1% of the cost: 2 are above break-even ROAS 1 (95% confidence): B, A; "
-        "2 are below break-even ROAS 1 (95% confidence): G, C; 2 are inconclusive: D, E; 1 has too few orders: F. "
+        "Of the 7 channels with at least 1% of the cost, 2 are above break-even ROAS 1 (95% confidence): B, A; "
+        "2 are below it: G, C; 2 are inconclusive: D, E; 1 has too few orders: F. "
         "Without any attributed revenue, 1,000 of cost: G."
     )
 
@@ -189,17 +189,17 @@ def test_the_sentence_counts_and_names_the_channels_by_verdict():
         ),
         (
             [("A", 10, 40, 40, 40, False)],
-            "1 channel has at least 1% of the cost: 1 is above break-even ROAS 4 (95% confidence): A.",
+            "Only one channel has at least 1% of the cost: 1 is above break-even ROAS 4 (95% confidence): A.",
         ),
         (
             [("A", 10, 30, 20, 35, False), ("B", 10, 30, 20, 35, False)],
-            "2 channels have at least 1% of the cost: none is above break-even ROAS 4 (95% confidence); "
-            "2 are below break-even ROAS 4 (95% confidence): A, B.",
+            "Of the 2 channels with at least 1% of the cost, none is above break-even ROAS 4 (95% confidence); "
+            "2 are below it: A, B.",
         ),
         (
             [("A", 10, 0, 0, 0, True), ("B", 5, 0, 0, 0, True)],
-            "2 channels have at least 1% of the cost: none is above break-even ROAS 4 (95% confidence); "
-            "2 are below break-even ROAS 4 (95% confidence): A, B. Without any attributed revenue, 15 of cost: A, B.",
+            "Of the 2 channels with at least 1% of the cost, none is above break-even ROAS 4 (95% confidence); "
+            "2 are below it: A, B. Without any attributed revenue, 15 of cost: A, B.",
         ),
     ],
 )

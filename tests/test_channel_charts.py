@@ -145,7 +145,7 @@ def test_a_channel_that_cost_next_to_nothing_is_a_text_below_the_others_and_sets
     assert figure.axes[0].get_xlim()[1] < 2
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["Mail", "Search", "Social"]
     notes = {text.get_position()[1]: text.get_text() for text in figure.axes[0].texts if "drawn" in text.get_text()}
-    assert notes == {1: "ROAS 3,412 (<0.1% of spend), not drawn", 2: "ROAS 700 (1.0% of spend), not drawn"}
+    assert notes == {1: "ROAS 3,412 (<0.1% of spend), not drawn", 2: "ROAS 700 (0.9% of spend), not drawn"}
     assert not [text for text in said(figure) if "(1.90" in text]
 
 

@@ -126,6 +126,10 @@ def test_a_run_writes_what_it_says(finished):
     assert charts == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
+def test_a_run_numbers_its_notebooks_as_they_begin(finished):
+    assert re.findall(r"^notebook (\d) of 6: ", finished.err, re.MULTILINE) == ["1", "2", "3", "4", "5", "6"]
+
+
 def test_a_run_ends_with_reconciliation_and_best_and_worst_channels(finished):
     assert "orders read" in finished.out
     assert re.search(r"credit in channel_reporting\.csv +[\d.,]+ +[\d.,]+", finished.out)

@@ -297,7 +297,7 @@ def test_the_sentence_says_what_part_of_orders_and_revenue_is_credited(read, cre
     assert completeness_sentence(ended(read, credited), by_channel()).startswith(text)
 
 
-NORMAL = "that is normal, as many visits lead to no order, and the cost is in all figures all the same."
+INCLUDED = "This spend is included in all figures."
 SOME, NONE = ended((2, 9), (2, 9)), ended((2, 9), (0, 0))
 
 
@@ -306,31 +306,31 @@ SOME, NONE = ended((2, 9), (2, 9)), ended((2, 9), (0, 0))
     [
         (SOME, [], "The sessions of these days cost nothing."),
         (SOME, [("free", 0, 0)], "The sessions of these days cost nothing."),
-        (SOME, [("a", 10, 0), ("b", 5, 0)], "All cost, 15.00, stands at sessions that have credit."),
-        (NONE, [("a", 10, 10)], "10.00 of 10.00 of cost stands at sessions without any credit."),
+        (SOME, [("a", 10, 0), ("b", 5, 0)], "All spend, 15.00, went to sessions that have credit."),
+        (NONE, [("a", 10, 10)], "10.00 of 10.00 of spend went to sessions without credit."),
         # One channel has nothing to be compared with; "tiny" has 1 of 101 and so just less than 1 %.
         (
             SOME,
             [("a", 100, 25), ("tiny", 1, 1)],
-            f"26.00 of 101.00 of cost (26%) stands at sessions without any credit: {NORMAL}",
+            f"26% of spend (26.00 of 101.00) went to sessions without credit. {INCLUDED}",
         ),
         # With 1 of 100 a channel has exactly 1 %.
         (
             SOME,
             [("a", 99, 25), ("small", 1, 1)],
-            f"26.00 of 100.00 of cost (26%) stands at sessions without any credit: {NORMAL} Of the 2 channels with at "
-            "least 1% of the cost, small has the largest part of its cost there, 100%.",
+            f"26% of spend (26.00 of 100.00) went to sessions without credit. {INCLUDED} Of the 2 channels with at "
+            "least 1% of the cost, small has the largest share of its spend there, 100%.",
         ),
         (
             SOME,
             [("a", 10, 4), ("b", 5, 2), ("c", 5, 1)],
-            f"7.00 of 20.00 of cost (35%) stands at sessions without any credit: {NORMAL} Of the 3 channels with at "
-            "least 1% of the cost, a and 1 other have the largest part of their cost there, 40%.",
+            f"35% of spend (7.00 of 20.00) went to sessions without credit. {INCLUDED} Of the 3 channels with at "
+            "least 1% of the cost, a and 1 other have the largest share of their spend there, 40%.",
         ),
         (
             SOME,
             [("a", 10, 4), ("b", 5, 2), ("free", 0, 0)],
-            f"6.00 of 15.00 of cost (40%) stands at sessions without any credit: {NORMAL} It is the same part in each "
+            f"40% of spend (6.00 of 15.00) went to sessions without credit. {INCLUDED} The share is the same in each "
             "of the 2 channels with at least 1% of the cost, 40%.",
         ),
     ],

@@ -208,7 +208,7 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ([], "The stored credits have no phases, so nothing says where in a journey a channel works."),
+        ([], "There is no credited order on the reported days, so there are no phases to compare."),
         (
             [("A", 99, NAN, NAN, NAN)],
             "The stored credits have no phases, so nothing says where in a journey a channel works.",

@@ -87,7 +87,7 @@ def test_a_single_channel_that_matters_is_named_alone():
         (
             # The third earns much, but with 0.5 of 100.5 of the cost it does not matter.
             [("a", 50, 60), ("b", 50, 70), ("c", 0.5, 100)],
-            "2 of the 2 channels with at least 1% of the cost reach a ROAS of 1.",
+            "All 2 channels with at least 1% of the cost reach a ROAS of 1.",
         ),
     ],
 )
@@ -311,19 +311,19 @@ def test_the_parameters_are_named_with_the_shop_they_come_from(origin, says):
 def test_the_set_that_ships_says_that_it_is_of_another_shop():
     text = narrative.origin_sentence(load_parameters(), journey((0, "Newsletter", 1, 1)), shop="ihc.db")
     assert text.startswith("The parameters come from another shop: a public sample shop")
-    assert text.endswith("They hold weights for 0 of 1 channel; the others count as neutral, 1: Newsletter.")
+    assert text.endswith("They hold weights for 0 of 1 channel; these have the neutral weight 1: Newsletter.")
 
 
 def test_channels_that_the_parameters_do_not_know_are_counted_and_named_up_to_twelve():
     rows = journey(*[(hour, name, 1, 1) for hour, name in enumerate("BCA")])
     text = narrative.origin_sentence(curves_of(channels={"holder": {"A": 2.0}}), rows)
-    assert text.endswith("They hold weights for 1 of 3 channels; the others count as neutral, 1: B, C.")
+    assert text.endswith("They hold weights for 1 of 3 channels; these have the neutral weight 1: B, C.")
     rows = journey(*[(hour, f"{hour:02d}", 1, 1) for hour in range(13)])
     assert narrative.origin_sentence(curves_of(channels={"holder": {"A": 2.0}}), rows).endswith(
         "1: " + ", ".join(f"{n:02d}" for n in range(12)) + ", …."
     )
     assert narrative.origin_sentence(curves_of(), rows).endswith(
-        "They hold no channel weights, so every channel counts as neutral, 1."
+        "They hold no channel weights, so every channel has the neutral weight 1."
     )
 
 

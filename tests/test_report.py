@@ -407,11 +407,14 @@ def test_the_terminal_says_what_the_page_says(report):
                 "There is no order of 2030-01-01 to 2030-01-01; the table has 200 orders",
                 "Nothing was spent on the reported days",
                 "no journey in these",
+                "There is no session on the reported days.",
+                "There is no credited order to compare models by.",
+                "so there are no phases to compare",
             ],
         ),
         (
             "single",
-            ["1 channel has at least 1% of the cost: 1 is above", "models give every channel the same revenue"],
+            ["Only one channel has at least 1% of the cost: 1 is above", "models give every channel the same revenue"],
         ),
         ("costless", ["Nothing was spent on the reported days", "it had no cost, so it has no ROAS"]),
         (

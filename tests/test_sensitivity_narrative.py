@@ -24,7 +24,7 @@ def test_what_depends_on_the_settings_is_told_whole():
         ((7, "Linear", AS_IS), {"A": 2.0, "B": 2.5, "C": 0.5, "D": 0.4}),
     )
     assert text == (
-        "Tried were 4 settings, all combinations of 2 models and 2 lookbacks. The base is IHC with the lookback of the "
+        "We tested 4 combinations of 2 models and 2 lookbacks. The base is IHC with the lookback of the "
         "run, redistribution none. 3 of the 4 channels with at least 1% of the cost stay on the same side of "
         "break-even under all of them: above it A; below it C and D. It depends on the settings for B (ROAS 0.90 to "
         "2.50, 0.98 in the base; at or above break-even in 2 of 4). Changed alone, the model takes 1 channel across "
@@ -46,7 +46,7 @@ def test_of_a_single_setting_nothing_is_said():
 
 
 def test_one_kind_of_setting_is_told_alone():
-    assert told((BASE, {"A": 2.0}), (OTHER, {"A": 2.0})).startswith("Tried were 2 settings: 2 models. The base is IHC")
+    assert told((BASE, {"A": 2.0}), (OTHER, {"A": 2.0})).startswith("We tested 2 models. The base is IHC")
 
 
 @pytest.mark.parametrize(
