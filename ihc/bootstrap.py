@@ -144,7 +144,8 @@ def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame, *, level:
         return f"{orders} on the reported days, so there are no confidence intervals."
     earns = f"Attributed revenue is {_span(total, 'ihc_revenue', ',.0f', f'{level:.0%} confidence interval: ')}"
     if pd.notna(total["ROAS"]):
-        earns += f", ROAS {_span(total, 'ROAS', ',.2f')}"
+        without = "untracked orders and spend without a session"
+        earns += f", ROAS without {without} {_span(total, 'ROAS', ',.2f')}"
     noise = "The intervals cover sampling noise only, not whether the channels caused the orders."
     return f"{earns}. {noise} {_thin_sentence(intervals.iloc[:-1])}"
 

@@ -179,7 +179,7 @@ def cost_changes(channels: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_changes(channels: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
-    """The rows that tables show: `most` channels, those that changed most, all others as one, and the total.
+    """The rows that tables show: `most` channels, those that changed most, the one that earns most, others, the total.
 
     In and out: `Changes.channels`.
     """
@@ -189,19 +189,22 @@ def shown_changes(channels: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame
 
 
 def _first(channels: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The first `most` channels and the sums of the others, unless that is a single one."""
-    rest = channels.iloc[most:]
+    """The first `most` channels, the one that earns most, and the sums of the others, unless that is a single one."""
+    is_named = np.arange(len(channels)) < most
+    is_named |= channels["ihc_revenue_after"].rank(method="first", ascending=False).to_numpy() == 1
+    rest = channels[~is_named]
     if len(rest) < 2:
         return channels
     sums = rest[channels.columns.drop("channel_name")].sum().to_frame().T
-    return pd.concat([channels.iloc[:most], sums.assign(channel_name=others(len(rest)))], ignore_index=True)
+    return pd.concat([channels[is_named], sums.assign(channel_name=others(len(rest)))], ignore_index=True)
 
 
 def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
     """Choose what a chart of the changes has room for.
 
     In: `Changes.channels`. Out: `channel_name`, the causes that moved any, `ihc_revenue_change` [currency]; only
-    channels with any movement, the one that changed most first, those beyond the 11th as one where they are several.
+    channels with any movement, the one that changed most first; those beyond the 11th are one where they are several,
+    but for the one with the most attributed revenue.
     """
     moved = channels.iloc[:-1]
     moved = moved[(moved[list(CAUSES)].abs() >= CENT).any(axis=1)]

@@ -273,9 +273,9 @@ def sentence(earned, **cost):
 
 def test_the_sentence_tells_the_total_its_noise_and_the_channels_with_few_orders():
     assert sentence(TWO, A=5, B=0) == (
-        "Attributed revenue is 40 (95% confidence interval: 20 to 60), ROAS 8.00 (4.00 to 12.00). The intervals cover "
-        "sampling noise only, not whether the channels caused the orders. 2 of 2 channels have fewer than 30 "
-        "influenced orders, so their intervals are rough: A, B."
+        "Attributed revenue is 40 (95% confidence interval: 20 to 60), ROAS without untracked orders and spend without "
+        "a session 8.00 (4.00 to 12.00). The intervals cover sampling noise only, not whether the channels caused the "
+        "orders. 2 of 2 channels have fewer than 30 influenced orders, so their intervals are rough: A, B."
     )
 
 

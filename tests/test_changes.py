@@ -269,8 +269,21 @@ def test_tables_get_the_channels_that_changed_most_the_others_as_one_and_the_tot
     assert listed["new_orders"].iloc[:-1].sum() == listed["new_orders"].iloc[-1]
     assert_frame_equal(shown_changes(many(14)), many(14))
     # ROAS is anew a ratio of sums: 30 of revenue for 4 of cost.
-    after = state([("a", 30)], [("a", "X", 1, 0.5), ("a", "Y", 1, 0.5)], [("X", 1, 1.0), ("Y", 1, 3.0)])
-    assert shown_changes(compare(state(), after).channels, most=0).loc[0, "ROAS_after"] == 7.5
+    costs = [("X", 1, 1.0), ("Y", 1, 3.0)]
+    more = state([("a", 30), ("b", 40)], [("a", "X", 1, 0.5), ("a", "Y", 1, 0.5), ("b", "Z", 1, 1.0)], costs)
+    assert shown_changes(compare(state(), more).channels, most=0)["channel_name"].tolist()[:1] == ["Z"]
+    assert shown_changes(compare(state(), more).channels, most=0).loc[1, "ROAS_after"] == 7.5
+
+
+def test_the_channel_that_earns_most_is_named_however_little_it_changed():
+    names = [f"channel {number}" for number in range(14)]
+    credits = [(name, name, 1, 1.0) for name in names]
+    before = state([(name, 100) for name in names] + [("big", 9_000)], [*credits, ("big", "Search", 1, 1.0)])
+    after = state([(name, 150) for name in names] + [("big", 9_001)], [*credits, ("big", "Search", 1, 1.0)])
+    found = largest_changes(compare(before, after).channels)
+    # 11 of the 14 that changed by 50, the one of 9,001 that changed by 1, and 3 others.
+    assert found["channel_name"].tolist()[11:] == ["Search", "other (3 channels)"]
+    assert found["ihc_revenue_change"].tolist() == [*[50] * 11, 1, 150]
 
 
 def test_a_chart_gets_no_channel_that_moved_nothing_and_no_cause_that_did_not_occur():
