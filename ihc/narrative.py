@@ -56,8 +56,10 @@ def break_even(summary: pd.DataFrame, roas: float = 1.0) -> str:
     if paid.empty:
         return ""
     above = int((paid["ROAS"] >= roas).sum())
-    if above == len(paid) > 1:
-        return f"All {above} channels with {ENOUGH} reach a ROAS of {roas:g}."
+    if len(paid) == 1:
+        return f"The only channel with {ENOUGH} {'reaches' if above else 'does not reach'} a ROAS of {roas:g}."
+    if above == len(paid):
+        return f"{'Both' if above == 2 else f'All {above}'} channels with {ENOUGH} reach a ROAS of {roas:g}."
     verb = "reach" if above > 1 else "reaches"
     return f"{above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb} a ROAS of {roas:g}."
 

@@ -87,8 +87,10 @@ def test_a_single_channel_that_matters_is_named_alone():
         (
             # The third earns much, but with 0.5 of 100.5 of the cost it does not matter.
             [("a", 50, 60), ("b", 50, 70), ("c", 0.5, 100)],
-            "All 2 channels with at least 1% of the cost reach a ROAS of 1.",
+            "Both channels with at least 1% of the cost reach a ROAS of 1.",
         ),
+        ([("a", 10, 10)], "The only channel with at least 1% of the cost reaches a ROAS of 1."),
+        ([("a", 10, 5)], "The only channel with at least 1% of the cost does not reach a ROAS of 1."),
     ],
 )
 def test_break_even_counts_the_channels_that_earn_their_cost(rows, text):
