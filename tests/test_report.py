@@ -371,7 +371,7 @@ def test_the_sentences_say_what_the_tables_say(eventful):
         f"{credited.count:,.0f} of {read.count:,.0f} orders are credited, {credited.amount:,.2f} of revenue" in glance
     )
     idle = report["without_credit"].iloc[-1]
-    assert f"{idle['cost_without_credit']:,.2f} of {report.total['cost']:,.2f} of cost" in adds_up
+    assert f"of spend ({idle['cost_without_credit']:,.2f} of {report.total['cost']:,.2f}) went to sessions" in adds_up
     total = report.total.to_dict() | report["channel_intervals"].iloc[-1].to_dict()
     (revenue, low, high), (roas, *bounds) = (
         [f"{total[f'{name}{end}']:{style}}" for end in ("", "_low", "_high")]
