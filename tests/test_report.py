@@ -377,8 +377,9 @@ def test_the_sentences_say_what_the_tables_say(eventful):
         [f"{total[f'{name}{end}']:{style}}" for end in ("", "_low", "_high")]
         for name, style in (("ihc_revenue", ",.0f"), ("ROAS", ",.2f"))
     )
-    said = f"Attributed revenue is {revenue} (95% confidence interval: {low} to {high}), ROAS {roas}"
-    assert f"{said} ({' to '.join(bounds)})." in report.paragraphs("Channels")
+    said = f"Attributed revenue is {revenue} (95% confidence interval: {low} to {high}), ROAS without untracked orders"
+    said = f"{said} and spend without a session {roas} ({' to '.join(bounds)})."
+    assert said in report.paragraphs("Channels")
     models = report["model_comparison"].set_index("channel_name")
     change = models["IHC"] - models["Last touch"]
     differences = report.paragraphs("Does the model matter?")
@@ -416,7 +417,7 @@ def test_the_terminal_says_what_the_page_says(report):
             "single",
             ["Only one channel has at least 1% of the cost: 1 is above", "models give every channel the same revenue"],
         ),
-        ("costless", ["Nothing was spent on the reported days", "it had no cost, so it has no ROAS"]),
+        ("costless", ["Nothing was spent on the reported days", "There are no two complete weeks"]),
         (
             "nothing",
             ["200 wait for a run", "There are no credits to report.", "No run is recorded yet", "--report-only"],
