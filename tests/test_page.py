@@ -320,6 +320,7 @@ def rich(tmp_path_factory):
     frame = pd.DataFrame({"channel_name": names, "cost": values, "ROAS": values})
     frame = frame.assign(share_of_cost=frame["cost"] / 1370, low=0.8 * frame["ROAS"], high=1.2 * frame["ROAS"])
     figures = pd.DataFrame({"figure": names, "unit": MONEY, "value": values, "before": 1.0, "change": 0.123})
+    figures = figures.assign(note=names)
     styled = table(frame, has_total=True, heat=["cost", "ROAS"], intervals={"ROAS": ("low", "high")})
     cells = [
         markdown("# Report"), markdown("## At a glance", "report"),
