@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Parameters": "parameters",
-    "attribute": "engine",
-    "build_journeys": "journeys",
-    "calibrate": "calibration",
-    "channel_reporting": "reporting",
-    "channel_summary": "reporting",
-    "explain": "explanation",
-    "load_parameters": "parameters",
-    "load_redistribution": "redistribution",
-    "pack_requests": "batching",
-    "read_tables": "database",
-    "train": "training",
+    "Parameters": "models.parameters",
+    "attribute": "models.ihc",
+    "build_journeys": "journeys.build",
+    "calibrate": "calibration.calibrate",
+    "channel_reporting": "analysis.reporting",
+    "channel_summary": "analysis.reporting",
+    "explain": "models.explanation",
+    "load_parameters": "models.parameters",
+    "load_redistribution": "models.redistribution",
+    "pack_requests": "api.batching",
+    "read_tables": "database.results",
+    "train": "calibration.training",
 }
 __all__ = [
     "Parameters",
@@ -37,16 +37,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from ihc.batching import pack_requests
-    from ihc.calibration import calibrate
-    from ihc.database import read_tables
-    from ihc.engine import attribute
-    from ihc.explanation import explain
-    from ihc.journeys import build_journeys
-    from ihc.parameters import Parameters, load_parameters
-    from ihc.redistribution import load_redistribution
-    from ihc.reporting import channel_reporting, channel_summary
-    from ihc.training import train
+    from ihc.analysis.reporting import channel_reporting, channel_summary
+    from ihc.api.batching import pack_requests
+    from ihc.calibration.calibrate import calibrate
+    from ihc.calibration.training import train
+    from ihc.database.results import read_tables
+    from ihc.journeys.build import build_journeys
+    from ihc.models.explanation import explain
+    from ihc.models.ihc import attribute
+    from ihc.models.parameters import Parameters, load_parameters
+    from ihc.models.redistribution import load_redistribution
 
 
 def __getattr__(name: str) -> Any:
@@ -54,3 +54,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'ihc' has no attribute {name!r}")
     return getattr(import_module(f"ihc.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names: what completion offers."""
+    return [*__all__, "__version__"]

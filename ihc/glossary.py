@@ -13,7 +13,6 @@ HOURS = "hours"
 WEIGHT = "weight"
 ERROR = "error"
 TEXT = "text"
-
 FORMATS = {
     MONEY: "{:,.2f}",
     COUNT: "{:,.0f}",
@@ -257,7 +256,6 @@ GLOSSARY = {
     "ends": Term("Ends", COUNT, "Orders whose last session is the channel's, and the first another channel's."),
     "alone": Term("Alone", COUNT, "Orders with no other channel in their journey."),
 }
-
 # Headings of columns that explain themselves.
 HEADINGS = {
     "table": ("Table", TEXT),

@@ -5,79 +5,28 @@ import os
 # Tests run side by side: threads of their own for each solved equation would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import io
 import pickle
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import warnings
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
-from typing import NamedTuple
 
-import firebird_files
 import pandas as pd
 import portalocker
 import psycopg
 import pytest
 import sqlalchemy as sa
-from databases import KINDS, mariadb, new_database, new_mariadb_database, sql
-from frames import UNTRUSTED
+from helpers import firebird_files
+from helpers.commands import REAL, ROOT, run_ihc
+from helpers.databases import KINDS, mariadb, new_database, new_mariadb_database, sql
+from helpers.strange_shop import CURRENCY, FIRST, GROUPS, LAST, SINCE, STRANGE
 
-from ihc import cli
-from ihc.database import create_tables
-from ihc.sample import write_sample
-
-ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "real_sample"
-RESTARTING = ROOT.parent / "shared" / "real_sample_b"
-
-
-class Finished(NamedTuple):
-    """A command that ended: its output and where it wrote."""
-
-    code: int
-    out: str
-    err: str
-    output: Path
-    database: Path
-
-
-def ihc(*arguments, cwd, **environment):
-    """Run the command line as a user would, in a process of its own, without the settings of this one."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
-    command = [sys.executable, "-m", "ihc.cli", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, timeout=240, check=False
-    )
-
-
-def ihc_here(*arguments, cwd, **environment):
-    """Run the command line in this process, for what does not hang on its start; its errors hold all warnings."""
-    out, err, interrupted = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        for name in [name for name in os.environ if name.startswith("IHC_")]:
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.chdir(cwd)
-        patch.setattr(sys, "argv", ["ihc", *map(str, arguments)])
-        try:
-            with warnings.catch_warnings(record=True) as warned, pytest.raises(SystemExit) as ended:
-                cli.main()
-            err.writelines(f"{each.category.__name__}: {each.message}\n" for each in warned)
-        finally:
-            signal.signal(signal.SIGTERM, interrupted)
-    return subprocess.CompletedProcess(arguments, ended.value.code or 0, out.getvalue(), err.getvalue())
-
-
-def run_ihc(folder, database, *arguments, **environment):
-    done = ihc("run", "--database", database, "--output", folder / "out", *arguments, cwd=folder, **environment)
-    return Finished(done.returncode, done.stdout, done.stderr, folder / "out", database)
+from ihc.database.results import create_tables
+from ihc.pipeline.sample import write_sample
 
 
 @pytest.fixture(scope="session")
@@ -209,30 +158,6 @@ def database(nowhere):
 def finished(shop, once):
     """One whole run over all days of the shop; its database and files are not to be changed."""
     return once("finished", lambda folder: run_ihc(folder, Path(shutil.copy(shop, folder / "shop.db"))))
-
-
-# What a shop may call its channels, by what the sample calls them.
-STRANGE = dict(
-    zip(
-        (
-            *("Affiliates", "Direct", "Display Retargeting", "Influencers", "Newsletter", "Organic Search"),
-            *("Paid Search Brand", "Paid Search Generic", "Referral", "Shopping Ads"),
-        ),
-        (*UNTRUSTED, "Total", "[bold]markup[/bold]"),
-        strict=True,
-    )
-)
-GROUPS = {"Total": "=SUM(A1)", "[bold]markup[/bold]": "=SUM(A1)", "$x_1$": "<img src=x onerror='window.ran = 1'>"}
-FIRST, LAST, CURRENCY = "2025-03-10", "2025-03-16", "<i>€$x_1$"
-SINCE = [
-    # Orders gone, a new one of somebody who had not bought before, corrected values and costs, of the dates alone.
-    "DELETE FROM conversions WHERE conv_id IN (SELECT min(conv_id) FROM conversions WHERE conv_date = '2025-03-12')",
-    "INSERT INTO conversions SELECT '=new', user_id, '2025-03-16', '23:59:59', 50 FROM session_sources "
-    "WHERE event_date = '2025-03-14' AND user_id NOT IN (SELECT user_id FROM conversions) LIMIT 1",
-    "UPDATE conversions SET revenue = revenue + 10 WHERE conv_date = '2025-03-11'",
-    "UPDATE session_costs SET cost = cost * 2 WHERE session_id IN "
-    "(SELECT session_id FROM session_sources WHERE event_date = '2025-03-13')",
-]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@ import inspect
 import pytest
 
 from ihc import errors
-from ihc.errors import IhcError, some
+from ihc.errors import IhcError
+from ihc.formatting import some
 
 CLASSES = [entry for _, entry in inspect.getmembers(errors, inspect.isclass) if entry.__module__ == "ihc.errors"]
 

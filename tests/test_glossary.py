@@ -1,26 +1,20 @@
 import pandas as pd
 import pytest
-import states
-from frames import conversions, costs, credits_of, curves_of, journey, outcomes, sessions
+from helpers import states
+from helpers.frames import conversions, costs, credits_of, curves_of, journey, outcomes, sessions
 
-from ihc import (
-    baselines,
-    changes,
-    credits,
-    engine,
-    evaluation,
-    explanation,
-    markov,
-    paths,
-    quality,
-    reconciliation,
-    reporting,
-    schemas,
-    training,
-)
-from ihc.channel_paths import channel_paths
-from ihc.database import HISTORY
+from ihc.analysis import changes, paths, reconciliation, reporting
+from ihc.analysis import channels as evaluation
+from ihc.calibration import training
+from ihc.database.tables import HISTORY
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
+from ihc.journeys import credits
+from ihc.journeys.paths import channel_paths
+from ihc.models import explanation, markov
+from ihc.models import heuristics as baselines
+from ihc.models import ihc as engine
+from ihc.quality import checks as quality
+from ihc.schemas import tables as schemas
 
 SHOP = schemas.Tables(sessions(), conversions(), costs())
 JOURNEYS = journey((0, "Search", 1, 1))

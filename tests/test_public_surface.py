@@ -5,64 +5,9 @@ import pytest
 
 import ihc
 
-PURE = [
-    "errors",
-    "schemas",
-    "sums",
-    "ids",
-    "journeys",
-    "batching",
-    "parameters",
-    "redistribution",
-    "bodies",
-    "engine",
-    "cleaning",
-    "end_points",
-    "training",
-    "explanation",
-    "credits",
-    "curve_shape",
-    "curve_fitting",
-    "calibration_warnings",
-    "calibration",
-    "validation",
-    "touchpoints",
-    "channel_paths",
-    "baselines",
-    "markov",
-    "shapley",
-    "models",
-    "reporting",
-    "variants",
-    "sensitivity",
-    "evaluation",
-    "reconciliation",
-    "parts",
-    "mends",
-    "findings",
-    "persons",
-    "near_misses",
-    "clocks",
-    "quality",
-    "paths",
-    "narrative",
-    "model_narrative",
-    "bootstrap",
-    "break_even",
-    "sensitivity_narrative",
-    "report_state",
-    "changes",
-    "change_narrative",
-    "completeness",
-    "roles",
-    "glossary",
-    "arrival",
-    "periods",
-    "rounding",
-    "answers",
-    "palette",
-    "dimension",
-]
+PURE = ["schemas", "arrays", "journeys", "models", "calibration", "analysis", "quality", "narrative"]
+READ_A_FILE = {"parameters.py", "redistribution.py", "dimension.py", "memory.py", "remedies.py"}
+MODULES = sorted(path for package in PURE for path in (Path(ihc.__file__).parent / package).glob("*.py"))
 NOT_PURE = {"sqlalchemy", "sqlite3", "requests", "matplotlib", "os", "dotenv", "papermill", "IPython", "time", "random"}
 
 
@@ -101,9 +46,9 @@ def test_the_version_is_three_numbers():
     assert [part.isdigit() for part in ihc.__version__.split(".")] == [True] * 3
 
 
-@pytest.mark.parametrize("module", PURE)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_what_computes_neither_reads_nor_writes_nor_draws(module):
-    tree = ast.parse((Path(ihc.__file__).parent / f"{module}.py").read_text("utf-8"))
+    tree = ast.parse(module.read_text("utf-8"))
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

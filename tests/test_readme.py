@@ -4,14 +4,13 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers.commands import ROOT
 
 from ihc.glossary import GLOSSARY
-from ihc.sample import write_sample
+from ihc.pipeline.sample import write_sample
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 HELPS = re.findall(r"```console\n\$ ihc (.*?--help)\n(.*?)\n```", README, re.DOTALL)
 
@@ -37,10 +36,10 @@ def test_every_command_is_documented():
 @pytest.mark.parametrize(("call", "text"), HELPS, ids=[call for call, _ in HELPS])
 def test_help_texts_are_the_real_ones(call, text):
     done = subprocess.run(
-        [sys.executable, "-m", "ihc.cli", *call.split()], capture_output=True, text=True, check=True,
+        [sys.executable, "-m", "ihc", *call.split()], capture_output=True, text=True, check=True,
         env={**os.environ, "COLUMNS": "100"},
     )  # fmt: skip
-    assert done.stdout.rstrip().replace("python -m ihc.cli", "ihc") == text
+    assert done.stdout.rstrip().replace("python -m ihc", "ihc") == text
 
 
 def test_the_example_runs(tmp_path, monkeypatch, capsys):

@@ -225,7 +225,7 @@ with DAG(
     report = BashOperator(
         task_id="report",
         # Its last line is the report's path, which so becomes the task's XCom.
-        bash_command="{{ plan(dag_run).python | quote }} -m ihc.cli page"
+        bash_command="{{ plan(dag_run).python | quote }} -m ihc page"
         " {{ plan(dag_run).output | quote }}/notebooks --output {{ plan(dag_run).output | quote }}",
         cwd="{{ plan(dag_run).project }}",
         outlets=[REPORT],

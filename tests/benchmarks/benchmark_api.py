@@ -19,19 +19,20 @@ import orjson
 import pandas as pd
 import uvicorn
 
-from ihc.account import Account
-from ihc.batching import fingerprints, pack_requests
-from ihc.bodies import request_bodies
-from ihc.client import Budget, Client, check_answer, read_values
-from ihc.database import RESULTS, Run, create_tables, store_credits
-from ihc.dispatch import dispatch
-from ihc.journeys import build_journeys
-from ihc.ledger import Asked, Ended, open_ledger
-from ihc.sample import make_sample
-from ihc.settings import Asking
+from ihc.api.account import Account
+from ihc.api.batching import fingerprints, pack_requests
+from ihc.api.bodies import request_bodies
+from ihc.api.client import Budget, Client, check_answer, read_values
+from ihc.api.dispatch import dispatch
+from ihc.api.ledger import Asked, Ended, open_ledger
+from ihc.api.limits import Asking
+from ihc.database.results import create_tables, store_credits
+from ihc.database.tables import RESULTS, Run
+from ihc.journeys.build import build_journeys
+from ihc.pipeline.sample import make_sample
 
 sys.path.append(str(Path(__file__).parents[1]))
-from serving import free_port, is_up, started, until
+from helpers.serving import free_port, is_up, started, until
 
 WAIT = 0.05  # [s] a request
 
@@ -152,7 +153,7 @@ def wait_for_the_server():
     """What one client waits for a full request, at the median, of the server with the local engine."""
     journeys = make_journeys(2_000)
     port = free_port()
-    server = started("-m", "ihc.cli", "serve", "--no-auth", "--port", str(port), stderr=subprocess.DEVNULL)
+    server = started("-m", "ihc", "serve", "--no-auth", "--port", str(port), stderr=subprocess.DEVNULL)
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}"))
         client = Client(Account(f"http://127.0.0.1:{port}/v1/compute_ihc", "", "default"), Budget())

@@ -13,11 +13,11 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from ihc.sample import write_sample
+from ihc.pipeline.sample import write_sample
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
-IHC = [sys.executable, "-m", "ihc.cli"]
+IHC = [sys.executable, "-m", "ihc"]
 
 
 def main():

@@ -16,13 +16,13 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ihc.cluster import connected
-from ihc.parameters import load_parameters
-from ihc.parquet import find_files
-from ihc.parts import Asked
-from ihc.sample import CHANNELS
-from ihc.scale import Input, Job, scale
-from ihc.store import open_store
+from ihc.models.parameters import load_parameters
+from ihc.pipeline.sample import CHANNELS
+from ihc.scale.cluster import connected
+from ihc.scale.job import Input, Job, scale
+from ihc.scale.parquet import find_files
+from ihc.scale.parts import Asked
+from ihc.scale.store import open_store
 
 ROWS = 1_000_000  # sessions a file
 DAYS = 90

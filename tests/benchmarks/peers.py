@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from ihc.bodies import FIELDS
-from ihc.database import RESULTS, create_tables
-from ihc.schemas import COLUMNS, CREDITS, JOURNEYS, Tables
+from ihc.api.bodies import FIELDS
+from ihc.database.results import create_tables
+from ihc.database.tables import RESULTS
+from ihc.schemas.tables import COLUMNS, CREDITS, JOURNEYS, Tables
 
 ORDER = ["conv_timestamp", "conv_id", "timestamp", "session_id"]
 BATCH = 500  # conversions a query

@@ -20,14 +20,14 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ihc.channel_paths import ChannelPaths, channel_paths
-from ihc.connection import append, transaction
-from ihc.database import create_tables
-from ihc.engine import attribute
-from ihc.journeys import build_journeys, idle_paths
-from ihc.parameters import load_parameters
-from ihc.sample import CHANNELS
-from ihc.schemas import COLUMNS, CONVERSIONS, FLAGS, SESSIONS, Tables
+from ihc.database.connection import append, transaction
+from ihc.database.results import create_tables
+from ihc.journeys.build import build_journeys, idle_paths
+from ihc.journeys.paths import ChannelPaths, channel_paths
+from ihc.models.ihc import attribute
+from ihc.models.parameters import load_parameters
+from ihc.pipeline.sample import CHANNELS
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, SESSIONS, Tables
 
 SIZES = {"4k": 4_000, "200k": 200_000, "5m": 5_000_000}  # sessions
 SESSIONS_AN_ORDER = 10

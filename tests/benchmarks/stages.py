@@ -16,18 +16,20 @@ import peers
 import pyarrow as pa
 from shop import SIZES, Shop, path_texts
 
-from ihc.baselines import first_touch, last_touch, linear, touch_totals
-from ihc.batching import MAX_SESSIONS, fit_journeys, pack_requests
-from ihc.bodies import Bodies
-from ihc.channel_paths import LOST, WON, ChannelPaths, channel_paths
-from ihc.connection import transaction
-from ihc.database import Run, read_tables, store_credits
-from ihc.engine import attribute
-from ihc.journeys import build_journeys
-from ihc.markov import removal_effects
-from ihc.parameters import load_parameters
-from ihc.reporting import channel_reporting, channel_summary
-from ihc.selection import read_whole as _read_whole
+from ihc.analysis.reporting import channel_reporting, channel_summary
+from ihc.api.batching import fit_journeys, pack_requests
+from ihc.api.bodies import Bodies
+from ihc.api.limits import MAX_SESSIONS
+from ihc.database.connection import transaction
+from ihc.database.results import read_tables, store_credits
+from ihc.database.selection import read_whole as _read_whole
+from ihc.database.tables import Run
+from ihc.journeys.build import build_journeys
+from ihc.journeys.paths import LOST, WON, ChannelPaths, channel_paths
+from ihc.models.heuristics import first_touch, last_touch, linear, touch_totals
+from ihc.models.ihc import attribute
+from ihc.models.markov import removal_effects
+from ihc.models.parameters import load_parameters
 
 OURS = "ihc"
 STORED = "stored"  # the folder of the databases that are made while storing is measured

@@ -1,0 +1,5 @@
+"""`python -m ihc` is the command `ihc`."""
+
+from ihc.cli.app import main
+
+main()

@@ -1,0 +1,128 @@
+"""How far chance alone moves a channel's figures: the orders drawn again, many times, out of those there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.analysis.reporting import ratio
+from ihc.arrays.types import Floats
+from ihc.errors import InputError
+from ihc.formatting import some
+from ihc.schemas.tables import require_columns
+
+# A count of n orders that come by chance has a standard error of sqrt(n): at 30 its interval is about a third of it
+# to either side. With fewer, percentile intervals are known to come out too narrow as well (Hesterberg, What Teachers
+# Should Know About the Bootstrap, The American Statistician 69(4), 2015), so that they look surer than they are.
+ENOUGH_ORDERS = 30
+LEVEL = 0.95
+EARNED = ("conv_id", "channel_name", "ihc", "ihc_revenue")
+SUMMED = ("channel_name", "influenced_conversions", "cost", "ihc")
+Ints = npt.NDArray[np.intp]
+
+
+def bootstrap_intervals(
+    earned: pd.DataFrame, summary: pd.DataFrame, *, draws: int = 1000, seed: int = 1, level: float = LEVEL
+) -> pd.DataFrame:
+    """Say between which bounds a channel's figures would lie had as many other orders of the same kind come.
+
+    As many orders as there are get drawn out of them with replacement, each with all its credit, and the channels are
+    summed up; the bounds are percentiles of the draws (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+    chapter 13). The number of orders and the costs are held fixed. A refund is drawn with its order where it has the
+    `conv_id` of the order, as of `refunds.order_ids`; else it is in every draw once.
+
+    In: `earned`, the `order_credits` of the reported days, and their `channel_summary`, the total in its last row.
+    Out: a row for each of `summary`, in its order: `channel_name`, each with `_low` and `_high` `ihc [orders],
+    ihc_revenue [currency], share_of_credit [1], CPO [currency per order], ROAS [1]`, and `is_thin [bool; fewer than
+    ENOUGH_ORDERS influenced orders]`. NaN without cost or credit, and with fewer than two orders, of which every draw
+    is the same; `CPO_high` is NaN too where draws have no credit, so that it has no bound.
+
+    Raises InputError for a missing column, a channel that is not in `summary`, and draws or a level out of range.
+    """
+    require_columns(earned, EARNED, "earned")
+    require_columns(summary, SUMMED, "summary")
+    if draws < 1 or not 0 < level < 1:
+        raise InputError(f"The intervals need at least one draw and a level between 0 and 1, not {draws} and {level}.")
+    ihc, revenue = _drawn_sums(earned, pd.Index(summary["channel_name"].iloc[:-1]), draws, seed)
+    has_credit = ihc[:, -1] > 0
+    bounds = {
+        "ihc": _bounds(ihc, level),
+        "ihc_revenue": _bounds(revenue, level),
+        "share_of_credit": _bounds(ihc[has_credit] / ihc[has_credit, -1:], level),
+    }
+    return _table(summary.reset_index(drop=True), bounds)
+
+
+def _table(summary: pd.DataFrame, bounds: dict[str, Floats]) -> pd.DataFrame:
+    table = summary[["channel_name"]].copy()
+    for name, (low, high) in bounds.items():
+        table[f"{name}_low"], table[f"{name}_high"] = low, high
+    # With the cost fixed, a ratio's percentiles are those of its sum, and turned round where the sum divides.
+    cost = summary["cost"]
+    table["CPO_low"], table["CPO_high"] = ratio(cost, table["ihc_high"]), ratio(cost, table["ihc_low"])
+    table["ROAS_low"], table["ROAS_high"] = (ratio(table[f"ihc_revenue_{end}"], cost) for end in ("low", "high"))
+    return table.assign(is_thin=summary["influenced_conversions"] < ENOUGH_ORDERS)
+
+
+def _bounds(sums: Floats, level: float) -> Floats:
+    """The lower and the upper percentile of each column; NaN without any draw."""
+    if not len(sums):
+        return np.full((2, sums.shape[1]), np.nan)
+    return np.quantile(sums, [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed: int) -> tuple[Floats, Floats]:
+    """Sums of ihc and of ihc_revenue, a row a draw, a column a channel, the total in the last one."""
+    order, channel, values = _cells(earned, channels)
+    is_order = _is_order(order, values)
+    count = int(is_order.sum())
+    sums = np.zeros((draws if count > 1 else 0, 2, len(channels) + 1))
+    if len(sums):
+        starts = np.flatnonzero(np.diff(channel, prepend=-1))
+        generator = np.random.default_rng(seed)
+        drawn, times, weighted = np.ones(len(is_order)), np.empty(len(order)), np.empty_like(values)
+        for draw in sums:  # one at a time, and in the same place, so that memory does not grow with the draws
+            drawn[is_order] = np.bincount(generator.integers(count, size=count), minlength=count)
+            np.take(drawn, order, out=times, mode="clip")  # every place exists; without `clip` it would copy
+            np.multiply(values, times, out=weighted)
+            draw[:, channel[starts]] = np.add.reduceat(weighted, starts, axis=1)
+        sums[:, :, -1] = sums[:, :, :-1].sum(axis=2)
+    return sums[:, 0], sums[:, 1]
+
+
+def _is_order(order: Ints, values: Floats) -> npt.NDArray[np.bool_]:
+    """Mark the conversions that are drawn: all but refunds that stand alone, which take revenue and have no credit."""
+    ihc, revenue = (np.bincount(order, weights=each) for each in values)
+    return (ihc > 0) | (revenue >= 0)
+
+
+def _cells(earned: pd.DataFrame, channels: pd.Index[str]) -> tuple[Ints, Ints, Floats]:
+    """Credit by channel and order, in an order that does not depend on that of the rows, down to the last bit."""
+    channel = channels.get_indexer(pd.Index(earned["channel_name"]))
+    if (channel < 0).any():
+        raise InputError(
+            f"earned has channels that summary lacks ({some(earned['channel_name'][channel < 0].unique())}): make both "
+            "of the same days."
+        )
+    order, ids = pd.factorize(earned["conv_id"], sort=True)
+    values = earned[["ihc", "ihc_revenue"]].to_numpy("float64").T
+    cell = channel * len(ids) + order
+    rows = np.lexsort((values[1], values[0], cell))
+    starts = np.flatnonzero(np.diff(cell[rows], prepend=-1))
+    first = rows[starts]
+    return order[first], channel[first], np.add.reduceat(values[:, rows], starts, axis=1)
+
+
+def with_intervals(summary: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
+    """Set the intervals beside the figures, for a table or a chart.
+
+    In: `channel_summary` and its `bootstrap_intervals`. Out: the columns of both, a row for each of `summary`.
+    Raises InputError where the two are not of the same channels in the same order.
+    """
+    require_columns(summary, ["channel_name"], "summary")
+    require_columns(intervals, ["channel_name", "is_thin"], "intervals")
+    if summary["channel_name"].tolist() != intervals["channel_name"].tolist():
+        raise InputError("summary and intervals are not of the same channels: make the intervals of this summary.")
+    bounds = intervals.drop(columns="channel_name").reset_index(drop=True)
+    return summary.reset_index(drop=True).join(bounds)

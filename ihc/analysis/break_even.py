@@ -1,0 +1,76 @@
+"""Which channels surely earn what they cost, how far each is from break-even, and what that cannot foretell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.bootstrap import with_intervals
+from ihc.analysis.reporting import MATERIAL
+from ihc.errors import InputError
+from ihc.schemas.tables import require_columns
+
+ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "inconclusive", "too few orders", "no cost"
+VERDICTS = (ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST)
+COLUMNS = (
+    *("channel_name", "cost", "ihc_revenue", "ROAS", "ROAS_low", "ROAS_high"),
+    *("break_even_cost", "headroom", "verdict"),
+)
+MARGINAL = (
+    "What would happen if budget moved cannot be read from these figures. Attribution divides what did happen: the "
+    "ROAS is what the average unit of cost earned, and a further unit need not earn as much, nor one less cost as much "
+    "revenue. To find out, change one budget at a time, in some regions or periods and not in others, and compare: "
+    "that is an experiment, and only it tells."
+)
+
+
+def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float = 1.0) -> pd.DataFrame:
+    """Say which channels reach the ROAS that the shop needs, and how far their cost is from what they earned.
+
+    In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows; `roas [1]` at which the shop
+    breaks even, 1 / margin: 4 at a margin of 25 %.
+
+    Out: a row a channel, in the order of `summary`: `channel_name, cost, ihc_revenue [currency], ROAS, ROAS_low,
+    ROAS_high [1], break_even_cost [currency; ihc_revenue / roas, the cost at which it just breaks even if the revenue
+    stays as it is], headroom [currency; break_even_cost - cost; NaN below 1 % of all cost], verdict`: `above` where the
+    whole interval is at least `roas`, `below` where the whole is less; where it spans `roas`, or is missing, `too few
+    orders` of a channel that is thin, else `inconclusive`; and `no cost`. Raises InputError for a missing column, other
+    intervals, and a `roas` that is not above 0.
+    """
+    if not 0 < roas < np.inf:
+        raise InputError(f"The break-even ROAS is a number above 0, such as 4 at a margin of 25 %, not {roas}.")
+    require_columns(summary, ("channel_name", "cost", "ihc_revenue", "ROAS"), "summary")
+    require_columns(intervals, ("channel_name", "ROAS_low", "ROAS_high", "is_thin"), "intervals")
+    table = with_intervals(summary, intervals).iloc[:-1]
+    table = table.assign(break_even_cost=table["ihc_revenue"] / roas, verdict=_verdicts(table, roas))
+    headroom = (table["break_even_cost"] - table["cost"]).where(_is_material(table["cost"]))
+    return table.assign(headroom=headroom)[list(COLUMNS)]
+
+
+def _is_material(cost: pd.Series[float]) -> pd.Series[bool]:
+    return (cost > 0) & (cost >= MATERIAL * cost.sum())
+
+
+def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
+    """The first that holds."""
+    holds = {
+        NO_COST: table["cost"] == 0,
+        ABOVE: table["ROAS_low"] >= roas,
+        BELOW: table["ROAS_high"] < roas,
+        TOO_FEW: table["is_thin"],
+    }
+    verdicts = np.select([mask.to_numpy("bool") for mask in holds.values()], list(holds), UNCLEAR)
+    return pd.Series(verdicts, index=table.index, dtype="str")
+
+
+def by_roas(table: pd.DataFrame) -> pd.DataFrame:
+    """The channels that cost something, the highest ROAS first. In and out: rows of `break_even_table`."""
+    return table[table["verdict"] != NO_COST].sort_values("ROAS", ascending=False, kind="stable", ignore_index=True)
+
+
+def by_cost(table: pd.DataFrame) -> pd.DataFrame:
+    """The channels that matter for the budget, with at least 1 % of all cost, the costliest first.
+
+    In: all rows of `break_even_table`. Out: some of them.
+    """
+    return table[_is_material(table["cost"])].sort_values("cost", ascending=False, kind="stable", ignore_index=True)

@@ -1,0 +1,399 @@
+"""What differs between two reports, channel by channel, parted by cause; the parts add up to the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.analysis.folding import MOST_ROWS, others
+from ihc.analysis.reporting import ratio, shares_of, total_name
+from ihc.arrays.lookup import is_among, look_up
+from ihc.arrays.sums import sum_by, sums, total
+from ihc.narrative.run import engine_name
+from ihc.schemas.refunds import of_orders
+from ihc.schemas.tables import Window, inside
+
+EQUAL = 1e-9  # sums that differ by no more were only added up in another order
+CELL = ["conv_id", "channel_name", "date"]
+PLACE = ["channel_name", "date"]
+EVER: Window = (None, None)
+Codes = npt.NDArray[np.int64]
+# Why attributed revenue differs, in words.
+NEW, GONE, SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"
+ANEW, REVENUE, DATES, REFUNDED = "computed_anew", "revenue_corrected", "other_dates", "refunds"
+CAUSES = {
+    NEW: "new orders",
+    GONE: "orders gone",
+    REFUNDED: "refunds",
+    LATE: "late or changed sessions",
+    SETTINGS: "other engine or settings",
+    ANEW: "the same sessions computed anew",
+    REVENUE: "corrected order values",
+    DATES: "other dates",
+}
+PLACES = {cause: place for place, cause in enumerate(CAUSES)}
+CENT = 0.005  # less is no amount
+NOISE = 1e-6  # what floating point may leave of nothing [currency]
+MOST = 12  # channels of a chart, one for all others among them
+
+
+class State(NamedTuple):
+    """What a report is made of, over all days.
+
+    `orders`: `conv_id, revenue [currency], sessions [fingerprint of the journey's sessions], source [engine, parameters
+    and lookback]`, refunds among them; `credits`: `conv_id, channel_name, date [the sessions'], ihc [share; no zeros]`;
+    `costs`: `channel_name, date, cost [currency; no zeros]`.
+    """
+
+    orders: pd.DataFrame
+    credits: pd.DataFrame
+    costs: pd.DataFrame
+
+
+class RowChanges(NamedTuple):
+    """What leads from one state to another.
+
+    `closed_orders` [conv_id] and `closed_costs` (`channel_name, date`) do not hold any more; `opened` does since.
+    """
+
+    closed_orders: pd.Series[str]
+    closed_costs: pd.DataFrame
+    opened: State
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run whose report was recorded, and the totals of its report over its dates.
+
+    `orders [count; with credit on these dates], ihc [orders], ihc_revenue, cost [currency]`.
+    """
+
+    number: int
+    run_id: str
+    recorded_at: str
+    engine: str
+    parameters: str
+    lookback_days: float | None
+    start_date: str | None
+    end_date: str | None
+    version: str
+    orders: int
+    ihc: float
+    ihc_revenue: float
+    cost: float
+
+    @property
+    def window(self) -> Window:
+        """The first and the last day of the report; None where it is open."""
+        return self.start_date, self.end_date
+
+
+def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFrame) -> State:
+    """Take down what a report is made of.
+
+    In: `order_credits` over all days, the stored `outcomes` (`conv_id, engine, parameters, lookback_days`), and
+    `channel_reporting`; rows in any order.
+    """
+    order, ids = pd.factorize(earned["conv_id"])
+    is_first = ~pd.Series(order).duplicated().to_numpy()
+    orders = pd.DataFrame({"conv_id": pd.Series(ids, dtype="str"), "revenue": earned["revenue"].to_numpy()[is_first]})
+    orders["sessions"] = _fingerprints(earned, order)
+    sources = outcomes[["conv_id"]].assign(source=_sources(outcomes))
+    # Of an order with several outcomes, the last counts.
+    orders["source"] = (
+        look_up(orders["conv_id"], sources.iloc[::-1], "conv_id", "source").astype("str").fillna("unknown")
+    )
+    credits, cell = _cells(earned, CELL)
+    credits["ihc"] = _sums(cell, shares_of(earned), len(credits))
+    credits = credits[credits["ihc"] != 0].reset_index(drop=True)
+    costs = reporting.loc[reporting["cost"] != 0, [*PLACE, "cost"]]
+    return State(orders, _as_texts(credits), costs.reset_index(drop=True))
+
+
+def _fingerprints(earned: pd.DataFrame, order: Codes) -> npt.NDArray[np.int64]:
+    """A number an order for its sessions with their channels and days, in whatever order they come."""
+    hashes = pd.util.hash_pandas_object(earned[["session_id", *PLACE]], index=False, categorize=False)
+    # Unsigned sums wrap around; databases keep signed numbers.
+    return hashes.groupby(order).sum().to_numpy("uint64").view("int64")
+
+
+def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
+    """The engine of each outcome and its settings in words."""
+    settings = ["engine", "parameters", "lookback_days"]
+    kind = outcomes.groupby(settings, dropna=False, sort=False).ngroup().to_numpy()
+    kinds = outcomes[settings].drop_duplicates()
+    labels = [
+        f"{engine_name(row)}, {'sessions of any age' if pd.isna(days) else f'lookback {days:g} days'}"
+        for row, days in zip(kinds.itertuples(), kinds["lookback_days"], strict=True)
+    ]
+    return pd.Series(labels, dtype="str").take(kind).set_axis(outcomes.index)
+
+
+def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Codes]:
+    """The distinct combinations of `keys`, as categories, and which of them each row has."""
+    codes, names = zip(*(pd.factorize(frame[key]) for key in keys), strict=True)
+    shape = [max(len(entries), 1) for entries in names]
+    cells, cell = np.unique(np.ravel_multi_index(codes, shape), return_inverse=True)
+    columns = zip(keys, np.unravel_index(cells, shape), names, strict=True)
+    return pd.DataFrame({key: pd.Categorical.from_codes(place, entries) for key, place, entries in columns}), cell
+
+
+def _sums(cell: Codes, amounts: pd.Series[float], cells: int) -> npt.NDArray[np.float64]:
+    return sums(cell, np.asarray(amounts, dtype="float64"), cells)
+
+
+def _as_texts(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells.assign(**{name: cells[name].astype("str") for name in CELL if name in cells})
+
+
+def side_by_side(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], figure: str) -> pd.DataFrame:
+    """Lay a figure of two frames side by side.
+
+    Out: a row a combination of `keys` [categories] of either frame, with `before` and `after`, 0 where it has none.
+    """
+    table, cell = _cells(pd.concat([before[keys], after[keys]], ignore_index=True), keys)
+    for name, frame, part in (("before", before, cell[: len(before)]), ("after", after, cell[len(before) :])):
+        table[name] = _sums(part, frame[figure], len(table))
+    return table
+
+
+def orders_side_by_side(before: State, after: State) -> pd.DataFrame:
+    """Lay the orders of two states side by side.
+
+    Out: by `conv_id`: `revenue_before, revenue_after [currency; NaN: not there], has_other_source, has_other_sessions
+    [bool]`.
+    """
+    was, now = before.orders.set_index("conv_id"), after.orders.set_index("conv_id")
+    ids = was.index.append(now.index[~is_among(after.orders["conv_id"], before.orders["conv_id"])])
+    return pd.DataFrame(
+        {
+            "revenue_before": was["revenue"].reindex(ids),
+            "revenue_after": now["revenue"].reindex(ids),
+            "has_other_source": was["source"].reindex(ids) != now["source"].reindex(ids),
+            "has_other_sessions": was["sessions"].reindex(ids, fill_value=0)
+            != now["sessions"].reindex(ids, fill_value=0),
+        }
+    )
+
+
+def changed_rows(before: State, after: State) -> RowChanges:
+    """Find the orders and costs that differ; an order is closed and opened as a whole, with all of its credit."""
+    orders = orders_side_by_side(before, after)
+    is_other = orders["has_other_source"] | orders["has_other_sessions"]
+    is_other |= orders["revenue_before"] != orders["revenue_after"]  # also where one is not there
+    cells = side_by_side(before.credits, after.credits, CELL, "ihc")
+    moved = cells.loc[(cells["after"] - cells["before"]).abs() > EQUAL, "conv_id"].cat.remove_unused_categories()
+    changed = orders.index[is_other | is_among(orders.index.to_series(), moved.cat.categories.to_series())]
+    costs = _as_texts(side_by_side(before.costs, after.costs, PLACE, "cost"))
+    costs = costs[~np.isclose(costs["before"], costs["after"], rtol=EQUAL, atol=0)]
+    new_costs = costs.loc[costs["after"] != 0, [*PLACE, "after"]].rename(columns={"after": "cost"})
+    closed, opened, credits = (
+        frame[is_among(frame["conv_id"], changed.to_series())] for frame in (before.orders, after.orders, after.credits)
+    )
+    return RowChanges(
+        closed_orders=closed["conv_id"],
+        closed_costs=costs.loc[costs["before"] != 0, PLACE],
+        opened=State(opened, credits, new_costs),
+    )
+
+
+def totals(state: State, window: Window = EVER) -> dict[str, float]:
+    """Add up a report over its days.
+
+    Out: `orders [count; with credit on these days], ihc [orders], ihc_revenue, cost [currency]`.
+    """
+    credits = state.credits[inside(state.credits["date"], *window)]
+    revenue = look_up(credits["conv_id"], state.orders, "conv_id", "revenue").astype("float64")
+    orders = of_orders(credits.assign(revenue=revenue))
+    return {
+        "orders": int(orders["conv_id"].nunique()),
+        "ihc": total(orders["ihc"]),
+        "ihc_revenue": total(credits["ihc"] * revenue),
+        "cost": total(state.costs.loc[inside(state.costs["date"], *window), "cost"]),
+    }
+
+
+class Changes(NamedTuple):
+    """Two reports compared: `channels`, a row a channel and a total, and `causes`, a row a cause; see `compare`."""
+
+    channels: pd.DataFrame
+    causes: pd.DataFrame
+
+
+def compare(before: State, after: State, before_window: Window = EVER, after_window: Window = EVER) -> Changes:
+    """Part the difference between two reports by cause.
+
+    In: the states and the days (first, last; inclusive, None: open) that each report shows.
+
+    Out: `channels`, the one whose attributed revenue changed most first, the total in the last row: `channel_name,
+    ihc_revenue_before`, a column a cause, which add up to the difference, `ihc_revenue_after, cost_before, cost_change
+    [on days of both reports], cost_dates [on days of one report], cost_after [currency], ROAS_before, ROAS_after
+    [1; NaN without cost]`.
+
+    `causes`, those that occur, the one that moved most first: `cause`, `orders [count, refunds among them; one may
+    count under several causes]`, `ihc_revenue_change [currency; net]`, `shifted [currency; taken from some channels,
+    given to others]`.
+
+    What is on days that only one report shows is of `other_dates`. On the others, the first of these that holds says
+    what an order is of: it is a refund in one state only; it is in one state only; other settings; other sessions; else
+    it was computed anew. Other settings come before other sessions: they alone would have moved credit of every order
+    that they computed, and the part of the sessions cannot be told from what is stored. Where an order's revenue was
+    corrected, its earlier credit times the difference is of `revenue_corrected`, so that the other causes only move
+    credit.
+    """
+    cells = _parted(before, after, before_window, after_window)
+    names = cells["channel_name"].cat.categories
+    channel, cause = (np.asarray(each, dtype=np.int64) for each in (cells["channel_name"].cat.codes, cells["cause"]))
+    place = channel * len(CAUSES) + cause
+    parts = sums(place, cells["rest"].to_numpy(), len(names) * len(CAUSES)).reshape(-1, len(CAUSES))
+    parts[:, PLACES[REVENUE]] += sums(channel, cells["correction"].to_numpy(), len(names))
+    table = pd.DataFrame(parts, index=pd.Index(names, dtype="str"), columns=list(CAUSES))
+    table.insert(0, "ihc_revenue_before", sums(channel, cells["before"].to_numpy(), len(names)))
+    table["ihc_revenue_after"] = sums(channel, cells["after"].to_numpy(), len(names))
+    table = table.join(_cost_changes(before.costs, after.costs, before_window, after_window), how="outer").fillna(0.0)
+    return Changes(_with_total(table[(table != 0).any(axis=1)]), _causes(parts, cells))
+
+
+def _parted(before: State, after: State, before_window: Window, after_window: Window) -> pd.DataFrame:
+    """A row an order, channel and day: its revenue `before` and `after` in the reports, and why that differs.
+
+    The difference is `correction [by the order's revenue]` + `rest [of the cause]`, all [currency]. `is_corrected` and
+    `is_touched` [bool]: the order counts among those of a corrected revenue, and among those of the `cause`.
+    """
+    cells = side_by_side(before.credits, after.credits, CELL, "ihc")
+    order = cells["conv_id"].cat.codes.to_numpy("int64")
+    orders = orders_side_by_side(before, after).loc[cells["conv_id"].cat.categories]
+    had, has = (orders[f"revenue_{side}"].fillna(0.0).to_numpy()[order] for side in ("before", "after"))
+    was_shown, is_shown = (_shown(cells["date"], window) for window in (before_window, after_window))
+    of_order = _cause_of(orders)[order]
+    cause = np.where(was_shown == is_shown, of_order, PLACES[DATES])
+    old, new = cells["before"].to_numpy() * was_shown, cells["after"].to_numpy() * is_shown
+    is_kept = was_shown & is_shown & ~np.isin(of_order, [PLACES[NEW], PLACES[GONE], PLACES[REFUNDED]])
+    correction = np.where(is_kept, old * (has - had), 0.0)
+    is_there = (old != 0) | (new != 0)
+    return cells[["channel_name"]].assign(
+        order=order,
+        before=old * had,
+        after=new * has,
+        correction=correction,
+        rest=new * has - old * had - correction,
+        cause=cause,
+        is_corrected=is_kept & (had != has) & (old != 0),
+        is_touched=is_there & ((cause != PLACES[ANEW]) | (np.abs(new - old) > EQUAL)),
+    )
+
+
+def _cause_of(orders: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """The first cause that holds, as a place in CAUSES. In: the frame of `orders_side_by_side`."""
+    is_refund = (orders[["revenue_before", "revenue_after"]] < 0).any(axis=1)
+    tests = {
+        REFUNDED: is_refund & orders[["revenue_before", "revenue_after"]].isna().any(axis=1),
+        NEW: orders["revenue_before"].isna(),
+        GONE: orders["revenue_after"].isna(),
+        SETTINGS: orders["has_other_source"],
+        LATE: orders["has_other_sessions"],
+    }
+    return np.select(list(tests.values()), [PLACES[cause] for cause in tests], default=PLACES[ANEW]).astype("int64")
+
+
+def _shown(days: pd.Series[Any], window: Window) -> npt.NDArray[np.bool_]:
+    """Which rows of a column of categories are days that a report shows."""
+    each = pd.Series(days.cat.categories, dtype="str", name="date")
+    return inside(each, *window).to_numpy("bool")[days.cat.codes.to_numpy()]
+
+
+def _cost_changes(before: pd.DataFrame, after: pd.DataFrame, *windows: Window) -> pd.DataFrame:
+    """By channel `cost_before, cost_change, cost_dates, cost_after` [currency]."""
+    cells = side_by_side(before, after, PLACE, "cost")
+    was_shown, is_shown = (_shown(cells["date"], window) for window in windows)
+    old, new = cells["before"] * was_shown, cells["after"] * is_shown
+    is_common = was_shown & is_shown
+    parts = {"cost_before": old, "cost_change": (new - old) * is_common, "cost_dates": (new - old) * ~is_common}
+    table = pd.DataFrame(parts | {"cost_after": new}).assign(channel_name=cells["channel_name"].astype("str"))
+    return sum_by(table, ["channel_name"], [*parts, "cost_after"]).set_index("channel_name")
+
+
+def _with_total(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the channel that changed most first, a total last, and ROAS beside."""
+    table = table.rename_axis("channel_name").reset_index()
+    net = (table["ihc_revenue_after"] - table["ihc_revenue_before"]).abs().round(6)
+    gross = table[list(CAUSES)].abs().sum(axis=1).round(6)
+    order = table[["channel_name"]].assign(net=net, gross=gross)
+    table = table.loc[order.sort_values(["net", "gross", "channel_name"], ascending=[False, False, True]).index]
+    total = table.drop(columns="channel_name").sum().to_frame().T.assign(channel_name=total_name(table["channel_name"]))
+    table = pd.concat([table, total], ignore_index=True).set_index("channel_name")
+    table = table.where(table.abs() > NOISE, 0.0).reset_index()
+    roas = {f"ROAS_{side}": ratio(table[f"ihc_revenue_{side}"], table[f"cost_{side}"]) for side in ("before", "after")}
+    return table.assign(**roas)
+
+
+def _causes(parts: npt.NDArray[np.float64], cells: pd.DataFrame) -> pd.DataFrame:
+    """The causes that occur, with their orders, and what they moved. In: [currency] a channel and cause."""
+    cause = np.tile(np.arange(len(CAUSES)), len(parts))
+    gross, net = (sums(cause, each.ravel(), len(CAUSES)) for each in (np.abs(parts), parts))
+    net = np.where(np.abs(net) > NOISE, net, 0.0)
+    touched = [cells["is_touched"] & (cells["cause"] == place) for place in PLACES.values()]
+    touched[PLACES[REVENUE]] = cells["is_corrected"]
+    table = pd.DataFrame(
+        {
+            "cause": pd.Series(list(CAUSES.values()), dtype="str"),
+            "orders": [cells.loc[is_touched, "order"].nunique() for is_touched in touched],
+            "ihc_revenue_change": net,
+            "shifted": (gross - np.abs(net)) / 2,
+        }
+    )
+    table = table.take(np.argsort(-gross.round(6), kind="stable"))
+    return table[table["orders"] > 0].reset_index(drop=True)
+
+
+def revenue_changes(channels: pd.DataFrame) -> pd.DataFrame:
+    """The columns on attributed revenue of `Changes.channels`, of the causes only those that moved any."""
+    occurring = [cause for cause in CAUSES if (channels[cause].abs() >= CENT).any()]
+    return channels[["channel_name", "ihc_revenue_before", *occurring, "ihc_revenue_after"]]
+
+
+def cost_changes(channels: pd.DataFrame) -> pd.DataFrame:
+    """The columns on cost and ROAS of `Changes.channels`; on other dates only where they have any cost."""
+    other = ["cost_dates"] if (channels["cost_dates"].abs() >= CENT).any() else []
+    return channels[["channel_name", "cost_before", "cost_change", *other, "cost_after", "ROAS_before", "ROAS_after"]]
+
+
+def shown_changes(channels: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
+    """The rows that tables show: `most` channels, those that changed most, the one that earns most, others, the total.
+
+    In and out: `Changes.channels`.
+    """
+    table = pd.concat([_first(channels.iloc[:-1], most), channels.iloc[-1:]], ignore_index=True)
+    roas = {f"ROAS_{side}": ratio(table[f"ihc_revenue_{side}"], table[f"cost_{side}"]) for side in ("before", "after")}
+    return table.assign(**roas)
+
+
+def _first(channels: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The first `most` channels, the one that earns most, and the sums of the others, unless that is a single one."""
+    is_named = np.arange(len(channels)) < most
+    is_named |= channels["ihc_revenue_after"].rank(method="first", ascending=False).to_numpy() == 1
+    rest = channels[~is_named]
+    if len(rest) < 2:
+        return channels
+    sums = rest[channels.columns.drop("channel_name")].sum().to_frame().T
+    return pd.concat([channels[is_named], sums.assign(channel_name=others(len(rest)))], ignore_index=True)
+
+
+def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
+    """Choose what a chart of the changes has room for.
+
+    In: `Changes.channels`. Out: `channel_name`, the causes that moved any, `ihc_revenue_change` [currency]; only
+    channels with any movement, the one that changed most first; those beyond the 11th are one where they are several,
+    but for the one with the most attributed revenue.
+    """
+    moved = channels.iloc[:-1]
+    moved = moved[(moved[list(CAUSES)].abs() >= CENT).any(axis=1)]
+    moved = _first(moved, MOST - 1)
+    causes = [cause for cause in CAUSES if (moved[cause].abs() >= CENT).any()]
+    change = moved["ihc_revenue_after"] - moved["ihc_revenue_before"]
+    return moved[["channel_name", *causes]].assign(ihc_revenue_change=change).reset_index(drop=True)

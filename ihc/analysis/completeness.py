@@ -1,0 +1,135 @@
+"""How much of what was read bears credit: the reconciliation as bars, and what no order gave any credit."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.reconciliation import Window, order_outcomes
+from ihc.analysis.reporting import VISITS, ratio, total_name
+from ihc.arrays.sums import sum_by
+from ihc.errors import InputError
+from ihc.schemas.refunds import is_order
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, inside, require_columns
+
+MISSING = (
+    *("orders", "unattributed_orders", "unattributed_revenue"),
+    *("waiting_or_failed_orders", "waiting_or_failed_revenue"),
+)
+SUMS = ("sessions", "cost", "sessions_without_credit", "cost_without_credit")
+BY_DAY = (
+    *("orders", "unattributed_orders", "unattributed_revenue", "waiting_or_failed_orders", "waiting_or_failed_revenue"),
+    *("cost", "cost_without_credit"),
+)
+
+
+def waterfall(lines: pd.DataFrame, section: str, column: Literal["amount", "count"] = "amount") -> pd.DataFrame:
+    """Turn one section of the reconciliation into bars that hang from each other.
+
+    In: the frame of `reconcile`, one of its sections, and which of its figures to show.
+    Out: a row a line: `line, kind [total or step], start, end`, and the figure under its own name, `amount [currency]`
+    or `count`. A total stands on 0, and so does the first line, of which the others are taken: its kind is total too.
+    A step begins where the line before it ends. Amounts are whole cents, and the last step before a total ends on it.
+
+    Raises InputError for a section that is not there.
+    """
+    part = lines[lines["section"] == section].reset_index(drop=True)
+    if part.empty:
+        raise InputError(
+            f"The reconciliation has no section {section!r}: it has {', '.join(lines['section'].unique())}."
+        )
+    is_total = (part["kind"] == "total") | (part.index == 0)
+    figure = part[column].astype("float64")
+    steps = figure.where(~is_total | (part.index == 0), 0.0)
+    digits = 2 if column == "amount" else 6
+    end = figure.where(is_total, steps.cumsum()).round(digits) + 0.0  # no minus zero
+    start = end.shift(fill_value=0.0).where(~is_total, 0.0)
+    kind = pd.Series(np.where(is_total, "total", "step"), dtype="str")
+    return pd.DataFrame({"line": part["line"], "kind": kind, "start": start, "end": end, column: part[column]})
+
+
+def without_credit_by_channel(
+    visits: pd.DataFrame, *, start_date: str | date | None = None, end_date: str | date | None = None
+) -> pd.DataFrame:
+    """Say what each channel spent on sessions that no order gave any credit.
+
+    In: `visits_of` all sessions; the dates choose the sessions' days.
+    Out: a row a channel, by falling `cost_without_credit`, and last the total: `channel_name, sessions [count],
+    cost [currency], sessions_without_credit [count], cost_without_credit [currency], share_without_credit [1, of the
+    channel's cost; NaN without cost]`. A session is without credit if no order gives it any, or only 0.
+
+    Raises InputError for a missing column or a wrong date.
+    """
+    table = sum_by(_sums(visits, (start_date, end_date)), ["channel_name"], SUMS)
+    by = ["cost_without_credit", "cost", "sessions"]
+    table = table.sort_values(by, ascending=False, kind="stable")
+    total = table[list(SUMS)].sum().to_frame().T.assign(channel_name=total_name(table["channel_name"]))
+    counts = {"sessions": "int64", "sessions_without_credit": "int64", "channel_name": "str"}
+    table = pd.concat([table, total], ignore_index=True).astype(counts)
+    return table.assign(share_without_credit=ratio(table["cost_without_credit"], table["cost"]))
+
+
+def _sums(visits: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """What each session of the dates adds to the sums: `channel_name, day`, and SUMS."""
+    require_columns(visits, VISITS, "visits")
+    visits = visits[inside(visits["date"], *window)]
+    is_idle = ~(visits["ihc"] > 0)
+    return pd.DataFrame(
+        {
+            "channel_name": visits["channel_name"],
+            "day": visits["date"],
+            "sessions": 1,
+            "cost": visits["cost"],
+            "sessions_without_credit": is_idle.astype("int64"),
+            "cost_without_credit": visits["cost"].where(is_idle, 0.0),
+        }
+    )
+
+
+def without_credit_by_day(
+    visits: pd.DataFrame,
+    conversions: pd.DataFrame,
+    credits: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Say on which days orders got no credit, and cost earned none.
+
+    In: `visits_of` all sessions, the conversions, all stored `credits` and the `outcomes` (`conv_id, outcome`).
+    Out: a row a day on which there was any order, refund or session: `day [YYYY-MM-DD]`; of the orders placed on it
+    `orders, unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue
+    [currency; less that of refunds of the day]`; of the sessions on it `cost, cost_without_credit [currency]`. The sums
+    are those of the reconciliation's lines.
+
+    Raises InputError for a missing column or a wrong date.
+    """
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    window = (start_date, end_date)
+    orders = conversions[inside(conversions["conv_date"], *window)]
+    by_day = [
+        sum_by(_missing(orders, credits, outcomes), ["day"], MISSING).set_index("day"),
+        sum_by(_sums(visits, window), ["day"], ["cost", "cost_without_credit"]).set_index("day"),
+    ]
+    table = pd.concat(by_day, axis="columns").sort_index().fillna(0.0)
+    whole = {name: "int64" for name in table.columns if name.endswith("orders")}
+    return table.astype(whole)[list(BY_DAY)].rename_axis("day").reset_index()
+
+
+def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    outcome = order_outcomes(orders, credits, outcomes)
+    counts = pd.Series(is_order(orders), index=orders.index)
+    columns: dict[str, pd.Series] = {"day": orders["conv_date"], "orders": counts.astype("int64")}
+    for name, is_so in (
+        ("unattributed", outcome == "unattributed"),
+        ("waiting_or_failed", ~outcome.isin(("credited", "unattributed"))),
+    ):
+        columns |= {
+            f"{name}_orders": (is_so & counts).astype("int64"),
+            f"{name}_revenue": orders["revenue"].where(is_so, 0.0),
+        }
+    return pd.DataFrame(columns)

@@ -1,0 +1,156 @@
+"""How long after its session credit arrives, and which days' credit is still arriving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.analysis.reporting import ratio
+from ihc.arrays.lookup import is_among, places
+from ihc.arrays.sums import sum_by, sums
+from ihc.schemas.tables import require_columns
+
+THRESHOLD = 0.05  # a day with a larger part of its credit still to come is immature
+NOTHING = 1e-6  # orders; sums of credit below this are a rounding of none
+ENDED = ("credited", "unattributed", "failed")
+EARNED = ("conv_id", "date", "ihc")
+Days = npt.NDArray[np.int64]
+
+
+def credit_by_lag(earned: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
+    """Add up the credit by the days from a session's date to its order's.
+
+    In: `order_credits` (`conv_id, date [the session's], ihc`), and the conversions.
+    Out: a row a lag, from 0 to the largest with credit: `lag [days], ihc [orders], share, cumulated [share of all
+    credit]`; no row without credit. A session that is dated after its order, as once a table was corrected, counts as
+    of the order's day. Raises InputError for a missing column.
+    """
+    _, lags, credit = _placed(earned, conversions)
+    by_lag = sums(lags, credit, int(lags.max(initial=-1)) + 1)
+    whole = by_lag.sum() or np.nan
+    return pd.DataFrame(
+        {"lag": np.arange(len(by_lag)), "ihc": by_lag, "share": by_lag / whole, "cumulated": by_lag.cumsum() / whole}
+    )
+
+
+def complete_span(conversions: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[str, str] | None:
+    """The first and the last of the latest days in a row on which every order has ended; None where there are none.
+
+    In: the conversions, and `outcomes` (`conv_id, outcome`); an order that waits, or has no outcome, has not ended.
+    """
+    ended = outcomes.loc[outcomes["outcome"].isin(ENDED), "conv_id"]
+    codes, days = pd.factorize(conversions["conv_date"], sort=True)
+    waiting = np.bincount(codes, weights=~is_among(conversions["conv_id"], ended), minlength=len(days))
+    complete = np.flatnonzero(waiting == 0)
+    if not len(complete):
+        return None
+    last = complete[-1]
+    gaps = np.flatnonzero(waiting[:last])
+    return str(days[gaps[-1] + 1 if len(gaps) else 0]), str(days[last])
+
+
+def arrival(
+    earned: pd.DataFrame, conversions: pd.DataFrame, *, last_day: str, first_day: str | None = None
+) -> pd.DataFrame:
+    """Estimate the part of a session day's final credit that has arrived once the day is so many days old.
+
+    A late day cannot have long lags yet, so its credit so far is not its last. The chain ladder estimates what it will
+    come to from the days before it: with C_i(d) the credit of day i up to the lag d, the development factor f_d =
+    Σ C_i(d) / Σ C_i(d - 1) goes over the days that are at least d days old, and arrived(d) = 1 / Π_{k > d} f_k (Mack
+    1993, ASTIN Bulletin 23(2), 213-225). As C_i(d) - C_i(d - 1) is the credit of lag d, both sums come from the credit
+    by lag and by age alone. What comes later than at the age of the oldest day with credit is not in it.
+
+    In: `order_credits` (`conv_id, date [the session's], ihc`), and the conversions. The orders from `first_day`
+    (default: the first with credit) to `last_day` are credited; orders and sessions of other days are left out, as
+    sessions before `first_day` lack the credit of orders before it.
+    Out: `age [days], arrived [share]`, a row an age from 0 to that of the oldest day with credit; no row where no day
+    is older than 0, as nothing can be said then. Raises InputError for a missing column.
+    """
+    days, lags, credit = _placed(earned, conversions)
+    last = _day(last_day)
+    first = _day(first_day) if first_day else (days + lags).min(initial=last)
+    is_seen = (days >= first) & (days + lags <= last)
+    ages, lags, credit = last - days[is_seen], lags[is_seen], credit[is_seen]
+    oldest = int(ages.max(initial=0))
+    if not oldest:
+        return pd.DataFrame({"age": np.arange(0), "arrived": np.empty(0)})
+    by_lag, by_age = (sums(values, credit, oldest + 1) for values in (lags, ages))
+    # Σ C_i(d) over the days of age d and more: all credit up to lag d, without that of younger days.
+    developed = by_lag.cumsum() - (by_age.cumsum() - by_age)
+    is_known = developed > NOTHING
+    before = np.divide(developed - by_lag, developed, out=np.ones(oldest + 1), where=is_known)  # 1 / f_d
+    factors = np.where(before < NOTHING, 0.0, before.clip(0.0, 1.0))
+    arrived = np.append(factors[:0:-1].cumprod()[::-1], 1.0)
+    return pd.DataFrame({"age": np.arange(oldest + 1), "arrived": arrived})
+
+
+def maturity(
+    daily: pd.DataFrame, arrivals: pd.DataFrame, *, last_day: str, threshold: float = THRESHOLD
+) -> pd.DataFrame:
+    """Say of each day how much of its credit has arrived, and what it comes to once all has.
+
+    In: `date [the sessions'], ihc, ihc_revenue`, one or more rows a day, and `arrival` up to the same `last_day`.
+    Out: a row a day, in time order: `date, age [days; NaN after last_day], arrived, still_to_come [share; 0 for days
+    older than the estimate reaches], ihc, ihc_expected [orders; ihc / arrived], ihc_revenue, ihc_revenue_expected
+    [currency], is_immature [bool: still_to_come > threshold, or after last_day]`. Without an estimate, and after
+    last_day, when the orders are not all credited, `arrived` and what comes from it is NaN.
+    Raises InputError for a missing column.
+    """
+    require_columns(daily, ("date", "ihc", "ihc_revenue"), "daily")
+    table = sum_by(daily, ["date"], ["ihc", "ihc_revenue"])
+    ages = _day(last_day) - _days(table["date"])
+    is_past = ages >= 0
+    known = arrivals["arrived"].to_numpy("float64") if len(arrivals) else np.array([np.nan])
+    arrived = pd.Series(np.where(is_past, known[ages.clip(0, len(known) - 1)], np.nan), index=table.index)
+    table.insert(1, "age", np.where(is_past, ages, np.nan))
+    table.insert(2, "arrived", arrived)
+    table.insert(3, "still_to_come", 1 - arrived)
+    table.insert(5, "ihc_expected", ratio(table["ihc"], arrived))
+    # A day with exactly the threshold to come is mature, whatever the last digit of the estimate.
+    is_immature = (table["still_to_come"] > threshold + NOTHING) | ~is_past
+    return table.assign(ihc_revenue_expected=ratio(table["ihc_revenue"], arrived), is_immature=is_immature)
+
+
+def immature_from(table: pd.DataFrame) -> str | None:
+    """The first day whose credit is still arriving; None where there is none. In: `maturity`."""
+    days = table.loc[table["is_immature"], "date"]
+    return str(days.min()) if len(days) else None
+
+
+def lag_marks(lags: pd.DataFrame) -> dict[int, float]:
+    """The first lag [days] with half of the credit and the first with 90 %, each with the share found by then.
+
+    In: `credit_by_lag` with at least one row.
+    """
+    reached = (lags.loc[lags["cumulated"] >= share - 1e-9].iloc[0] for share in (0.5, 0.9))
+    return {int(row["lag"]): float(row["cumulated"]) for row in reached}
+
+
+def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Days, Days, npt.NDArray[np.float64]]:
+    """The day of the session, the lag [days] and the credit [orders] of each row with credit."""
+    require_columns(earned, EARNED, "earned")
+    require_columns(conversions, ("conv_id", "conv_date"), "conversions")
+    place = places(earned["conv_id"], conversions["conv_id"])
+    credit = earned["ihc"].to_numpy("float64")
+    is_placed = (credit > 0) & (place >= 0)
+    days = _days(earned["date"])[is_placed]
+    ordered = _days(conversions["conv_date"])[place[is_placed]]
+    return days, (ordered - days).clip(0), credit[is_placed]
+
+
+def _days(dates: pd.Series[Any]) -> Days:
+    """Dates (YYYY-MM-DD) as days since 1970; each distinct one is parsed once."""
+    codes, names = pd.factorize(dates)
+    return _parsed(names)[codes] if len(names) else np.zeros(0, dtype="int64")
+
+
+def _day(date: str) -> int:
+    return int(_parsed([date])[0])
+
+
+def _parsed(dates: Sequence[str] | npt.ArrayLike) -> Days:
+    return np.asarray(dates, dtype="datetime64[D]").astype("int64")

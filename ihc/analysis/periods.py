@@ -1,0 +1,195 @@
+"""Days summed up to weeks and to the shop's totals; the figures of a period beside those of the one before."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.reporting import by_channel, cost_without_session, ratio, with_ratios
+from ihc.arrays.lookup import is_among
+from ihc.arrays.sums import sum_by, total
+from ihc.formatting import counted
+from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
+from ihc.schemas.refunds import is_order
+from ihc.schemas.tables import REPORTING, Tables, Window, check_window, inside, require_columns
+
+WEEK = 7
+SUMS = ["cost", "ihc", "ihc_revenue"]
+SETTLED = ("credited", "unattributed")
+
+
+class Figure(NamedTuple):
+    """A figure of "At a glance": its name, its unit, and whether it depends on the credit."""
+
+    name: str
+    unit: str
+    is_attributed: bool
+
+
+REVENUE, ORDERS = Figure("Revenue", MONEY, False), Figure("Orders", COUNT, False)
+SPEND, UNPLACED = Figure("Total spend", MONEY, False), Figure("Spend without a session", MONEY, False)
+BLENDED = Figure("Blended ROAS", RATIO, False)
+EARNED, CREDITED = Figure("Attributed revenue", MONEY, True), Figure("Attributed orders", CREDIT, True)
+CPO = Figure("CPO", MONEY, True)
+PAID = Figure("Attributed ROAS of paid channels", RATIO, True)
+FIGURES = (REVENUE, ORDERS, SPEND, UNPLACED, BLENDED, EARNED, CREDITED, CPO, PAID)
+
+
+def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
+    """Add up the channel reporting by week, from Monday to Sunday (ISO 8601).
+
+    In: `channel_reporting`. Out: a row a channel and week that has any session: `channel_name, week [its Monday],
+    days [count; days of the week from the first to the last reported one: 7 in a full week], cost [currency], ihc
+    [orders], ihc_revenue [currency], CPO [currency per order], ROAS [1]`. Raises InputError for a missing column.
+    """
+    require_columns(reporting, REPORTING, "reporting")
+    codes, names = pd.factorize(reporting["date"], sort=True)
+    days = np.asarray(names, dtype="datetime64[D]")
+    # 1970-01-01 was a Thursday, three days after its Monday.
+    mondays = days - (days.astype("int64") + 3) % WEEK
+    covered = _covered(mondays, days[0], days[-1]) if len(days) else np.zeros(0, dtype="int64")
+    weeks = reporting.assign(week=pd.array(np.datetime_as_string(mondays), dtype="str")[codes], days=covered[codes])
+    return with_ratios(sum_by(weeks, ["channel_name", "week", "days"], SUMS))
+
+
+def _covered(mondays: np.ndarray, first: np.datetime64, last: np.datetime64) -> np.ndarray:
+    """How many days of each week lie from the first to the last day."""
+    return np.asarray(np.minimum(mondays + (WEEK - 1), last) - np.maximum(mondays, first)).astype("int64") + 1
+
+
+def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
+    """Add up the channel reporting by day, over all channels.
+
+    In: `channel_reporting`. Out: in time order `date, cost [currency], ihc [orders], ihc_revenue [currency], CPO
+    [currency per order], ROAS [1]`. Raises InputError for a missing column.
+    """
+    require_columns(reporting, REPORTING, "reporting")
+    return with_ratios(sum_by(reporting, ["date"], SUMS))
+
+
+def previous_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str, str] | None:
+    """The equally long period that ends on the day before `start_date`; None where either date is missing.
+
+    Raises InputError if one is no date or they are reversed.
+    """
+    start, end = check_window(start_date, end_date)
+    if not start or not end:
+        return None
+    first = date.fromisoformat(start)
+    try:
+        before = first - (date.fromisoformat(end) - first) - timedelta(days=1)
+        return before.isoformat(), (first - timedelta(days=1)).isoformat()
+    except OverflowError:  # before the year 1
+        return None
+
+
+def key_figures(
+    visits: pd.DataFrame,
+    earned: pd.DataFrame,
+    tables: Tables,
+    outcomes: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """The figures of "At a glance", beside those of the equally long period before.
+
+    Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. Cost without a
+    session has no day: without dates it is in the total spend, with dates it is not. In: `visits_of` and
+    `order_credits` over all days, the tables, and all stored `outcomes` (`conv_id, outcome`).
+
+    Out: a row a figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
+    |before|], note [what the figure divides by, holds or leaves out]`. `before` and `change` are NaN where there is no
+    period before, where sessions or orders do not reach back to its first day, and, of figures that depend on the
+    credit, where an order of either period is neither credited nor unattributed. `UNPLACED` has a row where there is
+    any. Raises InputError for a missing column or a wrong date.
+    """
+    conversions, unplaced = tables.conversions, cost_without_session(tables.sessions, tables.costs)
+    window = check_window(start_date, end_date)
+    before = previous_window(*window)
+    known = dict.fromkeys(FIGURES, np.nan)
+    if before and _reaches_back((visits["date"], conversions["conv_date"]), before[0]):
+        known |= _figures(visits, earned, conversions, before)
+        if not all(_is_settled(conversions, outcomes, dates) for dates in (before, window)):
+            known |= {figure: np.nan for figure in FIGURES if figure.is_attributed}
+    values = _figures(visits, earned, conversions, window, 0.0 if any(window) else unplaced)
+    values |= {UNPLACED: unplaced}
+    notes = _notes(conversions, window, unplaced)
+    shown = [figure for figure in FIGURES if figure != UNPLACED or unplaced]
+    rows = [(figure.name, figure.unit, values[figure], known[figure], notes.get(figure, "")) for figure in shown]
+    table = pd.DataFrame(rows, columns=["figure", "unit", "value", "before", "note"])
+    table.insert(4, "change", ratio(table["value"] - table["before"], table["before"].abs()))
+    return table
+
+
+def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[Figure, str]:
+    """What the figures hold and leave out."""
+    rows = conversions[inside(conversions["conv_date"], *window)]
+    refunds = total(-rows.loc[~is_order(rows), "revenue"])
+    notes = {
+        BLENDED: "revenue / total spend",
+        CPO: "total spend / attributed orders",
+        PAID: "leaves out channels without cost and untracked orders",
+    }
+    if refunds:
+        notes[REVENUE] = f"after refunds of {refunds:,.2f}"
+    if unplaced:
+        notes[PAID] = "leaves out channels without cost, untracked orders and spend without a session"
+        notes[UNPLACED] = "no day, so not in the total spend of these dates" if any(window) else "in the total spend"
+        notes[SPEND] = "leaves out spend without a session" if any(window) else ""
+    return notes
+
+
+def with_incomplete(figures: pd.DataFrame, ages: pd.DataFrame) -> pd.DataFrame:
+    """Say at each figure whose credit is incomplete that it cannot be compared with the period before.
+
+    In: `key_figures`, and the `maturity` of the days of the dates. Out: the same rows; where a figure depends on the
+    credit, days are incomplete and a period before is known, `change` is NaN and `note` says why.
+    """
+    days = int(ages["is_immature"].sum())
+    names = [figure.name for figure in FIGURES if figure.is_attributed]
+    is_so = figures["figure"].isin(names) & figures["before"].notna() & (days > 0)
+    last = f"last {counted(days, 'day')}" if days > 1 else "last day"
+    said = pd.Series(
+        [
+            "; ".join(filter(None, [f"incomplete: {last} ({FORMATS[unit].format(before)} in the period before)", note]))
+            for unit, before, note in zip(figures["unit"], figures["before"], figures["note"], strict=True)
+        ],
+        index=figures.index,
+        dtype="str",
+    )
+    return figures.assign(change=figures["change"].mask(is_so), note=figures["note"].mask(is_so, said))
+
+
+def _figures(
+    visits: pd.DataFrame, earned: pd.DataFrame, conversions: pd.DataFrame, window: Window, unplaced: float = 0.0
+) -> dict[Figure, float]:
+    orders = conversions[inside(conversions["conv_date"], *window)]
+    summary = by_channel(visits, earned, start_date=window[0], end_date=window[1])
+    whole = summary.iloc[-1]
+    spend, revenue = float(whole["cost"]) + unplaced, total(orders["revenue"])
+    channels = summary.iloc[:-1]
+    paid = channels.loc[channels["cost"] > 0, ["cost", "ihc_revenue"]].sum()
+    return {
+        REVENUE: revenue,
+        ORDERS: float(is_order(orders).sum()),
+        EARNED: float(whole["ihc_revenue"]),
+        CREDITED: float(whole["ihc"]),
+        SPEND: spend,
+        CPO: spend / (float(whole["ihc"]) or np.nan),
+        BLENDED: revenue / (spend or np.nan),
+        PAID: float(paid["ihc_revenue"]) / (float(paid["cost"]) or np.nan),
+    }
+
+
+def _reaches_back(columns: tuple[pd.Series[str], pd.Series[str]], day: str) -> bool:
+    """Whether the days of both sessions and orders begin at or before the day."""
+    return all(len(days) and str(days.min()) <= day for days in columns)
+
+
+def _is_settled(conversions: pd.DataFrame, outcomes: pd.DataFrame, window: Window) -> bool:
+    orders = conversions.loc[inside(conversions["conv_date"], *window), "conv_id"]
+    return bool(is_among(orders, outcomes.loc[outcomes["outcome"].isin(SETTLED), "conv_id"]).all())

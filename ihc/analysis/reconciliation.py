@@ -1,0 +1,253 @@
+"""The proof that nothing got lost: from what was read to what is reported, to the cent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from ihc.arrays.lookup import is_among, look_up, places
+from ihc.arrays.sums import part_by, sum_of_parts, total
+from ihc.errors import ReconciliationError
+from ihc.schemas.refunds import is_order
+from ihc.schemas.tables import Tables, inside
+
+CENT = 0.005
+ORDERS, CREDIT, COST = "Orders and their revenue", "Credit", "Cost"
+UNATTRIBUTED = "less: without any session (unattributed)"
+FAILED = "less: failed"
+WAITING = "less: waiting, not attributed yet"
+CREDITED = "credited"
+REFUNDS = "refunds"
+ENDS = ("unattributed", "failed", "waiting")
+Window = tuple[str | date | None, str | date | None]
+Figure = Callable[[str], tuple[float, float]]  # a figure's name -> its count and amount [currency]
+
+
+class _Account:
+    """Signed lines that lead from a first figure to checked ones; a count and an amount [currency] in each."""
+
+    def __init__(self, section: str, counted: str) -> None:
+        self.section, self.counted = section, counted
+        self.count = self.amount = self.shown = 0.0
+        self.lines: list[tuple[str, str, str, float, str, float]] = []
+
+    def step(self, line: str, count: float, amount: float) -> None:
+        """Add a line to the running figures."""
+        self.count += count
+        self.amount += amount
+        self.shown += round(amount, 2)
+        self._write("step", line, count, amount)
+
+    def refunds(self, line: str, refunds: tuple[float, float]) -> None:
+        """Add what refunds give back, if there is any; they are counted in the line, as they are no orders."""
+        count, amount = refunds
+        if count:
+            self.step(f"{line}: {count:,.0f}", 0.0, amount)
+
+    def check(self, line: str, count: float, amount: float) -> None:
+        """State what the lines so far must add up to, worked out independently; raise if they do not."""
+        # Sums of very large amounts differ by their floating point alone, so the cent widens with them.
+        cent = CENT + 1e-13 * abs(amount)
+        if not (abs(count - self.count) < CENT and abs(amount - self.amount) < cent):
+            raise ReconciliationError(
+                f"{self.section}: '{line}' is {amount:,.4f} ({count:,.4f} {self.counted}), but the lines before it "
+                f"add up to {self.amount:,.4f} ({self.count:,.4f}). Do not use these figures; please report the fault."
+            )
+        cents = round(round(amount, 2) - self.shown, 2)
+        if cents:
+            self.shown += cents
+            self._write("step", "rounding of the lines above to cents", 0.0, cents)
+        self._write("total", line, count, amount)
+
+    def _write(self, kind: str, line: str, count: float, amount: float) -> None:
+        # Adding 0.0 turns a minus zero, which would print as -0.00, into a plain one.
+        self.lines.append((self.section, kind, line, round(count, 6) + 0.0, self.counted, round(amount, 2) + 0.0))
+
+
+def reconcile(
+    tables: Tables,
+    credits: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    reporting: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Lead from the orders, revenue and cost that were read to the figures that are reported.
+
+    In: the tables, all stored `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome, reason`), and
+    `reporting`, all rows of `channel_reporting`. The dates choose orders by `conv_date`, and the reported days.
+
+    Out: `section, kind [step or total], line, count, counted [what the count is of], amount [currency, whole cents]`.
+    In each section the steps above a total add up to it. Refunds have lines of their own, with their number in `line`
+    and a `count` of 0.
+
+    Raises ReconciliationError if a section does not close to the cent.
+    """
+    window = {"start_date": start_date, "end_date": end_date}
+    return account_for(figures_of(tables, credits, outcomes, **window), reporting, **window)
+
+
+def figures_of(
+    tables: Tables,
+    credits: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Sum up what the reconciliation is made of, for all tables or for some users' part of them.
+
+    In: as `reconcile`. Out: `figure, level, count, amount`, as of `sums.part_by`, so that parts can be added together.
+    """
+    window = (start_date, end_date)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
+    outcome = order_outcomes(orders, credits, outcomes)
+    # Counted by the credits, not by the outcomes, so that the lines prove something.
+    groups = {"read": np.ones(len(orders), dtype=bool), "credited": is_among(orders["conv_id"], credits["conv_id"])}
+    groups |= {name: (outcome == name).to_numpy() for name in ENDS}
+    counts = is_order(orders)
+    figures = {name: _each(orders.loc[mask & counts, "revenue"]) for name, mask in groups.items()}
+    figures |= {f"{name} {REFUNDS}": _each(orders.loc[mask & ~counts, "revenue"]) for name, mask in groups.items()}
+    figures |= _credit_figures(tables, credits, orders, window) | _cost_figures(tables, window)
+    parts = [part_by(rows.assign(figure=name), ["figure"], ["count", "amount"]) for name, rows in figures.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _each(amounts: pd.Series[float]) -> pd.DataFrame:
+    return pd.DataFrame({"count": 1.0, "amount": amounts})
+
+
+def _credit_figures(
+    tables: Tables, credits: pd.DataFrame, orders: pd.DataFrame, window: Window
+) -> dict[str, pd.DataFrame]:
+    revenue = look_up(credits["conv_id"], tables.conversions, "conv_id", "revenue")
+    day = look_up(credits["session_id"], tables.sessions, "session_id", "event_date")
+    is_own, is_lost = is_among(credits["conv_id"], orders["conv_id"]), day.isna()
+    is_inside = inside(day.fillna(""), *window) & ~is_lost
+    worth = pd.DataFrame({"count": credits["ihc"].where(~(revenue < 0), 0.0), "amount": credits["ihc"] * revenue})
+    return {
+        "own": worth[is_own],
+        "lost": worth[is_own & is_lost],
+        "outside": worth[is_own & ~is_inside & ~is_lost],
+        "others": worth[~is_own & is_inside & revenue.notna()],
+    }
+
+
+def _cost_figures(tables: Tables, window: Window) -> dict[str, pd.DataFrame]:
+    costs = tables.costs
+    place = places(costs["session_id"], tables.sessions["session_id"])
+    known = costs.loc[place >= 0, "cost"]
+    is_inside = inside(tables.sessions["event_date"].take(place[place >= 0]), *window).to_numpy()
+    return {
+        "cost": _each(costs["cost"]),
+        "stray": _each(costs.loc[place < 0, "cost"]),
+        "known": _each(known),
+        "cost outside": _each(known[~is_inside]),
+    }
+
+
+def account_for(
+    figures: pd.DataFrame,
+    reporting: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+) -> pd.DataFrame:
+    """Lead from the `figures_of` all users to what is reported. In else, out and raises: as `reconcile`."""
+    window = (start_date, end_date)
+    found = sum_of_parts(figures, ["figure"])
+    counts, amounts = (dict(zip(found["figure"], found[name], strict=True)) for name in ("count", "amount"))
+    rows = reporting[inside(reporting["date"], *window)]
+
+    def figure(name: str) -> tuple[float, float]:
+        return (counts[name], amounts[name]) if name in counts else (0.0, 0.0)
+
+    accounts = [_orders(figure), _credit(figure, rows, window), _cost(figure, reporting, rows, window)]
+    lines = [line for account in accounts for line in account.lines]
+    return pd.DataFrame(lines, columns=["section", "kind", "line", "count", "counted", "amount"])
+
+
+def refunded(lines: pd.DataFrame) -> float:
+    """How much the refunds that were read give back [currency]. In: the frame of `reconcile`."""
+    is_read = (lines["section"] == ORDERS) & lines["line"].str.startswith(f"{REFUNDS}: ")
+    return total(-lines.loc[is_read, "amount"])
+
+
+def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.Series[str]:
+    """How each order ended: credited where a credit is stored, else as its outcome says, and waiting without one.
+
+    In: `orders` and `credits` with `conv_id`, and `outcomes` (`conv_id, outcome`). Out: `credited, unattributed,
+    failed` or `waiting`, with the index of `orders`.
+    """
+    stated = look_up(orders["conv_id"], outcomes, "conv_id", "outcome")
+    stated = stated.where(stated.isin(("credited", "unattributed", "failed")), "waiting")
+    return stated.where(~is_among(orders["conv_id"], credits["conv_id"]), "credited")
+
+
+def _orders(figure: Figure) -> _Account:
+    count, credited = _with_refunds(figure, "credited")
+    failed, waiting = (_with_refunds(figure, name) for name in ("failed", "waiting"))
+
+    account = _Account(ORDERS, "orders")
+    account.step("orders read", *figure("read"))
+    account.refunds(REFUNDS, figure(f"read {REFUNDS}"))
+    account.step(UNATTRIBUTED, *_less(figure("unattributed")))
+    _less_refunds(account, figure, "unattributed")
+    account.check("with a journey", count + failed[0] + waiting[0], credited + failed[1] + waiting[1])
+    account.step(FAILED, *_less(figure("failed")))
+    _less_refunds(account, figure, "failed")
+    if figure("waiting")[0]:
+        account.step(WAITING, *_less(figure("waiting")))
+    _less_refunds(account, figure, "waiting")
+    account.check(CREDITED, count, credited)
+    return account
+
+
+def _with_refunds(figure: Figure, name: str) -> tuple[float, float]:
+    """How many orders, and what is left of their revenue after refunds."""
+    count, amount = figure(name)
+    return count, amount + figure(f"{name} {REFUNDS}")[1]
+
+
+def _less_refunds(account: _Account, figure: Figure, name: str) -> None:
+    count, amount = figure(f"{name} {REFUNDS}")
+    account.refunds(f"less: {name} {REFUNDS}", (count, -amount))
+
+
+def _less(figure: tuple[float, float]) -> tuple[float, float]:
+    return -figure[0], -figure[1]
+
+
+def _credit(figure: Figure, rows: pd.DataFrame, window: Window) -> _Account:
+    count, revenue = _with_refunds(figure, "credited")
+    credit, worth = figure("own")
+    lost = figure("lost")
+
+    account = _Account(CREDIT, "orders")
+    account.step("credited orders", *figure("credited"))
+    account.refunds(f"credited {REFUNDS}", figure(f"credited {REFUNDS}"))
+    account.step("less: rounding, Σ revenue × (1 - Σ credit)", credit - count, worth - revenue)
+    if any(window):
+        account.step("less: credit on days outside the dates", *_less(figure("outside")))
+        account.step("plus: credit from other orders", *figure("others"))
+    if any(lost):
+        account.step("less: credit of sessions that no longer exist", *_less(lost))
+    account.check("credit in channel_reporting.csv", total(rows["ihc"]), total(rows["ihc_revenue"]))
+    return account
+
+
+def _cost(figure: Figure, reporting: pd.DataFrame, rows: pd.DataFrame, window: Window) -> _Account:
+    count, outside = figure("known")[0], figure("cost outside")
+
+    account = _Account(COST, "cost rows")
+    account.step("cost read", *figure("cost"))
+    account.step("less: cost whose session does not exist", *_less(figure("stray")))
+    if any(window):
+        account.check("cost in the table channel_reporting", count, total(reporting["cost"]))
+        account.step("less: cost on days outside the dates", *_less(outside))
+    account.check("cost in channel_reporting.csv", count - outside[0], total(rows["cost"]))
+    return account

@@ -1,0 +1,341 @@
+"""Does the model matter? The same orders under other models, lookbacks and redistributions: what holds, what does not.
+
+All reasonable settings are tried, and what is said of a channel is asked of each: a multiverse analysis. Source:
+Steegen, Tuerlinckx, Gelman, Vanpaemel (2016), Increasing transparency through a multiverse analysis, Perspectives on
+Psychological Science 11(5), 702-712.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date
+from functools import partial
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.reporting import MATERIAL, ratio
+from ihc.arrays.lookup import PAIR
+from ihc.arrays.types import Booleans, Floats, Integers
+from ihc.errors import InputError
+from ihc.formatting import some
+from ihc.journeys.build import LONGEST_LOOKBACK
+from ihc.journeys.touchpoints import channel_codes, in_time_order
+from ihc.models.heuristics import DIRECT, direct_channels
+from ihc.models.ihc import attribute
+from ihc.models.parameters import Parameters
+from ihc.models.redistribution import Redistribution, move, parse_redistribution
+from ihc.models.registry import Model, models_with
+from ihc.schemas.refunds import is_order, of_orders
+from ihc.schemas.tables import CREDITS, PHASES, SHARES, check_window, require_columns
+
+IHC = "IHC"
+LOOKBACKS: tuple[float | None, ...] = (None, 30.0, 7.0)  # days; None: as far back as the run's journeys reach
+COMPARED = (IHC, "Last touch", "Linear", "Position-based")
+NOTHING = 1e-6  # a phase of an order below this is a rounding of none
+AS_IS, OWN, DIRECT_GIVES = "none", "as in the run", "direct gives its credit away"
+Variant = Callable[[pd.DataFrame, Redistribution | None], pd.DataFrame]
+SETTINGS = {"model": "model", "lookback": "lookback_days", "redistribution": "redistribution"}  # and their columns
+COLUMNS = (
+    "lookback_days",
+    "model",
+    "redistribution",
+    "channel_name",
+    "orders",
+    "ihc",
+    "ihc_revenue",
+    "cost",
+    "ROAS",
+    "rank",
+)
+STABLE, MOVES, CROSSES = "stable", "changes rank", "crosses break-even"
+STEADY = 1  # a channel that moves by so many places still keeps its rank
+REPORTED_AS = "reported_as"
+DIGITS = 9  # ROAS that differ further behind differ by rounding only
+
+
+def variants_of(
+    parameters: Parameters, names: Sequence[str] = COMPARED, direct: Collection[str] = DIRECT
+) -> dict[str, Variant]:
+    """The models to try, by name, each as a function of `journeys` and a redistribution.
+
+    IHC carries a redistribution out on its phases, any other model of `MODELS` on its credit, see `redistributed`.
+    `direct`: the names of channels that are direct traffic.
+    Raises InputError for a name that is none of these.
+    """
+    known: dict[str, Variant] = {IHC: lambda journeys, rules: attribute(journeys, parameters, rules)}
+    known |= {name: partial(_with_rules, model) for name, model in models_with(direct).items()}
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"There is no model {some(unknown)}; there are {', '.join(known)}.")
+    return {name: known[name] for name in names}
+
+
+def _with_rules(model: Model, journeys: pd.DataFrame, rules: Redistribution | None) -> pd.DataFrame:
+    return redistributed(model(journeys), journeys, rules)
+
+
+def lookbacks_to_try(lookback_days: float | None, tried: Sequence[float | None] = LOOKBACKS) -> list[float | None]:
+    """The lookbacks [days] to try where the run itself has `lookback_days`: those that are shorter, after its own."""
+    reach = np.inf if lookback_days is None else lookback_days
+    return [None, *(days for days in dict.fromkeys(tried) if days is not None and days < reach)]
+
+
+def redistributions_to_try(
+    channels: Iterable[str], own: Redistribution | None = None, direct: Collection[str] = DIRECT
+) -> dict[str, Redistribution | None]:
+    """The redistributions to try: the run's `own` and none, or else none and that of the direct traffic, if any."""
+    if own:
+        return {OWN: own, AS_IS: None}
+    given_away = direct_given_away(channels, direct)
+    return {AS_IS: None} | ({DIRECT_GIVES: given_away} if given_away else {})
+
+
+def direct_given_away(channels: Iterable[str], direct: Collection[str] = DIRECT) -> Redistribution | None:
+    """Let direct traffic give its credit to the other sessions of the journey; None where no channel is direct."""
+    found = direct_channels(channels, direct)
+    if not found:
+        return None
+    entry = {
+        "direction": "any_session",
+        "receive_threshold": 0.0,
+        "redistribution_channel_labels": found,
+    }
+    return parse_redistribution(dict.fromkeys(PHASES, entry), "The redistribution of direct traffic")
+
+
+def redistributed(credits: pd.DataFrame, journeys: pd.DataFrame, rules: Redistribution | None) -> pd.DataFrame:
+    """Carry a redistribution out on credit that has no phases.
+
+    The channels that give in any phase give their credit away; direction and threshold are those of the phases that
+    list channels if they agree, else `any_session` and 0. Receivers share in proportion to their own credit, so where
+    the others of the journey have none, as under a model of a single touch, the credit stays.
+
+    In: `credits` (`conv_id, session_id, ihc`), a row for each row of `journeys`, in its order. Out: the same rows, the
+    sum of `ihc` per conversion as it was. Raises InputError where the rows are others.
+    """
+    if rules is None:
+        return credits
+    values = aligned(credits, journeys, "credits")
+    points = in_time_order(journeys, "channel_name")
+    codes, names = channel_codes(journeys["channel_name"])
+    gives = names.isin(list(rules.channels)).to_numpy()[codes][points.row]
+    moved = np.empty(len(values))
+    moved[points.row] = move(values[points.row], gives, points.path, *_common(rules))
+    return credits.assign(ihc=moved)
+
+
+def _common(rules: Redistribution) -> tuple[str, float]:
+    """The direction and the threshold of all phases that list channels, or the most generous ones."""
+    entries = [entry for entry in rules.entries.values() if entry["redistribution_channel_labels"]]
+    directions = {entry["direction"] for entry in entries}
+    thresholds = {entry["receive_threshold"] for entry in entries}
+    return (
+        directions.pop() if len(directions) == 1 else "any_session",
+        thresholds.pop() if len(thresholds) == 1 else 0.0,
+    )
+
+
+def aligned(credits: pd.DataFrame, journeys: pd.DataFrame, what: str) -> Floats:
+    """The values of `ihc`, once their rows are known to be those of `journeys`."""
+    require_columns(credits, CREDITS, what)
+    if not credits[PAIR].reset_index(drop=True).equals(journeys[PAIR].reset_index(drop=True)):
+        raise InputError(f"{what[0].upper()}{what[1:]} must have a row for each row of journeys, in its order.")
+    values = credits["ihc"].to_numpy("float64")
+    if not np.isfinite(values).all():
+        raise InputError(f"{what[0].upper()}{what[1:]} must have a number in each row of ihc.")
+    return values
+
+
+def within_lookback(journeys: pd.DataFrame, lookback_days: float | None) -> pd.DataFrame:
+    """Leave out older sessions, as `build_journeys` does. In: `journeys`; out: the rows that stay, as they are.
+
+    A session that is exactly `lookback_days` [24 h each] older than its conversion stays; a conversion whose sessions
+    are all older has no row any more. Raises InputError for a `lookback_days` outside of 0 to 100,000.
+    """
+    return journeys[is_within(journeys, lookback_days)]
+
+
+def is_within(journeys: pd.DataFrame, lookback_days: float | None) -> Booleans:
+    """Mark the rows that `within_lookback` keeps."""
+    if lookback_days is None:
+        return np.ones(len(journeys), dtype=bool)
+    if not 0 < lookback_days <= LONGEST_LOOKBACK:
+        raise InputError(f"A lookback is {lookback_days} days: give above 0 and up to {LONGEST_LOOKBACK:,}, or None.")
+    age = journeys["conv_timestamp"].to_numpy() - journeys["timestamp"].to_numpy()
+    mask: Booleans = age <= np.timedelta64(round(lookback_days * 86_400_000_000), "us")
+    return mask
+
+
+def phase_credits(credits: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Take each phase for a model of its own, to stand beside the others in `model_comparison`.
+
+    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`; a phase may be NaN where another program
+    stored the credit). Out: by the phase's heading `conv_id, session_id, ihc [share]`. An order that has no session in
+    a phase has its credit of `ihc` there, so that every model spreads the same revenue. Raises InputError for a missing
+    column.
+    """
+    require_columns(credits, (*PAIR, *SHARES), "credits")
+    order = pd.factorize(credits["conv_id"])[0]
+    models = {}
+    for phase in PHASES:
+        share = credits[phase].fillna(0.0).to_numpy("float64")
+        is_absent = np.bincount(order, weights=share)[order] < NOTHING
+        models[phase.capitalize()] = credits[PAIR].assign(ihc=np.where(is_absent, credits["ihc"], share))
+    return models
+
+
+class _Rows(NamedTuple):
+    """Journeys in time order, keys as numbers; the numbers of their channels, and whether their day is reported."""
+
+    journeys: pd.DataFrame
+    channel: Integers
+    is_reported: Booleans
+
+    def within(self, lookback_days: float | None) -> _Rows:
+        keep = is_within(self.journeys, lookback_days)
+        return _Rows(self.journeys[keep], self.channel[keep], self.is_reported[keep])
+
+
+def sensitivity(
+    journeys: pd.DataFrame,
+    costs: pd.DataFrame,
+    models: Mapping[str, Variant],
+    lookbacks: Sequence[float | None] = LOOKBACKS,
+    redistributions: Mapping[str, Redistribution | None] | None = None,
+    window: Mapping[str, str | date | None] | None = None,
+) -> pd.DataFrame:
+    """Compute each channel's ROAS under each combination of lookback, model and redistribution, a cell each.
+
+    In: `journeys` of `build_journeys` with the run's own lookback, and, where the report's rows are no channels, the
+    column `reported_as` with what stands in their place; `costs` (`channel_name, cost [currency]`) of the
+    reported days, as in `channel_summary` without its total; `models` as of `variants_of`; `lookbacks` [days; None as
+    the journeys are]; `redistributions` by name, the run's own first [default: none]; `window`: `start_date` and
+    `end_date` of the reported days, whose sessions alone earn. With the journeys of all credited orders, the cell of
+    the run's own settings has the ROAS of `channel_summary`.
+
+    Out: a row a cell and channel, channels in the order of `costs`: `lookback_days [NaN: None], model, redistribution,
+    channel_name, orders [count; those that have a journey in this cell], ihc [orders], ihc_revenue, cost [currency],
+    ROAS [1], rank [1 the highest ROAS of the cell's channels with at least 1 % of all cost; NaN for the others]`. The
+    revenue of an order without a session in the lookback is not attributed.
+
+    Raises InputError for a missing column, a wrong lookback, no setting to try, or a model that leaves rows out.
+    """
+    require_columns(costs, ("channel_name", "cost"), "costs")
+    rules = {AS_IS: None} if redistributions is None else redistributions
+    if not (models and lookbacks and rules):
+        raise InputError("sensitivity needs at least one model, one lookback and one redistribution.")
+    rows, frame = _numbered(journeys, costs, window)
+    tables = []
+    for days in dict.fromkeys(lookbacks):
+        part = rows.within(days)
+        orders = int(of_orders(part.journeys)["conv_id"].nunique())
+        for (name, model), (label, rule) in product(models.items(), rules.items()):
+            values = aligned(model(part.journeys, rule), part.journeys, f"credits of {name}")
+            setting = {"lookback_days": days, "model": name, "redistribution": label, "orders": orders}
+            tables.append(_cell(frame, part, values).assign(**setting))
+    return pd.concat(tables, ignore_index=True).astype({"lookback_days": "float64"})[list(COLUMNS)]
+
+
+def _numbered(
+    journeys: pd.DataFrame, costs: pd.DataFrame, window: Mapping[str, str | date | None] | None
+) -> tuple[_Rows, pd.DataFrame]:
+    """The journeys with numbers for keys, on which the models are twice as fast, and the channels with their cost."""
+    points = in_time_order(journeys, "channel_name", "revenue", "conv_timestamp")
+    rows = journeys.take(points.row).assign(conv_id=points.path, session_id=np.arange(len(journeys)))
+    codes, names = channel_codes(rows[REPORTED_AS if REPORTED_AS in rows else "channel_name"])
+    channels = costs[["channel_name", "cost"]].astype({"channel_name": "str"})
+    others = names[~names.isin(channels["channel_name"])].to_frame().assign(cost=0.0)
+    channels = pd.concat([channels, others], ignore_index=True)
+    place = pd.Index(channels["channel_name"]).get_indexer(pd.Index(names))
+    return _Rows(rows, place[codes], _is_reported(rows["timestamp"], **(window or {}))), channels
+
+
+def _is_reported(
+    times: pd.Series[Any], start_date: str | date | None = None, end_date: str | date | None = None
+) -> Booleans:
+    start, end = check_window(start_date, end_date)
+    mask = pd.Series(True, index=times.index)
+    if start:
+        mask &= times >= pd.Timestamp(start)
+    if end:
+        mask &= times < pd.Timestamp(end) + pd.Timedelta(days=1)
+    return mask.to_numpy(dtype=bool)
+
+
+def _cell(channels: pd.DataFrame, rows: _Rows, values: Floats) -> pd.DataFrame:
+    """What each channel earns under one setting, its ROAS and its rank."""
+    values = np.where(rows.is_reported, values, 0.0)
+    worth = values * rows.journeys["revenue"].to_numpy()
+    credit = np.where(is_order(rows.journeys), values, 0.0)
+    sums = [_by_channel(rows.channel, weights, len(channels)) for weights in (credit, worth)]
+    table = channels.assign(ihc=sums[0], ihc_revenue=sums[1])
+    table["ROAS"] = ratio(table["ihc_revenue"], table["cost"])
+    is_material = table["cost"] / (table["cost"].sum() or np.nan) >= MATERIAL
+    comparable = table["ROAS"].where(is_material).round(DIGITS)
+    return table.assign(rank=comparable.rank(ascending=False, method="min"))
+
+
+def _by_channel(channel: Integers, weights: Floats, count: int) -> Floats:
+    # Without any row, numpy counts in whole numbers.
+    return np.bincount(channel, weights=weights, minlength=count).astype("float64")
+
+
+def fragile_channels(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
+    """Say of each channel that matters whether its rank, or its side of break-even, depends on the settings.
+
+    In: `sensitivity`; its first cell is the base that the others are compared with. `roas` [1]: break-even.
+
+    Out: the channels with at least 1 % of all cost, by falling revenue in the base: `channel_name, ROAS [1; base],
+    ROAS_low, ROAS_high [1; of all cells], rank [base], rank_best, rank_worst, cells_above [share of cells with at
+    least `roas`], stability`: `crosses break-even`, else `changes rank` by more than one place from the base, else
+    `stable`.
+    """
+    matter = grid[grid["rank"].notna()]
+    above = is_above(matter, roas)
+    table = matter.assign(above=above).groupby("channel_name", sort=False).agg(
+        ROAS_low=("ROAS", "min"),
+        ROAS_high=("ROAS", "max"),
+        rank_best=("rank", "min"),
+        rank_worst=("rank", "max"),
+        cells_above=("above", "mean"),
+    )  # fmt: skip
+    base = matter[cell_numbers(matter) == 0].sort_values("ihc_revenue", ascending=False, kind="stable")
+    table = base[["channel_name", "ROAS", "rank"]].merge(table, on="channel_name")
+    moves = pd.concat([table["rank"] - table["rank_best"], table["rank_worst"] - table["rank"]], axis=1).max(axis=1)
+    crosses = table["cells_above"].between(0, 1, inclusive="neither")
+    stabilities = np.select([crosses, moves > STEADY], [CROSSES, MOVES], default=STABLE)
+    ordered = ["channel_name", "ROAS", "ROAS_low", "ROAS_high", "rank", "rank_best", "rank_worst", "cells_above"]
+    return table[ordered].assign(stability=pd.array(stabilities, dtype="str"))
+
+
+def is_above(grid: pd.DataFrame, roas: float) -> pd.Series[bool]:
+    """Does each row reach break-even? What differs by rounding only does not decide it."""
+    return grid["ROAS"].round(DIGITS) >= round(roas, DIGITS)
+
+
+def cell_numbers(grid: pd.DataFrame) -> pd.Series[int]:
+    """The number of each row's cell, from 0, in the order in which they come."""
+    return grid.groupby(list(SETTINGS.values()), sort=False, dropna=False).ngroup()
+
+
+def single_changes(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
+    """Say what changes where one setting alone is another than in the base, the first cell of `sensitivity`.
+
+    Out: a row a setting: `setting [model, lookback, redistribution], tried [count of its other values],
+    channels_crossing [count; those on the other side of break-even, `roas`, under any of these], channels_moving
+    [count; those that move by more than one place under any of these]`.
+    """
+    matter = grid[grid["rank"].notna()]
+    matter = matter.assign(above=is_above(matter, roas), cell=cell_numbers(matter))
+    base = matter[matter["cell"] == 0].set_index("channel_name")
+    other = {name: pd.factorize(matter[column], use_na_sentinel=False)[0] > 0 for name, column in SETTINGS.items()}
+    rows = []
+    for name in other:
+        alone = matter[other[name] & (np.sum(list(other.values()), axis=0) == 1)]
+        crossing = alone["above"] != alone["channel_name"].map(base["above"])
+        moving = (alone["rank"] - alone["channel_name"].map(base["rank"]).astype("float64")).abs() > STEADY
+        counts = [alone.loc[mask, "channel_name"].nunique() for mask in (crossing, moving)]
+        rows.append((name, alone["cell"].nunique(), *counts))
+    return pd.DataFrame(rows, columns=["setting", "tried", "channels_crossing", "channels_moving"])

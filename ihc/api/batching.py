@@ -1,0 +1,198 @@
+"""Journeys -> requests: as few as the API's two limits allow, no journey in two of them.
+
+A request holds at most so many journeys and at most so many sessions. Calls are counted, so requests must be full:
+the journeys are dealt out, longest first, each to the request with the most room (a bin packing with two limits, after
+the longest-first rule of Graham 1969), over the smallest number of requests that is found to hold them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import overload
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ihc.api.limits import MAX_JOURNEYS, MAX_SESSIONS
+from ihc.arrays.types import Integers
+from ihc.errors import InputError
+from ihc.formatting import counted, some
+from ihc.schemas.tables import FLAGS, require_columns
+
+SENT = ("session_id", "timestamp", "channel_name", *FLAGS, "conversion")
+
+
+@dataclass(frozen=True, eq=False)
+class Requests(Sequence[pd.DataFrame]):
+    """The rows of `journeys` that each request holds: a sequence of frames, each cut out of `rows` when it is wanted.
+
+    `rows`: request by request. `edges`: the row with which each request begins, and at the end the number of all rows.
+    Cut all at once, a hundred thousand frames take more time and memory than what is in them.
+    """
+
+    rows: pd.DataFrame
+    edges: Sequence[int]
+
+    @classmethod
+    def of(cls, frames: Iterable[pd.DataFrame]) -> Requests:
+        """Make requests of a frame each, of which there is one at least."""
+        kept = list(frames)
+        return cls(pd.concat(kept), [*accumulate(map(len, kept), initial=0)])
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    @overload
+    def __getitem__(self, number: int) -> pd.DataFrame: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[pd.DataFrame]: ...
+    def __getitem__(self, number: int | slice) -> pd.DataFrame | list[pd.DataFrame]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(len(self))[number]]
+        number = range(len(self))[number]
+        return self.rows.iloc[self.edges[number] : self.edges[number + 1]]
+
+    def block(self, begin: int, end: int) -> Requests:
+        """The requests from the number `begin`, which must be there, to before `end`, as far as there are so many."""
+        edges = self.edges[begin : end + 1]
+        return Requests(self.rows.iloc[edges[0] : edges[-1]], [edge - edges[0] for edge in edges])
+
+
+def pack_requests(
+    journeys: pd.DataFrame, *, max_journeys: int = MAX_JOURNEYS, max_sessions: int = MAX_SESSIONS
+) -> Requests:
+    """Split `journeys` into requests: whole journeys, few and full requests, the same for the same input.
+
+    In: `journeys` with `conv_id`, one row a session; a journey's rows keep their order. `max_journeys` [count] and
+    `max_sessions` [count] limit each request. Out: a sequence of frames, one a request, with the rows and columns of
+    `journeys`.
+
+    Raises InputError for a missing column, a limit below 1, or a journey longer than `max_sessions`: such a journey
+    can never be sent whole; `fit_journeys` cuts it or leaves it out.
+    """
+    require_columns(journeys, ("conv_id",), "journeys")
+    if max_journeys < 1 or max_sessions < 1:
+        raise InputError(
+            f"Both limits must be 1 or more: max_journeys is {max_journeys}, max_sessions is {max_sessions}."
+        )
+    codes, ids = pd.factorize(journeys["conv_id"])
+    lengths = np.bincount(codes, minlength=len(ids))
+    if (lengths > max_sessions).any():
+        raise InputError(
+            f"{_too_long(ids[lengths > max_sessions], max_sessions)} Cut them or leave them out by fit_journeys."
+        )
+    request = _assign(lengths, max_journeys, max_sessions)[codes]
+    order = np.lexsort((codes, request))
+    edges = np.flatnonzero(np.diff(request[order], prepend=-1, append=len(ids)))
+    return Requests(journeys.take(order), edges.tolist())
+
+
+def _assign(lengths: Integers, max_journeys: int, max_sessions: int) -> Integers:
+    """The number of the request that each journey goes to."""
+    order = np.argsort(-lengths, kind="stable")
+    sizes = lengths[order].tolist()
+    halves = int((lengths > max_sessions / 2).sum())  # no two of these share a request
+    enough = max(-(-len(sizes) // max_journeys), -(-sum(sizes) // max_sessions), halves)
+    too_few, step = enough - 1, max(1, enough // 200)
+    while (places := _deal(sizes, enough, max_journeys, max_sessions)) is None:
+        too_few, enough, step = enough, enough + step, 2 * step
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        fewer = _deal(sizes, middle, max_journeys, max_sessions)
+        too_few, enough, places = (middle, enough, places) if fewer is None else (too_few, middle, fewer)
+    request = np.empty(len(sizes), dtype="int64")
+    request[order] = places
+    return request
+
+
+def _deal(sizes: Sequence[int], requests: int, max_journeys: int, max_sessions: int) -> list[int] | None:
+    """Deal journeys, longest first, each to the roomiest request; None where one finds no room.
+
+    The roomiest has the most sessions free for each journey that it may still take, so that requests with a long
+    journey are filled up with short ones, and both limits are reached together.
+    """
+    roomiest = [(-max_sessions / max_journeys, number) for number in range(requests)]
+    sessions, places_left = [max_sessions] * requests, [max_journeys] * requests
+    places = []
+    for size in sizes:
+        if not roomiest or sessions[roomiest[0][1]] < size:
+            return None
+        number = roomiest[0][1]
+        places.append(number)
+        sessions[number] -= size
+        places_left[number] -= 1
+        if places_left[number]:
+            heapq.heapreplace(roomiest, (-sessions[number] / places_left[number], number))
+        else:
+            heapq.heappop(roomiest)
+    return places
+
+
+def fit_journeys(
+    journeys: pd.DataFrame, max_sessions: int, long_journeys: str = "latest"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cut the journeys that are longer than a request may be, or leave them out.
+
+    In: `journeys` with `conv_id`, rows of a journey in time order; `long_journeys`: `latest` keeps their latest
+    `max_sessions` sessions, `skip` leaves them out, `raise` raises InputError.
+    Out: the journeys that fit, and `conv_id, sessions [count before]` of those that did not.
+    """
+    require_columns(journeys, ("conv_id",), "journeys")
+    codes, ids = pd.factorize(journeys["conv_id"])
+    lengths = np.bincount(codes, minlength=len(ids))
+    is_long = lengths > max_sessions
+    if is_long.any() and long_journeys == "raise":
+        raise InputError(
+            f"{_too_long(ids[is_long], max_sessions)} Raise IHC_MAX_SESSIONS if the account allows it, shorten the "
+            "lookback, or set IHC_LONG_JOURNEYS to latest or skip."
+        )
+    place = journeys.groupby(codes, sort=False).cumcount().to_numpy()
+    keep = 0 if long_journeys == "skip" else max_sessions
+    fits = ~is_long[codes] | (lengths[codes] - place <= keep)
+    too_long = pd.DataFrame({"conv_id": ids[is_long].astype("str"), "sessions": lengths[is_long]})
+    return journeys[fits], too_long
+
+
+def _too_long(ids: pd.Index, max_sessions: int) -> str:
+    verb = "is" if len(ids) == 1 else "are"
+    return f"{counted(len(ids), 'journey')} {verb} longer than {max_sessions} sessions (conv_id {some(ids)})."
+
+
+def halves(request: pd.DataFrame) -> list[pd.DataFrame]:
+    """Split a request of two and more journeys into two, between journeys, as evenly in sessions as that allows."""
+    starts = np.flatnonzero((request["conv_id"] != request["conv_id"].shift()).to_numpy())[1:]
+    middle = starts[np.abs(starts - len(request) / 2).argmin()]
+    return [request.iloc[:middle], request.iloc[middle:]]
+
+
+def fingerprints(journeys: pd.DataFrame) -> pd.DataFrame:
+    """Sixteen characters a journey that change with everything that is sent of its sessions.
+
+    In: `journeys` as `build_journeys` makes them: a journey's rows together and in time order.
+    Out: `conv_id, fingerprint`, a row a journey, in the journeys' order.
+    """
+    require_columns(journeys, ("conv_id", *SENT), "journeys")
+    columns = [_text(journeys[name]) for name in SENT]
+    end_of_row = pa.scalar("\x1e", pa.large_string())
+    rows = pc.binary_join_element_wise(*columns, end_of_row, pa.scalar("\x1f", pa.large_string()))
+    _, offsets, content = rows.buffers()
+    ends = np.frombuffer(offsets, dtype="int64")[rows.offset : rows.offset + len(rows) + 1]
+    starts = np.flatnonzero((journeys["conv_id"] != journeys["conv_id"].shift()).to_numpy())
+    edges = ends[np.append(starts, len(journeys))].tolist()
+    sent = memoryview(content) if content else memoryview(b"")
+    marks = [hashlib.blake2b(sent[start:end], digest_size=8).hexdigest() for start, end in pairwise(edges)]
+    conv_id = journeys["conv_id"].take(starts).reset_index(drop=True)
+    return pd.DataFrame({"conv_id": conv_id, "fingerprint": pd.array(marks, dtype="str")})
+
+
+def _text(values: pd.Series) -> pa.Array:
+    if values.name == "timestamp":
+        values = values.astype("datetime64[s]").astype("int64")
+    text = pa.array(values).cast(pa.large_string())
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text

@@ -1,0 +1,1 @@
+"""Look-ups and sums over columns of ids and amounts."""

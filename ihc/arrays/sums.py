@@ -1,0 +1,174 @@
+"""Sums that are exact and rounded once: the same to the last bit in any order of the rows and over any parts of them.
+
+Each value is cut into whole multiples of 2^0, 2^±26, 2^±52, ... (a level each), and the multiples of a level add up as
+integers, without any error. So parts may be summed up anywhere and added together; what is rounded at the end, and only
+there, is the exact sum. The idea of fixed levels is that of Demmel and Nguyen (2015), Parallel reproducible summation,
+IEEE Transactions on Computers 64(7), 2060-2070.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.arrays.types import Floats, Integers
+from ihc.errors import InputError
+from ihc.formatting import counted
+
+BITS = 26
+BLOCK = 2**16
+AT_A_TIME = 2**26  # rows whose multiples, each below 2^26, add up exactly in floating point too
+LEVEL = "level"
+
+
+def total(values: pd.Series[Any]) -> float:
+    """The sum of a column, correctly rounded; NaN counts as nothing."""
+    return float(sums(np.zeros(len(values), dtype="int64"), values.to_numpy("float64"), 1)[0])
+
+
+def sums(group: Integers, values: Floats, size: int) -> Floats:
+    """The correctly rounded sum of each group's values; NaN counts as nothing.
+
+    In: the number of each value's group, from 0 up to `size`. A group with an infinite value has the sum that floating
+    point gives it.
+    """
+    known = np.where(np.isnan(values), 0.0, values)
+    found = np.bincount(group, weights=known, minlength=size).astype("float64")
+    # One addition is rounded once anyway, and most sessions have no more.
+    is_long = np.bincount(group, minlength=size) > 2
+    if (infinite := group[np.isinf(known)]).size:
+        is_long[infinite] = False
+    count = int(is_long.sum())
+    if count < size:
+        rows, place = is_long[group], is_long.cumsum() - 1
+        group, known = place[group[rows]], known[rows]
+    found[is_long] = rounded(multiples(group, known, count), count)
+    return found
+
+
+def multiples(group: Integers, values: Floats, size: int) -> dict[int, Integers]:
+    """Sum up each group exactly: by level k, how many times 2^(26 k) its values hold.
+
+    In: the number of each value's group, from 0 up to `size`; values are finite, NaN counts as nothing.
+    """
+    found: dict[int, Integers] = {}
+    # Some rows at a time, so that what is in between stays in the processor's cache.
+    block = min(max(BLOCK, 2 * size), AT_A_TIME)
+    for start in range(0, len(values), block):
+        part = slice(start, start + block)
+        for level, counts in _multiples(group[part], values[part], size):
+            found[level] = found[level] + counts if level in found else counts
+    return found
+
+
+def _multiples(group: Integers, values: Floats, size: int) -> Iterator[tuple[int, Integers]]:
+    rest = np.where(np.isnan(values), 0.0, values)
+    while (largest := max(rest.max(initial=0.0), -rest.min(initial=0.0))) > 0:
+        level = (int(np.frexp(largest)[1]) - 1) // BITS
+        whole = np.trunc(_scaled(rest, -BITS * level))
+        rest -= _scaled(whole, BITS * level)
+        yield level, np.bincount(group, weights=whole, minlength=size).astype("int64")
+        is_left = rest != 0
+        if 2 * np.count_nonzero(is_left) < len(rest):
+            group, rest = group[is_left], rest[is_left]
+
+
+def _scaled(values: Floats, exponent: int) -> Floats:
+    """Multiply by 2^exponent, exactly; beyond the powers that floating point holds, more slowly."""
+    return values * 2.0**exponent if abs(exponent) <= 1_000 else np.ldexp(values, exponent)
+
+
+def rounded(levels: Mapping[int, Integers], size: int) -> Floats:
+    """The floating point number nearest to each group's sum, of two equally near the even one. In: `multiples`."""
+    if not levels or not size:
+        return np.zeros(size)
+    lowest = min(levels) - 3
+    # Three levels more on either side: for what is carried, and so that four may be read below any.
+    digits = np.zeros((max(levels) - lowest + 4, size), dtype="int64")
+    for level, counts in levels.items():
+        digits[level - lowest] = counts
+    is_negative = _carried(digits)[-1] < 0
+    digits = _carried(np.where(is_negative, -digits, digits))
+    top = np.maximum(len(digits) - 1 - np.argmax(digits[::-1] != 0, axis=0), 3)
+    first, second, third, fourth = (np.take_along_axis(digits, (top - k)[None], axis=0)[0] for k in range(4))
+    # Whatever lies below the four decides between two neighbours only if the four alone cannot: one bit stands for it.
+    is_more = np.take_along_axis((digits != 0).cumsum(axis=0), np.maximum(top - 4, 0)[None], axis=0)[0] > 0
+    high, low = first * 2**BITS + second, (third * 2**BITS + fourth) | (is_more & (top > 3))
+    found: Floats = np.ldexp(high * 2.0 ** (2 * BITS) + low, BITS * (top - 3 + lowest))
+    found[is_negative] *= -1
+    return found
+
+
+def _carried(digits: Integers) -> Integers:
+    """The same numbers with each digit from 0 to 2^26 - 1, but for the highest, that has the sign."""
+    digits = digits.copy()
+    for level in range(len(digits) - 1):
+        carry = digits[level] >> BITS
+        digits[level] -= carry << BITS
+        digits[level + 1] += carry
+    return digits
+
+
+def sum_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Sum up `columns` for each combination of `keys`, correctly rounded.
+
+    Out: `keys`, sorted, and `columns`; NaN counts as nothing, and a row with an empty key in no group.
+    """
+    group, table, rows = _grouped(frame, keys)
+    values = {name: sums(group, rows[name].to_numpy("float64"), len(table)) for name in columns}
+    return table.assign(**values)
+
+
+def part_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Sum up `columns` exactly for each combination of `keys`, as a part of a sum over more rows.
+
+    Out: `keys, level` and `columns [multiples of 2^(26 level)]`, see `multiples`; each group has a row of level 0.
+    Raises InputError where a value is infinite.
+    """
+    group, table, rows = _grouped(frame, keys)
+    for name in columns:
+        if count := int(np.isinf(rows[name].to_numpy("float64")).sum()):
+            raise InputError(f"Column {name} has an infinite value in {counted(count, 'row')}: there is no exact sum.")
+    found = {name: multiples(group, rows[name].to_numpy("float64"), len(table)) for name in columns}
+    nothing = np.zeros(len(table), dtype="int64")
+    parts = [
+        table.assign(**{LEVEL: level}, **{name: found[name].get(level, nothing) for name in columns})
+        for level in sorted({0}.union(*found.values()))
+    ]
+    return pd.concat([part[_says_something(part, columns)] for part in parts], ignore_index=True)
+
+
+def _says_something(part: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+    return (part[LEVEL] == 0).to_numpy() | (part[list(columns)] != 0).any(axis="columns").to_numpy()
+
+
+def add_parts(parts: Iterable[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
+    """Add parts of a sum together, without any rounding. In and out: as `part_by`."""
+    return pd.concat(list(parts), ignore_index=True).groupby([*keys, LEVEL], as_index=False).sum()
+
+
+def sum_of_parts(part: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Round the sum that parts have led to. In: `part_by` or `add_parts`; out: as `sum_by` over all their rows."""
+    group, table, rows = _grouped(part, keys)
+    columns = [name for name in part.columns if name not in (*keys, LEVEL)]
+    level = rows[LEVEL].to_numpy()
+    found = {}
+    for name in columns:
+        levels = {int(one): np.zeros(len(table), dtype="int64") for one in np.unique(level)}
+        for one, counts in levels.items():
+            counts[group[level == one]] = rows[name].to_numpy()[level == one]
+        found[name] = rounded(levels, len(table))
+    return table.assign(**found)
+
+
+def _grouped(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[Integers, pd.DataFrame, pd.DataFrame]:
+    """Each row's group by number, the groups' keys in that order, and the rows that are in any."""
+    groups = frame.groupby(list(keys), sort=True, observed=True)
+    group: Integers = np.asarray(groups.ngroup().fillna(-1), dtype="int64")  # NaN without a key
+    table = pd.DataFrame({name: column.array for name, column in groups.size().reset_index()[list(keys)].items()})
+    is_in = group >= 0
+    return (group, table, frame) if is_in.all() else (group[is_in], table, frame[is_in])

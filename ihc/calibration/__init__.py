@@ -1,0 +1,1 @@
+"""Parameters of the local engine out of data."""

@@ -1,0 +1,313 @@
+"""A membership curve and its channel weights out of the shares that an engine printed.
+
+In a phase, a session's share is to the share of a reference session of its journey (the first one for the
+initializer, the converting one for the closer; their membership is 1) as
+
+    share = reference * m(hours) * w / w_reference
+
+so every such pair tells a point of the curve `m`, up to the ratio of two channel weights `w`. The curve's values at
+its knots and the weights are found together by weighted least squares (Gauss and Newton's steps), each pair as exact
+as its printed decimals allow, with two expectations for what the pairs leave open: a curve is made of straight pieces,
+so its bends are few but may be sharp, and most channels are neutral, so few weights are far from 1. Both are
+heavy-tailed (Cauchy's) priors, solved by reweighting (Holland and Welsch 1977, Communications in Statistics A6). A pair
+that contradicts the others is weighed down (Huber 1964, Annals of Mathematical Statistics 35).
+
+Only then is the curve made monotone, by pooling neighbours (isotonic regression, Barlow et al. 1972), rid of the knots
+that it does not need (Douglas and Peucker 1973), and led on beyond the hours that were seen.
+
+The closer's curve may jump at tenths of an hour: there the vendor's curves do, as if trained on hours in tenths. The
+initializer's may reach 1, where a silence restarts the journey: that is seen from what it zeroes, not from a share.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ihc.arrays.types import Booleans, Floats, Integers
+from ihc.models.parameters import Curve
+
+WIDTH = 2e-4  # [h] of a jump, less than a second: knots are no closer
+STRAIGHT = 2e-5  # a knot this close to the line between its neighbours is left out
+TAIL = 0.1  # of the hours seen: the curve goes on beyond them as it ran over this last part
+NEARLY = 0.99  # a curve that rises beyond what was seen stops here, as at 1 it would restart journeys
+DECIMAL = 1e-4 / np.sqrt(12)  # standard deviation of a share that is printed with four decimals
+BEND = 1e-3  # scale of an ordinary bend [1/h], at one hour; it falls with the hours as a curve flattens out
+NEUTRAL = 0.01  # scale of an ordinary channel's log weight
+LOOSE = 0.05  # the same at the start, so that a weight which is far from 1 gets there
+JUMP = 0.1  # standard deviation of a jump at a tenth of an hour
+TENTHS = np.round(np.arange(1, 11) / 10, 10)  # [h] where the closer's curve may jump
+MOST_KNOTS = 400
+EVEN_KNOTS = 40  # knots at growing distances, so that a curve may bend between the hours that were seen
+OUTLIER = 3.0  # standard deviations from which on a pair is weighed down
+ROUNDS, SETTLED = 40, 1e-6
+BELOW_1 = 1 - 1e-6  # the most that a curve may be where no restart was seen
+FARTHEST = np.log(1000)  # the farthest that a channel's log weight may be from 0
+NOTHING = 5e-5  # a falling curve below this gives no share that is printed, nor will it later
+INHERITED = 10  # what a curve leaves open weighs on a membership out of it: so many times rounding
+FIRM, DAMPING = 1e12, 1e-3  # pulls of what is given, and on what nothing tells
+
+
+def isotonic(values: Floats, precision: Floats) -> Floats:
+    """The nearest values that never fall, by pooling neighbours that do (Barlow et al. 1972)."""
+    pools: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), precision.tolist(), strict=True):
+        pool = (value, weight, 1)
+        while pools and pools[-1][0] > pool[0]:
+            other = pools.pop()
+            total = other[1] + pool[1]
+            pool = ((other[0] * other[1] + pool[0] * pool[1]) / total, total, other[2] + pool[2])
+        pools.append(pool)
+    return np.repeat([pool[0] for pool in pools], [pool[2] for pool in pools])
+
+
+def corners(hours: Floats, values: Floats) -> Booleans:
+    """Mark the knots that a curve needs to stay within `STRAIGHT` of itself (Douglas and Peucker 1973)."""
+    is_kept = np.zeros(len(hours), dtype=bool)
+    is_kept[[0, -1]] = True
+    open_parts = [(0, len(hours) - 1)]
+    while open_parts:
+        start, end = open_parts.pop()
+        inside = np.arange(start + 1, end)
+        straight = np.interp(hours[inside], hours[[start, end]], values[[start, end]])
+        off = np.abs(values[inside] - straight)
+        if len(inside) and off.max() > STRAIGHT:
+            middle = int(inside[off.argmax()])
+            is_kept[middle] = True
+            open_parts += [(start, middle), (middle, end)]
+    return is_kept
+
+
+def lead_on(hours: Floats, values: Floats, restart: float) -> tuple[Floats, Floats]:
+    """Lead a curve on beyond the hours that were seen: a rising one straight, a falling one by its rate of decay.
+
+    Where restarts were seen, a rising curve reaches 1 at the first of them at the latest.
+    """
+    end, last = hours[-1], values[-1]
+    begin = end * (1 - TAIL)
+    before = float(np.interp(begin, hours, values))
+    level = 1.0 if restart < np.inf else NEARLY
+    if level > last > before + STRAIGHT:
+        restart = min(restart, end + (level - last) * (end - begin) / (last - before))
+    if last < level and restart < np.inf:
+        is_before = hours < restart - WIDTH
+        return np.append(hours[is_before], restart), np.append(values[is_before], level)
+    if before - STRAIGHT > last > STRAIGHT:
+        beyond = end + end * np.arange(1, 9) / 8
+        rate = np.log(before / last) / (end - begin)
+        return np.append(hours, beyond), np.append(values, last * np.exp(-rate * (beyond - end)))
+    return hours, values
+
+
+class Pairs(NamedTuple):
+    """Sessions beside the reference session of their journey: hours [h], shares [1], channels [number].
+
+    Where a silence was seen to restart a journey, the session after it is its own reference, and `is_restart`: it tells
+    where the curve is 1, and nothing of the shares.
+    """
+
+    hours: Floats
+    share: Floats
+    reference: Floats
+    channel: Integers
+    reference_channel: Integers
+    is_restart: Booleans
+
+
+class Fitted(NamedTuple):
+    """A curve, the channels' log weights (0: neutral), and the hours [h] up to which the curve was seen.
+
+    A curve that was seen to reach its end, 1 or 0, is known at any hours: `seen_until` is infinite.
+    """
+
+    curve: Curve
+    log_weights: Floats
+    seen_until: float
+
+
+class _Grid(NamedTuple):
+    """Where the curve may bend, and the rows that take its bends and jumps from its values there."""
+
+    knots: Floats
+    bends: Floats
+    scale: Floats
+    jumps: Floats
+
+
+def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
+    """Fit the membership curve and the log weights of `channels` channels to `pairs`.
+
+    A rising curve is the initializer's: free at 0 hours; a falling one is the closer's: 1 there. Without any pair the
+    curve is constant: at 0 if it rises, at 1 if it falls.
+    """
+    restart = _restart(pairs)
+    told = _chosen(pairs, ~pairs.is_restart & (pairs.hours < restart))
+    if len(told.hours):
+        hours, values, log_weights = _fit_knots(told, channels, rising)
+        hours, values = lead_on(hours, values, restart)
+    else:
+        begin, log_weights = (0.0 if rising else 1.0), np.zeros(channels)
+        end, level = (restart, 1.0) if restart < np.inf else (1.0, begin)
+        hours, values = np.array([0.0, end]), np.array([begin, level])
+    seen_until = float(max(pairs.hours, default=0.0))
+    is_at_end = restart < np.inf or (not rising and np.interp(seen_until, hours, values) < NOTHING)
+    curve = Curve(tuple(hours.round(6).tolist()), tuple(values.round(6).tolist()))
+    return Fitted(curve, log_weights, np.inf if is_at_end else seen_until)
+
+
+def _chosen(pairs: Pairs, is_chosen: Booleans) -> Pairs:
+    return Pairs(
+        pairs.hours[is_chosen],
+        pairs.share[is_chosen],
+        pairs.reference[is_chosen],
+        pairs.channel[is_chosen],
+        pairs.reference_channel[is_chosen],
+        pairs.is_restart[is_chosen],
+    )
+
+
+def _fit_knots(pairs: Pairs, channels: int, rising: bool) -> tuple[Floats, Floats, Floats]:
+    """The knots of the monotone curve that fits best, its values there, and the log weights."""
+    grid = _grid(pairs.hours, rising)
+    values, log_weights, precision = _solve(pairs, grid, channels, is_anchored=not rising)
+    sign = 1.0 if rising else -1.0
+    values = np.clip(sign * isotonic(sign * values, precision), 0.0, BELOW_1 if rising else 1.0)
+    if not rising:
+        values[0] = 1.0
+    is_needed = corners(grid.knots, values)
+    return grid.knots[is_needed], values[is_needed], log_weights
+
+
+def _restart(pairs: Pairs) -> float:
+    """The hours from which on a silence restarts the journey, so that the fewest pairs say otherwise; inf: never.
+
+    Cut, not rounded, to the decimals of a curve: at the silence that was seen the curve must be 1 already.
+    """
+    restarts, others = np.sort(pairs.hours[pairs.is_restart]), np.sort(pairs.hours[~pairs.is_restart])
+    candidates = np.append(restarts[restarts > 2 * WIDTH], np.inf)
+    too_early = np.searchsorted(restarts, candidates)
+    too_late = len(others) - np.searchsorted(others, candidates)
+    against = too_early + too_late
+    best = candidates[np.flatnonzero(against == against.min())[-1]]
+    return float(np.floor(best * 1e6) / 1e6)
+
+
+def _grid(hours: Floats, rising: bool) -> _Grid:
+    seen = np.unique(hours)
+    seen = seen[np.unique(np.linspace(0, len(seen) - 1, MOST_KNOTS).round().astype("int64"))]
+    tenths = np.zeros(0) if rising else TENTHS[seen[-1] > TENTHS]
+    edges = np.concatenate([[0.0], tenths - WIDTH, tenths])
+    knots = _with_room(_with_room(edges, seen, WIDTH), np.geomspace(0.02, max(seen[-1], 0.03), EVEN_KNOTS), 0.001)
+    widths = np.diff(knots)
+    slopes = (np.eye(len(knots))[1:] - np.eye(len(knots))[:-1]) / widths[:, None]
+    is_jump = np.isin(knots[1:], tenths)
+    steady, starts = slopes[~is_jump], knots[:-1][~is_jump]
+    return _Grid(knots, steady[1:] - steady[:-1], BEND / np.maximum(starts[1:], 0.1), slopes[is_jump] * WIDTH)
+
+
+def _with_room(knots: Floats, more: Floats, room: float) -> Floats:
+    """The knots, and those of `more` that keep a distance from them and from each other."""
+    knots = np.sort(knots)
+    place = np.searchsorted(knots, more)
+    below = more - knots[np.maximum(place - 1, 0)]
+    above = np.append(knots, np.inf)[place] - more
+    more = more[(below > room) & (above > room)]
+    more = more[np.diff(more, prepend=-np.inf) > room]
+    return np.sort(np.concatenate([knots, more]))
+
+
+def fit_weights(pairs: Pairs, membership: Floats, channels: int) -> Floats:
+    """Fit the log weights of `channels` channels to `pairs` whose `membership` is known, though not exactly."""
+    log_weights, scale = np.zeros(channels), np.full(channels, LOOSE)
+    for number in range(ROUNDS):
+        errors = _errors(pairs, membership, log_weights, deviation=INHERITED * DECIMAL, is_robust=number > 2)
+        full = errors.full * membership
+        normal, gradient = _normal([(pairs.channel, full), (pairs.reference_channel, -full)], errors, channels)
+        step = np.linalg.solve(normal + np.diag(1 / scale**2), gradient - log_weights / scale**2)
+        log_weights = np.clip(log_weights + step, -FARTHEST, FARTHEST)
+        scale = _cauchy(NEUTRAL, log_weights)
+        if number and np.abs(step).max() < SETTLED:
+            break
+    return log_weights
+
+
+def _solve(pairs: Pairs, grid: _Grid, channels: int, *, is_anchored: bool) -> tuple[Floats, Floats, Floats]:
+    """The curve's values at the knots, the log weights, and how firmly each value is held [1/variance]."""
+    size = len(grid.knots)
+    by_hours = np.argsort(pairs.hours, kind="stable")
+    values = np.interp(grid.knots, pairs.hours[by_hours], (pairs.share / pairs.reference)[by_hours]).clip(0, 1)
+    log_weights = np.zeros(channels)
+    bend_scale, weight_scale = 100 * grid.scale, np.full(channels, LOOSE)
+    for number in range(ROUNDS):
+        normal, gradient = _pulls(pairs, grid.knots, values, log_weights, is_robust=number > 2)
+        _expect(normal[:size, :size], gradient[:size], values, grid.bends, bend_scale)
+        _expect(normal[:size, :size], gradient[:size], values, grid.jumps, np.full(len(grid.jumps), JUMP))
+        _expect(normal[size:, size:], gradient[size:], log_weights, np.eye(channels), weight_scale)
+        if is_anchored:
+            normal[0, 0] += FIRM
+            gradient[0] += FIRM * (1 - values[0])
+        step = np.linalg.solve(normal + DAMPING * np.eye(len(normal)), gradient)
+        values = np.clip(values + step[:size], -1.0, 2.0)
+        log_weights = np.clip(log_weights + step[size:], -FARTHEST, FARTHEST)
+        bend_scale, weight_scale = _cauchy(grid.scale, grid.bends @ values), _cauchy(NEUTRAL, log_weights)
+        if number and np.abs(step).max() < SETTLED:
+            break
+    return values, log_weights, np.maximum(np.diag(normal)[:size], 1e-3)
+
+
+def _expect(normal: Floats, gradient: Floats, values: Floats, matrix: Floats, scale: Floats) -> None:
+    """Add to the normal equations, in place, that `matrix @ values` is expected to be 0, give or take `scale`."""
+    weighted = matrix / scale[:, None] ** 2
+    normal += matrix.T @ weighted
+    gradient -= weighted.T @ (matrix @ values)
+
+
+def _cauchy(scale: Floats | float, values: Floats) -> Floats:
+    """The standard deviations by which a normal prior pulls at `values` as Cauchy's of this scale would."""
+    deviations: Floats = np.sqrt((scale**2 + values**2) / 2)
+    return deviations
+
+
+def _pulls(
+    pairs: Pairs, knots: Floats, values: Floats, log_weights: Floats, *, is_robust: bool
+) -> tuple[Floats, Floats]:
+    """The normal equations of one step: where the pairs pull the values and the log weights."""
+    left = np.clip(np.searchsorted(knots, pairs.hours, side="right") - 1, 0, len(knots) - 2)
+    part = np.clip((pairs.hours - knots[left]) / (knots[left + 1] - knots[left]), 0, 1)
+    membership = values[left] * (1 - part) + values[left + 1] * part
+    errors = _errors(pairs, membership, log_weights, deviation=DECIMAL, is_robust=is_robust)
+    size, full = len(knots), errors.full
+    slopes = [
+        (left, full * (1 - part)),
+        (left + 1, full * part),
+        (size + pairs.channel, full * membership),
+        (size + pairs.reference_channel, -full * membership),
+    ]
+    return _normal(slopes, errors, size + len(log_weights))
+
+
+class _Errors(NamedTuple):
+    """Of each pair: how far its share is off, what it would be at membership 1, and its weight [1/variance]."""
+
+    error: Floats
+    full: Floats
+    pull: Floats
+
+
+def _errors(pairs: Pairs, membership: Floats, log_weights: Floats, *, deviation: float, is_robust: bool) -> _Errors:
+    ratio = np.exp(log_weights[pairs.channel] - log_weights[pairs.reference_channel])
+    deviations = deviation * np.sqrt(1 + (membership * ratio) ** 2)
+    error = pairs.share - pairs.reference * membership * ratio
+    trust = np.minimum(1, OUTLIER * deviations / np.maximum(np.abs(error), 1e-12)) if is_robust else 1.0
+    return _Errors(error, pairs.reference * ratio, trust / deviations**2)
+
+
+def _normal(slopes: list[tuple[Integers, Floats]], errors: _Errors, width: int) -> tuple[Floats, Floats]:
+    """The normal equations out of each pair's slopes, given as (place, slope)."""
+    normal, gradient = np.zeros(width * width), np.zeros(width)
+    for row, by_row in slopes:
+        gradient += np.bincount(row, errors.pull * by_row * errors.error, width)
+        for column, by_column in slopes:
+            normal += np.bincount(row * width + column, errors.pull * by_row * by_column, width * width)
+    return normal.reshape(width, width), gradient

@@ -1,0 +1,350 @@
+"""Parameters from journeys alone, without any answer of the API.
+
+The vendor says in words where a conversion type's curves and weights come from (https://ihc-attribution.com). The
+curves' end points follow the rule of its published training example, see `end_points`. Their shape is chosen here:
+the vendor does not publish it. Trained on the journeys of a public sample shop, the initializer's curve is 0.010 of
+membership off the vendor's on average and 0.023 at most, the closer's 0.009 and 0.023. With journeys of two sessions
+too, both curves would end too early there: 0.088 and 0.125 off on average.
+
+The weights are not the vendor's. Phase weights count sessions, and no count tried explains the vendor's on two sets.
+Channel weights stay at 1: weights made of each channel's value in a phase / its equal share of the phase, shrunk
+towards 1, predicted the shop's answers no better. No journey is cut at a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.paths import journey_lengths
+from ihc.arrays.types import Booleans, Floats
+from ihc.calibration.curves import WIDTH, corners
+from ihc.errors import InputError
+from ihc.formatting import counted, some
+from ihc.models.ihc import Steps, attribute, time_order
+from ihc.models.parameters import Parameters, parse_parameters
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, PHASES, SESSIONS, require_columns, timestamps
+
+NEEDS = (
+    "conv_id",
+    "timestamp",
+    "session_id",
+    "channel_name",
+    "holder_engagement",
+    "closer_engagement",
+    "conv_timestamp",
+)
+FEWEST_SESSIONS = 3  # of a journey; with journeys of 2, curves end too early on a real shop
+
+
+class Cleaned(NamedTuple):
+    """Journeys fit for training, and what each rule left of them.
+
+    `rules`: `rule, journeys_before, sessions_before, journeys_after, sessions_after [count]`, one row per rule.
+    """
+
+    journeys: pd.DataFrame
+    rules: pd.DataFrame
+
+
+def clean_journeys(journeys: pd.DataFrame) -> Cleaned:
+    """Leave out what would mislead a training, and count it.
+
+    In: `journeys` as of `train`. Out: `Cleaned`, with the rows that are left in time order journey by journey.
+
+    Sessions after their conversion, repeated (`conv_id`, `session_id`) and journeys of fewer than `FEWEST_SESSIONS`
+    sessions are left out, in this order.
+
+    Raises InputError for a missing column or an empty value.
+    """
+    require_columns(journeys, NEEDS, "journeys")
+    _check_filled(journeys)
+    rows = journeys.assign(channel_name=journeys["channel_name"].astype("str"))
+    rows = rows.sort_values(list(NEEDS), kind="stable", ignore_index=True)
+    counts = [_counts(rows)]
+    for is_out in RULES.values():
+        rows = rows[~is_out(rows)]
+        counts.append(_counts(rows))
+    table = [(rule, *before, *after) for rule, before, after in zip(RULES, counts, counts[1:], strict=False)]
+    return Cleaned(rows.reset_index(drop=True), pd.DataFrame(table, columns=["rule", *COUNTS]))
+
+
+def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame) -> int:
+    """Count the sessions of users with a conversion that come after the last one: no journey holds them.
+
+    In: `sessions` and `conversions` with the tables' columns. Raises InputError for a missing column or a wrong time.
+    """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    last = timestamps(conversions["conv_date"], conversions["conv_time"]).groupby(conversions["user_id"]).max()
+    visits = timestamps(sessions["event_date"], sessions["event_time"])
+    return int((visits.to_numpy() > last.reindex(sessions["user_id"]).to_numpy()).sum())
+
+
+def _check_filled(journeys: pd.DataFrame) -> None:
+    for name in ("timestamp", "conv_timestamp"):
+        if not pd.api.types.is_datetime64_dtype(journeys[name]):
+            raise InputError(
+                f"Journeys, column {name}: training needs timestamps [UTC] without a time zone, not "
+                f"{journeys[name].dtype}."
+            )
+    empty = [name for name in NEEDS if journeys[name].isna().any()]
+    if empty:
+        raise InputError(f"Journeys: the column {some(empty)} has empty values; fill them or leave those rows out.")
+
+
+def _after_conversion(rows: pd.DataFrame) -> pd.Series[bool]:
+    return rows["timestamp"] > rows["conv_timestamp"]
+
+
+def _repeated(rows: pd.DataFrame) -> pd.Series[bool]:
+    return rows.duplicated(["conv_id", "session_id"])
+
+
+def _short(rows: pd.DataFrame) -> pd.Series[bool]:
+    return rows.groupby("conv_id", sort=False)["session_id"].transform("size") < FEWEST_SESSIONS
+
+
+def _counts(rows: pd.DataFrame) -> tuple[int, int]:
+    return rows["conv_id"].nunique(), len(rows)
+
+
+RULES = {
+    "sessions after the conversion": _after_conversion,
+    "repeated sessions": _repeated,
+    f"journeys of fewer than {FEWEST_SESSIONS} sessions": _short,
+}
+COUNTS = ("journeys_before", "sessions_before", "journeys_after", "sessions_after")
+OUTLIERS = 0.8  # values from this quantile on are outliers
+END = 90  # the percentile of what is left at which a curve ends
+
+
+class EndPoints(NamedTuple):
+    """The hours between which the curves run, and the distributions that tell them.
+
+    `start`, `initializer_end`, `closer_end` [h]; the closer starts at 0. `distributions`: `percentile [0 to 100],
+    initializer_hours, closer_hours [h]`, of the values without outliers.
+    """
+
+    start: float
+    initializer_end: float
+    closer_end: float
+    distributions: pd.DataFrame
+
+
+def end_points(steps: Steps, closes: Booleans) -> EndPoints:
+    """Read the curves' end points from journeys, of which at least one has a gap and one a closing session.
+
+    In: `steps` in time order; `closes`: which of their sessions are closer-engaged.
+
+    The initializer starts at the median of all gaps. It ends at the 90 % quantile of the longest gap of each journey
+    (0 for a single session). The closer ends at the 90 % quantile of the hours from the earliest closing session of
+    each journey to its last; a journey without one does not count. Values from their 80 % quantile on are left out
+    before. All quantiles interpolate.
+    """
+    longest = np.maximum.reduceat(steps.gap, np.flatnonzero(steps.is_first))
+    _, earliest = np.unique(steps.journey[closes], return_index=True)
+    begins, closers = _percentiles(longest), _percentiles(steps.to_conversion[closes][earliest])
+    table = {"percentile": np.arange(101), "initializer_hours": begins, "closer_hours": closers}
+    start = float(np.median(steps.gap[~steps.is_first]))
+    return EndPoints(start, float(begins[END]), float(closers[END]), pd.DataFrame(table))
+
+
+def _percentiles(values: Floats) -> Floats:
+    """The percentiles 0 to 100 of the values below the outliers; of all values where that leaves none."""
+    inside = values[values < np.quantile(values, OUTLIERS)]
+    found: Floats = np.quantile(inside if len(inside) else values, np.arange(101) / 100)
+    return found
+
+
+GOOD_JOURNEYS = 15_000  # what the vendor calls a good amount
+FEWEST_JOURNEYS = 2
+LONG_GAPS = 0.99  # gaps from this quantile on do not shape the initializer's curve
+FLAT = 0.1  # [h] before the conversion in which a closer's membership is 1
+LEAST_PHASE = 0.01
+BELOW_RESTART = 1 - 1e-9  # the highest membership that does not restart a journey
+Entry = dict[str, list[float]]
+
+
+class Trained(NamedTuple):
+    """A set of parameters, and the report of its training.
+
+    `rules`: see `Cleaned`. `lengths`: `length [sessions], journeys_before, journeys_after [count]`, of the journeys
+    before and after cleaning. `distributions`: see `EndPoints`. `curves`: `curve, hours [h], membership [1]`, one row
+    per knot. `warnings`: what weakens the set.
+    """
+
+    parameters: Parameters
+    rules: pd.DataFrame
+    lengths: pd.DataFrame
+    distributions: pd.DataFrame
+    curves: pd.DataFrame
+    warnings: tuple[str, ...]
+
+
+def train(journeys: pd.DataFrame, *, name: str, made: str) -> Trained:
+    """Learn the engine's parameters from journeys, without any answer of the API.
+
+    In: `journeys` with `conv_id, timestamp [UTC], session_id, channel_name, holder_engagement, closer_engagement
+    [0/1], conv_timestamp [UTC]`, rows in any order; `name`: the set's name; `made`: the day of the training, for the
+    provenance.
+
+    Out: `Trained`. The parameters do not depend on the order of the rows.
+
+    Raises InputError for a missing column or value, and where the journeys are too few or all gaps are 0.
+    """
+    cleaned = clean_journeys(journeys)
+    rows, steps = cleaned.journeys, time_order(cleaned.journeys)[1]
+    _check_enough(steps)
+    closes = _closes(rows, steps)
+    points = end_points(steps, closes)
+    entries: dict[str, Any] = {
+        "name": name,
+        "initializer": _initializer(steps.gap[~steps.is_first], points),
+        "closer": _closer(steps.to_conversion[closes & ~steps.is_last], points),
+        "phase_weights": dict.fromkeys(PHASES, 1 / len(PHASES)),
+        "channel_weights": {phase: {} for phase in PHASES},
+        "provenance": _provenance(cleaned, made),
+    }
+    entries["phase_weights"] = _phase_weights(rows, entries)
+    return Trained(
+        parse_parameters(entries),
+        cleaned.rules,
+        _lengths(journeys, rows),
+        points.distributions,
+        pd.concat([pd.DataFrame({"curve": curve, **entries[curve]}) for curve in ("initializer", "closer")]),
+        tuple(_warnings(rows, steps, points)),
+    )
+
+
+def _check_enough(steps: Steps) -> None:
+    journeys = int(steps.is_first.sum())
+    if journeys < FEWEST_JOURNEYS:
+        raise InputError(
+            f"Training needs at least {FEWEST_JOURNEYS} journeys of {FEWEST_SESSIONS} or more sessions. "
+            f"{counted(journeys, 'journey')} left after cleaning: take more days."
+        )
+    if not (steps.gap > 0).any():
+        raise InputError(
+            f"Training found no hours between sessions: in each of the {journeys:,} journeys all sessions have the "
+            "same time. Check the sessions' times."
+        )
+
+
+def _closes(rows: pd.DataFrame, steps: Steps) -> Booleans:
+    """Mark the closer-engaged sessions; all sessions where none of those comes before its conversion."""
+    engaged: Booleans = rows["closer_engagement"].to_numpy() == 1
+    return engaged if (steps.to_conversion[engaged] > 0).any() else np.ones(len(rows), dtype=bool)
+
+
+def _initializer(gaps: Floats, points: EndPoints) -> Entry:
+    """The membership over the hours between sessions: the running integral of the gaps' distribution function.
+
+    It is 0 up to the start and 1 at the end. The longest 1 % of the gaps do not count, which matters where some of
+    them lie before the end. Where most gaps are equal, the rule's end is not after the start: then the longest gap is
+    the end, or twice the only one.
+    """
+    start, end = points.start, points.initializer_end
+    if end <= start:
+        end = float(gaps.max()) if gaps.max() > start else 2 * start
+    hours = np.concatenate([[start], _knots(gaps, start, end), [end]])
+    inside = gaps[gaps < np.quantile(gaps, LONG_GAPS)]
+    beyond = np.sort(np.maximum((inside if len(inside) else gaps) - start, 0.0))
+    shorter = np.searchsorted(beyond, hours - start, side="right")
+    integral = shorter * (hours - start) - np.append(0.0, beyond.cumsum())[shorter]
+    return _curve(hours, integral / integral[-1])
+
+
+def _closer(hours: Floats, points: EndPoints) -> Entry:
+    """The membership over the hours to the conversion: the share of closing sessions that are farther away.
+
+    It is 1 up to a tenth of an hour and 0 at the end. Sessions at the moment of their conversion are left out. Where
+    the rule's end is 0, the curve ends at the farthest session. Where no session comes before the end, it is a straight
+    line.
+    """
+    hours = np.sort(hours[hours > 0])
+    end = points.closer_end or float(hours[-1])
+    if end <= FLAT + WIDTH or hours[0] >= end:
+        return _curve(np.array([0.0, end]), np.array([1.0, 0.0]))
+    knots = np.concatenate([[0.0, FLAT, FLAT + WIDTH], _knots(hours, FLAT + WIDTH, end), [end]])
+    nearer = np.where(knots > FLAT, np.searchsorted(hours, knots, side="right"), 0)
+    return _curve(knots, 1 - nearer / nearer[-1])
+
+
+def _knots(hours: Floats, start: float, end: float) -> Floats:
+    """The percentiles of the hours between two others, to a tenth of an hour: 101 knots at most."""
+    inside = hours[(hours > start) & (hours < end)]
+    if not len(inside):
+        return inside
+    tenths = np.unique(np.quantile(inside, np.arange(101) / 100, method="inverted_cdf").round(1))
+    return tenths[(tenths > start + WIDTH) & (tenths < end - WIDTH)]
+
+
+def _curve(hours: Floats, membership: Floats) -> Entry:
+    """The curve as the parameters file has it, from 0 hours on, without needless knots."""
+    if hours[0] > 0:
+        hours, membership = np.append(0.0, hours), np.append(membership[0], membership)
+    is_kept = corners(hours, membership)
+    return {"hours": hours[is_kept].tolist(), "membership": membership[is_kept].round(6).tolist()}
+
+
+def _phase_weights(rows: pd.DataFrame, entries: dict[str, Any]) -> dict[str, float]:
+    """How many sessions a phase takes: a session belongs to each phase in proportion to its shares.
+
+    The vendor says that a phase weighs more the more slowly it is passed. Here slowness counts in sessions: in hours to
+    the conversion the closer would get next to none. A phase that no session is in still weighs 1 %: none may weigh 0.
+    """
+    rising = entries["initializer"]
+    uncut = {**rising, "membership": np.minimum(rising["membership"], BELOW_RESTART).tolist()}
+    shares = attribute(rows, parse_parameters({**entries, "initializer": uncut}))[list(PHASES)].to_numpy("float64")
+    total = shares.sum(axis=1, keepdims=True)
+    sessions = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0).sum(axis=0)
+    weights = np.maximum(sessions / sessions.sum(), LEAST_PHASE)
+    initializer, holder, _ = map(float, (weights / weights.sum()).round(4))
+    return {"initializer": initializer, "holder": holder, "closer": round(1 - initializer - holder, 4)}
+
+
+def _lengths(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    found = journey_lengths(before)
+    counts = {"journeys_before": found["orders"], "journeys_after": journey_lengths(after)["orders"]}
+    return pd.DataFrame({"length": found["length"], **counts})
+
+
+def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
+    rows, rules = cleaned
+    first, last = rows["conv_timestamp"].min(), rows["conv_timestamp"].max()
+    journeys = rows["conv_id"].nunique()
+    return {
+        "how": "Trained on journeys alone: curves from the hours between sessions and to the conversion, phase weights "
+        "from each phase's share of the sessions. Channel weights are 1.",
+        "source": f"{counted(journeys, 'journey')} with {counted(len(rows), 'session')}, "
+        f"conversions from {first:%Y-%m-%d} to {last:%Y-%m-%d}.",
+        "made": made,
+        "journeys": journeys,
+        "cleaning": {str(rule.pop("rule")): rule for rule in rules.to_dict("records")},
+    }
+
+
+def _warnings(rows: pd.DataFrame, steps: Steps, points: EndPoints) -> Iterator[str]:
+    journeys = int(steps.is_first.sum())
+    if journeys < GOOD_JOURNEYS:
+        yield f"Trained on {counted(journeys, 'journey')}; {GOOD_JOURNEYS:,} is a good amount: expect rough curves."
+    if points.initializer_end <= points.start:
+        yield "Most hours between sessions are the same, so the initializer's curve is about a straight line."
+    yield from _closer_warnings(rows, steps)
+    if not (rows["holder_engagement"] == 1).any():
+        yield "No session has holder_engagement = 1, so the holder's weight means nothing."
+
+
+def _closer_warnings(rows: pd.DataFrame, steps: Steps) -> Iterator[str]:
+    hours = steps.to_conversion[(rows["closer_engagement"].to_numpy() == 1) & ~steps.is_last]
+    if not (hours > 0).any():
+        yield (
+            "No session with closer_engagement = 1 comes before its conversion, so the closer's curve is made of all "
+            "sessions."
+        )
+    elif hours.min() == hours.max():
+        yield "All closing sessions are equally far from their conversion, so the closer's curve is a straight line."

@@ -1,0 +1,146 @@
+"""Charts of the reconciliation, and of the cost and the orders that bear no credit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from textwrap import wrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ihc.charts.style import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, name_rows
+from ihc.formatting import brief_percent, printable
+
+LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
+NOTHING = 1e-6  # an axis of amounts that ends below this has none
+LABELLED_DAYS = 10  # up to so many days each bar has its figure, and each day its tick
+YEAR_SHOWN = 300  # from so many days on the ticks name the year
+
+
+@chart
+def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currency") -> None:
+    """A row a line of the reconciliation: totals stand on 0, what is taken off or added hangs between them.
+
+    In: `waterfall`: `line, kind, start, end`, and `amount [currency]` or `count`; `currency` is what the axis is in.
+    """
+    figure.set_size_inches(WIDTH, 0.8 + 0.42 * len(bars))
+    axes = figure.add_subplot()
+    places = name_rows(axes, bars["line"])
+    axes.set_yticks(
+        places,
+        labels=["\n".join(wrap(printable(line), LINE_WIDTH, max_lines=2, placeholder="…")) for line in bars["line"]],
+    )
+    is_total, figures = bars["kind"] == "total", bars[bars.columns[-1]]
+    colours = np.where(is_total, BLUE, np.where(figures < 0, ORANGE, SKY)).tolist()
+    axes.barh(places, bars["end"] - bars["start"], left=bars["start"], color=colours, height=0.6)
+    # From the end of each bar to the next one; so a step too small to be seen has its place too.
+    axes.vlines(
+        bars["end"].iloc[:-1], np.arange(len(bars) - 1) - 0.3, np.arange(1, len(bars)) + 0.3, color=GREY, lw=0.8
+    )
+    is_whole = bars.columns[-1] == "count" and (figures == figures.round()).all()
+    style = ",.0f" if is_whole else ",.2f"
+    texts = [_signed(value, total, style) for value, total in zip(figures, is_total, strict=True)]
+    label_ends(axes, np.maximum(bars["start"], bars["end"]), texts)
+    _amounts(axes, currency)
+
+
+def _signed(value: float, is_total: bool, style: str) -> str:
+    return format(value, style if is_total else f"+{style}") if value else "0"
+
+
+def label_ends(axes: Axes, ends: Iterable[float], texts: Iterable[str]) -> None:
+    """Write a text to the right of where each row's bar ends."""
+    for place, (end, text) in enumerate(zip(ends, texts, strict=True)):
+        axes.annotate(text, (end, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
+
+
+def _amounts(axes: Axes, label: str) -> None:
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.margins(x=0.28)
+    if axes.dataLim.x0 >= 0:
+        axes.set_xlim(0, None if axes.dataLim.x1 > NOTHING else 1)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_formatter(AMOUNTS)
+    axes.set_xlabel(label)
+
+
+@chart
+def cost_without_credit(figure: Figure, by_channel: pd.DataFrame, currency: str = "currency") -> None:
+    """A bar a channel of its cost: first what stands at sessions without credit, written beside, then the rest.
+
+    In: the channels of `without_credit_by_channel`, without its total: `channel_name, cost, cost_without_credit
+    [currency], share_without_credit [1]`.
+    """
+    figure.set_size_inches(WIDTH, 1.3 + 0.28 * len(by_channel))
+    axes = figure.add_subplot()
+    places = name_rows(axes, by_channel["channel_name"])
+    idle = by_channel["cost_without_credit"]
+    axes.barh(places, idle, color=ORANGE, height=0.7, label="at sessions without credit (and its part)")
+    axes.barh(places, by_channel["cost"] - idle, left=idle, color=BLUE, height=0.7, label="at sessions with credit")
+    texts = [
+        (f"{_whole(part)} ({brief_percent(share)})" if part else "0") if cost else "no cost"
+        for cost, part, share in zip(by_channel["cost"], idle, by_channel["share_without_credit"], strict=True)
+    ]
+    label_ends(axes, by_channel["cost"], texts)
+    _amounts(axes, f"cost [{currency}]")
+    figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
+
+
+def _whole(amount: float) -> str:
+    return f"{amount:,.0f}" if abs(amount) >= 0.5 else "<1"
+
+
+@chart
+def unattributed_by_day(figure: Figure, by_day: pd.DataFrame, currency: str = "currency") -> None:
+    """Bars by day of the revenue of orders without any session, and below, if any, of those that wait or failed.
+
+    In: `without_credit_by_day`: `day, unattributed_revenue, waiting_or_failed_revenue [currency]`.
+    """
+    panels_of = {
+        "unattributed_revenue": ("unattributed", ORANGE),
+        "waiting_or_failed_revenue": ("waiting or failed", BLUE),
+    }
+    shown = {column: panel for column, panel in panels_of.items() if by_day[column].any()}
+    if not shown:
+        figure.set_size_inches(WIDTH, 1.2)
+        text = "On every day, all orders are credited."
+        figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY)
+        return
+    figure.set_size_inches(WIDTH, 0.9 + 1.7 * len(shown))
+    days = pd.to_datetime(by_day["day"])
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (column, (title, colour)) in zip(panels, shown.items(), strict=True):
+        axes.bar(days, by_day[column], color=colour, width=0.8 if len(days) <= LABELLED_DAYS else 1)
+        axes.axhline(0, color=INK, linewidth=0.8)
+        axes.set_title(f"Revenue of orders that are {title}", fontsize=10)
+        axes.yaxis.set_major_formatter(AMOUNTS)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+        axes.set_ylabel(currency)
+        if len(days) <= LABELLED_DAYS:
+            _above(axes, days, by_day[column])
+    _days(panels[-1], days)
+
+
+def _above(axes: Axes, days: pd.Series[pd.Timestamp], revenue: pd.Series[float]) -> None:
+    for day, value in zip(days, revenue, strict=True):
+        shift, side = ((0, 3), "bottom") if value >= 0 else ((0, -3), "top")
+        axes.annotate(
+            f"{value:,.0f}", (day, value), shift, textcoords="offset points", ha="center", va=side, fontsize=8
+        )
+    axes.margins(y=0.2)
+
+
+def _days(axes: Axes, days: pd.Series[pd.Timestamp]) -> None:
+    """Ticks that fit three days and two years; and no bar is wider than a fifth of the chart."""
+    reach = (days.max() - days.min()).days
+    beside = max(0.6, (5 - reach) / 2)
+    axes.set_xlim(date2num(days.min()) - beside, date2num(days.max()) + beside)
+    if reach < LABELLED_DAYS:
+        axes.set_xticks(pd.date_range(days.min(), days.max()))
+    else:
+        axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=7))
+    axes.xaxis.set_major_formatter(DateFormatter("%b %Y" if reach >= YEAR_SHOWN else "%d %b"))

@@ -1,0 +1,186 @@
+"""Charts of what depends on the settings: ROAS and rank of the channels under other models and lookbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator
+
+from ihc.analysis.sensitivity import STABLE, cell_numbers, is_above
+from ihc.charts.style import GREY, INK, PALE, WIDTH, chart, name_rows
+from ihc.formatting import shown
+
+FAR = 4.0  # so many times break-even, or a part of it, from which on the colour stays the same
+MOST_COLUMNS, MOST_MODELS = 12, 4  # side by side; with more of them the figures, or the names, would touch
+ROOM = 64  # letters of all names that stand side by side
+NAME_LIMIT = 24
+# What is written on a coloured cell keeps its colour on the dark page, as the cell does.
+ON_PALE, ON_DARK = "#111111", "#fdfdfd"
+COLOURS = colormaps["PuOr"]
+LUMA = np.array([0.299, 0.587, 0.114])  # how bright red, green and blue are (ITU-R BT.601)
+
+
+class _Block(NamedTuple):
+    """Cells that stand side by side: one redistribution, some models, and for each of these all lookbacks."""
+
+    redistribution: str
+    models: list[str]
+    lookbacks: list[float]
+
+    @property
+    def columns(self) -> int:
+        return len(self.models) * len(self.lookbacks)
+
+
+@chart
+def roas_under_settings(figure: Figure, grid: pd.DataFrame, roas: float = 1.0) -> None:
+    """A block a redistribution, a row a channel that matters, a column a model and lookback: its ROAS, by its colour.
+
+    The first cell is the base; framed is what is on the other side of break-even than there.
+    In: `sensitivity`: `lookback_days [NaN: that of the run], model, redistribution, channel_name, ihc_revenue, ROAS,
+    rank [NaN: not drawn]`; `roas` [1, above 0]: break-even.
+    """
+    matter = grid[grid["rank"].notna()]
+    matter = matter.assign(is_above=is_above(matter, roas))
+    base = matter[cell_numbers(matter) == 0].sort_values("ihc_revenue", ascending=False, kind="stable")
+    if base.empty:
+        figure.set_size_inches(WIDTH, 1.2)
+        figure.text(0.5, 0.5, "No channel has enough of the cost.", ha="center", va="center", color=GREY)
+        return
+    blocks = _blocks(matter)
+    figure.set_size_inches(WIDTH, 0.8 + len(blocks) * (0.75 + 0.22 * len(base)))
+    panels = figure.subplots(len(blocks), 1, squeeze=False)[:, 0]
+    for axes, block in zip(panels, blocks, strict=True):
+        _heat(axes, _in_columns(matter, block), base.set_index("channel_name"), roas)
+        _heads(axes, block, ROOM // len(blocks[0].models))
+        axes.set_xlim(-0.5, blocks[0].columns - 0.5)
+    # Not the figure's own label, whose place the note below a published chart takes.
+    panels[-1].set_xlabel(_legend(roas, len(blocks) * blocks[0].columns > 1), fontsize=8, loc="right")
+
+
+def _blocks(matter: pd.DataFrame) -> list[_Block]:
+    names, models, lookbacks = (
+        matter[column].drop_duplicates().tolist() for column in ("redistribution", "model", "lookback_days")
+    )
+    most = min(max(1, MOST_COLUMNS // len(lookbacks)), MOST_MODELS)
+    runs = [models[start : start + most] for start in range(0, len(models), most)]
+    return [_Block(name, run, lookbacks) for name in names for run in runs]
+
+
+def _in_columns(matter: pd.DataFrame, block: _Block) -> pd.DataFrame:
+    """The rows of a block with the number of their `column`: model by model, in each the lookbacks."""
+    rows = matter[(matter["redistribution"] == block.redistribution) & matter["model"].isin(block.models)]
+    model = pd.Index(block.models).get_indexer(pd.Index(rows["model"]))
+    lookback = pd.Index(block.lookbacks, dtype="float64").get_indexer(pd.Index(rows["lookback_days"]))
+    place: npt.NDArray[np.int64] = np.asarray(model * len(block.lookbacks) + lookback, dtype="int64")
+    return rows.assign(column=place)
+
+
+def _heat(axes: Axes, cells: pd.DataFrame, base: pd.DataFrame, roas: float) -> None:
+    """The cells of a block with their figures, and a frame around those on another side than in the base."""
+    values, above = (
+        cells.pivot(index="channel_name", columns="column", values=name).reindex(base.index).to_numpy()
+        for name in ("ROAS", "is_above")
+    )
+    name_rows(axes, pd.Series(base.index), NAME_LIMIT)
+    edges = np.arange(values.shape[1] + 1) - 0.5, np.arange(values.shape[0] + 1) - 0.5
+    shades = _shades(values.astype("float64"), roas)
+    axes.pcolormesh(*edges, shades, cmap=COLOURS, vmin=0, vmax=1, edgecolor="white", linewidth=0.8)
+    is_dark = COLOURS(shades)[..., :3] @ LUMA < 0.5
+    is_other = above.astype(bool) != base["is_above"].to_numpy(dtype=bool)[:, None]
+    size = _size(values.shape[1])
+    for (row, column), value in np.ndenumerate(values):
+        colour = ON_DARK if is_dark[row, column] else ON_PALE
+        axes.text(column, row, _figure(value), ha="center", va="center", fontsize=size, color=colour)
+        if is_other[row, column]:
+            axes.add_patch(
+                Rectangle((column - 0.43, row - 0.41), 0.86, 0.82, fill=False, edgecolor=colour, linewidth=1.3)
+            )
+    axes.spines[:].set_visible(False)
+
+
+def _size(columns: int) -> float:
+    """The size of the figures [pt], that beyond `MOST_COLUMNS`, of one model's lookbacks, must be smaller."""
+    return 7 * min(1.0, MOST_COLUMNS / columns)
+
+
+def _shades(values: npt.NDArray[np.float64], roas: float) -> npt.NDArray[np.float64]:
+    """How far ROAS is from break-even, from 0, `FAR` times below it, to 1, `FAR` times above it."""
+    times = np.clip(values / roas, 1 / FAR, FAR)
+    shades: npt.NDArray[np.float64] = (1 + np.log(times) / np.log(FAR)) / 2
+    return shades
+
+
+def _figure(value: float) -> str:
+    """A ROAS in four characters or so: 0.05, 12.3, 148, 1.2k."""
+    if abs(value) < 9.995:
+        return f"{value:.2f}"
+    if abs(value) < 999.5:
+        return f"{value:.1f}" if abs(value) < 99.95 else f"{value:.0f}"
+    return f"{value / 1e3:.1f}k" if abs(value) < 99_950 else ">99k" if value > 0 else "<-99k"
+
+
+def _heads(axes: Axes, block: _Block, limit: int) -> None:
+    """Above the cells the lookbacks, above these the models, and on top the redistribution."""
+    width = len(block.lookbacks)
+    labels = ["run" if pd.isna(days) else f"{days:g} d" for days in block.lookbacks]
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(block.columns), labels=labels * len(block.models))
+    axes.tick_params(axis="x", length=0, labelsize=_size(block.columns), pad=1)
+    for place, model in enumerate(block.models):
+        axes.annotate(
+            shown(model, limit),
+            ((place + 0.5) * width - 0.5, 1),
+            (0, 13),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=INK,
+        )
+        if place:
+            axes.axvline(place * width - 0.5, color=INK, linewidth=0.8)
+    axes.set_title(f"Redistribution: {shown(block.redistribution)}", fontsize=9, color=GREY, pad=28)
+
+
+def _legend(roas: float, is_compared: bool) -> str:
+    text = f"ROAS; purple above {roas:,.3g}, orange below, darkest from {roas * FAR:,.3g} and {roas / FAR:,.3g} on"
+    compared = (
+        "columns: model, lookback in days (run: that of the run); the first: base",
+        "framed: on the other side of break-even than in the base",
+    )
+    return "\n".join([text, *compared]) if is_compared else text
+
+
+@chart
+def rank_under_settings(figure: Figure, fragile: pd.DataFrame, colours: Mapping[str, str]) -> None:
+    """A row a channel: a line from its best to its worst rank by ROAS, a dot at that of the base, and the stability.
+
+    In: `fragile_channels`: `channel_name, rank, rank_best, rank_worst, stability`; `colours` of `channel_colours`.
+    """
+    rows = fragile.sort_values("rank", kind="stable")
+    figure.set_size_inches(WIDTH, 1.0 + 0.28 * len(rows))
+    axes = figure.add_subplot()
+    places = name_rows(axes, rows["channel_name"])
+    dots = [colours.get(name, GREY) for name in rows["channel_name"]]
+    axes.hlines(places, rows["rank_best"], rows["rank_worst"], color=dots, linewidth=2.5)
+    axes.scatter(rows["rank"], places, color=dots, s=42, zorder=3)
+    for place, worst, stability in zip(places, rows["rank_worst"], rows["stability"], strict=True):
+        if stability != STABLE:
+            axes.annotate(
+                stability, (worst, place), (8, 0), textcoords="offset points", va="center", fontsize=9, color=INK
+            )
+    last = int(rows["rank_worst"].max())
+    axes.set_xlim(0.6, last + 0.4 * max(last, 2))
+    axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1, last // 12 + 1)))
+    axes.grid(axis="x", color=PALE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("rank by ROAS, 1 is the highest; dot: base, line: all settings")

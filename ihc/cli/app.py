@@ -1,0 +1,137 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ihc import __version__
+from ihc.cli.check import check
+from ihc.cli.history import diff, runs
+from ihc.cli.model import calibrate, explain, train
+from ihc.cli.options import SchemaOption
+from ihc.cli.page import page
+from ihc.cli.run import REFUSED, WAITING, run
+from ihc.cli.scale import scale
+from ihc.errors import IhcError, SettingsError
+
+app = typer.Typer(
+    name="ihc", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ihc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Which channel earned this revenue? From three tables to credit, CPO, ROAS, charts and a report.
+
+    Settings come from options, then the environment (IHC_DATABASE, ...), then .env; see .env.example.
+    """
+
+
+app.command()(run)
+app.command()(check)
+
+
+@app.command()
+def init(
+    database: Annotated[str | None, typer.Option(metavar="PATH|URL", help="[default: data/ihc.db]")] = None,
+    schema: SchemaOption = None,
+    clean_results: Annotated[bool, typer.Option("--clean-results", help="Empty the result tables.")] = False,
+) -> None:
+    """Create the tables that are missing.
+
+    The file of a database too, if there is none; nothing that exists is touched.
+    """
+    from ihc.database.locks import one_run_at_a_time
+    from ihc.database.results import create_tables
+    from ihc.settings.run import load_settings
+
+    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+    create_tables(settings.database)
+    if clean_results:
+        with one_run_at_a_time(settings, typer.echo):
+            create_tables(settings.database, clean_results=True)
+    cleaned = "; the result tables are empty" if clean_results else ""
+    typer.echo(f"{settings.database_label} has all tables{cleaned}.")
+
+
+@app.command()
+def sample(
+    database: Annotated[
+        str | None, typer.Argument(metavar="DB", help="The new SQLite file, or a URL. [default: IHC_DATABASE]")
+    ] = None,
+    schema: SchemaOption = None,
+    conversions: Annotated[int, typer.Option(min=1, metavar="N", help="How many orders.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed makes the same shop.")] = 1,
+) -> None:
+    """Make a new database with a synthetic shop."""
+    from ihc.database.connection import label
+    from ihc.pipeline.sample import write_sample
+    from ihc.settings.run import load_settings
+
+    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+    if database is None and settings.is_sample:
+        raise SettingsError("Where is the sample to be made? Name a new SQLite file, or set IHC_DATABASE.")
+    write_sample(settings.database, conversions, seed)
+    made = label(database) if database else settings.database_label
+    typer.echo(f"Made {made}: a synthetic shop with {conversions:,} orders, seed {seed}.")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port to listen on.")] = 8000,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A conversion type; may be repeated. [default: the set that ships]"),
+    ] = None,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Take requests without a key, on this machine.")] = False,
+) -> None:
+    """Serve the IHC Attribution API with the local engine.
+
+    Needs the extra [server]. Keys are in IHC_SERVER_KEYS; a conversion type is the name in a parameters file.
+    """
+    from ihc.server.settings import load_server_settings
+
+    settings = load_server_settings(base=Path.cwd(), host=host, port=port, parameters=parameters or (), no_auth=no_auth)
+    try:
+        from ihc.server.app import serve as listen
+    except ImportError as error:
+        raise SettingsError(
+            f"ihc serve needs the extra server ({error}): pip install 'ihc-attribution[server]'"
+        ) from None
+    listen(settings, lambda line: typer.echo(line, err=True))
+
+
+for command in (scale, calibrate, train, explain, runs, diff, page):
+    app.command()(command)
+
+
+def _interrupt(_signal: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command; what `ihc` refuses is said in a sentence on standard error."""
+    # A kill must end the kernels too, so it takes the way of Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=True)
+    except IhcError as error:
+        print(f"ihc: {error}", file=sys.stderr)
+        sys.exit(WAITING if getattr(error, "waits", False) else REFUSED)

@@ -1,0 +1,62 @@
+"""The command `ihc check`: what is odd in the shop's tables, and how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ihc.cli.options import DatabaseOption, SchemaOption
+from ihc.cli.printing import make_console, say
+from ihc.formatting import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+
+FOUND = 1
+
+
+def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
+    """Check the tables and say how to mend what is found.
+
+    Nothing is changed. Exit code 0: nothing found; 1: a finding, or refused.
+    """
+    from ihc.database.connection import is_postgres
+    from ihc.database.results import read_tables
+    from ihc.narrative.quality import clean_sentence
+    from ihc.pipeline.sample import prepare
+    from ihc.quality.checks import quality_findings
+    from ihc.quality.mends import Sql
+    from ihc.schemas.tables import COLUMNS
+    from ihc.settings.run import load_settings
+
+    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+    prepare(settings, typer.echo)
+    tables = read_tables(settings.database)
+    findings = quality_findings(tables, Sql(is_postgres=is_postgres(settings.database)))
+    found = findings[findings["count"] > 0]
+    console = make_console()
+    for _, finding in found.iterrows():
+        say(console, [*_lines(finding), ""])
+    rows = ", ".join(f"{len(frame):,} in {table}" for table, frame in zip(COLUMNS, tables, strict=True))
+    say(
+        console,
+        [clean_sentence(findings), f"{counted(len(found), 'finding')} in {settings.database_label}; rows: {rows}."],
+    )
+    raise typer.Exit(FOUND if len(found) else 0)
+
+
+def _lines(finding: pd.Series) -> Iterator[str]:
+    """A finding on lines of its own: what and how much, which, what follows, what to do."""
+    from ihc.glossary import FORMATS, MONEY, SHARE
+
+    amount = f": {finding['of']} {FORMATS[MONEY].format(finding['amount'])}" if finding["of"] else ""
+    share = f", {FORMATS[SHARE].format(finding['share'])} of all" if finding["share"] == finding["share"] else ""
+    yield f"{finding['finding']}{amount}{share}"
+    yield f"  {finding['examples']}"
+    yield f"  {finding['consequence']}"
+    yield f"  {finding['aim']}: {finding['mend']}"

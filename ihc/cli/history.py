@@ -1,0 +1,98 @@
+"""The commands about earlier runs: runs and diff."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ihc.cli.options import SchemaOption
+from ihc.cli.printing import make_console, print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from ihc.settings.run import Settings
+
+
+WIDE = 160  # characters
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database", metavar="PATH|URL", help="SQLite file or URL of another database. [default: data/ihc.db]"
+    ),
+]
+
+
+def runs(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
+    """List the recorded runs and the totals of their reports.
+
+    The latest comes last; `ihc diff` compares two of them.
+    """
+    from ihc.database.history import list_runs
+
+    settings = _settings(database, schema)
+    table = list_runs(settings.database)
+    console = _console()
+    if table.empty:
+        console.print(f"No run is recorded in {settings.database_label} yet: `ihc run` records each.")
+        return
+    console.print(f"Runs recorded in {settings.database_label}:")
+    print_table(console, "", _listed(table))
+
+
+def diff(
+    before: Annotated[str, typer.Argument(metavar="RUN", help="The earlier run: its number or id, as in `ihc runs`.")],
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The later run.")],
+    database: DatabaseOption = None,
+    schema: SchemaOption = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder to write changes.csv to. [default: it is not written]")
+    ] = None,
+) -> None:
+    """Say what changed between two recorded runs, and why.
+
+    Channel by channel, in attributed revenue, cost and ROAS. The database stays as it is.
+    """
+    from ihc.analysis.changes import cost_changes, revenue_changes
+    from ihc.database.history import changes_since, find_run, read_state
+    from ihc.narrative.changes import changes_sentence
+    from ihc.report.files import writable, write_csv
+
+    settings = _settings(database, schema)
+    earlier, later = (find_run(settings.database, run) for run in (before, after))
+    target = writable(output / "changes.csv") if output else None
+    changes = changes_since(settings.database, earlier, later, read_state(settings.database, later))
+    console = _console()
+    console.print(changes_sentence(changes, earlier, later))
+    if len(changes.causes):
+        print_table(console, "Causes", changes.causes)
+    print_table(console, "Attributed revenue", revenue_changes(changes.channels))
+    print_table(console, "Cost", cost_changes(changes.channels))
+    if target:
+        console.print(f"Written: {write_csv(changes.channels, target)}")
+
+
+def _console() -> Console:
+    """A terminal, or where the output goes to a file, one with room for whole ids and names."""
+    console = make_console()
+    if not console.is_terminal:
+        console.width = WIDE
+    return console
+
+
+def _settings(database: str | None, schema: str | None) -> Settings:
+    from ihc.settings.run import load_settings
+
+    return load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+
+
+def _listed(runs: pd.DataFrame) -> pd.DataFrame:
+    """The columns that tell runs apart."""
+    from ihc.narrative.run import dates_sentence
+
+    dates = [dates_sentence(start, end) for start, end in zip(runs["start_date"], runs["end_date"], strict=True)]
+    settings, figures = ("engine", "parameters", "lookback_days"), ("orders", "ihc_revenue", "cost", "ROAS")
+    return runs.assign(dates=dates)[["number", "run_id", "dates", *settings, *figures]]

@@ -1,0 +1,344 @@
+"""The commands about the model: calibrate, train and explain."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ihc.cli.options import (
+    DatabaseOption,
+    EndDateOption,
+    LookbackOption,
+    ParametersOption,
+    SchemaOption,
+    StartDateOption,
+)
+from ihc.cli.printing import make_console, print_table, say
+from ihc.errors import InputError, ParametersError, SettingsError
+from ihc.formatting import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from ihc.calibration.training import Trained
+    from ihc.models.parameters import Parameters
+    from ihc.schemas.tables import Tables
+    from ihc.settings.run import Settings
+
+
+def calibrate(  # noqa: PLR0913 - one argument an option
+    database: DatabaseOption = None,
+    schema: SchemaOption = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Answers of the API. [default: those that runs stored in the database]"),
+    ] = None,
+    conv_type_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which conversion type's stored answers to take.")
+    ] = None,
+    lookback_days: LookbackOption = None,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Print also how few answers would do, and where the fit is worst.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write them. [default: data/calibrated_parameters.json]"),
+    ] = None,
+) -> None:
+    """Recover the local engine's parameters from answers of the API.
+
+    Answers are rows of conversion_id, session_id, initializer, holder, closer, ihc. A few hundred of two and more
+    sessions are enough to predict the API's numbers for all other orders.
+    """
+    from ihc.calibration.calibrate import calibrate as recover
+    from ihc.pipeline.answers import answers_of_database, answers_of_file
+    from ihc.schemas.tables import PHASES
+    from ihc.settings.run import configured_conv_type
+
+    if answers and conv_type_id:
+        raise SettingsError("--conv-type-id chooses among stored answers, and --answers names others: leave one out.")
+    settings, journeys, _ = _journeys(database, schema=schema, lookback_days=lookback_days, every_day=True)
+    if answers:
+        given = answers_of_file(answers)
+    else:
+        given = answers_of_database(settings.database, journeys, conv_type_id or configured_conv_type(Path.cwd()))
+    target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
+    found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
+    console = make_console()
+    asked = given.frame["conv_id"].nunique()
+    used = asked - len(found.left_out)
+    console.print(
+        f"{used:,} of {counted(asked, 'answer')} can be used; the parameters are fitted to the "
+        f"{found.parameters.provenance['journeys']:,} of two and more sessions."
+    )
+    if given.outdated:
+        console.print(
+            f"{counted(given.outdated, 'stored answer')} left out: for orders whose sessions are not, or no longer, "
+            "those that were sent."
+        )
+    _print_left_out(console, found.left_out)
+    say(console, found.warnings)
+    print_table(console, "Sessions behind each part of the curves", found.support)
+    for title, what in (("Channel weights", "weight"), ("Journeys that identify the weights", "journeys")):
+        columns = ["channel_name", *(f"{phase}_{what}" for phase in PHASES)]
+        print_table(console, title, found.channels[columns])
+    _print_phase_weights(console, found.parameters)
+    fit = _print_errors(console, journeys, given.frame, used, evaluate)
+    _write(console, _with_provenance(found.parameters, held_out_errors=fit, shop=settings.database_name), target)
+
+
+def _print_errors(
+    console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, used: int, evaluate: bool
+) -> dict[str, Any]:
+    """Predict answers that are held out, print how far off that is, and give it back for the provenance."""
+    from ihc.calibration.validation import FOLDS, channel_errors, cross_validate, error_table
+
+    try:
+        errors = cross_validate(journeys, answers)
+    except InputError as error:
+        console.print(f"The parameters could not be tested on held-out answers. {error}")
+        return {}
+    table = error_table(errors)
+    title = f"Errors on answers that were held out ({FOLDS} parts in turn, orders of two and more sessions)"
+    print_table(console, title, table)
+    off = channel_errors(errors, used)
+    console.print(f"Over all {used:,} orders, no channel's credit is off by more than {off['off'].abs().max():.5%}.")
+    if evaluate:
+        _print_evaluation(console, journeys, answers, errors)
+    return {str(row["phase"]): {name: round(row[name], 6) for name in table.columns[1:]} for _, row in table.iterrows()}
+
+
+def train(
+    database: DatabaseOption = None,
+    schema: SchemaOption = None,
+    start_date: StartDateOption = None,
+    end_date: EndDateOption = None,
+    lookback_days: LookbackOption = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write them. [default: data/trained_parameters.json]")
+    ] = None,
+) -> None:
+    """Train the local engine's parameters on journeys alone.
+
+    A start for a shop without answers of the API, and no copy of what the API would answer. Prints a training report
+    and writes its tables as CSV files next to the parameters.
+    """
+    from ihc.calibration.training import sessions_after_conversion
+    from ihc.calibration.training import train as learn
+    from ihc.report.files import writable, write_csv
+
+    settings, journeys, tables = _journeys(
+        database,
+        schema=schema,
+        lookback_days=lookback_days,
+        start_date=start_date,
+        end_date=end_date,
+    )
+    target = _target(output or settings.output / "trained_parameters.json", settings.database)
+    files = {name: writable(target.with_name(f"{target.stem}_{name}.csv")) for name in TRAINING_TABLES}
+    found = learn(journeys, name="trained", made=date.today().isoformat())
+    console = make_console()
+    late = sessions_after_conversion(tables.sessions, tables.conversions)
+    orders = counted(journeys["conv_id"].nunique(), "journey")
+    console.print(f"{orders} with {counted(len(journeys), 'session')}.")
+    console.print(f"{counted(late, 'session')} after the user's last order: in no journey.")
+    say(console, found.warnings)
+    _print_training(console, found)
+    written = [write_csv(getattr(found, name), path) for name, path in files.items()]
+    say(console, ["Written:", *(f"  {path}" for path in written)])
+    _write(console, _with_provenance(found.parameters, shop=settings.database_name), target)
+
+
+TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
+
+
+def explain(  # noqa: PLR0913 - one argument an option
+    conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")],
+    database: DatabaseOption = None,
+    schema: SchemaOption = None,
+    parameters: ParametersOption = None,
+    redistribution: Annotated[str | None, typer.Option(metavar="FILE", help="Redistribution parameter (JSON).")] = None,
+    lookback_days: LookbackOption = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder for the table and the chart. [default: data]")
+    ] = None,
+) -> None:
+    """Show how the local engine makes the credit of one order.
+
+    Every session with its hours, memberships, weights, phases and credit: on the screen, as CSV and as a chart.
+    """
+    from ihc.charts.engine import explanation
+    from ihc.database.results import read_credit
+    from ihc.models.explanation import explain as work_out
+    from ihc.narrative.models import explanation_sentence, stored_credit_sentence
+    from ihc.report.figures import publish_chart
+    from ihc.report.files import FAILED_CHART, writable, write_csv
+
+    settings, journeys, _ = _journeys(
+        database,
+        schema=schema,
+        every_day=True,
+        conv_id=conv_id,
+        lookback_days=lookback_days,
+        parameters=parameters,
+        redistribution=redistribution,
+        output=output,
+    )
+    steps = work_out(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
+    folder, name = settings.output / "explanations", _file_name(conv_id)
+    target = writable(folder / f"{name}.csv")
+    sentence = explanation_sentence(steps)
+    console = make_console()
+    console.print(f"{sentence} By the local engine, {settings.source}.")
+    console.print(stored_credit_sentence(steps, read_credit(settings.database, conv_id)))
+    numbered = steps.assign(number=range(1, len(steps) + 1))
+    for title, columns in EXPLAINED.items():
+        if set(columns) <= set(numbered):
+            print_table(console, title, numbered[list(columns)], decimals=4)
+    _print_phase_weights(console, settings.load_parameters())
+    table = write_csv(steps, target)
+    chart = publish_chart(partial(explanation, steps), folder, name, alt=sentence, note=settings.source)
+    files = [path for kind in ("svg", "png") if (path := folder / f"{name}.{kind}").exists()]
+    say(console, ["Written:", *(f"  {path}" for path in (table, *files))])
+    if failed := (chart.metadata or {}).get(FAILED_CHART):
+        console.print(failed)
+        raise typer.Exit(1)
+
+
+EXPLAINED = {
+    "Sessions, the hours since the one before and until the conversion": (
+        *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
+    ),
+    "Memberships, multiplied by channel weights; sessions before the restart then get 0": (
+        *("number", "initializer_membership", "initializer_weight", "holder_membership", "holder_weight"),
+        *("closer_membership", "closer_weight"),
+    ),
+    "Before the redistribution": ("number", "initializer_before", "holder_before", "closer_before"),
+    "Phases, and the credit as their weighted mean": (
+        *("number", "initializer", "holder", "closer", "ihc", "ihc_revenue"),
+    ),
+}
+
+
+def _journeys(
+    database: str | None, every_day: bool = False, conv_id: str | None = None, **options: Any
+) -> tuple[Settings, pd.DataFrame, Tables]:
+    """The settings of a command that computes at home, its journeys, and the tables that they are made of.
+
+    `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only, refunds too.
+    """
+    from ihc.arrays.memory import free_memory
+    from ihc.database.results import read_tables, users_of
+    from ihc.journeys.build import build_journeys
+    from ihc.pipeline.sample import prepare
+    from ihc.schemas.refunds import of_orders
+    from ihc.settings.run import load_settings
+
+    settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
+    prepare(settings, typer.echo)
+    window = {} if every_day else settings.window
+    users = None if conv_id is None else users_of(settings.database, conv_id)
+    tables = read_tables(settings.database, users=users)
+    lookback = settings.lookback_days
+    journeys = build_journeys(
+        tables.sessions, tables.conversions, **window, lookback_days=lookback, memory=free_memory()
+    )
+    return settings, journeys if conv_id else of_orders(journeys), tables
+
+
+def _print_left_out(console: Console, left_out: pd.DataFrame) -> None:
+    from ihc.formatting import some
+
+    for reason, orders in left_out.groupby("reason", sort=False)["conv_id"]:
+        console.print(f"Left out, {counted(len(orders), 'answer')}: {reason} ({some(orders)}).")
+
+
+def _print_phase_weights(console: Console, parameters: Parameters) -> None:
+    weights = ", ".join(f"{phase} {weight:.4g}" for phase, weight in parameters.phase_weights.items())
+    console.print(f"Phase weights: {weights}.")
+
+
+def _print_training(console: Console, found: Trained) -> None:
+    print_table(console, "Cleaning", found.rules)
+    print_table(console, "Sessions per journey before and after cleaning", found.lengths)
+    title = "Hours per journey, without outliers: the curves end at the 90th percentile"
+    print_table(console, title, found.distributions.iloc[::10])
+    _print_curves(console, found.parameters)
+    _print_phase_weights(console, found.parameters)
+    console.print("A phase weighs as much as its share of the sessions; the vendor's rule is not known.")
+    console.print(
+        "Channel weights: 1 for every channel. On a real shop, weights learned from journeys predicted held-out "
+        "answers of the API no better than 1."
+    )
+
+
+def _print_curves(console: Console, parameters: Parameters) -> None:
+    import numpy as np
+    import pandas as pd
+
+    hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
+    values = {f"{phase}_membership": getattr(parameters, phase)(hours) for phase in ("initializer", "closer")}
+    print_table(console, "The curves", pd.DataFrame({"hours": hours, **values}))
+
+
+def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
+    from ihc.calibration.validation import FEW, channel_errors, from_few, worst_journeys
+
+    print_table(console, "The journeys with the largest errors", worst_journeys(errors))
+    print_table(
+        console, "Credit by channel, predicted - answered", channel_errors(errors, answers["conv_id"].nunique())
+    )
+    few = from_few(journeys, answers, count=FEW)
+    if few.empty:
+        console.print(f"{FEW} or fewer answers have two and more sessions, so there are none to test {FEW} on.")
+        return
+    print_table(console, f"From {FEW} answers of two and more sessions, errors of ihc on all others", few)
+    console.print(
+        f"From {FEW} answers of two and more sessions, the mean error of ihc is {few['mean'].mean():.6f} on average "
+        f"over {len(few)} draws."
+    )
+
+
+def _target(path: Path, database: str, answers: Path | None = None) -> Path:
+    """Refuse, before anything is computed, a file for parameters that is another one or cannot be written."""
+    from ihc.database.connection import database_file
+    from ihc.models.parameters import load_parameters
+    from ihc.report.files import writable
+
+    sources = [file.resolve() for file in (database_file(database), answers) if file]
+    if path.resolve() in sources:
+        raise SettingsError(f"--output {path} is what is read from: name another file.")
+    if path.is_file():
+        try:
+            load_parameters(path)
+        except ParametersError:
+            raise SettingsError(
+                f"--output {path} exists and holds no parameters, so it is not overwritten: name another file."
+            ) from None
+    return writable(path)
+
+
+def _with_provenance(parameters: Parameters, **more: object) -> Parameters:
+    return replace(parameters, provenance={**parameters.provenance, **more})
+
+
+def _write(console: Console, parameters: Parameters, path: Path) -> None:
+    from ihc.models.parameters import parameters_json
+    from ihc.report.files import write_text
+
+    write_text(parameters_json(parameters), path)
+    console.print(f"Written: {path}, {parameters.label}. Use it: ihc run --parameters {path}")
+
+
+def _file_name(conv_id: str) -> str:
+    """A file's name for an order, whatever its id holds; ids that differ have names that differ."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", conv_id)[:80]
+    return plain if plain == conv_id else f"{plain}-{hashlib.sha256(conv_id.encode()).hexdigest()[:8]}"

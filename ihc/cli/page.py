@@ -1,0 +1,29 @@
+"""The command `ihc page`: the report out of notebooks that were executed without `ihc run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def page(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the executed notebooks are.")],
+    output: Annotated[str | None, typer.Option(metavar="DIR", help="Folder to write to. [default: data]")] = None,
+) -> None:
+    """Write report.html of executed notebooks.
+
+    For schedulers that execute the notebooks themselves; prints the path. Exit code 1: refused, or a chart
+    failed.
+    """
+    from ihc.pipeline.runner import executed_in, write_page
+    from ihc.settings.run import load_settings
+
+    settings = load_settings(base=Path.cwd(), output=output)
+    page, failed = write_page(settings, executed_in(folder))
+    for sentence in failed:
+        typer.echo(sentence, err=True)
+    typer.echo(page)
+    if failed:
+        raise typer.Exit(1)

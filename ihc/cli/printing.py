@@ -1,0 +1,52 @@
+"""Frames and sentences on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A terminal that takes texts from the data as they are."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+
+
+def say(console: Console, sentences: Iterable[str]) -> None:
+    """Print each sentence on a line of its own."""
+    for sentence in sentences:
+        console.print(sentence)
+
+
+def print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int | None = None) -> None:
+    """Print a frame under the glossary's headings; `decimals` for its figures that are no counts, if they differ."""
+    from rich import box
+    from rich.table import Table
+
+    from ihc.glossary import COUNT, FORMATS, TEXT, heading
+
+    units = {column: heading(column)[1] for column in frame.columns}
+    formats = {column: FORMATS[unit] for column, unit in units.items()}
+    if decimals is not None:
+        formats |= {column: f"{{:,.{decimals}f}}" for column, unit in units.items() if unit not in (TEXT, COUNT)}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
+    for column, unit in units.items():
+        name = heading(column)[0]
+        width = max(map(len, name.split()), default=0)  # a heading breaks between its words only
+        table.add_column(name, justify="left" if unit == TEXT else "right", overflow="fold", min_width=width)
+    for row in frame.to_dict("records"):
+        table.add_row(*(_cell(value, formats[str(column)]) for column, value in row.items()))
+    console.print(table)
+
+
+def _cell(value: object, form: str) -> str:
+    from ihc.formatting import shown
+
+    if value == "" or value != value:
+        return ""
+    return shown(value, 200) if form == "{}" else form.format(value)

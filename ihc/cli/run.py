@@ -1,0 +1,236 @@
+"""The command `ihc run`: its options, its progress, and what it says at its end."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ihc.cli.options import (
+    DatabaseOption,
+    DirectOption,
+    EndDateOption,
+    LookbackOption,
+    ParametersOption,
+    RedistributionOption,
+    SchemaOption,
+    StartDateOption,
+)
+from ihc.cli.printing import make_console, say
+from ihc.formatting import counted, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    from ihc.pipeline.runner import RunResult
+    from ihc.settings.run import Settings
+
+
+REFUSED, WAITING, INTERRUPTED = 1, 3, 130
+
+
+class EngineName(StrEnum):
+    """The engines of this version."""
+
+    AUTO = "auto"
+    API = "api"
+    LOCAL = "local"
+
+
+def run(  # noqa: PLR0913 - one argument an option
+    database: DatabaseOption = None,
+    schema: SchemaOption = None,
+    start_date: StartDateOption = None,
+    end_date: EndDateOption = None,
+    parameters: ParametersOption = None,
+    lookback_days: LookbackOption = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            help="Who computes the credit. [default: auto, the API if key, conversion type and database are set]"
+        ),
+    ] = None,
+    conv_type_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Conversion type of the API; its key is in IHC_API_KEY.")
+    ] = None,
+    redistribution: RedistributionOption = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask the API again for what it has answered already.")
+    ] = False,
+    max_requests: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Send at most N requests to the API in this run.")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Report by this column of session_sources instead of the channel."),
+    ] = None,
+    channel_groups: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Report by groups of channels: a CSV of channel_name, channel_group."),
+    ] = None,
+    direct: DirectOption = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="What amounts are in, e.g. EUR.")] = None,
+    break_even_roas: Annotated[
+        float | None, typer.Option(metavar="ROAS", help="ROAS from which on a channel pays for itself. [default: 1]")
+    ] = None,
+    export_credits: Annotated[
+        bool, typer.Option("--export-credits", help="Write order_credits.csv, a row an order and session.")
+    ] = False,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Make the report of what is stored; ask no engine.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder for report, CSV, charts, notebooks. [default: data]"),
+    ] = None,
+) -> None:
+    """Attribute the orders and write the report.
+
+    Exit code 0: every order is credited or has no session; 1: refused, or an order or a chart failed; 2: wrong usage;
+    3: orders wait for the next run.
+    """
+    from ihc.narrative import run as narrative
+    from ihc.settings.run import load_settings
+
+    settings = load_settings(
+        base=Path.cwd(),
+        database=database,
+        schema=schema,
+        start_date=start_date,
+        end_date=end_date,
+        parameters=parameters,
+        lookback_days=lookback_days,
+        engine=engine.value if engine else None,
+        conv_type_id=conv_type_id,
+        redistribution=redistribution,
+        refresh=refresh or None,
+        max_requests=max_requests,
+        by=by,
+        channel_groups=channel_groups,
+        direct=",".join(direct or []),
+        currency=currency,
+        break_even_roas=break_even_roas,
+        export_credits=export_credits or None,
+        output=output,
+    )
+    result = _run_with_progress(settings, report_only=report_only)
+    _print_result(result, settings)
+    outcomes = set(result.ends["outcome"])
+    if "failed" in outcomes or result.failed_charts:
+        raise typer.Exit(REFUSED)
+    if "waiting" in outcomes or narrative.kept_sentence(result.ends):
+        raise typer.Exit(WAITING)
+
+
+def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    # jsonschema compiles a grammar for web addresses where it finds this, for a second; no notebook has need of it.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    from ihc.pipeline.runner import notebooks_of
+    from ihc.pipeline.runner import run as execute
+
+    names, begun = notebooks_of(report_only=report_only), itertools.count(1)
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = make_console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("checking", total=len(names))
+
+        def begin(name: str) -> None:
+            number = next(begun)  # they do not begin in the order of their names
+            progress.update(task, description=name, completed=number - 1)
+            if not console.is_terminal:
+                console.print(f"notebook {number} of {len(names)}: {name}")
+
+        try:
+            return execute(settings, console.print, begin, report_only=report_only)
+        except KeyboardInterrupt:
+            console.print("ihc: interrupted. What was stored is whole; run the same command again to finish.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _print_result(result: RunResult, settings: Settings) -> None:
+    from ihc.narrative import run as narrative
+    from ihc.narrative.periods import spend_sentence
+
+    console = make_console()
+    if result.missing:
+        console.print(result.missing)
+    _print_files(result, settings, console)
+    console.print(f"\nReconciliation, orders of {narrative.dates_sentence(**settings.window)}")
+    for section, lines in result.reconciliation.groupby("section", sort=False):
+        console.print(reconciliation_table(str(section), lines))
+    console.print(narrative.orders_sentence(result.reconciliation))
+    console.print(narrative.provenance_sentence(result.sources))
+    if result.left_out:
+        console.print(result.left_out)
+    _print_ends(result, console)
+    paying = narrative.break_even(result.summary, settings.report.break_even_roas)
+    spend = f"{spend_sentence(result.figures)} {paying}".strip()
+    console.print(f"\n{spend}\n{narrative.best_and_worst(result.summary)}")
+    say(console, result.failed_charts)
+
+
+def _print_files(result: RunResult, settings: Settings, console: Console) -> None:
+    kinds = Counter((path.parent.name, path.suffix) for path in result.files)
+    tables, charts = kinds[settings.output.name, ".csv"], kinds["charts", ".svg"]
+    console.print(f"Written to {settings.output}:")
+    console.print("  report.html and run.json")
+    console.print(f"  {counted(tables, 'table')} as CSV, and charts/ with {counted(charts, 'chart')} as SVG and PNG")
+    console.print(f"  runs/{settings.run_id}/ with the executed notebooks")
+
+
+def _print_ends(result: RunResult, console: Console) -> None:
+    """Say what was asked of the API, and which orders wait or failed, and why."""
+    from ihc.narrative import run as narrative
+
+    if result.asked:
+        console.print(narrative.asked_sentence(result.asked, result.ends))
+    for sentence_of in (narrative.waiting_sentence, narrative.kept_sentence, narrative.cut_sentence):
+        if sentence := sentence_of(result.ends):
+            console.print(sentence)
+    failed = result.ends[result.ends["outcome"] == "failed"]
+    if len(failed):
+        console.print(f"\n{counted(len(failed), 'order')} failed; all are in orders_without_credit.csv:")
+        for order in failed.head(5).itertuples():
+            console.print(f"  {shown(order.conv_id, 64)}: {order.reason}")
+
+
+def reconciliation_table(section: str, lines: pd.DataFrame) -> Table:
+    """A section of the reconciliation for the terminal, its totals bold."""
+    from rich import box
+    from rich.table import Table
+
+    from ihc.glossary import FORMATS, MONEY
+    from ihc.report.tables import count_format
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(section, min_width=44)
+    table.add_column(str(lines["counted"].iloc[0]), justify="right", min_width=11)
+    table.add_column("amount", justify="right", min_width=14)
+    counts = lines["count"].map(count_format(lines["count"]).format)
+    amounts = lines["amount"].map(FORMATS[MONEY].format)
+    for kind, line, count, amount in zip(lines["kind"], lines["line"], counts, amounts, strict=True):
+        table.add_row(line, count, amount, style="bold" if kind == "total" else None)
+    return table

@@ -1,0 +1,153 @@
+"""The command `ihc scale`: its options, its progress, and what it says at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ihc.cli.options import DirectOption, EndDateOption, ParametersOption, RedistributionOption, StartDateOption
+from ihc.cli.printing import make_console
+from ihc.cli.run import INTERRUPTED, REFUSED, reconciliation_table
+from ihc.errors import SettingsError
+from ihc.formatting import counted
+
+if TYPE_CHECKING:
+    from dask.distributed import Client
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from ihc.scale.job import Progress, Scaled
+
+
+FILES = "Parquet files: a path, a glob, a folder or a URL."
+
+
+def scale(  # noqa: PLR0913 - one argument an option
+    sessions: Annotated[str, typer.Option(metavar="GLOB", help=f"Sessions, {FILES}")],
+    conversions: Annotated[str, typer.Option(metavar="GLOB", help="Conversions, likewise.")],
+    costs: Annotated[str, typer.Option(metavar="GLOB", help="Costs of sessions, likewise.")],
+    output: Annotated[str, typer.Option(metavar="DIR|URL", help="Folder for credits and report tables.")],
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster. [default: workers on this machine]"),
+    ] = None,
+    start_date: StartDateOption = None,
+    end_date: EndDateOption = None,
+    lookback_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, metavar="N", help="Leave out older sessions. [default: any age counts]"),
+    ] = None,
+    parameters: ParametersOption = None,
+    redistribution: RedistributionOption = None,
+    direct: DirectOption = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, metavar="N", help="Parts of the users. [default: one for 500,000 sessions]"),
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(min=0.5, metavar="GB", help="Memory of a worker here. [default: all, shared]")
+    ] = None,
+    export_journeys: Annotated[
+        bool, typer.Option("--export-journeys", help="Write the journeys too, beside the credits.")
+    ] = False,
+) -> None:
+    """Attribute a shop that is larger than memory, on a Dask cluster.
+
+    Needs the extra [dask]. Writes credits as Parquet and the report tables as CSV, the same to the last digit as the
+    library gives in one pass. Exit code 0: every order is credited or has no session; 1: refused, or orders failed.
+    """
+    try:
+        from ihc.scale.cluster import check_workers, connected
+        from ihc.scale.job import PUBLISHING, Input, Job
+        from ihc.scale.job import scale as attribute
+        from ihc.scale.output import check_output
+        from ihc.scale.parquet import find_files
+        from ihc.scale.store import open_store
+    except ImportError as error:
+        raise SettingsError(f"ihc scale needs the extra dask ({error}): pip install 'ihc-attribution[dask]'") from None
+    from ihc.models.heuristics import DIRECT
+    from ihc.models.parameters import load_parameters
+    from ihc.models.redistribution import load_redistribution
+    from ihc.scale.parts import Asked
+    from ihc.schemas.tables import check_window
+
+    days = check_window(start_date, end_date)
+    rules = None if redistribution is None else load_redistribution(Path(redistribution))
+    asked = Asked(load_parameters(parameters), rules, *days, lookback_days, tuple(direct or DIRECT))
+    given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
+    files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
+    job = Job(files, asked, open_store(output, "--output"), partitions, export_journeys)
+    check_output(job.output, [source for own in files for source in own])
+    console = make_console(stderr=True)
+    seen: set[str] = set()
+    try:
+        with connected(scheduler, f"{memory}GB" if memory else None) as client:
+            check_workers(client, job.output)
+            _print_cluster(client, console)
+            with _progress(console) as progress:
+
+                def noted(stage: str, done: int, total: int) -> None:
+                    seen.add(stage)
+                    progress(stage, done, total)
+
+                found = attribute(client, job, noted)
+    except KeyboardInterrupt:
+        changed = f"{output} is whole only if it holds scale.json"
+        what = changed if PUBLISHING in seen else f"Nothing in {output} was changed"
+        console.print(f"ihc: interrupted. {what}; run the same command again.")
+        raise typer.Exit(INTERRUPTED) from None
+    _print_result(found, output)
+    if found.failed:
+        raise typer.Exit(REFUSED)
+
+
+def _print_cluster(client: Client, console: Console) -> None:
+    from ihc.scale.cluster import dashboard
+
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    console.print(f"{counted(len(workers), 'worker')}; {_link(dashboard(client))}")
+
+
+def _link(dashboard: str | None) -> str:
+    return f"dashboard: {dashboard}" if dashboard else "for a dashboard, pip install bokeh"
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    """A bar for each stage on a terminal, else a line when it is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+        stages: dict[str, TaskID] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=total)
+            bars.update(stages[stage], completed=done)
+            if done == total and not console.is_terminal:
+                console.print(f"{stage}: {done:,} of {total:,}")
+
+        yield advance
+
+
+def _print_result(found: Scaled, output: str) -> None:
+    from ihc.narrative import run as narrative
+
+    console = make_console()
+    rows = ", ".join(f"{count:,} rows of {table}" for table, count in found.rows.items())
+    console.print(f"Read {rows}; {counted(found.parts, 'part')} of the users.")
+    console.print(f"Written to {output}: {found.credits:,} credits in credits/, how each order ended in outcomes/,")
+    console.print(f"  {', '.join(f'{name}.csv' for name in found.reports._fields)} and scale.json")
+    if found.others:
+        console.print(f"Left as it is: {', '.join(found.others)}, of runs that go on, or were killed elsewhere; delete")
+        console.print("  it where no run goes on.")
+    for section, lines in found.reports.reconciliation.groupby("section", sort=False):
+        console.print(reconciliation_table(str(section), lines))
+    console.print(narrative.orders_sentence(found.reports.reconciliation))
+    console.print(narrative.best_and_worst(found.reports.channel_summary))

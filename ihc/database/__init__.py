@@ -1,0 +1,1 @@
+"""The shop's database: inputs, results, history, locks."""

@@ -1,0 +1,125 @@
+"""Which rows of the input tables are read: all, or those that the database chooses by dates and users."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc.database.arrow_reading import read_frames
+from ihc.database.connection import id_text, listed, read, unfit_id, where_in
+from ihc.database.dialect import Among
+from ihc.database.postgres_errors import quoted
+from ihc.errors import InputError
+from ihc.schemas.refunds import REFUND_OF
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window, columns_of
+
+ANYBODY = (Among("", {}),)  # no list of users
+
+
+class Selection(NamedTuple):
+    """The conversions that are wanted: of these days [YYYY-MM-DD, inclusive] and users; None: of any."""
+
+    start_date: str | None
+    end_date: str | None
+    users: tuple[str, ...] | None
+
+    @classmethod
+    def of(
+        cls, start_date: str | date | None, end_date: str | date | None, users: Collection[str] | None
+    ) -> Selection | None:
+        """Make a selection; None where nothing is left out. Raises InputError for a wrong date."""
+        made = cls(*check_window(start_date, end_date), None if users is None else tuple(dict.fromkeys(users)))
+        return None if made == (None, None, None) else made
+
+
+def read_whole(connection: sa.Connection, file: Path | None) -> list[pd.DataFrame]:
+    """Read the three input tables whole, as they are stored. In: the file of an SQLite database."""
+    quick = read_frames(file, [*COLUMNS]) if file else None
+    return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
+
+
+def names_of(connection: sa.Connection) -> dict[str, dict[str, str]]:
+    """SQL for the columns of each input table, as they are written there.
+
+    Raises InputError with all findings where one is missing.
+    """
+    names: dict[str, dict[str, str]] = {}
+    missing = []
+    for table in COLUMNS:
+        found = read(connection, f"SELECT * FROM {table} WHERE 1 = 0").columns
+        try:
+            names[table] = {
+                name: name if name == own else quoted(own) for name, own in columns_of(table, list(found)).items()
+            }
+        except InputError as error:
+            missing.append(str(error))
+    if missing:
+        raise InputError("\n".join(missing))
+    return names
+
+
+def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFrame]:
+    """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
+
+    With a chosen refund comes the order that it refunds, of whatever day, as the refund has its journey. Ids are
+    compared as texts, for the tables may keep them in columns of different types. Raises InputError where a table lacks
+    a column, or has a row, chosen or not, by whose date or id nothing can be chosen.
+    """
+    names = names_of(connection)
+    _check_comparable(connection, chosen, names)
+    queries = _queries(connection, chosen, names)
+    days = {name: day for name, day in (("start", chosen.start_date), ("end", chosen.end_date)) if day}
+    parts = [
+        [
+            read(connection, query.format(users=users.sql), {**days, **users.given}, coerce_float=False)
+            for query in queries
+        ]
+        for users in (ANYBODY if chosen.users is None else listed(connection, chosen.users))
+    ]
+    return (
+        parts[0] if len(parts) == 1 else [pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True)]
+    )
+
+
+def _check_comparable(connection: sa.Connection, chosen: Selection, names: dict[str, dict[str, str]]) -> None:
+    """Refuse ids that are no texts without doubt and, where days are chosen, dates of another form.
+
+    No comparison would find them, so that a choice would leave them out without a word.
+    """
+    unfit = {
+        table: [unfit_id(connection, table, own[name]) for name in own if name.endswith(("_id", REFUND_OF))]
+        for table, own in names.items()
+    }
+    if chosen.start_date or chosen.end_date:
+        day = id_text(connection, CONVERSIONS, names[CONVERSIONS]["conv_date"])
+        unfit[CONVERSIONS] += [f"{day} NOT LIKE '____-__-__'", f"{day} LIKE '0000-%'"]
+    check_tables(*(read(connection, f"SELECT * FROM {table} WHERE {' OR '.join(unfit[table])}") for table in COLUMNS))
+
+
+def _queries(connection: sa.Connection, chosen: Selection, names: dict[str, dict[str, str]]) -> list[str]:
+    """SQL for the chosen rows of each input table, with {users} for a list of users."""
+    buyer, user = (id_text(connection, table, names[table]["user_id"]) for table in (CONVERSIONS, SESSIONS))
+    session, cost = (id_text(connection, table, names[table]["session_id"]) for table in (SESSIONS, COSTS))
+    day = names[CONVERSIONS]["conv_date"]
+    conditions = {
+        f"{day} >= :start": chosen.start_date,
+        f"{day} <= :end": chosen.end_date,
+        f"{buyer} IN {{users}}": chosen.users,
+    }
+    wanted = [condition for condition, value in conditions.items() if value is not None]
+    orders = f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"
+    visits = where_in(connection, SESSIONS, user, f"SELECT {buyer} AS id FROM {orders}")
+    paid = where_in(connection, COSTS, cost, f"SELECT {session} AS id FROM {visits}")
+    if REFUND_OF in names[CONVERSIONS]:
+        order, refunded = (
+            id_text(connection, CONVERSIONS, names[CONVERSIONS][name]) for name in ("conv_id", REFUND_OF)
+        )
+        is_buyer = "" if chosen.users is None else f"{buyer} IN {{users}} AND "
+        orders = f"{orders} OR {is_buyer}{order} IN (SELECT {refunded} FROM {orders} AND {refunded} IS NOT NULL)"
+    rows = {SESSIONS: visits, CONVERSIONS: orders, COSTS: paid}
+    return [f"SELECT {table}.* FROM {rows[table]}" for table in COLUMNS]

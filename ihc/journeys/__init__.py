@@ -1,0 +1,1 @@
+"""From sessions and orders to journeys, and the credit on them."""

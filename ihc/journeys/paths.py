@@ -1,0 +1,75 @@
+"""The users' paths as channel numbers: all that is needed to say what the channels earn in total."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.arrays.lookup import is_among
+from ihc.errors import InputError
+from ihc.formatting import counted, some
+from ihc.journeys.touchpoints import Touchpoints, channel_codes, in_time_order
+
+LOST, WON, FIRST = 0, 1, 2  # a path ends without a conversion; with one; the number of the first channel
+Codes = npt.NDArray[np.integer[Any]]  # unsigned, of one byte as long as there are few channels
+
+
+@dataclass(frozen=True)
+class ChannelPaths:
+    """All paths, one behind the other, each touchpoint as its channel's number.
+
+    `codes`: FIRST and up, and after each path, and before the first of them, LOST or WON. `names`: of the channels,
+    sorted, the first of them being number FIRST.
+    """
+
+    codes: Codes
+    names: pd.Series[str]
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, LOST and WON among them."""
+        return FIRST + len(self.names)
+
+
+def channel_paths(journeys: pd.DataFrame, idle: pd.DataFrame | None = None) -> ChannelPaths:
+    """Number the channels of all paths, in time order: once for all models that count on them.
+
+    In: `journeys`, each a path to its conversion; `idle`: the paths without a conversion as `idle_paths` makes them,
+    `user_id, session_id, timestamp [UTC], channel_name`.
+    Raises InputError for a missing column or timestamp, or sessions of `idle` that are in `journeys`.
+    """
+    won = in_time_order(journeys, "channel_name")
+    if idle is None:
+        idle = journeys.iloc[:0].assign(user_id="")
+    lost = in_time_order(idle, "channel_name", path="user_id", what="idle")
+    _check_apart(journeys, won, idle)
+    (of_won, names), (of_lost, others) = (channel_codes(frame["channel_name"]) for frame in (journeys, idle))
+    number, names = channel_codes(pd.concat([names, others], ignore_index=True))
+    number = (number + FIRST).astype(np.min_scalar_type(FIRST + len(names)))
+    paths = (
+        np.array([LOST], dtype=number.dtype),
+        _closed(number[of_won[won.row]], won, WON),
+        _closed(number[of_lost[lost.row] + len(number) - len(others)], lost, LOST),
+    )
+    return ChannelPaths(np.concatenate(paths), names)
+
+
+def _check_apart(journeys: pd.DataFrame, won: Touchpoints, idle: pd.DataFrame) -> None:
+    """Raise InputError where a session is in both. A session is its user's, so only users in both are looked at."""
+    users = journeys["user_id"].take(won.row[won.starts]) if len(idle) else idle["user_id"]
+    shared = idle[is_among(idle["user_id"], users)]
+    twice = shared.loc[is_among(shared["session_id"], journeys["session_id"]), "session_id"].unique()
+    if len(twice):
+        raise InputError(
+            f"idle holds {counted(len(twice), 'session')} of journeys ({some(twice)}): a path ends in a conversion or "
+            "without one. Make it by idle_paths."
+        )
+
+
+def _closed(channel: Codes, paths: Touchpoints, end: int) -> Codes:
+    """Put the `end` behind each path."""
+    return np.insert(channel, np.append(paths.starts[1:], len(channel))[: len(paths.starts)], end)

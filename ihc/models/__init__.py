@@ -1,0 +1,1 @@
+"""The attribution models, one a file."""

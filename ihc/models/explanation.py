@@ -1,0 +1,151 @@
+"""What the local engine knows, and how it makes a credit of it: tables to be read, and to be drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.errors import InputError
+from ihc.formatting import some
+from ihc.models.ihc import workings
+from ihc.schemas.tables import PHASES, require_columns
+
+if TYPE_CHECKING:
+    from ihc.models.parameters import Curve, Parameters
+    from ihc.models.redistribution import Redistribution
+
+
+BEFORE, RESTARTS = "before the restart", "restart"
+MOST_SESSIONS = 9  # of a journey that is still read at a glance
+MARKS = (1.0, 6.0, 24.0, 72.0, 120.0, 168.0)  # hours at which one would like to read a curve
+VISIBLE = 0.05  # how far marks on a curve are apart, that their labels can be told apart
+ZERO = np.zeros(1)
+BEFORE_REDISTRIBUTION = tuple(f"{phase}_before" for phase in PHASES)
+STEPS = (
+    *("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement"),
+    *("gap", "to_conversion", "restart"),
+    *(f"{phase}_membership" for phase in PHASES),
+    *(f"{phase}_weight" for phase in PHASES),
+    *BEFORE_REDISTRIBUTION,
+    *PHASES,
+    *(f"{phase}_credit" for phase in PHASES),
+    *("ihc", "ihc_revenue"),
+)
+
+
+def explain(
+    journeys: pd.DataFrame, parameters: Parameters, conv_id: str, redistribution: Redistribution | None = None
+) -> pd.DataFrame:
+    """Show how the credit of one order comes about.
+
+    In: `journeys`, with the order `conv_id` among them. Out: as `explanations`, the order's sessions only.
+    Raises InputError where no row of `journeys` is of this order, or a column is missing.
+    """
+    require_columns(journeys, ("conv_id",), "journeys")
+    rows = journeys[journeys["conv_id"] == conv_id]
+    if rows.empty:
+        raise InputError(
+            f"Order {some([conv_id])} is not in the journeys, so there is no credit to explain: take a conv_id of the "
+            "table of conversions that has a session and is inside of the dates."
+        )
+    return explanations(rows, parameters, redistribution)
+
+
+def explanations(
+    journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+) -> pd.DataFrame:
+    """Show how the credit of each order comes about, so that it can be done again by hand.
+
+    In: `journeys`.
+
+    Out: a row a session, each order's by time, then `session_id`: `conv_id, session_id, timestamp [UTC], channel_name,
+    holder_engagement, closer_engagement [0/1], gap [h since the previous session; NaN on the first], to_conversion [h
+    until the converting session], restart [empty, or whether the session restarts the journey or lies before that and
+    so gets nothing]`; for each phase `<phase>_membership [1; before a restart as if there were none, because the
+    holder's is made of the other two over the whole order]`, `<phase>_weight [1; the channel's]`, `<phase> [share of
+    the phase: membership x weight, 0 before a restart, normalised over the order]` and `<phase>_credit [share of ihc:
+    share of the phase x phase weight, the weight of a phase without any credit shared by the others in proportion]`;
+    `ihc [sum of the three]`, `ihc_revenue [currency]`. With a `redistribution`, `<phase>_before` is the share of the
+    phase before it, and `<phase>` the one after.
+
+    Raises InputError for a missing column.
+    """
+    require_columns(journeys, ("revenue",), "journeys")
+    rows = journeys.sort_values(["conv_id", "timestamp", "session_id"], kind="stable", ignore_index=True)
+    steps = workings(rows, parameters, redistribution).drop(columns=["conv_id", "session_id"])
+    is_first = ~rows.duplicated("conv_id")
+    is_before = ~steps["counts"]
+    after_cut = steps["counts"] & ~is_first & is_before.shift(fill_value=False)
+    table = pd.concat([rows, steps], axis="columns").assign(
+        gap=steps["gap"].mask(is_first),
+        restart=pd.array(np.select([is_before, after_cut], [BEFORE, RESTARTS], default=""), dtype="str"),
+        ihc_revenue=steps["ihc"] * rows["revenue"],
+    )
+    return table[[name for name in STEPS if redistribution or name not in BEFORE_REDISTRIBUTION]]
+
+
+def instructive_journey(journeys: pd.DataFrame, *, most: int = MOST_SESSIONS) -> pd.DataFrame:
+    """Pick the journey that shows most: of those with up to `most` sessions the longest.
+
+    Of several, the one with the most channels, then the lowest `conv_id`. Where all are longer, the shortest.
+    In: `journeys`; out: its rows, none where there is no journey.
+    """
+    by_order = journeys.groupby("conv_id").agg(sessions=("session_id", "size"), channels=("channel_name", "nunique"))
+    sessions = by_order["sessions"]
+    rank = sessions.where(sessions <= most, -sessions)
+    ranked = by_order.assign(rank=rank).reset_index()
+    ranked = ranked.sort_values(["rank", "channels", "conv_id"], ascending=[False, False, True], kind="stable")
+    return journeys[journeys["conv_id"].isin(ranked["conv_id"].head(1))].reset_index(drop=True)
+
+
+def curve_points(curve: Curve, seen_until: float = np.inf) -> pd.DataFrame:
+    """A membership curve as points: its knots, and where one would like to read it.
+
+    In: `seen_until` [h]: how far there were data; beyond, the curve is extrapolated.
+    Out: by hours `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`. Marked are the end of a flat
+    beginning, the hours `MARKS` up to the last knot, and this, as far as each differs visibly from the mark before.
+    """
+    flat_end = max(hours for hours, value in zip(curve.hours, curve.membership, strict=True) if value == curve(ZERO))
+    last = curve.hours[-1]
+    wanted = np.unique([flat_end or last, *(hours for hours in MARKS if flat_end < hours < last), last])
+    marks = wanted[_differ(curve(wanted), VISIBLE)]
+    hours = np.union1d(curve.hours, marks)
+    return pd.DataFrame(
+        {
+            "hours": hours,
+            "membership": curve(hours),
+            "is_knot": np.isin(hours, curve.hours),
+            "is_marked": np.isin(hours, marks),
+            "is_seen": hours <= seen_until,
+        }
+    )
+
+
+def _differ(values: npt.NDArray[np.float64], least: float) -> list[int]:
+    """Places of the first value, and of each that is at least so far from the one kept before it."""
+    kept = [0]
+    for place, value in enumerate(values):
+        if abs(value - values[kept[-1]]) >= least:
+            kept.append(place)
+    return kept
+
+
+def phase_weight_table(parameters: Parameters) -> pd.DataFrame:
+    """The weights of the phases: `phase, phase_weight [share]`."""
+    return pd.DataFrame({"phase": PHASES, "phase_weight": [parameters.phase_weights[phase] for phase in PHASES]})
+
+
+def channel_weight_table(parameters: Parameters, journeys: pd.DataFrame) -> pd.DataFrame:
+    """The weights of the channels that the parameters know, and of those in `journeys`, which count as 1 if unknown.
+
+    Out: by name `channel_name, initializer_weight, holder_weight, closer_weight [1]`.
+    """
+    names = sorted(parameters.channels | set(journeys["channel_name"].unique()))
+    weights = {
+        f"{phase}_weight": pd.Series([parameters.channel_weights[phase].get(name, 1.0) for name in names], dtype=float)
+        for phase in PHASES
+    }
+    return pd.DataFrame({"channel_name": pd.Series(names, dtype="str"), **weights})

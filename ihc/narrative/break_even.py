@@ -1,0 +1,50 @@
+"""Sentences on break-even."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ihc.analysis.bootstrap import LEVEL
+from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW, UNCLEAR, by_cost
+from ihc.formatting import named
+from ihc.narrative.run import ENOUGH
+
+
+def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
+    """Say which of the channels with at least 1 % of the cost are above break-even, below it, or neither surely.
+
+    In: `break_even_table`, and the `roas [1]` it was made with.
+    """
+    paid = by_cost(table)
+    if not table["cost"].any():
+        return "Nothing was spent on the reported days, so there is nothing to earn back."
+    if paid.empty:
+        return f"No channel has {ENOUGH}, so none is judged by whether it breaks even."
+    told = [_told(paid, verdict, roas) for verdict in (ABOVE, BELOW, UNCLEAR, TOO_FEW)]
+    which = f"Only one channel has {ENOUGH}:" if len(paid) == 1 else f"Of the {len(paid)} channels with {ENOUGH},"
+    text = f"{which} {'; '.join(filter(None, told))}."
+    return " ".join(filter(None, [text, _in_vain(paid)]))
+
+
+def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
+    """How many channels have the verdict, and which; empty where none has, but for the one that is hoped for."""
+    names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
+    above = f"above break-even ROAS {roas:,.4g} ({LEVEL:.0%} confidence)"  # always told, and first
+    one, more = {
+        ABOVE: (f"is {above}", f"are {above}"),
+        BELOW: ("is below it", "are below it"),
+        UNCLEAR: ("is inconclusive", "are inconclusive"),
+        TOO_FEW: ("has too few orders", "have too few orders"),
+    }[verdict]
+    if not names:
+        return f"none {one}" if verdict == ABOVE else ""
+    return f"{len(names)} {one if len(names) == 1 else more}: {named(names)}"
+
+
+def _in_vain(paid: pd.DataFrame) -> str:
+    """What was spent on channels that no order is attributed to; empty where there are none."""
+    vain = paid[paid["ihc_revenue"] == 0]
+    if vain.empty:
+        return ""
+    names = vain["channel_name"].tolist()
+    return f"Without any attributed revenue, {vain['cost'].sum():,.0f} of cost: {named(names)}."

@@ -1,0 +1,124 @@
+"""The sentences on what changed between two reports."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ihc.analysis.changes import ANEW, CAUSES, CENT, LATE, REFUNDED, SETTINGS, Changes, RecordedRun
+from ihc.formatting import counted, shown
+from ihc.narrative.run import dates_sentence, engine_name
+
+SHIFTING = {CAUSES[cause] for cause in (LATE, SETTINGS, ANEW)}  # they move an order's credit from channel to channel
+
+
+def changes_sentence(changes: Changes, before: RecordedRun | None, after: RecordedRun) -> str:
+    """Say what changed between two recorded runs and why, the largest cause first.
+
+    In: the result of `compare`, and the runs; `before` is None where nothing was recorded before, and `after` has no
+    `recorded_at` where it is not recorded itself.
+    """
+    if before is None and not after.recorded_at:
+        return "No run is recorded yet, so there is nothing to compare these figures with."
+    if before is None:
+        return f"This is the first recorded run, number {after.number}: the next one will be compared with it."
+    total = changes.channels.iloc[-1]
+    figures = changes.channels[[*CAUSES, "cost_change", "cost_dates"]]
+    since = f"run {before.number} of {before.recorded_at[:10]}"
+    if before.window == after.window and not (figures.abs() >= CENT).any(axis=None):
+        same = f"attributed revenue is still {total['ihc_revenue_after']:,.2f}, cost {total['cost_after']:,.2f}"
+        return " ".join(filter(None, [f"Nothing changed since {since}: {same}.", _idle(changes.causes)]))
+    sentences = [
+        f"Compared with {since}.",
+        _other_dates(before, after),
+        _other_settings(before, after),
+        _revenue(changes),
+        _idle(changes.causes),
+        _most_changed(changes.channels),
+        _cost(total),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _other_dates(before: RecordedRun, after: RecordedRun) -> str:
+    if before.window == after.window:
+        return ""
+    return (
+        f"The reports have other dates: {dates_sentence(*before.window)} before, {dates_sentence(*after.window)} now."
+    )
+
+
+def _other_settings(before: RecordedRun, after: RecordedRun) -> str:
+    was, now = (f"{engine_name(run)}, {sight(run.lookback_days)}" for run in (before, after))
+    return f"The settings differ: {was} before, {now} now." if was != now else ""
+
+
+def sight(lookback_days: float | None) -> str:
+    """How far back sessions count, in words [days]."""
+    if lookback_days is None or pd.isna(lookback_days):
+        return "sessions of any age"
+    return f"a lookback of {counted(lookback_days, 'day')}"
+
+
+def _moved(name: str, before: float, after: float) -> str:
+    """How a sum of money went from one amount to another."""
+    change = after - before
+    if abs(change) < CENT:
+        return f"{name} is unchanged at {after:,.2f}"
+    return f"{name} {'rose' if change > 0 else 'fell'} by {abs(change):,.2f}, from {before:,.2f} to {after:,.2f}"
+
+
+def _revenue(changes: Changes) -> str:
+    total, causes = changes.channels.iloc[-1], changes.causes
+    text = _moved("Attributed revenue", total["ihc_revenue_before"], total["ihc_revenue_after"])
+    figures = zip(causes["cause"], causes["orders"], causes["ihc_revenue_change"], causes["shifted"], strict=True)
+    parts = [part for row in figures if (part := _part(*row))]
+    return f"{text}: {', '.join(parts)}." if parts else f"{text}."
+
+
+def _part(cause: str, orders: int, net: float, shifted: float) -> str:
+    """What a cause did, with its orders; empty where it did nothing."""
+    what = [f"{net:+,.2f}"] if abs(net) >= CENT else []
+    if shifted >= CENT and cause in SHIFTING:
+        what.append(f"{shifted:,.2f} shifted between channels")
+    elif shifted >= CENT and not what:
+        what.append("±0.00 in sum")
+    noun = "refund" if cause == CAUSES[REFUNDED] else "order"
+    return f"{cause} {' and '.join(what)} ({counted(orders, noun)})" if what else ""
+
+
+def _idle(causes: pd.DataFrame) -> str:
+    """The causes that hold for some orders and moved nothing."""
+    is_idle = (causes["ihc_revenue_change"].abs() < CENT) & (causes["shifted"] < CENT)
+    idle = causes[is_idle]
+    parts = [
+        f"{cause} ({counted(orders, 'order')})" for cause, orders in zip(idle["cause"], idle["orders"], strict=True)
+    ]
+    return f"Without any effect: {', '.join(parts)}." if parts else ""
+
+
+def _most_changed(channels: pd.DataFrame) -> str:
+    """The channel whose attributed revenue changed most, and what that was mainly for."""
+    if len(channels) == 1:
+        return ""
+    row = channels.iloc[0]
+    change = row["ihc_revenue_after"] - row["ihc_revenue_before"]
+    if abs(change) < CENT:
+        return ""
+    by_cause = row[list(CAUSES)].astype("float64") * (1 if change > 0 else -1)
+    cause = str(by_cause.idxmax())
+    is_alone = (by_cause.drop(cause).abs() < CENT).all()
+    return (
+        f"{shown(row['channel_name'])} changed {'most, ' if len(channels) > 2 else ''}by {change:+,.2f} to "
+        f"{row['ihc_revenue_after']:,.2f}, {'only' if is_alone else 'mainly'} by {CAUSES[cause]}"
+        f"{'' if is_alone else f' ({row[cause]:+,.2f})'}."
+    )
+
+
+def _cost(total: pd.Series) -> str:
+    text = _moved("Cost", total["cost_before"], total["cost_after"])
+    if abs(total["cost_dates"]) >= CENT and abs(total["cost_change"]) >= CENT:
+        text += f": other dates {total['cost_dates']:+,.2f}, new or corrected cost {total['cost_change']:+,.2f}"
+    if pd.isna(total["ROAS_before"]) or pd.isna(total["ROAS_after"]):
+        return f"{text}."
+    was, now = f"{total['ROAS_before']:,.2f}", f"{total['ROAS_after']:,.2f}"
+    return f"{text}; ROAS is {now}, as before." if was == now else f"{text}; ROAS went from {was} to {now}."

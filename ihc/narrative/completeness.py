@@ -1,0 +1,73 @@
+"""Sentences on what bears credit and what does not."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ihc.analysis.reconciliation import CREDITED, ORDERS, refunded
+from ihc.analysis.reporting import MATERIAL, ratio
+from ihc.formatting import counted, percent, shown
+from ihc.narrative.run import ENOUGH, after_refunds
+
+
+def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
+    """Say what part of the orders is credited, and what share of the spend went to sessions without credit.
+
+    In: the frames of `reconcile` and of `without_credit_by_channel`, the total in its last row.
+    """
+    orders = lines[lines["section"] == ORDERS]
+    read, credited = orders.iloc[0], orders[orders["line"] == CREDITED].iloc[0]
+    net = read["amount"] - refunded(lines)
+    sentences = [
+        _credited(read["count"], net, credited, after_refunds(lines)),
+        _idle_cost(by_channel.iloc[-1], bool(credited["count"])),
+        _most_idle(by_channel),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _credited(orders: float, revenue: float, credited: pd.Series, after: str) -> str:
+    if not orders:
+        return "There is no order in these dates."
+    if credited["count"] == orders:
+        which = "The only order is" if orders == 1 else f"All {orders:,.0f} orders are"
+        return f"{which} credited, {credited['amount']:,.2f} of revenue{after}."
+    if not credited["count"]:
+        return f"None of {counted(orders, 'order')} is credited."
+    verb = "is" if credited["count"] == 1 else "are"
+    of_orders = f"{credited['count']:,.0f} of {orders:,.0f} orders ({percent(credited['count'] / orders)})"
+    # Refunds make a part larger than the whole, which says nothing.
+    is_part = 0 <= credited["amount"] <= revenue != 0
+    part = f" ({percent(credited['amount'] / revenue)})" if is_part else ""
+    return f"{of_orders} {verb} credited, {credited['amount']:,.2f} of {revenue:,.2f} of revenue{part}{after}."
+
+
+def _idle_cost(total: pd.Series, has_credit: bool) -> str:
+    cost, idle = total["cost"], total["cost_without_credit"]
+    if not cost:
+        return "The sessions of these days cost nothing."
+    if not idle:
+        return f"All spend, {cost:,.2f}, went to sessions that have credit."
+    if not has_credit:
+        return f"{idle:,.2f} of {cost:,.2f} of spend went to sessions without credit."
+    return (
+        f"{percent(idle / cost)} of spend ({idle:,.2f} of {cost:,.2f}) went to sessions without credit. This spend is "
+        "included in all figures."
+    )
+
+
+def _most_idle(by_channel: pd.DataFrame) -> str:
+    """The channel with the largest part of its cost at such sessions; empty where there is none to tell apart."""
+    channels, total = by_channel.iloc[:-1], by_channel.iloc[-1]
+    paid = channels[ratio(channels["cost"], channels["cost"] * 0 + total["cost"]) >= MATERIAL]
+    if len(paid) < 2 or not total["cost_without_credit"]:
+        return ""
+    share = paid["share_without_credit"].round(4)
+    most = paid[share == share.max()]
+    part = percent(most["share_without_credit"].iloc[0])
+    if len(most) == len(paid):
+        return f"The share is the same in each of the {len(paid)} channels with {ENOUGH}, {part}."
+    first, others = shown(most["channel_name"].iloc[0]), len(most) - 1
+    who = f"{first} and {counted(others, 'other')} have" if others else f"{first} has"
+    whose = "their" if others else "its"
+    return f"Of the {len(paid)} channels with {ENOUGH}, {who} the largest share of {whose} spend there, {part}."

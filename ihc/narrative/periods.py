@@ -1,0 +1,135 @@
+"""Sentences on periods: the change from the one before, the trend, the spend."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.periods import (
+    BLENDED,
+    EARNED,
+    ORDERS,
+    PAID,
+    REVENUE,
+    SPEND,
+    SUMS,
+    UNPLACED,
+    WEEK,
+    Figure,
+)
+from ihc.formatting import counted
+from ihc.glossary import FORMATS
+from ihc.schemas.tables import Window
+
+STEADY = 0.005  # a relative change up to this prints as 0%
+
+
+def spend_sentence(figures: pd.DataFrame) -> str:
+    """Set the revenue of all orders against all spend, and say what of it has no session. In: `key_figures`."""
+    rows = {str(row["figure"]): row for _, row in figures.iterrows()}
+    spend, revenue, roas = (float(rows[figure.name]["value"]) for figure in (SPEND, REVENUE, BLENDED))
+    against = f": blended ROAS {roas:,.2f}" if spend else ""
+    text = f"Total spend is {spend:,.2f}, revenue of all orders {revenue:,.2f}{against}."
+    if UNPLACED.name not in rows:
+        return text
+    unplaced = rows[UNPLACED.name]
+    return f"{text} Spend without a session: {unplaced['value']:,.2f} ({unplaced['note']})."
+
+
+def change_sentence(
+    figures: pd.DataFrame, window: Window, previous: Window | None, *, immature_from: str | None = None
+) -> str:
+    """Say what changed against the period before, or why nothing is compared.
+
+    In: `key_figures` `with_incomplete`, the dates that it was asked for, and their `previous_window`; `immature_from`,
+    the first incomplete day.
+    """
+    if not previous:
+        return "Set --start-date and --end-date for a period comparison."
+    rows = {str(row["figure"]): row for _, row in figures.iterrows()}
+    days = f"the {_days_long(previous)} before, {_dates(previous)}"
+    if pd.isna(rows[REVENUE.name]["before"]):
+        return f"Nothing is compared with {days}: the tables do not reach back that far."
+    text = f"Against {days}: {_moves(rows, REVENUE, ORDERS, SPEND, BLENDED)}."
+    if pd.isna(rows[EARNED.name]["before"]):
+        return f"{text} Figures of credit are not compared: for some orders of those days no credit is stored."
+    text = f"{text} By credit: {_moves(rows, EARNED, PAID)}."
+    if not immature_from or immature_from > (window[1] or immature_from):
+        return text
+    first = max(immature_from, window[0] or immature_from)
+    return f"{text} Days from {first} on are incomplete because of conversion lag, so these two are not comparable."
+
+
+def _days_long(window: Window) -> str:
+    start, end = (date.fromisoformat(day or "") for day in window)
+    length = (end - start).days + 1
+    return counted(length, "day") if length > 1 else "day"
+
+
+def _dates(window: Window) -> str:
+    return str(window[0]) if window[0] == window[1] else f"{window[0]} to {window[1]}"
+
+
+def _moves(rows: dict[str, pd.Series], *figures: Figure) -> str:
+    return ", ".join(_moved(rows[figure.name]) for figure in figures)
+
+
+def _moved(row: pd.Series) -> str:
+    """A figure, and how it differs: revenue 110.00 (+10%)."""
+    style = FORMATS[str(row["unit"])]
+    text = f"{_lowered(str(row['figure']))} {style.format(row['value']) if pd.notna(row['value']) else 'none'}"
+    if pd.notna(row["change"]):
+        return f"{text} ({_percent(row['change'])})"
+    return f"{text} ({style.format(row['before'])} before)" if pd.notna(row["before"]) else text
+
+
+def _lowered(name: str) -> str:
+    return name if name[:2].isupper() else name[0].lower() + name[1:]
+
+
+def _percent(change: float) -> str:
+    if abs(change) <= STEADY:
+        return "unchanged" if not change else "less than 1% more" if change > 0 else "less than 1% less"
+    return f"{change:+,.0%}"
+
+
+def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) -> str:
+    """Compare the last complete week with the mean of the complete weeks before it, over all channels.
+
+    In: `weekly_reporting`; `immature_from`, the first incomplete day: the weeks that have any are not compared.
+    """
+    full = weekly[weekly["days"] == WEEK].groupby("week", as_index=False)[SUMS].sum()
+    complete = full[[not immature_from or _sunday(week) < immature_from for week in full["week"]]]
+    later = "" if len(complete) == len(full) else " Later weeks are incomplete because of conversion lag."
+    if len(complete) < 2:
+        return f"There are no two complete weeks, Monday to Sunday, to compare.{later}"
+    last, earlier = complete.iloc[-1], complete.iloc[:-1]
+    mean = float(earlier["ihc_revenue"].mean())
+    base = "the week before" if len(earlier) == 1 else f"the mean of the {len(earlier):,} complete weeks before"
+    return (
+        f"In the last complete week, from {last['week']}, the attributed revenue is {last['ihc_revenue']:,.2f}, "
+        f"{_against(float(last['ihc_revenue']), mean)} {base}; {_roas(last, earlier)}.{later}"
+    )
+
+
+def _against(value: float, base: float) -> str:
+    change = (value - base) / abs(base) if base else np.nan
+    if not np.isfinite(change) or abs(change) <= STEADY:
+        return f"against {base:,.2f} in" if not base else "about as much as in"
+    return f"{abs(change):,.0%} {'more' if change > 0 else 'less'} than in"
+
+
+def _roas(last: pd.Series, earlier: pd.DataFrame) -> str:
+    costs = (float(last["cost"]), float(earlier["cost"].sum()))
+    if not costs[0]:
+        return "it had no cost, so it has no ROAS"
+    own = f"its ROAS is {last['ihc_revenue'] / costs[0]:,.2f}"
+    if not costs[1]:
+        return f"{own}, and there was no cost before"
+    return f"{own}, before it was {earlier['ihc_revenue'].sum() / costs[1]:,.2f}"
+
+
+def _sunday(monday: str) -> str:
+    return (date.fromisoformat(monday) + timedelta(days=WEEK - 1)).isoformat()

@@ -1,0 +1,326 @@
+"""The sentences that say what the figures mean; plain text, nothing in it is markup."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
+from ihc.analysis.reporting import MATERIAL, material
+from ihc.arrays.lookup import is_among
+from ihc.formatting import counted, shown, some
+from ihc.journeys.credits import REFUND
+from ihc.models.redistribution import Redistribution, labelled
+
+if TYPE_CHECKING:
+    from ihc.models.parameters import Parameters
+    from ihc.schemas.tables import Tables
+
+
+# How the reasons of credited orders begin.
+CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
+ENOUGH = f"at least {MATERIAL:.0%} of the cost"
+
+
+def best_and_worst(summary: pd.DataFrame) -> str:
+    """Name the channels with the highest and the lowest ROAS of those that have at least 1 % of all cost.
+
+    In: `channel_summary`, the total in its last row.
+    """
+    paid = material(summary).sort_values("ROAS", ascending=False, kind="stable")
+    if not summary["ihc_revenue"].any():
+        return "There is no attributed revenue on the reported days to compare channels by."
+    if paid.empty:
+        return f"No channel has {ENOUGH}, so none are compared by ROAS."
+    best, worst = paid.iloc[0], paid.iloc[-1]
+    if len(paid) == 1:
+        return f"Only one channel has {ENOUGH}: {_earned(best)}."
+    if best["ROAS"] == worst["ROAS"]:
+        return f"All {len(paid)} channels with {ENOUGH} have the same ROAS, {best['ROAS']:,.2f}."
+    return f"Of the {len(paid)} channels with {ENOUGH}, the best is {_earned(best)}, the worst is {_earned(worst)}."
+
+
+def _earned(row: pd.Series) -> str:
+    figures = f"{row['ihc_revenue']:,.2f} of revenue for {row['cost']:,.2f} of cost"
+    return f"{shown(row['channel_name'])} with ROAS {row['ROAS']:,.2f} ({figures})"
+
+
+def break_even(summary: pd.DataFrame, roas: float = 1.0) -> str:
+    """Say how many channels with at least 1 % of the cost break even; empty where there is none.
+
+    In: `channel_summary`, the total in its last row, and the ROAS [1] that breaks even.
+    """
+    paid = material(summary)
+    if paid.empty:
+        return ""
+    above = int((paid["ROAS"] >= roas).sum())
+    if len(paid) == 1:
+        return f"The only channel with {ENOUGH} {'reaches' if above else 'does not reach'} a ROAS of {roas:g}."
+    if above == len(paid):
+        return f"{'Both' if above == 2 else f'All {above}'} channels with {ENOUGH} reach a ROAS of {roas:g}."
+    verb = "reach" if above > 1 else "reaches"
+    return f"{above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb} a ROAS of {roas:g}."
+
+
+def orders_sentence(lines: pd.DataFrame) -> str:
+    """Say how the orders ended. In: the frame of `reconcile`."""
+    orders = lines[lines["section"] == ORDERS]
+    counts = {line: round(count) for line, count in zip(orders["line"], orders["count"], strict=True)}
+    read, credited = orders["count"].iloc[0], counts[CREDITED]
+    refunds = refunded(lines)
+    if not read:
+        return f"There is no order in these dates{f', only refunds of {refunds:,.2f}' if refunds else ''}."
+    verb = "is" if read == 1 or credited <= 1 else "are"
+    amount = f", {orders['amount'].iloc[-1]:,.2f} of revenue{after_refunds(lines)}" if credited else ""
+    text = f"{f'{credited:,}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
+    rest = {
+        UNATTRIBUTED: ("has no session", "have no session"),
+        FAILED: ("failed", "failed"),
+        WAITING: ("waits for a run", "wait for a run"),
+    }
+    others = ", ".join(
+        f"{-counts[line]:,} {one if counts[line] == -1 else more}"
+        for line, (one, more) in rest.items()
+        if counts.get(line)
+    )
+    return f"{text}; {others}." if others else f"{text}."
+
+
+def after_refunds(lines: pd.DataFrame) -> str:
+    """What refunds took, behind an amount of revenue; empty without refunds. In: the frame of `reconcile`."""
+    refunds = refunded(lines)
+    return f" after refunds of {refunds:,.2f}" if refunds else ""
+
+
+def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFrame, dates: str) -> str:
+    """Say what a report cannot be made without, and lacks: orders of its dates, orders or sessions; else empty.
+
+    In: the tables, the conversions of the `dates`, and the `order_credits` of the reported days.
+    """
+    if tables.conversions.empty:
+        what = "no order" if len(tables.sessions) else "no session and no order"
+        return f"The tables have {what}, so there is nothing to attribute."
+    if tables.sessions.empty:
+        return f"The tables have no session, so {counted(len(tables.conversions), 'order')} cannot be attributed."
+    if len(orders):
+        return ""
+    days = tables.conversions["conv_date"]
+    there = f"the table has {counted(len(days), 'order')} of {days.min()} to {days.max()}"
+    others = counted(reported["conv_id"].nunique(), "order")
+    credit = f" All credit of these days comes from {others} of other days." if len(reported) else ""
+    return f"There is no order of {dates}; {there}.{credit}"
+
+
+def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
+    """Say how many sessions count as free because their cost is not known. In: the tables."""
+    without = int((~is_among(sessions["session_id"], costs["session_id"])).sum())
+    null = int(costs["cost"].isna().sum())
+    if not without and not null:
+        return "Every session has a cost."
+    no_row, no_figure = counted(without, "session"), counted(null, "cost row")
+    return f"Counted as cost 0: {no_row} without a cost row, {no_figure} without a figure."
+
+
+def provenance_sentence(sources: pd.DataFrame) -> str:
+    """Say which engine and parameters made the stored credits, and warn when they are not the same for all.
+
+    In: the frame of `provenance`: `engine, parameters, lookback_days, orders`.
+    """
+    if sources.empty:
+        return "There are no credits to report."
+    texts = [
+        f"{_source(row)} ({counted(orders, 'order')})"
+        for row, orders in zip(sources.itertuples(), sources["orders"], strict=True)
+    ]
+    if len(texts) == 1:
+        return f"All credits come from the {texts[0]}."
+    return f"Attention: the stored credits come from different settings and are not alike: {'; '.join(texts)}."
+
+
+def source_note(sources: pd.DataFrame, start_date: str | None, end_date: str | None) -> str:
+    """What stands below every chart: engine, parameters and dates. In: the frame of `provenance`, and the dates."""
+    dates = dates_sentence(start_date, end_date)
+    if sources.empty:
+        return f"no credits; {dates}"
+    made = [engine_name(row) for row in sources.itertuples()]
+    return f"IHC credit: {made[0]}{'' if len(made) == 1 else ', and others'}; {dates}"
+
+
+def _source(row: object) -> str:
+    lookback = getattr(row, "lookback_days", None)
+    sight = "sessions of any age" if pd.isna(lookback) else f"a lookback of {lookback:g} days"
+    return f"{engine_name(row)} and {sight}"
+
+
+def engine_name(row: object) -> str:
+    """An engine and its settings in words. In: a row with `engine, parameters`."""
+    engine, parameters = getattr(row, "engine", ""), getattr(row, "parameters", "")
+    return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"
+
+
+def dates_sentence(start_date: str | None, end_date: str | None) -> str:
+    """The dates of a run in words."""
+    if not start_date and not end_date:
+        return "all days"
+    return f"{start_date or 'the first day'} to {end_date or 'the last day'}"
+
+
+def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
+    """Say which days the tables reach over; empty where one has no row. In: the tables."""
+    if sessions.empty or conversions.empty:
+        return ""
+    visits, orders = (f"{days.min()} to {days.max()}" for days in (sessions["event_date"], conversions["conv_date"]))
+    return f"The tables have sessions of {visits} and orders of {orders}."
+
+
+def currency_sentence(currency: str) -> str:
+    """Say what amounts are in; empty where that is not known."""
+    return f"Amounts are in {shown(currency)}." if currency else ""
+
+
+def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
+    """Say how many orders have a journey. In: `journeys` of orders, and the orders without any session."""
+    orders = journeys["conv_id"].nunique()
+    if not orders and lonely.empty:
+        return "There is no order in these dates, so there is no journey."
+    each = f", {len(journeys) / orders:,.2f} sessions each on average" if orders else ""
+    return (
+        f"Orders with a journey: {orders:,}{each}. Without any session, and so unattributed: {len(lonely):,}, "
+        f"{lonely['revenue'].sum():,.2f} of revenue."
+    )
+
+
+def parameters_sentence(
+    parameters: Parameters, journeys: pd.DataFrame, redistribution: Redistribution | None = None, *, shop: str = ""
+) -> str:
+    """Say which parameters the engine uses, and their origin. In: as `origin_sentence`, and the redistribution."""
+    label = labelled(parameters.label, redistribution)
+    return f"The local engine uses the parameters {label}. {origin_sentence(parameters, journeys, shop=shop)}"
+
+
+def origin_sentence(parameters: Parameters, journeys: pd.DataFrame, *, shop: str = "") -> str:
+    """Say which shop parameters come from, and for how many of these channels they hold weights.
+
+    In: `journeys`, or any frame with their `channel_name`; the name of the database of this `shop`.
+    """
+    origin, channels = parameters.shop, set(journeys["channel_name"].unique())
+    if not origin:
+        source = "The parameters do not say which shop they come from."
+    elif origin == shop:
+        source = f"The parameters come from this shop, {shown(origin, 64)}."
+    else:
+        source = f"The parameters come from another shop: {shown(origin, 64)}."
+    if not parameters.channels:
+        return f"{source} They hold no channel weights, so every channel has the neutral weight 1."
+    unknown = channels - parameters.channels
+    weights = f"They hold weights for {len(channels - unknown)} of {counted(len(channels), 'channel')}"
+    others = f"; these have the neutral weight 1: {_named(unknown)}" if unknown else ""
+    return f"{source} {weights}{others}."
+
+
+def redistribution_sentence(redistribution: Redistribution, journeys: pd.DataFrame) -> str:
+    """Say which channels a redistribution lists in vain; empty where each occurs, or no journey. In: `journeys`."""
+    absent = redistribution.channels - set(journeys["channel_name"].unique())
+    if not absent or journeys.empty:
+        return ""
+    return (
+        f"The redistribution moves nothing for {len(absent)} of the {counted(len(redistribution.channels), 'channel')} "
+        f"that it lists, as these journeys have no session of that name: {_named(absent)}."
+    )
+
+
+def _named(channels: Collection[str]) -> str:
+    names = sorted(shown(name) for name in channels)
+    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+
+
+def api_sentence(account: str, asked_for: int, known: int, ends: pd.DataFrame) -> str:
+    """Say what the API was asked. In: the account's label, counts of orders, and the engine's `ends`."""
+    text = (
+        f"The IHC Attribution API computes, {account}: {counted(asked_for, 'order')}, {known:,} of them known already."
+    )
+    return " ".join(filter(None, [text, waiting_sentence(ends), kept_sentence(ends), cut_sentence(ends)]))
+
+
+def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
+    """Say what a run asked of the API, and how its orders ended.
+
+    In: counts `calls, asked, answered`, and `outcome` of the run's orders.
+    """
+    counts = ends["outcome"].value_counts()
+    kept = len(_credited_because(ends, KEPT))
+    known = counts.get("credited", 0) - asked["answered"] - kept
+    return (
+        f"API: {counted(asked['calls'], 'request')} sent; orders asked {asked['asked']:,}, answered "
+        f"{asked['answered']:,}, skipped as known {known:,}, waiting {counts.get('waiting', 0) + kept:,}, failed "
+        f"{counts.get('failed', 0):,}."
+    )
+
+
+def waiting_sentence(outcomes: pd.DataFrame) -> str:
+    """Say how many orders wait, and for what; empty where none does. In: `outcome, reason`."""
+    waiting = outcomes.loc[outcomes["outcome"] == "waiting", "reason"]
+    if waiting.empty:
+        return ""
+    return (
+        f"{counted(len(waiting), 'order')} wait{'s' if len(waiting) == 1 else ''} for the next run: {waiting.iloc[-1]}"
+    )
+
+
+def cut_sentence(outcomes: pd.DataFrame) -> str:
+    """Say how many journeys were cut to what a request may hold; empty where none was. In: `outcome, reason`."""
+    cut = _credited_because(outcomes, CUT)
+    if cut.empty:
+        return ""
+    return f"Longer than the API takes, and cut to their latest sessions: {counted(len(cut), 'journey')}."
+
+
+def kept_sentence(outcomes: pd.DataFrame) -> str:
+    """Say how many orders a refresh did not reach; empty where none. In: `outcome, reason`."""
+    kept = _credited_because(outcomes, KEPT)
+    if kept.empty:
+        return ""
+    why = kept.iloc[-1].removeprefix(f"{KEPT}: ")
+    return f"Not asked again yet, and credited by an earlier answer: {counted(len(kept), 'order')}. {why}"
+
+
+def _credited_because(outcomes: pd.DataFrame, why: str) -> pd.Series[str]:
+    reasons = outcomes.loc[outcomes["outcome"] == "credited", "reason"]
+    return reasons[reasons.str.startswith(why)]
+
+
+def stored_sentence(outcomes: pd.DataFrame) -> str:
+    """Say what was stored. In: `outcomes` of the run."""
+    is_refund = outcomes["reason"] == REFUND
+    counts = outcomes.loc[~is_refund, "outcome"].value_counts()
+    refunds = f" Credited refunds: {is_refund.sum():,}." if is_refund.any() else ""
+    return (
+        f"Orders of this run: {(~is_refund).sum():,}. Credited and stored: {counts.get('credited', 0):,}; "
+        f"without any session: {counts.get('unattributed', 0):,}; failed: {counts.get('failed', 0):,}; "
+        f"waiting: {counts.get('waiting', 0):,}.{refunds}"
+    )
+
+
+def left_out_sentence(vanished: int, unsound: pd.DataFrame) -> str:
+    """Say which stored credits are not in the figures; empty where all are.
+
+    In: how many stored orders were gone from the tables, and `conv_id, reason` of stored credits that are not whole.
+    """
+    sentences = []
+    if vanished:
+        sentences.append(
+            f"Gone from the table of conversions, and removed from the results: {counted(vanished, 'order')}."
+        )
+    if len(unsound):
+        sentences.append(
+            f"Left out, as the stored credits are not whole: {counted(len(unsound), 'order')} "
+            f"({some(unsound['conv_id'])}); run their dates again."
+        )
+    return " ".join(sentences)
+
+
+def run_sentence(database: str, run_id: str, dates: str) -> str:
+    """Say what the report is about."""
+    return f"Orders and sessions of {dates}, from the database {database}; run {run_id}."

@@ -1,0 +1,1 @@
+"""A run, from the tables to the report."""

@@ -1,0 +1,170 @@
+"""Journeys -> credits by the engine that the settings name; both engines give the same frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+
+from ihc.api.account import Account
+from ihc.api.batching import fingerprints, fit_journeys
+from ihc.api.client import Budget, Client
+from ihc.api.dispatch import dispatch
+from ihc.api.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
+from ihc.api.limits import Asking
+from ihc.arrays.lookup import is_among, look_up
+from ihc.errors import ApiError
+from ihc.journeys.credits import sound_credits
+from ihc.models.ihc import attribute
+from ihc.narrative.run import CUT, KEPT, api_sentence, parameters_sentence, redistribution_sentence
+from ihc.schemas.refunds import order_ids
+from ihc.schemas.tables import SHARES
+from ihc.settings.run import Settings
+
+FRAME = ("conv_id", "session_id", *SHARES)
+ENDS = ("conv_id", "outcome", "reason")
+
+
+class Credited(NamedTuple):
+    """What an engine made of journeys.
+
+    `credits`: `conv_id, session_id, initializer, holder, closer, ihc` of the conversions that are whole; `ends`:
+    `conv_id, outcome, reason` of those that failed or wait, or whose journey was cut; `about`: the engine in a
+    sentence.
+    """
+
+    credits: pd.DataFrame
+    ends: pd.DataFrame
+    about: str
+
+
+def compute_credits(
+    settings: Settings, journeys: pd.DataFrame, conversions: pd.DataFrame, say: Callable[[str], object] = print
+) -> Credited:
+    """Spread the credit of `journeys` by the settings' engine.
+
+    The API is asked only for what it has not answered before; its answers are stored as they come. A refund has the
+    credit of its order, for which the engine is asked once. In: the `conversions` say which order that is. `say` prints
+    the API's progress. Raises ParametersError, ApiError or DatabaseError.
+    """
+    account, rules = settings.account, settings.redistribution_rules
+    order_of = _orders_of(journeys, conversions)
+    orders = _order_journeys(journeys, order_of)
+    credited = _by_api(settings, account, orders, say) if account else _locally(settings, orders)
+    unheard = redistribution_sentence(rules, orders) if rules else ""
+    credits, ends = (_of_each(frame, order_of) for frame in (credited.credits, credited.ends))
+    return Credited(credits, ends, f"{credited.about} {unheard}".strip())
+
+
+def _orders_of(journeys: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
+    """The conversions that have a journey, and the order of each: `conv_id, order_id`; no row without any refund."""
+    ids = conversions["conv_id"]
+    has_refunds = not order_ids(ids, conversions).equals(ids)
+    conv_id = journeys["conv_id"].iloc[: None if has_refunds else 0].drop_duplicates(ignore_index=True)
+    return pd.DataFrame({"conv_id": conv_id, "order_id": order_ids(conv_id, conversions)})
+
+
+def _order_journeys(journeys: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
+    """The journeys under the `conv_id` of their orders, each of them once."""
+    if order_of.empty:
+        return journeys
+    first = order_of.drop_duplicates("order_id")["conv_id"]
+    kept = journeys[is_among(journeys["conv_id"], first)]
+    return kept.assign(conv_id=look_up(kept["conv_id"], order_of, "conv_id", "order_id"))
+
+
+def _of_each(frame: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
+    """What an engine says of orders, said of each of their conversions. In: `conv_id`, rows of an order together."""
+    if order_of.empty:
+        return frame
+    each = order_of.rename(columns={"conv_id": "each"}).merge(frame, left_on="order_id", right_on="conv_id")
+    return each.assign(conv_id=each["each"])[list(frame.columns)]
+
+
+def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
+    parameters = settings.load_parameters()
+    credits, failed = sound_credits(attribute(journeys, parameters, settings.redistribution_rules), journeys)
+    about = parameters_sentence(parameters, journeys, settings.redistribution_rules, shop=settings.database_name)
+    return Credited(credits, failed, about)
+
+
+def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: Callable[[str], object]) -> Credited:
+    asking = settings.asking
+    fitting, too_long = fit_journeys(journeys, asking.max_sessions, asking.long_journeys)
+    marks = fingerprints(fitting)
+    since = begin_refresh(settings.database, account) if asking.refresh else ""
+    known = read_known(settings.database, account, marks, since)
+    settled = [*known.answers["conv_id"].unique(), *known.rejected["conv_id"]]
+    unknown = marks[~marks["conv_id"].isin(settled)]
+    stopped = None
+    if len(unknown):
+        unknown = unknown.assign(is_suspect=unknown["conv_id"].isin(known.failed["conv_id"]))
+        stopped = _ask(settings, account, fitting, unknown, say)
+        known = read_known(settings.database, account, marks)
+    if stopped and known.answers.empty:
+        raise type(stopped)(
+            f"{stopped} There is no answer yet, and nothing was changed: all {len(marks):,} orders wait."
+        )
+    ends = pd.concat(
+        [
+            _unanswered(marks, known, str(stopped)),
+            _long(too_long, asking, known),
+            _kept(settings, account, unknown, known, since, stopped),
+        ]
+    ).drop_duplicates("conv_id", ignore_index=True)
+    if since and not stopped:
+        end_refresh(settings.database, account)
+    about = api_sentence(account.label, len(marks), len(marks) - len(unknown), ends)
+    return Credited(_in_order(known.answers, fitting), ends, about)
+
+
+def _ask(
+    settings: Settings, account: Account, journeys: pd.DataFrame, unknown: pd.DataFrame, say: Callable[[str], object]
+) -> ApiError | None:
+    """Ask the API for the `unknown` of the journeys; why the rest of them waits, if it does."""
+    asking = settings.asking
+    interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
+    client = Client(account, Budget(asking.max_requests, interval=interval), seconds=asking.request_seconds)
+    to_ask = journeys[journeys["conv_id"].isin(unknown["conv_id"])]
+    with open_ledger(settings.database, account, settings.run_id) as ledger:
+        return dispatch(to_ask, unknown, client, ledger, asking, say)
+
+
+def _in_order(answers: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
+    """The answers in the journeys' order, so that nothing depends on when they came."""
+    return journeys[["conv_id", "session_id"]].merge(answers, on=["conv_id", "session_id"])[list(FRAME)]
+
+
+def _unanswered(marks: pd.DataFrame, known: Known, stopped: str) -> pd.DataFrame:
+    """The conversions without an answer: failed where the ledger says so, else they wait."""
+    rest = marks.loc[~marks["conv_id"].isin(known.answers["conv_id"]), ["conv_id"]]
+    failed = pd.concat([known.rejected, known.failed])
+    ends = rest.merge(failed, how="left", on="conv_id")
+    return ends.assign(
+        outcome=ends["reason"].isna().map({True: "waiting", False: "failed"}), reason=ends["reason"].fillna(stopped)
+    )[list(ENDS)]
+
+
+def _long(too_long: pd.DataFrame, asking: Asking, known: Known) -> pd.DataFrame:
+    """The conversions whose journeys were cut, and then answered, or left out, as the settings say."""
+    limit = asking.max_sessions
+    if asking.long_journeys == "latest":
+        cut = too_long[too_long["conv_id"].isin(known.answers["conv_id"])]
+        reason = f"{CUT} to the latest {limit} of " + cut["sessions"].astype("str") + " sessions"
+        return cut.assign(outcome="credited", reason=reason)[list(ENDS)]
+    skipped = (
+        "its journey of " + too_long["sessions"].astype("str") + f" sessions is longer than IHC_MAX_SESSIONS, {limit}"
+    )
+    return too_long.assign(outcome="failed", reason=skipped)[list(ENDS)]
+
+
+def _kept(
+    settings: Settings, account: Account, unknown: pd.DataFrame, known: Known, since: str, stopped: ApiError | None
+) -> pd.DataFrame:
+    """The conversions that a refresh did not reach, and that keep an earlier answer."""
+    if not since or not stopped:
+        return pd.DataFrame(columns=list(ENDS), dtype="str")
+    fresh = read_known(settings.database, account, unknown, since).answers["conv_id"]
+    kept = unknown[unknown["conv_id"].isin(known.answers["conv_id"]) & ~unknown["conv_id"].isin(fresh)]
+    return kept.assign(outcome="credited", reason=f"{KEPT}: {stopped}")[list(ENDS)]

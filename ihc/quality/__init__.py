@@ -1,0 +1,1 @@
+"""What is odd in the shop's tables, and what mends it."""

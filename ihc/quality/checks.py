@@ -1,0 +1,233 @@
+"""What is odd in the tables without being wrong: each finding with its size, and what mends it."""
+
+from __future__ import annotations
+
+from string import punctuation
+from unicodedata import category, normalize
+
+import pandas as pd
+
+from ihc.arrays.sums import total
+from ihc.formatting import some
+from ihc.quality.clocks import clock_findings
+from ihc.quality.findings import COST, LIST, NOTHING, Finding, Found, Shop
+from ihc.quality.mends import MOST, Sql
+from ihc.quality.near_misses import near_miss_findings
+from ihc.quality.persons import crowd_finding
+from ihc.schemas.refunds import is_order, order_places
+from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, Tables
+
+NONE = "(none)"  # the name that a blank channel may get
+USUAL = 0.5  # share of a channel's sessions with a cost row from which on a session without one is odd
+UNTRACKED = Found(
+    "No channel gets their revenue; often the tracking lost their sessions.",
+    LIST,
+    f"SELECT {CONVERSIONS}.* FROM {CONVERSIONS} LEFT JOIN (SELECT user_id, min(event_date || ' ' || event_time) AS "
+    f"moment FROM {SESSIONS} GROUP BY user_id) AS visit ON visit.user_id = {CONVERSIONS}.user_id "
+    "WHERE revenue >= 0 AND (visit.moment IS NULL OR visit.moment > conv_date || ' ' || conv_time)",
+)
+NO_ORDER = "They count as revenue, not as orders, and lower the revenue of all sessions before the refund."
+REFUNDS = Found(
+    NO_ORDER,
+    "To add refund_of, a column for the conv_id of the refunded order",
+    f"ALTER TABLE {CONVERSIONS} ADD COLUMN refund_of TEXT",
+)
+STRAY_REFUNDS = Found(NO_ORDER, "To mend it", "Set refund_of to the conv_id of the refunded order.")
+FREE = Found(
+    "They count as orders and lower the CPO.", LIST, f"SELECT * FROM {CONVERSIONS} WHERE CAST(revenue AS NUMERIC) = 0"
+)
+FREE_OF_COST = "If they cost nothing"
+NO_COST_ROW = Found(
+    "They count as cost 0; most sessions of their channel have a cost row.",
+    FREE_OF_COST,
+    f"INSERT INTO {COSTS} SELECT session_id, 0 FROM {SESSIONS} "
+    f"WHERE session_id NOT IN (SELECT session_id FROM {COSTS})",
+)
+NULL_COST = Found("They count as cost 0.", FREE_OF_COST, f"UPDATE {COSTS} SET cost = 0 WHERE cost IS NULL")
+STRAY_COST = Found(
+    "This cost is in the total spend and in no channel.",
+    LIST,
+    f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
+)
+IMPRESSIONS = Found(
+    "No real answer of the API with impressions has been seen, so how they count is unverified.",
+    LIST,
+    f"SELECT * FROM {SESSIONS} WHERE CAST(impression_interaction AS INTEGER) = 1",
+)
+
+
+def table_shapes(tables: Tables) -> pd.DataFrame:
+    """How large the tables are: `table, rows, users [distinct], first_day, last_day, sum [currency]`."""
+    sessions, conversions, costs = tables
+    shapes = [
+        ("session_sources", len(sessions), sessions["user_id"].nunique(), sessions["event_date"], None),
+        (
+            "conversions",
+            len(conversions),
+            conversions["user_id"].nunique(),
+            conversions["conv_date"],
+            "revenue",
+        ),
+        ("session_costs", len(costs), None, None, "cost"),
+    ]
+    amounts = {"revenue": total(conversions["revenue"]), "cost": total(costs["cost"])}
+    rows = [
+        {
+            "table": name,
+            "rows": count,
+            "users": users,
+            "first_day": days.min() if days is not None and len(days) else "",
+            "last_day": days.max() if days is not None and len(days) else "",
+            "sum": amounts.get(amount) if amount else None,
+        }
+        for name, count, users, days, amount in shapes
+    ]
+    return pd.DataFrame(rows).astype({"users": "Int64", "sum": "float64"})
+
+
+def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
+    """Look for what an analyst should know before trusting the figures.
+
+    In: the tables; the SQL of their database, by default SQLite's.
+    Out: `check, finding, count, amount [currency; NaN where none belongs to it], of [revenue, cost or none], share [of
+    all of it], examples [up to five ids], consequence, mend [a statement or setting], aim [what it does]`, one row per
+    check: first the findings, then the checks that found nothing, with a count of 0.
+    """
+    shop = Shop.of(tables, sql or Sql())
+    crowds = crowd_finding(shop)
+    found = [
+        *_of_orders(shop),
+        crowds,
+        *near_miss_findings(shop),
+        *clock_findings(shop, crowds.ids),
+        *_of_costs(shop),
+        *_of_sessions(shop),
+    ]
+    rows = [
+        (
+            *(each.check, each.text, len(each.ids), each.amount, each.of, each.share),
+            *(some(each.ids), each.found.consequence, each.found.aim, each.found.mend),
+        )
+        for each in found
+    ]
+    columns = ["check", "finding", "count", "amount", "of", "share", "examples", "consequence", "aim", "mend"]
+    frame = pd.DataFrame(rows, columns=columns).astype({"amount": "float64", "share": "float64"})
+    return pd.concat([frame[frame["count"] > 0], frame[frame["count"] == 0]], ignore_index=True)
+
+
+def shown_findings(findings: pd.DataFrame) -> pd.DataFrame:
+    """What a reader is shown: `finding, amount [currency], share, of, consequence`, one row per finding."""
+    columns = ["finding", "amount", "share", "of", "consequence"]
+    return findings.loc[findings["count"] > 0, columns].reset_index(drop=True)
+
+
+def mends(findings: pd.DataFrame) -> pd.DataFrame:
+    """What to look at and what mends each finding: `check, examples, aim, mend`, one row per finding."""
+    return findings.loc[findings["count"] > 0, ["check", "examples", "aim", "mend"]].reset_index(drop=True)
+
+
+def _of_orders(shop: Shop) -> list[Finding]:
+    orders, spans = shop.tables.conversions, shop.spans
+    is_free = orders["revenue"] == 0
+    is_free &= not is_free.all()  # where no order has revenue, leads are counted
+    refunds = orders[~is_order(orders) & (order_places(orders) == range(len(orders)))]
+    untracked = spans.orders[(spans.lengths == 0) & (spans.orders["revenue"] >= 0).to_numpy()]
+    return [
+        shop.orders("without a session (untracked orders)", untracked, UNTRACKED),
+        shop.orders(
+            "without an order in refund_of", refunds, STRAY_REFUNDS if "refund_of" in orders else REFUNDS
+        )._replace(noun="refund"),
+        shop.orders("with revenue 0", orders[is_free], FREE).without_amount(),
+        _of_currencies(shop),
+    ]
+
+
+def _of_currencies(shop: Shop) -> Finding:
+    orders, sql = shop.tables.conversions, shop.sql
+    column = next((str(name) for name in orders if str(name).casefold() == "currency"), None)
+    what = "in another currency than most"
+    if column is None:
+        return shop.orders(what, orders.iloc[:0], NOTHING)
+    codes = orders[column].dropna().astype("str").str.strip()
+    codes = codes[codes != ""]
+    counts = codes.value_counts()
+    others, name = counts.index[1:], f'"{column}"'
+    rates = " ".join(f"WHEN {sql.literal(code)} THEN :rate_{place}" for place, code in enumerate(others[:MOST], 1))
+    return shop.orders(
+        what,
+        orders.loc[codes.index[codes.isin(others)]],
+        Found(
+            "Amounts of different currencies are added up.",
+            "To convert them, with your rates",
+            f"UPDATE {CONVERSIONS} SET revenue = revenue * CASE trim({name}) {rates} END, {name} = "
+            f"{sql.literal(counts.index[0])} WHERE trim({name}) IN {sql.among(others)}",
+            f": {some(others, width=24)} instead of {some(counts.index[:1], width=24)}",
+        )
+        if len(others)
+        else NOTHING,
+    )
+
+
+def _of_costs(shop: Shop) -> list[Finding]:
+    sessions, _, costs = shop.tables
+    channels, has_cost = sessions["channel_name"], pd.Series(shop.has_cost, index=sessions.index)
+    is_odd = ~has_cost & (has_cost.groupby(channels).transform("mean") >= USUAL)
+    return [
+        shop.sessions("without a cost row", sessions[is_odd], NO_COST_ROW).without_amount(),
+        shop.costs("with an empty cost", costs[costs["cost"].isna()], NULL_COST).without_amount(),
+        shop.costs("whose session does not exist", costs[shop.cost_places < 0], STRAY_COST),
+    ]
+
+
+def _of_sessions(shop: Shop) -> list[Finding]:
+    sessions = shop.tables.sessions
+    blank = sessions[sessions["channel_name"].str.strip() == ""]
+    named = shop.sql.replace(SESSIONS, "channel_name", dict.fromkeys(blank["channel_name"].unique(), NONE))
+    return [
+        _of_channels(shop),
+        shop.sessions(
+            "with a blank channel name",
+            blank,
+            Found("They are reported under a blank name.", f"To name their channel {NONE}", named),
+        ),
+        shop.sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
+    ]
+
+
+def _of_channels(shop: Shop) -> Finding:
+    sessions = shop.tables.sessions
+    counts = sessions["channel_name"].value_counts()
+    usual = channel_variants(counts)
+    return Finding(
+        "channel name",
+        "that differ only by case, blanks, punctuation or Unicode normal form",
+        sorted(usual),
+        Found(
+            "Each is reported as a channel of its own.",
+            "To give all the name of the one with most sessions",
+            shop.sql.replace(SESSIONS, "channel_name", {old: new for old, new in usual.items() if old != new}),
+        ),
+        *(COST, shop.cost_of(sessions.loc[sessions["channel_name"].isin(usual), "session_id"]), shop.cost),
+    )
+
+
+def channel_variants(counts: pd.Series[int]) -> dict[str, str]:
+    """Find channel names that differ only by case, blanks, punctuation or Unicode normal form.
+
+    In: sessions [count] by channel name. Out: each such name with the commonest of those that it is like,
+    and of equally common ones the shortest, as a composed letter is.
+    """
+    names = counts.rename_axis("name").reset_index(name="sessions").sort_values("name", ignore_index=True)
+    names = names.assign(length=names["name"].str.len()).sort_values(
+        ["sessions", "length"], ascending=[False, True], kind="stable"
+    )
+    plain = names["name"].map(_plain)
+    is_alike = plain.duplicated(keep=False) & (plain != "")
+    commonest = names.groupby(plain)["name"].transform("first")
+    return dict(zip(names.loc[is_alike, "name"], commonest[is_alike], strict=True))
+
+
+def _plain(name: str) -> str:
+    """A name without case, blanks, punctuation and what is not seen; marks stay, as scripts write vowels by them."""
+    composed = normalize("NFC", name.casefold())
+    return "".join(letter for letter in composed if not (letter in punctuation or category(letter)[0] in "PZC"))

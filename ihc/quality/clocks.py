@@ -1,0 +1,181 @@
+"""Times that cannot be right: clocks that differ, times cut short, days far out, what happened twice at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.arrays.lookup import repeats
+from ihc.arrays.types import Booleans
+from ihc.journeys.build import Spans
+from ihc.quality.findings import LIST, Finding, Found, Shop
+from ihc.quality.mends import seconds
+from ihc.schemas.refunds import is_order, of_orders
+from ihc.schemas.tables import CONVERSIONS, SESSIONS
+
+LONGEST_BREAK = 730  # days without a row, beyond which what lies apart is not of the same time
+CHANCE = 0.01  # share of the orders below which such times may come by chance
+SHORTLY = 300  # seconds
+ALWAYS = 0.9  # share of the times on full minutes from which on they are cut to the minute
+AT_ONCE = "user_id, event_date, substr(CAST(event_time AS TEXT), 1, 8)"
+AGAIN = "user_id, revenue, conv_date, substr(CAST(conv_time AS TEXT), 1, 5)"
+SET_LATER = "To set their time to that of the session"
+SHORTLY_AFTER = Found(
+    "The session gets no credit for the order; the clocks of shop and tracking may differ.",
+    SET_LATER,
+    f"UPDATE {CONVERSIONS} SET conv_time = later.event_time FROM (SELECT conv_id, max(event_time) AS event_time "
+    f"FROM {CONVERSIONS} JOIN {SESSIONS} ON {SESSIONS}.user_id = {CONVERSIONS}.user_id AND event_date = conv_date "
+    f"AND {seconds('event_time')} - ({seconds('conv_time')}) BETWEEN 0 AND {SHORTLY} GROUP BY conv_id) AS later "
+    f"WHERE later.conv_id = {CONVERSIONS}.conv_id",
+)
+MIDNIGHT = Found(
+    "Sessions of the same day get no credit for them; their time may be missing.",
+    "To count the sessions of the same day",
+    f"UPDATE {CONVERSIONS} SET conv_time = '23:59:59' WHERE CAST(conv_time AS TEXT) LIKE '00:00:00%'",
+)
+FULL_MINUTES = Found(
+    "Sessions of the same minute get no credit for them; their seconds may be missing.",
+    "To count the sessions of the same minute",
+    f"UPDATE {CONVERSIONS} SET conv_time = substr(conv_time, 1, 6) || '59' "
+    "WHERE substr(conv_time, 7, 2) = '00' AND conv_time NOT LIKE '00:00:00%'",
+)
+ONLY_LATER = Found(
+    "They count as untracked; clocks or time zones of shop and tracking may differ.",
+    SET_LATER,
+    f"UPDATE {CONVERSIONS} SET conv_time = substr(visit.moment, 12) FROM (SELECT user_id, "
+    f"min(event_date || ' ' || event_time) AS moment FROM {SESSIONS} GROUP BY user_id) AS visit "
+    f"WHERE visit.user_id = {CONVERSIONS}.user_id AND substr(visit.moment, 1, 10) = conv_date "
+    "AND substr(visit.moment, 12) > conv_time",
+)
+SAME_SECOND = Found(
+    "The customer journey has them in the order of their ids.",
+    LIST,
+    f"SELECT * FROM {SESSIONS} WHERE ({AT_ONCE}) IN (SELECT {AT_ONCE} FROM {SESSIONS} GROUP BY {AT_ONCE} "
+    f"HAVING count(DISTINCT channel_name) > 1) AND user_id IN (SELECT user_id FROM {CONVERSIONS})",
+)
+TWICE = Found(
+    "They may be one order that is stored twice.",
+    "To list them with the other",
+    f"SELECT * FROM {CONVERSIONS} WHERE ({AGAIN}) IN (SELECT {AGAIN} FROM {CONVERSIONS} GROUP BY {AGAIN} "
+    "HAVING count(*) > 1)",
+)
+
+
+def far_days(days: pd.Series[Any]) -> pd.Series[bool]:
+    """Mark the days that lie apart from most rows, as 0001-01-01 and 9999-12-31 do.
+
+    Rows with more than two years without any row between them belong to different groups; the largest group, the
+    latest of equals, is the shop's own time, and all others are far.
+
+    In: days `YYYY-MM-DD`, one for each row. Out: a mask with the same index.
+    """
+    codes, distinct = pd.factorize(days, sort=True)
+    if not len(distinct):
+        return pd.Series(False, index=days.index)
+    number: npt.NDArray[np.int64] = np.asarray(distinct, dtype="datetime64[D]").astype("int64")
+    group = np.cumsum(np.diff(number, prepend=number[:1]) > LONGEST_BREAK)
+    rows = np.bincount(group, weights=np.bincount(codes, minlength=len(distinct)))
+    main = len(rows) - 1 - int(rows[::-1].argmax())
+    return pd.Series((group != main)[codes], index=days.index)
+
+
+def far_dates(*columns: pd.Series[Any]) -> list[str]:
+    """The days that are far, in time order. In: columns of days `YYYY-MM-DD`, the rows of all of which count."""
+    days = pd.concat(columns, ignore_index=True)
+    return sorted(days[far_days(days)].unique())
+
+
+def without(frame: pd.DataFrame, column: str, days: Collection[str]) -> pd.DataFrame:
+    """Leave out the rows whose `column` is one of `days`."""
+    return frame[~frame[column].isin(days)] if days else frame
+
+
+def clock_findings(shop: Shop, crowds: Collection[object]) -> list[Finding]:
+    """Look for times that cannot be right. In: `crowds`, the user ids that many people share, whose times meet."""
+    return [*_of_orders(shop, crowds), *_far_out(shop), _sessions_at_once(shop, crowds), _orders_twice(shop, crowds)]
+
+
+def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
+    spans, orders = shop.spans, shop.spans.orders
+    gap, moment, is_sale = _until_next_session(spans), orders["conv_timestamp"].to_numpy(), is_order(orders)
+    is_shortly = is_sale & (gap <= np.timedelta64(SHORTLY, "s")) & ~orders["user_id"].isin(crowds).to_numpy()
+    is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
+    is_midnight = is_sale & orders["conv_time"].str.startswith("00:00:00").to_numpy()
+    is_timed = is_sale & ~is_midnight
+    is_cut = is_timed & _on_minute(orders["conv_time"])
+    is_cut &= is_cut.sum() >= max(2, ALWAYS * is_timed.sum())
+    if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
+        is_cut[:] = False  # all times are cut alike, so that none is before another by its seconds
+    return [
+        shop.orders(
+            "followed by a session of their user within 5 minutes", orders[_if_many(is_shortly)], SHORTLY_AFTER
+        ),
+        shop.orders("at 00:00:00", orders[_if_many(is_midnight)], MIDNIGHT),
+        shop.orders("with times cut to the minute", orders[is_cut], FULL_MINUTES),
+        shop.orders(
+            "without a session before, but with one later on the same day",
+            orders[is_sale & (spans.lengths == 0) & is_same_day],
+            ONLY_LATER,
+        ),
+    ]
+
+
+def _until_next_session(spans: Spans) -> npt.NDArray[np.timedelta64]:
+    """The time from each order to its user's next session; NaT where there is none."""
+    moment = np.append(spans.moment, np.datetime64("NaT"))[spans.following()]
+    gap: npt.NDArray[np.timedelta64] = moment - spans.orders["conv_timestamp"].to_numpy()
+    return gap
+
+
+def _on_minute(times: pd.Series[str]) -> Booleans:
+    return times.str.slice(6, 8).eq("00").to_numpy()
+
+
+def _if_many(is_found: Booleans) -> Booleans:
+    """The same marks, or none where so few may come by chance."""
+    return is_found & (is_found.mean() >= CHANCE if len(is_found) else False)
+
+
+def _far_out(shop: Shop) -> list[Finding]:
+    sessions, orders, _ = shop.tables
+    days = pd.concat([sessions["event_date"], orders["conv_date"]], ignore_index=True)
+    is_far = far_days(days).to_numpy()
+    first, last = (days[~is_far].min(), days[~is_far].max()) if len(days) else ("", "")
+    consequence = f"Their dates may be wrong; all others are from {first} to {last}."
+    return [
+        shop.sessions(
+            "years away from all other days",
+            sessions[is_far[: len(sessions)]],
+            Found(consequence, LIST, f"SELECT * FROM {SESSIONS} WHERE event_date NOT BETWEEN '{first}' AND '{last}'"),
+        ),
+        shop.orders(
+            "years away from all other days",
+            orders[is_far[len(sessions) :]],
+            Found(consequence, "To leave them out of a run", f"--start-date {first} --end-date {last}"),
+        ),
+    ]
+
+
+def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
+    """Sessions of a buyer in one second, on more than one channel."""
+    spans = shop.spans
+    second = spans.moment[spans.visit].astype("datetime64[s]")
+    is_same = repeats(spans.user) & repeats(second)
+    rows = np.flatnonzero(is_same | np.append(is_same[1:], False)[: len(is_same)])
+    found = shop.tables.sessions.take(spans.visit[rows])
+    group = (~is_same[rows]).cumsum()
+    is_mixed = found["channel_name"].groupby(group).transform("nunique").to_numpy() > 1
+    is_mixed &= ~found["user_id"].isin(crowds).to_numpy()
+    return shop.sessions("of one buyer in the same second on different channels", found[is_mixed], SAME_SECOND)
+
+
+def _orders_twice(shop: Shop, crowds: Collection[object]) -> Finding:
+    orders = of_orders(shop.spans.orders)
+    orders = orders[~orders["user_id"].isin(crowds)]
+    minute = orders["conv_timestamp"].dt.floor("min")
+    is_again = orders.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
+    return shop.orders("of the same user, amount and minute as another", orders[is_again], TWICE)

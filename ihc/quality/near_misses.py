@@ -1,0 +1,142 @@
+"""Ids that would match but for how they are written: blanks, case, normal form, `.0`, leading zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ihc.arrays.types import Booleans
+from ihc.quality.findings import NOTHING, Finding, Found, Shop
+from ihc.quality.mends import Sql
+from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS
+
+# All that Unicode calls a blank, and what is not seen at all: joiners, and the mark of a file's byte order.
+_CODES = (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, 0x180E, *range(0x2000, 0x200E), 0x2028, 0x2029, 0x202F)
+BLANKS = "".join(map(chr, (*_CODES, 0x205F, 0x2060, 0x3000, 0xFEFF)))
+SCIENTIFIC = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"  # as Excel writes a long number: its last digits are lost
+
+
+class Rule(NamedTuple):
+    """Something in which ids differ: how it is taken away, and the same as SQL, where that is alike everywhere."""
+
+    plain: Callable[[Any], Any]
+    sql: str = ""
+
+
+RULES = {
+    "blanks at the ends": Rule(lambda ids: pc.utf8_trim(ids, characters=BLANKS), "trim({0}, {blanks})"),
+    "case": Rule(pc.utf8_lower, "lower({0})"),
+    "Unicode normal form": Rule(lambda ids: pc.utf8_normalize(ids, form="NFC")),
+    "a final .0": Rule(
+        lambda ids: pc.replace_substring_regex(ids, pattern=r"\.0$", replacement=""),
+        "CASE WHEN {0} LIKE '%.0' THEN substr({0}, 1, length({0}) - 2) ELSE {0} END",
+    ),
+    "leading zeros": Rule(lambda ids: pc.utf8_ltrim(ids, characters="0"), "ltrim({0}, '0')"),
+}
+ANY = "blanks, case, Unicode normal form, .0 or leading zeros"
+ALL = Rule(lambda ids: reduce(lambda texts, rule: rule.plain(texts), RULES.values(), ids))
+
+
+def near_miss_findings(shop: Shop) -> list[Finding]:
+    """Look for ids that would match those of sessions but for how they are written, and for ids that lost digits."""
+    sessions = shop.tables.sessions
+    strangers, strays = shop.spans.orders[~shop.is_known_buyer], shop.tables.costs[shop.cost_places < 0]
+    free = sessions.loc[~shop.has_cost, "session_id"]
+    return [
+        *_misses(shop, shop.orders, strangers, "user_id", sessions["user_id"]),
+        *_misses(shop, shop.costs, strays, "session_id", free),
+        *_scientific(shop),
+    ]
+
+
+def _misses(
+    shop: Shop, about: Callable[..., Finding], rows: pd.DataFrame, column: str, known: pd.Series[str]
+) -> list[Finding]:
+    """One finding for each rule that would find a session for some of the rows; one without rows where none does."""
+    near = near_ids(rows[column], known)
+    rule_of = rows[column].map(dict(zip(near["id"], near["rule"], strict=True)))
+    what = f"whose {column.replace('_', ' ')} differs from that of a session only by "
+    rules = [rule for rule in (*RULES, ANY) if (near["rule"] == rule).any()]
+    return [
+        about(what + rule, rows[rule_of == rule], _mend(shop.sql, column, rule, near[near["rule"] == rule]))
+        for rule in rules
+    ] or [about(what + ANY, rows.iloc[:0], NOTHING)]
+
+
+def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
+    """Find the ids that equal a known one but for how they are written.
+
+    In: ids, none of them among the known ones. Out: `id, near, rule`: of each that has one, the nearest known id, and
+    the rule that makes them equal; ANY where it takes several.
+    """
+    ids, known_ids = _distinct(strange), _distinct(known if len(strange) else known[:0])
+    # All rules at once leave few of the known ids; each rule alone is then tried on those.
+    known_ids = known_ids.filter(pc.is_in(ALL.plain(known_ids), value_set=ALL.plain(ids)))
+    parts = []
+    for name, rule in [*RULES.items(), (ANY, ALL)]:
+        plain = rule.plain(ids)
+        place = pc.index_in(plain, value_set=rule.plain(known_ids))
+        is_near = pc.and_(pc.is_valid(place), pc.not_equal(plain, ""))
+        near = known_ids.take(place.filter(is_near))
+        parts.append(pd.DataFrame({"id": ids.filter(is_near), "near": near, "rule": name}, dtype="str"))
+        ids = ids.filter(pc.invert(is_near))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _distinct(ids: pd.Series[str]) -> Any:
+    texts = pa.array(ids.astype("str"), type=pa.large_string())
+    return pc.unique(texts)
+
+
+def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
+    """Say what follows, and give each row the id of the session that is meant."""
+    table = CONVERSIONS if column == "user_id" else COSTS
+    consequence = (
+        "They count as untracked." if table == CONVERSIONS else "This cost is in the total spend and in no channel."
+    )
+    aim = "To give them the id of the session"
+    letters = set("".join(near[["id", "near"]].to_numpy().ravel()))
+    forms = [each.sql for name, each in RULES.items() if rule in (name, ANY) and each.sql]
+    if not forms or (rule in ("case", ANY) and not all(map(str.isascii, letters))):  # not every database folds others
+        return Found(consequence, aim, sql.replace(table, column, dict(zip(near["id"], near["near"], strict=True))))
+    blanks = sql.literal("".join(letter for letter in BLANKS if letter in letters))
+
+    def plain(name: str) -> str:
+        return reduce(lambda text, form: form.format(text, blanks=blanks), forms, f"CAST({name} AS TEXT)")
+
+    taken = f" AND near.id NOT IN (SELECT CAST(session_id AS TEXT) FROM {COSTS})" if table == COSTS else ""
+    return Found(
+        consequence,
+        aim,
+        f"UPDATE {table} SET {column} = near.id FROM (SELECT min(CAST({column} AS TEXT)) AS id, {plain(column)} AS "
+        f"plain FROM {SESSIONS} GROUP BY plain) AS near WHERE near.plain = {plain(f'{table}.{column}')} AND "
+        f"near.plain <> '' AND CAST({table}.{column} AS TEXT) NOT IN (SELECT CAST({column} AS TEXT) FROM {SESSIONS})"
+        f"{taken}",
+    )
+
+
+def _scientific(shop: Shop) -> list[Finding]:
+    what = "with a user id in scientific notation, such as 1.23457E+15"
+    lost = Found(
+        "The last digits are lost, so that users are mixed up or not found.",
+        "To mend it",
+        "Export the ids again as text.",
+    )
+    sessions, orders, _ = shop.tables
+    return [
+        about(what, rows[_is_scientific(rows["user_id"])], lost)
+        for about, rows in ((shop.orders, orders), (shop.sessions, sessions))
+    ]
+
+
+def _is_scientific(ids: pd.Series[str]) -> Booleans:
+    texts = pa.array(ids.astype("str"), type=pa.large_string())
+    found = np.asarray(pc.match_substring(texts, "+"), dtype=bool)
+    found[found] = pc.match_substring_regex(texts.filter(pa.array(found)), SCIENTIFIC)
+    return found

@@ -1,0 +1,1 @@
+"""What a reader gets: tables, charts, files, the page."""

@@ -1,0 +1,156 @@
+"""The library's functions over Dask DataFrames that are partitioned by user: each partition goes through the same code.
+
+Dask gives texts as `string` where pandas has `str`; every partition is turned to the tables' types before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from typing import Any
+
+import dask
+import dask.dataframe as dd
+import pandas as pd
+
+from ihc.analysis.reporting import DAILY, SUMS, order_credits, visits_of
+from ihc.arrays.sums import add_parts, part_by, sum_of_parts
+from ihc.errors import InputError
+from ihc.journeys.build import build_journeys
+from ihc.models.ihc import attribute
+from ihc.models.markov import markov
+from ihc.models.parameters import Parameters
+from ihc.models.redistribution import Redistribution
+from ihc.models.registry import MODELS, Model
+from ihc.scale.shuffle import part_of
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, as_text, require_columns
+
+PART = "the part of the user's rows"  # a name that no table has
+AT_ONCE = 8  # partial sums that are added together in one step
+
+
+def by_user(frame: dd.DataFrame, parts: int) -> dd.DataFrame:
+    """Partition sessions or conversions by user. In: `user_id`; out: the same rows in `parts` partitions.
+
+    Tables that are given the same number have each user's rows in partitions of the same place.
+    Raises InputError for a missing column.
+    """
+    require_columns(frame, ("user_id",), "the frame")
+    numbered = frame.map_partitions(_numbered, parts, meta=frame._meta.assign(**{PART: pd.Series(dtype="int64")}))
+    divided = numbered.set_index(PART, divisions=[*range(parts), parts - 1])
+    return divided.map_partitions(_without_index, meta=frame._meta.reset_index(drop=True))
+
+
+def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd.DataFrame:
+    """Partition costs by the user of their session; those of no session go to any partition.
+
+    In: `session_id, cost` and the sessions in any partitions, with unique keys, texts or numbers that mean the same.
+    Raises InputError for a missing column.
+    """
+    require_columns(costs, COLUMNS[COSTS], "costs")
+    require_columns(sessions, ("session_id", "user_id"), "sessions")
+    users = _with_texts(sessions[["session_id", "user_id"]])
+    priced = _with_texts(costs[list(COLUMNS[COSTS])])
+    return by_user(priced.merge(users, how="left", on="session_id"), parts)[list(COLUMNS[COSTS])]
+
+
+def _with_texts(frame: dd.DataFrame) -> dd.DataFrame:
+    meta = frame._meta.assign(session_id=frame._meta["session_id"].astype("str"))
+    return frame.map_partitions(_texts_of, meta=meta)
+
+
+def _texts_of(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(session_id=as_text(frame["session_id"]))
+
+
+def _numbered(frame: pd.DataFrame, parts: int) -> pd.DataFrame:
+    return frame.assign(**{PART: part_of(as_text(frame["user_id"]), parts)})
+
+
+def _without_index(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.reset_index(drop=True)
+
+
+def journeys(
+    sessions: dd.DataFrame,
+    conversions: dd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    lookback_days: float | None = None,
+) -> dd.DataFrame:
+    """`build_journeys` over partitions. In: both `by_user`, in as many parts; else, out and raises: as there."""
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    build = partial(build_journeys, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
+    return _together(build, sessions, conversions)
+
+
+def credits(
+    journeys: dd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+) -> dd.DataFrame:
+    """`attribute` over partitions. In: `journeys`, whole ones in each partition; out and raises: as there."""
+    return _together(partial(attribute, parameters=parameters, redistribution=redistribution), journeys)
+
+
+def model_credits(journeys: dd.DataFrame, name: str) -> dd.DataFrame:
+    """The credits of a model of `MODELS` over partitions. Out: `conv_id, session_id, ihc [share]`.
+
+    Raises InputError for an unknown name, and for Markov, whose chain is that of all users: see `markov.count_moves`.
+    """
+    if name not in MODELS or MODELS[name] is markov:
+        local = [known for known, model in MODELS.items() if model is not markov]
+        raise InputError(f"There is no model {name!r} over partitions; there are {', '.join(local)}.")
+    model: Model = MODELS[name]
+    return _together(model, journeys)
+
+
+def channel_reporting(
+    sessions: dd.DataFrame, conversions: dd.DataFrame, costs: dd.DataFrame, credits: dd.DataFrame
+) -> Any:
+    """`channel_reporting` over partitions, equal to the last bit. In: all four partitioned by user, in as many parts.
+
+    Out: a Dask Delayed of the frame. Exact sums of each partition are added together, and rounded once.
+    """
+    frames = [frame.to_delayed() for frame in _aligned(sessions, conversions, costs, credits)]
+    step = dask.delayed(_reporting_part)
+    parts = [step(*own) for own in zip(*frames, strict=True)]
+    while len(parts) > 1:
+        groups = [parts[start : start + AT_ONCE] for start in range(0, len(parts), AT_ONCE)]
+        parts = [dask.delayed(add_parts)(group, list(DAILY)) for group in groups]
+    return dask.delayed(sum_of_parts)(parts[0], list(DAILY))
+
+
+def _reporting_part(
+    sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame, credits: pd.DataFrame
+) -> pd.DataFrame:
+    sessions, conversions, costs, credits = map(own_types, (sessions, conversions, costs, credits))
+    return part_by(visits_of(sessions, costs, order_credits(sessions, conversions, credits)), DAILY, SUMS)
+
+
+def _together(function: Callable[..., pd.DataFrame], *frames: dd.DataFrame) -> dd.DataFrame:
+    """Call a function on the partitions in the same place of each frame."""
+    meta = function(*(own_types(frame._meta) for frame in frames))
+    return dd.map_partitions(partial(_typed_call, function), *_aligned(*frames), meta=meta, align_dataframes=False)
+
+
+def _typed_call(function: Callable[..., pd.DataFrame], *frames: pd.DataFrame) -> pd.DataFrame:
+    return function(*map(own_types, frames))
+
+
+def _aligned(*frames: dd.DataFrame) -> tuple[dd.DataFrame, ...]:
+    if len(counts := {frame.npartitions for frame in frames}) > 1:
+        raise InputError(
+            f"The frames have {', '.join(map(str, sorted(counts)))} partitions: partition all by_user, in as many."
+        )
+    return frames
+
+
+def own_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """A partition with the types that pandas gives: texts `str`, where Dask has `string` or categories."""
+    return frame.astype({name: "str" for name, kind in frame.dtypes.items() if _is_dask_text(kind)})
+
+
+def _is_dask_text(kind: Any) -> bool:
+    return isinstance(kind, pd.CategoricalDtype) or (isinstance(kind, pd.StringDtype) and str(kind) != "str")

@@ -1,0 +1,187 @@
+"""What a part of the users adds to the report: exact sums and counts that add up to the tables of all users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import NamedTuple
+
+import pandas as pd
+
+from ihc.analysis.reconciliation import account_for, figures_of
+from ihc.analysis.reporting import (
+    DAILY,
+    SUMS,
+    channel_counts,
+    compared,
+    model_revenue,
+    order_credits,
+    summary_of,
+    visits_of,
+    with_ratios,
+)
+from ihc.analysis.sensitivity import IHC, phase_credits
+from ihc.arrays.lookup import is_among
+from ihc.arrays.sums import add_parts, part_by, sum_of_parts
+from ihc.journeys.build import build_journeys, idle_paths
+from ihc.journeys.credits import outcomes_of, sound_credits
+from ihc.journeys.paths import channel_paths
+from ihc.models.heuristics import DIRECT
+from ihc.models.ihc import attribute
+from ihc.models.markov import MOST_STATES, Chain, add_chains, count_moves, effects_of, markov, spread_by_effects
+from ihc.models.parameters import Parameters
+from ihc.models.redistribution import Redistribution
+from ihc.models.registry import MODELS, models_with
+from ihc.schemas.refunds import check_refunds, of_orders
+from ihc.schemas.tables import Tables, inside
+
+CHANNEL = ["channel_name"]
+MARKOV = "Markov"
+
+
+class Asked(NamedTuple):
+    """What the local engine is asked for: its settings, which orders, by day, of sessions how old; what is direct."""
+
+    parameters: Parameters
+    redistribution: Redistribution | None = None
+    start_date: str | date | None = None
+    end_date: str | date | None = None
+    lookback_days: float | None = None
+    direct: tuple[str, ...] = DIRECT
+
+    @property
+    def window(self) -> dict[str, str | date | None]:
+        """The days, as functions take them."""
+        return {"start_date": self.start_date, "end_date": self.end_date}
+
+
+class Attributed(NamedTuple):
+    """The journeys of a part's credited orders, their credits, and how each order of the dates ended."""
+
+    journeys: pd.DataFrame
+    credits: pd.DataFrame
+    outcomes: pd.DataFrame
+
+
+class Part(NamedTuple):
+    """A part's sums, as of `sums.part_by`, and counts.
+
+    `reporting`: by channel and day; `counts`: of `channel_counts`; `orders`: distinct ones with credit on the days;
+    `comparison`: revenue by channel and model; `figures`: of the reconciliation; `chain`: of the users' paths, None
+    with more channels than it may have.
+    """
+
+    reporting: pd.DataFrame
+    counts: pd.DataFrame
+    orders: int
+    comparison: pd.DataFrame
+    figures: pd.DataFrame
+    chain: Chain | None
+
+
+class Reports(NamedTuple):
+    """The report tables of all users, by the names of their files."""
+
+    channel_reporting: pd.DataFrame
+    channel_summary: pd.DataFrame
+    model_comparison: pd.DataFrame
+    reconciliation: pd.DataFrame
+
+
+def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> Attributed:
+    """Spread the credit of a part's orders.
+
+    In: checked tables that hold all rows of their users; `memory` and InputError as of `build_journeys`,
+    and InputError for refunds that are unfit, as of `check_tables`.
+    """
+    check_refunds(tables.conversions)
+    lookback = asked.lookback_days
+    journeys = build_journeys(
+        tables.sessions, tables.conversions, **asked.window, lookback_days=lookback, memory=memory
+    )
+    credits, failed = sound_credits(attribute(journeys, asked.parameters, asked.redistribution), journeys)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
+    outcomes = outcomes_of(orders, journeys, failed)
+    return Attributed(journeys[is_among(journeys["conv_id"], credits["conv_id"])], credits, outcomes)
+
+
+def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
+    """Sum up what a part adds to the report, but for Markov's column. In: as `attribute_part`, and what it found."""
+    earned = order_credits(tables.sessions, tables.conversions, found.credits)
+    visits = visits_of(tables.sessions, tables.costs, earned)
+    days = [rows[inside(rows["date"], **asked.window)] for rows in (visits, earned)]
+    models = {IHC: found.credits} | {
+        name: model(found.journeys) for name, model in models_with(asked.direct).items() if model is not markov
+    }
+    return Part(
+        reporting=part_by(visits, DAILY, SUMS),
+        counts=channel_counts(*days),
+        orders=of_orders(days[1])["conv_id"].nunique(),
+        comparison=comparison_part(found.journeys, models | phase_credits(found.credits)),
+        figures=figures_of(tables, found.credits, found.outcomes, **asked.window),
+        chain=_chain(tables, found.journeys, asked),
+    )
+
+
+def comparison_part(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Sum up what a part's channels earn under models. In: as `model_comparison`; out: as of `sums.part_by`."""
+    return part_by(model_revenue(journeys, models), CHANNEL, list(models))
+
+
+def _chain(tables: Tables, journeys: pd.DataFrame, asked: Asked) -> Chain | None:
+    idle = idle_paths(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
+    channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
+    return count_moves(channel_paths(of_orders(journeys), idle)) if channels <= MOST_STATES else None
+
+
+def add(parts: Iterable[Part]) -> Part:
+    """Add parts together, in any order; the sum is a part of all their users."""
+    reporting, counts, orders, comparison, figures, chains = zip(*parts, strict=True)
+    return Part(
+        reporting=add_parts(reporting, DAILY),
+        counts=pd.concat(counts).groupby(CHANNEL, as_index=False).sum(),
+        orders=sum(orders),
+        comparison=add_parts(comparison, CHANNEL),
+        figures=add_parts(figures, ["figure"]),
+        chain=_add_chains(chains),
+    )
+
+
+def _add_chains(chains: tuple[Chain | None, ...]) -> Chain | None:
+    known = [chain for chain in chains if chain is not None]
+    total = add_chains(known) if len(known) == len(chains) else None
+    return total if total is not None and len(total.states) <= MOST_STATES else None
+
+
+def removal_effects_of(part: Part) -> pd.DataFrame | None:
+    """Solve the chain of all users: `channel_name, removal_effect [share]`; None where it has too many channels."""
+    if part.chain is None:
+        return None
+    names = part.chain.states["channel_name"]
+    return pd.DataFrame({"channel_name": names, "removal_effect": effects_of(part.chain, names)})
+
+
+def markov_part(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
+    """Sum up what a part's channels earn under Markov's model. In: `journeys` and `removal_effects_of` all users."""
+    return comparison_part(journeys, {MARKOV: spread_by_effects(journeys, effects)})
+
+
+def reports_of(part: Part, markov_revenue: pd.DataFrame | None, asked: Asked) -> Reports:
+    """Round the sums of all users to the tables of the report.
+
+    In: the sum of all parts, that of their `markov_part`, if there is any, and what was asked for.
+    Raises ReconciliationError if what was read and what is reported do not close to the cent.
+    """
+    reporting = sum_of_parts(part.reporting, DAILY)
+    shown = reporting[inside(reporting["date"], **asked.window)]
+    comparison = sum_of_parts(part.comparison, CHANNEL)
+    if markov_revenue is not None:
+        comparison[MARKOV] = sum_of_parts(markov_revenue, CHANNEL)[MARKOV].to_numpy()
+    models = [name for name in MODELS if name in comparison]
+    phases = [name for name in comparison if name not in (*CHANNEL, IHC, *MODELS)]
+    return Reports(
+        channel_reporting=with_ratios(shown),
+        channel_summary=summary_of(shown, part.counts, part.orders),
+        model_comparison=compared(comparison[[*CHANNEL, IHC, *models, *phases]]),
+        reconciliation=account_for(part.figures, reporting, **asked.window),
+    )

@@ -1,0 +1,390 @@
+"""The tables: their columns, their types, and what makes a table unfit to compute with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ihc.errors import InputError
+from ihc.formatting import counted, some
+from ihc.schemas.refunds import REFUND_OF, check_refunds
+from ihc.schemas.remedies import (
+    AMOUNTS,
+    BLOB,
+    BLOB_ID,
+    DATES,
+    FLAG_VALUES,
+    FRACTION,
+    LARGE,
+    NEGATIVE,
+    NO_FLAGS,
+    TIMES,
+    Diagnosis,
+    Look,
+    diagnose,
+    null_remedy,
+    of_copies,
+    remedy_of,
+    shown,
+)
+
+EXACT = 2**53  # from which on floating point numbers do not tell whole numbers apart
+LARGEST = 1e15  # an amount from which on cents are lost in floating point
+EPOCH = "1970-01-01"
+FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
+PHASES = ("initializer", "holder", "closer")
+SHARES = (*PHASES, "ihc")
+SESSIONS = "session_sources"
+CONVERSIONS = "conversions"
+COSTS = "session_costs"
+COLUMNS: dict[str, tuple[str, ...]] = {
+    SESSIONS: ("session_id", "user_id", "event_date", "event_time", "channel_name", *FLAGS),
+    CONVERSIONS: ("conv_id", "user_id", "conv_date", "conv_time", "revenue"),
+    COSTS: ("session_id", "cost"),
+}
+KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
+OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: ()}  # columns that a table may lack
+JOURNEYS = (
+    "conv_id",
+    "session_id",
+    "user_id",
+    "timestamp",
+    "channel_name",
+    *FLAGS,
+    "conversion",
+    "conv_timestamp",
+    "revenue",
+)
+CREDITS = ("conv_id", "session_id", "ihc")
+REPORTING = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
+Window = tuple[str | None, str | None]  # first and last day, YYYY-MM-DD; None: as far as there are any
+
+
+class Tables(NamedTuple):
+    """The shop's three tables, checked and typed."""
+
+    sessions: pd.DataFrame
+    conversions: pd.DataFrame
+    costs: pd.DataFrame
+
+
+def _is_date(values: pd.Series[Any]) -> pd.Series[bool]:
+    text = values.astype("str")
+    shaped = text.str.fullmatch(r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}")
+    return shaped & pd.to_datetime(text, format="%Y-%m-%d", errors="coerce").notna()
+
+
+def _is_time(values: pd.Series[Any]) -> pd.Series[bool]:
+    return values.astype("str").str.fullmatch(r"([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?")
+
+
+def _is_flag(values: pd.Series[Any]) -> pd.Series[bool]:
+    return _numbers(values).isin((0, 1))
+
+
+def _is_finite(values: pd.Series[Any]) -> pd.Series[bool]:
+    return _numbers(values).abs() < LARGEST
+
+
+def _is_cost(values: pd.Series[Any]) -> pd.Series[bool]:
+    return _numbers(values).between(0, LARGEST, inclusive="left")
+
+
+def _is_text(values: pd.Series[Any]) -> pd.Series[bool]:
+    """Mark what is a text without doubt: texts, and numbers that are whole and have lost no digit."""
+    if pd.api.types.is_float_dtype(values):
+        return values.mod(1).eq(0) & values.abs().lt(EXACT)
+    if _has_one_kind(values):
+        return pd.Series(True, index=values.index)
+    return values.map(_is_whole).astype("bool")
+
+
+def _has_one_kind(values: pd.Series[Any]) -> bool:
+    return values.dtype != object or pd.api.types.infer_dtype(values) in ("string", "integer", "empty")
+
+
+def _is_whole(value: object) -> bool:
+    if isinstance(value, float):
+        return value % 1 == 0 and abs(value) < EXACT
+    return value % 1 == 0 if isinstance(value, Decimal) else True
+
+
+def _is_blob(values: pd.Series[Any]) -> pd.Series[bool]:
+    if _has_one_kind(values):
+        return pd.Series(False, index=values.index)
+    return values.map(lambda value: isinstance(value, bytes | bytearray | memoryview)).astype("bool")
+
+
+def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
+    if not pd.api.types.is_numeric_dtype(values):
+        values = pd.to_numeric(values.astype("str"), errors="coerce")
+    return values.astype("float64")
+
+
+Rule = tuple[Callable[[Any], Any], Sequence[Look]]
+_DATE: Rule = (_is_date, DATES)
+_TIME: Rule = (_is_time, TIMES)
+_TEXT: Rule = (_is_text, ())
+RULES: dict[str, Rule] = {
+    "event_date": _DATE,
+    "conv_date": _DATE,
+    "event_time": _TIME,
+    "conv_time": _TIME,
+    **dict.fromkeys(FLAGS, (_is_flag, FLAG_VALUES)),
+    "revenue": (_is_finite, AMOUNTS),
+    "cost": (_is_cost, AMOUNTS),
+}
+REPEATED = ("event_date", "conv_date", "event_time", "conv_time", *FLAGS)  # few values, which are looked at once
+NULLABLE = ("cost",)
+
+
+def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Check one input table as it was read, and give it back with the types of its schema.
+
+    In: the columns of `COLUMNS[table]`, in any case; more are kept as they are.
+    Out: a new frame; ids and texts `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; of the
+    columns of `OPTIONAL[table]` those that are there, with NaN for an empty text.
+
+    Raises InputError: one line a finding, with table, column, a value, count, up to five ids and how to go on.
+    """
+    names = columns_of(table, list(frame.columns))
+    frame = frame.rename(columns={found: name for name, found in names.items()}).reset_index(drop=True)
+    if not is_fit(table, frame):
+        raise InputError("\n".join(_findings(table, frame)))
+    typed = _typed(frame, COLUMNS[table])
+    return typed.assign(**{name: _references(frame[name]) for name in OPTIONAL[table] if name in frame})
+
+
+def is_fit(table: str, frame: pd.DataFrame) -> bool:
+    """Does the schema hold? Finding out is quick; what is wrong, and where, is looked for only where it does not."""
+    is_sound = all(_is_fit_column(name, frame[name]) for name in COLUMNS[table])
+    return is_sound and _texts(frame[KEYS[table]]).is_unique
+
+
+def _is_fit_column(name: str, values: pd.Series[Any]) -> bool:
+    known = values.dropna()
+    if len(known) < len(values) and name not in NULLABLE:
+        return False
+    return bool(fits(name, known.drop_duplicates() if name in REPEATED else known).all())
+
+
+def fits(column: str, values: pd.Series[Any]) -> pd.Series[bool]:
+    """Mark the values, none of them NULL, that a column of an input table takes."""
+    is_blob = _is_blob(values)
+    if is_blob.any():  # pandas would read them as texts
+        values = values.mask(is_blob)
+    rule, _ = RULES.get(column, _TEXT)
+    is_fit: pd.Series[bool] = rule(values) & ~is_blob
+    return is_fit
+
+
+def _findings(table: str, frame: pd.DataFrame) -> Iterator[str]:
+    key = KEYS[table]
+    ids = _texts(frame[key])
+    for name in COLUMNS[table]:
+        is_null = frame[name].isna()
+        if is_null.any() and name not in NULLABLE:
+            yield _finding(table, name, "NULL", ids[is_null], null_remedy(name, key))
+        known = frame.loc[~is_null, name]
+        unfit = known[~fits(name, known)]
+        for look, rows in _diagnosed(name, unfit):
+            value = unfit[rows[0]]
+            yield _finding(table, name, f"{shown(value)} {look.says}", ids[rows], remedy_of(look, value, name))
+    copies = frame.assign(**{key: ids})[ids.duplicated(keep=False) & frame[key].notna()]
+    for equal, says, remedy in of_copies(table, copies[list(COLUMNS[table])]) if len(copies) else ():
+        yield _finding(table, key, f"{shown(equal[key].iloc[0])} is a duplicate key", equal[key], remedy, f"; {says}")
+
+
+def _diagnosed(column: str, unfit: pd.Series[Any]) -> Iterator[Diagnosis]:
+    is_blob = _is_blob(unfit)
+    if is_blob.any():
+        yield (BLOB if column in RULES else BLOB_ID), unfit.index[is_blob]
+    others = unfit[~is_blob]
+    if column not in RULES:
+        is_large = others.map(lambda value: abs(value) >= EXACT).astype("bool")
+        found = [(LARGE, others.index[is_large]), (FRACTION, others.index[~is_large])]
+        yield from [(look, rows) for look, rows in found if len(rows)]
+        return
+    if column == "cost":
+        is_negative = _numbers(others).lt(0) & _is_finite(others)
+        if is_negative.any():
+            yield NEGATIVE, others.index[is_negative]
+        others = others[~is_negative]
+    yield from diagnose(RULES[column][1], others)
+
+
+def _finding(table: str, column: str, says: str, ids: pd.Series[str], remedy: str, more: str = "") -> str:
+    rows = f"{counted(len(ids), 'row')} ({KEYS[table]} {some(ids.drop_duplicates())})"
+    return f"Table {table}, column {column}: {says} in {rows}{more}. {remedy}"
+
+
+def _typed(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    return frame.assign(**{name: _coerced(frame[name]) for name in columns})
+
+
+def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
+    if values.name in FLAGS:
+        return _numbers(values).astype("int8")
+    if values.name in ("revenue", "cost"):
+        return _numbers(values)
+    return _texts(values)
+
+
+def _references(values: pd.Series[Any]) -> pd.Series[str]:
+    """Ids that need not be there, as texts; NaN where there is none."""
+    texts = as_text(values)
+    return texts.where(texts.str.strip() != "")
+
+
+def as_text(values: pd.Series[Any]) -> pd.Series[str]:
+    """Ids and names as texts, row by row: an id that was stored as 7.0, as where a column once had a NULL, is 7.
+
+    The rule of `id_text` in SQL. Raises InputError for a fractional number, a BLOB, and a floating point number so
+    large that its last digits are lost.
+    """
+    known = values.dropna()
+    unfit = known[~fits("", known)]
+    for look, rows in _diagnosed("", unfit):
+        says = f"Column {values.name}: {shown(unfit[rows].iloc[0])} {look.says} in {counted(len(rows), 'row')}."
+        raise InputError(f"{says} {look.remedy.format(c=values.name)}")
+    return _texts(values)
+
+
+def _texts(values: pd.Series[Any]) -> pd.Series[str]:
+    """The same for any values, fit or not: what is unfit has some text."""
+    if pd.api.types.is_float_dtype(values):
+        is_text = _is_text(values)
+        whole = values.where(is_text).astype("Int64").astype("str")
+        return whole if is_text.all() else whole.where(is_text | values.isna(), values.astype("str"))
+    if _has_one_kind(values):
+        return values.astype("str")
+    return values.map(_text, na_action="ignore").astype("str")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return shown(value)
+    return str(int(value)) if isinstance(value, float | Decimal) and _is_whole(value) else str(value)
+
+
+def plain_names(names: pd.Series[str]) -> pd.Series[str]:
+    """Names without case and spaces, to find those that mean the same."""
+    return names.astype("str").str.casefold().str.replace(r"\s+", "", regex=True)
+
+
+def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame) -> Tables:
+    """Check the three input tables; raises InputError with the findings of all three at once."""
+    checked, findings = [], []
+    for table, frame in zip(COLUMNS, (sessions, conversions, costs), strict=True):
+        try:
+            checked.append(check_table(table, frame))
+        except InputError as error:
+            findings.append(str(error))
+    if findings:
+        raise InputError("\n".join(findings))
+    tables = Tables(*checked)
+    check_refunds(tables.conversions)
+    return tables
+
+
+def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, str]:
+    """Find the columns of an input table among `names`, in any case: how each that is there is written.
+
+    Raises InputError where one is missing, or several could be meant; `file` is named in it, if there is one.
+    """
+    what = f"table {table}{file}"
+    wanted = (*COLUMNS[table], *OPTIONAL[table])
+    alike = {name: [found for found in names if found == name] for name in wanted}
+    for name in [name for name, found in alike.items() if not found]:
+        alike[name] = [found for found in names if str(found).lower() == name]
+    for name, found in alike.items():
+        if len(found) > 1:
+            raise InputError(f"{_begun(what)} has several columns for {name}: {some(found)}. Keep one of them.")
+    require_columns(pd.DataFrame(columns=[name for name, found in alike.items() if found]), COLUMNS[table], what)
+    return {name: found[0] for name, found in alike.items() if found}
+
+
+def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Raise InputError unless `frame` has all `columns`; `what` names the frame in the message."""
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise InputError(
+            f"{_begun(what)} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
+            f"it needs {', '.join(columns)}.{NO_FLAGS if set(missing) <= set(FLAGS) else ''}"
+        )
+
+
+def _begun(what: str) -> str:
+    return what[0].upper() + what[1:]
+
+
+def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    """Join a date and a time column to timestamps [UTC as stored, µs]; raises InputError where one is none."""
+    try:
+        joined = _parsed(dates, after=" 00:00:00") + _parsed(times, before=f"{EPOCH} ").view("timedelta64[us]")
+        if not np.isnat(joined).any():
+            return pd.Series(joined, index=dates.index)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(
+        f"Columns {dates.name} and {times.name} must be texts like 2023-09-01 and 13:05:59{_no_moment(dates, times)}."
+    )
+
+
+def _no_moment(dates: pd.Series[Any], times: pd.Series[Any]) -> str:
+    """Name a value that is no date or time, where there is one."""
+    for values, rule in ((dates, _is_date), (times, _is_time)):
+        unfit = values[~rule(values)]
+        if len(unfit):
+            return f"; {values.name} has {'NULL' if unfit.isna().iloc[0] else shown(unfit.iloc[0])}"
+    return ""
+
+
+def _parsed(texts: pd.Series[str], before: str = "", after: str = "") -> npt.NDArray[np.datetime64]:
+    """Texts with what stands `before` and `after` each, as moments; dates and times repeat, so each is parsed once."""
+    codes, distinct = pd.factorize(texts)
+    moments = pd.to_datetime(before + pd.Series(distinct) + after, format="ISO8601").astype("datetime64[us]")
+    return np.asarray(pd.api.extensions.take(moments.to_numpy(), codes, allow_fill=True))
+
+
+def check_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str | None, str | None]:
+    """Give back both dates as `YYYY-MM-DD` or None; raises InputError if one is no date or they are reversed."""
+    start, end = _day("start_date", start_date), _day("end_date", end_date)
+    if start and end and end < start:
+        raise InputError(f"end_date {end} is before start_date {start}: swap them, or leave one out.")
+    return start, end
+
+
+def _day(name: str, value: str | date | None) -> str | None:
+    if value is None or value == "":
+        return None
+    try:
+        day = value if isinstance(value, date) else date.fromisoformat(value)
+        text = date(day.year, day.month, day.day).isoformat()
+        if isinstance(value, str) and value != text:
+            raise ValueError
+        return text
+    except (TypeError, ValueError):
+        ((look, _),) = diagnose(DATES, pd.Series([str(value)]))
+        like = "" if look is DATES[-1] else f"it {look.says}; "
+        raise InputError(f"{name} {value!r} is not a date: {like}write it as YYYY-MM-DD, e.g. 2023-09-01.") from None
+
+
+def inside(days: pd.Series[str], start_date: str | date | None, end_date: str | date | None) -> pd.Series[bool]:
+    """Mark the days (`YYYY-MM-DD`) from `start_date` to `end_date`, both inclusive and optional."""
+    start, end = check_window(start_date, end_date)
+    mask = pd.Series(True, index=days.index)
+    try:
+        if start:
+            mask &= days >= start
+        if end:
+            mask &= days <= end
+    except TypeError:
+        raise InputError(f"Column {days.name} must hold texts like 2023-09-01.") from None
+    return mask

@@ -1,0 +1,1 @@
+"""The IHC Attribution API over the local engine."""

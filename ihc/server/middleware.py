@@ -1,0 +1,170 @@
+"""What a request to the server passes: the size of its body, its key, its rate, and its line in the log.
+
+Neither a key nor anything that a request holds gets into the log: only counts, and paths that the server itself has.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from traceback import extract_tb
+from typing import Annotated, Any, cast
+
+from fastapi import HTTPException, Request, Response, Security
+from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyHeader
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOGGER = logging.getLogger("ihc.server.app")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+CLIENT_GONE = 499  # nginx's number for it; nobody is left to see it but the reader of the log
+FAILED = "The server failed to answer this request; its log says where. Try again, or tell whoever runs it."
+SENTENCES = {
+    404: "There is nothing at this address; /openapi.json says what there is.",
+    405: "This address has no such method; /openapi.json says what there is.",
+}
+KEY = APIKeyHeader(name="x-api-key", auto_error=False, description="One of the keys in `IHC_SERVER_KEYS`.")
+Gate = Callable[..., Awaitable[None]]
+
+
+def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An answer that is none: the status, and a sentence that says what to do."""
+    return JSONResponse({"statusCode": status, "message": message}, status, headers)
+
+
+async def refuse(_request: Request, error: Exception) -> Response:
+    """Answer an HTTPException, whoever raised it, in the one shape of a refusal."""
+    refused = cast(AnyHTTPException, error)
+    message = SENTENCES.get(refused.status_code, refused.detail)
+    return refusal(refused.status_code, message, dict(refused.headers or {}))
+
+
+class BodyLimit:
+    """Refuse a body of more than `most` bytes: by the length it announces, or else when that many have come."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+        self.message = f"The body is over the limit of {most:,} bytes; send fewer sessions a request."
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif int(Headers(scope=scope).get("content-length", "0")) > self.most:
+            await refusal(413, self.message)(scope, receive, send)
+        else:
+            await self.app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
+        came = 0
+
+        async def receive_counted() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > self.most:
+                raise HTTPException(413, self.message)
+            return message
+
+        return receive_counted
+
+
+class RequestLog:
+    """Write a line of JSON for each request, and answer 500 where the application fails."""
+
+    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+        self.app, self.paths = app, paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; afterwards `scope["state"]` holds the counts that the answer left there."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        entry: dict[str, Any] = {"status": CLIENT_GONE}
+
+        async def send_noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry["status"] = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noted)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            entry |= {"status": 500, "error": type(error).__name__, "where": _where(error)}
+            await refusal(500, FAILED)(scope, receive, send)
+        finally:
+            self._log(scope, entry, milliseconds=1000 * (time.perf_counter() - start))
+
+    def _log(self, scope: Scope, entry: dict[str, Any], milliseconds: float) -> None:
+        state = scope.get("state", {})
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "method": scope["method"] if scope["method"] in METHODS else "other",
+            "path": scope["path"] if scope["path"] in self.paths else "other",
+            "milliseconds": round(milliseconds, 1),
+            "journeys": state.get("journeys", 0),
+            "sessions": state.get("sessions", 0),
+        }
+        LOGGER.log(logging.ERROR if entry["status"] == 500 else logging.INFO, json.dumps(line | entry))
+
+
+def _where(error: Exception) -> str:
+    """The last three lines of code that an exception came through; its message may quote what was sent."""
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-3:])
+
+
+def log_to_stderr() -> None:
+    """Write the log's lines to standard error as they are."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+
+
+def gate(keys: Sequence[str], requests_per_minute: int) -> Gate:
+    """A dependency that lets in whoever has one of `keys`, so many times a minute; without keys, by address.
+
+    The times are counted in this process's memory: each worker of gunicorn counts its own.
+    """
+    limiter = MovingWindowRateLimiter(MemoryStorage())
+    rate = RateLimitItemPerMinute(requests_per_minute)
+    known = [key.encode() for key in keys]
+
+    def count(who: str) -> None:
+        if not limiter.hit(rate, who):
+            wait = max(1, math.ceil(limiter.get_window_stats(rate, who).reset_time - time.time()))
+            message = f"More than {requests_per_minute:,} requests a minute; try again in {wait} s."
+            raise HTTPException(429, message, {"Retry-After": str(wait)})
+
+    async def by_key(key: Annotated[str | None, Security(KEY)] = None) -> None:
+        number = _number_of((key or "").encode("latin-1"), known)
+        if number is None:
+            raise HTTPException(403, "The header x-api-key is missing, or holds a key that this server does not know.")
+        count(f"key {number}")
+
+    async def by_address(request: Request) -> None:
+        count(f"address {request.client.host if request.client else ''}")
+
+    return by_key if known else by_address
+
+
+def _number_of(key: bytes, known: Sequence[bytes]) -> int | None:
+    """Which of the known keys it is, found in the same time whichever it is."""
+    matches = [hmac.compare_digest(key, each) for each in known]
+    return matches.index(True) if True in matches else None

@@ -1,0 +1,39 @@
+"""How a run is made again: one command line, and nothing in it that is secret or concerns nobody else."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from ihc.settings.report import VARIABLES, ReportOptions
+from ihc.settings.run import Settings
+
+FILES = ("parameters", "redistribution", "channel_groups")
+FLAGS = ("export_credits",)
+# What says how a run is carried out, and not what comes of it.
+NOT_NAMED = ("output", "refresh", "max_requests")
+
+
+def command_line(settings: Settings, *, report_only: bool = False) -> str:
+    """The command that makes the run's report again, on the same tables with the same stored answers.
+
+    Database and files by their names without folders, settings that have their default left out; `report_only`: no
+    engine was asked, so none is to be asked again. The API's key is never in it.
+    """
+    values = settings.values() | {"database": settings.database_name}
+    plain = ReportOptions()
+    words = [f"{name}={settings.variables[name]}" for name in VARIABLES if settings.variables.get(name)]
+    words += ["ihc", "run"]
+    for name, value in values.items():
+        if name not in NOT_NAMED and value not in (None, "", False, getattr(plain, name, None)):
+            words += _option(name, value)
+    words += ["--report-only"] * report_only
+    return " ".join(map(shlex.quote, words))
+
+
+def _option(name: str, value: Any) -> list[str]:
+    option = f"--{name.replace('_', '-')}"
+    if name in FLAGS:
+        return [option]
+    return [option, Path(value).name if name in FILES else f"{value:g}" if isinstance(value, float) else str(value)]

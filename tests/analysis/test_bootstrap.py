@@ -1,0 +1,361 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import (
+    FIXED,
+    UNTRUSTED,
+    conversions,
+    costs,
+    credits_of,
+    curves_of,
+    sessions,
+    shops,
+    shuffled,
+    windows,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.bootstrap import ENOUGH_ORDERS, bootstrap_intervals, with_intervals
+from ihc.analysis.reporting import channel_summary, order_credits
+from ihc.errors import InputError
+from ihc.formatting import MOST_NAMES, named, shown
+from ihc.glossary import GLOSSARY, HEADINGS
+from ihc.journeys.build import build_journeys
+from ihc.models.ihc import attribute
+from ihc.narrative.bootstrap import intervals_sentence
+from ihc.schemas.tables import Tables, inside
+
+BOUNDED = ("ihc", "ihc_revenue", "share_of_credit", "CPO", "ROAS")
+LOW, HIGH = ([f"{name}_{end}" for name in BOUNDED] for end in ("low", "high"))
+
+
+def earned_of(*rows):
+    """`(conv_id, channel_name, ihc, revenue)`."""
+    frame = pd.DataFrame(rows, columns=["conv_id", "channel_name", "ihc", "revenue"]).astype(
+        {"conv_id": "str", "channel_name": "str", "ihc": "float64", "revenue": "float64"}
+    )
+    return frame.assign(ihc_revenue=frame["ihc"] * frame["revenue"])
+
+
+def summary_of(earned, **cost):
+    """The summary of `earned`, a row a channel of `cost`, the total last."""
+    sums = earned.groupby("channel_name")[["ihc", "ihc_revenue"]].sum().reindex(list(cost), fill_value=0.0)
+    orders = earned.groupby("channel_name")["conv_id"].nunique().reindex(list(cost), fill_value=0)
+    sums = sums.assign(cost=[float(value) for value in cost.values()], influenced_conversions=orders).reset_index()
+    total = sums.sum(numeric_only=True).to_dict() | {
+        "channel_name": "Total",
+        "influenced_conversions": earned["conv_id"].nunique(),
+    }
+    table = pd.concat([sums, pd.DataFrame([total])], ignore_index=True).astype({"influenced_conversions": "int64"})
+    return table.assign(ROAS=table["ihc_revenue"] / table["cost"].where(table["cost"] != 0))
+
+
+# Two orders, A all of the first, B all of the second: 2, 1 or 0 of the two drawn are the first, at 1/4, 1/2, 1/4.
+TWO = earned_of(("k1", "A", 1, 10), ("k2", "B", 1, 30))
+
+
+def test_bounds_are_percentiles_of_the_sums_over_orders_drawn_with_replacement():
+    found = bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0)).set_index("channel_name")
+    assert found.loc["A", ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]].tolist() == [0, 2, 0, 20]
+    assert found.loc["B", ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]].tolist() == [0, 2, 0, 60]
+    assert found.loc["A", ["share_of_credit_low", "share_of_credit_high"]].tolist() == [0, 1]
+    # Two orders each time: 20 to 60 of revenue for 5 of cost.
+    assert found.loc["Total", ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]].tolist() == [2, 2, 20, 60]
+    assert found.loc["Total", ["ROAS_low", "ROAS_high", "CPO_low", "CPO_high"]].tolist() == [4, 12, 2.5, 2.5]
+
+
+def test_half_of_the_draws_of_two_orders_are_one_of_each():
+    # At a level of 40 % the bounds lie within the middle half of the draws.
+    found = bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0), level=0.4).iloc[0]
+    assert [found["ihc_low"], found["ihc_high"]] == [1, 1]
+
+
+def test_ratios_are_empty_without_cost_without_credit_and_where_they_have_no_bound():
+    found = bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0, C=7, D=0)).set_index("channel_name")
+    # A: no order in a quarter of the draws, so that an order of it may cost any amount.
+    assert found.loc["A", "CPO_low"] == 2.5
+    assert np.isnan(found.loc["A", "CPO_high"])
+    assert found.loc[["B", "D"], ["ROAS_low", "ROAS_high"]].isna().all(axis=None)
+    assert found.loc[["C", "D"], ["CPO_low", "CPO_high"]].isna().all(axis=None)
+    assert found.loc["C", ["ROAS_low", "ROAS_high", "share_of_credit_low", "share_of_credit_high"]].eq(0).all()
+
+
+def test_all_credit_of_an_order_is_drawn_together():
+    # Each order gives A and B a half: whatever is drawn, each has 1 of the 2.
+    earned = earned_of(*((key, name, 0.5, 10) for key in ("k1", "k2") for name in "AB"))
+    found = bootstrap_intervals(earned, summary_of(earned, A=5, B=5))
+    assert found[["ihc_low", "ihc_high"]].to_numpy().tolist() == [[1, 1], [1, 1], [2, 2]]
+    assert found[["share_of_credit_low", "share_of_credit_high"]].to_numpy().tolist() == [
+        [0.5, 0.5],
+        [0.5, 0.5],
+        [1, 1],
+    ]
+
+
+def test_refunds_are_drawn_like_any_order():
+    earned = earned_of(("k1", "A", 1, 100), ("k2", "A", 1, -40))
+    # Two refunds: -80; two orders: 200.
+    found = bootstrap_intervals(earned, summary_of(earned, A=10))
+    assert found[["ihc_revenue_low", "ihc_revenue_high"]].to_numpy().tolist() == [[-80, 200]] * 2
+    assert found[["ROAS_low", "ROAS_high"]].to_numpy().tolist() == [[-8, 20]] * 2
+
+
+@pytest.mark.parametrize(("orders", "is_thin"), [(0, True), (ENOUGH_ORDERS - 1, True), (ENOUGH_ORDERS, False)])
+def test_a_channel_is_thin_below_the_threshold(orders, is_thin):
+    summary = summary_of(TWO, A=5, B=0).assign(influenced_conversions=orders)
+    assert bootstrap_intervals(TWO, summary)["is_thin"].tolist() == [is_thin] * 3
+
+
+@pytest.mark.parametrize("orders", [0, 1])
+def test_fewer_than_two_orders_have_no_intervals_as_every_draw_is_the_same(orders):
+    few = TWO.iloc[:orders]
+    found = bootstrap_intervals(few, summary_of(few, A=5))
+    assert found[LOW + HIGH].isna().all(axis=None)
+    assert found["is_thin"].all()
+    assert len(bootstrap_intervals(few.iloc[:0], summary_of(few.iloc[:0]))) == 1  # the total alone
+
+
+def test_a_channel_that_is_called_like_the_total_is_a_channel():
+    earned = earned_of(("k1", "Total", 1, 10), ("k2", "A", 1, 30))
+    found = bootstrap_intervals(earned, summary_of(earned, Total=5, A=5))
+    assert found["channel_name"].tolist() == ["Total", "A", "Total"]
+    assert found["ihc_low"].tolist() == [0, 0, 2]
+
+
+def random_orders(count, channels=3, seed=5):
+    """Orders of random revenue, each spread over two sessions of random channels."""
+    generator = np.random.default_rng(seed)
+    first = generator.random(count)
+    revenue = generator.lognormal(4, 1, count)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "conv_id": [f"k{number}" for number in range(count)],
+                    "channel_name": np.array(list("ABCDEFGH")[:channels])[generator.integers(channels, size=count)],
+                    "ihc": share,
+                    "ihc_revenue": share * revenue,
+                }
+            )
+            for share in (first, 1 - first)
+        ],
+        ignore_index=True,
+    ).astype({"conv_id": "str", "channel_name": "str"})
+
+
+def test_intervals_are_as_wide_as_the_standard_error_of_a_sum_says():
+    # A sum over n orders drawn of n has the variance Σ (x - mean x)²; its 95 % interval is 2 x 1.96 times its root.
+    earned = random_orders(2_000)
+    summary = summary_of(earned, A=1_000, B=1_000, C=1_000)
+    found = bootstrap_intervals(earned, summary, draws=4_000).set_index("channel_name")
+    for name in ("ihc", "ihc_revenue"):
+        by_order = earned.pivot_table(name, "conv_id", "channel_name", "sum", fill_value=0.0)
+        by_order["Total"] = by_order.sum(axis=1)
+        expected = 2 * 1.96 * np.sqrt(((by_order - by_order.mean()) ** 2).sum())
+        width = found[f"{name}_high"] - found[f"{name}_low"]
+        channels = ["A", "B", "C"] if name == "ihc" else ["A", "B", "C", "Total"]
+        np.testing.assert_allclose(width[channels], expected[channels], rtol=0.05)
+        middle = (found[f"{name}_high"] + found[f"{name}_low"]) / 2
+        np.testing.assert_allclose(middle[channels], by_order.sum()[channels], rtol=0.02)
+    assert found.loc["Total", "ihc_high"] - found.loc["Total", "ihc_low"] < 1e-9
+
+
+def test_19_of_20_intervals_hold_the_truth():
+    # Of 80 orders, each goes to A at 0.4: A's share of many such shops is to lie in 95 % of the intervals.
+    generator = np.random.default_rng(3)
+    hits = 0
+    for _ in range(120):
+        names = np.where(generator.random(80) < 0.4, "A", "B")
+        earned = earned_of(*((f"k{number}", name, 1, 10) for number, name in enumerate(names)))
+        found = bootstrap_intervals(earned, summary_of(earned, A=1, B=1), draws=150).iloc[0]
+        hits += found["share_of_credit_low"] <= 0.4 <= found["share_of_credit_high"]
+    assert 0.9 <= hits / 120 <= 0.99
+
+
+def test_another_seed_gives_other_draws_and_the_same_seed_the_same():
+    earned = random_orders(50)
+    summary = summary_of(earned, A=1, B=1, C=1)
+    first, again, other = (bootstrap_intervals(earned, summary, seed=seed) for seed in (1, 1, 2))
+    assert_frame_equal(first, again, check_exact=True)
+    assert not first[LOW].equals(other[LOW])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"draws": 0}, "not 0 and 0.95"), ({"level": 1.0}, "not 1000 and 1.0"), ({"level": 0.0}, "not 1000 and 0.0")],
+)
+def test_draws_and_levels_out_of_range_are_refused(options, says):
+    with pytest.raises(InputError, match=says):
+        bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0), **options)
+
+
+def test_credit_of_a_channel_that_the_summary_lacks_is_refused():
+    with pytest.raises(InputError, match=r"earned has channels that summary lacks \('B'\)"):
+        bootstrap_intervals(TWO, summary_of(TWO, A=5))
+
+
+def test_missing_columns_are_refused():
+    with pytest.raises(InputError, match="Earned lacks the column 'ihc_revenue'"):
+        bootstrap_intervals(TWO.drop(columns="ihc_revenue"), summary_of(TWO, A=5, B=0))
+    with pytest.raises(InputError, match="Summary lacks the column 'cost'"):
+        bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0).drop(columns="cost"))
+
+
+def test_intervals_stand_beside_the_figures_of_their_own_summary_only():
+    summary = summary_of(TWO, A=5, B=0)
+    intervals = bootstrap_intervals(TWO, summary)
+    both = with_intervals(summary, intervals.set_index(pd.Index([7, 8, 9])))
+    assert list(both) == [*summary, *intervals.columns.drop("channel_name")]
+    assert both["ROAS_high"].equals(intervals["ROAS_high"])
+    with pytest.raises(InputError, match="not of the same channels"):
+        with_intervals(summary.iloc[::-1], intervals)
+
+
+def test_every_column_has_a_heading():
+    columns = bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0)).columns
+    assert not set(columns) - {*GLOSSARY, *HEADINGS}
+
+
+def attributed(shop, window):
+    """The credits of a random shop and its summary, of the reported days."""
+    credits = attribute(build_journeys(shop.sessions, shop.conversions), curves_of())
+    visits = shop.sessions[inside(shop.sessions["event_date"], *window)]
+    start, end = window
+    return (
+        order_credits(visits, shop.conversions, credits),
+        channel_summary(*shop, credits, start_date=start, end_date=end),
+    )
+
+
+@FIXED
+@given(shops(), windows(), st.integers(0, 9))
+def test_bounds_are_in_order_and_in_reach_whatever_the_order_of_the_rows(shop, window, seed):
+    earned, summary = attributed(shop, window)
+    before = earned.copy(deep=True), summary.copy(deep=True)
+    found = bootstrap_intervals(earned, summary, draws=60)
+    assert found["channel_name"].tolist() == summary["channel_name"].tolist()
+    low, high = found[LOW].to_numpy(), found[HIGH].to_numpy()
+    assert ((low <= high) | np.isnan(low) | np.isnan(high)).all()
+    # No draw has more of a channel than as many times the most that one order has.
+    largest = earned.groupby(["channel_name", "conv_id"])["ihc"].sum().groupby("channel_name").max()
+    most = largest.reindex(found["channel_name"].iloc[:-1], fill_value=0.0) * earned["conv_id"].nunique()
+    bounds = found.iloc[:-1][["ihc_low", "ihc_high"]].to_numpy()
+    assert ((bounds >= 0) & (bounds <= most.to_numpy()[:, None] + 1e-9) | np.isnan(bounds)).all()
+    orders = earned.loc[earned["revenue"] >= 0, "conv_id"].nunique()
+    assert np.isnan(bounds).all() == (orders < 2 or not len(bounds))
+    shares = found[["share_of_credit_low", "share_of_credit_high"]].to_numpy().ravel()
+    assert ((shares >= 0) & (shares <= 1 + 1e-12) | np.isnan(shares)).all()
+    again = bootstrap_intervals(shuffled(earned, seed), summary, draws=60)
+    assert_frame_equal(again, found, check_exact=True)
+    assert_frame_equal(earned, before[0])
+    assert_frame_equal(summary, before[1])
+
+
+@FIXED
+@given(shops())
+def test_wider_levels_hold_narrower_ones_and_money_scales(shop):
+    earned, summary = attributed(shop, (None, None))
+    wide, narrow = (bootstrap_intervals(earned, summary, draws=60, level=level) for level in (0.95, 0.5))
+    for name in ("ihc", "ihc_revenue"):
+        assert not (wide[f"{name}_low"] > narrow[f"{name}_low"]).any()
+        assert not (wide[f"{name}_high"] < narrow[f"{name}_high"]).any()
+    # Half the revenue: half the bounds, exactly, as halving loses no bit.
+    half = bootstrap_intervals(earned.assign(ihc_revenue=earned["ihc_revenue"] / 2), summary, draws=60)
+    money = ["ihc_revenue_low", "ihc_revenue_high", "ROAS_low", "ROAS_high"]
+    assert_frame_equal(half[money], wide[money] / 2)
+    # Each order has one credit, so the total of all days has as many as there are.
+    orders = earned.loc[earned["revenue"] >= 0, "conv_id"].nunique()
+    expected = orders if orders > 1 else np.nan
+    np.testing.assert_allclose(wide[["ihc_low", "ihc_high"]].iloc[-1], expected, atol=1e-9)
+
+
+def sentence(earned, **cost):
+    summary = summary_of(earned, **cost)
+    return intervals_sentence(summary, bootstrap_intervals(earned, summary))
+
+
+def test_the_sentence_tells_the_total_its_noise_and_the_channels_with_few_orders():
+    assert sentence(TWO, A=5, B=0) == (
+        "Attributed revenue is 40 (95% confidence interval: 20 to 60), ROAS without untracked orders and spend without "
+        "a session 8.00 (4.00 to 12.00). The intervals cover sampling noise only, not whether the channels caused the "
+        "orders. 2 of 2 channels have fewer than 30 influenced orders, so their intervals are rough: A, B."
+    )
+
+
+def test_the_sentence_without_cost_has_no_roas_and_names_a_single_thin_channel():
+    earned = earned_of(("k1", "A", 1, 1_234), ("k2", "A", 1, 1_234))
+    assert sentence(earned, A=0).startswith("Attributed revenue is 2,468 (95% confidence interval: 2,468 to 2,468). ")
+    assert "1 of 1 channel has fewer than 30 influenced orders, so its interval is rough: A." in sentence(earned, A=0)
+
+
+def test_the_sentence_without_thin_channels_says_so():
+    earned = earned_of(*((f"k{number}", "A", 1, 10) for number in range(ENOUGH_ORDERS)))
+    assert sentence(earned, A=1).endswith("No channel has fewer than 30 influenced orders.")
+
+
+def test_the_sentence_names_its_level():
+    summary = summary_of(TWO, A=5, B=0)
+    intervals = bootstrap_intervals(TWO, summary, level=0.8)
+    assert "(80% confidence interval: " in intervals_sentence(summary, intervals, level=0.8)
+
+
+def test_fewer_than_two_orders_are_said_instead_of_an_interval():
+    none, one = TWO.iloc[:0], TWO.iloc[:1]
+    expected = "There is no credited order on the reported days, so there are no confidence intervals."
+    assert sentence(none, A=5) == sentence(none) == expected
+    assert sentence(one, A=5) == expected.replace("no credited", "only one credited")
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_the_sentence_names_any_channel_as_it_is_shown(name):
+    text = sentence(TWO.assign(channel_name=name), **{name: 1})
+    assert shown(name) in text
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "0"), (MOST_NAMES, "0, 1, 2, 3, 4"), (MOST_NAMES + 2, "0, 1, 2, 3, 4, and 2 more")]
+)
+def test_names_are_told_up_to_a_limit(count, text):
+    assert named(list(range(count))) == text
+
+
+def test_a_shop_of_tables_has_intervals_around_its_figures():
+    tables = (
+        sessions([(f"s{n}", f"u{n}", "2023-09-01 10:00:00", "AB"[n % 2]) for n in range(200)]),
+        conversions([(f"k{n}", f"u{n}", "2023-09-01 11:00:00", 10.0 + n) for n in range(200)]),
+        costs([(f"s{n}", 1.0) for n in range(200)]),
+    )
+    credits = attribute(build_journeys(*tables[:2]), curves_of())
+    summary = channel_summary(*tables, credits)
+    found = bootstrap_intervals(order_credits(*tables[:2], credits), summary)
+    assert summary["ROAS"].between(found["ROAS_low"], found["ROAS_high"]).all()
+    assert not found["is_thin"].any()
+
+
+def test_a_refund_is_drawn_with_its_order_or_stays_in_every_draw():
+    # Orders k and l of 100 each, and a refund of 40 that takes from the channel of k.
+    shop = Tables(
+        sessions([("s1", "u", "2023-09-01 10:00:00", "Ads"), ("s2", "v", "2023-09-01 10:00:00", "Mail")]),
+        conversions(
+            [
+                ("k", "u", "2023-09-01 11:00:00", 100.0),
+                ("l", "v", "2023-09-01 11:00:00", 100.0),
+                ("r", "u", "2023-09-02 11:00:00", -40.0),
+            ]
+        ),
+        costs(),
+    )
+    credits = credits_of([("k", "s1", 1.0), ("l", "s2", 1.0), ("r", "s1", 1.0)])
+    earned = order_credits(*shop[:2], credits)
+    summary = channel_summary(*shop, credits)
+    bounds = ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]
+    # Twice l, once each, or twice k: -40, 60 or 160 for Ads while the refund stays.
+    alone = bootstrap_intervals(earned, summary).set_index("channel_name")
+    assert alone.loc["Ads", bounds].tolist() == [0, 2, -40, 160]
+    assert alone.loc["Total", bounds].tolist() == [2, 2, 160, 160]
+    # With its order it comes twice or never: 0, 60 or 120.
+    joined = bootstrap_intervals(earned.assign(conv_id=["k", "l", "k"]), summary).set_index("channel_name")
+    assert joined.loc["Ads", bounds].tolist() == [0, 2, 0, 120]

@@ -1,0 +1,220 @@
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, UNTRUSTED
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.break_even import (
+    ABOVE,
+    BELOW,
+    MARGINAL,
+    NO_COST,
+    TOO_FEW,
+    UNCLEAR,
+    VERDICTS,
+    break_even_table,
+    by_cost,
+    by_roas,
+)
+from ihc.errors import InputError
+from ihc.formatting import shown
+from ihc.glossary import GLOSSARY, HEADINGS
+from ihc.narrative.break_even import break_even_sentence
+
+
+def frames_of(*rows):
+    """`(channel_name, cost, ihc_revenue, lowest and highest revenue, is_thin)` -> summary and intervals."""
+    columns = ["channel_name", "cost", "ihc_revenue", "low", "high", "is_thin"]
+    frame = pd.DataFrame(rows, columns=columns)
+    total = {"channel_name": "Total", **frame.drop(columns="channel_name").sum().to_dict(), "is_thin": False}
+    frame = pd.concat([frame, pd.DataFrame([total])], ignore_index=True).astype(
+        {"channel_name": "str", "cost": "float64", "ihc_revenue": "float64", "is_thin": "bool"}
+    )
+    cost = frame["cost"].where(frame["cost"] != 0)
+    summary = frame[["channel_name", "cost", "ihc_revenue"]].assign(ROAS=frame["ihc_revenue"] / cost)
+    bounds = {"ROAS_low": frame["low"].astype("float64") / cost, "ROAS_high": frame["high"].astype("float64") / cost}
+    return summary, frame[["channel_name", "is_thin"]].assign(**bounds)
+
+
+def table_of(*rows, roas=1.0):
+    return break_even_table(*frames_of(*rows), roas)
+
+
+def test_the_break_even_cost_is_the_revenue_by_the_roas_that_is_needed():
+    # At ROAS 4, 800 of revenue carries 200 of cost: 100 more than the 100 spent; 100 carries 25, 25 less than the 50.
+    found = table_of(("A", 100, 800, 700, 900, False), ("B", 50, 100, 90, 110, False), roas=4.0)
+    assert found["channel_name"].tolist() == ["A", "B"]
+    assert found["break_even_cost"].tolist() == [200, 25]
+    assert found["headroom"].tolist() == [100, -25]
+    assert found["ROAS"].tolist() == [8, 2]
+    assert found["ROAS_low"].tolist() == [7, 1.8]
+    assert found["verdict"].tolist() == [ABOVE, BELOW]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (100, 120, ABOVE),  # exactly at the line
+        (100, 100, ABOVE),
+        (99, 120, UNCLEAR),
+        (80, 100, UNCLEAR),
+        (80, 99, BELOW),
+        (-50, -10, BELOW),
+    ],
+)
+def test_the_verdict_is_of_the_whole_interval(low, high, verdict):
+    assert table_of(("A", 100, 100, low, high, False))["verdict"].tolist() == [verdict]
+
+
+def test_few_orders_decide_only_where_the_interval_spans_break_even_and_no_cost_comes_before_all():
+    nan = float("nan")
+    found = table_of(
+        ("above", 100, 300, 200, 400, True),
+        ("below", 100, 50, 0, 99, True),
+        ("spans", 100, 300, 99, 400, True),
+        ("at the line", 100, 300, 100, 400, True),
+        ("no interval", 100, 300, nan, nan, True),
+        ("free", 0, 300, 200, 400, True),
+        ("free, many orders", 0, 300, 200, 400, False),
+    )
+    assert found["verdict"].tolist() == [ABOVE, BELOW, TOO_FEW, ABOVE, TOO_FEW, NO_COST, NO_COST]
+
+
+def test_a_channel_below_1_percent_of_the_cost_has_no_headroom():
+    # 1 of 101 is less than 1 %: 50 of revenue say nothing of what could be spent there. 0 of cost is no budget either.
+    found = table_of(("small", 1, 50, 40, 60, False), ("large", 100, 300, 200, 400, False), ("free", 0, 9, 9, 9, False))
+    assert found["headroom"].tolist() == pytest.approx([float("nan"), 200, float("nan")], nan_ok=True)
+    assert found["break_even_cost"].tolist() == [50, 300, 9]
+
+
+@pytest.mark.parametrize("roas", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_break_even_roas_that_is_none_is_refused(roas):
+    with pytest.raises(InputError, match="The break-even ROAS is a number above 0"):
+        table_of(("A", 1, 1, 1, 1, False), roas=roas)
+
+
+def test_other_intervals_and_missing_columns_are_refused():
+    summary, intervals = frames_of(("A", 1, 1, 1, 1, False), ("B", 1, 1, 1, 1, False))
+    with pytest.raises(InputError, match="not of the same channels"):
+        break_even_table(summary, intervals.iloc[1:])
+    with pytest.raises(InputError, match="Summary lacks the column 'ROAS'"):
+        break_even_table(summary.drop(columns="ROAS"), intervals)
+    with pytest.raises(InputError, match="Intervals lacks the column 'is_thin'"):
+        break_even_table(summary, intervals.drop(columns="is_thin"))
+
+
+def test_no_channel_makes_an_empty_table():
+    found = table_of()
+    assert found.empty
+    assert by_roas(found).empty
+    assert by_cost(found).empty
+
+
+def test_every_column_has_a_heading():
+    assert not set(table_of()) - {*GLOSSARY, *HEADINGS}
+
+
+def test_rows_are_picked_and_ordered_for_the_charts():
+    # 1 of 201 is less than 1 % of the cost, 2.01 is exactly 1 %.
+    found = table_of(
+        ("free", 0, 9, 9, 9, False),
+        ("small", 1, 9, 9, 9, False),
+        ("large", 100, 50, 50, 50, False),
+        ("middling", 99, 99, 99, 99, False),
+        ("edge", 200 / 99, 0, 0, 0, True),
+    )
+    assert by_roas(found)["channel_name"].tolist() == ["small", "middling", "large", "edge"]
+    assert by_cost(found)["channel_name"].tolist() == ["large", "middling", "edge"]
+    assert by_cost(found).index.tolist() == [0, 1, 2]
+
+
+amount = st.integers(-900, 9_000).map(float)
+
+
+@FIXED
+@given(
+    st.lists(st.tuples(st.integers(0, 500), amount, amount, amount, st.booleans()), max_size=6),
+    st.sampled_from([0.25, 1.0, 4.0]),
+)
+def test_a_verdict_never_contradicts_the_headroom(rows, roas):
+    # An interval that holds the figure, as one of many orders does.
+    rows = [(f"c{n}", cost, *_around(a, b, c), thin) for n, (cost, a, b, c, thin) in enumerate(rows)]
+    summary, intervals = frames_of(*rows)
+    before = summary.copy(deep=True), intervals.copy(deep=True)
+    found = break_even_table(summary, intervals, roas)
+    assert found["verdict"].isin(VERDICTS).all()
+    headroom = found["headroom"].dropna()
+    assert (headroom[found["verdict"] == ABOVE] >= 0).all()
+    assert (headroom[found["verdict"] == BELOW] < 0).all()
+    assert ((found["verdict"] == NO_COST) == found["ROAS"].isna()).all()
+    assert found["break_even_cost"].mul(roas).tolist() == pytest.approx(found["ihc_revenue"].tolist())
+    assert break_even_sentence(found, roas).endswith(".")
+    assert_frame_equal(summary, before[0])
+    assert_frame_equal(intervals, before[1])
+
+
+def _around(*values):
+    low, value, high = sorted(values)
+    return value, low, high
+
+
+def test_the_sentence_counts_and_names_the_channels_by_verdict():
+    found = table_of(
+        ("A", 100, 150, 120, 180, False),
+        ("B", 110, 150, 120, 180, False),
+        ("C", 100, 50, 40, 60, False),
+        ("D", 100, 100, 80, 120, False),
+        ("E", 100, 90, 80, 120, False),
+        ("F", 100, 100, 80, 120, True),
+        ("G", 1_000, 0, 0, 0, True),
+        ("free", 0, 90, 80, 120, False),
+        ("tiny", 1, 90, 80, 120, False),
+    )
+    assert break_even_sentence(found, 1.0) == (
+        "Of the 7 channels with at least 1% of the cost, 2 are above break-even ROAS 1 (95% confidence): B, A; "
+        "2 are below it: G, C; 2 are inconclusive: D, E; 1 has too few orders: F. "
+        "Without any attributed revenue, 1,000 of cost: G."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], "Nothing was spent on the reported days, so there is nothing to earn back."),
+        ([("A", 0, 5, 5, 5, False)], "Nothing was spent on the reported days, so there is nothing to earn back."),
+        (
+            [(f"c{n}", 1, 2, 1, 3, False) for n in range(150)],
+            "No channel has at least 1% of the cost, so none is judged by whether it breaks even.",
+        ),
+        (
+            [("A", 10, 40, 40, 40, False)],
+            "Only one channel has at least 1% of the cost: 1 is above break-even ROAS 4 (95% confidence): A.",
+        ),
+        (
+            [("A", 10, 30, 20, 35, False), ("B", 10, 30, 20, 35, False)],
+            "Of the 2 channels with at least 1% of the cost, none is above break-even ROAS 4 (95% confidence); "
+            "2 are below it: A, B.",
+        ),
+        (
+            [("A", 10, 0, 0, 0, True), ("B", 5, 0, 0, 0, True)],
+            "Of the 2 channels with at least 1% of the cost, none is above break-even ROAS 4 (95% confidence); "
+            "2 are below it: A, B. Without any attributed revenue, 15 of cost: A, B.",
+        ),
+    ],
+)
+def test_the_sentence_at_its_turning_points(rows, text):
+    assert break_even_sentence(table_of(*rows, roas=4.0), 4.0) == text
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_the_sentence_names_any_channel_as_it_is_shown(name):
+    text = break_even_sentence(table_of((name, 10, 0, 0, 0, True)))
+    assert text.count(shown(name)) == 2
+    assert text.isprintable()
+
+
+def test_what_cannot_be_foretold_is_said_with_what_to_do_instead():
+    assert "cannot be read from these figures" in MARGINAL
+    assert "experiment" in MARGINAL
+    assert MARGINAL.endswith(".")

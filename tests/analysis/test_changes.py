@@ -1,0 +1,307 @@
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, UNTRUSTED, shops, shuffled, windows
+from helpers.states import of_shop, state
+from hypothesis import given
+from pandas.testing import assert_frame_equal
+
+from ihc import attribute, build_journeys, channel_summary, load_parameters, read_tables
+from ihc.analysis.changes import (
+    CAUSES,
+    MOST,
+    compare,
+    cost_changes,
+    largest_changes,
+    revenue_changes,
+    shown_changes,
+    totals,
+)
+from ihc.analysis.reporting import TOTAL
+from ihc.models.heuristics import first_touch, last_touch, linear
+from ihc.schemas.tables import Tables
+
+BASE = state(
+    [("a", 100), ("b", 10)],
+    [("a", "Search", 1, 0.5), ("a", "Mail", 2, 0.5), ("b", "Mail", 2, 1.0)],
+    [("Search", 1, 20.0), ("Mail", 2, 4.0)],
+)
+
+
+@pytest.fixture(scope="module")
+def shop_tables(shop):
+    return read_tables(shop)
+
+
+OF_BASE = [("a", "Search", 1, 0.5), ("a", "Mail", 2, 0.5), ("b", "Mail", 2, 1.0)]
+
+
+def moved(changes):
+    """By channel, what each cause moved, without what is 0."""
+    rows = changes.channels.set_index("channel_name")[list(CAUSES)]
+    return {name: {cause: amount for cause, amount in row.items() if amount} for name, row in rows.iterrows()}
+
+
+def by_cause(changes):
+    return changes.causes.set_index("cause").to_dict("index")
+
+
+def test_between_a_report_and_itself_nothing_moves():
+    changes = compare(BASE, BASE)
+    assert moved(changes) == {"Mail": {}, "Search": {}, TOTAL: {}}
+    assert changes.causes.empty
+    total = changes.channels.iloc[-1]
+    assert [total[f"{name}_{side}"] for name in ("ihc_revenue", "cost") for side in ("before", "after")] == [
+        *(110, 110),
+        *(24, 24),
+    ]
+
+
+def test_an_order_in_the_later_report_only_is_new_and_one_in_the_earlier_only_is_gone():
+    more = state(
+        [("a", 100), ("b", 10), ("c", 40)], [*OF_BASE, ("c", "Search", 2, 0.25), ("c", "Social", 2, 0.75)]
+    )._replace(costs=BASE.costs)
+    # c's 40: a quarter to Search, three to Social.
+    added = compare(BASE, more)
+    assert moved(added) == {
+        "Social": {"new_orders": 30},
+        "Search": {"new_orders": 10},
+        "Mail": {},
+        TOTAL: {"new_orders": 40},
+    }
+    assert by_cause(added) == {"new orders": {"orders": 1, "ihc_revenue_change": 40, "shifted": 0}}
+    assert moved(compare(more, BASE))[TOTAL] == {"gone_orders": -40}
+
+
+def test_refunds_that_come_or_go_are_a_cause_of_their_own():
+    # 20 of order a's 100 are given back, half by each channel.
+    given = [("a", 100), ("b", 10), ("r", -20)]
+    after = state(given, [*OF_BASE, ("r", "Search", 1, 0.5), ("r", "Mail", 2, 0.5)])._replace(costs=BASE.costs)
+    found = compare(BASE, after)
+    assert moved(found)[TOTAL] == {"refunds": -20}
+    assert by_cause(found) == {"refunds": {"orders": 1, "ihc_revenue_change": -20, "shifted": 0}}
+    assert moved(compare(after, BASE))[TOTAL] == {"refunds": 20}
+    assert totals(after) == {"orders": 2, "ihc": 2, "ihc_revenue": 90, "cost": 24}
+
+
+def test_a_late_session_shifts_the_credit_of_its_order():
+    later = state(
+        [("a", 100, 2), ("b", 10)],
+        [("a", "Search", 1, 0.25), ("a", "Social", 1, 0.25), ("a", "Mail", 2, 0.5), ("b", "Mail", 2, 1.0)],
+    )
+    changes = compare(BASE, later)
+    # A quarter of a's 100 goes from Search to Social.
+    assert moved(changes)["Search"] == {"late_sessions": -25}
+    assert moved(changes)["Social"] == {"late_sessions": 25}
+    assert moved(changes)[TOTAL] == {}
+    assert by_cause(changes)["late or changed sessions"] == {"orders": 1, "ihc_revenue_change": 0, "shifted": 25}
+
+
+def test_other_settings_shift_credit_and_win_over_other_sessions():
+    credits = [("a", "Search", 1, 0.75), ("a", "Mail", 2, 0.25), ("b", "Mail", 2, 1.0)]
+    changes = compare(BASE, state([("a", 100, 2, "there"), ("b", 10, 1, "there")], credits))
+    assert moved(changes)["Search"] == {"other_settings": 25}
+    # b, too, was computed by other settings, without any effect.
+    assert by_cause(changes) == {"other engine or settings": {"orders": 2, "ihc_revenue_change": 0, "shifted": 25}}
+
+
+def test_other_credit_of_the_same_sessions_by_the_same_settings_was_computed_anew():
+    credits = [("a", "Search", 1, 0.75), ("a", "Mail", 2, 0.25), ("b", "Mail", 2, 1.0)]
+    changes = compare(BASE, state([("a", 100), ("b", 10)], credits))
+    assert moved(changes)["Search"] == {"computed_anew": 25}
+    assert by_cause(changes)["the same sessions computed anew"]["orders"] == 1
+
+
+def test_a_corrected_revenue_counts_by_the_earlier_credit_and_the_rest_by_its_own_cause():
+    # a is worth 120 now, and has 3/4 in Search: its 50 become 60 by the revenue, and 90 by the late session.
+    credits = [("a", "Search", 1, 0.75), ("a", "Mail", 2, 0.25), ("b", "Mail", 2, 1.0)]
+    changes = compare(BASE, state([("a", 120, 2), ("b", 10)], credits))
+    assert moved(changes) == {
+        "Search": {"revenue_corrected": 10, "late_sessions": 30},
+        "Mail": {"revenue_corrected": 10, "late_sessions": -30},
+        TOTAL: {"revenue_corrected": 20},
+    }
+    assert by_cause(changes) == {
+        "late or changed sessions": {"orders": 1, "ihc_revenue_change": 0, "shifted": 30},
+        "corrected order values": {"orders": 1, "ihc_revenue_change": 20, "shifted": 0},
+    }
+
+
+def test_days_that_one_report_shows_alone_count_as_other_dates_whatever_else_changed():
+    after = state(
+        [("a", 120), ("b", 10), ("c", 8)],
+        [("a", "Search", 1, 0.5), ("a", "Mail", 2, 0.5), ("b", "Mail", 2, 1.0), ("c", "Mail", 3, 1.0)],
+        [("Search", 1, 20.0), ("Mail", 2, 5.0), ("Mail", 3, 2.0)],
+    )
+    changes = compare(BASE, after, ("2023-09-01", "2023-09-02"), ("2023-09-02", "2023-09-03"))
+    # Search's 50 of 1 September leave, c's 8 of 3 September enter; on 2 September a has 10 more.
+    assert moved(changes) == {
+        "Search": {"other_dates": -50},
+        "Mail": {"other_dates": 8, "revenue_corrected": 10},
+        TOTAL: {"other_dates": -42, "revenue_corrected": 10},
+    }
+    assert by_cause(changes)["other dates"] == {"orders": 2, "ihc_revenue_change": -42, "shifted": 8}
+    costs = changes.channels.set_index("channel_name")[["cost_before", "cost_change", "cost_dates", "cost_after"]]
+    assert costs.loc["Search"].tolist() == [20, 0, -20, 0]
+    assert costs.loc["Mail"].tolist() == [4, 1, 2, 7]
+
+
+def test_days_that_neither_report_shows_do_not_count():
+    after = state([("a", 500), ("b", 10)], OF_BASE, [("Mail", 2, 4.0)])
+    changes = compare(BASE, after, ("2023-09-03", None), ("2023-09-03", None))
+    assert changes.channels["channel_name"].tolist() == [TOTAL]
+    assert changes.causes.empty
+
+
+def test_roas_is_of_each_reports_own_sums():
+    changes = compare(BASE, state([("a", 100)], OF_BASE[:2], [("Search", 1, 25.0)]))
+    roas = changes.channels.set_index("channel_name")[["ROAS_before", "ROAS_after"]]
+    # Search: 50/20, then 50/25; Mail: 60/4, then without cost.
+    assert roas.loc["Search"].tolist() == [2.5, 2.0]
+    assert roas.loc["Mail", "ROAS_before"] == 15
+    assert pd.isna(roas.loc["Mail", "ROAS_after"])
+    assert roas.loc[TOTAL].tolist() == [110 / 24, 4.0]
+
+
+def test_the_channel_that_changed_most_comes_first_and_one_that_is_called_total_is_a_channel():
+    after = state([("a", 100), ("b", 10), ("c", 7)], [*OF_BASE, ("c", TOTAL, 2, 1.0)])
+    names = compare(BASE, after).channels["channel_name"].tolist()
+    assert names == [TOTAL, "Mail", "Search", "Total of all channels"]
+
+
+def test_two_reports_of_nothing_have_a_total_of_nothing():
+    changes = compare(state(), state())
+    assert changes.channels["channel_name"].tolist() == [TOTAL]
+    assert changes.channels.loc[0, "ihc_revenue_after"] == 0
+
+
+def test_comparing_leaves_the_states_alone():
+    states = [BASE, state([("a", 120, 2)], OF_BASE[:2])]
+    copies = [[frame.copy(deep=True) for frame in each] for each in states]
+    compare(*states)
+    for each, kept in zip(states, copies, strict=True):
+        for frame, copy in zip(each, kept, strict=True):
+            assert_frame_equal(frame, copy)
+
+
+def closes(channels):
+    parts = channels["ihc_revenue_before"] + channels[list(CAUSES)].sum(axis=1)
+    assert parts.tolist() == pytest.approx(channels["ihc_revenue_after"].tolist(), abs=1e-5)
+    costs = channels[["cost_before", "cost_change", "cost_dates"]].sum(axis=1)
+    assert costs.tolist() == pytest.approx(channels["cost_after"].tolist(), abs=1e-5)
+
+
+@given(shops(), shops(), windows(), windows())
+@FIXED
+def test_of_any_two_reports_every_channel_closes_and_is_what_its_summary_says(one, other, before, after):
+    changes = compare(of_shop(one), of_shop(other, "other"), before, after)
+    closes(changes.channels)
+    for shop, window, side in ((one, before, "before"), (other, after, "after")):
+        credits = linear(build_journeys(shop.sessions, shop.conversions))
+        summary = channel_summary(*shop, credits, start_date=window[0], end_date=window[1])
+        found = changes.channels.iloc[:-1].set_index("channel_name")
+        for figure in ("ihc_revenue", "cost"):
+            expected = summary.iloc[:-1].set_index("channel_name")[figure]
+            of_all = found[f"{figure}_{side}"].reindex(expected.index, fill_value=0)
+            assert of_all.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+            assert changes.channels.iloc[-1][f"{figure}_{side}"] == pytest.approx(summary.iloc[-1][figure], abs=1e-5)
+
+
+@given(shops())
+@FIXED
+def test_other_credit_of_the_same_orders_only_shifts_between_channels(shop):
+    journeys = build_journeys(shop.sessions, shop.conversions)
+    changes = compare(of_shop(shop, "one", first_touch(journeys)), of_shop(shop, "two", last_touch(journeys)))
+    closes(changes.channels)
+    assert set(changes.causes["cause"]) <= {"other engine or settings"}
+    assert changes.causes["ihc_revenue_change"].tolist() == pytest.approx([0] * len(changes.causes), abs=1e-5)
+    assert changes.causes["orders"].sum() == journeys["conv_id"].nunique()
+
+
+@given(shops())
+@FIXED
+def test_the_order_of_rows_does_not_matter(shop):
+    mixed = Tables(*(shuffled(frame, 2) for frame in shop))
+    changes = compare(of_shop(shop), of_shop(mixed))
+    assert not changes.channels[list(CAUSES)].to_numpy().any()
+    assert changes.causes.empty
+
+
+def test_a_day_later_a_shop_differs_by_new_orders_alone(shop_tables):
+    day = shop_tables.sessions["event_date"].max()
+    sessions, conversions, costs = shop_tables
+    earlier = Tables(sessions[sessions["event_date"] < day], conversions[conversions["conv_date"] < day], costs)
+    before, after = (
+        of_shop(shop, credits=attribute(build_journeys(shop.sessions, shop.conversions), load_parameters()))
+        for shop in (earlier, shop_tables)
+    )
+    changes = compare(before, after)
+    closes(changes.channels)
+    assert set(changes.causes["cause"]) == {"new orders"}
+
+
+def test_causes_that_moved_nothing_have_no_column():
+    changes = compare(BASE, state([("a", 120), ("b", 10)], OF_BASE, [("Search", 1, 21.0), ("Mail", 2, 4.0)]))
+    assert revenue_changes(changes.channels).columns.tolist() == [
+        "channel_name",
+        "ihc_revenue_before",
+        "revenue_corrected",
+        "ihc_revenue_after",
+    ]
+    assert cost_changes(changes.channels).columns.tolist() == [
+        *("channel_name", "cost_before", "cost_change", "cost_after", "ROAS_before", "ROAS_after")
+    ]
+    elsewhere = compare(BASE, BASE, (None, None), ("2023-09-02", None))
+    assert "cost_dates" in cost_changes(elsewhere.channels)
+
+
+def many(count):
+    """So many channels, the first of which gets the most by new orders."""
+    orders = [(f"k{number}", 1000.0 - number) for number in range(count)]
+    credits = [(f"k{number}", f"channel {number}", 1, 1.0) for number in range(count)]
+    return compare(state(), state(orders, credits)).channels
+
+
+def test_a_chart_gets_up_to_twelve_channels_and_those_beyond_as_one():
+    assert MOST == 12
+    assert largest_changes(many(12))["channel_name"].tolist() == [f"channel {number}" for number in range(12)]
+    folded = largest_changes(many(14))
+    assert folded["channel_name"].tolist() == [*(f"channel {number}" for number in range(11)), "other (3 channels)"]
+    # 989 + 988 + 987
+    assert folded.iloc[-1][["new_orders", "ihc_revenue_change"]].tolist() == [2964, 2964]
+
+
+def test_tables_get_the_channels_that_changed_most_the_others_as_one_and_the_total():
+    listed = shown_changes(many(14), most=11)
+    assert listed["channel_name"].tolist() == [*(f"channel {n}" for n in range(11)), "other (3 channels)", TOTAL]
+    assert listed.loc[11, "ihc_revenue_after"] == 2964
+    assert listed["new_orders"].iloc[:-1].sum() == listed["new_orders"].iloc[-1]
+    assert_frame_equal(shown_changes(many(14)), many(14))
+    # ROAS is anew a ratio of sums: 30 of revenue for 4 of cost.
+    costs = [("X", 1, 1.0), ("Y", 1, 3.0)]
+    more = state([("a", 30), ("b", 40)], [("a", "X", 1, 0.5), ("a", "Y", 1, 0.5), ("b", "Z", 1, 1.0)], costs)
+    assert shown_changes(compare(state(), more).channels, most=0)["channel_name"].tolist()[:1] == ["Z"]
+    assert shown_changes(compare(state(), more).channels, most=0).loc[1, "ROAS_after"] == 7.5
+
+
+def test_the_channel_that_earns_most_is_named_however_little_it_changed():
+    names = [f"channel {number}" for number in range(14)]
+    credits = [(name, name, 1, 1.0) for name in names]
+    before = state([(name, 100) for name in names] + [("big", 9_000)], [*credits, ("big", "Search", 1, 1.0)])
+    after = state([(name, 150) for name in names] + [("big", 9_001)], [*credits, ("big", "Search", 1, 1.0)])
+    found = largest_changes(compare(before, after).channels)
+    # 11 of the 14 that changed by 50, the one of 9,001 that changed by 1, and 3 others.
+    assert found["channel_name"].tolist()[11:] == ["Search", "other (3 channels)"]
+    assert found["ihc_revenue_change"].tolist() == [*[50] * 11, 1, 150]
+
+
+def test_a_chart_gets_no_channel_that_moved_nothing_and_no_cause_that_did_not_occur():
+    changes = compare(BASE, state([("a", 100), ("b", 15)], OF_BASE))
+    found = largest_changes(changes.channels)
+    assert found.to_dict("records") == [{"channel_name": "Mail", "revenue_corrected": 5, "ihc_revenue_change": 5}]
+    assert largest_changes(compare(BASE, BASE).channels).empty
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_any_name_is_a_channel(name):
+    after = state([("a", 10)], [("a", name, 1, 1.0)])
+    assert moved(compare(state(), after))[name] == {"new_orders": 10}

@@ -1,0 +1,286 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import CHANNELS, FIXED, UNTRUSTED, credits_of, curves_of, journey, journeys, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.channels import (
+    CLASSES,
+    average_impact,
+    before_after,
+    channel_scores,
+    credit_distribution,
+    influenced_conversions,
+    phase_shares,
+    with_channels,
+)
+from ihc.errors import InputError
+from ihc.formatting import shown
+from ihc.models.heuristics import last_touch, linear
+from ihc.models.ihc import attribute
+from ihc.narrative.channels import phases_sentence
+from ihc.schemas.tables import PHASES
+
+# k1: Search, Mail, Search; k2: Mail alone.
+ROWS = pd.concat(
+    [
+        journey((0, "Search", 1, 1), (1, "Mail", 1, 1), (2, "Search", 1, 1), conv_id="k1", prefix="a"),
+        journey((0, "Mail", 1, 1), conv_id="k2", prefix="b"),
+    ]
+)
+CREDITS = credits_of([("k1", "a1", 0.5), ("k1", "a2", 0.0), ("k1", "a3", 0.5), ("k2", "b1", 1.0)]).assign(
+    initializer=[1.0, 0.0, 0.0, 1.0], holder=0.0, closer=[0.0, 0.0, 1.0, 1.0]
+)
+
+
+def test_scores_compare_a_channels_share_of_a_phase_with_the_mean_share():
+    # Three channels would have a third each; Social has no credit. Initializer: Search 1, Mail 1, Social 0 of 2:
+    # shares 1/2, 1/2, 0; scores 1.5, 1.5, 0.
+    rows = pd.concat([ROWS, journey((0, "Social", 1, 1), (1, "Search", 1, 1), conv_id="k3", prefix="c")])
+    more = credits_of([("k3", "c1", 0.0), ("k3", "c2", 1.0)]).assign(initializer=0.0, holder=0.0, closer=[0.0, 2.0])
+    found = channel_scores(with_channels(pd.concat([CREDITS, more]), rows)).set_index("channel_name")
+    assert found.index.tolist() == ["Search", "Mail", "Social"]
+    assert found["initializer_score"].tolist() == [1.5, 1.5, 0]
+    assert found["closer_score"].tolist() == [2.25, 0.75, 0]  # 3, 1 and 0 of 4
+    assert found["ihc_score"].tolist() == [2.0, 1.0, 0]  # 2, 1 and 0 of 3
+
+
+def test_a_phase_in_which_nobody_has_anything_has_no_scores():
+    assert channel_scores(with_channels(CREDITS, ROWS))["holder_score"].isna().all()
+
+
+def test_a_single_channel_scores_1():
+    rows = journey((0, "A", 1, 1), (60, "A", 1, 1))
+    found = channel_scores(with_channels(attribute(rows, curves_of()), rows))
+    assert found.to_numpy()[0, 1:].tolist() == pytest.approx([1, 1, 1, 1])
+
+
+def test_influence_counts_an_order_once_a_channel_even_without_credit():
+    # Mail is in both orders, in k1 with no credit; Search twice in k1.
+    found = influenced_conversions(with_channels(CREDITS, ROWS))
+    assert found.to_numpy().tolist() == [["Mail", 2, 1.0], ["Search", 1, 0.5]]
+
+
+def test_the_average_impact_is_the_mean_credit_over_the_influenced_orders():
+    # Mail: 0 in k1, 1 in k2; Search: 1/2 + 1/2 in k1.
+    found = average_impact(with_channels(CREDITS, ROWS))
+    assert found["channel_name"].tolist() == ["Mail", "Search"]
+    assert found["ihc"].tolist() == [1.0, 1.0]
+    assert found["average_impact"].tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("ihc", "name"),
+    [
+        (0.0, "no_credit"),
+        (1e-12, "no_credit"),
+        (1e-6, "up_to_10"),
+        (0.1, "up_to_10"),
+        (0.1001, "up_to_25"),
+        (0.25, "up_to_25"),
+        (0.5, "up_to_50"),
+        (0.5001, "below_all"),
+        (0.9999, "below_all"),
+        (1 - 1e-12, "all_credit"),
+        (1.0, "all_credit"),
+        (1.0001, "all_credit"),
+    ],
+)
+def test_a_class_of_credit_ends_where_its_name_says(ihc, name):
+    found = credit_distribution(with_channels(credits_of([("k", "s1", ihc)]), journey((0, "A", 1, 1))))
+    assert [column for column in CLASSES if found[column].iloc[0] == 1] == [name]
+    assert found[list(CLASSES)].sum(axis=1).tolist() == [1]
+
+
+def test_the_distribution_of_credit_is_in_shares_of_the_channels_sessions():
+    found = credit_distribution(with_channels(CREDITS, ROWS))
+    assert found["channel_name"].tolist() == ["Mail", "Search"]
+    assert found["sessions_in_journeys"].tolist() == [2, 2]
+    assert found["no_credit"].tolist() == [0.5, 0]
+    assert found["up_to_50"].tolist() == [0, 1]
+    assert found["all_credit"].tolist() == [0.5, 0]
+
+
+def test_before_and_after_are_sums_a_channel_and_their_difference():
+    found = before_after(linear(ROWS), last_touch(ROWS), ROWS)
+    # Linear: Mail 1/3 + 1, Search 2/3; last touch: Mail 1, Search 1.
+    assert found["channel_name"].tolist() == ["Mail", "Search"]
+    assert found["ihc_before"].tolist() == pytest.approx([4 / 3, 2 / 3])
+    assert found["ihc_after"].tolist() == [1, 1]
+    assert found["ihc_change"].tolist() == pytest.approx([-1 / 3, 1 / 3])
+
+
+def test_before_and_after_of_different_sessions_are_refused():
+    with pytest.raises(InputError, match="3 sessions stand only in one of them, as in order 'k1'"):
+        before_after(CREDITS, CREDITS[CREDITS["conv_id"] == "k2"], ROWS)
+
+
+def test_a_credit_whose_session_is_in_no_journey_counts_nowhere():
+    rows = ROWS[ROWS["conv_id"] == "k2"]
+    assert influenced_conversions(with_channels(CREDITS, rows)).to_numpy().tolist() == [["Mail", 1, 1.0]]
+
+
+def views(credits, rows):
+    return {
+        "scores": channel_scores(with_channels(credits, rows)),
+        "influence": influenced_conversions(with_channels(credits, rows)),
+        "impact": average_impact(with_channels(credits, rows)),
+        "distribution": credit_distribution(with_channels(credits, rows)),
+        "before_after": before_after(credits, credits, rows),
+        "phases": phase_shares(with_channels(credits, rows)),
+    }
+
+
+def test_no_credits_give_empty_views_with_the_same_columns():
+    full, empty = views(CREDITS, ROWS), views(CREDITS.iloc[:0], ROWS.iloc[:0])
+    assert all(frame.empty for frame in empty.values())
+    assert {name: list(frame) for name, frame in empty.items()} == {name: list(frame) for name, frame in full.items()}
+
+
+@pytest.mark.parametrize("view", [channel_scores, influenced_conversions, average_impact, credit_distribution])
+def test_missing_columns_are_refused(view):
+    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
+        view(with_channels(CREDITS, ROWS).drop(columns="ihc"))
+    with pytest.raises(InputError, match="Credits lacks the column 'channel_name'"):
+        view(CREDITS)
+
+
+def test_channels_cannot_be_put_beside_credits_without_the_columns_that_tell_which():
+    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
+        with_channels(CREDITS.drop(columns="ihc"), ROWS)
+    with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
+        with_channels(CREDITS, ROWS.drop(columns="channel_name"))
+
+
+@pytest.mark.parametrize("view", [channel_scores, phase_shares])
+def test_scores_and_shares_of_phases_need_the_phases(view):
+    with pytest.raises(InputError, match="Credits lacks the column 'holder'"):
+        view(with_channels(CREDITS.drop(columns="holder"), ROWS))
+
+
+def test_phase_shares_are_of_the_channels_own_sums():
+    # Search: initializer 1, holder 0.5, closer 1 of 2.5; Mail: 1, 0.5 and 1 of 2.5 but for the closer of k2, 0.5: of 2.
+    credits = CREDITS.assign(holder=[0.5, 0.5, 0.0, 0.0], closer=[0.0, 0.0, 1.0, 0.5])
+    found = phase_shares(with_channels(credits, ROWS))
+    assert list(found) == ["channel_name", "ihc", *PHASES]
+    assert found.to_numpy().tolist() == [["Mail", 1.0, 0.5, 0.25, 0.25], ["Search", 1.0, 0.4, 0.2, 0.4]]
+
+
+def test_phase_shares_come_by_falling_credit():
+    credits = CREDITS.assign(ihc=[0.25, 0.5, 0.25, 1.0])
+    assert phase_shares(with_channels(credits, ROWS))[["channel_name", "ihc"]].to_numpy().tolist() == [
+        ["Mail", 1.5],
+        ["Search", 0.5],
+    ]
+    credits = CREDITS.assign(ihc=[0.5, 0.0, 0.5, 0.5])
+    assert phase_shares(with_channels(credits, ROWS))["channel_name"].tolist() == ["Search", "Mail"]
+
+
+def test_a_phase_that_is_not_known_counts_as_nothing_and_without_any_there_are_no_shares():
+    # Of Mail, only k2 has phases: it starts and closes.
+    known = CREDITS.assign(**{phase: CREDITS[phase].where(CREDITS["conv_id"] == "k2") for phase in PHASES})
+    found = phase_shares(with_channels(known, ROWS)).set_index("channel_name")
+    assert found.loc["Mail", list(PHASES)].tolist() == [0.5, 0, 0.5]
+    assert found.loc["Search", list(PHASES)].isna().all()
+    assert found["ihc"].tolist() == [1.0, 1.0]
+
+
+@FIXED
+@given(journeys())
+def test_phase_shares_sum_to_1_or_are_not_there(rows):
+    found = phase_shares(with_channels(attribute(rows, curves_of()), rows))
+    sums = found[list(PHASES)].sum(axis=1, skipna=False).to_numpy()
+    np.testing.assert_allclose(sums[~np.isnan(sums)], 1)
+    assert found["ihc"].is_monotonic_decreasing
+    assert found[list(PHASES)].isna().all(axis=1).eq(np.isnan(sums)).all()
+
+
+def phases_of(*rows):
+    """`(channel_name, ihc, initializer, holder, closer)`."""
+    return pd.DataFrame(rows, columns=["channel_name", "ihc", *PHASES])
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], "There is no credited order on the reported days, so there are no phases to compare."),
+        (
+            [("A", 99, NAN, NAN, NAN)],
+            "The stored credits have no phases, so nothing says where in a journey a channel works.",
+        ),
+        (
+            [("A", 29.9, 0.5, 0.0, 0.5)],
+            "No channel has at least 30 attributed orders, so none are compared by where in a journey they work.",
+        ),
+        (
+            [("A", 30 - 1e-9, 0.5, 0.2, 0.3), ("B", 29, 1.0, 0.0, 0.0)],
+            "Only one channel has at least 30 attributed orders: of its work in journeys, A starts 50%, holds 20% "
+            "and closes 30%.",
+        ),
+        (
+            # Means: (0.6 + 0.2 + 0.4) / 3 = 0.4 and (0.2 + 0.5 + 0.2) / 3 = 0.3; B2 is too small to lead.
+            [("A", 90, 0.6, 0.2, 0.2), ("B", 60, 0.2, 0.3, 0.5), ("C", 30, 0.4, 0.4, 0.2), ("B2", 1, 0, 0, 1)],
+            "Of the 3 channels with at least 30 attributed orders, A is most about starting journeys (60%, mean 40%), "
+            "B is most about closing journeys (50%, mean 30%).",
+        ),
+        (
+            [("A", 90, 0.5, 0.0, 0.5), ("B", 60, 0.3, 0.4, 0.3)],
+            "Of the 2 channels with at least 30 attributed orders, A is most about starting journeys (50%, mean 40%) "
+            "and most about closing them (50%, mean 40%), least about holding.",
+        ),
+        (
+            [("A", 90, 0.5, 0.1, 0.4), ("B", 60, 0.5, 0.3, 0.2)],
+            "Of the 2 channels with at least 30 attributed orders, none stands out in starting journeys, A is most "
+            "about closing journeys (40%, mean 30%).",
+        ),
+        (
+            [("A", 90, 0.5, 0.1, 0.4), ("B", 60, 0.501, 0.1, 0.399)],
+            "Of the 2 channels with at least 30 attributed orders, none stands out in starting journeys, none stands "
+            "out in closing journeys.",
+        ),
+    ],
+)
+def test_the_sentence_on_phases_names_who_starts_and_who_closes(rows, text):
+    assert phases_sentence(phases_of(*rows)) == text
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_the_sentence_on_phases_names_any_channel_as_it_is_shown(name):
+    for others in ([], [("B", 60, 0.3, 0.4, 0.3)], [("B", 60, 0.3, 0.1, 0.6)]):
+        text = phases_sentence(phases_of((name, 90, 0.5, 0.0, 0.5), *others))
+        assert shown(name) in text
+        assert text.isprintable()
+
+
+@FIXED
+@given(journeys(), st.integers(0, 9))
+def test_scores_average_1_shares_sum_to_1_and_row_order_is_irrelevant(rows, seed):
+    credits = attribute(rows, curves_of())
+    before = credits.copy(deep=True)
+    found = views(credits, rows)
+    scores = found["scores"].drop(columns="channel_name").dropna(axis="columns")
+    assert {"initializer_score", "closer_score", "ihc_score"} <= set(scores)
+    np.testing.assert_allclose(scores.mean(), 1)
+    np.testing.assert_allclose(found["distribution"][list(CLASSES)].sum(axis=1), 1)
+    assert found["distribution"]["sessions_in_journeys"].sum() == len(rows)
+    assert found["impact"]["average_impact"].between(0, 1 + 1e-12).all()
+    np.testing.assert_allclose(found["impact"]["ihc"].sum(), rows["conv_id"].nunique())
+    np.testing.assert_allclose(found["before_after"]["ihc_change"], 0)
+    again = views(shuffled(credits, seed), shuffled(rows, seed + 1))
+    for name, frame in found.items():
+        by = "channel_name"
+        assert_frame_equal(again[name].sort_values(by, ignore_index=True), frame.sort_values(by, ignore_index=True))
+    assert_frame_equal(credits, before)
+
+
+@FIXED
+@given(journeys(), st.sampled_from(CHANNELS))
+def test_what_one_channel_gains_the_others_lose(rows, channel):
+    parameters = curves_of(channels={phase: {channel: 4.0} for phase in PHASES})
+    found = before_after(attribute(rows, curves_of()), attribute(rows, parameters), rows)
+    np.testing.assert_allclose(found["ihc_change"].sum(), 0, atol=1e-9)

@@ -1,0 +1,354 @@
+import pandas as pd
+import pytest
+from helpers.frames import (
+    FIXED,
+    UNTRUSTED,
+    conversions,
+    costs,
+    credits_of,
+    outcomes,
+    sessions,
+    shops,
+    shuffled,
+    windows,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.completeness import waterfall, without_credit_by_channel, without_credit_by_day
+from ihc.analysis.reconciliation import COST, CREDIT, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, reconcile
+from ihc.analysis.reporting import channel_reporting, channel_summary, order_credits, visits_of
+from ihc.errors import InputError
+from ihc.formatting import percent, shown
+from ihc.glossary import GLOSSARY, HEADINGS
+from ihc.journeys.build import build_journeys, unattributed
+from ihc.models.heuristics import linear
+from ihc.narrative.completeness import completeness_sentence
+from ihc.schemas.tables import Tables, inside
+
+NAN = float("nan")
+
+
+def lines(*rows, section=ORDERS):
+    """`(kind, line, count, amount)`; the cost's section stands below."""
+    full = [(section, *row) for row in rows] + [(COST, "step", "cost read", 9, 90.0)]
+    frame = pd.DataFrame(full, columns=["section", "kind", "line", "count", "amount"])
+    return frame.astype({"count": "float64", "amount": "float64"})
+
+
+def bars_of(found):
+    return list(found.itertuples(index=False, name=None))
+
+
+# Read 165 in 5 orders; 5 without a session; 7 failed, 3 wait; 150 in 2 orders are left.
+SHOP = lines(
+    ("step", "orders read", 5, 165),
+    ("step", UNATTRIBUTED, -1, -5),
+    ("total", "with a journey", 4, 160),
+    ("step", FAILED, -1, -7),
+    ("step", WAITING, -1, -3),
+    ("total", CREDITED, 2, 150),
+)
+
+
+def test_steps_hang_between_the_totals_and_the_first_line_stands_on_zero():
+    found = waterfall(SHOP, ORDERS)
+    assert found.columns.tolist() == ["line", "kind", "start", "end", "amount"]
+    assert bars_of(found) == [
+        ("orders read", "total", 0, 165, 165),
+        (UNATTRIBUTED, "step", 165, 160, -5),
+        ("with a journey", "total", 0, 160, 160),
+        (FAILED, "step", 160, 153, -7),
+        (WAITING, "step", 153, 150, -3),
+        (CREDITED, "total", 0, 150, 150),
+    ]
+
+
+def test_counts_are_bars_too():
+    found = waterfall(SHOP, ORDERS, "count")
+    assert found.columns.tolist() == ["line", "kind", "start", "end", "count"]
+    assert found["start"].tolist() == [0, 5, 0, 4, 3, 0]
+    assert found["end"].tolist() == [5, 4, 4, 3, 2, 2]
+
+
+def test_a_step_of_nothing_has_no_length_and_a_step_upwards_goes_up():
+    found = waterfall(lines(("step", "credited", 1, 0.3), ("step", "plus", 0, 0.1), ("step", "less", 0, 0.0)), ORDERS)
+    # 0.3 + 0.1 is 0.4 and not 0.4000...01
+    assert found[["start", "end"]].to_numpy().tolist() == [[0, 0.3], [0.3, 0.4], [0.4, 0.4]]
+
+
+def test_a_section_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(InputError, match=f"no section 'Credits': it has {ORDERS}, {COST}"):
+        waterfall(SHOP, "Credits")
+
+
+SESSIONS = sessions(
+    [
+        ("a", "u", "2023-09-01 10:00:00", "Search"),
+        ("b", "u", "2023-09-02 10:00:00", "Mail"),
+        ("c", "v", "2023-09-02 11:00:00", "Search"),
+        ("d", "w", "2023-09-04 11:00:00", "Free"),
+    ]
+)
+COSTS = costs([("a", 4.0), ("b", 1.5), ("c", 6.0), ("gone", 2.0)])
+
+
+ORDERS_READ = conversions(
+    [
+        ("k", "u", "2023-09-02 12:00:00", 100.0),
+        ("failed", "v", "2023-09-02 12:00:00", 7.0),
+        ("waiting", "v", "2023-09-03 13:00:00", 3.0),
+        ("lonely", "x", "2023-09-03 12:00:00", 5.0),
+    ]
+)
+
+
+def visits(credits, tables=Tables(SESSIONS, ORDERS_READ, COSTS)):  # noqa: B008
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    return visits_of(tables.sessions, tables.costs, earned)
+
+
+def test_a_session_is_without_credit_if_no_order_gave_it_more_than_nothing():
+    # a has credit of one order and 0 of another; b has 0; c and d are in no journey. Of Search, 6 of 10 have none.
+    credits = credits_of([("k", "a", 1.0), ("k", "b", 0.0), ("failed", "a", 0.0)])
+    found = without_credit_by_channel(visits(credits))
+    assert found.columns.tolist() == [
+        *("channel_name", "sessions", "cost"),
+        *("sessions_without_credit", "cost_without_credit", "share_without_credit"),
+    ]
+    assert bars_of(found.iloc[:2]) == [("Search", 2, 10.0, 1, 6.0, 0.6), ("Mail", 1, 1.5, 1, 1.5, 1.0)]
+    assert bars_of(found.iloc[2:3].drop(columns="share_without_credit")) == [("Free", 1, 0.0, 1, 0.0)]
+    assert pd.isna(found["share_without_credit"].iloc[2])
+    assert bars_of(found.iloc[3:]) == [("Total", 4, 11.5, 3, 7.5, 7.5 / 11.5)]
+
+
+def test_dates_choose_the_days_of_the_sessions():
+    found = without_credit_by_channel(visits(credits_of()), start_date="2023-09-02", end_date="2023-09-02")
+    assert found["channel_name"].tolist() == ["Search", "Mail", "Total"]
+    assert found["cost_without_credit"].tolist() == [6.0, 1.5, 7.5]
+
+
+def test_no_sessions_leave_a_total_of_nothing():
+    found = without_credit_by_channel(visits(credits_of(), Tables(sessions(), conversions(), costs())))
+    assert found["channel_name"].tolist() == ["Total"]
+    assert found[["sessions", "cost", "sessions_without_credit", "cost_without_credit"]].to_numpy().tolist() == [
+        [0] * 4
+    ]
+    assert found["share_without_credit"].isna().all()
+
+
+def test_missing_columns_are_refused():
+    with pytest.raises(InputError, match="Visits lacks the column 'cost'"):
+        without_credit_by_channel(visits(credits_of()).drop(columns="cost"))
+    with pytest.raises(InputError, match="Conversions lacks the column 'revenue'"):
+        without_credit_by_day(visits(credits_of()), ORDERS_READ.drop(columns="revenue"), credits_of(), outcomes())
+
+
+def test_a_day_counts_its_orders_and_its_sessions():
+    ends = outcomes([("k", "credited"), ("failed", "failed"), ("lonely", "unattributed")])
+    credits = credits_of([("k", "a", 0.5), ("k", "b", 0.5)])
+    found = without_credit_by_day(visits(credits), ORDERS_READ, credits, ends)
+    expected = pd.DataFrame(
+        {
+            "day": pd.array(["2023-09-01", "2023-09-02", "2023-09-03", "2023-09-04"], dtype="str"),
+            "orders": [0, 2, 2, 0],
+            "unattributed_orders": [0, 0, 1, 0],
+            "unattributed_revenue": [0.0, 0.0, 5.0, 0.0],
+            "waiting_or_failed_orders": [0, 1, 1, 0],
+            "waiting_or_failed_revenue": [0.0, 7.0, 3.0, 0.0],
+            "cost": [4.0, 7.5, 0.0, 0.0],
+            "cost_without_credit": [0.0, 6.0, 0.0, 0.0],
+        }
+    )
+    assert_frame_equal(found, expected)
+
+
+def test_empty_tables_have_no_days():
+    empty = Tables(sessions(), conversions(), costs())
+    found = without_credit_by_day(visits(credits_of(), empty), empty.conversions, credits_of(), outcomes())
+    assert found.empty
+    full = without_credit_by_day(visits(credits_of()), ORDERS_READ, credits_of(), outcomes())
+    assert found.columns.tolist() == full.columns.tolist()
+
+
+def test_every_column_has_a_heading():
+    frames = [
+        waterfall(SHOP, ORDERS),
+        without_credit_by_channel(visits(credits_of())),
+        without_credit_by_day(visits(credits_of()), ORDERS_READ, credits_of(), outcomes()),
+    ]
+    assert not [name for frame in frames for name in frame.columns if name not in {*GLOSSARY, *HEADINGS}]
+
+
+@st.composite
+def runs(draw):
+    """A shop after a run, some of its orders failed or waiting."""
+    shop = draw(shops())
+    journeys = build_journeys(shop.sessions, shop.conversions)
+    fates = {key: draw(st.sampled_from(["credited", "failed", "waiting"])) for key in shop.conversions["conv_id"]}
+    fates |= dict.fromkeys(unattributed(shop.conversions, journeys)["conv_id"], "unattributed")
+    credits = linear(journeys[journeys["conv_id"].map(fates) == "credited"])
+    return shop, credits, outcomes([(key, fate) for key, fate in fates.items() if fate != "waiting"])
+
+
+@FIXED
+@given(runs(), windows())
+def test_bars_close_and_days_and_channels_sum_to_the_lines_of_the_reconciliation(run, window):
+    shop, credits, ends = run
+    dates = {"start_date": window[0], "end_date": window[1]}
+    found = reconcile(shop, credits, ends, channel_reporting(*shop, credits), **dates)
+    for section in (ORDERS, CREDIT, COST):
+        bars = waterfall(found, section)
+        assert bars["end"].iloc[0] == bars["amount"].iloc[0]
+        assert (bars["end"] - bars["start"]).round(2).tolist() == bars["amount"].round(2).tolist()
+        steps = bars["kind"] == "step"
+        assert bars.loc[steps, "start"].tolist() == bars["end"].shift()[steps].tolist()
+        # The last step before a total ends on it.
+        after = steps.shift(fill_value=False) & ~steps
+        assert bars["end"].shift()[after].tolist() == bars.loc[after, "end"].tolist()
+
+    by_day = without_credit_by_day(visits(credits, shop), shop.conversions, credits, ends, **dates)
+    stated = found[found["section"] == ORDERS].set_index("line")[["count", "amount"]]
+    waiting_or_failed = stated.reindex([FAILED, WAITING], fill_value=0)
+    assert by_day["orders"].sum() == stated.loc["orders read", "count"]
+    assert by_day["unattributed_orders"].sum() == -stated.loc[UNATTRIBUTED, "count"]
+    refunded = dict.fromkeys(("unattributed", "failed", "waiting"), 0.0)
+    refunded |= {line.split()[1]: stated.loc[line, "amount"] for line in stated.index if line.startswith("less: ")
+                 and "refunds: " in line}  # fmt: skip
+    lonely = -stated.loc[UNATTRIBUTED, "amount"] - refunded["unattributed"]
+    assert by_day["unattributed_revenue"].sum() == pytest.approx(lonely, abs=0.011)
+    assert by_day["waiting_or_failed_orders"].sum() == -waiting_or_failed["count"].sum()
+    # Up to four rounded lines.
+    revenue, given_back = by_day["waiting_or_failed_revenue"].sum(), refunded["failed"] + refunded["waiting"]
+    assert revenue == pytest.approx(-waiting_or_failed["amount"].sum() - given_back, abs=0.021)
+    cost = found.loc[found["line"] == "cost in channel_reporting.csv", "amount"].item()
+    assert by_day["cost"].sum() == pytest.approx(cost, abs=0.006)
+
+    by_channel = without_credit_by_channel(visits(credits, shop), **dates)
+    assert by_day["cost_without_credit"].sum() == pytest.approx(by_channel["cost_without_credit"].iloc[-1])
+    summary = channel_summary(*shop, credits, **dates).set_index("channel_name")
+    both = by_channel.set_index("channel_name")[["sessions", "cost"]].join(summary.add_suffix("_there"))
+    assert both["cost"].tolist() == pytest.approx(both["cost_there"].tolist())
+    assert both["sessions"].tolist() == both["sessions_there"].tolist()
+    assert by_day["day"].is_monotonic_increasing
+    assert inside(by_day["day"], *window).all()
+
+
+@FIXED
+@given(runs(), st.integers(0, 9))
+def test_row_order_is_irrelevant_and_the_inputs_are_left_alone(run, seed):
+    shop, credits, ends = run
+    before = [frame.copy(deep=True) for frame in (*shop, credits, ends)]
+    mixed = Tables(*(shuffled(frame, seed) for frame in shop))
+    there, other = visits(credits, shop), visits(shuffled(credits, seed), mixed)
+    tables = [without_credit_by_channel(rows).sort_values("channel_name", ignore_index=True) for rows in (there, other)]
+    assert_frame_equal(*tables)
+    again = without_credit_by_day(other, mixed.conversions, shuffled(credits, seed), shuffled(ends, seed))
+    assert_frame_equal(again, without_credit_by_day(there, shop.conversions, credits, ends))
+    for frame, old in zip((*shop, credits, ends), before, strict=True):
+        assert_frame_equal(frame, old)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0%"),
+        (1e-9, "less than 1%"),
+        (0.0049, "less than 1%"),
+        (0.005, "less than 1%"),
+        (0.0051, "1%"),
+        (0.5, "50%"),
+        (0.9949, "99%"),
+        (0.995, "more than 99%"),
+        (1.0, "100%"),
+    ],
+)
+def test_something_is_never_written_as_nothing_nor_less_than_all_as_all(share, text):
+    assert percent(share) == text
+
+
+def by_channel(*rows):
+    """`(channel_name, cost, cost_without_credit)`, and the total."""
+    rows = [*rows, ("Total", sum(row[1] for row in rows), sum(row[2] for row in rows))]
+    frame = pd.DataFrame(rows, columns=["channel_name", "cost", "cost_without_credit"])
+    frame = frame.astype({"cost": "float64", "cost_without_credit": "float64"})
+    return frame.assign(share_without_credit=frame["cost_without_credit"] / frame["cost"].where(frame["cost"] != 0))
+
+
+def ended(read, credited):
+    """`(orders, revenue)` read, and credited."""
+    return lines(("step", "orders read", *read), ("total", CREDITED, *credited))
+
+
+@pytest.mark.parametrize(
+    ("read", "credited", "text"),
+    [
+        ((0, 0), (0, 0), "There is no order in these dates."),
+        ((1, 9), (1, 9), "The only order is credited, 9.00 of revenue."),
+        ((1_200, 9_000), (1_200, 9_000), "All 1,200 orders are credited, 9,000.00 of revenue."),
+        ((2, 9), (0, 0), "None of 2 orders is credited."),
+        ((1, 9), (0, 0), "None of 1 order is credited."),
+        (
+            (1_000, 2_000),
+            (999, 1_500),
+            "999 of 1,000 orders (more than 99%) are credited, 1,500.00 of 2,000.00 of revenue (75%).",
+        ),
+        ((4, 100), (1, 20), "1 of 4 orders (25%) is credited, 20.00 of 100.00 of revenue (20%)."),
+        # A return without a session: more is credited than was read in all.
+        ((4, 100), (3, 120), "3 of 4 orders (75%) are credited, 120.00 of 100.00 of revenue."),
+        ((4, 0), (3, 0), "3 of 4 orders (75%) are credited, 0.00 of 0.00 of revenue."),
+    ],
+)
+def test_the_sentence_says_what_part_of_orders_and_revenue_is_credited(read, credited, text):
+    assert completeness_sentence(ended(read, credited), by_channel()).startswith(text)
+
+
+INCLUDED = "This spend is included in all figures."
+SOME, NONE = ended((2, 9), (2, 9)), ended((2, 9), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("reconciled", "rows", "text"),
+    [
+        (SOME, [], "The sessions of these days cost nothing."),
+        (SOME, [("free", 0, 0)], "The sessions of these days cost nothing."),
+        (SOME, [("a", 10, 0), ("b", 5, 0)], "All spend, 15.00, went to sessions that have credit."),
+        (NONE, [("a", 10, 10)], "10.00 of 10.00 of spend went to sessions without credit."),
+        # One channel has nothing to be compared with; "tiny" has 1 of 101 and so just less than 1 %.
+        (
+            SOME,
+            [("a", 100, 25), ("tiny", 1, 1)],
+            f"26% of spend (26.00 of 101.00) went to sessions without credit. {INCLUDED}",
+        ),
+        # With 1 of 100 a channel has exactly 1 %.
+        (
+            SOME,
+            [("a", 99, 25), ("small", 1, 1)],
+            f"26% of spend (26.00 of 100.00) went to sessions without credit. {INCLUDED} Of the 2 channels with at "
+            "least 1% of the cost, small has the largest share of its spend there, 100%.",
+        ),
+        (
+            SOME,
+            [("a", 10, 4), ("b", 5, 2), ("c", 5, 1)],
+            f"35% of spend (7.00 of 20.00) went to sessions without credit. {INCLUDED} Of the 3 channels with at "
+            "least 1% of the cost, a and 1 other have the largest share of their spend there, 40%.",
+        ),
+        (
+            SOME,
+            [("a", 10, 4), ("b", 5, 2), ("free", 0, 0)],
+            f"40% of spend (6.00 of 15.00) went to sessions without credit. {INCLUDED} The share is the same in each "
+            "of the 2 channels with at least 1% of the cost, 40%.",
+        ),
+    ],
+)
+def test_the_sentence_says_where_cost_is_without_credit_and_that_it_counts(reconciled, rows, text):
+    assert (
+        completeness_sentence(reconciled, by_channel(*rows)).split(". ", 1)[1].removeprefix("9.00 of revenue. ") == text
+    )
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_a_name_from_the_data_stays_on_the_sentences_line(name):
+    text = completeness_sentence(SOME, by_channel((name, 50, 50), ("b", 50, 5)))
+    assert f"1% of the cost, {shown(name)} has" in text

@@ -1,0 +1,355 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, conversions, outcomes, shops, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.maturity import arrival, complete_span, credit_by_lag, immature_from, maturity
+from ihc.analysis.reporting import channel_reporting, order_credits
+from ihc.errors import InputError
+from ihc.glossary import GLOSSARY, HEADINGS
+from ihc.journeys.build import build_journeys
+from ihc.models.heuristics import linear
+from ihc.narrative.maturity import early_sentence, lag_sentence, maturity_sentence, reach_sentence
+
+
+def shop(*rows):
+    """`(day of September, lag, credit)`: the credits, and an order for each."""
+    earned = [(f"k{number}", f"2023-09-{day:02d}", credit) for number, (day, _, credit) in enumerate(rows)]
+    orders = [
+        (f"k{number}", "u", f"2023-09-{day + lag:02d} 12:00:00", 1.0) for number, (day, lag, _) in enumerate(rows)
+    ]
+    frame = pd.DataFrame(earned, columns=["conv_id", "date", "ihc"])
+    return frame.astype({"conv_id": "str", "date": "str", "ihc": "float64"}), conversions(orders)
+
+
+# A row a credit: lags of 0, 1 and 2 of day 1, 0 and 1 of day 2, 0 of day 3.
+TRIANGLE = ((1, 0, 6), (1, 1, 2), (1, 2, 2), (2, 0, 9), (2, 1, 3), (3, 0, 5))
+
+
+def days(*rows):
+    """`(date, ihc, ihc_revenue)`."""
+    return pd.DataFrame(rows, columns=["date", "ihc", "ihc_revenue"]).astype({"date": "str"})
+
+
+def arrivals(*shares):
+    return pd.DataFrame({"age": range(len(shares)), "arrived": np.array(shares, dtype="float64")})
+
+
+def test_credit_is_added_up_by_lag_and_no_lag_is_missing():
+    # 10 orders: 4 of lag 0, 1 of lag 1, none of lag 2, 5 of lag 3.
+    found = credit_by_lag(*shop((1, 0, 3), (2, 0, 1), (1, 1, 1), (1, 3, 5)))
+    assert found["lag"].tolist() == [0, 1, 2, 3]
+    assert found["ihc"].tolist() == [4, 1, 0, 5]
+    assert found["share"].tolist() == [0.4, 0.1, 0, 0.5]
+    assert found["cumulated"].tolist() == [0.4, 0.5, 0.5, 1]
+
+
+def test_sessions_without_credit_and_orders_that_are_gone_make_no_lag():
+    earned, orders = shop((1, 0, 3), (1, 5, 0), (1, 9, 1))
+    assert credit_by_lag(earned, orders.iloc[:2])["ihc"].tolist() == [3]
+
+
+def test_lags_are_of_days_not_of_24_hours():
+    earned = pd.DataFrame({"conv_id": ["k"], "date": ["2023-09-01"], "ihc": [1.0]})
+    assert credit_by_lag(earned, conversions([("k", "u", "2023-09-02 00:00:01", 1.0)]))["lag"].tolist() == [0, 1]
+
+
+def test_a_session_dated_after_its_order_counts_as_of_the_orders_day():
+    earned = pd.DataFrame({"conv_id": ["k"], "date": ["2023-09-05"], "ihc": [1.0]})
+    assert credit_by_lag(earned, conversions([("k", "u", "2023-09-02 00:00:01", 1.0)]))["lag"].tolist() == [0]
+
+
+def test_without_credit_there_is_no_lag_and_no_estimate():
+    for rows in ((), ((1, 0, 0),)):
+        assert credit_by_lag(*shop(*rows)).empty
+        assert arrival(*shop(*rows), last_day="2023-09-05").empty
+
+
+def test_columns_that_are_missing_are_named():
+    earned, orders = shop(*TRIANGLE)
+    with pytest.raises(InputError, match="Earned lacks the column 'date'"):
+        credit_by_lag(earned.drop(columns="date"), orders)
+    with pytest.raises(InputError, match="Conversions lacks the column 'conv_date'"):
+        arrival(earned, orders.drop(columns="conv_date"), last_day="2023-09-03")
+    with pytest.raises(InputError, match="Daily lacks the column 'ihc_revenue'"):
+        maturity(days().drop(columns="ihc_revenue"), arrivals(1), last_day="2023-09-03")
+
+
+def test_the_chain_ladder_by_hand():
+    # Credit up to the lag:   0   1   2
+    #   day 1                 6   8  10
+    #   day 2                 9  12
+    #   day 3                 5
+    # f_1 = (8 + 12) / (6 + 9) = 4/3, f_2 = 10/8 = 5/4: arrived(1) = 4/5, arrived(0) = 4/5 x 3/4 = 3/5.
+    found = arrival(*shop(*TRIANGLE), last_day="2023-09-03")
+    assert found["age"].tolist() == [0, 1, 2]
+    assert found["arrived"].tolist() == pytest.approx([0.6, 0.8, 1.0])
+
+
+def test_orders_after_the_last_day_are_left_out():
+    # On the next day a part of the orders is there: none of it may count.
+    found = arrival(*shop(*TRIANGLE, (1, 3, 50), (4, 0, 7)), last_day="2023-09-03")
+    assert_frame_equal(found, arrival(*shop(*TRIANGLE), last_day="2023-09-03"))
+
+
+def test_sessions_before_the_first_day_of_orders_are_left_out_as_they_lack_short_lags():
+    earned, orders = shop((1, 5, 40), *((day + 5, lag, credit) for day, lag, credit in TRIANGLE))
+    found = arrival(earned, orders, last_day="2023-09-08")
+    assert found["arrived"].tolist() == pytest.approx([0.6, 0.8, 1.0])
+    # With a later first day, day 7 alone tells what arrives: 9 of 12 at once.
+    found = arrival(earned, orders, last_day="2023-09-08", first_day="2023-09-07")
+    assert found["arrived"].tolist() == pytest.approx([0.75, 1.0])
+
+
+def test_a_single_day_says_nothing_of_what_is_to_come():
+    assert arrival(*shop((1, 0, 6)), last_day="2023-09-01").empty
+
+
+def test_where_all_credit_is_of_the_orders_day_nothing_is_to_come():
+    assert arrival(*shop((1, 0, 6), (2, 0, 9)), last_day="2023-09-04")["arrived"].tolist() == [1, 1, 1, 1]
+
+
+def test_days_without_credit_change_nothing():
+    # Day 1 has orders of the first day, days 2 and 4 nothing: f_2 = 4/3 from day 1 alone.
+    found = arrival(*shop((1, 0, 3), (1, 2, 1), (3, 0, 8)), last_day="2023-09-04")
+    assert found["arrived"].tolist() == pytest.approx([0.75, 0.75, 1, 1])
+
+
+def test_where_nothing_comes_at_once_nothing_has_arrived():
+    found = arrival(*shop((1, 2, 1), (2, 2, 1)), last_day="2023-09-05", first_day="2023-09-01")
+    assert found["arrived"].tolist() == [0, 0, 1, 1, 1]
+    table = maturity(days(("2023-09-05", 0.0, 0.0)), found, last_day="2023-09-05")
+    assert table[["still_to_come", "is_immature"]].to_numpy().tolist() == [[1, True]]
+    assert np.isnan(table["ihc_expected"].iloc[0])
+
+
+triangles = st.lists(
+    st.tuples(st.integers(1, 12), st.integers(0, 8), st.integers(0, 50).map(lambda tenths: tenths / 10)), max_size=30
+)
+
+
+@FIXED
+@given(triangles)
+def test_the_estimate_is_that_of_the_whole_triangle(rows):
+    last = 14
+    found = arrival(*shop(*rows), last_day=f"2023-09-{last}", first_day="2023-09-01")
+    credit = np.zeros((last + 1, last))
+    for day, lag, amount in rows:
+        if day + lag <= last:
+            credit[day, lag] += amount
+    upto = credit.cumsum(axis=1)
+    used = [day for day in range(1, last + 1) if credit[day].any()]
+    oldest = last - min(used, default=last)
+    expected = [1.0]
+    for age in range(oldest, 0, -1):
+        old = [day for day in range(1, last + 1) if last - day >= age]
+        after, before = upto[old, age].sum(), upto[old, age - 1].sum()
+        expected.insert(0, expected[0] * (before / after if after else 1.0))
+    assert found["arrived"].tolist() == pytest.approx(expected if oldest else [])
+
+
+@FIXED
+@given(shops(), st.integers(0, 99))
+def test_shares_rise_to_one_and_the_order_of_rows_does_not_matter(tables, seed):
+    journeys = build_journeys(tables.sessions, tables.conversions)
+    earned = order_credits(tables.sessions, tables.conversions, linear(journeys))
+    lags = credit_by_lag(earned, tables.conversions)
+    found = arrival(earned, tables.conversions, last_day="2023-09-05")
+    for shares in (lags["cumulated"], found["arrived"]):
+        assert shares.is_monotonic_increasing
+        assert shares.between(0, 1 + 1e-12).all()
+        assert shares.iloc[-1:].tolist() == pytest.approx([1] * bool(len(shares)))
+    assert lags["ihc"].sum() == pytest.approx(earned["ihc"].sum())
+    mixed = shuffled(earned, seed), shuffled(tables.conversions, seed)
+    assert_frame_equal(credit_by_lag(*mixed), lags)
+    assert_frame_equal(arrival(*mixed, last_day="2023-09-05"), found)
+
+
+@FIXED
+@given(shops())
+def test_maturity_keeps_days_and_credit_and_expects_no_less_than_there_is(tables):
+    credits = linear(build_journeys(tables.sessions, tables.conversions))
+    reporting = channel_reporting(*tables, credits)
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    before = reporting.copy(deep=True)
+    found = arrival(earned, tables.conversions, last_day="2023-09-05")
+    table = maturity(reporting, found, last_day="2023-09-05")
+    assert_frame_equal(reporting, before)
+    assert table["date"].tolist() == sorted(reporting["date"].unique())
+    assert table["ihc"].sum() == pytest.approx(reporting["ihc"].sum())
+    assert (table["ihc_expected"].dropna() >= table["ihc"][table["ihc_expected"].notna()] - 1e-9).all()
+
+
+def test_maturity_sums_a_days_channels_and_says_what_they_come_to():
+    daily = days(("2023-09-02", 3.0, 30.0), ("2023-09-03", 6.0, 60.0), ("2023-09-02", 1.0, 10.0))
+    table = maturity(daily, arrivals(0.6, 0.8, 1.0), last_day="2023-09-03")
+    # 4 / 0.8 = 5 and 6 / 0.6 = 10.
+    assert table["date"].tolist() == ["2023-09-02", "2023-09-03"]
+    assert table["age"].tolist() == [1, 0]
+    assert table["arrived"].tolist() == [0.8, 0.6]
+    assert table["still_to_come"].tolist() == pytest.approx([0.2, 0.4])
+    assert table["ihc_expected"].tolist() == pytest.approx([5, 10])
+    assert table["ihc_revenue_expected"].tolist() == pytest.approx([50, 100])
+    assert table["is_immature"].tolist() == [True, True]
+
+
+def test_days_older_than_the_estimate_reaches_are_whole():
+    table = maturity(days(("2023-08-01", 1.0, 10.0)), arrivals(0.6, 1.0), last_day="2023-09-03")
+    assert table[["age", "arrived", "is_immature"]].to_numpy().tolist() == [[33, 1, False]]
+
+
+@pytest.mark.parametrize(("threshold", "is_immature"), [(0.19, True), (0.2, False), (0.21, False)])
+def test_a_day_with_exactly_the_threshold_to_come_is_mature(threshold, is_immature):
+    table = maturity(days(("2023-09-03", 1.0, 1.0)), arrivals(0.8, 1.0), last_day="2023-09-03", threshold=threshold)
+    assert table["is_immature"].tolist() == [is_immature]
+
+
+def test_days_after_the_last_day_are_immature_without_an_estimate():
+    table = maturity(days(("2023-09-03", 1.0, 1.0), ("2023-09-04", 1.0, 1.0)), arrivals(1, 1), last_day="2023-09-03")
+    assert table["is_immature"].tolist() == [False, True]
+    assert table.loc[1, ["age", "arrived", "still_to_come", "ihc_expected"]].isna().all()
+    assert immature_from(table) == "2023-09-04"
+
+
+def test_without_an_estimate_no_day_is_called_immature():
+    table = maturity(days(("2023-09-03", 1.0, 1.0)), arrivals(), last_day="2023-09-03")
+    assert table["arrived"].isna().all()
+    assert immature_from(table) is None
+    assert maturity(days(), arrivals(), last_day="2023-09-03").empty
+
+
+ORDERS = conversions([(f"k{day}", "u", f"2023-09-0{day} 12:00:00", 1.0) for day in range(1, 6)])
+
+
+@pytest.mark.parametrize(
+    ("ended", "span"),
+    [
+        (("credited",) * 5, ("2023-09-01", "2023-09-05")),
+        (("credited", "unattributed", "failed", "waiting", "waiting"), ("2023-09-01", "2023-09-03")),
+        (("waiting", "waiting", "credited", "credited", "credited"), ("2023-09-03", "2023-09-05")),
+        (("credited", "waiting", "credited", "credited"), ("2023-09-03", "2023-09-04")),
+        (("waiting",) * 5, None),
+        ((), None),
+    ],
+)
+def test_the_span_is_the_latest_days_on_which_every_order_has_ended(ended, span):
+    assert complete_span(ORDERS, outcomes([(f"k{day}", how) for day, how in enumerate(ended, start=1)])) == span
+
+
+def test_a_day_with_one_waiting_order_is_not_complete():
+    orders = pd.concat([ORDERS, conversions([("late", "u", "2023-09-05 23:00:00", 1.0)])])
+    ended = outcomes([(f"k{day}", "credited") for day in range(1, 6)])
+    assert complete_span(orders, ended) == ("2023-09-01", "2023-09-04")
+    assert complete_span(conversions(), ended) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ((), "There is no credit yet, so the conversion lag is unknown."),
+        (((1, 0, 1),), "All credit goes to sessions on the day of the order."),
+        (
+            ((1, 0, 5), (1, 1, 4), (1, 3, 1)),
+            "50% of credit goes to sessions on the day of the order, 90% to sessions within 1 day before the order; "
+            "the longest lag is 3 days.",
+        ),
+        (
+            ((1, 0, 4), (1, 2, 2), (1, 4, 4)),
+            # Half is reached at 6 of 10, 90 % only at all of them: the shares found are named, not those looked for.
+            "60% of credit goes to sessions within 2 days before the order, 100% to sessions within 4 days before "
+            "the order; the longest lag is 4 days.",
+        ),
+        (
+            ((1, 0, 97), (1, 1, 3)),
+            "97% of credit goes to sessions on the day of the order; the longest lag is 1 day.",
+        ),
+        (
+            ((1, 0, 999), (1, 1, 1)),
+            "More than 99% of credit goes to sessions on the day of the order; the longest lag is 1 day.",
+        ),
+    ],
+)
+def test_the_sentence_on_lags(rows, text):
+    assert lag_sentence(credit_by_lag(*shop(*rows))) == text
+
+
+THREE = days(("2023-09-01", 10.0, 100.0), ("2023-09-02", 8.0, 80.0), ("2023-09-03", 6.0, 60.0))
+
+
+@pytest.mark.parametrize(
+    ("shares", "last", "text"),
+    [
+        ((1, 1), 3, "No day is estimated to have more than 5% of its credit still to come."),
+        (
+            (0.6, 1),
+            3,
+            "The credit of 2023-09-03 is still arriving: an estimated 40% of it is still to come, about 4 of 10 orders "
+            "in the end.",
+        ),
+        (  # 8 / 0.8 + 6 / 0.6 = 20, of which 14 are there.
+            (0.6, 0.8, 1),
+            3,
+            "The credit of the 2 days from 2023-09-02 on is still arriving: an estimated 30% of it is still to come, "
+            "about 6 of 20 orders in the end.",
+        ),
+        (
+            (1, 1),
+            2,
+            "No day is estimated to have more than 5% of its credit still to come. Nothing is estimated for "
+            "2023-09-03, whose orders are not all credited yet.",
+        ),
+        (
+            (0.8, 1),
+            1,
+            "The credit of 2023-09-01 is still arriving: an estimated 20% of it is still to come, about 2 of 12 orders "
+            "in the end. Nothing is estimated for the 2 days from 2023-09-02 on, whose orders are not all credited "
+            "yet.",
+        ),
+        ((0, 1), 3, "The credit of 2023-09-03 is still arriving: none of it is there yet."),
+        ((0.8, 1), 0, "Nothing is estimated for the 3 days from 2023-09-01 on, whose orders are not all credited yet."),
+        ((), 3, "How much credit is still to come cannot be estimated from so few days of orders."),
+    ],
+)
+def test_the_sentence_on_maturity(shares, last, text):
+    assert (
+        maturity_sentence(maturity(THREE, arrivals(*shares), last_day=f"2023-09-0{last}" if last else "2023-08-31"))
+        == text
+    )
+
+
+def test_the_sentence_on_maturity_with_another_threshold_and_without_days():
+    table = maturity(THREE, arrivals(0.998, 1), last_day="2023-09-03", threshold=0.001)
+    assert "less than 1% of it is still to come" in maturity_sentence(table, 0.001)
+    assert maturity_sentence(maturity(THREE, arrivals(0.9, 1), last_day="2023-09-03", threshold=0.1), 0.1) == (
+        "No day is estimated to have more than 10% of its credit still to come."
+    )
+    assert maturity_sentence(table.iloc[:0]) == "There is no session on the reported days."
+
+
+def test_the_sentence_on_reach_is_there_only_where_credit_is_out_of_sight():
+    lags = credit_by_lag(*shop((1, 0, 3), (1, 3, 1)))
+    assert reach_sentence(lags, arrivals(0.5, 1)) == (
+        "The estimate looks 1 day ahead, as far as the dates of the orders reach; 25.0% of the credit so far took "
+        "longer and is not in it."
+    )
+    assert "less than 0.1% of" in reach_sentence(credit_by_lag(*shop((1, 0, 9999), (1, 3, 1))), arrivals(0.5, 0.7, 1))
+    assert reach_sentence(lags, arrivals(0.5, 0.7, 0.9, 1)) == ""
+    assert reach_sentence(lags, arrivals()) == reach_sentence(lags.iloc[:0], arrivals(0.5, 1)) == ""
+
+
+def test_the_sentence_on_days_before_the_first_orders():
+    second, third = (pd.DataFrame({"conv_date": [f"2023-09-0{day}", "2023-09-05"]}) for day in (2, 3))
+    assert early_sentence(THREE, second.assign(conv_date="2023-09-01")) == early_sentence(THREE, second.iloc[:0]) == ""
+    assert early_sentence(THREE, second) == (
+        "2023-09-01 lies before 2023-09-02, the first day of the orders: its cost is whole, but credit of earlier "
+        "orders is missing, so its ROAS reads too low."
+    )
+    assert early_sentence(THREE, third).startswith("The 2 days from 2023-09-01 on lie before 2023-09-03, the")
+
+
+def test_every_column_has_a_heading():
+    tables = [credit_by_lag(*shop(*TRIANGLE)), arrivals(1), maturity(THREE, arrivals(1), last_day="2023-09-03")]
+    assert {column for table in tables for column in table.columns} <= {*GLOSSARY, *HEADINGS}

@@ -1,0 +1,446 @@
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, conversions, costs, credits_of, outcomes, sessions, shops, shuffled, windows
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.periods import daily_totals, key_figures, previous_window, weekly_reporting, with_incomplete
+from ihc.analysis.reporting import channel_reporting, channel_summary, order_credits, visits_of
+from ihc.errors import InputError
+from ihc.glossary import FORMATS, GLOSSARY, HEADINGS
+from ihc.journeys.build import build_journeys
+from ihc.models.heuristics import linear
+from ihc.narrative.periods import change_sentence, spend_sentence, trend_sentence
+from ihc.schemas.tables import Tables
+
+SUMS = ["cost", "ihc", "ihc_revenue"]
+
+
+def reporting(*rows):
+    """`(channel_name, date, cost, ihc, ihc_revenue)`."""
+    frame = pd.DataFrame(rows, columns=["channel_name", "date", *SUMS])
+    return frame.astype({"channel_name": "str", "date": "str"} | dict.fromkeys(SUMS, "float64"))
+
+
+# 2023-09-04 is a Monday. The span is from Sunday the 3rd to Tuesday the 12th: weeks of 1, 7 and 2 days.
+ROWS = reporting(
+    ("Search", "2023-09-03", 10, 1, 50),
+    ("Search", "2023-09-04", 10, 1, 50),
+    ("Search", "2023-09-10", 30, 3, 30),
+    ("Mail", "2023-09-05", 0, 2, 20),
+    ("Mail", "2023-09-12", 0, 0, 0),
+)
+
+
+def test_weeks_run_from_monday_to_sunday_and_their_days_are_those_of_the_span():
+    found = weekly_reporting(ROWS)
+    assert found.columns.tolist() == ["channel_name", "week", "days", *SUMS, "CPO", "ROAS"]
+    assert found[["channel_name", "week", "days"]].to_numpy().tolist() == [
+        ["Mail", "2023-09-04", 7],
+        ["Mail", "2023-09-11", 2],
+        ["Search", "2023-08-28", 1],
+        ["Search", "2023-09-04", 7],
+    ]
+    assert found[SUMS].to_numpy().tolist() == [[0, 2, 20], [0, 0, 0], [10, 1, 50], [40, 4, 80]]
+    # Search in the full week: CPO 40 / 4, ROAS 80 / 40, not the mean of 5 and 1.
+    assert found[["CPO", "ROAS"]].iloc[3].tolist() == [10, 2]
+    assert np.isnan(found["ROAS"].iloc[0])
+
+
+def test_a_week_over_new_year_and_before_1970_is_found():
+    found = weekly_reporting(reporting(("A", "2025-01-01", 1, 1, 1), ("A", "1969-12-31", 1, 1, 1)))
+    assert found["week"].tolist() == ["1969-12-29", "2024-12-30"]
+
+
+def test_days_are_summed_over_channels():
+    rows = pd.concat([ROWS, reporting(("Mail", "2023-09-04", 5, 1, 10))])
+    found = daily_totals(rows)
+    assert found["date"].tolist() == ["2023-09-03", "2023-09-04", "2023-09-05", "2023-09-10", "2023-09-12"]
+    # 2023-09-04: cost 15, 2 orders, revenue 60.
+    assert found.iloc[1, 1:].tolist() == [15, 2, 60, 7.5, 4]
+    assert found["CPO"].isna().tolist() == [False, False, False, False, True]
+
+
+def test_no_days_are_no_weeks_and_no_totals():
+    assert weekly_reporting(ROWS.iloc[:0]).empty
+    assert daily_totals(ROWS.iloc[:0]).empty
+
+
+def test_columns_that_are_missing_are_named():
+    for add_up in (weekly_reporting, daily_totals):
+        with pytest.raises(InputError, match="Reporting lacks the column 'cost'"):
+            add_up(ROWS.drop(columns="cost"))
+
+
+@FIXED
+@given(shops(), st.integers(0, 99))
+def test_weeks_and_totals_keep_all_sums_whatever_the_order_of_rows(tables, seed):
+    credits = linear(build_journeys(tables.sessions, tables.conversions))
+    rows = channel_reporting(*tables, credits)
+    before = rows.copy(deep=True)
+    for add_up in (weekly_reporting, daily_totals):
+        found = add_up(rows)
+        assert found[SUMS].sum().tolist() == pytest.approx(rows[SUMS].sum().tolist())
+        assert_frame_equal(add_up(shuffled(rows, seed)), found)
+    assert weekly_reporting(rows)["days"].between(1, 7).all()
+    assert_frame_equal(rows, before)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "before"),
+    [
+        ("2023-09-08", "2023-09-14", ("2023-09-01", "2023-09-07")),
+        ("2023-09-08", "2023-09-08", ("2023-09-07", "2023-09-07")),
+        ("2024-03-01", "2024-03-31", ("2024-01-30", "2024-02-29")),
+        (date(2023, 9, 8), date(2023, 9, 9), ("2023-09-06", "2023-09-07")),
+        (None, "2023-09-14", None),
+        ("2023-09-08", None, None),
+        ("", "", None),
+        ("0001-01-02", "0001-12-31", None),
+    ],
+)
+def test_the_period_before_is_as_long_and_ends_the_day_before(start, end, before):
+    assert previous_window(start, end) == before
+
+
+def test_dates_that_are_reversed_or_none_are_refused():
+    with pytest.raises(InputError, match="is before start_date"):
+        previous_window("2023-09-02", "2023-09-01")
+    with pytest.raises(InputError, match="is not a date"):
+        previous_window("2023-9-2", "2023-09-03")
+
+
+# Two days before (1st and 2nd), two days of the period (3rd and 4th). The order of the 4th is half due to a session of
+# the 2nd.
+SHOP = Tables(
+    sessions(
+        [
+            ("s1", "u1", "2023-09-01 08:00:00", "Search"),
+            ("s2", "u2", "2023-09-02 08:00:00", "Search"),
+            ("s3", "u3", "2023-09-03 08:00:00", "Search"),
+            ("s4", "u2", "2023-09-04 08:00:00", "Free"),
+            ("s5", "u5", "2023-09-04 08:00:00", "Search"),
+        ]
+    ),
+    conversions(
+        [
+            ("k1", "u1", "2023-09-01 09:00:00", 100.0),
+            ("k2", "u3", "2023-09-03 09:00:00", 60.0),
+            ("k3", "u2", "2023-09-04 09:00:00", 200.0),
+            ("k4", "nobody", "2023-09-04 10:00:00", 40.0),
+        ]
+    ),
+    costs([("s1", 30.0), ("s2", 20.0), ("s3", 50.0), ("s4", 0.2), ("s5", 49.8)]),
+)
+CREDITS = credits_of([("k1", "s1", 1.0), ("k2", "s3", 1.0), ("k3", "s2", 0.5), ("k3", "s4", 0.5)])
+ENDS = outcomes([("k1", "credited"), ("k2", "credited"), ("k3", "credited"), ("k4", "unattributed")])
+WINDOW = ("2023-09-03", "2023-09-04")
+BEFORE = ("2023-09-01", "2023-09-02")
+
+
+def figures(tables=SHOP, credits=CREDITS, ends=ENDS, window=WINDOW):
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    visits = visits_of(tables.sessions, tables.costs, earned)
+    return key_figures(visits, earned, tables, ends, start_date=window[0], end_date=window[1])
+
+
+def test_key_figures_by_hand():
+    found = figures().set_index("figure")
+    # 3rd and 4th: 3 orders of 300; on their sessions 60 + 100 of revenue by 1.5 orders; cost 50 + 0.2 + 49.8.
+    # Each channel cost something: 160 of revenue for 100 of cost.
+    # 1st and 2nd: 1 order of 100; on their sessions 100 + 100 by 1.5 orders; cost 50, all of Search.
+    assert found["value"].to_dict() == pytest.approx(
+        {
+            "Revenue": 300,
+            "Orders": 3,
+            "Total spend": 100,
+            "Blended ROAS": 3,
+            "Attributed revenue": 160,
+            "Attributed orders": 1.5,
+            "CPO": 100 / 1.5,
+            "Attributed ROAS of paid channels": 1.6,
+        }
+    )
+    assert found["before"].tolist() == pytest.approx([100, 1, 50, 2, 200, 1.5, 50 / 1.5, 4])
+    assert found["change"].tolist() == pytest.approx([2, 2, 1, 0.5, -0.2, 0, 1, 1.6 / 4 - 1])
+    assert set(found["unit"]) <= FORMATS.keys()
+
+
+@pytest.mark.parametrize("window", [(None, None), ("2023-09-03", None), (None, "2023-09-04")])
+def test_without_both_dates_nothing_is_before(window):
+    found = figures(window=window)
+    assert found[["before", "change"]].isna().all(axis=None)
+    assert found["value"].notna().all()
+
+
+def test_without_dates_the_figures_are_those_of_all_days():
+    assert figures(window=(None, None))["value"].tolist()[:6] == pytest.approx([400, 4, 150, 400 / 150, 360, 3])
+
+
+@pytest.mark.parametrize("missing", ["sessions", "conversions"])
+def test_nothing_is_compared_with_days_that_the_tables_do_not_reach(missing):
+    cut = getattr(SHOP, missing)
+    cut = cut[cut.iloc[:, 2] > "2023-09-01"]
+    assert figures(SHOP._replace(**{missing: cut}))["before"].isna().all()
+    assert figures(SHOP._replace(**{missing: cut.iloc[:0]}))["before"].isna().all()
+
+
+@pytest.mark.parametrize("ends", [ENDS.iloc[1:], outcomes([("k1", "waiting")]), outcomes([("k1", "failed")])])
+def test_figures_of_credit_are_not_compared_where_an_order_before_has_none(ends):
+    found = figures(ends=ends).set_index("figure")["before"]
+    assert found[found.isna()].index.tolist() == [
+        "Attributed revenue", "Attributed orders", "CPO", "Attributed ROAS of paid channels"
+    ]  # fmt: skip
+
+
+def test_figures_of_credit_are_not_compared_where_an_order_of_the_period_itself_waits():
+    assert figures(ends=ENDS.iloc[:1])["before"].notna().tolist() == [
+        *(True, True, True, True),
+        *(False, False, False, False),
+    ]
+
+
+def test_a_figure_that_was_zero_has_no_change():
+    free = SHOP._replace(costs=costs([("s3", 50.0)]))
+    found = figures(free).set_index("figure")
+    assert found.loc["Total spend", ["value", "before"]].tolist() == [50, 0]
+    assert np.isnan(found.loc["Total spend", "change"])
+    assert np.isnan(found.loc["Blended ROAS", "before"])
+
+
+def test_a_loss_that_shrinks_is_a_rise():
+    refunds = conversions([("k1", "u1", "2023-09-01 09:00:00", -100.0), ("k2", "u3", "2023-09-03 09:00:00", -50.0)])
+    assert figures(SHOP._replace(conversions=refunds)).loc[0, "change"] == 0.5
+
+
+STRAY = SHOP._replace(costs=pd.concat([SHOP.costs, costs([("tv", 100.0), ("lost", None)])], ignore_index=True))
+
+
+def test_spend_without_a_session_is_in_the_total_spend_of_all_days():
+    # 150 on sessions and 100 on none: 400 of revenue / 250, and 250 / 3 attributed orders. Each channel cost something:
+    # 360 / 150.
+    found = figures(STRAY, window=(None, None)).set_index("figure")
+    assert found.loc[["Total spend", "Spend without a session"], "value"].tolist() == [250, 100]
+    assert found.loc[["Blended ROAS", "CPO", "Attributed ROAS of paid channels"], "value"].tolist() == pytest.approx(
+        [400 / 250, 250 / 3, 360 / 150]
+    )
+    assert found.loc["Spend without a session", "note"] == "in the total spend"
+    assert spend_sentence(found.reset_index()) == (
+        "Total spend is 250.00, revenue of all orders 400.00: blended ROAS 1.60. Spend without a session: 100.00 (in "
+        "the total spend)."
+    )
+
+
+def test_with_dates_spend_without_a_session_is_left_out_and_that_is_said_at_the_figures():
+    found = figures(STRAY).set_index("figure")
+    assert found.loc[["Total spend", "Spend without a session", "Blended ROAS"], "value"].tolist() == [100, 100, 3]
+    assert found["note"].to_dict() == {
+        "Revenue": "",
+        "Orders": "",
+        "Total spend": "leaves out spend without a session",
+        "Spend without a session": "no day, so not in the total spend of these dates",
+        "Blended ROAS": "revenue / total spend",
+        "Attributed revenue": "",
+        "Attributed orders": "",
+        "CPO": "total spend / attributed orders",
+        "Attributed ROAS of paid channels": (
+            "leaves out channels without cost, untracked orders and spend without a session"
+        ),
+    }
+
+
+def test_without_such_spend_there_is_no_line_for_it():
+    assert "Spend without a session" not in figures(window=(None, None))["figure"].tolist()
+    free = Tables(SHOP.sessions, SHOP.conversions, costs())
+    assert spend_sentence(figures(free)) == "Total spend is 0.00, revenue of all orders 300.00."
+
+
+@pytest.mark.parametrize(("days", "said"), [([False, True], "last day"), ([True, True], "last 2 days")])
+def test_figures_of_incomplete_days_are_no_trend_and_say_so(days, said):
+    found = with_incomplete(figures(), pd.DataFrame({"is_immature": days})).set_index("figure")
+    assert found["change"].isna().tolist() == [False] * 4 + [True] * 4
+    assert found.loc["Attributed revenue", "note"] == f"incomplete: {said} (200.00 in the period before)"
+    assert found.loc["CPO", "note"] == (
+        f"incomplete: {said} (33.33 in the period before); total spend / attributed orders"
+    )
+    assert found.loc["Revenue", "note"] == ""
+
+
+@pytest.mark.parametrize(("window", "days"), [(WINDOW, [False, False]), ((None, None), [True, True])])
+def test_complete_days_and_figures_that_are_not_compared_stay_as_they_are(window, days):
+    assert_frame_equal(
+        with_incomplete(figures(window=window), pd.DataFrame({"is_immature": days})), figures(window=window)
+    )
+
+
+def test_incomplete_figures_stand_beside_the_earlier_ones_without_a_change():
+    found = with_incomplete(figures(), pd.DataFrame({"is_immature": [False, True]}))
+    assert change_sentence(found, WINDOW, BEFORE, immature_from="2023-09-04").endswith(
+        "By credit: attributed revenue 160.00 (200.00 before), attributed ROAS of paid channels 1.60 (4.00 before). "
+        "Days from 2023-09-04 on are incomplete because of conversion lag, so these two are not comparable."
+    )
+
+
+def test_a_refund_lowers_the_revenue_and_is_no_order():
+    refund = conversions([("r", "u3", "2023-09-04 12:00:00", -20.0)])
+    shop = SHOP._replace(conversions=pd.concat([SHOP.conversions, refund], ignore_index=True))
+    credits = pd.concat([CREDITS, credits_of([("r", "s3", 1.0)])], ignore_index=True)
+    found = figures(shop, credits).set_index("figure")
+    assert found.loc[["Revenue", "Orders", "Attributed revenue", "Attributed orders"], "value"].tolist() == (
+        [280, 3, 140, 1.5]
+    )
+    assert found.loc["Revenue", "note"] == "after refunds of 20.00"
+
+
+@FIXED
+@given(shops(), windows())
+def test_key_figures_are_those_of_the_summary_and_leave_their_input_alone(tables, window):
+    credits = linear(build_journeys(tables.sessions, tables.conversions))
+    before = [frame.copy(deep=True) for frame in (*tables, credits)]
+    found = figures(tables, credits, outcomes(), window).set_index("figure")["value"]
+    total = channel_summary(*tables, credits, start_date=window[0], end_date=window[1]).iloc[-1]
+    for name, column in (("Attributed revenue", "ihc_revenue"), ("Attributed orders", "ihc")):
+        assert found[name] == pytest.approx(total[column])
+    without = found.get("Spend without a session", 0.0)
+    assert without + tables.costs["cost"][tables.costs["session_id"].isin(tables.sessions["session_id"])].sum() == (
+        pytest.approx(tables.costs["cost"].sum())
+    )
+    assert found["Total spend"] == pytest.approx(total["cost"] + (0.0 if any(window) else without))
+    for frame, copy in zip((*tables, credits), before, strict=True):
+        assert_frame_equal(frame, copy)
+
+
+def test_an_empty_shop_has_figures_of_zero_and_no_ratios():
+    found = figures(Tables(sessions(), conversions(), costs()), credits_of(), outcomes())["value"]
+    assert found.dropna().tolist() == [0, 0, 0, 0, 0]
+    assert found.isna().tolist() == [False, False, False, True, False, False, True, True]
+
+
+def test_the_sentence_on_what_changed():
+    assert change_sentence(figures(), WINDOW, BEFORE) == (
+        "Against the 2 days before, 2023-09-01 to 2023-09-02: revenue 300.00 (+200%), orders 3 (+200%), total spend "
+        "100.00 (+100%), blended ROAS 3.00 (+50%). By credit: attributed revenue 160.00 (-20%), attributed ROAS of "
+        "paid channels 1.60 (-60%)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [(None, None), ("2023-09-05", None), ("2023-09-04", "2023-09-04"), ("2023-08-01", "2023-09-03")],
+)
+def test_credit_that_is_still_arriving_is_named_where_the_period_has_such_days(first, said):
+    text = change_sentence(figures(), WINDOW, BEFORE, immature_from=first)
+    caution = f"Days from {said} on are incomplete because of conversion lag, so these two are not comparable."
+    assert text.endswith(caution if said else "(-60%).")
+
+
+def test_the_sentence_says_why_nothing_is_compared():
+    assert change_sentence(figures(window=(None, None)), (None, None), None) == (
+        "Set --start-date and --end-date for a period comparison."
+    )
+    early = ("2023-09-02", "2023-09-02")
+    cut = SHOP._replace(sessions=SHOP.sessions.iloc[1:])
+    assert change_sentence(figures(cut, window=early), early, ("2023-09-01", "2023-09-01")) == (
+        "Nothing is compared with the day before, 2023-09-01: the tables do not reach back that far."
+    )
+    text = change_sentence(figures(ends=outcomes()), WINDOW, BEFORE, immature_from="2023-09-04")
+    assert text.endswith(
+        "blended ROAS 3.00 (+50%). Figures of credit are not compared: for some orders of those days no credit is "
+        "stored."
+    )
+
+
+def test_what_was_zero_and_what_is_not_there_is_said_in_words():
+    free = SHOP._replace(costs=costs([("s3", 50.0)]))
+    assert "total spend 50.00 (0.00 before), blended ROAS 6.00." in change_sentence(figures(free), WINDOW, BEFORE)
+    free = SHOP._replace(costs=costs([("s1", 50.0)]))
+    assert "total spend 0.00 (-100%), blended ROAS none (2.00 before)." in change_sentence(
+        figures(free), WINDOW, BEFORE
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (0.0, "unchanged"),
+        (0.004, "less than 1% more"),
+        (-0.005, "less than 1% less"),
+        (0.006, "+1%"),
+        (-0.25, "-25%"),
+        (12.5, "+1,250%"),
+    ],
+)
+def test_a_change_is_written_as_exactly_as_it_reads(change, text):
+    table = figures().assign(change=change)
+    assert f"revenue 300.00 ({text})" in change_sentence(table, WINDOW, BEFORE)
+
+
+def weeks(*rows):
+    """`(week, days, cost, ihc_revenue)`, of one channel."""
+    frame = pd.DataFrame(rows, columns=["week", "days", "cost", "ihc_revenue"])
+    return frame.astype({"week": "str"}).assign(channel_name="Search", ihc=1.0)
+
+
+@pytest.mark.parametrize("few", [weeks(), weeks(("2023-09-04", 7, 1.0, 1.0), ("2023-09-11", 6, 1.0, 1.0))])
+def test_fewer_than_two_complete_weeks_are_no_trend(few):
+    assert trend_sentence(few) == "There are no two complete weeks, Monday to Sunday, to compare."
+
+
+def test_the_last_complete_week_is_compared_with_the_mean_of_those_before():
+    rows = weeks(
+        ("2023-08-28", 3, 9.0, 9_000.0),
+        ("2023-09-04", 7, 10.0, 1_000.0),
+        ("2023-09-11", 7, 30.0, 3_000.0),
+        ("2023-09-18", 7, 20.0, 1_500.0),
+        ("2023-09-25", 2, 9.0, 9_000.0),
+    )
+    # Mean (1,000 + 3,000) / 2 = 2,000; ROAS 1,500 / 20, before 4,000 / 40.
+    assert trend_sentence(rows) == (
+        "In the last complete week, from 2023-09-18, the attributed revenue is 1,500.00, 25% less than in the mean of "
+        "the 2 complete weeks before; its ROAS is 75.00, before it was 100.00."
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(None, "2023-09-11"), ("2023-09-18", "2023-09-11"), ("2023-09-17", "2023-09-04"), ("2023-09-11", "2023-09-04")],
+)
+def test_weeks_with_incomplete_days_are_no_trend(first, last):
+    rows = weeks(*((week, 7, 1.0, 1.0) for week in ("2023-08-28", "2023-09-04", "2023-09-11")))
+    text = trend_sentence(rows, immature_from=first)
+    later = "" if last == "2023-09-11" else " Later weeks are incomplete because of conversion lag."
+    assert text.startswith(f"In the last complete week, from {last}, ")
+    assert text.endswith(f"before it was 1.00.{later}")
+    assert trend_sentence(rows, immature_from="2023-09-10") == (
+        "There are no two complete weeks, Monday to Sunday, to compare. Later weeks are incomplete because of "
+        "conversion lag."
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "text"),
+    [
+        ((1, 100), (1, 150), "150.00, 50% more than in the week before; its ROAS is 150.00, before it was 100.00."),
+        ((1, 100), (1, 100), "100.00, about as much as in the week before; its ROAS is 100.00, before it was 100.00."),
+        ((1, 0), (1, 5), "5.00, against 0.00 in the week before; its ROAS is 5.00, before it was 0.00."),
+        ((0, 10), (1, 5), "5.00, 50% less than in the week before; its ROAS is 5.00, and there was no cost before."),
+        ((1, 10), (0, 5), "5.00, 50% less than in the week before; it had no cost, so it has no ROAS."),
+    ],
+)
+def test_a_trend_at_its_turning_points(before, last, text):
+    rows = weeks(("2023-09-04", 7, *map(float, before)), ("2023-09-11", 7, *map(float, last)))
+    assert trend_sentence(rows) == f"In the last complete week, from 2023-09-11, the attributed revenue is {text}"
+
+
+def test_a_trend_sums_all_channels():
+    rows = pd.concat([weeks(("2023-09-04", 7, 1.0, 1.0), ("2023-09-11", 7, 1.0, 1.0))] * 2)
+    assert "revenue is 2.00, about as much as" in trend_sentence(rows)
+
+
+def test_every_column_has_a_heading():
+    tables = [weekly_reporting(ROWS), daily_totals(ROWS), figures()]
+    assert {column for table in tables for column in table.columns} <= {*GLOSSARY, *HEADINGS}

@@ -1,0 +1,157 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from ihc.api.account import API_URL, Account, is_loopback, make_account
+from ihc.errors import SettingsError
+from ihc.models.redistribution import parse_redistribution
+from ihc.schemas.tables import PHASES
+
+KEY = "k3y-of-the-test"
+PHASE = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
+REDISTRIBUTION = parse_redistribution(dict.fromkeys(PHASES, PHASE), "It")
+ACCOUNT = Account(API_URL, KEY, "sales")
+
+LOOPBACK = [
+    "http://127.0.0.1",
+    "http://127.0.0.1:8000/v1/compute_ihc",
+    "http://127.9.8.7",
+    "https://127.0.0.1",
+    "http://[::1]:8000",
+    "http://localhost:8000",
+    "http://LOCALHOST",
+]
+ELSEWHERE = [
+    "http://api.ihc-attribution.com/v1/compute_ihc",
+    "http://10.0.0.1",
+    "http://0.0.0.0",
+    "http://localhost.example.com",
+    "http://127.0.0.1.example.com",
+    "http://example.com/127.0.0.1",
+    "http://example.com/@localhost",
+    "http://localhost\\.example.com",
+    "http://2130706433",  # 127.0.0.1 as one number, and below in short: not every resolver agrees
+    "http://127.1",
+    "http://[::2]",
+]
+
+
+def test_an_account_is_whom_to_ask():
+    assert make_account(API_URL, KEY, "sales", REDISTRIBUTION) == Account(API_URL, KEY, "sales", REDISTRIBUTION)
+
+
+def test_the_id_of_an_account_stays_the_same_in_every_version():
+    """Should this fail, every journey that was ever answered would be asked, and paid for, again."""
+    asked = json.dumps(["https://api.ihc-attribution.com/v1/compute_ihc", "sales", ""])
+    assert ACCOUNT.id == hashlib.sha256(asked.encode()).hexdigest()[:12] == "2ba5ec8c5f34"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ACCOUNT, url=f"{API_URL}2"),
+        replace(ACCOUNT, conv_type_id="leads"),
+        replace(ACCOUNT, redistribution=REDISTRIBUTION),
+    ],
+)
+def test_an_account_changes_with_everything_that_its_answers_depend_on(other):
+    assert other.id != ACCOUNT.id
+    assert other.label != ACCOUNT.label or other.url != ACCOUNT.url
+
+
+def test_redistributions_are_not_taken_for_each_other():
+    others = parse_redistribution(dict.fromkeys(PHASES, PHASE | {"receive_threshold": 0.6}), "It")
+    assert replace(ACCOUNT, redistribution=others).id != replace(ACCOUNT, redistribution=REDISTRIBUTION).id
+
+
+def test_a_new_key_keeps_the_answers_of_the_old_one():
+    assert replace(ACCOUNT, key="another").id == ACCOUNT.id
+
+
+def test_address_and_conversion_type_do_not_run_into_each_other():
+    assert Account("https://a", KEY, "bc").id != Account("https://ab", KEY, "c").id
+
+
+def test_the_label_says_conversion_type_host_and_redistribution():
+    assert ACCOUNT.label == "conversion type sales of api.ihc-attribution.com"
+    assert replace(ACCOUNT, redistribution=REDISTRIBUTION).label == (
+        f"conversion type sales of api.ihc-attribution.com, redistribution {REDISTRIBUTION.fingerprint}"
+    )
+
+
+def test_the_key_is_in_no_text_of_an_account():
+    for text in (repr(ACCOUNT), str(ACCOUNT), ACCOUNT.label, ACCOUNT.id, f"{ACCOUNT}"):
+        assert KEY not in text
+
+
+@pytest.mark.parametrize("url", LOOPBACK)
+def test_a_server_of_ones_own_needs_neither_key_nor_conversion_type(url):
+    assert is_loopback(url)
+    assert make_account(url, "", "") == Account(url.lower(), "", "default")
+    assert make_account(url, KEY, "sales") == Account(url.lower(), KEY, "sales")
+
+
+@pytest.mark.parametrize("url", ["https://API.example.com/v1", "https://api.example.com:443/v1"])
+def test_an_address_in_another_form_is_the_same_account(url):
+    assert make_account(url, KEY, "t").id == make_account("https://api.example.com/v1", KEY, "t").id
+
+
+@pytest.mark.parametrize("url", ELSEWHERE)
+def test_another_machine_is_never_asked_without_encryption(url):
+    assert not is_loopback(url)
+    with pytest.raises(SettingsError, match=r"IHC_API_URL must begin with https://: .* is another machine"):
+        make_account(url, KEY, "sales")
+
+
+def test_another_machine_needs_a_key_and_a_conversion_type():
+    with pytest.raises(SettingsError, match=r"set IHC_API_KEY in the environment or in \.env, never in a notebook"):
+        make_account(API_URL, "", "sales")
+    with pytest.raises(SettingsError, match="set --conv-type-id or IHC_CONV_TYPE_ID"):
+        make_account(API_URL, KEY, "")
+
+
+@pytest.mark.parametrize("key", ["two words", " leading", "trailing\n", "schlüssel", "nul\0", "“quoted”", "tab\t"])
+@pytest.mark.parametrize("url", [API_URL, LOOPBACK[0]])
+def test_a_key_that_no_header_can_carry_is_refused_without_printing_it(url, key):
+    with pytest.raises(SettingsError, match="IHC_API_KEY holds blanks or letters that no key has") as error:
+        make_account(url, key, "sales")
+    assert key.strip() not in str(error.value)
+
+
+@pytest.mark.parametrize("conv_type_id", ["two\nlines", "\x1b[31m", "nul\0"])
+def test_a_conversion_type_that_cannot_be_printed_is_refused(conv_type_id):
+    with pytest.raises(SettingsError, match="IHC_CONV_TYPE_ID"):
+        make_account(API_URL, KEY, conv_type_id)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.ihc-attribution.com",
+        "//api.ihc-attribution.com",
+        "ftp://api.ihc-attribution.com",
+        "file:///etc/passwd",
+        "https://",
+        "https:///v1",
+        "https://host:port",
+        "https://host:0",
+        "https://host:99999",
+        "https://[::1",
+        "https://user@host",
+        "https://user:word@host",
+        "https://:word@host",
+        "http://127.0.0.1\\@example.com",
+        "http://localhost#@example.com",
+        "http://localhost?@example.com",
+        f"https://host/v1?x-api-key={KEY}",
+        f"https://host/v1#{KEY}",
+    ],
+)
+def test_an_address_that_is_none_or_holds_more_is_refused_without_printing_it(url):
+    with pytest.raises(SettingsError, match="IHC_API_URL must be an address like https://api") as error:
+        make_account(url, KEY, "sales")
+    assert KEY not in str(error.value)
+    assert "word@" not in str(error.value)

@@ -1,0 +1,370 @@
+import hashlib
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, journey, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.api.batching import SENT, fingerprints, fit_journeys, halves, pack_requests
+from ihc.database.results import read_tables
+from ihc.errors import InputError
+from ihc.journeys.build import build_journeys
+from ihc.pipeline.sample import make_sample
+
+LIMITS = [(100, 200), (100, 3000), (50, 100)]  # journeys, sessions
+PINNED = journey((0, "Search", 1, 0), (26.5, "بحث", 0, 1))  # 2023-09-01 00:00:00 and 2023-09-02 02:30:00
+PINNED_MARK = "4bc927ea3340c08c"
+
+
+def journeys_of(lengths, prefix="k"):
+    """Journeys of so many sessions, one after the other."""
+    conv_id = np.repeat([f"{prefix}{number}" for number in range(len(lengths))], lengths)
+    place = np.concatenate([np.arange(length) for length in lengths]) if len(lengths) else np.array([], dtype=int)
+    rows = {"conv_id": conv_id, "session_id": [f"s{number}" for number in range(len(conv_id))], "place": place}
+    return pd.DataFrame(rows).astype({"conv_id": "str", "session_id": "str", "place": "int64"})
+
+
+def lengths_of(journeys):
+    return journeys.groupby("conv_id", sort=False).size()
+
+
+def sizes(requests):
+    """Journeys and sessions of each request."""
+    return [(request["conv_id"].nunique(), len(request)) for request in requests]
+
+
+def fewest(journeys, max_journeys, max_sessions):
+    """No packing can do with fewer requests."""
+    return max(-(-journeys["conv_id"].nunique() // max_journeys), -(-len(journeys) // max_sessions))
+
+
+def first_come(journeys, max_journeys, max_sessions):
+    """How many requests it takes to fill one after the other, in the order of the journeys."""
+    requests, count, sessions = 1, 0, 0
+    for length in lengths_of(journeys):
+        if count == max_journeys or sessions + length > max_sessions:
+            requests, count, sessions = requests + 1, 0, 0
+        count, sessions = count + 1, sessions + length
+    return requests
+
+
+@cache
+def sample_journeys(orders, seed):
+    tables = make_sample(orders, seed)
+    return build_journeys(tables.sessions, tables.conversions)
+
+
+def assert_packed(journeys, requests, max_journeys, max_sessions):
+    """Every row exactly once, no journey in two requests, its rows in their order, both limits kept."""
+    together = pd.concat(requests) if requests else journeys.iloc[:0]
+    assert_frame_equal(together.sort_index(), journeys.sort_index())
+    of = [set(request["conv_id"]) for request in requests]
+    assert sum(map(len, of)) == len(set().union(*of)) == journeys["conv_id"].nunique()
+    assert all(1 <= count <= max_journeys and total <= max_sessions for count, total in sizes(requests))
+    order = pd.Series(range(len(journeys)), index=journeys.index)
+    for request in requests:
+        position = order[request.index].groupby(request["conv_id"].to_numpy())
+        assert position.is_monotonic_increasing.all()
+
+
+def test_three_journeys_fill_two_requests():
+    """3 + 2 sessions fill one request of 5, 4 + 1 the other."""
+    requests = pack_requests(journeys_of([3, 4, 2, 1]), max_journeys=2, max_sessions=5)
+    assert [request["conv_id"].unique().tolist() for request in requests] == [["k1", "k3"], ["k0", "k2"]]
+
+
+def test_the_number_of_journeys_is_a_limit_too():
+    requests = pack_requests(journeys_of([1] * 7), max_journeys=3, max_sessions=100)
+    assert len(requests) == 3
+    assert max(sizes(requests)) == (3, 3)
+
+
+def test_both_limits_are_reached_together():
+    """Two journeys of 9 and eighteen of 1 are 36 sessions: two requests of 10 journeys with 18, and of no other mix."""
+    requests = pack_requests(journeys_of([9] * 2 + [1] * 18), max_journeys=10, max_sessions=18)
+    assert sizes(requests) == [(10, 18)] * 2
+
+
+def test_a_request_keeps_all_columns_and_the_index():
+    journeys = pd.concat([journey((0, "A", 1, 1), (1, "B", 1, 1), conv_id="k"), journey((0, "A", 1, 1), conv_id="l")])
+    journeys.index = [7, 3, 5]
+    (request,) = pack_requests(journeys)
+    assert_frame_equal(request.sort_index(), journeys.sort_index())
+
+
+def test_rows_of_a_journey_that_lie_apart_come_together_in_their_order():
+    journeys = journeys_of([2, 2]).iloc[[2, 0, 3, 1]]
+    (request,) = pack_requests(journeys)
+    assert list(zip(request["conv_id"], request["place"], strict=True)) == [("k1", 0), ("k1", 1), ("k0", 0), ("k0", 1)]
+
+
+def test_journeys_are_left_alone():
+    journeys = journeys_of([3, 1, 2])
+    before = journeys.copy(deep=True)
+    pack_requests(journeys, max_journeys=2, max_sessions=3)
+    fit_journeys(journeys, 2)
+    assert_frame_equal(journeys, before)
+
+
+def test_no_journeys_are_no_requests():
+    assert list(pack_requests(journeys_of([]))) == []
+
+
+def test_a_journey_of_exactly_the_limit_is_a_request_and_one_more_session_is_refused_by_name():
+    assert sizes(pack_requests(journeys_of([5]), max_sessions=5)) == [(1, 5)]
+    with pytest.raises(InputError, match=r"1 journey is longer than 5 sessions \(conv_id 'k1'\)\. .* fit_journeys"):
+        pack_requests(journeys_of([5, 6]), max_sessions=5)
+    with pytest.raises(InputError, match=r"7 journeys are longer than 5 sessions \(conv_id 'k0', .* and 2 more\)"):
+        pack_requests(journeys_of([6] * 7), max_sessions=5)
+
+
+@pytest.mark.parametrize("limits", [{"max_journeys": 0}, {"max_sessions": 0}, {"max_journeys": -1}])
+def test_limits_below_1_are_refused(limits):
+    with pytest.raises(InputError, match=r"Both limits must be 1 or more: max_journeys is .*, max_sessions is"):
+        pack_requests(journeys_of([1]), **limits)
+
+
+@pytest.mark.parametrize("what", [pack_requests, lambda frame: fit_journeys(frame, 5), fingerprints])
+def test_a_missing_column_is_refused(what):
+    with pytest.raises(InputError, match=r"Journeys lacks the column.* 'conv_id'"):
+        what(journeys_of([1]).drop(columns="conv_id"))
+
+
+@pytest.mark.parametrize(("max_journeys", "max_sessions"), LIMITS)
+@pytest.mark.parametrize(("orders", "seed"), [(50, 1), (300, 2), (1000, 3), (3000, 4)])
+def test_requests_are_as_few_as_can_be_on_lifelike_journeys(orders, seed, max_journeys, max_sessions):
+    journeys = sample_journeys(orders, seed)
+    requests = pack_requests(journeys, max_journeys=max_journeys, max_sessions=max_sessions)
+    assert_packed(journeys, requests, max_journeys, max_sessions)
+    assert len(requests) <= 1.02 * fewest(journeys, max_journeys, max_sessions)
+
+
+@pytest.mark.parametrize(("max_journeys", "max_sessions"), LIMITS)
+def test_requests_are_as_few_as_can_be_on_real_journeys(real_database, max_journeys, max_sessions):
+    tables = read_tables(real_database)
+    journeys, _ = fit_journeys(build_journeys(tables.sessions, tables.conversions), max_sessions)
+    requests = pack_requests(journeys, max_journeys=max_journeys, max_sessions=max_sessions)
+    assert_packed(journeys, requests, max_journeys, max_sessions)
+    assert len(requests) <= 1.02 * fewest(journeys, max_journeys, max_sessions)
+
+
+def test_filling_one_request_after_the_other_would_take_more_of_them():
+    """972 orders with 3,095 sessions need 31 requests of 100; in the order of the orders it takes 32, 3 % more."""
+    journeys = sample_journeys(1000, 3)
+    assert fewest(journeys, 50, 100) == len(pack_requests(journeys, max_journeys=50, max_sessions=100)) == 31
+    assert first_come(journeys, 50, 100) > 1.02 * 31
+
+
+def test_the_same_journeys_are_packed_the_same_way():
+    journeys = sample_journeys(1000, 3)
+    for one, other in zip(pack_requests(journeys), pack_requests(journeys.copy()), strict=True):
+        assert_frame_equal(one, other)
+
+
+def test_the_order_of_the_conversions_changes_neither_the_number_of_requests_nor_how_full_they_are():
+    journeys = sample_journeys(1000, 3)
+    ids = shuffled(journeys["conv_id"].drop_duplicates(), 5)
+    mixed = journeys.set_index("conv_id").loc[ids].reset_index()
+    assert sorted(sizes(pack_requests(mixed))) == sorted(sizes(pack_requests(journeys)))
+
+
+@st.composite
+def packings(draw):
+    """Journeys whose rows may lie apart, and limits that they fit into."""
+    max_journeys, max_sessions = draw(st.integers(1, 6)), draw(st.integers(1, 12))
+    journeys = journeys_of(draw(st.lists(st.integers(1, max_sessions), max_size=40)))
+    if draw(st.booleans()):
+        journeys = shuffled(journeys, draw(st.integers(0, 9)))
+    return journeys, max_journeys, max_sessions
+
+
+@FIXED
+@given(packings())
+def test_every_row_is_in_exactly_one_request_and_no_journey_in_two(packing):
+    journeys, max_journeys, max_sessions = packing
+    requests = pack_requests(journeys, max_journeys=max_journeys, max_sessions=max_sessions)
+    assert_packed(journeys, requests, max_journeys, max_sessions)
+
+
+@FIXED
+@given(packings())
+def test_a_single_request_does_where_everything_fits_into_one(packing):
+    journeys, _, _ = packing
+    assert len(pack_requests(journeys, max_journeys=40, max_sessions=480)) == min(1, len(journeys))
+
+
+def test_a_journey_that_is_too_long_keeps_its_latest_sessions():
+    fitting, too_long = fit_journeys(journeys_of([2, 5, 3]), 3)
+    assert list(zip(fitting["conv_id"], fitting["place"], strict=True)) == [
+        *[("k0", 0), ("k0", 1)],
+        *[("k1", 2), ("k1", 3), ("k1", 4)],
+        *[("k2", 0), ("k2", 1), ("k2", 2)],
+    ]
+    assert too_long.to_dict("records") == [{"conv_id": "k1", "sessions": 5}]
+
+
+def test_the_latest_sessions_include_the_converting_one():
+    long = journey(*[(hour, "A", 1, 1) for hour in range(5)])
+    fitting, _ = fit_journeys(long, 2)
+    assert fitting["conversion"].tolist() == [0, 1]
+
+
+def test_a_journey_that_is_too_long_can_be_left_out():
+    fitting, too_long = fit_journeys(journeys_of([2, 5, 3]), 3, "skip")
+    assert fitting["conv_id"].unique().tolist() == ["k0", "k2"]
+    assert too_long.to_dict("records") == [{"conv_id": "k1", "sessions": 5}]
+
+
+def test_a_journey_that_is_too_long_can_end_the_run():
+    with pytest.raises(InputError, match=r"1 journey is longer than 3 sessions \(conv_id 'k1'\)\. .*IHC_MAX_SESSIONS"):
+        fit_journeys(journeys_of([2, 5, 3]), 3, "raise")
+
+
+@pytest.mark.parametrize("long_journeys", ["latest", "skip", "raise"])
+@pytest.mark.parametrize("lengths", [[], [1], [3, 3]])
+def test_journeys_that_fit_are_left_as_they_are(lengths, long_journeys):
+    journeys = journeys_of(lengths)
+    fitting, too_long = fit_journeys(journeys, 3, long_journeys)
+    assert_frame_equal(fitting, journeys)
+    assert too_long.empty
+    assert list(too_long.columns) == ["conv_id", "sessions"]
+
+
+@FIXED
+@given(packings(), st.sampled_from(["latest", "skip"]), st.integers(1, 12))
+def test_what_was_made_to_fit_fits(packing, long_journeys, max_sessions):
+    journeys, *_ = packing
+    fitting, too_long = fit_journeys(journeys, max_sessions, long_journeys)
+    lost = set(too_long["conv_id"]) if long_journeys == "skip" else set()
+    assert lengths_of(fitting).max() <= max_sessions or fitting.empty
+    assert set(fitting["conv_id"]) == set(journeys["conv_id"]) - lost
+    assert_packed(fitting, pack_requests(fitting, max_sessions=max_sessions), 100, max_sessions)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "split"),
+    [
+        ([1, 1], (1, 1)),
+        ([1, 9], (1, 9)),
+        ([9, 1], (9, 1)),
+        ([3, 3, 4], (6, 4)),  # as 3 + 7 would be less even
+        ([1, 1, 1, 1], (2, 2)),
+        ([2, 6, 2], (2, 8)),  # as uneven as 8 + 2
+    ],
+)
+def test_a_request_is_halved_between_two_journeys(lengths, split):
+    request = journeys_of(lengths)
+    parts = halves(request)
+    assert tuple(map(len, parts)) == split
+    assert_frame_equal(pd.concat(parts), request)
+    assert not set(parts[0]["conv_id"]) & set(parts[1]["conv_id"])
+
+
+@FIXED
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=50))
+def test_halving_again_and_again_leaves_every_journey_alone(lengths):
+    parts, alone = [journeys_of(lengths)], 0
+    while parts:
+        part = parts.pop()
+        if part["conv_id"].nunique() == 1:
+            alone += 1
+        else:
+            parts += halves(part)
+    assert alone == len(lengths)
+
+
+CHANGES = {
+    "session_id": "s9",
+    "timestamp": pd.Timestamp("2023-09-02 02:30:01"),
+    "channel_name": "Search",
+    "holder_engagement": 1,
+    "closer_engagement": 0,
+    "impression_interaction": 1,
+    "conversion": 0,
+}
+
+
+def mark_of(journeys, conv_id="k"):
+    marks = fingerprints(journeys)
+    return dict(zip(marks["conv_id"], marks["fingerprint"], strict=True))[conv_id]
+
+
+def test_the_fingerprint_of_a_journey_stays_the_same_in_every_version():
+    """Should this fail, every journey that was ever answered would be asked, and paid for, again."""
+    # A row a session; 1693526400 is 2023-09-01 00:00:00 UTC in seconds, and 26.5 hours are 95,400 of them.
+    rows = ["s1 1693526400 Search 1 0 0 0", "s2 1693621800 بحث 0 1 0 1"]
+    sent = "".join(f"{row} \x1e".replace(" ", "\x1f") for row in rows)
+    assert hashlib.blake2b(sent.encode(), digest_size=8).hexdigest() == PINNED_MARK
+    assert fingerprints(PINNED).to_dict("records") == [{"conv_id": "k", "fingerprint": PINNED_MARK}]
+
+
+def test_there_is_a_changed_value_for_everything_that_is_sent():
+    assert set(CHANGES) == set(SENT)
+
+
+@pytest.mark.parametrize("column", SENT)
+def test_a_fingerprint_changes_with_every_column_that_is_sent(column):
+    changed = PINNED.copy()
+    changed.loc[1, column] = CHANGES[column]
+    assert mark_of(changed) != PINNED_MARK
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(PINNED.iloc[1:], id="a session less"),
+        pytest.param(pd.concat([PINNED, PINNED.iloc[1:]]), id="a session more"),
+        pytest.param(PINNED.iloc[::-1], id="another order"),
+    ],
+)
+def test_a_fingerprint_changes_with_the_sessions_and_their_order(changed):
+    assert mark_of(changed) != PINNED_MARK
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("revenue", 7.0), ("user_id", "v"), ("conv_timestamp", pd.Timestamp("2024-01-01"))]
+)
+def test_a_fingerprint_does_not_change_with_what_is_not_sent(column, value):
+    assert mark_of(PINNED.assign(**{column: value})) == PINNED_MARK
+
+
+def test_a_fingerprint_does_not_change_with_the_id_or_the_neighbours_or_the_index_of_the_journey():
+    other = journey((0, "Mail", 1, 1), (1, "Mail", 1, 1), conv_id="other")
+    journeys = pd.concat([other, PINNED.assign(conv_id="again"), PINNED, other.assign(conv_id="last")])
+    assert fingerprints(journeys)["conv_id"].tolist() == ["other", "again", "k", "last"]
+    assert mark_of(journeys) == mark_of(journeys, "again") == PINNED_MARK
+    assert mark_of(journeys.reset_index(drop=True)) == PINNED_MARK
+
+
+def test_a_fingerprint_does_not_change_with_the_types_that_hold_the_same():
+    flags = ["holder_engagement", "closer_engagement", "impression_interaction", "conversion"]
+    wide = PINNED.astype(dict.fromkeys(flags, "int64") | {"timestamp": "datetime64[ns]", "channel_name": object})
+    assert mark_of(wide) == PINNED_MARK
+
+
+def test_fractions_of_a_second_are_not_sent_and_do_not_count():
+    assert mark_of(PINNED.assign(timestamp=PINNED["timestamp"] + pd.Timedelta(milliseconds=900))) == PINNED_MARK
+
+
+def test_no_journeys_have_no_fingerprints():
+    marks = fingerprints(PINNED.iloc[:0])
+    assert marks.empty
+    assert marks.dtypes.astype("str").to_dict() == {"conv_id": "str", "fingerprint": "str"}
+
+
+@FIXED
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=20))
+def test_every_journey_has_one_fingerprint_in_the_order_of_the_journeys(lengths):
+    parts = [
+        journey(*[(hour, "A", 1, 1) for hour in range(length)], conv_id=f"k{number}", prefix=f"{number}-")
+        for number, length in enumerate(lengths)
+    ]
+    marks = fingerprints(pd.concat(parts))
+    assert marks["conv_id"].tolist() == [f"k{number}" for number in range(len(lengths))]
+    assert marks["fingerprint"].is_unique
+    assert marks["fingerprint"].str.fullmatch("[0-9a-f]{16}").all()
+    assert marks["fingerprint"].tolist() == [mark_of(part, f"k{number}") for number, part in enumerate(parts)]

@@ -1,0 +1,689 @@
+"""The client over real sockets: what it sends, what it makes of every answer, and what it keeps to itself."""
+
+import gzip
+import json
+import re
+import ssl
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import trustme
+from helpers.answering import answering, http
+from helpers.frames import UNTRUSTED, journey
+
+from ihc.api.account import Account
+from ihc.api.batching import Requests
+from ihc.api.bodies import request_bodies
+from ihc.api.client import Budget, Client, check_answer
+from ihc.errors import (
+    ApiAddressError,
+    ApiError,
+    ApiKeyError,
+    ApiStoppedError,
+    CeilingError,
+    ConversionTypeError,
+    OutageError,
+    QuotaError,
+    RequestRefusedError,
+    TooLargeError,
+    UnansweredError,
+    UnreachableError,
+)
+
+KEY = "k3y-of-the-test"
+TWO = journey((0, "Search", 1, 0), (26.5, "Mail", 0, 1))  # 2023-09-01 00:00:00 and 2023-09-02 02:30:00
+(BODY,) = request_bodies(Requests.of([TWO]), None)
+ASKED = {"k": ["s1", "s2"]}
+FIELDS = ("conversion_id", "session_id", "initializer", "holder", "closer", "ihc")
+FIRST, SECOND = ("k", "s1", 1, 0.4, 0, 0.5), ("k", "s2", 0, 0.6, 1, 0.5)
+
+
+def values(*rows, status=200, **more):
+    entries = [dict(zip(FIELDS, row, strict=True)) for row in rows]
+    return {"statusCode": status, "value": entries, "partialFailureErrors": []} | more
+
+
+GOOD = http(200, values(FIRST, SECOND))
+
+
+def make_client(url, *, calls=None, retries=0, sleep=lambda seconds: None):
+    return Client(Account(url, KEY, "a type"), Budget(calls, retries), sleep=sleep)
+
+
+def ask(*answers, attempts=5, **options):
+    """Ask a server that gives these answers, and give back what came of it and what the server saw."""
+    with answering(*answers) as (url, server):
+        return make_client(url, **options).ask(BODY, attempts), server
+
+
+def checked(*entries, asked=None):
+    """Send these entries as an answer, and check what the client read of them."""
+    answer, _ = ask(http(200, {"statusCode": 200, "value": list(entries)}))
+    return check_answer(asked or ASKED, answer.values)
+
+
+def entry(*row, **more):
+    return dict(zip(FIELDS, row, strict=True)) | more
+
+
+def fault(*rows):
+    """Why these rows `(session_id, initializer, holder, closer, ihc)` of a conversion are not whole, if so."""
+    result = check_answer({"k": [row[0] for row in rows]}, {"k": list(rows)})
+    assert not result.missing
+    assert set(result.whole) | set(result.rejected) == {"k"}
+    return result.rejected.get("k", "")
+
+
+def everything_said(error):
+    return "".join(traceback.format_exception(error)) + repr(error)
+
+
+# What is sent
+
+
+def test_the_conversion_type_stands_in_the_address_and_the_key_in_one_header_alone():
+    answer, server = ask(GOOD)
+    head, body = server.heads[0], server.bodies[0]
+    assert head.startswith("POST /v1/compute_ihc?conv_type_id=a+type HTTP/1.1\r\n")
+    assert head.count(KEY) == head.count(f"x-api-key: {KEY}\r\n") == 1
+    assert "\r\nContent-Type: application/json\r\n" in head
+    assert body == BODY
+    assert KEY.encode() not in body
+    assert answer.calls == 1
+
+
+def test_a_thread_sends_its_requests_over_one_connection():
+    def both(connection):
+        kept = GOOD.replace(b"Connection: close\r\n", b"")
+        connection.sendall(kept)
+        body = b""
+        while not body.endswith(b"}]}"):
+            body += connection.recv(65_536)
+        connection.sendall(kept)
+
+    with answering(both) as (url, server):
+        client = make_client(url)
+        assert client.ask(BODY).values == client.ask(BODY).values
+    assert server.connections == 1
+
+
+# What is made of an answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        GOOD,
+        http(206, values(FIRST, SECOND, status=206, partialFailureErrors=["some"])),
+        http(200, values(FIRST, SECOND, status=206)),
+        http(206, values(FIRST, SECOND, status=200)),
+        http(200, values(FIRST, SECOND, status="200")),
+        http(200, values(FIRST, SECOND, status=None)),
+        http(200, values(FIRST, SECOND, status="fine")),
+        http(200, gzip.compress(json.dumps(values(FIRST, SECOND)).encode()), "Content-Encoding: gzip"),
+        b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(values(FIRST, SECOND)).encode(),
+    ],
+    ids=["200", "206", "206 inside", "206 outside", "text", "none", "no number", "compressed", "until the end"],
+)
+def test_an_answer_is_read(answer):
+    assert ask(answer)[0].values == {"k": [FIRST[1:], SECOND[1:]]}
+
+
+@pytest.mark.parametrize(
+    ("status", "stated", "error"),
+    [
+        (403, None, ApiKeyError),
+        (403, 200, ApiKeyError),
+        (200, 403, ApiKeyError),
+        (200, "403", ApiKeyError),
+        (200, 404, ApiAddressError),
+        (200, 413, TooLargeError),
+        (200, 400, RequestRefusedError),
+        (206, 400, RequestRefusedError),
+        (200, 429, QuotaError),
+        (200, 500, UnansweredError),
+        (500, 200, UnansweredError),
+        (200, 0, UnansweredError),
+        (200, True, UnansweredError),
+        (200, 201, UnansweredError),
+        (200, -1, UnansweredError),
+        (204, 200, UnansweredError),
+        (400, 200, RequestRefusedError),
+    ],
+)
+def test_the_status_in_the_body_counts_as_much_as_that_of_http(status, stated, error):
+    content = values(FIRST, SECOND, status=stated, message="said so")
+    with pytest.raises(error, match="said so" if status != 204 else "204") as raised:
+        ask(http(status, content))
+    assert type(raised.value) is error
+    assert raised.value.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        (http(200, b""), UnansweredError, "no JSON object"),
+        (http(200, b'{"statusCode": 200, "value": ['), UnansweredError, "no JSON object"),
+        (http(200, b"<html>"), UnansweredError, "no JSON object"),
+        (http(200, b"\xff\xfe"), UnansweredError, "no JSON object"),
+        (http(200, [1]), UnansweredError, "no JSON object"),
+        (http(200, None), UnansweredError, "no JSON object"),
+        (http(200, b"[" * 100_000), UnansweredError, "no JSON object"),
+        (http(200, {}), UnansweredError, "no list of values"),
+        (http(200, {"value": {"k": 1}}), UnansweredError, "no list of values"),
+        (http(200, {"statusCode": [], "value": None}), UnansweredError, "no list of values"),
+        (http(200, b"no gzip", "Content-Encoding: gzip"), UnansweredError, "cannot be decoded"),
+        (http(400, {"message": "Unknown conv_type_id"}), ConversionTypeError, "--conv-type-id"),
+        (http(400, {"Message": "in capitals"}), RequestRefusedError, "400: in capitals"),
+        (http(400, {"error": {"nested": 1}}), RequestRefusedError, "nested"),
+        (http(400, {"message": "", "detail": "why"}), RequestRefusedError, "400: why"),
+        (http(400, b"<html>"), RequestRefusedError, r"\(400\)"),
+        (http(502, b"<html>"), UnansweredError, r"\(502\)"),
+        (b"", UnansweredError, "broke off"),
+        (b"SSH-2.0-OpenSSH\r\n", UnansweredError, "broke off"),
+        (GOOD[:-30], UnansweredError, "broke off"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", UnansweredError, "broke off"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 300 + b"\r\n", UnansweredError, "broke off"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n", UnansweredError, "broke off"),
+    ],
+    ids=lambda value: repr(value)[:40] if isinstance(value, bytes) else None,
+)
+def test_an_answer_that_is_none_says_so(answer, error, says):
+    with pytest.raises(error, match=says) as raised:
+        ask(answer)
+    assert type(raised.value) is error
+
+
+def test_a_server_that_is_not_there_cannot_be_reached():
+    with answering(GOOD) as (url, _):
+        pass
+    with pytest.raises(UnreachableError, match=f"No connection to {url}"):
+        make_client(url).ask(BODY)
+
+
+REASON = "Session/Impression excluded from customer journey since it occurs after the conversion event"
+
+
+def left_out(conversion_id, session_id, reason=REASON):
+    return {
+        "trigger": {"conversion_id": conversion_id, "session_id": session_id},
+        "reason": reason,
+        "statusCode": 206,
+    }
+
+
+@pytest.mark.parametrize(
+    ("entries", "reasons"),
+    [
+        ([], {}),
+        (None, {}),
+        ([left_out("k", "s2"), left_out("k", "s3", "another"), left_out("l", "s1")], {"k": REASON, "l": REASON}),
+        ([left_out(7, 1)], {"7": REASON}),
+        ([left_out("k", "s2", f"x-api-key {KEY}\n" + "x" * 5000)], {"k": f"x-api-key *** {'x' * 185}…"}),
+        (["one", "two"], {"": "one"}),
+        ([{"trigger": {"conversion_id": "k"}}], {"": "{'trigger': {'conversion_id': 'k'}}"}),
+        ([{"trigger": ["k"], "reason": "none"}], {"": "{'trigger': ['k'], 'reason': 'none'}"}),
+        ("sorry", {"": "sorry"}),
+    ],
+)
+def test_the_reasons_of_sessions_without_a_value_are_read_by_conversion(entries, reasons):
+    answer, _ = ask(http(206, values(FIRST, status=206, partialFailureErrors=entries)))
+    assert answer.values == {"k": [FIRST[1:]]}
+    assert answer.reasons == reasons
+
+
+# The values of an answer
+
+
+def test_a_whole_answer_is_whole():
+    result = checked(entry(*FIRST), entry(*SECOND))
+    assert result == ({"k": [FIRST[1:], SECOND[1:]]}, {}, [])
+
+
+def test_the_order_of_the_sessions_is_irrelevant_and_more_fields_are_ignored():
+    result = checked(entry(*SECOND, note="x"), entry(*FIRST, timestamp=None))
+    assert result.whole == {"k": [SECOND[1:], FIRST[1:]]}
+
+
+def test_ids_that_came_as_numbers_are_the_texts_that_were_sent():
+    result = checked(entry(7, 1, 1, 0, 1, 1), asked={"7": ["1"]})
+    assert list(result.whole) == ["7"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [None, 1, "text", [], {}],
+        [entry("other", "s1", 1, 1, 1, 1)],
+        [entry(None, "s1", 1, 1, 1, 1)],
+        [{name: value for name, value in entry(*FIRST).items() if name != "conversion_id"}],
+    ],
+)
+def test_a_conversion_without_any_value_is_missing(entries):
+    assert checked(*entries) == ({}, {}, ["k"])
+
+
+def test_the_other_conversions_of_an_answer_do_not_matter():
+    result = checked(entry(*FIRST), entry("other", "s1", 7, 7, 7, 7), entry(*SECOND))
+    assert (list(result.whole), result.rejected, result.missing) == (["k"], {}, [])
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([entry(*FIRST)], id="a session missing"),
+        pytest.param([entry(*FIRST), entry(*FIRST)], id="one twice instead of the other"),
+        pytest.param([entry(*FIRST), entry(*SECOND), entry(*SECOND)], id="a duplicate"),
+        pytest.param([entry(*FIRST), entry(*SECOND), entry("k", "s3", 0, 0, 0, 0)], id="a foreign one more"),
+        pytest.param([entry(*FIRST), entry("k", "s3", 0, 0.6, 1, 0.5)], id="a foreign one instead"),
+        pytest.param([entry(*FIRST), entry("k", None, 0, 0.6, 1, 0.5)], id="a null"),
+        pytest.param([entry(*FIRST), entry("k", "S2", 0, 0.6, 1, 0.5)], id="another case"),
+    ],
+)
+def test_an_answer_for_other_sessions_than_asked_is_rejected(entries):
+    result = checked(*entries)
+    says = f"the answer is not for exactly the 2 sessions of the journey: it has {len(entries)}"
+    assert result == ({}, {"k": says}, [])
+
+
+@pytest.mark.parametrize("field", FIELDS[2:])
+@pytest.mark.parametrize("value", [True, False, "0.5", None, [], {}, -0.0001, 1.0001, 2, -1, 10**18, 1e300], ids=repr)
+def test_a_value_that_is_no_number_from_0_to_1_is_rejected_by_name(field, value):
+    result = checked(entry(*FIRST, **{field: value}), entry(*SECOND))
+    assert result.rejected == {"k": f"{field} is not a number from 0 to 1 in every session"}
+
+
+@pytest.mark.parametrize("field", FIELDS[2:])
+def test_a_value_that_is_missing_is_rejected_by_name(field):
+    without = {name: value for name, value in entry(*SECOND).items() if name != field}
+    assert field in checked(entry(*FIRST), without).rejected["k"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("column", [1, 2, 3, 4])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_no_number_and_infinity_are_never_whole(place, column, value):
+    rows = [list(FIRST[1:]), list(SECOND[1:])]
+    rows[place][column] = value
+    assert fault(*map(tuple, rows))
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([("s1", 1, 0, 1, 1)], ""),
+        ([("s1", 0, 0, 0, 1)], ""),  # no phase is present at all
+        ([("s1", 0.0, 1.0, 0.0, 1.0)], ""),
+        ([("s1", 1, 0, 1, 0)], "ihc sums to 0.0000, not 1"),
+        ([("s1", 0.5, 0, 1, 1)], "initializer sums to 0.5000, not 1"),
+        ([("s1", 1, 0.01, 1, 1)], "holder sums to 0.0100, not 1"),
+        ([("s1", 1, 0, 0.99, 1)], "closer sums to 0.9900, not 1"),
+        ([("s1", 1, 0, 1, 1), ("s2", 0, 0, 0, 1)], "ihc sums to 2.0000, not 1"),
+        ([("s1", 1, 0, 1, 0.5), ("s2", 1, 0, 0, 0.5)], "initializer sums to 2.0000, not 1"),
+        ([("s1", 1, 0, 1, 0.9951)], ""),  # 0.005 are allowed
+        ([("s1", 1, 0, 1, 0.9949)], "ihc sums to 0.9949, not 1"),
+        ([("s1", 1, 0, 1, 0.6), ("s2", 0, 0, 0, 0.4049)], ""),
+        ([("s1", 1, 0, 1, 0.6), ("s2", 0, 0, 0, 0.4051)], "ihc sums to 1.0051, not 1"),
+    ],
+)
+def test_ihc_and_each_phase_that_is_present_sum_to_1(rows, says):
+    assert fault(*rows) == says
+
+
+def test_the_more_sessions_the_more_their_rounding_may_add_up():
+    """Of 200 sessions with 1/200 each, 0.00005 each may be lost: 0.01 in all, and not 0.012."""
+    allowed, too_much = 0.9901 / 200, 0.988 / 200
+    assert fault(*[(f"s{number}", 0, 0, 0, allowed) for number in range(200)]) == ""
+    assert "ihc sums to 0.9880" in fault(*[(f"s{number}", 0, 0, 0, too_much) for number in range(200)])
+
+
+def test_conversions_are_checked_apart():
+    rows = [("s1", 1, 0, 1, 1)]
+    result = check_answer(
+        {"good": ["s1"], "bad": ["s1"], "gone": ["s1"]}, {"bad": [("s1", 1, 0, 1, 2)], "good": rows, "strange": rows}
+    )
+    assert result.whole == {"good": rows}
+    assert list(result.rejected) == ["bad"]
+    assert result.missing == ["gone"]
+
+
+# Trying again
+
+
+def test_what_may_pass_is_tried_again_until_it_does():
+    answer, server = ask(http(503, {}), b"", http(429, {}), http(200, b"{"), GOOD, retries=4)
+    assert list(answer.values) == ["k"]
+    assert answer.calls == len(server.heads) == 5
+    assert len(set(server.bodies)) == 1
+
+
+@pytest.mark.parametrize(("attempts", "retries", "calls"), [(5, 9, 5), (2, 9, 2), (1, 9, 1), (5, 2, 3), (5, 0, 1)])
+def test_it_is_given_up_after_so_many_attempts_or_when_the_run_has_no_retries_left(attempts, retries, calls):
+    with answering(http(503, {"message": "tired"})) as (url, server):
+        with pytest.raises(UnansweredError, match=r"failed to answer \(503: tired\)") as error:
+            make_client(url, retries=retries).ask(BODY, attempts)
+        assert error.value.calls == len(server.heads) == calls
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 413])
+def test_what_will_not_pass_is_asked_once(status):
+    with answering(http(status, {})) as (url, server):
+        with pytest.raises(ApiError) as error:
+            make_client(url, retries=9).ask(BODY)
+        assert error.value.calls == len(server.heads) == 1
+
+
+def test_the_wait_is_what_the_api_asks_for():
+    waits = []
+    ask(
+        http(503, {}, "Retry-After: 7"),
+        http(429, {}, "Retry-After: 1.5"),
+        GOOD,
+        retries=3,
+        sleep=waits.append,
+    )
+    # Before each call the run's own pause, which the wait holds back for the other threads too.
+    assert waits[0] == 0
+    assert waits[1::2] == [7, 1.5]
+    assert waits[2::2] == [pytest.approx(7, abs=0.5)] * 2
+
+
+@pytest.mark.parametrize("header", ["Retry-After: 0", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_wish_for_no_wait_at_all_does_not_take_away_the_growing_ones(header):
+    waits = []
+    with pytest.raises(QuotaError):
+        ask(http(429, {}, header), retries=9, sleep=waits.append)
+    # Of four waits at random, up to 2, 4, 8 and 16 s, not all are next to nothing.
+    assert max(waits[1::2]) > 0.05
+
+
+def test_without_a_wish_of_the_api_the_waits_grow_at_random_up_to_30_seconds():
+    waits = []
+    with pytest.raises(UnansweredError):
+        ask(http(503, {}, "Retry-After: soon"), retries=99, attempts=30, sleep=waits.append)
+    backoff = waits[1::2]
+    assert len(set(backoff)) == len(backoff) == 29
+    assert all(0 <= wait <= 30 for wait in backoff)
+    assert backoff[0] <= 0.5
+    assert max(backoff) > 5
+
+
+@pytest.mark.parametrize(("status", "error"), [(429, QuotaError), (503, OutageError)])
+def test_a_longer_wait_than_two_minutes_is_not_waited_for(status, error):
+    with answering(http(status, {}, "Retry-After: 121")) as (url, server):
+        with pytest.raises(error):
+            make_client(url, retries=9, sleep=time.sleep).ask(BODY)
+        assert len(server.heads) == 1
+
+
+def test_a_run_that_is_stopped_sends_nothing_more():
+    with answering(GOOD) as (url, server):
+        client = make_client(url)
+        client.stopped.set()
+        with pytest.raises(ApiStoppedError, match="The run ended before this was asked") as error:
+            client.ask(BODY)
+        assert error.value.calls == server.connections == 0
+
+
+def test_a_run_that_is_stopped_does_not_wait_to_its_end():
+    with answering(http(503, {}, "Retry-After: 100")) as (url, server), ThreadPoolExecutor(1) as pool:
+        client = make_client(url, retries=9, sleep=None)
+        begin = time.monotonic()
+        asked = pool.submit(client.ask, BODY)
+        while not server.heads:
+            time.sleep(0.01)
+        client.stopped.set()
+        with pytest.raises(ApiError):
+            asked.result(10)
+        assert time.monotonic() - begin < 5
+        assert len(server.heads) == 1
+
+
+# Whom the key reaches
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(status):
+    with answering(GOOD) as (other, bystander), answering(http(status, {}, f"Location: {other}")) as (url, server):
+        with pytest.raises(ApiAddressError, match=r"redirects .* the key does not follow"):
+            make_client(url, retries=9).ask(BODY)
+        assert server.connections == 1
+        assert bystander.connections == 0
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+# This machine too, but no loopback address: it is asked as another machine is.
+ELSEWHERE = "0.0.0.0"
+
+
+def tls(authority, *names):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(authority, tmp_path, monkeypatch):
+    """Trust the authority as behind a company's proxy, where the environment names its certificates."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+
+
+def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_sent(authority):
+    with answering(GOOD, scheme="https", context=tls(authority, "127.0.0.1")) as (url, server):
+        with pytest.raises(ApiAddressError, match=r"certificate of https://127.* cannot be trusted") as error:
+            make_client(url, retries=9).ask(BODY)
+        assert error.value.calls == server.connections == 1
+        assert server.received == b""
+
+
+def test_a_certificate_of_another_name_ends_the_run_before_anything_is_sent(authority, trusted):
+    with answering(GOOD, scheme="https", host=ELSEWHERE, context=tls(authority, "example.com")) as (url, server):
+        with pytest.raises(ApiAddressError, match="cannot be trusted, so the key was not sent"):
+            make_client(url, retries=9).ask(BODY)
+        assert server.connections == 1
+        assert server.received == b""
+
+
+def test_certificates_of_the_environment_are_trusted(authority, trusted):
+    with answering(GOOD, scheme="https", host=ELSEWHERE, context=tls(authority, ELSEWHERE)) as (url, server):
+        assert list(make_client(url).ask(BODY).values) == ["k"]
+    assert server.heads[0].count(KEY) == 1
+
+
+def test_a_password_from_netrc_is_not_sent(authority, trusted, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("default login ann password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with answering(GOOD, scheme="https", host=ELSEWHERE, context=tls(authority, ELSEWHERE)) as (url, server):
+        make_client(url).ask(BODY)
+    assert "authorization" not in server.heads[0].lower()
+    answer, server = ask(GOOD)
+    assert "authorization" not in server.heads[0].lower()
+    assert answer.calls == 1
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """A proxy that the environment names, and that refuses to connect to anything."""
+    with answering(http(502, {"message": "no"})) as (url, server):
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, url)
+            monkeypatch.setenv(name.upper(), url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        yield server
+
+
+def test_a_proxy_of_the_environment_gets_nothing_that_is_for_this_machine(proxy):
+    answer, server = ask(GOOD)
+    assert list(answer.values) == ["k"]
+    assert server.connections == 1
+    assert proxy.connections == 0
+
+
+def test_a_proxy_of_the_environment_is_asked_for_another_machine_and_never_sees_the_key(proxy):
+    with pytest.raises(UnreachableError, match=r"No connection to https://api\.example\.com/v1"):
+        make_client("https://api.example.com/v1").ask(BODY)
+    (head,) = proxy.heads
+    assert head.startswith("CONNECT api.example.com:443 ")
+    assert KEY.encode() not in proxy.received
+
+
+def test_a_target_that_is_no_address_does_not_matter():
+    with pytest.raises(ApiAddressError, match="redirects"):
+        ask(http(301, b"", "Location: http://[bad/"))
+
+
+def test_an_address_that_cannot_be_one_ends_the_run():
+    with pytest.raises(ApiAddressError, match="cannot be asked at"):
+        make_client("https://a..b/v1/compute_ihc").ask(BODY)
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e400"])
+def test_a_value_that_json_does_not_have_rejects_its_journey_alone(number):
+    body = json.dumps({"value": [entry(*FIRST), entry(*SECOND), entry("l", "s9", 1, 0, 1, 1)]}).encode()
+    body = body.replace(b'"ihc": 1}', b'"ihc": %s}' % number)
+    answer, server = ask(http(200, body))
+    result = check_answer(ASKED | {"l": ["s9"]}, answer.values)
+    assert list(result.whole) == ["k"]
+    assert list(result.rejected) == ["l"]
+    assert server.connections == 1
+
+
+# What is said of an answer
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 403, 404, 413, 429, 500, 503])
+@pytest.mark.parametrize(
+    "message",
+    [
+        KEY,
+        f"{KEY}{KEY}",
+        f"You sent x-api-key: {KEY}, which is wrong",
+        ["x-api-key", KEY],
+        f"\n{KEY}\x1b",
+        " " * 990 + KEY,
+    ],
+)
+def test_a_key_that_the_server_repeats_is_not_repeated(status, message):
+    # The last message is cut within the key.
+    with pytest.raises(ApiError) as error:
+        ask(http(status, {"statusCode": max(status, 300), "message": message}))
+    assert KEY[:8] not in everything_said(error.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", http(200, b"{"), http(403, {}), http(301, {}, "Location: /x"), http(503, {}), http(200, b"", "Bad")],
+    ids=["dropped", "broken", "403", "301", "503", "header"],
+)
+def test_the_key_is_in_no_error_and_in_no_text_of_the_client(answer):
+    with answering(answer) as (url, _):
+        client = make_client(url)
+        with pytest.raises(ApiError) as error:
+            client.ask(BODY)
+    assert KEY not in everything_said(error.value)
+    assert KEY not in repr(client) + str(client) + repr(client.account) + repr(client.budget)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "x" * 100_000,
+        "word " * 10_000,
+        "\x1b[31mred\x1b[0m",
+        "two\nlines\r\tand\0more",
+        "\u202ereversed\ud800",
+        *UNTRUSTED,
+    ],
+    ids=range(5 + len(UNTRUSTED)),
+)
+def test_what_the_server_says_is_on_one_line_cut_and_without_control_characters(message):
+    with pytest.raises(ApiKeyError) as error:
+        ask(http(403, {"message": message}))
+    text = str(error.value)
+    assert len(text) < 400
+    assert not re.search("[\x00-\x1f\ud800-\udfff]", text)
+    assert len(text.splitlines()) == 1
+
+
+# What the requests of a run share
+
+
+def test_a_ceiling_of_calls_counts_every_try():
+    with answering(http(503, {}), http(503, {}), GOOD) as (url, server):
+        client = make_client(url, calls=2, retries=9)
+        with pytest.raises(CeilingError, match="as many requests as --max-requests allows") as error:
+            client.ask(BODY)
+        assert error.value.calls == len(server.heads) == 2
+
+
+@pytest.mark.parametrize("calls", [0, -1])
+def test_a_ceiling_of_none_sends_nothing(calls):
+    with answering(GOOD) as (url, server):
+        with pytest.raises(CeilingError) as error:
+            make_client(url, calls=calls).ask(BODY)
+        assert error.value.calls == server.connections == 0
+
+
+def test_calls_are_unlimited_unless_said_otherwise():
+    budget = Budget()
+    for _ in range(1000):
+        budget.spend_call()
+    assert budget.calls is None
+
+
+def test_calls_and_retries_are_counted_down():
+    budget = Budget(2, 1)
+    budget.spend_call()
+    budget.spend_call()
+    with pytest.raises(CeilingError):
+        budget.spend_call()
+    assert [budget.spend_retry() for _ in range(3)] == [True, False, False]
+
+
+def test_no_call_is_spent_twice_by_threads_at_once():
+    budget = Budget(500, 300)
+
+    def spend(_):
+        try:
+            budget.spend_call()
+        except CeilingError:
+            return False, budget.spend_retry()
+        return True, False
+
+    with ThreadPoolExecutor(16) as pool:
+        calls, retries = zip(*pool.map(spend, range(1000)), strict=True)
+    assert (sum(calls), sum(retries)) == (500, 300)
+
+
+def test_calls_begin_an_interval_apart():
+    budget = Budget(interval=10)
+    assert [budget.pause() for _ in range(3)] == [0, pytest.approx(10, abs=0.5), pytest.approx(20, abs=0.5)]
+
+
+def test_without_an_interval_no_call_waits():
+    budget = Budget()
+    assert [budget.pause() for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_call_that_was_not_used_in_time_is_not_made_up_for():
+    budget = Budget(interval=0.05)
+    budget.pause()
+    time.sleep(0.2)
+    assert budget.pause() == 0
+    assert budget.pause() > 0.02
+
+
+def test_all_calls_are_held_back_and_an_earlier_longer_hold_stays():
+    budget = Budget(interval=1)
+    budget.hold(100)
+    budget.hold(5)
+    assert [budget.pause() for _ in range(2)] == [pytest.approx(100, abs=0.5), pytest.approx(101, abs=0.5)]

@@ -1,0 +1,413 @@
+"""Runs of requests against a server that fails on purpose, over real sockets."""
+
+import sqlite3
+import threading
+import time
+from contextlib import closing
+
+import pandas as pd
+import pytest
+from helpers.faults import in_turn, misbehaving
+from helpers.frames import conversions, journey, sessions
+
+from ihc.api.account import Account
+from ihc.api.batching import fingerprints, pack_requests
+from ihc.api.bodies import request_bodies
+from ihc.api.client import Budget, Client
+from ihc.api.dispatch import dispatch
+from ihc.api.ledger import open_ledger, read_known, requests_of
+from ihc.api.limits import Asking
+from ihc.database.results import create_tables
+from ihc.errors import (
+    ApiAddressError,
+    ApiKeyError,
+    CeilingError,
+    ConversionTypeError,
+    OutageError,
+    QuotaError,
+    UnreachableError,
+)
+from ihc.journeys.build import build_journeys
+from ihc.models.ihc import attribute
+from ihc.models.parameters import load_parameters
+from ihc.pipeline.sample import make_sample
+
+KEY = "k3y-of-the-test"
+
+
+def shortly(seconds):
+    time.sleep(min(seconds, 0.01))
+
+
+def make_journeys(orders, seed=1):
+    tables = make_sample(orders, seed)
+    return build_journeys(tables.sessions, tables.conversions)
+
+
+@pytest.fixture(scope="module")
+def journeys():
+    """972 orders with 3,247 sessions: 17 requests of 200 sessions."""
+    return make_journeys(1000)
+
+
+@pytest.fixture
+def database(tmp_path):
+    create_tables(tmp_path / "shop.db")
+    return tmp_path / "shop.db"
+
+
+def ask(database, url, journeys, *, suspects=(), calls=None, run_id="run", said=None, **asking):
+    """Dispatch what is not known yet, as a run does; give back why it stopped and what is known then."""
+    account = Account(url, KEY, "default")
+    marks = fingerprints(journeys)
+    known = set(read_known(database, account, marks).answers["conv_id"])
+    marks = marks[~marks["conv_id"].isin(known)].assign(is_suspect=lambda frame: frame["conv_id"].isin(suspects))
+    client = Client(account, Budget(calls), sleep=shortly)
+    with open_ledger(database, account, run_id) as ledger:
+        to_ask = journeys[journeys["conv_id"].isin(marks["conv_id"])]
+        stopped = dispatch(to_ask, marks, client, ledger, Asking(**asking), (said if said is not None else []).append)
+    return stopped, read_known(database, account, fingerprints(journeys))
+
+
+def rows(database, query):
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def assert_right(answers, journeys):
+    """Each answer is the local engine's, but for the rounding to four decimals."""
+    both = answers.merge(attribute(journeys, load_parameters()), on=["conv_id", "session_id"], suffixes=("", "_local"))
+    assert len(both) == len(answers) == len(journeys)
+    for name in ("initializer", "holder", "closer", "ihc"):
+        assert (both[name] - both[f"{name}_local"]).abs().max() <= 0.0005
+
+
+def test_everything_is_asked_once_in_full_requests_and_stored(database, journeys):
+    with misbehaving(wait=0.1) as (url, api):
+        stopped, known = ask(database, url, journeys)
+    assert stopped is None
+    assert_right(known.answers, journeys)
+    assert api.requests == len(pack_requests(journeys)) == 17  # 3,247 sessions / 200
+    assert set(api.asked.values()) == {1}
+    assert api.most_sessions <= 200
+    assert api.most_journeys <= 100
+    assert api.most_at_once == 4
+    assert rows(database, "SELECT DISTINCT outcome, calls FROM api_requests") == [("answered", 1)]
+    assert rows(database, "SELECT outcome, count(*) FROM api_ledger GROUP BY 1") == [("answered", len(api.asked))]
+    assert requests_of(database, "run") == {"calls": 17, "asked": len(api.asked), "answered": len(api.asked)}
+
+
+def test_the_number_of_workers_is_the_number_of_requests_at_a_time(database, journeys):
+    with misbehaving(wait=0.1) as (url, api):
+        ask(database, url, journeys, workers=2)
+    assert api.most_at_once == 2
+
+
+def test_what_was_answered_is_not_asked_again(database, journeys):
+    with misbehaving() as (url, api):
+        ask(database, url, journeys)
+        before = api.requests
+        ask(database, url, journeys)
+        assert api.requests == before
+
+
+def test_another_conversion_type_or_address_is_another_account(database, journeys):
+    few = pack_requests(journeys)[0]
+    with misbehaving() as (url, _):
+        _, known = ask(database, url, few)
+        other = read_known(database, Account(url, KEY, "another"), fingerprints(few))
+    assert len(known.answers) == len(few)
+    assert other.answers.empty
+
+
+def test_faults_in_turn_lose_nothing_and_ask_no_answered_conversion_again(database, journeys):
+    """Of 10 requests 3 fail; each is sent again, and half of a 206 is asked for anew, at worst in a request more."""
+    with misbehaving(in_turn()) as (url, api):
+        stopped, known = ask(database, url, journeys)
+    assert stopped is None
+    assert_right(known.answers, journeys)
+    assert set(api.answered.values()) == {1}
+    assert api.requests <= 1.6 * len(pack_requests(journeys)) + 4
+
+
+@pytest.mark.parametrize("fault", ["429", "503", "dropped", "truncated", "broken JSON", "503 in the body"])
+def test_each_fault_that_passes_is_tried_again(fault, database, journeys):
+    few = pack_requests(journeys)[0]
+    with misbehaving(lambda number, conversions: fault if number < 2 else "") as (url, api):
+        stopped, known = ask(database, url, few)
+    assert stopped is None
+    assert_right(known.answers, few)
+    assert api.requests == 3
+    assert rows(database, "SELECT calls FROM api_requests") == [(3,)]
+
+
+@pytest.mark.parametrize("fault", ["503", "400", "dropped", "broken JSON"])
+def test_a_journey_that_poisons_its_batch_is_found_and_the_others_go_through(fault, database, journeys):
+    poison = journeys["conv_id"].iloc[500]
+    with misbehaving(lambda number, conversions: fault if poison in conversions else "") as (url, api):
+        stopped, known = ask(database, url, journeys)
+    assert stopped is None
+    assert known.failed["conv_id"].tolist() == [poison]
+    assert known.failed["reason"].str.contains("refuses|failed to answer|broke off|no JSON").all()
+    assert_right(known.answers, journeys[journeys["conv_id"] != poison])
+    # 5 tries of the whole batch, at most 2 of each of its at most 7 halvings, and the good halves once each.
+    assert api.asked[poison] <= 5 + 7 * 2
+    assert api.requests <= 17 + 5 + 7 * 3
+
+
+def test_what_failed_before_is_asked_apart_from_the_others(database, journeys):
+    few = journeys[journeys["conv_id"].isin(journeys["conv_id"].unique()[:20])]
+    poison = few["conv_id"].iloc[0]
+    batches = []
+
+    def note(number, conversions):
+        batches.append(set(conversions))
+        return ""
+
+    with misbehaving(note) as (url, _):
+        ask(database, url, few, suspects=[poison])
+    assert {poison} in batches
+    assert len(batches) == 2
+
+
+def test_a_value_that_is_missing_again_and_again_fails_after_three_answers(database, journeys):
+    few = pack_requests(journeys)[0]
+    lost = few["conv_id"].iloc[0]
+    with misbehaving(lambda number, conversions: "206" if conversions == [lost] else "") as (url, api):
+        stopped, known = ask(database, url, few[few["conv_id"] == lost])
+    assert stopped is None
+    assert api.requests == 3
+    reason = "the API gave no value for it in 3 answers: sorry"
+    assert known.failed.to_dict("records") == [{"conv_id": lost, "reason": reason}]
+    assert rows(database, "SELECT outcome FROM api_ledger ORDER BY rowid") == [("missing",), ("missing",), ("failed",)]
+
+
+def test_an_order_whose_first_session_converts_is_rejected_with_the_reason_of_the_api(database):
+    first, other = journey((0, "A", 1, 1), (1, "B", 1, 1), (2, "A", 1, 1)), journey((0, "A", 1, 1), conv_id="l")
+    both = pd.concat([first.assign(conversion=[1, 0, 0]), other], ignore_index=True)
+    with misbehaving() as (url, api):
+        stopped, known = ask(database, url, both)
+    assert stopped is None
+    assert api.requests == 1
+    assert known.answers["conv_id"].tolist() == ["l"]
+    excluded = "Session/Impression excluded from customer journey since it occurs after the conversion event"
+    reason = f"the answer is not for exactly the 3 sessions of the journey: it has 1: {excluded}"
+    assert known.rejected.to_dict("records") == [{"conv_id": "k", "reason": reason}]
+    assert rows(database, "SELECT outcome FROM api_requests") == [(f"answered; {excluded}",)]
+
+
+def test_an_order_without_any_value_fails_with_its_own_reason(database):
+    steps = ((0, "A", 1, 1), (1, "B", 1, 1))
+    lost, other = journey(*steps), journey(*steps, conv_id="l")
+    twice = lost.assign(session_id="s")  # two sessions of one id: the journey cannot be computed
+    with misbehaving() as (url, _):
+        _, known = ask(database, url, pd.concat([twice, other], ignore_index=True))
+    reason = "the API gave no value for it in 3 answers: Two sessions of this journey have the same session_id."
+    assert known.failed.to_dict("records") == [{"conv_id": "k", "reason": reason}]
+    assert known.answers["conv_id"].tolist() == ["l", "l"]
+
+
+@pytest.mark.parametrize("fractions", [("", "", ""), (".9", ".5", ".1")], ids=["one moment", "one second"])
+def test_sessions_of_one_second_get_the_credit_that_the_local_engine_gives_them(database, fractions):
+    # By time, then by id. Fractions are not sent: the order of the request says that s3 is the first, and s1 the last.
+    visits = [(f"s{number}", "u", f"2023-09-01 00:00:00{end}", "A", 1, 1) for number, end in enumerate(fractions, 1)]
+    journeys = build_journeys(sessions(visits[::-1]), conversions([("k", "u", "2023-09-02 00:00:00", 1.0)]))
+    with misbehaving() as (url, _):
+        _, known = ask(database, url, journeys)
+    assert_right(known.answers, journeys)
+    first = known.answers.set_index("session_id")["initializer"].idxmax()
+    assert first == ("s3" if fractions[0] else "s1")
+
+
+def test_an_answer_that_is_not_whole_fails_alone_and_is_not_asked_again(database, journeys):
+    few = pack_requests(journeys)[0]
+    with misbehaving(lambda number, conversions: "sums to two") as (url, api):
+        stopped, known = ask(database, url, few)
+    (wrong,) = known.rejected["conv_id"]
+    assert stopped is None
+    assert api.requests == 1
+    assert "not for exactly" in known.rejected["reason"].iloc[0]
+    assert_right(known.answers, few[few["conv_id"] != wrong])
+
+
+def test_a_smaller_limit_than_expected_halves_the_requests_and_goes_on(database, journeys):
+    """Requests of up to 3,000 sessions are refused and halved until they fit into 200, so at least 100 are in each."""
+    with misbehaving(lambda number, conversions: "413 over 200") as (url, api):
+        stopped, known = ask(database, url, journeys, max_sessions=3000, said=(said := []))
+    assert stopped is None
+    assert_right(known.answers, journeys)
+    assert set(api.answered.values()) == {1}
+    refused = api.requests - rows(database, "SELECT count(*) FROM api_requests WHERE outcome = 'answered'")[0][0]
+    assert refused <= 4 + 5  # those on their way at first, and halvings from 3,000 to below 200
+    assert api.requests - refused <= 2 * 17
+    assert any("going on with at most" in line and "Set IHC_MAX_SESSIONS" in line for line in said)
+
+
+@pytest.mark.parametrize("limit", [200, 3000])
+def test_a_refusal_that_only_sounds_like_a_limit_does_not_make_requests_small(limit, database, journeys):
+    poison = journeys["conv_id"].iloc[500]
+    with misbehaving(lambda number, conversions: "400 exceeds" if poison in conversions else "") as (url, api):
+        stopped, known = ask(database, url, journeys, max_sessions=limit)
+    assert stopped is None
+    assert known.failed["conv_id"].tolist() == [poison]
+    assert api.requests <= len(pack_requests(journeys, max_sessions=limit)) + 1 + 7 * 2
+
+
+def test_an_answer_of_413_for_one_journey_alone_is_bisected_like_any_refusal(database, journeys):
+    poison = journeys["conv_id"].iloc[500]
+    with misbehaving(lambda number, conversions: "413" if poison in conversions else "") as (url, api):
+        stopped, known = ask(database, url, journeys, workers=1)
+    assert stopped is None
+    assert known.failed["conv_id"].tolist() == [poison]
+    assert api.requests <= 3 * 17
+
+
+def test_many_journeys_over_the_accounts_limit_fail_one_by_one_and_do_not_end_the_run(database, journeys):
+    long = [
+        journey(*[(hour, "A", 1, 1) for hour in range(300)], conv_id=f"long-{number}", prefix=f"{number}-")
+        for number in range(20)
+    ]
+    few = pd.concat([*long, pack_requests(journeys)[0]], ignore_index=True)
+    with misbehaving(lambda number, conversions: "413 over 200") as (url, _):
+        stopped, known = ask(database, url, few, max_sessions=3000)
+    assert stopped is None
+    assert sorted(known.failed["conv_id"]) == sorted(f"long-{number}" for number in range(20))
+    assert_right(known.answers, few[~few["conv_id"].str.startswith("long")])
+
+
+@pytest.mark.parametrize("fault", ["nothing", "sums to two each"])
+def test_an_api_that_answers_without_a_whole_journey_ends_the_run_soon(fault, database, journeys):
+    with misbehaving(lambda number, conversions: fault) as (url, api):
+        stopped, _ = ask(database, url, journeys)
+    assert isinstance(stopped, OutageError)
+    assert "without a whole journey" in str(stopped)
+    assert api.requests <= 4 + 2 + 1 + 3
+
+
+def test_when_most_requests_fail_no_order_that_is_sound_counts_as_failed(database, journeys):
+    """Nine in ten fail with 503: the retries run out, and what was not answered waits."""
+    with misbehaving(lambda number, conversions: "503" if number % 10 else "") as (url, api):
+        stopped, known = ask(database, url, journeys)
+    assert isinstance(stopped, OutageError)
+    assert known.failed.empty
+    assert api.requests <= 67 + 17 + 2 * 20  # the run's retries, the requests, and halves of those that were given up
+
+
+def test_a_journey_that_is_over_the_accounts_limit_fails_alone(database, journeys):
+    long = journey(*[(hour, "A", 1, 1) for hour in range(300)], conv_id="long", prefix="long-")
+    few = pd.concat([long, pack_requests(journeys)[0]], ignore_index=True)
+    with misbehaving(lambda number, conversions: "413 over 200") as (url, _):
+        stopped, known = ask(database, url, few, max_sessions=3000)
+    assert stopped is None
+    assert known.failed["conv_id"].tolist() == ["long"]
+    assert "IHC_MAX_SESSIONS" in known.failed["reason"].iloc[0]
+    assert_right(known.answers, few[few["conv_id"] != "long"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "says"),
+    [
+        ("403", ApiKeyError, r"does not take the key \(403: Forbidden\): check IHC_API_KEY"),
+        ("404", ApiAddressError, r"not at this address \(404: Not Found\): check IHC_API_URL"),
+        ("301", ApiAddressError, "redirects"),
+        ("400 type", ConversionTypeError, "conversion type .* check --conv-type-id"),
+    ],
+)
+def test_what_no_request_can_get_past_ends_the_run_at_once_and_is_not_retried(fault, error, says, database, journeys):
+    with misbehaving(lambda number, conversions: fault) as (url, api), pytest.raises(error, match=says):
+        ask(database, url, journeys)
+    assert api.requests <= 4
+    assert rows(database, "SELECT DISTINCT outcome FROM api_ledger") == [("waiting",)]
+
+
+def test_what_came_before_the_key_was_revoked_is_stored(database, journeys):
+    with misbehaving(lambda number, conversions: "403" if number >= 8 else "") as (url, api):
+        with pytest.raises(ApiKeyError):
+            ask(database, url, journeys)
+        answered = rows(database, "SELECT count(DISTINCT conv_id) FROM api_answers")[0][0]
+        assert answered == len(api.answered) > 300
+
+
+def test_an_exhausted_quota_ends_the_run_and_the_next_one_goes_on(database, journeys):
+    used_up = set()
+    with misbehaving(lambda number, _: "429 for long" if number >= 5 and not used_up else "") as (url, api):
+        stopped, known = ask(database, url, journeys)
+        assert isinstance(stopped, QuotaError)
+        assert "Limit Exceeded" in str(stopped)
+        assert api.requests <= 9
+        assert 0 < known.answers["conv_id"].nunique() < journeys["conv_id"].nunique()
+        used_up.add("and paid for")
+        stopped, known = ask(database, url, journeys, run_id="next")
+        assert stopped is None
+        assert_right(known.answers, journeys)
+        assert set(api.answered.values()) == {1}
+
+
+def test_without_a_connection_the_run_ends_soon(database, journeys):
+    stopped, known = ask(database, "http://127.0.0.1:9/v1/compute_ihc", journeys)
+    assert isinstance(stopped, UnreachableError)
+    assert "check the network" in str(stopped)
+    assert known.answers.empty
+    assert rows(database, "SELECT DISTINCT outcome FROM api_ledger") == [("waiting",)]
+
+
+@pytest.mark.parametrize("fault", ["503", "400", "413", "dropped", "broken JSON"])
+def test_an_api_that_only_fails_is_not_asked_for_every_part_of_every_request(fault, database, journeys):
+    with misbehaving(lambda number, conversions: fault) as (url, api):
+        stopped, _ = ask(database, url, journeys)
+    assert isinstance(stopped, OutageError)
+    assert (
+        api.requests <= 20 + 17 + 7 + 3
+    )  # the run's retries, the failures in a row that end it, and what is on its way then
+
+
+def test_a_ceiling_of_requests_counts_retries_and_stops_cleanly(database, journeys):
+    with misbehaving(lambda number, conversions: "503" if number == 0 else "") as (url, api):
+        stopped, known = ask(database, url, journeys, calls=6)
+        assert isinstance(stopped, CeilingError)
+        assert api.requests == 6
+        assert requests_of(database, "run")["calls"] == 6
+        assert known.answers["conv_id"].nunique() == len(api.answered) > 0
+        stopped, known = ask(database, url, journeys, run_id="next")
+        assert stopped is None
+        assert_right(known.answers, journeys)
+        assert set(api.answered.values()) == {1}
+
+
+def test_a_ceiling_of_requests_a_second_is_kept(database, journeys):
+    few = request_bodies(pack_requests(journeys).block(0, 8), None)
+    with misbehaving() as (url, api):
+        account = Account(url, KEY, "default")
+        client = Client(account, Budget(interval=0.05))
+        begin = time.monotonic()
+        threads = [threading.Thread(target=client.ask, args=(body,)) for body in few]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert api.requests == 8
+    assert time.monotonic() - begin >= 7 * 0.05  # the first at once, seven more 50 ms apart
+
+
+def test_progress_tells_requests_and_conversions(database, journeys, monkeypatch):
+    monkeypatch.setattr("ihc.api.dispatch.PROGRESS_SECONDS", 0.0)
+    said = []
+    with misbehaving() as (url, _):
+        ask(database, url, journeys, said=said)
+    orders = f"{journeys['conv_id'].nunique():,}"
+    assert said[-1] == f"API: 17 requests; {orders} of {orders} conversions answered"
+    assert any("conversions," in line and line.endswith("left") for line in said)
+
+
+def test_the_key_is_in_the_header_alone(database, journeys):
+    with (
+        misbehaving(lambda number, conversions: "echo" if number else "") as (url, api),
+        pytest.raises(ApiKeyError) as error,
+    ):
+        ask(database, url, journeys, workers=1)
+    assert api.headers[0]["x-api-key"] == KEY
+    assert not [path for path in api.paths if KEY in path]
+    assert KEY not in str(error.value)
+    assert len(str(error.value)) < 400
+    assert "\x1b" not in str(error.value)
+    assert KEY.encode() not in database.read_bytes()

@@ -1,0 +1,439 @@
+import json
+import time
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.answered_shops import answers_of, random_journeys, truth
+from helpers.frames import FIXED, UNTRUSTED, journey, journeys, shuffled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.calibration.calibrate import MOST_CHANNELS, calibrate
+from ihc.errors import InputError, ParametersError
+from ihc.models.ihc import attribute, time_order
+from ihc.models.parameters import load_parameters, parameters_json, parse_parameters
+from ihc.schemas.tables import PHASES, SHARES
+
+pytestmark = pytest.mark.filterwarnings("error")
+OTHERS = random_journeys(2_000, seed=99)
+SHOP = random_journeys(300)
+ANSWERS = answers_of(SHOP, truth())
+SMALL = SHOP[SHOP["conv_id"].isin(SHOP["conv_id"].unique()[:60])]
+SMALL_ANSWERS = ANSWERS[ANSWERS["conv_id"].isin(SMALL["conv_id"])]
+LENGTH = SHOP.groupby("conv_id")["session_id"].transform("size")
+
+
+def errors(found, true, rows):
+    return (attribute(rows, found)["ihc"] - attribute(rows, true)["ihc"]).abs()
+
+
+def assert_found(found, true, *, rows=SHOP, others=OTHERS, mean=0.00002, largest=0.004):
+    """The curves at hours that occur, the weights beside each other, the phases, and other journeys' credits."""
+    _, steps = time_order(rows)
+    for phase, hours in (("initializer", steps.gap), ("closer", steps.to_conversion)):
+        # Where the curve nears its end few sessions tell it.
+        seen = np.quantile(hours, [0.1, 0.3, 0.5, 0.7, 0.9, 0.97])
+        assert getattr(found, phase)(seen) == pytest.approx(getattr(true, phase)(seen), abs=0.001)
+    for phase in PHASES:
+        names = sorted(rows["channel_name"].unique())
+        weights = np.array([found.channel_weights[phase].get(name, 1.0) for name in names])
+        known = np.array([true.channel_weights[phase].get(name, 1.0) for name in names])
+        assert weights / np.median(weights) == pytest.approx(known / np.median(known), rel=0.002)
+    assert dict(found.phase_weights) == pytest.approx(dict(true.phase_weights), abs=0.0002)
+    off = errors(found, true, others)
+    assert off.mean() <= mean
+    assert off.max() <= largest
+
+
+FAR = {
+    "initializer": {"Direct": 0.4, "Mail": 2.0},
+    "holder": {"Direct": 2.0, "Video": 0.4},
+    "closer": {"Social": 0.4, "Direct": 2.0},
+}
+JUMPS = ([0, 0.0998, 0.1, 0.1998, 0.2, 0.2998, 0.3, 2, 60, 500], [1, 0.99, 0.9, 0.88, 0.7, 0.69, 0.6, 0.5, 0.2, 0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"channels": FAR},
+        {"channels": {phase: {"Direct": 0.05, "Mail": 20.0} for phase in PHASES}},
+        {"closer": JUMPS},
+        {"phases": (0.01, 0.09, 0.9)},
+        {"initializer": ([0, 1], [0.3, 0.3])},
+        {"closer": ([0, 1], [1, 1])},
+    ],
+    ids=[
+        "a plain shop",
+        "weights of 0.4 and 2",
+        "of 0.05 and 20",
+        "jumps",
+        "phases",
+        "flat initializer",
+        "flat closer",
+    ],
+)
+def test_a_few_hundred_answers_give_the_parameters_back_and_foretell_other_journeys(changes):
+    true = truth(**changes)
+    assert_found(calibrate(SHOP, answers_of(SHOP, true)).parameters, true)
+
+
+RESTARTS = {"initializer": ([0, 2, 53], [0, 0, 1]), "closer": ([0, 2, 46], [1, 0.5, 0])}
+
+
+def test_a_curve_that_reaches_1_is_found_with_its_restarts():
+    true = truth(**RESTARTS)
+    found = calibrate(SHOP, answers_of(SHOP, true)).parameters
+    assert found.initializer(np.array([27.5, 54, 1_000])).tolist() == pytest.approx([0.5, 1, 1], abs=0.001)
+    assert found.initializer.hours[-1] == pytest.approx(53, abs=0.5)
+    off = errors(found, true, OTHERS)
+    assert off.mean() <= 0.00002
+    assert off.max() <= 0.005
+
+
+def test_closers_before_a_restart_are_extrapolated_where_the_answers_do_not_show_them_and_nobody_is_blamed():
+    # The closer's curve reaches 500 hours; after a restart the answers show 111.3 of them. The holder reads the rest.
+    true = truth(initializer=RESTARTS["initializer"])
+    result = calibrate(SHOP, answers_of(SHOP, true))
+    assert errors(result.parameters, true, SHOP).max() > 0.01
+    (said,) = result.warnings
+    assert said.endswith(
+        "read the closer's curve beyond the 111.3 hours that the answers show: there it is extrapolated."
+    )
+
+
+def test_more_silences_than_a_curve_has_knots_restart_journeys_all_the_same():
+    true = truth(**RESTARTS)
+    rows = random_journeys(1_500)
+    found = calibrate(rows, answers_of(rows, true)).parameters
+    assert errors(found, true, rows).max() <= 0.001
+
+
+def test_journeys_of_up_to_200_sessions_are_read_as_well():
+    rows = random_journeys(200, mean_length=30, longest=200)
+    assert rows.groupby("conv_id").size().max() > 100
+    # The largest share of a journey takes what the rounding of all its sessions leaves over.
+    assert_found(calibrate(rows, answers_of(rows, truth())).parameters, truth(), rows=rows, mean=0.00003)
+
+
+@pytest.mark.slow
+def test_20000_answers_take_seconds():
+    rows = random_journeys(20_000)
+    answers = answers_of(rows, truth())
+    begin = time.perf_counter()
+    found = calibrate(rows, answers).parameters
+    seconds = time.perf_counter() - begin
+    print(f"{len(rows):,} sessions calibrated in {seconds:.1f} s")
+    assert seconds < 60
+    assert_found(found, truth(), rows=rows, mean=0.00001, largest=0.0005)
+
+
+def test_the_order_of_the_rows_is_irrelevant():
+    found = calibrate(SHOP, ANSWERS)
+    again = calibrate(shuffled(SHOP, 1), shuffled(ANSWERS, 2))
+    assert again.parameters == found.parameters
+    assert again.warnings == found.warnings
+    assert_frame_equal(again.support, found.support)
+    assert_frame_equal(again.channels, found.channels)
+    assert_frame_equal(again.left_out, found.left_out)
+
+
+def test_the_inputs_are_left_alone_and_columns_they_need_not_have_do_not_matter():
+    rows, answers = SHOP.assign(ihc=1.0, initializer=9.0), ANSWERS.assign(channel_name="?", cost=1.0)
+    before = rows.copy(deep=True), answers.copy(deep=True)
+    assert calibrate(rows, answers).parameters == calibrate(SHOP, ANSWERS).parameters
+    assert_frame_equal(rows, before[0])
+    assert_frame_equal(answers, before[1])
+
+
+def test_there_may_be_more_channels_than_answers():
+    rows = random_journeys(60).assign(channel_name=lambda frame: [f"c{number}" for number in range(len(frame))])
+    result = calibrate(rows, answers_of(rows, truth()))
+    assert errors(result.parameters, truth(), rows).max() <= 0.001
+    names = len(result.channels)
+    assert sum(f"Not identified: {names} of {names} " in said for said in result.warnings) == 3
+
+
+def test_more_channels_than_the_equations_can_hold_are_refused():
+    rows = random_journeys(400).assign(channel_name=lambda frame: [f"c{number}" for number in range(len(frame))])
+    with pytest.raises(InputError, match=f"channels, and a calibration weighs {MOST_CHANNELS:,} at most: give similar"):
+        calibrate(rows, answers_of(rows, truth()))
+
+
+def test_channel_names_are_any_texts(tmp_path):
+    rows = SHOP.assign(channel_name=(UNTRUSTED * len(SHOP))[: len(SHOP)])
+    true = truth(channels={"closer": {UNTRUSTED[0]: 2.0}})
+    found = calibrate(rows, answers_of(rows, true)).parameters
+    assert found.channels == set(UNTRUSTED)
+    assert found.channel_weights["closer"][UNTRUSTED[0]] == pytest.approx(2, abs=0.005)
+    (tmp_path / "set.json").write_text(parameters_json(found), "utf-8")
+    assert load_parameters(tmp_path / "set.json") == found
+
+
+def test_a_session_without_a_channel_is_neutral_as_for_the_engine():
+    rows = SHOP.assign(channel_name=SHOP["channel_name"].astype("str").where(SHOP.index % 7 > 0))
+    found = calibrate(rows, answers_of(rows, truth())).parameters
+    assert errors(found, truth(), rows).max() <= 0.001
+
+
+def test_one_channel_has_the_weight_1():
+    rows = SHOP.assign(channel_name="A")
+    found = calibrate(rows, answers_of(rows, truth())).parameters
+    assert {phase: dict(found.channel_weights[phase]) for phase in PHASES} == {phase: {"A": 1.0} for phase in PHASES}
+    assert errors(found, truth(), rows).max() <= 0.001
+
+
+def test_all_sessions_at_the_same_moment_tell_the_weights():
+    rows = SHOP.assign(timestamp=SHOP.groupby("conv_id")["timestamp"].transform("first"))
+    true = truth(channels=FAR)
+    result = calibrate(rows, answers_of(rows, true))
+    assert errors(result.parameters, true, rows).max() <= 0.001
+
+
+def test_without_closer_flags_the_converting_session_alone_closes():
+    rows = SHOP.assign(closer_engagement=0)
+    result = calibrate(rows, answers_of(rows, truth()))
+    assert errors(result.parameters, truth(), rows).max() <= 0.001
+    assert set(result.parameters.closer.membership) == {1}
+    assert any("No answer shows the closer's curve" in said for said in result.warnings)
+
+
+def test_without_holder_flags_the_other_phases_keep_their_ratio():
+    # 0.345 to 0.275; the holder's is left near 1/3.
+    rows = SHOP.assign(holder_engagement=0)
+    result = calibrate(rows, answers_of(rows, truth()))
+    weights = result.parameters.phase_weights
+    assert weights["initializer"] / weights["closer"] == pytest.approx(0.345 / 0.275, rel=0.002)
+    assert weights["holder"] == pytest.approx(1 / 3, abs=0.02)
+    assert set(result.parameters.channel_weights["holder"].values()) == {1.0}
+    assert any("No answer has a holder" in said for said in result.warnings)
+
+
+def mixed(share, other):
+    """The shop's answers, of which every so many-th journey is answered by other parameters; and those."""
+    ids = SHOP["conv_id"].unique()[::share]
+    wrong = ANSWERS["conv_id"].isin(ids)
+    both = ANSWERS.where(~wrong, answers_of(SHOP, other))
+    moved = (both["ihc"] - ANSWERS["ihc"]).abs().groupby(ANSWERS["conv_id"]).max()
+    return both, set(moved.index[moved > 0.02])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"initializer": ([0, 10, 110], [0, 0, 1]), "closer": ([0, 100], [1, 0])},
+        {"initializer": ([0, 2, 53], [0, 0, 1])},
+        {"phases": (0.6, 0.2, 0.2)},
+        {"channels": {"initializer": {"Direct": 0.1}, "closer": {"Mail": 9.0}}},
+    ],
+    ids=["other curves", "restarts", "other phases", "other weights"],
+)
+def test_answers_by_other_parameters_for_2_percent_of_the_journeys_hardly_matter_and_are_named(changes):
+    answers, wrong = mixed(50, truth(**changes))
+    result = calibrate(SHOP, answers)
+    assert dict(result.parameters.phase_weights) == pytest.approx(dict(truth().phase_weights), abs=0.0002)
+    off = errors(result.parameters, truth(), OTHERS)
+    assert off.mean() <= 0.0002
+    assert off.quantile(0.99) <= 0.002
+    (said,) = [text for text in result.warnings if "cannot be explained" in text]
+    assert 1 <= len(wrong) <= 5
+    assert said.startswith(f"{len(wrong)} of ")
+    assert all(repr(conv_id) in said for conv_id in wrong)
+    assert "better leave them out" in said
+
+
+def test_answers_of_two_conversion_types_are_warned_of():
+    answers, _ = mixed(2, truth(initializer=([0, 2, 53], [0, 0, 1]), phases=(0.32, 0.37, 0.31)))
+    assert any("another conversion type" in said for said in calibrate(SHOP, answers).warnings)
+
+
+def redistributed(rows, parameters, channel):
+    """Per phase, `channel` gives its value to the others of its journey in proportion, where one can receive."""
+    shares = attribute(rows, parameters)
+    for phase in PHASES:
+        receives = shares[phase].where(rows["channel_name"] != channel, 0)
+        totals = receives.groupby(shares["conv_id"]).transform("sum")
+        shares[phase] = (receives / totals.where(totals > 0)).where(totals > 0, shares[phase])
+    weighted = sum(parameters.phase_weights[phase] * shares[phase] for phase in PHASES)
+    shares["ihc"] = weighted / weighted.groupby(shares["conv_id"]).transform("sum")
+    return shares
+
+
+def test_redistributed_answers_are_warned_of_with_the_channel_that_gave_its_credit_away():
+    result = calibrate(SHOP, redistributed(SHOP, truth(), "Direct"))
+    assert any("give no share to the channels 'Direct', as a redistribution does" in said for said in result.warnings)
+    assert any("or redistributed" in said for said in result.warnings)
+
+
+def test_a_calibration_says_what_it_rests_on():
+    # k: 2 hours, closes; l: 30 hours, closes; m: one session.
+    rows = pd.concat(
+        [
+            journey((0, "A", 1, 1), (2, "B", 1, 1), conv_id="k"),
+            journey((0, "A", 1, 1), (30, "A", 1, 1), conv_id="l"),
+            journey((0, "A", 1, 1), conv_id="m"),
+        ]
+    )
+    answers = answers_of(rows, truth())
+    stranger = answers.iloc[:1].assign(conv_id="stranger")
+    result = calibrate(rows, pd.concat([answers, stranger]), name="mine", made="2025-03-09", source="a test")
+    provenance = result.parameters.provenance
+    assert result.parameters.name == "mine"
+    assert provenance["how"].startswith("Calibrated")
+    assert {name: provenance[name] for name in ("source", "made", "answers", "journeys", "sessions")} == {
+        "source": "a test",
+        "made": "2025-03-09",
+        "answers": 3,
+        "journeys": 2,
+        "sessions": 4,
+    }
+    assert result.left_out.to_dict("records") == [
+        {"conv_id": "stranger", "reason": "no order with a session in the database has this id"}
+    ]
+    # k alone mixes channels, in the holder and the closer; the initializer is 0 after 2 hours.
+    journeys = ["channel_name", *(f"{phase}_journeys" for phase in PHASES)]
+    assert result.channels[journeys].to_numpy().tolist() == [["A", 0, 1, 1], ["B", 0, 1, 1]]
+    assert result.channels[["initializer_weight", "holder_weight", "closer_weight"]].to_numpy() == pytest.approx(
+        1, abs=0.01
+    )
+    told = result.support[result.support["sessions"] > 0]
+    assert told[["curve", "part", "sessions"]].to_numpy().tolist() == [
+        ["initializer", "1 - 6 h", 1],
+        ["initializer", "24 - 72 h", 1],
+        ["closer", "1 - 6 h", 1],
+        ["closer", "24 - 72 h", 1],
+    ]
+    assert result.support["membership"].eq("extrapolated").tolist() == ([False] * 5 + [True] * 2) * 2
+    assert result.support["membership"].iloc[7] == "1.000 - " + f"{result.parameters.closer(np.array([0.1]))[0]:.3f}"
+
+
+def test_the_phase_weights_are_those_that_explain_ihc():
+    # Two sessions: initializer 1, 0; closer 0, 1; the holder, of the second alone, 0, 1. ihc 0.2 on the first, so
+    # p_I = 0.2 and p_H + p_C = 0.8. A second journey without a holder: ihc 0.4 and 0.6, so p_I / p_C = 2 / 3,
+    # p_C = 0.3 and p_H = 0.5. Least squares stay within the decimals that the pull towards 1/3 leaves.
+    rows = pd.concat(
+        [
+            journey((0, "A", 0, 0), (1, "A", 1, 1), conv_id="k"),
+            journey((0, "A", 0, 0), (1, "A", 0, 1), conv_id="l"),
+        ]
+    )
+    answers = rows[["conv_id", "session_id"]].assign(
+        initializer=[1.0, 0, 1, 0], holder=[0.0, 1, 0, 0], closer=[0.0, 1, 0, 1], ihc=[0.2, 0.8, 0.4, 0.6]
+    )
+    found = calibrate(rows, answers).parameters.phase_weights
+    assert dict(found) == pytest.approx({"initializer": 0.2, "holder": 0.5, "closer": 0.3}, abs=0.0001)
+    assert sum(found.values()) == pytest.approx(1, abs=1e-12)
+
+
+def test_few_answers_are_warned_of():
+    # 29 answers of two and more sessions, and all those of one.
+    ids = SHOP.loc[LENGTH > 1, "conv_id"].unique()
+    said = "\n".join(calibrate(SHOP, ANSWERS[~ANSWERS["conv_id"].isin(ids[29:])]).warnings)
+    assert "These are too few answers: 29 of two and more sessions can be used, and a calibration needs 30." in said
+    assert "too few" not in "\n".join(calibrate(SHOP, ANSWERS).warnings)
+
+
+def test_one_answer_of_two_sessions_gives_parameters_and_warnings():
+    key = SHOP.loc[LENGTH == 2, "conv_id"].iloc[0]
+    result = calibrate(SHOP, ANSWERS[ANSWERS["conv_id"] == key])
+    assert errors(result.parameters, truth(), SHOP[SHOP["conv_id"] == key]).max() <= 0.001
+    assert "too few answers: 1 of two and more sessions can be used" in result.warnings[0]
+    assert any("No answer of two and more sessions has the channels" in said for said in result.warnings)
+    assert any("beyond the" in said and "extrapolated" in said for said in result.warnings)
+
+
+@pytest.mark.parametrize("column", SHARES)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5])
+def test_an_answer_with_a_share_that_is_none_is_left_out_alone(column, value):
+    wrong = SMALL_ANSWERS.assign(**{column: SMALL_ANSWERS[column].where(SMALL_ANSWERS.index != 5, value)})
+    result = calibrate(SMALL, wrong)
+    assert result.left_out["conv_id"].tolist() == [ANSWERS["conv_id"][5]]
+    assert errors(result.parameters, truth(), SMALL).max() <= 0.001
+
+
+NO_USE = "there is none that can be used"
+
+
+CASES = [
+    (SHOP, ANSWERS.assign(conv_id="x" + ANSWERS["conv_id"]), f"{NO_USE}: 300 answers cannot .'xk0': no order"),
+    (SHOP, ANSWERS[ANSWERS.groupby("conv_id").cumcount() > 0], "sessions of the journey without a credit: 1"),
+    (SHOP, ANSWERS.assign(ihc=ANSWERS["ihc"] * 0.9), "the credits sum to 0.9000, not 1"),
+    (SHOP, ANSWERS.assign(closer=ANSWERS["closer"] * 0.9), "a phase's shares are no shares, or do not sum to 1"),
+    (SHOP, ANSWERS.assign(initializer=0.0), "a phase's shares are no shares, or do not sum to 1"),
+    (SHOP, ANSWERS.assign(ihc="much"), "credits that are negative or no number"),
+    (SHOP, ANSWERS.iloc[:0], f"{NO_USE}: 0 answers for orders of one session are all there is"),
+    (SHOP, pd.DataFrame(columns=ANSWERS.columns), "Get more answers"),
+    (SHOP, ANSWERS[LENGTH == 1], "answers for orders of one session are all there is"),
+    (SHOP.iloc[:0], ANSWERS, "no order with a session in the database has this id"),
+    (SHOP, ANSWERS.drop(columns="holder"), "Answers lacks the column 'holder'"),
+    (SHOP.drop(columns="timestamp"), ANSWERS, "Journeys lacks the column 'timestamp'"),
+]
+
+
+@pytest.mark.parametrize(("rows", "answers", "says"), CASES, ids=[says for _, _, says in CASES])
+def test_answers_that_cannot_be_used_are_refused_with_a_sentence(rows, answers, says):
+    with pytest.raises(InputError, match=says):
+        calibrate(rows, answers)
+
+
+def test_a_blank_name_is_refused():
+    with pytest.raises(ParametersError, match="name must be a text"):
+        calibrate(SHOP, ANSWERS, name=" ")
+
+
+def test_answers_as_they_stand_in_a_file_are_read(tmp_path):
+    numbered = SHOP.assign(conv_id=SHOP["conv_id"].str[1:])
+    ANSWERS.assign(conv_id=ANSWERS["conv_id"].str[1:]).to_csv(tmp_path / "answers.csv", index=False)
+    read, texts = pd.read_csv(tmp_path / "answers.csv"), pd.read_csv(tmp_path / "answers.csv", dtype="str")
+    assert read["conv_id"].dtype == "int64"
+    expected = calibrate(SHOP, ANSWERS).parameters
+    assert calibrate(numbered, read).parameters == expected
+    assert calibrate(numbered, texts).parameters == expected
+
+
+@st.composite
+def whole_shares(draw, rows):
+    """Answers of any sense or none, but whole: a journey's shares sum to 1 in each phase, the holder's perhaps to 0."""
+    parts = []
+    for _, part in rows.groupby("conv_id", sort=False):
+        units = st.lists(st.sampled_from([0, 0, 1, 50, 3_000]), min_size=len(part), max_size=len(part))
+        values = {}
+        for name in SHARES:
+            drawn = np.array(draw(units.filter(any) if name != "holder" else units), dtype="float64")
+            values[name] = drawn / drawn.sum() if drawn.any() else drawn
+        parts.append(part[["conv_id", "session_id"]].assign(**values))
+    return pd.concat(parts, ignore_index=True)
+
+
+@FIXED
+@given(journeys(), st.data())
+def test_any_whole_answers_give_valid_parameters_or_a_sentence_and_no_warning_of_numpys(rows, data):
+    answers = data.draw(whole_shares(rows))
+    if rows.groupby("conv_id").size().max() == 1:
+        with pytest.raises(InputError, match=NO_USE):
+            calibrate(rows, answers)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = calibrate(rows, answers)
+    assert all(text.endswith(".") for text in result.warnings)
+    credits = attribute(rows, result.parameters)
+    np.testing.assert_allclose(credits.groupby("conv_id")["ihc"].sum(), 1, atol=1e-9)
+    assert parse_parameters(json.loads(parameters_json(result.parameters))) == result.parameters
+
+
+@settings(FIXED, max_examples=15)
+@given(journeys(most=6), st.integers(0, 9))
+def test_the_order_of_a_small_shops_rows_is_irrelevant(rows, seed):
+    answers = answers_of(rows, truth(channels=FAR))
+    if rows.groupby("conv_id").size().max() > 1:
+        found = calibrate(rows, answers)
+        again = calibrate(shuffled(rows, seed), shuffled(answers, seed + 1))
+        assert again.parameters == found.parameters
+        assert again.warnings == found.warnings
+        assert all(low <= high for low, high in pairwise(found.parameters.initializer.membership))

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from helpers.frames import FIXED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihc.calibration.curves import Pairs, fit_curve, fit_weights
+
+
+def pairs_of(*rows):
+    """`(hours, share, reference[, channel, reference channel])`, channels 0 unless given; no restarts."""
+    full = [(*row, 0, 0)[:5] for row in rows]
+    hours, share, reference, channel, other = np.array(full, dtype="float64").reshape(-1, 5).T
+    none = np.zeros(len(full), dtype=bool)
+    return Pairs(hours, share, reference, channel.astype("int64"), other.astype("int64"), none)
+
+
+def with_restarts(pairs, *hours):
+    """The same with silences of so many `hours` that restart a journey."""
+    more = pairs_of(*[(hour, 1.0, 1.0) for hour in hours])._replace(is_restart=np.ones(len(hours), dtype=bool))
+    return Pairs(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
+
+
+def points(membership, hours):
+    """A pair at each of `hours`: a journey of two sessions, so share m / (1 + m) beside 1 / (1 + m)."""
+    values = [(hour, membership(hour)) for hour in hours]
+    return [(hour, round(m / (1 + m), 4), round(1 / (1 + m), 4)) for hour, m in values]
+
+
+def read(fit, *hours):
+    return fit.curve(np.array(hours, dtype="float64")).tolist()
+
+
+def close(*values, within=3e-4):
+    return pytest.approx(list(values), abs=within)
+
+
+def test_a_pair_tells_the_point_of_the_curve_by_its_shares():
+    # 0.2 beside 0.4 at 10 hours: m = 1/2; 0.3 beside 0.4 at 20 hours: 3/4.
+    fit = fit_curve(pairs_of((10, 0.2, 0.4), (20, 0.3, 0.4)), 1, rising=True)
+    assert read(fit, 10, 20) == close(0.5, 0.75)
+    assert fit.seen_until == 20
+    assert fit.log_weights.tolist() == close(0)
+
+
+def test_straight_pieces_are_found_again_with_few_knots():
+    curve = lambda hour: float(np.interp(hour, [0, 20, 60, 100], [0, 0, 0.1, 0.8]))  # noqa: E731
+    fit = fit_curve(pairs_of(*points(curve, np.arange(1, 101))), 1, rising=True)
+    assert read(fit, 10, 20, 40, 60, 80, 100) == close(0, 0, 0.05, 0.1, 0.45, 0.8)
+    assert len(fit.curve.hours) < 20
+
+
+def test_a_falling_curve_begins_at_1():
+    fit = fit_curve(pairs_of(*points(lambda hour: 1 - hour / 200, range(5, 101, 5))), 1, rising=False)
+    assert read(fit, 0, 50, 100) == close(1, 0.75, 0.5)
+    assert fit.curve.membership[0] == 1
+
+
+def test_a_closers_curve_may_jump_at_a_tenth_of_an_hour():
+    # 0.95 until just before 0.3 hours (0.2997: a second before), 0.7 from there on.
+    hours = [0.05, 0.1, 0.2, 0.25, 0.29, 0.2997, 0.3, 0.31, 0.35, 0.5, 0.8, 1.2]
+    fit = fit_curve(pairs_of(*points(lambda hour: 0.95 if hour < 0.3 else 0.7, hours)), 1, rising=False)
+    assert read(fit, 0.25, 0.2997, 0.3, 0.4, 1) == close(0.95, 0.95, 0.7, 0.7, 0.7)
+
+
+def test_the_weight_of_a_channel_is_told_apart_from_the_curve():
+    # m = 1/2 at every hour; the second channel weighs 2: 1/2 * 2 = 1 beside 1.
+    rows = [row for hour in range(1, 11) for row in ((hour, 0.3, 0.6, 0, 0), (hour, 0.5, 0.5, 1, 0))]
+    fit = fit_curve(pairs_of(*rows), 2, rising=True)
+    assert read(fit, 1, 10) == close(0.5, 0.5)
+    assert np.exp(fit.log_weights[1] - fit.log_weights[0]) == pytest.approx(2, abs=0.001)
+
+
+def test_one_pair_that_contradicts_many_hardly_moves_the_curve():
+    rows = points(lambda hour: hour / 100, [10, 20, 30] * 20)
+    alone = fit_curve(pairs_of(*rows), 1, rising=True)
+    fit = fit_curve(pairs_of(*rows, (20, 0.5, 0.5)), 1, rising=True)
+    assert read(alone, 10, 20, 30) == close(0.1, 0.2, 0.3)
+    assert read(fit, 10, 20, 30) == close(0.1, 0.2, 0.3)
+
+
+def test_without_a_pair_the_curve_is_constant():
+    for rising, level in ((True, 0), (False, 1)):
+        fit = fit_curve(pairs_of(), 2, rising=rising)
+        assert read(fit, 0, 1, 1000) == [level] * 3
+        assert (fit.seen_until, fit.log_weights.tolist()) == (0, [0, 0])
+
+
+def test_the_curve_reaches_1_at_a_silence_that_restarted_and_not_at_one_that_did_not():
+    # Straight from 0 to 1 over 50 hours; 47 hours did not restart, 61 did: the line reaches 1 at 50.
+    told = pairs_of(*points(lambda hour: hour / 50, range(1, 48)))
+    fit = fit_curve(with_restarts(told, 61.0, 80.0), 1, rising=True)
+    assert read(fit, 61, 80, 500) == [1, 1, 1]
+    assert read(fit, 25, 47) == close(0.5, 0.94)
+    assert fit.curve.hours[-1] == pytest.approx(50, abs=0.1)
+    assert fit.seen_until == np.inf
+
+
+def test_a_restart_counts_from_the_very_silence_that_was_seen():
+    # 53.12345678 hours has more decimals than a curve; rounded up, the engine would not restart there.
+    seconds = 53.12345678
+    fit = fit_curve(with_restarts(pairs_of((1, 0.0, 1.0), (53.0, 0.0, 1.0)), seconds), 1, rising=True)
+    assert read(fit, seconds) == [1]
+    assert read(fit, 53.0)[0] < 0.001
+
+
+def test_a_curve_close_to_1_stays_below_it_where_no_restart_was_seen():
+    fit = fit_curve(pairs_of(*[(hour, 0.5, 0.5) for hour in range(10, 20)]), 1, rising=True)
+    assert max(fit.curve.membership) < 1
+
+
+def test_restarts_that_most_pairs_contradict_are_none():
+    told = pairs_of(*points(lambda hour: hour / 100, range(1, 61)))
+    fit = fit_curve(with_restarts(told, 0.0, 5.0, 20.0), 1, rising=True)
+    assert read(fit, 30, 60) == close(0.3, 0.6)
+    assert fit.seen_until == 60
+
+
+def test_restarts_alone_give_a_curve_that_reaches_1_there():
+    fit = fit_curve(with_restarts(pairs_of(), 40.0, 70.0), 1, rising=True)
+    assert fit.curve.hours == (0, 40)
+    assert fit.curve.membership == (0, 1)
+
+
+def test_weights_alone_are_found_beside_a_known_membership():
+    # 1/2 of the reference without weights, and 0.8 of it with: the second channel weighs 1.6.
+    weights = fit_weights(pairs_of(*[(0, 0.4, 0.5, 1, 0)] * 20), np.full(20, 0.5), 3)
+    assert np.exp(weights[1] - weights[0]) == pytest.approx(1.6, abs=0.005)
+    assert weights[2] == 0
+
+
+def test_no_pair_leaves_all_weights_neutral():
+    assert fit_weights(pairs_of(), np.zeros(0), 2).tolist() == [0, 0]
+
+
+share = st.integers(1, 10_000).map(lambda unit: unit / 10_000)
+any_pair = st.tuples(st.sampled_from([0, 1e-6, 0.1, 0.3, 1, 53.12345678, 400, 1e6]), share | st.just(0.0), share)
+
+
+@FIXED
+@pytest.mark.filterwarnings("error")
+@given(st.lists(st.tuples(any_pair, st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=12), st.booleans())
+def test_any_shares_give_a_valid_curve_and_finite_weights(rows, rising):
+    pairs = pairs_of(*[(*numbers, channel, other) for numbers, channel, other, _ in rows])
+    if rising:
+        pairs = pairs._replace(is_restart=np.array([row[-1] for row in rows], dtype=bool))
+    fit = fit_curve(pairs, 3, rising=rising)
+    hours, membership = np.array(fit.curve.hours), np.array(fit.curve.membership)
+    assert hours[0] == 0
+    assert (np.diff(hours) > 0).all()
+    assert np.isfinite(hours).all()
+    assert ((membership >= 0) & (membership <= 1)).all()
+    assert (np.diff(membership) * (1 if rising else -1) >= 0).all()
+    assert membership[0] < 1 if rising else membership[0] == 1
+    assert np.isfinite(fit.log_weights).all()
+    assert (np.abs(fit.log_weights) <= np.log(1000)).all()

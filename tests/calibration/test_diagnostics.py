@@ -1,0 +1,95 @@
+import pandas as pd
+import pytest
+from helpers.answered_shops import answers_of, random_journeys, truth
+from helpers.frames import journey
+
+from ihc.calibration.calibrate import calibrate
+
+pytestmark = pytest.mark.filterwarnings("error")
+SHOP = random_journeys(200)
+
+
+def said(rows, true, *, unanswered=()):
+    """The warnings of a calibration on all answers but those of the `unanswered` journeys."""
+    answers = answers_of(rows, true)
+    return calibrate(rows, answers[~answers["conv_id"].isin(unanswered)]).warnings
+
+
+def two(hours, *, conv_id, first=("A", 1, 1), last=("A", 1, 1)):
+    return journey((0, *first), (hours, *last), conv_id=conv_id)
+
+
+def test_a_plain_shop_has_no_warning():
+    assert said(SHOP, truth()) == ()
+
+
+def test_an_initializer_that_never_rises_gives_all_to_the_first_session():
+    texts = said(SHOP, truth(initializer=([0, 5_000], [0, 0])))
+    assert len(texts) == 2
+    assert texts[0] == (
+        "The initializer's curve stays at 0 over the hours that the answers show, 0 to 300.0: the first session of a "
+        "journey takes the whole phase."
+    )
+    assert texts[1].startswith("Not identified: 6 of 6 initializer weights")
+
+
+def test_an_initializer_that_is_constant_counts_each_later_session_alike():
+    texts = said(SHOP, truth(initializer=([0, 5_000], [0.3, 0.3])))
+    assert len(texts) == 1
+    assert "each later session counts 0.300 of what the first one does, however long the silence" in texts[0]
+
+
+def test_a_closer_that_never_falls_counts_all_sessions_that_close_alike():
+    texts = said(SHOP, truth(closer=([0, 5_000], [1, 1])))
+    assert len(texts) == 1
+    assert "closer's curve is constant over the hours that the answers show" in texts[0]
+    assert "all sessions that close count alike" in texts[0]
+
+
+def test_sessions_are_counted_that_read_a_curve_beyond_the_hours_seen():
+    # Seen: 10 hours. Of the 3 journeys without an answer, k2 reads both curves at 20 hours; the first session of k3
+    # may not close, so the initializer alone is read at 30; k4 is within 10 hours.
+    rows = pd.concat(
+        [
+            two(10, conv_id="k1"),
+            two(20, conv_id="k2"),
+            two(30, conv_id="k3", first=("A", 1, 0)),
+            two(5, conv_id="k4"),
+        ]
+    )
+    texts = "\n".join(said(rows, truth(), unanswered=["k2", "k3", "k4"]))
+    assert "2 sessions of the database read the initializer's curve beyond the 10.0 hours" in texts
+    assert "1 session of the database read the closer's curve beyond the 10.0 hours" in texts
+
+
+def test_a_curve_that_restarts_journeys_is_known_at_any_hours_but_not_the_closers_before_the_restart():
+    # k1 restarts after 60 hours, and k2 after 90: of the closer's curve the answers show the 10 hours of k0.
+    rows = pd.concat([two(60, conv_id="k1"), two(10, conv_id="k0"), two(90, conv_id="k2")])
+    texts = "\n".join(said(rows, truth(initializer=([0, 2, 53], [0, 0, 1])), unanswered=["k2"]))
+    assert "the initializer's curve beyond" not in texts
+    assert "2 sessions of the database read the closer's curve beyond the 10.0 hours" in texts
+
+
+def test_a_closer_that_was_seen_to_reach_0_is_known_at_any_hours():
+    # The curve is 0 from 5 hours on, and the answers show 10.
+    rows = pd.concat([two(10, conv_id="k1"), two(2, conv_id="k0"), two(90, conv_id="k2")])
+    texts = "\n".join(said(rows, truth(closer=([0, 5], [1, 0])), unanswered=["k2"]))
+    assert "the initializer's curve beyond the 10.0 hours" in texts
+    assert "the closer's curve beyond" not in texts
+
+
+def test_channels_without_an_answer_are_neutral():
+    rows = pd.concat([SHOP, two(5, conv_id="new", last=("Unseen", 1, 1))]).assign(
+        channel_name=lambda frame: frame["channel_name"].replace("A", "Search")
+    )
+    texts = said(rows, truth(), unanswered=["new"])
+    assert texts == (
+        "No answer of two and more sessions has the channels 'Unseen': their weights are 1 in each phase.",
+    )
+
+
+def test_every_warning_is_a_sentence_on_one_line():
+    rows = pd.concat([two(0, conv_id="k1"), two(9, conv_id="k2", last=("two\nlines", 1, 1))])
+    texts = said(rows, truth(), unanswered=["k2"])
+    assert len(texts) >= 4
+    assert all("\n" not in text and text.endswith(".") for text in texts)

@@ -1,0 +1,287 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.commands import REAL
+from helpers.frames import FIXED, UNTRUSTED, journey, journeys, shuffled
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc import read_tables
+from ihc.calibration.curves import WIDTH
+from ihc.calibration.training import train
+from ihc.errors import InputError, ParametersError
+from ihc.journeys.build import build_journeys
+from ihc.models.ihc import attribute
+from ihc.models.parameters import load_parameters, parameters_json
+from ihc.schemas.tables import PHASES
+
+MADE = "2025-03-09"
+
+
+def trained(rows):
+    return train(rows, name="mine", made=MADE)
+
+
+def trios(*gaps, closes=(1, 0, 1), holds=(1, 1, 1)):
+    """A journey of three sessions for each two gaps [hours]."""
+    parts = [
+        journey(*zip((0, a, a + b), "ABC", holds, closes, strict=True), conv_id=f"k{number}")
+        for number, (a, b) in enumerate(gaps)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+# Gaps 1, 1, 2, 2, 3, 3, 4, 6, 8, 20: median 3. The longest of each journey without outliers are 2, 4, 6 and 8 (the
+# 80 % quantile is 10.4), and their 90 % quantile is 6 + 0.7 * 2 = 7.4. From first session to last: 3, 5, 8, 11, 23
+# hours; the 80 % quantile is 11 + 0.2 * 12 = 13.4, and the 90 % quantile of 3, 5, 8, 11 is 8 + 0.7 * 3 = 10.1.
+FIVE = trios((1, 2), (1, 4), (2, 6), (3, 8), (3, 20))
+
+
+def read(curve, *hours):
+    return curve(np.array(hours, dtype="float64")).tolist()
+
+
+def close(*values):
+    return pytest.approx(list(values), abs=3e-5)  # knots within 2e-5 of a straight line are left out
+
+
+def test_the_curves_run_between_the_end_points_of_the_published_rule():
+    found = trained(FIVE)
+    initializer, closer = found.parameters.initializer, found.parameters.closer
+    assert read(initializer, 0, 3, 7.4, 20) == close(0, 0, 1, 1)
+    assert initializer(np.array([3.1]))[0] > 0
+    assert initializer(np.array([7.3]))[0] < 1
+    assert closer.hours[-1] == pytest.approx(10.1, abs=1e-12)
+    assert read(closer, 0, 10.1, 23) == close(1, 0, 0)
+    assert found.distributions.set_index("percentile").loc[90].tolist() == close(7.4, 10.1)
+
+
+def test_between_them_the_initializer_is_the_running_integral_of_the_gaps_distribution():
+    # Of the gaps, 6 are at most 3 hours, 7 at most 4, 8 at most 6: 6 + 2 * 7 + 1.4 * 8 = 31.2 up to 7.4 hours.
+    curve = trained(FIVE).parameters.initializer
+    assert read(curve, 4, 5, 6) == close(6 / 31.2, 13 / 31.2, 20 / 31.2)
+
+
+def test_gaps_from_their_99_percent_quantile_on_do_not_shape_the_initializer():
+    # 300 gaps of 1 hour, and 2, 4, 6, 8, 20 as the longest: the curve runs from 1 to 7.4. The 99 % quantile is 3.92, so
+    # that 300 gaps are at most 1 hour, 301 at most 2, and no more: 300 + 5.4 * 301 = 1925.4.
+    parts = [
+        journey(*[(hour, "A", 1, 1) for hour in (*range(61), 60 + longest)], conv_id=f"k{longest}")
+        for longest in (2, 4, 6, 8, 20)
+    ]
+    curve = trained(pd.concat(parts)).parameters.initializer
+    assert read(curve, 1, 4, 7.4) == close(0, (300 + 2 * 301) / 1925.4, 1)
+
+
+def test_the_closer_is_the_share_of_closing_sessions_farther_away():
+    # 3, 5, 8 hours are before the end of 10.1: 2 of 3 are farther away than 3 hours, 1 than 5 hours, none than 8 hours.
+    assert read(trained(FIVE).parameters.closer, 3, 5, 8) == close(2 / 3, 1 / 3, 0)
+
+
+def test_the_closer_is_1_up_to_a_tenth_of_an_hour_and_jumps_there():
+    # The end: the 80 % quantile of 0.05, 0.1, 1, 3, 4 is 3.2, the 90 % quantile of the first four 1 + 0.7 * 2 = 2.4.
+    # Three are before it, two of them within a tenth.
+    rows = trios((40, 0.05), (40, 0.1), (40, 1), (40, 3), (40, 4), closes=(0, 1, 0))
+    assert read(trained(rows).parameters.closer, 0.05, 0.1, 0.1002, 0.5501, 1) == close(1, 1, 1 / 3, 1 / 6, 0)
+
+
+def test_the_closer_reads_closer_engaged_sessions_only_and_not_the_converting_one():
+    # First sessions that do not close, far away: the closing ones are 2, 4, 6, 8 and 20 hours away, the end is 7.4.
+    result = trained(trios((90, 2), (90, 4), (90, 6), (90, 8), (90, 20), closes=(0, 1, 0)))
+    assert read(result.parameters.closer, 2, 4, 6, 7.4) == close(2 / 3, 1 / 3, 0, 0)
+    assert not any("closer" in warning for warning in result.warnings)
+
+
+def test_without_closer_engaged_sessions_the_closer_is_that_of_all_sessions_and_a_warning_says_so():
+    # Hours to the conversion of the first and second sessions: 3, 2, 5, 4, 8, 6, 11, 8, 23, 20.
+    # 7 are before the end of 10.1.
+    result = trained(FIVE.assign(closer_engagement=0))
+    assert read(result.parameters.closer, 2, 3, 4, 5, 6, 8) == close(6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 0)
+    assert any("No session with closer_engagement = 1" in warning for warning in result.warnings)
+
+
+def test_where_the_rules_end_is_0_the_closer_ends_at_the_farthest_session():
+    # Eight of ten earliest closing sessions are the converting ones, two are 8 hours before: below the 80 % quantile of
+    # 1.6 hours all are 0. Before the conversion, two sessions close at 8 hours and two at 4.
+    rows = trios(*[(4, 4)] * 10, closes=(1, 1, 1))
+    curve = trained(rows.assign(closer_engagement=[0, 0, 1] * 8 + [1] * 6)).parameters.closer
+    assert read(curve, 0, 4, 8) == close(1, 0.5, 0)
+
+
+def test_equal_gaps_give_straight_curves_and_warnings():
+    # All gaps 6 hours: the initializer rises from 6 to 12, the closer falls from 0 to 12.
+    result = trained(trios((6, 6), (6, 6), (6, 6)))
+    assert read(result.parameters.initializer, 6, 9, 12) == close(0, 0.5, 1)
+    assert read(result.parameters.closer, 0, 6, 12) == close(1, 0.5, 0)
+    said = "\n".join(result.warnings)
+    assert "initializer's curve is about a straight line" in said
+    assert "closer's curve is a straight line" in said
+
+
+def test_gaps_that_are_mostly_0_leave_the_longest_as_the_initializers_end():
+    curve = trained(trios(*[(0, 0)] * 19, (0, 8))).parameters.initializer
+    assert read(curve, 0, 2, 8) == close(0, 0.25, 1)
+
+
+def test_the_phase_weights_are_the_sessions_that_a_phase_takes():
+    # Shares of the three sessions: initializer 1, 0, 0 (a gap of 6 is 0 on its curve); holder 0, 1, 0; closer 0, 1/3,
+    # 2/3 (12 hours: 0, 6 hours: 1/2, 0 hours: 1). The second session is 3/4 holder and 1/4 closer.
+    weights = trained(trios((6, 6), (6, 6), closes=(1, 1, 1), holds=(0, 1, 0))).parameters.phase_weights
+    assert dict(weights) == {"initializer": 0.3333, "holder": 0.25, "closer": 0.4167}
+
+
+def test_no_journey_is_cut_at_a_restart_where_phases_are_weighed():
+    # The gap of 30 hours ends the initializer's curve. Uncut, the last journey's first session is all initializer, its
+    # last one 1/3 initializer and 2/3 closer. Of the others, the first is initializer and the last closer: 5 1/3 to
+    # 4 2/3 sessions. No session holds, so 0.5333, 0.01, 0.4667 of 1.01. Cut, it would be 4.5 to 4.5.
+    weights = trained(trios(*[(6, 6)] * 4, (6, 30), holds=(0, 0, 0))).parameters.phase_weights
+    assert dict(weights) == {"initializer": 0.5281, "holder": 0.0099, "closer": 0.462}
+
+
+def test_a_phase_that_no_session_is_in_is_warned_of():
+    assert any("holder_engagement" in warning for warning in trained(FIVE.assign(holder_engagement=0)).warnings)
+
+
+def test_channel_weights_are_left_at_1():
+    assert {phase: dict(weights) for phase, weights in trained(FIVE).parameters.channel_weights.items()} == {
+        phase: {} for phase in PHASES
+    }
+
+
+def test_the_report_tells_journeys_before_and_after_cleaning_and_the_curves_knots():
+    single = journey((48, "A", 1, 1), conv_id="single")
+    found = trained(pd.concat([FIVE, single]))
+    assert found.rules.iloc[-1].tolist() == ["journeys of fewer than 3 sessions", 6, 16, 5, 15]
+    counts = found.lengths.set_index("length")
+    assert counts.loc[["1", "2", "3"]].to_numpy().tolist() == [[1, 0], [0, 0], [5, 5]]
+    for name, knots in found.curves.groupby("curve"):
+        curve = getattr(found.parameters, name)
+        assert knots["hours"].tolist() == list(curve.hours)
+        assert knots["membership"].tolist() == list(curve.membership)
+
+
+def test_the_provenance_says_how_from_what_and_when():
+    parameters = trained(pd.concat([FIVE, journey((48, "A", 1, 1), conv_id="single")])).parameters
+    assert parameters.name == "mine"
+    assert parameters.provenance["made"] == MADE
+    assert parameters.provenance["journeys"] == 5
+    assert parameters.provenance["source"] == "5 journeys with 15 sessions, conversions from 2023-09-01 to 2023-09-01."
+    assert parameters.provenance["how"].startswith("Trained on journeys alone")
+    assert parameters.provenance["cleaning"]["journeys of fewer than 3 sessions"] == {
+        "journeys_before": 6,
+        "sessions_before": 16,
+        "journeys_after": 5,
+        "sessions_after": 15,
+    }
+
+
+def test_few_journeys_are_warned_of():
+    assert "Trained on 5 journeys; 15,000 is a good amount" in "\n".join(trained(FIVE).warnings)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (trios((5, 5)), "at least 2 journeys of 3 or more sessions. 1 journey left after"),
+        (FIVE.iloc[:0], "sessions. 0 journeys left"),
+        (pd.concat([journey((0, "A", 1, 1), (1, "A", 1, 1), conv_id=f"k{n}") for n in range(5)]), "0 journeys left"),
+        (trios((0, 0), (0, 0), (0, 0)), "in each of the 3 journeys all sessions have the same time"),
+    ],
+    ids=["one journey", "none", "two sessions each", "all at once"],
+)
+def test_journeys_that_teach_nothing_are_refused(rows, says):
+    with pytest.raises(InputError, match=says):
+        trained(rows)
+
+
+def test_a_blank_name_is_refused():
+    with pytest.raises(ParametersError, match="name must be a text"):
+        train(FIVE, name=" ", made=MADE)
+
+
+@pytest.mark.parametrize("gap", [1e-9 / 3.6, 8e5], ids=["a microsecond", "ninety years"])
+def test_extreme_gaps_give_curves_too(gap):
+    rows = trios((gap, gap), (gap, gap * 2), (gap, gap * 3))
+    curve = trained(rows).parameters.initializer
+    assert read(curve, 0, gap * 3) == close(0, 1)
+
+
+def test_gaps_a_microsecond_apart_after_years_give_a_curve():
+    rows = trios(*[(4e5, 4e5)] * 3, *[(4e5, 4e5 + 1e-9 / 3.6)] * 3)
+    assert read(trained(rows).parameters.initializer, 3e5, 9e5) == close(0, 1)
+
+
+def test_a_set_is_read_back_as_it_was_written(tmp_path):
+    parameters = trained(FIVE.assign(channel_name=(UNTRUSTED * 5)[: len(FIVE)])).parameters
+    (tmp_path / "set.json").write_text(parameters_json(parameters), "utf-8")
+    assert load_parameters(tmp_path / "set.json") == parameters
+
+
+def test_the_journeys_are_left_alone():
+    rows = shuffled(FIVE, 1)
+    before = rows.copy(deep=True)
+    trained(rows)
+    assert_frame_equal(rows, before)
+
+
+def attempt(rows):
+    """The parameters, or None where the journeys are too few or all at once."""
+    try:
+        return trained(rows).parameters
+    except InputError:
+        return None
+
+
+def tried(rows):
+    parameters = attempt(rows)
+    assume(parameters)
+    return parameters
+
+
+@FIXED
+@given(journeys(most=6))
+def test_any_journeys_give_parameters_that_credit_them_or_are_too_few_or_all_at_once(rows):
+    parameters = attempt(rows)
+    spread = rows.groupby("conv_id")["timestamp"].agg(["nunique", "size"])
+    spread = spread[spread["size"] >= 3]
+    assert (parameters is not None) == (len(spread) >= 2 and (spread["nunique"] >= 2).any())
+    if parameters:
+        credits = attribute(rows, parameters)
+        np.testing.assert_allclose(credits.groupby("conv_id")["ihc"].sum(), 1, atol=1e-12)
+
+
+@FIXED
+@given(journeys(most=6))
+def test_the_curves_have_few_knots_on_tenths_and_reach_their_ends(rows):
+    parameters = tried(rows)
+    for curve in (parameters.initializer, parameters.closer):
+        assert len(curve.hours) <= 110
+        inner = np.array([hours for hours in curve.hours[1:-1] if hours not in (curve.hours[1], 0.1 + WIDTH)])
+        assert np.abs(inner - inner.round(1)).max(initial=0) == 0
+    assert parameters.initializer.membership[0] == parameters.closer.membership[-1] == 0
+    assert parameters.initializer.membership[-1] == parameters.closer.membership[0] == 1
+
+
+@FIXED
+@given(journeys(most=6), st.integers(0, 9))
+def test_the_order_of_the_rows_is_irrelevant(rows, seed):
+    parameters = tried(rows)
+    again = trained(shuffled(rows, seed)).parameters
+    assert again.fingerprint == parameters.fingerprint
+    assert again.provenance == parameters.provenance
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real sample is not part of the project")
+def test_the_curves_come_near_those_that_the_vendor_trained_on_the_real_journeys(tmp_path):
+    tables = read_tables(shutil.copy(REAL / "challenge.db", tmp_path / "real.db"))
+    parameters = trained(build_journeys(tables.sessions, tables.conversions)).parameters
+    points = pd.read_csv(REAL / "trained_curves.csv")
+    for name, mean, largest in (("initializer", 0.012, 0.035), ("closer", 0.010, 0.04)):
+        of_curve = points[points["curve"] == name]
+        error = np.abs(getattr(parameters, name)(of_curve["hours"].to_numpy()) - of_curve["membership"])
+        assert len(error) >= 30
+        assert error.mean() <= mean
+        assert error.max() <= largest

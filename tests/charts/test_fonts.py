@@ -1,0 +1,85 @@
+import shutil
+from functools import partial
+
+import pandas as pd
+import pytest
+from matplotlib.font_manager import fontManager
+
+from ihc.charts import fonts
+from ihc.charts.channels import cost_against_revenue
+from ihc.charts.fonts import FIRST, families, letters_without_font
+from ihc.narrative.quality import letters_sentence
+from ihc.report.figures import publish_chart
+
+SCRIPT = "\U0001d49c"  # MATHEMATICAL SCRIPT CAPITAL A: not in the first font, but in another that matplotlib ships
+CHINESE = "百度"
+STIX = next(entry.fname for entry in fontManager.ttflist if entry.name == "STIXGeneral")
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """A machine that has the first font alone."""
+    only = [entry for entry in fontManager.ttflist if entry.name == FIRST]
+    monkeypatch.setattr(fontManager, "ttflist", only)
+    monkeypatch.setattr(fonts, "findSystemFonts", list)
+    monkeypatch.setattr(fonts, "_FAMILIES", {})
+    yield
+    fontManager._findfont_cached.cache_clear()
+
+
+def shipped(name):
+    return next(entry.fname for entry in fontManager.ttflist if entry.name == name)
+
+
+def test_the_first_font_draws_latin_greek_cyrillic_and_arabic_alone():
+    assert families(["Suche", "Größe", "Ελλάδα", "Яндекс Директ", "بحث مدفوع"]) == [FIRST]
+    assert families([]) == [FIRST]
+
+
+def test_another_font_that_has_a_letter_comes_after_the_first():
+    first, other = families(["Suche", SCRIPT])
+    assert first == FIRST
+    assert fonts._has(shipped(other), SCRIPT) == {SCRIPT}
+    assert letters_without_font([SCRIPT]) == []
+
+
+def test_a_font_that_was_installed_since_is_found(alone, monkeypatch, tmp_path):
+    bold, regular = (tmp_path / f"New-{weight}.ttf" for weight in ("Bold", "Regular"))
+    for path in (bold, regular):
+        shutil.copy(STIX, path)
+    monkeypatch.setattr(fonts, "findSystemFonts", lambda: [str(bold), str(regular), str(tmp_path / "gone.ttf")])
+    assert families([SCRIPT]) == [FIRST, "STIXGeneral"]
+    assert [entry.fname for entry in fontManager.ttflist if entry.name == "STIXGeneral"] == [str(regular)]
+
+
+def test_letters_that_no_font_has_are_named_once_with_the_remedy(alone):
+    assert letters_without_font(["a", CHINESE, "度"]) == sorted(CHINESE)
+    assert letters_sentence([CHINESE]) == (
+        "No font on this machine has 度 (U+5EA6), 百 (U+767E): PNG charts show boxes instead. The charts on this page "
+        "use the fonts of your browser. Install a Noto font on this machine and run again."
+    )
+    assert ", 六 (U+516D) and 1 more: PNG" in letters_sentence(["一二三四五六"])
+    assert "has 百 (U+767E): PNG charts show a box instead." in letters_sentence(["百"])
+    assert letters_sentence(["Suche"]) == ""
+
+
+def test_what_is_not_seen_needs_no_font(alone):
+    assert letters_without_font(["a\u200b\u200e\ufe0f\x08\u2003\ue000"]) == []
+
+
+@pytest.mark.parametrize("name", ["Suche", CHINESE, SCRIPT, "\U00012000"])
+def test_a_chart_is_drawn_without_warnings_whatever_the_letters(alone, tmp_path, recwarn, name):
+    table = pd.DataFrame({"channel_name": [name], "cost": [1.0], "ihc_revenue": [2.0]})
+    draw = partial(cost_against_revenue, table, currency=name)
+    assert "<figure>" in publish_chart(draw, tmp_path, "chart", alt=name, note=name).data
+    assert not recwarn.list
+
+
+def test_a_chart_has_the_fonts_of_its_names_and_of_what_it_is_told_to_write():
+    table = pd.DataFrame({"channel_name": ["Suche"], "cost": [1.0], "ihc_revenue": [2.0]})
+    for figure in (
+        cost_against_revenue(table.assign(channel_name=SCRIPT)),
+        cost_against_revenue(table, currency=SCRIPT),
+    ):
+        axes = figure.axes[0]
+        assert axes.xaxis.label.get_fontfamily() == axes.get_yticklabels()[0].get_fontfamily() == families([SCRIPT])

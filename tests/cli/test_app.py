@@ -1,0 +1,272 @@
+"""The commands as a user calls them: exit codes, what is printed, what is written."""
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pandas as pd
+import pytest
+from helpers.commands import ihc, ihc_here, run_ihc
+from helpers.frames import UNTRUSTED
+from helpers.strange_shop import FIRST, LAST
+
+from ihc import __version__
+from ihc.pipeline.runner import FILES
+from ihc.report.files import read_csv
+
+
+def sql(path, *statements):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return [connection.execute(*statement).fetchall() for statement in statements][-1]
+
+
+def table(path, name):
+    return sql(path, (f"SELECT * FROM {name} ORDER BY 1, 2",))
+
+
+def test_version_and_help_need_no_pandas(tmp_path):
+    assert ihc("--version", cwd=tmp_path).stdout == f"ihc {__version__}\n"
+    code = "import sys; import ihc.cli.app; sys.exit('pandas' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--start-date", "soon"],
+        ["run", "--end-date", "2023-02-30"],
+        ["run", "--lookback-days", "0"],
+        ["run", "--engine", "magic"],
+        ["run", "--no-such-option"],
+        ["sample", "--conversions", "0", "x.db"],
+        ["nothing"],
+    ],
+)
+def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
+    done = ihc_here(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "given", "says"),
+    [
+        ("run", "--start-date", "26/03/2025", "'26/03/2025' is not a date: it looks like DD/MM/YYYY; write it as"),
+        ("train", "--end-date", "20250326", "'20250326' is not a date: it looks like YYYYMMDD; write it as YYYY-MM-DD"),
+        ("run", "--end-date", "2025-02-30", "'2025-02-30' is not a date: it is not a day of the calendar; write it as"),
+        ("run", "--start-date", "soon", "'soon' is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01."),
+    ],
+)
+def test_an_option_that_is_no_date_says_what_it_looks_like(command, option, given, says, tmp_path):
+    done = ihc_here(command, option, given, cwd=tmp_path)
+    assert f"Invalid value for '{option}': {says}" in done.stderr
+    assert "%Y" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--database", "nothing.db"], "does not exist"),
+        (["--database", "postgresql://ann:s3cret@127.0.0.1:1/shop"], "Connection refused"),
+        (["--database", "nosuch://ann:s3cret@host/shop"], "no dialect for a database of nosuch://"),
+        (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], "before start_date"),
+        (["--parameters", "nothing.json"], "nothing.json cannot be read: there is no such file or folder."),
+    ],
+)
+def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path):
+    done = ihc_here("run", *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_makes_the_tables_and_can_empty_the_results(tmp_path):
+    assert ihc("init", "--database", "new.db", cwd=tmp_path).returncode == 0
+    sql(tmp_path / "new.db", ("INSERT INTO channel_reporting VALUES ('a', '2023-09-01', 1, 1, 1)",))
+    assert ihc_here("init", "--database", "new.db", cwd=tmp_path).returncode == 0
+    assert len(table(tmp_path / "new.db", "channel_reporting")) == 1
+    assert ihc_here("init", "--database", "new.db", "--clean-results", cwd=tmp_path).returncode == 0
+    assert table(tmp_path / "new.db", "channel_reporting") == []
+
+
+def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
+    done = ihc_here("sample", own_shop, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "exists already" in done.stderr
+
+
+def test_a_run_writes_what_it_says(finished):
+    assert finished.code == 0, finished.err
+    written = [path for path in finished.output.rglob("*") if path.is_file() and path.name != "kernels.log"]
+    charts = {path.name for path in (finished.output / "charts").iterdir()}
+    tables = {path.name for path in finished.output.glob("*.csv")}
+    assert tables == {name for name in FILES if name.endswith(".csv")}
+    (run,) = (finished.output / "runs").iterdir()
+    notebooks = [path.name for path in run.glob("*.ipynb")]
+    assert len(written) == len(charts) + len(tables) + len(notebooks) + 2  # report.html and run.json
+    assert finished.out.startswith(
+        f"Written to {finished.output}:\n  report.html and run.json\n"
+        f"  {len(tables)} tables as CSV, and charts/ with {len(charts) // 2} charts as SVG and PNG\n"
+        f"  runs/{run.name}/ with the executed notebooks\n"
+    )
+    names = ["waterfall", "waterfall_credit", "waterfall_cost"]
+    names += ["cost_without_credit", "unattributed_by_day", "roas_by_channel", "cost_against_revenue"]
+    names += ["credit_against_cost", "phases_by_channel", "revenue_by_week", "cost_and_revenue", "roas_over_time"]
+    names += ["credit_lag", "room_to_break_even", "models_by_channel", "roas_under_settings", "rank_under_settings"]
+    names += ["journey_lengths", "time_to_conversion", "channel_roles", "commonest_paths", "transitions"]
+    names += ["initializer_membership", "closer_membership", "phase_weights", "channel_weights"]
+    names += ["channel_scores", "channel_impact", "credit_distribution", "redistribution", "explained_order"]
+    assert charts == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def test_a_run_numbers_its_notebooks_as_they_begin(finished):
+    assert re.findall(r"^notebook (\d) of 6: ", finished.err, re.MULTILINE) == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_run_ends_with_reconciliation_and_best_and_worst_channels(finished):
+    assert "orders read" in finished.out
+    assert re.search(r"credit in channel_reporting\.csv +[\d.,]+ +[\d.,]+", finished.out)
+    assert re.search(r"the best is .* with ROAS [\d.,]+ .*, the worst is .* with ROAS", finished.out)
+    assert re.search(r"local engine with parameters default \([0-9a-f]{12}\)", finished.out)
+
+
+def test_reporting_csv_has_the_documented_columns_and_closes_with_the_tables(finished):
+    rows = pd.read_csv(finished.output / "channel_reporting.csv", keep_default_na=False)
+    assert list(rows.columns) == ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
+    stored = table(finished.database, "channel_reporting")
+    assert (
+        list(rows[["channel_name", "date", "cost", "ihc", "ihc_revenue"]].itertuples(index=False, name=None)) == stored
+    )
+    text = (finished.output / "channel_reporting.csv").read_text()
+    assert not re.search(r"\b(inf|nan|None)\b", text)
+    costless = rows["cost"] == 0
+    assert (rows.loc[costless, "ROAS"] == "").all()
+    assert (rows.loc[rows["ihc"] == 0, "CPO"] == "").all()
+    ((cost,),) = sql(
+        finished.database,
+        ("SELECT sum(cost) FROM session_costs WHERE session_id IN (SELECT session_id FROM session_sources)",),
+    )
+    credited = (
+        "SELECT sum(revenue) FROM conversions WHERE conv_id IN (SELECT conv_id FROM attribution_customer_journey)"
+    )
+    ((revenue,),) = sql(finished.database, (credited,))
+    assert rows["cost"].sum() == pytest.approx(cost, abs=0.005)
+    assert rows["ihc_revenue"].sum() == pytest.approx(revenue, abs=0.005)
+
+
+def test_summary_csv_ends_with_a_total_of_ratios_of_sums(finished):
+    summary = read_csv(finished.output / "channel_summary.csv")
+    total, channels = summary.iloc[-1], summary.iloc[:-1]
+    assert total["channel_name"] == "Total"
+    assert total["ROAS"] == pytest.approx(channels["ihc_revenue"].sum() / channels["cost"].sum())
+    assert total["CPO"] == pytest.approx(channels["cost"].sum() / channels["ihc"].sum())
+    ((orders,),) = sql(finished.database, ("SELECT count(DISTINCT conv_id) FROM attribution_customer_journey",))
+    assert total["influenced_conversions"] == orders
+    assert channels["influenced_conversions"].sum() > orders
+
+
+def test_executed_notebooks_and_manifest_say_what_was_run(finished):
+    about = json.loads((finished.output / "run.json").read_text())
+    assert about["credits_from"][0]["engine"] == "local"
+    folder = finished.output / "runs" / about["run_id"]
+    assert len(list(folder.glob("*.ipynb"))) == 6
+
+
+def test_a_dated_second_run_reports_its_dates_and_leaves_the_credits_of_other_orders(finished, strange):
+    """The dates' bridge closes; names that a spreadsheet would run are defused, and come back whole."""
+    lines = read_csv(strange.output / "reconciliation.csv").set_index("line")
+    assert lines.loc["less: credit on days outside the dates", "amount"] < 0
+    assert lines.loc["plus: credit from other orders", "amount"] > 0
+    rows = read_csv(strange.output / "channel_reporting.csv")
+    assert rows["date"].between(FIRST, LAST).all()
+    assert lines.loc["credit in channel_reporting.csv", "amount"] == pytest.approx(rows["ihc_revenue"].sum(), abs=0.005)
+    assert {*UNTRUSTED, "Paid Social"} <= set(rows["channel_name"])
+    assert "\n'=cmd()," in (strange.output / "channel_reporting.csv").read_text("utf-8")
+    chart = (strange.output / "charts" / "roas_by_channel.svg").read_text("utf-8")
+    assert "&lt;script&gt;alert(1)" in chart
+
+    credits, dates = "attribution_customer_journey", f"conv_date BETWEEN '{FIRST}' AND '{LAST}'"
+    others = f"SELECT * FROM {credits} JOIN conversions USING (conv_id) WHERE NOT ({dates}) ORDER BY 1, 2"
+    assert sql(strange.database, (others,)) == sql(finished.database, (others,))
+    own = f"SELECT count(DISTINCT conv_id) FROM {credits} JOIN conversions USING (conv_id) WHERE {dates}"
+    assert sql(strange.database, (own,)) == [(lines.loc["credited", "count"],)]
+
+
+BREAK_ONE_ORDER = """
+import ihc.engine
+whole = ihc.models.ihc.attribute
+def attribute(journeys, *how):
+    credits = whole(journeys, *how)
+    credits.loc[credits["conv_id"] == credits["conv_id"].iloc[0], "ihc"] *= 0.9
+    return credits
+ihc.models.ihc.attribute = attribute
+"""
+
+
+@pytest.mark.slow
+def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
+    """An engine that answers one order wrongly, in real kernels: exit code 1, the rest is stored and reported."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(BREAK_ONE_ORDER)
+    done = run_ihc(tmp_path, own_shop, PYTHONPATH=str(broken))
+    assert done.code == 1
+    assert "1 order failed" in done.out
+    assert "the credits sum to 0.9000, not 1" in done.out
+    ((failed,),) = sql(own_shop, ("SELECT conv_id FROM attribution_outcomes WHERE outcome = 'failed'",))
+    assert failed in done.out
+    stored = {row[0] for row in table(own_shop, "attribution_customer_journey")}
+    assert failed not in stored
+    assert len(stored) > 150
+    assert (done.output / "report.html").exists()
+    lines = read_csv(done.output / "reconciliation.csv").set_index("line")
+    assert lines.loc["less: failed", "count"] == -1
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_leaves_whole_tables_and_can_be_repeated(finished, own_shop, tmp_path):
+    """Killed at several moments, hard and softly; then one whole run gives the tables of an undisturbed one."""
+    command = [sys.executable, "-m", "ihc", "run", "--database", str(own_shop), "--output", str(tmp_path / "out")]
+    for seconds, how in [(4, signal.SIGKILL), (7, signal.SIGTERM), (9, signal.SIGKILL)]:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        time.sleep(seconds)
+        process.send_signal(how)
+        process.communicate(timeout=60)
+        unlike_one = "SELECT sum(ihc) AS s FROM attribution_customer_journey GROUP BY conv_id HAVING abs(s - 1) > 1e-9"
+        has_results = sql(own_shop, ("SELECT count(*) FROM sqlite_master WHERE name = 'channel_reporting'",))[0][0]
+        assert not has_results or sql(own_shop, (unlike_one,)) == []
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=240, check=False).returncode == 0
+    for name in ("attribution_customer_journey", "channel_reporting"):
+        assert table(own_shop, name) == table(finished.database, name)
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_on_one_database_follow_each_other(finished, own_shop, tmp_path):
+    command = [sys.executable, "-m", "ihc", "run", "--database", str(own_shop), "--output"]
+    first, second = (
+        subprocess.Popen([*command, str(tmp_path / name)], cwd=tmp_path, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True)
+        for name in ("one", "two")
+    )  # fmt: skip
+    said = [process.communicate(timeout=200)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), said
+    assert sum("waiting for it to end" in text for text in said) == 1
+    assert table(own_shop, "channel_reporting") == table(finished.database, "channel_reporting")
+
+
+@pytest.mark.slow
+def test_the_real_shop_reconciles_to_the_cent(real_database, tmp_path):
+    done = run_ihc(tmp_path, real_database)
+    assert done.code == 0, done.err
+    lines = read_csv(done.output / "reconciliation.csv").set_index("line")
+    assert lines.loc["orders read", ["count", "amount"]].tolist() == [1946, 112062.07]
+    assert lines.loc["credit in channel_reporting.csv", "amount"] == 112062.07
+    assert lines.loc["cost in channel_reporting.csv", "amount"] == 293883.43

@@ -1,0 +1,82 @@
+"""ihc check, as a user calls it."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from helpers.commands import REAL, ihc, ihc_here
+
+from ihc.database.results import create_tables
+
+CLEAN = """
+INSERT INTO session_sources VALUES ('s', 'u', '2023-09-01', '10:00:07', 'Mail', 1, 1, 0);
+INSERT INTO conversions VALUES ('k', 'u', '2023-09-01', '12:00:09', 100);
+INSERT INTO session_costs VALUES ('s', 2);
+"""
+
+
+@pytest.fixture
+def clean(tmp_path):
+    path = tmp_path / "clean.db"
+    create_tables(path)
+    execute(path, CLEAN)
+    return path
+
+
+def execute(path, statements):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(statements)
+
+
+def test_a_shop_without_a_finding_ends_with_0_and_names_what_was_checked(clean, tmp_path):
+    done = ihc("check", "--database", clean, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    checks, summary = done.stdout.splitlines()
+    assert "checks found nothing: orders without a session" in checks
+    assert summary == f"0 findings in {clean}; rows: 1 in session_sources, 1 in conversions, 1 in session_costs."
+
+
+def test_a_finding_is_printed_with_its_size_ids_consequence_and_statement_and_ends_with_1(clean, tmp_path):
+    execute(clean, "INSERT INTO session_costs VALUES ('s ', 6)")
+    execute(clean, "DELETE FROM session_costs WHERE session_id = 's'")
+    done = ihc_here("check", "--database", clean, cwd=tmp_path)
+    assert done.returncode == 1
+    first, ids, consequence, statement, *_ = done.stdout.splitlines()
+    assert first == (
+        "1 cost row whose session id differs from that of a session only by blanks at the ends: cost 6.00, "
+        "100.0% of all"
+    )
+    assert (ids, consequence) == ("  's '", "  This cost is in the total spend and in no channel.")
+    assert done.stdout.splitlines()[-1].startswith("2 findings in ")
+    execute(clean, statement.removeprefix("  To give them the id of the session: "))
+    assert ihc_here("check", "--database", clean, cwd=tmp_path).returncode == 0
+
+
+def test_the_command_changes_nothing(clean, tmp_path):
+    before = clean.read_bytes()
+    ihc_here("check", "--database", clean, cwd=tmp_path)
+    assert clean.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [clean]
+
+
+def test_unfit_tables_are_refused(clean, tmp_path):
+    execute(clean, "UPDATE conversions SET conv_date = 'soon'")
+    done = ihc_here("check", "--database", clean, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "column conv_date" in done.stderr
+
+
+def test_the_sample_shop_has_the_findings_that_are_put_into_it(shop, tmp_path):
+    done = ihc_here("check", "--database", shop, cwd=tmp_path)
+    found = [line for line in done.stdout.splitlines() if line[:1].isdigit()][:-2]
+    kinds = ["without a session (", "without a cost row", "empty cost", "session does not exist", "are impressions"]
+    assert len(found) == len(kinds)
+    assert all(kind in line for kind, line in zip(kinds, found, strict=True))
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real sample is not here")
+def test_a_real_shop_has_few_findings(tmp_path):
+    path = shutil.copy(REAL / "challenge.db", tmp_path / "shop.db")
+    done = ihc_here("check", "--database", path, cwd=tmp_path)
+    assert "\n2 findings in " in done.stdout

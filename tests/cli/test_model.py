@@ -1,0 +1,240 @@
+"""calibrate, train and explain, as a user calls them."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pandas as pd
+import pytest
+from helpers.answered_shops import answers_of
+from helpers.commands import ihc, ihc_here
+from helpers.frames import curves_of
+
+from ihc import attribute, build_journeys, load_parameters, read_tables
+from ihc.models.parameters import parameters_json
+
+TRUTH = curves_of(
+    initializer=([0, 5, 30, 300], [0, 0, 0.3, 0.9]),
+    closer=([0, 2, 24, 400], [1, 0.7, 0.4, 0.1]),
+    channels={"initializer": {"Direct": 0.6}, "closer": {"Newsletter": 1.4}},
+)
+PHASE = {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Direct"]}
+
+
+@pytest.fixture(scope="module")
+def journeys(shop):
+    tables = read_tables(shop)
+    return build_journeys(tables.sessions, tables.conversions)
+
+
+@pytest.fixture(scope="module")
+def answers(journeys, tmp_path_factory):
+    """What an API with the parameters TRUTH would print for all orders."""
+    printed = answers_of(journeys, TRUTH)
+    path = tmp_path_factory.mktemp("answers") / "answers.csv"
+    printed.rename(columns={"conv_id": "conversion_id"}).to_csv(path, index=False)
+    return path
+
+
+def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, tmp_path):
+    every = pd.read_csv(answers)
+    ids = every["conversion_id"].unique()
+    is_known = every["conversion_id"].isin(ids[: len(ids) * 3 // 4])
+    every[is_known].to_csv(tmp_path / "some.csv", index=False)
+    done = ihc("calibrate", "--database", shop, "--answers", "some.csv", "--output", "mine.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Errors on answers that were held out" in done.stdout
+    assert "Written: mine.json, calibrated (" in done.stdout
+    found = attribute(journeys, load_parameters(tmp_path / "mine.json"))
+    both = every[~is_known].merge(
+        found.rename(columns={"conv_id": "conversion_id"}), on=["conversion_id", "session_id"]
+    )
+    assert len(both) == (~is_known).sum()
+    assert (both["ihc_x"] - both["ihc_y"]).abs().mean() < 0.002
+    provenance = json.loads((tmp_path / "mine.json").read_text("utf-8"))["provenance"]
+    assert provenance["source"].endswith("in some.csv")
+    assert provenance["held_out_errors"]["ihc"]["mean"] < 0.002
+
+
+def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_would_do(shop, answers, tmp_path):
+    done = ihc_here("calibrate", "--database", shop, "--answers", answers, "--evaluate", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "The journeys with the largest errors" in done.stdout
+    assert "From 100 answers of two and more sessions, the mean error of ihc is 0.00" in done.stdout
+    assert (tmp_path / "data" / "calibrated_parameters.json").exists()
+
+
+def test_answers_that_do_not_fit_the_database_are_counted_and_named(shop, answers, tmp_path):
+    every = pd.read_csv(answers)
+    first, second, *_ = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()
+    half = every["conversion_id"] == second
+    every["conversion_id"] = every["conversion_id"].replace(first, "=cmd()")
+    every["ihc"] = every["ihc"].mask(half, every["ihc"] / 2)
+    every.to_csv(tmp_path / "off.csv", index=False)
+    done = ihc_here("calibrate", "--database", shop, "--answers", "off.csv", cwd=tmp_path)
+    assert "Left out, 1 answer: no order with a session in the database has this id ('=cmd()')." in done.stdout
+    assert f"Left out, 1 answer: the credits sum to 0.5000, not 1 ('{second}')." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--answers", "nothing.csv"], "cannot be read as CSV"),
+        ([], "no answers of the API"),
+        (["--conv-type-id", "sales"], "for the conversion type 'sales'"),
+    ],
+)
+def test_a_calibration_without_answers_is_refused_in_a_sentence(arguments, says, shop, tmp_path):
+    done = ihc_here("calibrate", "--database", shop, *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, journeys, tmp_path):
+    done = ihc("train", "--database", shop, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "15,000 is a good amount" in done.stdout
+    for said in (
+        "Cleaning",
+        "Sessions per journey",
+        "90th percentile",
+        "The curves",
+        "the vendor's rule is not known",
+        "0 sessions after the user's last order: in no journey.",
+        "weights: 1 for",
+    ):
+        assert said in done.stdout
+    parameters = load_parameters(tmp_path / "data" / "trained_parameters.json")
+    assert f"trained ({parameters.fingerprint})" in done.stdout
+    assert attribute(journeys, parameters).groupby("conv_id")["ihc"].sum().round(9).eq(1).all()
+
+
+def test_the_training_report_lies_as_csv_next_to_the_parameters(shop, journeys, tmp_path):
+    done = ihc_here("train", "--database", shop, "--output", "sets/mine.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    tables = {path.stem: pd.read_csv(path) for path in (tmp_path / "sets").glob("*.csv")}
+    assert sorted(tables) == ["mine_curves", "mine_distributions", "mine_lengths", "mine_rules"]
+    assert tables["mine_rules"].loc[0, "sessions_before"] == len(journeys)
+    assert tables["mine_lengths"]["journeys_before"].sum() == journeys["conv_id"].nunique()
+    assert len(tables["mine_distributions"]) == 101
+    knots = tables["mine_curves"].groupby("curve")["hours"].agg(list)
+    assert knots["closer"] == list(load_parameters(tmp_path / "sets" / "mine.json").closer.hours)
+
+
+def test_training_takes_the_orders_of_the_dates(shop, journeys, tmp_path):
+    day = str(journeys["conv_timestamp"].dt.date.iloc[0])
+    done = ihc_here("train", "--database", shop, "--start-date", day, "--end-date", day, cwd=tmp_path)
+    orders = journeys.loc[journeys["conv_timestamp"].dt.strftime("%Y-%m-%d") == day, "conv_id"].nunique()
+    assert done.stdout.startswith(f"{orders} journeys with ")
+
+
+def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys, tmp_path):
+    (tmp_path / "truth.json").write_text(parameters_json(TRUTH), "utf-8")
+    conv_id = journeys["conv_id"].value_counts().index[0]
+    done = ihc("explain", conv_id, "--database", shop, "--parameters", "truth.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Order {conv_id} has ")
+    folder = tmp_path / "data" / "explanations"
+    assert sorted(path.name for path in folder.iterdir()) == [f"{conv_id}.{kind}" for kind in ("csv", "png", "svg")]
+    steps = pd.read_csv(folder / f"{conv_id}.csv")
+    total = sum(
+        TRUTH.phase_weights[phase]
+        * steps[f"{phase}_membership"]
+        * steps[f"{phase}_weight"]
+        / (steps[f"{phase}_membership"] * steps[f"{phase}_weight"]).sum()
+        for phase in TRUTH.phase_weights
+    )
+    assert total.tolist() == pytest.approx(steps["ihc"].tolist(), abs=1e-12)
+    expected = attribute(journeys[journeys["conv_id"] == conv_id], TRUTH)
+    assert steps["ihc"].tolist() == pytest.approx(expected["ihc"].tolist(), abs=1e-12)
+
+
+def test_an_explanation_shows_the_phases_before_and_after_a_redistribution(shop, journeys, tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps(dict.fromkeys(TRUTH.phase_weights, PHASE)), "utf-8")
+    conv_id = journeys.loc[journeys["channel_name"] == "Direct", "conv_id"].value_counts().index[0]
+    done = ihc_here("explain", conv_id, "--database", shop, "--redistribution", "r.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Before the redistribution" in done.stdout
+    steps = pd.read_csv(tmp_path / "data" / "explanations" / f"{conv_id}.csv")
+    assert "closer_before" in steps
+    assert ", redistribution " in done.stdout
+
+
+def test_an_order_that_is_not_there_is_refused_in_a_sentence(shop, tmp_path):
+    done = ihc_here("explain", "nothing", "--database", shop, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Order 'nothing' is not in the journeys" in done.stderr
+    assert not (tmp_path / "data" / "explanations").exists()
+
+
+def test_the_files_of_an_order_with_an_odd_id_stay_in_their_folder(own_shop, tmp_path):
+    with closing(sqlite3.connect(own_shop)) as connection, connection:
+        row = connection.execute(
+            "SELECT conv_id FROM conversions JOIN session_sources USING (user_id) WHERE event_date < conv_date LIMIT 1"
+        ).fetchone()
+        connection.execute("UPDATE conversions SET conv_id = '../../<b>x' WHERE conv_id = ?", row)
+    done = ihc_here("explain", "../../<b>x", "--database", own_shop, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "data" / "explanations").iterdir()}
+    assert len(names) == 3
+    assert all(name.startswith("______<b>x".replace("<", "_").replace(">", "_")) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("shop.db", "is what is read from"),
+        ("notes.txt", "holds no parameters, so it is not overwritten"),
+        ("folder", "it is a folder"),
+        ("shop.db/mine.json", "cannot be written"),
+    ],
+)
+def test_an_output_that_would_overwrite_something_or_cannot_be_written_is_refused_first(output, says, own_shop):
+    folder = own_shop.parent
+    (folder / "folder").mkdir()
+    (folder / "notes.txt").write_text("mine", "utf-8")
+    before = own_shop.read_bytes()
+    done = ihc_here("train", "--database", own_shop, "--output", output, cwd=folder)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert own_shop.read_bytes() == before
+    assert (folder / "notes.txt").read_text("utf-8") == "mine"
+
+
+def test_parameters_may_be_written_again(own_shop):
+    for _ in range(2):
+        assert ihc_here("train", "--database", own_shop, "--output", "mine.json", cwd=own_shop.parent).returncode == 0
+
+
+def test_a_few_answers_give_parameters_with_a_warning_and_no_figure_for_their_errors(shop, answers, tmp_path):
+    every = pd.read_csv(answers)
+    few = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()[:3]
+    every[every["conversion_id"].isin(few)].to_csv(tmp_path / "few.csv", index=False)
+    done = ihc_here("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "These are too few answers: 3 of two and more sessions can be used" in done.stdout
+    assert "The parameters could not be tested on held-out answers." in done.stdout
+    assert load_parameters(tmp_path / "data" / "calibrated_parameters.json").provenance["held_out_errors"] == {}
+
+
+def test_the_dates_of_runs_do_not_cut_what_a_calibration_or_an_explanation_sees(shop, journeys, answers, tmp_path):
+    dates = {"IHC_START_DATE": "2001-01-01", "IHC_END_DATE": "2001-01-02"}
+    done = ihc_here("calibrate", "--database", shop, "--answers", answers, cwd=tmp_path, **dates)
+    assert done.returncode == 0, done.stderr
+    assert "Left out" not in done.stdout
+    conv_id = journeys["conv_id"].iloc[0]
+    explained = ihc_here("explain", conv_id, "--database", shop, cwd=tmp_path, **dates)
+    assert explained.returncode == 0, explained.stderr
+    assert "Before the redistribution" not in explained.stdout
+
+
+def test_the_conversion_type_may_stand_in_the_environment_and_is_refused_beside_a_file(shop, answers, tmp_path):
+    done = ihc_here("calibrate", "--database", shop, cwd=tmp_path, IHC_CONV_TYPE_ID="other")
+    assert "for the conversion type 'other'" in done.stderr
+    both = ihc_here("calibrate", "--database", shop, "--answers", answers, "--conv-type-id", "x", cwd=tmp_path)
+    assert both.returncode == 1
+    assert "leave one out" in both.stderr

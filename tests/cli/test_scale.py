@@ -1,0 +1,251 @@
+"""`ihc scale` as a user calls it, and the clusters it meets."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import dask.dataframe as dd
+import pandas as pd
+import pytest
+from dask.distributed import Client, LocalCluster
+from helpers.commands import ROOT, ihc, ihc_here
+from helpers.scaling import assert_same_bits, in_one_pass, written
+
+from ihc.database.results import read_tables
+from ihc.errors import ScaleError
+from ihc.models.parameters import load_parameters
+from ihc.report.files import csv_bytes
+from ihc.scale import cluster
+from ihc.scale.output import KEYS, SCRATCH
+from ihc.scale.parts import Asked
+from ihc.scale.store import open_store
+from tests.scale.test_job import TIES
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("shop") / "in", TIES)
+
+
+def test_the_example_in_the_readme_gives_the_tables_of_one_pass(shop, tmp_path):
+    (example,) = re.findall(r"```console\nuv run --extra dask ihc (scale .*?)```", README, re.DOTALL)
+    folder = written(tmp_path / "in", read_tables(shop), files=1, row_group_size=1_000)
+    (folder.path / "conversions" / "0.parquet").rename(folder.path / "conversions.parquet")
+    done = ihc(*shlex.split(example.replace("\\\n", " ")), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    asked = Asked(load_parameters(), None, "2025-03-03", "2025-03-23")
+    credits, _, reports = in_one_pass(read_tables(shop), asked)
+    assert_same_bits(pd.read_parquet(tmp_path / "out" / "credits"), credits, ["conv_id", "session_id"])
+    for name, table in reports._asdict().items():
+        assert (tmp_path / "out" / f"{name}.csv").read_bytes() == csv_bytes(table)
+        assert f"{name}.csv" in done.stdout
+    assert re.search(r"\d+ workers?; dashboard: http:", done.stderr)
+    assert "Attributing: 1 of 1" in done.stderr
+    assert "orders are credited" in done.stdout
+    assert "Of the 8 channels" in done.stdout
+
+
+def test_the_example_of_the_library_gives_the_reporting_of_one_pass(shop):
+    (example,) = re.findall(r"```pycon\n(.*?)```", README, re.DOTALL)
+    tables = read_tables(shop)
+    known = {name: dd.from_pandas(frame, npartitions=3) for name, frame in tables._asdict().items()}
+    known["load_parameters"] = load_parameters
+    *lines, last = [line.removeprefix(">>> ") for line in example.strip().splitlines()]
+    exec("\n".join(lines), known)
+    reporting = eval(last, known)
+    expected = in_one_pass(tables, Asked(load_parameters(), lookback_days=30))[2].channel_reporting
+    pd.testing.assert_frame_equal(reporting, expected[list(reporting.columns)], check_exact=True)
+
+
+def test_without_the_extra_it_says_what_to_install(folder, tmp_path):
+    code = "import sys; sys.modules['dask'] = None; from ihc.cli import main; main()"
+    command = [sys.executable, "-c", code, "scale", *folder.options(), "--output", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"ihc: ihc scale needs the extra dask \(.*\): pip install 'ihc-attribution\[dask\]'\n", done.stderr
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_loads_no_dask():
+    code = "import sys; import ihc.cli.app; sys.exit('dask' in sys.modules or 'fsspec' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--sessions", "nothing/*.parquet"], 1, r"--sessions nothing/\*\.parquet matches no file"),
+        (["--costs", "s3://bucket/x"], 1, r"--costs s3://bucket/x cannot be looked up: Install s3fs"),
+        (["--output", "/proc/nothing"], 1, "--output /proc/nothing cannot be written"),
+        (["--parameters", "nothing.json"], 1, "Parameters file nothing.json cannot be read"),
+        (["--redistribution", "nothing.json"], 1, "The redistribution nothing.json cannot be read"),
+        (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], 1, "end_date 2023-09-01 is before start_date"),
+        (["--scheduler", "nonsense"], 1, r"The scheduler nonsense did not answer within 10 s"),
+        (["--lookback-days", "0"], 2, "Invalid value"),
+        (["--partitions", "0"], 2, "Invalid value"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_a_sentence(folder, tmp_path, options, code, says):
+    done = ihc_here("scale", *folder.options(), "--output", "out", *options, cwd=tmp_path)
+    assert done.returncode == code
+    assert re.search(says, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_scheduler_that_does_not_answer_is_given_up_after_some_seconds(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SECONDS", 1)
+    options = [*folder.options(), "--output", "out", "--scheduler", "tcp://127.0.0.1:9"]
+    done = ihc_here("scale", *options, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "The scheduler tcp://127.0.0.1:9 did not answer within 1 s" in done.stderr
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_unfit_tables_are_refused_and_what_was_there_stays(tmp_path):
+    folder = written(tmp_path / "in", TIES._replace(costs=TIES.costs.assign(cost=-1.0)))
+    (tmp_path / "out").mkdir()
+    before = json.dumps(dict.fromkeys(KEYS))
+    (tmp_path / "out" / "scale.json").write_text(before)
+    done = ihc_here("scale", *folder.options(), "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ihc: Table session_costs, column cost: -1.0 is negative in 5 rows")
+    assert [path.read_text() for path in (tmp_path / "out").iterdir()] == [before]
+
+
+def test_what_a_user_has_in_the_folder_stays(folder, tmp_path):
+    (tmp_path / "out" / "credits").mkdir(parents=True)
+    (tmp_path / "out" / "credits" / "mine.txt").write_text("mine")
+    done = ihc_here("scale", *folder.options(), "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"^ihc: --output .*out holds 'credits', and no scale.json says", done.stderr)
+    assert files_of(tmp_path) == {Path("out/credits/mine.txt"): b"mine"}
+
+
+@contextmanager
+def running(*command, **environment):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
+        cwd="/", env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture
+def scheduler(tmp_path, free_port):
+    with running("dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard"):
+        address = f"tcp://127.0.0.1:{free_port}"
+        Client(address, timeout=30).close()
+        yield address
+
+
+@pytest.fixture
+def free_port():
+    import socket
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_there_gives_the_same_files_as_workers_here(folder, tmp_path, scheduler):
+    options = [*folder.options(), "--partitions", "3"]
+    here = ihc("scale", *options, "--output", "here", cwd=tmp_path)
+    assert here.returncode == 0, here.stderr
+    with running("dask_worker", scheduler, "--no-dashboard", "--nthreads", "1"):
+        there = ihc("scale", *options, "--output", "there", "--scheduler", scheduler, cwd=tmp_path)
+    assert there.returncode == 0, there.stderr
+    assert files_of(tmp_path / "there") == files_of(tmp_path / "here")
+
+
+def files_of(output: Path):
+    return {path.relative_to(output): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_workers_without_the_package_are_told_what_to_install(folder, tmp_path, scheduler):
+    (tmp_path / "stub" / "ihc").mkdir(parents=True)
+    (tmp_path / "stub" / "ihc" / "__init__.py").write_text("raise ModuleNotFoundError('No module named ihc')")
+    with running("dask_worker", scheduler, "--no-dashboard", PYTHONPATH=str(tmp_path / "stub")):
+        done = ihc("scale", *folder.options(), "--output", "out", "--scheduler", scheduler, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "A worker cannot do the work" in done.stderr
+    assert "pip install 'ihc-attribution[dask]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_said_to_have_none(folder, tmp_path, scheduler):
+    done = ihc("scale", *folder.options(), "--output", "out", "--scheduler", scheduler, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"The scheduler {scheduler} has no worker: start some with `dask worker {scheduler}`" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder, tmp_path, free_port):
+    address, output = f"tcp://127.0.0.1:{free_port}", tmp_path / "out"
+    command = [sys.executable, "-m", "ihc", "scale", *folder.options(), "--output", str(output)]
+    command += ["--partitions", "300", "--scheduler", address]
+    with running("dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard") as scheduler:
+        Client(address, timeout=30).close()
+        with running("dask_worker", address, "--no-dashboard", "--nthreads", "1"):
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            while process.poll() is None and not any(output.glob(f"{SCRATCH}*/credits/*.parquet")):
+                time.sleep(0.01)
+            scheduler.kill()
+            _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search("^ihc: .*: the scheduler is gone", said.splitlines()[-1])
+    assert "Traceback" not in said
+    assert list(output.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as local,
+        Client(local) as client,
+    ):
+        yield client
+
+
+def test_workers_of_another_version_are_refused(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "__version__", "9.9.9")
+    with pytest.raises(
+        ScaleError, match=r"Workers have ihc '0\.1\.0', and here it is '9\.9\.9': install the same on all"
+    ):
+        cluster.check_workers(client, open_store(str(tmp_path), "--output"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_that_do_not_see_the_output_are_refused(client, tmp_path, monkeypatch):
+    store = open_store(str(tmp_path / "out"), "--output")
+    ask = cluster._ask
+    monkeypatch.setattr(
+        cluster, "_ask", lambda client, function, *of: {"tcp://x": False} if of else ask(client, function)
+    )
+    with pytest.raises(ScaleError, match=r"Workers do not see the folder .*out .*'tcp://x'.*give an --output that all"):
+        cluster.check_workers(client, store)
+
+
+def test_the_dashboard_is_linked_to_where_it_can_be_drawn(client, monkeypatch):
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    assert cluster.dashboard(client) is None
+    monkeypatch.setattr(cluster, "find_spec", lambda name: name)
+    assert cluster.dashboard(client).startswith("http://")

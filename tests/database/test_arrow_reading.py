@@ -1,0 +1,144 @@
+"""The quick reader gives the frames of the driver's rows, or leaves the reading to it."""
+
+import sqlite3
+import sys
+from contextlib import closing
+
+import pandas as pd
+import pytest
+
+from ihc.database.arrow_reading import read_frames
+from ihc.database.connection import read, transaction
+from ihc.database.results import read_tables
+
+MANY = 3000  # more than the driver looks at to find a column's type
+
+
+def database_of(path, declared, values):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE t ({declared})")
+        rows = [value if isinstance(value, tuple) else (value,) for value in values]
+        if rows:
+            connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    return path
+
+
+def by_rows(path):
+    with transaction(path) as connection:
+        return read(connection, "SELECT * FROM t", coerce_float=False)
+
+
+QUICK = {
+    "integers": ("a INTEGER", [1, 2]),
+    "integers with a NULL": ("a INTEGER", [1, None, 3]),
+    "NULLs and then integers": ("a INTEGER", [None] * MANY + [7]),
+    "integers of 63 bits": ("a INTEGER", [2**62, 1]),
+    "floats": ("a REAL", [1, 2.5, None, float("inf")]),
+    "integers and floats": ("a NUMERIC", [1, 2.5]),
+    "texts": ("a TEXT", ["a", None, "b", ""]),
+    "numbers in a text column": ("a TEXT", [1, "b"]),
+    "a text with a zero byte": ("a TEXT", ["a\0b", "ü€😀"]),
+    "dates": ("a DATE", ["2023-01-01", "2023-01-02"]),
+    "columns without a type": ("a, b", [("1", 2), ("3", 4)]),
+    "a name with a quote": ('"a ""b" TEXT', ["x"]),
+    "truth values": ("a BOOLEAN", [True, False]),
+}
+BY_ROWS = {
+    "no rows": ("a TEXT", []),
+    "only NULLs": ("a TEXT", [None, None]),
+    "NULLs and then texts": ("a TEXT", [None] * MANY + ["x"]),
+    "integers and then a float": ("a INTEGER", [*range(MANY), 5.5]),
+    "integers and then a text": ("a INTEGER", [*range(MANY), "x"]),
+    "an integer and a text": ("a INTEGER", [1, "x"]),
+    "texts and then a number": ("a", ["x"] * MANY + [5]),
+    "a date and a number": ("a DATE", ["20230101", "2023-01-02"]),
+    "bytes": ("a TEXT", [b"a", b"b"]),
+    "texts and then bytes": ("a TEXT", ["x"] * MANY + [b"yy"]),
+    "texts and then no bytes": ("a TEXT", ["x"] * MANY + [b""]),
+}
+
+
+@pytest.mark.parametrize(("declared", "values"), QUICK.values(), ids=QUICK)
+def test_the_frames_are_those_of_the_rows(tmp_path, declared, values):
+    file = database_of(tmp_path / "a.db", declared, values)
+    (frame,) = read_frames(file, ["t"])
+    pd.testing.assert_frame_equal(frame, by_rows(file))
+
+
+@pytest.mark.parametrize(("declared", "values"), BY_ROWS.values(), ids=BY_ROWS)
+def test_what_arrow_cannot_tell_exactly_is_left_to_the_rows(tmp_path, declared, values):
+    assert read_frames(database_of(tmp_path / "a.db", declared, values), ["t"]) is None
+
+
+def test_a_text_that_is_no_utf_8_is_left_to_the_rows(tmp_path):
+    file = database_of(tmp_path / "a.db", "a TEXT", ["x"])
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("INSERT INTO t VALUES (CAST(x'ff41' AS TEXT))")
+    assert read_frames(file, ["t"]) is None
+
+
+@pytest.mark.parametrize("name", ["a b.db", "100%25.db", "what?.db", "a#b.db", "ü.db"])
+def test_a_file_may_have_any_name(tmp_path, name):
+    (frame,) = read_frames(database_of(tmp_path / name, "a TEXT", ["x"]), ["t"])
+    assert frame["a"].tolist() == ["x"]
+
+
+def test_a_view_is_read_like_a_table(tmp_path):
+    file = database_of(tmp_path / "a.db", "a INTEGER", [1, None])
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE VIEW v AS SELECT a + 1 AS b, 'x' || a AS c FROM t")
+    (frame,) = read_frames(file, ["v"])
+    with transaction(file) as connection:
+        pd.testing.assert_frame_equal(frame, read(connection, "SELECT * FROM v", coerce_float=False))
+
+
+def test_a_table_that_another_program_changes_meanwhile_is_left_to_the_rows(tmp_path, monkeypatch):
+    """With a write-ahead log, writers do not wait for readers, so that two readers may see two states."""
+    file = database_of(tmp_path / "a.db", "a TEXT", ["x"])
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        assert read_frames(file, ["t", "t"])[1]["a"].tolist() == ["x"]
+        real = sys.modules["ihc.database.arrow_reading"]._cursor
+        opened = []
+
+        def and_write(stack, connection):
+            opened.append(connection)
+            if len(opened) == 2:  # the first one watches
+                cursor = real(stack, connection)
+                return Late(cursor, lambda: writer.execute("INSERT INTO t VALUES ('y')"))
+            return real(stack, connection)
+
+        class Late:
+            def __init__(self, cursor, after):
+                self._cursor, self._after = cursor, after
+
+            def execute(self, query):
+                self._cursor.execute(query)
+                self._after()
+
+            def __getattr__(self, name):
+                return getattr(self._cursor, name)
+
+        monkeypatch.setattr("ihc.database.arrow_reading._cursor", and_write)
+        assert read_frames(file, ["t", "t"]) is None
+
+
+def test_without_the_driver_the_rows_are_read(shop, monkeypatch):
+    quick = read_tables(shop)
+    monkeypatch.setitem(sys.modules, "adbc_driver_sqlite", None)
+    assert read_frames(shop, ["conversions"]) is None
+    for with_driver, without in zip(quick, read_tables(shop), strict=True):
+        pd.testing.assert_frame_equal(with_driver, without)
+
+
+def test_the_shop_s_tables_are_read_the_quick_way(shop):
+    frames = read_frames(shop, ["session_sources", "conversions", "session_costs"])
+    assert [len(frame) > 0 for frame in frames] == [True] * 3
+
+
+def test_reading_leaves_the_file_as_it_is(tmp_path):
+    file = database_of(tmp_path / "a.db", "a TEXT", ["x"])
+    before = file.read_bytes()
+    read_frames(file, ["t"])
+    assert file.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["a.db"]

@@ -1,0 +1,695 @@
+"""What only PostgreSQL has: types, rights, passwords, servers that go away."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+import sqlalchemy as sa
+from helpers.commands import ROOT
+from helpers.databases import new_database, opened, rows_of, sql
+
+from ihc import attribute, build_journeys, channel_reporting, read_tables
+from ihc.analysis.changes import state_of
+from ihc.analysis.reporting import order_credits
+from ihc.database.connection import (
+    append,
+    connected,
+    database_url,
+    id_text,
+    insert,
+    label,
+    read,
+    tables_of,
+    transaction,
+    with_schema,
+)
+from ihc.database.history import record_run
+from ihc.database.postgres import PATIENCE, lock_key
+from ihc.database.results import check_writable, create_tables, read_results, store_credits, store_reporting
+from ihc.database.tables import HISTORY, LEDGER, RESULTS, Run
+from ihc.errors import DatabaseError, SettingsError
+from ihc.journeys.credits import outcomes_of
+from ihc.models.parameters import load_parameters
+from ihc.pipeline.sample import make_sample, write_sample
+from ihc.schemas.tables import COLUMNS, as_text
+
+README = (ROOT / "README.md").read_text("utf-8")
+RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
+NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
+
+
+def attributed(database, run=RUN):
+    """Attribute all orders and store everything that a run stores."""
+    tables = read_tables(database)
+    journeys = build_journeys(tables.sessions, tables.conversions)
+    credits = attribute(journeys, load_parameters())
+    outcomes = outcomes_of(tables.conversions, journeys, NOTHING_FAILED)
+    store_credits(database, run, credits, outcomes, tables.conversions)
+    reporting = channel_reporting(*tables, credits)
+    store_reporting(database, reporting)
+    earned = order_credits(tables.sessions, tables.conversions, credits)
+    record_run(database, run, state_of(earned, read_results(database).outcomes, reporting))
+
+
+def contents(database):
+    return {table: rows_of(database, table) for table in (*RESULTS, *HISTORY)}
+
+
+# Types
+
+
+TYPED = {
+    "session_sources": (
+        "session_id uuid PRIMARY KEY, user_id numeric(12, 2), event_date date, event_time time, "
+        "channel_name varchar(40), holder_engagement boolean, closer_engagement smallint, "
+        "impression_interaction numeric(1)"
+    ),
+    "conversions": "conv_id char(12), user_id numeric(12), conv_date date, conv_time time, revenue numeric(12, 4)",
+    "session_costs": "session_id text, cost numeric",
+}
+ONE = "7b0e8a3e-1111-4222-8333-000000000001"
+TWO = "7b0e8a3e-1111-4222-8333-000000000002"
+
+
+@pytest.mark.parametrize(
+    "kind", ["numeric(12, 2)", "numeric", "double precision", "real", "smallint", "text", "bpchar"]
+)
+def test_an_id_in_a_column_of_any_type_is_the_same_text_in_sql_as_in_python(kind, schema_url):
+    sql(schema_url, f"CREATE TABLE ids (id {kind})", "INSERT INTO ids VALUES ('7'), ('70'), (NULL)")
+    with transaction(schema_url) as connection:
+        frame = read(connection, f"SELECT id, {id_text(connection, 'ids', 'id')} AS said FROM ids WHERE id IS NOT NULL")
+    assert as_text(frame["id"]).tolist() == frame["said"].tolist() == ["7", "70"]
+
+
+def test_a_long_id_in_a_column_of_floats_has_no_exponent(schema_url):
+    sql(schema_url, "CREATE TABLE ids (id double precision)", "INSERT INTO ids VALUES (1000000000000000)")
+    with transaction(schema_url) as connection:
+        found = read(connection, f"SELECT id, {id_text(connection, 'ids', 'id')} AS said FROM ids")
+    assert as_text(found["id"]).tolist() == found["said"].tolist() == ["1000000000000000"]
+
+
+@pytest.fixture
+def typed(schema_url):
+    """A shop as another team's columns would hold it."""
+    sql(
+        schema_url,
+        *(f"CREATE TABLE {table} ({columns})" for table, columns in TYPED.items()),
+        f"INSERT INTO session_sources VALUES ('{ONE}', 7, '2023-09-01', '10:00:00', 'A', true, 1, 0),"
+        f" ('{TWO}', 7, '2023-09-02', '10:00:00.250', 'B', false, 0, 1)",
+        "INSERT INTO conversions VALUES ('c1', 7, '2023-09-02', '12:00', 10.5), ('c2', 8, '2023-09-03', '12:00', 20)",
+        f"INSERT INTO session_costs VALUES ('{ONE}', 0.1), ('{TWO}', NULL)",
+    )
+    return schema_url
+
+
+def test_columns_of_any_type_give_the_frames_of_an_sqlite_shop(typed, tmp_path):
+    path = tmp_path / "same.db"
+    create_tables(path)
+    sql(
+        path,
+        f"INSERT INTO session_sources VALUES ('{ONE}', '7', '2023-09-01', '10:00:00', 'A', 1, 1, 0),"
+        f" ('{TWO}', '7', '2023-09-02', '10:00:00.25', 'B', 0, 0, 1)",
+        "INSERT INTO conversions VALUES ('c1','7','2023-09-02','12:00:00',10.5), ('c2','8','2023-09-03','12:00:00',20)",
+        f"INSERT INTO session_costs VALUES ('{ONE}', 0.1), ('{TWO}', NULL)",
+    )
+    for found, expected in zip(read_tables(typed), read_tables(path), strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+    for asked in ({"start_date": "2023-09-03", "users": ["8"]}, {"end_date": "2023-09-02"}, {"users": ["7"]}):
+        for found, expected in zip(read_tables(typed, **asked), read_tables(path, **asked), strict=True):
+            pd.testing.assert_frame_equal(found, expected, check_dtype=len(found) > 0)
+
+
+def test_results_beside_columns_of_any_type_are_stored_and_read_back(typed):
+    create_tables(typed)
+    check_writable(typed)
+    attributed(typed)
+    assert read_results(typed).credits["session_id"].tolist() == [ONE, TWO]
+
+
+def test_result_tables_with_integer_ids_of_another_program_serve_too(schema_url):
+    sql(
+        schema_url,
+        "CREATE TABLE attribution_customer_journey (conv_id bigint, session_id integer, ihc numeric)",
+        "INSERT INTO attribution_customer_journey VALUES (99, 1, 1)",
+    )
+    create_tables(schema_url)
+    sql(
+        schema_url,
+        "INSERT INTO session_sources VALUES ('1', 'u', '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
+        "INSERT INTO conversions VALUES ('11', 'u', '2023-09-01', '11:00:00', 5)",
+    )
+    attributed(schema_url)
+    attributed(schema_url)
+    assert sql(schema_url, "SELECT conv_id, session_id, ihc FROM attribution_customer_journey") == [(11, 1, 1)]
+    assert read_results(schema_url).credits.to_numpy().tolist() == [["11", "1", 1.0]]
+
+
+def test_a_result_table_that_would_change_ids_is_refused(schema_url):
+    sql(schema_url, "CREATE TABLE attribution_customer_journey (conv_id float, session_id text, ihc float)")
+    with pytest.raises(DatabaseError, match="column conv_id: it keeps ids as floating point numbers"):
+        check_writable(schema_url)
+
+
+OTHERS = {
+    "attribution_customer_journey": "conv_id text, session_id text, ihc",
+    "channel_reporting": "channel_name text, date date, cost double precision, ihc double precision, ihc_revenue",
+}
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        (
+            (
+                f"CREATE TABLE elsewhere ({OTHERS['attribution_customer_journey']} double precision)",
+                "CREATE VIEW attribution_customer_journey AS SELECT * FROM elsewhere",
+            ),
+            "cannot copy to view.*rename it and run again",
+        ),
+        (
+            (f"CREATE TABLE channel_reporting ({OTHERS['channel_reporting']} double precision, n text NOT NULL)",),
+            'null value in column "n" of relation "channel_reporting".*rename it and run again',
+        ),
+        (
+            (f"CREATE TABLE attribution_customer_journey ({OTHERS['attribution_customer_journey']} integer)",),
+            'for type integer: "0.5" .table attribution_customer_journey, column ihc.; .*rename it and run again',
+        ),
+    ],
+)
+def test_a_result_table_that_copy_will_refuse_is_refused_at_once(statements, says, schema_url):
+    sql(schema_url, *statements)
+    with pytest.raises(DatabaseError, match=says):
+        check_writable(schema_url)
+
+
+def test_result_tables_of_another_program_that_take_the_rows_pass_whatever_they_hold(schema_url):
+    sql(
+        schema_url,
+        "CREATE TABLE attribution_customer_journey (conv_id smallint, session_id uuid, "
+        "ihc numeric(5, 4) CHECK (ihc >= 0), PRIMARY KEY (conv_id, session_id))",
+        "CREATE TABLE attribution_outcomes (conv_id varchar(4), run_id text, outcome text, reason text, at date)",
+        f"CREATE TABLE channel_reporting ({OTHERS['channel_reporting']} numeric(12, 2), n text DEFAULT '' NOT NULL)",
+    )
+    for _ in range(2):
+        check_writable(schema_url)
+    assert rows_of(schema_url, "channel_reporting") == []
+
+
+def test_every_value_is_stored_by_copy_as_it_is(schema_url):
+    sql(schema_url, "CREATE TABLE kept (a text, b double precision, c bigint, d text)")
+    frame = pd.DataFrame(
+        {
+            "a": ["", 'a "quoted", \\N\n\ttext', "NULL", "\\.", "é漢"],
+            "b": [0.1 + 0.2, np.nan, 5e-324, -1.7976931348623157e308, 1 / 3],
+            "c": [2**63 - 1, -(2**63), 0, 1, 2],
+            "d": [None] * 5,
+        }
+    )
+    with transaction(schema_url, is_writing=True) as connection:
+        append(connection, "kept", frame)
+        append(connection, "kept", frame.iloc[:0])
+    with transaction(schema_url) as connection:
+        pd.testing.assert_frame_equal(read(connection, "SELECT * FROM kept"), frame, check_dtype=False)
+
+
+def test_a_text_with_a_byte_that_postgresql_does_not_keep_is_refused_in_a_sentence(schema_url):
+    sql(schema_url, "CREATE TABLE kept (a text)")
+    with (
+        pytest.raises(DatabaseError, match=r"invalid byte sequence|NUL"),
+        transaction(schema_url, is_writing=True) as connection,
+    ):
+        append(connection, "kept", pd.DataFrame({"a": ["a\0b"]}))
+
+
+def round_trip(database, text="Häuser"):
+    with transaction(database, is_writing=True) as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (a text)")
+        append(connection, "kept", pd.DataFrame({"a": [text]}))
+        insert(connection, "kept", ["a"], [(text,)])
+    with transaction(database) as connection:
+        return read(connection, "SELECT a FROM kept")["a"].tolist()
+
+
+@pytest.mark.parametrize("query", ["", "latin1"])
+def test_text_is_kept_whatever_encoding_the_environment_or_the_url_names(query, schema_url, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    url = sa.make_url(schema_url).update_query_dict({"client_encoding": query} if query else {})
+    assert round_trip(url.render_as_string(hide_password=False), "Häuser 漢") == ["Häuser 漢"] * 2
+    monkeypatch.delenv("PGCLIENTENCODING")
+    assert sql(schema_url, "SELECT DISTINCT a FROM kept") == [("Häuser 漢",)]
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_text_is_kept_in_a_database_of_another_encoding(encoding, server):
+    with new_database(server, f"ENCODING {encoding} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'") as url:
+        assert round_trip(url) == ["Häuser"] * 2
+        assert sql(url, "SET client_encoding = 'utf8'", "SELECT DISTINCT a FROM kept") == [("Häuser",)]
+
+
+def test_a_text_that_is_none_in_utf8_is_refused_in_a_sentence_as_it_is_read(server):
+    with new_database(server, "ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'") as url:
+        sql(url, "CREATE TABLE kept (a text)", r"INSERT INTO kept VALUES (E'H\xe4user')")
+        with pytest.raises(DatabaseError, match="invalid byte sequence"), transaction(url) as connection:
+            read(connection, "SELECT a FROM kept")
+
+
+# Which database
+
+
+def test_the_addresses_of_hosting_services_are_taken():
+    assert database_url("postgres://ann@host/shop") == database_url("postgresql://ann@host/shop")
+    assert label("postgres://ann:s3cret@host/shop") == "postgresql://ann:***@host/shop"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:s3cr@et@host/shop",
+        "postgresql://ann:s3cr@e/t@host/shop",
+        "postgresql://ann:s3cr@et:1@host/shop",
+    ],
+)
+def test_a_password_whose_signs_are_not_encoded_is_refused_and_no_part_of_it_is_shown(url):
+    with pytest.raises(SettingsError, match="write @ as %40") as error:
+        database_url(url)
+    assert "et" not in str(error.value).replace("be understood", "").split("e.g.")[0]
+    assert "s3cr" not in str(error.value) + label(url)
+
+
+def test_a_schema_stands_in_the_label_and_is_refused_for_a_file(schema_url):
+    assert label(with_schema("postgresql://ann:s3cret@host/shop", "a b")) == (
+        "postgresql://ann:***@host/shop (schema a b)"
+    )
+    with pytest.raises(SettingsError, match="is a file, which has none"):
+        with_schema("shop.db", "x")
+
+
+@pytest.mark.parametrize("name", ["nothing", 'x"; DROP SCHEMA public; --', "pg_catalog; SELECT 1"])
+def test_a_schema_that_is_not_there_is_refused_whatever_its_name(postgres_url, name):
+    with pytest.raises(DatabaseError, match="There is no schema"):
+        tables_of_schema(with_schema(postgres_url, name))
+    assert sql(postgres_url, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'") == [(1,)]
+
+
+def tables_of_schema(database):
+    with transaction(database) as connection:
+        return tables_of(connection)
+
+
+def test_a_schema_with_any_name_holds_all_tables_and_none_is_elsewhere(postgres_url):
+    name = 'Häuser; "quoted" --'
+    with opened(postgres_url) as connection:
+        connection.execute('CREATE SCHEMA "Häuser; ""quoted"" --"')
+    database = with_schema(postgres_url, name)
+    write_sample(database, 20)
+    create_tables(database)
+    assert tables_of_schema(database) == {*COLUMNS, *RESULTS, *LEDGER, *HISTORY, "ihc_sample_shop"}
+    assert tables_of_schema(postgres_url) == set()
+
+
+def test_inputs_of_another_schema_serve_as_views(schema_url, postgres_url):
+    write_sample(schema_url, 30)
+    results = with_schema(postgres_url, "results")
+    source = sa.make_url(schema_url).query["schema"]
+    sql(
+        postgres_url,
+        "CREATE SCHEMA results",
+        *(f'CREATE VIEW results.{table} AS SELECT * FROM "{source}".{table}' for table in COLUMNS),
+    )
+    create_tables(results)
+    attributed(results)
+    assert len(rows_of(results, "attribution_customer_journey")) > 30
+    assert "attribution_customer_journey" in tables_of_schema(results)
+
+
+def test_a_sample_is_not_written_over_what_is_there(schema_url):
+    create_tables(schema_url)
+    with pytest.raises(DatabaseError, match="has a table 'session_sources'"):
+        write_sample(schema_url, 10)
+    assert rows_of(schema_url, "conversions") == []
+
+
+def test_a_sample_is_the_same_as_in_a_file(schema_url, tmp_path):
+    write_sample(schema_url, 30, seed=2)
+    for was_read, made in zip(read_tables(schema_url), make_sample(30, seed=2), strict=True):
+        pd.testing.assert_frame_equal(was_read, made.reset_index(drop=True), check_dtype=False)
+
+
+# What a server refuses
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"database": "nothing there"}, 'database "nothing there" does not exist; check its name in IHC_DATABASE'),
+        ({"username": "nobody"}, 'role "nobody" does not exist; check the user in IHC_DATABASE'),
+        ({"host": "127.0.0.1", "port": 1, "query": {}}, "Connection refused"),
+        ({"host": "no.such.host.invalid", "query": {}}, "no.such.host.invalid"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_named_without_the_password(postgres_url, change, says):
+    url = sa.make_url(postgres_url).set(password="s3cr%t/x")
+    url = url.set(**change).render_as_string(hide_password=False)
+    with pytest.raises(DatabaseError, match=says) as error:
+        read_tables(url)
+    assert "s3cr" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_server_that_never_answers_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"postgresql://ann:s3cret@127.0.0.1:{deaf.getsockname()[1]}/shop?connect_timeout=2"
+        with pytest.raises(DatabaseError, match="does not answer"):
+            read_tables(url)
+    assert PATIENCE["connect_timeout"] == 10
+
+
+def test_a_wrong_password_is_refused_and_neither_form_of_it_is_shown(server, postgres_url):
+    if os.environ.get("IHC_TEST_DATABASE_URL"):
+        pytest.skip("the rules of this server are not ours to change")
+    with psycopg.connect(server, autocommit=True) as connection:
+        (rules,) = connection.execute("SHOW hba_file").fetchone()
+        with open(rules, "r+") as file:
+            text = file.read()
+            file.seek(0)
+            file.write(f"local all needs_password scram-sha-256\n{text}")
+        connection.execute("CREATE ROLE needs_password LOGIN PASSWORD 'r1ght'")
+        connection.execute("SELECT pg_reload_conf()")
+    url = sa.make_url(postgres_url).set(username="needs_password", password="wr0ng/p@ss wörd")
+    with pytest.raises(DatabaseError, match="password authentication failed") as error:
+        until_asked_for_a_password(url.render_as_string(hide_password=False))
+    assert not any(part in str(error.value) for part in ("wr0ng", "p@ss", "p%40ss", "w%C3%B6rd"))
+    with connected(url.set(password="r1ght").render_as_string(hide_password=False)):
+        pass
+
+
+def until_asked_for_a_password(url):
+    """Connect until the server has read its rules anew."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connected(url):
+            time.sleep(0.1)
+
+
+def test_a_server_of_postgresql_without_its_driver_says_what_to_install():
+    code = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from ihc.connection import database_url\n"
+        "database_url('postgresql://ann@host/shop')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'ihc-attribution[postgres]'" in done.stderr
+
+
+def test_a_run_on_sqlite_never_loads_the_driver(shop):
+    code = f"import sys; from ihc import read_tables; read_tables({str(shop)!r}); print('psycopg' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+# Rights
+
+
+@pytest.fixture
+def role(server):
+    """A role that may connect, and nothing else."""
+    name = f"Reporter-{token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE ROLE "{name}" LOGIN')
+    return name
+
+
+def as_role(database, name):
+    return sa.make_url(database).set(username=name).render_as_string(hide_password=False)
+
+
+def grants(database, role):
+    """The statements of the README, for this role, database and schema."""
+    (block,) = re.findall(r"```sql\n(GRANT.*?)```", README, re.DOTALL)
+    url = sa.make_url(database)
+    return statements(block, {"shop": url.database, "attribution": url.query["schema"], "ihc": role})
+
+
+def statements(block, names):
+    """The statements of a block of SQL, with the names of a test in the place of its own."""
+    for placeholder, name in names.items():
+        block = re.sub(rf"(?<![\w.]){placeholder}\b(?!_)", f'"{name}"', block)
+    return [statement for statement in block.split(";") if statement.strip()]
+
+
+@pytest.fixture
+def shop_url(schema_url):
+    write_sample(schema_url, 40)
+    return schema_url
+
+
+def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop_url, role):
+    sql(shop_url, *grants(shop_url, role))
+    limited = as_role(shop_url, role)
+    check_writable(limited)
+    create_tables(limited)
+    attributed(limited)
+    assert len(rows_of(limited, "channel_reporting")) > 10
+    create_tables(limited, clean_results=True)
+    for table in COLUMNS:
+        for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM {table}", f"DROP TABLE {table}"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                sql(limited, statement)
+
+
+@pytest.mark.parametrize(
+    ("revoked", "says"),
+    [
+        (
+            "SELECT ON conversions",
+            'permission denied for table conversions: GRANT SELECT ON SCHEMA."conversions" TO "Reporter',
+        ),
+        (
+            "DELETE ON channel_reporting",
+            'for table channel_reporting: GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA."channel_reporting" TO "R',
+        ),
+        ("INSERT ON api_answers", "permission denied for table api_answers"),
+        ("UPDATE ON history_orders", "permission denied for table history_orders"),
+    ],
+)
+def test_a_right_that_is_missing_is_named_with_its_grant_before_anything_is_written(shop_url, role, revoked, says):
+    sql(shop_url, *grants(shop_url, role), f'REVOKE {revoked} FROM "{role}"')
+    limited, before = as_role(shop_url, role), contents(shop_url)
+    says = says.replace("SCHEMA", f'"{sa.make_url(shop_url).query["schema"]}"')
+    with pytest.raises(DatabaseError, match=re.escape(says)):
+        refuse_early(limited)
+    assert contents(shop_url) == before
+
+
+def test_a_right_that_the_owner_of_a_view_has_not_is_one_to_read_for_that_owner(shop_url, role):
+    sql(
+        shop_url,
+        *grants(shop_url, role),
+        "ALTER TABLE conversions RENAME TO orders",
+        "CREATE VIEW conversions AS SELECT * FROM orders",
+        f'ALTER VIEW conversions OWNER TO "{role}"',
+        f'REVOKE ALL ON orders FROM "{role}"',
+    )
+    with pytest.raises(DatabaseError, match=r"table orders: the owner of the view .*GRANT SELECT ON") as error:
+        read_tables(as_role(shop_url, role))
+    assert not any(word in str(error.value) for word in ("INSERT", "UPDATE", "DELETE"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("ALTER TABLE channel_reporting RENAME ihc TO credit", r'column "ihc" .*rename it and run again'),
+        ("DROP TABLE channel_reporting", r'relation "channel_reporting" does not exist; `ihc init` makes'),
+    ],
+)
+def test_what_is_missing_is_said_with_what_helps(change, says, shop_url):
+    reporting = channel_reporting(*read_tables(shop_url), attribute(journeys_of(shop_url), load_parameters()))
+    sql(shop_url, change)
+    with pytest.raises(DatabaseError, match=says):
+        store_reporting(shop_url, reporting)
+
+
+def journeys_of(database):
+    tables = read_tables(database)
+    return build_journeys(tables.sessions, tables.conversions)
+
+
+def refuse_early(database):
+    read_tables(database)
+    check_writable(database)
+
+
+def test_tables_that_are_missing_and_cannot_be_made_are_said(shop_url, role):
+    sql(shop_url, *grants(shop_url, role), "DROP TABLE api_answers")
+    with pytest.raises(DatabaseError, match=r"permission denied for schema .*call `ihc init` as the owner"):
+        check_writable(as_role(shop_url, role))
+
+
+def test_a_role_that_may_not_make_temporary_tables_is_refused_before_anything_is_written(server, role):
+    with new_database(server) as url:
+        create_tables(url)
+        sql(
+            url,
+            f'REVOKE TEMPORARY ON DATABASE "{sa.make_url(url).database}" FROM PUBLIC',
+            f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{role}"',
+        )
+        with pytest.raises(DatabaseError, match="GRANT TEMPORARY ON DATABASE"):
+            check_writable(as_role(url, role))
+
+
+def test_a_schema_that_may_not_be_used_is_said(shop_url, role):
+    with pytest.raises(DatabaseError, match="GRANT USAGE ON SCHEMA"):
+        read_tables(as_role(shop_url, role))
+
+
+def test_a_server_that_takes_no_writes_is_said(shop_url, role):
+    sql(shop_url, *grants(shop_url, role), f'ALTER ROLE "{role}" SET default_transaction_read_only = on')
+    with pytest.raises(DatabaseError, match=r"it cannot be written .*connect to the server that takes writes"):
+        check_writable(as_role(shop_url, role))
+
+
+def test_checking_that_it_can_be_written_leaves_no_table_and_no_row(shop_url):
+    sql(shop_url, "DROP TABLE api_answers")
+    before = tables_of_schema(shop_url), contents(shop_url)
+    check_writable(shop_url)
+    assert (tables_of_schema(shop_url), contents(shop_url)) == before
+
+
+# Servers and clients that go away
+
+
+def sleep_at(database, table, seconds):
+    """Let the insertion into a table take its time, so that it can be stopped in the middle."""
+    sql(
+        database,
+        "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$",
+        f"CREATE TRIGGER take_time AFTER INSERT ON {table} EXECUTE FUNCTION take_time()",
+    )
+
+
+def writer(database, query):
+    """The server's process that is at a query, once there is one."""
+    schema, deadline = sa.make_url(database).query["schema"], time.monotonic() + 30
+    find = (
+        "SELECT pid FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE wait_event = 'PgSleep' "
+        f"AND query LIKE '{query}%' AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = "
+        f"(SELECT oid FROM pg_namespace WHERE nspname = '{schema}')) LIMIT 1"
+    )
+    while time.monotonic() < deadline:
+        if found := sql(database, find):
+            return found[0][0]
+        time.sleep(0.02)
+    raise AssertionError(f"nobody was at {query}")
+
+
+def copy_of(table):
+    return f"COPY {table} "
+
+
+@pytest.mark.parametrize(
+    "table", ["attribution_phases", "attribution_outcomes", "channel_reporting", "history_credits", "report_runs"]
+)
+def test_a_connection_that_is_ended_in_the_middle_of_a_write_leaves_the_previous_state(shop_url, table):
+    create_tables(shop_url)
+    attributed(shop_url)
+    stored_before = contents(shop_url)
+    sql(shop_url, "UPDATE conversions SET revenue = revenue + 1", "UPDATE session_costs SET cost = cost + 1")
+    sleep_at(shop_url, table, 60)
+    failed = []
+
+    def write():
+        try:
+            attributed(shop_url, replace(RUN, run_id="run-2"))
+        except DatabaseError as error:
+            failed.append(str(error))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    pid = writer(shop_url, copy_of(table))
+    sql(shop_url, f"SELECT pg_terminate_backend({pid})")
+    thread.join(timeout=30)
+    assert len(failed) == 1
+    assert "the connection was lost" in failed[0]
+    assert contents(shop_url)[table] == stored_before[table]
+    sql(shop_url, f"DROP TRIGGER take_time ON {table}")
+    attributed(shop_url, replace(RUN, run_id="run-2"))
+    assert contents(shop_url)[table] != stored_before[table] or table == "attribution_phases"
+    assert sql(shop_url, "SELECT count(*) FROM report_runs") == [(2,)]
+
+
+STORE = """
+import sys
+sys.path.insert(0, {tests!r})
+from tests.database.test_postgres import attributed
+attributed({database!r})
+"""
+
+
+def test_a_client_that_is_killed_in_the_middle_of_a_write_leaves_the_previous_state(shop_url):
+    create_tables(shop_url)
+    sleep_at(shop_url, "attribution_phases", 1)
+    before = contents(shop_url)
+    code = STORE.format(tests=str(Path(__file__).parent), database=shop_url)
+    process = subprocess.Popen([sys.executable, "-c", code])
+    writer(shop_url, copy_of("attribution_phases"))
+    process.kill()
+    process.wait()
+    # Waits for the server to notice: it is the only one that writes then.
+    with transaction(shop_url, is_writing=True):
+        assert contents(shop_url) == before
+    attributed(shop_url)
+    assert len(contents(shop_url)["report_runs"]) == 1
+
+
+def test_one_transaction_writes_at_a_time_and_the_next_sees_what_it_wrote(shop_url):
+    create_tables(shop_url)
+    order, both = [], threading.Barrier(2)
+
+    def second():
+        both.wait()
+        with transaction(shop_url, is_writing=True) as connection:
+            order.append(("second", read(connection, "SELECT version FROM api_refreshes_seen")["version"].tolist()))
+
+    sql(shop_url, "CREATE TABLE api_refreshes_seen (version INTEGER)")
+    thread = threading.Thread(target=second)
+    thread.start()
+    with transaction(shop_url, is_writing=True) as connection:
+        both.wait()
+        append(connection, "api_refreshes_seen", pd.DataFrame({"version": [1]}))
+        time.sleep(0.2)
+        order.append(("first", []))
+    thread.join(timeout=30)
+    assert order == [("first", []), ("second", [1])]
+
+
+def test_roles_with_schemas_of_their_own_take_one_lock_on_the_tables_that_they_share(server, role):
+    with new_database(server) as url:
+        create_tables(url)
+        sql(url, f'CREATE SCHEMA "{role}" AUTHORIZATION "{role}"')
+        keys = [f"SELECT current_schema(), {lock_key(purpose)}" for purpose in ("run", "writes")]
+        ours, theirs = ([sql(database, key)[0] for key in keys] for database in (url, as_role(url, role)))
+        assert [schema for schema, _ in ours + theirs] == ["public", "public", role, role]
+        assert [key for _, key in ours] == [key for _, key in theirs]
+        apart = with_schema(url, role)
+        assert sql(apart, keys[0])[0][1] != ours[0][1]
+        create_tables(as_role(apart, role))
+        assert sql(as_role(url, role), keys[0])[0][1] != ours[0][1]
+
+
+def test_a_transaction_reads_as_of_one_moment(shop_url):
+    with transaction(shop_url) as connection:
+        before = read(connection, "SELECT count(*) AS n FROM conversions")["n"].tolist()
+        sql(shop_url, "DELETE FROM conversions")
+        assert read(connection, "SELECT count(*) AS n FROM conversions")["n"].tolist() == before == [40]

@@ -1,0 +1,498 @@
+import pandas as pd
+import pytest
+from helpers.databases import WITH_TRIGGERS, raise_at, sql
+
+from ihc import attribute, build_journeys, channel_reporting, read_tables
+from ihc.database.connection import database_url, label
+from ihc.database.results import (
+    check_writable,
+    create_tables,
+    read_credit,
+    read_phases,
+    read_results,
+    store_credits,
+    store_reporting,
+)
+from ihc.database.tables import HISTORY, LEDGER, RESULTS, Run
+from ihc.errors import DatabaseError, InputError, SettingsError
+from ihc.journeys.credits import outcomes_of
+from ihc.models.parameters import load_parameters
+from ihc.shipped import shipped
+
+RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
+NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
+
+
+def attributed(path, run=RUN, **window):
+    """Attribute the orders of the window and store them; give back how many stored orders were gone."""
+    tables = read_tables(path)
+    journeys = build_journeys(tables.sessions, tables.conversions, **window)
+    orders = tables.conversions[tables.conversions["conv_date"].between(window.get("start_date", ""), "9999")]
+    credits = attribute(journeys, load_parameters())
+    create_tables(path)
+    return store_credits(path, run, credits, outcomes_of(orders, journeys, NOTHING_FAILED), tables.conversions)
+
+
+@pytest.fixture
+def small(database):
+    """Two users; c1 has sessions s1 and s2, c2 has s3, c3 has none."""
+    return filled(database)
+
+
+@pytest.fixture
+def small_file(tmp_path):
+    """The same as an SQLite file, for what only a file has."""
+    create_tables(tmp_path / "shop.db")
+    return filled(tmp_path / "shop.db")
+
+
+def filled(database):
+    sql(
+        database,
+        "INSERT INTO session_sources VALUES ('s1','u1','2023-09-01','10:00:00','A',1,1,0),"
+        "('s2','u1','2023-09-02','10:00:00','B',1,1,0), ('s3','u2','2023-09-02','11:00:00','A',1,1,0)",
+        "INSERT INTO conversions VALUES ('c1','u1','2023-09-02','12:00:00',10),"
+        "('c2','u2','2023-09-03','12:00:00',20), ('c3','u3','2023-09-03','12:00:00',30)",
+        "INSERT INTO session_costs VALUES ('s1',1), ('s2',NULL)",
+    )
+    return database
+
+
+def test_tables_are_created_with_exactly_the_documented_columns(tmp_path):
+    create_tables(tmp_path / "new.db")
+    columns = {
+        table: [row[1] for row in sql(tmp_path / "new.db", f"PRAGMA table_info({table})")]
+        for (table,) in sql(tmp_path / "new.db", "SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    assert columns["session_sources"] == (
+        [
+            "session_id",
+            "user_id",
+            "event_date",
+            "event_time",
+            "channel_name",
+            "holder_engagement",
+            "closer_engagement",
+            "impression_interaction",
+        ]
+    )
+    assert columns["conversions"] == ["conv_id", "user_id", "conv_date", "conv_time", "revenue"]
+    assert columns["session_costs"] == ["session_id", "cost"]
+    assert columns["attribution_customer_journey"] == ["conv_id", "session_id", "ihc"]
+    assert columns["channel_reporting"] == ["channel_name", "date", "cost", "ihc", "ihc_revenue"]
+    assert set(columns) == {"session_sources", "conversions", "session_costs", *RESULTS, *LEDGER, *HISTORY}
+    assert {table: tuple(columns[table]) for table in HISTORY} == HISTORY
+
+
+def test_creating_touches_nothing_that_exists(small):
+    sql(small, "DROP TABLE channel_reporting", "CREATE TABLE mine (a INTEGER)", "INSERT INTO mine VALUES (1)")
+    before = sql(small, "SELECT * FROM conversions")
+    create_tables(small)
+    create_tables(small)
+    assert sql(small, "SELECT * FROM conversions") == before
+    assert sql(small, "SELECT * FROM mine") == [(1,)]
+    assert sql(small, "SELECT * FROM channel_reporting") == []
+
+
+def test_cleaning_empties_the_results_and_keeps_the_input_and_the_answers_that_were_paid_for(small):
+    attributed(small)
+    sql(small, "INSERT INTO api_answers VALUES ('r', 'c1', 's1', 1, 0, 1, 1)")
+    sql(
+        small,
+        "INSERT INTO history_orders VALUES (1, 'c1', 10, 7, 'local', 1, NULL)",
+        "INSERT INTO history_credits VALUES (1, 'A', '2023-09-01', 1)",
+        "INSERT INTO history_costs VALUES ('A', '2023-09-01', 1, 1, NULL)",
+        "INSERT INTO report_runs VALUES (1, 'r', 'now', 'local', 'p', NULL, NULL, NULL, '0', 1, 1, 10, 1)",
+    )
+    create_tables(small, clean_results=True)
+    emptied = [*RESULTS, *HISTORY]
+    assert [sql(small, f"SELECT count(*) FROM {table}") for table in emptied] == [[(0,)]] * len(emptied)
+    assert sql(small, "SELECT count(*) FROM session_sources") == [(3,)]
+    assert sql(small, "SELECT count(*) FROM api_answers") == [(1,)]
+
+
+def test_reading_types_every_column_and_keeps_extra_ones(small):
+    sql(
+        small,
+        "ALTER TABLE session_sources ADD COLUMN campaign TEXT",
+        "UPDATE session_sources SET campaign = 'spring'",
+    )
+    sessions, conversions, costs = read_tables(small)
+    assert sessions["campaign"].tolist() == ["spring"] * 3
+    assert sessions.dtypes[["session_id", "event_date", "holder_engagement"]].astype("str").tolist() == [
+        "str",
+        "str",
+        "int8",
+    ]
+    assert conversions["revenue"].dtype == "float64"
+    assert costs["cost"].isna().tolist() == [False, True]
+
+
+def test_numeric_ids_and_numbers_stored_as_text_are_read(tmp_path):
+    path = tmp_path / "typed.db"
+    create_tables(path)
+    sql(
+        path,
+        "DROP TABLE conversions",
+        "CREATE TABLE conversions (conv_id INTEGER, user_id INTEGER, conv_date, conv_time, revenue TEXT)",
+        "INSERT INTO conversions VALUES (7, 1, '2023-09-02', '12:00:00', '10.5')",
+    )
+    conversions = read_tables(path).conversions
+    assert conversions[["conv_id", "user_id", "revenue"]].to_dict("list") == {
+        "conv_id": ["7"],
+        "user_id": ["1"],
+        "revenue": [10.5],
+    }
+
+
+def test_a_view_serves_as_an_input_table(small):
+    sql(
+        small,
+        "CREATE TABLE c (session_id TEXT, cost DOUBLE PRECISION)",
+        "INSERT INTO c SELECT session_id, cost FROM session_costs",
+        "DROP TABLE session_costs",
+        "CREATE VIEW session_costs AS SELECT session_id, cost FROM c",
+    )
+    assert len(read_tables(small).costs) == 2
+
+
+def test_storing_again_gives_identical_tables(small):
+    attributed(small)
+    once = [sql(small, f"SELECT * FROM {table} ORDER BY 1, 2") for table in RESULTS]
+    attributed(small)
+    assert [sql(small, f"SELECT * FROM {table} ORDER BY 1, 2") for table in RESULTS] == once
+
+
+def test_credits_of_each_order_sum_to_one_and_outcomes_say_how_each_ended(small):
+    attributed(small)
+    sums = sql(small, "SELECT conv_id, sum(ihc) FROM attribution_customer_journey GROUP BY 1 ORDER BY 1")
+    assert sums == [("c1", pytest.approx(1, abs=1e-12)), ("c2", pytest.approx(1, abs=1e-12))]
+    assert sql(small, "SELECT conv_id, outcome FROM attribution_outcomes ORDER BY 1") == [
+        ("c1", "credited"),
+        ("c2", "credited"),
+        ("c3", "unattributed"),
+    ]
+
+
+def test_a_run_over_a_window_leaves_the_other_orders_alone(small):
+    attributed(small)
+    sql(small, "UPDATE attribution_customer_journey SET ihc = 0.5")
+    lost = attributed(small, start_date="2023-09-03")
+    assert lost == 0
+    assert sql(small, "SELECT conv_id, ihc FROM attribution_customer_journey ORDER BY 1, 2") == [
+        ("c1", 0.5),
+        ("c1", 0.5),
+        ("c2", 1.0),
+    ]
+
+
+def test_an_order_that_became_unattributed_loses_its_credits(small):
+    attributed(small)
+    sql(small, "DELETE FROM session_sources WHERE session_id = 's3'")
+    attributed(small)
+    assert sql(small, "SELECT DISTINCT conv_id FROM attribution_customer_journey") == [("c1",)]
+    assert sql(small, "SELECT outcome FROM attribution_outcomes WHERE conv_id = 'c2'") == [("unattributed",)]
+
+
+def test_orders_that_vanished_lose_their_credits_in_every_run_and_are_counted(small):
+    attributed(small)
+    sql(small, "DELETE FROM conversions WHERE conv_id = 'c1'")
+    assert attributed(small, start_date="2023-09-03") == 1
+    assert sql(small, "SELECT DISTINCT conv_id FROM attribution_customer_journey") == [("c2",)]
+    assert sql(small, "SELECT vanished FROM attribution_runs") == [(1,)]
+
+
+def test_orders_outside_the_window_keep_their_credits_though_a_session_vanished(small):
+    attributed(small)
+    sql(small, "DELETE FROM session_sources WHERE session_id = 's1'")
+    assert attributed(small, start_date="2023-09-03") == 0
+    assert sql(small, "SELECT conv_id, session_id FROM attribution_customer_journey ORDER BY 1, 2") == [
+        ("c1", "s1"),
+        ("c1", "s2"),
+        ("c2", "s3"),
+    ]
+
+
+def test_result_tables_with_integer_ids_of_another_program_serve_too(tmp_path):
+    path = tmp_path / "numbers.db"
+    sql(
+        path,
+        "CREATE TABLE session_sources (session_id INTEGER, user_id INTEGER, event_date, event_time, channel_name,"
+        " holder_engagement, closer_engagement, impression_interaction)",
+        "CREATE TABLE conversions (conv_id INTEGER, user_id REAL, conv_date, conv_time, revenue)",
+        "CREATE TABLE session_costs (session_id REAL, cost)",
+        "CREATE TABLE attribution_customer_journey (conv_id INTEGER, session_id INTEGER, ihc REAL)",
+        "INSERT INTO session_sources VALUES (1, 7, '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
+        "INSERT INTO conversions VALUES (11, 7.0, '2023-09-01', '11:00:00', 5), (12, 7.0, '2023-09-02', '11:00:00', 5)",
+        "INSERT INTO session_costs VALUES (1.0, 2.5)",
+    )
+    attributed(path)
+    attributed(path, start_date="2023-09-02")
+    stored = "SELECT conv_id, session_id, ihc FROM attribution_customer_journey"
+    assert sql(path, stored) == [(11, 1, 1.0), (12, 1, 1.0)]
+    tables, results = read_tables(path), read_results(path)
+    # Both orders' 5.00 and the session's 2.50 meet in channel A on 1 September.
+    assert channel_reporting(*tables, results.credits).to_numpy().tolist() == [["A", "2023-09-01", 2.5, 2.0, 10.0]]
+
+
+@pytest.mark.parametrize("value", ["5.0", "NULL", "-1", "'much'"])
+def test_stored_credits_that_are_not_whole_are_left_out_and_named(tmp_path, small_file, value):
+    attributed(small_file)
+    sql(
+        small_file,
+        "CREATE TABLE t AS SELECT * FROM attribution_customer_journey",
+        "DROP TABLE attribution_customer_journey",
+        "ALTER TABLE t RENAME TO attribution_customer_journey",
+        f"UPDATE attribution_customer_journey SET ihc = {value} WHERE conv_id = 'c2'",
+    )
+    results = read_results(small_file)
+    assert results.credits["conv_id"].unique().tolist() == ["c1"]
+    assert "c2" not in set(results.outcomes["conv_id"])
+    assert results.unsound["conv_id"].tolist() == ["c2"]
+
+
+@pytest.mark.parametrize("name", ["what?.db", "a#b.db", "50%.db", "with space.db"])
+def test_odd_file_names_mean_the_file_of_that_name(tmp_path, name):
+    create_tables(tmp_path / name)
+    check_writable(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
+def test_an_error_in_the_middle_of_storing_leaves_the_previous_state(small):
+    attributed(small)
+    before = sql(small, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2")
+    sql(
+        small,
+        "UPDATE conversions SET revenue = 99",
+    )
+    raise_at(small, "BEFORE INSERT", "attribution_phases", "disk full")
+    with pytest.raises(DatabaseError, match="disk full"):
+        attributed(small, Run("run-2", *list(vars(RUN).values())[1:]))
+    assert sql(small, "SELECT * FROM attribution_customer_journey ORDER BY 1, 2") == before
+    assert sql(small, "SELECT run_id FROM attribution_runs") == [("run-1",)]
+
+
+def test_reporting_replaces_the_whole_table(small):
+    attributed(small)
+    tables = read_tables(small)
+    sql(small, "INSERT INTO channel_reporting VALUES ('old', '2020-01-01', 1, 1, 1)")
+    store_reporting(small, channel_reporting(*tables, read_results(small).credits))
+    # A on 09-01: s1 costs 1; on 09-02: s3 has all of c2; B on 09-02: s2, whose cost is NULL.
+    assert [row[:3] for row in sql(small, "SELECT * FROM channel_reporting ORDER BY 1, 2")] == [
+        ("A", "2023-09-01", 1.0),
+        ("A", "2023-09-02", 0.0),
+        ("B", "2023-09-02", 0.0),
+    ]
+
+
+def test_results_of_a_new_database_are_empty(small):
+    results = read_results(small)
+    assert results.credits.empty
+    assert results.outcomes.empty
+
+
+def test_the_journal_mode_of_the_file_stays_as_it_was(small_file):
+    sql(small_file, "PRAGMA journal_mode = WAL")
+    attributed(small_file)
+    assert sql(small_file, "PRAGMA journal_mode") == [("wal",)]
+
+
+@pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
+def test_input_tables_are_never_written_to(small):
+    tables = ("session_sources", "conversions", "session_costs")
+    for table in tables:
+        for action in ("INSERT", "UPDATE", "DELETE"):
+            raise_at(small, f"BEFORE {action}", table, "no")
+    attributed(small)
+    create_tables(small, clean_results=True)
+    assert sql(small, "SELECT count(*) FROM conversions") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 no database at all" * 50), "not an SQLite file"),
+        (lambda path: path.write_bytes(b""), "has no table 'session_sources', 'conversions', 'session_costs'"),
+    ],
+)
+def test_what_is_no_database_is_refused_in_a_sentence(tmp_path, make, says):
+    path = tmp_path / "it.db"
+    make(path)
+    with pytest.raises((DatabaseError, InputError), match=says) as error:
+        read_tables(path)
+    assert "it.db" in str(error.value)
+
+
+def test_text_that_is_not_utf8_is_refused_in_a_sentence(small_file):
+    sql(small_file, "UPDATE session_sources SET channel_name = CAST(x'ff41' AS TEXT)")
+    with pytest.raises(DatabaseError, match="UTF-8"):
+        read_tables(small_file)
+
+
+def test_a_database_that_cannot_be_written_is_refused(small_file):
+    with pytest.raises(DatabaseError, match="cannot be written"):
+        check_writable(f"sqlite:///file:{small_file}?mode=ro&uri=true")
+
+
+def test_checking_that_it_can_be_written_changes_nothing(small_file):
+    before = small_file.read_bytes()
+    check_writable(small_file)
+    assert small_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("database", "says"),
+    [
+        (
+            "oracle+cx_oracle://ann:s3cret@host/shop",
+            "of oracle.cx_oracle:// needs its driver .No module named 'cx_Oracle'.: pip",
+        ),
+        ("nosuch://ann:s3cret@host/shop", "has no dialect for a database of nosuch://: install the package"),
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("no such://url", "no URL"),
+    ],
+)
+def test_urls_that_cannot_serve_are_refused_without_showing_the_password(database, says):
+    with pytest.raises(SettingsError, match=says) as error:
+        database_url(database)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_label_never_shows_password_or_query():
+    assert label("postgresql://ann:s3cret@host/shop?password=s3cret") == "postgresql://ann:***@host/shop"
+    assert label("data/ihc.db") == "data/ihc.db"
+
+
+def test_ids_with_quotes_and_semicolons_are_only_data(small):
+    evil = "x'; DROP TABLE conversions; --"
+    sql(small, f"UPDATE conversions SET conv_id = '{evil.replace(chr(39), chr(39) * 2)}' WHERE conv_id = 'c1'")
+    attributed(small)
+    assert evil in set(read_results(small).credits["conv_id"])
+    assert sql(small, "SELECT count(*) FROM conversions") == [(3,)]
+
+
+def test_the_schema_file_is_found():
+    assert shipped("fixtures/schema.sql").is_file()
+
+
+def test_a_result_table_of_another_shape_is_refused_before_anything_is_written(small_file):
+    sql(small_file, "DROP TABLE channel_reporting", "CREATE TABLE channel_reporting (channel_name, day)")
+    before = small_file.read_bytes()
+    with pytest.raises(DatabaseError, match="no column named date"):
+        check_writable(small_file)
+    assert small_file.read_bytes() == before
+
+
+def test_a_history_table_of_another_shape_is_refused_before_anything_is_written(small_file):
+    sql(small_file, "DROP TABLE history_costs", "CREATE TABLE history_costs (channel_name, day)")
+    before = small_file.read_bytes()
+    with pytest.raises(DatabaseError, match="no column named date"):
+        check_writable(small_file)
+    assert small_file.read_bytes() == before
+
+
+def test_a_database_of_an_earlier_version_gets_the_history_tables(small):
+    for table in HISTORY:
+        sql(small, f"DROP TABLE {table}")
+    create_tables(small)
+    assert [sql(small, f"SELECT count(*) FROM {table}") for table in HISTORY] == [[(0,)]] * len(HISTORY)
+
+
+def test_credits_of_another_program_are_of_an_unknown_engine(small):
+    sql(small, "INSERT INTO attribution_customer_journey VALUES ('c1', 's1', 1.0)")
+    outcomes = read_results(small).outcomes
+    assert outcomes[["conv_id", "outcome", "engine"]].to_numpy().tolist() == [["c1", "credited", "unknown"]]
+
+
+def test_a_result_table_that_is_a_view_is_refused_before_anything_is_written(small):
+    view = "CREATE VIEW channel_reporting AS SELECT DISTINCT session_id AS channel_name FROM session_costs"
+    sql(small, "DROP TABLE channel_reporting", view)
+    with pytest.raises(DatabaseError, match="view"):
+        check_writable(small)
+
+
+def test_an_order_that_vanished_from_a_result_table_with_integer_ids_is_removed_once(tmp_path):
+    path = tmp_path / "numbers.db"
+    create_tables(path)
+    sql(
+        path,
+        "DROP TABLE attribution_customer_journey",
+        "CREATE TABLE attribution_customer_journey (conv_id INTEGER, session_id INTEGER, ihc REAL)",
+        "INSERT INTO session_sources VALUES ('1', 'u', '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
+        "INSERT INTO conversions VALUES ('11', 'u', '2023-09-01', '11:00:00', 5)",
+        "INSERT INTO conversions VALUES ('12', 'u', '2023-09-02', '11:00:00', 5)",
+    )
+    attributed(path)
+    sql(
+        path,
+        "DELETE FROM conversions WHERE conv_id = '12'",
+        "INSERT INTO attribution_customer_journey VALUES (NULL, 1, 1)",
+    )
+    assert attributed(path) == 1
+    assert attributed(path) == 0
+
+
+def test_a_result_table_that_would_change_ids_is_refused(small_file):
+    sql(small_file, "DROP TABLE attribution_customer_journey")
+    sql(small_file, "CREATE TABLE attribution_customer_journey (conv_id REAL, session_id TEXT, ihc REAL)")
+    with pytest.raises(
+        DatabaseError, match="Table attribution_customer_journey, column conv_id: it keeps ids as floating"
+    ):
+        check_writable(small_file)
+
+
+def test_ids_that_have_lost_digits_in_a_number_column_are_refused(small_file):
+    sql(
+        small_file,
+        "DROP TABLE conversions",
+        "CREATE TABLE conversions (conv_id INTEGER, user_id, conv_date, conv_time, revenue)",
+        "INSERT INTO conversions VALUES (18446744073709551615, 'u1', '2023-09-02', '12:00:00', 1)",
+    )
+    with pytest.raises(InputError, match=r"conv_id: 1\.84\d+e\+19 is a floating point number of 16 and more digits"):
+        read_tables(small_file)
+
+
+def test_the_phases_of_stored_credits_are_read_back(small):
+    attributed(small)
+    tables = read_tables(small)
+    credits = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters())
+    expected = credits.drop(columns="ihc").sort_values(["conv_id", "session_id"], ignore_index=True)
+    found = read_phases(small).sort_values(["conv_id", "session_id"], ignore_index=True)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize("value", ["-0.1", "9e999", "'x'", "1.1"])
+def test_an_order_with_a_phase_that_is_no_share_has_no_phases(small_file, value):
+    attributed(small_file)
+    sql(small_file, f"UPDATE attribution_phases SET holder = {value} WHERE session_id = 's1'")
+    assert read_phases(small_file)["conv_id"].tolist() == ["c2"]
+
+
+def test_where_nothing_is_stored_there_are_no_phases(small):
+    assert read_phases(small).empty
+
+
+def test_the_stored_credit_of_one_order_is_given_with_its_source(small):
+    attributed(small)
+    found = read_credit(small, "c1").sort_values("session_id")
+    assert found["session_id"].tolist() == ["s1", "s2"]
+    assert found["ihc"].sum() == pytest.approx(1)
+    assert set(found["engine"]) == {"local"}
+    assert set(found["parameters"]) == {"default (abc)"}
+    assert read_credit(small, "c3").empty
+    assert read_credit(small, "' OR 1=1 --").empty
+
+
+def test_the_stored_credit_of_a_database_without_results_is_none_and_that_of_another_program_is_of_an_unknown_engine(
+    small_file, tmp_path
+):
+    (tmp_path / "empty.db").touch()
+    assert read_credit(tmp_path / "empty.db", "c1").empty
+    sql(small_file, "INSERT INTO attribution_customer_journey VALUES ('c1', 's1', 0.25), ('c1', 's2', 0.75)")
+    found = read_credit(small_file, "c1")
+    assert found["ihc"].tolist() == [0.25, 0.75]
+    assert set(found["engine"]) == {"unknown"}

@@ -1,0 +1,188 @@
+"""Rows of the input tables that the database chooses: the same as if all were read and the others left out."""
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from helpers.databases import is_duckdb, is_file, is_firebird, is_mariadb, sql
+
+from ihc import build_journeys, read_tables
+from ihc.database.connection import transaction
+from ihc.database.results import create_tables, read_order_ids, users_of
+from ihc.database.selection import Selection, read_chosen
+from ihc.errors import InputError
+from ihc.pipeline.sample import make_sample, write_sample
+from ihc.schemas.tables import inside
+
+DATES = {"start_date": "2025-03-10", "end_date": "2025-03-12"}
+
+
+@pytest.fixture
+def shop(nowhere):
+    write_sample(nowhere, 60, seed=3)
+    return nowhere
+
+
+def by_key(frame):
+    return frame.sort_values(frame.columns[0], ignore_index=True)
+
+
+def chosen_here(tables, users=None, **dates):
+    """What the selection means, by pandas."""
+    orders = tables.conversions[inside(tables.conversions["conv_date"], dates.get("start_date"), dates.get("end_date"))]
+    orders = orders if users is None else orders[orders["user_id"].isin(users)]
+    sessions = tables.sessions[tables.sessions["user_id"].isin(orders["user_id"])]
+    return sessions, orders, tables.costs[tables.costs["session_id"].isin(sessions["session_id"])]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        DATES,
+        {"start_date": "2025-03-20"},
+        {"end_date": "2025-03-05"},
+        {"users": ["SOME"]},
+        {"users": ["SOME"], **DATES},
+        {"users": []},
+        {"users": ["nobody", "'; DROP TABLE conversions; --"]},
+        {"start_date": "2031-01-01"},
+    ],
+)
+def test_the_database_chooses_what_pandas_would(shop, asked):
+    whole = read_tables(shop)
+    some = whole.conversions["user_id"].iloc[::7].tolist()
+    asked = asked | ({"users": some} if asked.get("users") == ["SOME"] else {})
+    for found, expected in zip(read_tables(shop, **asked), chosen_here(whole, **asked), strict=True):
+        assert len(found) == len(expected)
+        pd.testing.assert_frame_equal(by_key(found), by_key(expected), check_dtype=len(found) > 0)
+
+
+def test_users_that_are_read_by_several_lists_are_all_read_once(shop, monkeypatch):
+    monkeypatch.setattr("ihc.database.any_database.LIST", 7)  # where users go in lists, and in no temporary table
+    whole = read_tables(shop)
+    users = whole.conversions["user_id"].unique().tolist()
+    assert len(users) > 20
+    for found, expected in zip(read_tables(shop, users=users), chosen_here(whole, users=users), strict=True):
+        pd.testing.assert_frame_equal(by_key(found), by_key(expected))
+
+
+def test_journeys_of_the_dates_are_the_same_from_the_chosen_rows(shop):
+    whole, chosen = read_tables(shop), read_tables(shop, **DATES)
+    expected = build_journeys(whole.sessions, whole.conversions, **DATES)
+    pd.testing.assert_frame_equal(build_journeys(chosen.sessions, chosen.conversions, **DATES), expected)
+    assert len(chosen.sessions) < len(whole.sessions) / 4
+
+
+def test_only_the_chosen_rows_leave_the_database(shop):
+    """Counted at the cursor: what pandas leaves out later would be counted here too."""
+    fetched = []
+    with transaction(shop) as connection:
+
+        @sa.event.listens_for(connection, "after_cursor_execute")
+        def _count(_connection, cursor, statement, *_):
+            fetched.append((statement.split()[0], cursor.rowcount))
+
+        frames = read_chosen(connection, Selection("2025-03-10", "2025-03-12", None))
+    reads = [count for verb, count in fetched if verb == "SELECT"]
+    if is_file(shop) or is_duckdb(shop) or is_firebird(shop):
+        assert set(reads) == {0 if is_firebird(shop) else -1}  # nobody counts them
+        return
+    # Those before them ask for columns, and for rows by which nothing could be chosen; MariaDB for its types, too.
+    assert reads[-3:] == [len(frame) for frame in frames]
+    assert is_mariadb(shop) or reads[:-3] == [0] * 6
+    assert len(frames[0]) < len(make_sample(60, seed=3).sessions) / 4
+
+
+def test_without_a_choice_nothing_is_left_out():
+    assert Selection.of(None, None, None) is None
+    assert Selection.of("", "", None) is None
+    assert Selection.of(None, None, []) == (None, None, ())
+
+
+def test_dates_that_are_none_are_refused(database):
+    with pytest.raises(InputError, match="is not a date"):
+        read_tables(database, start_date="tomorrow")
+
+
+@pytest.mark.parametrize(
+    "choose", [lambda shop: read_tables(shop, **DATES), lambda shop: users_of(shop, "c"), read_tables]
+)
+def test_columns_that_are_missing_are_named_all_at_once_before_anything_is_chosen(shop, choose):
+    sql(
+        shop,
+        "ALTER TABLE conversions RENAME COLUMN conv_date TO on_day",
+        "ALTER TABLE session_sources RENAME COLUMN user_id TO customer",
+    )
+    with pytest.raises(InputError) as error:
+        choose(shop)
+    assert [line.split(";")[0] for line in str(error.value).splitlines()] == [
+        "Table session_sources lacks the column 'user_id'",
+        "Table conversions lacks the column 'conv_date'",
+    ]
+
+
+def test_what_is_unfit_elsewhere_is_not_read_and_not_refused(shop):
+    sql(shop, "UPDATE conversions SET revenue = 1e300 WHERE conv_date = '2025-03-20'")
+    assert len(read_tables(shop, **DATES).conversions)
+    with pytest.raises(InputError, match="revenue"):
+        read_tables(shop)
+
+
+def test_the_user_of_an_order_is_found_and_all_orders_are_known(shop):
+    orders = read_tables(shop).conversions
+    assert users_of(shop, orders["conv_id"].iloc[5]) == [orders["user_id"].iloc[5]]
+    assert users_of(shop, "nothing") == []
+    assert sorted(read_order_ids(shop)["conv_id"]) == sorted(orders["conv_id"])
+
+
+def test_ids_in_columns_of_different_types_meet(tmp_path, database):
+    kinds = ("REAL", "INTEGER", "REAL") if is_file(database) else ("DOUBLE PRECISION", "BIGINT", "NUMERIC")
+    sql(
+        database,
+        *(f"DROP TABLE {table}" for table in ("session_sources", "conversions", "session_costs")),
+        f"CREATE TABLE session_sources (session_id BIGINT, user_id {kinds[0]}, event_date TEXT, event_time TEXT,"
+        " channel_name TEXT, holder_engagement INTEGER, closer_engagement INTEGER, impression_interaction INTEGER)",
+        f"CREATE TABLE conversions (conv_id BIGINT, user_id {kinds[1]}, conv_date TEXT, conv_time TEXT,"
+        " revenue DOUBLE PRECISION)",
+        f"CREATE TABLE session_costs (session_id {kinds[2]}, cost DOUBLE PRECISION)",
+        "INSERT INTO session_sources VALUES (1, 7, '2023-09-01', '10:00:00', 'A', 1, 1, 0),"
+        " (2, 8, '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
+        "INSERT INTO conversions VALUES (11, 7, '2023-09-01', '11:00:00', 5), (12, 8, '2023-09-02', '11:00:00', 5)",
+        "INSERT INTO session_costs VALUES (1, 2.5), (2, 4)",
+    )
+    for chosen in (read_tables(database, users=users_of(database, "11")), read_tables(database, end_date="2023-09-01")):
+        assert [frame.iloc[:, 0].tolist() for frame in chosen] == [["1"], ["11"], ["1"]]
+
+
+@pytest.fixture
+def refunded(nowhere):
+    """An order of the 1st, another user's of the 3rd, and on the 9th a refund of the first."""
+    create_tables(nowhere)
+    sql(
+        nowhere,
+        "ALTER TABLE conversions ADD COLUMN refund_of VARCHAR(40)",
+        "INSERT INTO session_sources VALUES ('s1', 'u1', '2024-05-01', '09:00:00', 'Ads', 1, 1, 0)",
+        "INSERT INTO session_sources VALUES ('s2', 'u1', '2024-05-05', '09:00:00', 'Mail', 1, 1, 0)",
+        "INSERT INTO conversions VALUES ('c1', 'u1', '2024-05-01', '10:00:00', 100, NULL)",
+        "INSERT INTO conversions VALUES ('c2', 'u2', '2024-05-03', '10:00:00', 60, '')",
+        "INSERT INTO conversions VALUES ('back', 'u1', '2024-05-09', '10:00:00', -40, 'c1')",
+    )
+    return nowhere
+
+
+@pytest.mark.parametrize("users", [None, ["u1"]])
+def test_with_a_refund_of_the_dates_its_order_is_read_too(refunded, users):
+    day = {"start_date": "2024-05-09", "end_date": "2024-05-09"}
+    found = read_tables(refunded, **day, users=users)
+    assert sorted(found.conversions["conv_id"]) == ["back", "c1"]
+    journeys = build_journeys(*found[:2], **day)
+    assert journeys[["conv_id", "session_id"]].to_numpy().tolist() == [["back", "s1"]]
+    whole = read_tables(refunded)
+    pd.testing.assert_frame_equal(journeys, build_journeys(*whole[:2], **day))
+    assert read_tables(refunded, start_date="2024-05-02", end_date="2024-05-04").conversions["conv_id"].tolist() == [
+        "c2"
+    ]
+
+
+def test_without_dates_a_user_has_own_orders_and_refunds_alone(refunded):
+    assert sorted(read_tables(refunded, users=["u1"]).conversions["conv_id"]) == ["back", "c1"]
+    assert read_tables(refunded, users=["u2"]).conversions["conv_id"].tolist() == ["c2"]

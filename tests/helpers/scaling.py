@@ -1,0 +1,105 @@
+"""What the tests of the cluster share: shops as Parquet files, one pass in memory, and the results side by side."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.reconciliation import reconcile
+from ihc.analysis.reporting import channel_reporting, channel_summary, model_comparison, with_ratios
+from ihc.analysis.sensitivity import phase_credits
+from ihc.journeys.build import build_journeys, idle_paths
+from ihc.journeys.credits import outcomes_of
+from ihc.models.ihc import attribute
+from ihc.models.registry import models_for
+from ihc.scale.job import Input, Job
+from ihc.scale.parquet import find_files, read_parquet
+from ihc.scale.parts import Asked, Reports
+from ihc.scale.store import open_store
+from ihc.schemas.tables import COLUMNS, Tables, check_tables, inside
+
+NAMES = ("sessions", "conversions", "costs")
+
+
+class Folder(NamedTuple):
+    """A shop's tables as Parquet files, a folder each."""
+
+    path: Path
+
+    def glob(self, name):
+        return str(self.path / name / "*.parquet")
+
+    def options(self):
+        return [text for name in NAMES for text in (f"--{name}", self.glob(name))]
+
+    def files(self):
+        return Input(*(find_files(self.glob(name), name) for name in NAMES))
+
+    def read(self):
+        """The whole tables in memory, as they stand in the files."""
+        return [read_parquet(table, own) for table, own in zip(COLUMNS, self.files(), strict=True)]
+
+    def job(self, output, parts, asked, journeys=False):
+        return Job(self.files(), asked, open_store(str(output), "--output"), parts, journeys)
+
+
+def written(folder, tables, files=2, row_group_size=7, casts=None):
+    """Write tables in so many files each, the rows in their order; `casts`: by column the type that Parquet has."""
+    for name, frame in zip(NAMES, tables, strict=True):
+        (folder / name).mkdir(parents=True)
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        for column, kind in (casts or {}).items():
+            if column in table.column_names:
+                place = table.column_names.index(column)
+                table = table.set_column(place, column, kind(table[column]))
+        ends = np.linspace(0, len(frame), files + 1).astype(int)
+        for number in range(files):
+            part = table.slice(ends[number], ends[number + 1] - ends[number])
+            pq.write_table(part, folder / name / f"{number}.parquet", row_group_size=row_group_size)
+    return Folder(folder)
+
+
+def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]:
+    """The same by the library's functions on whole tables: credits, outcomes and the report tables."""
+    tables: Tables = check_tables(*raw)
+    journeys = build_journeys(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
+    idle = idle_paths(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
+    credits = attribute(journeys, asked.parameters, asked.redistribution)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
+    outcomes = outcomes_of(orders, journeys, pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str"))
+    models = {"IHC": credits} | {
+        name: model(journeys) for name, model in models_for(journeys, idle, asked.direct).items()
+    }
+    reporting = channel_reporting(*tables, credits)
+    reports = Reports(
+        channel_reporting=with_ratios(reporting[inside(reporting["date"], **asked.window)]),
+        channel_summary=channel_summary(*tables, credits, **asked.window),
+        model_comparison=model_comparison(journeys, models | phase_credits(credits)),
+        reconciliation=reconcile(tables, credits, outcomes, reporting, **asked.window),
+    )
+    return credits, outcomes, reports
+
+
+def assert_same_bits(found, expected, key):
+    """The same rows with the same bits, whatever order the files have them in."""
+    found, expected = (frame.sort_values(key, ignore_index=True) for frame in (found, expected))
+    assert_frame_equal(found, expected, check_exact=True)
+    for name in expected.select_dtypes("float64"):
+        assert (found[name].to_numpy().view("int64") == expected[name].to_numpy().view("int64")).all()
+
+
+def assert_same_reports(found, expected):
+    for name, table in expected._asdict().items():
+        own = getattr(found, name).reset_index(drop=True)
+        assert_frame_equal(own, table.reset_index(drop=True), check_exact=True, obj=name)
+
+
+def assert_same_as_in_one_pass(output, reports, raw, asked):
+    credits, outcomes, expected = in_one_pass(raw, asked)
+    assert_same_bits(pd.read_parquet(output / "credits"), credits, ["conv_id", "session_id"])
+    assert_same_bits(pd.read_parquet(output / "outcomes"), outcomes, ["conv_id"])
+    assert_same_reports(reports, expected)

@@ -1,0 +1,247 @@
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, conversions, credits_of, curves_of, journey, journeys
+from hypothesis import given
+from pandas.testing import assert_frame_equal
+
+from ihc.errors import InputError
+from ihc.journeys.credits import REFUND, check_credits, outcomes_of, provenance, usable_answers
+from ihc.models.ihc import attribute
+
+JOURNEYS = pd.concat(
+    [journey((0, "A", 1, 1), (1, "A", 1, 1), conv_id=key, prefix=f"{key}-") for key in ("k", "l")], ignore_index=True
+)
+WHOLE = [("k", "k-1", 0.25), ("k", "k-2", 0.75), ("l", "l-1", 0.5), ("l", "l-2", 0.5)]
+
+
+def reasons(rows):
+    failed = check_credits(credits_of(rows), JOURNEYS)
+    assert failed.columns.tolist() == ["conv_id", "reason"]
+    return dict(zip(failed["conv_id"], failed["reason"], strict=True))
+
+
+def test_whole_credits_have_no_failures():
+    assert reasons(WHOLE) == {}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (WHOLE[1:], "without a credit: 1"),
+        (WHOLE[2:], "sessions of the journey without a credit: 2"),
+        ([*WHOLE, ("k", "stranger", 0.0)], "not in the journey"),
+        ([*WHOLE, ("k", "l-1", 0.0)], "not in the journey"),
+        ([*WHOLE, WHOLE[0]], "given twice"),
+        ([("k", "k-1", -0.25), ("k", "k-2", 1.25), *WHOLE[2:]], "negative or no number"),
+        ([("k", "k-1", float("nan")), *WHOLE[1:]], "negative or no number"),
+        ([("k", "k-1", float("inf")), *WHOLE[1:]], "negative or no number"),
+        ([("k", "k-1", 0.2), *WHOLE[1:]], "the credits sum to 0.9500, not 1"),
+        ([("k", "k-1", 0.0), ("k", "k-2", 0.0), *WHOLE[2:]], "the credits sum to 0.0000, not 1"),
+    ],
+)
+def test_an_order_whose_credits_are_not_whole_fails_alone_with_its_reason(rows, says):
+    found = reasons(rows)
+    assert list(found) == ["k"]
+    assert says in found["k"]
+
+
+@pytest.mark.parametrize(
+    ("sum_of_credits", "fails"), [(1.0049, False), (0.9951, False), (1.0051, True), (0.9949, True)]
+)
+def test_a_sum_may_be_off_by_the_rounding_of_an_answer_of_four_decimals(sum_of_credits, fails):
+    assert ("k" in reasons([("k", "k-1", 0.25), ("k", "k-2", sum_of_credits - 0.25), *WHOLE[2:]])) is fails
+
+
+def test_credit_of_an_order_that_was_not_asked_for_fails_it():
+    assert list(reasons([*WHOLE, ("other", "s", 1.0)])) == ["other"]
+
+
+def test_no_credits_of_no_journeys_have_no_failures():
+    assert check_credits(credits_of(), JOURNEYS.iloc[:0]).empty
+
+
+def test_checking_refuses_a_missing_column_and_leaves_its_inputs_alone():
+    given_credits, given_journeys = credits_of(WHOLE), JOURNEYS.copy(deep=True)
+    check_credits(given_credits, given_journeys)
+    assert_frame_equal(given_credits, credits_of(WHOLE))
+    assert_frame_equal(given_journeys, JOURNEYS)
+    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
+        check_credits(given_credits.drop(columns="ihc"), JOURNEYS)
+
+
+@FIXED
+@given(journeys())
+def test_the_engines_answers_are_always_whole(rows):
+    assert check_credits(attribute(rows, curves_of()), rows).empty
+
+
+def answers_of(rows):
+    """`(conv_id, session_id, initializer, holder, closer, ihc)`."""
+    return pd.DataFrame(rows, columns=["conv_id", "session_id", "initializer", "holder", "closer", "ihc"])
+
+
+ANSWERS = [
+    ("k", "k-1", 0.75, 0.0, 0.25, 0.5),
+    ("k", "k-2", 0.25, 0.0, 0.75, 0.5),
+    ("l", "l-1", 1.0, 0.4, 0.3333, 0.6),
+    ("l", "l-2", 0.0, 0.6, 0.6667, 0.4),
+]
+
+
+def left_out(rows):
+    """The reasons by order; the others must be kept as they are."""
+    used, others = usable_answers(JOURNEYS, answers_of(rows))
+    assert others.columns.tolist() == ["conv_id", "reason"]
+    kept = [row for row in rows if row[0] not in set(others["conv_id"])]
+    assert_frame_equal(used, answers_of(kept).astype({"conv_id": "str", "session_id": "str"}), check_dtype=bool(kept))
+    return dict(zip(others["conv_id"], others["reason"], strict=True))
+
+
+def test_whole_answers_are_all_used_also_where_the_holder_is_0_in_all_of_a_journey():
+    assert left_out(ANSWERS) == {}
+
+
+NO_SHARES = "a phase's shares are no shares, or do not sum to 1"
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (ANSWERS[1:], "sessions of the journey without a credit: 1"),
+        ([*ANSWERS, ("k", "stranger", 0.0, 0.0, 0.0, 0.0)], "not in the journey"),
+        ([*ANSWERS, ANSWERS[0]], "given twice"),
+        ([("k", "k-1", 0.75, 0.0, 0.25, None), *ANSWERS[1:]], "negative or no number"),
+        ([("k", "k-1", 0.75, 0.0, 0.25, 0.4), *ANSWERS[1:]], "the credits sum to 0.9000, not 1"),
+        ([("k", "k-1", None, 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", float("inf"), 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", 0.65, 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", 0.75, 0.5, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
+        ([("k", "k-1", 1.2, 0, 1.0, 0.5), ("k", "k-2", -0.2, 0, 0.0, 0.5), *ANSWERS[2:]], NO_SHARES),
+        ([("k", "k-1", 0.0, 0.0, 1.0, 0.5), ("k", "k-2", 0.0, 0.0, 0.0, 0.5), *ANSWERS[2:]], NO_SHARES),
+        ([("k", "k-1", 1.0, 0.0, 0.0, 0.5), ("k", "k-2", 0.0, 0.0, 0.0, 0.5), *ANSWERS[2:]], NO_SHARES),
+    ],
+    ids=[
+        "a session without", "a strange session", "given twice", "no ihc", "ihc of 0.9", "no share", "an infinity",
+        "initializer of 0.9", "holder of 0.5", "above 1 and below 0", "initializer of 0", "closer of 0",
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_hold_for_its_journey_is_left_out_alone_with_its_reason(rows, says):
+    found = left_out(rows)
+    assert list(found) == ["k"]
+    assert says in found["k"]
+
+
+def test_answers_of_orders_that_are_not_in_the_journeys_are_left_out():
+    assert left_out([*ANSWERS, ("other", "s", 1.0, 0.0, 1.0, 1.0)]) == {
+        "other": "no order with a session in the database has this id"
+    }
+
+
+def test_phases_may_be_off_by_the_rounding_of_four_decimals():
+    assert left_out([("k", "k-1", 0.7501, 0.0, 0.2502, 0.5), *ANSWERS[1:]]) == {}
+    assert list(left_out([("k", "k-1", 0.7551, 0.0, 0.25, 0.5), *ANSWERS[1:]])) == ["k"]
+
+
+def test_answers_as_a_file_holds_them_are_read_and_what_is_no_number_is_left_out():
+    numbered = JOURNEYS.assign(conv_id=JOURNEYS["conv_id"].replace({"k": "7", "l": "8"}))
+    rows = answers_of(ANSWERS).astype("object").replace({"conv_id": {"k": 7.0, "l": 8.0}})
+    rows = rows.assign(conv_id=rows["conv_id"].astype("float64"), ihc=["0.5", " 0.5", "0,6", "0,4"])
+    used, others = usable_answers(numbered, rows)
+    assert used["conv_id"].tolist() == ["7", "7"]
+    assert used["ihc"].tolist() == [0.5, 0.5]
+    assert used["holder"].dtype == "float64"
+    assert others.to_dict("list") == {"conv_id": ["8"], "reason": ["credits that are negative or no number: 2"]}
+
+
+def test_using_answers_refuses_missing_columns_and_leaves_its_inputs_alone():
+    rows, known = answers_of(ANSWERS), JOURNEYS.copy(deep=True)
+    usable_answers(known, rows)
+    assert_frame_equal(rows, answers_of(ANSWERS))
+    assert_frame_equal(known, JOURNEYS)
+    with pytest.raises(InputError, match="Answers lacks the column 'holder'"):
+        usable_answers(known, rows.drop(columns="holder"))
+    with pytest.raises(InputError, match="Journeys lacks the column 'conv_id'"):
+        usable_answers(known.drop(columns="conv_id"), rows)
+
+
+def test_no_answers_are_none_of_use():
+    used, others = usable_answers(JOURNEYS, answers_of([]))
+    assert used.empty
+    assert others.empty
+
+
+@FIXED
+@given(journeys())
+def test_the_engines_own_answers_are_all_usable(rows):
+    used, others = usable_answers(rows, attribute(rows, curves_of()))
+    assert len(used) == len(rows)
+    assert others.empty
+
+
+def test_every_order_ends_credited_unattributed_failed_or_waiting():
+    orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in ("k", "l", "m", "lonely")])
+    orders = orders.set_axis([3] * 4)  # an index of another frame does not matter
+    ends = pd.DataFrame(
+        [("l", "failed", "the credits sum to 0.9000, not 1"), ("m", "waiting", "no calls left")],
+        columns=["conv_id", "outcome", "reason"],
+    )
+    assert outcomes_of(orders, JOURNEYS, ends).to_dict("records") == [
+        {"conv_id": "k", "outcome": "credited", "reason": ""},
+        {"conv_id": "l", "outcome": "failed", "reason": "the credits sum to 0.9000, not 1"},
+        {"conv_id": "m", "outcome": "waiting", "reason": "no calls left"},
+        {"conv_id": "lonely", "outcome": "unattributed", "reason": ""},
+    ]
+
+
+def test_no_orders_have_no_outcomes():
+    ends = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
+    found = outcomes_of(conversions(), JOURNEYS.iloc[:0], ends)
+    assert found.columns.tolist() == ["conv_id", "outcome", "reason"]
+    assert found.empty
+
+
+def stored(rows):
+    columns = ["conv_id", "outcome", "engine", "parameters", "lookback_days"]
+    return pd.DataFrame(rows, columns=columns).astype({"lookback_days": "float64"}).assign(reason="")
+
+
+def test_provenance_counts_credited_orders_by_engine_parameters_and_lookback_most_first():
+    outcomes = stored(
+        [
+            ("a", "credited", "local", "default (1)", 30),
+            ("b", "credited", "local", "default (1)", None),
+            ("c", "credited", "local", "default (1)", None),
+            ("d", "unattributed", "local", "other (2)", None),
+            ("e", "failed", "local", "other (2)", None),
+        ]
+    )
+    sources = provenance(outcomes, outcomes["conv_id"])
+    assert sources["orders"].tolist() == [2, 1]
+    assert sources["parameters"].tolist() == ["default (1)", "default (1)"]
+    assert sources["lookback_days"].isna().tolist() == [True, False]
+
+
+def test_provenance_is_of_the_orders_in_question_each_once():
+    outcomes = stored([(key, "credited", "local", f"{key} (1)", None) for key in "abc"])
+    sources = provenance(outcomes, pd.Series(["a", "x"]), pd.Series(["a", "b", "b"]))
+    assert sources[["parameters", "orders"]].to_numpy().tolist() == [["a (1)", 1], ["b (1)", 1]]
+
+
+def test_provenance_counts_no_refunds_but_says_where_their_credit_comes_from():
+    both = stored([("a", "credited", "local", "default (1)", None), ("b", "credited", "api", "default (1)", None)])
+    sources = provenance(both.assign(reason=["", REFUND]), both["conv_id"])
+    assert sources[["engine", "orders"]].to_numpy().tolist() == [["local", 1], ["api", 0]]
+
+
+def test_the_reason_of_a_credited_refund_tells_it_from_orders():
+    orders = conversions([("k", "u", "2023-09-01 10:00:00", 10.0), ("r", "u", "2023-09-02 10:00:00", -4.0)])
+    ends = pd.DataFrame({"conv_id": ["k", "r"], "outcome": "credited", "reason": "its journey was cut"})
+    assert outcomes_of(orders, JOURNEYS, ends)["reason"].tolist() == ["its journey was cut", REFUND]
+    ends = ends.assign(outcome="failed", reason="so")
+    assert outcomes_of(orders, JOURNEYS, ends)["reason"].tolist() == ["so", "so"]
+
+
+def test_provenance_of_nothing_is_empty():
+    sources = provenance(stored([]), pd.Series(["a"]))
+    assert sources.columns.tolist() == ["engine", "parameters", "lookback_days", "orders"]
+    assert sources.empty

@@ -1,0 +1,238 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.commands import REAL
+from helpers.frames import CHANNELS, FIXED, curves_of, journey, journeys, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc import read_tables
+from ihc.errors import InputError
+from ihc.journeys.build import build_journeys
+from ihc.models.explanation import (
+    BEFORE,
+    RESTARTS,
+    channel_weight_table,
+    curve_points,
+    explain,
+    explanations,
+    instructive_journey,
+    phase_weight_table,
+)
+from ihc.models.ihc import attribute, workings
+from ihc.models.parameters import Curve, load_parameters
+from ihc.models.redistribution import parse_redistribution
+from ihc.schemas.tables import PHASES
+
+KEYS = ["conv_id", "session_id"]
+
+
+def close(*values):
+    return pytest.approx(list(values), abs=1e-12)
+
+
+def by_hand(table, parameters):
+    """One order's credit from the columns that a reader sees, and the phase weights."""
+    initializer, closer = table["initializer_membership"], table["closer_membership"]
+    u, v = 1 - initializer / initializer.sum(), 1 - closer / closer.sum()
+    means = ((u + v) / 2 + (2 * u * v / (u + v)).where(u + v > 0, 0.0)) / 2
+    np.testing.assert_allclose(table["holder_membership"], means * table["holder_engagement"], atol=1e-12)
+    shares = {}
+    for phase in PHASES:
+        raw = (table[f"{phase}_membership"] * table[f"{phase}_weight"]).where(table["restart"] != BEFORE, 0.0)
+        shares[phase] = raw / raw.sum() if raw.sum() else raw
+    weights = {phase: parameters.phase_weights[phase] for phase in PHASES if shares[phase].any()}
+    return sum(weights[phase] * shares[phase] for phase in weights) / sum(weights.values())
+
+
+def test_every_step_of_a_journey_is_shown():
+    # m_I(60 h) = 1/2, m_C(60 h) = 2/5. Initializer 2/3, 1/3 without weights; with A's weight of 3: 6/7, 1/7.
+    # Holder: means of (1/3, 5/7) and of (2/3, 2/7): 113/231 and 46/105; normalised 565/1071, 506/1071.
+    steps = (0, "A", 1, 1), (60, "B", 1, 1)
+    found = explain(journey(*steps, revenue=50.0), curves_of(channels={"initializer": {"A": 3.0}}), "k")
+    assert found["session_id"].tolist() == ["s1", "s2"]
+    assert found["channel_name"].tolist() == ["A", "B"]
+    assert np.isnan(found["gap"].iloc[0])
+    assert found["gap"].iloc[1] == 60
+    assert found["to_conversion"].tolist() == [60, 0]
+    assert found["restart"].tolist() == ["", ""]
+    assert found["initializer_membership"].tolist() == close(1, 1 / 2)
+    assert found["holder_membership"].tolist() == close(113 / 231, 46 / 105)
+    assert found["closer_membership"].tolist() == close(2 / 5, 1)
+    assert found["initializer_weight"].tolist() == [3, 1]
+    assert found["initializer"].tolist() == close(6 / 7, 1 / 7)
+    assert found["initializer_credit"].tolist() == close(0.2 * 6 / 7, 0.2 / 7)
+    assert found["holder_credit"].tolist() == close(0.5 * 565 / 1071, 0.5 * 506 / 1071)
+    assert found["closer_credit"].tolist() == close(0.3 * 2 / 7, 0.3 * 5 / 7)
+    first = 0.2 * 6 / 7 + 0.5 * 565 / 1071 + 0.3 * 2 / 7
+    assert found["ihc"].tolist() == close(first, 1 - first)
+    assert found["ihc_revenue"].tolist() == close(50 * first, 50 * (1 - first))
+
+
+def test_a_restart_is_shown_where_it_is_and_on_all_before_it():
+    # 110 hours of silence: membership 1. The first session of a journey begins it, and restarts nothing.
+    # Gaps 60, 110 and 10 hours: m_I 1/2, 1, 0; the sessions before the restart keep their memberships, and get nothing.
+    found = explain(journey((0, "A", 1, 1), (60, "A", 1, 1), (170, "A", 1, 1), (180, "A", 1, 1)), curves_of(), "k")
+    assert found["restart"].tolist() == [BEFORE, BEFORE, RESTARTS, ""]
+    assert found["gap"].tolist()[1:] == [60, 110, 10]
+    assert found["initializer_membership"].tolist() == close(1, 1 / 2, 1, 0)
+    assert found[["ihc", *PHASES]].iloc[:2].eq(0).all(axis=None)
+
+
+def test_a_restart_ends_with_its_journey():
+    rows = pd.concat(
+        [
+            journey((0, "A", 1, 1), (200, "A", 1, 1), conv_id="k1"),
+            journey((0, "A", 1, 1), (200, "A", 1, 1), conv_id="k2"),
+            journey((0, "A", 1, 1), (1, "A", 1, 1), conv_id="k3"),
+        ]
+    )
+    assert explanations(rows, curves_of())["restart"].tolist() == [BEFORE, RESTARTS, BEFORE, RESTARTS, "", ""]
+
+
+def test_the_weight_of_an_absent_phase_is_in_the_credit_of_the_others():
+    # No session may hold: 0.2 and 0.3 become 0.4 and 0.6.
+    found = explain(journey((0, "A", 0, 0), (60, "A", 0, 0)), curves_of(), "k")
+    assert found["initializer_credit"].tolist() == close(0.4 * 2 / 3, 0.4 / 3)
+    assert found["holder_credit"].tolist() == [0, 0]
+    assert found["closer_credit"].tolist() == close(0, 0.6)
+
+
+def test_an_order_is_explained_alone_and_in_time_order():
+    rows = pd.concat([journey((0, "A", 1, 1), (5, "B", 1, 1), conv_id="k1"), journey((3, "C", 1, 1), conv_id="k2")])
+    assert explain(shuffled(rows, 1), curves_of(), "k1")["channel_name"].tolist() == ["A", "B"]
+
+
+def test_an_order_without_a_journey_is_refused_by_name():
+    with pytest.raises(InputError, match=r"Order 'k9' is not in the journeys, .*take a conv_id"):
+        explain(journey((0, "A", 1, 1)), curves_of(), "k9")
+
+
+@pytest.mark.parametrize("column", ["conv_id", "revenue", "closer_engagement"])
+def test_a_missing_column_is_refused(column):
+    with pytest.raises(InputError, match=f"Journeys lacks the column '{column}'"):
+        explain(journey((0, "A", 1, 1)).drop(columns=column), curves_of(), "k")
+
+
+def test_no_journeys_have_no_explanations_but_all_columns():
+    rows = journey((0, "A", 1, 1))
+    empty = explanations(rows.iloc[:0], curves_of())
+    assert empty.empty
+    assert empty.columns.tolist() == explanations(rows, curves_of()).columns.tolist()
+
+
+weight = st.sampled_from([0.25, 1.0, 1.7, 6.0])
+channels = st.fixed_dictionaries({phase: st.dictionaries(st.sampled_from(CHANNELS), weight) for phase in PHASES})
+
+
+@FIXED
+@given(journeys(), channels, st.sampled_from([(0.2, 0.5, 0.3), (0.345, 0.38, 0.275)]))
+def test_the_columns_alone_give_the_engines_credit(rows, weights, phases):
+    parameters = curves_of(channels=weights, phases=phases)
+    before = rows.copy(deep=True)
+    table = explanations(rows, parameters)
+    again = pd.concat([by_hand(part, parameters) for _, part in table.groupby("conv_id", sort=False)])
+    expected = table[KEYS].merge(attribute(rows, parameters), on=KEYS)
+    np.testing.assert_allclose(again, expected["ihc"], atol=1e-12)
+    assert_frame_equal(table[[*KEYS, *PHASES, "ihc"]], expected)
+    np.testing.assert_allclose(table[[f"{phase}_credit" for phase in PHASES]].sum(axis=1), table["ihc"], atol=1e-12)
+    assert_frame_equal(rows, before)
+
+
+@FIXED
+@given(journeys(), channels)
+def test_the_hours_on_it_give_the_memberships(rows, weights):
+    parameters = curves_of(channels=weights)
+    table = explanations(rows, parameters)
+    later = table[table["gap"].notna()]
+    np.testing.assert_allclose(later["initializer_membership"], parameters.initializer(later["gap"].to_numpy()))
+    closing = table[table["closer_engagement"] == 1]
+    np.testing.assert_allclose(closing["closer_membership"], parameters.closer(closing["to_conversion"].to_numpy()))
+
+
+def test_the_workings_stand_in_the_journeys_order_as_the_credits_do():
+    rows = journey((0, "A", 1, 1), (60, "A", 1, 1)).iloc[::-1]
+    found = workings(rows, curves_of())
+    assert found["session_id"].tolist() == ["s2", "s1"]
+    assert found["gap"].tolist() == [60, 0]
+    assert_frame_equal(found[[*KEYS, *PHASES, "ihc"]], attribute(rows, curves_of()))
+
+
+def of(conv_id, *channels):
+    return journey(*((hour, channel, 1, 1) for hour, channel in enumerate(channels)), conv_id=conv_id)
+
+
+@pytest.mark.parametrize(
+    ("parts", "chosen"),
+    [
+        ([of("k1", "A"), of("k2", "A", "A"), of("k3", "A", "B", "A", "B")], ["k2"]),  # the third has more than three
+        ([of("k1", "A", "A", "A"), of("k2", "A", "B", "A")], ["k2"]),  # as long, but with more channels
+        ([of("k2", "A", "B"), of("k1", "A", "B")], ["k1"]),
+        ([of("k1", *"ABCDE"), of("k2", *"ABCD")], ["k2"]),  # all are too long
+        ([of("k1", "A").iloc[:0]], []),
+    ],
+)
+def test_the_instructive_journey_is_the_longest_that_is_read_at_a_glance(parts, chosen):
+    rows = pd.concat(parts)
+    assert instructive_journey(rows, most=3)["conv_id"].unique().tolist() == chosen
+    assert instructive_journey(shuffled(rows, 3), most=3)["conv_id"].unique().tolist() == chosen
+
+
+def test_a_curves_points_are_its_knots_and_marks_that_can_be_told_apart():
+    # 0 up to 10 hours, then 0.01 an hour: 24 h 0.14, 72 h 0.62, 110 h 1; 120 hours are beyond the last knot.
+    points = curve_points(Curve((0, 10, 110), (0, 0, 1)))
+    assert points["hours"].tolist() == [0, 10, 24, 72, 110]
+    assert points["membership"].tolist() == close(0, 0, 0.14, 0.62, 1)
+    assert points["is_knot"].tolist() == [True, True, False, False, True]
+    assert points["is_marked"].tolist() == [False, True, True, True, True]
+
+
+def test_a_curves_points_say_how_far_there_were_data():
+    curve = Curve((0, 10, 110), (0, 0, 1))
+    assert curve_points(curve)["is_seen"].all()
+    assert curve_points(curve, 72.0)["is_seen"].tolist() == [True, True, True, True, False]
+
+
+def test_phases_are_shown_before_and_after_a_redistribution():
+    # Direct gives its shares of each phase, 2/3, 565/1071 and 2/7, to the other session, the only one left.
+    gives = {"direction": "any_session", "receive_threshold": 0, "redistribution_channel_labels": ["Direct"]}
+    rules = parse_redistribution(dict.fromkeys(PHASES, gives), "It")
+    steps = explain(journey((0, "Direct", 1, 1), (60, "A", 1, 1)), curves_of(), "k", rules)
+    assert steps["initializer_before"].tolist() == close(2 / 3, 1 / 3)
+    assert steps["holder_before"].tolist() == close(565 / 1071, 506 / 1071)
+    assert steps["closer_before"].tolist() == close(2 / 7, 5 / 7)
+    for name in (*PHASES, "ihc"):
+        assert steps[name].tolist() == close(0, 1)
+
+
+def test_a_mark_is_left_out_where_the_curve_has_hardly_moved():
+    # From 1: 0.999 at 1 hour, 0.994 at 6, 0.976 at 24; 0.928 at 72 is the first that is 0.05 below 1.
+    points = curve_points(Curve((0, 100), (1, 0.9)))
+    assert points.loc[points["is_marked"], "hours"].tolist() == [1, 72]
+    flat = curve_points(Curve((0, 30), (0.5, 0.5)))
+    assert flat["hours"].tolist() == [0, 30]
+    assert flat.loc[flat["is_marked"], "hours"].tolist() == [30]
+
+
+def test_phase_weights_are_a_row_a_phase():
+    assert phase_weight_table(curves_of()).to_numpy().tolist() == [
+        ["initializer", 0.2],
+        ["holder", 0.5],
+        ["closer", 0.3],
+    ]
+
+
+def test_channel_weights_are_of_known_channels_and_of_those_in_journeys_which_count_as_1():
+    found = channel_weight_table(curves_of(channels={"holder": {"B": 2.0}}), journey((0, "C", 1, 1), (1, "A", 1, 1)))
+    assert found.to_numpy().tolist() == [["A", 1, 1, 1], ["B", 1, 2, 1], ["C", 1, 1, 1]]
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real sample is not part of the project")
+def test_each_order_of_a_real_shop_is_explained_to_its_credit():
+    tables = read_tables(REAL / "challenge.db")
+    rows, parameters = build_journeys(tables.sessions, tables.conversions), load_parameters()
+    table = explanations(rows, parameters)
+    again = pd.concat([by_hand(part, parameters) for _, part in table.groupby("conv_id", sort=False)])
+    expected = table[KEYS].merge(attribute(rows, parameters), on=KEYS)
+    np.testing.assert_allclose(again, expected["ihc"], atol=1e-12)

@@ -1,0 +1,181 @@
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, converting, idle, journey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihc.errors import InputError
+from ihc.journeys.paths import channel_paths
+from ihc.models.heuristics import (
+    direct_channels,
+    first_touch,
+    halved,
+    last_non_direct_touch,
+    last_touch,
+    linear,
+    position_based,
+    time_decay,
+    touch_totals,
+)
+
+HALVED = journey((0, "A", 1, 1), (7 * 24, "B", 1, 1), (14 * 24, "A", 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("model", "shares"),
+    [
+        (first_touch, [1, 0, 0]),
+        (last_touch, [0, 0, 1]),
+        (linear, [1 / 3, 1 / 3, 1 / 3]),
+        (position_based, [0.4, 0.2, 0.4]),
+        (time_decay, [1 / 7, 2 / 7, 4 / 7]),  # 14, 7 and 0 days old: 1/4, 1/2, 1; sum 7/4
+    ],
+)
+def test_a_journey_of_three_sessions(model, shares):
+    credits = model(HALVED)
+    assert credits.columns.tolist() == ["conv_id", "session_id", "ihc"]
+    np.testing.assert_allclose(credits["ihc"], shares, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("channels", "shares"),
+    [
+        (["Search", "Mail", "Direct"], [0, 1, 0]),
+        (["Search", "Direct", "Mail"], [0, 0, 1]),
+        (["Search", "Direct", "Direct"], [1, 0, 0]),
+        (["Direct", "Direct", "Direct"], [0, 0, 1]),
+        (["Mail", "Mail", "Direct"], [0, 1, 0]),
+        (["Directory", "Direct mail", "Direct"], [0, 1, 0]),
+    ],
+)
+def test_the_last_session_that_is_not_direct_gets_all_or_the_last_where_there_is_none(channels, shares):
+    steps = [(hour, channel, 1, 1) for hour, channel in enumerate(channels)]
+    assert last_non_direct_touch(journey(*steps))["ihc"].tolist() == shares
+
+
+def test_the_last_non_direct_session_is_looked_for_in_each_journey():
+    both = [
+        journey((0, "Mail", 1, 1), (1, "Direct", 1, 1), conv_id="k1"),
+        journey((0, "Direct", 1, 1), (1, "Direct", 1, 1), conv_id="k2"),
+    ]
+    assert last_non_direct_touch(pd.concat(both))["ihc"].tolist() == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["Direct Traffic", "DIRECT", " direct ", "(Direct)/(None)", "(none)", "DIREKT", "ПРЯМЫЕ заходы"]
+)
+def test_direct_is_known_by_its_usual_names_in_any_case_and_spacing(name):
+    assert last_non_direct_touch(journey((0, "Mail", 1, 1), (1, name, 1, 1)))["ihc"].tolist() == [1, 0]
+
+
+def test_what_counts_as_direct_may_be_given():
+    rows = journey((0, "Direct", 1, 1), (1, "Brand Search", 1, 1))
+    assert last_non_direct_touch(rows, direct=["brand search"])["ihc"].tolist() == [1, 0]
+    assert last_non_direct_touch(rows, direct=[])["ihc"].tolist() == [0, 1]
+
+
+def test_the_direct_channels_are_told_as_they_are_written_each_once():
+    assert direct_channels(["Mail", "DIRECT ", "accès  direct", "DIRECT ", "Directory"]) == ["DIRECT ", "accès  direct"]
+    assert direct_channels(["Mail", "Direct"], ["mail"]) == ["Mail"]
+    assert direct_channels([]) == []
+
+
+def test_one_text_instead_of_a_list_of_direct_names_is_refused():
+    with pytest.raises(InputError, match="direct is the text 'Direct', give a list"):
+        last_non_direct_touch(HALVED, direct="Direct")
+
+
+def test_position_based_shares_the_rest_evenly_between_the_ends():
+    steps = [(hour, "A", 1, 1) for hour in range(5)]
+    # 1 - 0.5 - 0.2 = 0.3 among three.
+    np.testing.assert_allclose(position_based(journey(*steps), first=0.5, last=0.2)["ihc"], [0.5, 0.1, 0.1, 0.1, 0.2])
+
+
+def test_position_based_shares_all_credit_between_two_ends_in_proportion():
+    credits = position_based(journey((0, "A", 1, 1), (1, "A", 1, 1)), first=0.6, last=0.2)
+    np.testing.assert_allclose(credits["ihc"], [0.75, 0.25])
+
+
+@pytest.mark.parametrize(("first", "last"), [(0.5, 0.5), (0.9, 0.1), (0.7, 0.3), (0.1, 0.9)])
+def test_position_based_may_leave_nothing_between_the_ends_but_never_less(first, last):
+    credits = position_based(HALVED, first=first, last=last)["ihc"]
+    np.testing.assert_allclose(credits, [first, 0, last], atol=1e-15)
+    assert credits.min() >= 0
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 0.4), (0.4, 0), (0.6, 0.5), (-0.1, 0.5), (float("nan"), 0.4)])
+def test_position_based_refuses_ends_that_cannot_be(first, last):
+    with pytest.raises(InputError, match="position_based"):
+        position_based(HALVED, first=first, last=last)
+
+
+def test_time_decay_halves_by_the_half_life_it_is_given():
+    # 336, 168 and 0 hours old at a half-life of 14 days: 1/2, 2^-0.5, 1.
+    raw = np.array([0.5, 2**-0.5, 1])
+    np.testing.assert_allclose(time_decay(HALVED, half_life_days=14)["ihc"], raw / raw.sum())
+
+
+@pytest.mark.parametrize(("days", "shares"), [(1e-15, [0, 0, 1]), (1e12, [1 / 3, 1 / 3, 1 / 3])])
+def test_time_decay_bears_extreme_half_lives(days, shares):
+    np.testing.assert_allclose(time_decay(HALVED, half_life_days=days)["ihc"], shares, atol=1e-9)
+
+
+@pytest.mark.parametrize("days", [0, -1, float("nan")])
+def test_time_decay_refuses_a_half_life_that_is_not_above_0(days):
+    with pytest.raises(InputError, match="half_life_days"):
+        time_decay(HALVED, half_life_days=days)
+
+
+def test_sessions_of_the_same_moment_stand_by_session_id():
+    rows = journey((0, "A", 1, 1), (0, "A", 1, 1)).iloc[::-1]
+    assert first_touch(rows)["ihc"].tolist() == [0, 1]
+    assert last_touch(rows)["ihc"].tolist() == [1, 0]
+
+
+def test_halves_are_exact_at_whole_times_and_within_two_units_of_the_last_place_between():
+    whole = np.array([0.0, 1.0, 2.0, 10.0, 1074.0, 1e300, np.inf])
+    assert halved(whole).tolist() == [1.0, 0.5, 0.25, 2.0**-10, 2.0**-1074, 0.0, 0.0]
+    times = np.random.default_rng(1).random(20_000) * 200
+    exact = np.array([float(2 ** -Decimal(time)) for time in times[:2_000]])
+    assert (np.abs(halved(times[:2_000]) - exact) <= 2 * np.spacing(exact)).all()
+    assert (np.diff(halved(np.sort(times))) <= 0).all()
+
+
+def test_totals_by_channel_count_each_conversion_once_per_model():
+    # ABA: first A, last A, linear A 2/3, B 1/3. BC: first B, last C, 1/2 each. C: all C. DA did not convert.
+    table = touch_totals(channel_paths(converting("ABA", "BC", "C"), idle("DA")))
+    assert table.columns.tolist() == ["channel_name", "first_touch", "last_touch", "linear"]
+    assert table["channel_name"].tolist() == ["A", "B", "C", "D"]
+    assert table["first_touch"].tolist() == [1, 1, 1, 0]
+    assert table["last_touch"].tolist() == [1, 0, 2, 0]
+    np.testing.assert_allclose(table["linear"], [2 / 3, 1 / 3 + 1 / 2, 1 / 2 + 1, 0], rtol=1e-15)
+
+
+@FIXED
+@given(st.lists(st.text("ABC", min_size=1, max_size=6), max_size=6), st.lists(st.text("CD", min_size=1), max_size=3))
+def test_totals_by_channel_are_the_sums_of_the_credits(wins, losses):
+    journeys = converting(*wins)
+    table = touch_totals(channel_paths(journeys, idle(*losses))).set_index("channel_name")
+    for model in (first_touch, last_touch, linear):
+        summed = model(journeys)["ihc"].groupby(journeys["channel_name"]).sum()
+        expected = summed.reindex(table.index, fill_value=0.0)
+        np.testing.assert_allclose(table[model.__name__], expected, atol=1e-12)
+    assert table.sum().to_numpy() == pytest.approx(np.full(3, len(wins)))
+
+
+def test_totals_without_a_conversion_are_zero_in_the_same_types():
+    won, lost = (touch_totals(channel_paths(converting(*wins), idle("AB"))) for wins in (["AB"], []))
+    assert lost.set_index("channel_name").to_numpy().tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert lost.dtypes.tolist() == won.dtypes.tolist()
+
+
+def test_what_is_done_to_the_totals_is_not_done_to_the_paths():
+    paths = channel_paths(converting("AB"))
+    totals = touch_totals(paths)
+    totals.loc[0, "channel_name"] = "other"
+    totals["linear"] *= 2
+    assert paths.names.tolist() == ["A", "B"]
+    assert touch_totals(paths)["linear"].tolist() == [0.5, 0.5]

@@ -1,0 +1,387 @@
+import hashlib
+import json
+from copy import deepcopy
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, UNTRUSTED
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from ihc.errors import SettingsError
+from ihc.models.redistribution import (
+    DIRECTIONS,
+    labelled,
+    load_redistribution,
+    move,
+    parse_redistribution,
+    redistribute,
+    redistribution_schema,
+)
+from ihc.schemas.tables import PHASES
+
+PHASE = {"direction": "any_session", "receive_threshold": 0.1, "redistribution_channel_labels": ["Direct", "Mail"]}
+ENTRIES = {
+    "initializer": PHASE | {"direction": "earlier_sessions_only"},
+    "holder": PHASE | {"receive_threshold": 0},
+    "closer": PHASE | {"redistribution_channel_labels": []},
+}
+FINGERPRINT = "a57945a86fab"
+EARLIER, LATER, ANY = DIRECTIONS
+
+
+def changed(phase="holder", **entries):
+    return ENTRIES | {phase: ENTRIES[phase] | entries}
+
+
+def parsed(entries):
+    return parse_redistribution(entries, "It")
+
+
+def written(folder, content):
+    path = folder / "redistribution.json"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+def test_the_entries_are_what_the_api_takes(tmp_path):
+    redistribution = load_redistribution(written(tmp_path, ENTRIES))
+    assert redistribution.entries == ENTRIES
+    assert list(redistribution.entries["holder"]) == sorted(PHASE)
+
+
+def test_the_fingerprint_of_a_redistribution_stays_the_same_in_every_version():
+    """Should this fail, every journey that was ever answered with a redistribution would be asked again."""
+    text = (
+        '{"closer": {"direction": "any_session", "receive_threshold": 0.1, "redistribution_channel_labels": []}, '
+        '"holder": {"direction": "any_session", "receive_threshold": 0.0, '
+        '"redistribution_channel_labels": ["Direct", "Mail"]}, '
+        '"initializer": {"direction": "earlier_sessions_only", "receive_threshold": 0.1, '
+        '"redistribution_channel_labels": ["Direct", "Mail"]}}'
+    )
+    assert parsed(ENTRIES).text == text
+    assert parsed(ENTRIES).fingerprint == hashlib.sha256(text.encode()).hexdigest()[:12] == FINGERPRINT
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        pytest.param(dict(reversed(ENTRIES.items())), id="order of the phases"),
+        pytest.param({phase: dict(reversed(ENTRIES[phase].items())) for phase in PHASES}, id="order of the entries"),
+        pytest.param(changed(redistribution_channel_labels=["Mail", "Direct"]), id="order of the channels"),
+        pytest.param(changed(redistribution_channel_labels=["Mail", "Direct", "Mail"]), id="a channel twice"),
+        pytest.param(changed(receive_threshold=0.0), id="0 as 0.0"),
+    ],
+)
+def test_what_means_the_same_has_the_same_fingerprint(same):
+    assert parsed(same) == parsed(ENTRIES)
+    assert parsed(same).fingerprint == FINGERPRINT
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"direction": "later_sessions_only"},
+        {"receive_threshold": 0.2},
+        {"redistribution_channel_labels": ["Direct"]},
+        {"redistribution_channel_labels": ["direct", "Mail"]},
+    ],
+    ids=str,
+)
+def test_the_fingerprint_changes_with_every_entry_of_every_phase(phase, entry):
+    assert parsed(changed(phase, **entry)).fingerprint != FINGERPRINT
+
+
+def test_phases_are_not_taken_for_each_other():
+    swapped = ENTRIES | {"initializer": ENTRIES["closer"], "closer": ENTRIES["initializer"]}
+    assert parsed(swapped).fingerprint != FINGERPRINT
+
+
+def test_changing_what_was_given_or_got_changes_nothing():
+    given = deepcopy(ENTRIES)
+    redistribution = parsed(given)
+    given["holder"]["direction"] = "later_sessions_only"
+    redistribution.entries["holder"]["direction"] = "later_sessions_only"
+    assert redistribution.entries == ENTRIES
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("threshold", [0, 1, 0.5, 1e-9])
+def test_every_direction_and_threshold_of_the_api_is_taken(direction, threshold):
+    entry = parsed(changed(direction=direction, receive_threshold=threshold)).entries["holder"]
+    assert (entry["direction"], entry["receive_threshold"]) == (direction, threshold)
+
+
+def test_channels_may_have_any_name(tmp_path):
+    entries = changed(redistribution_channel_labels=UNTRUSTED)
+    assert load_redistribution(written(tmp_path, entries)).entries["holder"]["redistribution_channel_labels"] == (
+        sorted(UNTRUSTED)
+    )
+
+
+WRONG_PHASES = [
+    None,
+    [],
+    "holder",
+    {},
+    {"holder": PHASE},
+    ENTRIES | {"opener": PHASE},
+    dict.fromkeys((*PHASES[:2], "Closer"), PHASE),
+]
+WRONG_PHASE = [None, [], "any_session", {}, {name: PHASE[name] for name in list(PHASE)[:2]}, PHASE | {"threshold": 0.1}]
+WRONG_ENTRIES = [
+    *[({"direction": value}, "direction must be one of") for value in ("any", "", None, 1, ["any_session"], {})],
+    *[
+        ({"receive_threshold": value}, "receive_threshold must be a number from 0 to 1")
+        for value in (-0.1, 1.1, 2, 10**400, True, "0.5", None, [], float("nan"), float("inf"))
+    ],
+    *[
+        ({"redistribution_channel_labels": value}, "redistribution_channel_labels must be a list of channel names")
+        for value in ("Direct", None, [1], [None], {"Direct": 1}, [["Direct"]])
+    ],
+]
+
+
+@pytest.mark.parametrize("entries", WRONG_PHASES, ids=str)
+def test_exactly_the_three_phases_must_be_there(entries):
+    with pytest.raises(SettingsError, match=r"^It must have exactly the entries initializer, holder, closer"):
+        parsed(entries)
+
+
+@pytest.mark.parametrize("phase", WRONG_PHASE, ids=str)
+def test_exactly_the_three_entries_must_be_in_a_phase(phase):
+    with pytest.raises(
+        SettingsError, match=r"^It, closer must have exactly the entries direction, receive_threshold, "
+    ):
+        parsed(ENTRIES | {"closer": phase})
+
+
+@pytest.mark.parametrize(("entry", "says"), WRONG_ENTRIES, ids=lambda value: str(value)[:60])
+def test_a_wrong_entry_is_refused_by_phase_and_name(entry, says):
+    with pytest.raises(SettingsError, match=f"^It, closer: {says}"):
+        parsed(changed("closer", **entry))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe\x00", b"{'holder': 1}", b"[" * 100_000, b'{"initializer": }'],
+    ids=lambda content: repr(content[:20]),
+)
+def test_a_file_that_is_no_json_is_refused_by_name(tmp_path, content):
+    path = written(tmp_path, content)
+    with pytest.raises(SettingsError, match="cannot be read as JSON") as error:
+        load_redistribution(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["not there.json", "."])
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path, path):
+    with pytest.raises(SettingsError, match="cannot be read as JSON"):
+        load_redistribution(tmp_path / path)
+
+
+def test_a_wrong_entry_of_a_file_is_refused_by_file_phase_and_name(tmp_path):
+    path = written(tmp_path, changed("holder", direction="sideways"))
+    with pytest.raises(SettingsError, match=r"redistribution\.json, holder: direction must be one of earlier_"):
+        load_redistribution(path)
+
+
+def test_the_schema_takes_what_is_taken_and_refuses_what_is_refused():
+    schema = Draft202012Validator(redistribution_schema())
+    taken = [ENTRIES, *(changed(direction=direction, receive_threshold=1) for direction in DIRECTIONS)]
+    refused = [*WRONG_PHASES, *(ENTRIES | {"closer": phase} for phase in WRONG_PHASE)]
+    # JSON has neither NaN nor infinity.
+    refused += [changed("closer", **entry) for entry, _ in WRONG_ENTRIES if entry != {"receive_threshold": np.inf}]
+    assert [schema.is_valid(entries) for entries in taken] == [True] * len(taken)
+    wrongly = [entries for entries in refused if schema.is_valid(entries)]
+    assert [entries["closer"]["receive_threshold"] for entries in wrongly] == pytest.approx([np.nan], nan_ok=True)
+
+
+def test_its_channels_are_those_of_all_phases():
+    assert parsed(changed(redistribution_channel_labels=["Search"])).channels == {"Direct", "Mail", "Search"}
+    assert parsed(dict.fromkeys(PHASES, ENTRIES["closer"])).channels == frozenset()
+
+
+def test_a_label_names_the_redistribution_where_there_is_one():
+    assert labelled("default (1)", parsed(ENTRIES)) == f"default (1), redistribution {FINGERPRINT}"
+    assert labelled("default (1)", None) == "default (1)"
+
+
+# What moves
+
+
+def moved(values, gives, direction=ANY, threshold=0.0, journey=None):
+    """The values afterwards, of one journey unless its numbers are given; `gives`: a letter a session, G gives."""
+    numbers = np.zeros(len(values), dtype="int64") if journey is None else np.array(journey)
+    given_away = np.array([letter == "G" for letter in gives])
+    return move(np.array(values, dtype="float64"), given_away, numbers, direction, threshold).tolist()
+
+
+def close(*values):
+    return pytest.approx(list(values), abs=1e-12)
+
+
+@pytest.mark.parametrize("direction", [ANY, EARLIER])
+def test_the_published_example(direction):
+    shares = {
+        "initializer": np.array([1.0, 0, 0, 0]),
+        "holder": np.array([0, 0.4322, 0.3807, 0.1871]),
+        "closer": np.array([0, 0, 0.2776, 0.7224]),
+    }
+    channels = pd.Series(["Shopping", "SEO", "Shopping", "Direct"])
+    entry = {"direction": direction, "receive_threshold": 0, "redistribution_channel_labels": ["Direct"]}
+    found = redistribute(shares, channels, np.zeros(4, dtype="int64"), parsed(dict.fromkeys(PHASES, entry)))
+    assert {phase: found[phase].round(4).tolist() for phase in PHASES} == {
+        "initializer": [1, 0, 0, 0],
+        "holder": [0, 0.5317, 0.4683, 0],
+        "closer": [0, 0, 1, 0],
+    }
+
+
+# Five sessions, of which the second gives 0.3 and the fourth 0.2; the others have 0.2, 0.1 and 0.2.
+FIVE, SECOND_AND_FOURTH = [0.2, 0.3, 0.1, 0.2, 0.2], ".G.G."
+
+
+def test_any_session_receives_in_proportion_to_its_own_value():
+    # 0.5 is given to those who have 0.5: each is doubled.
+    assert moved(FIVE, SECOND_AND_FOURTH) == close(0.4, 0, 0.2, 0, 0.4)
+
+
+def test_earlier_sessions_only_receive_what_is_given_after_them():
+    # The second gives 0.3 to the first; the fourth 0.2 to the first and the third, 2 : 1, from their original values.
+    # First 0.2 + 0.3 + 2/15, third 0.1 + 1/15, fifth as it was.
+    assert moved(FIVE, SECOND_AND_FOURTH, EARLIER) == close(19 / 30, 0, 1 / 6, 0, 0.2)
+
+
+def test_later_sessions_only_receive_what_is_given_before_them():
+    # The second gives 0.3 to the third and the fifth, 1 : 2; the fourth 0.2 to the fifth.
+    assert moved(FIVE, SECOND_AND_FOURTH, LATER) == close(0.2, 0, 0.1 + 0.1, 0, 0.2 + 0.2 + 0.2)
+
+
+def test_what_is_received_counts_neither_for_the_threshold_nor_for_a_gift_that_follows():
+    # Only the first is above 0.1 by its own value; the third gets nothing of either.
+    assert moved(FIVE, SECOND_AND_FOURTH, EARLIER, 0.1) == close(0.7, 0, 0.1, 0, 0.2)
+
+
+def test_a_session_at_the_threshold_receives_nothing_and_one_above_it_does():
+    values = [0.25, 0.25, 0.5]
+    assert moved(values, "..G", threshold=0.25) == close(0.25, 0.25, 0.5)
+    assert moved(values, "..G", threshold=np.nextafter(0.25, 0)) == close(0.5, 0.5, 0)
+    assert moved([0, 0.5, 0.5], "..G") == close(0, 1, 0)
+    assert moved([1, 0], ".G", threshold=1) == close(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "gives", "direction"),
+    [
+        ([0.4, 0.6], "GG", ANY),
+        ([1.0], "G", ANY),
+        ([0.4, 0.6], "G.", EARLIER),
+        ([0.4, 0.6], ".G", LATER),
+        ([0.0, 1.0, 0.0], ".G.", ANY),
+        ([0.0, 0.0], "G.", ANY),
+    ],
+)
+def test_where_no_session_can_receive_the_value_stays(values, gives, direction):
+    assert moved(values, gives, direction) == values
+
+
+def test_one_giver_may_keep_its_value_while_another_gives_its_own():
+    # Earlier than the first is nobody; the third gives its 0.3 to the second.
+    assert moved([0.2, 0.5, 0.3], "G.G", EARLIER) == close(0.2, 0.8, 0)
+    assert moved([0.2, 0.5, 0.3], "G.G", LATER) == close(0, 0.7, 0.3)
+
+
+def test_nothing_moves_from_one_journey_to_another():
+    # First journey: given away from 0.5 to 0.5. Second: nobody to receive. Third: nobody gives.
+    values, gives, journeys = [0.5, 0.5, 1, 0.3, 0.7], ".GG..", [0, 0, 1, 2, 2]
+    for direction in (ANY, EARLIER):
+        assert moved(values, gives, direction, journey=journeys) == close(1, 0, 1, 0.3, 0.7)
+    assert moved(values, gives, LATER, journey=journeys) == values
+
+
+def test_a_value_too_small_to_divide_by_receives_nothing():
+    assert moved([1e-310, 1], ".G") == [1e-310, 1]
+    assert moved([1e-300, 1], ".G") == close(1, 0)
+    for direction in DIRECTIONS:
+        assert sum(moved([1e-300, 0.5, 1e-307, 0.5, 1e-300], ".G.G.", direction)) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_journey_among_very_many_is_moved_as_if_it_were_alone(direction):
+    shares = np.random.default_rng(1).random((100_000, 5))
+    shares = np.concatenate([shares, [FIVE, [0, 0, 1, 0, 0], FIVE]])
+    shares /= shares.sum(axis=1, keepdims=True)
+    journey = np.repeat(np.arange(len(shares)), 5)
+    gives = np.tile([False, True, False, True, False], len(shares))
+    gives[-10:-5] = True
+    found = move(shares.ravel(), gives, journey, direction, 0.0).reshape(-1, 5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=0, atol=1e-12)
+    assert found[-3].tolist() == found[-1].tolist() == moved(FIVE, SECOND_AND_FOURTH, direction)
+    assert found[-2].tolist() == [0, 0, 1, 0, 0]
+
+
+def test_any_name_may_be_listed_and_only_the_very_same_name_gives():
+    names = [*UNTRUSTED, "A", "a", "A\0", "", " A"]
+    channels = pd.Series([*names, "receiver"], dtype="str")
+    values = np.full(len(channels), 1 / len(channels))
+    for name in names:
+        entry = PHASE | {"receive_threshold": 0, "redistribution_channel_labels": [name, "never seen", "\ud800"]}
+        listed = parsed(dict.fromkeys(PHASES, entry))
+        found = redistribute(dict.fromkeys(PHASES, values), channels, np.zeros(len(channels), "int64"), listed)
+        assert [names[place] for place in np.flatnonzero(found["holder"] == 0)] == [name]
+
+
+def test_a_phase_without_a_listed_channel_stays_as_it_is_while_another_moves():
+    shares = dict.fromkeys(PHASES, np.array([0.5, 0.5]))
+    found = redistribute(shares, pd.Series(["Direct", "Search"]), np.zeros(2, "int64"), parsed(ENTRIES))
+    assert found["closer"].tolist() == [0.5, 0.5]  # lists nothing
+    assert found["initializer"].tolist() == [0.5, 0.5]  # earlier only, and Direct is the first
+    assert found["holder"].tolist() == [0, 1]
+    assert shares["holder"].tolist() == [0.5, 0.5]
+
+
+def by_the_book(values, gives, direction, threshold):
+    """One journey's values afterwards, a session at a time."""
+    after = list(values)
+    for giver, is_given in enumerate(gives):
+        places = {EARLIER: range(giver), LATER: range(giver + 1, len(values)), ANY: range(len(values))}[direction]
+        receivers = [place for place in places if not gives[place] and values[place] > threshold]
+        if is_given and receivers:
+            total = sum(values[place] for place in receivers)
+            after[giver] -= values[giver]
+            for place in receivers:
+                after[place] += values[giver] * values[place] / total
+    return after
+
+
+sessions = st.lists(st.tuples(st.integers(0, 8), st.booleans()), min_size=1, max_size=7)
+thresholds = st.sampled_from([0, 0.125, 0.25, 0.5, 1])
+
+
+@FIXED
+@given(st.lists(sessions, min_size=1, max_size=4), st.sampled_from(DIRECTIONS), thresholds)
+def test_the_vectorised_pass_equals_the_rule_worked_a_session_at_a_time(parts, direction, threshold):
+    shares = [[value / max(1, sum(value for value, _ in part)) for value, _ in part] for part in parts]
+    gives = [[is_given for _, is_given in part] for part in parts]
+    journey = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    before = np.concatenate(shares)
+    found = move(before, np.concatenate(gives), journey, direction, threshold)
+    expected = [by_the_book(*each, direction, threshold) for each in zip(shares, gives, strict=True)]
+    np.testing.assert_allclose(found, np.concatenate(expected), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        np.bincount(journey, weights=found), np.bincount(journey, weights=before), rtol=0, atol=1e-12
+    )
+    assert found.min() >= 0
+    assert found.max() <= 1 + 1e-12
+    assert before.tolist() == [value for part in shares for value in part]
+
+
+@FIXED
+@given(sessions, st.sampled_from(DIRECTIONS), thresholds)
+def test_without_a_giver_every_value_stays_as_it_is(part, direction, threshold):
+    values = [value / 8 for value, _ in part]
+    assert moved(values, "." * len(part), direction, threshold) == values

@@ -1,0 +1,103 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import CHANNELS, FIXED, ORIGIN, UNTRUSTED, journey, journeys, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.errors import InputError
+from ihc.models.markov import markov
+from ihc.models.registry import MODELS, models_for
+from ihc.narrative.models import models_left_out
+
+ROWS = journey((0, "A", 1, 1), (7, "B", 1, 1), (14, "A", 1, 1))
+KEYS = ["conv_id", "session_id"]
+
+
+def test_the_models_are_these():
+    assert {name: model.__name__ for name, model in MODELS.items()} == {
+        "First touch": "first_touch",
+        "Last touch": "last_touch",
+        "Last non-direct touch": "last_non_direct_touch",
+        "Linear": "linear",
+        "Position-based": "position_based",
+        "Time decay": "time_decay",
+        "Markov": "markov",
+        "Shapley": "shapley",
+    }
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_single_session_gets_all(model):
+    assert model(journey((0, "A", 0, 0)))["ihc"].tolist() == [1]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_no_journeys_give_no_credits(model):
+    credits = model(ROWS.iloc[:0])
+    assert credits.columns.tolist() == ["conv_id", "session_id", "ihc"]
+    assert credits["ihc"].dtype == "float64"
+    assert credits.empty
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_missing_column_is_refused_and_the_input_left_alone(model):
+    rows = ROWS.copy(deep=True)
+    model(rows)
+    assert_frame_equal(rows, ROWS)
+    with pytest.raises(InputError, match="Journeys lacks the column 'timestamp'"):
+        model(rows.drop(columns="timestamp"))
+
+
+@FIXED
+@given(journeys(), st.sampled_from(list(MODELS.values())), st.integers(0, 9))
+def test_shares_sum_to_1_an_order_and_row_order_is_irrelevant(rows, model, seed):
+    credits = model(rows)
+    assert credits["ihc"].ge(0).all()
+    np.testing.assert_allclose(credits.groupby("conv_id")["ihc"].sum(), 1)
+    again = model(shuffled(rows, seed)).sort_values(KEYS, ignore_index=True)
+    assert_frame_equal(again, credits.sort_values(KEYS, ignore_index=True))
+
+
+@FIXED
+@given(journeys(), st.sampled_from(list(MODELS.values())), st.permutations(UNTRUSTED))
+def test_the_names_of_the_channels_are_irrelevant(rows, model, names):
+    renamed = rows.assign(channel_name=rows["channel_name"].map(dict(zip(CHANNELS, names[:3], strict=True))))
+    assert_frame_equal(model(renamed), model(rows))
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_credits_stand_in_the_order_of_the_rows(model):
+    assert_frame_equal(model(ROWS.iloc[[2, 0, 1]])[KEYS], ROWS[KEYS].iloc[[2, 0, 1]].reset_index(drop=True))
+
+
+def test_last_non_direct_passes_over_the_channels_that_are_named():
+    model = models_for(ROWS, ROWS.iloc[:0], direct=["a"])["Last non-direct touch"]
+    assert model(ROWS)["ihc"].tolist() == [0, 1, 0]
+
+
+IDLE = pd.DataFrame(
+    {
+        "user_id": ["v", "w"],
+        "session_id": ["t1", "t2"],
+        "timestamp": [ORIGIN, ORIGIN],
+        "channel_name": ["A", "C"],
+    }
+)
+
+
+def test_the_chain_of_a_comparison_knows_the_paths_that_led_to_no_order():
+    found = models_for(ROWS, IDLE)
+    assert list(found) == list(MODELS)
+    assert_frame_equal(found["Markov"](ROWS), markov(ROWS, idle=IDLE))
+    for name in found.keys() - {"Markov"}:
+        assert_frame_equal(found[name](ROWS), MODELS[name](ROWS))
+
+
+def test_more_channels_than_a_chain_has_states_leave_markov_out_and_the_sentence_says_so(monkeypatch):
+    monkeypatch.setattr("ihc.models.registry.MOST_STATES", 2)  # A and B in the journeys, C in the idle paths
+    found = models_for(ROWS, IDLE)
+    assert list(found) == [name for name in MODELS if name != "Markov"]
+    assert models_left_out(found, MODELS) == "Left out, as there are too many channels: Markov."
+    assert models_left_out(MODELS, MODELS) == ""

@@ -1,0 +1,538 @@
+"""Both engines behind one function, the API's over real sockets to the local engine's own server."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers.faults import misbehaving
+from helpers.frames import FIXED, conversions, journey, refunds, sessions, shops, shuffled
+from hypothesis import given
+from pandas.testing import assert_frame_equal
+
+from ihc.database.results import create_tables
+from ihc.errors import ApiKeyError, CeilingError, ConversionTypeError, InputError, OutageError
+from ihc.journeys.build import build_journeys
+from ihc.journeys.credits import check_credits, outcomes_of
+from ihc.models.redistribution import DIRECTIONS, load_redistribution
+from ihc.pipeline.attribution import compute_credits
+from ihc.pipeline.sample import make_sample
+from ihc.schemas.tables import PHASES
+from ihc.settings.run import NAMES, ONLY_VARIABLES, load_settings
+
+KEY = "k3y-of-the-test"
+COLUMNS = ["conv_id", "session_id", "initializer", "holder", "closer", "ihc"]
+VISITS = sessions(
+    [
+        ("a", "u", "2023-09-01 10:00:00", "Search", 1, 0),
+        ("b", "u", "2023-09-05 10:00:00", "Social", 1, 1),
+        ("c", "u", "2023-09-06 10:00:00", "Mail", 0, 1),
+        ("d", "v", "2023-09-06 11:00:00", "Search", 1, 1),
+        ("e", "v", "2023-09-06 12:00:00", "Mail", 1, 1),
+        ("f", "w", "2023-09-07 12:00:00", "Mail", 1, 1),
+    ]
+)
+ORDERS = conversions(
+    [
+        ("k", "u", "2023-09-06 10:30:00", 30.0),
+        ("l", "v", "2023-09-06 13:00:00", 20.0),
+        ("m", "w", "2023-09-08 00:00:00", 1.0),
+    ]
+)
+JOURNEYS = build_journeys(VISITS, ORDERS)  # k of a, b, c; l of d, e; m of f
+LONG = pd.concat(
+    [
+        JOURNEYS,
+        journey(*[(hour * 5, "Search", 1, 1) for hour in range(8)], conv_id="long", prefix="x"),
+        journey(*[(hour * 5, "Mail", 1, 1) for hour in range(7)], conv_id="longer", prefix="y"),
+    ],
+    ignore_index=True,
+)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    for variable in [*NAMES.values(), *ONLY_VARIABLES, "IHC_RUN_ID", "IHC_RUN_LOCK"]:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """290 orders with 900 sessions: five requests of 200 sessions."""
+    tables = make_sample(300, 2)
+    return build_journeys(tables.sessions, tables.conversions)
+
+
+@pytest.fixture
+def database(tmp_path):
+    create_tables(tmp_path / "shop.db")
+    return tmp_path / "shop.db"
+
+
+@pytest.fixture
+def compute(database, monkeypatch):
+    """Compute credits by an engine as a run on the database does: settings from options and variables."""
+
+    def compute(journeys, url="", engine="api", said=None, variables=None, orders=None, **options):
+        with monkeypatch.context() as environment:
+            environment.setenv("IHC_API_KEY", KEY)
+            environment.setenv("IHC_API_URL", url)
+            for name, value in (variables or {}).items():
+                environment.setenv(name, value)
+            settings = load_settings(base=database.parent, database=str(database), engine=engine, **options)
+        orders = no_refunds(journeys) if orders is None else orders
+        return compute_credits(settings, journeys, orders, ([] if said is None else said).append)
+
+    return compute
+
+
+def no_refunds(journeys):
+    return journeys[["conv_id", "user_id", "revenue"]].drop_duplicates()
+
+
+def assert_close(credits, others):
+    assert_frame_equal(credits, others, check_exact=False, atol=0.0005, rtol=0)
+
+
+def rows(database, query):
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def asked_since(api, before):
+    """Conversions that were asked more often than `before`."""
+    return sorted((api.asked - before).elements())
+
+
+def ends_of(result):
+    return {row.conv_id: (row.outcome, row.reason) for row in result.ends.itertuples()}
+
+
+def test_both_engines_give_the_same_frame_and_the_same_credits(compute, shop):
+    with misbehaving() as (url, api):
+        by_api = compute(shop, url)
+    locally = compute(shop, engine="local")
+    assert list(by_api.credits.columns) == list(locally.credits.columns) == COLUMNS
+    assert_frame_equal(by_api.credits[["conv_id", "session_id"]], shop[["conv_id", "session_id"]])
+    assert_close(by_api.credits, locally.credits)
+    assert check_credits(by_api.credits, shop).empty
+    assert by_api.ends.empty
+    assert locally.ends.empty
+    assert api.requests == 5
+
+
+def redistribution_file(folder, *channels):
+    """A redistribution with another direction in each phase, and a threshold in one; its path."""
+    directions = dict(zip(PHASES, DIRECTIONS, strict=True))
+    listed = {"redistribution_channel_labels": list(channels)}
+    entries = {phase: {"direction": directions[phase], "receive_threshold": 0, **listed} for phase in PHASES}
+    entries["holder"]["receive_threshold"] = 0.15
+    path = folder / "redistribution.json"
+    path.write_text(json.dumps(entries))
+    return str(path)
+
+
+def test_both_engines_redistribute_alike(compute, shop, tmp_path):
+    options = {"redistribution": redistribution_file(tmp_path, *sorted(shop["channel_name"].unique())[:3])}
+    with misbehaving() as (url, _):
+        by_api = compute(shop, url, **options)
+    locally = compute(shop, engine="local", **options)
+    assert_close(by_api.credits, locally.credits)
+    assert by_api.ends.empty
+    assert locally.ends.empty
+    without = compute(shop, engine="local").credits
+    for name in ("initializer", "holder", "closer", "ihc"):
+        assert (locally.credits[name] - without[name]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("engine", ["local", "api"])
+def test_a_listed_channel_that_never_occurs_is_warned_of_whoever_computes(compute, server, tmp_path, engine):
+    path = redistribution_file(tmp_path, "Mail", "Search", "search")
+    about = compute(JOURNEYS, server, engine=engine, redistribution=path).about
+    fingerprint = load_redistribution(Path(path)).fingerprint
+    assert f", redistribution {fingerprint}" in about
+    assert about.endswith(
+        " The redistribution moves nothing for 1 of the 3 channels that it lists, as these journeys have no session of "
+        "that name: search."
+    )
+
+
+@pytest.fixture(scope="module")
+def server():
+    with misbehaving() as (url, _):
+        yield url
+
+
+def test_the_order_of_the_answers_is_that_of_the_journeys(compute, server, shop):
+    """Some were known before, the others came from four workers at once."""
+    some = shop["conv_id"].unique()[100:200]
+    compute(shop[shop["conv_id"].isin(some)], server)
+    assert_frame_equal(compute(shop, server).credits[["conv_id", "session_id"]], shop[["conv_id", "session_id"]])
+
+
+def test_the_engines_say_in_a_sentence_who_computed(compute, server):
+    about = compute(JOURNEYS, server, conv_type_id="default").about
+    host = server.split("/")[2]
+    assert about == (
+        f"The IHC Attribution API computes, conversion type default of {host}: 3 orders, 0 of them known already."
+    )
+    assert "3 orders, 3 of them known already" in compute(JOURNEYS, server).about
+    assert compute(JOURNEYS, engine="local").about.startswith("The local engine uses the parameters default (")
+
+
+@pytest.mark.parametrize("engine", ["local", "api"])
+def test_no_journeys_get_no_credits_in_the_same_columns_and_types(compute, server, engine):
+    empty, full = compute(JOURNEYS.iloc[:0], server, engine), compute(JOURNEYS, server, engine)
+    assert empty.credits.empty
+    assert empty.ends.empty
+    assert set(empty.ends.columns) == {"conv_id", "outcome", "reason"}
+    assert empty.credits.dtypes.to_dict() == full.credits.dtypes.to_dict()
+
+
+def test_without_journeys_nobody_is_asked(compute):
+    with misbehaving() as (url, api):
+        compute(JOURNEYS.iloc[:0], url)
+    assert api.requests == 0
+
+
+def test_journeys_are_left_alone(compute, server):
+    before = JOURNEYS.copy(deep=True)
+    for engine in ("local", "api"):
+        compute(JOURNEYS, server, engine)
+    assert_frame_equal(JOURNEYS, before)
+
+
+def test_the_local_engine_needs_no_database(compute, database):
+    database.unlink()
+    assert len(compute(JOURNEYS, engine="local").credits) == 6
+    assert not database.exists()
+
+
+def test_progress_is_said(compute, server):
+    said = []
+    compute(JOURNEYS, server, said=said)
+    assert said == ["API: 1 request; 3 of 3 conversions answered"]
+
+
+def test_what_is_known_costs_no_request(compute, shop):
+    with misbehaving() as (url, api):
+        first = compute(shop, url)
+        requests = api.requests
+        again = compute(shop, url)
+        assert api.requests == requests
+    assert_frame_equal(again.credits, first.credits)
+    assert "290 orders, 290 of them known already" in again.about
+
+
+def test_known_answers_need_no_server(compute):
+    with misbehaving() as (url, _):
+        first = compute(JOURNEYS, url)
+    assert_frame_equal(compute(JOURNEYS, url, max_requests=0).credits, first.credits)
+
+
+def test_a_part_of_the_orders_asks_nothing_new(compute):
+    with misbehaving() as (url, api):
+        compute(JOURNEYS, url)
+        part = compute(JOURNEYS[JOURNEYS["conv_id"] != "k"], url)
+        assert api.requests == 1
+    assert part.credits["conv_id"].unique().tolist() == ["l", "m"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("channel_name", "Direct"), ("timestamp", pd.Timestamp("2023-09-06 10:59:59")), ("holder_engagement", 0)],
+)
+def test_a_session_that_changed_asks_for_its_conversion_alone(compute, column, value):
+    changed = JOURNEYS.copy()
+    changed.loc[changed["session_id"] == "d", column] = value
+    with misbehaving() as (url, api):
+        compute(JOURNEYS, url)
+        before = api.asked.copy()
+        result = compute(changed, url)
+        assert asked_since(api, before) == ["l"]
+        compute(JOURNEYS, url)
+        compute(changed, url)
+        assert asked_since(api, before) == ["l"]
+    assert_close(result.credits, compute(changed, engine="local").credits)
+
+
+def test_a_session_that_arrives_late_asks_for_its_conversion_alone(compute):
+    late = sessions([("late", "u", "2023-09-04 00:00:00", "Social", 1, 1)])
+    journeys = build_journeys(pd.concat([VISITS, late]), ORDERS)
+    with misbehaving() as (url, api):
+        compute(JOURNEYS, url)
+        before = api.asked.copy()
+        result = compute(journeys, url)
+    assert asked_since(api, before) == ["k"]
+    assert_close(result.credits, compute(journeys, engine="local").credits)
+
+
+def test_an_order_that_arrives_late_is_asked_alone(compute):
+    late = conversions([("n", "w", "2023-09-09 00:00:00", 5.0)])
+    with misbehaving() as (url, api):
+        compute(JOURNEYS, url)
+        before = api.asked.copy()
+        compute(build_journeys(VISITS, pd.concat([ORDERS, late])), url)
+    assert asked_since(api, before) == ["n"]
+
+
+def test_a_change_of_revenue_or_cost_asks_nothing(compute):
+    with misbehaving() as (url, api):
+        compute(JOURNEYS, url)
+        compute(JOURNEYS.assign(revenue=1.0), url)
+    assert api.requests == 1
+
+
+def test_a_lookback_asks_for_what_it_changes_and_going_back_asks_nothing(compute):
+    """Within two days of its order, k loses session a; the journeys of l and m are the same."""
+    short = build_journeys(VISITS, ORDERS, lookback_days=2)
+    with misbehaving() as (url, api):
+        whole = compute(JOURNEYS, url)
+        before = api.asked.copy()
+        cut = compute(short, url)
+        assert asked_since(api, before) == ["k"]
+        assert_frame_equal(compute(JOURNEYS, url).credits, whole.credits)
+        assert_frame_equal(compute(short, url).credits, cut.credits)
+        assert api.requests == 2
+    assert_close(cut.credits, compute(short, engine="local").credits)
+
+
+def test_refresh_asks_for_everything_again(compute):
+    with misbehaving() as (url, api):
+        first = compute(JOURNEYS, url)
+        again = compute(JOURNEYS, url, refresh=True)
+        assert set(api.asked.values()) == {2}
+        compute(JOURNEYS, url)
+        assert set(api.asked.values()) == {2}
+    assert_frame_equal(again.credits, first.credits)
+    assert "3 orders, 0 of them known already" in again.about
+
+
+def test_a_refresh_that_was_stopped_says_so(compute):
+    with misbehaving() as (url, api):
+        before = compute(JOURNEYS, url)
+        after = compute(JOURNEYS, url, refresh=True, max_requests=0)
+        assert api.requests == 1
+        # The next refresh goes on, and asks only what the first did not reach; the one after it begins anew.
+        halfway = compute(JOURNEYS[JOURNEYS["conv_id"] == "k"], url, refresh=True, max_requests=0)
+        assert ends_of(halfway)["k"][0] == "credited"
+        compute(JOURNEYS, url, refresh=True)
+        assert set(api.asked.values()) == {2}
+        compute(JOURNEYS, url, refresh=True)
+        assert set(api.asked.values()) == {3}
+    assert_frame_equal(after.credits, before.credits)
+    assert "Not asked again yet, and credited by an earlier answer: 3 orders. The run has sent as many" in after.about
+
+
+def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop):
+    with misbehaving() as (url, api):
+        compute(shop, url)
+        first = compute(shop, url, refresh=True, max_requests=2)
+        kept = sum(reason.startswith("it keeps its earlier answer") for _, reason in ends_of(first).values())
+        assert 0 < kept < shop["conv_id"].nunique()
+        second = compute(shop, url, refresh=True)
+        assert set(api.asked.values()) == {2}
+        assert second.ends.empty
+        assert f"{shop['conv_id'].nunique() - kept} of them known already" in second.about
+
+
+def test_fractions_of_a_second_do_not_matter_to_the_server(compute, server):
+    """The order's session a is 0.5 s after b; the API gets whole seconds, and a comes first by its id."""
+    visits = sessions([("b", "u", "2023-09-01 10:00:00.2", "Search"), ("a", "u", "2023-09-01 10:00:00.7", "Mail")])
+    journeys = build_journeys(visits, conversions([("k", "u", "2023-09-01 10:00:01", 9.0)]))
+    result = compute(journeys, server)
+    assert result.ends.empty
+    assert_close(result.credits, compute(journeys, engine="local").credits)
+
+
+def test_another_conversion_type_does_not_take_the_answers_of_the_first(compute):
+    with misbehaving() as (url, api):
+        compute(JOURNEYS, url)
+        with pytest.raises(ConversionTypeError):
+            compute(JOURNEYS, url, conv_type_id="another")
+        assert api.requests == 2
+
+
+def test_a_long_journey_is_cut_to_its_latest_sessions_and_that_is_counted(compute):
+    with misbehaving() as (url, api):
+        result = compute(LONG, url, variables={"IHC_MAX_SESSIONS": "6"})
+    assert api.most_sessions <= 6
+    assert ends_of(result) == {
+        "long": ("credited", "its journey was cut to the latest 6 of 8 sessions"),
+        "longer": ("credited", "its journey was cut to the latest 6 of 7 sessions"),
+    }
+    assert "cut to their latest sessions: 2 journeys" in result.about
+    kept = LONG.groupby("conv_id", sort=False).tail(6)
+    assert result.credits["session_id"].tolist() == kept["session_id"].tolist()
+    assert_close(result.credits, compute(kept, engine="local").credits)
+
+
+def test_a_long_journey_that_was_cut_and_then_failed_has_one_end(compute):
+    with misbehaving(lambda number, conversions: "400" if "long" in conversions else "") as (url, _):
+        result = compute(LONG, url, variables={"IHC_MAX_SESSIONS": "6"})
+    ends = ends_of(result)
+    assert len(ends) == len(result.ends) == 2
+    assert ends["long"][0] == "failed"
+    assert ends["longer"][0] == "credited"
+    orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in LONG["conv_id"].unique()])
+    assert outcomes_of(orders, LONG, result.ends)["outcome"].tolist() == [*["credited"] * 3, "failed", "credited"]
+
+
+def test_a_long_journey_can_be_skipped_and_fails_with_that_reason(compute):
+    with misbehaving() as (url, api):
+        result = compute(LONG, url, variables={"IHC_MAX_SESSIONS": "7", "IHC_LONG_JOURNEYS": "skip"})
+    assert "long" not in api.asked
+    assert ends_of(result) == {"long": ("failed", "its journey of 8 sessions is longer than IHC_MAX_SESSIONS, 7")}
+    assert result.credits["conv_id"].unique().tolist() == ["k", "l", "m", "longer"]
+
+
+def test_all_journeys_may_be_too_long(compute):
+    with misbehaving() as (url, api):
+        result = compute(LONG.iloc[6:], url, variables={"IHC_MAX_SESSIONS": "2", "IHC_LONG_JOURNEYS": "skip"})
+    assert api.requests == 0
+    assert result.credits.empty
+    assert sorted(ends_of(result)) == ["long", "longer"]
+
+
+def test_a_long_journey_can_end_the_run_before_anything_is_asked(compute):
+    with misbehaving() as (url, api):
+        with pytest.raises(InputError, match=r"2 journeys are longer than 6 sessions \(conv_id 'long', 'longer'\)"):
+            compute(LONG, url, variables={"IHC_MAX_SESSIONS": "6", "IHC_LONG_JOURNEYS": "raise"})
+        assert api.requests == 0
+
+
+def test_the_local_engine_takes_journeys_of_any_length(compute):
+    result = compute(LONG, engine="local", variables={"IHC_MAX_SESSIONS": "6", "IHC_LONG_JOURNEYS": "raise"})
+    assert len(result.credits) == len(LONG)
+
+
+def test_the_api_is_asked_once_for_an_order_and_its_refund(compute):
+    visits = sessions([("s1", "u", "2024-05-01 09:00:00", "Ads"), ("s2", "u", "2024-05-01 10:00:00", "Mail")])
+    orders = refunds([("k", "u", "2024-05-01 11:00:00", 9.0, None), ("r", "u", "2024-05-09 11:00:00", -9.0, "k")])
+    with misbehaving() as (url, api):
+        # Only the refund is of the dates: its order is asked for, and gets nothing itself.
+        alone = compute(build_journeys(visits, orders, start_date="2024-05-09"), url, orders=orders)
+        assert dict(api.asked) == {"k": 1}
+        assert alone.credits["conv_id"].tolist() == ["r", "r"]
+        both = compute(build_journeys(visits, orders), url, orders=orders)
+        assert dict(api.asked) == {"k": 1}
+        failed = compute(build_journeys(visits, orders), url, orders=orders, max_requests=0, refresh=True)
+    of_order, of_refund = (both.credits[both.credits["conv_id"] == key].set_index("session_id") for key in ("k", "r"))
+    assert_frame_equal(of_refund.drop(columns="conv_id"), of_order.drop(columns="conv_id"))
+    assert_frame_equal(alone.credits.reset_index(drop=True), both.credits.tail(2).reset_index(drop=True))
+    assert sorted(failed.ends["conv_id"]) == ["k", "r"]
+
+
+def test_what_the_ceiling_left_waits_and_the_next_run_goes_on(compute, shop):
+    orders = no_refunds(shop)
+    with misbehaving() as (url, api):
+        first = compute(shop, url, max_requests=2)
+        assert api.requests == 2
+        answered = set(first.credits["conv_id"])
+        assert answered == set(api.answered)
+        ends = ends_of(first)
+        assert set(ends) == set(orders["conv_id"]) - answered
+        assert set(ends.values()) == {("waiting", "The run has sent as many requests as --max-requests allows.")}
+        assert f"{len(ends)} orders wait for the next run: The run has sent" in first.about
+        outcomes = outcomes_of(orders, shop, first.ends)["outcome"].value_counts().to_dict()
+        assert outcomes == {"credited": len(answered), "waiting": len(ends)}
+        second = compute(shop, url)
+        assert set(api.answered.values()) == {1}
+    assert second.ends.empty
+    assert_close(second.credits, compute(shop, engine="local").credits)
+
+
+def test_a_ceiling_before_any_answer_is_an_error(compute):
+    with misbehaving() as (url, api):
+        with pytest.raises(CeilingError, match="as many requests as --max-requests allows"):
+            compute(JOURNEYS, url, max_requests=0)
+        assert api.requests == 0
+
+
+def test_a_ceiling_with_answers_from_an_earlier_run_is_none(compute):
+    with misbehaving() as (url, _):
+        compute(JOURNEYS[JOURNEYS["conv_id"] == "l"], url)
+        result = compute(JOURNEYS, url, max_requests=0)
+    assert result.credits["session_id"].tolist() == ["d", "e"]
+    assert {conv_id: outcome for conv_id, (outcome, _) in ends_of(result).items()} == {"k": "waiting", "m": "waiting"}
+
+
+def test_a_key_that_is_refused_is_an_error_even_with_earlier_answers(compute):
+    with misbehaving(lambda number, conversions: "403" if number else "") as (url, _):
+        compute(JOURNEYS[JOURNEYS["conv_id"] == "l"], url)
+        with pytest.raises(ApiKeyError):
+            compute(JOURNEYS, url)
+
+
+def test_a_conversion_that_the_api_refuses_fails_with_its_words_and_is_asked_again_apart(compute):
+    with misbehaving(lambda number, conversions: "400" if "l" in conversions else "") as (url, api):
+        result = compute(JOURNEYS, url)
+        says = "The API refuses what it is asked (400: Invalid value in a session)."
+        assert ends_of(result) == {"l": ("failed", says)}
+        assert result.credits["conv_id"].unique().tolist() == ["k", "m"]
+        before = api.asked.copy()
+        assert ends_of(compute(JOURNEYS, url)) == {"l": ("failed", says)}
+        assert asked_since(api, before) == ["l"]
+
+
+def test_an_answer_that_is_not_whole_fails_and_is_asked_again_only_on_request(compute):
+    with misbehaving(lambda number, conversions: "" if number else "sums to two") as (url, api):
+        first = compute(JOURNEYS, url)
+        says = "the answer is not for exactly the 3 sessions of the journey: it has 6"
+        assert ends_of(first) == {"k": ("failed", says)}
+        again = compute(JOURNEYS, url)
+        assert api.requests == 1
+        assert ends_of(again) == ends_of(first)
+        refreshed = compute(JOURNEYS, url, refresh=True)
+    assert refreshed.ends.empty
+    assert_close(refreshed.credits, compute(JOURNEYS, engine="local").credits)
+
+
+def test_an_answer_that_was_asked_again_in_vain_stays(compute):
+    with misbehaving(lambda number, conversions: "400" if number else "") as (url, _):
+        first = compute(JOURNEYS, url)
+        again = compute(JOURNEYS, url, refresh=True)
+    assert_frame_equal(again.credits, first.credits)
+    assert again.ends.empty
+
+
+def test_a_request_takes_no_longer_than_the_settings_say(compute):
+    with (
+        misbehaving(wait=2) as (url, api),
+        pytest.raises(OutageError, match=r"no whole answer within 0\.1 s, the limit"),
+    ):
+        compute(JOURNEYS[JOURNEYS["conv_id"] == "m"], url, variables={"IHC_REQUEST_SECONDS": "0.1"})
+    assert api.requests == 5
+
+
+def test_what_a_run_asked_bears_its_id(compute, database, monkeypatch):
+    monkeypatch.setenv("IHC_RUN_ID", "run-7")
+    with misbehaving() as (url, _):
+        compute(JOURNEYS, url)
+    assert rows(database, "SELECT run_id, url, conv_type_id, conversions, sessions FROM api_requests") == [
+        ("run-7", url, "default", 3, 6)
+    ]
+
+
+def test_the_order_of_the_conversions_changes_no_credit(compute, server, shop):
+    ids = shuffled(shop["conv_id"].drop_duplicates(), 3)
+    mixed = shop.set_index("conv_id").loc[ids].reset_index()
+    result = compute(mixed, server).credits
+    assert_frame_equal(result[["conv_id", "session_id"]], mixed[["conv_id", "session_id"]])
+    assert_close(result, compute(mixed, engine="local").credits)
+
+
+def test_both_engines_agree_on_any_shop(compute, server):
+    @FIXED
+    @given(shops())
+    def agree(shop):
+        journeys = build_journeys(shop.sessions, shop.conversions)
+        by_api, locally = compute(journeys, server), compute(journeys, engine="local")
+        assert_close(by_api.credits, locally.credits)
+        assert by_api.ends.empty
+        assert locally.ends.empty
+        assert check_credits(by_api.credits, journeys).empty
+
+    agree()

@@ -1,0 +1,170 @@
+"""What a run refuses before it writes anything, without starting a kernel."""
+
+import json
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+from helpers.commands import ROOT
+
+from ihc.database.results import create_tables
+from ihc.errors import IhcError, InputError
+from ihc.pipeline.runner import check, notebook_parameters, run
+from ihc.settings.run import load_settings
+
+DEFAULT = ROOT / "ihc" / "resources" / "default_parameters.json"
+
+RUBBISH = {
+    "missing table": (["DROP TABLE session_costs"], "has no table 'session_costs'"),
+    "missing column": (["ALTER TABLE conversions DROP COLUMN revenue"], "Table conversions lacks the column 'revenue'"),
+    "impossible date": (
+        ["UPDATE session_sources SET event_date = '2025-02-30' WHERE rowid <= 7"],
+        r"Table session_sources, column event_date: .* in 7 rows \(session_id ('\w+', ){4}'\w+' and 2 more\)",
+    ),
+    "time out of range": (
+        ["UPDATE conversions SET conv_time = '24:00:00' WHERE rowid = 1"],
+        r"Table conversions, column conv_time: .* in 1 row \(conv_id '\w+'\)",
+    ),
+    "flag of 2": (
+        ["UPDATE session_sources SET closer_engagement = 2 WHERE rowid = 1"],
+        "column closer_engagement: 2 is a flag other than 0 or 1 in 1 row",
+    ),
+    "duplicate key": (
+        [
+            "CREATE TABLE t AS SELECT * FROM conversions UNION ALL SELECT * FROM conversions LIMIT 201",
+            "DROP TABLE conversions",
+            "ALTER TABLE t RENAME TO conversions",
+        ],
+        "Table conversions, column conv_id: '.*' is a duplicate key in 2 rows",
+    ),
+    "revenue that is no number": (
+        ["UPDATE conversions SET revenue = 'x' WHERE rowid = 1"],
+        "column revenue: 'x' is not a number in 1 row",
+    ),
+    "infinite revenue": (
+        ["UPDATE conversions SET revenue = 9e999 WHERE rowid = 1"],
+        "column revenue: inf is not a finite number",
+    ),
+    "negative cost": (
+        ["UPDATE session_costs SET cost = -0.01 WHERE rowid = 1"],
+        "column cost: .* is negative in 1 row",
+    ),
+    "cost that is no number": (
+        ["UPDATE session_costs SET cost = 'free' WHERE rowid = 1"],
+        "column cost: 'free' is not a number",
+    ),
+}
+
+
+def settings_for(folder, **options):
+    return load_settings(base=folder, **{"database": "shop.db", "output": "out"} | options)
+
+
+def everything_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+def test_rubbish_in_the_tables_is_refused_by_table_column_count_and_ids(name, own_shop, tmp_path):
+    statements, says = RUBBISH[name]
+    with closing(sqlite3.connect(own_shop)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+    before = everything_in(tmp_path)
+    with pytest.raises(IhcError, match=says):
+        check(settings_for(tmp_path))
+    assert everything_in(tmp_path) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_null_revenue_is_refused_where_the_table_allows_it(own_shop, tmp_path):
+    with closing(sqlite3.connect(own_shop)) as connection, connection:
+        connection.execute("CREATE TABLE t AS SELECT * FROM conversions")
+        connection.execute("UPDATE t SET revenue = NULL WHERE rowid = 3")
+        connection.execute("DROP TABLE conversions")
+        connection.execute("ALTER TABLE t RENAME TO conversions")
+    with pytest.raises(IhcError, match="column revenue: NULL in 1 row"):
+        check(settings_for(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b"{}", b'{"name": "x"}'])
+def test_a_bad_parameters_file_is_refused_by_name(content, own_shop, tmp_path):
+    (tmp_path / "mine.json").write_bytes(content)
+    with pytest.raises(IhcError, match=r"mine\.json"):
+        check(settings_for(tmp_path, parameters="mine.json"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_own_parameters_are_taken(own_shop, tmp_path):
+    entries = json.loads(DEFAULT.read_text())
+    (tmp_path / "mine.json").write_text(json.dumps(entries | {"name": "mine"}))
+    settings = settings_for(tmp_path, parameters="mine.json")
+    check(settings)
+    assert settings.load_parameters().name == "mine"
+
+
+def test_an_output_that_is_a_file_is_refused(own_shop, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(IhcError, match=r"output folder .* cannot be written"):
+        check(settings_for(tmp_path))
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_database_that_was_named_is_not_made_up(tmp_path):
+    with pytest.raises(IhcError, match="does not exist"):
+        check(settings_for(tmp_path, database="nothing.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("report_only", [True, False])
+def test_a_column_to_report_by_that_is_not_there_is_refused_before_any_notebook(own_shop, tmp_path, report_only):
+    begun = []
+    with pytest.raises(InputError, match=r"--by 'nosuch' is no column of session_sources; .*'campaign'"):
+        run(settings_for(tmp_path, by="nosuch"), on_start=begun.append, report_only=report_only)
+    assert begun == []
+
+
+def test_a_shop_that_needs_more_memory_than_is_free_is_refused_before_anything_is_written(
+    own_shop, tmp_path, monkeypatch
+):
+    settings = load_settings(base=tmp_path, database=own_shop, output="out")
+    monkeypatch.setattr("ihc.pipeline.runner.free_memory", lambda: 100_000)
+    with pytest.raises(IhcError, match=r"a run would need 0\.9 GB of memory, and 0\.0 GB are free\. User '"):
+        check(settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_empty_tables_are_no_error(tmp_path):
+    create_tables(tmp_path / "shop.db")
+    check(settings_for(tmp_path))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_database_without_write_permission_is_refused(own_shop, tmp_path):
+    own_shop.chmod(0o444)
+    with pytest.raises(IhcError, match="cannot be written"):
+        check(settings_for(tmp_path))
+
+
+def test_a_database_url_never_becomes_a_parameter_of_a_notebook(own_shop, tmp_path):
+    url = f"sqlite:///{own_shop}"
+    parameters = notebook_parameters(settings_for(tmp_path, database=url))
+    assert parameters["database"] == ""
+    assert str(own_shop) not in str(parameters)
+    assert settings_for(tmp_path, database=url).environment()["IHC_DATABASE"] == url
+
+
+def test_the_sample_is_only_made_in_the_place_of_the_default_database(tmp_path, monkeypatch):
+    from ihc.pipeline.sample import prepare
+
+    monkeypatch.delenv("IHC_DATABASE", raising=False)
+    said = []
+    prepare(load_settings(base=tmp_path), said.append)
+    assert said == [f"There was no {tmp_path / 'data' / 'ihc.db'}, so a sample shop was made there."]
+    prepare(load_settings(base=tmp_path), said.append)
+    assert len(said) == 1
+    shutil.rmtree(tmp_path / "data")
+    prepare(load_settings(base=tmp_path, database="data/shop.db"), said.append)
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,224 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, UNTRUSTED, conversions, costs, sessions, shops, shuffled
+from helpers.mending import finding, is_listing, listed, mended
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.formatting import some
+from ihc.narrative.quality import clean_sentence
+from ihc.quality.checks import channel_variants, mends, quality_findings, shown_findings, table_shapes
+from ihc.schemas.tables import Tables
+
+SHOP = Tables(
+    sessions(
+        [
+            ("a", "u", "2023-09-01 10:00:07", "Paid Search"),
+            ("b", "u", "2023-09-02 10:00:07", "paid-search"),
+            ("c", "v", "2023-09-03 10:00:07", "PaidSearch "),
+            ("d", "v", "2023-09-04 10:00:07", " "),
+            ("e", "x", "2023-09-05 10:00:07", "Mail"),
+            ("f", "x", "2023-09-06 10:00:07", "Mail"),
+        ]
+    ),
+    conversions(
+        [
+            ("k", "u", "2023-09-02 12:00:09", 100.0),
+            ("minus", "u", "2023-09-02 13:00:09", -4.0),
+            ("free", "u", "2023-09-02 14:00:09", 0.0),
+            ("nobody's", "w", "2023-09-02 12:00:09", 5.5),
+            ("early", "v", "2023-09-02 12:00:09", 2.5),
+            ("minus nobody's", "w", "2023-09-02 12:00:09", -1.0),
+        ]
+    ),
+    costs([("a", 4.0), ("b", None), ("c", 1.25), ("e", 2.5), ("gone", 3.0), ("lost", 0.5)]),
+)
+EMPTY = Tables(sessions(), conversions(), costs())
+CLEAN = Tables(SHOP.sessions.iloc[:1], conversions([("k", "u", "2023-09-01 10:00:09", 1.0)]), costs([("a", 1.0)]))
+CHANNELS = "channel names that differ only by case, blanks, punctuation or Unicode normal form"
+# Revenue is 100 - 4 + 0 + 5.5 + 2.5 - 1 = 103, cost is 4 + 1.25 + 2.5 + 3 + 0.5 = 11.25.
+FOUND = {
+    "orders without a session (untracked orders)": (2, 8.0, "revenue", 8 / 103, "'early', \"nobody's\""),
+    "refunds without an order in refund_of": (
+        *(2, -5.0, "revenue", np.nan),  # a negative amount has no share
+        "'minus', \"minus nobody's\"",
+    ),
+    "orders with revenue 0": (1, np.nan, "", np.nan, "'free'"),
+    "sessions without a cost row": (1, np.nan, "", np.nan, "'f'"),
+    "cost rows with an empty cost": (1, np.nan, "", np.nan, "'b'"),
+    "cost rows whose session does not exist": (2, 3.5, "cost", 3.5 / 11.25, "'gone', 'lost'"),
+    CHANNELS: (3, 5.25, "cost", 5.25 / 11.25, "'Paid Search', 'PaidSearch ', 'paid-search'"),
+    "sessions with a blank channel name": (1, 0.0, "cost", 0.0, "'d'"),
+}
+REFUNDS = "refunds without an order in refund_of"
+
+
+def test_shapes_give_rows_users_days_and_sums():
+    expected = pd.DataFrame(
+        {
+            "table": ["session_sources", "conversions", "session_costs"],
+            "rows": [6, 6, 6],
+            "users": pd.array([3, 3, None], dtype="Int64"),
+            "first_day": ["2023-09-01", "2023-09-02", ""],
+            "last_day": ["2023-09-06", "2023-09-02", ""],
+            "sum": [np.nan, 103.0, 11.25],
+        }
+    )
+    assert_frame_equal(table_shapes(SHOP), expected)
+
+
+def test_shapes_of_empty_tables_have_no_days():
+    shapes = table_shapes(EMPTY)
+    assert shapes["rows"].tolist() == [0, 0, 0]
+    assert shapes["first_day"].tolist() == ["", "", ""]
+    np.testing.assert_array_equal(shapes["sum"], [np.nan, 0, 0])
+
+
+def test_each_finding_has_its_count_amount_share_and_examples():
+    found = quality_findings(SHOP)
+    found = found[found["count"] > 0].set_index("check")
+    assert list(found.index) == list(FOUND)
+    for check, expected in FOUND.items():
+        row = tuple(found.loc[check, ["count", "amount", "of", "share", "examples"]])
+        np.testing.assert_equal(row, expected)
+    assert (found[["consequence", "aim", "mend"]] != "").all(axis=None)
+
+
+@pytest.mark.parametrize("check", [check for check in FOUND if check != REFUNDS])
+def test_the_statement_of_a_finding_mends_it_or_lists_its_rows(check):
+    found = finding(SHOP, check)
+    if is_listing(found["mend"]):
+        assert found["aim"] == "To list them"
+        assert some(listed(SHOP, found["mend"])) == found["examples"]
+    else:
+        assert finding(mended(SHOP, found["mend"]), check) is None
+
+
+def test_no_statement_deletes_a_row():
+    everything = pd.concat([quality_findings(SHOP), quality_findings(CLEAN)])
+    assert not everything["mend"].str.contains("DELETE|DROP").any()
+
+
+def test_orders_of_revenue_0_are_leads_where_no_order_has_revenue():
+    leads = SHOP._replace(conversions=SHOP.conversions.assign(revenue=0.0))
+    assert finding(leads, "orders with revenue 0") is None
+
+
+@pytest.mark.parametrize("blank", ["", "\t", "\u00a0", " \n"])
+def test_any_blank_channel_name_gets_a_name(blank):
+    tables = SHOP._replace(sessions=SHOP.sessions.replace({"channel_name": {" ": blank}}))
+    found = finding(tables, "sessions with a blank channel name")
+    assert (found["examples"], found["aim"]) == ("'d'", "To name their channel (none)")
+    assert mended(tables, found["mend"]).sessions["channel_name"].iloc[3] == "(none)"
+
+
+def test_a_refund_that_names_its_order_is_no_finding():
+    named = SHOP.conversions.assign(refund_of=["", "k", None, None, None, "nobody's"])
+    assert finding(SHOP._replace(conversions=named), REFUNDS) is None
+    others = named.assign(refund_of=["", "gone", None, None, None, "k"])  # no order, and another user's
+    assert finding(SHOP._replace(conversions=others), REFUNDS)["count"] == 2
+    blank = finding(SHOP._replace(conversions=named.assign(refund_of=" ")), REFUNDS)
+    assert (blank["count"], blank["mend"]) == (2, "Set refund_of to the conv_id of the refunded order.")
+    assert "refund_of" in mended(SHOP, finding(SHOP, REFUNDS)["mend"]).conversions
+
+
+def test_orders_in_another_currency_are_named_with_it_and_mended_by_rates():
+    orders = conversions(
+        [(name, "u", "2023-09-02 12:00:09", amount) for name, amount in zip("klmn", (100, 50, 10_000, 1), strict=True)]
+    ).assign(Currency=["EUR", "EUR ", "JPY", None])
+    tables = SHOP._replace(conversions=orders)
+    found = finding(tables, "orders in another currency")
+    assert found["finding"] == "1 order in another currency than most: 'JPY' instead of 'EUR'"
+    assert (found["examples"], found["amount"], found["share"]) == ("'m'", 10_000.0, 10_000 / 10_151)
+    after = mended(tables, found["mend"], rate_1=0.006)
+    assert after.conversions["revenue"].tolist() == [100, 50, 60, 1]
+    assert finding(after, "orders in another currency") is None
+
+
+def test_impressions_are_said_to_be_unverified():
+    flagged = SHOP.sessions.assign(impression_interaction=[1, 0, 0, 0, 0, 0])
+    tables = SHOP._replace(sessions=flagged.astype(SHOP.sessions.dtypes))
+    found = finding(tables, "sessions that are impressions")
+    assert (found["examples"], found["amount"], found["share"]) == ("'a'", 4.0, 4 / 11.25)
+    assert "No real answer of the API with impressions has been seen" in found["consequence"]
+    assert listed(tables, found["mend"]) == ["a"]
+
+
+def test_a_channel_without_any_cost_row_is_free_and_no_finding():
+    free = SHOP.sessions.assign(channel_name=["A", "A", "A", "B", "B", "B"])
+    paid = costs([("a", 1.0), ("b", 1.0)])
+    assert finding(Tables(free, SHOP.conversions, paid), "sessions without a cost row")["examples"] == "'c'"
+
+
+def test_a_clean_shop_has_every_check_and_no_finding():
+    found = quality_findings(CLEAN)
+    assert found["count"].sum() == 0
+    assert shown_findings(found).empty
+    assert mends(found).empty
+    assert clean_sentence(found).startswith(f"{len(found)} checks found nothing: orders without a session")
+
+
+def test_empty_tables_have_no_findings():
+    assert quality_findings(EMPTY)["count"].sum() == 0
+
+
+def test_findings_come_first_and_are_shown_with_what_mends_them():
+    found = quality_findings(SHOP)
+    assert found["count"].gt(0).tolist() == sorted(found["count"].gt(0), reverse=True)
+    assert shown_findings(found)["finding"].iloc[0] == "2 orders without a session (untracked orders)"
+    assert mends(found)["check"].tolist() == list(FOUND)
+    assert mends(found).columns.tolist() == ["check", "examples", "aim", "mend"]
+
+
+def test_long_and_many_ids_are_cut():
+    paid = costs([(f"{number}" * 90, 1.0) for number in range(1, 8)])
+    examples = finding(Tables(sessions(), conversions(), paid), "cost rows whose session does not exist")["examples"]
+    assert examples.startswith(f"'{'1' * 63}…', '{'2' * 63}…', ")
+    assert examples.endswith(f"'{'5' * 63}…' and 2 more")
+
+
+def test_channels_that_differ_only_by_case_blanks_punctuation_and_normal_form_are_variants():
+    counts = {"Social Paid": 1, "Social - Paid": 2, "google_ads": 3, "Google Ads": 1, "caf\u00e9": 2, "cafe\u0301": 2}
+    counts |= {"Affiliate": 1, "Affiliates": 1, "Straße": 1, "STRASSE": 4, "1": 1, "1.0": 1, "": 1, " ": 1, "-": 1}
+    assert channel_variants(pd.Series(counts)) == {
+        "STRASSE": "STRASSE",
+        "google_ads": "google_ads",
+        "Social - Paid": "Social - Paid",
+        "caf\u00e9": "caf\u00e9",
+        "cafe\u0301": "caf\u00e9",
+        "Google Ads": "google_ads",
+        "Social Paid": "Social - Paid",
+        "Straße": "STRASSE",
+    }
+
+
+def test_vowels_that_are_marks_and_pictures_tell_channels_apart():
+    assert channel_variants(pd.Series({"कि": 1, "का": 1, "Mail 🔥": 1, "Mail 💧": 1})) == {}
+
+
+def test_names_that_somebody_puts_into_a_link_are_mended_as_they_are():
+    names = [*UNTRUSTED, *(f"{name}!" for name in UNTRUSTED)]
+    visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:07", name) for number, name in enumerate(names)])
+    tables = Tables(visits, conversions(), costs())
+    found = finding(tables, CHANNELS)
+    assert found["count"] == len(names)
+    assert found["mend"].isprintable()
+    assert finding(mended(tables, found["mend"]), CHANNELS) is None
+
+
+@FIXED
+@given(shops(), st.integers(0, 99))
+def test_the_order_of_the_rows_changes_no_count_and_no_amount(shop, seed):
+    again = Tables(*(shuffled(frame, seed) for frame in shop))
+    columns = ["check", "count", "amount", "share"]
+    assert_frame_equal(quality_findings(again)[columns], quality_findings(shop)[columns])
+
+
+def test_the_tables_are_left_alone():
+    before = [frame.copy(deep=True) for frame in SHOP]
+    quality_findings(SHOP)
+    table_shapes(SHOP)
+    for frame, old in zip(SHOP, before, strict=True):
+        assert_frame_equal(frame, old)

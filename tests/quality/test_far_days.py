@@ -1,0 +1,55 @@
+import pandas as pd
+
+from ihc.narrative.quality import far_sentence
+from ihc.quality.clocks import far_dates, far_days, without
+
+
+def marks(*days):
+    return far_days(pd.Series(list(days), dtype="str")).tolist()
+
+
+def test_a_default_date_and_a_typing_error_in_the_year_are_far():
+    days = ("2025-03-03", "0001-01-01", "2025-03-04", "9999-12-31", "2025-03-03")
+    assert marks(*days) == [False, True, False, True, False]
+
+
+def test_a_break_of_two_years_is_not_far_and_one_day_more_is():
+    # 2023-01-01 + 730 days = 2024-12-31, as 2024 has 366 days.
+    assert marks("2023-01-01", "2024-12-31") == [False, False]
+    assert marks("2023-01-01", "2025-01-01") == [True, False]  # of groups of one row the latest is the shop's own
+
+
+def test_the_group_with_most_rows_is_the_shops_own_wherever_it_lies():
+    assert marks("2010-01-01", "2010-01-01", "2025-01-01") == [False, False, True]
+
+
+def test_no_row_is_no_far_day():
+    assert marks() == []
+
+
+# Two sessions of the year 2025, one of the year 9999, and an order of each of 2025 and of the year 1.
+ROWS = pd.DataFrame(
+    {"date": ["2025-03-03", "2025-03-04", "9999-12-31"], "cost": [1.0, 2.0, 4.0], "ihc_revenue": [5.0, 0.0, 0.5]}
+)
+ORDERS = pd.DataFrame({"conv_id": ["a", "b"], "conv_date": ["0001-01-01", "2025-03-04"]})
+
+
+def test_the_days_of_sessions_and_orders_are_looked_at_together():
+    # By itself, the order of the year 1 would be as good as that of 2025.
+    assert far_dates(ROWS["date"], ORDERS["conv_date"].iloc[:1]) == ["0001-01-01", "9999-12-31"]
+    assert far_dates(ROWS["date"].iloc[:2]) == []
+
+
+def test_rows_of_far_days_are_left_out():
+    assert without(ORDERS, "conv_date", ["0001-01-01"])["conv_id"].tolist() == ["b"]
+    assert without(ORDERS, "conv_date", []) is ORDERS
+
+
+def test_the_sentence_names_the_days_and_what_is_on_them():
+    far = far_dates(ROWS["date"], ORDERS["conv_date"])
+    assert far_sentence(ROWS, ORDERS, far) == (
+        "Charts and tables over time leave out 2 days that lie years apart from all others ('0001-01-01', "
+        "'9999-12-31'): 4.00 of cost, 0.50 of attributed revenue and 1 order. All totals have them."
+    )
+    assert "leave out 1 day that lies years apart" in far_sentence(ROWS, ORDERS.iloc[1:], far)
+    assert far_sentence(ROWS.iloc[:2], ORDERS.iloc[1:], far) == ""

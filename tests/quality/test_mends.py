@@ -1,0 +1,76 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
+from tests.quality import test_near_misses
+from tests.quality import test_persons
+from tests.quality import test_quality
+from helpers.databases import opened
+from helpers.frames import FIXED, UNTRUSTED
+from helpers.mending import finding, is_listing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ihc import read_tables
+from ihc.database.connection import append, transaction
+from ihc.database.results import create_tables
+from ihc.quality.mends import MOST, Sql, seconds
+from ihc.schemas.tables import COLUMNS
+from tests.quality import test_clocks
+
+FOUND = [
+    *(case[:2] for case in test_clocks.FOUND),
+    *((test_near_misses.shop(user, buyer), test_near_misses.ORDERS) for user, buyer, _ in test_near_misses.PAIRS),
+    *((test_quality.SHOP, check) for check in test_quality.FOUND if check != test_quality.REFUNDS),
+    (test_persons.shop("null\u00a0"), "user ids"),
+]
+
+
+def evaluated(expression):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.execute(f"SELECT {expression}").fetchone()[0]
+
+
+@FIXED
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_literal_is_printed_as_it_is_and_means_the_same_text(text):
+    literal = Sql().literal(text)
+    assert literal.isprintable()
+    assert evaluated(literal) == text
+
+
+@pytest.mark.parametrize("text", UNTRUSTED)
+def test_names_that_somebody_puts_into_a_link_stay_texts(text):
+    assert evaluated(Sql().literal(text)) == text
+
+
+def test_what_is_not_seen_is_written_by_its_number():
+    assert Sql().literal("O'Neil\u00a0") == "'O''Neil' || char(160)"
+    assert Sql(is_postgres=True).literal("cafe\u0301") == "'cafe' || chr(769)"
+    assert Sql().literal("") == "''"
+
+
+def test_a_statement_names_up_to_twenty_values():
+    becomes = {f"a{n}": "b" for n in range(MOST + 2)}
+    statement = Sql().replace("sessions", "channel", becomes)
+    assert statement.endswith(" -- and 2 more alike")
+    assert statement.count("WHEN") == MOST == 20
+
+
+def test_seconds_since_midnight():
+    assert evaluated(seconds("'13:05:59.5'")) == 13 * 3600 + 5 * 60 + 59.5
+
+
+@pytest.mark.parametrize(("tables", "check"), FOUND)
+def test_a_statement_mends_a_finding_or_lists_its_rows_in_postgresql_too(schema_url, tables, check):
+    create_tables(schema_url)
+    with transaction(schema_url, is_writing=True) as connection:
+        for table, frame in zip(COLUMNS, tables, strict=True):
+            append(connection, table, frame)
+    found = finding(tables, check, Sql(is_postgres=True))
+    with opened(schema_url) as connection:
+        rows = connection.execute(found["mend"])
+        if is_listing(found["mend"]):
+            assert len(rows.fetchall()) == found["count"] + (found["aim"] != "To list them")
+            return
+    assert finding(read_tables(schema_url), check) is None

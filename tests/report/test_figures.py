@@ -1,0 +1,100 @@
+import xml.etree.ElementTree as ET
+from base64 import b64decode
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from helpers.frames import UNTRUSTED
+
+from ihc.charts.channels import cost_against_revenue
+from ihc.charts.models import ON_CELL, models_by_channel
+from ihc.charts.palette import COLOURS
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE
+from ihc.report.figures import ON_DARK, publish_chart
+from ihc.report.files import FAILED_CHART
+
+SUMMARY = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, np.nan], "ihc_revenue": [250.0, 10.0]})
+
+
+def published(folder, alt="Bars: cost.", note="", summary=SUMMARY):
+    return publish_chart(partial(cost_against_revenue, summary), folder, "chart", alt=alt, note=note)
+
+
+def test_a_chart_is_written_twice_and_given_back_as_an_image_with_its_words(tmp_path):
+    image = BeautifulSoup(published(tmp_path / "charts", alt='Bars: <b> & "cost"').data, "html.parser").figure.img
+    assert image["alt"] == 'Bars: <b> & "cost"'
+    head, content = image["src"].split(",")
+    assert head == "data:image/svg+xml;base64"
+    assert b64decode(content) == (tmp_path / "charts" / "chart.svg").read_bytes()
+    assert (tmp_path / "charts" / "chart.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "charts").iterdir())) == 2
+
+
+def test_in_the_place_of_a_chart_that_cannot_be_drawn_is_a_sentence_and_no_earlier_file(tmp_path):
+    published(tmp_path)
+    (tmp_path / "other.svg").touch()
+    failed = published(tmp_path, summary=pd.DataFrame({"<b>": [1]}))
+    sentence = "The chart chart was not drawn (KeyError: 'channel_name'). The tables and CSV files have its figures."
+    assert BeautifulSoup(failed.data, "html.parser").p.text == sentence
+    assert failed.metadata == {FAILED_CHART: sentence}
+    assert [path.name for path in tmp_path.iterdir()] == ["other.svg"]
+
+
+def test_a_chart_that_cannot_be_written_is_a_sentence_too(tmp_path):
+    (tmp_path / "chart.svg").mkdir()
+    assert "The chart chart was not drawn (IsADirectoryError: Is a directory). The tables" in published(tmp_path).data
+
+
+def test_the_same_table_is_published_in_the_same_bytes(tmp_path):
+    published(tmp_path / "a", note="note")
+    published(tmp_path / "b", note="note")
+    for kind in ("svg", "png"):
+        assert (tmp_path / "a" / f"chart.{kind}").read_bytes() == (tmp_path / "b" / f"chart.{kind}").read_bytes()
+
+
+@pytest.mark.parametrize("text", [*UNTRUSTED, "\uffff"])
+def test_any_words_and_note_make_valid_xml(tmp_path, text, recwarn):
+    published(tmp_path, alt=f"Best is {text}.", note=f"parameters {text}")
+    said = [text for entry in ET.parse(tmp_path / "chart.svg").iter() if (text := entry.text)]
+    assert any("Best is" in text for text in said)
+    assert any("parameters" in text for text in said)
+
+
+def test_a_note_is_printed_as_it_is(tmp_path):
+    published(tmp_path, note="parameters $x_1$ <b>")
+    said = ["".join(entry.itertext()) for entry in ET.parse(tmp_path / "chart.svg").iter()]
+    assert "parameters $x_1$ <b>" in said
+
+
+def dark_rules(folder):
+    svg = (folder / "chart.svg").read_text("utf-8")
+    (style,) = [entry.text for entry in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}style")]
+    return style.partition("@media screen and (prefers-color-scheme: dark)")[2]
+
+
+def test_a_chart_recolours_its_neutral_colours_for_a_dark_page_and_no_others(tmp_path):
+    published(tmp_path)
+    rules = dark_rules(tmp_path)
+    assert list(ON_DARK) == ["#ffffff", INK, GREY, PALE]
+    for light, dark in ON_DARK.items():
+        for what in ("fill", "stroke"):
+            assert f'[style*="{what}: {light}"] {{{what}: {dark} !important}}' in rules
+    assert not [colour for colour in (BLUE, ORANGE, ON_CELL, *COLOURS) if colour.lower() in rules.lower()]
+
+
+def test_white_text_in_a_coloured_cell_stays_white_and_dark_text_in_a_pale_one_dark(tmp_path):
+    relative = pd.DataFrame({"channel_name": ["A"], "IHC": [10.0], "Far": [0.5], "Near": [0.01], "None": [np.nan]})
+    publish_chart(partial(models_by_channel, relative), tmp_path, "chart", alt="A row a channel.")
+    texts = ET.parse(tmp_path / "chart.svg").iter("{http://www.w3.org/2000/svg}text")
+    fills = {"".join(entry.itertext()): entry.get("style").partition("fill: ")[2] for entry in texts}
+    # The rules for white leave texts alone, and know no ON_CELL.
+    assert (fills["+50"], fills["+1"], fills["–"]) == ("#ffffff", ON_CELL, INK)
+    assert '*:not(text)[style*="fill: #ffffff"]' in dark_rules(tmp_path)
+
+
+def test_words_that_look_like_the_end_of_the_style_sheet_are_left_alone(tmp_path):
+    published(tmp_path, alt="</style><b>")
+    assert ET.parse(tmp_path / "chart.svg").getroot()[0].text == "</style><b>"
+    assert "fill" in dark_rules(tmp_path)

@@ -1,0 +1,122 @@
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, UNTRUSTED
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.report.files import read_csv, write_csv, write_json, write_text
+
+SUMMARY = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, np.nan], "ihc_revenue": [250.0, 10.0]})
+FORMULAS = ["=cmd()", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "＝1", "＠x"]
+
+
+def written(tmp_path, frame):
+    return read_csv(write_csv(frame, tmp_path / "table.csv"))
+
+
+def fields(tmp_path, frame):
+    """The first field of each row, as a spreadsheet would read it."""
+    with write_csv(frame, tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        return [row[0] for row in csv.reader(file)][1:]
+
+
+def named(*names):
+    """A frame with a row a name, and one more that is surely text."""
+    return pd.DataFrame({"channel_name": [*names, "text"], "cost": [1.5] * (len(names) + 1)})
+
+
+def test_a_csv_has_headings_plain_figures_and_empty_fields_for_nan(tmp_path):
+    path = write_csv(SUMMARY, tmp_path / "table.csv")
+    assert path.read_text("utf-8") == "channel_name,cost,ihc_revenue\nSearch,100.25,250.0\nMail,,10.0\n"
+
+
+def test_a_csv_survives_the_round_trip(tmp_path):
+    assert_frame_equal(written(tmp_path, SUMMARY), SUMMARY)
+
+
+@pytest.mark.parametrize("name", [*UNTRUSTED, *FORMULAS, "", "NA", "nan", "None", "'", "'=1", "''=1"])
+def test_a_name_survives_the_round_trip(tmp_path, name):
+    assert_frame_equal(written(tmp_path, named(name)), named(name))
+
+
+@pytest.mark.parametrize("name", [*FORMULAS, "\nnext", "\tnext"])
+def test_what_a_spreadsheet_would_run_begins_with_an_apostrophe(tmp_path, name):
+    assert fields(tmp_path, named(name)) == ["'" + name, "text"]
+
+
+@pytest.mark.parametrize(("name", "back"), [("a\rb", "a\nb"), ("a\r\nb", "a\nb"), ("\rnext", "\nnext")])
+def test_a_carriage_return_becomes_a_line_break_that_every_reader_takes_for_one(tmp_path, name, back):
+    assert_frame_equal(written(tmp_path, named(name)), named(back))
+
+
+@pytest.mark.parametrize("names", [["007", "08"], ["1", "2"], ["1e5", "2e5"], ["True", "False"], ["inf", "nan"]])
+def test_names_stay_text_though_all_of_them_look_like_figures(tmp_path, names):
+    frame = pd.DataFrame({"channel_name": names, "cost": [1.5, 2.5]})
+    assert_frame_equal(written(tmp_path, frame), frame)
+
+
+def test_negative_figures_are_no_formulas(tmp_path):
+    frame = pd.DataFrame({"channel_name": ["A"], "ihc_revenue": [-1.5]})
+    assert_frame_equal(written(tmp_path, frame), frame)
+
+
+def test_a_frame_without_rows_keeps_its_columns(tmp_path):
+    assert written(tmp_path, SUMMARY.iloc[:0]).columns.tolist() == SUMMARY.columns.tolist()
+
+
+def test_an_empty_field_is_nan_among_figures_and_empty_among_texts(tmp_path):
+    frame = pd.DataFrame({"channel_name": ["", "A"], "ROAS": [np.nan, 1.5], "amount": [2.5, np.nan]})
+    assert_frame_equal(written(tmp_path, frame), frame)
+
+
+@FIXED
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=4))
+def test_any_text_comes_back_and_none_is_a_formula_in_the_file(tmp_path_factory, names):
+    folder = tmp_path_factory.getbasetemp()
+    back = written(folder, named(*names))["channel_name"].tolist()
+    assert back == [name.replace("\r\n", "\n").replace("\r", "\n") for name in names] + ["text"]
+    assert not [field for field in fields(folder, named(*names)) if field.lstrip().startswith(("=", "+", "-", "@"))]
+
+
+def test_writing_leaves_the_frame_alone(tmp_path):
+    frame = named("=cmd()")
+    before = frame.copy(deep=True)
+    write_csv(frame, tmp_path / "table.csv")
+    assert_frame_equal(frame, before)
+
+
+def test_folders_are_made_and_an_older_file_is_replaced_without_leftovers(tmp_path):
+    path = tmp_path / "new" / "folder" / "text.txt"
+    write_text("old and long", path)
+    assert write_text("neu: é", path) == path
+    assert path.read_bytes() == "neu: é".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == ["text.txt"]
+
+
+def test_a_write_that_fails_leaves_no_part_of_a_file(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_text("text", tmp_path / "taken")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
+
+
+def test_json_is_readable_and_keeps_every_letter(tmp_path):
+    path = write_json({"run_id": "r1", "start_date": None, "names": ["é", '"']}, tmp_path / "run.json")
+    assert (
+        path.read_text("utf-8")
+        == '{\n  "run_id": "r1",\n  "start_date": null,\n  "names": [\n    "é",\n    "\\""\n  ]\n}\n'
+    )
+
+
+def test_a_figure_that_is_not_known_is_no_breach_of_json(tmp_path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    path = write_json({"sources": pd.DataFrame({"lookback_days": [np.nan], "orders": [3]})}, tmp_path / "run.json")
+    entries = json.loads(path.read_text("utf-8"), parse_constant=refuse)
+    assert entries == {"sources": [{"lookback_days": None, "orders": 3}]}

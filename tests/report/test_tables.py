@@ -1,0 +1,296 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from helpers.frames import UNTRUSTED, conversions, costs, credits_of, outcomes, sessions
+from pandas.testing import assert_frame_equal
+
+from ihc import glossary
+from ihc.analysis.reconciliation import COST, CREDIT, ORDERS, reconcile
+from ihc.analysis.reporting import channel_reporting
+from ihc.glossary import GLOSSARY
+from ihc.report.tables import DARKEST, HUE, cards, glossary_table, paragraph, reconciliation_table, table
+from ihc.schemas.tables import Tables
+
+SUMMARY = pd.DataFrame(
+    {
+        "channel_name": ["Search", "Total"],
+        "sessions": [1234, 1234],
+        "cost": [1234.5, 1234.5],
+        "share_of_cost": [0.1234, 1.0],
+        "ROAS": [np.nan, 0.056],
+    }
+)
+
+
+def parsed(styler):
+    return BeautifulSoup(styler.to_html(), "html.parser")
+
+
+def texts(page, selector):
+    return [cell.get_text() for cell in page.select(selector)]
+
+
+def test_headings_come_from_the_glossary_and_figures_are_written_by_their_unit():
+    page = parsed(table(SUMMARY))
+    assert texts(page, "thead th") == ["Channel", "Sessions", "Cost", "Share of cost", "ROAS"]
+    assert texts(page, "tbody tr:first-child td") == ["Search", "1,234", "1,234.50", "12.3%", ""]
+
+
+def test_the_index_is_not_shown_and_may_repeat():
+    page = parsed(table(SUMMARY.set_axis([7, 7])))
+    assert not page.select("tbody th")
+    assert len(page.select("tbody tr")) == 2
+
+
+def test_texts_and_figures_are_told_apart_by_class():
+    first = parsed(table(SUMMARY)).select("tbody tr:first-child td")
+    assert ["text" in cell["class"] for cell in first] == [True, False, False, False, False]
+    assert ["figure" in cell["class"] for cell in first] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize("has_total", [True, False])
+def test_a_total_sets_off_the_last_row_only(has_total):
+    rows = parsed(table(SUMMARY, has_total=has_total)).select("tbody tr")
+    assert [all("total" in cell["class"] for cell in row.select("td")) for row in rows] == [False, has_total]
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_names_from_the_data_are_text_in_cells(name):
+    page = parsed(table(SUMMARY.assign(channel_name=[name, "Total"])))
+    assert texts(page, "tbody tr:first-child td")[0] == name
+    assert not page.select("script")
+
+
+def test_a_column_of_the_callers_own_is_escaped_too():
+    page = parsed(table(pd.DataFrame({"channel_name": ["A"], "<script>x</script>": [1.5]})))
+    assert texts(page, "thead th")[1] == "<script>x</script>"
+    assert texts(page, "tbody td")[1] == "1.50"
+    assert not page.select("script")
+
+
+@pytest.mark.parametrize("has_total", [True, False])
+def test_a_frame_without_rows_shows_its_headings(has_total):
+    page = parsed(table(SUMMARY.iloc[:0], has_total=has_total))
+    assert texts(page, "thead th")[0] == "Channel"
+    assert not page.select("tbody tr")
+
+
+def test_styling_leaves_the_frame_alone():
+    before = SUMMARY.copy(deep=True)
+    table(SUMMARY, has_total=True).to_html()
+    assert_frame_equal(SUMMARY, before)
+
+
+def lines(credit=1.0):
+    shop = Tables(
+        sessions([("a", "u", "2023-09-01 10:00:00", "Search")]),
+        conversions([("k", "u", "2023-09-01 10:00:00", 1234.5), ("lonely", "v", "2023-09-01 10:00:00", 1.0)]),
+        costs([("a", 2.0)]),
+    )
+    credits = credits_of([("k", "a", credit)])
+    return reconcile(shop, credits, outcomes([("lonely", "unattributed")]), channel_reporting(*shop, credits))
+
+
+def test_a_section_of_the_reconciliation_is_a_table_of_its_own_with_its_totals_set_off():
+    page = parsed(reconciliation_table(lines(), ORDERS))
+    assert texts(page, "thead th") == [ORDERS, "Orders", "Amount"]
+    assert texts(page, "tbody tr:first-child td") == ["orders read", "2", "1,235.50"]
+    totals = [row.td.get_text() for row in page.select("tbody tr") if "total" in row.td["class"]]
+    assert totals == ["with a journey", "credited"]
+
+
+def test_counts_of_the_reconciliation_have_decimals_only_where_one_is_no_whole_number():
+    assert texts(parsed(reconciliation_table(lines(credit=0.75), CREDIT)), "tbody tr:last-child td")[1] == "0.75"
+    assert texts(parsed(reconciliation_table(lines(), CREDIT)), "tbody tr:last-child td")[1] == "1"
+
+
+def test_cost_is_counted_in_rows():
+    assert texts(parsed(reconciliation_table(lines(), COST)), "thead th")[1] == "Cost rows"
+
+
+def test_the_glossary_defines_every_term():
+    page = parsed(glossary_table())
+    assert texts(page, "tbody td") == [text for term in GLOSSARY.values() for text in (term.heading, term.definition)]
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_a_paragraph_is_plain_text(name):
+    page = BeautifulSoup(paragraph(f"Best is {name}.", "", "Worst is B.").data, "html.parser")
+    assert [entry.name for entry in page.find_all()] == ["p"]
+    assert page.p.get_text() == f"Best is {name}. Worst is B."
+
+
+def test_a_strong_paragraph_is_a_warning():
+    assert paragraph("Attention.", strong=True).data == '<p class="warning">Attention.</p>'
+    assert paragraph("Fine.").data == "<p>Fine.</p>"
+
+
+def shade(styler):
+    """How dark each shaded cell is, by row and column."""
+    found = re.findall(r"#T_\w+_row(\d+)_col(\d+) *{[^}]*rgba\(0, 114, 178, ([\d.]+)\)", _one_by_one(styler.to_html()))
+    return {(int(row), int(column)): float(alpha) for row, column, alpha in found}
+
+
+def _one_by_one(html):
+    """Cells of the same shade share a rule in the styler's style sheet: a rule a cell."""
+    rules = re.findall(r"((?:#T_\w+, )*#T_\w+) {([^}]*)}", html)
+    return "".join(f"{cell} {{{body}}}" for cells, body in rules for cell in cells.split(", "))
+
+
+def heated(values, **options):
+    frame = pd.DataFrame({"channel_name": [f"c{place}" for place in range(len(values))], "cost": values})
+    return shade(table(frame, heat=["cost"], **options))
+
+
+def test_heat_shades_a_column_from_its_least_to_its_greatest_value():
+    # (5 - 0) / (10 - 0) = 0.5 of the darkest shade; the least value has none
+    assert heated([0.0, 5.0, 10.0]) == {(1, 1): pytest.approx(DARKEST / 2), (2, 1): DARKEST}
+    assert heated([-10.0, 0.0]) == {(1, 1): DARKEST}
+
+
+def test_the_total_is_neither_shaded_nor_part_of_the_scale():
+    assert heated([0.0, 5.0, 10.0, 15.0], has_total=True) == {(1, 1): pytest.approx(DARKEST / 2), (2, 1): DARKEST}
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0], [np.nan, np.nan], [np.nan, 3.0, np.inf]])
+def test_without_a_difference_nothing_is_shaded(values):
+    assert heated(values) == {}
+    assert heated([*values, 9.0], has_total=True) == {}
+
+
+def test_only_the_named_columns_are_shaded():
+    assert {column for _, column in shade(table(SUMMARY.assign(cost=[1.0, 2.0]), heat=["cost"]))} == {2}
+    assert shade(table(SUMMARY)) == {}
+
+
+@pytest.mark.parametrize(
+    "page", [("#222222", "#ffffff"), ("#222222", "#f6f8fa"), ("#e4e6e8", "#111418"), ("#e4e6e8", "#1b1d21")]
+)
+def test_figures_on_the_darkest_shade_are_well_read_on_a_light_and_on_a_dark_page(page):
+    ink, ground = (np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255 for colour in page)
+    shaded = (1 - DARKEST) * ground + DARKEST * np.array([int(part) for part in HUE.split(", ")]) / 255
+    lights = [
+        np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+        for colour in (ink, shaded)
+    ]
+    assert (max(lights) + 0.05) / (min(lights) + 0.05) > 4.5  # WCAG's AA
+
+
+INTERVALS = pd.DataFrame(
+    {
+        "channel_name": ["A", "B", "C", "D", "Total"],
+        "ROAS": [2.314, np.nan, 1500.0, 0.5, 3.0],
+        "ROAS_low": [1.9, np.nan, np.nan, -1.25, 2.0],
+        "ROAS_high": [2.8, np.nan, 1600.0, 0.75, 4.0],
+        "cost": [1.0, 2.0, 3.0, 4.0, 10.0],
+    }
+)
+
+
+def test_a_figure_is_written_with_its_bounds_and_their_columns_are_not_shown():
+    page = parsed(table(INTERVALS, has_total=True, intervals={"ROAS": ("ROAS_low", "ROAS_high")}))
+    assert texts(page, "thead th") == ["Channel", "ROAS", "Cost"]
+    assert texts(page, "td:nth-child(2)") == [
+        "2.31 (1.90–2.80)",
+        "",  # no figure
+        "1,500.00",  # no lower bound
+        "0.50 (-1.25 to 0.75)",
+        "3.00 (2.00–4.00)",
+    ]
+    assert all("figure" in cell["class"] for cell in page.select("td:nth-child(2)"))
+
+
+def test_a_figure_with_bounds_is_shaded_by_itself():
+    styled = table(INTERVALS, has_total=True, intervals={"ROAS": ("ROAS_low", "ROAS_high")}, heat=["ROAS"])
+    # (2.314 - 0.5) / (1500 - 0.5) of the darkest shade
+    assert shade(styled) == {(0, 1): pytest.approx(0.0, abs=0.001), (2, 1): DARKEST}
+
+
+def test_yes_is_written_and_no_is_empty():
+    page = parsed(table(pd.DataFrame({"channel_name": ["A", "B"], "cost": [True, False]})))
+    assert texts(page, "td:nth-child(2)") == ["yes", ""]
+    assert all("text" in cell["class"] for cell in page.select("td:nth-child(2)"))
+
+
+def test_only_tables_with_an_order_of_their_own_are_fixed():
+    styled = {
+        "summary": table(SUMMARY),
+        "steps": table(SUMMARY, is_fixed=True),
+        "reconciliation": reconciliation_table(lines(), ORDERS),
+        "glossary": glossary_table(),
+    }
+    assert {name: "fixed" in parsed(one).table["class"] for name, one in styled.items()} == {
+        "summary": False,
+        "steps": True,
+        "reconciliation": True,
+        "glossary": True,
+    }
+
+
+def card(unit, value, before=np.nan, change=np.nan, note="", **options):
+    """What a card says: the big figure, the change and the note."""
+    row = {"figure": "Name", "unit": unit, "value": value, "before": before, "change": change, "note": note}
+    figures = pd.DataFrame([row])
+    page = BeautifulSoup(cards(figures, **options).data, "html.parser")
+    assert page.dt.get_text() == "Name"
+    return [dd.get_text() for dd in page.select("dd")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        (glossary.MONEY, "1,234.50 EUR"),
+        (glossary.COUNT, "1,234"),
+        (glossary.CREDIT, "1,234.50"),
+        (glossary.RATIO, "1,234.50"),
+    ],
+)
+def test_a_card_writes_a_figure_in_its_unit(unit, text):
+    assert card(unit, 1234.5, currency="EUR") == [text]
+
+
+def test_money_without_a_currency_stands_alone():
+    assert card(glossary.MONEY, 1.5) == ["1.50"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (0.1234, "↑ +12.3% against the period before (8.00)"),
+        (-0.5, "↓ -50.0% against the period before (8.00)"),
+        (12.3456, "↑ +1,234.6% against the period before (8.00)"),
+        (0.0, "= 0.0% against the period before (8.00)"),
+        (-0.0004, "= 0.0% against the period before (8.00)"),
+    ],
+)
+def test_a_card_says_how_its_figure_changed(change, text):
+    assert card(glossary.RATIO, 9.0, 8.0, change)[1:] == [text]
+
+
+@pytest.mark.parametrize("change", [np.nan, np.inf, -np.inf])
+def test_a_card_says_nothing_of_a_change_that_is_not_known(change):
+    assert card(glossary.RATIO, 9.0, 8.0, change) == ["9.00"]
+
+
+def test_a_note_stands_below_the_figure_and_its_change():
+    assert card(glossary.RATIO, 9.0, note="incomplete: last day") == ["9.00", "incomplete: last day"]
+    assert card(glossary.RATIO, 9.0, 9.0, 0.0, "so")[1:] == ["= 0.0% against the period before (9.00)", "so"]
+
+
+def test_a_card_without_a_figure_has_a_dash():
+    assert card(glossary.MONEY, np.nan, currency="EUR") == ["–"]
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_names_and_currencies_are_text_on_cards(name):
+    figures = pd.DataFrame(
+        {"figure": [name], "unit": [glossary.MONEY], "value": [1.0], "before": [1.0], "change": [0.0], "note": [name]}
+    )
+    page = BeautifulSoup(cards(figures, currency=name).data, "html.parser")
+    assert page.dt.get_text() == name
+    assert page.dd.get_text() == f"1.00 {name}"
+    assert page.find_all("dd")[-1].get_text() == name
+    assert {tag.name for tag in page.find_all()} == {"dl", "div", "dt", "dd", "span", "b"}

@@ -1,0 +1,123 @@
+"""The notebooks: how they are written, and that each runs alone."""
+
+import ast
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import nbformat
+import pytest
+from helpers.commands import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = [
+    *("01_check_data", "02_build_journeys", "03_attribute"),
+    *("04_channel_report", "05_compare_models", "06_engine_parameters"),
+]
+
+
+def cells(path, kind):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def each_notebook(test):
+    return pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)(test)
+
+
+def test_the_six_notebooks_are_there():
+    assert [path.stem for path in NOTEBOOKS] == NAMES
+
+
+@each_notebook
+def test_no_output_is_committed(path):
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells(path, "code"))
+
+
+@each_notebook
+def test_one_title_and_one_cell_of_parameters(path):
+    titles = [line for cell in cells(path, "markdown") for line in cell.source.splitlines() if line.startswith("# ")]
+    assert len(titles) == 1
+    tagged = [cell for cell in cells(path, "code") if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+
+
+def test_the_parameters_are_the_same_in_every_notebook():
+    sources = {cells(path, "code")[0].source for path in NOTEBOOKS}
+    assert len(sources) == 1
+
+
+@each_notebook
+def test_cells_are_short_and_define_nothing(path):
+    for cell in cells(path, "code"):
+        tree = ast.parse(cell.source)
+        forbidden = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+        assert not [node for node in ast.walk(tree) if isinstance(node, forbidden)]
+        is_import = all(isinstance(node, ast.ImportFrom) for node in tree.body)
+        is_parameters = "parameters" in cell.metadata.get("tags", [])
+        assert is_import or is_parameters or len(tree.body) <= 6
+
+
+@each_notebook
+def test_every_table_and_chart_comes_with_prose(path):
+    kinds = [cell.cell_type for cell in nbformat.read(path, as_version=4).cells]
+    assert kinds[0] == "markdown"
+    assert kinds.count("markdown") >= 3
+
+
+def papermill(name, target, *parameters, cwd=ROOT, **environment):
+    command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / f"{name}.ipynb"), str(target)]
+    return subprocess.run(
+        [*command, "--no-progress-bar", *map(str, parameters)],
+        cwd=cwd, capture_output=True, text=True, timeout=200, check=False, env={**_bare(), **environment},
+    )  # fmt: skip
+
+
+def _bare():
+    return {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
+
+
+def rows(database, query):
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_attributing_alone_by_papermill_stores_the_credits_of_the_dates(own_shop, tmp_path):
+    done = papermill(
+        "03_attribute", tmp_path / "out.ipynb", "-p", "database", own_shop, "-p", "output", tmp_path,
+        "-p", "start_date", "2025-03-10", "-p", "end_date", "2025-03-12",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    joined = "conversions JOIN attribution_outcomes USING (conv_id)"
+    assert rows(own_shop, f"SELECT min(conv_date), max(conv_date) FROM {joined}") == [("2025-03-10", "2025-03-12")]
+    unlike_one = "SELECT sum(ihc) AS s FROM attribution_customer_journey GROUP BY conv_id HAVING abs(s - 1) > 1e-9"
+    assert rows(own_shop, unlike_one) == []
+    assert rows(own_shop, "SELECT count(*) FROM attribution_customer_journey")[0][0] > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_each_notebook_runs_alone_by_papermill(name, own_shop, tmp_path):
+    done = papermill(name, tmp_path / "out.ipynb", "-p", "database", own_shop, "-p", "output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    errors = [
+        output for cell in cells(tmp_path / "out.ipynb", "code") for output in cell.outputs
+        if output.output_type == "error" or (output.output_type == "stream" and output.name == "stderr")
+    ]  # fmt: skip
+    assert errors == []
+
+
+@pytest.mark.slow
+def test_relative_paths_mean_the_projects_root_wherever_the_kernel_starts(tmp_path):
+    done = papermill("01_check_data", tmp_path / "out.ipynb", "-p", "database", "data/not-there.db", cwd=tmp_path)
+    assert done.returncode != 0
+    assert f"Database {ROOT / 'data' / 'not-there.db'} does not exist" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_password_given_as_a_parameter_is_refused(tmp_path):
+    url = "postgresql://ann:s3cret@host/shop"
+    done = papermill("01_check_data", tmp_path / "out.ipynb", "-p", "database", url, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "must not be a parameter" in done.stderr

@@ -1,0 +1,125 @@
+import dask
+import dask.dataframe as dd
+import pandas as pd
+import pytest
+from helpers.frames import FIXED, curves_of, shops
+from helpers.scaling import assert_same_bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ihc.analysis.reporting import channel_reporting as in_one_pass
+from ihc.errors import InputError
+from ihc.journeys.build import build_journeys
+from ihc.models.ihc import attribute
+from ihc.models.registry import MODELS
+from ihc.scale import frames as dask_frames
+from ihc.scale.frames import by_user, channel_reporting, costs_by_user, credits, journeys, model_credits
+from tests.scale.test_job import GIVES, TIES
+
+CURVES = curves_of()
+PAIR = ["conv_id", "session_id"]
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
+def spread(shop, parts, partitions=2):
+    visits, orders, prices = (dd.from_pandas(frame, npartitions=partitions) for frame in shop)
+    return by_user(visits, parts), by_user(orders, parts), costs_by_user(prices, visits, parts)
+
+
+@settings(FIXED, max_examples=10)
+@given(shops(), st.integers(1, 4), st.sampled_from([None, GIVES]))
+def test_any_shop_in_any_partitions_is_as_in_one_pass(shop, parts, rules):
+    visits, orders, prices = spread(shop, parts)
+    found = journeys(visits, orders, end_date="2023-09-04", lookback_days=3)
+    expected = build_journeys(*shop[:2], end_date="2023-09-04", lookback_days=3)
+    assert_same_bits(own(found.compute()), expected, PAIR)
+    credited = credits(found, CURVES, rules)
+    assert_same_bits(own(credited.compute()), attribute(expected, CURVES, rules), PAIR)
+    reporting = channel_reporting(visits, orders, prices, credited).compute()
+    pd.testing.assert_frame_equal(reporting, in_one_pass(*shop, attribute(expected, CURVES, rules)), check_exact=True)
+
+
+def own(frame):
+    return dask_frames.own_types(frame).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "Markov"])
+def test_models_that_know_one_journey_at_a_time_are_as_in_one_pass(name):
+    visits, orders, _ = spread(TIES, 3)
+    found = model_credits(journeys(visits, orders), name).compute()
+    assert_same_bits(own(found), MODELS[name](build_journeys(*TIES[:2])), PAIR)
+
+
+def test_each_user_is_in_one_partition_the_same_of_both_tables():
+    visits, orders, _ = spread(TIES, 5)
+    places = {}
+    for table in (visits, orders):
+        for number in range(5):
+            for user in table.partitions[number].compute()["user_id"]:
+                places.setdefault(user, set()).add(number)
+    assert {len(own) for own in places.values()} == {1}
+    assert places.keys() == {"u", "v", "w", "x"}
+
+
+def test_meta_says_what_a_partition_is():
+    visits, orders, prices = spread(TIES, 2)
+    for frame in (visits, prices, journeys(visits, orders), credits(journeys(visits, orders), CURVES)):
+        assert frame._meta.dtypes.to_dict() == frame.partitions[0].compute().dtypes.to_dict()
+
+
+def test_many_partial_sums_are_added_in_steps(monkeypatch):
+    monkeypatch.setattr(dask_frames, "AT_ONCE", 2)
+    visits, orders, prices = spread(TIES, 7)
+    credited = credits(journeys(visits, orders), CURVES)
+    expected = in_one_pass(*TIES, attribute(build_journeys(*TIES[:2]), CURVES))
+    pd.testing.assert_frame_equal(
+        channel_reporting(visits, orders, prices, credited).compute(), expected, check_exact=True
+    )
+
+
+def test_frames_with_other_numbers_of_partitions_are_refused():
+    with pytest.raises(InputError, match="The frames have 2, 3 partitions"):
+        journeys(spread(TIES, 2)[0], spread(TIES, 3)[1])
+
+
+def test_missing_columns_and_unknown_models_are_refused():
+    visits, orders, prices = spread(TIES, 2)
+    with pytest.raises(InputError, match="lacks the column 'user_id'"):
+        by_user(prices, 2)
+    with pytest.raises(InputError, match="lacks the column 'channel_name'"):
+        journeys(visits.drop(columns="channel_name"), orders)
+    for name in ("Markov", "Nothing"):
+        with pytest.raises(InputError, match=f"no model '{name}' over partitions; there are First touch"):
+            model_credits(journeys(visits, orders), name)
+
+
+OTHERS = {
+    "a column part": TIES._replace(sessions=TIES.sessions.assign(part=9)),
+    "an index part": TIES._replace(sessions=TIES.sessions.set_index(pd.Index(range(50, 55), name="part"))),
+    "categories": TIES._replace(sessions=TIES.sessions.astype({"channel_name": "category"})),
+    "ids that are numbers here and texts there": TIES._replace(
+        sessions=TIES.sessions.assign(session_id=range(5)),
+        costs=TIES.costs.assign(session_id=["1", "0", "2", "77", "4"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("shop", OTHERS.values(), ids=OTHERS)
+def test_other_names_and_types_are_as_in_one_pass(shop):
+    visits, orders, prices = spread(shop, 3)
+    found = channel_reporting(visits, orders, prices, credits(journeys(visits, orders), CURVES)).compute()
+    plain = [frame.astype({name: "str" for name in frame if name.endswith("_id")}) for frame in shop]
+    plain[0] = plain[0].reset_index(drop=True).astype({"channel_name": "str"})
+    expected = in_one_pass(*plain, attribute(build_journeys(*plain[:2]), CURVES))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_dates_that_are_no_texts_are_refused_as_in_one_pass():
+    visits, orders, _ = spread(TIES._replace(sessions=TIES.sessions.astype({"event_date": "datetime64[us]"})), 3)
+    with pytest.raises(InputError, match="Columns event_date and event_time must be texts"):
+        journeys(visits, orders).compute()

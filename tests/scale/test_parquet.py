@@ -1,0 +1,183 @@
+import datetime as dt
+from decimal import Decimal
+from uuid import UUID
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.frames import sessions
+from helpers.scaling import written
+
+from ihc.errors import InputError, SettingsError
+from ihc.scale.parquet import Span, find_files, plain, read_parquet, read_rows, read_span, row_groups, spans_of
+from ihc.schemas.tables import COSTS, SESSIONS
+from tests.scale.test_job import TIES
+
+
+def texts(name, values):
+    return plain(pa.table({name: values}))[name].astype(object).where(lambda column: column.notna(), None).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("session_id", pa.array([1, None, 2**62]), ["1", None, "4611686018427387904"]),
+        ("session_id", pa.array([7.0, -0.0, None]), ["7", "0", None]),
+        ("session_id", pa.array([Decimal("7.00"), None], pa.decimal128(25, 2)), ["7", None]),
+        ("session_id", pa.array(["a", None], pa.string()), ["a", None]),
+        ("session_id", pa.array([b"a", None], pa.binary()), ["a", None]),
+        ("user_id", pa.array(["a", "b", None, "a"]).dictionary_encode(), ["a", "b", None, "a"]),
+        ("event_date", pa.array([dt.date(2023, 9, 1), None]), ["2023-09-01", None]),
+        (
+            "event_date",
+            pa.array([dt.datetime(2023, 9, 1), dt.datetime(2023, 9, 1, 10), None], pa.timestamp("ns", "Europe/Berlin")),
+            ["2023-09-01", "2023-09-01 10:00:00.000000", None],
+        ),
+        ("event_time", pa.array([dt.time(13, 5, 59), None], pa.time32("s")), ["13:05:59.000000", None]),
+        ("event_time", pa.array([dt.time(1, 2, 3, 4)], pa.time64("ns")), ["01:02:03.000004"]),
+    ],
+)
+def test_columns_that_mean_a_text_become_it_value_by_value(name, values, expected):
+    assert texts(name, values) == expected
+    assert [texts(name, values.slice(place, 1))[0] for place in range(len(values))] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pa.array([Decimal("1.10"), None], pa.decimal128(12, 2)), ["1.10", None]),
+        (pa.array([1, 2], pa.int32()), [1, 2]),
+        (pa.array(["1.5", None]), ["1.5", None]),
+    ],
+)
+def test_amounts_stay_what_check_table_takes_for_numbers(values, expected):
+    assert texts("cost", values) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (pa.array([1.0, 2.0**60]), r"1.152921504606847e\+18 is a floating point number of 16 and more digits in 1 row"),
+        (pa.array([7.0, 7.5, 8.5]), "7.5 is a fractional number in 2 rows"),
+        (pa.array([Decimal("7.00"), Decimal("7.50")], pa.decimal128(25, 2)), "7.50 is a fractional number in 1 row"),
+    ],
+)
+def test_numbers_that_are_no_ids_without_doubt_are_refused(values, says):
+    with pytest.raises(InputError, match=f"Column session_id: {says}. .* as text"):
+        texts("session_id", values)
+
+
+def test_files_are_found_by_path_glob_folder_and_address(tmp_path):
+    written(tmp_path, TIES, files=3)
+    names = [str(tmp_path / "sessions" / f"{number}.parquet") for number in range(3)]
+    (tmp_path / "sessions" / "_SUCCESS").touch()
+    for pattern in ("sessions/*.parquet", "sessions", "sessions/"):
+        assert [source.path for source in find_files(str(tmp_path / pattern), "--sessions")] == names
+    assert [source.path for source in find_files(f"file://{tmp_path}/sessions/1*", "--sessions")] == names[1:2]
+
+
+@pytest.mark.parametrize("folder", ["in", "i[1]"])
+def test_a_folder_gives_what_belongs_to_its_table_and_nothing_that_writers_leave_aside(tmp_path, folder):
+    for name in ("a.parquet", "deep/b.PARQUET", "_temporary/c.parquet", ".d.parquet", "_e.parquet", "f.csv"):
+        (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / name).touch()
+    expected = [str(tmp_path / folder / name) for name in ("a.parquet", "deep/b.PARQUET")]
+    assert [source.path for source in find_files(str(tmp_path / folder), "--sessions")] == expected
+    assert [source.path for source in find_files(str(tmp_path / folder / "a.parquet"), "--sessions")] == expected[:1]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("*.nothing", r"--sessions .*nothing matches no file: give a Parquet file, a folder of them, or a glob"),
+        ("nothing.parquet", "matches no file"),
+        ("", "matches no file"),
+    ],
+)
+def test_no_files_are_said_to_be_none(tmp_path, pattern, says):
+    with pytest.raises(SettingsError, match=says):
+        find_files(str(tmp_path / pattern), "--sessions")
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/*.parquet", "nonsense://x", "http://127.0.0.1:9/x.parquet"])
+def test_addresses_that_cannot_be_reached_are_refused_in_a_sentence(address):
+    with pytest.raises((SettingsError, InputError), match="cannot be"):
+        row_groups(SESSIONS, find_files(address, "--sessions")[0])
+
+
+def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(
+        InputError, match=rf"Table session_sources, file {tmp_path}/x.parquet cannot be read as Parquet"
+    ):
+        row_groups(SESSIONS, find_files(str(tmp_path / "x.parquet"), "")[0])
+    pq.write_table(pa.table({"session_id": ["a"]}), tmp_path / "y.parquet")
+    with pytest.raises(InputError, match=rf"file {tmp_path}/y.parquet lacks the columns 'user_id', 'event_date'"):
+        row_groups(SESSIONS, find_files(str(tmp_path / "y.parquet"), "")[0])
+
+
+UUIDS = [UUID(int=7), None]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("session_id", pa.array([b"\xff\xfe", b"a"])),
+        ("session_id", pa.array([["x"], ["y"]])),
+        ("session_id", pa.array([{"a": "x"}, {"a": "y"}])),
+        ("cost", pa.array([[1.0], [2.0]])),
+        ("cost", pa.array([{"x": 1.0}, {"x": 2.0}])),
+    ],
+)
+def test_a_column_of_a_type_that_means_no_text_or_number_is_named_with_its_file(tmp_path, name, values):
+    columns = {"session_id": ["a", "b"], "cost": [1.0, 2.0]} | {name: values}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=rf"file {tmp_path}/x.parquet: column {name} of the type"):
+        read_parquet(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1.0]), pa.array([2.0])], ["session_id", "cost", "cost"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x.parquet has several columns for cost: 'cost', 'cost'"):
+        row_groups(COSTS, find_files(str(tmp_path / "x.parquet"), "")[0])
+
+
+def test_uuids_become_texts(tmp_path):
+    ids = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUIDS[0].bytes, None], pa.binary(16)))
+    assert texts("session_id", ids) == [str(UUIDS[0]), None]
+    pq.write_table(pa.table({"session_id": ids, "cost": [1.0, 2.0]}), tmp_path / "x.parquet")
+    found = read_parquet(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
+    assert found["session_id"].tolist()[0] == str(UUIDS[0])
+
+
+def test_row_groups_are_put_together_up_to_a_size_and_a_large_one_stands_alone():
+    # Three files: groups of 4 and 4 rows, of 9, and of 1 and 2; 8 rows at a time.
+    assert spans_of([[4, 4], [9], [1, 2]], 8) == [
+        [Span(0, 0, 1, 0, 4), Span(0, 1, 2, 4, 4)],
+        [Span(1, 0, 1, 0, 9)],
+        [Span(2, 0, 1, 0, 1), Span(2, 1, 2, 1, 2)],
+    ]
+    assert spans_of([[]], 8) == [[]]
+
+
+def test_pieces_and_single_rows_are_those_of_the_whole_table(tmp_path):
+    visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:00", "Mail") for number in range(20)])
+    folder = written(tmp_path, (visits, TIES.conversions, TIES.costs), files=1, row_group_size=6)
+    (source,) = find_files(folder.glob("sessions"), "--sessions")
+    whole = read_parquet(SESSIONS, [source])
+    assert row_groups(SESSIONS, source) == [6, 6, 6, 2]
+    pieces = [
+        piece
+        for item in spans_of([row_groups(SESSIONS, source)], 12)
+        for span in item
+        for piece in read_span(SESSIONS, source, span, 4)
+    ]
+    assert [first for first, _ in pieces] == [0, 4, 6, 10, 12, 16, 18]
+    pd.testing.assert_frame_equal(pd.concat([frame for _, frame in pieces], ignore_index=True), whole)
+    rows = [0, 3, 5, 6, 19]
+    for at_a_time in (1, 4, 100):
+        pd.testing.assert_frame_equal(
+            read_rows(SESSIONS, source, rows, at_a_time), whole.iloc[rows].reset_index(drop=True)
+        )

@@ -1,0 +1,79 @@
+from itertools import permutations
+
+import pytest
+from helpers.frames import FIXED, curves_of, shops, windows
+from helpers.scaling import assert_same_reports, in_one_pass
+from hypothesis import given, settings
+from pandas.testing import assert_frame_equal
+
+from ihc.analysis.reporting import DAILY
+from ihc.arrays.sums import LEVEL, add_parts
+from ihc.scale.parts import CHANNEL, Asked, add, attribute_part, markov_part, part_for, removal_effects_of, reports_of
+from ihc.schemas.tables import Tables
+from tests.scale.test_job import TIES
+
+
+def of_users(shop: Tables, users) -> Tables:
+    """The rows of some users; costs of no session go with the first user."""
+    visits = shop.sessions[shop.sessions["user_id"].isin(users)]
+    others = shop.sessions.loc[~shop.sessions["user_id"].isin(users), "session_id"]
+    is_own = shop.costs["session_id"].isin(visits["session_id"])
+    is_stray = ~is_own & ~shop.costs["session_id"].isin(others) & ("u1" in users)
+    orders = shop.conversions[shop.conversions["user_id"].isin(users)]
+    return Tables(
+        visits.reset_index(drop=True),
+        orders.reset_index(drop=True),
+        shop.costs[is_own | is_stray].reset_index(drop=True),
+    )
+
+
+@settings(FIXED, max_examples=20)
+@given(shops(), windows())
+def test_parts_add_up_to_the_report_in_any_order(shop, window):
+    asked = Asked(curves_of(), None, *window, direct=("Mail",))
+    *_, expected = in_one_pass(shop, asked)
+    tables = [of_users(shop, users) for users in (["u1"], ["u2"], ["u3"])]
+    found = [attribute_part(own, asked) for own in tables]
+    parts = [part_for(own, one, asked) for own, one in zip(tables, found, strict=True)]
+    for order in list(permutations(range(3)))[::2]:
+        whole = add([add([parts[order[0]], parts[order[1]]]), parts[order[2]]])
+        effects = removal_effects_of(whole)
+        revenue = add_parts([markov_part(one.journeys, effects) for one in found], ["channel_name"])
+        assert_same_reports(reports_of(whole, revenue, asked), expected)
+
+
+def test_orders_whose_credits_do_not_hold_fail_and_are_counted(monkeypatch):
+    def broken(journeys, *_):
+        return journeys[["conv_id", "session_id"]].assign(initializer=0.0, holder=0.0, closer=0.0, ihc=2.0)
+
+    monkeypatch.setattr("ihc.scale.parts.attribute", broken)
+    asked = Asked(curves_of())
+    found = attribute_part(TIES, asked)
+    assert found.credits.empty
+    assert found.outcomes.set_index("conv_id")["outcome"].to_dict() == {
+        "k": "failed", "l": "failed", "lonely": "unattributed", "early": "unattributed",
+    }  # fmt: skip
+    part = part_for(TIES, found, asked)
+    effects = removal_effects_of(part)
+    lines = reports_of(part, markov_part(found.journeys, effects), asked).reconciliation.set_index("line")
+    assert lines.loc["less: failed", ["count", "amount"]].tolist() == [-1, -10]
+    assert lines.loc["less: failed refunds: 1", ["count", "amount"]].tolist() == [0, 3.5]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_part_alone_is_a_sum_too(count):
+    asked = Asked(curves_of())
+    part = part_for(TIES, attribute_part(TIES, asked), asked)
+    nothing = Tables(*(table.iloc[:0] for table in TIES))
+    empty = part_for(nothing, attribute_part(nothing, asked), asked)
+    whole = add([part, *[empty] * (count - 1)])
+    keys = {
+        "reporting": [*DAILY, LEVEL],
+        "counts": CHANNEL,
+        "comparison": [*CHANNEL, LEVEL],
+        "figures": ["figure", LEVEL],
+    }
+    for name, key in keys.items():
+        found, expected = (getattr(one, name).sort_values(key, ignore_index=True) for one in (whole, part))
+        assert_frame_equal(found, expected, check_like=True)
+    assert whole.orders == part.orders

@@ -1,0 +1,253 @@
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import conversions, costs, sessions
+from pandas.testing import assert_frame_equal
+
+from ihc.errors import InputError
+from ihc.schemas.tables import (
+    COLUMNS,
+    CONVERSIONS,
+    COSTS,
+    FLAGS,
+    SESSIONS,
+    Tables,
+    check_table,
+    check_tables,
+    check_window,
+    inside,
+    plain_names,
+    require_columns,
+    timestamps,
+)
+
+VISITS = sessions([("a", "u", "2023-09-01 10:00:00", "Search"), ("b", "u", "2023-09-02 11:00:00", "Mail")])
+ORDERS = conversions([("k", "u", "2023-09-02 12:00:00", 9.5), ("l", "v", "2023-09-03 12:00:00", -1.0)])
+PRICES = costs([("a", 1.5), ("b", None)])
+FRAMES = {SESSIONS: VISITS, CONVERSIONS: ORDERS, COSTS: PRICES}
+
+
+def with_value(table, column, value):
+    """The table's literal frame with `value` in the first row of `column`."""
+    frame = FRAMES[table].astype({column: "object"})
+    frame.loc[0, column] = value
+    return frame
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_a_sound_table_comes_back_typed_and_its_input_is_left_alone(table):
+    given = FRAMES[table].astype("object")
+    before = given.copy(deep=True)
+    assert_frame_equal(check_table(table, given), FRAMES[table])
+    assert_frame_equal(given, before)
+
+
+def test_ids_that_were_numbers_become_text_and_flags_int8():
+    given = VISITS.assign(
+        session_id=[1, 2], user_id=[7, 7], holder_engagement=[True, False], closer_engagement=["1", 0]
+    )
+    checked = check_table(SESSIONS, given)
+    assert checked["session_id"].tolist() == ["1", "2"]
+    assert checked["holder_engagement"].tolist() == [1, 0]
+    assert checked["closer_engagement"].tolist() == [1, 0]
+    assert {str(checked[flag].dtype) for flag in FLAGS} == {"int8"}
+
+
+def test_columns_of_the_shops_own_are_kept():
+    assert check_table(COSTS, PRICES.assign(currency="EUR"))["currency"].tolist() == ["EUR", "EUR"]
+
+
+def test_a_null_cost_is_kept_as_nan():
+    assert np.isnan(check_table(COSTS, PRICES)["cost"].iloc[1])
+
+
+def test_columns_are_found_in_any_case_unless_two_could_be_meant():
+    assert check_table(COSTS, PRICES.rename(columns={"cost": "Cost"}))["cost"].iloc[0] == 1.5
+    assert check_table(COSTS, PRICES.assign(COST=9.0))["cost"].iloc[0] == 1.5
+    with pytest.raises(InputError, match=r"Table session_costs has several columns for cost: 'Cost', 'COST'\. Keep"):
+        check_table(COSTS, PRICES.rename(columns={"cost": "Cost"}).assign(COST=9.0))
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_a_table_without_rows_is_sound(table):
+    assert_frame_equal(check_table(table, FRAMES[table].iloc[:0].astype("object")), FRAMES[table].iloc[:0])
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "says"),
+    [
+        (SESSIONS, "event_date", "2023-9-1", "'2023-9-1' lacks a leading zero"),
+        (SESSIONS, "event_date", "2023-02-30", "'2023-02-30' is not a day of the calendar"),
+        (SESSIONS, "event_date", "01.09.2023", "'01.09.2023' looks like DD.MM.YYYY"),
+        (SESSIONS, "event_date", "2023-09-01\n", r"'2023-09-01\n' has blanks around it"),
+        (SESSIONS, "event_date", "٢٠٢٣-٠٩-٠١", "'٢٠٢٣-٠٩-٠١' is not a date like 2023-09-01"),
+        (SESSIONS, "event_time", "09:60:00", "'09:60:00' is not a time like 13:05:59"),
+        (SESSIONS, "event_time", b"10:00:00", "x'31303a30303a3030' is a BLOB"),
+        (SESSIONS, "holder_engagement", 2, "2 is a flag other than 0 or 1"),
+        (SESSIONS, "closer_engagement", "yes", "'yes' is a truth value as a text"),
+        (SESSIONS, "impression_interaction", 0.5, "0.5 is a flag other than 0 or 1"),
+        (SESSIONS, "impression_interaction", None, "NULL"),
+        (SESSIONS, "impression_interaction", b"1", "x'31' is a BLOB"),
+        (SESSIONS, "session_id", "b", "'b' is a duplicate key"),
+        (SESSIONS, "session_id", None, "NULL"),
+        (SESSIONS, "channel_name", None, "NULL"),
+        (SESSIONS, "channel_name", b"Mail", "x'4d61696c' is a BLOB"),
+        (CONVERSIONS, "conv_id", "l", "'l' is a duplicate key"),
+        (CONVERSIONS, "conv_date", "today", "'today' is not a date like 2023-09-01"),
+        (CONVERSIONS, "conv_time", "noon", "'noon' is not a time like 13:05:59"),
+        (CONVERSIONS, "revenue", "ten", "'ten' is not a number"),
+        (CONVERSIONS, "revenue", float("inf"), "inf is not a finite number below 1e15"),
+        (CONVERSIONS, "revenue", b"12.5", "x'31322e35' is a BLOB"),
+        (CONVERSIONS, "revenue", None, "NULL"),
+        (COSTS, "session_id", "b", "'b' is a duplicate key"),
+        (COSTS, "cost", -0.01, "-0.01 is negative"),
+        (COSTS, "cost", "-0.01", "'-0.01' is negative"),
+        (COSTS, "cost", bytearray(b"1"), "x'31' is a BLOB"),
+        (COSTS, "cost", float("-inf"), "-inf is not a finite number below 1e15"),
+        (COSTS, "cost", "free", "'free' is not a number"),
+    ],
+)
+def test_an_unfit_value_is_refused_with_table_column_value_and_reason(table, column, value, says):
+    with pytest.raises(InputError) as refusal:
+        check_table(table, with_value(table, column, value))
+    assert f"Table {table}, column {column}: {says} in " in str(refusal.value)
+
+
+@pytest.mark.parametrize("time", ["00:00:00", "23:59:59", "13:05:59.5", "13:05:59.123456"])
+def test_a_time_may_have_fractions_of_a_second(time):
+    assert check_table(SESSIONS, with_value(SESSIONS, "event_time", time))["event_time"].iloc[0] == time
+
+
+def test_a_finding_counts_its_rows_and_names_five_of_their_ids():
+    visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:00", "Search", 7, 1) for number in range(7)])
+    with pytest.raises(InputError, match=r"in 7 rows \(session_id 's0', 's1', 's2', 's3', 's4' and 2 more\)"):
+        check_table(SESSIONS, visits)
+
+
+def test_a_finding_counts_only_its_own_rows_though_the_frames_index_repeats():
+    visits = with_value(SESSIONS, "holder_engagement", 3).set_axis([0, 0])
+    with pytest.raises(InputError, match=r"in 1 row \(session_id 'a'\)"):
+        check_table(SESSIONS, visits)
+
+
+def test_ids_that_are_the_same_text_are_duplicates_whatever_their_type_was():
+    with pytest.raises(InputError, match="duplicate key"):
+        check_table(SESSIONS, VISITS.assign(session_id=pd.Series([1, "1"], dtype="object")))
+
+
+def test_a_number_too_large_for_a_float_is_no_finite_number():
+    with pytest.raises(InputError, match="is not a finite number"):
+        check_table(CONVERSIONS, with_value(CONVERSIONS, "revenue", 10**400))
+
+
+def test_a_missing_column_is_named_together_with_what_the_table_needs():
+    with pytest.raises(InputError, match=r"Table session_costs lacks the column 'cost'; it needs session_id, cost"):
+        check_table(COSTS, PRICES[["session_id"]])
+
+
+def test_the_findings_of_all_three_tables_come_at_once():
+    with pytest.raises(InputError) as refusal:
+        check_tables(
+            with_value(SESSIONS, "event_date", "?"), with_value(CONVERSIONS, "revenue", "?"), PRICES[["session_id"]]
+        )
+    lines = str(refusal.value).splitlines()
+    assert [line.split()[1].strip(",") for line in lines] == [SESSIONS, CONVERSIONS, COSTS]
+
+
+def test_sound_tables_come_back_by_name():
+    tables = check_tables(VISITS, ORDERS, PRICES)
+    assert isinstance(tables, Tables)
+    assert_frame_equal(tables.costs, PRICES)
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [(["a"], "Frame lacks the columns 'b', 'c'; it needs a, b, c."), (["a", "b"], "Frame lacks the column 'c'")],
+)
+def test_require_columns_lists_what_is_missing(columns, text):
+    with pytest.raises(InputError) as refusal:
+        require_columns(pd.DataFrame(columns=columns), ["a", "b", "c"], "frame")
+    assert text in str(refusal.value)
+
+
+def test_require_columns_accepts_columns_of_the_callers_own():
+    require_columns(pd.DataFrame(columns=["a", "b"]), ["a"], "frame")
+
+
+def test_timestamps_join_date_and_time_to_the_microsecond():
+    joined = timestamps(pd.Series(["2023-09-01", "2023-09-02"]), pd.Series(["13:05:59", "00:00:00.000001"]))
+    assert joined.tolist() == [pd.Timestamp("2023-09-01 13:05:59"), pd.Timestamp("2023-09-02 00:00:00.000001")]
+    assert joined.dtype == "datetime64[us]"
+
+
+@pytest.mark.parametrize(
+    ("day", "time"),
+    [("2023-09-31", "10:00:00"), ("2023-09-01", "25:00:00"), ("yesterday", "10:00:00"), (None, "10:00:00")],
+)
+def test_timestamps_refuse_what_is_no_moment(day, time):
+    days = pd.Series([day, "2023-09-01"], name="event_date", dtype="str")
+    times = pd.Series([time, "10:00:00"], name="event_time", dtype="str")
+    wrong = repr(day) if day not in (None, "2023-09-01") else "NULL" if day is None else repr(time)
+    with pytest.raises(InputError, match=rf"event_date and event_time .* has {wrong}\.$"):
+        timestamps(days, times)
+
+
+@pytest.mark.parametrize("days", [pd.Series([date(2023, 9, 1)]), pd.Series([20230901])])
+def test_timestamps_refuse_dates_that_are_not_text(days):
+    with pytest.raises(InputError, match="must be texts"):
+        timestamps(days, pd.Series(["10:00:00"]))
+
+
+@pytest.mark.parametrize(
+    ("given", "window"),
+    [
+        ((None, None), (None, None)),
+        (("", ""), (None, None)),
+        (("2023-09-01", "2023-09-01"), ("2023-09-01", "2023-09-01")),
+        ((date(2023, 9, 1), None), ("2023-09-01", None)),
+        ((None, datetime(2023, 9, 1, 23, 59)), (None, "2023-09-01")),
+        (("0001-01-01", "2023-09-01"), ("0001-01-01", "2023-09-01")),
+    ],
+)
+def test_a_window_is_given_back_as_days(given, window):
+    assert check_window(*given) == window
+
+
+@pytest.mark.parametrize("value", ["2023-13-01", "01.09.2023", "today", 20230901, 1.5, pd.NaT])
+def test_a_date_that_is_none_is_refused_by_the_name_of_its_option(value):
+    with pytest.raises(InputError, match=r"end_date .* is not a date"):
+        check_window(None, value)
+
+
+def test_a_reversed_window_is_refused():
+    with pytest.raises(InputError, match="end_date 2023-09-01 is before start_date 2023-09-02"):
+        check_window("2023-09-02", "2023-09-01")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "marks"),
+    [
+        (None, None, [True, True, True]),
+        ("2023-09-02", None, [False, True, True]),
+        (None, "2023-09-02", [True, True, False]),
+        ("2023-09-02", date(2023, 9, 2), [False, True, False]),
+        ("2024-01-01", "2024-01-02", [False, False, False]),
+        ("0999-12-31", None, [True, True, True]),
+    ],
+)
+def test_inside_marks_the_days_of_a_window_both_ends_included(start, end, marks):
+    days = pd.Series(["2023-09-01", "2023-09-02", "2023-09-03"], index=[5, 6, 5])
+    mask = inside(days, start, end)
+    assert mask.tolist() == marks
+    assert mask.index.tolist() == [5, 6, 5]
+
+
+def test_inside_of_no_days_is_empty():
+    assert inside(pd.Series([], dtype="str"), "2023-09-01", "2023-09-02").tolist() == []
+
+
+def test_plain_names_are_equal_where_only_case_and_spaces_differ():
+    plain = plain_names(pd.Series([" Paid  Search", "paidsearch\n", "STRASSE", "straße", "paid-search"]))
+    assert plain.tolist() == ["paidsearch", "paidsearch", "strasse", "strasse", "paid-search"]

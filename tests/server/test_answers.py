@@ -1,0 +1,230 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.frames import CHANNELS, FIXED, curves_of, journeys, shuffled
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from ihc.errors import InputError
+from ihc.models.ihc import attribute
+from ihc.models.redistribution import DIRECTIONS, parse_redistribution
+from ihc.schemas.tables import PHASES
+from ihc.server.answers import AFTER_CONVERSION, REASONS, answer
+
+SHARES = [*PHASES, "ihc"]
+COLUMNS = ["conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement", "conversion"]
+NOT_A_TIME, MIXED_ZONES, DOUBLE, _ = REASONS
+MIDNIGHT = "2023-09-01 00:00:00"
+
+
+def sent(*steps):
+    """`(conv_id, session_id, timestamp, conversion)`; channel A, both flags 1."""
+    return pd.DataFrame([(*step[:3], "A", 1, 1, step[3]) for step in steps], columns=COLUMNS)
+
+
+def reasons(*steps):
+    failed = answer(sent(*steps), curves_of())[1]
+    return list(zip(failed["session_id"], failed["reason"], strict=True))
+
+
+def test_shares_have_four_decimals_that_sum_to_1():
+    # A gap of 60 hours. Initializer raw 1, 1/2 -> 2/3, 1/3. Closer raw m_C(60 h) = 2/5, 1 -> 2/7, 5/7.
+    # Holder 565/1071 = 0.527544, 506/1071 = 0.472456.
+    # ihc of what is printed: 0.2 * 0.6667 + 0.5 * 0.5275 + 0.3 * 0.2857 = 0.48280, and 0.51720.
+    credits, failed = answer(
+        sent(("k", "s1", "2023-09-01 00:00:00", 0), ("k", "s2", "2023-09-03 12:00:00", 1)), curves_of()
+    )
+    assert credits.to_dict("list") == {
+        "conv_id": ["k", "k"],
+        "session_id": ["s1", "s2"],
+        "initializer": [0.6667, 0.3333],
+        "holder": [0.5275, 0.4725],
+        "closer": [0.2857, 0.7143],
+        "ihc": [0.4828, 0.5172],
+    }
+    assert failed.columns.tolist() == ["conv_id", "session_id", "reason"]
+    assert failed.empty
+
+
+def rules(direction, threshold, *channels):
+    phase = {"direction": direction, "receive_threshold": threshold, "redistribution_channel_labels": list(channels)}
+    return parse_redistribution(dict.fromkeys(PHASES, phase), "It")
+
+
+def test_the_first_session_with_a_conversion_ends_the_journey_and_each_later_one_has_a_reason():
+    # s1, s2 as above. s3 and s4, with and without a conversion of their own, are in no journey.
+    credits, failed = answer(
+        sent(
+            ("k", "s4", "2023-09-05 00:00:00", 0),
+            ("k", "s1", MIDNIGHT, 0),
+            ("k", "s2", "2023-09-03 12:00:00", 1),
+            ("k", "s3", "2023-09-04 00:00:00", 1),
+        ),
+        curves_of(),
+    )
+    assert credits["session_id"].tolist() == ["s1", "s2"]
+    assert credits["ihc"].tolist() == [0.4828, 0.5172]
+    assert failed.to_dict("list") == {
+        "conv_id": ["k", "k"],
+        "session_id": ["s4", "s3"],
+        "reason": ["Session/Impression excluded from customer journey since it occurs after the conversion event"] * 2,
+    }
+
+
+def test_of_a_journey_whose_sessions_all_convert_the_first_is_left():
+    rows = [("k", f"s{day}", f"2023-09-0{day} 00:00:00", 1) for day in range(1, 5)]
+    credits, failed = answer(sent(*rows), curves_of())
+    assert credits.to_dict("records") == [
+        {"conv_id": "k", "session_id": "s1", "initializer": 1, "holder": 0, "closer": 1, "ihc": 1}
+    ]
+    assert failed["session_id"].tolist() == ["s2", "s3", "s4"]
+
+
+def test_without_a_conversion_the_last_session_converts():
+    steps = [("k", "s2", "2023-09-03 12:00:00"), ("k", "s1", MIDNIGHT)]
+    flagged, _ = answer(sent(*[(*step, int(step[1] == "s2")) for step in steps]), curves_of())
+    assert_frame_equal(answer(sent(*[(*step, 0) for step in steps]), curves_of())[0], flagged)
+    assert flagged["ihc"].tolist() == [0.5172, 0.4828]
+
+
+def test_sessions_of_one_moment_stay_in_the_order_in_which_they_were_sent():
+    # The first of two begins the journey: initializer 1, 0. Both close at m_C(0) = 1: 1/2, 1/2.
+    for first, second in [("s1", "s2"), ("s2", "s1")]:
+        credits, failed = answer(sent(("k", first, MIDNIGHT, 0), ("k", second, MIDNIGHT, 1)), curves_of())
+        assert credits["session_id"].tolist() == [first, second]
+        assert credits["initializer"].tolist() == [1, 0]
+        assert failed.empty
+        assert reasons(("k", first, MIDNIGHT, 1), ("k", second, MIDNIGHT, 0)) == [(second, AFTER_CONVERSION)]
+
+
+def test_moments_in_several_zones_are_compared_before_the_order_of_the_rows():
+    later, earlier = ("k", "s1", "2023-09-01 01:00:00 +0000", 0), ("k", "s2", "2023-09-01 02:00:00 +0200", 0)
+    assert answer(sent(later, earlier), curves_of())[0]["initializer"].tolist() == [0, 1]
+
+
+def test_a_redistribution_takes_the_order_in_which_sessions_of_one_moment_were_sent():
+    # s2, of B, comes first. Initializer 1, 0; closer m_C(0) = 1 for both: 1/2, 1/2.
+    rows = sent(("k", "s2", MIDNIGHT, 0), ("k", "s1", MIDNIGHT, 1)).assign(channel_name=["B", "A"])
+    later, _ = answer(rows, curves_of(), rules("later_sessions_only", 0, "B"))
+    assert later["closer"].tolist() == [0, 1]
+    earlier, _ = answer(rows, curves_of(), rules("earlier_sessions_only", 0, "B"))
+    assert earlier["closer"].tolist() == [0.5, 0.5]
+
+
+def test_credits_come_in_the_order_of_the_rows():
+    rows = sent(
+        ("k", "s2", "2023-09-03 12:00:00", 1),
+        ("l", "s1", "2023-09-03 12:00:00", 1),
+        ("k", "s1", "2023-09-01 00:00:00", 0),
+    )
+    credits, _ = answer(rows.set_axis([5, 5, 2]), curves_of())
+    assert credits["session_id"].tolist() == ["s2", "s1", "s1"]
+    assert credits["ihc"].tolist() == [0.5172, 1, 0.4828]
+    assert credits.index.tolist() == [0, 1, 2]
+
+
+def test_a_zone_is_taken_into_account():
+    first, last = "2023-09-01 02:00:00 +0200", "2023-09-03 07:30:00 -04:30"
+    credits, _ = answer(sent(("k", "s1", first, 0), ("k", "s2", last, 1)), curves_of())
+    assert credits["ihc"].tolist() == [0.4828, 0.5172]
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "",
+        "yesterday",
+        "2023-09-01",
+        "2023-09-01T00:00:00",
+        "2023-09-01 00:00:00.5",
+        "2023-09-01 24:00:00",
+        "2023-09-01 23:59:60",
+        "2023-02-30 00:00:00",
+        "0000-01-01 00:00:00",
+        "2023-09-01 00:00:00 CET",
+        "2023-09-01 00:00:00 +9999",
+        "2023-09-01 00:00:00+0200",
+        "2023-09-01 00:00:00\n",
+        "２023-09-01 00:00:00",
+        "9" * 5_000,
+    ],
+)
+def test_a_journey_with_a_timestamp_that_is_none_fails(timestamp):
+    assert reasons(("k", "s1", timestamp, 1)) == [("s1", NOT_A_TIME)]
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["0001-01-01 00:00:00 +2359", "9999-12-31 23:59:59 -2359", "2023-09-01 00:00:00 Z", "2024-02-29 00:00:00 +05:30"],
+)
+def test_a_timestamp_at_the_edge_is_one(timestamp):
+    assert reasons(("k", "s1", timestamp, 1)) == []
+
+
+def test_each_session_of_a_journey_with_zones_and_without_has_a_reason():
+    steps = ("k", "s1", f"{MIDNIGHT} +0000", 0), ("k", "s2", MIDNIGHT, 1)
+    assert reasons(*steps) == [("s1", MIXED_ZONES), ("s2", MIXED_ZONES)]
+
+
+def test_each_session_of_a_journey_with_one_twice_has_a_reason():
+    steps = ("k", "s", MIDNIGHT, 0), ("k", "s", "2023-09-02 00:00:00", 1), ("k", "t", "2023-09-03 00:00:00", 1)
+    assert reasons(*steps) == [("s", DOUBLE), ("s", DOUBLE), ("t", DOUBLE)]
+
+
+def test_the_other_journeys_keep_their_credits():
+    rows = sent(
+        ("bad", "s1", "2023-09-01 00:00:00", 0),
+        ("good", "s1", "2023-09-01 00:00:00", 0),
+        ("bad", "s2", "no time", 1),
+        ("good", "s2", "2023-09-03 12:00:00", 1),
+    )
+    credits, failed = answer(rows, curves_of())
+    assert credits["conv_id"].tolist() == ["good", "good"]
+    assert credits["ihc"].tolist() == [0.4828, 0.5172]
+    assert failed.to_dict("list") == {"conv_id": ["bad"] * 2, "session_id": ["s1", "s2"], "reason": [NOT_A_TIME] * 2}
+
+
+def test_journeys_that_all_fail_give_no_credits():
+    credits, failed = answer(sent(("k", "s1", "no time", 1)), curves_of())
+    assert credits.empty
+    assert failed["conv_id"].tolist() == ["k"]
+
+
+def test_ids_that_differ_in_a_nul_character_or_an_accent_alone_are_different_ids():
+    at = "2023-09-01 00:00:00"
+    ids = ["a", "a\0", "a\0b", "", "\0", "é", "e\u0301", " a"]
+    credits, failed = answer(sent(*((key, "s", at, 1) for key in ids)), curves_of())
+    assert failed.empty
+    assert credits["conv_id"].tolist() == ids
+    assert credits["ihc"].tolist() == [1] * len(ids)
+    assert reasons(*(("k", key, at, 0) for key in ids)) == []
+
+
+def test_a_missing_column_is_refused():
+    with pytest.raises(InputError, match="Sessions lacks the column 'conversion'"):
+        answer(sent().drop(columns="conversion"), curves_of())
+
+
+redistributions = st.builds(rules, st.sampled_from(DIRECTIONS), st.sampled_from([0, 0.3]), st.sampled_from(CHANNELS))
+
+
+@FIXED
+@given(journeys(), st.integers(0, 9), st.sampled_from(["", " +0000", " Z"]), st.one_of(st.none(), redistributions))
+def test_the_shares_are_the_engines_to_four_decimals_and_every_sum_is_exact(rows, seed, zone, redistribution):
+    last = rows.sort_values(["timestamp", "session_id"]).groupby("conv_id").tail(1).index
+    rows["conversion"] = rows.index.isin(last).astype(int)
+    # Shuffled, but for sessions of one moment.
+    rows = shuffled(rows, seed).sort_values("session_id", kind="stable", ignore_index=True)
+    texts = rows["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S") + zone
+    credits, failed = answer(rows.assign(timestamp=texts)[COLUMNS], curves_of(), redistribution)
+    expected = attribute(rows, curves_of(), redistribution)
+    assert failed.empty
+    assert_frame_equal(credits[["conv_id", "session_id"]], expected[["conv_id", "session_id"]])
+    # Of five sessions four may be rounded by half of 0.0001 each, which the largest takes: in each phase, then in ihc.
+    assert np.abs(credits[list(PHASES)] - expected[list(PHASES)]).max(axis=None) < 0.00021
+    assert np.abs(credits["ihc"] - expected["ihc"]).max() < 0.00042
+    units = np.rint(credits[SHARES] * 10_000).astype("int64")
+    sums = units.groupby(credits["conv_id"]).sum()
+    assert (sums[["initializer", "closer", "ihc"]] == 10_000).all(axis=None)
+    assert sums["holder"].isin((0, 10_000)).all()

@@ -1,0 +1,51 @@
+import shlex
+
+import pytest
+
+from ihc.settings.command import command_line
+from ihc.settings.run import load_settings
+from tests.settings.test_run import bare_environment, load, redistribution_file  # noqa: F401 - the fixture is used by its name
+
+
+def test_a_run_of_the_sample_is_two_words_and_its_database(tmp_path):
+    assert command_line(load_settings(base=tmp_path)) == "ihc run --database ihc.db --engine local"
+
+
+def test_every_setting_that_is_not_the_default_is_named(tmp_path, monkeypatch):
+    redistribution_file(tmp_path)
+    options = {
+        "database": "a folder/my shop.db",
+        "start_date": "2023-09-01",
+        "end_date": "2023-09-07",
+        "lookback_days": 14.0,
+        "redistribution": "redistribution.json",
+        "by": "campaign",
+        "direct": "Typed in,Direkt",
+        "currency": "EUR",
+        "break_even_roas": 2.5,
+        "export_credits": True,
+        "output": "elsewhere",
+        "max_requests": 3,
+    }
+    settings = load(tmp_path, monkeypatch, {"IHC_BOOTSTRAP_SEED": "7"}, **options)
+    assert command_line(settings) == (
+        "IHC_BOOTSTRAP_SEED=7 ihc run --database 'my shop.db' --start-date 2023-09-01 --end-date 2023-09-07 "
+        "--lookback-days 14 --engine local --redistribution redistribution.json --by campaign "
+        "--direct 'Typed in,Direkt' --currency EUR --break-even-roas 2.5 --export-credits"
+    )
+
+
+def test_the_key_of_the_api_and_a_password_are_never_in_it(tmp_path, monkeypatch):
+    variables = {"IHC_API_KEY": "k3y-of-ann", "IHC_CONV_TYPE_ID": "sales"}
+    settings = load(tmp_path, monkeypatch, variables, database=f"sqlite:///{tmp_path}/shop.db")
+    assert command_line(settings) == "ihc run --database shop.db --engine api --conv-type-id sales"
+
+
+def test_a_report_without_an_engine_is_made_again_without_one(tmp_path):
+    assert command_line(load_settings(base=tmp_path), report_only=True).endswith("--engine local --report-only")
+
+
+@pytest.mark.parametrize("name", ["$(rm x)", "a'b", "x; y"])
+def test_what_a_shell_would_run_is_quoted(tmp_path, name):
+    words = shlex.split(command_line(load_settings(base=tmp_path, by=name)))
+    assert words[words.index("--by") + 1] == name

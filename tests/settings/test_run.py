@@ -1,0 +1,388 @@
+import json
+import os
+
+import pytest
+from helpers.commands import ROOT
+
+from ihc.api.account import API_URL
+from ihc.api.limits import Asking
+from ihc.database.connection import lock_name
+from ihc.database.results import create_tables
+from ihc.errors import InputError, SettingsError
+from ihc.pipeline.sample import write_sample
+from ihc.secrets import masked
+from ihc.settings.run import KNOWN, NAMES, ONLY_VARIABLES, kernel_environment, load_settings, project_root
+
+KEY = "k3y-of-the-test"
+ASK = {"IHC_API_KEY": KEY, "IHC_CONV_TYPE_ID": "sales", "IHC_DATABASE": "shop.db"}
+LOOPBACK = "http://127.0.0.1:8000/v1/compute_ihc"
+PHASE = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    for variable in [*NAMES.values(), *ONLY_VARIABLES, "IHC_RUN_ID", "IHC_RUN_LOCK"]:
+        monkeypatch.delenv(variable, raising=False)
+
+
+def dotenv(folder, text):
+    (folder / ".env").write_text(text)
+    return folder
+
+
+def load(folder, monkeypatch, variables, **options):
+    """Settings of a folder with these variables in the environment; None leaves one out."""
+    for name, value in variables.items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    return load_settings(base=folder, **options)
+
+
+def redistribution_file(folder):
+    path = folder / "redistribution.json"
+    path.write_text(json.dumps(dict.fromkeys(("initializer", "holder", "closer"), PHASE)))
+    return path
+
+
+def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
+    settings = load_settings(base=tmp_path)
+    assert settings.database == str(tmp_path / "data" / "ihc.db")
+    assert settings.is_sample
+    assert settings.output == tmp_path / "data"
+    assert settings.window == {"start_date": None, "end_date": None}
+    assert (settings.engine, settings.lookback_days, settings.parameters) == ("local", None, None)
+
+
+def test_an_option_goes_before_the_environment_and_that_before_dotenv(tmp_path, monkeypatch):
+    base = dotenv(tmp_path, "IHC_OUTPUT=from_file\nIHC_START_DATE=2023-01-01\nIHC_LOOKBACK_DAYS=10\n")
+    monkeypatch.setenv("IHC_OUTPUT", "from_environment")
+    monkeypatch.setenv("IHC_START_DATE", "2023-02-01")
+    settings = load_settings(base=base, output="from_option")
+    assert settings.output == tmp_path / "from_option"
+    assert settings.start_date == "2023-02-01"
+    assert settings.lookback_days == 10
+
+
+def test_an_empty_variable_in_the_environment_hides_the_one_in_dotenv(tmp_path, monkeypatch):
+    base = dotenv(tmp_path, "IHC_LOOKBACK_DAYS=10\n")
+    monkeypatch.setenv("IHC_LOOKBACK_DAYS", "")
+    assert load_settings(base=base).lookback_days is None
+
+
+def test_what_a_run_hands_to_its_kernels_is_what_it_was_asked_for(tmp_path, monkeypatch):
+    options = {"database": "shop.db", "start_date": "2023-09-01", "end_date": "2023-09-07", "lookback_days": 14}
+    options |= {"by": "campaign", "currency": "EUR", "break_even_roas": 2.5, "export_credits": True}
+    options |= {"direct": "Typed in,Direkt"}
+    settings = load_settings(base=tmp_path, **options)
+    for variable, value in settings.environment().items():
+        monkeypatch.setenv(variable, value)
+    again = load_settings()
+    assert again.environment() == settings.environment()
+    assert again.report == settings.report
+
+
+def test_relative_paths_in_a_notebook_mean_the_projects_root(monkeypatch):
+    monkeypatch.chdir(ROOT / "notebooks")
+    assert project_root() == ROOT
+    assert load_settings(database="data/x.db").database == str(ROOT / "data" / "x.db")
+
+
+def test_paths_and_sqlite_urls_mean_the_same_file(tmp_path):
+    as_url = load_settings(base=tmp_path, database="sqlite:///shop.db")
+    as_path = load_settings(base=tmp_path, database="shop.db")
+    assert lock_name(as_url.database) == lock_name(as_path.database) == str(tmp_path / "shop.db.lock")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"start_date": "2023-09-31"}, InputError, "start_date '2023-09-31' is not a date"),
+        ({"start_date": "20230901"}, InputError, "start_date '20230901' is not a date"),
+        ({"end_date": "2023-W35-1"}, InputError, "end_date '2023-W35-1' is not a date"),
+        ({"start_date": 2023}, InputError, "start_date 2023 is not a date"),
+        ({"start_date": "2023-09-02", "end_date": "2023-09-01"}, InputError, "is before start_date"),
+        ({"lookback_days": "soon"}, SettingsError, "lookback_days"),
+        ({"lookback_days": 0}, SettingsError, "lookback_days"),
+        ({"lookback_days": float("nan")}, SettingsError, "lookback_days"),
+        ({"engine": "remote"}, SettingsError, "engine"),
+        ({"databse": "x"}, SettingsError, "No such setting: databse"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(tmp_path, options, error, says):
+    with pytest.raises(error, match=says):
+        load_settings(base=tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"IHC_OUTPUT\n", "line 1 is not NAME=value"),
+        (b"IHC_OUTPUT=ok\nIHC_DATABASE='never ends\n", "line 2"),
+        (b"\xff\xfeI\x00", "cannot be read as text"),
+        (b"IHC_LOOKBACK_DAYS=many\n", "IHC_LOOKBACK_DAYS"),
+        (b"IHC_END_DATE=tomorrow\n", "end_date 'tomorrow'"),
+    ],
+)
+def test_a_bad_dotenv_is_refused_in_a_sentence(tmp_path, content, says):
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises((SettingsError, InputError), match=says):
+        load_settings(base=tmp_path)
+
+
+def test_a_database_url_with_a_password_is_no_parameter_of_a_notebook():
+    with pytest.raises(SettingsError, match="IHC_DATABASE") as error:
+        load_settings(database="postgresql://ann:s3cret@host/shop")
+    assert "s3cret" not in str(error.value)
+
+
+def test_secrets_are_known_wherever_they_were_set_and_are_masked(tmp_path, monkeypatch):
+    base = dotenv(tmp_path, "IHC_API_KEY=key-in-file\n")
+    assert "key-in-file" in load_settings(base=base).secrets
+    monkeypatch.setenv("IHC_API_KEY", "key-in-environment")
+    settings = load_settings(base=base)
+    assert masked("a key-in-environment b", settings.secrets) == "a *** b"
+    assert "key" not in repr(settings)
+
+
+def test_every_setting_is_in_the_example_file():
+    example = (ROOT / ".env.example").read_text()
+    assert [variable for variable in KNOWN if variable not in example] == []
+
+
+# Who computes
+
+
+def test_key_conversion_type_and_a_database_of_ones_own_choose_the_api(tmp_path, monkeypatch):
+    settings = load(tmp_path, monkeypatch, ASK)
+    assert settings.engine == "api"
+    assert (settings.account.url, settings.account.key, settings.conv_type_id) == (API_URL, KEY, "sales")
+    assert settings.source == "conversion type sales of api.ihc-attribution.com"
+
+
+def test_they_may_stand_in_the_env_file_and_in_options_too(tmp_path):
+    base = dotenv(tmp_path, f"IHC_API_KEY={KEY}\n")
+    assert load_settings(base=base, conv_type_id="sales", database="shop.db").engine == "api"
+
+
+@pytest.mark.parametrize("lacking", ASK)
+@pytest.mark.parametrize("value", [None, ""])
+def test_if_one_of_them_is_missing_the_local_engine_computes(tmp_path, monkeypatch, lacking, value):
+    settings = load(tmp_path, monkeypatch, ASK | {lacking: value})
+    assert settings.engine == "local"
+    assert settings.account is None
+    assert settings.conv_type_id is None
+
+
+def test_a_generated_sample_is_computed_locally_wherever_it_lies(tmp_path, monkeypatch):
+    write_sample(tmp_path / "shop.db", conversions=5)
+    assert load(tmp_path, monkeypatch, ASK).engine == "local"
+    assert load_settings(base=tmp_path, database=f"sqlite:///{tmp_path}/shop.db").engine == "local"
+
+
+def test_the_engine_can_be_asked_for(tmp_path, monkeypatch):
+    assert load(tmp_path, monkeypatch, ASK, engine="local").engine == "local"
+    assert load_settings(base=tmp_path, engine="api").engine == "api"
+    monkeypatch.setenv("IHC_ENGINE", "local")
+    assert load_settings(base=tmp_path).engine == "local"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "says"),
+    [
+        ("IHC_API_KEY", "The API needs a key: set IHC_API_KEY"),
+        ("IHC_CONV_TYPE_ID", "The API needs a conversion type: set --conv-type-id or IHC_CONV_TYPE_ID"),
+        ("IHC_DATABASE", "The sample shop is made up and not worth calls to the API: name your own database"),
+    ],
+)
+def test_asking_for_the_api_says_what_is_missing(tmp_path, monkeypatch, lacking, says):
+    with pytest.raises(SettingsError, match=says):
+        load(tmp_path, monkeypatch, ASK | {lacking: None}, engine="api")
+
+
+def test_an_own_shop_may_stand_at_the_default_place_where_it_is_named(tmp_path, monkeypatch):
+    create_tables(tmp_path / "data" / "ihc.db")
+    named = ASK | {"IHC_DATABASE": "data/ihc.db"}
+    assert load(tmp_path, monkeypatch, named | {"IHC_DATABASE": None}).engine == "local"
+    assert load(tmp_path, monkeypatch, named).engine == "api"
+
+
+def test_the_api_is_never_paid_for_a_generated_sample(tmp_path, monkeypatch):
+    write_sample(tmp_path / "shop.db", conversions=5)
+    with pytest.raises(SettingsError, match="The sample shop is made up"):
+        load(tmp_path, monkeypatch, ASK, engine="api")
+
+
+@pytest.mark.parametrize("database", ["shop.db", "data/ihc.db"])
+@pytest.mark.parametrize("url", [LOOPBACK, "http://localhost:8000/v1", "http://[::1]:8000/v1"])
+def test_a_server_of_ones_own_needs_no_key_no_conversion_type_and_no_shop_of_ones_own(
+    tmp_path, monkeypatch, url, database
+):
+    write_sample(tmp_path / "shop.db", conversions=5)
+    settings = load(tmp_path, monkeypatch, {"IHC_API_URL": url}, engine="api", database=database)
+    assert settings.engine == "api"
+    assert (settings.account.key, settings.conv_type_id) == ("", "default")
+
+
+def test_a_server_of_ones_own_is_not_chosen_unless_asked_for(tmp_path, monkeypatch):
+    assert load(tmp_path, monkeypatch, {"IHC_API_URL": LOOPBACK, "IHC_DATABASE": "shop.db"}).engine == "local"
+
+
+def test_a_redistribution_is_read_for_the_api(tmp_path, monkeypatch):
+    redistribution_file(tmp_path)
+    settings = load(tmp_path, monkeypatch, ASK | {"IHC_REDISTRIBUTION": "redistribution.json"})
+    assert settings.redistribution == tmp_path / "redistribution.json"
+    assert settings.account.redistribution == settings.redistribution_rules
+    assert settings.account.redistribution.entries["holder"] == PHASE
+    assert settings.source.endswith(f", redistribution {settings.account.redistribution.fingerprint}")
+
+
+@pytest.mark.parametrize("engine", ["local", "auto"])
+def test_a_redistribution_is_read_for_the_local_engine_and_its_credits_are_not_taken_for_those_without(
+    tmp_path, engine
+):
+    redistribution_file(tmp_path)
+    settings = load_settings(base=tmp_path, engine=engine, redistribution="redistribution.json")
+    assert settings.engine == "local"
+    assert settings.redistribution_rules.entries["holder"] == PHASE
+    without = load_settings(base=tmp_path, engine=engine).source
+    assert settings.source == f"{without}, redistribution {settings.redistribution_rules.fingerprint}"
+    assert settings.run().parameters == settings.source
+
+
+@pytest.mark.parametrize("engine", ["local", "auto"])
+def test_a_redistribution_that_is_not_there_is_refused_whoever_computes(tmp_path, engine):
+    with pytest.raises(SettingsError, match=r"none\.json cannot be read as JSON"):
+        load_settings(base=tmp_path, engine=engine, redistribution="none.json")
+
+
+# How the API is asked
+
+
+def test_a_test_accounts_limits_are_the_default(tmp_path, monkeypatch):
+    asking = load(tmp_path, monkeypatch, ASK).asking
+    assert asking == Asking(max_journeys=100, max_sessions=200, long_journeys="latest", workers=4)
+    assert (asking.requests_per_second, asking.max_requests, asking.refresh) == (None, None, False)
+    assert asking.request_seconds == 180
+
+
+def test_every_limit_can_be_set(tmp_path, monkeypatch):
+    variables = {
+        "IHC_MAX_JOURNEYS": "50",
+        "IHC_MAX_SESSIONS": "3000",
+        "IHC_LONG_JOURNEYS": "skip",
+        "IHC_WORKERS": "8",
+        "IHC_REQUESTS_PER_SECOND": "2.5",
+        "IHC_REQUEST_SECONDS": "90",
+        "IHC_MAX_REQUESTS": "7",
+        "IHC_REFRESH": "true",
+    }
+    settings = load(tmp_path, monkeypatch, ASK | variables)
+    assert settings.asking == Asking(50, 3000, "skip", 8, 2.5, 90.0, 7, refresh=True)
+    assert (settings.max_requests, settings.refresh) == (7, True)
+
+
+@pytest.mark.parametrize(("given", "ceiling"), [("0", 0), ("", None), (None, None)])
+def test_a_ceiling_of_no_requests_is_not_the_same_as_none(tmp_path, monkeypatch, given, ceiling):
+    assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).max_requests == ceiling
+
+
+def test_options_of_0_and_false_go_before_the_environment(tmp_path, monkeypatch):
+    variables = {"IHC_MAX_REQUESTS": "7", "IHC_REFRESH": "true"}
+    settings = load(tmp_path, monkeypatch, variables, max_requests=0, refresh=False)
+    assert (settings.max_requests, settings.refresh) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("IHC_ENGINE", "remote"),
+        ("IHC_LOOKBACK_DAYS", "0"),
+        ("IHC_LOOKBACK_DAYS", "soon"),
+        ("IHC_LOOKBACK_DAYS", "nan"),
+        ("IHC_LOOKBACK_DAYS", "1e9"),
+        ("IHC_REFRESH", "maybe"),
+        ("IHC_MAX_REQUESTS", "-1"),
+        ("IHC_MAX_REQUESTS", "many"),
+        ("IHC_MAX_REQUESTS", "1.5"),
+        ("IHC_MAX_SESSIONS", "0"),
+        ("IHC_MAX_SESSIONS", "2e3"),
+        ("IHC_MAX_JOURNEYS", "0"),
+        ("IHC_MAX_JOURNEYS", "-100"),
+        ("IHC_WORKERS", "0"),
+        ("IHC_WORKERS", "65"),
+        ("IHC_REQUESTS_PER_SECOND", "0"),
+        ("IHC_REQUESTS_PER_SECOND", "inf"),
+        ("IHC_REQUESTS_PER_SECOND", "1001"),
+        ("IHC_REQUEST_SECONDS", "0"),
+        ("IHC_REQUEST_SECONDS", "3601"),
+        ("IHC_LONG_JOURNEYS", "cut"),
+        ("IHC_LONG_JOURNEYS", "Latest"),
+        ("IHC_API_URL", "api.ihc-attribution.com"),
+        ("IHC_API_URL", "http://api.ihc-attribution.com/v1/compute_ihc"),
+        ("IHC_API_URL", f"{API_URL}?conv_type_id=sales"),
+        ("IHC_API_KEY", "two words"),
+        ("IHC_API_KEY", "“quoted”"),
+        ("IHC_CONV_TYPE_ID", "two\nlines"),
+        ("IHC_REDISTRIBUTION", "none.json"),
+        ("IHC_REDISTRIBUTION", "."),
+        ("IHC_START_DATE", "2023-09-31"),
+        ("IHC_END_DATE", "tomorrow"),
+        ("IHC_DATABASE", "sqlite://"),
+        ("IHC_DATABASE", "mysql://ann:s3cret@host/shop"),
+        ("IHC_DATABASE", "nonsense://"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_wrong_value_of_a_variable_is_refused_by_name(tmp_path, monkeypatch, variable, value, where):
+    variables = ASK | {variable: value}
+    if where == ".env":
+        dotenv(tmp_path, "\n".join(f'{name}="{text}"' for name, text in variables.items()))
+    names = {"IHC_START_DATE": "start_date", "IHC_END_DATE": "end_date", "IHC_DATABASE": "database"}
+    names |= {"IHC_CONV_TYPE_ID": "conversion type", "IHC_REDISTRIBUTION": "redistribution"}
+    with pytest.raises((SettingsError, InputError), match=names.get(variable, variable)) as error:
+        load(tmp_path, monkeypatch, variables if where == "environment" else {})
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_wrong_value_is_found_even_where_the_local_engine_does_not_need_it(tmp_path, monkeypatch):
+    with pytest.raises(SettingsError, match="IHC_WORKERS"):
+        load(tmp_path, monkeypatch, {"IHC_WORKERS": "none"}, engine="local")
+
+
+# What a run hands on
+
+
+def test_a_kernel_gets_what_stood_in_the_env_file_and_computes_the_same(tmp_path, monkeypatch):
+    redistribution_file(tmp_path)
+    lines = [
+        *(f"{name}={value}" for name, value in ASK.items()),
+        f"IHC_API_URL={LOOPBACK}\nIHC_MAX_SESSIONS=3000\nIHC_MAX_JOURNEYS=50\nIHC_WORKERS=2",
+        "IHC_REQUESTS_PER_SECOND=2.5\nIHC_LONG_JOURNEYS=skip\nIHC_REFRESH=yes\nIHC_MAX_REQUESTS=0",
+        "IHC_REDISTRIBUTION=redistribution.json\nIHC_LOOKBACK_DAYS=30\nIHC_START_DATE=2023-09-01",
+    ]
+    settings = load_settings(base=dotenv(tmp_path, "\n".join(lines)), end_date="2023-09-30")
+    kernel = kernel_environment(settings)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in [name for name in os.environ if name not in kernel]:
+        monkeypatch.delenv(name)
+    for name, value in kernel.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings(base=elsewhere) == settings
+    assert kernel["IHC_RUN_LOCK"] == str(tmp_path / "shop.db.lock")
+    assert kernel["PATH"] == os.environ["PATH"]
+
+
+def test_a_kernel_of_the_local_engine_stays_local_whatever_it_finds(tmp_path, monkeypatch):
+    settings = load(tmp_path, monkeypatch, ASK, engine="local")
+    for name, value in kernel_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings(base=tmp_path).engine == "local"
+
+
+def test_the_key_is_in_no_text_of_the_settings(tmp_path, monkeypatch):
+    settings = load(tmp_path, monkeypatch, ASK | {"IHC_SERVER_KEYS": "one-key, other-key"})
+    shown = repr(settings) + str(settings) + settings.source + repr(settings.run()) + repr(settings.asking)
+    for secret in (KEY, "one-key", "other-key"):
+        assert secret in settings.secrets
+        assert secret not in shown
