@@ -30,9 +30,9 @@ def bootstrap_intervals(
     As many orders as there are get drawn out of them with replacement, each with all its credit, and the channels are
     summed up; the bounds are percentiles of the draws (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
     chapter 13). The number of orders and the costs are held fixed. A refund is drawn with its order where it has the
-    `conv_id` of the order, as of `refunds.order_ids`; else it is in every draw once.
+    `conv_id` of the order, as of `refunds.purchase_ids`; else it is in every draw once.
 
-    In: `earned`, the `order_credits` of the reported days, and their `channel_summary`, the total in its last row.
+    In: `earned`, the `conversion_credits` of the reported days, and their `channel_summary`, the total in its last row.
     Out: a row for each of `summary`, in its order: `channel_name`, each with `_low` and `_high` `ihc [orders],
     ihc_revenue [currency], share_of_credit [1], CPO [currency per order], ROAS [1]`, and `is_thin [bool; fewer than
     ENOUGH_ORDERS influenced orders]`. NaN without cost or credit, and with fewer than two orders, of which every draw
@@ -75,15 +75,15 @@ def _bounds(sums: Floats, level: float) -> Floats:
 def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed: int) -> tuple[Floats, Floats]:
     """Sums of ihc and of ihc_revenue, a row a draw, a column a channel, the total in the last one."""
     order, channel, values = _cells(earned, channels)
-    is_order = _is_order(order, values)
-    count = int(is_order.sum())
+    is_purchase = _is_order(order, values)
+    count = int(is_purchase.sum())
     sums = np.zeros((draws if count > 1 else 0, 2, len(channels) + 1))
     if len(sums):
         starts = np.flatnonzero(np.diff(channel, prepend=-1))
         generator = np.random.default_rng(seed)
-        drawn, times, weighted = np.ones(len(is_order)), np.empty(len(order)), np.empty_like(values)
+        drawn, times, weighted = np.ones(len(is_purchase)), np.empty(len(order)), np.empty_like(values)
         for draw in sums:  # one at a time, and in the same place, so that memory does not grow with the draws
-            drawn[is_order] = np.bincount(generator.integers(count, size=count), minlength=count)
+            drawn[is_purchase] = np.bincount(generator.integers(count, size=count), minlength=count)
             np.take(drawn, order, out=times, mode="clip")  # every place exists; without `clip` it would copy
             np.multiply(values, times, out=weighted)
             draw[:, channel[starts]] = np.add.reduceat(weighted, starts, axis=1)

@@ -12,10 +12,10 @@ import pandas as pd
 
 from ihc.analysis.folding import MOST_ROWS, others
 from ihc.analysis.reporting import ratio, shares_of, total_name
-from ihc.arrays.lookup import is_among, look_up
+from ihc.arrays.lookup import isin, look_up
 from ihc.arrays.sums import sum_by, sums, total
 from ihc.narrative.run import engine_name
-from ihc.schemas.refunds import of_orders
+from ihc.schemas.refunds import purchases
 from ihc.schemas.tables import Window, inside
 
 EQUAL = 1e-9  # sums that differ by no more were only added up in another order
@@ -96,7 +96,7 @@ class RecordedRun:
 def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFrame) -> State:
     """Take down what a report is made of.
 
-    In: `order_credits` over all days, the stored `outcomes` (`conv_id, engine, parameters, lookback_days`), and
+    In: `conversion_credits` over all days, the stored `outcomes` (`conv_id, engine, parameters, lookback_days`), and
     `channel_reporting`; rows in any order.
     """
     order, ids = pd.factorize(earned["conv_id"])
@@ -162,14 +162,14 @@ def side_by_side(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], fig
     return table
 
 
-def orders_side_by_side(before: State, after: State) -> pd.DataFrame:
+def conversions_side_by_side(before: State, after: State) -> pd.DataFrame:
     """Lay the orders of two states side by side.
 
     Out: by `conv_id`: `revenue_before, revenue_after [currency; NaN: not there], has_other_source, has_other_sessions
     [bool]`.
     """
     was, now = before.orders.set_index("conv_id"), after.orders.set_index("conv_id")
-    ids = was.index.append(now.index[~is_among(after.orders["conv_id"], before.orders["conv_id"])])
+    ids = was.index.append(now.index[~isin(after.orders["conv_id"], before.orders["conv_id"])])
     return pd.DataFrame(
         {
             "revenue_before": was["revenue"].reindex(ids),
@@ -183,17 +183,17 @@ def orders_side_by_side(before: State, after: State) -> pd.DataFrame:
 
 def changed_rows(before: State, after: State) -> RowChanges:
     """Find the orders and costs that differ; an order is closed and opened as a whole, with all of its credit."""
-    orders = orders_side_by_side(before, after)
+    orders = conversions_side_by_side(before, after)
     is_other = orders["has_other_source"] | orders["has_other_sessions"]
     is_other |= orders["revenue_before"] != orders["revenue_after"]  # also where one is not there
     cells = side_by_side(before.credits, after.credits, CELL, "ihc")
     moved = cells.loc[(cells["after"] - cells["before"]).abs() > EQUAL, "conv_id"].cat.remove_unused_categories()
-    changed = orders.index[is_other | is_among(orders.index.to_series(), moved.cat.categories.to_series())]
+    changed = orders.index[is_other | isin(orders.index.to_series(), moved.cat.categories.to_series())]
     costs = _as_texts(side_by_side(before.costs, after.costs, PLACE, "cost"))
     costs = costs[~np.isclose(costs["before"], costs["after"], rtol=EQUAL, atol=0)]
     new_costs = costs.loc[costs["after"] != 0, [*PLACE, "after"]].rename(columns={"after": "cost"})
     closed, opened, credits = (
-        frame[is_among(frame["conv_id"], changed.to_series())] for frame in (before.orders, after.orders, after.credits)
+        frame[isin(frame["conv_id"], changed.to_series())] for frame in (before.orders, after.orders, after.credits)
     )
     return RowChanges(
         closed_orders=closed["conv_id"],
@@ -209,7 +209,7 @@ def totals(state: State, window: Window = EVER) -> dict[str, float]:
     """
     credits = state.credits[inside(state.credits["date"], *window)]
     revenue = look_up(credits["conv_id"], state.orders, "conv_id", "revenue").astype("float64")
-    orders = of_orders(credits.assign(revenue=revenue))
+    orders = purchases(credits.assign(revenue=revenue))
     return {
         "orders": int(orders["conv_id"].nunique()),
         "ihc": total(orders["ihc"]),
@@ -267,7 +267,7 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
     """
     cells = side_by_side(before.credits, after.credits, CELL, "ihc")
     order = cells["conv_id"].cat.codes.to_numpy("int64")
-    orders = orders_side_by_side(before, after).loc[cells["conv_id"].cat.categories]
+    orders = conversions_side_by_side(before, after).loc[cells["conv_id"].cat.categories]
     had, has = (orders[f"revenue_{side}"].fillna(0.0).to_numpy()[order] for side in ("before", "after"))
     was_shown, is_shown = (_shown(cells["date"], window) for window in (before_window, after_window))
     of_order = _cause_of(orders)[order]
@@ -289,7 +289,7 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
 
 
 def _cause_of(orders: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """The first cause that holds, as a place in CAUSES. In: the frame of `orders_side_by_side`."""
+    """The first cause that holds, as a place in CAUSES. In: the frame of `conversions_side_by_side`."""
     is_refund = (orders[["revenue_before", "revenue_after"]] < 0).any(axis=1)
     tests = {
         REFUNDED: is_refund & orders[["revenue_before", "revenue_after"]].isna().any(axis=1),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.analysis.reporting import influenced, ratio
-from ihc.arrays.lookup import PAIR, join, pair_places
+from ihc.arrays.lookup import PAIR, get_pair_indexer, join
 from ihc.arrays.sums import sum_by
 from ihc.errors import InputError
 from ihc.formatting import counted, some
@@ -111,7 +111,7 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame, journeys: pd.DataFra
     for frame, what in ((before, "before"), (after, "after")):
         require_columns(frame, CREDITS, what)
     pairs = ((before, after), (after, before))
-    alone = pd.concat([one.loc[pair_places(one, other) < 0, "conv_id"] for one, other in pairs])
+    alone = pd.concat([one.loc[get_pair_indexer(one, other) < 0, "conv_id"] for one, other in pairs])
     if len(alone):
         raise InputError(
             f"before and after are not credits of the same sessions: {counted(len(alone), 'session')} stand only in "

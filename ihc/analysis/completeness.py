@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.reconciliation import Window, order_outcomes
+from ihc.analysis.reconciliation import Window, conversion_outcomes
 from ihc.analysis.reporting import VISITS, ratio, total_name
 from ihc.arrays.sums import sum_by
 from ihc.errors import InputError
-from ihc.schemas.refunds import is_order
+from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, inside, require_columns
 
 MISSING = (
@@ -121,8 +121,8 @@ def without_credit_by_day(
 
 
 def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
-    outcome = order_outcomes(orders, credits, outcomes)
-    counts = pd.Series(is_order(orders), index=orders.index)
+    outcome = conversion_outcomes(orders, credits, outcomes)
+    counts = pd.Series(is_purchase(orders), index=orders.index)
     columns: dict[str, pd.Series] = {"day": orders["conv_date"], "orders": counts.astype("int64")}
     for name, is_so in (
         ("unattributed", outcome == "unattributed"),

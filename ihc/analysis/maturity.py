@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.analysis.reporting import ratio
-from ihc.arrays.lookup import is_among, places
+from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import sum_by, sums
 from ihc.schemas.tables import require_columns
 
@@ -24,7 +24,7 @@ Days = npt.NDArray[np.int64]
 def credit_by_lag(earned: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
     """Add up the credit by the days from a session's date to its order's.
 
-    In: `order_credits` (`conv_id, date [the session's], ihc`), and the conversions.
+    In: `conversion_credits` (`conv_id, date [the session's], ihc`), and the conversions.
     Out: a row a lag, from 0 to the largest with credit: `lag [days], ihc [orders], share, cumulated [share of all
     credit]`; no row without credit. A session that is dated after its order, as once a table was corrected, counts as
     of the order's day. Raises InputError for a missing column.
@@ -44,7 +44,7 @@ def complete_span(conversions: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[st
     """
     ended = outcomes.loc[outcomes["outcome"].isin(ENDED), "conv_id"]
     codes, days = pd.factorize(conversions["conv_date"], sort=True)
-    waiting = np.bincount(codes, weights=~is_among(conversions["conv_id"], ended), minlength=len(days))
+    waiting = np.bincount(codes, weights=~isin(conversions["conv_id"], ended), minlength=len(days))
     complete = np.flatnonzero(waiting == 0)
     if not len(complete):
         return None
@@ -64,7 +64,7 @@ def arrival(
     1993, ASTIN Bulletin 23(2), 213-225). As C_i(d) - C_i(d - 1) is the credit of lag d, both sums come from the credit
     by lag and by age alone. What comes later than at the age of the oldest day with credit is not in it.
 
-    In: `order_credits` (`conv_id, date [the session's], ihc`), and the conversions. The orders from `first_day`
+    In: `conversion_credits` (`conv_id, date [the session's], ihc`), and the conversions. The orders from `first_day`
     (default: the first with credit) to `last_day` are credited; orders and sessions of other days are left out, as
     sessions before `first_day` lack the credit of orders before it.
     Out: `age [days], arrived [share]`, a row an age from 0 to that of the oldest day with credit; no row where no day
@@ -134,7 +134,7 @@ def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Days, Days
     """The day of the session, the lag [days] and the credit [orders] of each row with credit."""
     require_columns(earned, EARNED, "earned")
     require_columns(conversions, ("conv_id", "conv_date"), "conversions")
-    place = places(earned["conv_id"], conversions["conv_id"])
+    place = get_indexer(earned["conv_id"], conversions["conv_id"])
     credit = earned["ihc"].to_numpy("float64")
     is_placed = (credit > 0) & (place >= 0)
     days = _days(earned["date"])[is_placed]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ihc.analysis.reporting import by_channel, cost_without_session, ratio, with_ratios
-from ihc.arrays.lookup import is_among
+from ihc.arrays.lookup import isin
 from ihc.arrays.sums import sum_by, total
 from ihc.formatting import counted
 from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
-from ihc.schemas.refunds import is_order
+from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import REPORTING, Tables, Window, check_window, inside, require_columns
 
 WEEK = 7
@@ -99,7 +99,7 @@ def key_figures(
 
     Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. Cost without a
     session has no day: without dates it is in the total spend, with dates it is not. In: `visits_of` and
-    `order_credits` over all days, the tables, and all stored `outcomes` (`conv_id, outcome`).
+    `conversion_credits` over all days, the tables, and all stored `outcomes` (`conv_id, outcome`).
 
     Out: a row a figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
     |before|], note [what the figure divides by, holds or leaves out]`. `before` and `change` are NaN where there is no
@@ -128,7 +128,7 @@ def key_figures(
 def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[Figure, str]:
     """What the figures hold and leave out."""
     rows = conversions[inside(conversions["conv_date"], *window)]
-    refunds = total(-rows.loc[~is_order(rows), "revenue"])
+    refunds = total(-rows.loc[~is_purchase(rows), "revenue"])
     notes = {
         BLENDED: "revenue / total spend",
         CPO: "total spend / attributed orders",
@@ -175,7 +175,7 @@ def _figures(
     paid = channels.loc[channels["cost"] > 0, ["cost", "ihc_revenue"]].sum()
     return {
         REVENUE: revenue,
-        ORDERS: float(is_order(orders).sum()),
+        ORDERS: float(is_purchase(orders).sum()),
         EARNED: float(whole["ihc_revenue"]),
         CREDITED: float(whole["ihc"]),
         SPEND: spend,
@@ -192,4 +192,4 @@ def _reaches_back(columns: tuple[pd.Series[str], pd.Series[str]], day: str) -> b
 
 def _is_settled(conversions: pd.DataFrame, outcomes: pd.DataFrame, window: Window) -> bool:
     orders = conversions.loc[inside(conversions["conv_date"], *window), "conv_id"]
-    return bool(is_among(orders, outcomes.loc[outcomes["outcome"].isin(SETTLED), "conv_id"]).all())
+    return bool(isin(orders, outcomes.loc[outcomes["outcome"].isin(SETTLED), "conv_id"]).all())

@@ -8,10 +8,10 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import is_among, look_up, places
+from ihc.arrays.lookup import get_indexer, isin, look_up
 from ihc.arrays.sums import part_by, sum_of_parts, total
 from ihc.errors import ReconciliationError
-from ihc.schemas.refunds import is_order
+from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import Tables, inside
 
 CENT = 0.005
@@ -105,11 +105,11 @@ def figures_of(
     """
     window = (start_date, end_date)
     orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
-    outcome = order_outcomes(orders, credits, outcomes)
+    outcome = conversion_outcomes(orders, credits, outcomes)
     # Counted by the credits, not by the outcomes, so that the lines prove something.
-    groups = {"read": np.ones(len(orders), dtype=bool), "credited": is_among(orders["conv_id"], credits["conv_id"])}
+    groups = {"read": np.ones(len(orders), dtype=bool), "credited": isin(orders["conv_id"], credits["conv_id"])}
     groups |= {name: (outcome == name).to_numpy() for name in ENDS}
-    counts = is_order(orders)
+    counts = is_purchase(orders)
     figures = {name: _each(orders.loc[mask & counts, "revenue"]) for name, mask in groups.items()}
     figures |= {f"{name} {REFUNDS}": _each(orders.loc[mask & ~counts, "revenue"]) for name, mask in groups.items()}
     figures |= _credit_figures(tables, credits, orders, window) | _cost_figures(tables, window)
@@ -126,7 +126,7 @@ def _credit_figures(
 ) -> dict[str, pd.DataFrame]:
     revenue = look_up(credits["conv_id"], tables.conversions, "conv_id", "revenue")
     day = look_up(credits["session_id"], tables.sessions, "session_id", "event_date")
-    is_own, is_lost = is_among(credits["conv_id"], orders["conv_id"]), day.isna()
+    is_own, is_lost = isin(credits["conv_id"], orders["conv_id"]), day.isna()
     is_inside = inside(day.fillna(""), *window) & ~is_lost
     worth = pd.DataFrame({"count": credits["ihc"].where(~(revenue < 0), 0.0), "amount": credits["ihc"] * revenue})
     return {
@@ -139,7 +139,7 @@ def _credit_figures(
 
 def _cost_figures(tables: Tables, window: Window) -> dict[str, pd.DataFrame]:
     costs = tables.costs
-    place = places(costs["session_id"], tables.sessions["session_id"])
+    place = get_indexer(costs["session_id"], tables.sessions["session_id"])
     known = costs.loc[place >= 0, "cost"]
     is_inside = inside(tables.sessions["event_date"].take(place[place >= 0]), *window).to_numpy()
     return {
@@ -177,7 +177,7 @@ def refunded(lines: pd.DataFrame) -> float:
     return total(-lines.loc[is_read, "amount"])
 
 
-def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.Series[str]:
+def conversion_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.Series[str]:
     """How each order ended: credited where a credit is stored, else as its outcome says, and waiting without one.
 
     In: `orders` and `credits` with `conv_id`, and `outcomes` (`conv_id, outcome`). Out: `credited, unattributed,
@@ -185,7 +185,7 @@ def order_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.Dat
     """
     stated = look_up(orders["conv_id"], outcomes, "conv_id", "outcome")
     stated = stated.where(stated.isin(("credited", "unattributed", "failed")), "waiting")
-    return stated.where(~is_among(orders["conv_id"], credits["conv_id"]), "credited")
+    return stated.where(~isin(orders["conv_id"], credits["conv_id"]), "credited")
 
 
 def _orders(figure: Figure) -> _Account:

@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import is_among, join, look_up, pair_places, places
+from ihc.arrays.lookup import get_indexer, get_pair_indexer, isin, join, look_up
 from ihc.arrays.sums import sum_by, sums, total
 from ihc.errors import InputError
-from ihc.schemas.refunds import is_order, of_orders
+from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.tables import (
     COLUMNS,
     CONVERSIONS,
@@ -47,7 +47,7 @@ def with_ratios(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(CPO=ratio(frame["cost"], frame["ihc"]), ROAS=ratio(frame["ihc_revenue"], frame["cost"]))
 
 
-def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
+def conversion_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
     """Say where and when each credit was earned.
 
     In: the tables and `credits` (`conv_id, session_id, ihc`).
@@ -58,13 +58,13 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     require_columns(credits, CREDITS, "credits")
-    order = places(credits["conv_id"], conversions["conv_id"])
-    visit = places(credits["session_id"], sessions["session_id"])
+    order = get_indexer(credits["conv_id"], conversions["conv_id"])
+    visit = get_indexer(credits["session_id"], sessions["session_id"])
     is_there = (order >= 0) & (visit >= 0)
     earned = credits.loc[is_there, list(CREDITS)].reset_index(drop=True)
     order, visit = order[is_there], visit[is_there]
     revenue = conversions["revenue"].take(order).to_numpy()
-    counts = is_order(conversions)[order]
+    counts = is_purchase(conversions)[order]
     return pd.DataFrame(
         {
             "conv_id": earned["conv_id"],
@@ -80,8 +80,8 @@ def order_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd
 
 
 def shares_of(earned: pd.DataFrame) -> pd.Series[float]:
-    """The share [1] of its order or refund that each row of `order_credits` has."""
-    counts = is_order(earned)
+    """The share [1] of its order or refund that each row of `conversion_credits` has."""
+    counts = is_purchase(earned)
     return earned["ihc"].where(counts, earned["ihc_revenue"] / earned["revenue"].where(~counts))
 
 
@@ -93,7 +93,7 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
     Out: `conv_id, session_id, channel_name, date [the session's], initializer, holder, closer, ihc [share],
     ihc_revenue [currency]`, in the order of `credits`.
     """
-    earned = order_credits(tables.sessions, tables.conversions, credits)
+    earned = conversion_credits(tables.sessions, tables.conversions, credits)
     rows = join(earned.assign(ihc=shares_of(earned)), phases, PHASES)
     return rows[["conv_id", "session_id", "channel_name", "date", *SHARES, "ihc_revenue"]]
 
@@ -111,13 +111,13 @@ def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[floa
 
 def cost_without_session(sessions: pd.DataFrame, costs: pd.DataFrame) -> float:
     """The cost [currency] of all rows of `costs` whose session does not exist: it has neither channel nor day."""
-    return total(costs.loc[~is_among(costs["session_id"], sessions["session_id"]), "cost"])
+    return total(costs.loc[~isin(costs["session_id"], sessions["session_id"]), "cost"])
 
 
 def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
     """Say what each session cost and what it earned, of which everything by channel and day is summed up.
 
-    In: two of the tables, and the `order_credits` of these sessions.
+    In: two of the tables, and the `conversion_credits` of these sessions.
     Out: a row for each of `sessions`, with its index: `channel_name, date, cost [currency; 0 where it has none], ihc
     [orders], ihc_revenue [currency]`, both NaN where no order gives the session any credit.
     """
@@ -136,7 +136,7 @@ def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame)
 
 
 def renamed(visits: pd.DataFrame, earned: pd.DataFrame, sessions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give `visits_of` and `order_credits` the channel names of `sessions`, the same rows under other names."""
+    """Give `visits_of` and `conversion_credits` the channel names of `sessions`, the same rows under other names."""
     names = sessions["channel_name"]
     return visits.assign(channel_name=names), earned.assign(channel_name=names.array.take(earned["visit"]))
 
@@ -152,7 +152,7 @@ def channel_reporting(
 
     Raises InputError for a missing column.
     """
-    return by_channel_and_day(visits_of(sessions, costs, order_credits(sessions, conversions, credits)))
+    return by_channel_and_day(visits_of(sessions, costs, conversion_credits(sessions, conversions, credits)))
 
 
 def by_channel_and_day(visits: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +179,7 @@ def channel_summary(
 
     Raises InputError for a missing column or a wrong date.
     """
-    earned = order_credits(sessions, conversions, credits)
+    earned = conversion_credits(sessions, conversions, credits)
     return by_channel(visits_of(sessions, costs, earned), earned, start_date=start_date, end_date=end_date)
 
 
@@ -190,16 +190,16 @@ def by_channel(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """Sum up each channel. In: `visits_of` and `order_credits` of the same sessions; out: as `channel_summary`."""
+    """Sum up each channel. In: `visits_of` and `conversion_credits` of the same sessions; out: as `channel_summary`."""
     visits, earned = (rows[inside(rows["date"], start_date, end_date)] for rows in (visits, earned))
-    orders = of_orders(earned)["conv_id"].nunique()
+    orders = purchases(earned)["conv_id"].nunique()
     return summary_of(by_channel_and_day(visits), channel_counts(visits, earned), orders)
 
 
 def channel_counts(visits: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
     """Count what a summary counts. In: as `by_channel`; out: `channel_name, sessions, influenced_conversions`."""
     counts = visits.groupby("channel_name").size().rename("sessions").to_frame()
-    counts["influenced_conversions"] = influenced(of_orders(earned)).reindex(counts.index, fill_value=0)
+    counts["influenced_conversions"] = influenced(purchases(earned)).reindex(counts.index, fill_value=0)
     return counts.reset_index()
 
 
@@ -252,7 +252,7 @@ def model_revenue(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd
     """
     columns = {"channel_name": journeys["channel_name"]}
     for name, credits in models.items():
-        credit = pd.api.extensions.take(credits["ihc"].array, pair_places(journeys, credits), allow_fill=True)
+        credit = pd.api.extensions.take(credits["ihc"].array, get_pair_indexer(journeys, credits), allow_fill=True)
         columns[name] = credit * journeys["revenue"]
     return pd.DataFrame(columns)
 

@@ -28,7 +28,7 @@ from ihc.models.ihc import attribute
 from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution, move, parse_redistribution
 from ihc.models.registry import Model, models_with
-from ihc.schemas.refunds import is_order, of_orders
+from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, check_window, require_columns
 
 IHC = "IHC"
@@ -230,7 +230,7 @@ def sensitivity(
     tables = []
     for days in dict.fromkeys(lookbacks):
         part = rows.within(days)
-        orders = int(of_orders(part.journeys)["conv_id"].nunique())
+        orders = int(purchases(part.journeys)["conv_id"].nunique())
         for (name, model), (label, rule) in product(models.items(), rules.items()):
             values = aligned(model(part.journeys, rule), part.journeys, f"credits of {name}")
             setting = {"lookback_days": days, "model": name, "redistribution": label, "orders": orders}
@@ -268,7 +268,7 @@ def _cell(channels: pd.DataFrame, rows: _Rows, values: Floats) -> pd.DataFrame:
     """What each channel earns under one setting, its ROAS and its rank."""
     values = np.where(rows.is_reported, values, 0.0)
     worth = values * rows.journeys["revenue"].to_numpy()
-    credit = np.where(is_order(rows.journeys), values, 0.0)
+    credit = np.where(is_purchase(rows.journeys), values, 0.0)
     sums = [_by_channel(rows.channel, weights, len(channels)) for weights in (credit, worth)]
     table = channels.assign(ihc=sums[0], ihc_revenue=sums[1])
     table["ROAS"] = ratio(table["ihc_revenue"], table["cost"])
@@ -282,7 +282,7 @@ def _by_channel(channel: Integers, weights: Floats, count: int) -> Floats:
     return np.bincount(channel, weights=weights, minlength=count).astype("float64")
 
 
-def fragile_channels(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
+def rank_stability(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
     """Say of each channel that matters whether its rank, or its side of break-even, depends on the settings.
 
     In: `sensitivity`; its first cell is the base that the others are compared with. `roas` [1]: break-even.

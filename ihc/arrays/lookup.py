@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 PAIR = ["conv_id", "session_id"]
 
 
-def places(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.int64]:
+def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.int64]:
     """The place of each id in the column `known`, the first one where it stands in several; -1 where it is not there.
 
     Ids are compared as texts, whatever they are stored as.
@@ -29,12 +29,12 @@ def places(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.int64]:
     return np.asarray(pc.fill_null(found, -1), dtype="int64")
 
 
-def is_among(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.bool_]:
+def isin(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.bool_]:
     """Mark the ids that stand in the column `known`."""
-    return places(ids, known) >= 0
+    return get_indexer(ids, known) >= 0
 
 
-def numbered(ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
+def factorize(ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
     """Number the ids by their first appearance.
 
     Equal ids often stand together, as a journey's rows do: then only the first of each run is looked up.
@@ -52,11 +52,11 @@ def look_up(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> 
 
     Out: with the index of `ids`. Of an id that stands there several times, the first counts.
     """
-    found = pd.api.extensions.take(table[column].array, places(ids, table[key]), allow_fill=True)
+    found = pd.api.extensions.take(table[column].array, get_indexer(ids, table[key]), allow_fill=True)
     return pd.Series(found, index=ids.index, name=column)
 
 
-def pair_places(rows: pd.DataFrame, known: pd.DataFrame) -> npt.NDArray[np.int64]:
+def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> npt.NDArray[np.int64]:
     """The place in `known` of each row's `conv_id` and `session_id`, which it has once; -1 where it is not there.
 
     Where both have the same rows in the same order, as often, comparing them says so at once: each has its own place.
@@ -71,17 +71,17 @@ def pair_places(rows: pd.DataFrame, known: pd.DataFrame) -> npt.NDArray[np.int64
 
 def join(rows: pd.DataFrame, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Put beside each row what `table` has in `columns` for its `conv_id` and `session_id`; NaN where it has none."""
-    place = pair_places(rows, table)
+    place = get_pair_indexer(rows, table)
     return rows.assign(**{name: pd.api.extensions.take(table[name].array, place, allow_fill=True) for name in columns})
 
 
 def in_order(keys: npt.NDArray[Any], ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
     """The places of the rows by rising key, and by id where keys are equal. In: a key and an id for each row."""
     order = np.argsort(keys, kind="stable")
-    return by_id_where_equal(order, repeats(keys[order]), ids)
+    return by_id_where_equal(order, duplicated(keys[order]), ids)
 
 
-def repeats(keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def duplicated(keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Mark each entry that is equal to the one before it."""
     is_repeat = np.zeros(len(keys), dtype=bool)
     np.equal(keys[1:], keys[:-1], out=is_repeat[1:])

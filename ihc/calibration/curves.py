@@ -79,7 +79,7 @@ def corners(hours: Floats, values: Floats) -> Booleans:
     return is_kept
 
 
-def lead_on(hours: Floats, values: Floats, restart: float) -> tuple[Floats, Floats]:
+def extrapolate(hours: Floats, values: Floats, restart: float) -> tuple[Floats, Floats]:
     """Lead a curve on beyond the hours that were seen: a rising one straight, a falling one by its rate of decay.
 
     Where restarts were seen, a rising curve reaches 1 at the first of them at the latest.
@@ -145,7 +145,7 @@ def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
     told = _chosen(pairs, ~pairs.is_restart & (pairs.hours < restart))
     if len(told.hours):
         hours, values, log_weights = _fit_knots(told, channels, rising)
-        hours, values = lead_on(hours, values, restart)
+        hours, values = extrapolate(hours, values, restart)
     else:
         begin, log_weights = (0.0 if rising else 1.0), np.zeros(channels)
         end, level = (restart, 1.0) if restart < np.inf else (1.0, begin)

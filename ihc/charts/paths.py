@@ -36,7 +36,7 @@ CHARACTERS = 14  # of a cell's text, an inch
 
 
 @chart
-def orders_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: str) -> None:
+def conversions_by_class(figure: Figure, classes: pd.DataFrame, column: str, label: str) -> None:
     """Bars of how many orders fall in each class. In: `column` [class], `orders [count]`, `share [1]`."""
     figure.set_size_inches(WIDTH, 1.1 + 0.3 * len(classes))
     axes = figure.add_subplot()

@@ -164,7 +164,7 @@ def _legend(roas: float, is_compared: bool) -> str:
 def rank_under_settings(figure: Figure, fragile: pd.DataFrame, colours: Mapping[str, str]) -> None:
     """A row a channel: a line from its best to its worst rank by ROAS, a dot at that of the base, and the stability.
 
-    In: `fragile_channels`: `channel_name, rank, rank_best, rank_worst, stability`; `colours` of `channel_colours`.
+    In: `rank_stability`: `channel_name, rank, rank_best, rank_worst, stability`; `colours` of `channel_colours`.
     """
     rows = fragile.sort_values("rank", kind="stable")
     figure.set_size_inches(WIDTH, 1.0 + 0.28 * len(rows))

@@ -85,7 +85,7 @@ def sample(
     from ihc.settings.run import load_settings
 
     settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
-    if database is None and settings.is_sample:
+    if database is None and settings.is_default_database:
         raise SettingsError("Where is the sample to be made? Name a new SQLite file, or set IHC_DATABASE.")
     write_sample(settings.database, conversions, seed)
     made = label(database) if database else settings.database_label

@@ -239,7 +239,7 @@ def _journeys(
     from ihc.database.results import read_tables, users_of
     from ihc.journeys.build import build_journeys
     from ihc.pipeline.sample import prepare
-    from ihc.schemas.refunds import of_orders
+    from ihc.schemas.refunds import purchases
     from ihc.settings.run import load_settings
 
     settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
@@ -251,7 +251,7 @@ def _journeys(
     journeys = build_journeys(
         tables.sessions, tables.conversions, **window, lookback_days=lookback, memory=free_memory()
     )
-    return settings, journeys if conv_id else of_orders(journeys), tables
+    return settings, journeys if conv_id else purchases(journeys), tables
 
 
 def _print_left_out(console: Console, left_out: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.arrays.lookup import is_among
+from ihc.arrays.lookup import isin
 from ihc.database.connection import (
     append,
     check_table_writable,
@@ -134,7 +134,7 @@ def users_of(database: str | Path, conv_id: str) -> list[str]:
     return as_text(found.iloc[:, 0]).tolist()
 
 
-def read_order_ids(database: str | Path) -> pd.DataFrame:
+def read_conversion_ids(database: str | Path) -> pd.DataFrame:
     """Read the `conv_id` of all conversions: what there is, to see which stored orders are gone."""
     with transaction(database) as connection:
         name = names_of(connection)[CONVERSIONS]["conv_id"]
@@ -157,10 +157,10 @@ def read_results(database: str | Path) -> Results:
     credits, outcomes, runs = (_typed(frame) for frame in frames.values())
     outcomes = outcomes.fillna({"reason": ""})  # an empty text is NULL in Oracle
     unsound = check_credits(credits, credits)
-    credits = credits[~is_among(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
-    outcomes = outcomes[~is_among(outcomes["conv_id"], unsound["conv_id"])]
+    credits = credits[~isin(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
+    outcomes = outcomes[~isin(outcomes["conv_id"], unsound["conv_id"])]
     outcomes = outcomes.merge(runs[["run_id", "engine", "parameters", "lookback_days"]], on="run_id")
-    strange = credits.loc[~is_among(credits["conv_id"], outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
+    strange = credits.loc[~isin(credits["conv_id"], outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
     strange = strange.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
     outcomes = pd.concat([outcomes, strange], ignore_index=True) if len(strange) else outcomes
     return Results(credits, outcomes, runs, unsound)
@@ -178,7 +178,7 @@ def read_phases(database: str | Path) -> pd.DataFrame:
     phases = _typed(phases)
     is_share = phases[list(PHASES)].apply(lambda values: values.between(0, 1 + TOLERANCE)).all(axis=1)
     unfit = phases.loc[~is_share, "conv_id"]
-    return phases[~is_among(phases["conv_id"], unfit)].reset_index(drop=True)
+    return phases[~isin(phases["conv_id"], unfit)].reset_index(drop=True)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.lookup import by_id_where_equal, in_order, is_among, places, repeats
+from ihc.arrays.lookup import by_id_where_equal, duplicated, get_indexer, in_order, isin
 from ihc.arrays.types import Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
-from ihc.schemas.refunds import order_places
+from ihc.schemas.refunds import purchase_indexer
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
 
 LONGEST_LOOKBACK = 100_000
@@ -61,7 +61,7 @@ def build_journeys(
 ) -> pd.DataFrame:
     """Give each conversion all sessions of its user at or before its time.
 
-    A refund has the journey of its order: the time is that of the order, see `refunds.order_places`.
+    A refund has the journey of its order: the time is that of the order, see `refunds.purchase_indexer`.
 
     In: `sessions` and `conversions` with the tables' columns. `start_date` and `end_date` [YYYY-MM-DD, inclusive]
     choose conversions by `conv_date`; older sessions still belong to their journeys. `lookback_days` [24 h each]
@@ -84,12 +84,12 @@ def build_journeys(
     is_last = np.zeros(len(place), dtype="int8")
     is_last[lengths.cumsum()[lengths > 0] - 1] = 1
     of_visits = {name: sessions[name].array for name in ("session_id", "channel_name", *FLAGS)} | {"timestamp": moment}
-    of_orders = {name: orders[name].array for name in ("conv_id", "user_id", "conv_timestamp", "revenue")}
+    purchases = {name: orders[name].array for name in ("conv_id", "user_id", "conv_timestamp", "revenue")}
     # Half of the work is copying texts, for which one core mostly waits: two share the columns. Ids lie far apart until
     # they are brought together once; each journey is then a run of them, and runs are copied several times as fast.
     with ThreadPoolExecutor(2) as pool:
         copies = {name: pool.submit(lambda each: each.take(visit).take(place), of_visits[name]) for name in of_visits}
-        copies |= {name: pool.submit(of_orders[name].take, order) for name in of_orders}
+        copies |= {name: pool.submit(purchases[name].take, order) for name in purchases}
         columns = {name: copy.result() for name, copy in copies.items()} | {"conversion": is_last}
     return pd.DataFrame({name: columns[name] for name in JOURNEYS}, copy=False)
 
@@ -116,19 +116,19 @@ def find_spans(
         )
     moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
     chosen = np.flatnonzero(inside(conversions["conv_date"], start_date, end_date))
-    timed = conversions[["conv_date", "conv_time"]].take(order_places(conversions)[chosen])
+    timed = conversions[["conv_date", "conv_time"]].take(purchase_indexer(conversions)[chosen])
     orders = conversions.take(chosen)
     orders = orders.assign(conv_timestamp=timestamps(timed["conv_date"], timed["conv_time"]).to_numpy())
     orders = orders.take(in_order(orders["conv_timestamp"].to_numpy(), orders["conv_id"]))
 
-    visitor, buyer = (places(frame["user_id"], orders["user_id"]) for frame in (sessions, orders))
+    visitor, buyer = (get_indexer(frame["user_id"], orders["user_id"]) for frame in (sessions, orders))
     row = np.flatnonzero(visitor >= 0)
     moments, visit_moment = np.unique(moment[row], return_inverse=True)
     stride = len(moments) + 1
     key = visitor[row] * stride + visit_moment
     by_user = np.argsort(key)  # not stable, which would take three times as long: what is equal is put in order by id
     key = key[by_user]
-    visit = by_id_where_equal(row[by_user], repeats(key), sessions["session_id"])
+    visit = by_id_where_equal(row[by_user], duplicated(key), sessions["session_id"])
 
     order_time = orders["conv_timestamp"].to_numpy()
     since = until = buyer * stride
@@ -180,10 +180,10 @@ def rows_by_user(spans: Spans) -> pd.DataFrame:
 
 def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
     """The conversions that have no session at all, with the columns of `conversions`."""
-    return conversions[~is_among(conversions["conv_id"], journeys["conv_id"])]
+    return conversions[~isin(conversions["conv_id"], journeys["conv_id"])]
 
 
-def idle_paths(
+def non_converting_paths(
     sessions: pd.DataFrame,
     conversions: pd.DataFrame,
     *,
@@ -208,7 +208,7 @@ def idle_paths(
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
-    idle = np.flatnonzero(~is_among(sessions["user_id"], conversions["user_id"]))
+    idle = np.flatnonzero(~isin(sessions["user_id"], conversions["user_id"]))
     idle = idle[np.argsort(moment[idle], kind="stable")]
     last = sessions.take(idle[~sessions["user_id"].take(idle).duplicated(keep="last")])
     ends = pd.DataFrame(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import PAIR, is_among, join, look_up, pair_places
-from ihc.schemas.refunds import is_order
+from ihc.arrays.lookup import PAIR, get_pair_indexer, isin, join, look_up
+from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, as_text, require_columns
 
 REFUND = "a refund"  # the reason of credited refunds, by which they are told from orders
@@ -27,8 +27,8 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
     negative or no number, or its sum is further from 1 than `tolerance`.
     """
     require_columns(credits, CREDITS, "credits")
-    lacking = journeys.loc[pair_places(journeys, credits) < 0, "conv_id"]
-    is_foreign = (pair_places(credits, journeys) < 0) | credits.duplicated(PAIR)
+    lacking = journeys.loc[get_pair_indexer(journeys, credits) < 0, "conv_id"]
+    is_foreign = (get_pair_indexer(credits, journeys) < 0) | credits.duplicated(PAIR)
     is_fit = np.isfinite(credits["ihc"]) & (credits["ihc"] >= 0)
     order, names = pd.factorize(pd.concat([credits["conv_id"], lacking], ignore_index=True))
     given, missing = order[: len(credits)], order[len(credits) :]
@@ -43,7 +43,7 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
 def sound_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep the credits that can be stored. Out: those, and `conv_id, outcome, reason` of the orders that failed."""
     failed = check_credits(credits, journeys).assign(outcome="failed")[["conv_id", "outcome", "reason"]]
-    return credits[~is_among(credits["conv_id"], failed["conv_id"])].reset_index(drop=True), failed
+    return credits[~isin(credits["conv_id"], failed["conv_id"])].reset_index(drop=True), failed
 
 
 def _reasons(tests: pd.DataFrame) -> pd.DataFrame:
@@ -88,14 +88,14 @@ def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.Da
     ids = {name: as_text(answers[name]) for name in ("conv_id", "session_id")}
     shares = {name: pd.to_numeric(answers[name], errors="coerce").astype("float64") for name in SHARES}
     typed = answers.assign(**ids, **shares)
-    is_known = is_among(typed["conv_id"], journeys["conv_id"])
+    is_known = isin(typed["conv_id"], journeys["conv_id"])
     known = typed[is_known]
     strange = typed.loc[~is_known, ["conv_id"]].drop_duplicates()
     strange = strange.assign(reason="no order with a session in the database has this id")
-    unfit = check_credits(known, journeys[is_among(journeys["conv_id"], known["conv_id"])])
+    unfit = check_credits(known, journeys[isin(journeys["conv_id"], known["conv_id"])])
     left_out = pd.concat([strange, unfit, _unfit_phases(known)], ignore_index=True)
     left_out = left_out.drop_duplicates("conv_id").sort_values("conv_id", ignore_index=True)
-    return known[~is_among(known["conv_id"], left_out["conv_id"])].reset_index(drop=True), left_out
+    return known[~isin(known["conv_id"], left_out["conv_id"])].reset_index(drop=True), left_out
 
 
 def _unfit_phases(answers: pd.DataFrame) -> pd.DataFrame:
@@ -119,10 +119,10 @@ def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.Data
     credited refunds is `REFUND`.
     """
     conv_id = conversions["conv_id"].reset_index(drop=True)
-    usual = np.where(is_among(conv_id, journeys["conv_id"]), "credited", "unattributed")
+    usual = np.where(isin(conv_id, journeys["conv_id"]), "credited", "unattributed")
     outcome = look_up(conv_id, ends, "conv_id", "outcome").astype("str").fillna(pd.Series(usual, dtype="str"))
     reason = look_up(conv_id, ends, "conv_id", "reason").astype("str").fillna("")
-    reason = reason.mask((outcome == "credited") & ~is_order(conversions), REFUND)
+    reason = reason.mask((outcome == "credited") & ~is_purchase(conversions), REFUND)
     return pd.DataFrame({"conv_id": conv_id, "outcome": outcome, "reason": reason})
 
 
@@ -134,7 +134,7 @@ def provenance(outcomes: pd.DataFrame, *orders: pd.Series[str]) -> pd.DataFrame:
     Out: `engine, parameters, lookback_days [days; NaN: sessions of any age], orders [count; without refunds]`, most
     orders first.
     """
-    is_meant = is_among(outcomes["conv_id"], pd.concat(orders))
+    is_meant = isin(outcomes["conv_id"], pd.concat(orders))
     credited = outcomes[is_meant & (outcomes["outcome"] == "credited")]
     by = ["engine", "parameters", "lookback_days"]
     counts = credited.assign(orders=(credited["reason"] != REFUND).astype("int64"))

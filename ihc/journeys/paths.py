@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.lookup import is_among
+from ihc.arrays.lookup import isin
 from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.journeys.touchpoints import Touchpoints, channel_codes, in_time_order
@@ -38,7 +38,7 @@ class ChannelPaths:
 def channel_paths(journeys: pd.DataFrame, idle: pd.DataFrame | None = None) -> ChannelPaths:
     """Number the channels of all paths, in time order: once for all models that count on them.
 
-    In: `journeys`, each a path to its conversion; `idle`: the paths without a conversion as `idle_paths` makes them,
+    In: `journeys`, each a path to its conversion; `idle`, as of `non_converting_paths`:
     `user_id, session_id, timestamp [UTC], channel_name`.
     Raises InputError for a missing column or timestamp, or sessions of `idle` that are in `journeys`.
     """
@@ -61,12 +61,12 @@ def channel_paths(journeys: pd.DataFrame, idle: pd.DataFrame | None = None) -> C
 def _check_apart(journeys: pd.DataFrame, won: Touchpoints, idle: pd.DataFrame) -> None:
     """Raise InputError where a session is in both. A session is its user's, so only users in both are looked at."""
     users = journeys["user_id"].take(won.row[won.starts]) if len(idle) else idle["user_id"]
-    shared = idle[is_among(idle["user_id"], users)]
-    twice = shared.loc[is_among(shared["session_id"], journeys["session_id"]), "session_id"].unique()
+    shared = idle[isin(idle["user_id"], users)]
+    twice = shared.loc[isin(shared["session_id"], journeys["session_id"]), "session_id"].unique()
     if len(twice):
         raise InputError(
             f"idle holds {counted(len(twice), 'session')} of journeys ({some(twice)}): a path ends in a conversion or "
-            "without one. Make it by idle_paths."
+            "without one. Make it by non_converting_paths."
         )
 
 

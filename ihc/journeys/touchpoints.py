@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import by_id_where_equal, numbered, repeats
+from ihc.arrays.lookup import by_id_where_equal, duplicated, factorize
 from ihc.arrays.types import Floats, Integers
 from ihc.errors import InputError
 from ihc.schemas.tables import require_columns
@@ -52,14 +52,14 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     require_columns(frame, (path, "session_id", "timestamp", *needs), what)
     if frame["timestamp"].isna().any():
         raise InputError(f"{what[0].upper()}{what[1:]} have rows without a timestamp: fill them in or leave them out.")
-    code = numbered(frame[path])
+    code = factorize(frame[path])
     moment = frame["timestamp"].to_numpy("datetime64[us]").astype("int64")
     row = np.arange(len(code))
     if not _is_sorted(code, moment):
         row = np.lexsort((moment, code))
         code, moment = code[row], moment[row]
-    is_first = ~repeats(code)
-    row = by_id_where_equal(row, ~is_first & repeats(moment), frame["session_id"])
+    is_first = ~duplicated(code)
+    row = by_id_where_equal(row, ~is_first & duplicated(moment), frame["session_id"])
     return Touchpoints(row, is_first.cumsum() - 1, moment, np.flatnonzero(is_first))
 
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import look_up, places
+from ihc.arrays.lookup import get_indexer, look_up
 from ihc.arrays.types import Floats, Integers
 from ihc.errors import InputError
 from ihc.journeys.paths import FIRST, LOST, WON, ChannelPaths, channel_paths
 from ihc.journeys.touchpoints import channel_codes, credits_of, in_time_order, spread_by_channel
-from ihc.schemas.refunds import of_orders
+from ihc.schemas.refunds import purchases
 
 NEXT_TO_NONE = 1e-12  # below any effect of a channel that led to an order
 MOST_STATES = 4_000  # the inverse of so many takes some five seconds and half a gigabyte
@@ -38,7 +38,7 @@ def markov(journeys: pd.DataFrame, *, order: int = 1, idle: pd.DataFrame | None 
     conversions are near the shares of `removal_effects`, not equal to them.
     Raises InputError as these two do.
     """
-    return spread_by_effects(journeys, removal_effects(channel_paths(of_orders(journeys), idle), order=order))
+    return spread_by_effects(journeys, removal_effects(channel_paths(purchases(journeys), idle), order=order))
 
 
 def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def add_chains(chains: Iterable[Chain]) -> Chain:
     states = pd.concat([chain.states for chain in found]).groupby("channel_name", as_index=False).sum()
     parts = []
     for chain in found:
-        number = places(chain.states["channel_name"], states["channel_name"])
+        number = get_indexer(chain.states["channel_name"], states["channel_name"])
         ends = {end: number[chain.moves[end].to_numpy()] for end in ("source", "target")}
         parts.append(chain.moves.assign(**ends))
     return Chain(states, pd.concat(parts).groupby(["source", "target"], as_index=False).sum())
@@ -135,7 +135,7 @@ def effects_of(chain: Chain, names: pd.Series[str]) -> Floats:
     converting = chain.states["conversions"].to_numpy("int64")
     conversion = expected @ (converting / visits)
 
-    channel_of = places(chain.states["channel_name"], names)
+    channel_of = get_indexer(chain.states["channel_name"], names)
     lost = np.zeros(len(names))
     for channel in range(len(lost)):
         own = np.flatnonzero(channel_of == channel)

@@ -40,8 +40,8 @@ def models_with(direct: Collection[str]) -> dict[str, Model]:
 def models_for(journeys: pd.DataFrame, idle: pd.DataFrame, direct: Collection[str] = DIRECT) -> dict[str, Model]:
     """The models that these journeys can be compared by; Markov's chain knows the `idle` paths too.
 
-    In: `journeys`, the frame of `idle_paths`, and the names of channels that count as `direct`. With more channels than
-    a chain may have states, Markov is left out.
+    In: `journeys`, the frame of `non_converting_paths`, and the names of channels that count as `direct`. With more
+    channels than a chain may have states, Markov is left out.
     """
     models = models_with(direct)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()

@@ -35,11 +35,11 @@ def _credited(orders: float, revenue: float, credited: pd.Series, after: str) ->
     if not credited["count"]:
         return f"None of {counted(orders, 'order')} is credited."
     verb = "is" if credited["count"] == 1 else "are"
-    of_orders = f"{credited['count']:,.0f} of {orders:,.0f} orders ({percent(credited['count'] / orders)})"
+    purchases = f"{credited['count']:,.0f} of {orders:,.0f} orders ({percent(credited['count'] / orders)})"
     # Refunds make a part larger than the whole, which says nothing.
     is_part = 0 <= credited["amount"] <= revenue != 0
     part = f" ({percent(credited['amount'] / revenue)})" if is_part else ""
-    return f"{of_orders} {verb} credited, {credited['amount']:,.2f} of {revenue:,.2f} of revenue{part}{after}."
+    return f"{purchases} {verb} credited, {credited['amount']:,.2f} of {revenue:,.2f} of revenue{part}{after}."
 
 
 def _idle_cost(total: pd.Series, has_credit: bool) -> str:

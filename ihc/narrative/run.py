@@ -9,7 +9,7 @@ import pandas as pd
 
 from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
 from ihc.analysis.reporting import MATERIAL, material
-from ihc.arrays.lookup import is_among
+from ihc.arrays.lookup import isin
 from ihc.formatting import counted, shown, some
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
@@ -97,7 +97,7 @@ def after_refunds(lines: pd.DataFrame) -> str:
 def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFrame, dates: str) -> str:
     """Say what a report cannot be made without, and lacks: orders of its dates, orders or sessions; else empty.
 
-    In: the tables, the conversions of the `dates`, and the `order_credits` of the reported days.
+    In: the tables, the conversions of the `dates`, and the `conversion_credits` of the reported days.
     """
     if tables.conversions.empty:
         what = "no order" if len(tables.sessions) else "no session and no order"
@@ -115,7 +115,7 @@ def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFram
 
 def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
     """Say how many sessions count as free because their cost is not known. In: the tables."""
-    without = int((~is_among(sessions["session_id"], costs["session_id"])).sum())
+    without = int((~isin(sessions["session_id"], costs["session_id"])).sum())
     null = int(costs["cost"].isna().sum())
     if not without and not null:
         return "Every session has a cost."

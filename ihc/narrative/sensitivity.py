@@ -15,7 +15,7 @@ MOST_NAMES = 4
 def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: float = 1.0) -> str:
     """Say how many settings were tried, which channels stay on their side of break-even, and whose rank changes.
 
-    In: `fragile_channels` and the `sensitivity` that it is made of, with the same break-even `roas` [1].
+    In: `rank_stability` and the `sensitivity` that it is made of, with the same break-even `roas` [1].
     """
     if fragile.empty:
         return f"No channel has {ENOUGH}, so there is no ROAS to compare under other settings."

@@ -13,12 +13,12 @@ from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
 from ihc.api.limits import Asking
-from ihc.arrays.lookup import is_among, look_up
+from ihc.arrays.lookup import isin, look_up
 from ihc.errors import ApiError
 from ihc.journeys.credits import sound_credits
 from ihc.models.ihc import attribute
 from ihc.narrative.run import CUT, KEPT, api_sentence, parameters_sentence, redistribution_sentence
-from ihc.schemas.refunds import order_ids
+from ihc.schemas.refunds import purchase_ids
 from ihc.schemas.tables import SHARES
 from ihc.settings.run import Settings
 
@@ -60,9 +60,9 @@ def compute_credits(
 def _orders_of(journeys: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
     """The conversions that have a journey, and the order of each: `conv_id, order_id`; no row without any refund."""
     ids = conversions["conv_id"]
-    has_refunds = not order_ids(ids, conversions).equals(ids)
+    has_refunds = not purchase_ids(ids, conversions).equals(ids)
     conv_id = journeys["conv_id"].iloc[: None if has_refunds else 0].drop_duplicates(ignore_index=True)
-    return pd.DataFrame({"conv_id": conv_id, "order_id": order_ids(conv_id, conversions)})
+    return pd.DataFrame({"conv_id": conv_id, "order_id": purchase_ids(conv_id, conversions)})
 
 
 def _order_journeys(journeys: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +70,7 @@ def _order_journeys(journeys: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFr
     if order_of.empty:
         return journeys
     first = order_of.drop_duplicates("order_id")["conv_id"]
-    kept = journeys[is_among(journeys["conv_id"], first)]
+    kept = journeys[isin(journeys["conv_id"], first)]
     return kept.assign(conv_id=look_up(kept["conv_id"], order_of, "conv_id", "order_id"))
 
 

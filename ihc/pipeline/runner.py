@@ -78,7 +78,7 @@ class RunResult:
 def check(settings: Settings) -> None:
     """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
     _ = settings.source
-    if not settings.is_sample or is_there(settings.database):
+    if not settings.is_default_database or is_there(settings.database):
         tables = read_tables(settings.database)
         with_dimension(tables.sessions, **settings.report.dimension)
         spans = find_spans(tables.sessions, tables.conversions, **settings.window, lookback_days=settings.lookback_days)

@@ -96,7 +96,7 @@ def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SE
 
 def prepare(settings: Settings, say: Callable[[str], object] = print) -> None:
     """Make the sample shop where the default database is asked for and none is there."""
-    if settings.is_sample and not is_there(settings.database):
+    if settings.is_default_database and not is_there(settings.database):
         write_sample(settings.database)
         say(f"There was no {settings.database_label}, so a sample shop was made there.")
 

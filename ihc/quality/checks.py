@@ -14,7 +14,7 @@ from ihc.quality.findings import COST, LIST, NOTHING, Finding, Found, Shop
 from ihc.quality.mends import MOST, Sql
 from ihc.quality.near_misses import near_miss_findings
 from ihc.quality.persons import crowd_finding
-from ihc.schemas.refunds import is_order, order_places
+from ihc.schemas.refunds import is_purchase, purchase_indexer
 from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, Tables
 
 NONE = "(none)"  # the name that a blank channel may get
@@ -130,7 +130,7 @@ def _of_orders(shop: Shop) -> list[Finding]:
     orders, spans = shop.tables.conversions, shop.spans
     is_free = orders["revenue"] == 0
     is_free &= not is_free.all()  # where no order has revenue, leads are counted
-    refunds = orders[~is_order(orders) & (order_places(orders) == range(len(orders)))]
+    refunds = orders[~is_purchase(orders) & (purchase_indexer(orders) == range(len(orders)))]
     untracked = spans.orders[(spans.lengths == 0) & (spans.orders["revenue"] >= 0).to_numpy()]
     return [
         shop.orders("without a session (untracked orders)", untracked, UNTRACKED),

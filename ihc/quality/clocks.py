@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.lookup import repeats
+from ihc.arrays.lookup import duplicated
 from ihc.arrays.types import Booleans
 from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Finding, Found, Shop
 from ihc.quality.mends import seconds
-from ihc.schemas.refunds import is_order, of_orders
+from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.tables import CONVERSIONS, SESSIONS
 
 LONGEST_BREAK = 730  # days without a row, beyond which what lies apart is not of the same time
@@ -101,7 +101,7 @@ def clock_findings(shop: Shop, crowds: Collection[object]) -> list[Finding]:
 
 def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
     spans, orders = shop.spans, shop.spans.orders
-    gap, moment, is_sale = _until_next_session(spans), orders["conv_timestamp"].to_numpy(), is_order(orders)
+    gap, moment, is_sale = _until_next_session(spans), orders["conv_timestamp"].to_numpy(), is_purchase(orders)
     is_shortly = is_sale & (gap <= np.timedelta64(SHORTLY, "s")) & ~orders["user_id"].isin(crowds).to_numpy()
     is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
     is_midnight = is_sale & orders["conv_time"].str.startswith("00:00:00").to_numpy()
@@ -164,7 +164,7 @@ def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
     """Sessions of a buyer in one second, on more than one channel."""
     spans = shop.spans
     second = spans.moment[spans.visit].astype("datetime64[s]")
-    is_same = repeats(spans.user) & repeats(second)
+    is_same = duplicated(spans.user) & duplicated(second)
     rows = np.flatnonzero(is_same | np.append(is_same[1:], False)[: len(is_same)])
     found = shop.tables.sessions.take(spans.visit[rows])
     group = (~is_same[rows]).cumsum()
@@ -174,7 +174,7 @@ def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
 
 
 def _orders_twice(shop: Shop, crowds: Collection[object]) -> Finding:
-    orders = of_orders(shop.spans.orders)
+    orders = purchases(shop.spans.orders)
     orders = orders[~orders["user_id"].isin(crowds)]
     minute = orders["conv_timestamp"].dt.floor("min")
     is_again = orders.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import is_among, places
+from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import total
 from ihc.arrays.types import Booleans, Integers
 from ihc.formatting import counted
@@ -93,7 +93,7 @@ class Shop:
         """Prepare the tables for the checks."""
         sessions, conversions, costs = tables
         spans = find_spans(sessions, conversions)
-        cost_places = places(costs["session_id"], sessions["session_id"])
+        cost_places = get_indexer(costs["session_id"], sessions["session_id"])
         return cls(tables, spans, cost_places, total(conversions["revenue"]), total(costs["cost"]), sql)
 
     @property
@@ -125,4 +125,4 @@ class Shop:
     def cost_of(self, ids: pd.Series[str]) -> float:
         """What sessions cost [currency]."""
         costs = self.tables.costs
-        return total(costs.loc[is_among(costs["session_id"], ids), "cost"]) if len(ids) else 0.0
+        return total(costs.loc[isin(costs["session_id"], ids), "cost"]) if len(ids) else 0.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import is_among
+from ihc.arrays.lookup import isin
 from ihc.arrays.sums import total
 from ihc.arrays.types import Booleans, Integers
 from ihc.journeys.build import rows_by_user
 from ihc.quality.findings import REVENUE, Finding, Found, Shop
 from ihc.quality.near_misses import BLANKS
-from ihc.schemas.refunds import of_orders
+from ihc.schemas.refunds import purchases
 from ihc.schemas.tables import CONVERSIONS
 
 PLACEHOLDERS = (
@@ -31,9 +31,9 @@ def crowd_finding(shop: Shop) -> Finding:
     users = users[users["sessions"] > 0]
     is_far = _far(users["sessions"].to_numpy()) & _far(users["orders"].to_numpy()) & (users["orders"] >= FEWEST)
     found = users[_is_placeholder(users["user_id"]) | is_far]
-    rows = spans.orders[is_among(spans.orders["user_id"], found["user_id"])]
+    rows = spans.orders[isin(spans.orders["user_id"], found["user_id"])]
     detail = (
-        f", with {len(of_orders(rows)):,} of {len(of_orders(spans.orders)):,} orders, {found['sessions'].sum():,} of "
+        f", with {len(purchases(rows)):,} of {len(purchases(spans.orders)):,} orders, {found['sessions'].sum():,} of "
         f"{len(sessions):,} sessions and {found['rows'].sum():,} of {spans.lengths.sum():,} journey rows"
     )
     return Finding(

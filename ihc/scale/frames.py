@@ -14,7 +14,7 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 
-from ihc.analysis.reporting import DAILY, SUMS, order_credits, visits_of
+from ihc.analysis.reporting import DAILY, SUMS, conversion_credits, visits_of
 from ihc.arrays.sums import add_parts, part_by, sum_of_parts
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
@@ -126,7 +126,7 @@ def _reporting_part(
     sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame, credits: pd.DataFrame
 ) -> pd.DataFrame:
     sessions, conversions, costs, credits = map(own_types, (sessions, conversions, costs, credits))
-    return part_by(visits_of(sessions, costs, order_credits(sessions, conversions, credits)), DAILY, SUMS)
+    return part_by(visits_of(sessions, costs, conversion_credits(sessions, conversions, credits)), DAILY, SUMS)
 
 
 def _together(function: Callable[..., pd.DataFrame], *frames: dd.DataFrame) -> dd.DataFrame:

@@ -14,16 +14,16 @@ from ihc.analysis.reporting import (
     SUMS,
     channel_counts,
     compared,
+    conversion_credits,
     model_revenue,
-    order_credits,
     summary_of,
     visits_of,
     with_ratios,
 )
 from ihc.analysis.sensitivity import IHC, phase_credits
-from ihc.arrays.lookup import is_among
+from ihc.arrays.lookup import isin
 from ihc.arrays.sums import add_parts, part_by, sum_of_parts
-from ihc.journeys.build import build_journeys, idle_paths
+from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.journeys.credits import outcomes_of, sound_credits
 from ihc.journeys.paths import channel_paths
 from ihc.models.heuristics import DIRECT
@@ -32,7 +32,7 @@ from ihc.models.markov import MOST_STATES, Chain, add_chains, count_moves, effec
 from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution
 from ihc.models.registry import MODELS, models_with
-from ihc.schemas.refunds import check_refunds, of_orders
+from ihc.schemas.refunds import check_refunds, purchases
 from ihc.schemas.tables import Tables, inside
 
 CHANNEL = ["channel_name"]
@@ -102,12 +102,12 @@ def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> A
     credits, failed = sound_credits(attribute(journeys, asked.parameters, asked.redistribution), journeys)
     orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
     outcomes = outcomes_of(orders, journeys, failed)
-    return Attributed(journeys[is_among(journeys["conv_id"], credits["conv_id"])], credits, outcomes)
+    return Attributed(journeys[isin(journeys["conv_id"], credits["conv_id"])], credits, outcomes)
 
 
 def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
     """Sum up what a part adds to the report, but for Markov's column. In: as `attribute_part`, and what it found."""
-    earned = order_credits(tables.sessions, tables.conversions, found.credits)
+    earned = conversion_credits(tables.sessions, tables.conversions, found.credits)
     visits = visits_of(tables.sessions, tables.costs, earned)
     days = [rows[inside(rows["date"], **asked.window)] for rows in (visits, earned)]
     models = {IHC: found.credits} | {
@@ -116,7 +116,7 @@ def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
     return Part(
         reporting=part_by(visits, DAILY, SUMS),
         counts=channel_counts(*days),
-        orders=of_orders(days[1])["conv_id"].nunique(),
+        orders=purchases(days[1])["conv_id"].nunique(),
         comparison=comparison_part(found.journeys, models | phase_credits(found.credits)),
         figures=figures_of(tables, found.credits, found.outcomes, **asked.window),
         chain=_chain(tables, found.journeys, asked),
@@ -129,9 +129,9 @@ def comparison_part(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> 
 
 
 def _chain(tables: Tables, journeys: pd.DataFrame, asked: Asked) -> Chain | None:
-    idle = idle_paths(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
+    idle = non_converting_paths(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
-    return count_moves(channel_paths(of_orders(journeys), idle)) if channels <= MOST_STATES else None
+    return count_moves(channel_paths(purchases(journeys), idle)) if channels <= MOST_STATES else None
 
 
 def add(parts: Iterable[Part]) -> Part:

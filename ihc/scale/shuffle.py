@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ihc.arrays.lookup import places
+from ihc.arrays.lookup import get_indexer
 from ihc.arrays.types import Booleans, Integers
 from ihc.errors import InputError
 from ihc.formatting import counted
@@ -172,7 +172,7 @@ def meet(task: Meeting) -> Met:
     """
     known = {table: _read(task.store, names, task.number) for table, names in task.keys.items()}
     costs = _read(task.store, task.costs, task.number)
-    place = places(costs["key"], known[SESSIONS]["key"])
+    place = get_indexer(costs["key"], known[SESSIONS]["key"])
     parts = known[SESSIONS]["part"].to_numpy("int64")
     of_session = np.append(parts, 0)[place]  # the last one, where there is no session
     part = np.where(place >= 0, of_session, part_of(costs["key"], task.parts))

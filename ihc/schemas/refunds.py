@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.lookup import places
+from ihc.arrays.lookup import get_indexer
 from ihc.arrays.types import Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
@@ -16,19 +16,19 @@ NOT_NEGATIVE = "a refund has a negative revenue; leave the column empty for orde
 NO_ORDER = "the value names a refund, not an order; give the conv_id of the order"
 
 
-def is_order(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def is_purchase(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Mark the rows of orders, whose `revenue` [currency] is 0 or more; the others are of refunds."""
     mask: npt.NDArray[np.bool_] = ~(frame["revenue"].to_numpy("float64") < 0)
     return mask
 
 
-def of_orders(frame: pd.DataFrame) -> pd.DataFrame:
+def purchases(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of orders. In: conversions, or journeys or credits with their `revenue` [currency]."""
-    mask = is_order(frame)
+    mask = is_purchase(frame)
     return frame if mask.all() else frame[mask]
 
 
-def order_places(conversions: pd.DataFrame) -> Integers:
+def purchase_indexer(conversions: pd.DataFrame) -> Integers:
     """The place of the order that each conversion belongs to: its own, or that of the order it refunds.
 
     In: `conv_id, user_id`, and `refund_of [conv_id; NaN: none]`, if the shop has that column. A refund whose order is
@@ -43,20 +43,20 @@ def _named_places(conversions: pd.DataFrame) -> Integers:
     target = np.full(len(conversions), -1)
     if REFUND_OF in conversions:
         refund = np.flatnonzero(conversions[REFUND_OF].notna())
-        place = places(conversions[REFUND_OF].iloc[refund], conversions["conv_id"])
+        place = get_indexer(conversions[REFUND_OF].iloc[refund], conversions["conv_id"])
         users = conversions["user_id"]
         is_own = (place >= 0) & (users.take(place).to_numpy() == users.take(refund).to_numpy())
         target[refund[is_own]] = place[is_own]
     return target
 
 
-def order_ids(ids: pd.Series[str], conversions: pd.DataFrame) -> pd.Series[str]:
-    """The `conv_id` of the order that each id belongs to, as of `order_places`; an id that is not there stays."""
-    order = order_places(conversions)
+def purchase_ids(ids: pd.Series[str], conversions: pd.DataFrame) -> pd.Series[str]:
+    """The `conv_id` of the order that each id belongs to, as of `purchase_indexer`; an id that is not there stays."""
+    order = purchase_indexer(conversions)
     refund = np.flatnonzero(order != np.arange(len(order)))
     if not len(refund):
         return ids
-    place = places(ids, conversions["conv_id"].take(refund))
+    place = get_indexer(ids, conversions["conv_id"].take(refund))
     names = conversions["conv_id"].take(order[refund[place]])
     return ids.where(place < 0, names.set_axis(ids.index))
 
@@ -64,13 +64,13 @@ def order_ids(ids: pd.Series[str], conversions: pd.DataFrame) -> pd.Series[str]:
 def check_refunds(conversions: pd.DataFrame) -> None:
     """Raise InputError for a refund of a revenue that is not negative, and for one that refunds no order.
 
-    In: as `order_places`, with `revenue` [currency].
+    In: as `purchase_indexer`, with `revenue` [currency].
     """
     if REFUND_OF not in conversions:
         return
     target, is_refund = _named_places(conversions), conversions[REFUND_OF].notna().to_numpy("bool")
-    is_wrong = is_refund & is_order(conversions)
-    names_refund = ~is_wrong & (target >= 0) & (is_refund | ~is_order(conversions))[target]
+    is_wrong = is_refund & is_purchase(conversions)
+    names_refund = ~is_wrong & (target >= 0) & (is_refund | ~is_purchase(conversions))[target]
     unfit = [(NOT_NEGATIVE, is_wrong), (NO_ORDER, names_refund)]
     if findings := [_finding(says, conversions["conv_id"][mask]) for says, mask in unfit if mask.any()]:
         raise InputError("\n".join(findings))

@@ -75,7 +75,7 @@ class Settings:
     """The settings of one run, checked; paths are absolute. `account` is None where the local engine computes."""
 
     database: str = field(repr=False)
-    is_sample: bool
+    is_default_database: bool
     output: Path
     parameters: Path | None
     start_date: str | None
@@ -186,20 +186,20 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     given = _given(options, values)
     start_date, end_date = check_window(given.get("start_date"), given.get("end_date"))
     database = with_schema(_absolute_database(given["database"], base), given.get("schema"))
-    is_sample = given["database"] == DEFAULTS["database"]
+    is_default_database = given["database"] == DEFAULTS["database"]
     file = (base / given["redistribution"]).resolve() if "redistribution" in given else None
     rules = load_redistribution(file) if file else None
     is_named = bool(options.get("database") or values.get("IHC_DATABASE"))
     return Settings(
         database=database,
-        is_sample=is_sample,
+        is_default_database=is_default_database,
         output=(base / given["output"]).resolve(),
         parameters=(base / given["parameters"]).resolve() if "parameters" in given else None,
         start_date=start_date,
         end_date=end_date,
         lookback_days=number(given, "lookback_days", most=LONGEST_LOOKBACK, says="lookback_days (IHC_LOOKBACK_DAYS)"),
         # Whether the shop is made up is asked of the database, and only where it matters.
-        account=_account(given, values, rules, lambda: is_named and not _is_made_up(database, is_sample)),
+        account=_account(given, values, rules, lambda: is_named and not _is_made_up(database, is_default_database)),
         asking=_asking(given, values),
         redistribution=file,
         redistribution_rules=rules,
@@ -216,8 +216,8 @@ def _given(options: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, A
     return DEFAULTS | given | {name: str(given[name]) for name in PATHS if name in given}
 
 
-def _is_made_up(database: str, is_sample: bool) -> bool:
-    return is_marked_sample(database) or (is_sample and not is_there(database))
+def _is_made_up(database: str, is_default_database: bool) -> bool:
+    return is_marked_sample(database) or (is_default_database and not is_there(database))
 
 
 def _account(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.analysis.bootstrap import ENOUGH_ORDERS, bootstrap_intervals, with_intervals
-from ihc.analysis.reporting import channel_summary, order_credits
+from ihc.analysis.reporting import channel_summary, conversion_credits
 from ihc.errors import InputError
 from ihc.formatting import MOST_NAMES, named, shown
 from ihc.glossary import GLOSSARY, HEADINGS
@@ -224,7 +224,7 @@ def attributed(shop, window):
     visits = shop.sessions[inside(shop.sessions["event_date"], *window)]
     start, end = window
     return (
-        order_credits(visits, shop.conversions, credits),
+        conversion_credits(visits, shop.conversions, credits),
         channel_summary(*shop, credits, start_date=start, end_date=end),
     )
 
@@ -330,7 +330,7 @@ def test_a_shop_of_tables_has_intervals_around_its_figures():
     )
     credits = attribute(build_journeys(*tables[:2]), curves_of())
     summary = channel_summary(*tables, credits)
-    found = bootstrap_intervals(order_credits(*tables[:2], credits), summary)
+    found = bootstrap_intervals(conversion_credits(*tables[:2], credits), summary)
     assert summary["ROAS"].between(found["ROAS_low"], found["ROAS_high"]).all()
     assert not found["is_thin"].any()
 
@@ -349,7 +349,7 @@ def test_a_refund_is_drawn_with_its_order_or_stays_in_every_draw():
         costs(),
     )
     credits = credits_of([("k", "s1", 1.0), ("l", "s2", 1.0), ("r", "s1", 1.0)])
-    earned = order_credits(*shop[:2], credits)
+    earned = conversion_credits(*shop[:2], credits)
     summary = channel_summary(*shop, credits)
     bounds = ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]
     # Twice l, once each, or twice k: -40, 60 or 160 for Ads while the refund stays.

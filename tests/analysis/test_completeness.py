@@ -18,7 +18,7 @@ from pandas.testing import assert_frame_equal
 
 from ihc.analysis.completeness import waterfall, without_credit_by_channel, without_credit_by_day
 from ihc.analysis.reconciliation import COST, CREDIT, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, reconcile
-from ihc.analysis.reporting import channel_reporting, channel_summary, order_credits, visits_of
+from ihc.analysis.reporting import channel_reporting, channel_summary, conversion_credits, visits_of
 from ihc.errors import InputError
 from ihc.formatting import percent, shown
 from ihc.glossary import GLOSSARY, HEADINGS
@@ -105,7 +105,7 @@ ORDERS_READ = conversions(
 
 
 def visits(credits, tables=Tables(SESSIONS, ORDERS_READ, COSTS)):  # noqa: B008
-    earned = order_credits(tables.sessions, tables.conversions, credits)
+    earned = conversion_credits(tables.sessions, tables.conversions, credits)
     return visits_of(tables.sessions, tables.costs, earned)
 
 

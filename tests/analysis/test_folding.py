@@ -3,12 +3,12 @@ from helpers.frames import conversions, costs, credits_of, sessions
 from pandas.testing import assert_frame_equal
 
 from ihc.analysis.folding import MOST_ROWS, Folding, folding
-from ihc.analysis.reporting import TOTAL, by_channel, order_credits, visits_of
+from ihc.analysis.reporting import TOTAL, by_channel, conversion_credits, visits_of
 from ihc.narrative.dimension import folding_sentence
 
 # c earns nothing; a and b earn 60 and 40, and cost 1 and 3 of 10.
 VISITS = sessions([(name, "u", "2025-01-01 10:00:00", name) for name in "abcd"])
-EARNED = order_credits(
+EARNED = conversion_credits(
     VISITS, conversions([("k", "u", "2025-01-01 11:00:00", 100)]), credits_of([("k", "a", 0.6), ("k", "b", 0.4)])
 )
 ROWS = visits_of(VISITS, costs([("a", 1), ("b", 3), ("c", 4), ("d", 2)]), EARNED)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.analysis.maturity import arrival, complete_span, credit_by_lag, immature_from, maturity
-from ihc.analysis.reporting import channel_reporting, order_credits
+from ihc.analysis.reporting import channel_reporting, conversion_credits
 from ihc.errors import InputError
 from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys.build import build_journeys
@@ -155,7 +155,7 @@ def test_the_estimate_is_that_of_the_whole_triangle(rows):
 @given(shops(), st.integers(0, 99))
 def test_shares_rise_to_one_and_the_order_of_rows_does_not_matter(tables, seed):
     journeys = build_journeys(tables.sessions, tables.conversions)
-    earned = order_credits(tables.sessions, tables.conversions, linear(journeys))
+    earned = conversion_credits(tables.sessions, tables.conversions, linear(journeys))
     lags = credit_by_lag(earned, tables.conversions)
     found = arrival(earned, tables.conversions, last_day="2023-09-05")
     for shares in (lags["cumulated"], found["arrived"]):
@@ -173,7 +173,7 @@ def test_shares_rise_to_one_and_the_order_of_rows_does_not_matter(tables, seed):
 def test_maturity_keeps_days_and_credit_and_expects_no_less_than_there_is(tables):
     credits = linear(build_journeys(tables.sessions, tables.conversions))
     reporting = channel_reporting(*tables, credits)
-    earned = order_credits(tables.sessions, tables.conversions, credits)
+    earned = conversion_credits(tables.sessions, tables.conversions, credits)
     before = reporting.copy(deep=True)
     found = arrival(earned, tables.conversions, last_day="2023-09-05")
     table = maturity(reporting, found, last_day="2023-09-05")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.analysis.periods import daily_totals, key_figures, previous_window, weekly_reporting, with_incomplete
-from ihc.analysis.reporting import channel_reporting, channel_summary, order_credits, visits_of
+from ihc.analysis.reporting import channel_reporting, channel_summary, conversion_credits, visits_of
 from ihc.errors import InputError
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS
 from ihc.journeys.build import build_journeys
@@ -143,7 +143,7 @@ BEFORE = ("2023-09-01", "2023-09-02")
 
 
 def figures(tables=SHOP, credits=CREDITS, ends=ENDS, window=WINDOW):
-    earned = order_credits(tables.sessions, tables.conversions, credits)
+    earned = conversion_credits(tables.sessions, tables.conversions, credits)
     visits = visits_of(tables.sessions, tables.costs, earned)
     return key_figures(visits, earned, tables, ends, start_date=window[0], end_date=window[1])
 

@@ -7,7 +7,7 @@ from pandas.testing import assert_frame_equal
 
 from ihc import build_journeys, channel_reporting, channel_summary
 from ihc.analysis.changes import changed_rows, state_of, totals
-from ihc.analysis.reporting import order_credits
+from ihc.analysis.reporting import conversion_credits
 from ihc.models.heuristics import linear
 from ihc.schemas.tables import Tables
 
@@ -32,7 +32,9 @@ def outcomes(*rows):
 
 
 def made_of(shop=SHOP, credits=CREDITS, ends=outcomes(("a", "local", "p", 30), ("b", "api", "q", None))):  # noqa: B008
-    return state_of(order_credits(shop.sessions, shop.conversions, credits), ends, channel_reporting(*shop, credits))
+    return state_of(
+        conversion_credits(shop.sessions, shop.conversions, credits), ends, channel_reporting(*shop, credits)
+    )
 
 
 def test_credit_is_added_up_by_order_channel_and_day_of_the_sessions():

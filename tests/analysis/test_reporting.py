@@ -12,11 +12,11 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from ihc.analysis.reporting import (
     channel_reporting,
     channel_summary,
+    conversion_credits,
     cost_without_session,
     exported_credits,
     material,
     model_comparison,
-    order_credits,
     ratio,
     relative_to_first,
     renamed,
@@ -90,7 +90,7 @@ def test_cpo_and_roas_are_ratios_of_sums():
 
 
 def test_a_credit_earns_its_share_of_the_orders_revenue_at_its_sessions_place_and_day():
-    earned = order_credits(VISITS, ORDERS, CREDITS)
+    earned = conversion_credits(VISITS, ORDERS, CREDITS)
     assert earned.iloc[0].to_dict() == {
         "conv_id": "k",
         "session_id": "a",
@@ -106,14 +106,14 @@ def test_a_credit_earns_its_share_of_the_orders_revenue_at_its_sessions_place_an
 
 def test_a_credit_whose_order_or_session_is_gone_has_no_row():
     credits = credits_of([("k", "gone", 0.5), ("gone", "a", 0.5), ("k", "b", 0.5)])
-    assert order_credits(VISITS, ORDERS, credits)["session_id"].tolist() == ["b"]
+    assert conversion_credits(VISITS, ORDERS, credits)["session_id"].tolist() == ["b"]
 
 
 def test_renamed_are_the_same_rows_under_the_names_of_other_sessions():
-    earned = order_credits(VISITS, ORDERS, CREDITS)
+    earned = conversion_credits(VISITS, ORDERS, CREDITS)
     groups = VISITS.assign(channel_name=["One", "Two", "One", "Two", "Two"])
     there, here = renamed(visits_of(VISITS, PRICES, earned), earned, groups)
-    expected = order_credits(groups, ORDERS, CREDITS)
+    expected = conversion_credits(groups, ORDERS, CREDITS)
     assert_frame_equal(here, expected)
     assert_frame_equal(there, visits_of(groups, PRICES, expected))
 

@@ -14,7 +14,7 @@ from ihc.analysis.sensitivity import (
     MOVES,
     STABLE,
     cell_numbers,
-    fragile_channels,
+    rank_stability,
     redistributions_to_try,
     sensitivity,
     single_changes,
@@ -175,7 +175,7 @@ def test_no_revenue_is_lost_but_that_of_orders_without_a_session_and_row_order_i
 
 def test_a_channel_that_keeps_its_side_and_its_place_is_stable():
     grid = grid_of((BASE, {"A": 2.0, "B": 0.5}), (OTHER, {"A": 1.5, "B": 0.9}))
-    found = fragile_channels(grid).set_index("channel_name")
+    found = rank_stability(grid).set_index("channel_name")
     assert found["stability"].tolist() == [STABLE, STABLE]
     assert found.loc["A"].drop("stability").tolist() == [2.0, 1.5, 2.0, 1, 1, 1, 1.0]
     assert found.loc["B"].drop("stability").tolist() == [0.5, 0.5, 0.9, 2, 2, 2, 0.0]
@@ -184,9 +184,9 @@ def test_a_channel_that_keeps_its_side_and_its_place_is_stable():
 def test_a_channel_that_moves_by_one_place_is_stable_and_by_two_is_not():
     # A: 1 to 2, B: 2 to 1; under the last cell C goes from 3 to 1, two places.
     one = grid_of((BASE, {"A": 3.0, "B": 2.0, "C": 1.5}), (OTHER, {"A": 2.0, "B": 3.0, "C": 1.5}))
-    assert set(fragile_channels(one)["stability"]) == {STABLE}
+    assert set(rank_stability(one)["stability"]) == {STABLE}
     two = grid_of((BASE, {"A": 3.0, "B": 2.0, "C": 1.5}), (OTHER, {"A": 3.0, "B": 2.0, "C": 4.0}))
-    assert fragile_channels(two)["stability"].tolist() == [STABLE, STABLE, MOVES]
+    assert rank_stability(two)["stability"].tolist() == [STABLE, STABLE, MOVES]
 
 
 def test_a_channel_that_moves_by_one_place_up_and_down_is_stable():
@@ -196,35 +196,35 @@ def test_a_channel_that_moves_by_one_place_up_and_down_is_stable():
         (OTHER, {"A": 3.0, "B": 3.5, "C": 2.0}),
         ((7, "IHC", AS_IS), {"A": 3.0, "B": 1.5, "C": 2.0}),
     )
-    found = fragile_channels(grid).set_index("channel_name").loc["B"]
+    found = rank_stability(grid).set_index("channel_name").loc["B"]
     assert (found["rank_best"], found["rank_worst"], found["stability"]) == (1, 3, STABLE)
 
 
 def test_crossing_break_even_counts_more_than_the_rank():
     grid = grid_of((BASE, {"A": 3.0, "B": 2.0, "C": 0.9}), (OTHER, {"A": 3.0, "B": 2.0, "C": 4.0}))
-    found = fragile_channels(grid)
+    found = rank_stability(grid)
     assert found["stability"].tolist() == [STABLE, STABLE, CROSSES]
     assert found["cells_above"].tolist() == [1, 1, 0.5]
 
 
 @pytest.mark.parametrize(("other", "stability"), [(1.0, STABLE), (1 - 1e-12, STABLE), (0.999, CROSSES), (0.0, CROSSES)])
 def test_exactly_at_break_even_is_above_and_rounding_does_not_cross_it(other, stability):
-    assert fragile_channels(grid_of((BASE, {"A": 1.0}), (OTHER, {"A": other})))["stability"].tolist() == [stability]
+    assert rank_stability(grid_of((BASE, {"A": 1.0}), (OTHER, {"A": other})))["stability"].tolist() == [stability]
 
 
 @pytest.mark.parametrize(("roas", "stability"), [(1.0, STABLE), (2.0, CROSSES), (2.5, STABLE)])
 def test_break_even_may_lie_elsewhere(roas, stability):
     grid = grid_of((BASE, {"A": 2.0}), (OTHER, {"A": 1.5}))
-    assert fragile_channels(grid, roas=roas)["stability"].tolist() == [stability]
+    assert rank_stability(grid, roas=roas)["stability"].tolist() == [stability]
 
 
 def test_channels_come_by_falling_revenue_in_the_base_and_those_without_a_rank_not_at_all():
     grid = grid_of((BASE, {"A": 1.0, "B": 3.0, "C": 2.0}), (OTHER, {"A": 9.0, "B": 3.0, "C": 2.0}))
-    assert fragile_channels(grid)["channel_name"].tolist() == ["B", "C", "A"]
+    assert rank_stability(grid)["channel_name"].tolist() == ["B", "C", "A"]
     small = grid.assign(rank=grid["rank"].where(grid["channel_name"] != "C"))
-    assert fragile_channels(small)["channel_name"].tolist() == ["B", "A"]
-    assert fragile_channels(grid.assign(rank=NAN)).empty
-    assert list(fragile_channels(grid.iloc[:0])) == list(fragile_channels(grid))
+    assert rank_stability(small)["channel_name"].tolist() == ["B", "A"]
+    assert rank_stability(grid.assign(rank=NAN)).empty
+    assert list(rank_stability(grid.iloc[:0])) == list(rank_stability(grid))
 
 
 def test_a_single_change_leaves_the_other_settings_as_in_the_base():
@@ -249,7 +249,7 @@ def test_a_channel_counts_once_however_many_models_move_it():
 
 def test_every_column_that_is_shown_has_a_heading():
     grid = sensitivity(ROWS, COSTS, LINEAR)
-    for frame in (grid, fragile_channels(grid), single_changes(grid)):
+    for frame in (grid, rank_stability(grid), single_changes(grid)):
         assert not [column for column in frame if column not in {*GLOSSARY, *HEADINGS}]
 
 
@@ -257,5 +257,5 @@ def test_any_name_is_only_a_name():
     rows = pd.concat([journey((0, name, 1, 1), conv_id=f"k{n}", prefix=f"{n}s") for n, name in enumerate(UNTRUSTED)])
     costs = pd.DataFrame({"channel_name": pd.array(UNTRUSTED, dtype="str"), "cost": 50.0})
     grid = sensitivity(rows, costs, variants_of(PARAMETERS))
-    assert fragile_channels(grid)["channel_name"].tolist() == UNTRUSTED
-    assert fragile_channels(grid)["ROAS"].tolist() == [2.0] * len(UNTRUSTED)
+    assert rank_stability(grid)["channel_name"].tolist() == UNTRUSTED
+    assert rank_stability(grid)["ROAS"].tolist() == [2.0] * len(UNTRUSTED)

@@ -5,20 +5,20 @@ from helpers.frames import FIXED, credits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc.arrays.lookup import in_order, is_among, join, look_up, numbered, pair_places, places
+from ihc.arrays.lookup import factorize, get_indexer, get_pair_indexer, in_order, isin, join, look_up
 
 IDS = pd.Series(["a", "b", "a", "c"], index=[7, 7, 8, 9], dtype="str")
 KNOWN = pd.DataFrame({"key": pd.Series(["c", "a", "d", "a"], dtype="str"), "figure": [1.5, 2.5, 3.5, 4.5]})
 
 
 def test_the_first_place_of_each_id_is_found():
-    assert places(IDS, KNOWN["key"]).tolist() == [1, -1, 1, 0]
-    assert is_among(IDS, KNOWN["key"]).tolist() == [True, False, True, True]
+    assert get_indexer(IDS, KNOWN["key"]).tolist() == [1, -1, 1, 0]
+    assert isin(IDS, KNOWN["key"]).tolist() == [True, False, True, True]
 
 
 def test_among_none_nothing_is_found_and_none_find_nothing():
-    assert is_among(IDS, KNOWN["key"].iloc[:0]).tolist() == [False] * 4
-    assert is_among(IDS.iloc[:0], KNOWN["key"]).tolist() == []
+    assert isin(IDS, KNOWN["key"].iloc[:0]).tolist() == [False] * 4
+    assert isin(IDS.iloc[:0], KNOWN["key"]).tolist() == []
     assert look_up(IDS, KNOWN.iloc[:0], "key", "figure").isna().all()
 
 
@@ -30,39 +30,39 @@ def test_what_stands_beside_an_id_keeps_the_index_of_the_ids():
 
 
 def test_ids_are_compared_as_texts_and_an_empty_one_is_nowhere():
-    assert is_among(pd.Series([1, 2]), pd.Series(["2", "3"], dtype="str")).tolist() == [False, True]
-    assert is_among(pd.Series(["2", None], dtype="object"), pd.Series([None, "2"], dtype="str")).tolist() == [
+    assert isin(pd.Series([1, 2]), pd.Series(["2", "3"], dtype="str")).tolist() == [False, True]
+    assert isin(pd.Series(["2", None], dtype="object"), pd.Series([None, "2"], dtype="str")).tolist() == [
         True, False
     ]  # fmt: skip
 
 
 def test_ids_are_numbered_by_their_first_appearance_whether_they_stand_together_or_not():
-    assert numbered(IDS).tolist() == [0, 1, 0, 2]
-    assert numbered(IDS.iloc[[0, 2, 1, 3, 1]]).tolist() == [0, 0, 1, 2, 1]
-    assert numbered(IDS.iloc[:0]).tolist() == []
-    assert numbered(pd.Series([7, 7, 3, 7])).tolist() == [0, 0, 1, 0]
+    assert factorize(IDS).tolist() == [0, 1, 0, 2]
+    assert factorize(IDS.iloc[[0, 2, 1, 3, 1]]).tolist() == [0, 0, 1, 2, 1]
+    assert factorize(IDS.iloc[:0]).tolist() == []
+    assert factorize(pd.Series([7, 7, 3, 7])).tolist() == [0, 0, 1, 0]
 
 
 @FIXED
 @given(st.lists(st.sampled_from(["a", "A", "", None]), max_size=8))
 def test_ids_are_numbered_as_pandas_does(ids):
     texts = pd.Series(ids, dtype="str")
-    assert numbered(texts).tolist() == pd.factorize(texts)[0].tolist()
+    assert factorize(texts).tolist() == pd.factorize(texts)[0].tolist()
 
 
 @FIXED
 @given(*[st.lists(st.sampled_from(["", "a", "A", "b", "é", " a", "\n"]), max_size=8)] * 2)
 def test_as_isin_says(ids, known):
     columns = pd.Series(ids, dtype="str"), pd.Series(known, dtype="str")
-    assert is_among(*columns).tolist() == columns[0].isin(columns[1]).tolist()
-    found = places(*columns)
+    assert isin(*columns).tolist() == columns[0].isin(columns[1]).tolist()
+    found = get_indexer(*columns)
     assert [known[place] for place in found[found >= 0]] == [one for one in ids if one in known]
 
 
 @pytest.mark.parametrize("chunks", [1, 3])
 def test_columns_in_several_pieces_are_read_whole(chunks):
     whole = pd.concat([IDS] * chunks)
-    assert places(whole, KNOWN["key"]).tolist() == np.tile([1, -1, 1, 0], chunks).tolist()
+    assert get_indexer(whole, KNOWN["key"]).tolist() == np.tile([1, -1, 1, 0], chunks).tolist()
 
 
 PAIRS = credits_of([("k", "a", 0.25), ("k", "b", 0.75), ("l", "a", 1.0)])
@@ -70,14 +70,14 @@ PAIRS = credits_of([("k", "a", 0.25), ("k", "b", 0.75), ("l", "a", 1.0)])
 
 def test_a_pair_is_found_by_both_of_its_ids():
     rows = credits_of([("l", "a", 0.0), ("l", "b", 0.0), ("k", "b", 0.0), ("k", "b", 0.0)])
-    assert pair_places(rows, PAIRS).tolist() == [2, -1, 1, 1]
-    assert pair_places(PAIRS, PAIRS.copy()).tolist() == [0, 1, 2]
-    assert pair_places(rows.iloc[:0], PAIRS).tolist() == pair_places(PAIRS.iloc[:0], rows).tolist() == []
-    assert pair_places(rows, PAIRS.iloc[:0]).tolist() == [-1] * 4
+    assert get_pair_indexer(rows, PAIRS).tolist() == [2, -1, 1, 1]
+    assert get_pair_indexer(PAIRS, PAIRS.copy()).tolist() == [0, 1, 2]
+    assert get_pair_indexer(rows.iloc[:0], PAIRS).tolist() == get_pair_indexer(PAIRS.iloc[:0], rows).tolist() == []
+    assert get_pair_indexer(rows, PAIRS.iloc[:0]).tolist() == [-1] * 4
 
 
 def test_of_a_pair_that_stands_several_times_the_first_counts():
-    assert pair_places(PAIRS.iloc[:1], pd.concat([PAIRS.iloc[1:], PAIRS.iloc[:1], PAIRS])).tolist() == [2]
+    assert get_pair_indexer(PAIRS.iloc[:1], pd.concat([PAIRS.iloc[1:], PAIRS.iloc[:1], PAIRS])).tolist() == [2]
 
 
 def test_what_is_joined_keeps_rows_and_order_and_is_empty_where_there_is_nothing():

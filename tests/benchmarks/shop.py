@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from ihc.database.connection import append, transaction
 from ihc.database.results import create_tables
-from ihc.journeys.build import build_journeys, idle_paths
+from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.journeys.paths import ChannelPaths, channel_paths
 from ihc.models.ihc import attribute
 from ihc.models.parameters import load_parameters
@@ -103,7 +103,7 @@ class Shop:
         return self._kept("journeys", lambda: build_journeys(self.tables().sessions, self.tables().conversions))
 
     def idle(self) -> pd.DataFrame:
-        return self._kept("idle", lambda: idle_paths(self.tables().sessions, self.tables().conversions))
+        return self._kept("idle", lambda: non_converting_paths(self.tables().sessions, self.tables().conversions))
 
     def credits(self) -> pd.DataFrame:
         return self._kept("credits", lambda: attribute(self.journeys(), load_parameters()))

@@ -4,7 +4,7 @@ from helpers.frames import FIXED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc.calibration.curves import corners, isotonic, lead_on
+from ihc.calibration.curves import corners, extrapolate, isotonic
 
 
 def array(*values):
@@ -64,7 +64,7 @@ def test_the_curve_through_the_kept_knots_stays_at_all_others(units):
 
 def test_a_rising_curve_goes_on_straight_as_over_its_last_tenth_and_stops_short_of_a_restart():
     # From 90 to 100 hours it rises by 0.1, to 0.5; another 0.49 takes 49 hours.
-    hours, values = lead_on(array(0, 90, 100), array(0, 0.4, 0.5), np.inf)
+    hours, values = extrapolate(array(0, 90, 100), array(0, 0.4, 0.5), np.inf)
     assert hours.tolist() == close(0, 90, 100, 149)
     assert values.tolist() == close(0, 0.4, 0.5, 0.99)
 
@@ -72,33 +72,33 @@ def test_a_rising_curve_goes_on_straight_as_over_its_last_tenth_and_stops_short_
 def test_a_rising_curve_reaches_1_at_the_restart_that_was_seen_at_the_latest():
     # Straight on it would reach 1 after another 50 hours, at 150.
     rising = array(0, 90, 100), array(0, 0.4, 0.5)
-    assert [part.tolist() for part in lead_on(*rising, 120.0)] == [close(0, 90, 100, 120), close(0, 0.4, 0.5, 1)]
-    assert [part.tolist() for part in lead_on(*rising, 180.0)] == [close(0, 90, 100, 150), close(0, 0.4, 0.5, 1)]
+    assert [part.tolist() for part in extrapolate(*rising, 120.0)] == [close(0, 90, 100, 120), close(0, 0.4, 0.5, 1)]
+    assert [part.tolist() for part in extrapolate(*rising, 180.0)] == [close(0, 90, 100, 150), close(0, 0.4, 0.5, 1)]
 
 
 def test_a_curve_that_stays_at_0_jumps_to_1_only_at_the_restart():
-    hours, values = lead_on(array(0, 40), array(0, 0), 60.0)
+    hours, values = extrapolate(array(0, 40), array(0, 0), 60.0)
     assert (hours.tolist(), values.tolist()) == ([0, 40, 60], [0, 0, 1])
 
 
 def test_knots_beyond_the_restart_are_left_out():
-    hours, values = lead_on(array(0, 0.02, 0.03), array(0, 0, 0), 0.025)
+    hours, values = extrapolate(array(0, 0.02, 0.03), array(0, 0, 0), 0.025)
     assert (hours.tolist(), values.tolist()) == ([0, 0.02, 0.025], [0, 0, 1])
 
 
 def test_a_falling_curve_decays_on_by_the_rate_of_its_last_tenth_for_as_long_as_it_was_seen():
     # From 90 to 100 hours it halves, from 0.4 to 0.2: it halves in every 10 hours more, in steps of 12.5, up to 200.
-    hours, values = lead_on(array(0, 90, 100), array(1, 0.4, 0.2), np.inf)
+    hours, values = extrapolate(array(0, 90, 100), array(1, 0.4, 0.2), np.inf)
     assert hours.tolist() == close(0, 90, 100, *(100 + 12.5 * step for step in range(1, 9)))
     assert values.tolist() == close(1, 0.4, 0.2, *(0.2 * 0.5 ** (1.25 * step) for step in range(1, 9)))
 
 
 @pytest.mark.parametrize("last", [0.0, 0.3, 1.0], ids=["nothing", "a constant", "all"])
 def test_a_curve_that_does_not_move_any_more_stays(last):
-    hours, values = lead_on(array(0, 50, 100), array(1, last, last), np.inf)
+    hours, values = extrapolate(array(0, 50, 100), array(1, last, last), np.inf)
     assert (hours.tolist(), values.tolist()) == ([0, 50, 100], [1, last, last])
 
 
 def test_a_rise_by_less_than_what_counts_as_straight_is_none():
-    hours, _ = lead_on(array(0, 90, 100), array(0, 0.5, 0.50001), np.inf)
+    hours, _ = extrapolate(array(0, 90, 100), array(0, 0.5, 0.50001), np.inf)
     assert hours.tolist() == [0, 90, 100]

@@ -6,7 +6,7 @@ from helpers.frames import UNTRUSTED
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.sensitivity import AS_IS, fragile_channels
+from ihc.analysis.sensitivity import AS_IS, rank_stability
 from ihc.charts import sensitivity as sensitivity_charts
 from ihc.charts import style as charts
 from ihc.charts.palette import channel_colours
@@ -35,7 +35,7 @@ def many(names, models=4, lookbacks=3):
 
 
 def ranks(grid):
-    fragile = fragile_channels(grid)
+    fragile = rank_stability(grid)
     return rank_under_settings(fragile, channel_colours(fragile["channel_name"].tolist()))
 
 

@@ -5,7 +5,7 @@ from helpers.frames import UNTRUSTED
 
 from ihc.charts.channels import cost_against_revenue
 from ihc.charts.models import models_by_channel
-from ihc.charts.paths import orders_by_class
+from ihc.charts.paths import conversions_by_class
 from ihc.charts.style import WIDTH
 from ihc.formatting import shown
 
@@ -27,12 +27,12 @@ RELATIVE = pd.DataFrame(
 
 
 def by_class(classes):
-    return orders_by_class(classes, classes.columns[0], "sessions in the journey")
+    return conversions_by_class(classes, classes.columns[0], "sessions in the journey")
 
 
 CHARTS = {
     "cost_against_revenue": (cost_against_revenue, SUMMARY),
-    "orders_by_class": (by_class, CLASSES),
+    "conversions_by_class": (by_class, CLASSES),
     "models_by_channel": (models_by_channel, RELATIVE),
 }
 every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)

@@ -21,7 +21,7 @@ from helpers.databases import new_database, opened, rows_of, sql
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
 from ihc.analysis.changes import state_of
-from ihc.analysis.reporting import order_credits
+from ihc.analysis.reporting import conversion_credits
 from ihc.database.connection import (
     append,
     connected,
@@ -58,7 +58,7 @@ def attributed(database, run=RUN):
     store_credits(database, run, credits, outcomes, tables.conversions)
     reporting = channel_reporting(*tables, credits)
     store_reporting(database, reporting)
-    earned = order_credits(tables.sessions, tables.conversions, credits)
+    earned = conversion_credits(tables.sessions, tables.conversions, credits)
     record_run(database, run, state_of(earned, read_results(database).outcomes, reporting))
 
 

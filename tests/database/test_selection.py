@@ -7,7 +7,7 @@ from helpers.databases import is_duckdb, is_file, is_firebird, is_mariadb, sql
 
 from ihc import build_journeys, read_tables
 from ihc.database.connection import transaction
-from ihc.database.results import create_tables, read_order_ids, users_of
+from ihc.database.results import create_tables, read_conversion_ids, users_of
 from ihc.database.selection import Selection, read_chosen
 from ihc.errors import InputError
 from ihc.pipeline.sample import make_sample, write_sample
@@ -131,7 +131,7 @@ def test_the_user_of_an_order_is_found_and_all_orders_are_known(shop):
     orders = read_tables(shop).conversions
     assert users_of(shop, orders["conv_id"].iloc[5]) == [orders["user_id"].iloc[5]]
     assert users_of(shop, "nothing") == []
-    assert sorted(read_order_ids(shop)["conv_id"]) == sorted(orders["conv_id"])
+    assert sorted(read_conversion_ids(shop)["conv_id"]) == sorted(orders["conv_id"])
 
 
 def test_ids_in_columns_of_different_types_meet(tmp_path, database):

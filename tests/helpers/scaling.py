@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 from ihc.analysis.reconciliation import reconcile
 from ihc.analysis.reporting import channel_reporting, channel_summary, model_comparison, with_ratios
 from ihc.analysis.sensitivity import phase_credits
-from ihc.journeys.build import build_journeys, idle_paths
+from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.journeys.credits import outcomes_of
 from ihc.models.ihc import attribute
 from ihc.models.registry import models_for
@@ -67,7 +67,7 @@ def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]
     """The same by the library's functions on whole tables: credits, outcomes and the report tables."""
     tables: Tables = check_tables(*raw)
     journeys = build_journeys(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
-    idle = idle_paths(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
+    idle = non_converting_paths(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
     credits = attribute(journeys, asked.parameters, asked.redistribution)
     orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
     outcomes = outcomes_of(orders, journeys, pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str"))

@@ -4,7 +4,7 @@ import pandas as pd
 
 from ihc import build_journeys, channel_reporting
 from ihc.analysis.changes import RecordedRun, State, state_of, totals
-from ihc.analysis.reporting import order_credits
+from ihc.analysis.reporting import conversion_credits
 from ihc.models.heuristics import linear
 
 ORDERS = {"conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"}
@@ -31,7 +31,7 @@ def of_shop(tables, parameters="default (abc)", credits=None):
     outcomes = pd.DataFrame({"conv_id": tables.conversions["conv_id"], "engine": "local", "parameters": parameters})
     outcomes = outcomes.astype("str").assign(lookback_days=float("nan"))
     reporting = channel_reporting(*tables, credits)
-    return state_of(order_credits(tables.sessions, tables.conversions, credits), outcomes, reporting)
+    return state_of(conversion_credits(tables.sessions, tables.conversions, credits), outcomes, reporting)
 
 
 def recorded(number=1, made_of=None, window=(None, None), **settings):

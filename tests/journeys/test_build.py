@@ -16,7 +16,7 @@ from ihc.journeys.build import (
     build_journeys,
     check_memory,
     find_spans,
-    idle_paths,
+    non_converting_paths,
     rows_by_user,
     unattributed,
 )
@@ -241,7 +241,7 @@ def visited(paths):
 
 def test_idle_paths_are_all_sessions_of_the_users_without_any_order_in_time_order():
     # v's session is in no journey, but v has an order; u's last one comes after all of u's orders.
-    paths = idle_paths(pd.concat([VISITS, LOOKERS]), ORDERS)
+    paths = non_converting_paths(pd.concat([VISITS, LOOKERS]), ORDERS)
     assert paths.columns.tolist() == ["user_id", "session_id", "timestamp", "channel_name"]
     assert visited(paths) == [("a", "a1"), ("b", "b1"), ("b", "b2")]
     assert paths["channel_name"].tolist() == ["Social", "Search", "Mail"]
@@ -259,11 +259,11 @@ def test_idle_paths_are_all_sessions_of_the_users_without_any_order_in_time_orde
     ],
 )
 def test_dates_choose_idle_users_by_their_last_session_and_the_lookback_counts_from_it(choice, expected):
-    assert idle_paths(LOOKERS, ORDERS, **choice)["session_id"].tolist() == expected
+    assert non_converting_paths(LOOKERS, ORDERS, **choice)["session_id"].tolist() == expected
 
 
 def test_users_who_order_outside_of_the_dates_are_not_idle():
-    paths = idle_paths(VISITS, ORDERS, start_date="2023-09-01", end_date="2023-09-01")
+    paths = non_converting_paths(VISITS, ORDERS, start_date="2023-09-01", end_date="2023-09-01")
     assert paths.empty
 
 
@@ -271,18 +271,18 @@ def test_users_who_order_outside_of_the_dates_are_not_idle():
 @given(shops(), windows(), lookbacks, st.integers(0, 9))
 def test_no_session_is_idle_and_in_a_journey_and_the_order_of_the_rows_is_irrelevant(shop, window, lookback, seed):
     choice = {"start_date": window[0], "end_date": window[1], "lookback_days": lookback}
-    paths = idle_paths(shop.sessions, shop.conversions, **choice)
+    paths = non_converting_paths(shop.sessions, shop.conversions, **choice)
     journeys = build_journeys(shop.sessions, shop.conversions)
     assert not set(paths["session_id"]) & set(journeys["session_id"])
     assert not set(paths["user_id"]) & set(shop.conversions["user_id"])
-    again = idle_paths(shuffled(shop.sessions, seed), shuffled(shop.conversions, seed), **choice)
+    again = non_converting_paths(shuffled(shop.sessions, seed), shuffled(shop.conversions, seed), **choice)
     assert_frame_equal(again, paths)
 
 
 @FIXED
 @given(shops())
 def test_each_session_of_a_user_without_orders_is_in_an_idle_path_once(shop):
-    paths = idle_paths(shop.sessions, shop.conversions)
+    paths = non_converting_paths(shop.sessions, shop.conversions)
     lookers = shop.sessions[~shop.sessions["user_id"].isin(shop.conversions["user_id"])]
     assert sorted(paths["session_id"]) == sorted(lookers["session_id"])
 
@@ -292,7 +292,7 @@ def test_idle_paths_refuse_a_missing_column(table):
     tables = {"sessions": LOOKERS, "conversions": ORDERS}
     tables[table] = tables[table].drop(columns="user_id")
     with pytest.raises(InputError, match=f"{table.title()} lacks the column 'user_id'"):
-        idle_paths(**tables)
+        non_converting_paths(**tables)
 
 
 def test_journeys_that_need_more_memory_than_is_free_are_refused_with_the_user_who_makes_most_rows():

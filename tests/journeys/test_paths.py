@@ -60,7 +60,9 @@ def test_the_order_of_the_rows_within_a_path_is_irrelevant(wins, losses, seed):
 
 def test_idle_paths_with_sessions_of_journeys_are_refused():
     rows = converting("AB")
-    with pytest.raises(InputError, match=r"idle holds 1 session of journeys \('k0s1'\).*Make it by idle_paths"):
+    with pytest.raises(
+        InputError, match=r"idle holds 1 session of journeys \('k0s1'\).*Make it by non_converting_paths"
+    ):
         channel_paths(rows, rows.iloc[:1])
 
 

@@ -5,7 +5,7 @@ from helpers.frames import UNTRUSTED, curves_of, journey
 from ihc.analysis.sensitivity import (
     AS_IS,
     direct_given_away,
-    fragile_channels,
+    rank_stability,
     redistributions_to_try,
     sensitivity,
     variants_of,
@@ -19,7 +19,7 @@ from tests.analysis.test_sensitivity import BASE, NAN, OTHER, grid_of
 
 def told(*cells, roas=1.0):
     grid = grid_of(*cells)
-    return sensitivity_sentence(fragile_channels(grid, roas=roas), grid, roas=roas)
+    return sensitivity_sentence(rank_stability(grid, roas=roas), grid, roas=roas)
 
 
 def test_what_depends_on_the_settings_is_told_whole():
@@ -41,8 +41,8 @@ def test_what_depends_on_the_settings_is_told_whole():
 def test_without_a_channel_that_matters_there_is_nothing_to_compare():
     nothing = "No channel has at least 1% of the cost, so there is no ROAS to compare under other settings."
     grid = grid_of((BASE, {"A": 2.0})).assign(rank=NAN)
-    assert sensitivity_sentence(fragile_channels(grid), grid) == nothing
-    assert sensitivity_sentence(fragile_channels(grid.iloc[:0]), grid.iloc[:0]) == nothing
+    assert sensitivity_sentence(rank_stability(grid), grid) == nothing
+    assert sensitivity_sentence(rank_stability(grid.iloc[:0]), grid.iloc[:0]) == nothing
 
 
 def test_of_a_single_setting_nothing_is_said():

@@ -2,9 +2,6 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from tests.quality import test_near_misses
-from tests.quality import test_persons
-from tests.quality import test_quality
 from helpers.databases import opened
 from helpers.frames import FIXED, UNTRUSTED
 from helpers.mending import finding, is_listing
@@ -16,7 +13,7 @@ from ihc.database.connection import append, transaction
 from ihc.database.results import create_tables
 from ihc.quality.mends import MOST, Sql, seconds
 from ihc.schemas.tables import COLUMNS
-from tests.quality import test_clocks
+from tests.quality import test_clocks, test_near_misses, test_persons, test_quality
 
 FOUND = [
     *(case[:2] for case in test_clocks.FOUND),

@@ -10,10 +10,10 @@ ZERO_UUID = "00000000-0000-0000-0000-000000000000"
 def shop(user, visits=3, orders=3):
     """A user with so many sessions an hour apart, each order an hour after one of them, and another user with one."""
     of_user = [(f"s{hour}", user, f"2023-09-01 {hour:02}:00:01", "Mail") for hour in range(visits)]
-    of_orders = [(f"k{hour}", user, f"2023-09-01 {hour:02}:30:01", 10.0) for hour in range(orders)]
+    purchases = [(f"k{hour}", user, f"2023-09-01 {hour:02}:30:01", 10.0) for hour in range(orders)]
     return Tables(
         sessions([*of_user, ("a", "u", "2023-09-01 05:00:01", "Mail")]),
-        conversions([*of_orders, ("k", "u", "2023-09-01 06:00:01", 70.0)]),
+        conversions([*purchases, ("k", "u", "2023-09-01 06:00:01", 70.0)]),
         costs(),
     )
 

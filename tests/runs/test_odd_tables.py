@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ihc import build_journeys, read_tables
 from ihc.database.connection import read, transaction
-from ihc.database.results import create_tables, read_columns, read_order_ids, users_of
+from ihc.database.results import create_tables, read_columns, read_conversion_ids, users_of
 from ihc.errors import DatabaseError, InputError
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, FLAGS, KEYS, SESSIONS
 
@@ -286,7 +286,7 @@ def test_tables_and_columns_are_found_in_any_case(tmp_path):
     for tables in (read_tables(path), read_tables(path, **EVERY_DAY), read_tables(path, users=users_of(path, "c1"))):
         assert [frame.columns.tolist() for frame in tables] == [[*columns] for columns in COLUMNS.values()]
         assert [len(frame) for frame in tables] == [1, 1, 1]
-    assert read_order_ids(path)["conv_id"].tolist() == ["c1"]
+    assert read_conversion_ids(path)["conv_id"].tolist() == ["c1"]
     assert read_columns(path).columns.tolist() == [*COLUMNS[SESSIONS]]
 
 

@@ -175,7 +175,7 @@ def test_every_table_of_the_page_shows_the_figures_of_its_csv(report):
         ("Cost without credit", *cells(report["without_credit"])),
         ("Channels", *cells(channel_table(report), ["ROAS"])),
         ("In figures", *cells(report["model_comparison"])),
-        ("Do other settings change the decision?", *cells(report["fragile_channels"])),
+        ("Do other settings change the decision?", *cells(report["rank_stability"])),
         ("Do other settings change the decision?", *cells(report["single_changes"])),
         ("What changed since the last run", *cells(revenue_changes(changes))),
         ("What changed since the last run", *cells(cost_changes(changes))),
@@ -316,7 +316,7 @@ def test_each_channel_has_the_same_figures_in_every_table(report):
 
 def test_ratios_and_bounds_are_the_same_in_every_table(report):
     summary, verdicts = report.channels, report["break_even"]
-    bounds, fragile = report["channel_intervals"].iloc[:-1], report["fragile_channels"].set_index("channel_name")
+    bounds, fragile = report["channel_intervals"].iloc[:-1], report["rank_stability"].set_index("channel_name")
     named = summary.set_index("channel_name")
     assert verdicts["ROAS"].tolist() == pytest.approx(summary["ROAS"].tolist(), nan_ok=True)
     assert verdicts["ROAS_low"].tolist() == pytest.approx(bounds["ROAS_low"].tolist(), nan_ok=True)
@@ -385,7 +385,7 @@ def test_the_sentences_say_what_the_tables_say(eventful):
     change = models["IHC"] - models["Last touch"]
     differences = report.paragraphs("Does the model matter?")
     assert f"gives most more to {shown(change.idxmax())} ({change.max():+,.2f})" in differences
-    for row in report["fragile_channels"].query("stability == 'crosses break-even'").itertuples():
+    for row in report["rank_stability"].query("stability == 'crosses break-even'").itertuples():
         spread = f"(ROAS {row.ROAS_low:,.2f} to {row.ROAS_high:,.2f}, {row.ROAS:,.2f} in the base"
         assert f"{shown(row.channel_name)} {spread}" in report.paragraphs("Do other settings change the decision?")
 
@@ -520,7 +520,7 @@ def test_groups_are_the_rows_and_channels_are_stored(dated):
 
 
 def test_the_break_even_that_was_set_is_that_of_all_sections(dated):
-    verdicts, fragile = dated["break_even"], dated["fragile_channels"].set_index("channel_name")
+    verdicts, fragile = dated["break_even"], dated["rank_stability"].set_index("channel_name")
     assert (verdicts["break_even_cost"] - verdicts["ihc_revenue"] / 4).abs().max() < 1e-9
     is_above = dated["sensitivity"].merge(fragile[["rank"]].reset_index()[["channel_name"]], on="channel_name")
     shares = (is_above["ROAS"] >= 4).groupby(is_above["channel_name"]).mean()
@@ -531,7 +531,7 @@ def test_the_break_even_that_was_set_is_that_of_all_sections(dated):
 
 
 def test_exported_credits_are_whole_and_sum_to_the_credited_revenue(dated):
-    credits, tables = dated["order_credits"], read_tables(dated.done.database)
+    credits, tables = dated["conversion_credits"], read_tables(dated.done.database)
     sums = credits.groupby("conv_id")["ihc"].sum()
     assert sums.tolist() == pytest.approx([1.0] * len(sums))
     credited = dated.line(ORDERS, CREDITED)

@@ -18,14 +18,14 @@ from hypothesis import given
 from ihc import attribute, build_journeys, channel_reporting, channel_summary
 from ihc.analysis.changes import state_of, totals
 from ihc.analysis.reconciliation import reconcile
-from ihc.analysis.reporting import exported_credits, order_credits
+from ihc.analysis.reporting import conversion_credits, exported_credits
 from ihc.errors import InputError
 from ihc.journeys.credits import outcomes_of
 from ihc.models.heuristics import linear
 from ihc.models.markov import markov
 from ihc.models.registry import MODELS
 from ihc.scale.parts import Asked, attribute_part
-from ihc.schemas.refunds import check_refunds, order_ids, order_places
+from ihc.schemas.refunds import check_refunds, purchase_ids, purchase_indexer
 from ihc.schemas.tables import Tables, check_tables, inside
 
 CURVES = curves_of()
@@ -79,7 +79,7 @@ def test_the_dates_choose_a_refund_by_its_own_day_and_leave_its_order_out():
 def test_a_refund_without_an_order_of_its_user_goes_to_its_own_sessions(named):
     # "gone" is no conversion, and c2 is another user's.
     orders = refunds([*ROWS[:2], (*ROWS[2][:4], named)])
-    assert order_places(orders).tolist() == [0, 1, 2]
+    assert purchase_indexer(orders).tolist() == [0, 1, 2]
     assert [row[0] for row in steps(build_journeys(VISITS, orders), "back")] == ["s1", "s2", "s3"]
     plain = orders.drop(columns="refund_of")
     pd.testing.assert_frame_equal(build_journeys(VISITS, orders), build_journeys(VISITS, plain))
@@ -87,9 +87,9 @@ def test_a_refund_without_an_order_of_its_user_goes_to_its_own_sessions(named):
 
 def test_ids_become_those_of_the_orders_where_there_is_one():
     ids = pd.Series(["back", "c2", "elsewhere", "back"], index=[7, 8, 9, 10], dtype="str")
-    found = order_ids(ids, ORDERS)
+    found = purchase_ids(ids, ORDERS)
     assert found.to_dict() == {7: "c1", 8: "c2", 9: "elsewhere", 10: "c1"}
-    assert order_ids(ids, conversions()).equals(ids)
+    assert purchase_ids(ids, conversions()).equals(ids)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_an_empty_reference_refunds_no_order(empty):
 def test_references_that_are_numbers_find_their_orders():
     orders = ORDERS.assign(conv_id=[1, 2, 3], refund_of=[None, None, 1.0])
     found = check_tables(VISITS, orders, SHOP.costs).conversions
-    assert order_places(found).tolist() == [0, 1, 0]
+    assert purchase_indexer(found).tolist() == [0, 1, 0]
 
 
 def test_a_refund_takes_revenue_and_adds_no_order():
@@ -221,7 +221,7 @@ def test_the_export_and_the_history_keep_the_shares_of_a_refund():
     listed = exported_credits(SHOP, credits, credits)
     assert listed.groupby("conv_id")["ihc"].sum().to_dict() == pytest.approx({"c1": 1, "c2": 1, "back": 1})
     assert listed.loc[listed["conv_id"] == "back", "ihc_revenue"].sum() == pytest.approx(-40)
-    earned = order_credits(*SHOP[:2], credits)
+    earned = conversion_credits(*SHOP[:2], credits)
     ends = outcomes([("c1", "credited")]).assign(engine="local", parameters="p", lookback_days=None)
     state = state_of(earned, ends, channel_reporting(*SHOP, credits))
     assert totals(state) == pytest.approx({"orders": 2, "ihc": 2, "ihc_revenue": 120, "cost": 3})

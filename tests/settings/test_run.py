@@ -47,7 +47,7 @@ def redistribution_file(folder):
 def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
     settings = load_settings(base=tmp_path)
     assert settings.database == str(tmp_path / "data" / "ihc.db")
-    assert settings.is_sample
+    assert settings.is_default_database
     assert settings.output == tmp_path / "data"
     assert settings.window == {"start_date": None, "end_date": None}
     assert (settings.engine, settings.lookback_days, settings.parameters) == ("local", None, None)
