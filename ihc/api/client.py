@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import orjson
 import requests
@@ -26,7 +27,6 @@ from ihc.formatting import shown
 from ihc.journeys.credits import tolerance
 from ihc.schemas.tables import SHARES
 from ihc.secrets import masked
-from ihc.settings.environment import variable
 
 ATTEMPTS = 5
 NUMBERS = frozenset((int, float))
@@ -112,6 +112,8 @@ class Client:
         self._sleep = sleep or self.stopped.wait
         self._local = threading.local()
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30)
+        # A proxy of the environment is for other machines; it would get the key of a server on this one.
+        self._proxies = {"no_proxy": urlsplit(account.url).hostname or ""} if is_loopback(account.url) else None
 
     def ask(self, body: bytes, attempts: int = ATTEMPTS) -> Answer:
         """Send one request, again after failures that may pass, at most `attempts` times.
@@ -167,7 +169,7 @@ class Client:
         self._local.calls += 1
         try:
             response, content = self._session().ask(
-                self.account.url, body, params={"conv_type_id": self.account.conv_type_id}
+                self.account.url, body, params={"conv_type_id": self.account.conv_type_id}, proxies=self._proxies
             )
         except UnansweredError as error:
             raise Retry(error) from None
@@ -178,10 +180,6 @@ class Client:
     def _session(self) -> BoundedSession:
         if not hasattr(self._local, "session"):
             self._local.session = session = BoundedSession(self.seconds)
-            if is_loopback(self.account.url):
-                # A proxy of the environment is for other machines; it would get the key of a server on this one.
-                session.trust_env = False
-                session.verify = variable("REQUESTS_CA_BUNDLE") or True
             session.headers.update({"Content-Type": "application/json", "x-api-key": self.account.key})
             session.auth = _no_other_credentials
         kept: BoundedSession = self._local.session

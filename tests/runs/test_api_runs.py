@@ -36,11 +36,11 @@ RESULTS = {
 ATTRIBUTE = """
 from pathlib import Path
 from ihc import build_journeys, channel_reporting, read_tables
-from ihc.attribution import compute_credits
-from ihc.credits import outcomes_of
-from ihc.database import create_tables, store_credits, store_reporting
-from ihc.locking import one_run_at_a_time
-from ihc.settings import load_settings
+from ihc.database.locks import one_run_at_a_time
+from ihc.database.results import create_tables, store_credits, store_reporting
+from ihc.journeys.credits import outcomes_of
+from ihc.pipeline.attribution import compute_credits
+from ihc.settings.run import load_settings
 settings = load_settings(base=Path.cwd(), database="shop.db", engine="api")
 print("started", flush=True)
 with one_run_at_a_time(settings):

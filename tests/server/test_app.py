@@ -37,7 +37,7 @@ def visit(conversion_id="k", session_id="s1", timestamp="2023-09-03 12:00:00", c
     return {**ids, **flags, "conversion": conversion, "impression_interaction": 0, **more}
 
 
-# A gap of 60 hours; tests/test_answers.py works the values out.
+# A gap of 60 hours; tests/server/test_answers.py works the values out.
 JOURNEY = [visit(timestamp="2023-09-01 00:00:00", conversion=0), visit(session_id="s2")]
 VALUES = [
     {
@@ -461,7 +461,7 @@ def test_a_failure_is_a_500_whose_line_says_type_and_place_and_no_more(server, l
     until(lambda: log)
     assert log[0]["status"] == 500
     assert log[0]["error"] == "KeyError"
-    assert re.search(r"server\.py:\d+ > .*test_server\.py:\d+$", log[0]["where"])
+    assert re.search(r"app\.py:\d+ > .*test_app\.py:\d+$", log[0]["where"])
     assert "SECRET" not in json.dumps(log)
 
 
@@ -510,8 +510,8 @@ def test_serve_answers_logs_to_standard_error_and_ends_at_a_signal(by_hand):
     port = free_port()
     code = f"""if True:
         from pathlib import Path
-        from ihc.server import serve
-        from ihc.server_settings import ServerSettings
+        from ihc.server.app import serve
+        from ihc.server.settings import ServerSettings
         serve(ServerSettings("127.0.0.1", {port}, ({KEY!r},), (Path({str(by_hand)!r}),)))
     """
     server = started("-c", code)
@@ -566,6 +566,6 @@ def test_the_library_and_the_command_line_do_without_the_server_and_what_it_need
         "ihc.server.app",
         "ihc.server.middleware",
     }
-    modules = [path for path in Path(ihc.__file__).parent.rglob("*.py") if path.stem not in ("server", "gate")]
+    modules = [path for path in Path(ihc.__file__).parent.rglob("*.py") if path.parent.name != "server"]
     assert len(modules) > 20
     assert {path.name: found for path in modules if (found := extra & set(imported(path)))} == {}
