@@ -12,7 +12,7 @@ import pandas as pd
 
 from ihc.analysis.folding import MOST_ROWS, others
 from ihc.analysis.reporting import ratio, shares_of, total_name
-from ihc.arrays.lookup import isin, look_up
+from ihc.arrays.lookup import isin, lookup
 from ihc.arrays.sums import sum_by, sums, total
 from ihc.narrative.run import engine_name
 from ihc.schemas.refunds import purchases
@@ -106,7 +106,7 @@ def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFra
     sources = outcomes[["conv_id"]].assign(source=_sources(outcomes))
     # Of an order with several outcomes, the last counts.
     orders["source"] = (
-        look_up(orders["conv_id"], sources.iloc[::-1], "conv_id", "source").astype("str").fillna("unknown")
+        lookup(orders["conv_id"], sources.iloc[::-1], "conv_id", "source").astype("str").fillna("unknown")
     )
     credits, cell = _cells(earned, CELL)
     credits["ihc"] = _sums(cell, shares_of(earned), len(credits))
@@ -208,7 +208,7 @@ def totals(state: State, window: Window = EVER) -> dict[str, float]:
     Out: `orders [count; with credit on these days], ihc [orders], ihc_revenue, cost [currency]`.
     """
     credits = state.credits[inside(state.credits["date"], *window)]
-    revenue = look_up(credits["conv_id"], state.orders, "conv_id", "revenue").astype("float64")
+    revenue = lookup(credits["conv_id"], state.orders, "conv_id", "revenue").astype("float64")
     orders = purchases(credits.assign(revenue=revenue))
     return {
         "orders": int(orders["conv_id"].nunique()),

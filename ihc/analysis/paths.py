@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ihc.analysis.folding import Folding
-from ihc.arrays.lookup import duplicated
+from ihc.arrays.lookup import equals_previous
 from ihc.arrays.types import Integers
 from ihc.journeys.touchpoints import channel_codes, in_time_order
 
@@ -53,7 +53,7 @@ def channel_steps(journeys: pd.DataFrame, *needs: str) -> Steps:
     touchpoints = in_time_order(journeys, "channel_name", *needs)
     codes, names = channel_codes(journeys["channel_name"])
     channel, path = codes[touchpoints.row], touchpoints.path
-    is_new = ~(duplicated(path) & duplicated(channel))
+    is_new = ~(equals_previous(path) & equals_previous(channel))
     return Steps(channel[is_new], path[is_new], touchpoints.row[is_new], names)
 
 

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import get_indexer, isin, look_up
+from ihc.arrays.lookup import get_indexer, isin, lookup
 from ihc.arrays.sums import part_by, sum_of_parts, total
 from ihc.errors import ReconciliationError
 from ihc.schemas.refunds import is_purchase
@@ -124,8 +124,8 @@ def _each(amounts: pd.Series[float]) -> pd.DataFrame:
 def _credit_figures(
     tables: Tables, credits: pd.DataFrame, orders: pd.DataFrame, window: Window
 ) -> dict[str, pd.DataFrame]:
-    revenue = look_up(credits["conv_id"], tables.conversions, "conv_id", "revenue")
-    day = look_up(credits["session_id"], tables.sessions, "session_id", "event_date")
+    revenue = lookup(credits["conv_id"], tables.conversions, "conv_id", "revenue")
+    day = lookup(credits["session_id"], tables.sessions, "session_id", "event_date")
     is_own, is_lost = isin(credits["conv_id"], orders["conv_id"]), day.isna()
     is_inside = inside(day.fillna(""), *window) & ~is_lost
     worth = pd.DataFrame({"count": credits["ihc"].where(~(revenue < 0), 0.0), "amount": credits["ihc"] * revenue})
@@ -183,7 +183,7 @@ def conversion_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: p
     In: `orders` and `credits` with `conv_id`, and `outcomes` (`conv_id, outcome`). Out: `credited, unattributed,
     failed` or `waiting`, with the index of `orders`.
     """
-    stated = look_up(orders["conv_id"], outcomes, "conv_id", "outcome")
+    stated = lookup(orders["conv_id"], outcomes, "conv_id", "outcome")
     stated = stated.where(stated.isin(("credited", "unattributed", "failed")), "waiting")
     return stated.where(~isin(orders["conv_id"], credits["conv_id"]), "credited")
 

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import get_indexer, get_pair_indexer, isin, join, look_up
+from ihc.arrays.lookup import get_indexer, get_pair_indexer, isin, join, lookup
 from ihc.arrays.sums import sum_by, sums, total
 from ihc.errors import InputError
 from ihc.schemas.refunds import is_purchase, purchases
@@ -106,7 +106,7 @@ def influenced(credits: pd.DataFrame) -> pd.Series[int]:
 def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[float]:
     """The cost [currency] of each session, in the order and with the index of `sessions`; 0 where it has none."""
     require_columns(costs, COLUMNS[COSTS], "costs")
-    return look_up(sessions["session_id"], costs, "session_id", "cost").astype("float64").fillna(0.0)
+    return lookup(sessions["session_id"], costs, "session_id", "cost").astype("float64").fillna(0.0)
 
 
 def cost_without_session(sessions: pd.DataFrame, costs: pd.DataFrame) -> float:

@@ -47,7 +47,7 @@ def factorize(ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
     return np.repeat(found.astype("int64"), np.diff(first, append=len(texts)))
 
 
-def look_up(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:
+def lookup(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:
     """What `table` has in `column` beside each id, which it has in `key`; NaN where the id is not there.
 
     Out: with the index of `ids`. Of an id that stands there several times, the first counts.
@@ -75,20 +75,20 @@ def join(rows: pd.DataFrame, table: pd.DataFrame, columns: Sequence[str]) -> pd.
     return rows.assign(**{name: pd.api.extensions.take(table[name].array, place, allow_fill=True) for name in columns})
 
 
-def in_order(keys: npt.NDArray[Any], ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
+def argsort(keys: npt.NDArray[Any], ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
     """The places of the rows by rising key, and by id where keys are equal. In: a key and an id for each row."""
     order = np.argsort(keys, kind="stable")
-    return by_id_where_equal(order, duplicated(keys[order]), ids)
+    return break_ties(order, equals_previous(keys[order]), ids)
 
 
-def duplicated(keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def equals_previous(keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Mark each entry that is equal to the one before it."""
     is_repeat = np.zeros(len(keys), dtype=bool)
     np.equal(keys[1:], keys[:-1], out=is_repeat[1:])
     return is_repeat
 
 
-def by_id_where_equal(
+def break_ties(
     order: npt.NDArray[np.int64], is_equal: npt.NDArray[np.bool_], ids: pd.Series[Any]
 ) -> npt.NDArray[np.int64]:
     """Put rows that are equal in what they are ordered by in the order of their ids.

@@ -20,7 +20,7 @@ from ihc.errors import InputError
 from ihc.formatting import counted
 
 BITS = 26
-BLOCK = 2**16
+LEAST_BLOCK = 2**16
 AT_A_TIME = 2**26  # rows whose multiples, each below 2^26, add up exactly in floating point too
 LEVEL = "level"
 
@@ -57,7 +57,7 @@ def multiples(group: Integers, values: Floats, size: int) -> dict[int, Integers]
     """
     found: dict[int, Integers] = {}
     # Some rows at a time, so that what is in between stays in the processor's cache.
-    block = min(max(BLOCK, 2 * size), AT_A_TIME)
+    block = min(max(LEAST_BLOCK, 2 * size), AT_A_TIME)
     for start in range(0, len(values), block):
         part = slice(start, start + block)
         for level, counts in _multiples(group[part], values[part], size):

@@ -33,12 +33,12 @@ from ihc.calibration.diagnostics import calibration_warnings, splits, unidentifi
 from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.journeys.credits import usable_answers
-from ihc.models.ihc import NEEDS, Steps, attribute, time_order
+from ihc.models.ihc import ENGINE_COLUMNS, Timeline, attribute, time_order
 from ihc.models.parameters import Parameters, parse_parameters
 from ihc.schemas.tables import PHASES, SHARES, require_columns
 
 MOST_CHANNELS = 1_000  # the equations grow with their square
-ROUNDS = 20  # of reweighting the phase weights, more than they ever take
+REWEIGHTINGS = 20  # of reweighting the phase weights, more than they ever take
 HOURS = (0, 0.1, 1, 6, 24, 72, 168, np.inf)  # [h] edges of the parts of a curve
 
 
@@ -63,7 +63,7 @@ class _Rows(NamedTuple):
     """The sessions of usable answers in time order, of journeys of two and more sessions."""
 
     frame: pd.DataFrame
-    steps: Steps
+    steps: Timeline
     channel: Integers
     names: tuple[str, ...]
 
@@ -79,7 +79,7 @@ def calibrate(
     Raises InputError for a missing column, for more than `MOST_CHANNELS` channels, or where no usable answer has two
     sessions; ParametersError for a blank name.
     """
-    require_columns(journeys, NEEDS, "journeys")
+    require_columns(journeys, ENGINE_COLUMNS, "journeys")
     used, left_out = usable_answers(journeys, answers)
     rows = _rows(journeys, used)
     if rows.frame.empty:
@@ -117,7 +117,7 @@ def _nothing_to_use(single: int, left_out: pd.DataFrame) -> str:
 
 
 def _rows(journeys: pd.DataFrame, used: pd.DataFrame) -> _Rows:
-    frame = journeys[list(NEEDS)].merge(used[["conv_id", "session_id", *SHARES]], on=["conv_id", "session_id"])
+    frame = journeys[list(ENGINE_COLUMNS)].merge(used[["conv_id", "session_id", *SHARES]], on=["conv_id", "session_id"])
     frame = frame[frame["conv_id"].duplicated(keep=False)]
     frame = frame.sort_values("conv_id", kind="stable", ignore_index=True)  # sums in one order, whatever came in
     order, steps = time_order(frame)
@@ -205,7 +205,7 @@ def _phase_weights(frame: pd.DataFrame) -> dict[str, float]:
     off = (frame["ihc"].to_numpy("float64")[:, None] - frame[list(PHASES)].to_numpy("float64")) * is_present.to_numpy()
     even = np.full(3, 1 / 3)
     found, trust = even, np.ones(len(off))
-    for _ in range(ROUNDS):
+    for _ in range(REWEIGHTINGS):
         pulls = off.T @ (off * trust[:, None])
         normal = pulls + 1e-7 * len(off) * np.eye(3)  # well above what rounding alone would pull
         toward, step = np.linalg.solve(normal, np.column_stack([np.ones(3), pulls @ even])).T

@@ -41,10 +41,10 @@ TENTHS = np.round(np.arange(1, 11) / 10, 10)  # [h] where the closer's curve may
 MOST_KNOTS = 400
 EVEN_KNOTS = 40  # knots at growing distances, so that a curve may bend between the hours that were seen
 OUTLIER = 3.0  # standard deviations from which on a pair is weighed down
-ROUNDS, SETTLED = 40, 1e-6
+MOST_STEPS, SETTLED = 40, 1e-6
 BELOW_1 = 1 - 1e-6  # the most that a curve may be where no restart was seen
 FARTHEST = np.log(1000)  # the farthest that a channel's log weight may be from 0
-NOTHING = 5e-5  # a falling curve below this gives no share that is printed, nor will it later
+BELOW_PRINT = 5e-5  # a falling curve below this gives no share that is printed, nor will it later
 INHERITED = 10  # what a curve leaves open weighs on a membership out of it: so many times rounding
 FIRM, DAMPING = 1e12, 1e-3  # pulls of what is given, and on what nothing tells
 
@@ -151,7 +151,7 @@ def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
         end, level = (restart, 1.0) if restart < np.inf else (1.0, begin)
         hours, values = np.array([0.0, end]), np.array([begin, level])
     seen_until = float(max(pairs.hours, default=0.0))
-    is_at_end = restart < np.inf or (not rising and np.interp(seen_until, hours, values) < NOTHING)
+    is_at_end = restart < np.inf or (not rising and np.interp(seen_until, hours, values) < BELOW_PRINT)
     curve = Curve(tuple(hours.round(6).tolist()), tuple(values.round(6).tolist()))
     return Fitted(curve, log_weights, np.inf if is_at_end else seen_until)
 
@@ -220,7 +220,7 @@ def _with_room(knots: Floats, more: Floats, room: float) -> Floats:
 def fit_weights(pairs: Pairs, membership: Floats, channels: int) -> Floats:
     """Fit the log weights of `channels` channels to `pairs` whose `membership` is known, though not exactly."""
     log_weights, scale = np.zeros(channels), np.full(channels, LOOSE)
-    for number in range(ROUNDS):
+    for number in range(MOST_STEPS):
         errors = _errors(pairs, membership, log_weights, deviation=INHERITED * DECIMAL, is_robust=number > 2)
         full = errors.full * membership
         normal, gradient = _normal([(pairs.channel, full), (pairs.reference_channel, -full)], errors, channels)
@@ -239,7 +239,7 @@ def _solve(pairs: Pairs, grid: _Grid, channels: int, *, is_anchored: bool) -> tu
     values = np.interp(grid.knots, pairs.hours[by_hours], (pairs.share / pairs.reference)[by_hours]).clip(0, 1)
     log_weights = np.zeros(channels)
     bend_scale, weight_scale = 100 * grid.scale, np.full(channels, LOOSE)
-    for number in range(ROUNDS):
+    for number in range(MOST_STEPS):
         normal, gradient = _pulls(pairs, grid.knots, values, log_weights, is_robust=number > 2)
         _expect(normal[:size, :size], gradient[:size], values, grid.bends, bend_scale)
         _expect(normal[:size, :size], gradient[:size], values, grid.jumps, np.full(len(grid.jumps), JUMP))

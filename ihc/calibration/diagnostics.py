@@ -14,12 +14,12 @@ from ihc.models.ihc import attribute, time_order, workings
 from ihc.models.parameters import Parameters
 from ihc.schemas.tables import PHASES
 
-ENOUGH = 30  # answers of two and more sessions; one session gets all credit, whatever the parameters
-STEADY = 0.002  # a curve that moves less is constant: the rounding of printed shares moves it as far
+LEAST_ANSWERS = 30  # answers of two and more sessions; one session gets all credit, whatever the parameters
+CONSTANT = 0.002  # a curve that moves less is constant: the rounding of printed shares moves it as far
 FITTING = 0.01  # an error of the fit itself above this is no rounding
-NOTHING = 0.002  # a channel's weight below this gives it no share that is printed
-FEW = 5  # journeys below which a weight is not identified
-LEAST = 0.01  # share of a phase, without weights, below which four decimals hardly tell a weight
+NEGLIGIBLE_WEIGHT = 0.002  # a channel's weight below this gives it no share that is printed
+LEAST_JOURNEYS = 5  # journeys below which a weight is not identified
+TELLING_SHARE = 0.01  # share of a phase, without weights, below which four decimals hardly tell a weight
 
 
 def calibration_warnings(
@@ -48,20 +48,20 @@ def calibration_warnings(
 
 def _too_few(used: pd.DataFrame) -> Iterator[str]:
     long = used.loc[used["conv_id"].duplicated(), "conv_id"].nunique()
-    if long < ENOUGH:
+    if long < LEAST_ANSWERS:
         yield (
             f"These are too few answers: {long:,} of two and more sessions can be used, and a calibration needs "
-            f"{ENOUGH}. The curves are guessed in between, and single credits may be off by several hundredths. Get "
-            "more answers before you rely on it."
+            f"{LEAST_ANSWERS}. The curves are guessed in between, and single credits may be off by several hundredths. "
+            "Get more answers before you rely on it."
         )
 
 
 def _initializer_curve(fit: Fitted) -> Iterator[str]:
     low, high = fit.curve(np.array([0.0, fit.seen_until])).tolist()
     where = f"over the hours that the answers show, 0 to {fit.seen_until:,.1f}"
-    if high < STEADY:
+    if high < CONSTANT:
         yield f"The initializer's curve stays at 0 {where}: the first session of a journey takes the whole phase."
-    elif high - low < STEADY:
+    elif high - low < CONSTANT:
         yield (
             f"The initializer's curve is constant {where}: each later session counts {high:.3f} of what the first one "
             "does, however long the silence before it."
@@ -74,7 +74,7 @@ def _closer_curve(fit: Fitted, pairs: Pairs) -> Iterator[str]:
             "No answer shows the closer's curve, as in none a session before the converting one closes: any that does "
             "will count as much as the converting one, however early it was."
         )
-    elif fit.curve(np.array([fit.seen_until]))[0] > 1 - STEADY:
+    elif fit.curve(np.array([fit.seen_until]))[0] > 1 - CONSTANT:
         yield (
             f"The closer's curve is constant over the hours that the answers show, 0 to {fit.seen_until:,.1f}: all "
             "sessions that close count alike, however early they were."
@@ -103,7 +103,7 @@ def _contradictions(fitted: pd.DataFrame, parameters: Parameters, curves: Mappin
 def _redistribution(parameters: Parameters) -> Iterator[str]:
     """Say which channels get next to nothing in a phase, as those do whose credit is given away."""
     weights = parameters.channel_weights
-    empty = sorted({name for phase in PHASES for name, weight in weights[phase].items() if weight < NOTHING})
+    empty = sorted({name for phase in PHASES for name, weight in weights[phase].items() if weight < NEGLIGIBLE_WEIGHT})
     if empty:
         yield (
             f"In some phase the answers give no share to the channels {some(empty)}, as a redistribution does: these "
@@ -150,7 +150,7 @@ def splits(fitted: pd.DataFrame, parameters: Parameters) -> dict[str, pd.DataFra
         membership = rows[f"{phase}_membership"].where(rows["counts"], 0.0)
         share = membership / membership.groupby(rows["conv_id"]).transform("sum")
         names = fitted["channel_name"].astype("str").to_numpy()
-        pairs = rows[["conv_id"]].assign(channel_name=names)[share >= LEAST].drop_duplicates()
+        pairs = rows[["conv_id"]].assign(channel_name=names)[share >= TELLING_SHARE].drop_duplicates()
         found[phase] = pairs[pairs["conv_id"].duplicated(keep=False)]
     return found
 
@@ -172,11 +172,11 @@ def unidentified(channels: pd.DataFrame, fitted: pd.DataFrame, found: dict[str, 
     """Name the weights that the answers do not identify. In: `with_journeys`, the `fitted` sessions, `splits`."""
     for phase, pairs in found.items():
         journeys = channels.set_index("channel_name")[f"{phase}_journeys"]
-        few = journeys[journeys < FEW].sort_index()
+        few = journeys[journeys < LEAST_JOURNEYS].sort_index()
         if len(channels) > 1 and len(few) and fitted[phase].any():
             names = [f"{counted(count, 'journey')}: {some(few.index[few == count])}" for count in sorted(set(few))]
             yield (
                 f"Not identified: {len(few):,} of {len(channels):,} {phase} weights ({'; '.join(names)}). A weight "
-                f"needs {FEW} journeys that split the {phase} between its channel and another; "
+                f"needs {LEAST_JOURNEYS} journeys that split the {phase} between its channel and another; "
                 f"{pairs['conv_id'].nunique():,} of {fitted['conv_id'].nunique():,} split it between any."
             )

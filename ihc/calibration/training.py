@@ -19,16 +19,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.paths import journey_lengths
 from ihc.arrays.types import Booleans, Floats
 from ihc.calibration.curves import WIDTH, corners
 from ihc.errors import InputError
 from ihc.formatting import counted, some
-from ihc.models.ihc import Steps, attribute, time_order
+from ihc.models.ihc import Timeline, attribute, time_order
 from ihc.models.parameters import Parameters, parse_parameters
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, PHASES, SESSIONS, require_columns, timestamps
 
-NEEDS = (
+TRAINING_COLUMNS = (
     "conv_id",
     "timestamp",
     "session_id",
@@ -60,10 +59,10 @@ def clean_journeys(journeys: pd.DataFrame) -> Cleaned:
 
     Raises InputError for a missing column or an empty value.
     """
-    require_columns(journeys, NEEDS, "journeys")
+    require_columns(journeys, TRAINING_COLUMNS, "journeys")
     _check_filled(journeys)
     rows = journeys.assign(channel_name=journeys["channel_name"].astype("str"))
-    rows = rows.sort_values(list(NEEDS), kind="stable", ignore_index=True)
+    rows = rows.sort_values(list(TRAINING_COLUMNS), kind="stable", ignore_index=True)
     counts = [_counts(rows)]
     for is_out in RULES.values():
         rows = rows[~is_out(rows)]
@@ -91,7 +90,7 @@ def _check_filled(journeys: pd.DataFrame) -> None:
                 f"Journeys, column {name}: training needs timestamps [UTC] without a time zone, not "
                 f"{journeys[name].dtype}."
             )
-    empty = [name for name in NEEDS if journeys[name].isna().any()]
+    empty = [name for name in TRAINING_COLUMNS if journeys[name].isna().any()]
     if empty:
         raise InputError(f"Journeys: the column {some(empty)} has empty values; fill them or leave those rows out.")
 
@@ -135,7 +134,7 @@ class EndPoints(NamedTuple):
     distributions: pd.DataFrame
 
 
-def end_points(steps: Steps, closes: Booleans) -> EndPoints:
+def end_points(steps: Timeline, closes: Booleans) -> EndPoints:
     """Read the curves' end points from journeys, of which at least one has a gap and one a closing session.
 
     In: `steps` in time order; `closes`: which of their sessions are closer-engaged.
@@ -166,6 +165,7 @@ LONG_GAPS = 0.99  # gaps from this quantile on do not shape the initializer's cu
 FLAT = 0.1  # [h] before the conversion in which a closer's membership is 1
 LEAST_PHASE = 0.01
 BELOW_RESTART = 1 - 1e-9  # the highest membership that does not restart a journey
+LONGEST_LENGTH = 10  # sessions, from which on the lengths of journeys are counted together
 Entry = dict[str, list[float]]
 
 
@@ -220,7 +220,7 @@ def train(journeys: pd.DataFrame, *, name: str, made: str) -> Trained:
     )
 
 
-def _check_enough(steps: Steps) -> None:
+def _check_enough(steps: Timeline) -> None:
     journeys = int(steps.is_first.sum())
     if journeys < FEWEST_JOURNEYS:
         raise InputError(
@@ -234,7 +234,7 @@ def _check_enough(steps: Steps) -> None:
         )
 
 
-def _closes(rows: pd.DataFrame, steps: Steps) -> Booleans:
+def _closes(rows: pd.DataFrame, steps: Timeline) -> Booleans:
     """Mark the closer-engaged sessions; all sessions where none of those comes before its conversion."""
     engaged: Booleans = rows["closer_engagement"].to_numpy() == 1
     return engaged if (steps.to_conversion[engaged] > 0).any() else np.ones(len(rows), dtype=bool)
@@ -308,9 +308,11 @@ def _phase_weights(rows: pd.DataFrame, entries: dict[str, Any]) -> dict[str, flo
 
 
 def _lengths(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    found = journey_lengths(before)
-    counts = {"journeys_before": found["orders"], "journeys_after": journey_lengths(after)["orders"]}
-    return pd.DataFrame({"length": found["length"], **counts})
+    table = pd.DataFrame({"length": [*map(str, range(1, LONGEST_LENGTH)), f"{LONGEST_LENGTH}+"]})
+    for name, journeys in (("journeys_before", before), ("journeys_after", after)):
+        lengths = journeys.groupby("conv_id").size().clip(upper=LONGEST_LENGTH)
+        table[name] = np.bincount(lengths, minlength=LONGEST_LENGTH + 1)[1:]
+    return table
 
 
 def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
@@ -328,7 +330,7 @@ def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
     }
 
 
-def _warnings(rows: pd.DataFrame, steps: Steps, points: EndPoints) -> Iterator[str]:
+def _warnings(rows: pd.DataFrame, steps: Timeline, points: EndPoints) -> Iterator[str]:
     journeys = int(steps.is_first.sum())
     if journeys < GOOD_JOURNEYS:
         yield f"Trained on {counted(journeys, 'journey')}; {GOOD_JOURNEYS:,} is a good amount: expect rough curves."
@@ -339,7 +341,7 @@ def _warnings(rows: pd.DataFrame, steps: Steps, points: EndPoints) -> Iterator[s
         yield "No session has holder_engagement = 1, so the holder's weight means nothing."
 
 
-def _closer_warnings(rows: pd.DataFrame, steps: Steps) -> Iterator[str]:
+def _closer_warnings(rows: pd.DataFrame, steps: Timeline) -> Iterator[str]:
     hours = steps.to_conversion[(rows["closer_engagement"].to_numpy() == 1) & ~steps.is_last]
     if not (hours > 0).any():
         yield (

@@ -16,7 +16,7 @@ from ihc.models.ihc import attribute, time_order
 from ihc.schemas.tables import PHASES, SHARES
 
 FOLDS = 5
-FEW = 100  # answers of two and more sessions, as somebody with a small quota has
+SMALL_QUOTA = 100  # answers of two and more sessions, as somebody with a small quota has
 DRAWS = 10
 
 

@@ -30,7 +30,7 @@ def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
     from ihc.narrative.quality import clean_sentence
     from ihc.pipeline.sample import prepare
     from ihc.quality.checks import quality_findings
-    from ihc.quality.mends import Sql
+    from ihc.quality.sql import Sql
     from ihc.schemas.tables import COLUMNS
     from ihc.settings.run import load_settings
 

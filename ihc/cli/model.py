@@ -290,20 +290,22 @@ def _print_curves(console: Console, parameters: Parameters) -> None:
 
 
 def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
-    from ihc.calibration.validation import FEW, channel_errors, from_few, worst_journeys
+    from ihc.calibration.validation import SMALL_QUOTA, channel_errors, from_few, worst_journeys
 
     print_table(console, "The journeys with the largest errors", worst_journeys(errors))
     print_table(
         console, "Credit by channel, predicted - answered", channel_errors(errors, answers["conv_id"].nunique())
     )
-    few = from_few(journeys, answers, count=FEW)
+    few = from_few(journeys, answers, count=SMALL_QUOTA)
     if few.empty:
-        console.print(f"{FEW} or fewer answers have two and more sessions, so there are none to test {FEW} on.")
+        console.print(
+            f"{SMALL_QUOTA} or fewer answers have two and more sessions, so there are none to test {SMALL_QUOTA} on."
+        )
         return
-    print_table(console, f"From {FEW} answers of two and more sessions, errors of ihc on all others", few)
+    print_table(console, f"From {SMALL_QUOTA} answers of two and more sessions, errors of ihc on all others", few)
     console.print(
-        f"From {FEW} answers of two and more sessions, the mean error of ihc is {few['mean'].mean():.6f} on average "
-        f"over {len(few)} draws."
+        f"From {SMALL_QUOTA} answers of two and more sessions, the mean error of ihc is {few['mean'].mean():.6f} on "
+        f"average over {len(few)} draws."
     )
 
 

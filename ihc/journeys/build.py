@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.lookup import by_id_where_equal, duplicated, get_indexer, in_order, isin
+from ihc.arrays.lookup import argsort, break_ties, equals_previous, get_indexer, isin
 from ihc.arrays.types import Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
@@ -119,7 +119,7 @@ def find_spans(
     timed = conversions[["conv_date", "conv_time"]].take(purchase_indexer(conversions)[chosen])
     orders = conversions.take(chosen)
     orders = orders.assign(conv_timestamp=timestamps(timed["conv_date"], timed["conv_time"]).to_numpy())
-    orders = orders.take(in_order(orders["conv_timestamp"].to_numpy(), orders["conv_id"]))
+    orders = orders.take(argsort(orders["conv_timestamp"].to_numpy(), orders["conv_id"]))
 
     visitor, buyer = (get_indexer(frame["user_id"], orders["user_id"]) for frame in (sessions, orders))
     row = np.flatnonzero(visitor >= 0)
@@ -128,7 +128,7 @@ def find_spans(
     key = visitor[row] * stride + visit_moment
     by_user = np.argsort(key)  # not stable, which would take three times as long: what is equal is put in order by id
     key = key[by_user]
-    visit = by_id_where_equal(row[by_user], duplicated(key), sessions["session_id"])
+    visit = break_ties(row[by_user], equals_previous(key), sessions["session_id"])
 
     order_time = orders["conv_timestamp"].to_numpy()
     since = until = buyer * stride

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import PAIR, get_pair_indexer, isin, join, look_up
+from ihc.arrays.lookup import PAIR, get_pair_indexer, isin, join, lookup
 from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, as_text, require_columns
 
@@ -120,8 +120,8 @@ def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.Data
     """
     conv_id = conversions["conv_id"].reset_index(drop=True)
     usual = np.where(isin(conv_id, journeys["conv_id"]), "credited", "unattributed")
-    outcome = look_up(conv_id, ends, "conv_id", "outcome").astype("str").fillna(pd.Series(usual, dtype="str"))
-    reason = look_up(conv_id, ends, "conv_id", "reason").astype("str").fillna("")
+    outcome = lookup(conv_id, ends, "conv_id", "outcome").astype("str").fillna(pd.Series(usual, dtype="str"))
+    reason = lookup(conv_id, ends, "conv_id", "reason").astype("str").fillna("")
     reason = reason.mask((outcome == "credited") & ~is_purchase(conversions), REFUND)
     return pd.DataFrame({"conv_id": conv_id, "outcome": outcome, "reason": reason})
 

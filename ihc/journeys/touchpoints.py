@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import by_id_where_equal, duplicated, factorize
+from ihc.arrays.lookup import break_ties, equals_previous, factorize
 from ihc.arrays.types import Floats, Integers
 from ihc.errors import InputError
 from ihc.schemas.tables import require_columns
@@ -58,8 +58,8 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
     if not _is_sorted(code, moment):
         row = np.lexsort((moment, code))
         code, moment = code[row], moment[row]
-    is_first = ~duplicated(code)
-    row = by_id_where_equal(row, ~is_first & duplicated(moment), frame["session_id"])
+    is_first = ~equals_previous(code)
+    row = break_ties(row, ~is_first & equals_previous(moment), frame["session_id"])
     return Touchpoints(row, is_first.cumsum() - 1, moment, np.flatnonzero(is_first))
 
 

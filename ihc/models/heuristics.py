@@ -14,7 +14,7 @@ from ihc.journeys.paths import FIRST, WON, ChannelPaths
 from ihc.journeys.touchpoints import channel_codes, credits_of, in_time_order
 from ihc.schemas.tables import plain_names
 
-DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
+MICROSECONDS_A_DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")
 # What the common analytics tools call a session that came from nowhere else, in the languages that they are used in.
 DIRECT = (
     *("Direct", "Direct Traffic", "Direct Entry", "Direct Visit", "(direct)", "(none)", "(direct) / (none)"),
@@ -118,7 +118,7 @@ def time_decay(journeys: pd.DataFrame, *, half_life_days: float = 7.0) -> pd.Dat
     if not half_life_days > 0:
         raise InputError(f"time_decay: half_life_days is {half_life_days}, it must be above 0.")
     steps = in_time_order(journeys)
-    days = (steps.moment[steps.last] - steps.moment) / DAY
+    days = (steps.moment[steps.last] - steps.moment) / MICROSECONDS_A_DAY
     return credits_of(journeys, steps, halved(days / half_life_days))
 
 

@@ -24,9 +24,9 @@ from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution, redistribute
 from ihc.schemas.tables import PHASES, SHARES
 
-NEEDS = ("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement")
-HOUR = np.timedelta64(1, "h") / np.timedelta64(1, "us")
-BLOCK = 2**16  # rows that are worked on at a time, so that what is in between stays in the processor's cache
+ENGINE_COLUMNS = ("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement")
+MICROSECONDS_AN_HOUR = np.timedelta64(1, "h") / np.timedelta64(1, "us")
+BLOCK_ROWS = 2**16  # rows that are worked on at a time, so that what is in between stays in the processor's cache
 
 
 def attribute(
@@ -72,7 +72,7 @@ def _worked_out(
     journeys: pd.DataFrame, columns: tuple[str, ...], parameters: Parameters, redistribution: Redistribution | None
 ) -> pd.DataFrame:
     """The journeys' keys, and the `columns` of what is worked out for them, block by block."""
-    points = in_time_order(journeys, *NEEDS)
+    points = in_time_order(journeys, *ENGINE_COLUMNS)
     code, names = channel_codes(journeys["channel_name"])
     engaged = {phase: _flags(journeys[f"{phase}_engagement"]) for phase in ("holder", "closer")}
     found = {name: np.empty(len(journeys), dtype=bool if name == "counts" else "float64") for name in columns}
@@ -95,18 +95,18 @@ def _flags(values: pd.Series[Any]) -> Booleans:
 
 
 def _blocks(points: Touchpoints) -> Iterator[slice]:
-    """Cut the rows into runs of whole journeys, of about `BLOCK` rows unless a single journey is longer."""
+    """Cut the rows into runs of whole journeys, of about `BLOCK_ROWS` rows unless a single journey is longer."""
     rows = len(points.row)
     ends = np.append(points.starts[1:], rows)
     start = 0
     while start < rows:
-        end = int(ends[min(int(np.searchsorted(ends, start + BLOCK)), len(ends) - 1)])
+        end = int(ends[min(int(np.searchsorted(ends, start + BLOCK_ROWS)), len(ends) - 1)])
         yield slice(start, end)
         start = end
 
 
 @dataclass(frozen=True)
-class Steps:
+class Timeline:
     """The journeys' rows in time order: which journey each is in, the hours since the last and to the conversion."""
 
     journey: Integers
@@ -125,19 +125,19 @@ class Steps:
         return np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
 
 
-def time_order(journeys: pd.DataFrame) -> tuple[Integers, Steps]:
+def time_order(journeys: pd.DataFrame) -> tuple[Integers, Timeline]:
     """The places of the rows in time order, journey by journey, and the steps that they then are."""
     points = in_time_order(journeys)
     return points.row, _steps(points.path, points.moment)
 
 
-def _steps(path: Integers, moment: Integers) -> Steps:
+def _steps(path: Integers, moment: Integers) -> Timeline:
     is_first = np.diff(path, prepend=-1) > 0
     is_last = np.roll(is_first, -1)
     journey = is_first.cumsum() - 1
-    gap = np.where(is_first, 0.0, np.diff(moment, prepend=moment[:1]) / HOUR)
-    to_conversion = np.asarray((moment[is_last][journey] - moment) / HOUR, dtype="float64")
-    return Steps(journey, is_first, is_last, gap, to_conversion)
+    gap = np.where(is_first, 0.0, np.diff(moment, prepend=moment[:1]) / MICROSECONDS_AN_HOUR)
+    to_conversion = np.asarray((moment[is_last][journey] - moment) / MICROSECONDS_AN_HOUR, dtype="float64")
+    return Timeline(journey, is_first, is_last, gap, to_conversion)
 
 
 class _Sessions(NamedTuple):
@@ -150,7 +150,7 @@ class _Sessions(NamedTuple):
 
 
 def _work_out(
-    sessions: _Sessions, steps: Steps, parameters: Parameters, redistribution: Redistribution | None
+    sessions: _Sessions, steps: Timeline, parameters: Parameters, redistribution: Redistribution | None
 ) -> dict[str, npt.NDArray[Any]]:
     """Every step from the sessions to their credit, under the names of `workings`."""
     counts = _since_last_restart(steps, parameters)
@@ -177,7 +177,7 @@ def _weights(sessions: _Sessions, weights: Mapping[str, float]) -> Floats:
     return np.array([weights.get(name, 1.0) for name in sessions.names], dtype="float64")[sessions.channel]
 
 
-def _memberships(sessions: _Sessions, steps: Steps, parameters: Parameters) -> dict[str, Floats]:
+def _memberships(sessions: _Sessions, steps: Timeline, parameters: Parameters) -> dict[str, Floats]:
     """Each session's membership in each phase, before channel weights and normalising, as if nothing restarted.
 
     The holder needs the whole journey: it takes what the other two phases leave, sessions before a restart included.
@@ -189,12 +189,12 @@ def _memberships(sessions: _Sessions, steps: Steps, parameters: Parameters) -> d
     return {"initializer": initializer, "holder": holder, "closer": closer}
 
 
-def _begins(steps: Steps, parameters: Parameters) -> Floats:
+def _begins(steps: Timeline, parameters: Parameters) -> Floats:
     """How far each session is a new beginning: the first wholly, a later one by the silence before it."""
     return np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
 
 
-def _since_last_restart(steps: Steps, parameters: Parameters) -> Booleans:
+def _since_last_restart(steps: Timeline, parameters: Parameters) -> Booleans:
     """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
     part: Integers = (_begins(steps, parameters) >= 1).cumsum()
     is_latest: Booleans = part == part[steps.is_last][steps.journey]
@@ -208,7 +208,7 @@ def _mean_of_means(u: Floats, v: Floats) -> Floats:
     return (total / 2 + harmonic) / 2
 
 
-def _credits(shares: Mapping[str, Floats], steps: Steps, parameters: Parameters) -> dict[str, Floats]:
+def _credits(shares: Mapping[str, Floats], steps: Timeline, parameters: Parameters) -> dict[str, Floats]:
     """What each phase adds to the credit: its share by its weight, of the weights of the journey's present phases."""
     weight = np.zeros(len(steps.journey))
     for phase in PHASES:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import get_indexer, look_up
+from ihc.arrays.lookup import get_indexer, lookup
 from ihc.arrays.types import Floats, Integers
 from ihc.errors import InputError
 from ihc.journeys.paths import FIRST, LOST, WON, ChannelPaths, channel_paths
@@ -48,7 +48,7 @@ def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataF
     """
     steps = in_time_order(journeys, "channel_name")
     codes, names = channel_codes(journeys["channel_name"])
-    worth = look_up(names, effects, "channel_name", "removal_effect").fillna(0.0).to_numpy("float64")
+    worth = lookup(names, effects, "channel_name", "removal_effect").fillna(0.0).to_numpy("float64")
     # A channel of an order has an effect above 0. Channels of refunds alone may have none, but a refund is shared too.
     worth = np.maximum(worth, NEXT_TO_NONE)
     return credits_of(journeys, steps, spread_by_channel(steps, codes[steps.row], worth))

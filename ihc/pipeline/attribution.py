@@ -13,7 +13,7 @@ from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
 from ihc.api.limits import Asking
-from ihc.arrays.lookup import isin, look_up
+from ihc.arrays.lookup import isin, lookup
 from ihc.errors import ApiError
 from ihc.journeys.credits import sound_credits
 from ihc.models.ihc import attribute
@@ -71,7 +71,7 @@ def _order_journeys(journeys: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFr
         return journeys
     first = order_of.drop_duplicates("order_id")["conv_id"]
     kept = journeys[isin(journeys["conv_id"], first)]
-    return kept.assign(conv_id=look_up(kept["conv_id"], order_of, "conv_id", "order_id"))
+    return kept.assign(conv_id=lookup(kept["conv_id"], order_of, "conv_id", "order_id"))
 
 
 def _of_each(frame: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:

@@ -10,16 +10,15 @@ import pandas as pd
 from ihc.arrays.sums import total
 from ihc.formatting import some
 from ihc.quality.clocks import clock_findings
-from ihc.quality.findings import COST, LIST, NOTHING, Finding, Found, Shop
-from ihc.quality.mends import MOST, Sql
-from ihc.quality.near_misses import near_miss_findings
-from ihc.quality.persons import crowd_finding
+from ihc.quality.findings import COST, LIST, NO_ADVICE, Advice, Finding, Shop
+from ihc.quality.ids import near_miss_findings, shared_id_finding
+from ihc.quality.sql import MOST_VALUES, Sql
 from ihc.schemas.refunds import is_purchase, purchase_indexer
 from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, Tables
 
 NONE = "(none)"  # the name that a blank channel may get
 USUAL = 0.5  # share of a channel's sessions with a cost row from which on a session without one is odd
-UNTRACKED = Found(
+UNTRACKED = Advice(
     "No channel gets their revenue; often the tracking lost their sessions.",
     LIST,
     f"SELECT {CONVERSIONS}.* FROM {CONVERSIONS} LEFT JOIN (SELECT user_id, min(event_date || ' ' || event_time) AS "
@@ -27,29 +26,29 @@ UNTRACKED = Found(
     "WHERE revenue >= 0 AND (visit.moment IS NULL OR visit.moment > conv_date || ' ' || conv_time)",
 )
 NO_ORDER = "They count as revenue, not as orders, and lower the revenue of all sessions before the refund."
-REFUNDS = Found(
+REFUNDS = Advice(
     NO_ORDER,
     "To add refund_of, a column for the conv_id of the refunded order",
     f"ALTER TABLE {CONVERSIONS} ADD COLUMN refund_of TEXT",
 )
-STRAY_REFUNDS = Found(NO_ORDER, "To mend it", "Set refund_of to the conv_id of the refunded order.")
-FREE = Found(
+STRAY_REFUNDS = Advice(NO_ORDER, "To mend it", "Set refund_of to the conv_id of the refunded order.")
+FREE = Advice(
     "They count as orders and lower the CPO.", LIST, f"SELECT * FROM {CONVERSIONS} WHERE CAST(revenue AS NUMERIC) = 0"
 )
 FREE_OF_COST = "If they cost nothing"
-NO_COST_ROW = Found(
+NO_COST_ROW = Advice(
     "They count as cost 0; most sessions of their channel have a cost row.",
     FREE_OF_COST,
     f"INSERT INTO {COSTS} SELECT session_id, 0 FROM {SESSIONS} "
     f"WHERE session_id NOT IN (SELECT session_id FROM {COSTS})",
 )
-NULL_COST = Found("They count as cost 0.", FREE_OF_COST, f"UPDATE {COSTS} SET cost = 0 WHERE cost IS NULL")
-STRAY_COST = Found(
+NULL_COST = Advice("They count as cost 0.", FREE_OF_COST, f"UPDATE {COSTS} SET cost = 0 WHERE cost IS NULL")
+STRAY_COST = Advice(
     "This cost is in the total spend and in no channel.",
     LIST,
     f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
 )
-IMPRESSIONS = Found(
+IMPRESSIONS = Advice(
     "No real answer of the API with impressions has been seen, so how they count is unverified.",
     LIST,
     f"SELECT * FROM {SESSIONS} WHERE CAST(impression_interaction AS INTEGER) = 1",
@@ -94,7 +93,7 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
     check: first the findings, then the checks that found nothing, with a count of 0.
     """
     shop = Shop.of(tables, sql or Sql())
-    crowds = crowd_finding(shop)
+    crowds = shared_id_finding(shop)
     found = [
         *_of_orders(shop),
         crowds,
@@ -106,7 +105,7 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
     rows = [
         (
             *(each.check, each.text, len(each.ids), each.amount, each.of, each.share),
-            *(some(each.ids), each.found.consequence, each.found.aim, each.found.mend),
+            *(some(each.ids), each.advice.consequence, each.advice.aim, each.advice.mend),
         )
         for each in found
     ]
@@ -147,16 +146,18 @@ def _of_currencies(shop: Shop) -> Finding:
     column = next((str(name) for name in orders if str(name).casefold() == "currency"), None)
     what = "in another currency than most"
     if column is None:
-        return shop.orders(what, orders.iloc[:0], NOTHING)
+        return shop.orders(what, orders.iloc[:0], NO_ADVICE)
     codes = orders[column].dropna().astype("str").str.strip()
     codes = codes[codes != ""]
     counts = codes.value_counts()
     others, name = counts.index[1:], f'"{column}"'
-    rates = " ".join(f"WHEN {sql.literal(code)} THEN :rate_{place}" for place, code in enumerate(others[:MOST], 1))
+    rates = " ".join(
+        f"WHEN {sql.literal(code)} THEN :rate_{place}" for place, code in enumerate(others[:MOST_VALUES], 1)
+    )
     return shop.orders(
         what,
         orders.loc[codes.index[codes.isin(others)]],
-        Found(
+        Advice(
             "Amounts of different currencies are added up.",
             "To convert them, with your rates",
             f"UPDATE {CONVERSIONS} SET revenue = revenue * CASE trim({name}) {rates} END, {name} = "
@@ -164,7 +165,7 @@ def _of_currencies(shop: Shop) -> Finding:
             f": {some(others, width=24)} instead of {some(counts.index[:1], width=24)}",
         )
         if len(others)
-        else NOTHING,
+        else NO_ADVICE,
     )
 
 
@@ -188,7 +189,7 @@ def _of_sessions(shop: Shop) -> list[Finding]:
         shop.sessions(
             "with a blank channel name",
             blank,
-            Found("They are reported under a blank name.", f"To name their channel {NONE}", named),
+            Advice("They are reported under a blank name.", f"To name their channel {NONE}", named),
         ),
         shop.sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
     ]
@@ -202,7 +203,7 @@ def _of_channels(shop: Shop) -> Finding:
         "channel name",
         "that differ only by case, blanks, punctuation or Unicode normal form",
         sorted(usual),
-        Found(
+        Advice(
             "Each is reported as a channel of its own.",
             "To give all the name of the one with most sessions",
             shop.sql.replace(SESSIONS, "channel_name", {old: new for old, new in usual.items() if old != new}),

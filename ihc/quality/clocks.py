@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.lookup import duplicated
+from ihc.arrays.lookup import equals_previous
 from ihc.arrays.types import Booleans
 from ihc.journeys.build import Spans
-from ihc.quality.findings import LIST, Finding, Found, Shop
-from ihc.quality.mends import seconds
+from ihc.quality.findings import LIST, Advice, Finding, Shop
+from ihc.quality.sql import seconds
 from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.tables import CONVERSIONS, SESSIONS
 
@@ -24,7 +24,7 @@ ALWAYS = 0.9  # share of the times on full minutes from which on they are cut to
 AT_ONCE = "user_id, event_date, substr(CAST(event_time AS TEXT), 1, 8)"
 AGAIN = "user_id, revenue, conv_date, substr(CAST(conv_time AS TEXT), 1, 5)"
 SET_LATER = "To set their time to that of the session"
-SHORTLY_AFTER = Found(
+SHORTLY_AFTER = Advice(
     "The session gets no credit for the order; the clocks of shop and tracking may differ.",
     SET_LATER,
     f"UPDATE {CONVERSIONS} SET conv_time = later.event_time FROM (SELECT conv_id, max(event_time) AS event_time "
@@ -32,18 +32,18 @@ SHORTLY_AFTER = Found(
     f"AND {seconds('event_time')} - ({seconds('conv_time')}) BETWEEN 0 AND {SHORTLY} GROUP BY conv_id) AS later "
     f"WHERE later.conv_id = {CONVERSIONS}.conv_id",
 )
-MIDNIGHT = Found(
+MIDNIGHT = Advice(
     "Sessions of the same day get no credit for them; their time may be missing.",
     "To count the sessions of the same day",
     f"UPDATE {CONVERSIONS} SET conv_time = '23:59:59' WHERE CAST(conv_time AS TEXT) LIKE '00:00:00%'",
 )
-FULL_MINUTES = Found(
+FULL_MINUTES = Advice(
     "Sessions of the same minute get no credit for them; their seconds may be missing.",
     "To count the sessions of the same minute",
     f"UPDATE {CONVERSIONS} SET conv_time = substr(conv_time, 1, 6) || '59' "
     "WHERE substr(conv_time, 7, 2) = '00' AND conv_time NOT LIKE '00:00:00%'",
 )
-ONLY_LATER = Found(
+ONLY_LATER = Advice(
     "They count as untracked; clocks or time zones of shop and tracking may differ.",
     SET_LATER,
     f"UPDATE {CONVERSIONS} SET conv_time = substr(visit.moment, 12) FROM (SELECT user_id, "
@@ -51,13 +51,13 @@ ONLY_LATER = Found(
     f"WHERE visit.user_id = {CONVERSIONS}.user_id AND substr(visit.moment, 1, 10) = conv_date "
     "AND substr(visit.moment, 12) > conv_time",
 )
-SAME_SECOND = Found(
+SAME_SECOND = Advice(
     "The customer journey has them in the order of their ids.",
     LIST,
     f"SELECT * FROM {SESSIONS} WHERE ({AT_ONCE}) IN (SELECT {AT_ONCE} FROM {SESSIONS} GROUP BY {AT_ONCE} "
     f"HAVING count(DISTINCT channel_name) > 1) AND user_id IN (SELECT user_id FROM {CONVERSIONS})",
 )
-TWICE = Found(
+TWICE = Advice(
     "They may be one order that is stored twice.",
     "To list them with the other",
     f"SELECT * FROM {CONVERSIONS} WHERE ({AGAIN}) IN (SELECT {AGAIN} FROM {CONVERSIONS} GROUP BY {AGAIN} "
@@ -150,12 +150,12 @@ def _far_out(shop: Shop) -> list[Finding]:
         shop.sessions(
             "years away from all other days",
             sessions[is_far[: len(sessions)]],
-            Found(consequence, LIST, f"SELECT * FROM {SESSIONS} WHERE event_date NOT BETWEEN '{first}' AND '{last}'"),
+            Advice(consequence, LIST, f"SELECT * FROM {SESSIONS} WHERE event_date NOT BETWEEN '{first}' AND '{last}'"),
         ),
         shop.orders(
             "years away from all other days",
             orders[is_far[len(sessions) :]],
-            Found(consequence, "To leave them out of a run", f"--start-date {first} --end-date {last}"),
+            Advice(consequence, "To leave them out of a run", f"--start-date {first} --end-date {last}"),
         ),
     ]
 
@@ -164,7 +164,7 @@ def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
     """Sessions of a buyer in one second, on more than one channel."""
     spans = shop.spans
     second = spans.moment[spans.visit].astype("datetime64[s]")
-    is_same = duplicated(spans.user) & duplicated(second)
+    is_same = equals_previous(spans.user) & equals_previous(second)
     rows = np.flatnonzero(is_same | np.append(is_same[1:], False)[: len(is_same)])
     found = shop.tables.sessions.take(spans.visit[rows])
     group = (~is_same[rows]).cumsum()

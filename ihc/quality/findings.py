@@ -14,13 +14,13 @@ from ihc.arrays.sums import total
 from ihc.arrays.types import Booleans, Integers
 from ihc.formatting import counted
 from ihc.journeys.build import Spans, find_spans
-from ihc.quality.mends import Sql
+from ihc.quality.sql import Sql
 from ihc.schemas.tables import Tables
 
 REVENUE, COST = "revenue", "cost"
 
 
-class Found(NamedTuple):
+class Advice(NamedTuple):
     """What to say of a finding.
 
     `consequence`: what follows for the report; `mend`: a statement or setting, and `aim`: what it does. A statement
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     detail: str = ""
 
 
-NOTHING = Found("", "", "")
+NO_ADVICE = Advice("", "", "")
 LIST = "To list them"
 
 
@@ -42,13 +42,13 @@ class Finding(NamedTuple):
 
     `noun` and `what`: what was looked for, as in "order" and "at 00:00:00"; `ids` of the rows found; `amount`
     [currency; None where none belongs to it] of them, and `whole`, that of all rows, which is `of` revenue or cost;
-    `found`: what follows for the report, and what to do about it.
+    `advice`: what follows for the report, and what to do about it.
     """
 
     noun: str
     what: str
     ids: Collection[object]
-    found: Found
+    advice: Advice
     of: str = ""
     amount: float | None = None
     whole: float | None = None
@@ -61,7 +61,7 @@ class Finding(NamedTuple):
     @property
     def text(self) -> str:
         """What was found, the number first."""
-        return f"{counted(len(self.ids), self.noun)} {self.what}{self.found.detail}"
+        return f"{counted(len(self.ids), self.noun)} {self.what}{self.advice.detail}"
 
     def without_amount(self) -> Finding:
         """The same where no amount belongs to the rows."""
@@ -110,17 +110,17 @@ class Shop:
         found[self.cost_places[self.cost_places >= 0]] = True
         return found
 
-    def orders(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
+    def orders(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
         """A finding about rows of `conversions`."""
-        return Finding("order", what, rows["conv_id"], found, REVENUE, total(rows["revenue"]), self.revenue)
+        return Finding("order", what, rows["conv_id"], advice, REVENUE, total(rows["revenue"]), self.revenue)
 
-    def sessions(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
+    def sessions(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
         """A finding about rows of `session_sources`, with what they cost."""
-        return Finding("session", what, rows["session_id"], found, COST, self.cost_of(rows["session_id"]), self.cost)
+        return Finding("session", what, rows["session_id"], advice, COST, self.cost_of(rows["session_id"]), self.cost)
 
-    def costs(self, what: str, rows: pd.DataFrame, found: Found) -> Finding:
+    def costs(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
         """A finding about rows of `session_costs`."""
-        return Finding("cost row", what, rows["session_id"], found, COST, total(rows["cost"]), self.cost)
+        return Finding("cost row", what, rows["session_id"], advice, COST, total(rows["cost"]), self.cost)
 
     def cost_of(self, ids: pd.Series[str]) -> float:
         """What sessions cost [currency]."""

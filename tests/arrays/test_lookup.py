@@ -5,7 +5,7 @@ from helpers.frames import FIXED, credits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc.arrays.lookup import factorize, get_indexer, get_pair_indexer, in_order, isin, join, look_up
+from ihc.arrays.lookup import argsort, factorize, get_indexer, get_pair_indexer, isin, join, lookup
 
 IDS = pd.Series(["a", "b", "a", "c"], index=[7, 7, 8, 9], dtype="str")
 KNOWN = pd.DataFrame({"key": pd.Series(["c", "a", "d", "a"], dtype="str"), "figure": [1.5, 2.5, 3.5, 4.5]})
@@ -19,14 +19,14 @@ def test_the_first_place_of_each_id_is_found():
 def test_among_none_nothing_is_found_and_none_find_nothing():
     assert isin(IDS, KNOWN["key"].iloc[:0]).tolist() == [False] * 4
     assert isin(IDS.iloc[:0], KNOWN["key"]).tolist() == []
-    assert look_up(IDS, KNOWN.iloc[:0], "key", "figure").isna().all()
+    assert lookup(IDS, KNOWN.iloc[:0], "key", "figure").isna().all()
 
 
 def test_what_stands_beside_an_id_keeps_the_index_of_the_ids():
-    found = look_up(IDS, KNOWN, "key", "figure")
+    found = lookup(IDS, KNOWN, "key", "figure")
     assert found.index.tolist() == IDS.index.tolist()
     assert found.fillna(0.0).tolist() == [2.5, 0.0, 2.5, 1.5]
-    assert look_up(IDS, KNOWN, "key", "key").fillna("none").tolist() == ["a", "none", "a", "c"]
+    assert lookup(IDS, KNOWN, "key", "key").fillna("none").tolist() == ["a", "none", "a", "c"]
 
 
 def test_ids_are_compared_as_texts_and_an_empty_one_is_nowhere():
@@ -91,4 +91,4 @@ def test_what_is_joined_keeps_rows_and_order_and_is_empty_where_there_is_nothing
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("cab")), max_size=9))
 def test_rows_are_ordered_by_their_key_and_then_by_their_id(rows):
     keys, ids = np.array([key for key, _ in rows], dtype="int64"), pd.Series([one for _, one in rows], dtype="str")
-    assert [rows[place] for place in in_order(keys, ids)] == sorted(rows)
+    assert [rows[place] for place in argsort(keys, ids)] == sorted(rows)

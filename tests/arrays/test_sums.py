@@ -97,7 +97,7 @@ def test_many_rows_are_summed_in_blocks_to_the_same_bits(monkeypatch):
     values, group = np.round(random.lognormal(3, 3, 20_000), 2) * random.random(20_000), random.integers(0, 7, 20_000)
     expected = [math.fsum(values[group == one]) for one in range(7)]
     assert sums(group, values, 7).tolist() == expected
-    monkeypatch.setattr(module, "BLOCK", 100)
+    monkeypatch.setattr(module, "LEAST_BLOCK", 100)
     assert sums(group, values, 7).tolist() == expected
 
 

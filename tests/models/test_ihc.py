@@ -250,7 +250,7 @@ def test_journeys_longer_than_a_block_and_cut_at_none_of_its_ends_are_credited_a
     )
     whole = attribute(rows, curves_of())
     for block in (1, 2, 4, 7):
-        monkeypatch.setattr("ihc.models.ihc.BLOCK", block)
+        monkeypatch.setattr("ihc.models.ihc.BLOCK_ROWS", block)
         assert_frame_equal(attribute(rows, curves_of()), whole)
 
 

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from helpers.frames import FIXED, UNTRUSTED, conversions, costs, sessions, shops, shuffled
 from helpers.mending import finding, is_listing, listed, mended
+from helpers.odd_shops import CHANNELS, ODD_FINDINGS, ODD_SHOP, REFUNDS
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -12,47 +13,8 @@ from ihc.narrative.quality import clean_sentence
 from ihc.quality.checks import channel_variants, mends, quality_findings, shown_findings, table_shapes
 from ihc.schemas.tables import Tables
 
-SHOP = Tables(
-    sessions(
-        [
-            ("a", "u", "2023-09-01 10:00:07", "Paid Search"),
-            ("b", "u", "2023-09-02 10:00:07", "paid-search"),
-            ("c", "v", "2023-09-03 10:00:07", "PaidSearch "),
-            ("d", "v", "2023-09-04 10:00:07", " "),
-            ("e", "x", "2023-09-05 10:00:07", "Mail"),
-            ("f", "x", "2023-09-06 10:00:07", "Mail"),
-        ]
-    ),
-    conversions(
-        [
-            ("k", "u", "2023-09-02 12:00:09", 100.0),
-            ("minus", "u", "2023-09-02 13:00:09", -4.0),
-            ("free", "u", "2023-09-02 14:00:09", 0.0),
-            ("nobody's", "w", "2023-09-02 12:00:09", 5.5),
-            ("early", "v", "2023-09-02 12:00:09", 2.5),
-            ("minus nobody's", "w", "2023-09-02 12:00:09", -1.0),
-        ]
-    ),
-    costs([("a", 4.0), ("b", None), ("c", 1.25), ("e", 2.5), ("gone", 3.0), ("lost", 0.5)]),
-)
 EMPTY = Tables(sessions(), conversions(), costs())
-CLEAN = Tables(SHOP.sessions.iloc[:1], conversions([("k", "u", "2023-09-01 10:00:09", 1.0)]), costs([("a", 1.0)]))
-CHANNELS = "channel names that differ only by case, blanks, punctuation or Unicode normal form"
-# Revenue is 100 - 4 + 0 + 5.5 + 2.5 - 1 = 103, cost is 4 + 1.25 + 2.5 + 3 + 0.5 = 11.25.
-FOUND = {
-    "orders without a session (untracked orders)": (2, 8.0, "revenue", 8 / 103, "'early', \"nobody's\""),
-    "refunds without an order in refund_of": (
-        *(2, -5.0, "revenue", np.nan),  # a negative amount has no share
-        "'minus', \"minus nobody's\"",
-    ),
-    "orders with revenue 0": (1, np.nan, "", np.nan, "'free'"),
-    "sessions without a cost row": (1, np.nan, "", np.nan, "'f'"),
-    "cost rows with an empty cost": (1, np.nan, "", np.nan, "'b'"),
-    "cost rows whose session does not exist": (2, 3.5, "cost", 3.5 / 11.25, "'gone', 'lost'"),
-    CHANNELS: (3, 5.25, "cost", 5.25 / 11.25, "'Paid Search', 'PaidSearch ', 'paid-search'"),
-    "sessions with a blank channel name": (1, 0.0, "cost", 0.0, "'d'"),
-}
-REFUNDS = "refunds without an order in refund_of"
+CLEAN = Tables(ODD_SHOP.sessions.iloc[:1], conversions([("k", "u", "2023-09-01 10:00:09", 1.0)]), costs([("a", 1.0)]))
 
 
 def test_shapes_give_rows_users_days_and_sums():
@@ -66,7 +28,7 @@ def test_shapes_give_rows_users_days_and_sums():
             "sum": [np.nan, 103.0, 11.25],
         }
     )
-    assert_frame_equal(table_shapes(SHOP), expected)
+    assert_frame_equal(table_shapes(ODD_SHOP), expected)
 
 
 def test_shapes_of_empty_tables_have_no_days():
@@ -77,58 +39,58 @@ def test_shapes_of_empty_tables_have_no_days():
 
 
 def test_each_finding_has_its_count_amount_share_and_examples():
-    found = quality_findings(SHOP)
+    found = quality_findings(ODD_SHOP)
     found = found[found["count"] > 0].set_index("check")
-    assert list(found.index) == list(FOUND)
-    for check, expected in FOUND.items():
+    assert list(found.index) == list(ODD_FINDINGS)
+    for check, expected in ODD_FINDINGS.items():
         row = tuple(found.loc[check, ["count", "amount", "of", "share", "examples"]])
         np.testing.assert_equal(row, expected)
     assert (found[["consequence", "aim", "mend"]] != "").all(axis=None)
 
 
-@pytest.mark.parametrize("check", [check for check in FOUND if check != REFUNDS])
+@pytest.mark.parametrize("check", [check for check in ODD_FINDINGS if check != REFUNDS])
 def test_the_statement_of_a_finding_mends_it_or_lists_its_rows(check):
-    found = finding(SHOP, check)
+    found = finding(ODD_SHOP, check)
     if is_listing(found["mend"]):
         assert found["aim"] == "To list them"
-        assert some(listed(SHOP, found["mend"])) == found["examples"]
+        assert some(listed(ODD_SHOP, found["mend"])) == found["examples"]
     else:
-        assert finding(mended(SHOP, found["mend"]), check) is None
+        assert finding(mended(ODD_SHOP, found["mend"]), check) is None
 
 
 def test_no_statement_deletes_a_row():
-    everything = pd.concat([quality_findings(SHOP), quality_findings(CLEAN)])
+    everything = pd.concat([quality_findings(ODD_SHOP), quality_findings(CLEAN)])
     assert not everything["mend"].str.contains("DELETE|DROP").any()
 
 
 def test_orders_of_revenue_0_are_leads_where_no_order_has_revenue():
-    leads = SHOP._replace(conversions=SHOP.conversions.assign(revenue=0.0))
+    leads = ODD_SHOP._replace(conversions=ODD_SHOP.conversions.assign(revenue=0.0))
     assert finding(leads, "orders with revenue 0") is None
 
 
 @pytest.mark.parametrize("blank", ["", "\t", "\u00a0", " \n"])
 def test_any_blank_channel_name_gets_a_name(blank):
-    tables = SHOP._replace(sessions=SHOP.sessions.replace({"channel_name": {" ": blank}}))
+    tables = ODD_SHOP._replace(sessions=ODD_SHOP.sessions.replace({"channel_name": {" ": blank}}))
     found = finding(tables, "sessions with a blank channel name")
     assert (found["examples"], found["aim"]) == ("'d'", "To name their channel (none)")
     assert mended(tables, found["mend"]).sessions["channel_name"].iloc[3] == "(none)"
 
 
 def test_a_refund_that_names_its_order_is_no_finding():
-    named = SHOP.conversions.assign(refund_of=["", "k", None, None, None, "nobody's"])
-    assert finding(SHOP._replace(conversions=named), REFUNDS) is None
+    named = ODD_SHOP.conversions.assign(refund_of=["", "k", None, None, None, "nobody's"])
+    assert finding(ODD_SHOP._replace(conversions=named), REFUNDS) is None
     others = named.assign(refund_of=["", "gone", None, None, None, "k"])  # no order, and another user's
-    assert finding(SHOP._replace(conversions=others), REFUNDS)["count"] == 2
-    blank = finding(SHOP._replace(conversions=named.assign(refund_of=" ")), REFUNDS)
+    assert finding(ODD_SHOP._replace(conversions=others), REFUNDS)["count"] == 2
+    blank = finding(ODD_SHOP._replace(conversions=named.assign(refund_of=" ")), REFUNDS)
     assert (blank["count"], blank["mend"]) == (2, "Set refund_of to the conv_id of the refunded order.")
-    assert "refund_of" in mended(SHOP, finding(SHOP, REFUNDS)["mend"]).conversions
+    assert "refund_of" in mended(ODD_SHOP, finding(ODD_SHOP, REFUNDS)["mend"]).conversions
 
 
 def test_orders_in_another_currency_are_named_with_it_and_mended_by_rates():
     orders = conversions(
         [(name, "u", "2023-09-02 12:00:09", amount) for name, amount in zip("klmn", (100, 50, 10_000, 1), strict=True)]
     ).assign(Currency=["EUR", "EUR ", "JPY", None])
-    tables = SHOP._replace(conversions=orders)
+    tables = ODD_SHOP._replace(conversions=orders)
     found = finding(tables, "orders in another currency")
     assert found["finding"] == "1 order in another currency than most: 'JPY' instead of 'EUR'"
     assert (found["examples"], found["amount"], found["share"]) == ("'m'", 10_000.0, 10_000 / 10_151)
@@ -138,8 +100,8 @@ def test_orders_in_another_currency_are_named_with_it_and_mended_by_rates():
 
 
 def test_impressions_are_said_to_be_unverified():
-    flagged = SHOP.sessions.assign(impression_interaction=[1, 0, 0, 0, 0, 0])
-    tables = SHOP._replace(sessions=flagged.astype(SHOP.sessions.dtypes))
+    flagged = ODD_SHOP.sessions.assign(impression_interaction=[1, 0, 0, 0, 0, 0])
+    tables = ODD_SHOP._replace(sessions=flagged.astype(ODD_SHOP.sessions.dtypes))
     found = finding(tables, "sessions that are impressions")
     assert (found["examples"], found["amount"], found["share"]) == ("'a'", 4.0, 4 / 11.25)
     assert "No real answer of the API with impressions has been seen" in found["consequence"]
@@ -147,9 +109,9 @@ def test_impressions_are_said_to_be_unverified():
 
 
 def test_a_channel_without_any_cost_row_is_free_and_no_finding():
-    free = SHOP.sessions.assign(channel_name=["A", "A", "A", "B", "B", "B"])
+    free = ODD_SHOP.sessions.assign(channel_name=["A", "A", "A", "B", "B", "B"])
     paid = costs([("a", 1.0), ("b", 1.0)])
-    assert finding(Tables(free, SHOP.conversions, paid), "sessions without a cost row")["examples"] == "'c'"
+    assert finding(Tables(free, ODD_SHOP.conversions, paid), "sessions without a cost row")["examples"] == "'c'"
 
 
 def test_a_clean_shop_has_every_check_and_no_finding():
@@ -165,10 +127,10 @@ def test_empty_tables_have_no_findings():
 
 
 def test_findings_come_first_and_are_shown_with_what_mends_them():
-    found = quality_findings(SHOP)
+    found = quality_findings(ODD_SHOP)
     assert found["count"].gt(0).tolist() == sorted(found["count"].gt(0), reverse=True)
     assert shown_findings(found)["finding"].iloc[0] == "2 orders without a session (untracked orders)"
-    assert mends(found)["check"].tolist() == list(FOUND)
+    assert mends(found)["check"].tolist() == list(ODD_FINDINGS)
     assert mends(found).columns.tolist() == ["check", "examples", "aim", "mend"]
 
 
@@ -217,8 +179,8 @@ def test_the_order_of_the_rows_changes_no_count_and_no_amount(shop, seed):
 
 
 def test_the_tables_are_left_alone():
-    before = [frame.copy(deep=True) for frame in SHOP]
-    quality_findings(SHOP)
-    table_shapes(SHOP)
-    for frame, old in zip(SHOP, before, strict=True):
+    before = [frame.copy(deep=True) for frame in ODD_SHOP]
+    quality_findings(ODD_SHOP)
+    table_shapes(ODD_SHOP)
+    for frame, old in zip(ODD_SHOP, before, strict=True):
         assert_frame_equal(frame, old)

@@ -1,61 +1,14 @@
 import pandas as pd
 import pytest
-from helpers.frames import conversions, costs, sessions
+from helpers.frames import conversions
 from helpers.mending import finding, is_listing, listed, mended
+from helpers.odd_shops import CLOCK_FINDINGS, FAR, VISITS, timed_shop
 
 from ihc.formatting import some
 from ihc.quality.checks import quality_findings
-from ihc.schemas.tables import Tables
-
-VISITS = [
-    ("a", "u", "2023-09-01 09:00:10", "Search"),
-    ("b", "u", "2023-09-03 10:05:37", "Mail"),
-    ("c", "v", "2023-09-03 11:00:12", "Mail"),
-]
-PAID = costs([("a", 2.0), ("b", 1.0), ("c", 1.0)])
 
 
-def shop(visits, orders):
-    return Tables(sessions(visits), conversions(orders), PAID)
-
-
-SHORTLY = shop(VISITS, [("k", "u", "2023-09-03 10:05:07", 100.0), ("l", "v", "2023-09-03 11:05:00", 50.0)])
-CUT = shop(VISITS, [("k", "u", "2023-09-03 10:05:00", 100.0), ("l", "v", "2023-09-03 11:00:00", 50.0)])
-MIDNIGHT = shop(VISITS, [("k", "u", "2023-09-03 00:00:00", 100.0), ("l", "v", "2023-09-03 12:00:01", 50.0)])
-LATER = shop(VISITS, [("k", "v", "2023-09-03 08:00:01", 30.0), ("l", "v", "2023-09-02 08:00:01", 70.0)])
-FAR = shop(
-    [*VISITS, ("z", "w", "0001-01-01 00:00:00", "Mail")],
-    [("k", "u", "2023-09-04 10:00:01", 75.0), ("l", "u", "9999-12-31 00:00:00", 25.0)],
-)
-AT_ONCE = shop(
-    [*VISITS, ("d", "u", "2023-09-03 10:05:37.5", "Social"), ("e", "v", "2023-09-03 11:00:12", "Mail")],
-    [("k", "u", "2023-09-04 10:00:01", 75.0), ("l", "v", "2023-09-04 10:00:01", 75.0)],
-)
-TWICE = shop(
-    VISITS,
-    [
-        ("k", "u", "2023-09-04 10:00:01", 75.0),
-        ("l", "u", "2023-09-04 10:00:58", 75.0),
-        ("m", "u", "2023-09-04 10:01:00", 75.0),
-        ("n", "u", "2023-09-04 10:00:01", 74.0),
-        ("o", "v", "2023-09-04 10:00:01", 75.0),
-    ],
-)
-# Shares: of the revenue of all orders, or of all cost, which is 2 + 1 + 1 = 4.
-FOUND = [
-    (SHORTLY, "orders followed by a session", "1 order followed by", ["k"], 100.0, 100 / 150),
-    (CUT, "orders followed by a session", "2 orders followed by", ["k", "l"], 150.0, 1),
-    (CUT, "orders with times cut to the minute", "2 orders with times", ["k", "l"], 150.0, 1),
-    (CUT, "orders without a session before", "1 order without a session before", ["l"], 50.0, 50 / 150),
-    (MIDNIGHT, "orders at 00:00:00", "1 order at 00:00:00", ["k"], 100.0, 100 / 150),
-    (LATER, "orders without a session before", "1 order without a session before", ["k"], 30.0, 0.3),
-    (FAR, "sessions years away", "1 session years away", ["z"], 0.0, 0),
-    (AT_ONCE, "sessions of one buyer in the same second", "2 sessions of one buyer", ["b", "d"], 1.0, 0.25),
-    (TWICE, "orders of the same user, amount and minute", "1 order of the same user", ["l"], 75.0, 75 / 374),
-]
-
-
-@pytest.mark.parametrize(("tables", "check", "says", "ids", "amount", "share"), FOUND)
+@pytest.mark.parametrize(("tables", "check", "says", "ids", "amount", "share"), CLOCK_FINDINGS)
 def test_a_finding_has_its_rows_their_amount_and_a_statement_that_mends_it_or_lists_them(
     tables, check, says, ids, amount, share
 ):
@@ -77,30 +30,30 @@ def test_orders_years_away_are_left_out_by_dates():
 
 def test_an_order_whose_next_session_is_later_than_five_minutes_or_on_another_day_is_none():
     orders = [("k", "u", "2023-09-03 10:00:36", 1.0), ("l", "v", "2023-09-02 23:59:59", 1.0)]
-    assert finding(shop(VISITS, orders), "orders followed by a session") is None
-    assert finding(shop(VISITS, orders), "orders without a session before") is None
+    assert finding(timed_shop(VISITS, orders), "orders followed by a session") is None
+    assert finding(timed_shop(VISITS, orders), "orders without a session before") is None
 
 
 def test_few_orders_of_many_may_be_at_midnight_or_before_a_session_by_chance():
     times = pd.date_range("2023-09-05 10:00:01", periods=120, freq="61min").strftime("%Y-%m-%d %H:%M:%S")
     many = [(f"m{number}", "w", at, 1.0) for number, at in enumerate(times)]
     odd = [("k", "u", "2023-09-03 10:05:07", 1.0), ("l", "v", "2023-09-04 00:00:00", 1.0)]
-    assert finding(shop(VISITS, [*many[:90], *odd]), "orders at 00:00:00")["count"] == 1
-    assert finding(shop(VISITS, [*many, *odd]), "orders at 00:00:00") is None
-    assert finding(shop(VISITS, [*many, *odd]), "orders followed by a session") is None
+    assert finding(timed_shop(VISITS, [*many[:90], *odd]), "orders at 00:00:00")["count"] == 1
+    assert finding(timed_shop(VISITS, [*many, *odd]), "orders at 00:00:00") is None
+    assert finding(timed_shop(VISITS, [*many, *odd]), "orders followed by a session") is None
 
 
 def test_times_of_orders_are_not_cut_where_those_of_sessions_are_cut_too():
     visits = [("a", "u", "2023-09-01 09:00:00", "Search"), ("b", "v", "2023-09-03 10:05:00", "Mail")]
     orders = [("k", "u", "2023-09-03 10:05:00", 100.0), ("l", "v", "2023-09-03 11:00:00", 50.0)]
-    assert finding(shop(visits, orders), "orders with times") is None
-    assert finding(shop(VISITS, orders[:1]), "orders with times") is None  # one of sixty is on a full minute
+    assert finding(timed_shop(visits, orders), "orders with times") is None
+    assert finding(timed_shop(VISITS, orders[:1]), "orders with times") is None  # one of sixty is on a full minute
 
 
 def test_refunds_have_no_clock_and_may_be_equal():
     refunds = [("r1", "u", "2023-09-09 00:00:00", -5.0), ("r2", "u", "2023-09-09 00:00:00", -5.0)]
     orders = conversions([("k", "u", "2023-09-04 10:00:01", 75.0), *refunds])
-    for tables in (shop(VISITS, []), shop([*VISITS, ("d", "u", "2023-09-09 00:00:09", "Mail")], [])):
+    for tables in (timed_shop(VISITS, []), timed_shop([*VISITS, ("d", "u", "2023-09-09 00:00:09", "Mail")], [])):
         for refunded in (orders, orders.assign(refund_of=[None, "k", "k"])):
             found = quality_findings(tables._replace(conversions=refunded))
             assert not found.loc[found["count"] > 0, "check"].str.startswith("orders").any()
@@ -115,4 +68,4 @@ def test_sessions_of_a_second_are_none_where_the_channel_is_the_same_or_the_user
         ("e", "w", "2023-09-01 09:00:00", "Mail"),
     ]
     orders = [("k", "u", "2023-09-03 10:05:01", 100.0), ("l", "v", "2023-09-03 11:00:01", 50.0)]
-    assert finding(shop(visits, orders), "sessions of one buyer") is None
+    assert finding(timed_shop(visits, orders), "sessions of one buyer") is None

@@ -5,21 +5,21 @@ import pytest
 from helpers.databases import opened
 from helpers.frames import FIXED, UNTRUSTED
 from helpers.mending import finding, is_listing
+from helpers.odd_shops import CLOCK_FINDINGS, NEAR_IDS, NEAR_ORDERS, ODD_FINDINGS, ODD_SHOP, REFUNDS, shared_id, shop_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc import read_tables
 from ihc.database.connection import append, transaction
 from ihc.database.results import create_tables
-from ihc.quality.mends import MOST, Sql, seconds
+from ihc.quality.sql import MOST_VALUES, Sql, seconds
 from ihc.schemas.tables import COLUMNS
-from tests.quality import test_clocks, test_near_misses, test_persons, test_quality
 
-FOUND = [
-    *(case[:2] for case in test_clocks.FOUND),
-    *((test_near_misses.shop(user, buyer), test_near_misses.ORDERS) for user, buyer, _ in test_near_misses.PAIRS),
-    *((test_quality.SHOP, check) for check in test_quality.FOUND if check != test_quality.REFUNDS),
-    (test_persons.shop("null\u00a0"), "user ids"),
+MENDED = [
+    *(case[:2] for case in CLOCK_FINDINGS),
+    *((shop_of(user, buyer), NEAR_ORDERS) for user, buyer, _ in NEAR_IDS),
+    *((ODD_SHOP, check) for check in ODD_FINDINGS if check != REFUNDS),
+    (shared_id("null\u00a0"), "user ids"),
 ]
 
 
@@ -48,17 +48,17 @@ def test_what_is_not_seen_is_written_by_its_number():
 
 
 def test_a_statement_names_up_to_twenty_values():
-    becomes = {f"a{n}": "b" for n in range(MOST + 2)}
+    becomes = {f"a{n}": "b" for n in range(MOST_VALUES + 2)}
     statement = Sql().replace("sessions", "channel", becomes)
     assert statement.endswith(" -- and 2 more alike")
-    assert statement.count("WHEN") == MOST == 20
+    assert statement.count("WHEN") == MOST_VALUES == 20
 
 
 def test_seconds_since_midnight():
     assert evaluated(seconds("'13:05:59.5'")) == 13 * 3600 + 5 * 60 + 59.5
 
 
-@pytest.mark.parametrize(("tables", "check"), FOUND)
+@pytest.mark.parametrize(("tables", "check"), MENDED)
 def test_a_statement_mends_a_finding_or_lists_its_rows_in_postgresql_too(schema_url, tables, check):
     create_tables(schema_url)
     with transaction(schema_url, is_writing=True) as connection:

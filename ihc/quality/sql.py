@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from itertools import groupby, islice
 
-MOST = 20  # values that one statement names
+MOST_VALUES = 20  # values that one statement names
 
 
 class Sql:
@@ -30,15 +30,15 @@ class Sql:
         return " || ".join(parts) or "''"
 
     def among(self, texts: Iterable[str]) -> str:
-        """What stands behind IN, for up to MOST texts."""
-        return f"({', '.join(map(self.literal, islice(texts, MOST)))})"
+        """What stands behind IN, for up to MOST_VALUES texts."""
+        return f"({', '.join(map(self.literal, islice(texts, MOST_VALUES)))})"
 
     def replace(self, table: str, column: str, becomes: Mapping[str, str]) -> str:
-        """Put other values in the place of up to MOST values of a column."""
+        """Put other values in the place of up to MOST_VALUES values of a column."""
         cases = " ".join(
-            f"WHEN {self.literal(old)} THEN {self.literal(new)}" for old, new in islice(becomes.items(), MOST)
+            f"WHEN {self.literal(old)} THEN {self.literal(new)}" for old, new in islice(becomes.items(), MOST_VALUES)
         )
-        rest = f" -- and {len(becomes) - MOST:,} more alike" if len(becomes) > MOST else ""
+        rest = f" -- and {len(becomes) - MOST_VALUES:,} more alike" if len(becomes) > MOST_VALUES else ""
         return f"UPDATE {table} SET {column} = CASE {column} {cases} END WHERE {column} IN {self.among(becomes)}{rest}"
 
 

@@ -2,37 +2,16 @@ import pandas as pd
 import pytest
 from helpers.frames import conversions, costs, sessions
 from helpers.mending import finding, mended
+from helpers.odd_shops import COMPOSED, DECOMPOSED, NEAR_COSTS, NEAR_IDS, NEAR_ORDERS, shared_id, shop_of
 
-from ihc.quality.near_misses import BLANKS, near_ids
+from ihc.quality.ids import BLANKS, near_ids
 from ihc.schemas.tables import Tables
 
-ORDERS, COSTS = "orders whose user id differs", "cost rows whose session id differs"
-COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
-PAIRS = [
-    ("u1", "u1 ", "blanks at the ends"),
-    ("\ufeffu1", "u1", "blanks at the ends"),
-    ("u1\u00a0", "\u2003u1", "blanks at the ends"),
-    ("ABCDEF", "abcdef", "case"),
-    ("\u00c9VA", "\u00e9va", "case"),
-    (COMPOSED, DECOMPOSED, "Unicode normal form"),
-    ("7", "7.0", "a final .0"),
-    ("7", "007", "leading zeros"),
-    ("it's \x1b7", "it's \x1b7 ", "blanks at the ends"),
-    ("u1", "\u00a0 u1", "blanks at the ends"),
-    (" O'Neil", "o'neil", "blanks, case, Unicode normal form, .0 or leading zeros"),
-]
 
-
-def shop(user, buyer):
-    visits = sessions([("s", user, "2023-09-01 10:00:07", "Mail"), ("t", "w", "2023-09-01 10:00:07", "Mail")])
-    orders = conversions([("k", buyer, "2023-09-01 12:00:01", 75.0), ("l", "w", "2023-09-01 12:00:01", 25.0)])
-    return Tables(visits, orders, costs([("s", 1.0), ("t", 1.0)]))
-
-
-@pytest.mark.parametrize(("user", "buyer", "rule"), PAIRS)
+@pytest.mark.parametrize(("user", "buyer", "rule"), NEAR_IDS)
 def test_an_order_whose_user_is_written_otherwise_is_found_and_mended(user, buyer, rule):
-    tables = shop(user, buyer)
-    found = finding(tables, ORDERS)
+    tables = shop_of(user, buyer)
+    found = finding(tables, NEAR_ORDERS)
     assert found["finding"] == f"1 order whose user id differs from that of a session only by {rule}"
     assert (found["examples"], found["amount"], found["share"]) == ("'k'", 75.0, 0.75)
     after = mended(tables, found["mend"])
@@ -41,22 +20,22 @@ def test_an_order_whose_user_is_written_otherwise_is_found_and_mended(user, buye
     assert found["mend"].isprintable()
 
 
-@pytest.mark.parametrize(("session", "paid", "rule"), PAIRS)
+@pytest.mark.parametrize(("session", "paid", "rule"), NEAR_IDS)
 def test_a_cost_whose_session_is_written_otherwise_is_found_and_mended(session, paid, rule):
     visits = sessions([(session, "u", "2023-09-01 10:00:07", "Mail"), ("t", "u", "2023-09-01 10:00:09", "Mail")])
     tables = Tables(visits, conversions(), costs([(paid, 3.0), ("t", 1.0), ("gone", 4.0)]))
-    found = finding(tables, COSTS)
+    found = finding(tables, NEAR_COSTS)
     assert found["finding"] == f"1 cost row whose session id differs from that of a session only by {rule}"
     assert (found["amount"], found["share"]) == (3.0, 0.375)
     after = mended(tables, found["mend"])
-    assert finding(after, COSTS) is None
+    assert finding(after, NEAR_COSTS) is None
     assert finding(after, "cost rows whose session does not exist")["examples"] == "'gone'"
 
 
 def test_a_cost_is_no_near_miss_where_the_session_has_a_cost_row_already():
     visits = sessions([("s", "u", "2023-09-01 10:00:07", "Mail")])
     tables = Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)]))
-    assert finding(tables, COSTS) is None
+    assert finding(tables, NEAR_COSTS) is None
 
 
 def test_one_statement_mends_many_ids_that_differ_by_several_rules_and_joins_no_blank_ones():
@@ -64,7 +43,7 @@ def test_one_statement_mends_many_ids_that_differ_by_several_rules_and_joins_no_
     visits = pd.concat([visits, sessions([("blank", " ", "2023-09-01 10:00:07", "Mail")])], ignore_index=True)
     orders = [(f"k{n}", f"user-{n}", "2023-09-01 12:00:01", 1.0) for n in range(30)]
     tables = Tables(visits, conversions([*orders, ("blank", "", "2023-09-01 12:00:01", 1.0)]), costs())
-    found = finding(tables, ORDERS)
+    found = finding(tables, NEAR_ORDERS)
     assert found["count"] == 30
     assert finding(mended(tables, found["mend"]), "orders without a session")["examples"] == "'blank'"
 
@@ -86,11 +65,11 @@ def test_many_ids_that_only_a_list_can_mend_are_named_up_to_twenty():
     visits = sessions([(f"s{n}", f"{COMPOSED}{n}", "2023-09-01 10:00:07", "Mail") for n in range(23)])
     orders = conversions([(f"k{n}", f"{DECOMPOSED}{n}", "2023-09-01 12:00:01", 1.0) for n in range(23)])
     tables = Tables(visits, orders, costs())
-    found = finding(tables, ORDERS)
+    found = finding(tables, NEAR_ORDERS)
     assert found["count"] == 23
     assert found["mend"].endswith(" -- and 3 more alike")
     after = mended(tables, found["mend"])
-    assert finding(after, ORDERS)["count"] == 3
+    assert finding(after, NEAR_ORDERS)["count"] == 3
 
 
 @pytest.mark.parametrize("blank", ["\t", "\n", "\u00a0", "\u200b", "\u3000", "\ufeff", "\u2028", "\u205f"])
@@ -102,10 +81,58 @@ def test_the_blanks_are_those_of_unicode_and_the_mark_of_a_files_byte_order(blan
     ("user", "is_found"), [("1.23457E+15", True), ("1E+10", True), ("12e5", False), ("3e+x", False), ("a+b", False)]
 )
 def test_user_ids_in_scientific_notation_lost_digits(user, is_found):
-    found = finding(shop(user, "1234567890123456"), "sessions with a user id in scientific notation")
+    found = finding(shop_of(user, "1234567890123456"), "sessions with a user id in scientific notation")
     assert (found is not None) == is_found
-    assert finding(shop("x", "x"), "orders with a user id in scientific notation") is None
-    of_order = finding(shop("x", user), "orders with a user id in scientific notation")
+    assert finding(shop_of("x", "x"), "orders with a user id in scientific notation") is None
+    of_order = finding(shop_of("x", user), "orders with a user id in scientific notation")
     assert (of_order is not None) == is_found
     if found:
         assert (found["examples"], found["amount"], found["mend"]) == ("'s'", 1.0, "Export the ids again as text.")
+
+
+ZERO_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.parametrize(
+    "user", ["(not set)", "", " ", "null", "NULL", "None", "anonymous", "0", "000", ZERO_UUID, "Undefined\u00a0", "-1"]
+)
+def test_a_placeholder_with_sessions_and_orders_is_named_with_its_journey_rows_and_mended(user):
+    found = finding(shared_id(user), "user ids")
+    # 1 + 2 + 3 rows of the placeholder, and 1 of the other user.
+    assert found["finding"] == (
+        "1 user id that may stand for many people, with 3 of 4 orders, 3 of 4 sessions and 6 of 7 journey rows"
+    )
+    assert (found["examples"], found["amount"], found["share"]) == (repr(user), 30.0, 0.3)
+    after = mended(shared_id(user), found["mend"])
+    assert finding(after, "user ids") is None
+    assert finding(after, "orders without a session (untracked orders)")["count"] == 3
+
+
+@pytest.mark.parametrize("user", ["10", "nullius", "ann", "-", "not set yet", "0a"])
+def test_another_user_is_a_person_unless_by_numbers(user):
+    assert (finding(shared_id(user), "user ids") is None) == (user != "-")
+
+
+def test_a_placeholder_with_sessions_or_orders_alone_joins_nobody():
+    assert finding(shared_id("(not set)", orders=0), "user ids") is None
+    assert finding(shared_id("(not set)", visits=0), "user ids") is None
+
+
+@pytest.mark.parametrize(("visits", "orders", "is_found"), [(10, 10, True), (9, 10, False), (10, 9, False)])
+def test_a_user_with_ten_times_as_many_sessions_and_orders_as_the_next_is_no_person(visits, orders, is_found):
+    assert (finding(shared_id("shop counter", visits, orders), "user ids") is not None) == is_found
+
+
+def test_the_only_user_of_a_shop_is_a_person():
+    tables = shared_id("ann", 20, 20)
+    alone = Tables(tables.sessions.iloc[:20], tables.conversions.iloc[:20], tables.costs)
+    assert finding(alone, "user ids") is None
+
+
+def test_times_of_a_shared_user_id_say_nothing_about_clocks_and_repeats():
+    visits = [("a", "(not set)", "2023-09-01 05:00:01", "Mail"), ("b", "(not set)", "2023-09-01 05:00:01", "Search")]
+    orders = [(key, "(not set)", "2023-09-01 05:00:00", 1.0) for key in "kl"]
+    tables = Tables(sessions(visits), conversions(orders), costs())
+    assert finding(tables, "orders followed by a session") is None
+    assert finding(tables, "sessions of one buyer in the same second") is None
+    assert finding(tables, "orders of the same user") is None

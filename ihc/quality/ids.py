@@ -1,4 +1,4 @@
-"""Ids that would match but for how they are written: blanks, case, normal form, `.0`, leading zeros."""
+"""Ids that stand for many people, and ids that would match but for how they are written."""
 
 from __future__ import annotations
 
@@ -11,11 +11,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ihc.arrays.types import Booleans
-from ihc.quality.findings import NOTHING, Finding, Found, Shop
-from ihc.quality.mends import Sql
+from ihc.arrays.lookup import isin
+from ihc.arrays.sums import total
+from ihc.arrays.types import Booleans, Integers
+from ihc.journeys.build import rows_by_user
+from ihc.quality.findings import NO_ADVICE, REVENUE, Advice, Finding, Shop
+from ihc.quality.sql import Sql
+from ihc.schemas.refunds import purchases
 from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS
 
+PLACEHOLDERS = (
+    *("", "(not set)", "not set", "(none)", "none", "(null)", "null", "nil", "nan", "<na>", "n/a", "na", "undefined"),
+    *("(unknown)", "unknown", "anonymous", "anon", "guest", "-1", "false"),
+)
+ZEROS = r"[0-]+"  # 0, 0000 and 00000000-0000-0000-0000-000000000000
+FAR = 10  # times as many sessions, and as many orders, as the user that comes next
+FEWEST = 10  # orders without which nobody is called no person for their number
+MOST_USERS = 5  # users that may stand out by their numbers
 # All that Unicode calls a blank, and what is not seen at all: joiners, and the mark of a file's byte order.
 _CODES = (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, 0x180E, *range(0x2000, 0x200E), 0x2028, 0x2029, 0x202F)
 BLANKS = "".join(map(chr, (*_CODES, 0x205F, 0x2060, 0x3000, 0xFEFF)))
@@ -43,6 +55,45 @@ ANY = "blanks, case, Unicode normal form, .0 or leading zeros"
 ALL = Rule(lambda ids: reduce(lambda texts, rule: rule.plain(texts), RULES.values(), ids))
 
 
+def shared_id_finding(shop: Shop) -> Finding:
+    """Look for user ids that have sessions and orders, and are not one person's."""
+    spans, sessions = shop.spans, shop.tables.sessions
+    users = rows_by_user(spans)
+    users = users[users["sessions"] > 0]
+    is_far = _far(users["sessions"].to_numpy()) & _far(users["orders"].to_numpy()) & (users["orders"] >= FEWEST)
+    found = users[_is_placeholder(users["user_id"]) | is_far]
+    rows = spans.orders[isin(spans.orders["user_id"], found["user_id"])]
+    detail = (
+        f", with {len(purchases(rows)):,} of {len(purchases(spans.orders)):,} orders, {found['sessions'].sum():,} of "
+        f"{len(sessions):,} sessions and {found['rows'].sum():,} of {spans.lengths.sum():,} journey rows"
+    )
+    return Finding(
+        "user id",
+        "that may stand for many people",
+        found["user_id"],
+        Advice(
+            "If so, their orders give credit to the sessions of other people.",
+            "To count their orders as untracked",
+            f"UPDATE {CONVERSIONS} SET user_id = 'unknown buyer of ' || conv_id "
+            f"WHERE CAST(user_id AS TEXT) IN {shop.sql.among(found['user_id'])}",
+            detail,
+        ),
+        *(REVENUE, total(rows["revenue"]), shop.revenue),
+    )
+
+
+def _is_placeholder(ids: pd.Series[str]) -> Booleans:
+    plain = ids.str.strip(BLANKS).str.lower()
+    return (plain.isin(PLACEHOLDERS) | plain.str.fullmatch(ZEROS)).to_numpy()
+
+
+def _far(counts: Integers) -> Booleans:
+    """Mark up to MOST_USERS users before the last of those gaps that part the largest counts by a factor of FAR."""
+    top = np.sort(counts)[::-1][: MOST_USERS + 1]
+    gaps = np.flatnonzero(top[:-1] >= FAR * top[1:])
+    return counts >= (top[gaps[-1]] if len(gaps) else np.inf)
+
+
 def near_miss_findings(shop: Shop) -> list[Finding]:
     """Look for ids that would match those of sessions but for how they are written, and for ids that lost digits."""
     sessions = shop.tables.sessions
@@ -66,7 +117,7 @@ def _misses(
     return [
         about(what + rule, rows[rule_of == rule], _mend(shop.sql, column, rule, near[near["rule"] == rule]))
         for rule in rules
-    ] or [about(what + ANY, rows.iloc[:0], NOTHING)]
+    ] or [about(what + ANY, rows.iloc[:0], NO_ADVICE)]
 
 
 def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
@@ -94,7 +145,7 @@ def _distinct(ids: pd.Series[str]) -> Any:
     return pc.unique(texts)
 
 
-def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
+def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
     """Say what follows, and give each row the id of the session that is meant."""
     table = CONVERSIONS if column == "user_id" else COSTS
     consequence = (
@@ -104,14 +155,14 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
     letters = set("".join(near[["id", "near"]].to_numpy().ravel()))
     forms = [each.sql for name, each in RULES.items() if rule in (name, ANY) and each.sql]
     if not forms or (rule in ("case", ANY) and not all(map(str.isascii, letters))):  # not every database folds others
-        return Found(consequence, aim, sql.replace(table, column, dict(zip(near["id"], near["near"], strict=True))))
+        return Advice(consequence, aim, sql.replace(table, column, dict(zip(near["id"], near["near"], strict=True))))
     blanks = sql.literal("".join(letter for letter in BLANKS if letter in letters))
 
     def plain(name: str) -> str:
         return reduce(lambda text, form: form.format(text, blanks=blanks), forms, f"CAST({name} AS TEXT)")
 
     taken = f" AND near.id NOT IN (SELECT CAST(session_id AS TEXT) FROM {COSTS})" if table == COSTS else ""
-    return Found(
+    return Advice(
         consequence,
         aim,
         f"UPDATE {table} SET {column} = near.id FROM (SELECT min(CAST({column} AS TEXT)) AS id, {plain(column)} AS "
@@ -123,7 +174,7 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Found:
 
 def _scientific(shop: Shop) -> list[Finding]:
     what = "with a user id in scientific notation, such as 1.23457E+15"
-    lost = Found(
+    lost = Advice(
         "The last digits are lost, so that users are mixed up or not found.",
         "To mend it",
         "Export the ids again as text.",
