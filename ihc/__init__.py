@@ -18,7 +18,7 @@ _HOME = {
     "load_parameters": "models.parameters",
     "load_redistribution": "models.redistribution",
     "pack_requests": "api.batching",
-    "read_tables": "database.results",
+    "read_tables": "database.inputs",
     "train": "calibration.training",
 }
 __all__ = [
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ihc.api.batching import pack_requests
     from ihc.calibration.calibrate import calibrate
     from ihc.calibration.training import train
-    from ihc.database.results import read_tables
+    from ihc.database.inputs import read_tables
     from ihc.journeys.build import build_journeys
     from ihc.models.explanation import explain
     from ihc.models.ihc import attribute

@@ -20,11 +20,11 @@ import portalocker
 import psycopg
 import pytest
 import sqlalchemy as sa
-from helpers import firebird_files
 from helpers.commands import REAL, ROOT, run_ihc
-from helpers.databases import KINDS, mariadb, new_database, new_mariadb_database, sql
+from helpers.databases import KINDS, new_database, sql
 from helpers.strange_shop import CURRENCY, FIRST, GROUPS, LAST, SINCE, STRANGE
 
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.pipeline.sample import write_sample
 
@@ -33,7 +33,7 @@ from ihc.pipeline.sample import write_sample
 def shop(tmp_path_factory):
     """A database with a sample shop of 200 orders; copy it before writing to it."""
     database = tmp_path_factory.mktemp("shop") / "shop.db"
-    write_sample(database, conversions=200, seed=7)
+    write_sample(Database(database), conversions=200, seed=7)
     return database
 
 
@@ -101,50 +101,12 @@ def schema_url(postgres_url):
     return sa.make_url(postgres_url).update_query_dict({"schema": name}).render_as_string(hide_password=False)
 
 
-@pytest.fixture(scope="session")
-def mariadb_server():
-    """The URL of a real MariaDB, one for each process of a session."""
-    try:
-        with mariadb() as url:
-            yield url
-    except FileNotFoundError as error:
-        assert not os.environ.get("CI"), "MariaDB must be installed where CI is set"
-        pytest.skip(f"no MariaDB on this machine: {error}")
-
-
-@pytest.fixture
-def mariadb_url(mariadb_server):
-    """A new database of MariaDB for one test."""
-    with new_mariadb_database(mariadb_server) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def firebird(tmp_path_factory):
-    """A real Firebird, as a library that this process and those that it starts load."""
-    try:
-        firebird_files.prepare(tmp_path_factory.mktemp("firebird"))
-    except FileNotFoundError as error:
-        assert not os.environ.get("CI"), "Firebird must be installed where CI is set"
-        pytest.skip(f"no Firebird on this machine: {error}")
-
-
-@pytest.fixture
-def firebird_url(firebird, tmp_path):
-    """A new database of Firebird for one test."""
-    return firebird_files.new_file(tmp_path / "shop.fdb")
-
-
 @pytest.fixture(params=KINDS)
 def nowhere(request, tmp_path):
-    """Where tables can be made: a file that is not there, an empty schema of PostgreSQL or database of MariaDB."""
-    if request.param == "sqlite":
-        return tmp_path / "shop.db"
-    if request.param == "duckdb":
-        return f"duckdb:///{tmp_path / 'shop.duckdb'}"
-    return request.getfixturevalue(
-        {"postgresql": "schema_url", "mariadb": "mariadb_url", "firebird": "firebird_url"}[request.param]
-    )
+    """Where tables can be made: a file that is not there, or an empty schema of PostgreSQL."""
+    if request.param == "postgresql":
+        return Database(request.getfixturevalue("schema_url"))
+    return Database({"sqlite": tmp_path / "shop.db", "duckdb": f"duckdb:///{tmp_path / 'shop.duckdb'}"}[request.param])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 import pytest
 from helpers.commands import ROOT
 
+from ihc.database.database import Database
 from ihc.glossary import GLOSSARY
 from ihc.pipeline.sample import write_sample
 
@@ -44,7 +45,7 @@ def test_help_texts_are_the_real_ones(call, text):
 
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    write_sample(tmp_path / "data" / "ihc.db", 300)
+    write_sample(Database(tmp_path / "data" / "ihc.db"), 300)
     monkeypatch.chdir(tmp_path)
     exec(example, {})
     printed = capsys.readouterr().out

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, fields, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +15,24 @@ from ihc.analysis.folding import MOST_ROWS, others
 from ihc.analysis.reporting import ratio, shares_of, total_name
 from ihc.arrays.lookup import isin, lookup
 from ihc.arrays.sums import sum_by, sums, total
+from ihc.database.database import Database
+from ihc.database.history import (
+    PLACE,
+    RecordedRun,
+    RowChanges,
+    State,
+    noted,
+    read_state,
+    record,
+    recorded_runs,
+)
+from ihc.database.tables import Run
 from ihc.narrative.run import engine_name
 from ihc.schemas.refunds import purchases
 from ihc.schemas.tables import Window, inside
 
 EQUAL = 1e-9  # sums that differ by no more were only added up in another order
 CELL = ["conv_id", "channel_name", "date"]
-PLACE = ["channel_name", "date"]
 EVER: Window = (None, None)
 Codes = npt.NDArray[np.int64]
 # Why attributed revenue differs, in words.
@@ -40,57 +52,6 @@ PLACES = {cause: place for place, cause in enumerate(CAUSES)}
 CENT = 0.005  # less is no amount
 NOISE = 1e-6  # what floating point may leave of nothing [currency]
 MOST = 12  # channels of a chart, one for all others among them
-
-
-class State(NamedTuple):
-    """What a report is made of, over all days.
-
-    `orders`: `conv_id, revenue [currency], sessions [fingerprint of the journey's sessions], source [engine, parameters
-    and lookback]`, refunds among them; `credits`: `conv_id, channel_name, date [the sessions'], ihc [share; no zeros]`;
-    `costs`: `channel_name, date, cost [currency; no zeros]`.
-    """
-
-    orders: pd.DataFrame
-    credits: pd.DataFrame
-    costs: pd.DataFrame
-
-
-class RowChanges(NamedTuple):
-    """What leads from one state to another.
-
-    `closed_orders` [conv_id] and `closed_costs` (`channel_name, date`) do not hold any more; `opened` does since.
-    """
-
-    closed_orders: pd.Series[str]
-    closed_costs: pd.DataFrame
-    opened: State
-
-
-@dataclass(frozen=True)
-class RecordedRun:
-    """A run whose report was recorded, and the totals of its report over its dates.
-
-    `orders [count; with credit on these dates], ihc [orders], ihc_revenue, cost [currency]`.
-    """
-
-    number: int
-    run_id: str
-    recorded_at: str
-    engine: str
-    parameters: str
-    lookback_days: float | None
-    start_date: str | None
-    end_date: str | None
-    version: str
-    orders: int
-    ihc: float
-    ihc_revenue: float
-    cost: float
-
-    @property
-    def window(self) -> Window:
-        """The first and the last day of the report; None where it is open."""
-        return self.start_date, self.end_date
 
 
 def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFrame) -> State:
@@ -397,3 +358,57 @@ def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
     causes = [cause for cause in CAUSES if (moved[cause].abs() >= CENT).any()]
     change = moved["ihc_revenue_after"] - moved["ihc_revenue_before"]
     return moved[["channel_name", *causes]].assign(ihc_revenue_change=change).reset_index(drop=True)
+
+
+def record_run(database: Database, run: Run, state: State) -> RecordedRun:
+    """Record what a run's report is made of, for later ones to be compared with; see `history.record`.
+
+    In: the run, and its `state_of`. Out: the record, with its number and the totals over the run's dates.
+    Raises DatabaseError if it cannot be stored.
+    """
+    return record(database, run, _totals(run, state), partial(changed_rows, after=state))
+
+
+def unrecorded_run(database: Database, run: Run, state: State) -> RecordedRun:
+    """What a run that only reports would be recorded as, after all that are; nothing is written.
+
+    Its `recorded_at` is empty, and its engine is that of the last recorded run. Raises DatabaseError.
+    """
+    runs = recorded_runs(database)
+    if runs:
+        last = runs[-1]
+        run = replace(run, engine=last.engine, parameters=last.parameters, lookback_days=last.lookback_days)
+    return noted(run, _totals(run, state), len(runs) + 1, "")
+
+
+def _totals(run: Run, state: State) -> dict[str, float]:
+    return totals(state, (run.start_date, run.end_date))
+
+
+def list_runs(database: Database) -> pd.DataFrame:
+    """List the recorded runs, the first one first.
+
+    Out: the columns of `report_runs`, a date that was left open as an empty text, and `ROAS [1; NaN without cost]`.
+    """
+    runs = pd.DataFrame(
+        [asdict(run) for run in recorded_runs(database)], columns=[field.name for field in fields(RecordedRun)]
+    )
+    figures = runs[["ihc", "ihc_revenue", "cost", "lookback_days"]].astype("float64")
+    dates = runs[["start_date", "end_date"]].astype("object").fillna("").astype("str")
+    return runs.assign(**figures, **dates, ROAS=ratio(figures["ihc_revenue"], figures["cost"]))
+
+
+def over_dates_of(run: RecordedRun, before: RecordedRun | None) -> RecordedRun | None:
+    """The earlier run, seen over the dates of `run`: what was stored of the same days then."""
+    return replace(before, start_date=run.start_date, end_date=run.end_date) if before else None
+
+
+def changes_since(database: Database, before: RecordedRun | None, after: RecordedRun, state: State) -> Changes:
+    """Compare a run with a recorded one before it; with None, nothing differs and all is empty.
+
+    In: the `state` of the later run, which is at hand. Raises DatabaseError.
+    """
+    if before is None:
+        nothing = State(*(frame.iloc[:0] for frame in state))
+        return Changes(*(frame.iloc[:0] for frame in compare(nothing, nothing)))
+    return compare(read_state(database, before), state, before.window, after.window)

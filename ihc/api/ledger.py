@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ import sqlalchemy as sa
 
 from ihc.api.account import Account
 from ihc.api.client import Row
-from ihc.database.connection import execute, insert, listed, read, tables_of, transaction, transactions
+from ihc.database.database import Database, execute, insert, listed, read, tables_of
 from ihc.database.tables import LEDGER
 from ihc.schemas.tables import PHASES, SHARES
 
@@ -117,16 +116,16 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(database: str | Path, account: Account, run_id: str) -> Iterator[Ledger]:
+def open_ledger(database: Database, account: Account, run_id: str) -> Iterator[Ledger]:
     """Open the ledger for writing; raises DatabaseError."""
-    with transactions(database) as begin:
+    with database.transactions() as begin:
         yield Ledger(begin, account, run_id)
 
 
-def begin_refresh(database: str | Path, account: Account) -> str:
+def begin_refresh(database: Database, account: Account) -> str:
     """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
     unfinished = sa.text("SELECT MAX(began_at) FROM api_refreshes WHERE account = :account AND ended_at IS NULL")
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         since = connection.execute(unfinished, {"account": account.id}).scalar()
         if since is None:
             since = _now()
@@ -134,14 +133,14 @@ def begin_refresh(database: str | Path, account: Account) -> str:
     return str(since)
 
 
-def end_refresh(database: str | Path, account: Account) -> None:
+def end_refresh(database: Database, account: Account) -> None:
     """Note that everything was asked again."""
     done = "UPDATE api_refreshes SET ended_at = ? WHERE account = ? AND ended_at IS NULL"
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         execute(connection, done, [(_now(), account.id)])
 
 
-def read_known(database: str | Path, account: Account, fingerprints: pd.DataFrame, since: str = "") -> Known:
+def read_known(database: Database, account: Account, fingerprints: pd.DataFrame, since: str = "") -> Known:
     """Read what came of asking the account for these journeys, as they are now, `since` a moment [UTC].
 
     In: `conv_id, fingerprint`. Raises DatabaseError.
@@ -155,7 +154,7 @@ def read_known(database: str | Path, account: Account, fingerprints: pd.DataFram
     return Known(answers, reasons[is_rejected].reset_index(drop=True), reasons[~is_rejected].reset_index(drop=True))
 
 
-def read_answers(database: str | Path, account: str, fingerprints: pd.DataFrame) -> pd.DataFrame:
+def read_answers(database: Database, account: str, fingerprints: pd.DataFrame) -> pd.DataFrame:
     """Read an account's latest whole answers for journeys as they are now.
 
     In: the account's id and `conv_id, fingerprint`; out: `conv_id, session_id, initializer, holder, closer, ihc`.
@@ -165,7 +164,7 @@ def read_answers(database: str | Path, account: str, fingerprints: pd.DataFrame)
     return _typed(answers)
 
 
-def answered_accounts(database: str | Path) -> pd.DataFrame:
+def answered_accounts(database: Database) -> pd.DataFrame:
     """Whom the database has answers of, given without a redistribution.
 
     Out: `account, conv_type_id, url, conversions [count, answered]`, by conversion type. Raises DatabaseError.
@@ -174,7 +173,7 @@ def answered_accounts(database: str | Path) -> pd.DataFrame:
         f"SELECT account, COUNT(DISTINCT conv_id) AS conversions FROM {_ASKED} "
         f"WHERE api_ledger.outcome = '{ANSWERED}' GROUP BY account"
     )
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         if "api_requests" not in tables_of(connection):
             return pd.DataFrame(columns=["account", "conv_type_id", "url", "conversions"], dtype="str")
         asked = read(connection, "SELECT account, conv_type_id, url, redistribution FROM api_requests")
@@ -190,13 +189,13 @@ def _typed(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(
-    database: str | Path, fingerprints: pd.DataFrame, account: str, since: str, queries: Sequence[str]
+    database: Database, fingerprints: pd.DataFrame, account: str, since: str, queries: Sequence[str]
 ) -> list[pd.DataFrame]:
     """What each query finds of an account for these journeys."""
     wanted = pd.Series(fingerprints["fingerprint"].array, index=fingerprints["conv_id"].array)
     marks = wanted.drop_duplicates().tolist()  # of one journey each, nearly always
     given = {"account": account, "since": since or "0"}  # an empty text is NULL in Oracle
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         parts = [
             [read(connection, query.format(ids=ids.sql), {**given, **ids.given}) for query in queries]
             for ids in listed(connection, marks)
@@ -220,9 +219,9 @@ _ENDS = f"""
 """
 
 
-def requests_of(database: str | Path, run_id: str) -> dict[str, int]:
+def requests_of(database: Database, run_id: str) -> dict[str, int]:
     """Count what a run asked: `calls` sent, and conversions `asked` and `answered` [counts]."""
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         calls = "SELECT COALESCE(SUM(calls), 0) FROM api_requests WHERE run_id = :run"
         ledger = f"FROM {_ASKED} WHERE run_id = :run"
         queries = {

@@ -57,17 +57,16 @@ def init(
 
     The file of a database too, if there is none; nothing that exists is touched.
     """
-    from ihc.database.locks import one_run_at_a_time
     from ihc.database.results import create_tables
     from ihc.settings.run import load_settings
 
     settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
     create_tables(settings.database)
     if clean_results:
-        with one_run_at_a_time(settings, typer.echo):
+        with settings.database.lock(typer.echo, held=settings.held_lock):
             create_tables(settings.database, clean_results=True)
     cleaned = "; the result tables are empty" if clean_results else ""
-    typer.echo(f"{settings.database_label} has all tables{cleaned}.")
+    typer.echo(f"{settings.database.label} has all tables{cleaned}.")
 
 
 @app.command()
@@ -80,7 +79,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed makes the same shop.")] = 1,
 ) -> None:
     """Make a new database with a synthetic shop."""
-    from ihc.database.connection import label
+    from ihc.database.database import Database
     from ihc.pipeline.sample import write_sample
     from ihc.settings.run import load_settings
 
@@ -88,7 +87,7 @@ def sample(
     if database is None and settings.is_default_database:
         raise SettingsError("Where is the sample to be made? Name a new SQLite file, or set IHC_DATABASE.")
     write_sample(settings.database, conversions, seed)
-    made = label(database) if database else settings.database_label
+    made = Database(database).label if database else settings.database.label
     typer.echo(f"Made {made}: a synthetic shop with {conversions:,} orders, seed {seed}.")
 
 

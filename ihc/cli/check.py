@@ -25,8 +25,7 @@ def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
 
     Nothing is changed. Exit code 0: nothing found; 1: a finding, or refused.
     """
-    from ihc.database.connection import is_postgres
-    from ihc.database.results import read_tables
+    from ihc.database.inputs import read_tables
     from ihc.narrative.quality import clean_sentence
     from ihc.pipeline.sample import prepare
     from ihc.quality.checks import quality_findings
@@ -37,7 +36,7 @@ def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
     settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
     prepare(settings, typer.echo)
     tables = read_tables(settings.database)
-    findings = quality_findings(tables, Sql(is_postgres=is_postgres(settings.database)))
+    findings = quality_findings(tables, Sql(is_postgres=settings.database.is_postgres))
     found = findings[findings["count"] > 0]
     console = make_console()
     for _, finding in found.iterrows():
@@ -45,7 +44,7 @@ def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
     rows = ", ".join(f"{len(frame):,} in {table}" for table, frame in zip(COLUMNS, tables, strict=True))
     say(
         console,
-        [clean_sentence(findings), f"{counted(len(found), 'finding')} in {settings.database_label}; rows: {rows}."],
+        [clean_sentence(findings), f"{counted(len(found), 'finding')} in {settings.database.label}; rows: {rows}."],
     )
     raise typer.Exit(FOUND if len(found) else 0)
 

@@ -31,15 +31,15 @@ def runs(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
 
     The latest comes last; `ihc diff` compares two of them.
     """
-    from ihc.database.history import list_runs
+    from ihc.analysis.changes import list_runs
 
     settings = _settings(database, schema)
     table = list_runs(settings.database)
     console = _console()
     if table.empty:
-        console.print(f"No run is recorded in {settings.database_label} yet: `ihc run` records each.")
+        console.print(f"No run is recorded in {settings.database.label} yet: `ihc run` records each.")
         return
-    console.print(f"Runs recorded in {settings.database_label}:")
+    console.print(f"Runs recorded in {settings.database.label}:")
     print_table(console, "", _listed(table))
 
 
@@ -56,8 +56,8 @@ def diff(
 
     Channel by channel, in attributed revenue, cost and ROAS. The database stays as it is.
     """
-    from ihc.analysis.changes import cost_changes, revenue_changes
-    from ihc.database.history import changes_since, find_run, read_state
+    from ihc.analysis.changes import changes_since, cost_changes, revenue_changes
+    from ihc.database.history import find_run, read_state
     from ihc.narrative.changes import changes_sentence
     from ihc.report.files import writable, write_csv
 

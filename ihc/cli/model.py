@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ihc.calibration.training import Trained
+    from ihc.database.database import Database
     from ihc.models.parameters import Parameters
     from ihc.schemas.tables import Tables
     from ihc.settings.run import Settings
@@ -92,7 +93,7 @@ def calibrate(  # noqa: PLR0913 - one argument an option
         print_table(console, title, found.channels[columns])
     _print_phase_weights(console, found.parameters)
     fit = _print_errors(console, journeys, given.frame, used, evaluate)
-    _write(console, _with_provenance(found.parameters, held_out_errors=fit, shop=settings.database_name), target)
+    _write(console, _with_provenance(found.parameters, held_out_errors=fit, shop=settings.database.name), target)
 
 
 def _print_errors(
@@ -154,7 +155,7 @@ def train(
     _print_training(console, found)
     written = [write_csv(getattr(found, name), path) for name, path in files.items()]
     say(console, ["Written:", *(f"  {path}" for path in written)])
-    _write(console, _with_provenance(found.parameters, shop=settings.database_name), target)
+    _write(console, _with_provenance(found.parameters, shop=settings.database.name), target)
 
 
 TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
@@ -236,7 +237,7 @@ def _journeys(
     `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only, refunds too.
     """
     from ihc.arrays.memory import free_memory
-    from ihc.database.results import read_tables, users_of
+    from ihc.database.inputs import read_tables, users_of
     from ihc.journeys.build import build_journeys
     from ihc.pipeline.sample import prepare
     from ihc.schemas.refunds import purchases
@@ -309,13 +310,12 @@ def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.Data
     )
 
 
-def _target(path: Path, database: str, answers: Path | None = None) -> Path:
+def _target(path: Path, database: Database, answers: Path | None = None) -> Path:
     """Refuse, before anything is computed, a file for parameters that is another one or cannot be written."""
-    from ihc.database.connection import database_file
     from ihc.models.parameters import load_parameters
     from ihc.report.files import writable
 
-    sources = [file.resolve() for file in (database_file(database), answers) if file]
+    sources = [file.resolve() for file in (database.file, answers) if file]
     if path.resolve() in sources:
         raise SettingsError(f"--output {path} is what is read from: name another file.")
     if path.is_file():

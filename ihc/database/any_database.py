@@ -226,7 +226,7 @@ def _rounds(column: str, kind: Any) -> bool:
     """Tell whether a type keeps fewer digits than a share, or an amount, has."""
     digits = getattr(kind, "scale", None)
     is_fixed = digits is not None and digits < (DIGITS_OF_SHARES if column in SHARES else DIGITS_OF_AMOUNTS)
-    return is_fixed or isinstance(kind, sa.Integer | sa.REAL | mysql.FLOAT)
+    return is_fixed or isinstance(kind, sa.Integer | sa.REAL)
 
 
 def _taken(table: str, column: str, kind: Any, value: Any) -> Any:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from ihc.database import mysql
 from ihc.database.any_database import make_engine
-from ihc.database.file_lock import locked_file
+from ihc.database.locks import locked_file
 from ihc.errors import DatabaseError
 
 

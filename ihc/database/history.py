@@ -5,58 +5,97 @@ A row holds from its `first_run` to its `last_run`, both inclusive; NULL means t
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.analysis.changes import PLACE, Changes, RecordedRun, RowChanges, State, changed_rows, compare, totals
-from ihc.analysis.reporting import ratio
-from ihc.database.connection import append, execute, label, read, tables_of, transaction
-from ihc.database.dialect import named
+from ihc.database.database import Database, append, execute, named, read, tables_of
 from ihc.database.tables import HISTORY, Run
 from ihc.errors import InputError
+from ihc.schemas.tables import Window
 
+PLACE = ["channel_name", "date"]
 RUNS = "report_runs"
 
 
-def record_run(database: str | Path, run: Run, state: State) -> RecordedRun:
+class State(NamedTuple):
+    """What a report is made of, over all days.
+
+    `orders`: `conv_id, revenue [currency], sessions [fingerprint of the journey's sessions], source [engine, parameters
+    and lookback]`, refunds among them; `credits`: `conv_id, channel_name, date [the sessions'], ihc [share; no zeros]`;
+    `costs`: `channel_name, date, cost [currency; no zeros]`.
+    """
+
+    orders: pd.DataFrame
+    credits: pd.DataFrame
+    costs: pd.DataFrame
+
+
+class RowChanges(NamedTuple):
+    """What leads from one state to another.
+
+    `closed_orders` [conv_id] and `closed_costs` (`channel_name, date`) do not hold any more; `opened` does since.
+    """
+
+    closed_orders: pd.Series[str]
+    closed_costs: pd.DataFrame
+    opened: State
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run whose report was recorded, and the totals of its report over its dates.
+
+    `orders [count; with credit on these dates], ihc [orders], ihc_revenue, cost [currency]`.
+    """
+
+    number: int
+    run_id: str
+    recorded_at: str
+    engine: str
+    parameters: str
+    lookback_days: float | None
+    start_date: str | None
+    end_date: str | None
+    version: str
+    orders: int
+    ihc: float
+    ihc_revenue: float
+    cost: float
+
+    @property
+    def window(self) -> Window:
+        """The first and the last day of the report; None where it is open."""
+        return self.start_date, self.end_date
+
+
+def record(
+    database: Database, run: Run, totals: Mapping[str, Any], changes: Callable[[State], RowChanges]
+) -> RecordedRun:
     """Record what a run's report is made of, in one transaction; only what differs from the run before is written.
 
     Recording a run again replaces its record, or, if later runs are recorded, comes after them as `<run id>.<number>`.
-    In: the run, and its `state_of`. Out: the record, with its number and the totals over the run's dates.
-    Raises DatabaseError if it cannot be stored.
+    In: the run, its totals over the run's dates, and what leads from the state before to its own. Raises DatabaseError
+    if it cannot be stored.
     """
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         number, run_id = _place(connection, run.run_id)
-        run = replace(run, run_id=run_id)
         orders, before = _read(connection, number - 1)
-        _store(connection, changed_rows(before, state), orders.set_index("conv_id")["version"], number)
-        recorded = _noted(run, state, number, run.started_at)
+        _store(connection, changes(before), orders.set_index("conv_id")["version"], number)
+        recorded = noted(replace(run, run_id=run_id), totals, number, run.started_at)
         append(connection, RUNS, pd.DataFrame([asdict(recorded)])[list(HISTORY[RUNS])])
     return recorded
 
 
-def unrecorded_run(database: str | Path, run: Run, state: State) -> RecordedRun:
-    """What a run that only reports would be recorded as, after all that are; nothing is written.
-
-    Its `recorded_at` is empty, and its engine is that of the last recorded run. Raises DatabaseError.
-    """
-    runs = recorded_runs(database)
-    if runs:
-        last = runs[-1]
-        run = replace(run, engine=last.engine, parameters=last.parameters, lookback_days=last.lookback_days)
-    return _noted(run, state, len(runs) + 1, "")
-
-
-def _noted(run: Run, state: State, number: int, recorded_at: str) -> RecordedRun:
-    sums: dict[str, Any] = totals(state, (run.start_date, run.end_date))
+def noted(run: Run, totals: Mapping[str, Any], number: int, recorded_at: str) -> RecordedRun:
+    """The record of a run with its totals."""
     asked = {name: getattr(run, name) for name in HISTORY[RUNS] if hasattr(run, name)}
-    return RecordedRun(number=number, recorded_at=recorded_at, **asked, **sums)
+    return RecordedRun(number=number, recorded_at=recorded_at, **asked, **totals)
 
 
 def _place(connection: sa.Connection, run_id: str) -> tuple[int, str]:
@@ -129,61 +168,34 @@ def _read(connection: sa.Connection, number: int) -> tuple[pd.DataFrame, State]:
     return orders, State(orders.drop(columns="version"), credits, costs)
 
 
-def read_state(database: str | Path, run: RecordedRun) -> State:
+def read_state(database: Database, run: RecordedRun) -> State:
     """Read what a recorded run's report was made of; raises DatabaseError."""
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         return _read(connection, run.number)[1]
 
 
-def recorded_runs(database: str | Path) -> list[RecordedRun]:
+def recorded_runs(database: Database) -> list[RecordedRun]:
     """All recorded runs, the first one first; none where nothing was ever recorded. Raises DatabaseError."""
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         if RUNS not in tables_of(connection):
             return []
         query = f"SELECT {named(connection, *HISTORY[RUNS])} FROM {RUNS} ORDER BY {named(connection, 'number')}"
         return [RecordedRun(**row) for row in connection.execute(sa.text(query)).mappings()]
 
 
-def list_runs(database: str | Path) -> pd.DataFrame:
-    """List the recorded runs, the first one first.
-
-    Out: the columns of `report_runs`, a date that was left open as an empty text, and `ROAS [1; NaN without cost]`.
-    """
-    runs = pd.DataFrame([asdict(run) for run in recorded_runs(database)], columns=list(HISTORY[RUNS]))
-    figures = runs[["ihc", "ihc_revenue", "cost", "lookback_days"]].astype("float64")
-    dates = runs[["start_date", "end_date"]].astype("object").fillna("").astype("str")
-    return runs.assign(**figures, **dates, ROAS=ratio(figures["ihc_revenue"], figures["cost"]))
-
-
-def find_run(database: str | Path, run: str) -> RecordedRun:
+def find_run(database: Database, run: str) -> RecordedRun:
     """Find a recorded run by its id or its number; raises InputError that says which there are."""
     runs = recorded_runs(database)
     if not runs:
-        raise InputError(f"No run is recorded in {label(database)} yet: `ihc run` records each.")
+        raise InputError(f"No run is recorded in {database.label} yet: `ihc run` records each.")
     names = {str(recorded.number): recorded for recorded in runs} | {recorded.run_id: recorded for recorded in runs}
     if run in names:
         return names[run]
     close = get_close_matches(run, [recorded.run_id for recorded in runs], n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise InputError(f"No run {run!r} is recorded in {label(database)}: {hint}`ihc runs` lists them.")
+    raise InputError(f"No run {run!r} is recorded in {database.label}: {hint}`ihc runs` lists them.")
 
 
-def previous_run(database: str | Path, run: RecordedRun) -> RecordedRun | None:
+def previous_run(database: Database, run: RecordedRun) -> RecordedRun | None:
     """The run that was recorded before this one; None before the first."""
     return find_run(database, str(run.number - 1)) if run.number > 1 else None
-
-
-def over_dates_of(run: RecordedRun, before: RecordedRun | None) -> RecordedRun | None:
-    """The earlier run, seen over the dates of `run`: what was stored of the same days then."""
-    return replace(before, start_date=run.start_date, end_date=run.end_date) if before else None
-
-
-def changes_since(database: str | Path, before: RecordedRun | None, after: RecordedRun, state: State) -> Changes:
-    """Compare a run with a recorded one before it; with None, nothing differs and all is empty.
-
-    In: the `state` of the later run, which is at hand. Raises DatabaseError.
-    """
-    if before is None:
-        nothing = State(*(frame.iloc[:0] for frame in state))
-        return Changes(*(frame.iloc[:0] for frame in compare(nothing, nothing)))
-    return compare(read_state(database, before), state, before.window, after.window)

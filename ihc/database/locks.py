@@ -1,15 +1,16 @@
-"""One run at a time on a database: a lock that dies with the processes that write."""
+"""A lock that is an open file: it lasts until the last process that has the file open has ended, however it ended."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
-from ihc.database.connection import database_file, lock_name, server_lock
-from ihc.database.file_lock import locked_file
-from ihc.settings.run import Settings, held_lock
+import portalocker
+
+from ihc.errors import DatabaseError, why
 
 
 class Lock(Protocol):
@@ -19,31 +20,33 @@ class Lock(Protocol):
         """The number that a process hands on to its children."""
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
 @contextmanager
-def one_run_at_a_time(settings: Settings, say: Callable[[str], object] = _say) -> Iterator[Lock | None]:
-    """Hold the lock of the settings' database; wait, and say so, while another run holds it.
+def locked_file(path: Path, wait: Callable[[str], object]) -> Iterator[IO[str]]:
+    """Hold the lock of a file; where another has it, `wait` is told who.
 
-    The lock belongs to an open file beside a database of SQLite or DuckDB, to a connection to PostgreSQL, or else to a
-    file of this user on this machine, see `any_lock.py`. A run hands that on to its kernels, so the lock is free only
-    when the last process of the run that could write has ended, however it ended. A kernel of a run has it already, and
-    gets None.
-
-    Raises DatabaseError if the lock file cannot be opened or the server not be reached.
+    Raises DatabaseError if the file cannot be opened.
     """
-    name, waits = lock_name(settings.database), _waits(settings)
-    if held_lock() == name:
-        yield None
-    elif database_file(settings.database):
-        with locked_file(Path(name), lambda who: say(waits(who))) as file:
-            yield file
-    else:
-        with server_lock(settings.database, lambda who: say(waits(who))) as lock:
-            yield lock
+    with _opened(path) as file:
+        try:
+            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+        except portalocker.LockException:
+            wait(_who(file))
+            portalocker.lock(file, portalocker.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file
 
 
-def _waits(settings: Settings) -> Callable[[str], str]:
-    return lambda who: f"Another run{who} is working on {settings.database_label}; waiting for it to end."
+def _opened(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise DatabaseError(f"The lock file {path} of the database cannot be opened: {why(error)}.") from None
+
+
+def _who(file: IO[str]) -> str:
+    file.seek(0)
+    pid = file.read(20).strip()
+    return f" (process {pid})" if pid else ""

@@ -1,53 +1,38 @@
-"""Reading the shop's tables and storing results: one transaction a unit of work.
-
-Nothing here writes to the input tables.
-"""
+"""Making the tables, storing results and reading them: one transaction a unit of work."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import date
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
 from ihc.arrays.lookup import isin
-from ihc.database.connection import (
+from ihc.database.database import (
+    Database,
     append,
     check_table_writable,
     define,
     id_text,
-    is_there,
-    label,
     listed,
-    make_empty,
     read,
     same_id,
-    sqlite_file,
     tables_of,
-    transaction,
     upsert,
 )
-from ihc.database.postgres_errors import quoted
-from ihc.database.selection import Selection, names_of, read_chosen, read_whole
 from ihc.database.tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
-from ihc.errors import DatabaseError, InputError
+from ihc.errors import DatabaseError
 from ihc.formatting import some
 from ihc.journeys.credits import TOLERANCE, check_credits
 from ihc.schemas.tables import (
     COLUMNS,
-    CONVERSIONS,
     CREDITS,
     PHASES,
     REPORTING,
-    SESSIONS,
     Tables,
     as_text,
-    check_table,
-    check_tables,
 )
 from ihc.shipped import shipped
 
@@ -73,83 +58,14 @@ class _RollBack(Exception):  # noqa: N818 - not an error
     """Leave a transaction without a trace."""
 
 
-def read_tables(
-    database: str | Path,
-    *,
-    start_date: str | date | None = None,
-    end_date: str | date | None = None,
-    users: Collection[str] | None = None,
-) -> Tables:
-    """Read, check and type the three input tables of a database (path or URL), as of one moment.
-
-    In: `start_date` and `end_date` [YYYY-MM-DD, inclusive] choose conversions by `conv_date`, `users` those of some;
-    then sessions are those of users with a chosen conversion, at any date, and costs those of these sessions. The
-    database chooses, so no other row is read, nor checked. Without any, all three tables are read whole.
-
-    Out: `sessions, conversions, costs` with the tables' columns, more columns kept.
-    Raises DatabaseError if it cannot be read, InputError with all findings if a table is missing or unfit.
-    """
-    chosen = Selection.of(start_date, end_date, users)
-    with transaction(database) as connection:
-        _require_tables(connection, database)
-        frames = read_chosen(connection, chosen) if chosen else read_whole(connection, sqlite_file(database))
-    return check_tables(*frames)
-
-
-def _require_tables(connection: sa.Connection, database: str | Path) -> None:
-    existing = tables_of(connection)
-    if missing := [table for table in COLUMNS if table not in existing]:
-        alike = [
-            f" {own!r} differs only in case: CREATE VIEW {own.lower()} AS SELECT * FROM {quoted(own)}."
-            for own in sorted(existing)
-            if own.lower() in missing
-        ]
-        raise InputError(
-            f"Database {label(database)} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
-            f"and `ihc init` shows their columns by creating them empty.{''.join(alike)}"
-        )
-
-
-def read_columns(database: str | Path) -> pd.DataFrame:
-    """Read the table of sessions without its rows: the columns that there are.
-
-    Raises DatabaseError, or InputError if a table is missing.
-    """
-    with transaction(database) as connection:
-        _require_tables(connection, database)
-        return check_table(SESSIONS, read(connection, f"SELECT * FROM {SESSIONS} WHERE 1 = 0"))
-
-
-def users_of(database: str | Path, conv_id: str) -> list[str]:
-    """The user of an order, to choose rows by; none where there is no such order.
-
-    Raises DatabaseError, or InputError if a table is missing.
-    """
-    with transaction(database) as connection:
-        _require_tables(connection, database)
-        names = names_of(connection)[CONVERSIONS]
-        its_id = id_text(connection, CONVERSIONS, names["conv_id"])
-        query = f"SELECT {names['user_id']} FROM {CONVERSIONS} WHERE {its_id} = :conv_id"
-        found = read(connection, query, {"conv_id": conv_id})
-    return as_text(found.iloc[:, 0]).tolist()
-
-
-def read_conversion_ids(database: str | Path) -> pd.DataFrame:
-    """Read the `conv_id` of all conversions: what there is, to see which stored orders are gone."""
-    with transaction(database) as connection:
-        name = names_of(connection)[CONVERSIONS]["conv_id"]
-        ids = read(connection, f"SELECT {name} FROM {CONVERSIONS}", coerce_float=False)
-    return pd.DataFrame({"conv_id": as_text(ids.iloc[:, 0])})
-
-
-def read_results(database: str | Path) -> Results:
+def read_results(database: Database) -> Results:
     """Read what is stored of earlier runs; all frames are empty where nothing is.
 
     Out: `credits` (`conv_id, session_id, ihc`), `outcomes` (`conv_id, outcome, reason, run_id, engine, parameters,
     lookback_days`), `runs` and `unsound` (`conv_id, reason`). Credits that another program stored count as credited by
     an unknown engine; credits that are negative, no number or do not sum to 1 an order are left out, and in `unsound`.
     """
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         frames = {
             table: read(connection, f"SELECT {', '.join(RESULTS[table])} FROM {table}")
             for table in ("attribution_customer_journey", "attribution_outcomes", "attribution_runs")
@@ -166,14 +82,14 @@ def read_results(database: str | Path) -> Results:
     return Results(credits, outcomes, runs, unsound)
 
 
-def read_phases(database: str | Path) -> pd.DataFrame:
+def read_phases(database: Database) -> pd.DataFrame:
     """Read the phases of the stored credits: `conv_id, session_id, initializer, holder, closer [share]`.
 
     Orders of which another program stored the credits have none; those with a value that is no share are left out.
     Raises DatabaseError.
     """
     columns = RESULTS["attribution_phases"]
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         phases = read(connection, f"SELECT {', '.join(columns)} FROM attribution_phases")
     phases = _typed(phases)
     is_share = phases[list(PHASES)].apply(lambda values: values.between(0, 1 + TOLERANCE)).all(axis=1)
@@ -192,7 +108,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
+def read_credit(database: Database, conv_id: str) -> pd.DataFrame:
     """Read the stored credit of one order: `session_id, ihc [share], engine, parameters`, a row a session.
 
     No row where nothing is stored of it. Raises DatabaseError.
@@ -203,7 +119,7 @@ def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
         "LEFT JOIN attribution_runs ON attribution_runs.run_id = attribution_outcomes.run_id WHERE "
     )
     columns = ["session_id", "ihc", "engine", "parameters"]
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         if not RESULTS.keys() <= set(tables_of(connection)):
             return _typed(pd.DataFrame(columns=columns))
         its_id = id_text(connection, "attribution_customer_journey", "conv_id")
@@ -211,13 +127,13 @@ def read_credit(database: str | Path, conv_id: str) -> pd.DataFrame:
     return _typed(credit).fillna({"engine": UNKNOWN, "parameters": UNKNOWN})
 
 
-def check_writable(database: str | Path) -> None:
+def try_writing(database: Database) -> None:
     """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing.
 
     Where a database cannot undo CREATE TABLE, the tables that were missing are there afterwards, and empty.
     """
     try:
-        with transaction(database, is_writing=True) as connection:
+        with database.transaction(is_writing=True) as connection:
             _create_missing(connection)
             list(listed(connection, [PROBE]))
             for table, columns in (RESULTS | LEDGER | HISTORY).items():
@@ -227,15 +143,15 @@ def check_writable(database: str | Path) -> None:
         pass
 
 
-def create_tables(database: str | Path, *, clean_results: bool = False) -> None:
+def create_tables(database: Database, *, clean_results: bool = False) -> None:
     """Create the tables that are missing, and the file; touch nothing that exists.
 
     `clean_results` empties the result tables and the history, but not the ledger of the API, whose answers were paid
     for.
     Raises DatabaseError if the database cannot be written.
     """
-    make_empty(database)
-    with transaction(database, is_writing=True) as connection:
+    database.make_empty()
+    with database.transaction(is_writing=True) as connection:
         _create_missing(connection)
         if clean_results:
             for table in RESULTS | HISTORY:
@@ -260,7 +176,7 @@ def _create_missing(connection: sa.Connection, more: Mapping[str, Collection[str
 
 
 def store_credits(
-    database: str | Path, run: Run, credits: pd.DataFrame, outcomes: pd.DataFrame, conversions: pd.DataFrame
+    database: Database, run: Run, credits: pd.DataFrame, outcomes: pd.DataFrame, conversions: pd.DataFrame
 ) -> int:
     """Replace what is stored of a run's orders, in one transaction.
 
@@ -274,7 +190,7 @@ def store_credits(
     # Rows that come in the order of the key are stored nearly twice as fast.
     credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
     existing = set(conversions["conv_id"])
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         # As texts, for another program may have made the table with ids that are integers.
         its_id = id_text(connection, "attribution_customer_journey", "conv_id")
         known = f"SELECT {its_id} AS conv_id FROM attribution_customer_journey "
@@ -299,22 +215,22 @@ def _forget(connection: sa.Connection, orders: Sequence[str]) -> None:
             connection.execute(sa.text(f"DELETE FROM {table} WHERE {its_id} IN {among.sql}"), among.given)
 
 
-def store_reporting(database: str | Path, reporting: pd.DataFrame) -> None:
+def store_reporting(database: Database, reporting: pd.DataFrame) -> None:
     """Replace the whole table `channel_reporting` in one transaction; raises DatabaseError."""
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         connection.exec_driver_sql("DELETE FROM channel_reporting")
         append(connection, "channel_reporting", reporting[list(REPORTING)])
 
 
-def store_sample(database: str | Path, tables: Tables) -> None:
+def store_sample(database: Database, tables: Tables) -> None:
     """Make the tables, fill the input with a shop that is made up, and leave a mark that it is: one transaction.
 
     Raises DatabaseError where there is any of the input tables.
     """
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         if found := [table for table in COLUMNS if table in tables_of(connection)]:
             raise DatabaseError(
-                f"Database {label(database)} has a table {some(found)} already; a sample is only written where there "
+                f"Database {database.label} has a table {some(found)} already; a sample is only written where there "
                 "are none of the input tables."
             )
         own = {table: frame.columns.drop(list(COLUMNS[table])) for table, frame in zip(COLUMNS, tables, strict=True)}
@@ -325,12 +241,12 @@ def store_sample(database: str | Path, tables: Tables) -> None:
             append(connection, table, frame)
 
 
-def is_marked_sample(database: str | Path) -> bool:
+def is_marked_sample(database: Database) -> bool:
     """Is the shop in this database made up? False where there is no database that can be read."""
-    if not is_there(database):
+    if not database.exists():
         return False
     try:
-        with transaction(database) as connection:
+        with database.transaction() as connection:
             return SAMPLE_MARK in tables_of(connection)
     except DatabaseError:
         return False

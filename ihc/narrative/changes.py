@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.analysis.changes import ANEW, CAUSES, CENT, LATE, REFUNDED, SETTINGS, Changes, RecordedRun
+from ihc.analysis.changes import ANEW, CAUSES, CENT, LATE, REFUNDED, SETTINGS, Changes
+from ihc.database.history import RecordedRun
 from ihc.formatting import counted, shown
 from ihc.narrative.run import dates_sentence, engine_name
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ihc.api.batching import fingerprints
 from ihc.api.ledger import answered_accounts, read_answers
+from ihc.database.database import Database
 from ihc.errors import InputError, SettingsError, why
 from ihc.formatting import some
 from ihc.schemas.tables import SHARES, require_columns
@@ -45,7 +46,7 @@ def answers_of_file(path: Path) -> Answers:
     return Answers(frame[["conv_id", "session_id", *SHARES]], f"answers of the IHC Attribution API in {path.name}")
 
 
-def answers_of_database(database: str, journeys: pd.DataFrame, conv_type_id: str | None = None) -> Answers:
+def answers_of_database(database: Database, journeys: pd.DataFrame, conv_type_id: str | None = None) -> Answers:
     """Take the latest answers that runs have stored for just these `journeys`, without any redistribution.
 
     Raises InputError where there is none, SettingsError where several conversion types have answered and

@@ -85,7 +85,7 @@ def _of_each(frame: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
 def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
     parameters = settings.load_parameters()
     credits, failed = sound_credits(attribute(journeys, parameters, settings.redistribution_rules), journeys)
-    about = parameters_sentence(parameters, journeys, settings.redistribution_rules, shop=settings.database_name)
+    about = parameters_sentence(parameters, journeys, settings.redistribution_rules, shop=settings.database.name)
     return Credited(credits, failed, about)
 
 

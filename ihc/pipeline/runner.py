@@ -14,9 +14,8 @@ import pandas as pd
 from ihc.analysis.dimension import with_dimension
 from ihc.api.ledger import requests_of
 from ihc.arrays.memory import free_memory
-from ihc.database.connection import is_there, transaction
-from ihc.database.locks import one_run_at_a_time
-from ihc.database.results import check_writable, create_tables, read_columns, read_results, read_tables
+from ihc.database.inputs import read_columns, read_tables
+from ihc.database.results import create_tables, read_results, try_writing
 from ihc.errors import NotebookError, SettingsError, why
 from ihc.journeys.build import check_memory, find_spans
 from ihc.journeys.credits import vanished
@@ -78,12 +77,12 @@ class RunResult:
 def check(settings: Settings) -> None:
     """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
     _ = settings.source
-    if not settings.is_default_database or is_there(settings.database):
+    if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
         with_dimension(tables.sessions, **settings.report.dimension)
         spans = find_spans(tables.sessions, tables.conversions, **settings.window, lookback_days=settings.lookback_days)
         check_memory(spans, free_memory())
-        check_writable(settings.database)
+        try_writing(settings.database)
     _check_output(settings.output)
 
 
@@ -115,11 +114,11 @@ def run(
     """
     if report_only:
         # It writes no results, so what is unfit in the tables may come out as late as in the notebooks.
-        with transaction(settings.database):
+        with settings.database.transaction():
             _check_output(settings.output)
     else:
         check(settings)
-    with one_run_at_a_time(settings, say) as lock:
+    with settings.database.lock(say, held=settings.held_lock) as lock:
         prepare(settings, say)
         with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
@@ -194,7 +193,7 @@ def notebook_parameters(settings: Settings) -> dict[str, Any]:
     """The parameters of a run's notebooks; a database URL is left to the environment, as it may hold a password."""
     values = {name: "" if value is None else value for name, value in settings.values().items()}
     return values | {
-        "database": "" if "://" in settings.database else settings.database,
+        "database": "" if settings.database.is_url else settings.database.address,
         "lookback_days": settings.lookback_days,
         "max_requests": settings.max_requests,
     }

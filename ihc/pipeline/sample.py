@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.arrays.types import Integers
-from ihc.database.connection import is_there, label, make_empty, sqlite_file
+from ihc.database.database import Database
 from ihc.database.results import store_sample
 from ihc.errors import DatabaseError, SettingsError
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, SESSIONS, Tables
@@ -71,23 +70,23 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
     return Tables(sessions, _split(orders, CONVERSIONS), _costs(random, sessions, seed))
 
 
-def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SEED) -> None:
+def write_sample(database: Database, conversions: int = ORDERS, seed: int = SEED) -> None:
     """Make a sample shop, whole or not at all: a new SQLite file, or new tables in any other database.
 
     Raises DatabaseError if the file, or any of the tables, exists already or cannot be made.
     """
     tables = make_sample(conversions, seed)
-    file = sqlite_file(database)
-    if file is None:
-        make_empty(database)
+    file = database.file
+    if file is None or not database.is_sqlite:
+        database.make_empty()
         store_sample(database, tables)
         return
     if file.exists():
-        raise DatabaseError(f"Database {label(database)} exists already; a sample is only written to a new file.")
+        raise DatabaseError(f"Database {database.label} exists already; a sample is only written to a new file.")
     growing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        make_empty(growing)
-        store_sample(growing, tables)
+        Database(growing).make_empty()
+        store_sample(Database(growing), tables)
         growing.replace(file)
     finally:
         with suppress(OSError):  # as where the folder cannot be written: that was said
@@ -96,9 +95,9 @@ def write_sample(database: str | Path, conversions: int = ORDERS, seed: int = SE
 
 def prepare(settings: Settings, say: Callable[[str], object] = print) -> None:
     """Make the sample shop where the default database is asked for and none is there."""
-    if settings.is_default_database and not is_there(settings.database):
+    if settings.is_default_database and not settings.database.exists():
         write_sample(settings.database)
-        say(f"There was no {settings.database_label}, so a sample shop was made there.")
+        say(f"There was no {settings.database.label}, so a sample shop was made there.")
 
 
 def _orders(random: np.random.Generator, count: int, seed: int) -> pd.DataFrame:

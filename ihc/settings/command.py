@@ -21,7 +21,7 @@ def command_line(settings: Settings, *, report_only: bool = False) -> str:
     Database and files by their names without folders, settings that have their default left out; `report_only`: no
     engine was asked, so none is to be asked again. The API's key is never in it.
     """
-    values = settings.values() | {"database": settings.database_name}
+    values = settings.values() | {"database": settings.database.name}
     plain = ReportOptions()
     words = [f"{name}={settings.variables[name]}" for name in VARIABLES if settings.variables.get(name)]
     words += ["ihc", "run"]

@@ -12,7 +12,7 @@ from typing import Any
 from ihc import __version__
 from ihc.api.account import API_URL, Account, is_loopback, make_account
 from ihc.api.limits import LONG_JOURNEYS, REQUEST_SECONDS, Asking
-from ihc.database.connection import database_file, database_url, is_there, label, lock_name, schema_of, with_schema
+from ihc.database.database import Database
 from ihc.database.results import is_marked_sample
 from ihc.database.tables import Run
 from ihc.errors import SettingsError
@@ -22,7 +22,7 @@ from ihc.models.parameters import Parameters, load_parameters
 from ihc.models.redistribution import Redistribution, labelled, load_redistribution
 from ihc.schemas.tables import check_window
 from ihc.secrets import password_of, secrets_of
-from ihc.settings.environment import count, flag, number, read_variables, variable, with_environment
+from ihc.settings.environment import count, flag, number, read_variables, with_environment
 from ihc.settings.report import OPTIONS as REPORT
 from ihc.settings.report import VARIABLES, ReportOptions, report_options
 from ihc.shipped import CHECKOUT
@@ -72,9 +72,12 @@ KNOWN = frozenset({*NAMES.values(), *ONLY_VARIABLES})
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one run, checked; paths are absolute. `account` is None where the local engine computes."""
+    """The settings of one run, checked; paths are absolute. `account` is None where the local engine computes.
 
-    database: str = field(repr=False)
+    `held_lock`: the name of the lock that the run that started this kernel holds for it, if one did.
+    """
+
+    database: Database
     is_default_database: bool
     output: Path
     parameters: Path | None
@@ -87,6 +90,7 @@ class Settings:
     redistribution_rules: Redistribution | None
     report: ReportOptions
     run_id: str
+    held_lock: str | None = field(compare=False)
     variables: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
 
@@ -116,22 +120,9 @@ class Settings:
         return {"start_date": self.start_date, "end_date": self.end_date}
 
     @property
-    def database_label(self) -> str:
-        """The database as it may be printed."""
-        return label(self.database)
-
-    @property
-    def database_name(self) -> str:
-        """The database as a report names it, that goes to people whom path, server and user do not concern."""
-        file = database_file(self.database)
-        url = database_url(self.database)
-        name = file.name if file else url.database or ""
-        return name if url.drivername == "sqlite" else f"{url.drivername}:///{name}"
-
-    @property
     def schema(self) -> str | None:
         """The schema of a PostgreSQL database; None: the first of its search path."""
-        return schema_of(self.database)
+        return self.database.schema
 
     @property
     def source(self) -> str:
@@ -152,6 +143,7 @@ class Settings:
         """Each of `NAMES` as it is settled; paths and lists as texts, None where nothing is set."""
         values = {name: getattr(self.report if name in REPORT else self, name) for name in NAMES}
         values["direct"] = None if self.report.direct == DIRECT else ",".join(self.report.direct)
+        values["database"] = self.database.address
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
     def environment(self) -> dict[str, str]:
@@ -185,7 +177,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     values = read_variables(base / ".env", KNOWN)
     given = _given(options, values)
     start_date, end_date = check_window(given.get("start_date"), given.get("end_date"))
-    database = with_schema(_absolute_database(given["database"], base), given.get("schema"))
+    database = Database(given["database"], given.get("schema"), base=base)
     is_default_database = given["database"] == DEFAULTS["database"]
     file = (base / given["redistribution"]).resolve() if "redistribution" in given else None
     rules = load_redistribution(file) if file else None
@@ -205,6 +197,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         redistribution_rules=rules,
         report=report_options(given, values, base),
         run_id=values.get(RUN_ID) or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+        held_lock=values.get(RUN_LOCK),
         variables={name: values[name] for name in ONLY_VARIABLES if name in values},
         secrets=secrets_of(values, given["database"]),
     )
@@ -216,8 +209,8 @@ def _given(options: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, A
     return DEFAULTS | given | {name: str(given[name]) for name in PATHS if name in given}
 
 
-def _is_made_up(database: str, is_default_database: bool) -> bool:
-    return is_marked_sample(database) or (is_default_database and not is_there(database))
+def _is_made_up(database: Database, is_default_database: bool) -> bool:
+    return is_marked_sample(database) or (is_default_database and not database.exists())
 
 
 def _account(
@@ -260,29 +253,11 @@ def _asking(given: Mapping[str, Any], values: Mapping[str, str]) -> Asking:
     )
 
 
-def _absolute_database(database: str, base: Path) -> str:
-    url = database_url(database)
-    if "://" not in database:
-        return str((base / database).resolve())
-    if database_file(database) is None:
-        return url.render_as_string(hide_password=False)
-    if str(url.database).startswith("file:"):
-        if not str(url.database).startswith("file:/"):
-            raise SettingsError(f"The database {label(database)} is a relative file: URL; write its path in full.")
-        return database
-    return url.set(database=str((base / str(url.database)).resolve())).render_as_string(hide_password=False)
-
-
 def configured_conv_type(base: Path) -> str | None:
     """The conversion type that the environment or `.env` sets, for commands that ask no API."""
     return read_variables(base / ".env", KNOWN).get("IHC_CONV_TYPE_ID") or None
 
 
-def held_lock() -> str | None:
-    """The lock that the run that started this kernel holds for it, if one did."""
-    return variable(RUN_LOCK)
-
-
 def kernel_environment(settings: Settings) -> dict[str, str]:
     """The whole environment of a run's kernels."""
-    return with_environment({**settings.environment(), RUN_ID: settings.run_id, RUN_LOCK: lock_name(settings.database)})
+    return with_environment({**settings.environment(), RUN_ID: settings.run_id, RUN_LOCK: settings.database.lock_name})

@@ -25,7 +25,9 @@ from ihc.analysis.reporting import (
     visits_of,
     with_ratios,
 )
-from ihc.database.results import create_tables, read_tables
+from ihc.database.database import Database
+from ihc.database.inputs import read_tables
+from ihc.database.results import create_tables
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys, unattributed
 from ihc.models.heuristics import linear
@@ -53,7 +55,7 @@ SHOP = VISITS, ORDERS, PRICES, CREDITS
 
 
 def test_each_channel_is_a_row_of_its_own_from_the_database_to_the_csv_whatever_it_is_called(tmp_path):
-    create_tables(tmp_path / "shop.db")
+    create_tables(Database(tmp_path / "shop.db"))
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
         for number, name in enumerate(ODD):
             own = (f"s{number}", f"u{number}", "2024-05-01", "09:00:00", name, 1, 1, 0)

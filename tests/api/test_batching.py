@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.api.batching import SENT, fingerprints, fit_journeys, halves, pack_requests
-from ihc.database.results import read_tables
+from ihc.database.inputs import read_tables
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
 from ihc.pipeline.sample import make_sample

@@ -17,6 +17,7 @@ from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import open_ledger, read_known, requests_of
 from ihc.api.limits import Asking
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import (
     ApiAddressError,
@@ -52,8 +53,8 @@ def journeys():
 
 @pytest.fixture
 def database(tmp_path):
-    create_tables(tmp_path / "shop.db")
-    return tmp_path / "shop.db"
+    create_tables(Database(tmp_path / "shop.db"))
+    return Database(tmp_path / "shop.db")
 
 
 def ask(database, url, journeys, *, suspects=(), calls=None, run_id="run", said=None, **asking):
@@ -70,7 +71,7 @@ def ask(database, url, journeys, *, suspects=(), calls=None, run_id="run", said=
 
 
 def rows(database, query):
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(database.file)) as connection:
         return connection.execute(query).fetchall()
 
 
@@ -410,4 +411,4 @@ def test_the_key_is_in_the_header_alone(database, journeys):
     assert KEY not in str(error.value)
     assert len(str(error.value)) < 400
     assert "\x1b" not in str(error.value)
-    assert KEY.encode() not in database.read_bytes()
+    assert KEY.encode() not in database.file.read_bytes()

@@ -7,7 +7,7 @@ from helpers.databases import WITH_TRIGGERS, raise_at, rows_of, sql, stop_raisin
 
 from ihc.api.account import Account
 from ihc.api.ledger import AGAIN, FAILED, MISSING, REJECTED, WAITING, Asked, Ended, open_ledger, read_known, requests_of
-from ihc.database.connection import tables_of, transaction
+from ihc.database.database import Database, tables_of
 from ihc.database.results import create_tables
 from ihc.errors import DatabaseError
 from ihc.models.redistribution import parse_redistribution
@@ -24,8 +24,8 @@ SECOND = [("s3", 1, 0, 1, 1)]
 @pytest.fixture
 def file(tmp_path):
     """A new SQLite file, for what only a file has."""
-    create_tables(tmp_path / "shop.db")
-    return tmp_path / "shop.db"
+    create_tables(Database(tmp_path / "shop.db"))
+    return Database(tmp_path / "shop.db")
 
 
 def asked(**marks):
@@ -301,7 +301,7 @@ def test_reading_leaves_nothing_behind(database):
 
 
 def tables(database):
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         return tables_of(connection)
 
 
@@ -329,7 +329,7 @@ def test_names_and_reasons_from_elsewhere_are_texts_and_nothing_more(database):
 
 def test_the_key_is_nowhere_in_the_file(file):
     write(file, answered(asked(), k1=FIRST, k2=SECOND))
-    assert KEY.encode() not in file.read_bytes()
+    assert KEY.encode() not in file.file.read_bytes()
 
 
 def test_texts_of_any_length_are_kept(database):
@@ -363,13 +363,16 @@ def test_a_database_without_the_tables_of_the_ledger_is_refused(nowhere, tmp_pat
         known(nowhere)
     with pytest.raises(DatabaseError, match=NO_TABLE):
         write(nowhere, begun=[asked()])
-    with pytest.raises(DatabaseError, match="does not exist"), open_ledger(tmp_path / "none.db", ACCOUNT, "run"):
+    with (
+        pytest.raises(DatabaseError, match="does not exist"),
+        open_ledger(Database(tmp_path / "none.db"), ACCOUNT, "run"),
+    ):
         pass
 
 
 def test_a_server_sorts_the_ids_of_requests_by_their_bytes_in_whatever_language_it_is(schema_url):
     # Danish, for one, sorts aa behind all other letters, and the latest answer is that of the greatest id.
-    create_tables(schema_url)
+    create_tables(Database(schema_url))
     query = (
         "SELECT DISTINCT collname FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation "
         "JOIN pg_class ON pg_class.oid = attrelid WHERE attname = 'request_id' AND relkind = 'r'"

@@ -26,6 +26,7 @@ from ihc.api.client import Budget, Client, check_answer, read_values
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import Asked, Ended, open_ledger
 from ihc.api.limits import Asking
+from ihc.database.database import Database
 from ihc.database.results import create_tables, store_credits
 from ihc.database.tables import RESULTS, Run
 from ihc.journeys.build import build_journeys
@@ -90,7 +91,7 @@ def waiting_server():
 @contextmanager
 def new_database():
     with tempfile.TemporaryDirectory() as folder:
-        create_tables(Path(folder) / "shop.db")
+        create_tables(Database(Path(folder) / "shop.db"))
         yield Path(folder) / "shop.db"
 
 
@@ -103,7 +104,7 @@ def seconds(work):
 def throughput(workers, journeys, url):
     """Requests a second of a whole run."""
     account, marks = Account(url, "key", "default"), fingerprints(journeys).assign(is_suspect=False)
-    with new_database() as database, open_ledger(database, account, "run") as ledger:
+    with new_database() as database, open_ledger(Database(database), account, "run") as ledger:
         asking = Asking(workers=workers)
         took = seconds(lambda: dispatch(journeys, marks, Client(account, Budget()), ledger, asking, lambda line: None))
     return len(pack_requests(journeys)) / took
@@ -130,7 +131,7 @@ def overhead_of_a_request():
     writing = (time.perf_counter() - begin) / len(requests)
     steps = {"reading": [], "checking": [], "storing": []}
     ended = []
-    with new_database() as database, open_ledger(database, account, "run") as ledger:
+    with new_database() as database, open_ledger(Database(database), account, "run") as ledger:
         for request, body in zip(requests, bodies, strict=True):
             answer = equal_shares(body)
             moments = [time.perf_counter()]
@@ -197,7 +198,7 @@ def storing_credits(rows=500_000):
             return time.perf_counter() - begin
 
     with new_database() as database:
-        ours = seconds(lambda: store_credits(database, run, credits, outcomes, orders))
+        ours = seconds(lambda: store_credits(Database(database), run, credits, outcomes, orders))
     same, one = by_executemany(*written), by_executemany("attribution_customer_journey")
     print(
         f"storing {rows:,} credits: {ours:.2f} s with phases and outcomes; executemany of the same rows {same:.2f} s, "

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from ihc.database.database import Database
 from ihc.pipeline.sample import write_sample
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         database = Path(given or f"{folder}/shop.db").resolve()
         if not given:
-            write_sample(database, 2000)
+            write_sample(Database(database), 2000)
         command = [*IHC, "run", "--database", database, "--output", f"{folder}/out", "--engine", "local"]
         # In turn, and the least of each, as the machine may have other work.
         times = [(seconds(lambda: called(command, folder)), seconds(bare_kernels)) for _ in range(ROUNDS)]

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from ihc.api.bodies import FIELDS
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.database.tables import RESULTS
 from ihc.schemas.tables import COLUMNS, CREDITS, JOURNEYS, Tables
@@ -179,7 +180,7 @@ def rows_for_executemany(credits: pd.DataFrame, outcomes: pd.DataFrame) -> dict[
 def new_database(folder: Path) -> Path:
     """Make an empty database of another name each time."""
     database = folder / f"{token_hex(4)}.db"
-    create_tables(database)
+    create_tables(Database(database))
     return database
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ihc.database.connection import append, transaction
+from ihc.database.database import Database, append
 from ihc.database.results import create_tables
 from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.journeys.paths import ChannelPaths, channel_paths
@@ -119,8 +119,8 @@ class Shop:
         """The tables in SQLite, with an index by user."""
         file = self.folder / "shop.db"
         if not file.exists():
-            create_tables(file)
-            with transaction(file, is_writing=True) as connection:
+            create_tables(Database(file))
+            with Database(file).transaction(is_writing=True) as connection:
                 for table, frame in zip(COLUMNS, self.tables(), strict=True):
                     append(connection, table, frame)
             with closing(sqlite3.connect(file)) as connection:

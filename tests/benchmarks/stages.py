@@ -20,9 +20,10 @@ from ihc.analysis.reporting import channel_reporting, channel_summary
 from ihc.api.batching import fit_journeys, pack_requests
 from ihc.api.bodies import Bodies
 from ihc.api.limits import MAX_SESSIONS
-from ihc.database.connection import transaction
-from ihc.database.results import read_tables, store_credits
-from ihc.database.selection import read_whole as _read_whole
+from ihc.database.database import Database
+from ihc.database.inputs import read_tables
+from ihc.database.inputs import read_whole as _read_whole
+from ihc.database.results import store_credits
 from ihc.database.tables import Run
 from ihc.journeys.build import build_journeys
 from ihc.journeys.paths import LOST, WON, ChannelPaths, channel_paths
@@ -82,8 +83,8 @@ class Stage(NamedTuple):
 
 def read_whole(database: Path) -> list[pd.DataFrame]:
     """Read the three tables as `read_tables` does, without its checks."""
-    with transaction(database) as connection:
-        return _read_whole(connection, database)
+    with Database(database).transaction() as connection:
+        return _read_whole(connection, Database(database))
 
 
 def same_frames(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
@@ -173,7 +174,7 @@ def outcomes_of(conversions: pd.DataFrame) -> pd.DataFrame:
 def store(folder: Path, credits: pd.DataFrame, outcomes: pd.DataFrame) -> Path:
     """Store credits and outcomes in a new database."""
     database = peers.new_database(folder)
-    store_credits(database, RUN, credits, outcomes, outcomes)
+    store_credits(Database(database), RUN, credits, outcomes, outcomes)
     return database
 
 

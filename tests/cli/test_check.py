@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from helpers.commands import REAL, ihc, ihc_here
 
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 
 CLEAN = """
@@ -19,7 +20,7 @@ INSERT INTO session_costs VALUES ('s', 2);
 @pytest.fixture
 def clean(tmp_path):
     path = tmp_path / "clean.db"
-    create_tables(path)
+    create_tables(Database(path))
     execute(path, CLEAN)
     return path
 

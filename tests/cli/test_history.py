@@ -9,8 +9,8 @@ from helpers.commands import ihc, ihc_here
 from helpers.states import of_shop
 
 from ihc import read_tables
-from ihc.analysis.changes import CAUSES
-from ihc.database.history import record_run
+from ihc.analysis.changes import CAUSES, record_run
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.database.tables import Run
 from ihc.report.files import read_csv
@@ -28,7 +28,7 @@ def run(number, **dates):
 def history(shop, tmp_path_factory):
     """A shop with three recorded runs: all but the last day, all days, and all days again."""
     path = shutil.copy(shop, tmp_path_factory.mktemp("history") / "shop.db")
-    create_tables(path)
+    create_tables(Database(path))
     tables = read_tables(path)
     day = tables.conversions["conv_date"].max()
     earlier = Tables(
@@ -37,7 +37,7 @@ def history(shop, tmp_path_factory):
         tables.costs,
     )
     for number, made in enumerate((earlier, tables, tables), start=1):
-        record_run(path, run(number), of_shop(made))
+        record_run(Database(path), run(number), of_shop(made))
     return path
 
 

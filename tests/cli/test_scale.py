@@ -17,7 +17,7 @@ from dask.distributed import Client, LocalCluster
 from helpers.commands import ROOT, ihc, ihc_here
 from helpers.scaling import assert_same_bits, in_one_pass, written
 
-from ihc.database.results import read_tables
+from ihc.database.inputs import read_tables
 from ihc.errors import ScaleError
 from ihc.models.parameters import load_parameters
 from ihc.report.files import csv_bytes

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from ihc.database.arrow_reading import read_frames
-from ihc.database.connection import read, transaction
-from ihc.database.results import read_tables
+from ihc.database.database import Database, read
+from ihc.database.inputs import read_tables
 
 MANY = 3000  # more than the driver looks at to find a column's type
 
@@ -24,7 +24,7 @@ def database_of(path, declared, values):
 
 
 def by_rows(path):
-    with transaction(path) as connection:
+    with Database(path).transaction() as connection:
         return read(connection, "SELECT * FROM t", coerce_float=False)
 
 
@@ -88,7 +88,7 @@ def test_a_view_is_read_like_a_table(tmp_path):
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE VIEW v AS SELECT a + 1 AS b, 'x' || a AS c FROM t")
     (frame,) = read_frames(file, ["v"])
-    with transaction(file) as connection:
+    with Database(file).transaction() as connection:
         pd.testing.assert_frame_equal(frame, read(connection, "SELECT * FROM v", coerce_float=False))
 
 

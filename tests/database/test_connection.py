@@ -8,22 +8,7 @@ import pytest
 import sqlalchemy as sa
 from helpers.databases import WITH_TRIGGERS, is_duckdb, is_firebird, raise_at, rows_of, sql
 
-from ihc.database.connection import (
-    append,
-    connected,
-    database_file,
-    database_url,
-    execute,
-    insert,
-    is_there,
-    label,
-    listed,
-    make_empty,
-    read,
-    tables_of,
-    transaction,
-    upsert,
-)
+from ihc.database.database import Database, append, connected, execute, insert, listed, read, tables_of, upsert
 from ihc.database.dialect import named
 from ihc.errors import DatabaseError, SettingsError
 
@@ -31,7 +16,7 @@ from ihc.errors import DatabaseError, SettingsError
 @pytest.fixture
 def kept(nowhere):
     """A database with a table of ids and figures, in which there is one row."""
-    make_empty(nowhere)
+    nowhere.make_empty()
     sql(
         nowhere,
         "CREATE TABLE kept (id TEXT PRIMARY KEY, figure DOUBLE PRECISION, note TEXT)",
@@ -45,7 +30,7 @@ def frame(*rows):
 
 
 def test_rows_of_a_frame_are_added_with_null_where_there_is_none(kept):
-    with transaction(kept, is_writing=True) as connection:
+    with kept.transaction(is_writing=True) as connection:
         append(connection, "kept", frame(("b", np.nan, None), ("", 0.1, ""), ("=c,\"'\n", 2, "x")))
     assert rows_of(kept, "kept") == [
         ("", 0.1, ""),
@@ -56,7 +41,7 @@ def test_rows_of_a_frame_are_added_with_null_where_there_is_none(kept):
 
 
 def test_rows_are_added_one_by_one_and_none_is_no_error(kept):
-    with transaction(kept, is_writing=True) as connection:
+    with kept.transaction(is_writing=True) as connection:
         insert(connection, "kept", ["figure", "id"], [(2.5, "b"), (None, "c")])
         insert(connection, "kept", ["figure", "id"], [])
     assert rows_of(kept, "kept")[1:] == [("b", 2.5, None), ("c", None, None)]
@@ -64,20 +49,20 @@ def test_rows_are_added_one_by_one_and_none_is_no_error(kept):
 
 def test_a_row_replaces_the_one_with_its_key_and_no_other(kept):
     for _ in range(2):
-        with transaction(kept, is_writing=True) as connection:
+        with kept.transaction(is_writing=True) as connection:
             upsert(connection, "kept", frame(("a", 7, "second"), ("b", 2, "new")), "id")
     assert rows_of(kept, "kept") == [("a", 7.0, "second"), ("b", 2.0, "new")]
 
 
 def test_a_statement_is_executed_for_each_of_the_rows(kept):
-    with transaction(kept, is_writing=True) as connection:
+    with kept.transaction(is_writing=True) as connection:
         execute(connection, "UPDATE kept SET figure = ?, note = ? WHERE id = ?", [(5, "50 %", "a"), (6, "?", "nobody")])
         execute(connection, "DELETE FROM kept WHERE id = ?", [])
     assert rows_of(kept, "kept") == [("a", 5.0, "50 %")]
 
 
 def test_a_query_is_read_with_what_is_given_for_its_names(kept):
-    with transaction(kept) as connection:
+    with kept.transaction() as connection:
         query = "SELECT id, figure FROM kept WHERE note = :note AND id = :id"
         found = read(connection, query, {"note": "first", "id": "a"})
         assert found.to_dict("list") == {"id": ["a"], "figure": [1.0]}
@@ -86,7 +71,7 @@ def test_a_query_is_read_with_what_is_given_for_its_names(kept):
 
 
 def change(database, and_then=lambda: None):
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         connection.exec_driver_sql("DELETE FROM kept")
         append(connection, "kept", frame(("b", 1, "x")))
         and_then()
@@ -112,12 +97,15 @@ def test_one_connection_serves_many_transactions(kept):
 
 def test_tables_and_views_are_named(kept):
     sql(kept, "CREATE VIEW seen AS SELECT id FROM kept")
-    with transaction(kept) as connection:
+    with kept.transaction() as connection:
         assert tables_of(connection) == {"kept", "seen"}
 
 
 def test_a_key_twice_is_refused_in_a_sentence(kept):
-    with pytest.raises(DatabaseError, match=r"(?i)unique|duplicate"), transaction(kept, is_writing=True) as connection:
+    with (
+        pytest.raises(DatabaseError, match=r"(?i)unique|duplicate"),
+        kept.transaction(is_writing=True) as connection,
+    ):
         append(connection, "kept", frame(("a", 1, "x")))
 
 
@@ -136,8 +124,8 @@ def test_a_key_twice_is_refused_in_a_sentence(kept):
 )
 def test_a_server_that_is_written_without_a_scheme_is_no_file_and_its_password_is_not_shown(text):
     with pytest.raises(SettingsError, match="is no URL that can be understood") as error:
-        database_url(text)
-    assert "S3" not in str(error.value) + label(text)
+        Database(text)
+    assert "S3" not in str(error.value) + Database(text).label
 
 
 @pytest.mark.parametrize(
@@ -145,7 +133,7 @@ def test_a_server_that_is_written_without_a_scheme_is_no_file_and_its_password_i
     ["C:\\shop.db", "C:/a@b/shop.db", "data/10:30@home.db", "a@b.db", "postgres.db", "/tmp/x:y@z", "file:/tmp/shop.db"],
 )
 def test_a_path_with_signs_of_its_own_is_a_file(path):
-    assert (database_url(path).get_backend_name(), label(path)) == ("sqlite", path)
+    assert (Database(path).url.get_backend_name(), Database(path).label) == ("sqlite", path)
 
 
 @pytest.mark.parametrize("value", ["\udc80", {"a": 1}])
@@ -154,7 +142,10 @@ def test_a_value_that_cannot_be_written_is_refused_in_a_sentence(value, kept):
         pytest.skip("the driver of Firebird makes a text of whatever it is given")
     value = object() if is_duckdb(kept) and isinstance(value, dict) else value  # it has a type for a dict
     mixed = pd.DataFrame({"id": pd.Series(["b", value], dtype=object)})
-    with pytest.raises(DatabaseError, match=r"^Database .*\.$"), transaction(kept, is_writing=True) as connection:
+    with (
+        pytest.raises(DatabaseError, match=r"^Database .*\.$"),
+        kept.transaction(is_writing=True) as connection,
+    ):
         append(connection, "kept", mixed)
     assert rows_of(kept, "kept") == [("a", 1.0, "first")]
 
@@ -162,14 +153,14 @@ def test_a_value_that_cannot_be_written_is_refused_in_a_sentence(value, kept):
 @pytest.mark.parametrize("nowhere", ["sqlite", "postgresql", "mariadb", "duckdb"], indirect=True)
 def test_sqlite_and_duckdb_have_a_file(nowhere, tmp_path):
     has_file = str(tmp_path) in str(nowhere)
-    assert database_file(nowhere) == (tmp_path / Path(nowhere).name if has_file else None)
-    assert is_there(nowhere) != has_file  # a server is asked, not looked for
+    assert nowhere.file == (tmp_path / Path(nowhere).name if has_file else None)
+    assert nowhere.exists() != has_file  # a server is asked, not looked for
 
 
 @pytest.mark.parametrize("count", [0, 1, 2500])
 def test_rows_are_found_by_a_list_of_ids_of_any_length(count, kept):
     ids = [f"id-{number}" for number in range(count)]  # of which no database takes more than some in a list
-    with transaction(kept, is_writing=True) as connection:
+    with kept.transaction(is_writing=True) as connection:
         append(connection, "kept", pd.DataFrame({"id": ids}, dtype="str"))
         found = [
             read(connection, f"SELECT id FROM kept WHERE id IN {among.sql}", among.given)
@@ -179,7 +170,7 @@ def test_rows_are_found_by_a_list_of_ids_of_any_length(count, kept):
 
 
 def test_a_second_list_in_one_transaction_is_one_of_its_own(kept):
-    with transaction(kept) as connection:
+    with kept.transaction() as connection:
         found = [
             read(connection, f"SELECT id FROM kept WHERE id IN {among.sql}", among.given)["id"].tolist()
             for ids in (["a", "b"], ["b"], ["a"])

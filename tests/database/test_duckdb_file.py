@@ -9,8 +9,9 @@ from helpers.commands import ihc_here
 from helpers.databases import rows_of, sql
 
 from ihc.database import duckdb_file
-from ihc.database.connection import database_file, database_url, is_there, make_empty, transaction, transactions
-from ihc.database.results import check_writable, create_tables, read_tables
+from ihc.database.database import Database, transactions
+from ihc.database.inputs import read_tables
+from ihc.database.results import create_tables, try_writing
 from ihc.errors import DatabaseError, SettingsError
 from ihc.pipeline.sample import write_sample
 from ihc.settings.run import load_settings
@@ -26,7 +27,7 @@ sys.stdin.read()
 DIE = """
 import os, signal, sys
 from ihc.connection import transaction
-with transaction(sys.argv[1], is_writing=True) as connection:
+with Database(sys.argv[1]).transaction(is_writing=True) as connection:
     connection.exec_driver_sql("DELETE FROM kept")
     connection.exec_driver_sql("INSERT INTO kept SELECT range FROM range(300000)")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -42,7 +43,7 @@ def file(tmp_path):
 def url(file):
     """A file with a table of one row."""
     made = f"duckdb:///{file}"
-    make_empty(made)
+    Database(made).make_empty()
     sql(made, "CREATE TABLE kept (id INTEGER)", "INSERT INTO kept VALUES (1)")
     return made
 
@@ -72,14 +73,14 @@ def impatient(monkeypatch):
 
 
 def count(url, *, is_writing=False):
-    with transaction(url, is_writing=is_writing) as connection:
+    with Database(url).transaction(is_writing=is_writing) as connection:
         return connection.exec_driver_sql("SELECT count(*) FROM kept").scalar()
 
 
 @pytest.mark.parametrize("text", ["duckdb://", "duckdb:///", "duckdb:///:memory:"])
 def test_a_database_in_memory_is_refused(text):
     with pytest.raises(SettingsError, match="in memory"):
-        database_url(text)
+        Database(text)
 
 
 @pytest.mark.parametrize("where", ["ann:s3cr3t@host/shop.duckdb", "host:1/shop.duckdb", "shop.duckdb"])
@@ -92,13 +93,13 @@ def test_a_host_or_a_user_is_refused_before_the_driver_is_asked(where, tmp_path)
 @pytest.mark.parametrize("name", ["md:shop%3Fmotherduck_token=s3cr3t", "https://u:s3cr3t@host/shop.duckdb"])
 def test_a_secret_in_the_name_of_a_database_is_refused_and_not_printed(name):
     with pytest.raises(SettingsError, match=r"holds a \? or @") as refused:
-        database_url(f"duckdb:///{name}")
+        Database(f"duckdb:///{name}")
     assert "s3cr3t" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["md:shop", "motherduck:shop", "s3://bucket/shop.duckdb"])
 def test_what_is_kept_elsewhere_is_no_file_and_is_not_looked_for(name):
-    url = database_url(f"duckdb:///{name}")
+    url = Database(f"duckdb:///{name}")
     assert duckdb_file.file_of(url) is None
     assert duckdb_file.missing(url) == ""
     assert duckdb_file.arguments(url, is_writing=False) == {}
@@ -107,7 +108,7 @@ def test_what_is_kept_elsewhere_is_no_file_and_is_not_looked_for(name):
 def test_a_relative_path_is_one_from_the_folder_of_the_settings(tmp_path):
     settings = load_settings(base=tmp_path, database="duckdb:///sub/shop.duckdb")
     assert settings.database == f"duckdb:///{tmp_path}/sub/shop.duckdb"
-    assert database_file(settings.database) == tmp_path / "sub" / "shop.duckdb"
+    assert settings.database.file == tmp_path / "sub" / "shop.duckdb"
     assert settings.database_name == "duckdb:///shop.duckdb"
 
 
@@ -115,7 +116,7 @@ def test_a_file_that_is_not_there_is_not_made_by_reading(file):
     for is_writing in (True, False):
         with pytest.raises(DatabaseError, match=r"does not exist\. Name a file of DuckDB"):
             count(f"duckdb:///{file}", is_writing=is_writing)
-    assert not is_there(f"duckdb:///{file}")
+    assert not Database(f"duckdb:///{file}").exists()
     assert not file.exists()
 
 
@@ -124,7 +125,7 @@ def test_a_folder_and_another_kind_of_file_are_refused_in_a_sentence(tmp_path):
         count(f"duckdb:///{tmp_path}")
     text = tmp_path / "shop.duckdb"
     text.write_text("a,b\n" * 9_000)
-    make_empty(f"duckdb:///{text}")  # it is there
+    Database(f"duckdb:///{text}").make_empty()  # it is there
     with pytest.raises(
         DatabaseError, match=r"^Database .*not a valid DuckDB database file; name a file of DuckDB, or one .*\.$"
     ):
@@ -134,7 +135,7 @@ def test_a_folder_and_another_kind_of_file_are_refused_in_a_sentence(tmp_path):
 
 def test_a_wrong_option_is_said_when_the_file_is_made(file):
     with pytest.raises(DatabaseError, match="Memory must have a number"):
-        create_tables(f"duckdb:///{file}?memory_limit=banana")
+        create_tables(Database(f"duckdb:///{file}?memory_limit=banana"))
 
 
 def test_a_path_of_such_a_file_is_answered_by_how_its_url_is_written(url, file):
@@ -143,7 +144,7 @@ def test_a_path_of_such_a_file_is_answered_by_how_its_url_is_written(url, file):
 
 
 def test_nothing_is_fetched_from_the_network_to_read_an_odd_file(url):
-    with transaction(url) as connection:
+    with Database(url).transaction() as connection:
         found = connection.exec_driver_sql("SELECT current_setting('autoinstall_known_extensions')").scalar()
     assert found is False
 
@@ -151,7 +152,7 @@ def test_nothing_is_fetched_from_the_network_to_read_an_odd_file(url):
 def test_amounts_of_seven_digits_are_refused(file):
     database = f"duckdb:///{file}"
     create_tables(database)
-    check_writable(database)
+    try_writing(database)
     sql(database, "DROP TABLE conversions", "CREATE TABLE conversions (conv_id TEXT, revenue FLOAT)")
     with pytest.raises(DatabaseError, match="Column revenue is a FLOAT, which has six or seven digits"):
         read_tables(database)
@@ -161,7 +162,7 @@ def test_amounts_of_seven_digits_are_refused(file):
         "CREATE TABLE channel_reporting (channel_name TEXT, date TEXT, cost DOUBLE, ihc FLOAT, ihc_revenue DOUBLE)",
     )
     with pytest.raises(DatabaseError, match="Table channel_reporting, column ihc: its type would round"):
-        check_writable(database)
+        try_writing(database)
 
 
 def test_several_processes_read_at_once(url, holding):
@@ -192,7 +193,7 @@ def test_a_file_that_another_process_keeps_open_is_given_up_with_what_to_do(url,
 
 def test_a_file_that_this_process_keeps_open_is_given_up_with_what_to_do(url, impatient):
     with (
-        transaction(url),
+        Database(url).transaction(),
         pytest.raises(DatabaseError, match="this program has the file open by another connection: close that"),
     ):
         count(url, is_writing=True)
@@ -228,7 +229,7 @@ def test_a_sample_is_whole_where_what_a_killed_process_left_of_another_file_lies
     subprocess.run([sys.executable, "-c", DIE.replace("os.kill", "connection.commit(); os.kill"), url], check=False)
     assert file.with_name(f"{file.name}.wal").exists()
     file.unlink()
-    write_sample(url, 10)
+    write_sample(Database(url), 10)
     assert len(read_tables(url).conversions) == 10
 
 

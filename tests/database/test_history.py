@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc.analysis.changes import RecordedRun
+from ihc.database.database import Database
 from ihc.database.history import (
     changes_since,
     find_run,
@@ -198,10 +199,10 @@ def test_runs_are_listed_from_the_first_to_the_last_with_their_roas(database):
 def test_a_database_that_never_recorded_anything_has_no_runs_and_gets_no_tables(tmp_path):
     path = tmp_path / "empty.db"
     path.touch()
-    assert recorded_runs(path) == []
-    assert list_runs(path).empty
+    assert recorded_runs(Database(path)) == []
+    assert list_runs(Database(path)).empty
     with pytest.raises(InputError, match=r"No run is recorded in .*empty\.db yet: `ihc run` records each"):
-        find_run(path, "1")
+        find_run(Database(path), "1")
     assert path.read_bytes() == b""
 
 
@@ -276,4 +277,4 @@ def test_the_first_run_differs_from_nothing(database):
 
 def test_a_database_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DatabaseError, match="does not exist"):
-        recorded_runs(tmp_path / "nothing.db")
+        recorded_runs(Database(tmp_path / "nothing.db"))

@@ -20,23 +20,11 @@ from helpers.commands import ROOT
 from helpers.databases import new_database, opened, rows_of, sql
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
-from ihc.analysis.changes import state_of
+from ihc.analysis.changes import record_run, state_of
 from ihc.analysis.reporting import conversion_credits
-from ihc.database.connection import (
-    append,
-    connected,
-    database_url,
-    id_text,
-    insert,
-    label,
-    read,
-    tables_of,
-    transaction,
-    with_schema,
-)
-from ihc.database.history import record_run
+from ihc.database.database import Database, append, connected, id_text, insert, read, tables_of
 from ihc.database.postgres import PATIENCE, lock_key
-from ihc.database.results import check_writable, create_tables, read_results, store_credits, store_reporting
+from ihc.database.results import create_tables, read_results, store_credits, store_reporting, try_writing
 from ihc.database.tables import HISTORY, LEDGER, RESULTS, Run
 from ihc.errors import DatabaseError, SettingsError
 from ihc.journeys.credits import outcomes_of
@@ -87,14 +75,14 @@ TWO = "7b0e8a3e-1111-4222-8333-000000000002"
 )
 def test_an_id_in_a_column_of_any_type_is_the_same_text_in_sql_as_in_python(kind, schema_url):
     sql(schema_url, f"CREATE TABLE ids (id {kind})", "INSERT INTO ids VALUES ('7'), ('70'), (NULL)")
-    with transaction(schema_url) as connection:
+    with Database(schema_url).transaction() as connection:
         frame = read(connection, f"SELECT id, {id_text(connection, 'ids', 'id')} AS said FROM ids WHERE id IS NOT NULL")
     assert as_text(frame["id"]).tolist() == frame["said"].tolist() == ["7", "70"]
 
 
 def test_a_long_id_in_a_column_of_floats_has_no_exponent(schema_url):
     sql(schema_url, "CREATE TABLE ids (id double precision)", "INSERT INTO ids VALUES (1000000000000000)")
-    with transaction(schema_url) as connection:
+    with Database(schema_url).transaction() as connection:
         found = read(connection, f"SELECT id, {id_text(connection, 'ids', 'id')} AS said FROM ids")
     assert as_text(found["id"]).tolist() == found["said"].tolist() == ["1000000000000000"]
 
@@ -115,7 +103,7 @@ def typed(schema_url):
 
 def test_columns_of_any_type_give_the_frames_of_an_sqlite_shop(typed, tmp_path):
     path = tmp_path / "same.db"
-    create_tables(path)
+    create_tables(Database(path))
     sql(
         path,
         f"INSERT INTO session_sources VALUES ('{ONE}', '7', '2023-09-01', '10:00:00', 'A', 1, 1, 0),"
@@ -131,10 +119,10 @@ def test_columns_of_any_type_give_the_frames_of_an_sqlite_shop(typed, tmp_path):
 
 
 def test_results_beside_columns_of_any_type_are_stored_and_read_back(typed):
-    create_tables(typed)
-    check_writable(typed)
+    create_tables(Database(typed))
+    try_writing(typed)
     attributed(typed)
-    assert read_results(typed).credits["session_id"].tolist() == [ONE, TWO]
+    assert read_results(Database(typed)).credits["session_id"].tolist() == [ONE, TWO]
 
 
 def test_result_tables_with_integer_ids_of_another_program_serve_too(schema_url):
@@ -143,7 +131,7 @@ def test_result_tables_with_integer_ids_of_another_program_serve_too(schema_url)
         "CREATE TABLE attribution_customer_journey (conv_id bigint, session_id integer, ihc numeric)",
         "INSERT INTO attribution_customer_journey VALUES (99, 1, 1)",
     )
-    create_tables(schema_url)
+    create_tables(Database(schema_url))
     sql(
         schema_url,
         "INSERT INTO session_sources VALUES ('1', 'u', '2023-09-01', '10:00:00', 'A', 1, 1, 0)",
@@ -152,13 +140,13 @@ def test_result_tables_with_integer_ids_of_another_program_serve_too(schema_url)
     attributed(schema_url)
     attributed(schema_url)
     assert sql(schema_url, "SELECT conv_id, session_id, ihc FROM attribution_customer_journey") == [(11, 1, 1)]
-    assert read_results(schema_url).credits.to_numpy().tolist() == [["11", "1", 1.0]]
+    assert read_results(Database(schema_url)).credits.to_numpy().tolist() == [["11", "1", 1.0]]
 
 
 def test_a_result_table_that_would_change_ids_is_refused(schema_url):
     sql(schema_url, "CREATE TABLE attribution_customer_journey (conv_id float, session_id text, ihc float)")
     with pytest.raises(DatabaseError, match="column conv_id: it keeps ids as floating point numbers"):
-        check_writable(schema_url)
+        try_writing(schema_url)
 
 
 OTHERS = {
@@ -190,7 +178,7 @@ OTHERS = {
 def test_a_result_table_that_copy_will_refuse_is_refused_at_once(statements, says, schema_url):
     sql(schema_url, *statements)
     with pytest.raises(DatabaseError, match=says):
-        check_writable(schema_url)
+        try_writing(schema_url)
 
 
 def test_result_tables_of_another_program_that_take_the_rows_pass_whatever_they_hold(schema_url):
@@ -202,7 +190,7 @@ def test_result_tables_of_another_program_that_take_the_rows_pass_whatever_they_
         f"CREATE TABLE channel_reporting ({OTHERS['channel_reporting']} numeric(12, 2), n text DEFAULT '' NOT NULL)",
     )
     for _ in range(2):
-        check_writable(schema_url)
+        try_writing(schema_url)
     assert rows_of(schema_url, "channel_reporting") == []
 
 
@@ -216,10 +204,10 @@ def test_every_value_is_stored_by_copy_as_it_is(schema_url):
             "d": [None] * 5,
         }
     )
-    with transaction(schema_url, is_writing=True) as connection:
+    with Database(schema_url).transaction(is_writing=True) as connection:
         append(connection, "kept", frame)
         append(connection, "kept", frame.iloc[:0])
-    with transaction(schema_url) as connection:
+    with Database(schema_url).transaction() as connection:
         pd.testing.assert_frame_equal(read(connection, "SELECT * FROM kept"), frame, check_dtype=False)
 
 
@@ -227,17 +215,17 @@ def test_a_text_with_a_byte_that_postgresql_does_not_keep_is_refused_in_a_senten
     sql(schema_url, "CREATE TABLE kept (a text)")
     with (
         pytest.raises(DatabaseError, match=r"invalid byte sequence|NUL"),
-        transaction(schema_url, is_writing=True) as connection,
+        Database(schema_url).transaction(is_writing=True) as connection,
     ):
         append(connection, "kept", pd.DataFrame({"a": ["a\0b"]}))
 
 
 def round_trip(database, text="Häuser"):
-    with transaction(database, is_writing=True) as connection:
+    with database.transaction(is_writing=True) as connection:
         connection.exec_driver_sql("CREATE TABLE kept (a text)")
         append(connection, "kept", pd.DataFrame({"a": [text]}))
         insert(connection, "kept", ["a"], [(text,)])
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         return read(connection, "SELECT a FROM kept")["a"].tolist()
 
 
@@ -260,7 +248,7 @@ def test_text_is_kept_in_a_database_of_another_encoding(encoding, server):
 def test_a_text_that_is_none_in_utf8_is_refused_in_a_sentence_as_it_is_read(server):
     with new_database(server, "ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'") as url:
         sql(url, "CREATE TABLE kept (a text)", r"INSERT INTO kept VALUES (E'H\xe4user')")
-        with pytest.raises(DatabaseError, match="invalid byte sequence"), transaction(url) as connection:
+        with pytest.raises(DatabaseError, match="invalid byte sequence"), Database(url).transaction() as connection:
             read(connection, "SELECT a FROM kept")
 
 
@@ -268,8 +256,8 @@ def test_a_text_that_is_none_in_utf8_is_refused_in_a_sentence_as_it_is_read(serv
 
 
 def test_the_addresses_of_hosting_services_are_taken():
-    assert database_url("postgres://ann@host/shop") == database_url("postgresql://ann@host/shop")
-    assert label("postgres://ann:s3cret@host/shop") == "postgresql://ann:***@host/shop"
+    assert Database("postgres://ann@host/shop") == Database("postgresql://ann@host/shop")
+    assert Database("postgres://ann:s3cret@host/shop").label == "postgresql://ann:***@host/shop"
 
 
 @pytest.mark.parametrize(
@@ -282,28 +270,26 @@ def test_the_addresses_of_hosting_services_are_taken():
 )
 def test_a_password_whose_signs_are_not_encoded_is_refused_and_no_part_of_it_is_shown(url):
     with pytest.raises(SettingsError, match="write @ as %40") as error:
-        database_url(url)
+        Database(url)
     assert "et" not in str(error.value).replace("be understood", "").split("e.g.")[0]
-    assert "s3cr" not in str(error.value) + label(url)
+    assert "s3cr" not in str(error.value) + Database(url).label
 
 
 def test_a_schema_stands_in_the_label_and_is_refused_for_a_file(schema_url):
-    assert label(with_schema("postgresql://ann:s3cret@host/shop", "a b")) == (
-        "postgresql://ann:***@host/shop (schema a b)"
-    )
+    assert Database("postgresql://ann:s3cret@host/shop", "a b").label == ("postgresql://ann:***@host/shop (schema a b)")
     with pytest.raises(SettingsError, match="is a file, which has none"):
-        with_schema("shop.db", "x")
+        Database("shop.db", "x")
 
 
 @pytest.mark.parametrize("name", ["nothing", 'x"; DROP SCHEMA public; --', "pg_catalog; SELECT 1"])
 def test_a_schema_that_is_not_there_is_refused_whatever_its_name(postgres_url, name):
     with pytest.raises(DatabaseError, match="There is no schema"):
-        tables_of_schema(with_schema(postgres_url, name))
+        tables_of_schema(Database(postgres_url, name))
     assert sql(postgres_url, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'") == [(1,)]
 
 
 def tables_of_schema(database):
-    with transaction(database) as connection:
+    with database.transaction() as connection:
         return tables_of(connection)
 
 
@@ -311,7 +297,7 @@ def test_a_schema_with_any_name_holds_all_tables_and_none_is_elsewhere(postgres_
     name = 'Häuser; "quoted" --'
     with opened(postgres_url) as connection:
         connection.execute('CREATE SCHEMA "Häuser; ""quoted"" --"')
-    database = with_schema(postgres_url, name)
+    database = Database(postgres_url, name)
     write_sample(database, 20)
     create_tables(database)
     assert tables_of_schema(database) == {*COLUMNS, *RESULTS, *LEDGER, *HISTORY, "ihc_sample_shop"}
@@ -319,29 +305,29 @@ def test_a_schema_with_any_name_holds_all_tables_and_none_is_elsewhere(postgres_
 
 
 def test_inputs_of_another_schema_serve_as_views(schema_url, postgres_url):
-    write_sample(schema_url, 30)
-    results = with_schema(postgres_url, "results")
+    write_sample(Database(schema_url), 30)
+    results = Database(postgres_url, "results")
     source = sa.make_url(schema_url).query["schema"]
     sql(
         postgres_url,
         "CREATE SCHEMA results",
         *(f'CREATE VIEW results.{table} AS SELECT * FROM "{source}".{table}' for table in COLUMNS),
     )
-    create_tables(results)
+    create_tables(Database(results))
     attributed(results)
     assert len(rows_of(results, "attribution_customer_journey")) > 30
     assert "attribution_customer_journey" in tables_of_schema(results)
 
 
 def test_a_sample_is_not_written_over_what_is_there(schema_url):
-    create_tables(schema_url)
+    create_tables(Database(schema_url))
     with pytest.raises(DatabaseError, match="has a table 'session_sources'"):
-        write_sample(schema_url, 10)
+        write_sample(Database(schema_url), 10)
     assert rows_of(schema_url, "conversions") == []
 
 
 def test_a_sample_is_the_same_as_in_a_file(schema_url, tmp_path):
-    write_sample(schema_url, 30, seed=2)
+    write_sample(Database(schema_url), 30, seed=2)
     for was_read, made in zip(read_tables(schema_url), make_sample(30, seed=2), strict=True):
         pd.testing.assert_frame_equal(was_read, made.reset_index(drop=True), check_dtype=False)
 
@@ -406,7 +392,7 @@ def test_a_server_of_postgresql_without_its_driver_says_what_to_install():
     code = (
         "import sys; sys.modules['psycopg'] = None\n"
         "from ihc.connection import database_url\n"
-        "database_url('postgresql://ann@host/shop')"
+        "Database('postgresql://ann@host/shop')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "pip install 'ihc-attribution[postgres]'" in done.stderr
@@ -450,18 +436,18 @@ def statements(block, names):
 
 @pytest.fixture
 def shop_url(schema_url):
-    write_sample(schema_url, 40)
+    write_sample(Database(schema_url), 40)
     return schema_url
 
 
 def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop_url, role):
     sql(shop_url, *grants(shop_url, role))
     limited = as_role(shop_url, role)
-    check_writable(limited)
-    create_tables(limited)
+    try_writing(limited)
+    create_tables(Database(limited))
     attributed(limited)
     assert len(rows_of(limited, "channel_reporting")) > 10
-    create_tables(limited, clean_results=True)
+    create_tables(Database(limited), clean_results=True)
     for table in COLUMNS:
         for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM {table}", f"DROP TABLE {table}"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -517,7 +503,7 @@ def test_what_is_missing_is_said_with_what_helps(change, says, shop_url):
     reporting = channel_reporting(*read_tables(shop_url), attribute(journeys_of(shop_url), load_parameters()))
     sql(shop_url, change)
     with pytest.raises(DatabaseError, match=says):
-        store_reporting(shop_url, reporting)
+        store_reporting(Database(shop_url), reporting)
 
 
 def journeys_of(database):
@@ -527,25 +513,25 @@ def journeys_of(database):
 
 def refuse_early(database):
     read_tables(database)
-    check_writable(database)
+    try_writing(database)
 
 
 def test_tables_that_are_missing_and_cannot_be_made_are_said(shop_url, role):
     sql(shop_url, *grants(shop_url, role), "DROP TABLE api_answers")
     with pytest.raises(DatabaseError, match=r"permission denied for schema .*call `ihc init` as the owner"):
-        check_writable(as_role(shop_url, role))
+        try_writing(as_role(shop_url, role))
 
 
 def test_a_role_that_may_not_make_temporary_tables_is_refused_before_anything_is_written(server, role):
     with new_database(server) as url:
-        create_tables(url)
+        create_tables(Database(url))
         sql(
             url,
             f'REVOKE TEMPORARY ON DATABASE "{sa.make_url(url).database}" FROM PUBLIC',
             f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{role}"',
         )
         with pytest.raises(DatabaseError, match="GRANT TEMPORARY ON DATABASE"):
-            check_writable(as_role(url, role))
+            try_writing(as_role(url, role))
 
 
 def test_a_schema_that_may_not_be_used_is_said(shop_url, role):
@@ -556,13 +542,13 @@ def test_a_schema_that_may_not_be_used_is_said(shop_url, role):
 def test_a_server_that_takes_no_writes_is_said(shop_url, role):
     sql(shop_url, *grants(shop_url, role), f'ALTER ROLE "{role}" SET default_transaction_read_only = on')
     with pytest.raises(DatabaseError, match=r"it cannot be written .*connect to the server that takes writes"):
-        check_writable(as_role(shop_url, role))
+        try_writing(as_role(shop_url, role))
 
 
 def test_checking_that_it_can_be_written_leaves_no_table_and_no_row(shop_url):
     sql(shop_url, "DROP TABLE api_answers")
     before = tables_of_schema(shop_url), contents(shop_url)
-    check_writable(shop_url)
+    try_writing(shop_url)
     assert (tables_of_schema(shop_url), contents(shop_url)) == before
 
 
@@ -602,7 +588,7 @@ def copy_of(table):
     "table", ["attribution_phases", "attribution_outcomes", "channel_reporting", "history_credits", "report_runs"]
 )
 def test_a_connection_that_is_ended_in_the_middle_of_a_write_leaves_the_previous_state(shop_url, table):
-    create_tables(shop_url)
+    create_tables(Database(shop_url))
     attributed(shop_url)
     stored_before = contents(shop_url)
     sql(shop_url, "UPDATE conversions SET revenue = revenue + 1", "UPDATE session_costs SET cost = cost + 1")
@@ -638,7 +624,7 @@ attributed({database!r})
 
 
 def test_a_client_that_is_killed_in_the_middle_of_a_write_leaves_the_previous_state(shop_url):
-    create_tables(shop_url)
+    create_tables(Database(shop_url))
     sleep_at(shop_url, "attribution_phases", 1)
     before = contents(shop_url)
     code = STORE.format(tests=str(Path(__file__).parent), database=shop_url)
@@ -647,25 +633,25 @@ def test_a_client_that_is_killed_in_the_middle_of_a_write_leaves_the_previous_st
     process.kill()
     process.wait()
     # Waits for the server to notice: it is the only one that writes then.
-    with transaction(shop_url, is_writing=True):
+    with Database(shop_url).transaction(is_writing=True):
         assert contents(shop_url) == before
     attributed(shop_url)
     assert len(contents(shop_url)["report_runs"]) == 1
 
 
 def test_one_transaction_writes_at_a_time_and_the_next_sees_what_it_wrote(shop_url):
-    create_tables(shop_url)
+    create_tables(Database(shop_url))
     order, both = [], threading.Barrier(2)
 
     def second():
         both.wait()
-        with transaction(shop_url, is_writing=True) as connection:
+        with Database(shop_url).transaction(is_writing=True) as connection:
             order.append(("second", read(connection, "SELECT version FROM api_refreshes_seen")["version"].tolist()))
 
     sql(shop_url, "CREATE TABLE api_refreshes_seen (version INTEGER)")
     thread = threading.Thread(target=second)
     thread.start()
-    with transaction(shop_url, is_writing=True) as connection:
+    with Database(shop_url).transaction(is_writing=True) as connection:
         both.wait()
         append(connection, "api_refreshes_seen", pd.DataFrame({"version": [1]}))
         time.sleep(0.2)
@@ -676,20 +662,20 @@ def test_one_transaction_writes_at_a_time_and_the_next_sees_what_it_wrote(shop_u
 
 def test_roles_with_schemas_of_their_own_take_one_lock_on_the_tables_that_they_share(server, role):
     with new_database(server) as url:
-        create_tables(url)
+        create_tables(Database(url))
         sql(url, f'CREATE SCHEMA "{role}" AUTHORIZATION "{role}"')
         keys = [f"SELECT current_schema(), {lock_key(purpose)}" for purpose in ("run", "writes")]
         ours, theirs = ([sql(database, key)[0] for key in keys] for database in (url, as_role(url, role)))
         assert [schema for schema, _ in ours + theirs] == ["public", "public", role, role]
         assert [key for _, key in ours] == [key for _, key in theirs]
-        apart = with_schema(url, role)
+        apart = Database(url, role)
         assert sql(apart, keys[0])[0][1] != ours[0][1]
-        create_tables(as_role(apart, role))
+        create_tables(Database(as_role(apart, role)))
         assert sql(as_role(url, role), keys[0])[0][1] != ours[0][1]
 
 
 def test_a_transaction_reads_as_of_one_moment(shop_url):
-    with transaction(shop_url) as connection:
+    with Database(shop_url).transaction() as connection:
         before = read(connection, "SELECT count(*) AS n FROM conversions")["n"].tolist()
         sql(shop_url, "DELETE FROM conversions")
         assert read(connection, "SELECT count(*) AS n FROM conversions")["n"].tolist() == before == [40]

@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from helpers.databases import is_duckdb, is_file, is_firebird, is_mariadb, sql
+from ihc.database.selection import Selection, read_chosen
 
 from ihc import build_journeys, read_tables
-from ihc.database.connection import transaction
-from ihc.database.results import create_tables, read_conversion_ids, users_of
-from ihc.database.selection import Selection, read_chosen
+from ihc.database.database import Database
+from ihc.database.inputs import read_conversion_ids, users_of
+from ihc.database.results import create_tables
 from ihc.errors import InputError
 from ihc.pipeline.sample import make_sample, write_sample
 from ihc.schemas.tables import inside
@@ -75,7 +76,7 @@ def test_journeys_of_the_dates_are_the_same_from_the_chosen_rows(shop):
 def test_only_the_chosen_rows_leave_the_database(shop):
     """Counted at the cursor: what pandas leaves out later would be counted here too."""
     fetched = []
-    with transaction(shop) as connection:
+    with Database(shop).transaction() as connection:
 
         @sa.event.listens_for(connection, "after_cursor_execute")
         def _count(_connection, cursor, statement, *_):
@@ -104,7 +105,7 @@ def test_dates_that_are_none_are_refused(database):
 
 
 @pytest.mark.parametrize(
-    "choose", [lambda shop: read_tables(shop, **DATES), lambda shop: users_of(shop, "c"), read_tables]
+    "choose", [lambda shop: read_tables(shop, **DATES), lambda shop: users_of(Database(shop), "c"), read_tables]
 )
 def test_columns_that_are_missing_are_named_all_at_once_before_anything_is_chosen(shop, choose):
     sql(
@@ -129,9 +130,9 @@ def test_what_is_unfit_elsewhere_is_not_read_and_not_refused(shop):
 
 def test_the_user_of_an_order_is_found_and_all_orders_are_known(shop):
     orders = read_tables(shop).conversions
-    assert users_of(shop, orders["conv_id"].iloc[5]) == [orders["user_id"].iloc[5]]
-    assert users_of(shop, "nothing") == []
-    assert sorted(read_conversion_ids(shop)["conv_id"]) == sorted(orders["conv_id"])
+    assert users_of(Database(shop), orders["conv_id"].iloc[5]) == [orders["user_id"].iloc[5]]
+    assert users_of(Database(shop), "nothing") == []
+    assert sorted(read_conversion_ids(Database(shop))["conv_id"]) == sorted(orders["conv_id"])
 
 
 def test_ids_in_columns_of_different_types_meet(tmp_path, database):

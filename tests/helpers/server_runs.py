@@ -11,6 +11,7 @@ from helpers.commands import ihc, ihc_here
 from helpers.databases import copy_tables, rows_of, sql
 from helpers.faults import in_turn, misbehaving
 from helpers.serving import started
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.database.tables import HISTORY, RESULTS
 from ihc.pipeline.sample import write_sample
@@ -119,7 +120,7 @@ def assert_a_server_that_is_not_there_is_said_in_one_sentence(url, where, folder
 
 def assert_answers_of_the_api_are_kept_and_learned_from(database, folder):
     """A third of the requests fail, nothing is asked twice, and parameters come out of the answers."""
-    write_sample(database, 150, seed=5)
+    write_sample(Database(database), 150, seed=5)
     with misbehaving(in_turn(0.3)) as (url, api):
         code = ATTRIBUTE.replace('"shop.db"', repr(database))
         for _ in range(2):
@@ -135,7 +136,7 @@ def assert_answers_of_the_api_are_kept_and_learned_from(database, folder):
 
 def assert_rows_in_another_order_give_the_same(url, shop, finished, folder):
     chance = random.Random(1)
-    create_tables(url)
+    create_tables(Database(url))
     copy_tables(shop, url, COLUMNS, arrange=lambda rows: chance.sample(rows, len(rows)))
     done = ihc("run", "--output", "out", cwd=folder, IHC_DATABASE=url)
     assert done.returncode == 0, done.stderr
@@ -146,7 +147,7 @@ def assert_rows_in_another_order_give_the_same(url, shop, finished, folder):
 
 
 def assert_a_run_that_is_killed_is_finished_by_another(url, shop, finished, folder):
-    create_tables(url)
+    create_tables(Database(url))
     copy_tables(shop, url, COLUMNS)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
     command = [sys.executable, "-m", "ihc", "run", "--output", str(folder / "out")]

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from ihc import build_journeys, channel_reporting
-from ihc.analysis.changes import RecordedRun, State, state_of, totals
+from ihc.analysis.changes import state_of, totals
 from ihc.analysis.reporting import conversion_credits
+from ihc.database.history import RecordedRun, State
 from ihc.models.heuristics import linear
 
 ORDERS = {"conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"}

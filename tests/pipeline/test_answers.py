@@ -7,6 +7,7 @@ from helpers.frames import curves_of, journey
 from ihc.api.account import Account
 from ihc.api.batching import fingerprints
 from ihc.api.ledger import Asked, Ended, open_ledger
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import InputError, SettingsError
 from ihc.models.ihc import attribute
@@ -49,8 +50,8 @@ def answer(database, journeys, account=ACCOUNT, hours=100.0):
 
 @pytest.fixture
 def database(tmp_path):
-    create_tables(tmp_path / "shop.db")
-    return str(tmp_path / "shop.db")
+    create_tables(Database(tmp_path / "shop.db"))
+    return Database(tmp_path / "shop.db")
 
 
 def test_a_file_gives_ids_as_texts_and_shares_as_numbers(tmp_path):
@@ -117,7 +118,7 @@ def test_a_database_without_answers_or_without_their_tables_says_where_to_get_th
         answers_of_database(database, TWO)
     (tmp_path / "empty.db").touch()
     with pytest.raises(InputError, match="no answers of the API"):
-        answers_of_database(str(tmp_path / "empty.db"), TWO)
+        answers_of_database(Database(tmp_path / "empty.db"), TWO)
 
 
 def test_redistributed_answers_are_not_taken(database):

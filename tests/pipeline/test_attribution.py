@@ -12,6 +12,7 @@ from helpers.frames import FIXED, conversions, journey, refunds, sessions, shops
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import ApiKeyError, CeilingError, ConversionTypeError, InputError, OutageError
 from ihc.journeys.build import build_journeys
@@ -67,7 +68,7 @@ def shop():
 
 @pytest.fixture
 def database(tmp_path):
-    create_tables(tmp_path / "shop.db")
+    create_tables(Database(tmp_path / "shop.db"))
     return tmp_path / "shop.db"
 
 

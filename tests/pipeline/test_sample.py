@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from ihc import build_journeys, read_tables
+from ihc.database.database import Database
 from ihc.errors import DatabaseError, SettingsError
 from ihc.journeys.build import unattributed
 from ihc.pipeline.sample import make_sample, write_sample
@@ -16,9 +17,9 @@ def dump(path):
 
 
 def test_same_seed_makes_the_same_bytes_in_the_tables(tmp_path):
-    write_sample(tmp_path / "a.db", 50, seed=3)
-    write_sample(tmp_path / "b.db", 50, seed=3)
-    write_sample(tmp_path / "c.db", 50, seed=4)
+    write_sample(Database(tmp_path / "a.db"), 50, seed=3)
+    write_sample(Database(tmp_path / "b.db"), 50, seed=3)
+    write_sample(Database(tmp_path / "c.db"), 50, seed=4)
     assert dump(tmp_path / "a.db") == dump(tmp_path / "b.db")
     assert dump(tmp_path / "a.db") != dump(tmp_path / "c.db")
 
@@ -61,12 +62,12 @@ def test_a_database_that_exists_is_not_touched(tmp_path):
     path = tmp_path / "shop.db"
     path.write_bytes(b"mine")
     with pytest.raises(DatabaseError, match="exists already"):
-        write_sample(path, 10)
+        write_sample(Database(path), 10)
     assert path.read_bytes() == b"mine"
 
 
 def test_what_is_written_is_what_was_made(tmp_path):
-    write_sample(tmp_path / "shop.db", 30, seed=2)
+    write_sample(Database(tmp_path / "shop.db"), 30, seed=2)
     read = read_tables(tmp_path / "shop.db")
     for was_read, made in zip(read, make_sample(30, seed=2), strict=True):
         pd.testing.assert_frame_equal(was_read, made.reset_index(drop=True), check_dtype=False)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc import read_tables
-from ihc.database.connection import append, transaction
+from ihc.database.database import Database, append
 from ihc.database.results import create_tables
 from ihc.quality.sql import MOST_VALUES, Sql, seconds
 from ihc.schemas.tables import COLUMNS
@@ -60,8 +60,8 @@ def test_seconds_since_midnight():
 
 @pytest.mark.parametrize(("tables", "check"), MENDED)
 def test_a_statement_mends_a_finding_or_lists_its_rows_in_postgresql_too(schema_url, tables, check):
-    create_tables(schema_url)
-    with transaction(schema_url, is_writing=True) as connection:
+    create_tables(Database(schema_url))
+    with Database(schema_url).transaction(is_writing=True) as connection:
         for table, frame in zip(COLUMNS, tables, strict=True):
             append(connection, table, frame)
     found = finding(tables, check, Sql(is_postgres=True))

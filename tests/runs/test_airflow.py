@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from helpers.commands import ROOT, run_ihc
 from helpers.faults import misbehaving
 
+from ihc.database.database import Database
 from ihc.database.tables import RESULTS
 from ihc.pipeline.sample import write_sample
 from ihc.shipped import RESOURCES
@@ -174,7 +175,7 @@ def airflow(environment, api, tmp_path_factory):
     )
     assert hasty != source
     (made.home / "dags" / "ihc.py").write_text(hasty)
-    write_sample(made.database, conversions=50, seed=7)
+    write_sample(Database(made.database), conversions=50, seed=7)
     shutil.copy(made.database, made.folder / "shop.db")
     kernel = [sys.executable, "-m", "ipykernel", "install", "--prefix", made.folder, "--name", "ihc"]
     subprocess.run(kernel, check=True, capture_output=True)

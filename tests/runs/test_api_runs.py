@@ -18,6 +18,7 @@ from helpers.serving import started, until
 
 from ihc import attribute, build_journeys, load_parameters, read_tables
 from ihc.api.batching import pack_requests
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.models.redistribution import load_redistribution
 from ihc.pipeline.sample import write_sample
@@ -36,14 +37,13 @@ RESULTS = {
 ATTRIBUTE = """
 from pathlib import Path
 from ihc import build_journeys, channel_reporting, read_tables
-from ihc.database.locks import one_run_at_a_time
 from ihc.database.results import create_tables, store_credits, store_reporting
 from ihc.journeys.credits import outcomes_of
 from ihc.pipeline.attribution import compute_credits
 from ihc.settings.run import load_settings
 settings = load_settings(base=Path.cwd(), database="shop.db", engine="api")
 print("started", flush=True)
-with one_run_at_a_time(settings):
+with settings.database.lock(held=settings.held_lock):
     create_tables(settings.database)
     tables = read_tables(settings.database)
     journeys = build_journeys(tables.sessions, tables.conversions)
@@ -74,7 +74,7 @@ def environment(url, **more):
 def test_ten_thousand_conversions_with_three_in_ten_requests_failing_are_all_stored_and_asked_once(tmp_path):
     journeys = make_journeys(10_400)
     assert journeys["conv_id"].nunique() >= 10_000
-    create_tables(tmp_path / "shop.db")
+    create_tables(Database(tmp_path / "shop.db"))
     with misbehaving(in_turn(0.3)) as (url, api):
         stopped, known = ask(tmp_path / "shop.db", url, journeys)
     least = len(pack_requests(journeys))
@@ -88,7 +88,7 @@ def test_ten_thousand_conversions_with_three_in_ten_requests_failing_are_all_sto
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_one(tmp_path):
     chance, kills, workers, batch = random.Random(1), KILLS, 4, 100
-    write_sample(tmp_path / "undisturbed" / "shop.db", 3000)
+    write_sample(Database(tmp_path / "undisturbed" / "shop.db"), 3000)
     (tmp_path / "killed").mkdir()
     shutil.copy(tmp_path / "undisturbed" / "shop.db", tmp_path / "killed" / "shop.db")
     with misbehaving(wait=0.4) as (url, api):
@@ -117,7 +117,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_o
 
 @pytest.mark.slow
 def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_was_on_its_way(tmp_path):
-    write_sample(tmp_path / "shop.db", 1500)
+    write_sample(Database(tmp_path / "shop.db"), 1500)
     with misbehaving(wait=0.5) as (url, api):
         command = ("-m", "ihc", "run", "--engine", "api", "--database", "shop.db", "--output", "out")
         run = started(*command, cwd=tmp_path, IHC_API_URL=url)
@@ -138,7 +138,7 @@ def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_wa
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_an_interrupted_run_stores_what_was_on_its_way(tmp_path):
-    write_sample(tmp_path / "shop.db", 1500)
+    write_sample(Database(tmp_path / "shop.db"), 1500)
     with misbehaving(wait=0.5) as (url, api):
         run = started("-c", ATTRIBUTE, cwd=tmp_path, IHC_API_URL=url)
         until(lambda: api.requests >= 5)
@@ -165,7 +165,7 @@ def is_free(file):
 
 @pytest.mark.slow
 def test_two_runs_at_once_ask_each_conversion_once_and_leave_the_journal_mode(tmp_path):
-    write_sample(tmp_path / "shop.db", 300)
+    write_sample(Database(tmp_path / "shop.db"), 300)
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         connection.execute("PRAGMA journal_mode = wal")
     with misbehaving(wait=0.3) as (url, api):

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from helpers.commands import run_ihc
 
 from ihc.analysis.folding import MOST_ROWS
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.report.files import read_csv
 
@@ -23,7 +24,7 @@ def run(once):
     """Each channel has the two sessions of a buyer, on two days of March 2025; all but one cost 1 a session."""
 
     def made(folder):
-        create_tables(folder / "shop.db")
+        create_tables(Database(folder / "shop.db"))
         with closing(sqlite3.connect(folder / "shop.db")) as connection, connection:
             add = "INSERT INTO session_sources VALUES (?, ?, ?, '10:00:00', ?, 1, 1, 0)"
             for number in range(CHANNELS):

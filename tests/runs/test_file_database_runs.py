@@ -15,6 +15,7 @@ from helpers.server_runs import (
     assert_the_commands_work,
 )
 
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.schemas.tables import COLUMNS
 
@@ -39,7 +40,7 @@ def on_file(place, finished, shop, tmp_path_factory):
     """The run of `finished`, on such a file; on one of DuckDB that is named as one types it."""
     folder = tmp_path_factory.mktemp("on-file")
     url = place(folder)
-    create_tables(url)
+    create_tables(Database(url))
     copy_tables(shop, url, COLUMNS)
     done = ihc("run", "--output", "out", cwd=folder, IHC_DATABASE=url.replace(f"duckdb:///{folder}/", "duckdb:///"))
     return Finished(done.returncode, done.stdout, done.stderr, folder / "out", url)

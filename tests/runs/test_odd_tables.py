@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc import build_journeys, read_tables
-from ihc.database.connection import read, transaction
-from ihc.database.results import create_tables, read_columns, read_conversion_ids, users_of
+from ihc.database.database import Database, read
+from ihc.database.inputs import read_columns, read_conversion_ids, users_of
+from ihc.database.results import create_tables
 from ihc.errors import DatabaseError, InputError
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, FLAGS, KEYS, SESSIONS
 
@@ -282,16 +283,20 @@ def test_tables_and_columns_are_found_in_any_case(tmp_path):
     for table, columns in COLUMNS.items():
         renamed = [f"ALTER TABLE {table} RENAME COLUMN {name} TO {name.upper()}" for name in columns]
         sql(path, *renamed, f"ALTER TABLE {table} RENAME TO own", f"ALTER TABLE own RENAME TO {table.title()}")
-    create_tables(path)  # makes none of them a second time
-    for tables in (read_tables(path), read_tables(path, **EVERY_DAY), read_tables(path, users=users_of(path, "c1"))):
+    create_tables(Database(path))  # makes none of them a second time
+    for tables in (
+        read_tables(path),
+        read_tables(path, **EVERY_DAY),
+        read_tables(path, users=users_of(Database(path), "c1")),
+    ):
         assert [frame.columns.tolist() for frame in tables] == [[*columns] for columns in COLUMNS.values()]
         assert [len(frame) for frame in tables] == [1, 1, 1]
-    assert read_conversion_ids(path)["conv_id"].tolist() == ["c1"]
-    assert read_columns(path).columns.tolist() == [*COLUMNS[SESSIONS]]
+    assert read_conversion_ids(Database(path))["conv_id"].tolist() == ["c1"]
+    assert read_columns(Database(path)).columns.tolist() == [*COLUMNS[SESSIONS]]
 
 
 def test_columns_in_capitals_of_a_postgresql_are_found_and_a_table_in_capitals_is_named(schema_url):
-    create_tables(schema_url)
+    create_tables(Database(schema_url))
     sql(
         schema_url,
         *(f'ALTER TABLE {table} RENAME {name} TO "{name.upper()}"' for table in COLUMNS for name in COLUMNS[table]),
@@ -299,7 +304,10 @@ def test_columns_in_capitals_of_a_postgresql_are_found_and_a_table_in_capitals_i
         "INSERT INTO conversions VALUES ('c1', 'u1', '2024-05-02', '11:00:00', 100)",
         "INSERT INTO session_costs VALUES ('s1', 2.5)",
     )
-    for tables in (read_tables(schema_url), read_tables(schema_url, users=users_of(schema_url, "c1"), **EVERY_DAY)):
+    for tables in (
+        read_tables(schema_url),
+        read_tables(schema_url, users=users_of(Database(schema_url), "c1"), **EVERY_DAY),
+    ):
         assert [len(frame) for frame in tables] == [1, 1, 1]
     sql(schema_url, 'ALTER TABLE session_costs RENAME TO "Session_Costs"')
     view = """CREATE VIEW session_costs AS SELECT * FROM "Session_Costs\""""
@@ -453,7 +461,7 @@ def test_one_damaged_id_is_named_and_takes_no_session_from_any_order(tmp_path, c
     ],
 )
 def test_an_id_that_is_no_text_without_doubt_is_refused_by_both_ways_in_postgresql(schema_url, kind, value, says):
-    create_tables(schema_url)
+    create_tables(Database(schema_url))
     sql(
         schema_url,
         f"ALTER TABLE session_sources DROP COLUMN user_id, ADD user_id {kind}",
@@ -471,7 +479,7 @@ def test_large_whole_numbers_stay_whole_beside_a_float_and_a_null(tmp_path):
     with opened(path) as connection:
         connection.execute("CREATE TABLE t (a, b)")
         connection.executemany("INSERT INTO t VALUES (?, ?)", [(2**62 + 1, 2**62 + 1), (7.0, None)])
-    with transaction(path) as connection:
+    with Database(path).transaction() as connection:
         found = read(connection, "SELECT * FROM t", coerce_float=False)
     assert found["a"].tolist() == [2**62 + 1, 7.0]
     assert found["b"].tolist() == [2**62 + 1, None]

@@ -27,6 +27,7 @@ from helpers.server_runs import (
 )
 from helpers.serving import started
 
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.database.tables import HISTORY, RESULTS
 from ihc.pipeline.sample import write_sample
@@ -44,7 +45,7 @@ def on_server(postgres_url, finished, shop, tmp_path_factory):
     name = f"Runs {os.getpid()}"
     sql(postgres_url, f'CREATE SCHEMA "{name}"', f'CREATE ROLE "runner-{os.getpid()}" LOGIN')
     schema = sa.make_url(postgres_url).update_query_dict({"schema": name}).render_as_string(hide_password=False)
-    create_tables(schema)
+    create_tables(Database(schema))
     copy_tables(shop, schema, COLUMNS)
     sql(schema, *grants(schema, f"runner-{os.getpid()}"))
     url = as_role(postgres_url, f"runner-{os.getpid()}").replace("@/", f":{ENCODED}@/", 1)
@@ -61,7 +62,7 @@ def test_the_section_of_the_readme_works_in_the_order_in_which_it_stands(server,
     with new_database(server) as url:
         sql(url, "CREATE SCHEMA sales")
         sales = sa.make_url(url).update_query_dict({"schema": "sales"}).render_as_string(hide_password=False)
-        write_sample(sales, 60)
+        write_sample(Database(sales), 60)
         renamed = {"conv_id": "order_id", "user_id": "customer_id", "conv_date": "day", "conv_time": "hour"}
         for old, new in (renamed | {"revenue": "amount"}).items():
             sql(sales, f"ALTER TABLE conversions RENAME {old} TO {new}")
@@ -141,7 +142,7 @@ def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(where, tmp_path):
 
 @pytest.mark.slow
 def test_a_notebook_alone_attributes_the_dates_in_the_schema_that_is_its_parameter(schema_url, postgres_url, tmp_path):
-    write_sample(schema_url, 100, seed=7)
+    write_sample(Database(schema_url), 100, seed=7)
     done = papermill(
         "03_attribute", tmp_path / "out.ipynb", "-p", "output", tmp_path,
         "-p", "schema", sa.make_url(schema_url).query["schema"],
@@ -179,7 +180,7 @@ def test_rows_in_another_order_give_the_same_tables_in_the_same_order(server, sh
 @pytest.mark.slow
 def test_a_run_on_the_api_that_is_killed_again_and_again_asks_only_for_the_rest(schema_url, tmp_path):
     chance, kills, workers, batch = random.Random(1), 6, 4, 100
-    write_sample(schema_url, 1500)
+    write_sample(Database(schema_url), 1500)
     code = ATTRIBUTE.replace('"shop.db"', repr(schema_url))
     with misbehaving(wait=0.4) as (url, api):
         for _ in range(kills):
@@ -210,7 +211,7 @@ def test_a_run_that_is_killed_is_finished_by_running_it_again(server, shop, fini
 @pytest.mark.slow
 def test_the_servers_end_in_the_middle_of_a_run_is_said_and_the_next_run_completes(server, shop, tmp_path):
     with new_database(server) as url:
-        create_tables(url)
+        create_tables(Database(url))
         copy_tables(shop, url, COLUMNS)
         sql(
             url,
@@ -232,7 +233,7 @@ def test_the_servers_end_in_the_middle_of_a_run_is_said_and_the_next_run_complet
 @pytest.mark.slow
 def test_the_real_shop_is_the_same_to_the_last_digit(server, real_database, tmp_path):
     with new_database(server) as url:
-        create_tables(url)
+        create_tables(Database(url))
         copy_tables(real_database, url, COLUMNS)
         runs = {"lite": str(real_database), "server": url}
         for name, database in runs.items():

@@ -12,7 +12,7 @@ from helpers.scaling import assert_same_as_in_one_pass, in_one_pass, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihc.database.results import read_tables
+from ihc.database.inputs import read_tables
 from ihc.errors import InputError, ScaleError
 from ihc.models.parameters import load_parameters
 from ihc.models.redistribution import parse_redistribution

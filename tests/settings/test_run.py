@@ -6,7 +6,7 @@ from helpers.commands import ROOT
 
 from ihc.api.account import API_URL
 from ihc.api.limits import Asking
-from ihc.database.connection import lock_name
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import InputError, SettingsError
 from ihc.pipeline.sample import write_sample
@@ -46,7 +46,7 @@ def redistribution_file(folder):
 
 def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
     settings = load_settings(base=tmp_path)
-    assert settings.database == str(tmp_path / "data" / "ihc.db")
+    assert settings.database == Database(tmp_path / "data" / "ihc.db")
     assert settings.is_default_database
     assert settings.output == tmp_path / "data"
     assert settings.window == {"start_date": None, "end_date": None}
@@ -84,13 +84,13 @@ def test_what_a_run_hands_to_its_kernels_is_what_it_was_asked_for(tmp_path, monk
 def test_relative_paths_in_a_notebook_mean_the_projects_root(monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
     assert project_root() == ROOT
-    assert load_settings(database="data/x.db").database == str(ROOT / "data" / "x.db")
+    assert load_settings(database="data/x.db").database == Database(ROOT / "data" / "x.db")
 
 
 def test_paths_and_sqlite_urls_mean_the_same_file(tmp_path):
     as_url = load_settings(base=tmp_path, database="sqlite:///shop.db")
     as_path = load_settings(base=tmp_path, database="shop.db")
-    assert lock_name(as_url.database) == lock_name(as_path.database) == str(tmp_path / "shop.db.lock")
+    assert as_url.database.lock_name == as_path.database.lock_name == str(tmp_path / "shop.db.lock")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_if_one_of_them_is_missing_the_local_engine_computes(tmp_path, monkeypat
 
 
 def test_a_generated_sample_is_computed_locally_wherever_it_lies(tmp_path, monkeypatch):
-    write_sample(tmp_path / "shop.db", conversions=5)
+    write_sample(Database(tmp_path / "shop.db"), conversions=5)
     assert load(tmp_path, monkeypatch, ASK).engine == "local"
     assert load_settings(base=tmp_path, database=f"sqlite:///{tmp_path}/shop.db").engine == "local"
 
@@ -200,14 +200,14 @@ def test_asking_for_the_api_says_what_is_missing(tmp_path, monkeypatch, lacking,
 
 
 def test_an_own_shop_may_stand_at_the_default_place_where_it_is_named(tmp_path, monkeypatch):
-    create_tables(tmp_path / "data" / "ihc.db")
+    create_tables(Database(tmp_path / "data" / "ihc.db"))
     named = ASK | {"IHC_DATABASE": "data/ihc.db"}
     assert load(tmp_path, monkeypatch, named | {"IHC_DATABASE": None}).engine == "local"
     assert load(tmp_path, monkeypatch, named).engine == "api"
 
 
 def test_the_api_is_never_paid_for_a_generated_sample(tmp_path, monkeypatch):
-    write_sample(tmp_path / "shop.db", conversions=5)
+    write_sample(Database(tmp_path / "shop.db"), conversions=5)
     with pytest.raises(SettingsError, match="The sample shop is made up"):
         load(tmp_path, monkeypatch, ASK, engine="api")
 
@@ -217,7 +217,7 @@ def test_the_api_is_never_paid_for_a_generated_sample(tmp_path, monkeypatch):
 def test_a_server_of_ones_own_needs_no_key_no_conversion_type_and_no_shop_of_ones_own(
     tmp_path, monkeypatch, url, database
 ):
-    write_sample(tmp_path / "shop.db", conversions=5)
+    write_sample(Database(tmp_path / "shop.db"), conversions=5)
     settings = load(tmp_path, monkeypatch, {"IHC_API_URL": url}, engine="api", database=database)
     assert settings.engine == "api"
     assert (settings.account.key, settings.conv_type_id) == ("", "default")

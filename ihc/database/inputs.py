@@ -1,4 +1,7 @@
-"""Which rows of the input tables are read: all, or those that the database chooses by dates and users."""
+"""Reading the three tables of the shop: all rows, or those that the database chooses by dates and users.
+
+Nothing writes to them.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,24 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.database.arrow_reading import read_frames
-from ihc.database.connection import id_text, listed, read, unfit_id, where_in
+from ihc.database.database import Database, id_text, listed, read, tables_of, unfit_id, where_in
 from ihc.database.dialect import Among
 from ihc.database.postgres_errors import quoted
 from ihc.errors import InputError
+from ihc.formatting import some
 from ihc.schemas.refunds import REFUND_OF
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, check_tables, check_window, columns_of
+from ihc.schemas.tables import (
+    COLUMNS,
+    CONVERSIONS,
+    COSTS,
+    SESSIONS,
+    Tables,
+    as_text,
+    check_table,
+    check_tables,
+    check_window,
+    columns_of,
+)
 
 ANYBODY = (Among("", {}),)  # no list of users
 
@@ -37,9 +52,79 @@ class Selection(NamedTuple):
         return None if made == (None, None, None) else made
 
 
-def read_whole(connection: sa.Connection, file: Path | None) -> list[pd.DataFrame]:
-    """Read the three input tables whole, as they are stored. In: the file of an SQLite database."""
-    quick = read_frames(file, [*COLUMNS]) if file else None
+def read_tables(
+    database: Database | str | Path,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    users: Collection[str] | None = None,
+) -> Tables:
+    """Read, check and type the three input tables of a database (path or URL), as of one moment.
+
+    In: `start_date` and `end_date` [YYYY-MM-DD, inclusive] choose conversions by `conv_date`, `users` those of some;
+    then sessions are those of users with a chosen conversion, at any date, and costs those of these sessions. The
+    database chooses, so no other row is read, nor checked. Without any, all three tables are read whole.
+
+    Out: `sessions, conversions, costs` with the tables' columns, more columns kept.
+    Raises DatabaseError if it cannot be read, InputError with all findings if a table is missing or unfit.
+    """
+    database = database if isinstance(database, Database) else Database(database)
+    chosen = Selection.of(start_date, end_date, users)
+    with database.transaction() as connection:
+        _require_tables(connection, database)
+        frames = read_chosen(connection, chosen) if chosen else read_whole(connection, database)
+    return check_tables(*frames)
+
+
+def _require_tables(connection: sa.Connection, database: Database) -> None:
+    existing = tables_of(connection)
+    if missing := [table for table in COLUMNS if table not in existing]:
+        alike = [
+            f" {own!r} differs only in case: CREATE VIEW {own.lower()} AS SELECT * FROM {quoted(own)}."
+            for own in sorted(existing)
+            if own.lower() in missing
+        ]
+        raise InputError(
+            f"Database {database.label} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
+            f"and `ihc init` shows their columns by creating them empty.{''.join(alike)}"
+        )
+
+
+def read_columns(database: Database) -> pd.DataFrame:
+    """Read the table of sessions without its rows: the columns that there are.
+
+    Raises DatabaseError, or InputError if a table is missing.
+    """
+    with database.transaction() as connection:
+        _require_tables(connection, database)
+        return check_table(SESSIONS, read(connection, f"SELECT * FROM {SESSIONS} WHERE 1 = 0"))
+
+
+def users_of(database: Database, conv_id: str) -> list[str]:
+    """The user of an order, to choose rows by; none where there is no such order.
+
+    Raises DatabaseError, or InputError if a table is missing.
+    """
+    with database.transaction() as connection:
+        _require_tables(connection, database)
+        names = names_of(connection)[CONVERSIONS]
+        its_id = id_text(connection, CONVERSIONS, names["conv_id"])
+        query = f"SELECT {names['user_id']} FROM {CONVERSIONS} WHERE {its_id} = :conv_id"
+        found = read(connection, query, {"conv_id": conv_id})
+    return as_text(found.iloc[:, 0]).tolist()
+
+
+def read_conversion_ids(database: Database) -> pd.DataFrame:
+    """Read the `conv_id` of all conversions: what there is, to see which stored orders are gone."""
+    with database.transaction() as connection:
+        name = names_of(connection)[CONVERSIONS]["conv_id"]
+        ids = read(connection, f"SELECT {name} FROM {CONVERSIONS}", coerce_float=False)
+    return pd.DataFrame({"conv_id": as_text(ids.iloc[:, 0])})
+
+
+def read_whole(connection: sa.Connection, database: Database) -> list[pd.DataFrame]:
+    """Read the three input tables whole, as they are stored."""
+    quick = read_frames(database.file, [*COLUMNS]) if database.is_sqlite and database.file else None
     return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
 
 
