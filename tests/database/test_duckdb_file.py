@@ -109,7 +109,7 @@ def test_a_relative_path_is_one_from_the_folder_of_the_settings(tmp_path):
     settings = load_settings(base=tmp_path, database="duckdb:///sub/shop.duckdb")
     assert settings.database == f"duckdb:///{tmp_path}/sub/shop.duckdb"
     assert settings.database.file == tmp_path / "sub" / "shop.duckdb"
-    assert settings.database_name == "duckdb:///shop.duckdb"
+    assert settings.database.name == "duckdb:///shop.duckdb"
 
 
 def test_a_file_that_is_not_there_is_not_made_by_reading(file):
