@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-MOST_NAMES = 5
-DAY = 24
+CENT = 0.005  # [currency] what is less is printed as 0.00, and no amount
+HOURS_PER_DAY = 24
 
 
 def counted(number: float, noun: str) -> str:
@@ -23,7 +23,7 @@ def some(ids: Collection[object], limit: int = 5, *, width: int = 64) -> str:
     return ", ".join(shown) + more
 
 
-def named(names: Sequence[object], limit: int = MOST_NAMES) -> str:
+def named(names: Sequence[object], limit: int = 5) -> str:
     """Name the first channels in a sentence, and count the rest."""
     rest = f", and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + rest
@@ -59,4 +59,12 @@ def duration(hours: float) -> str:
         return "0"
     if hours < 1:
         return f"{max(hours * 60, 1):.0f} min"
-    return f"{round(hours, 1):,.10g} h" if hours < 2 * DAY else f"{round(hours / DAY, 1):,.10g} days"
+    return (
+        f"{round(hours, 1):,.10g} h" if hours < 2 * HOURS_PER_DAY else f"{round(hours / HOURS_PER_DAY, 1):,.10g} days"
+    )
+
+
+def engine_name(row: object) -> str:
+    """An engine and its settings in words. In: a row with `engine, parameters`."""
+    engine, parameters = getattr(row, "engine", ""), getattr(row, "parameters", "")
+    return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"

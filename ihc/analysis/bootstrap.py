@@ -16,14 +16,12 @@ from ihc.schemas.tables import require_columns
 # to either side. With fewer, percentile intervals are known to come out too narrow as well (Hesterberg, What Teachers
 # Should Know About the Bootstrap, The American Statistician 69(4), 2015), so that they look surer than they are.
 ENOUGH_ORDERS = 30
-LEVEL = 0.95
-EARNED = ("conv_id", "channel_name", "ihc", "ihc_revenue")
-SUMMED = ("channel_name", "influenced_conversions", "cost", "ihc")
+CONFIDENCE = 0.95
 Ints = npt.NDArray[np.intp]
 
 
 def bootstrap_intervals(
-    earned: pd.DataFrame, summary: pd.DataFrame, *, draws: int = 1000, seed: int = 1, level: float = LEVEL
+    earned: pd.DataFrame, summary: pd.DataFrame, *, draws: int = 1000, seed: int = 1, level: float = CONFIDENCE
 ) -> pd.DataFrame:
     """Say between which bounds a channel's figures would lie had as many other orders of the same kind come.
 
@@ -40,8 +38,8 @@ def bootstrap_intervals(
 
     Raises InputError for a missing column, a channel that is not in `summary`, and draws or a level out of range.
     """
-    require_columns(earned, EARNED, "earned")
-    require_columns(summary, SUMMED, "summary")
+    require_columns(earned, ("conv_id", "channel_name", "ihc", "ihc_revenue"), "earned")
+    require_columns(summary, ("channel_name", "influenced_conversions", "cost", "ihc"), "summary")
     if draws < 1 or not 0 < level < 1:
         raise InputError(f"The intervals need at least one draw and a level between 0 and 1, not {draws} and {level}.")
     ihc, revenue = _drawn_sums(earned, pd.Index(summary["channel_name"].iloc[:-1]), draws, seed)

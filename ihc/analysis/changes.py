@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.analysis.folding import MOST_ROWS, others
+from ihc.analysis.dimension import MOST_ROWS, others
 from ihc.analysis.reporting import ratio, shares_of, total_name
 from ihc.arrays.lookup import isin, lookup
 from ihc.arrays.sums import sum_by, sums, total
@@ -27,7 +27,7 @@ from ihc.database.history import (
     recorded_runs,
 )
 from ihc.database.tables import Run
-from ihc.narrative.run import engine_name
+from ihc.formatting import CENT, engine_name
 from ihc.schemas.refunds import purchases
 from ihc.schemas.tables import Window, inside
 
@@ -49,7 +49,6 @@ CAUSES = {
     DATES: "other dates",
 }
 PLACES = {cause: place for place, cause in enumerate(CAUSES)}
-CENT = 0.005  # less is no amount
 NOISE = 1e-6  # what floating point may leave of nothing [currency]
 MOST = 12  # channels of a chart, one for all others among them
 

@@ -15,7 +15,7 @@ from ihc.schemas.tables import CREDITS, PHASES, SHARES, require_columns
 PLACED = ("conv_id", "channel_name", "ihc")
 EDGES = (0.1, 0.25, 0.5)  # between the classes of credit, each belonging to the class below it
 CLASSES = ("no_credit", "up_to_10", "up_to_25", "up_to_50", "below_all", "all_credit")
-NOTHING = 1e-9  # credit below this, or this close to 1, is a rounding of none, or of all
+ROUNDING = 1e-9  # credit below this, or this close to 1, is a rounding of none, or of all
 
 
 def with_channels(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def credit_distribution(credits: pd.DataFrame) -> pd.DataFrame:
     [1]`. Raises InputError for a missing column.
     """
     require_columns(credits, PLACED, "credits")
-    edges = [NOTHING, *EDGES, 1 - NOTHING]
+    edges = [ROUNDING, *EDGES, 1 - ROUNDING]
     classes = np.searchsorted(edges, credits["ihc"], side="left")
     names, channels = pd.factorize(credits["channel_name"], sort=True)
     cells = np.bincount(names * len(CLASSES) + classes, minlength=len(channels) * len(CLASSES))

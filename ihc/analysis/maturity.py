@@ -9,15 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.analysis.reporting import ratio
+from ihc.analysis.reporting import NO_CREDIT, ratio
 from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import sum_by, sums
 from ihc.schemas.tables import require_columns
 
 THRESHOLD = 0.05  # a day with a larger part of its credit still to come is immature
-NOTHING = 1e-6  # orders; sums of credit below this are a rounding of none
 ENDED = ("credited", "unattributed", "failed")
-EARNED = ("conv_id", "date", "ihc")
 Days = npt.NDArray[np.int64]
 
 
@@ -81,9 +79,9 @@ def arrival(
     by_lag, by_age = (sums(values, credit, oldest + 1) for values in (lags, ages))
     # Σ C_i(d) over the days of age d and more: all credit up to lag d, without that of younger days.
     developed = by_lag.cumsum() - (by_age.cumsum() - by_age)
-    is_known = developed > NOTHING
+    is_known = developed > NO_CREDIT
     before = np.divide(developed - by_lag, developed, out=np.ones(oldest + 1), where=is_known)  # 1 / f_d
-    factors = np.where(before < NOTHING, 0.0, before.clip(0.0, 1.0))
+    factors = np.where(before < NO_CREDIT, 0.0, before.clip(0.0, 1.0))
     arrived = np.append(factors[:0:-1].cumprod()[::-1], 1.0)
     return pd.DataFrame({"age": np.arange(oldest + 1), "arrived": arrived})
 
@@ -111,7 +109,7 @@ def maturity(
     table.insert(3, "still_to_come", 1 - arrived)
     table.insert(5, "ihc_expected", ratio(table["ihc"], arrived))
     # A day with exactly the threshold to come is mature, whatever the last digit of the estimate.
-    is_immature = (table["still_to_come"] > threshold + NOTHING) | ~is_past
+    is_immature = (table["still_to_come"] > threshold + NO_CREDIT) | ~is_past
     return table.assign(ihc_revenue_expected=ratio(table["ihc_revenue"], arrived), is_immature=is_immature)
 
 
@@ -132,7 +130,7 @@ def lag_marks(lags: pd.DataFrame) -> dict[int, float]:
 
 def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Days, Days, npt.NDArray[np.float64]]:
     """The day of the session, the lag [days] and the credit [orders] of each row with credit."""
-    require_columns(earned, EARNED, "earned")
+    require_columns(earned, ("conv_id", "date", "ihc"), "earned")
     require_columns(conversions, ("conv_id", "conv_date"), "conversions")
     place = get_indexer(earned["conv_id"], conversions["conv_id"])
     credit = earned["ihc"].to_numpy("float64")

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ihc.analysis.folding import Folding
+from ihc.analysis.dimension import Folding
 from ihc.arrays.lookup import equals_previous
 from ihc.arrays.types import Integers
 from ihc.journeys.touchpoints import channel_codes, in_time_order

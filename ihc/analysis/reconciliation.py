@@ -11,10 +11,10 @@ import pandas as pd
 from ihc.arrays.lookup import get_indexer, isin, lookup
 from ihc.arrays.sums import part_by, sum_of_parts, total
 from ihc.errors import ReconciliationError
+from ihc.formatting import CENT
 from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import Tables, inside
 
-CENT = 0.005
 ORDERS, CREDIT, COST = "Orders and their revenue", "Credit", "Cost"
 UNATTRIBUTED = "less: without any session (unattributed)"
 FAILED = "less: failed"

@@ -30,6 +30,7 @@ VISITS = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
 DAILY, SUMS = ("channel_name", "date"), ("cost", "ihc", "ihc_revenue")
 COUNTS = ("sessions", "influenced_conversions")
 MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something
+NO_CREDIT = 1e-6  # [orders] a sum of credits below this is a rounding of none
 
 
 def total_name(channels: pd.Series[str]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.reporting import MATERIAL, ratio
+from ihc.analysis.reporting import MATERIAL, NO_CREDIT, ratio
 from ihc.arrays.lookup import PAIR
 from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.errors import InputError
@@ -34,10 +34,9 @@ from ihc.schemas.tables import CREDITS, PHASES, SHARES, check_window, require_co
 IHC = "IHC"
 LOOKBACKS: tuple[float | None, ...] = (None, 30.0, 7.0)  # days; None: as far back as the run's journeys reach
 COMPARED = (IHC, "Last touch", "Linear", "Position-based")
-NOTHING = 1e-6  # a phase of an order below this is a rounding of none
 AS_IS, OWN, DIRECT_GIVES = "none", "as in the run", "direct gives its credit away"
 Variant = Callable[[pd.DataFrame, Redistribution | None], pd.DataFrame]
-SETTINGS = {"model": "model", "lookback": "lookback_days", "redistribution": "redistribution"}  # and their columns
+VARIED = {"model": "model", "lookback": "lookback_days", "redistribution": "redistribution"}  # setting: column
 COLUMNS = (
     "lookback_days",
     "model",
@@ -51,7 +50,7 @@ COLUMNS = (
     "rank",
 )
 STABLE, MOVES, CROSSES = "stable", "changes rank", "crosses break-even"
-STEADY = 1  # a channel that moves by so many places still keeps its rank
+STEADY_PLACES = 1  # a channel that moves by so many places still keeps its rank
 REPORTED_AS = "reported_as"
 DIGITS = 9  # ROAS that differ further behind differ by rounding only
 
@@ -181,7 +180,7 @@ def phase_credits(credits: pd.DataFrame) -> dict[str, pd.DataFrame]:
     models = {}
     for phase in PHASES:
         share = credits[phase].fillna(0.0).to_numpy("float64")
-        is_absent = np.bincount(order, weights=share)[order] < NOTHING
+        is_absent = np.bincount(order, weights=share)[order] < NO_CREDIT
         models[phase.capitalize()] = credits[PAIR].assign(ihc=np.where(is_absent, credits["ihc"], share))
     return models
 
@@ -305,7 +304,7 @@ def rank_stability(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
     table = base[["channel_name", "ROAS", "rank"]].merge(table, on="channel_name")
     moves = pd.concat([table["rank"] - table["rank_best"], table["rank_worst"] - table["rank"]], axis=1).max(axis=1)
     crosses = table["cells_above"].between(0, 1, inclusive="neither")
-    stabilities = np.select([crosses, moves > STEADY], [CROSSES, MOVES], default=STABLE)
+    stabilities = np.select([crosses, moves > STEADY_PLACES], [CROSSES, MOVES], default=STABLE)
     ordered = ["channel_name", "ROAS", "ROAS_low", "ROAS_high", "rank", "rank_best", "rank_worst", "cells_above"]
     return table[ordered].assign(stability=pd.array(stabilities, dtype="str"))
 
@@ -317,7 +316,7 @@ def is_above(grid: pd.DataFrame, roas: float) -> pd.Series[bool]:
 
 def cell_numbers(grid: pd.DataFrame) -> pd.Series[int]:
     """The number of each row's cell, from 0, in the order in which they come."""
-    return grid.groupby(list(SETTINGS.values()), sort=False, dropna=False).ngroup()
+    return grid.groupby(list(VARIED.values()), sort=False, dropna=False).ngroup()
 
 
 def single_changes(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
@@ -330,12 +329,12 @@ def single_changes(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
     matter = grid[grid["rank"].notna()]
     matter = matter.assign(above=is_above(matter, roas), cell=cell_numbers(matter))
     base = matter[matter["cell"] == 0].set_index("channel_name")
-    other = {name: pd.factorize(matter[column], use_na_sentinel=False)[0] > 0 for name, column in SETTINGS.items()}
+    other = {name: pd.factorize(matter[column], use_na_sentinel=False)[0] > 0 for name, column in VARIED.items()}
     rows = []
     for name in other:
         alone = matter[other[name] & (np.sum(list(other.values()), axis=0) == 1)]
         crossing = alone["above"] != alone["channel_name"].map(base["above"])
-        moving = (alone["rank"] - alone["channel_name"].map(base["rank"]).astype("float64")).abs() > STEADY
+        moving = (alone["rank"] - alone["channel_name"].map(base["rank"]).astype("float64")).abs() > STEADY_PLACES
         counts = [alone.loc[mask, "channel_name"].nunique() for mask in (crossing, moving)]
         rows.append((name, alone["cell"].nunique(), *counts))
     return pd.DataFrame(rows, columns=["setting", "tried", "channels_crossing", "channels_moving"])

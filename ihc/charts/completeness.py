@@ -16,7 +16,7 @@ from ihc.charts.style import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart
 from ihc.formatting import brief_percent, printable
 
 LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
-NOTHING = 1e-6  # an axis of amounts that ends below this has none
+NO_AMOUNT = 1e-6  # an axis of amounts that ends below this has none
 LABELLED_DAYS = 10  # up to so many days each bar has its figure, and each day its tick
 YEAR_SHOWN = 300  # from so many days on the ticks name the year
 
@@ -62,7 +62,7 @@ def _amounts(axes: Axes, label: str) -> None:
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.margins(x=0.28)
     if axes.dataLim.x0 >= 0:
-        axes.set_xlim(0, None if axes.dataLim.x1 > NOTHING else 1)
+        axes.set_xlim(0, None if axes.dataLim.x1 > NO_AMOUNT else 1)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.xaxis.set_major_formatter(AMOUNTS)
     axes.set_xlabel(label)

@@ -11,16 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from ihc.charts.style import AMOUNTS, BLUE, GREY, INK, ORANGE, PALE, SKY, WIDTH, chart, name_rows
-from ihc.formatting import duration
+from ihc.formatting import HOURS_PER_DAY, duration
 from ihc.glossary import heading
 from ihc.models.explanation import BEFORE
 from ihc.schemas.tables import PHASES
 
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, SKY, ORANGE), strict=True))
-DAY = 24
 # How an axis of hours is read: from how many hours on in which unit [h], with ticks at which multiples of it.
 UNITS = (
-    (4 * DAY, DAY, "days", (1, 2, 3, 5, 10)),
+    (4 * HOURS_PER_DAY, HOURS_PER_DAY, "days", (1, 2, 3, 5, 10)),
     (2, 1, "hours", (1, 1.2, 2.4, 3, 6, 10)),
     (0, 1 / 60, "minutes", (1, 2, 3, 6, 10)),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ihc.analysis.folding import Folding, others
+from ihc.analysis.dimension import Folding, others
 from ihc.arrays.sums import sum_by
 
 # Picked so that any two differ by at least 18 in CIELAB, also as readers without red, green or blue cones see them

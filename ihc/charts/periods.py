@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ihc.analysis.periods import WEEK
 from ihc.charts.palette import OTHER, fold_others
 from ihc.charts.style import AMOUNTS, BLUE, INK, ORANGE, PALE, WIDTH, chart, power_scale
 from ihc.formatting import counted, shown
@@ -22,7 +23,6 @@ FAINT = 0.45  # of the bars of weeks that are not full
 NAME_LIMIT = 22
 LINE = 0.17  # inches from a small text to the next below it
 AROUND = 0.9  # inches of a figure's height that are not the axes
-WEEK = 7
 DAYS = (1, 2, 3, 7, 14, 28)  # from tick to tick
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 Days = npt.NDArray[np.int64]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from ihc.analysis.bootstrap import ENOUGH_ORDERS, LEVEL, with_intervals
+from ihc.analysis.bootstrap import CONFIDENCE, ENOUGH_ORDERS, with_intervals
 from ihc.formatting import counted, named
 
 
-def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame, *, level: float = LEVEL) -> str:
+def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame, *, level: float = CONFIDENCE) -> str:
     """Say the total's confidence interval, what it does not cover, and which channels have few orders.
 
     In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows; the `level` of the intervals.

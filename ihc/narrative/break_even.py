@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.analysis.bootstrap import LEVEL
+from ihc.analysis.bootstrap import CONFIDENCE
 from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW, UNCLEAR, by_cost
 from ihc.formatting import named
-from ihc.narrative.run import ENOUGH
+from ihc.narrative.run import ENOUGH_COST
 
 
 def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
@@ -19,9 +19,11 @@ def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
     if not table["cost"].any():
         return "Nothing was spent on the reported days, so there is nothing to earn back."
     if paid.empty:
-        return f"No channel has {ENOUGH}, so none is judged by whether it breaks even."
+        return f"No channel has {ENOUGH_COST}, so none is judged by whether it breaks even."
     told = [_told(paid, verdict, roas) for verdict in (ABOVE, BELOW, UNCLEAR, TOO_FEW)]
-    which = f"Only one channel has {ENOUGH}:" if len(paid) == 1 else f"Of the {len(paid)} channels with {ENOUGH},"
+    which = (
+        f"Only one channel has {ENOUGH_COST}:" if len(paid) == 1 else f"Of the {len(paid)} channels with {ENOUGH_COST},"
+    )
     text = f"{which} {'; '.join(filter(None, told))}."
     return " ".join(filter(None, [text, _in_vain(paid)]))
 
@@ -29,7 +31,7 @@ def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
 def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
     """How many channels have the verdict, and which; empty where none has, but for the one that is hoped for."""
     names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
-    above = f"above break-even ROAS {roas:,.4g} ({LEVEL:.0%} confidence)"  # always told, and first
+    above = f"above break-even ROAS {roas:,.4g} ({CONFIDENCE:.0%} confidence)"  # always told, and first
     one, more = {
         ABOVE: (f"is {above}", f"are {above}"),
         BELOW: ("is below it", "are below it"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.analysis.changes import ANEW, CAUSES, CENT, LATE, REFUNDED, SETTINGS, Changes
+from ihc.analysis.changes import ANEW, CAUSES, LATE, REFUNDED, SETTINGS, Changes
 from ihc.database.history import RecordedRun
-from ihc.formatting import counted, shown
-from ihc.narrative.run import dates_sentence, engine_name
+from ihc.formatting import CENT, counted, engine_name, shown
+from ihc.narrative.run import dates_sentence
 
 SHIFTING = {CAUSES[cause] for cause in (LATE, SETTINGS, ANEW)}  # they move an order's credit from channel to channel
 

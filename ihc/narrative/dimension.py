@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ihc.analysis.folding import Folding
+from ihc.analysis.dimension import Folding
 from ihc.formatting import counted, percent, some
 
 BY_CHANNEL = "the engine, what changed since the last run, channel_reporting.csv and order_credits.csv"

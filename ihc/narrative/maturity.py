@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.analysis.maturity import NOTHING, THRESHOLD, lag_marks
+from ihc.analysis.maturity import THRESHOLD, lag_marks
+from ihc.analysis.reporting import NO_CREDIT
 from ihc.formatting import counted, percent
 
 
@@ -56,7 +57,7 @@ def _to_come(young: pd.DataFrame) -> str:
     """How much of the final credit of these days is to come, in the sum."""
     known = young.dropna(subset=["ihc_expected"])
     final, arrived = known["ihc_expected"].sum(), known["ihc"].sum()
-    if final < NOTHING:
+    if final < NO_CREDIT:
         return "none of it is there yet."
     share = 1 - arrived / final
     part = f"{share:.0%}" if share >= 0.005 else "less than 1%"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ihc.analysis.reporting import material
-from ihc.formatting import counted, duration, shown, some
+from ihc.formatting import CENT, counted, duration, engine_name, shown, some
 from ihc.glossary import heading
 from ihc.models.explanation import BEFORE, RESTARTS
 from ihc.models.heuristics import DIRECT, direct_channels
-from ihc.narrative.run import ENOUGH, engine_name, provenance_sentence
+from ihc.narrative.run import ENOUGH_COST, provenance_sentence
 from ihc.schemas.tables import PHASES
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 SAME = 5e-5  # credits that differ by less are printed alike
-CENT = 0.005  # a difference below this is none
-MOST_NAMES = 3
+MOST_MODELS = 3
 LAST_TOUCH = "Last touch"
 
 
@@ -183,15 +182,15 @@ def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
     earns = paid[models].ge(roas * paid["cost"], axis="index")
     turning = earns.any(axis=1) & ~earns.all(axis=1)
     if not turning.any():
-        return f"No channel with {ENOUGH} changes its side of break-even with the model."
+        return f"No channel with {ENOUGH_COST} changes its side of break-even with the model."
     cases = [
         f"{shown(name)} ({_where(row)})"
         for name, (_, row) in zip(paid.loc[turning, "channel_name"], earns[turning].iterrows(), strict=True)
     ]
-    rest = f", and {len(cases) - MOST_NAMES} more" if len(cases) > MOST_NAMES else ""
+    rest = f", and {len(cases) - MOST_MODELS} more" if len(cases) > MOST_MODELS else ""
     verb = _verb(len(cases), roas)
-    channels = f"the {counted(len(paid), 'channel')} with {ENOUGH}"
-    named = "; ".join(cases[:MOST_NAMES])
+    channels = f"the {counted(len(paid), 'channel')} with {ENOUGH_COST}"
+    named = "; ".join(cases[:MOST_MODELS])
     return f"Of {channels}, {len(cases)} {verb} under some models only: {named}{rest}."
 
 
@@ -205,5 +204,5 @@ def _where(earns: pd.Series[bool]) -> str:
     """Under which models a channel earns its cost, or under which not, whichever are fewer."""
     does, does_not = earns.index[earns].tolist(), earns.index[~earns].tolist()
     fewer, word = (does, "only") if len(does) <= len(does_not) else (does_not, "not")
-    rest = f" and {len(fewer) - MOST_NAMES} more" if len(fewer) > MOST_NAMES else ""
-    return f"{word} under {', '.join(fewer[:MOST_NAMES])}{rest}"
+    rest = f" and {len(fewer) - MOST_MODELS} more" if len(fewer) > MOST_MODELS else ""
+    return f"{word} under {', '.join(fewer[:MOST_MODELS])}{rest}"

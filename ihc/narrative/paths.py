@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ihc.analysis.bootstrap import ENOUGH_ORDERS
 from ihc.formatting import counted, percent, shown
 
-# A channel begins, or ends, clearly more journeys if it does so in two thirds of at least thirty: chance alone does
+# A channel begins, or ends, clearly more journeys if it does so in two thirds of ENOUGH_ORDERS: chance alone does
 # that to one channel in twenty.
-CLEAR, ENOUGH_ORDERS = 2 / 3, 30
+CLEAR = 2 / 3
 # The upper ends of the classes of `time_to_conversion`, in words; the last has none.
 WITHIN = ("an hour", "6 hours", "a day", "3 days", "7 days", "14 days", "30 days")
 

@@ -23,7 +23,7 @@ from ihc.formatting import counted
 from ihc.glossary import FORMATS
 from ihc.schemas.tables import Window
 
-STEADY = 0.005  # a relative change up to this prints as 0%
+UNCHANGED = 0.005  # a relative change up to this prints as 0%
 
 
 def spend_sentence(figures: pd.DataFrame) -> str:
@@ -90,7 +90,7 @@ def _lowered(name: str) -> str:
 
 
 def _percent(change: float) -> str:
-    if abs(change) <= STEADY:
+    if abs(change) <= UNCHANGED:
         return "unchanged" if not change else "less than 1% more" if change > 0 else "less than 1% less"
     return f"{change:+,.0%}"
 
@@ -116,7 +116,7 @@ def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) ->
 
 def _against(value: float, base: float) -> str:
     change = (value - base) / abs(base) if base else np.nan
-    if not np.isfinite(change) or abs(change) <= STEADY:
+    if not np.isfinite(change) or abs(change) <= UNCHANGED:
         return f"against {base:,.2f} in" if not base else "about as much as in"
     return f"{abs(change):,.0%} {'more' if change > 0 else 'less'} than in"
 

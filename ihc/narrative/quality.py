@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from ihc.charts.fonts import letters_without_font
 from ihc.formatting import counted, some
 
 MOST_LETTERS = 5
@@ -35,9 +34,8 @@ def clean_sentence(findings: pd.DataFrame) -> str:
     return f"{counted(len(names), 'check')} found nothing: {'; '.join(names)}." if len(names) else ""
 
 
-def letters_sentence(texts: Iterable[str]) -> str:
-    """Say which letters the PNG charts lack; empty where they have all."""
-    missing = letters_without_font(texts)
+def letters_sentence(missing: Sequence[str]) -> str:
+    """Say which letters the PNG charts lack; empty where they have all. In: `letters_without_font`."""
     if not missing:
         return ""
     named = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in missing[:MOST_LETTERS])

@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
 from ihc.analysis.reporting import MATERIAL, material
 from ihc.arrays.lookup import isin
-from ihc.formatting import counted, shown, some
+from ihc.formatting import counted, engine_name, shown, some
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # How the reasons of credited orders begin.
 CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
-ENOUGH = f"at least {MATERIAL:.0%} of the cost"
+ENOUGH_COST = f"at least {MATERIAL:.0%} of the cost"
 
 
 def best_and_worst(summary: pd.DataFrame) -> str:
@@ -33,13 +33,15 @@ def best_and_worst(summary: pd.DataFrame) -> str:
     if not summary["ihc_revenue"].any():
         return "There is no attributed revenue on the reported days to compare channels by."
     if paid.empty:
-        return f"No channel has {ENOUGH}, so none are compared by ROAS."
+        return f"No channel has {ENOUGH_COST}, so none are compared by ROAS."
     best, worst = paid.iloc[0], paid.iloc[-1]
     if len(paid) == 1:
-        return f"Only one channel has {ENOUGH}: {_earned(best)}."
+        return f"Only one channel has {ENOUGH_COST}: {_earned(best)}."
     if best["ROAS"] == worst["ROAS"]:
-        return f"All {len(paid)} channels with {ENOUGH} have the same ROAS, {best['ROAS']:,.2f}."
-    return f"Of the {len(paid)} channels with {ENOUGH}, the best is {_earned(best)}, the worst is {_earned(worst)}."
+        return f"All {len(paid)} channels with {ENOUGH_COST} have the same ROAS, {best['ROAS']:,.2f}."
+    return (
+        f"Of the {len(paid)} channels with {ENOUGH_COST}, the best is {_earned(best)}, the worst is {_earned(worst)}."
+    )
 
 
 def _earned(row: pd.Series) -> str:
@@ -57,11 +59,11 @@ def break_even(summary: pd.DataFrame, roas: float = 1.0) -> str:
         return ""
     above = int((paid["ROAS"] >= roas).sum())
     if len(paid) == 1:
-        return f"The only channel with {ENOUGH} {'reaches' if above else 'does not reach'} a ROAS of {roas:g}."
+        return f"The only channel with {ENOUGH_COST} {'reaches' if above else 'does not reach'} a ROAS of {roas:g}."
     if above == len(paid):
-        return f"{'Both' if above == 2 else f'All {above}'} channels with {ENOUGH} reach a ROAS of {roas:g}."
+        return f"{'Both' if above == 2 else f'All {above}'} channels with {ENOUGH_COST} reach a ROAS of {roas:g}."
     verb = "reach" if above > 1 else "reaches"
-    return f"{above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH} {verb} a ROAS of {roas:g}."
+    return f"{above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH_COST} {verb} a ROAS of {roas:g}."
 
 
 def orders_sentence(lines: pd.DataFrame) -> str:
@@ -152,12 +154,6 @@ def _source(row: object) -> str:
     lookback = getattr(row, "lookback_days", None)
     sight = "sessions of any age" if pd.isna(lookback) else f"a lookback of {lookback:g} days"
     return f"{engine_name(row)} and {sight}"
-
-
-def engine_name(row: object) -> str:
-    """An engine and its settings in words. In: a row with `engine, parameters`."""
-    engine, parameters = getattr(row, "engine", ""), getattr(row, "parameters", "")
-    return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"
 
 
 def dates_sentence(start_date: str | None, end_date: str | None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.analysis.sensitivity import CROSSES, NOTHING, SETTINGS, STEADY, cell_numbers, single_changes
+from ihc.analysis.reporting import NO_CREDIT
+from ihc.analysis.sensitivity import CROSSES, STEADY_PLACES, VARIED, cell_numbers, single_changes
 from ihc.formatting import counted, shown
-from ihc.narrative.run import ENOUGH
+from ihc.narrative.run import ENOUGH_COST
 from ihc.schemas.tables import PHASES
 
-MOST_NAMES = 4
+MOST_CASES = 4
 
 
 def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: float = 1.0) -> str:
@@ -18,7 +19,7 @@ def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: flo
     In: `rank_stability` and the `sensitivity` that it is made of, with the same break-even `roas` [1].
     """
     if fragile.empty:
-        return f"No channel has {ENOUGH}, so there is no ROAS to compare under other settings."
+        return f"No channel has {ENOUGH_COST}, so there is no ROAS to compare under other settings."
     cells = int(cell_numbers(grid).max()) + 1
     if cells == 1:
         return "Only one setting was tried, so nothing can be said of what depends on it."
@@ -28,7 +29,7 @@ def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: flo
 
 
 def _tried(grid: pd.DataFrame, cells: int) -> str:
-    counts = {name: grid[column].nunique(dropna=False) for name, column in SETTINGS.items()}
+    counts = {name: grid[column].nunique(dropna=False) for name, column in VARIED.items()}
     parts = [counted(count, name) for name, count in counts.items() if count > 1]
     how = f"{cells:,} combinations of {_listed(parts)}" if len(parts) > 1 else parts[0]
     base = grid.iloc[0]
@@ -54,10 +55,10 @@ def _sides(fragile: pd.DataFrame, roas: float) -> str:
     ends = [f"{what} it {_named(names)}" for what, names in (("above", above), ("below", below)) if len(names)]
     where = f"on the same {side} under all of them" + (f": {'; '.join(ends)}." if ends else ".")
     if every == 1:
-        return f"The only channel with {ENOUGH} {'stays' if same else 'does not stay'} {where}"
+        return f"The only channel with {ENOUGH_COST} {'stays' if same else 'does not stay'} {where}"
     if same == every:
-        return f"All {every:,} channels with {ENOUGH} stay {where}"
-    return f"{same or 'None'} of the {every:,} channels with {ENOUGH} {'stays' if same == 1 else 'stay'} {where}"
+        return f"All {every:,} channels with {ENOUGH_COST} stay {where}"
+    return f"{same or 'None'} of the {every:,} channels with {ENOUGH_COST} {'stays' if same == 1 else 'stay'} {where}"
 
 
 def _crossing(fragile: pd.DataFrame, cells: int) -> str:
@@ -68,7 +69,7 @@ def _crossing(fragile: pd.DataFrame, cells: int) -> str:
     cases = [
         f"{shown(row['channel_name'])} (ROAS {row['ROAS_low']:,.2f} to {row['ROAS_high']:,.2f}, {row['ROAS']:,.2f} in "
         f"the base; at or above break-even in {row['cells_above'] * cells:,.0f} of {cells:,})"
-        for _, row in crossing.head(MOST_NAMES).iterrows()
+        for _, row in crossing.head(MOST_CASES).iterrows()
     ]
     return f"It depends on the settings for {_listed([*cases, *_rest(len(crossing))])}."
 
@@ -95,13 +96,13 @@ def _ranks(fragile: pd.DataFrame) -> str:
     moves = (fragile["rank"] - fragile["rank_best"]).combine(fragile["rank_worst"] - fragile["rank"], max)
     if moves.max() == 0:
         return "The order of the channels by ROAS is always the same."
-    if moves.max() <= STEADY:
+    if moves.max() <= STEADY_PLACES:
         return "No channel moves by more than one place in the order by ROAS."
     moving = fragile[moves == moves.max()]
     cases = [
         f"{shown(row['channel_name'])} ({row['rank']:.0f} of {len(fragile)} in the base, {row['rank_best']:.0f} to "
         f"{row['rank_worst']:.0f} in all)"
-        for _, row in moving.head(MOST_NAMES).iterrows()
+        for _, row in moving.head(MOST_CASES).iterrows()
     ]
     noun, verb = ("place", "changes") if len(moving) == 1 else ("places", "change")
     return f"By ROAS, the {noun} of {_listed([*cases, *_rest(len(moving))])} {verb} most."
@@ -133,7 +134,7 @@ def unmoved_sentence(grid: pd.DataFrame) -> str:
     keys = ["model", "lookback_days", "channel_name"]
     orders = grid.groupby(keys, sort=False, dropna=False)["ihc"]
     spread = (orders.max() - orders.min()).groupby("model", sort=False).max()
-    still = spread.index[spread < NOTHING].to_series()
+    still = spread.index[spread < NO_CREDIT].to_series()
     if still.empty:
         return ""
     cause = "the channels that give have no credit there, or nobody could receive it"
@@ -152,7 +153,7 @@ def phases_note(journeys: pd.DataFrame) -> str:
     cases = [
         f"{phase} for {counted(int(is_absent.sum()), 'order')} ({revenue[is_absent].sum():,.2f} of "
         f"{revenue.sum():,.2f} revenue)"
-        for phase, is_absent in ((phase, sums[phase] < NOTHING) for phase in PHASES)
+        for phase, is_absent in ((phase, sums[phase] < NO_CREDIT) for phase in PHASES)
         if is_absent.any()
     ]
     if not cases:
@@ -161,11 +162,11 @@ def phases_note(journeys: pd.DataFrame) -> str:
 
 
 def _named(names: pd.Series[str]) -> str:
-    return _listed([*(shown(name) for name in names.head(MOST_NAMES)), *_rest(len(names))])
+    return _listed([*(shown(name) for name in names.head(MOST_CASES)), *_rest(len(names))])
 
 
 def _rest(count: int) -> list[str]:
-    return [f"{count - MOST_NAMES:,} more"] if count > MOST_NAMES else []
+    return [f"{count - MOST_CASES:,} more"] if count > MOST_CASES else []
 
 
 def _listed(parts: list[str]) -> str:

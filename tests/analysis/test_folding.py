@@ -2,7 +2,7 @@ import pandas as pd
 from helpers.frames import conversions, costs, credits_of, sessions
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.folding import MOST_ROWS, Folding, folding
+from ihc.analysis.dimension import MOST_ROWS, Folding, folding
 from ihc.analysis.reporting import TOTAL, by_channel, conversion_credits, visits_of
 from ihc.narrative.dimension import folding_sentence
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.folding import folding
+from ihc.analysis.dimension import folding
 from ihc.analysis.paths import (
     LABELS,
     ORDER,

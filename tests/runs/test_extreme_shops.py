@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers.commands import run_ihc
 
-from ihc.analysis.folding import MOST_ROWS
+from ihc.analysis.dimension import MOST_ROWS
 from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.report.files import read_csv
