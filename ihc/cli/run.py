@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -139,8 +138,6 @@ def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
         TimeElapsedColumn,
     )
 
-    # jsonschema compiles a grammar for web addresses where it finds this, for a second; no notebook has need of it.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from ihc.pipeline.runner import notebooks_of
     from ihc.pipeline.runner import run as execute
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from ihc.errors import NotebookError, SettingsError, why
 from ihc.journeys.build import check_memory, find_spans
 from ihc.journeys.credits import vanished
 from ihc.narrative.run import left_out_sentence
-from ihc.pipeline.notebooks import started
 from ihc.pipeline.sample import prepare
 from ihc.report.files import read_csv, read_json, try_folder, write_text
 from ihc.secrets import masked
@@ -42,14 +39,10 @@ PAGE_OF = (
     *("04_channel_report", "01_check_data", "02_build_journeys"),
     *("05_compare_models", "06_engine_parameters"),
 )
-# What can run at the same time does, in two kernels.
-KERNELS = 2
-ATTRIBUTION = (("01_check_data", "03_attribute"),)
-REPORT = (("04_channel_report", "02_build_journeys"), ("05_compare_models", "06_engine_parameters"))
-REPORT_ALONE = (
-    ("04_channel_report", "02_build_journeys"),
-    ("05_compare_models", "06_engine_parameters", "01_check_data"),
-)
+# What a run executes, each after those that it needs: charts give their colours by the credit, so all but the first
+# come after the attribution; the longest first.
+ATTRIBUTION = {"01_check_data": (), "03_attribute": ("01_check_data",)}
+REPORT = ("04_channel_report", "05_compare_models", "06_engine_parameters", "02_build_journeys")
 Say = Callable[[str], object]
 
 
@@ -94,13 +87,11 @@ def _check_output(output: Path) -> None:
         raise SettingsError(f"The output folder {output} cannot be written: {why(error)}.") from None
 
 
-def notebooks_of(*, report_only: bool = False) -> list[str]:
-    """The names of the notebooks that a run executes, in their order."""
-    return sorted(name for chains in _steps(report_only) for chain in chains for name in chain)
-
-
-def _steps(report_only: bool) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    return (REPORT_ALONE,) if report_only else (ATTRIBUTION, REPORT)
+def notebooks_of(*, report_only: bool = False) -> dict[str, tuple[str, ...]]:
+    """The notebooks that a run executes, and those that each of them needs."""
+    if report_only:
+        return dict.fromkeys((*REPORT, "01_check_data"), ())
+    return ATTRIBUTION | dict.fromkeys(REPORT, ("03_attribute",))
 
 
 def run(
@@ -122,15 +113,19 @@ def run(
         prepare(settings, say)
         with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
-        folder = settings.output / "runs" / settings.run_id
-        environment = kernel_environment(settings)
-        with started(KERNELS, folder, environment, lock) as managers:
-            # Loaded while the kernels start, each of which takes as long.
-            from ihc.pipeline.notebooks import Desk, execute
+        from ihc.pipeline.notebooks import Execution
 
-            notebooks, parameters = shipped("notebooks"), notebook_parameters(settings)
-            desk = Desk(notebooks, parameters, folder, settings.secrets, say=say, on_start=on_start)
-            executed = execute(_steps(report_only), managers, desk, meanwhile=partial(import_module, "ihc.report.page"))
+        execution = Execution(
+            notebooks=shipped("notebooks"),
+            parameters=notebook_parameters(settings),
+            folder=settings.output / "runs" / settings.run_id,
+            environment=kernel_environment(settings),
+            secrets=settings.secrets,
+            say=say,
+            on_start=on_start,
+            lock=lock,
+        )
+        executed = execution.run(notebooks_of(report_only=report_only))
         page, failed = write_page(settings, executed)
         return _result(settings, [page, *executed.values()], failed, report_only=report_only)
 
