@@ -38,6 +38,13 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture
+def bare_environment(monkeypatch):
+    """Without the settings of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("IHC_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
 def own_shop(shop, tmp_path):
     """A copy of the shop for one test."""
     return Path(shutil.copy(shop, tmp_path / "shop.db"))

@@ -21,7 +21,7 @@ from ihc.arrays.lookup import PAIR
 from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.errors import InputError
 from ihc.formatting import some
-from ihc.journeys.build import LONGEST_LOOKBACK
+from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.journeys.touchpoints import channel_codes, in_time_order
 from ihc.models.heuristics import DIRECT, direct_channels
 from ihc.models.ihc import attribute

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 REQUEST_SECONDS = 180.0  # for a whole request, from the connection to the last byte of the answer
 MAX_JOURNEYS, MAX_SESSIONS = 100, 200  # of a test account, https://ihc-attribution.com
-LONG_JOURNEYS = ("latest", "skip", "raise")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ihc import __version__
 from ihc.cli.check import check
 from ihc.cli.history import diff, runs
 from ihc.cli.model import calibrate, explain, train
-from ihc.cli.options import SchemaOption
+from ihc.cli.options import OWN_DATABASE, settled, takes
 from ihc.cli.page import page
 from ihc.cli.run import REFUSED, WAITING, run
 from ihc.cli.scale import scale
@@ -48,19 +48,18 @@ app.command()(check)
 
 
 @app.command()
+@takes("database", "schema", database=OWN_DATABASE)
 def init(
-    database: Annotated[str | None, typer.Option(metavar="PATH|URL", help="[default: data/ihc.db]")] = None,
-    schema: SchemaOption = None,
     clean_results: Annotated[bool, typer.Option("--clean-results", help="Empty the result tables.")] = False,
+    **options: Any,
 ) -> None:
     """Create the tables that are missing.
 
     The file of a database too, if there is none; nothing that exists is touched.
     """
     from ihc.database.results import create_tables
-    from ihc.settings.run import load_settings
 
-    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+    settings = settled(engine="local", **options)
     create_tables(settings.database)
     if clean_results:
         with settings.database.lock(typer.echo, held=settings.held_lock):
@@ -70,20 +69,20 @@ def init(
 
 
 @app.command()
+@takes("schema")
 def sample(
     database: Annotated[
         str | None, typer.Argument(metavar="DB", help="The new SQLite file, or a URL. [default: IHC_DATABASE]")
     ] = None,
-    schema: SchemaOption = None,
     conversions: Annotated[int, typer.Option(min=1, metavar="N", help="How many orders.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed makes the same shop.")] = 1,
+    **options: Any,
 ) -> None:
     """Make a new database with a synthetic shop."""
     from ihc.database.database import Database
     from ihc.pipeline.sample import write_sample
-    from ihc.settings.run import load_settings
 
-    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+    settings = settled(database=database, engine="local", **options)
     if database is None and settings.is_default_database:
         raise SettingsError("Where is the sample to be made? Name a new SQLite file, or set IHC_DATABASE.")
     write_sample(settings.database, conversions, seed)

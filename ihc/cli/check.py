@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ihc.cli.options import DatabaseOption, SchemaOption
+from ihc.cli.options import settled, takes
 from ihc.cli.printing import make_console, say
 from ihc.formatting import counted
 
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 FOUND = 1
 
 
-def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
+@takes("database", "schema")
+def check(**options: Any) -> None:
     """Check the tables and say how to mend what is found.
 
     Nothing is changed. Exit code 0: nothing found; 1: a finding, or refused.
@@ -31,9 +31,8 @@ def check(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
     from ihc.quality.checks import quality_findings
     from ihc.quality.sql import Sql
     from ihc.schemas.tables import COLUMNS
-    from ihc.settings.run import load_settings
 
-    settings = load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
+    settings = settled(engine="local", **options)
     prepare(settings, typer.echo)
     tables = read_tables(settings.database)
     findings = quality_findings(tables, Sql(is_postgres=settings.database.is_postgres))

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ihc.cli.options import SchemaOption
+from ihc.cli.options import OWN_DATABASE, settled, takes
 from ihc.cli.printing import make_console, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from ihc.settings.run import Settings
-
 
 WIDE = 160  # characters
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database", metavar="PATH|URL", help="SQLite file or URL of another database. [default: data/ihc.db]"
-    ),
-]
 
 
-def runs(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
+@takes("database", "schema", database=OWN_DATABASE)
+def runs(**options: Any) -> None:
     """List the recorded runs and the totals of their reports.
 
     The latest comes last; `ihc diff` compares two of them.
     """
     from ihc.analysis.changes import list_runs
 
-    settings = _settings(database, schema)
+    settings = settled(engine="local", **options)
     table = list_runs(settings.database)
     console = _console()
     if table.empty:
@@ -43,14 +36,14 @@ def runs(database: DatabaseOption = None, schema: SchemaOption = None) -> None:
     print_table(console, "", _listed(table))
 
 
+@takes("database", "schema", database=OWN_DATABASE)
 def diff(
     before: Annotated[str, typer.Argument(metavar="RUN", help="The earlier run: its number or id, as in `ihc runs`.")],
     after: Annotated[str, typer.Argument(metavar="RUN", help="The later run.")],
-    database: DatabaseOption = None,
-    schema: SchemaOption = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder to write changes.csv to. [default: it is not written]")
     ] = None,
+    **options: Any,
 ) -> None:
     """Say what changed between two recorded runs, and why.
 
@@ -61,7 +54,7 @@ def diff(
     from ihc.narrative.changes import changes_sentence
     from ihc.report.files import writable, write_csv
 
-    settings = _settings(database, schema)
+    settings = settled(engine="local", **options)
     earlier, later = (find_run(settings.database, run) for run in (before, after))
     target = writable(output / "changes.csv") if output else None
     changes = changes_since(settings.database, earlier, later, read_state(settings.database, later))
@@ -81,12 +74,6 @@ def _console() -> Console:
     if not console.is_terminal:
         console.width = WIDE
     return console
-
-
-def _settings(database: str | None, schema: str | None) -> Settings:
-    from ihc.settings.run import load_settings
-
-    return load_settings(base=Path.cwd(), database=database, schema=schema, engine="local")
 
 
 def _listed(runs: pd.DataFrame) -> pd.DataFrame:

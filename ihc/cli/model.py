@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ihc.cli.options import (
-    DatabaseOption,
-    EndDateOption,
-    LookbackOption,
-    ParametersOption,
-    SchemaOption,
-    StartDateOption,
-)
+from ihc.cli.options import settled, takes
 from ihc.cli.printing import make_console, print_table, say
 from ihc.errors import InputError, ParametersError, SettingsError
 from ihc.formatting import counted
@@ -35,9 +28,8 @@ if TYPE_CHECKING:
     from ihc.settings.run import Settings
 
 
-def calibrate(  # noqa: PLR0913 - one argument an option
-    database: DatabaseOption = None,
-    schema: SchemaOption = None,
+@takes("database", "schema", "lookback_days")
+def calibrate(
     answers: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Answers of the API. [default: those that runs stored in the database]"),
@@ -45,7 +37,6 @@ def calibrate(  # noqa: PLR0913 - one argument an option
     conv_type_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Which conversion type's stored answers to take.")
     ] = None,
-    lookback_days: LookbackOption = None,
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Print also how few answers would do, and where the fit is worst.")
     ] = False,
@@ -53,6 +44,7 @@ def calibrate(  # noqa: PLR0913 - one argument an option
         Path | None,
         typer.Option(metavar="FILE", help="Where to write them. [default: data/calibrated_parameters.json]"),
     ] = None,
+    **options: Any,
 ) -> None:
     """Recover the local engine's parameters from answers of the API.
 
@@ -62,15 +54,17 @@ def calibrate(  # noqa: PLR0913 - one argument an option
     from ihc.calibration.calibrate import calibrate as recover
     from ihc.pipeline.answers import answers_of_database, answers_of_file
     from ihc.schemas.tables import PHASES
-    from ihc.settings.run import configured_conv_type
+    from ihc.settings.variables import read_variables
 
     if answers and conv_type_id:
         raise SettingsError("--conv-type-id chooses among stored answers, and --answers names others: leave one out.")
-    settings, journeys, _ = _journeys(database, schema=schema, lookback_days=lookback_days, every_day=True)
+    settings, journeys, _ = _journeys(every_day=True, **options)
     if answers:
         given = answers_of_file(answers)
     else:
-        given = answers_of_database(settings.database, journeys, conv_type_id or configured_conv_type(Path.cwd()))
+        given = answers_of_database(
+            settings.database, journeys, conv_type_id or read_variables(Path.cwd()).conv_type_id
+        )
     target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
     found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
     console = make_console()
@@ -117,15 +111,12 @@ def _print_errors(
     return {str(row["phase"]): {name: round(row[name], 6) for name in table.columns[1:]} for _, row in table.iterrows()}
 
 
+@takes("database", "schema", "start_date", "end_date", "lookback_days")
 def train(
-    database: DatabaseOption = None,
-    schema: SchemaOption = None,
-    start_date: StartDateOption = None,
-    end_date: EndDateOption = None,
-    lookback_days: LookbackOption = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write them. [default: data/trained_parameters.json]")
     ] = None,
+    **options: Any,
 ) -> None:
     """Train the local engine's parameters on journeys alone.
 
@@ -136,13 +127,7 @@ def train(
     from ihc.calibration.training import train as learn
     from ihc.report.files import writable, write_csv
 
-    settings, journeys, tables = _journeys(
-        database,
-        schema=schema,
-        lookback_days=lookback_days,
-        start_date=start_date,
-        end_date=end_date,
-    )
+    settings, journeys, tables = _journeys(**options)
     target = _target(output or settings.output / "trained_parameters.json", settings.database)
     files = {name: writable(target.with_name(f"{target.stem}_{name}.csv")) for name in TRAINING_TABLES}
     found = learn(journeys, name="trained", made=date.today().isoformat())
@@ -161,16 +146,13 @@ def train(
 TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
 
 
-def explain(  # noqa: PLR0913 - one argument an option
+@takes(
+    *("database", "schema", "parameters", "redistribution", "lookback_days", "output"),
+    output="Folder for the table and the chart. [default: data]",
+)
+def explain(
     conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")],
-    database: DatabaseOption = None,
-    schema: SchemaOption = None,
-    parameters: ParametersOption = None,
-    redistribution: Annotated[str | None, typer.Option(metavar="FILE", help="Redistribution parameter (JSON).")] = None,
-    lookback_days: LookbackOption = None,
-    output: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder for the table and the chart. [default: data]")
-    ] = None,
+    **options: Any,
 ) -> None:
     """Show how the local engine makes the credit of one order.
 
@@ -183,16 +165,7 @@ def explain(  # noqa: PLR0913 - one argument an option
     from ihc.report.figures import publish_chart
     from ihc.report.files import FAILED_CHART, writable, write_csv
 
-    settings, journeys, _ = _journeys(
-        database,
-        schema=schema,
-        every_day=True,
-        conv_id=conv_id,
-        lookback_days=lookback_days,
-        parameters=parameters,
-        redistribution=redistribution,
-        output=output,
-    )
+    settings, journeys, _ = _journeys(every_day=True, conv_id=conv_id, **options)
     steps = work_out(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
     folder, name = settings.output / "explanations", _file_name(conv_id)
     target = writable(folder / f"{name}.csv")
@@ -230,7 +203,7 @@ EXPLAINED = {
 
 
 def _journeys(
-    database: str | None, every_day: bool = False, conv_id: str | None = None, **options: Any
+    *, every_day: bool = False, conv_id: str | None = None, **options: Any
 ) -> tuple[Settings, pd.DataFrame, Tables]:
     """The settings of a command that computes at home, its journeys, and the tables that they are made of.
 
@@ -241,9 +214,8 @@ def _journeys(
     from ihc.journeys.build import build_journeys
     from ihc.pipeline.sample import prepare
     from ihc.schemas.refunds import purchases
-    from ihc.settings.run import load_settings
 
-    settings = load_settings(base=Path.cwd(), database=database, engine="local", **options)
+    settings = settled(engine="local", **options)
     prepare(settings, typer.echo)
     window = {} if every_day else settings.window
     users = None if conv_id is None else users_of(settings.database, conv_id)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ihc.cli.options import settled, takes
 
+
+@takes("output")
 def page(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the executed notebooks are.")],
-    output: Annotated[str | None, typer.Option(metavar="DIR", help="Folder to write to. [default: data]")] = None,
+    **options: Any,
 ) -> None:
     """Write report.html of executed notebooks.
 
@@ -18,9 +21,8 @@ def page(
     failed.
     """
     from ihc.pipeline.runner import executed_in, write_page
-    from ihc.settings.run import load_settings
 
-    settings = load_settings(base=Path.cwd(), output=output)
+    settings = settled(**options)
     page, failed = write_page(settings, executed_in(folder))
     for sentence in failed:
         typer.echo(sentence, err=True)

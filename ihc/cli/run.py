@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ihc.cli.options import (
-    DatabaseOption,
-    DirectOption,
-    EndDateOption,
-    LookbackOption,
-    ParametersOption,
-    RedistributionOption,
-    SchemaOption,
-    StartDateOption,
-)
+from ihc.cli.options import settled, takes
 from ihc.cli.printing import make_console, say
 from ihc.formatting import counted, shown
 
@@ -35,60 +24,16 @@ if TYPE_CHECKING:
 REFUSED, WAITING, INTERRUPTED = 1, 3, 130
 
 
-class EngineName(StrEnum):
-    """The engines of this version."""
-
-    AUTO = "auto"
-    API = "api"
-    LOCAL = "local"
-
-
-def run(  # noqa: PLR0913 - one argument an option
-    database: DatabaseOption = None,
-    schema: SchemaOption = None,
-    start_date: StartDateOption = None,
-    end_date: EndDateOption = None,
-    parameters: ParametersOption = None,
-    lookback_days: LookbackOption = None,
-    engine: Annotated[
-        EngineName | None,
-        typer.Option(
-            help="Who computes the credit. [default: auto, the API if key, conversion type and database are set]"
-        ),
-    ] = None,
-    conv_type_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="Conversion type of the API; its key is in IHC_API_KEY.")
-    ] = None,
-    redistribution: RedistributionOption = None,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Ask the API again for what it has answered already.")
-    ] = False,
-    max_requests: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Send at most N requests to the API in this run.")
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Report by this column of session_sources instead of the channel."),
-    ] = None,
-    channel_groups: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Report by groups of channels: a CSV of channel_name, channel_group."),
-    ] = None,
-    direct: DirectOption = None,
-    currency: Annotated[str | None, typer.Option(metavar="CODE", help="What amounts are in, e.g. EUR.")] = None,
-    break_even_roas: Annotated[
-        float | None, typer.Option(metavar="ROAS", help="ROAS from which on a channel pays for itself. [default: 1]")
-    ] = None,
-    export_credits: Annotated[
-        bool, typer.Option("--export-credits", help="Write order_credits.csv, a row an order and session.")
-    ] = False,
+@takes(
+    *("database", "schema", "start_date", "end_date", "parameters", "lookback_days", "engine", "conv_type_id"),
+    *("redistribution", "refresh", "max_requests", "by", "channel_groups", "direct", "currency", "break_even_roas"),
+    *("export_credits", "output"),
+)
+def run(
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Make the report of what is stored; ask no engine.")
     ] = False,
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Folder for report, CSV, charts, notebooks. [default: data]"),
-    ] = None,
+    **options: Any,
 ) -> None:
     """Attribute the orders and write the report.
 
@@ -96,29 +41,8 @@ def run(  # noqa: PLR0913 - one argument an option
     3: orders wait for the next run.
     """
     from ihc.narrative import run as narrative
-    from ihc.settings.run import load_settings
 
-    settings = load_settings(
-        base=Path.cwd(),
-        database=database,
-        schema=schema,
-        start_date=start_date,
-        end_date=end_date,
-        parameters=parameters,
-        lookback_days=lookback_days,
-        engine=engine.value if engine else None,
-        conv_type_id=conv_type_id,
-        redistribution=redistribution,
-        refresh=refresh or None,
-        max_requests=max_requests,
-        by=by,
-        channel_groups=channel_groups,
-        direct=",".join(direct or []),
-        currency=currency,
-        break_even_roas=break_even_roas,
-        export_credits=export_credits or None,
-        output=output,
-    )
+    settings = settled(**options)
     result = _run_with_progress(settings, report_only=report_only)
     _print_result(result, settings)
     outcomes = set(result.ends["outcome"])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ihc.cli.options import DirectOption, EndDateOption, ParametersOption, RedistributionOption, StartDateOption
+from ihc.cli.options import takes
 from ihc.cli.printing import make_console
 from ihc.cli.run import INTERRUPTED, REFUSED, reconciliation_table
 from ihc.errors import SettingsError
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 FILES = "Parquet files: a path, a glob, a folder or a URL."
 
 
+@takes("start_date", "end_date", "lookback_days", "parameters", "redistribution", "direct")
 def scale(  # noqa: PLR0913 - one argument an option
     sessions: Annotated[str, typer.Option(metavar="GLOB", help=f"Sessions, {FILES}")],
     conversions: Annotated[str, typer.Option(metavar="GLOB", help="Conversions, likewise.")],
@@ -35,15 +35,6 @@ def scale(  # noqa: PLR0913 - one argument an option
         str | None,
         typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster. [default: workers on this machine]"),
     ] = None,
-    start_date: StartDateOption = None,
-    end_date: EndDateOption = None,
-    lookback_days: Annotated[
-        int | None,
-        typer.Option(min=1, max=100_000, metavar="N", help="Leave out older sessions. [default: any age counts]"),
-    ] = None,
-    parameters: ParametersOption = None,
-    redistribution: RedistributionOption = None,
-    direct: DirectOption = None,
     partitions: Annotated[
         int | None,
         typer.Option(min=1, max=10_000, metavar="N", help="Parts of the users. [default: one for 500,000 sessions]"),
@@ -54,6 +45,7 @@ def scale(  # noqa: PLR0913 - one argument an option
     export_journeys: Annotated[
         bool, typer.Option("--export-journeys", help="Write the journeys too, beside the credits.")
     ] = False,
+    **options: Any,
 ) -> None:
     """Attribute a shop that is larger than memory, on a Dask cluster.
 
@@ -75,9 +67,10 @@ def scale(  # noqa: PLR0913 - one argument an option
     from ihc.scale.parts import Asked
     from ihc.schemas.tables import check_window
 
-    days = check_window(start_date, end_date)
-    rules = None if redistribution is None else load_redistribution(Path(redistribution))
-    asked = Asked(load_parameters(parameters), rules, *days, lookback_days, tuple(direct or DIRECT))
+    days, redistribution = check_window(options["start_date"], options["end_date"]), options["redistribution"]
+    rules = None if redistribution is None else load_redistribution(redistribution)
+    direct = tuple(options["direct"] or DIRECT)
+    asked = Asked(load_parameters(options["parameters"]), rules, *days, options["lookback_days"], direct)
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
     job = Job(files, asked, open_store(output, "--output"), partitions, export_journeys)

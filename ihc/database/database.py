@@ -20,7 +20,7 @@ from ihc.database.dialect import named as named
 from ihc.database.locks import Lock, locked_file
 from ihc.errors import DatabaseError, SettingsError, why
 from ihc.schemas.tables import EXACT
-from ihc.secrets import masked, secrets_of
+from ihc.secrets import masked, passwords_of
 
 DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}  # all others: any_database
 # A text that is none in UTF-8, or a column of several kinds of values, never gets as far as the driver.
@@ -178,7 +178,7 @@ class Database:
             inner = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
             reason = self.dialect.reason_of(getattr(inner, "orig", None) or inner or error, self.url)
             says = f"Database {self.label}: {reason.rstrip('.')}."
-            raise DatabaseError(masked(says, secrets_of({}, self.address))) from None
+            raise DatabaseError(masked(says, passwords_of(self.address))) from None
 
     @contextmanager
     def connected(self, *, is_writing: bool = False) -> Iterator[sa.Connection]:

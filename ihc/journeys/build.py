@@ -14,10 +14,10 @@ from ihc.arrays.lookup import argsort, break_ties, equals_previous, get_indexer,
 from ihc.arrays.types import Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
+from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.schemas.refunds import purchase_indexer
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
 
-LONGEST_LOOKBACK = 100_000
 # Measured on whole runs, at their widest: whatever the shop; for each row of its journeys; for each letter of its ids.
 BYTES_OF_A_RUN, BYTES_A_ROW, BYTES_A_LETTER = 900_000_000, 800, 5
 

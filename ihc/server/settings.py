@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ihc.api.account import is_loopback_host
 from ihc.errors import SettingsError
-from ihc.settings.environment import count, read_variables
-from ihc.settings.run import KNOWN
+from ihc.settings.variables import read_variables
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,18 @@ def load_server_settings(
     Raises SettingsError: without keys a server starts on loopback only, and only if told to.
     """
     base = base or Path.cwd()
-    values = read_variables(base / ".env", KNOWN)
-    keys = tuple(key.strip() for key in values.get("IHC_SERVER_KEYS", "").split(",") if key.strip())
+    given = read_variables(base)
     if no_auth and not is_loopback_host(host):
         raise SettingsError(f"--no-auth is for this machine only, and {host} is not: leave out --host, or set keys.")
-    if not keys and not no_auth:
+    if not given.server_keys and not no_auth:
         raise SettingsError(
             "A server needs keys: set IHC_SERVER_KEYS in the environment or in .env, separated by commas; on this "
             "machine alone --no-auth does without."
         )
-    files = parameters or [name.strip() for name in values.get("IHC_SERVER_PARAMETERS", "").split(",") if name.strip()]
     return ServerSettings(
         host=host,
         port=port,
-        keys=() if no_auth else keys,
-        parameters=tuple((base / name).resolve() for name in files),
-        requests_per_minute=count(values, "IHC_SERVER_REQUESTS_PER_MINUTE", ServerSettings.requests_per_minute),
+        keys=() if no_auth else tuple(key.get_secret_value() for key in given.server_keys),
+        parameters=tuple((base / name).resolve() for name in parameters or given.server_parameters),
+        requests_per_minute=given.server_requests_per_minute,
     )

@@ -6,11 +6,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ihc.settings.report import VARIABLES, ReportOptions
+from ihc.settings.options import Options
 from ihc.settings.run import Settings
 
+# Of the variables, those that change the report.
+REPORT = ("IHC_BOOTSTRAP_DRAWS", "IHC_BOOTSTRAP_SEED", "IHC_SENSITIVITY_LOOKBACKS", "IHC_SENSITIVITY_MODELS")
 FILES = ("parameters", "redistribution", "channel_groups")
-FLAGS = ("export_credits",)
 # What says how a run is carried out, and not what comes of it.
 NOT_NAMED = ("output", "refresh", "max_requests")
 
@@ -22,11 +23,10 @@ def command_line(settings: Settings, *, report_only: bool = False) -> str:
     engine was asked, so none is to be asked again. The API's key is never in it.
     """
     values = settings.values() | {"database": settings.database.name}
-    plain = ReportOptions()
-    words = [f"{name}={settings.variables[name]}" for name in VARIABLES if settings.variables.get(name)]
+    words = [f"{name}={settings.variables[name]}" for name in REPORT if name in settings.variables]
     words += ["ihc", "run"]
     for name, value in values.items():
-        if name not in NOT_NAMED and value not in (None, "", False, getattr(plain, name, None)):
+        if name not in NOT_NAMED and value not in (None, getattr(Options, name)):
             words += _option(name, value)
     words += ["--report-only"] * report_only
     return " ".join(map(shlex.quote, words))
@@ -34,6 +34,6 @@ def command_line(settings: Settings, *, report_only: bool = False) -> str:
 
 def _option(name: str, value: Any) -> list[str]:
     option = f"--{name.replace('_', '-')}"
-    if name in FLAGS:
+    if value is True:
         return [option]
     return [option, Path(value).name if name in FILES else f"{value:g}" if isinstance(value, float) else str(value)]

@@ -21,7 +21,8 @@ from ihc.analysis.sensitivity import (
     within_lookback,
 )
 from ihc.errors import InputError
-from ihc.journeys.build import LONGEST_LOOKBACK, build_journeys
+from ihc.journeys.build import build_journeys
+from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.models.heuristics import DIRECT, last_touch, linear, position_based
 from ihc.models.ihc import attribute
 from ihc.models.redistribution import DIRECTIONS, parse_redistribution

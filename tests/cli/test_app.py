@@ -201,7 +201,7 @@ def test_a_dated_second_run_reports_its_dates_and_leaves_the_credits_of_other_or
 
 
 BREAK_ONE_ORDER = """
-import ihc.engine
+import ihc.models.ihc
 whole = ihc.models.ihc.attribute
 def attribute(journeys, *how):
     credits = whole(journeys, *how)

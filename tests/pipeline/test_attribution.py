@@ -21,7 +21,7 @@ from ihc.models.redistribution import DIRECTIONS, load_redistribution
 from ihc.pipeline.attribution import compute_credits
 from ihc.pipeline.sample import make_sample
 from ihc.schemas.tables import PHASES
-from ihc.settings.run import NAMES, ONLY_VARIABLES, load_settings
+from ihc.settings.run import load_settings
 
 KEY = "k3y-of-the-test"
 COLUMNS = ["conv_id", "session_id", "initializer", "holder", "closer", "ihc"]
@@ -54,9 +54,8 @@ LONG = pd.concat(
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(monkeypatch):
-    for variable in [*NAMES.values(), *ONLY_VARIABLES, "IHC_RUN_ID", "IHC_RUN_LOCK"]:
-        monkeypatch.delenv(variable, raising=False)
+def _bare(bare_environment):
+    """Without the settings of whoever runs the tests."""
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 
 from helpers.commands import ROOT
 
-from ihc.settings.run import KNOWN
+from ihc.settings.variables import KNOWN
 from ihc.shipped import RESOURCES
 
 SOURCE = (RESOURCES / "airflow_dag.py").read_text("utf-8")
@@ -32,7 +32,7 @@ def test_its_variable_takes_every_setting_that_has_no_other_place():
     (settings,) = (node for node in assigned if ast.unparse(node.targets[0]) == "SETTINGS")
     names = eval(compile(ast.Expression(settings.value), "SETTINGS", "eval"))
     assert len(set(names)) == len(names)
-    assert {f"IHC_{name.upper()}" for name in names} == KNOWN - ELSEWHERE
+    assert {f"IHC_{name.upper()}" for name in names} == set(KNOWN) - ELSEWHERE
 
 
 def test_the_five_lines_of_the_readme_tell_airflow_where_the_project_is_and_copy_the_dag(tmp_path):

@@ -1,10 +1,12 @@
 """What a server is asked for."""
 
 import pytest
+from helpers.settings import dotenv
 
 from ihc.errors import SettingsError
 from ihc.server.settings import ServerSettings, load_server_settings
-from tests.settings.test_run import bare_environment, dotenv  # noqa: F401 - the fixture is used by its name
+
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 def test_a_server_takes_its_keys_and_limits_from_the_environment(tmp_path, monkeypatch):

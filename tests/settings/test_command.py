@@ -1,10 +1,10 @@
 import shlex
 
 import pytest
+from helpers.settings import load, redistribution_file
 
 from ihc.settings.command import command_line
 from ihc.settings.run import load_settings
-from tests.settings.test_run import bare_environment, load, redistribution_file  # noqa: F401 - the fixture is used by its name
 
 
 def test_a_run_of_the_sample_is_two_words_and_its_database(tmp_path):

@@ -1,0 +1,191 @@
+"""What option, environment and `.env` set, in this order: the only place that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
+from dotenv.parser import Original, parse_stream
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ihc.api.account import API_URL
+from ihc.api.limits import Asking
+from ihc.errors import SettingsError, why
+from ihc.formatting import counted, some
+from ihc.journeys.limits import LONGEST_LOOKBACK
+from ihc.secrets import SHORTEST, passwords_of
+from ihc.settings.options import MANY, NAMES, Options, variable_of
+
+ANY_AGE = "any"
+LONGEST_CURRENCY = 12  # characters
+Count = Annotated[int, Ge(1), Le(MANY)]
+Days = Annotated[float, Gt(0), Le(LONGEST_LOOKBACK)]
+Lookback = Annotated[Days | None, BeforeValidator(lambda days: None if days == ANY_AGE else days)]
+
+
+class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a setting, and an old method of pydantic
+    """Every setting as it is given; an empty text, also one of commas, means that it is not."""
+
+    model_config = SettingsConfigDict(
+        alias_generator=variable_of,
+        case_sensitive=True,
+        frozen=True,
+        extra="ignore",
+        env_file_encoding="utf-8",
+        enable_decoding=False,
+        validate_default=False,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+    )
+
+    api_key: SecretStr = SecretStr("")
+    api_url: str = API_URL
+    max_sessions: Count = Asking.max_sessions
+    max_journeys: Count = Asking.max_journeys
+    long_journeys: Literal["latest", "skip", "raise"] = "latest"
+    workers: Annotated[int, Ge(1), Le(64)] = Asking.workers
+    requests_per_second: Annotated[float | None, Gt(0), Le(1_000)] = None
+    request_seconds: Annotated[float, Gt(0), Le(3_600)] = Asking.request_seconds
+    bootstrap_draws: Annotated[int, Ge(10), Le(100_000)] = 1000
+    bootstrap_seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 1
+    sensitivity_lookbacks: tuple[Lookback, ...] = Field(
+        (None, 30.0, 7.0), description=f"days above 0 and up to {LONGEST_LOOKBACK:,}, or {ANY_AGE}, separated by commas"
+    )
+    sensitivity_models: tuple[str, ...] = ("IHC", "Last touch", "Linear", "Position-based")
+    server_keys: tuple[SecretStr, ...] = ()
+    server_parameters: tuple[Path, ...] = ()
+    server_requests_per_minute: Count = 600
+    # What a run hands to its kernels: its id, and the lock that it holds for them.
+    run_id: str = ""
+    run_lock: str | None = None
+    # The variable in which PostgreSQL's own clients look for a password: it must never be printed.
+    pgpassword: SecretStr = Field(SecretStr(""), alias="PGPASSWORD")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: str(value) if isinstance(value, PurePath) else value
+            for name, value in values.items()
+            if is_given(value)
+        }
+
+    @field_validator(
+        *("direct", "sensitivity_lookbacks", "sensitivity_models", "server_keys", "server_parameters"), mode="before"
+    )
+    @classmethod
+    def _listed(cls, given: str | Sequence[str]) -> tuple[str, ...]:
+        parts = (given if isinstance(given, str) else ",".join(given)).split(",")
+        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+
+    @field_validator("currency")
+    @classmethod
+    def _currency(cls, text: str) -> str:
+        if len(text) > LONGEST_CURRENCY or not text.isprintable():
+            longest = counted(LONGEST_CURRENCY, "character")
+            raise ValueError(f"give a code or a sign, such as EUR, of at most {longest}")
+        return text.strip()
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Without the database, whose URL may hold a password."""
+        return [(name, value) for name, value in super().__repr_args__() if name != "database"]
+
+    def beside_options(self) -> dict[str, str]:
+        """What is set and is no option, as variables again; secrets included."""
+        names = [name for name in KNOWN.values() if name in self.model_fields_set and name not in NAMES]
+        return {variable_of(name): as_text(getattr(self, name)) for name in names}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every key and password, in each form in which it could turn up."""
+        hidden = [each.get_secret_value() for each in (self.api_key, self.pgpassword, *self.server_keys)]
+        secrets = [*(secret for secret in hidden if len(secret) >= SHORTEST), *passwords_of(self.database)]
+        return tuple(dict.fromkeys(secrets))
+
+
+NOT_TO_BE_SET = ("run_id", "run_lock", "pgpassword")
+# What may stand in `.env`: variable -> name of the setting.
+KNOWN = {variable_of(name): name for name in Variables.model_fields if name not in NOT_TO_BE_SET}
+
+
+def read_variables(base: Path, options: Mapping[str, Any] | None = None) -> Variables:
+    """Read what is set: an option, else the environment, else `.env` in the folder `base`, else the default.
+
+    Raises SettingsError: which setting is wrong, its value, and what it must be.
+    """
+    _check_file(base / ".env")
+    given = {variable_of(name): value for name, value in (options or {}).items() if is_given(value)}
+    try:
+        return Variables(_env_file=base / ".env", **given)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError(" ".join(map(_sentence, error.errors()))) from None
+
+
+def is_given(value: object) -> bool:
+    """Say whether an option or a variable is set to anything."""
+    return value is not None and value != [] and str(value).strip(" ,") != ""
+
+
+def as_text(value: object) -> str:
+    """A setting as its variable has it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(ANY_AGE if part is None else as_text(part) for part in value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a `.env` that is none, or that sets an `IHC_` variable that is no setting."""
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The file {path} cannot be read as text: {why(error)}.") from None
+    wrong = [_line(each.original) for each in bindings if each.error or (each.key and each.value is None)]
+    if wrong:
+        raise SettingsError(
+            f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
+            "Correct it; .env.example shows how it looks."
+        )
+    names = dict.fromkeys(each.key for each in bindings if each.key)
+    if unknown := [name for name in names if name.startswith("IHC_") and name not in KNOWN]:
+        raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(KNOWN))}.")
+
+
+def _line(original: Original) -> str:
+    """The number of the line with the fault; the text before it may begin with empty lines."""
+    text = original.string
+    return str(original.line + text[: len(text) - len(text.lstrip())].count("\n"))
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """What pydantic refuses, as this package says it."""
+    variable = str(error["loc"][0])
+    name = KNOWN[variable]
+    called = f"{name} ({variable})" if name in NAMES else variable
+    return f"{called} is {error['input']!r}: {_must_be(error, name)}, or leave it out."
+
+
+def _must_be(error: ErrorDetails, name: str) -> str:
+    field = Variables.model_fields[name]
+    limits = {limit: bound for each in field.metadata for limit, bound in asdict(each).items()}
+    if field.description:
+        return f"give {field.description}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] in ("enum", "literal_error"):
+        return f"give {error['ctx']['expected']}"
+    if field.annotation is bool:
+        return "write true or false"
+    if "gt" in limits:
+        return f"give a number above 0 and up to {limits['le']:,}"
+    if "ge" in limits:
+        return f"give a whole number from {limits['ge']} to {limits['le']:,}"
+    return error["msg"]

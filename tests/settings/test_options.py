@@ -1,0 +1,34 @@
+"""Every setting is said once; what repeats it for a reader says the same."""
+
+import json
+from typing import get_args, get_type_hints
+
+import pytest
+from helpers.commands import ROOT
+
+from ihc.settings.options import NAMES, Options, variable_of
+from ihc.settings.variables import KNOWN
+
+KINDS = get_type_hints(Options, include_extras=True)
+
+
+def parameter(name):
+    """The line of a notebook: nothing is given, and what the setting does."""
+    kind, says, *_ = get_args(KINDS[name])
+    nothing = None if {bool, int, float} & {kind, *get_args(kind)} else ""
+    return f"{name} = {json.dumps(nothing).replace('null', 'None')}  # {'True: ' * (kind is bool)}{says.text}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_the_parameters_of_a_notebook_are_the_settings_and_say_what_the_options_say(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    comment, *lines = "".join(cell["source"]).splitlines()
+    assert comment.startswith("# ")
+    assert lines == [parameter(name) for name in NAMES]
+
+
+def test_every_setting_is_in_the_example_file_and_nothing_else():
+    example = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    assert {line[2:].split("=")[0] for line in example if line.startswith("# IHC_") and "=" in line} == set(KNOWN)
+    assert {variable_of(name) for name in NAMES} < set(KNOWN)
