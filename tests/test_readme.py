@@ -1,4 +1,4 @@
-"""The README keeps its word: help texts, examples, glossary and map are the real ones."""
+"""The README keeps its word: help texts, example and glossary are the real ones."""
 
 import os
 import re
@@ -56,16 +56,6 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
 def test_the_glossary_is_the_one_of_the_report():
     rows = [f"| {term.heading} | {term.definition} |" for term in GLOSSARY.values()]
     assert [row for row in rows if row not in README] == []
-
-
-def test_the_map_names_every_module_and_imports_run_upwards_only():
-    order = re.findall(r"^\| `(\w+)\.py` \|", README, re.MULTILINE)
-    modules = {path.stem for path in (ROOT / "ihc").glob("*.py")} - {"__init__"}
-    assert set(order) == modules
-    for place, name in enumerate(order):
-        source = (ROOT / "ihc" / f"{name}.py").read_text("utf-8")
-        imported = set(re.findall(r"from ihc\.(\w+) import", source))
-        assert imported <= set(order[:place]), name
 
 
 def test_links_and_pictures_exist():

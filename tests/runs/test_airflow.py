@@ -103,7 +103,7 @@ class Airflow:
         database, copies = project / "shop.db", project / "copies"
         copies.mkdir()
         variable = json.dumps(self.variable | {"project": str(project)} | settings)
-        script = ROOT / "tests" / "airflow_runs.py"
+        script = ROOT / "tests" / "helpers" / "airflow_runs.py"
         done = self.call("python", script, database, copies, json.dumps(runs), AIRFLOW_VAR_IHC=variable)
         assert done.returncode == 0, done.stderr
         codes = json.loads(done.stdout.splitlines()[-1])
@@ -267,7 +267,7 @@ def found(airflow):
     shutil.copy(RESOURCES / "airflow_dag.py", folder)
     intervals = [(start, end, "2025-03-08T00:30:00+00:00") for start, end, _ in INTERVALS.values()]
     given = [json.dumps(each) for each in (intervals, ENVIRONMENTS, OUTCOMES)]
-    done = airflow.call("python", ROOT / "tests" / "airflow_structure.py", folder, *given)
+    done = airflow.call("python", ROOT / "tests" / "helpers" / "airflow_structure.py", folder, *given)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,4 +1,4 @@
-"""The DAG file as such: what it imports and which settings it takes; tests/test_airflow.py runs it."""
+"""The DAG file as such: what it imports and which settings it takes; test_airflow.py runs it."""
 
 import ast
 import json
