@@ -90,9 +90,13 @@ class ScaleError(IhcError):
 
 
 class ApiError(IhcError):
-    """The IHC Attribution API did not give what it was asked for; `calls` counts how often it was asked."""
+    """The IHC Attribution API did not give what it was asked for; `calls` counts how often it was asked.
+
+    `wait` [s]: how long the API asks to wait before the next try; None where it does not say.
+    """
 
     calls = 0
+    wait: float | None = None
 
 
 class ApiKeyError(ApiError):

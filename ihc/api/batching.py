@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import overload
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,55 +23,30 @@ from ihc.api.limits import MAX_JOURNEYS, MAX_SESSIONS
 from ihc.arrays.types import Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
+from ihc.models.redistribution import Redistribution
 from ihc.schemas.tables import FLAGS, require_columns
 
+# The API's field -> the column of `journeys`.
+FIELDS = {
+    "conversion_id": "conv_id",
+    "session_id": "session_id",
+    "timestamp": "timestamp",
+    "channel_label": "channel_name",
+    "holder_engagement": "holder_engagement",
+    "closer_engagement": "closer_engagement",
+    "conversion": "conversion",
+    "impression_interaction": "impression_interaction",
+}
 SENT = ("session_id", "timestamp", "channel_name", *FLAGS, "conversion")
-
-
-@dataclass(frozen=True, eq=False)
-class Requests(Sequence[pd.DataFrame]):
-    """The rows of `journeys` that each request holds: a sequence of frames, each cut out of `rows` when it is wanted.
-
-    `rows`: request by request. `edges`: the row with which each request begins, and at the end the number of all rows.
-    Cut all at once, a hundred thousand frames take more time and memory than what is in them.
-    """
-
-    rows: pd.DataFrame
-    edges: Sequence[int]
-
-    @classmethod
-    def of(cls, frames: Iterable[pd.DataFrame]) -> Requests:
-        """Make requests of a frame each, of which there is one at least."""
-        kept = list(frames)
-        return cls(pd.concat(kept), [*accumulate(map(len, kept), initial=0)])
-
-    def __len__(self) -> int:
-        return len(self.edges) - 1
-
-    @overload
-    def __getitem__(self, number: int) -> pd.DataFrame: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[pd.DataFrame]: ...
-    def __getitem__(self, number: int | slice) -> pd.DataFrame | list[pd.DataFrame]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(len(self))[number]]
-        number = range(len(self))[number]
-        return self.rows.iloc[self.edges[number] : self.edges[number + 1]]
-
-    def block(self, begin: int, end: int) -> Requests:
-        """The requests from the number `begin`, which must be there, to before `end`, as far as there are so many."""
-        edges = self.edges[begin : end + 1]
-        return Requests(self.rows.iloc[edges[0] : edges[-1]], [edge - edges[0] for edge in edges])
 
 
 def pack_requests(
     journeys: pd.DataFrame, *, max_journeys: int = MAX_JOURNEYS, max_sessions: int = MAX_SESSIONS
-) -> Requests:
+) -> list[pd.DataFrame]:
     """Split `journeys` into requests: whole journeys, few and full requests, the same for the same input.
 
     In: `journeys` with `conv_id`, one row a session; a journey's rows keep their order. `max_journeys` [count] and
-    `max_sessions` [count] limit each request. Out: a sequence of frames, one a request, with the rows and columns of
-    `journeys`.
+    `max_sessions` [count] limit each request. Out: a frame for each request, with the rows and columns of `journeys`.
 
     Raises InputError for a missing column, a limit below 1, or a journey longer than `max_sessions`: such a journey
     can never be sent whole; `fit_journeys` cuts it or leaves it out.
@@ -89,8 +64,9 @@ def pack_requests(
         )
     request = _assign(lengths, max_journeys, max_sessions)[codes]
     order = np.lexsort((codes, request))
+    packed = journeys.take(order)
     edges = np.flatnonzero(np.diff(request[order], prepend=-1, append=len(ids)))
-    return Requests(journeys.take(order), edges.tolist())
+    return [packed.iloc[begin:end] for begin, end in pairwise(edges)]
 
 
 def _assign(lengths: Integers, max_journeys: int, max_sessions: int) -> Integers:
@@ -171,6 +147,22 @@ def halves(request: pd.DataFrame) -> list[pd.DataFrame]:
     return [request.iloc[:middle], request.iloc[middle:]]
 
 
+def request_body(request: pd.DataFrame, redistribution: Redistribution | None = None) -> bytes:
+    """The JSON that asks for the credit of a request's journeys."""
+    columns = [_values(request[column]) for column in FIELDS.values()]
+    sessions = [dict(zip(FIELDS, values, strict=True)) for values in zip(*columns, strict=True)]
+    entries = {"redistribution_parameter": redistribution.entries} if redistribution else {}
+    return orjson.dumps({"customer_journeys": sessions, **entries})
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """The values as JSON has them; a fraction of a second is left out, and what is missing is None or NaN."""
+    if column.name != "timestamp":
+        return column.tolist()
+    texts: list[Any] = pa.array(column.to_numpy("datetime64[s]")).cast(pa.string()).to_pylist()
+    return texts
+
+
 def fingerprints(journeys: pd.DataFrame) -> pd.DataFrame:
     """Sixteen characters a journey that change with everything that is sent of its sessions.
 
@@ -178,15 +170,12 @@ def fingerprints(journeys: pd.DataFrame) -> pd.DataFrame:
     Out: `conv_id, fingerprint`, a row a journey, in the journeys' order.
     """
     require_columns(journeys, ("conv_id", *SENT), "journeys")
+    end_of_row, end_of_value = pa.scalar("\x1e", pa.large_string()), pa.scalar("\x1f", pa.large_string())
     columns = [_text(journeys[name]) for name in SENT]
-    end_of_row = pa.scalar("\x1e", pa.large_string())
-    rows = pc.binary_join_element_wise(*columns, end_of_row, pa.scalar("\x1f", pa.large_string()))
-    _, offsets, content = rows.buffers()
-    ends = np.frombuffer(offsets, dtype="int64")[rows.offset : rows.offset + len(rows) + 1]
+    rows = pc.binary_join_element_wise(*columns, end_of_row, end_of_value).to_pylist()
     starts = np.flatnonzero((journeys["conv_id"] != journeys["conv_id"].shift()).to_numpy())
-    edges = ends[np.append(starts, len(journeys))].tolist()
-    sent = memoryview(content) if content else memoryview(b"")
-    marks = [hashlib.blake2b(sent[start:end], digest_size=8).hexdigest() for start, end in pairwise(edges)]
+    edges = pairwise([*starts.tolist(), len(rows)])
+    marks = [hashlib.blake2b("".join(rows[begin:end]).encode(), digest_size=8).hexdigest() for begin, end in edges]
     conv_id = journeys["conv_id"].take(starts).reset_index(drop=True)
     return pd.DataFrame({"conv_id": conv_id, "fingerprint": pd.array(marks, dtype="str")})
 
@@ -194,5 +183,4 @@ def fingerprints(journeys: pd.DataFrame) -> pd.DataFrame:
 def _text(values: pd.Series) -> pa.Array:
     if values.name == "timestamp":
         values = values.astype("datetime64[s]").astype("int64")
-    text = pa.array(values).cast(pa.large_string())
-    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    return pa.array(values).cast(pa.large_string())

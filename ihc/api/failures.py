@@ -1,4 +1,4 @@
-"""What a failed request means: worth another try, or an error that says what to do."""
+"""Map failures of HTTP to errors that say what to do, and tell which of them are worth another try."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from ihc.errors import (
 LONGEST_WAIT = 120.0  # [s] an API that asks for a longer pause ends the run instead
 
 
-class Retry(Exception):  # noqa: N818 - no error yet
-    """Worth another try, after `wait` seconds where the API said so; `final` if there are no tries left."""
-
-    def __init__(self, final: ApiError, wait: float | None = None) -> None:
-        super().__init__(str(final))
-        self.final, self.wait = final, wait
+PASSING = (QuotaError, UnansweredError, UnreachableError)
 
 
-def of_connection(error: requests.RequestException | HTTPError, where: str) -> Exception:
-    """What a connection to the address `where` that failed means: Retry, or the ApiError that ends the run."""
+def may_pass(error: BaseException) -> bool:
+    """Whether a failure is worth another try."""
+    return isinstance(error, PASSING) and (error.wait or 0) <= LONGEST_WAIT
+
+
+def of_connection(error: requests.RequestException | HTTPError, where: str) -> ApiError:
+    """What a connection to the address `where` that failed means."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ApiAddressError(
             f"The certificate of {where} cannot be trusted, so the key was not sent. Check IHC_API_URL; behind a "
@@ -46,16 +46,16 @@ def of_connection(error: requests.RequestException | HTTPError, where: str) -> E
         isinstance(error, requests.ConnectionError) and error.args and isinstance(error.args[0], MaxRetryError)
     )
     if is_unreachable:
-        return Retry(UnreachableError(f"No connection to {where}: check the network and IHC_API_URL, and run again."))
+        return UnreachableError(f"No connection to {where}: check the network and IHC_API_URL, and run again.")
     if isinstance(error, requests.ConnectionError | requests.Timeout | ProtocolError | ConnectionTimeoutError):
-        return Retry(UnansweredError(f"The connection to {where} broke off or timed out before the answer was whole."))
+        return UnansweredError(f"The connection to {where} broke off or timed out before the answer was whole.")
     return ApiAddressError(f"The API cannot be asked at {where} ({type(error).__name__}): check IHC_API_URL.")
 
 
-def of_status(status: int, said: str, headers: Mapping[str, str]) -> Exception:
-    """What an answer without values means: Retry, or the ApiError that says what to do."""
+def of_status(status: int, said: str, headers: Mapping[str, str]) -> ApiError:
+    """What an answer without values means; the error says what to do."""
     text = f"{status}: {said}" if said else str(status)
-    if status == 429 or status in (408, 425) or status >= 500 or status < 300:
+    if status in (408, 425, 429) or status >= 500 or status < 300:
         return _passing(status, text, _retry_after(headers.get("Retry-After")))
     if status < 400:
         return ApiAddressError(
@@ -81,17 +81,19 @@ def _of_request(status: int, text: str, said: str) -> ApiError:
     return RequestRefusedError(f"The API refuses what it is asked ({text}).")
 
 
-def _passing(status: int, text: str, wait: float | None) -> Exception:
+def _passing(status: int, text: str, wait: float | None) -> ApiError:
+    error: ApiError
     if status == 429:
-        final: ApiError = QuotaError(
+        error = QuotaError(
             f"The account may not ask more for now ({text}): its quota is used up or its rate is too high. Run the "
             "same command again later; IHC_REQUESTS_PER_SECOND slows it down."
         )
     elif wait is not None and wait > LONGEST_WAIT:
-        final = OutageError(f"The API asks to come back in {wait:,.0f} seconds ({text}): run the same command then.")
+        error = OutageError(f"The API asks to come back in {wait:,.0f} seconds ({text}): run the same command then.")
     else:
-        final = UnansweredError(f"The API failed to answer ({text}).")
-    return final if wait is not None and wait > LONGEST_WAIT else Retry(final, wait)
+        error = UnansweredError(f"The API failed to answer ({text}).")
+    error.wait = wait
+    return error
 
 
 def _retry_after(text: str | None) -> float | None:

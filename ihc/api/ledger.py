@@ -17,7 +17,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.api.account import Account
-from ihc.api.client import Row
+from ihc.api.answers import Row
 from ihc.database.database import Database, execute, insert, listed, read, tables_of
 from ihc.database.tables import LEDGER
 from ihc.schemas.tables import PHASES, SHARES
@@ -26,8 +26,8 @@ ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "m
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request: its conversions' fingerprints, and their sessions as they are asked for."""
+class RequestNote:
+    """What the ledger notes of a request before it is sent: its conversions' fingerprints, and their sessions."""
 
     fingerprints: Mapping[str, str]
     sessions: Mapping[str, Sequence[str]]
@@ -35,7 +35,7 @@ class Asked:
     request_id: str = field(default_factory=lambda: f"{time.time_ns():016x}{token_hex(2)}")
 
     @classmethod
-    def of(cls, journeys: pd.DataFrame, fingerprints: Mapping[str, str]) -> Asked:
+    def of(cls, journeys: pd.DataFrame, fingerprints: Mapping[str, str]) -> RequestNote:
         """Make the note of a request out of its `journeys` and the fingerprint of each conversion."""
         sessions: dict[str, list[str]] = {}
         for conv_id, session_id in zip(journeys["conv_id"].tolist(), journeys["session_id"].tolist(), strict=True):
@@ -44,13 +44,13 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Ended:
+class RequestResult:
     """How a request ended: calls sent, the outcome in words, the whole answers, and how the other conversions ended.
 
     `ends`: `conv_id: (outcome, reason)` of each conversion that has no whole answer.
     """
 
-    asked: Asked
+    note: RequestNote
     calls: int
     outcome: str
     ends: Mapping[str, tuple[str, str]]
@@ -77,31 +77,31 @@ class Ledger:
     ) -> None:
         self._transaction, self.account, self._run_id = begin, account, run_id
 
-    def write(self, begun: Sequence[Asked], ended: Sequence[Ended]) -> None:
+    def write(self, notes: Sequence[RequestNote], results: Sequence[RequestResult]) -> None:
         """Note requests that are about to be sent, and store those that ended with their answers: one transaction."""
         with self._transaction() as connection:
-            for each in ended:
-                self._end(connection, each)
-            for asked in begun:
-                self._begin(connection, asked)
+            for result in results:
+                self._store(connection, result)
+            for note in notes:
+                self._note(connection, note)
 
-    def _begin(self, connection: sa.Connection, asked: Asked) -> None:
-        account, request_id = self.account, asked.request_id
+    def _note(self, connection: sa.Connection, note: RequestNote) -> None:
+        account, request_id = self.account, note.request_id
         redistribution = account.redistribution.text if account.redistribution else ""
-        sessions = sum(map(len, asked.sessions.values()))
+        sessions = sum(map(len, note.sessions.values()))
         how = (account.id, account.url, account.conv_type_id, redistribution)
-        row = (request_id, self._run_id, *how, len(asked.sessions), sessions, _now(), None, None, None)
+        row = (request_id, self._run_id, *how, len(note.sessions), sessions, _now(), None, None, None)
         insert(connection, "api_requests", LEDGER["api_requests"], [row])
-        rows = [(request_id, conv_id, mark, "asked", "") for conv_id, mark in asked.fingerprints.items()]
+        rows = [(request_id, conv_id, mark, "asked", "") for conv_id, mark in note.fingerprints.items()]
         insert(connection, "api_ledger", LEDGER["api_ledger"], rows)
 
-    def _end(self, connection: sa.Connection, ended: Ended) -> None:
-        request_id = ended.asked.request_id
-        others = [(*end, request_id, conv_id) for conv_id, end in ended.ends.items()]
+    def _store(self, connection: sa.Connection, result: RequestResult) -> None:
+        request_id = result.note.request_id
+        others = [(*end, request_id, conv_id) for conv_id, end in result.ends.items()]
         execute(
             connection,
             "UPDATE api_requests SET ended_at = ?, calls = ?, outcome = ? WHERE request_id = ?",
-            [(_now(), ended.calls, ended.outcome, request_id)],
+            [(_now(), result.calls, result.outcome, request_id)],
         )
         execute(connection, "UPDATE api_ledger SET outcome = ? WHERE request_id = ?", [(ANSWERED, request_id)])
         execute(
@@ -111,7 +111,7 @@ class Ledger:
         )
         # An interruption may come just after a request was stored, and store it once more.
         execute(connection, "DELETE FROM api_answers WHERE request_id = ?", [(request_id,)])
-        answers = [(request_id, conv_id, *row) for conv_id, rows in ended.whole.items() for row in rows]
+        answers = [(request_id, conv_id, *row) for conv_id, rows in result.whole.items() for row in rows]
         insert(connection, "api_answers", LEDGER["api_answers"], answers)
 
 

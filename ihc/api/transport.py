@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import socket
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Timer
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from ihc.api.account import is_loopback
 from ihc.errors import AnswerSizeError, DeadlineError, UnansweredError
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
@@ -29,28 +31,35 @@ UNREADABLE = (
 class BoundedSession(requests.Session):
     """The connection of one thread: it stays open, follows no redirect, and takes at most `seconds` a request."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, headers: Mapping[str, str]) -> None:
         super().__init__()
         self._seconds, self._breaker = seconds, _Breaker()
-        self.headers["Accept-Encoding"] = "gzip"
+        self.headers.update({"Accept-Encoding": "gzip", **headers})
+        self.auth = _no_other_credentials
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter(self._breaker))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """There is none: requests would read the body whole, and fail over a target that is no address."""
 
-    def ask(self, url: str, body: bytes, **options: Any) -> tuple[requests.Response, bytes]:
+    def ask(self, url: str, body: bytes, parameters: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         """Send a POST request; its answer, and the body of that.
 
         Raises DeadlineError, AnswerSizeError, UnansweredError for a body that cannot be unpacked, and what requests
         and urllib3 raise.
         """
-        timeout = (min(CONNECT_SECONDS, self._seconds), READ_SECONDS)
-        with (
-            self._breaker.within(self._seconds),
-            self.post(url, data=body, timeout=timeout, allow_redirects=False, stream=True, **options) as response,
-        ):
+        options: dict[str, Any] = {"params": parameters, "allow_redirects": False, "stream": True}
+        options["timeout"] = (min(CONNECT_SECONDS, self._seconds), READ_SECONDS)
+        if is_loopback(url):
+            # A proxy of the environment is for other machines; it would get the key of a server on this one.
+            options["proxies"] = {"no_proxy": urlsplit(url).hostname}
+        with self._breaker.within(self._seconds), self.post(url, data=body, **options) as response:
             return response, _content(response)
+
+
+def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from adding a password that it finds in ~/.netrc."""
+    return request
 
 
 class _Breaker:

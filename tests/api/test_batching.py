@@ -1,18 +1,20 @@
 import hashlib
+import json
 from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, journey, shuffled
+from helpers.frames import FIXED, UNTRUSTED, journey, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ihc.api.batching import SENT, fingerprints, fit_journeys, halves, pack_requests
+from ihc.api.batching import SENT, fingerprints, fit_journeys, halves, pack_requests, request_body
 from ihc.database.inputs import read_tables
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
+from ihc.models.redistribution import parse_redistribution
 from ihc.pipeline.sample import make_sample
 
 LIMITS = [(100, 200), (100, 3000), (50, 100)]  # journeys, sessions
@@ -77,23 +79,10 @@ def test_three_journeys_fill_two_requests():
     assert [request["conv_id"].unique().tolist() for request in requests] == [["k1", "k3"], ["k0", "k2"]]
 
 
-def test_the_number_of_journeys_is_a_limit_too():
-    requests = pack_requests(journeys_of([1] * 7), max_journeys=3, max_sessions=100)
-    assert len(requests) == 3
-    assert max(sizes(requests)) == (3, 3)
-
-
 def test_both_limits_are_reached_together():
     """Two journeys of 9 and eighteen of 1 are 36 sessions: two requests of 10 journeys with 18, and of no other mix."""
     requests = pack_requests(journeys_of([9] * 2 + [1] * 18), max_journeys=10, max_sessions=18)
     assert sizes(requests) == [(10, 18)] * 2
-
-
-def test_a_request_keeps_all_columns_and_the_index():
-    journeys = pd.concat([journey((0, "A", 1, 1), (1, "B", 1, 1), conv_id="k"), journey((0, "A", 1, 1), conv_id="l")])
-    journeys.index = [7, 3, 5]
-    (request,) = pack_requests(journeys)
-    assert_frame_equal(request.sort_index(), journeys.sort_index())
 
 
 def test_rows_of_a_journey_that_lie_apart_come_together_in_their_order():
@@ -159,12 +148,6 @@ def test_filling_one_request_after_the_other_would_take_more_of_them():
     assert first_come(journeys, 50, 100) > 1.02 * 31
 
 
-def test_the_same_journeys_are_packed_the_same_way():
-    journeys = sample_journeys(1000, 3)
-    for one, other in zip(pack_requests(journeys), pack_requests(journeys.copy()), strict=True):
-        assert_frame_equal(one, other)
-
-
 def test_the_order_of_the_conversions_changes_neither_the_number_of_requests_nor_how_full_they_are():
     journeys = sample_journeys(1000, 3)
     ids = shuffled(journeys["conv_id"].drop_duplicates(), 5)
@@ -190,13 +173,6 @@ def test_every_row_is_in_exactly_one_request_and_no_journey_in_two(packing):
     assert_packed(journeys, requests, max_journeys, max_sessions)
 
 
-@FIXED
-@given(packings())
-def test_a_single_request_does_where_everything_fits_into_one(packing):
-    journeys, _, _ = packing
-    assert len(pack_requests(journeys, max_journeys=40, max_sessions=480)) == min(1, len(journeys))
-
-
 def test_a_journey_that_is_too_long_keeps_its_latest_sessions():
     fitting, too_long = fit_journeys(journeys_of([2, 5, 3]), 3)
     assert list(zip(fitting["conv_id"], fitting["place"], strict=True)) == [
@@ -207,21 +183,13 @@ def test_a_journey_that_is_too_long_keeps_its_latest_sessions():
     assert too_long.to_dict("records") == [{"conv_id": "k1", "sessions": 5}]
 
 
-def test_the_latest_sessions_include_the_converting_one():
-    long = journey(*[(hour, "A", 1, 1) for hour in range(5)])
-    fitting, _ = fit_journeys(long, 2)
-    assert fitting["conversion"].tolist() == [0, 1]
-
-
-def test_a_journey_that_is_too_long_can_be_left_out():
-    fitting, too_long = fit_journeys(journeys_of([2, 5, 3]), 3, "skip")
+def test_a_journey_that_is_too_long_can_be_left_out_or_end_the_run():
+    journeys = journeys_of([2, 5, 3])
+    fitting, too_long = fit_journeys(journeys, 3, "skip")
     assert fitting["conv_id"].unique().tolist() == ["k0", "k2"]
     assert too_long.to_dict("records") == [{"conv_id": "k1", "sessions": 5}]
-
-
-def test_a_journey_that_is_too_long_can_end_the_run():
     with pytest.raises(InputError, match=r"1 journey is longer than 3 sessions \(conv_id 'k1'\)\. .*IHC_MAX_SESSIONS"):
-        fit_journeys(journeys_of([2, 5, 3]), 3, "raise")
+        fit_journeys(journeys, 3, "raise")
 
 
 @pytest.mark.parametrize("long_journeys", ["latest", "skip", "raise"])
@@ -277,6 +245,46 @@ def test_halving_again_and_again_leaves_every_journey_alone(lengths):
     assert alone == len(lengths)
 
 
+def sent(request, redistribution=None):
+    return json.loads(request_body(request, redistribution))
+
+
+def test_a_request_asks_for_its_sessions_and_holds_nothing_else_of_the_shop():
+    first = {
+        "conversion_id": "k",
+        "session_id": "s1",
+        "timestamp": "2023-09-01 00:00:00",
+        "channel_label": "Search",
+        "holder_engagement": 1,
+        "closer_engagement": 0,
+        "conversion": 0,
+        "impression_interaction": 0,
+    }
+    second = first | {"session_id": "s2", "timestamp": "2023-09-02 02:30:00", "channel_label": "بحث"}
+    second |= {"holder_engagement": 0, "closer_engagement": 1, "conversion": 1}
+    assert sent(PINNED) == {"customer_journeys": [first, second]}
+    assert sent(PINNED.head(0)) == {"customer_journeys": []}
+
+
+def test_a_redistribution_is_sent_along():
+    phase = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
+    entries = dict.fromkeys(("initializer", "holder", "closer"), phase)
+    assert sent(PINNED, parse_redistribution(entries, "It"))["redistribution_parameter"] == entries
+
+
+@pytest.mark.parametrize("name", UNTRUSTED, ids=range(len(UNTRUSTED)))
+def test_names_from_the_data_arrive_as_they_are(name):
+    session, _ = sent(PINNED.assign(channel_name=name, session_id=name, conv_id=name))["customer_journeys"]
+    assert (session["channel_label"], session["session_id"], session["conversion_id"]) == (name, name, name)
+
+
+def test_what_is_missing_is_sent_as_null_and_fractions_of_a_second_are_left_out():
+    late = pd.to_datetime([None, "2023-09-01 10:00:00.999999"])
+    first, second = sent(PINNED.assign(channel_name=["Search", None], timestamp=late))["customer_journeys"]
+    assert (first["timestamp"], first["channel_label"]) == (None, "Search")
+    assert (second["timestamp"], second["channel_label"]) == ("2023-09-01 10:00:00", None)
+
+
 CHANGES = {
     "session_id": "s9",
     "timestamp": pd.Timestamp("2023-09-02 02:30:01"),
@@ -302,10 +310,6 @@ def test_the_fingerprint_of_a_journey_stays_the_same_in_every_version():
     assert fingerprints(PINNED).to_dict("records") == [{"conv_id": "k", "fingerprint": PINNED_MARK}]
 
 
-def test_there_is_a_changed_value_for_everything_that_is_sent():
-    assert set(CHANGES) == set(SENT)
-
-
 @pytest.mark.parametrize("column", SENT)
 def test_a_fingerprint_changes_with_every_column_that_is_sent(column):
     changed = PINNED.copy()
@@ -325,13 +329,6 @@ def test_a_fingerprint_changes_with_the_sessions_and_their_order(changed):
     assert mark_of(changed) != PINNED_MARK
 
 
-@pytest.mark.parametrize(
-    ("column", "value"), [("revenue", 7.0), ("user_id", "v"), ("conv_timestamp", pd.Timestamp("2024-01-01"))]
-)
-def test_a_fingerprint_does_not_change_with_what_is_not_sent(column, value):
-    assert mark_of(PINNED.assign(**{column: value})) == PINNED_MARK
-
-
 def test_a_fingerprint_does_not_change_with_the_id_or_the_neighbours_or_the_index_of_the_journey():
     other = journey((0, "Mail", 1, 1), (1, "Mail", 1, 1), conv_id="other")
     journeys = pd.concat([other, PINNED.assign(conv_id="again"), PINNED, other.assign(conv_id="last")])
@@ -340,14 +337,13 @@ def test_a_fingerprint_does_not_change_with_the_id_or_the_neighbours_or_the_inde
     assert mark_of(journeys.reset_index(drop=True)) == PINNED_MARK
 
 
-def test_a_fingerprint_does_not_change_with_the_types_that_hold_the_same():
+def test_a_fingerprint_does_not_change_with_types_fractions_of_a_second_and_what_is_not_sent():
     flags = ["holder_engagement", "closer_engagement", "impression_interaction", "conversion"]
     wide = PINNED.astype(dict.fromkeys(flags, "int64") | {"timestamp": "datetime64[ns]", "channel_name": object})
     assert mark_of(wide) == PINNED_MARK
-
-
-def test_fractions_of_a_second_are_not_sent_and_do_not_count():
     assert mark_of(PINNED.assign(timestamp=PINNED["timestamp"] + pd.Timedelta(milliseconds=900))) == PINNED_MARK
+    other = {"revenue": 7.0, "user_id": "v", "conv_timestamp": pd.Timestamp("2024-01-01")}
+    assert mark_of(PINNED.assign(**other)) == PINNED_MARK
 
 
 def test_no_journeys_have_no_fingerprints():

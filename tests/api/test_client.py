@@ -14,9 +14,8 @@ from helpers.answering import answering, http
 from helpers.frames import UNTRUSTED, journey
 
 from ihc.api.account import Account
-from ihc.api.batching import Requests
-from ihc.api.bodies import request_bodies
-from ihc.api.client import Budget, Client, check_answer
+from ihc.api.batching import request_body
+from ihc.api.client import Budget, Client
 from ihc.errors import (
     ApiAddressError,
     ApiError,
@@ -34,8 +33,7 @@ from ihc.errors import (
 
 KEY = "k3y-of-the-test"
 TWO = journey((0, "Search", 1, 0), (26.5, "Mail", 0, 1))  # 2023-09-01 00:00:00 and 2023-09-02 02:30:00
-(BODY,) = request_bodies(Requests.of([TWO]), None)
-ASKED = {"k": ["s1", "s2"]}
+BODY = request_body(TWO)
 FIELDS = ("conversion_id", "session_id", "initializer", "holder", "closer", "ihc")
 FIRST, SECOND = ("k", "s1", 1, 0.4, 0, 0.5), ("k", "s2", 0, 0.6, 1, 0.5)
 
@@ -56,24 +54,6 @@ def ask(*answers, attempts=5, **options):
     """Ask a server that gives these answers, and give back what came of it and what the server saw."""
     with answering(*answers) as (url, server):
         return make_client(url, **options).ask(BODY, attempts), server
-
-
-def checked(*entries, asked=None):
-    """Send these entries as an answer, and check what the client read of them."""
-    answer, _ = ask(http(200, {"statusCode": 200, "value": list(entries)}))
-    return check_answer(asked or ASKED, answer.values)
-
-
-def entry(*row, **more):
-    return dict(zip(FIELDS, row, strict=True)) | more
-
-
-def fault(*rows):
-    """Why these rows `(session_id, initializer, holder, closer, ihc)` of a conversion are not whole, if so."""
-    result = check_answer({"k": [row[0] for row in rows]}, {"k": list(rows)})
-    assert not result.missing
-    assert set(result.whole) | set(result.rejected) == {"k"}
-    return result.rejected.get("k", "")
 
 
 def everything_said(error):
@@ -134,29 +114,22 @@ def test_an_answer_is_read(answer):
 @pytest.mark.parametrize(
     ("status", "stated", "error"),
     [
-        (403, None, ApiKeyError),
         (403, 200, ApiKeyError),
-        (200, 403, ApiKeyError),
         (200, "403", ApiKeyError),
         (200, 404, ApiAddressError),
         (200, 413, TooLargeError),
-        (200, 400, RequestRefusedError),
         (206, 400, RequestRefusedError),
         (200, 429, QuotaError),
         (200, 500, UnansweredError),
         (500, 200, UnansweredError),
         (200, 0, UnansweredError),
-        (200, True, UnansweredError),
         (200, 201, UnansweredError),
-        (200, -1, UnansweredError),
-        (204, 200, UnansweredError),
         (400, 200, RequestRefusedError),
     ],
 )
 def test_the_status_in_the_body_counts_as_much_as_that_of_http(status, stated, error):
-    content = values(FIRST, SECOND, status=stated, message="said so")
-    with pytest.raises(error, match="said so" if status != 204 else "204") as raised:
-        ask(http(status, content))
+    with pytest.raises(error, match="said so") as raised:
+        ask(http(status, values(FIRST, SECOND, status=stated, message="said so")))
     assert type(raised.value) is error
     assert raised.value.calls == 1
 
@@ -165,28 +138,20 @@ def test_the_status_in_the_body_counts_as_much_as_that_of_http(status, stated, e
     ("answer", "error", "says"),
     [
         (http(200, b""), UnansweredError, "no JSON object"),
-        (http(200, b'{"statusCode": 200, "value": ['), UnansweredError, "no JSON object"),
         (http(200, b"<html>"), UnansweredError, "no JSON object"),
-        (http(200, b"\xff\xfe"), UnansweredError, "no JSON object"),
         (http(200, [1]), UnansweredError, "no JSON object"),
-        (http(200, None), UnansweredError, "no JSON object"),
-        (http(200, b"[" * 100_000), UnansweredError, "no JSON object"),
         (http(200, {}), UnansweredError, "no list of values"),
-        (http(200, {"value": {"k": 1}}), UnansweredError, "no list of values"),
-        (http(200, {"statusCode": [], "value": None}), UnansweredError, "no list of values"),
+        (http(200, {"value": {"k": 1}, "message": "why"}), UnansweredError, "no list of values: why"),
         (http(200, b"no gzip", "Content-Encoding: gzip"), UnansweredError, "cannot be decoded"),
+        (http(204, b""), UnansweredError, "204"),
         (http(400, {"message": "Unknown conv_type_id"}), ConversionTypeError, "--conv-type-id"),
-        (http(400, {"Message": "in capitals"}), RequestRefusedError, "400: in capitals"),
-        (http(400, {"error": {"nested": 1}}), RequestRefusedError, "nested"),
-        (http(400, {"message": "", "detail": "why"}), RequestRefusedError, "400: why"),
         (http(400, b"<html>"), RequestRefusedError, r"\(400\)"),
-        (http(502, b"<html>"), UnansweredError, r"\(502\)"),
+        (http(301, b"", "Location: http://[bad/"), ApiAddressError, "redirects"),
         (b"", UnansweredError, "broke off"),
         (b"SSH-2.0-OpenSSH\r\n", UnansweredError, "broke off"),
         (GOOD[:-30], UnansweredError, "broke off"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", UnansweredError, "broke off"),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 300 + b"\r\n", UnansweredError, "broke off"),
-        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n", UnansweredError, "broke off"),
     ],
     ids=lambda value: repr(value)[:40] if isinstance(value, bytes) else None,
 )
@@ -203,151 +168,11 @@ def test_a_server_that_is_not_there_cannot_be_reached():
         make_client(url).ask(BODY)
 
 
-REASON = "Session/Impression excluded from customer journey since it occurs after the conversion event"
-
-
-def left_out(conversion_id, session_id, reason=REASON):
-    return {
-        "trigger": {"conversion_id": conversion_id, "session_id": session_id},
-        "reason": reason,
-        "statusCode": 206,
-    }
-
-
-@pytest.mark.parametrize(
-    ("entries", "reasons"),
-    [
-        ([], {}),
-        (None, {}),
-        ([left_out("k", "s2"), left_out("k", "s3", "another"), left_out("l", "s1")], {"k": REASON, "l": REASON}),
-        ([left_out(7, 1)], {"7": REASON}),
-        ([left_out("k", "s2", f"x-api-key {KEY}\n" + "x" * 5000)], {"k": f"x-api-key *** {'x' * 185}…"}),
-        (["one", "two"], {"": "one"}),
-        ([{"trigger": {"conversion_id": "k"}}], {"": "{'trigger': {'conversion_id': 'k'}}"}),
-        ([{"trigger": ["k"], "reason": "none"}], {"": "{'trigger': ['k'], 'reason': 'none'}"}),
-        ("sorry", {"": "sorry"}),
-    ],
-)
-def test_the_reasons_of_sessions_without_a_value_are_read_by_conversion(entries, reasons):
+def test_the_reasons_of_sessions_without_a_value_come_along_on_one_line_cut_and_without_the_key():
+    trigger = {"conversion_id": "k", "session_id": "s2"}
+    entries = [{"trigger": trigger, "reason": f"x-api-key {KEY}\n" + "x" * 5000, "statusCode": 206}]
     answer, _ = ask(http(206, values(FIRST, status=206, partialFailureErrors=entries)))
-    assert answer.values == {"k": [FIRST[1:]]}
-    assert answer.reasons == reasons
-
-
-# The values of an answer
-
-
-def test_a_whole_answer_is_whole():
-    result = checked(entry(*FIRST), entry(*SECOND))
-    assert result == ({"k": [FIRST[1:], SECOND[1:]]}, {}, [])
-
-
-def test_the_order_of_the_sessions_is_irrelevant_and_more_fields_are_ignored():
-    result = checked(entry(*SECOND, note="x"), entry(*FIRST, timestamp=None))
-    assert result.whole == {"k": [SECOND[1:], FIRST[1:]]}
-
-
-def test_ids_that_came_as_numbers_are_the_texts_that_were_sent():
-    result = checked(entry(7, 1, 1, 0, 1, 1), asked={"7": ["1"]})
-    assert list(result.whole) == ["7"]
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        [],
-        [None, 1, "text", [], {}],
-        [entry("other", "s1", 1, 1, 1, 1)],
-        [entry(None, "s1", 1, 1, 1, 1)],
-        [{name: value for name, value in entry(*FIRST).items() if name != "conversion_id"}],
-    ],
-)
-def test_a_conversion_without_any_value_is_missing(entries):
-    assert checked(*entries) == ({}, {}, ["k"])
-
-
-def test_the_other_conversions_of_an_answer_do_not_matter():
-    result = checked(entry(*FIRST), entry("other", "s1", 7, 7, 7, 7), entry(*SECOND))
-    assert (list(result.whole), result.rejected, result.missing) == (["k"], {}, [])
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        pytest.param([entry(*FIRST)], id="a session missing"),
-        pytest.param([entry(*FIRST), entry(*FIRST)], id="one twice instead of the other"),
-        pytest.param([entry(*FIRST), entry(*SECOND), entry(*SECOND)], id="a duplicate"),
-        pytest.param([entry(*FIRST), entry(*SECOND), entry("k", "s3", 0, 0, 0, 0)], id="a foreign one more"),
-        pytest.param([entry(*FIRST), entry("k", "s3", 0, 0.6, 1, 0.5)], id="a foreign one instead"),
-        pytest.param([entry(*FIRST), entry("k", None, 0, 0.6, 1, 0.5)], id="a null"),
-        pytest.param([entry(*FIRST), entry("k", "S2", 0, 0.6, 1, 0.5)], id="another case"),
-    ],
-)
-def test_an_answer_for_other_sessions_than_asked_is_rejected(entries):
-    result = checked(*entries)
-    says = f"the answer is not for exactly the 2 sessions of the journey: it has {len(entries)}"
-    assert result == ({}, {"k": says}, [])
-
-
-@pytest.mark.parametrize("field", FIELDS[2:])
-@pytest.mark.parametrize("value", [True, False, "0.5", None, [], {}, -0.0001, 1.0001, 2, -1, 10**18, 1e300], ids=repr)
-def test_a_value_that_is_no_number_from_0_to_1_is_rejected_by_name(field, value):
-    result = checked(entry(*FIRST, **{field: value}), entry(*SECOND))
-    assert result.rejected == {"k": f"{field} is not a number from 0 to 1 in every session"}
-
-
-@pytest.mark.parametrize("field", FIELDS[2:])
-def test_a_value_that_is_missing_is_rejected_by_name(field):
-    without = {name: value for name, value in entry(*SECOND).items() if name != field}
-    assert field in checked(entry(*FIRST), without).rejected["k"]
-
-
-@pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize("column", [1, 2, 3, 4])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_no_number_and_infinity_are_never_whole(place, column, value):
-    rows = [list(FIRST[1:]), list(SECOND[1:])]
-    rows[place][column] = value
-    assert fault(*map(tuple, rows))
-
-
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        ([("s1", 1, 0, 1, 1)], ""),
-        ([("s1", 0, 0, 0, 1)], ""),  # no phase is present at all
-        ([("s1", 0.0, 1.0, 0.0, 1.0)], ""),
-        ([("s1", 1, 0, 1, 0)], "ihc sums to 0.0000, not 1"),
-        ([("s1", 0.5, 0, 1, 1)], "initializer sums to 0.5000, not 1"),
-        ([("s1", 1, 0.01, 1, 1)], "holder sums to 0.0100, not 1"),
-        ([("s1", 1, 0, 0.99, 1)], "closer sums to 0.9900, not 1"),
-        ([("s1", 1, 0, 1, 1), ("s2", 0, 0, 0, 1)], "ihc sums to 2.0000, not 1"),
-        ([("s1", 1, 0, 1, 0.5), ("s2", 1, 0, 0, 0.5)], "initializer sums to 2.0000, not 1"),
-        ([("s1", 1, 0, 1, 0.9951)], ""),  # 0.005 are allowed
-        ([("s1", 1, 0, 1, 0.9949)], "ihc sums to 0.9949, not 1"),
-        ([("s1", 1, 0, 1, 0.6), ("s2", 0, 0, 0, 0.4049)], ""),
-        ([("s1", 1, 0, 1, 0.6), ("s2", 0, 0, 0, 0.4051)], "ihc sums to 1.0051, not 1"),
-    ],
-)
-def test_ihc_and_each_phase_that_is_present_sum_to_1(rows, says):
-    assert fault(*rows) == says
-
-
-def test_the_more_sessions_the_more_their_rounding_may_add_up():
-    """Of 200 sessions with 1/200 each, 0.00005 each may be lost: 0.01 in all, and not 0.012."""
-    allowed, too_much = 0.9901 / 200, 0.988 / 200
-    assert fault(*[(f"s{number}", 0, 0, 0, allowed) for number in range(200)]) == ""
-    assert "ihc sums to 0.9880" in fault(*[(f"s{number}", 0, 0, 0, too_much) for number in range(200)])
-
-
-def test_conversions_are_checked_apart():
-    rows = [("s1", 1, 0, 1, 1)]
-    result = check_answer(
-        {"good": ["s1"], "bad": ["s1"], "gone": ["s1"]}, {"bad": [("s1", 1, 0, 1, 2)], "good": rows, "strange": rows}
-    )
-    assert result.whole == {"good": rows}
-    assert list(result.rejected) == ["bad"]
-    assert result.missing == ["gone"]
+    assert answer == ({"k": [FIRST[1:]]}, 1, {"k": f"x-api-key *** {'x' * 185}…"})
 
 
 # Trying again
@@ -368,7 +193,7 @@ def test_it_is_given_up_after_so_many_attempts_or_when_the_run_has_no_retries_le
         assert error.value.calls == len(server.heads) == calls
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 413])
+@pytest.mark.parametrize("status", [301, 400, 403, 413])
 def test_what_will_not_pass_is_asked_once(status):
     with answering(http(status, {})) as (url, server):
         with pytest.raises(ApiError) as error:
@@ -536,35 +361,18 @@ def test_a_proxy_of_the_environment_is_asked_for_another_machine_and_never_sees_
     assert KEY.encode() not in proxy.received
 
 
-def test_a_target_that_is_no_address_does_not_matter():
-    with pytest.raises(ApiAddressError, match="redirects"):
-        ask(http(301, b"", "Location: http://[bad/"))
-
-
 def test_an_address_that_cannot_be_one_ends_the_run():
     with pytest.raises(ApiAddressError, match="cannot be asked at"):
         make_client("https://a..b/v1/compute_ihc").ask(BODY)
 
 
-@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e400"])
-def test_a_value_that_json_does_not_have_rejects_its_journey_alone(number):
-    body = json.dumps({"value": [entry(*FIRST), entry(*SECOND), entry("l", "s9", 1, 0, 1, 1)]}).encode()
-    body = body.replace(b'"ihc": 1}', b'"ihc": %s}' % number)
-    answer, server = ask(http(200, body))
-    result = check_answer(ASKED | {"l": ["s9"]}, answer.values)
-    assert list(result.whole) == ["k"]
-    assert list(result.rejected) == ["l"]
-    assert server.connections == 1
-
-
 # What is said of an answer
 
 
-@pytest.mark.parametrize("status", [200, 301, 400, 403, 404, 413, 429, 500, 503])
+@pytest.mark.parametrize("status", [200, 301, 400, 403, 413, 429, 503])
 @pytest.mark.parametrize(
     "message",
     [
-        KEY,
         f"{KEY}{KEY}",
         f"You sent x-api-key: {KEY}, which is wrong",
         ["x-api-key", KEY],
@@ -581,8 +389,8 @@ def test_a_key_that_the_server_repeats_is_not_repeated(status, message):
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", http(200, b"{"), http(403, {}), http(301, {}, "Location: /x"), http(503, {}), http(200, b"", "Bad")],
-    ids=["dropped", "broken", "403", "301", "503", "header"],
+    [b"", http(200, b"{"), http(301, {}, "Location: /x"), http(503, {}), http(200, b"", "Bad")],
+    ids=["dropped", "broken", "301", "503", "header"],
 )
 def test_the_key_is_in_no_error_and_in_no_text_of_the_client(answer):
     with answering(answer) as (url, _):
@@ -597,13 +405,12 @@ def test_the_key_is_in_no_error_and_in_no_text_of_the_client(answer):
     "message",
     [
         "x" * 100_000,
-        "word " * 10_000,
         "\x1b[31mred\x1b[0m",
         "two\nlines\r\tand\0more",
         "\u202ereversed\ud800",
         *UNTRUSTED,
     ],
-    ids=range(5 + len(UNTRUSTED)),
+    ids=range(4 + len(UNTRUSTED)),
 )
 def test_what_the_server_says_is_on_one_line_cut_and_without_control_characters(message):
     with pytest.raises(ApiKeyError) as error:
@@ -625,30 +432,6 @@ def test_a_ceiling_of_calls_counts_every_try():
         assert error.value.calls == len(server.heads) == 2
 
 
-@pytest.mark.parametrize("calls", [0, -1])
-def test_a_ceiling_of_none_sends_nothing(calls):
-    with answering(GOOD) as (url, server):
-        with pytest.raises(CeilingError) as error:
-            make_client(url, calls=calls).ask(BODY)
-        assert error.value.calls == server.connections == 0
-
-
-def test_calls_are_unlimited_unless_said_otherwise():
-    budget = Budget()
-    for _ in range(1000):
-        budget.spend_call()
-    assert budget.calls is None
-
-
-def test_calls_and_retries_are_counted_down():
-    budget = Budget(2, 1)
-    budget.spend_call()
-    budget.spend_call()
-    with pytest.raises(CeilingError):
-        budget.spend_call()
-    assert [budget.spend_retry() for _ in range(3)] == [True, False, False]
-
-
 def test_no_call_is_spent_twice_by_threads_at_once():
     budget = Budget(500, 300)
 
@@ -664,14 +447,10 @@ def test_no_call_is_spent_twice_by_threads_at_once():
     assert (sum(calls), sum(retries)) == (500, 300)
 
 
-def test_calls_begin_an_interval_apart():
+def test_calls_begin_an_interval_apart_where_there_is_one():
+    assert [Budget().pause() for _ in range(3)] == [0, 0, 0]
     budget = Budget(interval=10)
     assert [budget.pause() for _ in range(3)] == [0, pytest.approx(10, abs=0.5), pytest.approx(20, abs=0.5)]
-
-
-def test_without_an_interval_no_call_waits():
-    budget = Budget()
-    assert [budget.pause() for _ in range(3)] == [0, 0, 0]
 
 
 def test_a_call_that_was_not_used_in_time_is_not_made_up_for():

@@ -11,8 +11,7 @@ from helpers.faults import in_turn, misbehaving
 from helpers.frames import conversions, journey, sessions
 
 from ihc.api.account import Account
-from ihc.api.batching import fingerprints, pack_requests
-from ihc.api.bodies import request_bodies
+from ihc.api.batching import fingerprints, pack_requests, request_body
 from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import open_ledger, read_known, requests_of
@@ -376,7 +375,7 @@ def test_a_ceiling_of_requests_counts_retries_and_stops_cleanly(database, journe
 
 
 def test_a_ceiling_of_requests_a_second_is_kept(database, journeys):
-    few = request_bodies(pack_requests(journeys).block(0, 8), None)
+    few = [request_body(request) for request in pack_requests(journeys)[:8]]
     with misbehaving() as (url, api):
         account = Account(url, KEY, "default")
         client = Client(account, Budget(interval=0.05))

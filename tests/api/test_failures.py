@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, ProtocolError
 
-from ihc.api.failures import LONGEST_WAIT, Retry, of_connection, of_status
+from ihc.api.failures import LONGEST_WAIT, may_pass, of_connection, of_status
 from ihc.errors import (
     ApiAddressError,
-    ApiError,
     ApiKeyError,
     ConversionTypeError,
     OutageError,
@@ -27,73 +26,60 @@ WHERE = "https://api.example.com/v1"
 
 def wait_for(retry_after, status=503):
     """How long to wait before the next try [s], None where the API did not say."""
-    failure = of_status(status, "", {"Retry-After": retry_after})
-    assert isinstance(failure, Retry)
-    return failure.wait
+    return of_status(status, "", {"Retry-After": retry_after}).wait
 
 
 def from_now(seconds):
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "says"),
-    [
-        (429, QuotaError, "may not ask more for now .*IHC_REQUESTS_PER_SECOND"),
-        *[(status, UnansweredError, "failed to answer") for status in (408, 425, 500, 501, 502, 503, 504, 529, 599)],
-        *[(status, UnansweredError, "failed to answer") for status in (0, 100, 200, 201, 204, 299)],
-    ],
-)
-def test_what_may_pass_is_tried_again(status, error, says):
+def assert_is(failure, error, says, *, passes):
+    with pytest.raises(error, match=says):
+        raise failure
+    assert type(failure) is error
+    assert may_pass(failure) is passes
+
+
+@pytest.mark.parametrize("status", [429, 408, 425, 500, 502, 503, 504, 529, 599, 0, 100, 200, 204, 299])
+def test_what_may_pass_is_tried_again(status):
+    error = QuotaError if status == 429 else UnansweredError
+    says = "may not ask more for now .*IHC_REQUESTS_PER_SECOND" if status == 429 else "failed to answer"
     failure = of_status(status, "said so", {})
-    assert isinstance(failure, Retry)
+    assert_is(failure, error, says, passes=True)
+    assert f"({status}: said so)" in str(failure)
     assert failure.wait is None
-    with pytest.raises(error, match=says) as final:
-        raise failure.final
-    assert f"({status}: said so)" in str(final.value)
-    assert str(failure) == str(final.value)
 
 
 @pytest.mark.parametrize(
     ("status", "said", "error", "says"),
     [
-        *[
-            (status, "moved", ApiAddressError, "redirects .* put the final one in IHC_API_URL")
-            for status in range(300, 309)
-        ],
-        (401, "", ApiKeyError, "does not take the key .* check IHC_API_KEY"),
-        (403, "Forbidden", ApiKeyError, "does not take the key .* check IHC_API_KEY"),
+        (301, "moved", ApiAddressError, "redirects .* put the final one in IHC_API_URL"),
+        (308, "moved", ApiAddressError, "redirects .* put the final one in IHC_API_URL"),
+        (401, "", ApiKeyError, r"does not take the key \(401\): check IHC_API_KEY"),
+        (403, "Forbidden", ApiKeyError, r"does not take the key \(403: Forbidden\): check IHC_API_KEY"),
         (404, "Not Found", ApiAddressError, "not at this address .* check IHC_API_URL"),
         (404, "No such conversion type", ConversionTypeError, "check --conv-type-id or IHC_CONV_TYPE_ID"),
         (400, "Unknown conv_type_id", ConversionTypeError, "check --conv-type-id or IHC_CONV_TYPE_ID"),
-        (400, "The Conversion Type is unknown", ConversionTypeError, "check --conv-type-id or IHC_CONV_TYPE_ID"),
-        (422, "conv type?", ConversionTypeError, "check --conv-type-id or IHC_CONV_TYPE_ID"),
+        (422, "Conv Type?", ConversionTypeError, "check --conv-type-id or IHC_CONV_TYPE_ID"),
         (413, "", TooLargeError, "over a limit of the account .* check IHC_MAX_SESSIONS"),
-        (413, "Request Too Long", TooLargeError, "check IHC_MAX_SESSIONS"),
         (400, "Too many sessions", TooLargeError, "check IHC_MAX_SESSIONS"),
         (400, "The LIMIT of 200 sessions", TooLargeError, "check IHC_MAX_SESSIONS"),
         (422, "exceeds 100 journeys", TooLargeError, "check IHC_MAX_SESSIONS"),
-        *[
-            (status, "what?", RequestRefusedError, "refuses what it is asked")
-            for status in (400, 402, 405, 409, 415, 422)
-        ],
+        (400, "what?", RequestRefusedError, r"refuses what it is asked \(400: what\?\)"),
+        (402, "what?", RequestRefusedError, "refuses what it is asked"),
+        (422, "what?", RequestRefusedError, "refuses what it is asked"),
     ],
 )
-def test_what_will_not_pass_is_the_error_that_says_what_to_do(status, said, error, says):
-    failure = of_status(status, said, {"Retry-After": "1"})
-    with pytest.raises(error, match=says) as raised:
-        raise failure
-    assert type(raised.value) is error
-    assert f"({status}: {said})" in str(raised.value) if said else f"({status})" in str(raised.value)
+def test_what_will_not_pass_says_what_to_do(status, said, error, says):
+    assert_is(of_status(status, said, {"Retry-After": "1"}), error, says, passes=False)
 
 
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
-    [("0", 0), ("2", 2), ("1.5", 1.5), (" 3 ", 3), ("120", 120), ("-5", 0), ("-0.1", 0), ("1e1", 10)],
+    [("0", 0), ("2", 2), ("1.5", 1.5), (" 3 ", 3), ("120", 120), ("-5", 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0)],
 )
-@pytest.mark.parametrize("status", [429, 503])
-def test_seconds_to_wait_may_be_fractional_and_are_never_negative(status, retry_after, seconds):
-    assert wait_for(retry_after, status) == seconds
+def test_seconds_to_wait_may_be_fractional_and_are_never_negative(retry_after, seconds):
+    assert wait_for(retry_after) == wait_for(retry_after, 429) == seconds
 
 
 @pytest.mark.parametrize(
@@ -104,24 +90,7 @@ def test_a_date_to_wait_for_is_that_many_seconds_away(zone, hours):
     assert 50 < wait_for(from_now(60 + hours * 3600).replace("GMT", zone)) <= 60
 
 
-def test_a_date_in_the_past_is_now():
-    assert wait_for("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        "",
-        "soon",
-        "nan",
-        "1, 2",
-        "1 s",
-        "0x10",
-        "tomorrow at noon",
-        "Mon, 01 Jan 99999 00:00:00 GMT",
-        "Mon, 99 Foo 1",
-    ],
-)
+@pytest.mark.parametrize("garbage", ["", "soon", "nan", "1, 2", "1 s", "Mon, 01 Jan 99999 00:00:00 GMT", "Mon, 99 Foo"])
 def test_what_is_neither_seconds_nor_a_date_is_as_if_it_were_not_there(garbage):
     assert wait_for(garbage) is None
 
@@ -130,19 +99,15 @@ def test_what_is_neither_seconds_nor_a_date_is_as_if_it_were_not_there(garbage):
 @given(st.text(alphabet="0123456789:,.+- GMTJanWed", max_size=40))
 def test_no_text_in_retry_after_breaks_anything(text):
     failure = of_status(503, "", {"Retry-After": text})
-    wait = failure.wait if isinstance(failure, Retry) else None
-    assert wait is None or 0 <= wait <= LONGEST_WAIT
-    assert isinstance(failure, Retry | OutageError)
+    assert may_pass(failure) is (failure.wait is None or 0 <= failure.wait <= LONGEST_WAIT)
 
 
-@pytest.mark.parametrize("retry_after", ["120.1", "86400", "inf", "1e300", "in an hour"])
-def test_an_api_that_asks_for_a_longer_wait_ends_the_run(retry_after):
-    assert LONGEST_WAIT == 120
-    headers = {"Retry-After": from_now(3600) if retry_after == "in an hour" else retry_after}
-    with pytest.raises(QuotaError, match="Run the same command again later"):
-        raise of_status(429, "", headers)
-    with pytest.raises(OutageError, match=r"asks to come back in .* seconds \(503: tired\): run the same command then"):
-        raise of_status(503, "tired", headers)
+@pytest.mark.parametrize("retry_after", ["120.1", "86400", "inf", "1e300", from_now(3600)])
+def test_an_api_that_asks_for_a_longer_wait_than_two_minutes_ends_the_run(retry_after):
+    headers = {"Retry-After": retry_after}
+    assert_is(of_status(429, "", headers), QuotaError, "Run the same command again later", passes=False)
+    says = r"asks to come back in .* seconds \(503: tired\): run the same command then"
+    assert_is(of_status(503, "tired", headers), OutageError, says, passes=False)
 
 
 def unreachable(kind=requests.ConnectionError):
@@ -150,7 +115,7 @@ def unreachable(kind=requests.ConnectionError):
 
 
 @pytest.mark.parametrize(
-    ("error", "final", "says"),
+    ("error", "kind", "says"),
     [
         (unreachable(), UnreachableError, f"No connection to {WHERE}: check the network"),
         (unreachable(requests.exceptions.ProxyError), UnreachableError, f"No connection to {WHERE}"),
@@ -162,27 +127,22 @@ def unreachable(kind=requests.ConnectionError):
         (ProtocolError("broken"), UnansweredError, "broke off or timed out"),
     ],
 )
-def test_a_connection_that_fails_is_tried_again(error, final, says):
-    failure = of_connection(error, WHERE)
-    assert isinstance(failure, Retry)
-    assert failure.wait is None
-    with pytest.raises(final, match=says):
-        raise failure.final
+def test_a_connection_that_fails_is_tried_again(error, kind, says):
+    assert_is(of_connection(error, WHERE), kind, says, passes=True)
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED]"), "certificate .* REQUESTS_CA_BUNDLE"),
-        (requests.exceptions.InvalidURL("s3cret"), r"cannot be asked at .* \(InvalidURL\): check IHC_API_URL"),
-        (requests.exceptions.InvalidHeader("s3cret"), r"cannot be asked at .* \(InvalidHeader\)"),
-        (requests.exceptions.InvalidProxyURL("s3cret"), r"cannot be asked at .* \(InvalidProxyURL\)"),
+        (
+            requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED]"),
+            f"certificate of {WHERE} .*REQUESTS_CA_BUND",
+        ),
+        (requests.exceptions.InvalidURL("s3cret"), rf"cannot be asked at {WHERE} \(InvalidURL\): check IHC_API_URL"),
+        (requests.exceptions.InvalidHeader("s3cret"), rf"cannot be asked at {WHERE} \(InvalidHeader\)"),
     ],
 )
 def test_a_connection_that_cannot_be_is_not_tried_again_and_its_words_are_not_repeated(error, says):
     failure = of_connection(error, WHERE)
-    assert isinstance(failure, ApiError)
-    with pytest.raises(ApiAddressError, match=says) as raised:
-        raise failure
-    assert WHERE in str(raised.value)
-    assert "s3cret" not in str(raised.value)
+    assert_is(failure, ApiAddressError, says, passes=False)
+    assert "s3cret" not in str(failure)

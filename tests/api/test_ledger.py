@@ -6,8 +6,19 @@ import pytest
 from helpers.databases import WITH_TRIGGERS, raise_at, rows_of, sql, stop_raising
 
 from ihc.api.account import Account
-from ihc.api.ledger import AGAIN, FAILED, MISSING, REJECTED, WAITING, Asked, Ended, open_ledger, read_known, requests_of
-from ihc.database.database import Database, tables_of
+from ihc.api.ledger import (
+    AGAIN,
+    FAILED,
+    MISSING,
+    REJECTED,
+    WAITING,
+    RequestNote,
+    RequestResult,
+    open_ledger,
+    read_known,
+    requests_of,
+)
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import DatabaseError
 from ihc.models.redistribution import parse_redistribution
@@ -28,21 +39,21 @@ def file(tmp_path):
     return Database(tmp_path / "shop.db")
 
 
-def asked(**marks):
-    """Two journeys, k1 of s1 and s2, and k2 of s3, unless others are named: `conv_id=fingerprint`."""
+def note(**marks):
+    """The note of two journeys, k1 of s1 and s2, and k2 of s3, unless others are named: `conv_id=fingerprint`."""
     sessions = {"k1": ["s1", "s2"], "k2": ["s3"]}
     marks = marks or {"k1": "f1", "k2": "f2"}
-    return Asked(marks, {conv_id: sessions.get(conv_id, ["s9"]) for conv_id in marks})
+    return RequestNote(marks, {conv_id: sessions.get(conv_id, ["s9"]) for conv_id in marks})
 
 
 def answered(request, calls=1, ends=None, **whole):
-    return Ended(request, calls, "answered", ends or {}, whole)
+    return RequestResult(request, calls, "answered", ends or {}, whole)
 
 
 def write(database, *ended, begun=(), account=ACCOUNT, run_id="run"):
     """Write requests to the ledger as a run does: first that they are sent, then how they ended."""
     with open_ledger(database, account, run_id) as ledger:
-        ledger.write([*(each.asked for each in ended), *begun], [])
+        ledger.write([*(each.note for each in ended), *begun], [])
         ledger.write([], list(ended))
 
 
@@ -64,48 +75,34 @@ def contents(database):
     return {table: rows_of(database, table) for table in ("api_requests", "api_ledger", "api_answers")}
 
 
-def test_nothing_is_known_of_a_new_database(database):
-    answers, rejected, failed = known(database)
-    assert answers.empty
-    assert rejected.empty
-    assert failed.empty
-    assert list(answers.columns) == ["conv_id", "session_id", "initializer", "holder", "closer", "ihc"]
-    assert list(rejected.columns) == list(failed.columns) == ["conv_id", "reason"]
-
-
-def test_what_was_answered_is_known_as_it_came(database):
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
-    assert answers(database) == {"k1": FIRST, "k2": SECOND}
-
-
-def test_the_types_are_the_same_whether_anything_is_known_or_not(database):
+def test_nothing_is_known_of_a_new_database_and_then_what_was_answered_as_it_came_in_the_same_types(database):
     before = known(database)
-    write(database, answered(asked(), ends={"k2": (FAILED, "no")}, k1=FIRST))
+    assert [len(frame) for frame in before] == [0, 0, 0]
+    write(database, answered(note(), ends={"k2": (FAILED, "no")}, k1=FIRST))
     after = known(database)
+    assert answers(database) == {"k1": FIRST}
     for one, other in zip(before, after, strict=True):
         assert one.dtypes.to_dict() == other.dtypes.to_dict()
+    assert list(after.answers.columns) == ["conv_id", "session_id", "initializer", "holder", "closer", "ihc"]
     assert after.answers.dtypes.astype("str").tolist() == ["str", "str", *["float64"] * 4]
+    assert list(after.rejected.columns) == list(after.failed.columns) == ["conv_id", "reason"]
 
 
 def test_only_what_is_wanted_is_given(database):
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
+    write(database, answered(note(), k1=FIRST, k2=SECOND))
     assert answers(database, k2="f2") == {"k2": SECOND}
     nothing = pd.DataFrame({"conv_id": [], "fingerprint": []}, dtype="str")
     assert read_known(database, ACCOUNT, nothing).answers.empty
 
 
 def test_a_journey_that_changed_is_not_known_until_it_is_as_it_was(database):
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
+    write(database, answered(note(), k1=FIRST, k2=SECOND))
     assert answers(database, k1="changed", k2="f2") == {"k2": SECOND}
     changed = [("s1", 1, 1, 1, 1)]
-    write(database, answered(Asked({"k1": "changed"}, {"k1": ["s1"]}), k1=changed))
+    write(database, answered(RequestNote({"k1": "changed"}, {"k1": ["s1"]}), k1=changed))
     assert answers(database, k1="changed") == {"k1": changed}
     assert answers(database, k1="f1") == {"k1": FIRST}
-
-
-def test_a_fingerprint_of_another_conversion_is_not_taken(database):
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
-    assert answers(database, k1="f2", k2="f1") == {}
+    assert answers(database, k1="f2", k2="f1") == {}  # those of each other
 
 
 @pytest.mark.parametrize(
@@ -117,48 +114,38 @@ def test_a_fingerprint_of_another_conversion_is_not_taken(database):
     ],
 )
 def test_answers_of_another_account_are_not_taken(database, other):
-    write(database, answered(asked(), ends={"k2": (REJECTED, "not whole")}, k1=FIRST))
+    write(database, answered(note(), ends={"k2": (REJECTED, "not whole")}, k1=FIRST))
     result = known(database, account=other)
     assert [len(frame) for frame in result] == [0, 0, 0]
-    write(database, answered(asked(k1="f1"), k1=SECOND), account=other)
+    write(database, answered(note(k1="f1"), k1=SECOND), account=other)
     assert answers(database, account=other) == {"k1": SECOND}
     assert answers(database) == {"k1": FIRST}
 
 
-def test_another_key_of_the_account_knows_the_same(database):
-    write(database, answered(asked(), k1=FIRST))
-    assert answers(database, account=replace(ACCOUNT, key="another")) == {"k1": FIRST}
-
-
 def test_the_latest_answer_counts_where_a_journey_was_asked_again(database):
     later = [("s1", 0, 1, 0, 0.5), ("s2", 1, 0, 1, 0.5)]
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
-    write(database, answered(asked(k1="f1"), k1=later), run_id="again")
+    write(database, answered(note(), k1=FIRST, k2=SECOND))
+    write(database, answered(note(k1="f1"), k1=later), run_id="again")
     assert answers(database) == {"k1": later, "k2": SECOND}
 
 
-@pytest.mark.parametrize("outcome", [REJECTED, FAILED, MISSING, AGAIN, WAITING])
-def test_an_answer_stays_known_where_asking_again_came_to_nothing(database, outcome):
-    write(database, answered(asked(), k1=FIRST, k2=SECOND))
-    write(database, Ended(asked(k1="f1"), 1, "no", {"k1": (outcome, "no")}), run_id="again")
+def test_an_answer_stays_known_where_asking_again_came_to_nothing(database):
+    write(database, answered(note(), k1=FIRST, k2=SECOND))
+    for outcome in (REJECTED, FAILED, MISSING, AGAIN, WAITING):
+        write(database, RequestResult(note(k1="f1"), 1, "no", {"k1": (outcome, "no")}), run_id=outcome)
     result = known(database)
     assert answers(database) == {"k1": FIRST, "k2": SECOND}
     assert result.rejected.empty
     assert result.failed.empty
 
 
-def test_rejected_and_failed_are_told_apart_with_their_reasons(database):
-    ends = {"k1": (REJECTED, "ihc sums to 2.0000, not 1"), "k2": (FAILED, "The API refuses it.")}
-    write(database, answered(asked(), ends=ends))
-    result = known(database)
-    assert result.answers.empty
-    assert result.rejected.to_dict("records") == [{"conv_id": "k1", "reason": "ihc sums to 2.0000, not 1"}]
-    assert result.failed.to_dict("records") == [{"conv_id": "k2", "reason": "The API refuses it."}]
-
-
-def test_what_was_rejected_or_failed_is_not_once_it_is_answered(database):
-    write(database, answered(asked(), ends={"k1": (REJECTED, "no"), "k2": (FAILED, "no")}))
-    write(database, answered(asked(), k1=FIRST, k2=SECOND), run_id="again")
+def test_rejected_and_failed_are_told_apart_until_they_are_answered(database):
+    write(database, answered(note(), ends={"k1": (REJECTED, "two"), "k2": (FAILED, "refused")}))
+    before = known(database)
+    assert before.answers.empty
+    assert before.rejected.to_dict("records") == [{"conv_id": "k1", "reason": "two"}]
+    assert before.failed.to_dict("records") == [{"conv_id": "k2", "reason": "refused"}]
+    write(database, answered(note(), k1=FIRST, k2=SECOND), run_id="again")
     result = known(database)
     assert answers(database) == {"k1": FIRST, "k2": SECOND}
     assert result.rejected.empty
@@ -167,21 +154,21 @@ def test_what_was_rejected_or_failed_is_not_once_it_is_answered(database):
 
 def test_the_latest_reason_counts_and_each_conversion_is_named_once(database):
     for reason in ("first", "second", "third"):
-        write(database, answered(asked(k1="f1"), ends={"k1": (FAILED, reason)}), run_id=reason)
+        write(database, answered(note(k1="f1"), ends={"k1": (FAILED, reason)}), run_id=reason)
     assert known(database).failed.to_dict("records") == [{"conv_id": "k1", "reason": "third"}]
-    write(database, answered(asked(k1="f1"), ends={"k1": (REJECTED, "fourth")}))
+    write(database, answered(note(k1="f1"), ends={"k1": (REJECTED, "fourth")}))
     assert known(database).rejected.to_dict("records") == [{"conv_id": "k1", "reason": "fourth"}]
     assert known(database).failed.empty
 
 
-@pytest.mark.parametrize("outcome", [MISSING, AGAIN, WAITING])
-def test_what_is_to_be_asked_again_is_neither_rejected_nor_failed(database, outcome):
-    write(database, answered(asked(), ends=dict.fromkeys(("k1", "k2"), (outcome, ""))))
+def test_what_is_to_be_asked_again_is_neither_rejected_nor_failed(database):
+    for outcome in (MISSING, AGAIN, WAITING):
+        write(database, answered(note(), ends=dict.fromkeys(("k1", "k2"), (outcome, ""))))
     assert [len(frame) for frame in known(database)] == [0, 0, 0]
 
 
 def test_a_request_that_was_sent_and_never_ended_leaves_its_note_and_is_not_known(database):
-    write(database, begun=[asked()])
+    write(database, begun=[note()])
     assert [len(frame) for frame in known(database)] == [0, 0, 0]
     assert sql(database, "SELECT ended_at, calls, outcome FROM api_requests") == [(None, None, None)]
     assert sql(database, "SELECT conv_id, fingerprint, outcome, reason FROM api_ledger ORDER BY 1") == [
@@ -192,7 +179,7 @@ def test_a_request_that_was_sent_and_never_ended_leaves_its_note_and_is_not_know
 
 def test_a_request_is_noted_with_whom_it_asks_and_how_it_ended(database):
     account = replace(ACCOUNT, redistribution=REDISTRIBUTION)
-    request = asked()
+    request = note()
     write(database, answered(request, calls=3, ends={"k2": (FAILED, "why")}, k1=FIRST), account=account)
     row = sql(
         database,
@@ -211,16 +198,9 @@ def test_a_request_is_noted_with_whom_it_asks_and_how_it_ended(database):
 def test_ids_of_requests_rise_with_time():
     ids = []
     for _ in range(20):
-        ids.append(asked().request_id)
+        ids.append(note().request_id)
         time.sleep(0.001)
     assert ids == sorted(set(ids))
-
-
-def test_a_request_is_made_out_of_journeys():
-    rows = {"conv_id": ["k2", "k1", "k1"], "session_id": ["s3", "s1", "s2"]}
-    request = Asked.of(pd.DataFrame(rows), {"k1": "f1", "k2": "f2", "k3": "f3"})
-    assert request.fingerprints == {"k2": "f2", "k1": "f1"}
-    assert request.sessions == {"k2": ["s3"], "k1": ["s1", "s2"]}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +215,7 @@ def test_a_request_is_made_out_of_journeys():
 )
 @pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
 def test_what_ended_and_what_begins_is_written_in_one_transaction_or_not_at_all(database, event):
-    first, second = asked(k1="f1"), asked(k2="f2")
+    first, second = note(k1="f1"), note(k2="f2")
     write(database, begun=[first])
     before = contents(database)
     event, table, when = event
@@ -254,7 +234,7 @@ def test_what_ended_and_what_begins_is_written_in_one_transaction_or_not_at_all(
 
 
 def test_an_answer_with_a_session_twice_is_not_stored_in_part(database):
-    request = asked(k1="f1")
+    request = note(k1="f1")
     write(database, begun=[request])
     before = contents(database)
     with pytest.raises(DatabaseError), open_ledger(database, ACCOUNT, "run") as ledger:
@@ -263,7 +243,7 @@ def test_an_answer_with_a_session_twice_is_not_stored_in_part(database):
 
 
 def test_storing_the_end_of_a_request_twice_stores_it_once(database):
-    request = asked()
+    request = note()
     end = answered(request, ends={"k2": (FAILED, "no")}, k1=FIRST)
     write(database, end)
     before = contents(database)["api_ledger"], contents(database)["api_answers"]
@@ -274,7 +254,7 @@ def test_storing_the_end_of_a_request_twice_stores_it_once(database):
 
 
 def test_others_see_each_write_at_once_and_may_write_in_between(database):
-    request = asked()
+    request = note()
     with open_ledger(database, ACCOUNT, "run") as ledger:
         ledger.write([request], [])
         assert sql(database, "SELECT count(*) FROM api_ledger") == [(2,)]
@@ -287,31 +267,18 @@ def test_others_see_each_write_at_once_and_may_write_in_between(database):
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_the_journal_mode_of_the_file_stays(file, mode):
     assert sql(file, f"PRAGMA journal_mode = {mode}") == [(mode,)]
-    write(file, answered(asked(), k1=FIRST, k2=SECOND))
+    write(file, answered(note(), k1=FIRST, k2=SECOND))
     assert answers(file) == {"k1": FIRST, "k2": SECOND}
     assert sql(file, "PRAGMA journal_mode") == [(mode,)]
 
 
-def test_reading_leaves_nothing_behind(database):
-    write(database, answered(asked(), k1=FIRST))
-    before = tables(database), contents(database)
-    known(database)
-    known(database)
-    assert (tables(database), contents(database)) == before
-
-
-def tables(database):
-    with database.transaction() as connection:
-        return tables_of(connection)
-
-
 def test_the_calls_of_a_run_are_counted_and_its_conversions_once(database):
-    write(database, answered(asked(), calls=3, ends={"k2": (MISSING, "")}, k1=FIRST))
-    write(database, answered(asked(k2="f2"), calls=2, k2=SECOND))
-    write(database, answered(asked(k3="f3"), calls=1, ends={"k3": (FAILED, "no")}))
-    write(database, begun=[asked(k4="f4")])
-    write(database, Ended(asked(k5="f5"), 0, "CeilingError", {"k5": (WAITING, "")}))
-    write(database, answered(asked(k6="f6"), calls=10, k6=SECOND), run_id="other")
+    write(database, answered(note(), calls=3, ends={"k2": (MISSING, "")}, k1=FIRST))
+    write(database, answered(note(k2="f2"), calls=2, k2=SECOND))
+    write(database, answered(note(k3="f3"), calls=1, ends={"k3": (FAILED, "no")}))
+    write(database, begun=[note(k4="f4")])
+    write(database, RequestResult(note(k5="f5"), 0, "CeilingError", {"k5": (WAITING, "")}))
+    write(database, answered(note(k6="f6"), calls=10, k6=SECOND), run_id="other")
     # 3 + 2 + 1 calls; k1 and k2 were answered, k3 failed; k4 did not end, and k5 was never sent.
     assert requests_of(database, "run") == {"calls": 6, "asked": 3, "answered": 2}
     assert requests_of(database, "other") == {"calls": 10, "asked": 1, "answered": 1}
@@ -320,15 +287,15 @@ def test_the_calls_of_a_run_are_counted_and_its_conversions_once(database):
 
 def test_names_and_reasons_from_elsewhere_are_texts_and_nothing_more(database):
     wicked = "'); DROP TABLE api_answers; --"
-    request = Asked({wicked: wicked}, {wicked: [wicked]})
+    request = RequestNote({wicked: wicked}, {wicked: [wicked]})
     write(database, answered(request, **{wicked: [(wicked, 1, 1, 1, 1)]}))
     assert answers(database, **{wicked: wicked}) == {wicked: [(wicked, 1, 1, 1, 1)]}
-    write(database, answered(asked(k1="f1"), ends={"k1": (FAILED, wicked)}))
+    write(database, answered(note(k1="f1"), ends={"k1": (FAILED, wicked)}))
     assert known(database).failed["reason"].tolist() == [wicked]
 
 
 def test_the_key_is_nowhere_in_the_file(file):
-    write(file, answered(asked(), k1=FIRST, k2=SECOND))
+    write(file, answered(note(), k1=FIRST, k2=SECOND))
     assert KEY.encode() not in file.file.read_bytes()
 
 
@@ -337,7 +304,7 @@ def test_texts_of_any_length_are_kept(database):
     phases = dict.fromkeys(("initializer", "holder", "closer"), PHASE | {"redistribution_channel_labels": labels})
     account = replace(ACCOUNT, redistribution=parse_redistribution(phases, "It"))
     reason = "why " * 2000
-    write(database, answered(asked(), ends={"k1": (REJECTED, reason)}, k2=SECOND), account=account)
+    write(database, answered(note(), ends={"k1": (REJECTED, reason)}, k2=SECOND), account=account)
     assert known(database, account=account).rejected.to_numpy().tolist() == [["k1", reason]]
     (kept,) = [row for row in contents(database)["api_requests"] if row[2] == account.id]
     assert kept[5] == account.redistribution.text
@@ -348,7 +315,7 @@ def test_thousands_of_answers_are_written_and_read_at_once(database):
     sessions = {f"k{number}": [f"{number}-{place}" for place in range(3)] for number in range(3000)}
     marks = {conv_id: f"f{conv_id}" for conv_id in sessions}
     whole = {conv_id: [(session, 1, 0, 0, 0.25) for session in names] for conv_id, names in sessions.items()}
-    write(database, answered(Asked(marks, sessions), **whole))
+    write(database, answered(RequestNote(marks, sessions), **whole))
     result = known(database, **marks).answers
     assert len(result) == 9000
     assert result["conv_id"].nunique() == 3000
@@ -362,7 +329,7 @@ def test_a_database_without_the_tables_of_the_ledger_is_refused(nowhere, tmp_pat
     with pytest.raises(DatabaseError, match=NO_TABLE):
         known(nowhere)
     with pytest.raises(DatabaseError, match=NO_TABLE):
-        write(nowhere, begun=[asked()])
+        write(nowhere, begun=[note()])
     with (
         pytest.raises(DatabaseError, match="does not exist"),
         open_ledger(Database(tmp_path / "none.db"), ACCOUNT, "run"),

@@ -17,13 +17,12 @@ from helpers.answering import answering, http
 from helpers.frames import journey
 
 from ihc.api.account import Account
-from ihc.api.batching import Requests
-from ihc.api.bodies import request_bodies
+from ihc.api.batching import request_body
 from ihc.api.client import Budget, Client
 from ihc.errors import AnswerSizeError, ApiAddressError, DeadlineError, UnansweredError
 
 pytestmark = pytest.mark.timeout(60)
-(BODY,) = request_bodies(Requests.of([journey((0, "Search", 1, 1))]), None)
+BODY = request_body(journey((0, "Search", 1, 1)))
 GOOD = {
     "value": [
         dict(zip(("conversion_id", "session_id", "initializer", "holder", "closer", "ihc"), "ks1010", strict=True))
@@ -105,7 +104,7 @@ def test_a_silence_ends_a_request_before_its_deadline(begin, monkeypatch):
 
 def test_a_deadline_is_tried_again_over_another_connection_as_often_as_any_failure():
     hostile = endlessly(*FLOODS["trailers"])
-    answer, server = ask(hostile, http(200, GOOD), attempts=5, retries=5, seconds=0.3)
+    answer, server = ask(hostile, http(200, GOOD), attempts=5, retries=5)
     assert (answer.calls, server.connections) == (2, 2)
     with pytest.raises(DeadlineError) as error:
         ask(hostile, attempts=5, retries=2, seconds=0.1)

@@ -20,11 +20,11 @@ import pandas as pd
 import uvicorn
 
 from ihc.api.account import Account
-from ihc.api.batching import fingerprints, pack_requests
-from ihc.api.bodies import request_bodies
-from ihc.api.client import Budget, Client, check_answer, read_values
+from ihc.api.answers import check_answer, read_values
+from ihc.api.batching import fingerprints, pack_requests, request_body
+from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
-from ihc.api.ledger import Asked, Ended, open_ledger
+from ihc.api.ledger import RequestNote, RequestResult, open_ledger
 from ihc.api.limits import Asking
 from ihc.database.database import Database
 from ihc.database.results import create_tables, store_credits
@@ -127,22 +127,22 @@ def overhead_of_a_request():
     marks = dict(zip(found["conv_id"], found["fingerprint"], strict=True))
     packing = (time.perf_counter() - begin) / len(requests)
     begin = time.perf_counter()
-    bodies = request_bodies(requests, account.redistribution)
+    bodies = [request_body(request, account.redistribution) for request in requests]
     writing = (time.perf_counter() - begin) / len(requests)
     steps = {"reading": [], "checking": [], "storing": []}
-    ended = []
+    results = []
     with new_database() as database, open_ledger(Database(database), account, "run") as ledger:
         for request, body in zip(requests, bodies, strict=True):
             answer = equal_shares(body)
             moments = [time.perf_counter()]
             values = read_values(orjson.loads(answer)["value"])
             moments.append(time.perf_counter())
-            asked = Asked.of(request, marks)
-            checked = check_answer(asked.sessions, values)
+            note = RequestNote.of(request, marks)
+            checked = check_answer(note.sessions, values)
             moments.append(time.perf_counter())
-            ledger.write([asked], ended)
+            ledger.write([note], results)
             moments.append(time.perf_counter())
-            ended = [Ended(asked, 1, "answered", {}, checked.whole)]
+            results = [RequestResult(note, 1, "answered", {}, checked.whole)]
             for took, seconds_taken in zip(steps.values(), np.diff(moments), strict=True):
                 took.append(seconds_taken)
     parts = {"packing": packing, "writing": writing} | {name: statistics.median(took) for name, took in steps.items()}
@@ -159,7 +159,7 @@ def wait_for_the_server():
         until(lambda: is_up(f"http://127.0.0.1:{port}"))
         client = Client(Account(f"http://127.0.0.1:{port}/v1/compute_ihc", "", "default"), Budget())
         waits = []
-        for body in 5 * request_bodies(pack_requests(journeys), None):
+        for body in 5 * [request_body(request) for request in pack_requests(journeys)]:
             begin = time.perf_counter()
             client.ask(body)
             waits.append(time.perf_counter() - begin)

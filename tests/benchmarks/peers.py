@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from ihc.api.bodies import FIELDS
+from ihc.api.batching import FIELDS
 from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.database.tables import RESULTS

@@ -17,8 +17,7 @@ import pyarrow as pa
 from shop import SIZES, Shop, path_texts
 
 from ihc.analysis.reporting import channel_reporting, channel_summary
-from ihc.api.batching import fit_journeys, pack_requests
-from ihc.api.bodies import Bodies
+from ihc.api.batching import fit_journeys, pack_requests, request_body
 from ihc.api.limits import MAX_SESSIONS
 from ihc.database.database import Database
 from ihc.database.inputs import read_tables
@@ -112,8 +111,7 @@ def same_tables(ours: list[pd.DataFrame], theirs: list[pd.DataFrame]) -> None:
 
 def make_bodies(journeys: pd.DataFrame) -> list[bytes]:
     """Pack journeys into requests, and write each one's JSON, as a run does."""
-    bodies = Bodies(pack_requests(journeys), None)
-    return [bodies[number] for number in range(len(bodies.requests))]
+    return [request_body(request) for request in pack_requests(journeys)]
 
 
 def same_bodies(ours: list[bytes], theirs: list[bytes]) -> None:

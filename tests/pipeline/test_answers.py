@@ -6,7 +6,7 @@ from helpers.frames import curves_of, journey
 
 from ihc.api.account import Account
 from ihc.api.batching import fingerprints
-from ihc.api.ledger import Asked, Ended, open_ledger
+from ihc.api.ledger import RequestNote, RequestResult, open_ledger
 from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import InputError, SettingsError
@@ -41,10 +41,10 @@ def answer(database, journeys, account=ACCOUNT, hours=100.0):
         for conv_id, rows in shares.groupby("conv_id")
     }
     marks = fingerprints(journeys).set_index("conv_id")["fingerprint"].to_dict()
-    asked = Asked.of(journeys, marks)
+    note = RequestNote.of(journeys, marks)
     with open_ledger(database, account, "run") as ledger:
-        ledger.write([asked], [])
-        ledger.write([], [Ended(asked, 1, "answered", {}, whole)])
+        ledger.write([note], [])
+        ledger.write([], [RequestResult(note, 1, "answered", {}, whole)])
     return shares
 
 
