@@ -23,10 +23,11 @@ def command_line(settings: Settings, *, report_only: bool = False) -> str:
     engine was asked, so none is to be asked again. The API's key is never in it.
     """
     values = settings.values() | {"database": settings.database.name}
-    words = [f"{name}={settings.variables[name]}" for name in REPORT if name in settings.variables]
+    variables = settings.given.beside_options()
+    words = [f"{name}={variables[name]}" for name in REPORT if name in variables]
     words += ["ihc", "run"]
     for name, value in values.items():
-        if name not in NOT_NAMED and value not in (None, getattr(Options, name)):
+        if name not in NOT_NAMED and value not in (None, "", getattr(Options, name)):
             words += _option(name, value)
     words += ["--report-only"] * report_only
     return " ".join(map(shlex.quote, words))

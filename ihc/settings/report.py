@@ -47,15 +47,14 @@ class ReportOptions:
         return self.currency or "currency"
 
 
-def report_options(given: Variables, base: Path) -> ReportOptions:
-    """Settle the options of the report; relative paths start at `base`. Raises SettingsError."""
+def report_options(given: Variables) -> ReportOptions:
+    """Settle the options of the report; raises SettingsError."""
     if given.by and given.channel_groups:
         raise SettingsError("Groups are of channels, so --channel-groups and --by do not go together: leave out one.")
-    file = (base / given.channel_groups).resolve() if given.channel_groups else None
     return ReportOptions(
         by=given.by,
-        channel_groups=file,
-        groups=load_channel_groups(file) if file else None,
+        channel_groups=given.channel_groups,
+        groups=load_channel_groups(given.channel_groups) if given.channel_groups else None,
         direct=given.direct or DIRECT,
         currency=given.currency,
         break_even_roas=given.break_even_roas,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from ihc.database.database import Database
 from ihc.database.results import is_marked_sample
 from ihc.database.tables import Run
 from ihc.errors import SettingsError
-from ihc.models.heuristics import DIRECT
 from ihc.models.parameters import Parameters, load_parameters
 from ihc.models.redistribution import Redistribution, labelled, load_redistribution
 from ihc.schemas.tables import check_window
@@ -32,24 +31,23 @@ from ihc.shipped import CHECKOUT
 class Settings:
     """The settings of one run, checked; paths are absolute. `account` is None where the local engine computes.
 
-    `held_lock`: the name of the lock that the run that started this kernel holds for it, if one did.
+    `given`: what was set, which may be more than is needed; `held_lock`: the name of the lock that the run that started
+    this kernel holds for it, if one did.
     """
 
     database: Database
     is_default_database: bool
     output: Path
-    parameters: Path | None
     start_date: str | None
     end_date: str | None
     lookback_days: float | None
     account: Account | None
     asking: Asking
-    redistribution: Path | None
     redistribution_rules: Redistribution | None
     report: ReportOptions
     run_id: str
     held_lock: str | None = field(compare=False)
-    variables: Mapping[str, str] = field(repr=False)
+    given: Variables = field(repr=False, compare=False)
     secrets: tuple[str, ...] = field(repr=False)
 
     @property
@@ -58,29 +56,9 @@ class Settings:
         return "api" if self.account else "local"
 
     @property
-    def conv_type_id(self) -> str | None:
-        """The API's conversion type."""
-        return self.account.conv_type_id if self.account else None
-
-    @property
-    def refresh(self) -> bool:
-        """Whether to ask again what the API has answered already."""
-        return self.asking.refresh
-
-    @property
-    def max_requests(self) -> int | None:
-        """How many requests the run may send."""
-        return self.asking.max_requests
-
-    @property
     def window(self) -> dict[str, str | None]:
         """The dates, as arguments for the library's functions."""
         return {"start_date": self.start_date, "end_date": self.end_date}
-
-    @property
-    def schema(self) -> str | None:
-        """The schema of a PostgreSQL database; None: the first of its search path."""
-        return self.database.schema
 
     @property
     def source(self) -> str:
@@ -95,14 +73,14 @@ class Settings:
 
     def load_parameters(self) -> Parameters:
         """The local engine's parameters; raises ParametersError."""
-        return load_parameters(self.parameters)
+        return load_parameters(self.given.parameters)
 
     def values(self) -> dict[str, Any]:
         """Each of the options as it is settled; paths and lists as texts, None where nothing is set."""
-        values = {name: getattr(self.report if hasattr(self.report, name) else self, name) for name in NAMES}
-        values["database"] = self.database.address
-        values["direct"] = None if self.report.direct == DIRECT else as_text(self.report.direct)
-        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        values = {name: getattr(self.given, name) for name in NAMES}
+        values |= {"database": self.database.address, "schema": self.database.schema, "engine": self.engine}
+        values["conv_type_id"] = self.account.conv_type_id if self.account else None
+        return {name: as_text(value) if isinstance(value, Path | tuple) else value for name, value in values.items()}
 
 
 def project_root() -> Path:
@@ -128,27 +106,24 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     if unknown := options.keys() - set(NAMES):
         raise SettingsError(f"No such setting: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
     given = read_variables(base, options)
-    start_date, end_date = check_window(given.start_date, given.end_date)
+    check_window(given.start_date, given.end_date)
     database = Database(given.database, given.schema, base=base)
     is_default_database = given.database == Options.database
-    redistribution = (base / given.redistribution).resolve() if given.redistribution else None
-    rules = load_redistribution(redistribution) if redistribution else None
+    rules = load_redistribution(given.redistribution) if given.redistribution else None
     return Settings(
         database=database,
         is_default_database=is_default_database,
-        output=(base / given.output).resolve(),
-        parameters=(base / given.parameters).resolve() if given.parameters else None,
-        start_date=start_date,
-        end_date=end_date,
+        output=given.output,
+        start_date=given.start_date,
+        end_date=given.end_date,
         lookback_days=given.lookback_days,
         account=_account(given, rules, lambda: _is_made_up(database, is_default_database)),
-        asking=_asking(given),
-        redistribution=redistribution,
+        asking=Asking(**{each.name: getattr(given, each.name) for each in fields(Asking)}),
         redistribution_rules=rules,
-        report=report_options(given, base),
+        report=report_options(given),
         run_id=given.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
         held_lock=given.run_lock,
-        variables=given.beside_options(),
+        given=given,
         secrets=given.secrets(),
     )
 
@@ -178,16 +153,8 @@ def _account(given: Variables, rules: Redistribution | None, is_made_up: Callabl
     return account
 
 
-def _asking(given: Variables) -> Asking:
-    return Asking(**{each.name: getattr(given, each.name) for each in fields(Asking)})
-
-
 def kernel_environment(settings: Settings) -> dict[str, str]:
     """The whole environment of a run's kernels: the settings as variables, secrets included."""
-    settled = {name: "" if value is None else value for name, value in settings.values().items()}
-    settled |= {"run_id": settings.run_id, "run_lock": settings.database.lock_name}
-    return {
-        **os.environ,
-        **settings.variables,
-        **{variable_of(name): as_text(value) for name, value in settled.items()},
-    }
+    settled = settings.values() | {"run_id": settings.run_id, "run_lock": settings.database.lock_name}
+    variables = {variable_of(name): "" if value is None else as_text(value) for name, value in settled.items()}
+    return {**os.environ, **settings.given.beside_options(), **variables}

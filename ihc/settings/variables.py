@@ -115,14 +115,16 @@ KNOWN = {variable_of(name): name for name in Variables.model_fields if name not 
 def read_variables(base: Path, options: Mapping[str, Any] | None = None) -> Variables:
     """Read what is set: an option, else the environment, else `.env` in the folder `base`, else the default.
 
+    Paths are absolute: relative ones start at `base`.
     Raises SettingsError: which setting is wrong, its value, and what it must be.
     """
     _check_file(base / ".env")
     given = {variable_of(name): value for name, value in (options or {}).items() if is_given(value)}
     try:
-        return Variables(_env_file=base / ".env", **given)  # type: ignore[call-arg]
+        found = Variables(_env_file=base / ".env", **given)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError(" ".join(map(_sentence, error.errors()))) from None
+    return found.model_copy(update={name: (base / path).resolve() for name, path in found if isinstance(path, Path)})
 
 
 def is_given(value: object) -> bool:

@@ -21,7 +21,7 @@ def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
     assert settings.is_default_database
     assert settings.output == tmp_path / "data"
     assert settings.window == {"start_date": None, "end_date": None}
-    assert (settings.engine, settings.lookback_days, settings.parameters) == ("local", None, None)
+    assert (settings.engine, settings.lookback_days, settings.given.parameters) == ("local", None, None)
 
 
 def test_an_option_goes_before_the_environment_and_that_before_dotenv(tmp_path, monkeypatch):
@@ -86,7 +86,7 @@ def test_a_database_url_with_a_password_is_no_parameter_of_a_notebook():
 def test_key_conversion_type_and_a_database_of_ones_own_choose_the_api(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, ASK)
     assert settings.engine == "api"
-    assert (settings.account.url, settings.account.key, settings.conv_type_id) == (API_URL, KEY, "sales")
+    assert (settings.account.url, settings.account.key, settings.account.conv_type_id) == (API_URL, KEY, "sales")
     assert settings.source == "conversion type sales of api.ihc-attribution.com"
 
 
@@ -101,7 +101,6 @@ def test_if_one_of_them_is_missing_the_local_engine_computes(tmp_path, monkeypat
     settings = load(tmp_path, monkeypatch, ASK | {lacking: value})
     assert settings.engine == "local"
     assert settings.account is None
-    assert settings.conv_type_id is None
 
 
 def test_a_generated_sample_is_computed_locally_wherever_it_lies(tmp_path, monkeypatch):
@@ -151,7 +150,7 @@ def test_a_server_of_ones_own_needs_no_key_no_conversion_type_and_no_shop_of_one
     write_sample(Database(tmp_path / "shop.db"), conversions=5)
     settings = load(tmp_path, monkeypatch, {"IHC_API_URL": url}, engine="api", database=database)
     assert settings.engine == "api"
-    assert (settings.account.key, settings.conv_type_id) == ("", "default")
+    assert (settings.account.key, settings.account.conv_type_id) == ("", "default")
 
 
 def test_a_server_of_ones_own_is_not_chosen_unless_asked_for(tmp_path, monkeypatch):
@@ -161,7 +160,7 @@ def test_a_server_of_ones_own_is_not_chosen_unless_asked_for(tmp_path, monkeypat
 def test_a_redistribution_is_read_for_the_api(tmp_path, monkeypatch):
     redistribution_file(tmp_path)
     settings = load(tmp_path, monkeypatch, ASK | {"IHC_REDISTRIBUTION": "redistribution.json"})
-    assert settings.redistribution == tmp_path / "redistribution.json"
+    assert settings.given.redistribution == tmp_path / "redistribution.json"
     assert settings.account.redistribution == settings.redistribution_rules
     assert settings.account.redistribution.entries["holder"] == PHASE
     assert settings.source.endswith(f", redistribution {settings.account.redistribution.fingerprint}")
@@ -209,12 +208,11 @@ def test_every_limit_can_be_set(tmp_path, monkeypatch):
     }
     settings = load(tmp_path, monkeypatch, ASK | variables)
     assert settings.asking == Asking(50, 3000, "skip", 8, 2.5, 90.0, 7, refresh=True)
-    assert (settings.max_requests, settings.refresh) == (7, True)
 
 
 @pytest.mark.parametrize(("given", "ceiling"), [("0", 0), ("", None), (None, None)])
 def test_a_ceiling_of_no_requests_is_not_the_same_as_none(tmp_path, monkeypatch, given, ceiling):
-    assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).max_requests == ceiling
+    assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).asking.max_requests == ceiling
 
 
 @pytest.mark.parametrize(

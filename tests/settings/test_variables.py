@@ -42,11 +42,11 @@ def test_a_file_sets_what_it_says_and_changes_no_environment(tmp_path, line, val
 
 def test_an_empty_variable_of_the_environment_hides_the_one_in_the_file_and_is_not_given(tmp_path, monkeypatch):
     base = dotenv(tmp_path, "IHC_LOOKBACK_DAYS=10\nIHC_BREAK_EVEN_ROAS=4\nIHC_REFRESH=true\n")
-    for name in ("IHC_LOOKBACK_DAYS", "IHC_BREAK_EVEN_ROAS", "IHC_REFRESH"):
+    for name in ("IHC_LOOKBACK_DAYS", "IHC_BREAK_EVEN_ROAS", "IHC_REFRESH", "IHC_WORKERS"):
         monkeypatch.setenv(name, "")
     given = read_variables(base)
     assert (given.lookback_days, given.break_even_roas, given.refresh) == (None, 1.0, False)
-    assert given.model_fields_set == set()
+    assert given.beside_options() == {}
 
 
 def test_options_of_0_and_false_are_given_and_empty_ones_are_not(tmp_path, monkeypatch):
