@@ -13,7 +13,7 @@ from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import IhcError, InputError
 from ihc.pipeline.runner import check, notebook_parameters, run
-from ihc.settings.run import load_settings
+from ihc.settings.run import kernel_environment, load_settings
 
 DEFAULT = ROOT / "ihc" / "resources" / "default_parameters.json"
 
@@ -153,7 +153,7 @@ def test_a_database_url_never_becomes_a_parameter_of_a_notebook(tmp_path):
     url = "postgresql://ann:s3cret@host/shop"
     parameters = notebook_parameters(settings_for(tmp_path, database=url))
     assert parameters["database"] == ""
-    assert settings_for(tmp_path, database=url).environment()["IHC_DATABASE"] == url
+    assert kernel_environment(settings_for(tmp_path, database=url))["IHC_DATABASE"] == url
 
 
 def test_the_sample_is_only_made_in_the_place_of_the_default_database(tmp_path, monkeypatch):
