@@ -17,7 +17,7 @@ LOOPBACK_TYPE = "default"  # the conversion type of a server of one's own that w
 
 
 @dataclass(frozen=True)
-class Account:
+class ApiAccount:
     """Where the API is and what it is asked for; answers of one account are never taken for another's."""
 
     url: str
@@ -37,7 +37,7 @@ class Account:
         return labelled(f"conversion type {self.conv_type_id} of {urlsplit(self.url).netloc}", self.redistribution)
 
 
-def make_account(url: str, key: str, conv_type_id: str, redistribution: Redistribution | None = None) -> Account:
+def make_account(url: str, key: str, conv_type_id: str, redistribution: Redistribution | None = None) -> ApiAccount:
     """Check what the API needs; on loopback, key and conversion type may be empty.
 
     Raises SettingsError: which setting is missing or wrong, and where to set it.
@@ -51,7 +51,7 @@ def make_account(url: str, key: str, conv_type_id: str, redistribution: Redistri
         raise SettingsError("The API needs a conversion type: set --conv-type-id or IHC_CONV_TYPE_ID.")
     if not (conv_type_id or LOOPBACK_TYPE).isprintable():
         raise SettingsError("The conversion type (IHC_CONV_TYPE_ID) holds characters that cannot be printed.")
-    return Account(_one_form(url), key, conv_type_id or LOOPBACK_TYPE, redistribution)
+    return ApiAccount(_one_form(url), key, conv_type_id or LOOPBACK_TYPE, redistribution)
 
 
 def _one_form(url: str) -> str:

@@ -12,7 +12,7 @@ import requests
 import tenacity
 from urllib3.exceptions import HTTPError
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.answers import Row, message_of, parse_json, read_reasons, read_values, stated_status
 from ihc.api.failures import may_pass, of_connection, of_status
 from ihc.api.limits import REQUEST_SECONDS
@@ -84,7 +84,7 @@ class Client:
 
     def __init__(
         self,
-        account: Account,
+        account: ApiAccount,
         budget: Budget,
         *,
         seconds: float = REQUEST_SECONDS,

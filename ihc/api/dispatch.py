@@ -18,7 +18,7 @@ from ihc.api.answers import Checked, check_answer
 from ihc.api.batching import halves, pack_requests, request_body
 from ihc.api.client import ATTEMPTS, Answer, Client
 from ihc.api.ledger import AGAIN, ANSWERED, FAILED, MISSING, REJECTED, WAITING, Ledger, RequestNote, RequestResult
-from ihc.api.limits import Asking
+from ihc.api.limits import ApiLimits
 from ihc.errors import (
     ApiAddressError,
     ApiError,
@@ -56,7 +56,7 @@ def dispatch(
     marks: pd.DataFrame,
     client: Client,
     ledger: Ledger,
-    limits: Asking,
+    limits: ApiLimits,
     say: Say = print,
 ) -> ApiError | None:
     """Ask the API for all `journeys`, and store every answer in the `ledger`.
@@ -81,7 +81,7 @@ class _Dispatcher:
     """What waits to be sent, what is on its way, and what came of it."""
 
     def __init__(
-        self, fingerprints: Mapping[str, str], client: Client, ledger: Ledger, limits: Asking, say: Say
+        self, fingerprints: Mapping[str, str], client: Client, ledger: Ledger, limits: ApiLimits, say: Say
     ) -> None:
         self.fingerprints, self.client, self.ledger, self.limits = fingerprints, client, ledger, limits
         self.queue: deque[_Job] = deque()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.answers import Row
 from ihc.database.database import Database, execute, insert, listed, read, tables_of
 from ihc.database.tables import LEDGER
@@ -73,7 +73,7 @@ class Ledger:
     """The open ledger of one run and account; made by `open_ledger`."""
 
     def __init__(
-        self, begin: Callable[[], AbstractContextManager[sa.Connection]], account: Account, run_id: str
+        self, begin: Callable[[], AbstractContextManager[sa.Connection]], account: ApiAccount, run_id: str
     ) -> None:
         self._transaction, self.account, self._run_id = begin, account, run_id
 
@@ -116,13 +116,13 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(database: Database, account: Account, run_id: str) -> Iterator[Ledger]:
+def open_ledger(database: Database, account: ApiAccount, run_id: str) -> Iterator[Ledger]:
     """Open the ledger for writing; raises DatabaseError."""
     with database.transactions() as begin:
         yield Ledger(begin, account, run_id)
 
 
-def begin_refresh(database: Database, account: Account) -> str:
+def begin_refresh(database: Database, account: ApiAccount) -> str:
     """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
     unfinished = sa.text("SELECT MAX(began_at) FROM api_refreshes WHERE account = :account AND ended_at IS NULL")
     with database.transaction(is_writing=True) as connection:
@@ -133,14 +133,14 @@ def begin_refresh(database: Database, account: Account) -> str:
     return str(since)
 
 
-def end_refresh(database: Database, account: Account) -> None:
+def end_refresh(database: Database, account: ApiAccount) -> None:
     """Note that everything was asked again."""
     done = "UPDATE api_refreshes SET ended_at = ? WHERE account = ? AND ended_at IS NULL"
     with database.transaction(is_writing=True) as connection:
         execute(connection, done, [(_now(), account.id)])
 
 
-def read_known(database: Database, account: Account, fingerprints: pd.DataFrame, since: str = "") -> Known:
+def read_known(database: Database, account: ApiAccount, fingerprints: pd.DataFrame, since: str = "") -> Known:
     """Read what came of asking the account for these journeys, as they are now, `since` a moment [UTC].
 
     In: `conv_id, fingerprint`. Raises DatabaseError.

@@ -9,7 +9,7 @@ MAX_JOURNEYS, MAX_SESSIONS = 100, 200  # of a test account, https://ihc-attribut
 
 
 @dataclass(frozen=True)
-class Asking:
+class ApiLimits:
     """How the API is asked: the account's limits, and the run's own.
 
     `max_journeys`, `max_sessions` [count a request]; `long_journeys`: what becomes of a journey over `max_sessions`;

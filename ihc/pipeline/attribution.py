@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.batching import fingerprints, fit_journeys
 from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
-from ihc.api.limits import Asking
+from ihc.api.limits import ApiLimits
 from ihc.arrays.lookup import isin, lookup
 from ihc.errors import ApiError
 from ihc.journeys.credits import sound_credits
@@ -89,11 +89,11 @@ def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
     return Credited(credits, failed, about)
 
 
-def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: Callable[[str], object]) -> Credited:
-    asking = settings.asking
-    fitting, too_long = fit_journeys(journeys, asking.max_sessions, asking.long_journeys)
+def _by_api(settings: Settings, account: ApiAccount, journeys: pd.DataFrame, say: Callable[[str], object]) -> Credited:
+    limits = settings.api_limits
+    fitting, too_long = fit_journeys(journeys, limits.max_sessions, limits.long_journeys)
     marks = fingerprints(fitting)
-    since = begin_refresh(settings.database, account) if asking.refresh else ""
+    since = begin_refresh(settings.database, account) if limits.refresh else ""
     known = read_known(settings.database, account, marks, since)
     settled = [*known.answers["conv_id"].unique(), *known.rejected["conv_id"]]
     unknown = marks[~marks["conv_id"].isin(settled)]
@@ -109,7 +109,7 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
     ends = pd.concat(
         [
             _unanswered(marks, known, str(stopped)),
-            _long(too_long, asking, known),
+            _long(too_long, limits, known),
             _kept(settings, account, unknown, known, since, stopped),
         ]
     ).drop_duplicates("conv_id", ignore_index=True)
@@ -120,15 +120,15 @@ def _by_api(settings: Settings, account: Account, journeys: pd.DataFrame, say: C
 
 
 def _ask(
-    settings: Settings, account: Account, journeys: pd.DataFrame, unknown: pd.DataFrame, say: Callable[[str], object]
+    settings: Settings, account: ApiAccount, journeys: pd.DataFrame, unknown: pd.DataFrame, say: Callable[[str], object]
 ) -> ApiError | None:
     """Ask the API for the `unknown` of the journeys; why the rest of them waits, if it does."""
-    asking = settings.asking
-    interval = 1 / asking.requests_per_second if asking.requests_per_second else 0.0
-    client = Client(account, Budget(asking.max_requests, interval=interval), seconds=asking.request_seconds)
+    limits = settings.api_limits
+    interval = 1 / limits.requests_per_second if limits.requests_per_second else 0.0
+    client = Client(account, Budget(limits.max_requests, interval=interval), seconds=limits.request_seconds)
     to_ask = journeys[journeys["conv_id"].isin(unknown["conv_id"])]
     with open_ledger(settings.database, account, settings.run_id) as ledger:
-        return dispatch(to_ask, unknown, client, ledger, asking, say)
+        return dispatch(to_ask, unknown, client, ledger, limits, say)
 
 
 def _in_order(answers: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
@@ -146,10 +146,10 @@ def _unanswered(marks: pd.DataFrame, known: Known, stopped: str) -> pd.DataFrame
     )[list(ENDS)]
 
 
-def _long(too_long: pd.DataFrame, asking: Asking, known: Known) -> pd.DataFrame:
+def _long(too_long: pd.DataFrame, limits: ApiLimits, known: Known) -> pd.DataFrame:
     """The conversions whose journeys were cut, and then answered, or left out, as the settings say."""
-    limit = asking.max_sessions
-    if asking.long_journeys == "latest":
+    limit = limits.max_sessions
+    if limits.long_journeys == "latest":
         cut = too_long[too_long["conv_id"].isin(known.answers["conv_id"])]
         reason = f"{CUT} to the latest {limit} of " + cut["sessions"].astype("str") + " sessions"
         return cut.assign(outcome="credited", reason=reason)[list(ENDS)]
@@ -160,7 +160,7 @@ def _long(too_long: pd.DataFrame, asking: Asking, known: Known) -> pd.DataFrame:
 
 
 def _kept(
-    settings: Settings, account: Account, unknown: pd.DataFrame, known: Known, since: str, stopped: ApiError | None
+    settings: Settings, account: ApiAccount, unknown: pd.DataFrame, known: Known, since: str, stopped: ApiError | None
 ) -> pd.DataFrame:
     """The conversions that a refresh did not reach, and that keep an earlier answer."""
     if not since or not stopped:

@@ -190,5 +190,5 @@ def notebook_parameters(settings: Settings) -> dict[str, Any]:
     return values | {
         "database": "" if settings.database.is_url else settings.database.address,
         "lookback_days": settings.lookback_days,
-        "max_requests": settings.asking.max_requests,
+        "max_requests": settings.api_limits.max_requests,
     }

@@ -11,8 +11,8 @@ from secrets import token_hex
 from typing import Any
 
 from ihc import __version__
-from ihc.api.account import Account, is_loopback, make_account
-from ihc.api.limits import Asking
+from ihc.api.account import ApiAccount, is_loopback, make_account
+from ihc.api.limits import ApiLimits
 from ihc.database.database import Database
 from ihc.database.results import is_marked_sample
 from ihc.database.tables import Run
@@ -41,8 +41,8 @@ class Settings:
     start_date: str | None
     end_date: str | None
     lookback_days: float | None
-    account: Account | None
-    asking: Asking
+    account: ApiAccount | None
+    api_limits: ApiLimits
     redistribution_rules: Redistribution | None
     report: ReportOptions
     run_id: str
@@ -118,7 +118,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         end_date=given.end_date,
         lookback_days=given.lookback_days,
         account=_account(given, rules, lambda: _is_made_up(database, is_default_database)),
-        asking=Asking(**{each.name: getattr(given, each.name) for each in fields(Asking)}),
+        api_limits=ApiLimits(**{each.name: getattr(given, each.name) for each in fields(ApiLimits)}),
         redistribution_rules=rules,
         report=report_options(given),
         run_id=given.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
@@ -132,7 +132,7 @@ def _is_made_up(database: Database, is_default_database: bool) -> bool:
     return is_marked_sample(database) or (is_default_database and not database.exists())
 
 
-def _account(given: Variables, rules: Redistribution | None, is_made_up: Callable[[], bool]) -> Account | None:
+def _account(given: Variables, rules: Redistribution | None, is_made_up: Callable[[], bool]) -> ApiAccount | None:
     """Whom to ask, where the API is wanted; None for the local engine.
 
     Whether the shop is made up is asked of the database, and only where it matters.

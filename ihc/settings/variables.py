@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ihc.api.account import API_URL
-from ihc.api.limits import Asking
+from ihc.api.limits import ApiLimits
 from ihc.errors import SettingsError, why
 from ihc.formatting import counted, some
 from ihc.journeys.limits import LONGEST_LOOKBACK
@@ -45,12 +45,12 @@ class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a se
 
     api_key: SecretStr = SecretStr("")
     api_url: str = API_URL
-    max_sessions: Count = Asking.max_sessions
-    max_journeys: Count = Asking.max_journeys
+    max_sessions: Count = ApiLimits.max_sessions
+    max_journeys: Count = ApiLimits.max_journeys
     long_journeys: Literal["latest", "skip", "raise"] = "latest"
-    workers: Annotated[int, Ge(1), Le(64)] = Asking.workers
+    workers: Annotated[int, Ge(1), Le(64)] = ApiLimits.workers
     requests_per_second: Annotated[float | None, Gt(0), Le(1_000)] = None
-    request_seconds: Annotated[float, Gt(0), Le(3_600)] = Asking.request_seconds
+    request_seconds: Annotated[float, Gt(0), Le(3_600)] = ApiLimits.request_seconds
     bootstrap_draws: Annotated[int, Ge(10), Le(100_000)] = 1000
     bootstrap_seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 1
     sensitivity_lookbacks: tuple[Lookback, ...] = Field(

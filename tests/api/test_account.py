@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ihc.api.account import API_URL, Account, is_loopback, make_account
+from ihc.api.account import API_URL, ApiAccount, is_loopback, make_account
 from ihc.errors import SettingsError
 from ihc.models.redistribution import parse_redistribution
 from ihc.schemas.tables import PHASES
@@ -12,7 +12,7 @@ from ihc.schemas.tables import PHASES
 KEY = "k3y-of-the-test"
 PHASE = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
 REDISTRIBUTION = parse_redistribution(dict.fromkeys(PHASES, PHASE), "It")
-ACCOUNT = Account(API_URL, KEY, "sales")
+ACCOUNT = ApiAccount(API_URL, KEY, "sales")
 
 LOOPBACK = [
     "http://127.0.0.1",
@@ -39,7 +39,7 @@ ELSEWHERE = [
 
 
 def test_an_account_is_whom_to_ask():
-    assert make_account(API_URL, KEY, "sales", REDISTRIBUTION) == Account(API_URL, KEY, "sales", REDISTRIBUTION)
+    assert make_account(API_URL, KEY, "sales", REDISTRIBUTION) == ApiAccount(API_URL, KEY, "sales", REDISTRIBUTION)
 
 
 def test_the_id_of_an_account_stays_the_same_in_every_version():
@@ -71,7 +71,7 @@ def test_a_new_key_keeps_the_answers_of_the_old_one():
 
 
 def test_address_and_conversion_type_do_not_run_into_each_other():
-    assert Account("https://a", KEY, "bc").id != Account("https://ab", KEY, "c").id
+    assert ApiAccount("https://a", KEY, "bc").id != ApiAccount("https://ab", KEY, "c").id
 
 
 def test_the_label_says_conversion_type_host_and_redistribution():
@@ -89,8 +89,8 @@ def test_the_key_is_in_no_text_of_an_account():
 @pytest.mark.parametrize("url", LOOPBACK)
 def test_a_server_of_ones_own_needs_neither_key_nor_conversion_type(url):
     assert is_loopback(url)
-    assert make_account(url, "", "") == Account(url.lower(), "", "default")
-    assert make_account(url, KEY, "sales") == Account(url.lower(), KEY, "sales")
+    assert make_account(url, "", "") == ApiAccount(url.lower(), "", "default")
+    assert make_account(url, KEY, "sales") == ApiAccount(url.lower(), KEY, "sales")
 
 
 @pytest.mark.parametrize("url", ["https://API.example.com/v1", "https://api.example.com:443/v1"])

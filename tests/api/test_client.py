@@ -13,7 +13,7 @@ import trustme
 from helpers.answering import answering, http
 from helpers.frames import UNTRUSTED, journey
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.batching import request_body
 from ihc.api.client import Budget, Client
 from ihc.errors import (
@@ -47,7 +47,7 @@ GOOD = http(200, values(FIRST, SECOND))
 
 
 def make_client(url, *, calls=None, retries=0, sleep=lambda seconds: None):
-    return Client(Account(url, KEY, "a type"), Budget(calls, retries), sleep=sleep)
+    return Client(ApiAccount(url, KEY, "a type"), Budget(calls, retries), sleep=sleep)
 
 
 def ask(*answers, attempts=5, **options):

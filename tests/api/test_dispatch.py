@@ -10,12 +10,12 @@ import pytest
 from helpers.faults import in_turn, misbehaving
 from helpers.frames import conversions, journey, sessions
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.batching import fingerprints, pack_requests, request_body
 from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import open_ledger, read_known, requests_of
-from ihc.api.limits import Asking
+from ihc.api.limits import ApiLimits
 from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import (
@@ -56,16 +56,18 @@ def database(tmp_path):
     return Database(tmp_path / "shop.db")
 
 
-def ask(database, url, journeys, *, suspects=(), calls=None, run_id="run", said=None, **asking):
+def ask(database, url, journeys, *, suspects=(), calls=None, run_id="run", said=None, **limits):
     """Dispatch what is not known yet, as a run does; give back why it stopped and what is known then."""
-    account = Account(url, KEY, "default")
+    account = ApiAccount(url, KEY, "default")
     marks = fingerprints(journeys)
     known = set(read_known(database, account, marks).answers["conv_id"])
     marks = marks[~marks["conv_id"].isin(known)].assign(is_suspect=lambda frame: frame["conv_id"].isin(suspects))
     client = Client(account, Budget(calls), sleep=shortly)
     with open_ledger(database, account, run_id) as ledger:
         to_ask = journeys[journeys["conv_id"].isin(marks["conv_id"])]
-        stopped = dispatch(to_ask, marks, client, ledger, Asking(**asking), (said if said is not None else []).append)
+        stopped = dispatch(
+            to_ask, marks, client, ledger, ApiLimits(**limits), (said if said is not None else []).append
+        )
     return stopped, read_known(database, account, fingerprints(journeys))
 
 
@@ -115,7 +117,7 @@ def test_another_conversion_type_or_address_is_another_account(database, journey
     few = pack_requests(journeys)[0]
     with misbehaving() as (url, _):
         _, known = ask(database, url, few)
-        other = read_known(database, Account(url, KEY, "another"), fingerprints(few))
+        other = read_known(database, ApiAccount(url, KEY, "another"), fingerprints(few))
     assert len(known.answers) == len(few)
     assert other.answers.empty
 
@@ -377,7 +379,7 @@ def test_a_ceiling_of_requests_counts_retries_and_stops_cleanly(database, journe
 def test_a_ceiling_of_requests_a_second_is_kept(database, journeys):
     few = [request_body(request) for request in pack_requests(journeys)[:8]]
     with misbehaving() as (url, api):
-        account = Account(url, KEY, "default")
+        account = ApiAccount(url, KEY, "default")
         client = Client(account, Budget(interval=0.05))
         begin = time.monotonic()
         threads = [threading.Thread(target=client.ask, args=(body,)) for body in few]

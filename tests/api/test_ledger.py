@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from helpers.databases import WITH_TRIGGERS, raise_at, rows_of, sql, stop_raising
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.ledger import (
     AGAIN,
     FAILED,
@@ -24,7 +24,7 @@ from ihc.errors import DatabaseError
 from ihc.models.redistribution import parse_redistribution
 
 KEY = "k3y-of-the-test"
-ACCOUNT = Account("https://api.example.com/v1", KEY, "sales")
+ACCOUNT = ApiAccount("https://api.example.com/v1", KEY, "sales")
 PHASE = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
 REDISTRIBUTION = parse_redistribution(dict.fromkeys(("initializer", "holder", "closer"), PHASE), "It")
 # Rows of an answer: session_id, initializer, holder, closer, ihc.

@@ -16,7 +16,7 @@ import trustme
 from helpers.answering import answering, http
 from helpers.frames import journey
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.batching import request_body
 from ihc.api.client import Budget, Client
 from ihc.errors import AnswerSizeError, ApiAddressError, DeadlineError, UnansweredError
@@ -36,7 +36,7 @@ SECONDS = 1.0
 
 
 def make_client(url, seconds=SECONDS, retries=0):
-    return Client(Account(url, "k3y", "a type"), Budget(None, retries), seconds=seconds, sleep=lambda seconds: None)
+    return Client(ApiAccount(url, "k3y", "a type"), Budget(None, retries), seconds=seconds, sleep=lambda seconds: None)
 
 
 def ask(*answers, attempts=1, retries=0, **options):

@@ -19,13 +19,13 @@ import orjson
 import pandas as pd
 import uvicorn
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.answers import check_answer, read_values
 from ihc.api.batching import fingerprints, pack_requests, request_body
 from ihc.api.client import Budget, Client
 from ihc.api.dispatch import dispatch
 from ihc.api.ledger import RequestNote, RequestResult, open_ledger
-from ihc.api.limits import Asking
+from ihc.api.limits import ApiLimits
 from ihc.database.database import Database
 from ihc.database.results import create_tables, store_credits
 from ihc.database.tables import RESULTS, Run
@@ -103,10 +103,10 @@ def seconds(work):
 
 def throughput(workers, journeys, url):
     """Requests a second of a whole run."""
-    account, marks = Account(url, "key", "default"), fingerprints(journeys).assign(is_suspect=False)
+    account, marks = ApiAccount(url, "key", "default"), fingerprints(journeys).assign(is_suspect=False)
     with new_database() as database, open_ledger(Database(database), account, "run") as ledger:
-        asking = Asking(workers=workers)
-        took = seconds(lambda: dispatch(journeys, marks, Client(account, Budget()), ledger, asking, lambda line: None))
+        limits = ApiLimits(workers=workers)
+        took = seconds(lambda: dispatch(journeys, marks, Client(account, Budget()), ledger, limits, lambda line: None))
     return len(pack_requests(journeys)) / took
 
 
@@ -120,7 +120,7 @@ def four_workers_against_one():
 
 def overhead_of_a_request():
     journeys = make_journeys(10_000)
-    account = Account("http://127.0.0.1:1/v1/compute_ihc", "key", "default")
+    account = ApiAccount("http://127.0.0.1:1/v1/compute_ihc", "key", "default")
     begin = time.perf_counter()
     requests = pack_requests(journeys)
     found = fingerprints(journeys)
@@ -157,7 +157,7 @@ def wait_for_the_server():
     server = started("-m", "ihc", "serve", "--no-auth", "--port", str(port), stderr=subprocess.DEVNULL)
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}"))
-        client = Client(Account(f"http://127.0.0.1:{port}/v1/compute_ihc", "", "default"), Budget())
+        client = Client(ApiAccount(f"http://127.0.0.1:{port}/v1/compute_ihc", "", "default"), Budget())
         waits = []
         for body in 5 * [request_body(request) for request in pack_requests(journeys)]:
             begin = time.perf_counter()

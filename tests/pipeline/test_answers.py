@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from helpers.frames import curves_of, journey
 
-from ihc.api.account import Account
+from ihc.api.account import ApiAccount
 from ihc.api.batching import fingerprints
 from ihc.api.ledger import RequestNote, RequestResult, open_ledger
 from ihc.database.database import Database
@@ -16,7 +16,7 @@ from ihc.pipeline.answers import answers_of_database, answers_of_file
 from ihc.schemas.tables import SHARES
 
 HEADER = "conversion_id,session_id,initializer,holder,closer,ihc"
-ACCOUNT = Account("https://api.example.com/v1", "k3y", "sales")
+ACCOUNT = ApiAccount("https://api.example.com/v1", "k3y", "sales")
 PHASE = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
 REDISTRIBUTION = parse_redistribution(dict.fromkeys(("initializer", "holder", "closer"), PHASE), "It")
 TWO = pd.concat(

@@ -5,7 +5,7 @@ from helpers.commands import ROOT
 from helpers.settings import ASK, KEY, PHASE, dotenv, load, redistribution_file
 
 from ihc.api.account import API_URL
-from ihc.api.limits import Asking
+from ihc.api.limits import ApiLimits
 from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.errors import InputError, SettingsError
@@ -189,10 +189,10 @@ def test_a_redistribution_that_is_not_there_is_refused_whoever_computes(tmp_path
 
 
 def test_a_test_accounts_limits_are_the_default(tmp_path, monkeypatch):
-    asking = load(tmp_path, monkeypatch, ASK).asking
-    assert asking == Asking(max_journeys=100, max_sessions=200, long_journeys="latest", workers=4)
-    assert (asking.requests_per_second, asking.max_requests, asking.refresh) == (None, None, False)
-    assert asking.request_seconds == 180
+    limits = load(tmp_path, monkeypatch, ASK).api_limits
+    assert limits == ApiLimits(max_journeys=100, max_sessions=200, long_journeys="latest", workers=4)
+    assert (limits.requests_per_second, limits.max_requests, limits.refresh) == (None, None, False)
+    assert limits.request_seconds == 180
 
 
 def test_every_limit_can_be_set(tmp_path, monkeypatch):
@@ -207,12 +207,12 @@ def test_every_limit_can_be_set(tmp_path, monkeypatch):
         "IHC_REFRESH": "true",
     }
     settings = load(tmp_path, monkeypatch, ASK | variables)
-    assert settings.asking == Asking(50, 3000, "skip", 8, 2.5, 90.0, 7, refresh=True)
+    assert settings.api_limits == ApiLimits(50, 3000, "skip", 8, 2.5, 90.0, 7, refresh=True)
 
 
 @pytest.mark.parametrize(("given", "ceiling"), [("0", 0), ("", None), (None, None)])
 def test_a_ceiling_of_no_requests_is_not_the_same_as_none(tmp_path, monkeypatch, given, ceiling):
-    assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).asking.max_requests == ceiling
+    assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).api_limits.max_requests == ceiling
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_kernel_of_the_local_engine_stays_local_whatever_it_finds(tmp_path, mo
 
 def test_the_key_is_in_no_text_of_the_settings(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, ASK | {"IHC_SERVER_KEYS": "one-key, other-key"})
-    shown = repr(settings) + str(settings) + settings.source + repr(settings.run()) + repr(settings.asking)
+    shown = repr(settings) + str(settings) + settings.source + repr(settings.run()) + repr(settings.api_limits)
     for secret in (KEY, "one-key", "other-key"):
         assert secret in settings.secrets
         assert secret not in shown
