@@ -41,10 +41,8 @@ def check(**options: Any) -> None:
     for _, finding in found.iterrows():
         say(console, [*_lines(finding), ""])
     rows = ", ".join(f"{len(frame):,} in {table}" for table, frame in zip(COLUMNS, tables, strict=True))
-    say(
-        console,
-        [clean_sentence(findings), f"{counted(len(found), 'finding')} in {settings.database.label}; rows: {rows}."],
-    )
+    summary = f"{counted(len(found), 'finding')} in {settings.database.label}; rows: {rows}."
+    say(console, [clean_sentence(findings), summary])
     raise typer.Exit(FOUND if len(found) else 0)
 
 

@@ -15,7 +15,7 @@ import typer
 from ihc.cli.options import settled, takes
 from ihc.cli.printing import make_console, print_table, say
 from ihc.errors import InputError, ParametersError, SettingsError
-from ihc.formatting import counted
+from ihc.formatting import counted, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,22 @@ if TYPE_CHECKING:
     from ihc.models.parameters import Parameters
     from ihc.schemas.tables import Tables
     from ihc.settings.run import Settings
+
+
+TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
+EXPLAINED = {
+    "Sessions, the hours since the one before and until the conversion": (
+        *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
+    ),
+    "Memberships, multiplied by channel weights; sessions before the restart then get 0": (
+        *("number", "initializer_membership", "initializer_weight", "holder_membership", "holder_weight"),
+        *("closer_membership", "closer_weight"),
+    ),
+    "Before the redistribution": ("number", "initializer_before", "holder_before", "closer_before"),
+    "Phases, and the credit as their weighted mean": (
+        *("number", "initializer", "holder", "closer", "ihc", "ihc_revenue"),
+    ),
+}
 
 
 @takes("database", "schema", "lookback_days")
@@ -54,7 +70,6 @@ def calibrate(
     from ihc.calibration.calibrate import calibrate as recover
     from ihc.pipeline.answers import answers_of_database, answers_of_file
     from ihc.schemas.tables import PHASES
-    from ihc.settings.variables import read_variables
 
     if answers and conv_type_id:
         raise SettingsError("--conv-type-id chooses among stored answers, and --answers names others: leave one out.")
@@ -62,9 +77,7 @@ def calibrate(
     if answers:
         given = answers_of_file(answers)
     else:
-        given = answers_of_database(
-            settings.database, journeys, conv_type_id or read_variables(Path.cwd()).conv_type_id
-        )
+        given = answers_of_database(settings.database, journeys, conv_type_id or settings.given.conv_type_id)
     target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
     found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
     console = make_console()
@@ -79,7 +92,8 @@ def calibrate(
             f"{counted(given.outdated, 'stored answer')} left out: for orders whose sessions are not, or no longer, "
             "those that were sent."
         )
-    _print_left_out(console, found.left_out)
+    for reason, orders in found.left_out.groupby("reason", sort=False)["conv_id"]:
+        console.print(f"Left out, {counted(len(orders), 'answer')}: {reason} ({some(orders)}).")
     say(console, found.warnings)
     print_table(console, "Sessions behind each part of the curves", found.support)
     for title, what in (("Channel weights", "weight"), ("Journeys that identify the weights", "journeys")):
@@ -87,7 +101,7 @@ def calibrate(
         print_table(console, title, found.channels[columns])
     _print_phase_weights(console, found.parameters)
     fit = _print_errors(console, journeys, given.frame, used, evaluate)
-    _write(console, _with_provenance(found.parameters, held_out_errors=fit, shop=settings.database.name), target)
+    _write(console, found.parameters, target, held_out_errors=fit, shop=settings.database.name)
 
 
 def _print_errors(
@@ -133,27 +147,19 @@ def train(
     found = learn(journeys, name="trained", made=date.today().isoformat())
     console = make_console()
     late = sessions_after_conversion(tables.sessions, tables.conversions)
-    orders = counted(journeys["conv_id"].nunique(), "journey")
-    console.print(f"{orders} with {counted(len(journeys), 'session')}.")
+    console.print(f"{counted(journeys['conv_id'].nunique(), 'journey')} with {counted(len(journeys), 'session')}.")
     console.print(f"{counted(late, 'session')} after the user's last order: in no journey.")
     say(console, found.warnings)
     _print_training(console, found)
-    written = [write_csv(getattr(found, name), path) for name, path in files.items()]
-    say(console, ["Written:", *(f"  {path}" for path in written)])
-    _write(console, _with_provenance(found.parameters, shop=settings.database.name), target)
-
-
-TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
+    _say_written(console, [write_csv(getattr(found, name), path) for name, path in files.items()])
+    _write(console, found.parameters, target, shop=settings.database.name)
 
 
 @takes(
     *("database", "schema", "parameters", "redistribution", "lookback_days", "output"),
     output="Folder for the table and the chart. [default: data]",
 )
-def explain(
-    conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")],
-    **options: Any,
-) -> None:
+def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")], **options: Any) -> None:
     """Show how the local engine makes the credit of one order.
 
     Every session with its hours, memberships, weights, phases and credit: on the screen, as CSV and as a chart.
@@ -181,25 +187,10 @@ def explain(
     table = write_csv(steps, target)
     chart = publish_chart(partial(explanation, steps), folder, name, alt=sentence, note=settings.source)
     files = [path for kind in ("svg", "png") if (path := folder / f"{name}.{kind}").exists()]
-    say(console, ["Written:", *(f"  {path}" for path in (table, *files))])
+    _say_written(console, [table, *files])
     if failed := (chart.metadata or {}).get(FAILED_CHART):
         console.print(failed)
         raise typer.Exit(1)
-
-
-EXPLAINED = {
-    "Sessions, the hours since the one before and until the conversion": (
-        *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
-    ),
-    "Memberships, multiplied by channel weights; sessions before the restart then get 0": (
-        *("number", "initializer_membership", "initializer_weight", "holder_membership", "holder_weight"),
-        *("closer_membership", "closer_weight"),
-    ),
-    "Before the redistribution": ("number", "initializer_before", "holder_before", "closer_before"),
-    "Phases, and the credit as their weighted mean": (
-        *("number", "initializer", "holder", "closer", "ihc", "ihc_revenue"),
-    ),
-}
 
 
 def _journeys(
@@ -227,11 +218,8 @@ def _journeys(
     return settings, journeys if conv_id else purchases(journeys), tables
 
 
-def _print_left_out(console: Console, left_out: pd.DataFrame) -> None:
-    from ihc.formatting import some
-
-    for reason, orders in left_out.groupby("reason", sort=False)["conv_id"]:
-        console.print(f"Left out, {counted(len(orders), 'answer')}: {reason} ({some(orders)}).")
+def _say_written(console: Console, files: list[Path]) -> None:
+    say(console, ["Written:", *(f"  {path}" for path in files)])
 
 
 def _print_phase_weights(console: Console, parameters: Parameters) -> None:
@@ -240,26 +228,22 @@ def _print_phase_weights(console: Console, parameters: Parameters) -> None:
 
 
 def _print_training(console: Console, found: Trained) -> None:
+    import numpy as np
+    import pandas as pd
+
     print_table(console, "Cleaning", found.rules)
     print_table(console, "Sessions per journey before and after cleaning", found.lengths)
     title = "Hours per journey, without outliers: the curves end at the 90th percentile"
     print_table(console, title, found.distributions.iloc[::10])
-    _print_curves(console, found.parameters)
+    hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
+    curves = {f"{phase}_membership": getattr(found.parameters, phase)(hours) for phase in ("initializer", "closer")}
+    print_table(console, "The curves", pd.DataFrame({"hours": hours, **curves}))
     _print_phase_weights(console, found.parameters)
     console.print("A phase weighs as much as its share of the sessions; the vendor's rule is not known.")
     console.print(
         "Channel weights: 1 for every channel. On a real shop, weights learned from journeys predicted held-out "
         "answers of the API no better than 1."
     )
-
-
-def _print_curves(console: Console, parameters: Parameters) -> None:
-    import numpy as np
-    import pandas as pd
-
-    hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
-    values = {f"{phase}_membership": getattr(parameters, phase)(hours) for phase in ("initializer", "closer")}
-    print_table(console, "The curves", pd.DataFrame({"hours": hours, **values}))
 
 
 def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
@@ -300,14 +284,11 @@ def _target(path: Path, database: Database, answers: Path | None = None) -> Path
     return writable(path)
 
 
-def _with_provenance(parameters: Parameters, **more: object) -> Parameters:
-    return replace(parameters, provenance={**parameters.provenance, **more})
-
-
-def _write(console: Console, parameters: Parameters, path: Path) -> None:
+def _write(console: Console, parameters: Parameters, path: Path, **provenance: object) -> None:
     from ihc.models.parameters import parameters_json
     from ihc.report.files import write_text
 
+    parameters = replace(parameters, provenance={**parameters.provenance, **provenance})
     write_text(parameters_json(parameters), path)
     console.print(f"Written: {path}, {parameters.label}. Use it: ihc run --parameters {path}")
 

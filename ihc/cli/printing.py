@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
+    from rich.progress import Progress
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -21,6 +23,36 @@ def say(console: Console, sentences: Iterable[str]) -> None:
     """Print each sentence on a line of its own."""
     for sentence in sentences:
         console.print(sentence)
+
+
+@contextmanager
+def bars(console: Console, *, transient: bool = False) -> Iterator[Progress]:
+    """Bars of progress, on a terminal only."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=transient, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+def print_reconciliation(console: Console, reconciliation: pd.DataFrame) -> None:
+    """Print each section of the reconciliation, its totals bold."""
+    from rich import box
+    from rich.table import Table
+
+    from ihc.glossary import FORMATS, MONEY
+    from ihc.report.tables import count_format
+
+    for section, lines in reconciliation.groupby("section", sort=False):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column(str(section), min_width=44)
+        table.add_column(str(lines["counted"].iloc[0]), justify="right", min_width=11)
+        table.add_column("amount", justify="right", min_width=14)
+        counts = lines["count"].map(count_format(lines["count"]).format)
+        amounts = lines["amount"].map(FORMATS[MONEY].format)
+        for kind, line, count, amount in zip(lines["kind"], lines["line"], counts, amounts, strict=True):
+            table.add_row(line, count, amount, style="bold" if kind == "total" else None)
+        console.print(table)
 
 
 def print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int | None = None) -> None:

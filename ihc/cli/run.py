@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ihc.cli.options import settled, takes
-from ihc.cli.printing import make_console, say
+from ihc.cli.printing import bars, make_console, print_reconciliation, say
 from ihc.formatting import counted, shown
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
-    from rich.table import Table
 
     from ihc.pipeline.runner import RunResult
     from ihc.settings.run import Settings
@@ -53,29 +51,12 @@ def run(
 
 
 def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
     from ihc.pipeline.runner import notebooks_of
     from ihc.pipeline.runner import run as execute
 
     names, begun = notebooks_of(report_only=report_only), itertools.count(1)
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
     console = make_console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with bars(console, transient=True) as progress:
         task = progress.add_task("checking", total=len(names))
 
         def begin(name: str) -> None:
@@ -96,16 +77,12 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     from ihc.narrative.periods import spend_sentence
 
     console = make_console()
-    if result.missing:
-        console.print(result.missing)
+    say(console, filter(None, [result.missing]))
     _print_files(result, settings, console)
     console.print(f"\nReconciliation, orders of {narrative.dates_sentence(**settings.window)}")
-    for section, lines in result.reconciliation.groupby("section", sort=False):
-        console.print(reconciliation_table(str(section), lines))
-    console.print(narrative.orders_sentence(result.reconciliation))
-    console.print(narrative.provenance_sentence(result.sources))
-    if result.left_out:
-        console.print(result.left_out)
+    print_reconciliation(console, result.reconciliation)
+    orders, sources = narrative.orders_sentence(result.reconciliation), narrative.provenance_sentence(result.sources)
+    say(console, filter(None, [orders, sources, result.left_out]))
     _print_ends(result, console)
     paying = narrative.break_even(result.summary, settings.report.break_even_roas)
     spend = f"{spend_sentence(result.figures)} {paying}".strip()
@@ -116,10 +93,13 @@ def _print_result(result: RunResult, settings: Settings) -> None:
 def _print_files(result: RunResult, settings: Settings, console: Console) -> None:
     kinds = Counter((path.parent.name, path.suffix) for path in result.files)
     tables, charts = kinds[settings.output.name, ".csv"], kinds["charts", ".svg"]
-    console.print(f"Written to {settings.output}:")
-    console.print("  report.html and run.json")
-    console.print(f"  {counted(tables, 'table')} as CSV, and charts/ with {counted(charts, 'chart')} as SVG and PNG")
-    console.print(f"  runs/{settings.run_id}/ with the executed notebooks")
+    lines = [
+        f"Written to {settings.output}:",
+        "  report.html and run.json",
+        f"  {counted(tables, 'table')} as CSV, and charts/ with {counted(charts, 'chart')} as SVG and PNG",
+        f"  runs/{settings.run_id}/ with the executed notebooks",
+    ]
+    say(console, lines)
 
 
 def _print_ends(result: RunResult, console: Console) -> None:
@@ -128,30 +108,10 @@ def _print_ends(result: RunResult, console: Console) -> None:
 
     if result.asked:
         console.print(narrative.asked_sentence(result.asked, result.ends))
-    for sentence_of in (narrative.waiting_sentence, narrative.kept_sentence, narrative.cut_sentence):
-        if sentence := sentence_of(result.ends):
-            console.print(sentence)
+    sentences = (narrative.waiting_sentence, narrative.kept_sentence, narrative.cut_sentence)
+    say(console, filter(None, (sentence_of(result.ends) for sentence_of in sentences)))
     failed = result.ends[result.ends["outcome"] == "failed"]
     if len(failed):
         console.print(f"\n{counted(len(failed), 'order')} failed; all are in orders_without_credit.csv:")
         for order in failed.head(5).itertuples():
             console.print(f"  {shown(order.conv_id, 64)}: {order.reason}")
-
-
-def reconciliation_table(section: str, lines: pd.DataFrame) -> Table:
-    """A section of the reconciliation for the terminal, its totals bold."""
-    from rich import box
-    from rich.table import Table
-
-    from ihc.glossary import FORMATS, MONEY
-    from ihc.report.tables import count_format
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(section, min_width=44)
-    table.add_column(str(lines["counted"].iloc[0]), justify="right", min_width=11)
-    table.add_column("amount", justify="right", min_width=14)
-    counts = lines["count"].map(count_format(lines["count"]).format)
-    amounts = lines["amount"].map(FORMATS[MONEY].format)
-    for kind, line, count, amount in zip(lines["kind"], lines["line"], counts, amounts, strict=True):
-        table.add_row(line, count, amount, style="bold" if kind == "total" else None)
-    return table

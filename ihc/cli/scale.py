@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ihc.cli.options import takes
-from ihc.cli.printing import make_console
-from ihc.cli.run import INTERRUPTED, REFUSED, reconciliation_table
+from ihc.cli.printing import bars, make_console, print_reconciliation
+from ihc.cli.run import INTERRUPTED, REFUSED
 from ihc.errors import SettingsError
 from ihc.formatting import counted
 
@@ -112,17 +112,13 @@ def _link(dashboard: str | None) -> str:
 @contextmanager
 def _progress(console: Console) -> Iterator[Progress]:
     """A bar for each stage on a terminal, else a line when it is done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+    with bars(console) as shown:
         stages: dict[str, TaskID] = {}
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=total)
-            bars.update(stages[stage], completed=done)
+                stages[stage] = shown.add_task(stage, total=total)
+            shown.update(stages[stage], completed=done)
             if done == total and not console.is_terminal:
                 console.print(f"{stage}: {done:,} of {total:,}")
 
@@ -140,7 +136,6 @@ def _print_result(found: Scaled, output: str) -> None:
     if found.others:
         console.print(f"Left as it is: {', '.join(found.others)}, of runs that go on, or were killed elsewhere; delete")
         console.print("  it where no run goes on.")
-    for section, lines in found.reports.reconciliation.groupby("section", sort=False):
-        console.print(reconciliation_table(str(section), lines))
+    print_reconciliation(console, found.reports.reconciliation)
     console.print(narrative.orders_sentence(found.reports.reconciliation))
     console.print(narrative.best_and_worst(found.reports.channel_summary))
