@@ -11,11 +11,22 @@ from ihc.server.settings import ServerSettings
 
 PATH = "/v1/compute_ihc"
 IN_TURN = ("429", "503", "dropped", "truncated", "broken JSON", "206")
-
-
-def settings(**options):
-    given = {"host": "127.0.0.1", "port": 0, "keys": (), "parameters": (), "requests_per_minute": 10**6}
-    return ServerSettings(**given | options)
+# Faults that are an answer: status, content, headers.
+ANSWERS = {
+    "301": (301, {}, ("location", "http://127.0.0.1:9/elsewhere")),
+    "400": (400, {"message": "Invalid value in a session"}),
+    "400 exceeds": (400, {"message": "Value of timestamp exceeds the allowed range"}),
+    "400 type": (400, {"message": "Unknown conv_type_id"}),
+    "403": (403, {"message": "Forbidden"}),
+    "404": (404, {"message": "Not Found"}),
+    "413": (413, {"message": "Request Too Long"}),
+    "429": (429, {"message": "Too Many Requests"}, ("retry-after", "0")),
+    "429 for long": (429, {"message": "Limit Exceeded"}, ("retry-after", "86400")),
+    "503": (503, {"message": "Service Unavailable"}),
+    "503 in the body": (200, {"statusCode": 503, "message": "Service Unavailable"}),
+    "broken JSON": (200, b'{"statusCode": 200, "value": [{"conversion_id": "'),
+    "nothing": (200, {"statusCode": 200, "value": [], "partialFailureErrors": []}),
+}
 
 
 class Faults:
@@ -24,7 +35,7 @@ class Faults:
     `requests`: how many came; `answered`: how often each conversion was answered whole.
     """
 
-    def __init__(self, app, choose=lambda number, conversions: "", wait=0.0):
+    def __init__(self, app, choose, wait):
         self.app, self.choose, self.wait = app, choose, wait
         self.requests, self.asked, self.answered, self.headers, self.paths = 0, Counter(), Counter(), [], []
         self.most_sessions = self.most_journeys = self.at_once = self.most_at_once = 0
@@ -46,8 +57,7 @@ class Faults:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(self.wait)
-            fault = self.choose(number, conversions) or "none"
-            await getattr(self, f"_{fault.lower().replace(' ', '_')}")(scope, receive, send, body, conversions)
+            await self._answer(self.choose(number, conversions), scope, receive, send, body, sessions)
         finally:
             self.at_once -= 1
 
@@ -59,121 +69,63 @@ class Faults:
         self.most_sessions = max(self.most_sessions, len(sessions))
         self.most_journeys = max(self.most_journeys, len(conversions))
 
-    async def _none(self, scope, receive, send, body, conversions):
-        await self._pass_on(scope, send, body)
-        self.answered.update(conversions)
-
-    async def _206(self, scope, receive, send, body, conversions):
-        """Answer the first half of the journeys, and nothing else."""
-        kept = set(conversions[: len(conversions) // 2])
-        if not kept:
-            await _answer(send, 206, {"statusCode": 206, "value": [], "partialFailureErrors": ["sorry"]})
-            return
-        order = json.loads(body)
-        order["customer_journeys"] = [each for each in order["customer_journeys"] if each["conversion_id"] in kept]
-        answer = {}
-
-        async def keep(event):
-            answer["body"] = answer.get("body", b"") + event.get("body", b"")
-
-        await self._pass_on(scope, keep, json.dumps(order).encode())
-        whole = json.loads(answer["body"])
-        await _answer(send, 206, whole | {"statusCode": 206, "partialFailureErrors": ["some were not computed"]})
-        self.answered.update(kept)
-
-    async def _pass_on(self, scope, send, body):
-        sent = False
-
-        async def receive():
-            nonlocal sent
-            if sent:
-                await asyncio.sleep(3600)
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self.app(scope, receive, send)
-
-    async def _429(self, scope, receive, send, body, conversions):
-        await _answer(send, 429, {"message": "Too Many Requests"}, ("retry-after", "0"))
-
-    async def _429_for_long(self, scope, receive, send, body, conversions):
-        await _answer(send, 429, {"message": "Limit Exceeded"}, ("retry-after", "86400"))
-
-    async def _503(self, scope, receive, send, body, conversions):
-        await _answer(send, 503, {"message": "Service Unavailable"})
-
-    async def _503_in_the_body(self, scope, receive, send, body, conversions):
-        await _answer(send, 200, {"statusCode": 503, "message": "Service Unavailable"})
-
-    async def _400(self, scope, receive, send, body, conversions):
-        await _answer(send, 400, {"message": "Invalid value in a session"})
-
-    async def _400_exceeds(self, scope, receive, send, body, conversions):
-        await _answer(send, 400, {"message": "Value of timestamp exceeds the allowed range"})
-
-    async def _nothing(self, scope, receive, send, body, conversions):
-        await _answer(send, 200, {"statusCode": 200, "value": [], "partialFailureErrors": []})
-
-    async def _sums_to_two_each(self, scope, receive, send, body, conversions):
-        sessions = json.loads(body)["customer_journeys"]
-        ids = [{"conversion_id": each["conversion_id"], "session_id": each["session_id"]} for each in sessions]
-        values = [each | dict.fromkeys(("initializer", "holder", "closer", "ihc"), 1) for each in ids]
-        value = [each | {"session_id": each["session_id"] + "!"} for each in values]
-        await _answer(send, 200, {"statusCode": 200, "value": value})
-
-    async def _403(self, scope, receive, send, body, conversions):
-        await _answer(send, 403, {"message": "Forbidden"})
-
-    async def _404(self, scope, receive, send, body, conversions):
-        await _answer(send, 404, {"message": "Not Found"})
-
-    async def _400_type(self, scope, receive, send, body, conversions):
-        await _answer(send, 400, {"message": "Unknown conv_type_id"})
-
-    async def _301(self, scope, receive, send, body, conversions):
-        await _answer(send, 301, {}, ("location", "http://127.0.0.1:9/elsewhere"))
-
-    async def _echo(self, scope, receive, send, body, conversions):
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        await _answer(send, 403, {"message": f"You sent {headers['x-api-key']}\n\x1b[31m" + "x" * 5000})
-
-    async def _413(self, scope, receive, send, body, conversions):
-        await _answer(send, 413, {"message": "Request Too Long"})
-
-    async def _413_over_200(self, scope, receive, send, body, conversions):
-        if len(json.loads(body)["customer_journeys"]) > 200:
-            await _answer(send, 413, {"message": "Request Too Long"})
+    async def _answer(self, fault, scope, receive, send, body, sessions):
+        if fault == "413 over 200":
+            fault = "413" if len(sessions) > 200 else ""
+        if fault in ANSWERS:
+            await _send(send, *ANSWERS[fault])
+        elif fault == "echo":
+            said = f"You sent {self.headers[-1]['x-api-key']}\n\x1b[31m" + "x" * 5000
+            await _send(send, 403, {"message": said})
+        elif fault == "dropped":
+            receive.__self__.transport.abort()
+        elif fault == "truncated":
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"5000")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b'{"statusCode": 200, "value": [', "more_body": True})
+            receive.__self__.transport.close()
+        elif not fault:
+            await _passed_on(self.app, scope, send, body)
+            self.answered.update({session["conversion_id"] for session in sessions})
         else:
-            await self._none(scope, receive, send, body, conversions)
+            await self._answer_in_part(fault, scope, send, body)
 
-    async def _dropped(self, scope, receive, send, body, conversions):
-        receive.__self__.transport.abort()
-
-    async def _truncated(self, scope, receive, send, body, conversions):
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"5000")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b'{"statusCode": 200, "value": [', "more_body": True})
-        receive.__self__.transport.close()
-
-    async def _broken_json(self, scope, receive, send, body, conversions):
-        await _answer(send, 200, b'{"statusCode": 200, "value": [{"conversion_id": "')
-
-    async def _sums_to_two(self, scope, receive, send, body, conversions):
-        """What happens to a journey with two converting sessions: the first conversion's credit is doubled."""
-        answer = {}
+    async def _answer_in_part(self, fault, scope, send, body):
+        """Answer as the server does, but half of the conversions only, or the first or each for a session more."""
+        parts = []
 
         async def keep(event):
-            answer["body"] = answer.get("body", b"") + event.get("body", b"")
+            parts.append(event.get("body", b""))
 
-        await self._pass_on(scope, keep, body)
-        whole = json.loads(answer["body"])
-        first = whole["value"][0]["conversion_id"]
-        extra = [entry | {"session_id": "x"} for entry in whole["value"] if entry["conversion_id"] == first]
-        await _answer(send, 200, whole | {"value": whole["value"] + extra})
-        self.answered.update(set(conversions) - {first})
+        await _passed_on(self.app, scope, keep, body)
+        whole = json.loads(b"".join(parts))
+        ids = list(dict.fromkeys(value["conversion_id"] for value in whole["value"]))
+        wrong = {"206": ids[len(ids) // 2 :], "sums to two": ids[:1], "sums to two each": ids}[fault]
+        right = [value for value in whole["value"] if value["conversion_id"] not in wrong]
+        if fault == "206":
+            says = "some were not computed" if right else "sorry"
+            whole |= {"statusCode": 206, "value": right, "partialFailureErrors": [says]}
+        else:
+            whole["value"] += [
+                value | {"session_id": "x"} for value in whole["value"] if value["conversion_id"] in wrong
+            ]
+        await _send(send, whole["statusCode"], whole)
+        self.answered.update({value["conversion_id"] for value in right})
 
 
-async def _answer(send, status, content, *headers):
+async def _passed_on(app, scope, send, body):
+    """Let the application answer to a body that was read already."""
+    events = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive():
+        if not events:
+            await asyncio.sleep(3600)
+        return events.pop()
+
+    await app(scope, receive, send)
+
+
+async def _send(send, status, content, *headers):
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     fields = [("content-type", "application/json"), ("content-length", str(len(body))), *headers]
     encoded = [(name.encode(), value.encode()) for name, value in fields]
@@ -192,8 +144,9 @@ def in_turn(share=0.3):
 
 
 @contextmanager
-def misbehaving(choose=lambda number, conversions: "", wait=0.0, **options):
+def misbehaving(choose=lambda number, conversions: "", wait=0.0, keys=()):
     """Serve the API with faults; yields the address and the wrapper with its counts."""
-    faults = Faults(create_app(settings(**options)), choose, wait)
+    settings = ServerSettings("127.0.0.1", 0, keys, parameters=(), requests_per_minute=10**6)
+    faults = Faults(create_app(settings), choose, wait)
     with running(faults) as base:
         yield base + PATH, faults

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from helpers.api_runs import ATTRIBUTE
 from helpers.commands import ihc, ihc_here
 from helpers.databases import copy_tables, rows_of, sql
 from helpers.faults import in_turn, misbehaving
@@ -16,7 +17,6 @@ from ihc.database.results import create_tables
 from ihc.database.tables import HISTORY, RESULTS
 from ihc.pipeline.sample import write_sample
 from ihc.schemas.tables import COLUMNS
-from tests.runs.test_api_runs import ATTRIBUTE
 
 PASSWORD, ENCODED = "s3cr@t/wörd+ 100%", "s3cr%40t%2Fw%C3%B6rd%2B%20100%25"
 FORMS = (PASSWORD, ENCODED, "s3cr%40t", "s3cr@t")

@@ -12,6 +12,7 @@ from contextlib import closing
 import pandas as pd
 import portalocker
 import pytest
+from helpers.api_runs import ATTRIBUTE, ask, assert_right, make_journeys
 from helpers.commands import ihc_here, run_ihc
 from helpers.faults import in_turn, misbehaving
 from helpers.serving import started, until
@@ -24,7 +25,6 @@ from ihc.models.redistribution import load_redistribution
 from ihc.pipeline.sample import write_sample
 from ihc.report.files import read_csv
 from ihc.schemas.tables import PHASES
-from tests.api.test_dispatch import ask, assert_right, make_journeys
 
 KILLS = int(os.environ.get("KILL_TEST_KILLS", "20"))
 RESULTS = {
@@ -33,25 +33,6 @@ RESULTS = {
     "attribution_outcomes": "conv_id, outcome, reason",
     "channel_reporting": "channel_name, date, cost, ihc, ihc_revenue",
 }
-# What the third and fourth notebook do, without the seconds that kernels take to start.
-ATTRIBUTE = """
-from pathlib import Path
-from ihc import build_journeys, channel_reporting, read_tables
-from ihc.database.results import create_tables, store_credits, store_reporting
-from ihc.journeys.credits import outcomes_of
-from ihc.pipeline.attribution import compute_credits
-from ihc.settings.run import load_settings
-settings = load_settings(base=Path.cwd(), database="shop.db", engine="api")
-print("started", flush=True)
-with settings.database.lock(held=settings.held_lock):
-    create_tables(settings.database)
-    tables = read_tables(settings.database)
-    journeys = build_journeys(tables.sessions, tables.conversions)
-    answer = compute_credits(settings, journeys, tables.conversions)
-    outcomes = outcomes_of(tables.conversions, journeys, answer.ends)
-    store_credits(settings.database, settings.run(), answer.credits, outcomes, tables.conversions)
-    store_reporting(settings.database, channel_reporting(*tables, answer.credits))
-"""
 
 
 def results(database):

@@ -9,6 +9,7 @@ from html import unescape
 
 import pytest
 import sqlalchemy as sa
+from helpers.api_runs import ATTRIBUTE
 from helpers.commands import Finished, ihc, ihc_here
 from helpers.databases import copy_tables, new_database, rows_of, sql
 from helpers.faults import misbehaving
@@ -34,7 +35,6 @@ from ihc.pipeline.sample import write_sample
 from ihc.report.files import read_csv
 from ihc.schemas.tables import COLUMNS
 from tests.database.test_postgres import README, as_role, grants, role, statements  # noqa: F401 - the fixture is used by its name
-from tests.runs.test_api_runs import ATTRIBUTE
 from tests.runs.test_notebooks import papermill
 
 
