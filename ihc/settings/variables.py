@@ -129,7 +129,7 @@ def read_variables(base: Path, options: Mapping[str, Any] | None = None) -> Vari
 
 def is_given(value: object) -> bool:
     """Say whether an option or a variable is set to anything."""
-    return value is not None and value != [] and str(value).strip(" ,") != ""
+    return value is not None and str(value).strip(" ,") != ""
 
 
 def as_text(value: object) -> str:

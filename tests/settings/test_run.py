@@ -24,38 +24,10 @@ def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
     assert (settings.engine, settings.lookback_days, settings.given.parameters) == ("local", None, None)
 
 
-def test_an_option_goes_before_the_environment_and_that_before_dotenv(tmp_path, monkeypatch):
-    base = dotenv(tmp_path, "IHC_OUTPUT=from_file\nIHC_START_DATE=2023-01-01\nIHC_LOOKBACK_DAYS=10\n")
-    monkeypatch.setenv("IHC_OUTPUT", "from_environment")
-    monkeypatch.setenv("IHC_START_DATE", "2023-02-01")
-    settings = load_settings(base=base, output="from_option")
-    assert settings.output == tmp_path / "from_option"
-    assert settings.start_date == "2023-02-01"
-    assert settings.lookback_days == 10
-
-
-def test_what_a_run_hands_to_its_kernels_is_what_it_was_asked_for(tmp_path, monkeypatch):
-    options = {"database": "shop.db", "start_date": "2023-09-01", "end_date": "2023-09-07", "lookback_days": 14}
-    options |= {"by": "campaign", "currency": "EUR", "break_even_roas": 2.5, "export_credits": True}
-    options |= {"direct": "Typed in,Direkt"}
-    settings = load_settings(base=tmp_path, **options)
-    for variable, value in kernel_environment(settings).items():
-        monkeypatch.setenv(variable, value)
-    again = load_settings()
-    assert again.values() == settings.values()
-    assert again.report == settings.report
-
-
 def test_relative_paths_in_a_notebook_mean_the_projects_root(monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
     assert project_root() == ROOT
     assert load_settings(database="data/x.db").database == Database(ROOT / "data" / "x.db")
-
-
-def test_paths_and_sqlite_urls_mean_the_same_file(tmp_path):
-    as_url = load_settings(base=tmp_path, database="sqlite:///shop.db")
-    as_path = load_settings(base=tmp_path, database="shop.db")
-    assert as_url.database.lock_name == as_path.database.lock_name == str(tmp_path / "shop.db.lock")
 
 
 @pytest.mark.parametrize(
@@ -195,21 +167,6 @@ def test_a_test_accounts_limits_are_the_default(tmp_path, monkeypatch):
     assert limits.request_seconds == 180
 
 
-def test_every_limit_can_be_set(tmp_path, monkeypatch):
-    variables = {
-        "IHC_MAX_JOURNEYS": "50",
-        "IHC_MAX_SESSIONS": "3000",
-        "IHC_LONG_JOURNEYS": "skip",
-        "IHC_WORKERS": "8",
-        "IHC_REQUESTS_PER_SECOND": "2.5",
-        "IHC_REQUEST_SECONDS": "90",
-        "IHC_MAX_REQUESTS": "7",
-        "IHC_REFRESH": "true",
-    }
-    settings = load(tmp_path, monkeypatch, ASK | variables)
-    assert settings.api_limits == ApiLimits(50, 3000, "skip", 8, 2.5, 90.0, 7, refresh=True)
-
-
 @pytest.mark.parametrize(("given", "ceiling"), [("0", 0), ("", None), (None, None)])
 def test_a_ceiling_of_no_requests_is_not_the_same_as_none(tmp_path, monkeypatch, given, ceiling):
     assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).api_limits.max_requests == ceiling
@@ -245,11 +202,6 @@ def test_a_wrong_value_of_a_variable_is_refused_by_name(tmp_path, monkeypatch, v
     assert "s3cret" not in str(error.value)
 
 
-def test_a_wrong_value_is_found_even_where_the_local_engine_does_not_need_it(tmp_path, monkeypatch):
-    with pytest.raises(SettingsError, match="IHC_WORKERS"):
-        load(tmp_path, monkeypatch, {"IHC_WORKERS": "none"}, engine="local")
-
-
 # What a run hands on
 
 
@@ -258,10 +210,13 @@ def test_a_kernel_gets_what_stood_in_the_env_file_and_computes_the_same(tmp_path
     lines = [
         *(f"{name}={value}" for name, value in ASK.items()),
         f"IHC_API_URL={LOOPBACK}\nIHC_MAX_SESSIONS=3000\nIHC_MAX_JOURNEYS=50\nIHC_WORKERS=2",
-        "IHC_REQUESTS_PER_SECOND=2.5\nIHC_LONG_JOURNEYS=skip\nIHC_REFRESH=yes\nIHC_MAX_REQUESTS=0",
+        "IHC_REQUESTS_PER_SECOND=2.5\nIHC_REQUEST_SECONDS=90\nIHC_LONG_JOURNEYS=skip\nIHC_REFRESH=yes\nIHC_MAX_REQUESTS=0",
         "IHC_REDISTRIBUTION=redistribution.json\nIHC_LOOKBACK_DAYS=30\nIHC_START_DATE=2023-09-01",
+        "IHC_BREAK_EVEN_ROAS=2.5\nIHC_SENSITIVITY_LOOKBACKS=any,7.5\nIHC_DIRECT=Typed in,Direkt",
     ]
-    settings = load_settings(base=dotenv(tmp_path, "\n".join(lines)), end_date="2023-09-30")
+    options = {"end_date": "2023-09-30", "by": "campaign", "currency": "EUR", "export_credits": True}
+    settings = load_settings(base=dotenv(tmp_path, "\n".join(lines)), **options)
+    assert settings.api_limits == ApiLimits(50, 3000, "skip", 2, 2.5, 90.0, 0, refresh=True)
     kernel = kernel_environment(settings)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

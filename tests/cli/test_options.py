@@ -1,0 +1,50 @@
+"""The settings as options: what a command gets of what is given."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ihc.cli.options import takes
+from ihc.settings.options import Engine
+
+
+def called(*arguments):
+    """What a command with some of the settings, and an option of its own, gets."""
+    app, got = typer.Typer(), {}
+
+    @app.command()
+    @takes("database", "start_date", "lookback_days", "engine", "parameters", "refresh", "direct", refresh="Again.")
+    def command(own: Annotated[int, typer.Option(help="Its own.")] = 3, **options: Any) -> None:
+        got.update(options, own=own)
+
+    return CliRunner().invoke(app, arguments), got
+
+
+def test_what_is_not_given_is_none_so_that_the_environment_may_say_it():
+    _, got = called()
+    names = ("database", "start_date", "lookback_days", "engine", "parameters", "refresh", "direct")
+    assert got == dict.fromkeys(names) | {"own": 3}
+
+
+def test_what_is_given_is_what_it_is():
+    given = ["--database", "shop.db", "--start-date", "2023-09-01", "--lookback-days", "30", "--engine", "local"]
+    given += ["--parameters", "p.json", "--refresh", "--direct", "A b, C", "--direct", "D", "--own", "4"]
+    _, got = called(*given)
+    assert got == {
+        "database": "shop.db",
+        "start_date": "2023-09-01",
+        "lookback_days": 30.0,
+        "engine": Engine.LOCAL,
+        "parameters": Path("p.json"),
+        "refresh": True,
+        "direct": ["A b", "C", "D"],
+        "own": 4,
+    }
+
+
+@pytest.mark.parametrize("text", ["SQLite file or URL", "[x>=1]", "Again.", "Its own."])
+def test_the_help_says_of_each_what_it_does(text):
+    assert text in called("--help")[0].output
