@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
@@ -116,14 +117,17 @@ def read_variables(base: Path, options: Mapping[str, Any] | None = None) -> Vari
     """Read what is set: an option, else the environment, else `.env` in the folder `base`, else the default.
 
     Paths are absolute: relative ones start at `base`.
-    Raises SettingsError: which setting is wrong, its value, and what it must be.
+    Raises SettingsError: which setting is wrong, its value, where it is set, and what it must be.
     """
-    _check_file(base / ".env")
+    file = base / ".env"
+    _check_file(file)
     given = {variable_of(name): value for name, value in (options or {}).items() if is_given(value)}
     try:
-        found = Variables(_env_file=base / ".env", **given)  # type: ignore[call-arg]
+        found = Variables(_env_file=file, **given)  # type: ignore[call-arg]
     except ValidationError as error:
-        raise SettingsError(" ".join(map(_sentence, error.errors()))) from None
+        places = dict.fromkeys(os.environ, " in the environment") | dict.fromkeys(given, "")
+        wrong = [_sentence(each, places.get(str(each["loc"][0]), f" in {file}")) for each in error.errors()]
+        raise SettingsError(" ".join(wrong)) from None
     return found.model_copy(update={name: (base / path).resolve() for name, path in found if isinstance(path, Path)})
 
 
@@ -167,12 +171,12 @@ def _line(original: Original) -> str:
     return str(original.line + text[: len(text) - len(text.lstrip())].count("\n"))
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, where: str) -> str:
     """What pydantic refuses, as this package says it."""
     variable = str(error["loc"][0])
     name = KNOWN[variable]
     called = f"{name} ({variable})" if name in NAMES else variable
-    return f"{called} is {error['input']!r}: {_must_be(error, name)}, or leave it out."
+    return f"{called} is {error['input']!r}{where}: {_must_be(error, name)}, or leave it out."
 
 
 def _must_be(error: ErrorDetails, name: str) -> str:

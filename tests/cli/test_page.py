@@ -39,16 +39,17 @@ def test_a_chart_that_failed_is_a_sentence_in_the_report_and_an_exit_code(execut
     assert escape(sentence) in report.read_text("utf-8")
 
 
-def test_a_folder_without_all_notebooks_is_refused_by_their_names(executed, tmp_path):
+@pytest.mark.parametrize(
+    ("folder", "lacks"),
+    [
+        ("executed", "02_build_journeys, 05_compare_models: the report is made of"),
+        ("nowhere", "01_check_data, 02_build_journeys, 04_channel_report"),
+    ],
+)
+def test_a_folder_without_all_notebooks_is_refused_by_their_names(executed, tmp_path, folder, lacks):
     for name in ("02_build_journeys", "05_compare_models"):
         (executed / f"{name}.ipynb").unlink()
-    done = ihc_here("page", "executed", "--output", "there", cwd=tmp_path)
+    done = ihc_here("page", folder, "--output", "there", cwd=tmp_path)
     assert done.returncode == 1
-    assert "The folder executed lacks 02_build_journeys, 05_compare_models: the report is made of" in done.stderr
+    assert f"The folder {folder} lacks {lacks}" in done.stderr
     assert not (tmp_path / "there").exists()
-
-
-def test_a_folder_that_does_not_exist_is_refused(tmp_path):
-    done = ihc_here("page", "nowhere", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "The folder nowhere lacks 01_check_data, 02_build_journeys, 04_channel_report" in done.stderr

@@ -118,13 +118,14 @@ LOOKBACKS = "give days above 0 and up to 100,000, or any, separated by commas"
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["environment", ".env"])
 def test_a_wrong_value_is_refused_by_name_with_what_it_must_be(tmp_path, monkeypatch, name, value, called, must, where):
+    place = f"in {tmp_path / '.env'}" if where == ".env" else "in the environment"
     if where == ".env":
         dotenv(tmp_path, f'{variable_of(name)}="{value}"\n')
     else:
         monkeypatch.setenv(variable_of(name), value)
     with pytest.raises(SettingsError) as error:
         read_variables(tmp_path)
-    assert str(error.value) == f"{called} is {value!r}: {must}, or leave it out."
+    assert str(error.value) == f"{called} is {value!r} {place}: {must}, or leave it out."
 
 
 @pytest.mark.parametrize(("value", "wrong"), [("7,all", "all"), ("0", "0")])
@@ -132,12 +133,16 @@ def test_a_wrong_part_of_a_list_is_named(tmp_path, monkeypatch, value, wrong):
     monkeypatch.setenv("IHC_SENSITIVITY_LOOKBACKS", value)
     with pytest.raises(SettingsError) as error:
         read_variables(tmp_path)
-    assert str(error.value) == f"IHC_SENSITIVITY_LOOKBACKS is {wrong!r}: {LOOKBACKS}, or leave it out."
+    assert (
+        str(error.value) == f"IHC_SENSITIVITY_LOOKBACKS is {wrong!r} in the environment: {LOOKBACKS}, or leave it out."
+    )
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("IHC_WORKERS", "none")
-    with pytest.raises(SettingsError, match=r"^engine \(IHC_ENGINE\) is 'x': .* IHC_WORKERS is 'none': "):
+    with pytest.raises(
+        SettingsError, match=r"^engine \(IHC_ENGINE\) is 'x': .* IHC_WORKERS is 'none' in the environment: "
+    ):
         read_variables(tmp_path, {"engine": "x"})
 
 
