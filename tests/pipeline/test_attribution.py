@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from helpers.faults import misbehaving
 from helpers.frames import FIXED, conversions, journey, refunds, sessions, shops, shuffled
-from hypothesis import given
+from hypothesis import given, settings
 from pandas.testing import assert_frame_equal
 
 from ihc.database.database import Database
@@ -525,7 +525,7 @@ def test_the_order_of_the_conversions_changes_no_credit(compute, server, shop):
 
 
 def test_both_engines_agree_on_any_shop(compute, server):
-    @FIXED
+    @settings(FIXED, max_examples=15)  # each asks a server
     @given(shops())
     def agree(shop):
         journeys = build_journeys(shop.sessions, shop.conversions)

@@ -13,6 +13,8 @@ from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.report.files import read_csv
 
+pytestmark = pytest.mark.slow
+
 CHANNELS = 200
 BIGGEST = "channel 199"  # the only one without cost, and with the dearest order
 OTHERS = f"other ({CHANNELS - MOST_ROWS} channels)"
