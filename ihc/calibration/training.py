@@ -13,7 +13,7 @@ towards 1, predicted the shop's answers no better. No journey is cut at a restar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,144 +28,26 @@ from ihc.models.parameters import Parameters, parse_parameters
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, PHASES, SESSIONS, require_columns, timestamps
 
 TRAINING_COLUMNS = (
-    "conv_id",
-    "timestamp",
-    "session_id",
-    "channel_name",
-    "holder_engagement",
-    "closer_engagement",
+    *("conv_id", "timestamp", "session_id", "channel_name", "holder_engagement", "closer_engagement"),
     "conv_timestamp",
 )
 FEWEST_SESSIONS = 3  # of a journey; with journeys of 2, curves end too early on a real shop
-
-
-class Cleaned(NamedTuple):
-    """Journeys fit for training, and what each rule left of them.
-
-    `rules`: `rule, journeys_before, sessions_before, journeys_after, sessions_after [count]`, one row per rule.
-    """
-
-    journeys: pd.DataFrame
-    rules: pd.DataFrame
-
-
-def clean_journeys(journeys: pd.DataFrame) -> Cleaned:
-    """Leave out what would mislead a training, and count it.
-
-    In: `journeys` as of `train`. Out: `Cleaned`, with the rows that are left in time order journey by journey.
-
-    Sessions after their conversion, repeated (`conv_id`, `session_id`) and journeys of fewer than `FEWEST_SESSIONS`
-    sessions are left out, in this order.
-
-    Raises InputError for a missing column or an empty value.
-    """
-    require_columns(journeys, TRAINING_COLUMNS, "journeys")
-    _check_filled(journeys)
-    rows = journeys.assign(channel_name=journeys["channel_name"].astype("str"))
-    rows = rows.sort_values(list(TRAINING_COLUMNS), kind="stable", ignore_index=True)
-    counts = [_counts(rows)]
-    for is_out in RULES.values():
-        rows = rows[~is_out(rows)]
-        counts.append(_counts(rows))
-    table = [(rule, *before, *after) for rule, before, after in zip(RULES, counts, counts[1:], strict=False)]
-    return Cleaned(rows.reset_index(drop=True), pd.DataFrame(table, columns=["rule", *COUNTS]))
-
-
-def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame) -> int:
-    """Count the sessions of users with a conversion that come after the last one: no journey holds them.
-
-    In: `sessions` and `conversions` with the tables' columns. Raises InputError for a missing column or a wrong time.
-    """
-    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
-    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    last = timestamps(conversions["conv_date"], conversions["conv_time"]).groupby(conversions["user_id"]).max()
-    visits = timestamps(sessions["event_date"], sessions["event_time"])
-    return int((visits.to_numpy() > last.reindex(sessions["user_id"]).to_numpy()).sum())
-
-
-def _check_filled(journeys: pd.DataFrame) -> None:
-    for name in ("timestamp", "conv_timestamp"):
-        if not pd.api.types.is_datetime64_dtype(journeys[name]):
-            raise InputError(
-                f"Journeys, column {name}: training needs timestamps [UTC] without a time zone, not "
-                f"{journeys[name].dtype}."
-            )
-    empty = [name for name in TRAINING_COLUMNS if journeys[name].isna().any()]
-    if empty:
-        raise InputError(f"Journeys: the column {some(empty)} has empty values; fill them or leave those rows out.")
-
-
-def _after_conversion(rows: pd.DataFrame) -> pd.Series[bool]:
-    return rows["timestamp"] > rows["conv_timestamp"]
-
-
-def _repeated(rows: pd.DataFrame) -> pd.Series[bool]:
-    return rows.duplicated(["conv_id", "session_id"])
-
-
-def _short(rows: pd.DataFrame) -> pd.Series[bool]:
-    return rows.groupby("conv_id", sort=False)["session_id"].transform("size") < FEWEST_SESSIONS
-
-
-def _counts(rows: pd.DataFrame) -> tuple[int, int]:
-    return rows["conv_id"].nunique(), len(rows)
-
-
-RULES = {
-    "sessions after the conversion": _after_conversion,
-    "repeated sessions": _repeated,
-    f"journeys of fewer than {FEWEST_SESSIONS} sessions": _short,
-}
-COUNTS = ("journeys_before", "sessions_before", "journeys_after", "sessions_after")
-OUTLIERS = 0.8  # values from this quantile on are outliers
-END = 90  # the percentile of what is left at which a curve ends
-
-
-class EndPoints(NamedTuple):
-    """The hours between which the curves run, and the distributions that tell them.
-
-    `start`, `initializer_end`, `closer_end` [h]; the closer starts at 0. `distributions`: `percentile [0 to 100],
-    initializer_hours, closer_hours [h]`, of the values without outliers.
-    """
-
-    start: float
-    initializer_end: float
-    closer_end: float
-    distributions: pd.DataFrame
-
-
-def end_points(steps: Timeline, closes: Booleans) -> EndPoints:
-    """Read the curves' end points from journeys, of which at least one has a gap and one a closing session.
-
-    In: `steps` in time order; `closes`: which of their sessions are closer-engaged.
-
-    The initializer starts at the median of all gaps. It ends at the 90 % quantile of the longest gap of each journey
-    (0 for a single session). The closer ends at the 90 % quantile of the hours from the earliest closing session of
-    each journey to its last; a journey without one does not count. Values from their 80 % quantile on are left out
-    before. All quantiles interpolate.
-    """
-    longest = np.maximum.reduceat(steps.gap, np.flatnonzero(steps.is_first))
-    _, earliest = np.unique(steps.journey[closes], return_index=True)
-    begins, closers = _percentiles(longest), _percentiles(steps.to_conversion[closes][earliest])
-    table = {"percentile": np.arange(101), "initializer_hours": begins, "closer_hours": closers}
-    start = float(np.median(steps.gap[~steps.is_first]))
-    return EndPoints(start, float(begins[END]), float(closers[END]), pd.DataFrame(table))
-
-
-def _percentiles(values: Floats) -> Floats:
-    """The percentiles 0 to 100 of the values below the outliers; of all values where that leaves none."""
-    inside = values[values < np.quantile(values, OUTLIERS)]
-    found: Floats = np.quantile(inside if len(inside) else values, np.arange(101) / 100)
-    return found
-
-
-GOOD_JOURNEYS = 15_000  # what the vendor calls a good amount
 FEWEST_JOURNEYS = 2
+GOOD_JOURNEYS = 15_000  # what the vendor calls a good amount
+LONGEST_LENGTH = 10  # sessions, from which on the lengths of journeys are counted together
+OUTLIER_QUANTILE = 0.8  # values from this quantile on are outliers
+END_PERCENTILE = 90  # of what is left: where a curve ends
 LONG_GAPS = 0.99  # gaps from this quantile on do not shape the initializer's curve
-FLAT = 0.1  # [h] before the conversion in which a closer's membership is 1
+FLAT_HOURS = 0.1  # before the conversion, in which a closer's membership is 1
 LEAST_PHASE = 0.01
 BELOW_RESTART = 1 - 1e-9  # the highest membership that does not restart a journey
-LONGEST_LENGTH = 10  # sessions, from which on the lengths of journeys are counted together
+CLEANING: dict[str, Callable[[pd.DataFrame], pd.Series[bool]]] = {
+    "sessions after the conversion": lambda rows: rows["timestamp"] > rows["conv_timestamp"],
+    "repeated sessions": lambda rows: rows.duplicated(["conv_id", "session_id"]),
+    f"journeys of fewer than {FEWEST_SESSIONS} sessions": lambda rows: (
+        rows.groupby("conv_id", sort=False)["session_id"].transform("size") < FEWEST_SESSIONS
+    ),
+}
 Entry = dict[str, list[float]]
 
 
@@ -220,6 +102,62 @@ def train(journeys: pd.DataFrame, *, name: str, made: str) -> Trained:
     )
 
 
+class Cleaned(NamedTuple):
+    """Journeys fit for training, and what each rule left of them.
+
+    `rules`: `rule, journeys_before, sessions_before, journeys_after, sessions_after [count]`, one row per rule.
+    """
+
+    journeys: pd.DataFrame
+    rules: pd.DataFrame
+
+
+def clean_journeys(journeys: pd.DataFrame) -> Cleaned:
+    """Leave out what would mislead a training, and count it.
+
+    In: `journeys` as of `train`. Out: `Cleaned`, with the rows that are left in time order journey by journey.
+
+    Sessions after their conversion, repeated (`conv_id`, `session_id`) and journeys of fewer than `FEWEST_SESSIONS`
+    sessions are left out, in this order.
+
+    Raises InputError for a missing column or an empty value.
+    """
+    require_columns(journeys, TRAINING_COLUMNS, "journeys")
+    _check_filled(journeys)
+    rows = journeys.assign(channel_name=journeys["channel_name"].astype("str"))
+    rows = rows.sort_values(list(TRAINING_COLUMNS), kind="stable", ignore_index=True)
+    rules = []
+    for rule, is_out in CLEANING.items():
+        counts = {"rule": rule, "journeys_before": rows["conv_id"].nunique(), "sessions_before": len(rows)}
+        rows = rows[~is_out(rows)]
+        rules.append(counts | {"journeys_after": rows["conv_id"].nunique(), "sessions_after": len(rows)})
+    return Cleaned(rows.reset_index(drop=True), pd.DataFrame(rules))
+
+
+def _check_filled(journeys: pd.DataFrame) -> None:
+    for name in ("timestamp", "conv_timestamp"):
+        if not pd.api.types.is_datetime64_dtype(journeys[name]):
+            raise InputError(
+                f"Journeys, column {name}: training needs timestamps [UTC] without a time zone, not "
+                f"{journeys[name].dtype}."
+            )
+    empty = [name for name in TRAINING_COLUMNS if journeys[name].isna().any()]
+    if empty:
+        raise InputError(f"Journeys: the column {some(empty)} has empty values; fill them or leave those rows out.")
+
+
+def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame) -> int:
+    """Count the sessions of users with a conversion that come after the last one: no journey holds them.
+
+    In: `sessions` and `conversions` with the tables' columns. Raises InputError for a missing column or a wrong time.
+    """
+    require_columns(sessions, COLUMNS[SESSIONS], "sessions")
+    require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
+    last = timestamps(conversions["conv_date"], conversions["conv_time"]).groupby(conversions["user_id"]).max()
+    visits = timestamps(sessions["event_date"], sessions["event_time"])
+    return int((visits.to_numpy() > last.reindex(sessions["user_id"]).to_numpy()).sum())
+
+
 def _check_enough(steps: Timeline) -> None:
     journeys = int(steps.is_first.sum())
     if journeys < FEWEST_JOURNEYS:
@@ -238,6 +176,44 @@ def _closes(rows: pd.DataFrame, steps: Timeline) -> Booleans:
     """Mark the closer-engaged sessions; all sessions where none of those comes before its conversion."""
     engaged: Booleans = rows["closer_engagement"].to_numpy() == 1
     return engaged if (steps.to_conversion[engaged] > 0).any() else np.ones(len(rows), dtype=bool)
+
+
+class EndPoints(NamedTuple):
+    """The hours between which the curves run, and the distributions that tell them.
+
+    `start`, `initializer_end`, `closer_end` [h]; the closer starts at 0. `distributions`: `percentile [0 to 100],
+    initializer_hours, closer_hours [h]`, of the values without outliers.
+    """
+
+    start: float
+    initializer_end: float
+    closer_end: float
+    distributions: pd.DataFrame
+
+
+def end_points(steps: Timeline, closes: Booleans) -> EndPoints:
+    """Read the curves' end points from journeys, of which at least one has a gap and one a closing session.
+
+    In: `steps` in time order; `closes`: which of their sessions are closer-engaged.
+
+    The initializer starts at the median of all gaps. It ends at the 90 % quantile of the longest gap of each journey
+    (0 for a single session). The closer ends at the 90 % quantile of the hours from the earliest closing session of
+    each journey to its last; a journey without one does not count. Values from their 80 % quantile on are left out
+    before. All quantiles interpolate.
+    """
+    longest = np.maximum.reduceat(steps.gap, np.flatnonzero(steps.is_first))
+    _, earliest = np.unique(steps.journey[closes], return_index=True)
+    begins, closers = _percentiles(longest), _percentiles(steps.to_conversion[closes][earliest])
+    table = {"percentile": np.arange(101), "initializer_hours": begins, "closer_hours": closers}
+    start = float(np.median(steps.gap[~steps.is_first]))
+    return EndPoints(start, float(begins[END_PERCENTILE]), float(closers[END_PERCENTILE]), pd.DataFrame(table))
+
+
+def _percentiles(values: Floats) -> Floats:
+    """The percentiles 0 to 100 of the values below the outliers; of all values where that leaves none."""
+    inside = values[values < np.quantile(values, OUTLIER_QUANTILE)]
+    found: Floats = np.quantile(inside if len(inside) else values, np.arange(101) / 100)
+    return found
 
 
 def _initializer(gaps: Floats, points: EndPoints) -> Entry:
@@ -267,10 +243,10 @@ def _closer(hours: Floats, points: EndPoints) -> Entry:
     """
     hours = np.sort(hours[hours > 0])
     end = points.closer_end or float(hours[-1])
-    if end <= FLAT + WIDTH or hours[0] >= end:
+    if end <= FLAT_HOURS + WIDTH or hours[0] >= end:
         return _curve(np.array([0.0, end]), np.array([1.0, 0.0]))
-    knots = np.concatenate([[0.0, FLAT, FLAT + WIDTH], _knots(hours, FLAT + WIDTH, end), [end]])
-    nearer = np.where(knots > FLAT, np.searchsorted(hours, knots, side="right"), 0)
+    knots = np.concatenate([[0.0, FLAT_HOURS, FLAT_HOURS + WIDTH], _knots(hours, FLAT_HOURS + WIDTH, end), [end]])
+    nearer = np.where(knots > FLAT_HOURS, np.searchsorted(hours, knots, side="right"), 0)
     return _curve(knots, 1 - nearer / nearer[-1])
 
 
