@@ -15,31 +15,33 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ihc.arrays.types import Booleans, Integers
+
 PAIR = ["conv_id", "session_id"]
 
 
-def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.int64]:
+def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> Integers:
     """The place of each id in the column `known`, the first one where it stands in several; -1 where it is not there.
 
     Ids are compared as texts, whatever they are stored as.
     """
     if ids.empty:
         return np.empty(0, dtype="int64")
-    found = pc.index_in(_arrow(ids), value_set=_arrow(known), skip_nulls=True)
+    found = pc.index_in(arrow_texts(ids), value_set=arrow_texts(known), skip_nulls=True)
     return np.asarray(pc.fill_null(found, -1), dtype="int64")
 
 
-def isin(ids: pd.Series[Any], known: pd.Series[Any]) -> npt.NDArray[np.bool_]:
+def isin(ids: pd.Series[Any], known: pd.Series[Any]) -> Booleans:
     """Mark the ids that stand in the column `known`."""
     return get_indexer(ids, known) >= 0
 
 
-def factorize(ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
+def factorize(ids: pd.Series[Any]) -> Integers:
     """Number the ids by their first appearance.
 
     Equal ids often stand together, as a journey's rows do: then only the first of each run is looked up.
     """
-    texts = _arrow(ids)
+    texts = arrow_texts(ids)
     is_other = np.ones(len(texts), dtype=bool)
     is_other[1:] = pc.fill_null(pc.not_equal(texts[1:], texts[:-1]), True)
     first = np.flatnonzero(is_other)
@@ -56,13 +58,13 @@ def lookup(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> p
     return pd.Series(found, index=ids.index, name=column)
 
 
-def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> npt.NDArray[np.int64]:
+def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> Integers:
     """The place in `known` of each row's `conv_id` and `session_id`, which it has once; -1 where it is not there.
 
     Where both have the same rows in the same order, as often, comparing them says so at once: each has its own place.
     Of a pair that stands there several times, the first counts else.
     """
-    if all(_arrow(rows[name]).equals(_arrow(known[name])) for name in PAIR):
+    if all(arrow_texts(rows[name]).equals(arrow_texts(known[name])) for name in PAIR):
         return np.arange(len(rows))
     numbered = known[PAIR].assign(place=np.arange(len(known))).drop_duplicates(PAIR)
     found = rows[PAIR].merge(numbered, how="left", on=PAIR)["place"]
@@ -75,22 +77,20 @@ def join(rows: pd.DataFrame, table: pd.DataFrame, columns: Sequence[str]) -> pd.
     return rows.assign(**{name: pd.api.extensions.take(table[name].array, place, allow_fill=True) for name in columns})
 
 
-def argsort(keys: npt.NDArray[Any], ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
+def argsort(keys: npt.NDArray[Any], ids: pd.Series[Any]) -> Integers:
     """The places of the rows by rising key, and by id where keys are equal. In: a key and an id for each row."""
     order = np.argsort(keys, kind="stable")
     return break_ties(order, equals_previous(keys[order]), ids)
 
 
-def equals_previous(keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def equals_previous(keys: npt.NDArray[Any]) -> Booleans:
     """Mark each entry that is equal to the one before it."""
     is_repeat = np.zeros(len(keys), dtype=bool)
     np.equal(keys[1:], keys[:-1], out=is_repeat[1:])
     return is_repeat
 
 
-def break_ties(
-    order: npt.NDArray[np.int64], is_equal: npt.NDArray[np.bool_], ids: pd.Series[Any]
-) -> npt.NDArray[np.int64]:
+def break_ties(order: Integers, is_equal: Booleans, ids: pd.Series[Any]) -> Integers:
     """Put rows that are equal in what they are ordered by in the order of their ids.
 
     In: the places of the rows in their `order`, whether each `is_equal` to the one before, and the id of each place.
@@ -105,6 +105,7 @@ def break_ties(
     return sorted_order
 
 
-def _arrow(ids: pd.Series[Any]) -> Any:
+def arrow_texts(ids: pd.Series[Any]) -> Any:
+    """The texts of a column as one Arrow array."""
     texts = pa.array(ids.astype("str"), type=pa.large_string())
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.types import Floats, Integers
+from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.errors import InputError
 from ihc.formatting import counted
 
@@ -142,7 +141,7 @@ def part_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) ->
     return pd.concat([part[_says_something(part, columns)] for part in parts], ignore_index=True)
 
 
-def _says_something(part: pd.DataFrame, columns: Sequence[str]) -> npt.NDArray[np.bool_]:
+def _says_something(part: pd.DataFrame, columns: Sequence[str]) -> Booleans:
     return (part[LEVEL] == 0).to_numpy() | (part[list(columns)] != 0).any(axis="columns").to_numpy()
 
 

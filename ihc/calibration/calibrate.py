@@ -29,7 +29,7 @@ import pandas as pd
 
 from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.calibration.curves import DECIMAL, FARTHEST, OUTLIER, Fitted, Pairs, fit_curve, fit_weights
-from ihc.calibration.diagnostics import calibration_warnings, splits, unidentified, with_journeys
+from ihc.calibration.diagnostics import calibration_warnings, splits, unidentified
 from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.journeys.credits import usable_answers
@@ -92,7 +92,7 @@ def calibrate(
     parameters, curves, pairs = _fit(rows, name)
     support = pd.concat([_support(phase, pairs[phase], curves[phase]) for phase in curves], ignore_index=True)
     found = splits(rows.frame, parameters)
-    channels = with_journeys(_weights(rows, parameters), found)
+    channels = _channel_table(rows.names, parameters, found)
     seen_until = {phase: fit.seen_until for phase, fit in curves.items()}
     provenance = _provenance(rows, used["conv_id"].nunique(), made, source) | {
         "seen_until_hours": {phase: round(hours, 6) for phase, hours in seen_until.items() if np.isfinite(hours)}
@@ -229,9 +229,16 @@ def _support(phase: str, pairs: Pairs, fit: Fitted) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["curve", "part", "sessions", "membership"])
 
 
-def _weights(rows: _Rows, parameters: Parameters) -> pd.DataFrame:
-    weights = {f"{phase}_weight": [parameters.channel_weights[phase][name] for name in rows.names] for phase in PHASES}
-    return pd.DataFrame({"channel_name": list(rows.names), **weights})
+def _channel_table(
+    names: tuple[str, ...], parameters: Parameters, by_phase: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """The weights, and beside each the journeys that tell it, see `splits`."""
+    table = pd.DataFrame({"channel_name": list(names)})
+    for phase, pairs in by_phase.items():
+        journeys = pairs["channel_name"].value_counts().reindex(names, fill_value=0).to_numpy("int64")
+        table[f"{phase}_weight"] = [parameters.channel_weights[phase][name] for name in names]
+        table[f"{phase}_journeys"] = journeys
+    return table
 
 
 def _provenance(rows: _Rows, answers: int, made: str, source: str) -> dict[str, Any]:

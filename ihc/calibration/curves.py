@@ -142,7 +142,8 @@ def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
     curve is constant: at 0 if it rises, at 1 if it falls.
     """
     restart = _restart(pairs)
-    told = _chosen(pairs, ~pairs.is_restart & (pairs.hours < restart))
+    is_told = ~pairs.is_restart & (pairs.hours < restart)
+    told = Pairs._make(values[is_told] for values in pairs)
     if len(told.hours):
         hours, values, log_weights = _fit_knots(told, channels, rising)
         hours, values = extrapolate(hours, values, restart)
@@ -154,17 +155,6 @@ def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
     is_at_end = restart < np.inf or (not rising and np.interp(seen_until, hours, values) < BELOW_PRINT)
     curve = Curve(tuple(hours.round(6).tolist()), tuple(values.round(6).tolist()))
     return Fitted(curve, log_weights, np.inf if is_at_end else seen_until)
-
-
-def _chosen(pairs: Pairs, is_chosen: Booleans) -> Pairs:
-    return Pairs(
-        pairs.hours[is_chosen],
-        pairs.share[is_chosen],
-        pairs.reference[is_chosen],
-        pairs.channel[is_chosen],
-        pairs.reference_channel[is_chosen],
-        pairs.is_restart[is_chosen],
-    )
 
 
 def _fit_knots(pairs: Pairs, channels: int, rising: bool) -> tuple[Floats, Floats, Floats]:

@@ -155,21 +155,11 @@ def splits(fitted: pd.DataFrame, parameters: Parameters) -> dict[str, pd.DataFra
     return found
 
 
-def with_journeys(channels: pd.DataFrame, found: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Put beside each weight the journeys that tell it.
-
-    In: `channel_name`, and for each phase `<phase>_weight`; `splits`. Out: for each phase `<phase>_weight` and
-    `<phase>_journeys [count]`.
-    """
-    table = channels[["channel_name"]].copy()
-    for phase, pairs in found.items():
-        journeys = table["channel_name"].map(pairs["channel_name"].value_counts()).fillna(0).astype("int64")
-        table = table.assign(**{f"{phase}_weight": channels[f"{phase}_weight"], f"{phase}_journeys": journeys})
-    return table
-
-
 def unidentified(channels: pd.DataFrame, fitted: pd.DataFrame, found: dict[str, pd.DataFrame]) -> Iterator[str]:
-    """Name the weights that the answers do not identify. In: `with_journeys`, the `fitted` sessions, `splits`."""
+    """Name the weights that the answers do not identify.
+
+    In: `channel_name`, and for each phase `<phase>_journeys [count]`; the `fitted` sessions; `splits`.
+    """
     for phase, pairs in found.items():
         journeys = channels.set_index("channel_name")[f"{phase}_journeys"]
         few = journeys[journeys < LEAST_JOURNEYS].sort_index()

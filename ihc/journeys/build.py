@@ -23,15 +23,15 @@ BYTES_OF_A_RUN, BYTES_A_ROW, BYTES_A_LETTER = 900_000_000, 800, 5
 
 
 class Spans(NamedTuple):
-    """Which sessions each order's journey holds, before any row of it is made.
+    """Which sessions each conversion's journey holds, before any row of it is made.
 
-    `orders`: the chosen conversions with `conv_timestamp [UTC; a refund's is its order's]`, by time, then id; `moment`
-    [UTC] of each session; `visit`: the places of the sessions whose user has an order, by user, time and id; `user`:
-    the number of each one's user; `begin`, `end`: where in `visit` each order's journey lies; `buyer`: the number of
-    its user.
+    `conversions`: the chosen ones with `conv_timestamp [UTC; a refund's is its order's]`, by time, then id; `moment`
+    [UTC] of each session; `visit`: the places of the sessions whose user has a conversion, by user, time and id;
+    `user`: the number of each one's user; `begin`, `end`: where in `visit` each conversion's journey lies; `buyer`: the
+    number of its user.
     """
 
-    orders: pd.DataFrame
+    conversions: pd.DataFrame
     moment: npt.NDArray[np.datetime64]
     visit: Integers
     user: Integers
@@ -41,11 +41,11 @@ class Spans(NamedTuple):
 
     @property
     def lengths(self) -> Integers:
-        """How many sessions each order's journey has."""
+        """How many sessions each conversion's journey has."""
         return self.end - self.begin
 
     def following(self) -> Integers:
-        """The place of each order's next session: its user's first one after the order; -1 where there is none."""
+        """The place of each conversion's next session: its user's first one after it; -1 where there is none."""
         at = np.append(self.visit, -1)[self.end]
         return np.where(np.append(self.user, -1)[self.end] == self.buyer, at, -1)
 
@@ -78,18 +78,18 @@ def build_journeys(
     """
     spans = find_spans(sessions, conversions, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
     check_memory(spans, memory)
-    orders, visit, moment, lengths = spans.orders, spans.visit, spans.moment, spans.lengths
-    order = np.repeat(np.arange(len(orders)), lengths)
+    conversions, visit, moment, lengths = spans.conversions, spans.visit, spans.moment, spans.lengths
+    conversion = np.repeat(np.arange(len(conversions)), lengths)
     place = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths - spans.begin, lengths)
     is_last = np.zeros(len(place), dtype="int8")
     is_last[lengths.cumsum()[lengths > 0] - 1] = 1
     of_visits = {name: sessions[name].array for name in ("session_id", "channel_name", *FLAGS)} | {"timestamp": moment}
-    purchases = {name: orders[name].array for name in ("conv_id", "user_id", "conv_timestamp", "revenue")}
+    of_conversions = {name: conversions[name].array for name in ("conv_id", "user_id", "conv_timestamp", "revenue")}
     # Half of the work is copying texts, for which one core mostly waits: two share the columns. Ids lie far apart until
     # they are brought together once; each journey is then a run of them, and runs are copied several times as fast.
     with ThreadPoolExecutor(2) as pool:
         copies = {name: pool.submit(lambda each: each.take(visit).take(place), of_visits[name]) for name in of_visits}
-        copies |= {name: pool.submit(purchases[name].take, order) for name in purchases}
+        copies |= {name: pool.submit(values.take, conversion) for name, values in of_conversions.items()}
         columns = {name: copy.result() for name, copy in copies.items()} | {"conversion": is_last}
     return pd.DataFrame({name: columns[name] for name in JOURNEYS}, copy=False)
 
@@ -102,10 +102,10 @@ def find_spans(
     end_date: str | date | None = None,
     lookback_days: float | None = None,
 ) -> Spans:
-    """Find which sessions each order's journey holds. In, and raises InputError: as `build_journeys`.
+    """Find which sessions each conversion's journey holds. In, and raises InputError: as `build_journeys`.
 
-    The sessions are put in order by user, time and id. User and moment are packed into one integer key, so that one
-    binary search an order finds each end of its journey.
+    The sessions are sorted by user, time and id. User and moment are packed into one integer key, so that one binary
+    search a conversion finds each end of its journey.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
@@ -117,27 +117,27 @@ def find_spans(
     moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
     chosen = np.flatnonzero(inside(conversions["conv_date"], start_date, end_date))
     timed = conversions[["conv_date", "conv_time"]].take(purchase_indexer(conversions)[chosen])
-    orders = conversions.take(chosen)
-    orders = orders.assign(conv_timestamp=timestamps(timed["conv_date"], timed["conv_time"]).to_numpy())
-    orders = orders.take(argsort(orders["conv_timestamp"].to_numpy(), orders["conv_id"]))
+    conv_timestamp = timestamps(timed["conv_date"], timed["conv_time"]).to_numpy()
+    conversions = conversions.take(chosen).assign(conv_timestamp=conv_timestamp)
+    conversions = conversions.take(argsort(conversions["conv_timestamp"].to_numpy(), conversions["conv_id"]))
 
-    visitor, buyer = (get_indexer(frame["user_id"], orders["user_id"]) for frame in (sessions, orders))
+    visitor, buyer = (get_indexer(frame["user_id"], conversions["user_id"]) for frame in (sessions, conversions))
     row = np.flatnonzero(visitor >= 0)
     moments, visit_moment = np.unique(moment[row], return_inverse=True)
     stride = len(moments) + 1
     key = visitor[row] * stride + visit_moment
-    by_user = np.argsort(key)  # not stable, which would take three times as long: what is equal is put in order by id
+    by_user = np.argsort(key)  # not stable, which would take three times as long: ties are broken by id
     key = key[by_user]
     visit = break_ties(row[by_user], equals_previous(key), sessions["session_id"])
 
-    order_time = orders["conv_timestamp"].to_numpy()
+    converted = conversions["conv_timestamp"].to_numpy()
     since = until = buyer * stride
     if lookback_days is not None:
-        oldest = order_time - np.timedelta64(round(lookback_days * 86_400_000_000), "us")
+        oldest = converted - np.timedelta64(round(lookback_days * 86_400_000_000), "us")
         since = since + np.searchsorted(moments, oldest, side="left")
-    until = until + np.searchsorted(moments, order_time, side="right")
+    until = until + np.searchsorted(moments, converted, side="right")
     begin, end = np.searchsorted(key, since), np.searchsorted(key, until)
-    return Spans(orders, moment, visit, key // stride, begin, end, buyer)
+    return Spans(conversions, moment, visit, key // stride, begin, end, buyer)
 
 
 def check_memory(spans: Spans, memory: int | None) -> None:
@@ -162,19 +162,19 @@ def check_memory(spans: Spans, memory: int | None) -> None:
 
 
 def _letters(spans: Spans) -> float:
-    """The mean length of the ids of an order and its user; a session's is taken to be as long as an order's."""
-    order, user = (spans.orders[name].str.len().mean() for name in ("conv_id", "user_id"))
-    return float(2 * order + user)
+    """The mean length of the ids of a conversion and its user; a session's is taken to be as long as a conversion's."""
+    conversion, user = (spans.conversions[name].str.len().mean() for name in ("conv_id", "user_id"))
+    return float(2 * conversion + user)
 
 
 def rows_by_user(spans: Spans) -> pd.DataFrame:
     """Count what each buyer has: `user_id, orders, sessions, rows [count, of journeys]`, most rows first."""
-    orders, rows = (np.bincount(spans.buyer, weights=each) for each in (None, spans.lengths))
-    place = np.flatnonzero(orders)  # a user's number is the place of their first order
-    sessions = np.bincount(spans.user, minlength=len(orders))
-    counts = {"orders": orders, "sessions": sessions, "rows": rows}
+    conversions, rows = (np.bincount(spans.buyer, weights=each) for each in (None, spans.lengths))
+    place = np.flatnonzero(conversions)  # a user's number is the place of their first conversion
+    sessions = np.bincount(spans.user, minlength=len(conversions))
+    counts = {"orders": conversions, "sessions": sessions, "rows": rows}
     table = pd.DataFrame({name: values[place].astype("int64") for name, values in counts.items()})
-    table.insert(0, "user_id", spans.orders["user_id"].array.take(place))
+    table.insert(0, "user_id", spans.conversions["user_id"].array.take(place))
     return table.sort_values("rows", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -211,14 +211,8 @@ def non_converting_paths(
     idle = np.flatnonzero(~isin(sessions["user_id"], conversions["user_id"]))
     idle = idle[np.argsort(moment[idle], kind="stable")]
     last = sessions.take(idle[~sessions["user_id"].take(idle).duplicated(keep="last")])
-    ends = pd.DataFrame(
-        {
-            "conv_id": last["user_id"],
-            "user_id": last["user_id"],
-            "conv_date": last["event_date"],
-            "conv_time": last["event_time"],
-            "revenue": 0.0,
-        }
+    ends = last[["user_id"]].assign(
+        conv_id=last["user_id"], conv_date=last["event_date"], conv_time=last["event_time"], revenue=0.0
     )
     paths = build_journeys(sessions, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
     return paths[["user_id", "session_id", "timestamp", "channel_name"]]

@@ -30,13 +30,13 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
     lacking = journeys.loc[get_pair_indexer(journeys, credits) < 0, "conv_id"]
     is_foreign = (get_pair_indexer(credits, journeys) < 0) | credits.duplicated(PAIR)
     is_fit = np.isfinite(credits["ihc"]) & (credits["ihc"] >= 0)
-    order, names = pd.factorize(pd.concat([credits["conv_id"], lacking], ignore_index=True))
-    given, missing = order[: len(credits)], order[len(credits) :]
+    number, names = pd.factorize(pd.concat([credits["conv_id"], lacking], ignore_index=True))
+    given, missing = number[: len(credits)], number[len(credits) :]
     tests = pd.DataFrame({"conv_id": pd.Series(names, dtype="str")})
-    for name, orders in (("missing", missing), ("foreign", given[is_foreign]), ("bad", given[~is_fit])):
-        tests[name] = np.bincount(orders, minlength=len(names))
+    for name, numbers in (("missing", missing), ("foreign", given[is_foreign]), ("bad", given[~is_fit])):
+        tests[name] = np.bincount(numbers, minlength=len(names))
     tests["total"] = np.bincount(given, weights=credits["ihc"].where(is_fit, 0.0), minlength=len(names))
-    tests["sessions"] = np.bincount(order, minlength=len(names))
+    tests["sessions"] = np.bincount(number, minlength=len(names))
     return _reasons(tests)
 
 
@@ -100,12 +100,12 @@ def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.Da
 
 def _unfit_phases(answers: pd.DataFrame) -> pd.DataFrame:
     """The conversions of which a phase holds no shares, or shares that do not sum to 1, nor to 0 as a holder's may."""
-    by_order = answers.groupby("conv_id")[list(PHASES)]
-    is_share = by_order.min().ge(0) & by_order.max().le(1 + ROUNDING)
-    sums = by_order.sum()
-    is_whole = (sums - 1).abs().le(by_order.size().map(tolerance), axis="index")
+    grouped = answers.groupby("conv_id")[list(PHASES)]
+    is_share = grouped.min().ge(0) & grouped.max().le(1 + ROUNDING)
+    sums = grouped.sum()
+    is_whole = (sums - 1).abs().le(grouped.size().map(tolerance), axis="index")
     is_whole["holder"] |= sums["holder"] == 0
-    is_fit = (is_share & is_whole & by_order.count().eq(by_order.size(), axis="index")).all(axis="columns")
+    is_fit = (is_share & is_whole & grouped.count().eq(grouped.size(), axis="index")).all(axis="columns")
     reason = "a phase's shares are no shares, or do not sum to 1"
     return pd.DataFrame({"conv_id": is_fit.index[~is_fit].astype("str"), "reason": reason}, dtype="str")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from ihc.arrays.types import Floats
 from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.models.ihc import workings
@@ -22,7 +22,6 @@ BEFORE, RESTARTS = "before the restart", "restart"
 MOST_SESSIONS = 9  # of a journey that is still read at a glance
 MARKS = (1.0, 6.0, 24.0, 72.0, 120.0, 168.0)  # hours at which one would like to read a curve
 VISIBLE = 0.05  # how far marks on a curve are apart, that their labels can be told apart
-ZERO = np.zeros(1)
 BEFORE_REDISTRIBUTION = tuple(f"{phase}_before" for phase in PHASES)
 STEPS = (
     *("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement"),
@@ -108,7 +107,9 @@ def curve_points(curve: Curve, seen_until: float = np.inf) -> pd.DataFrame:
     Out: by hours `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`. Marked are the end of a flat
     beginning, the hours `MARKS` up to the last knot, and this, as far as each differs visibly from the mark before.
     """
-    flat_end = max(hours for hours, value in zip(curve.hours, curve.membership, strict=True) if value == curve(ZERO))
+    flat_end = max(
+        hours for hours, value in zip(curve.hours, curve.membership, strict=True) if value == curve.membership[0]
+    )
     last = curve.hours[-1]
     wanted = np.unique([flat_end or last, *(hours for hours in MARKS if flat_end < hours < last), last])
     marks = wanted[_differ(curve(wanted), VISIBLE)]
@@ -124,7 +125,7 @@ def curve_points(curve: Curve, seen_until: float = np.inf) -> pd.DataFrame:
     )
 
 
-def _differ(values: npt.NDArray[np.float64], least: float) -> list[int]:
+def _differ(values: Floats, least: float) -> list[int]:
     """Places of the first value, and of each that is at least so far from the one kept before it."""
     kept = [0]
     for place, value in enumerate(values):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.types import Floats
 from ihc.errors import InputError
 from ihc.journeys.paths import FIRST, WON, ChannelPaths
 from ihc.journeys.touchpoints import channel_codes, credits_of, in_time_order
@@ -119,21 +117,4 @@ def time_decay(journeys: pd.DataFrame, *, half_life_days: float = 7.0) -> pd.Dat
         raise InputError(f"time_decay: half_life_days is {half_life_days}, it must be above 0.")
     steps = in_time_order(journeys)
     days = (steps.moment[steps.last] - steps.moment) / MICROSECONDS_A_DAY
-    return credits_of(journeys, steps, halved(days / half_life_days))
-
-
-def halved(times: Floats) -> Floats:
-    """1/2 to the power of each number, the same to the last bit on any processor.
-
-    NumPy's own power differs in the last digit between processors with and without AVX-512; sums, products and powers
-    of two do not. The series of e^x is cut where its rest, for |x| up to ln(2) / 2, is below 1e-18.
-    """
-    times = np.minimum(times, 2_000)  # from where on nothing is left
-    whole = np.rint(times)
-    x = (whole - times) * math.log(2)
-    series = np.zeros_like(x)
-    for n in range(15, -1, -1):
-        series *= x
-        series += 1 / math.factorial(n)
-    found: Floats = np.ldexp(series, -whole.astype("int64"))
-    return found
+    return credits_of(journeys, steps, np.exp2(-days / half_life_days))

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ihc.arrays.types import Floats
 from ihc.errors import ParametersError, why
 from ihc.schemas.tables import PHASES
 from ihc.shipped import RESOURCES
@@ -29,7 +29,7 @@ class Curve:
     hours: tuple[float, ...]
     membership: tuple[float, ...]
 
-    def __call__(self, hours: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def __call__(self, hours: Floats) -> Floats:
         """Read the membership at each of `hours`."""
         return np.interp(hours, self.hours, self.membership)
 
@@ -53,8 +53,8 @@ class Parameters:
     provenance: Mapping[str, Any] = field(compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How a set is sent to another process: its read-only mappings cannot be."""
-        return read_parameters, (parameters_json(self),)
+        """How a set is sent to another process, as its read-only mappings cannot be: the same to the last bit."""
+        return parse_parameters, (json.loads(parameters_json(self)),)
 
     @property
     def fingerprint(self) -> str:
@@ -102,11 +102,6 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
         raise ParametersError(f"Parameters file {path} is not JSON: {why(error)}.") from None
     except ParametersError as error:
         raise ParametersError(f"Parameters file {path}: {error}") from None
-
-
-def read_parameters(text: str) -> Parameters:
-    """Make the object of what `parameters_json` wrote, the same to the last bit; for what goes to another process."""
-    return parse_parameters(json.loads(text))
 
 
 def parse_parameters(entries: Any) -> Parameters:

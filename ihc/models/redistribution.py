@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.types import Floats, Integers
+from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.errors import SettingsError, why
 from ihc.schemas.tables import PHASES
 
@@ -148,7 +147,7 @@ def redistribute(
     return moved
 
 
-def move(values: Floats, gives: npt.NDArray[np.bool_], journey: Integers, direction: str, threshold: float) -> Floats:
+def move(values: Floats, gives: Booleans, journey: Integers, direction: str, threshold: float) -> Floats:
     """Let the sessions that give hand their values to those of their journey that may receive, all at once.
 
     In: `values` of the sessions, the sessions of a journey in time order. A session may receive if it does not give

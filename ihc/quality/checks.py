@@ -5,6 +5,7 @@ from __future__ import annotations
 from string import punctuation
 from unicodedata import category, normalize
 
+import numpy as np
 import pandas as pd
 
 from ihc.arrays.sums import total
@@ -14,7 +15,7 @@ from ihc.quality.findings import COST, LIST, NO_ADVICE, Advice, Finding, Shop
 from ihc.quality.ids import near_miss_findings, shared_id_finding
 from ihc.quality.sql import MOST_VALUES, Sql
 from ihc.schemas.refunds import is_purchase, purchase_indexer
-from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, Tables
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables
 
 NONE = "(none)"  # the name that a blank channel may get
 USUAL = 0.5  # share of a channel's sessions with a cost row from which on a session without one is odd
@@ -58,30 +59,18 @@ IMPRESSIONS = Advice(
 def table_shapes(tables: Tables) -> pd.DataFrame:
     """How large the tables are: `table, rows, users [distinct], first_day, last_day, sum [currency]`."""
     sessions, conversions, costs = tables
-    shapes = [
-        ("session_sources", len(sessions), sessions["user_id"].nunique(), sessions["event_date"], None),
-        (
-            "conversions",
-            len(conversions),
-            conversions["user_id"].nunique(),
-            conversions["conv_date"],
-            "revenue",
-        ),
-        ("session_costs", len(costs), None, None, "cost"),
-    ]
-    amounts = {"revenue": total(conversions["revenue"]), "cost": total(costs["cost"])}
-    rows = [
+    days = sessions["event_date"], conversions["conv_date"]
+    users = [*(frame["user_id"].nunique() for frame in (sessions, conversions)), None]
+    return pd.DataFrame(
         {
-            "table": name,
-            "rows": count,
-            "users": users,
-            "first_day": days.min() if days is not None and len(days) else "",
-            "last_day": days.max() if days is not None and len(days) else "",
-            "sum": amounts.get(amount) if amount else None,
+            "table": list(COLUMNS),
+            "rows": [len(frame) for frame in tables],
+            "users": pd.array(users, dtype="Int64"),
+            "first_day": [*(column.min() if len(column) else "" for column in days), ""],
+            "last_day": [*(column.max() if len(column) else "" for column in days), ""],
+            "sum": [np.nan, total(conversions["revenue"]), total(costs["cost"])],
         }
-        for name, count, users, days, amount in shapes
-    ]
-    return pd.DataFrame(rows).astype({"users": "Int64", "sum": "float64"})
+    )
 
 
 def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
@@ -93,14 +82,14 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
     check: first the findings, then the checks that found nothing, with a count of 0.
     """
     shop = Shop.of(tables, sql or Sql())
-    crowds = shared_id_finding(shop)
+    shared = shared_id_finding(shop)
     found = [
-        *_of_orders(shop),
-        crowds,
+        *_conversion_findings(shop),
+        shared,
         *near_miss_findings(shop),
-        *clock_findings(shop, crowds.ids),
-        *_of_costs(shop),
-        *_of_sessions(shop),
+        *clock_findings(shop, shared.ids),
+        *_cost_findings(shop),
+        *_session_findings(shop),
     ]
     rows = [
         (
@@ -125,38 +114,38 @@ def mends(findings: pd.DataFrame) -> pd.DataFrame:
     return findings.loc[findings["count"] > 0, ["check", "examples", "aim", "mend"]].reset_index(drop=True)
 
 
-def _of_orders(shop: Shop) -> list[Finding]:
-    orders, spans = shop.tables.conversions, shop.spans
-    is_free = orders["revenue"] == 0
+def _conversion_findings(shop: Shop) -> list[Finding]:
+    conversions, spans = shop.tables.conversions, shop.spans
+    is_free = conversions["revenue"] == 0
     is_free &= not is_free.all()  # where no order has revenue, leads are counted
-    refunds = orders[~is_purchase(orders) & (purchase_indexer(orders) == range(len(orders)))]
-    untracked = spans.orders[(spans.lengths == 0) & (spans.orders["revenue"] >= 0).to_numpy()]
+    refunds = conversions[~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))]
+    untracked = spans.conversions[(spans.lengths == 0) & (spans.conversions["revenue"] >= 0).to_numpy()]
     return [
-        shop.orders("without a session (untracked orders)", untracked, UNTRACKED),
-        shop.orders(
-            "without an order in refund_of", refunds, STRAY_REFUNDS if "refund_of" in orders else REFUNDS
+        shop.of_conversions("without a session (untracked orders)", untracked, UNTRACKED),
+        shop.of_conversions(
+            "without an order in refund_of", refunds, STRAY_REFUNDS if "refund_of" in conversions else REFUNDS
         )._replace(noun="refund"),
-        shop.orders("with revenue 0", orders[is_free], FREE).without_amount(),
-        _of_currencies(shop),
+        shop.of_conversions("with revenue 0", conversions[is_free], FREE).without_amount(),
+        _currency_finding(shop),
     ]
 
 
-def _of_currencies(shop: Shop) -> Finding:
-    orders, sql = shop.tables.conversions, shop.sql
-    column = next((str(name) for name in orders if str(name).casefold() == "currency"), None)
+def _currency_finding(shop: Shop) -> Finding:
+    conversions, sql = shop.tables.conversions, shop.sql
+    column = next((str(name) for name in conversions if str(name).casefold() == "currency"), None)
     what = "in another currency than most"
     if column is None:
-        return shop.orders(what, orders.iloc[:0], NO_ADVICE)
-    codes = orders[column].dropna().astype("str").str.strip()
+        return shop.of_conversions(what, conversions.iloc[:0], NO_ADVICE)
+    codes = conversions[column].dropna().astype("str").str.strip()
     codes = codes[codes != ""]
     counts = codes.value_counts()
     others, name = counts.index[1:], f'"{column}"'
     rates = " ".join(
         f"WHEN {sql.literal(code)} THEN :rate_{place}" for place, code in enumerate(others[:MOST_VALUES], 1)
     )
-    return shop.orders(
+    return shop.of_conversions(
         what,
-        orders.loc[codes.index[codes.isin(others)]],
+        conversions.loc[codes.index[codes.isin(others)]],
         Advice(
             "Amounts of different currencies are added up.",
             "To convert them, with your rates",
@@ -169,33 +158,33 @@ def _of_currencies(shop: Shop) -> Finding:
     )
 
 
-def _of_costs(shop: Shop) -> list[Finding]:
+def _cost_findings(shop: Shop) -> list[Finding]:
     sessions, _, costs = shop.tables
     channels, has_cost = sessions["channel_name"], pd.Series(shop.has_cost, index=sessions.index)
     is_odd = ~has_cost & (has_cost.groupby(channels).transform("mean") >= USUAL)
     return [
-        shop.sessions("without a cost row", sessions[is_odd], NO_COST_ROW).without_amount(),
-        shop.costs("with an empty cost", costs[costs["cost"].isna()], NULL_COST).without_amount(),
-        shop.costs("whose session does not exist", costs[shop.cost_places < 0], STRAY_COST),
+        shop.of_sessions("without a cost row", sessions[is_odd], NO_COST_ROW).without_amount(),
+        shop.of_costs("with an empty cost", costs[costs["cost"].isna()], NULL_COST).without_amount(),
+        shop.of_costs("whose session does not exist", costs[shop.cost_places < 0], STRAY_COST),
     ]
 
 
-def _of_sessions(shop: Shop) -> list[Finding]:
+def _session_findings(shop: Shop) -> list[Finding]:
     sessions = shop.tables.sessions
     blank = sessions[sessions["channel_name"].str.strip() == ""]
     named = shop.sql.replace(SESSIONS, "channel_name", dict.fromkeys(blank["channel_name"].unique(), NONE))
     return [
-        _of_channels(shop),
-        shop.sessions(
+        _channel_finding(shop),
+        shop.of_sessions(
             "with a blank channel name",
             blank,
             Advice("They are reported under a blank name.", f"To name their channel {NONE}", named),
         ),
-        shop.sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
+        shop.of_sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
     ]
 
 
-def _of_channels(shop: Shop) -> Finding:
+def _channel_finding(shop: Shop) -> Finding:
     sessions = shop.tables.sessions
     counts = sessions["channel_name"].value_counts()
     usual = channel_variants(counts)

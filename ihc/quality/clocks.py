@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.arrays.lookup import equals_previous
-from ihc.arrays.types import Booleans
+from ihc.arrays.types import Booleans, Integers
 from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Advice, Finding, Shop
 from ihc.quality.sql import seconds
@@ -76,7 +76,7 @@ def far_days(days: pd.Series[Any]) -> pd.Series[bool]:
     codes, distinct = pd.factorize(days, sort=True)
     if not len(distinct):
         return pd.Series(False, index=days.index)
-    number: npt.NDArray[np.int64] = np.asarray(distinct, dtype="datetime64[D]").astype("int64")
+    number: Integers = np.asarray(distinct, dtype="datetime64[D]").astype("int64")
     group = np.cumsum(np.diff(number, prepend=number[:1]) > LONGEST_BREAK)
     rows = np.bincount(group, weights=np.bincount(codes, minlength=len(distinct)))
     main = len(rows) - 1 - int(rows[::-1].argmax())
@@ -94,31 +94,37 @@ def without(frame: pd.DataFrame, column: str, days: Collection[str]) -> pd.DataF
     return frame[~frame[column].isin(days)] if days else frame
 
 
-def clock_findings(shop: Shop, crowds: Collection[object]) -> list[Finding]:
-    """Look for times that cannot be right. In: `crowds`, the user ids that many people share, whose times meet."""
-    return [*_of_orders(shop, crowds), *_far_out(shop), _sessions_at_once(shop, crowds), _orders_twice(shop, crowds)]
+def clock_findings(shop: Shop, shared: Collection[object]) -> list[Finding]:
+    """Look for times that cannot be right. In: `shared`, the user ids that many people share, whose times meet."""
+    return [
+        *_conversion_findings(shop, shared),
+        *_far_findings(shop),
+        _same_second_finding(shop, shared),
+        _twice_finding(shop, shared),
+    ]
 
 
-def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
-    spans, orders = shop.spans, shop.spans.orders
-    gap, moment, is_sale = _until_next_session(spans), orders["conv_timestamp"].to_numpy(), is_purchase(orders)
-    is_shortly = is_sale & (gap <= np.timedelta64(SHORTLY, "s")) & ~orders["user_id"].isin(crowds).to_numpy()
+def _conversion_findings(shop: Shop, shared: Collection[object]) -> list[Finding]:
+    spans, conversions = shop.spans, shop.spans.conversions
+    gap, is_sale = _until_next_session(spans), is_purchase(conversions)
+    moment = conversions["conv_timestamp"].to_numpy()
+    is_shortly = is_sale & (gap <= np.timedelta64(SHORTLY, "s")) & ~conversions["user_id"].isin(shared).to_numpy()
     is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
-    is_midnight = is_sale & orders["conv_time"].str.startswith("00:00:00").to_numpy()
+    is_midnight = is_sale & conversions["conv_time"].str.startswith("00:00:00").to_numpy()
     is_timed = is_sale & ~is_midnight
-    is_cut = is_timed & _on_minute(orders["conv_time"])
+    is_cut = is_timed & _on_minute(conversions["conv_time"])
     is_cut &= is_cut.sum() >= max(2, ALWAYS * is_timed.sum())
     if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
         is_cut[:] = False  # all times are cut alike, so that none is before another by its seconds
     return [
-        shop.orders(
-            "followed by a session of their user within 5 minutes", orders[_if_many(is_shortly)], SHORTLY_AFTER
+        shop.of_conversions(
+            "followed by a session of their user within 5 minutes", conversions[_if_many(is_shortly)], SHORTLY_AFTER
         ),
-        shop.orders("at 00:00:00", orders[_if_many(is_midnight)], MIDNIGHT),
-        shop.orders("with times cut to the minute", orders[is_cut], FULL_MINUTES),
-        shop.orders(
+        shop.of_conversions("at 00:00:00", conversions[_if_many(is_midnight)], MIDNIGHT),
+        shop.of_conversions("with times cut to the minute", conversions[is_cut], FULL_MINUTES),
+        shop.of_conversions(
             "without a session before, but with one later on the same day",
-            orders[is_sale & (spans.lengths == 0) & is_same_day],
+            conversions[is_sale & (spans.lengths == 0) & is_same_day],
             ONLY_LATER,
         ),
     ]
@@ -127,7 +133,7 @@ def _of_orders(shop: Shop, crowds: Collection[object]) -> list[Finding]:
 def _until_next_session(spans: Spans) -> npt.NDArray[np.timedelta64]:
     """The time from each order to its user's next session; NaT where there is none."""
     moment = np.append(spans.moment, np.datetime64("NaT"))[spans.following()]
-    gap: npt.NDArray[np.timedelta64] = moment - spans.orders["conv_timestamp"].to_numpy()
+    gap: npt.NDArray[np.timedelta64] = moment - spans.conversions["conv_timestamp"].to_numpy()
     return gap
 
 
@@ -140,27 +146,27 @@ def _if_many(is_found: Booleans) -> Booleans:
     return is_found & (is_found.mean() >= CHANCE if len(is_found) else False)
 
 
-def _far_out(shop: Shop) -> list[Finding]:
-    sessions, orders, _ = shop.tables
-    days = pd.concat([sessions["event_date"], orders["conv_date"]], ignore_index=True)
+def _far_findings(shop: Shop) -> list[Finding]:
+    sessions, conversions, _ = shop.tables
+    days = pd.concat([sessions["event_date"], conversions["conv_date"]], ignore_index=True)
     is_far = far_days(days).to_numpy()
     first, last = (days[~is_far].min(), days[~is_far].max()) if len(days) else ("", "")
     consequence = f"Their dates may be wrong; all others are from {first} to {last}."
     return [
-        shop.sessions(
+        shop.of_sessions(
             "years away from all other days",
             sessions[is_far[: len(sessions)]],
             Advice(consequence, LIST, f"SELECT * FROM {SESSIONS} WHERE event_date NOT BETWEEN '{first}' AND '{last}'"),
         ),
-        shop.orders(
+        shop.of_conversions(
             "years away from all other days",
-            orders[is_far[len(sessions) :]],
+            conversions[is_far[len(sessions) :]],
             Advice(consequence, "To leave them out of a run", f"--start-date {first} --end-date {last}"),
         ),
     ]
 
 
-def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
+def _same_second_finding(shop: Shop, shared: Collection[object]) -> Finding:
     """Sessions of a buyer in one second, on more than one channel."""
     spans = shop.spans
     second = spans.moment[spans.visit].astype("datetime64[s]")
@@ -169,13 +175,13 @@ def _sessions_at_once(shop: Shop, crowds: Collection[object]) -> Finding:
     found = shop.tables.sessions.take(spans.visit[rows])
     group = (~is_same[rows]).cumsum()
     is_mixed = found["channel_name"].groupby(group).transform("nunique").to_numpy() > 1
-    is_mixed &= ~found["user_id"].isin(crowds).to_numpy()
-    return shop.sessions("of one buyer in the same second on different channels", found[is_mixed], SAME_SECOND)
+    is_mixed &= ~found["user_id"].isin(shared).to_numpy()
+    return shop.of_sessions("of one buyer in the same second on different channels", found[is_mixed], SAME_SECOND)
 
 
-def _orders_twice(shop: Shop, crowds: Collection[object]) -> Finding:
-    orders = purchases(shop.spans.orders)
-    orders = orders[~orders["user_id"].isin(crowds)]
-    minute = orders["conv_timestamp"].dt.floor("min")
-    is_again = orders.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
-    return shop.orders("of the same user, amount and minute as another", orders[is_again], TWICE)
+def _twice_finding(shop: Shop, shared: Collection[object]) -> Finding:
+    conversions = purchases(shop.spans.conversions)
+    conversions = conversions[~conversions["user_id"].isin(shared)]
+    minute = conversions["conv_timestamp"].dt.floor("min")
+    is_again = conversions.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
+    return shop.of_conversions("of the same user, amount and minute as another", conversions[is_again], TWICE)

@@ -98,7 +98,7 @@ class Shop:
 
     @property
     def is_known_buyer(self) -> Booleans:
-        """Marks the orders of `spans` whose user has a session, at whatever time."""
+        """Marks the conversions of `spans` whose user has a session, at whatever time."""
         is_there = np.zeros(len(self.spans.buyer), dtype=bool)
         is_there[self.spans.user] = True
         return is_there[self.spans.buyer]
@@ -110,15 +110,15 @@ class Shop:
         found[self.cost_places[self.cost_places >= 0]] = True
         return found
 
-    def orders(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
+    def of_conversions(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
         """A finding about rows of `conversions`."""
         return Finding("order", what, rows["conv_id"], advice, REVENUE, total(rows["revenue"]), self.revenue)
 
-    def sessions(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
+    def of_sessions(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
         """A finding about rows of `session_sources`, with what they cost."""
         return Finding("session", what, rows["session_id"], advice, COST, self.cost_of(rows["session_id"]), self.cost)
 
-    def costs(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
+    def of_costs(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
         """A finding about rows of `session_costs`."""
         return Finding("cost row", what, rows["session_id"], advice, COST, total(rows["cost"]), self.cost)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ihc.arrays.lookup import isin
+from ihc.arrays.lookup import arrow_texts, isin
 from ihc.arrays.sums import total
 from ihc.arrays.types import Booleans, Integers
 from ihc.journeys.build import rows_by_user
@@ -62,9 +62,9 @@ def shared_id_finding(shop: Shop) -> Finding:
     users = users[users["sessions"] > 0]
     is_far = _far(users["sessions"].to_numpy()) & _far(users["orders"].to_numpy()) & (users["orders"] >= FEWEST)
     found = users[_is_placeholder(users["user_id"]) | is_far]
-    rows = spans.orders[isin(spans.orders["user_id"], found["user_id"])]
+    rows, orders = spans.conversions[isin(spans.conversions["user_id"], found["user_id"])], purchases(spans.conversions)
     detail = (
-        f", with {len(purchases(rows)):,} of {len(purchases(spans.orders)):,} orders, {found['sessions'].sum():,} of "
+        f", with {len(purchases(rows)):,} of {len(orders):,} orders, {found['sessions'].sum():,} of "
         f"{len(sessions):,} sessions and {found['rows'].sum():,} of {spans.lengths.sum():,} journey rows"
     )
     return Finding(
@@ -97,11 +97,11 @@ def _far(counts: Integers) -> Booleans:
 def near_miss_findings(shop: Shop) -> list[Finding]:
     """Look for ids that would match those of sessions but for how they are written, and for ids that lost digits."""
     sessions = shop.tables.sessions
-    strangers, strays = shop.spans.orders[~shop.is_known_buyer], shop.tables.costs[shop.cost_places < 0]
+    strangers, strays = shop.spans.conversions[~shop.is_known_buyer], shop.tables.costs[shop.cost_places < 0]
     free = sessions.loc[~shop.has_cost, "session_id"]
     return [
-        *_misses(shop, shop.orders, strangers, "user_id", sessions["user_id"]),
-        *_misses(shop, shop.costs, strays, "session_id", free),
+        *_misses(shop, shop.of_conversions, strangers, "user_id", sessions["user_id"]),
+        *_misses(shop, shop.of_costs, strays, "session_id", free),
         *_scientific(shop),
     ]
 
@@ -126,7 +126,7 @@ def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
     In: ids, none of them among the known ones. Out: `id, near, rule`: of each that has one, the nearest known id, and
     the rule that makes them equal; ANY where it takes several.
     """
-    ids, known_ids = _distinct(strange), _distinct(known if len(strange) else known[:0])
+    ids, known_ids = (pc.unique(arrow_texts(column)) for column in (strange, known if len(strange) else known[:0]))
     # All rules at once leave few of the known ids; each rule alone is then tried on those.
     known_ids = known_ids.filter(pc.is_in(ALL.plain(known_ids), value_set=ALL.plain(ids)))
     parts = []
@@ -138,11 +138,6 @@ def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
         parts.append(pd.DataFrame({"id": ids.filter(is_near), "near": near, "rule": name}, dtype="str"))
         ids = ids.filter(pc.invert(is_near))
     return pd.concat(parts, ignore_index=True)
-
-
-def _distinct(ids: pd.Series[str]) -> Any:
-    texts = pa.array(ids.astype("str"), type=pa.large_string())
-    return pc.unique(texts)
 
 
 def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
@@ -179,15 +174,15 @@ def _scientific(shop: Shop) -> list[Finding]:
         "To mend it",
         "Export the ids again as text.",
     )
-    sessions, orders, _ = shop.tables
+    sessions, conversions, _ = shop.tables
     return [
         about(what, rows[_is_scientific(rows["user_id"])], lost)
-        for about, rows in ((shop.orders, orders), (shop.sessions, sessions))
+        for about, rows in ((shop.of_conversions, conversions), (shop.of_sessions, sessions))
     ]
 
 
 def _is_scientific(ids: pd.Series[str]) -> Booleans:
-    texts = pa.array(ids.astype("str"), type=pa.large_string())
+    texts = arrow_texts(ids)
     found = np.asarray(pc.match_substring(texts, "+"), dtype=bool)
     found[found] = pc.match_substring_regex(texts.filter(pa.array(found)), SCIENTIFIC)
     return found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ihc.arrays.lookup import get_indexer
-from ihc.arrays.types import Integers
+from ihc.arrays.types import Booleans, Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
 
@@ -16,9 +15,9 @@ NOT_NEGATIVE = "a refund has a negative revenue; leave the column empty for orde
 NO_ORDER = "the value names a refund, not an order; give the conv_id of the order"
 
 
-def is_purchase(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def is_purchase(frame: pd.DataFrame) -> Booleans:
     """Mark the rows of orders, whose `revenue` [currency] is 0 or more; the others are of refunds."""
-    mask: npt.NDArray[np.bool_] = ~(frame["revenue"].to_numpy("float64") < 0)
+    mask: Booleans = ~(frame["revenue"].to_numpy("float64") < 0)
     return mask
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-SHOWN = 64  # characters of a value
+LITERAL_LENGTH = 64  # characters of a value that are shown
 
 
 class Look(NamedTuple):
@@ -313,9 +313,7 @@ NULLS = {
     "conv_date": _NO_MOMENT,
     "event_time": "Write the time; where it is not known, in a view: coalesce({c}, '00:00:00') AS {c}.",
     "conv_time": "Write the time; where it is not known, in a view: coalesce({c}, '23:59:59') AS {c}.",
-    "holder_engagement": _NO_FLAG,
-    "closer_engagement": _NO_FLAG,
-    "impression_interaction": _NO_FLAG,
+    **dict.fromkeys(("holder_engagement", "closer_engagement", "impression_interaction"), _NO_FLAG),
 }
 NO_KEY = "Give the row an id of its own, or leave it out in a view: WHERE {c} IS NOT NULL."
 SUMMED = ("revenue", "cost")
@@ -351,7 +349,7 @@ def _one_order(found: list[Diagnosis]) -> list[Diagnosis]:
     return list(by_look.items())
 
 
-def shown(value: object) -> str:
+def sql_literal(value: object) -> str:
     """A value as SQL writes it: a BLOB by its bytes, a text in quotes, a number as it is."""
     if isinstance(value, bytes | bytearray | memoryview):
         return f"x'{_cut(bytes(value).hex())}'"
@@ -359,7 +357,7 @@ def shown(value: object) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return text if len(text) <= LITERAL_LENGTH else f"{text[: LITERAL_LENGTH - 1]}…"
 
 
 def remedy_of(look: Look, value: object, column: str) -> str:

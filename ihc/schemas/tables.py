@@ -31,7 +31,7 @@ from ihc.schemas.remedies import (
     null_remedy,
     of_copies,
     remedy_of,
-    shown,
+    sql_literal,
 )
 
 EXACT = 2**53  # from which on floating point numbers do not tell whole numbers apart
@@ -51,15 +51,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
 OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: ()}  # columns that a table may lack
 JOURNEYS = (
-    "conv_id",
-    "session_id",
-    "user_id",
-    "timestamp",
-    "channel_name",
-    *FLAGS,
-    "conversion",
-    "conv_timestamp",
-    "revenue",
+    *("conv_id", "session_id", "user_id", "timestamp", "channel_name", *FLAGS),
+    *("conversion", "conv_timestamp", "revenue"),
 )
 CREDITS = ("conv_id", "session_id", "ihc")
 REPORTING = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
@@ -157,7 +150,7 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.rename(columns={found: name for name, found in names.items()}).reset_index(drop=True)
     if not is_fit(table, frame):
         raise InputError("\n".join(_findings(table, frame)))
-    typed = _typed(frame, COLUMNS[table])
+    typed = frame.assign(**{name: _coerced(frame[name]) for name in COLUMNS[table]})
     return typed.assign(**{name: _references(frame[name]) for name in OPTIONAL[table] if name in frame})
 
 
@@ -195,10 +188,12 @@ def _findings(table: str, frame: pd.DataFrame) -> Iterator[str]:
         unfit = known[~fits(name, known)]
         for look, rows in _diagnosed(name, unfit):
             value = unfit[rows[0]]
-            yield _finding(table, name, f"{shown(value)} {look.says}", ids[rows], remedy_of(look, value, name))
+            yield _finding(table, name, f"{sql_literal(value)} {look.says}", ids[rows], remedy_of(look, value, name))
     copies = frame.assign(**{key: ids})[ids.duplicated(keep=False) & frame[key].notna()]
     for equal, says, remedy in of_copies(table, copies[list(COLUMNS[table])]) if len(copies) else ():
-        yield _finding(table, key, f"{shown(equal[key].iloc[0])} is a duplicate key", equal[key], remedy, f"; {says}")
+        yield _finding(
+            table, key, f"{sql_literal(equal[key].iloc[0])} is a duplicate key", equal[key], remedy, f"; {says}"
+        )
 
 
 def _diagnosed(column: str, unfit: pd.Series[Any]) -> Iterator[Diagnosis]:
@@ -224,10 +219,6 @@ def _finding(table: str, column: str, says: str, ids: pd.Series[str], remedy: st
     return f"Table {table}, column {column}: {says} in {rows}{more}. {remedy}"
 
 
-def _typed(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    return frame.assign(**{name: _coerced(frame[name]) for name in columns})
-
-
 def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
     if values.name in FLAGS:
         return _numbers(values).astype("int8")
@@ -251,7 +242,7 @@ def as_text(values: pd.Series[Any]) -> pd.Series[str]:
     known = values.dropna()
     unfit = known[~fits("", known)]
     for look, rows in _diagnosed("", unfit):
-        says = f"Column {values.name}: {shown(unfit[rows].iloc[0])} {look.says} in {counted(len(rows), 'row')}."
+        says = f"Column {values.name}: {sql_literal(unfit[rows].iloc[0])} {look.says} in {counted(len(rows), 'row')}."
         raise InputError(f"{says} {look.remedy.format(c=values.name)}")
     return _texts(values)
 
@@ -269,7 +260,7 @@ def _texts(values: pd.Series[Any]) -> pd.Series[str]:
 
 def _text(value: object) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
-        return shown(value)
+        return sql_literal(value)
     return str(int(value)) if isinstance(value, float | Decimal) and _is_whole(value) else str(value)
 
 
@@ -342,7 +333,7 @@ def _no_moment(dates: pd.Series[Any], times: pd.Series[Any]) -> str:
     for values, rule in ((dates, _is_date), (times, _is_time)):
         unfit = values[~rule(values)]
         if len(unfit):
-            return f"; {values.name} has {'NULL' if unfit.isna().iloc[0] else shown(unfit.iloc[0])}"
+            return f"; {values.name} has {'NULL' if unfit.isna().iloc[0] else sql_literal(unfit.iloc[0])}"
     return ""
 
 

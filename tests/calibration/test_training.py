@@ -1,20 +1,23 @@
 import shutil
+from fractions import Fraction
+from itertools import pairwise
+from math import floor
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.commands import REAL
-from helpers.frames import FIXED, UNTRUSTED, journey, journeys, shuffled
+from helpers.commands import REAL, ROOT
+from helpers.frames import FIXED, ORIGIN, UNTRUSTED, conversions, journey, journeys, sessions, shuffled
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc import read_tables
 from ihc.calibration.curves import WIDTH
-from ihc.calibration.training import train
+from ihc.calibration.training import clean_journeys, end_points, sessions_after_conversion, train
 from ihc.errors import InputError, ParametersError
 from ihc.journeys.build import build_journeys
-from ihc.models.ihc import attribute
+from ihc.models.ihc import attribute, time_order
 from ihc.models.parameters import load_parameters, parameters_json
 from ihc.schemas.tables import PHASES
 
@@ -285,3 +288,225 @@ def test_the_curves_come_near_those_that_the_vendor_trained_on_the_real_journeys
         assert len(error) >= 30
         assert error.mean() <= mean
         assert error.max() <= largest
+
+
+# What is left out before
+
+
+CLEANING_RULES = ["sessions after the conversion", "repeated sessions", "journeys of fewer than 3 sessions"]
+
+
+def of_length(count, conv_id):
+    return journey(*[(hour, "A", 1, 1) for hour in range(count)], conv_id=conv_id)
+
+
+def counts(cleaned):
+    """Journeys and sessions before and after each rule that left something out."""
+    rows = cleaned.rules[cleaned.rules["sessions_before"] > cleaned.rules["sessions_after"]]
+    return {
+        row.rule: ((row.journeys_before, row.sessions_before), (row.journeys_after, row.sessions_after))
+        for row in rows.itertuples()
+    }
+
+
+def test_sessions_after_the_conversion_are_left_out_and_counted():
+    rows = of_length(5, "k").assign(conv_timestamp=ORIGIN + pd.Timedelta(hours=2))  # hours 3 and 4 come after
+    cleaned = clean_journeys(rows)
+    assert cleaned.journeys["session_id"].tolist() == ["s1", "s2", "s3"]
+    assert counts(cleaned) == {"sessions after the conversion": ((1, 5), (1, 3))}
+
+
+def test_a_repeated_session_counts_once_and_its_earliest_row_stays():
+    rows = of_length(3, "k")
+    late = rows.iloc[[1, 1]].assign(timestamp=ORIGIN + pd.Timedelta(minutes=90))
+    cleaned = clean_journeys(pd.concat([late, rows]))
+    assert_frame_equal(cleaned.journeys, rows)
+    assert counts(cleaned) == {"repeated sessions": ((1, 5), (1, 3))}
+
+
+def test_a_session_of_two_conversions_is_no_repetition():
+    both = pd.concat([of_length(3, "k"), of_length(3, "l")])
+    assert counts(clean_journeys(both)) == {}
+
+
+def test_journeys_of_fewer_than_3_sessions_are_left_out_even_if_they_became_so_by_cleaning():
+    # k: two sessions; l: its third row repeats its second; m stays.
+    short = of_length(2, "l")
+    cleaned = clean_journeys(pd.concat([of_length(2, "k"), short, short.iloc[1:], of_length(3, "m")]))
+    assert cleaned.journeys["conv_id"].unique().tolist() == ["m"]
+    assert counts(cleaned) == {"repeated sessions": ((3, 8), (3, 7)), CLEANING_RULES[2]: ((3, 7), (1, 3))}
+
+
+@pytest.mark.parametrize("name", ["timestamp", "conv_timestamp", "channel_name", "session_id"])
+def test_an_empty_value_is_refused(name):
+    rows = of_length(2, "k")
+    rows.loc[1, name] = None
+    with pytest.raises(InputError, match=f"the column '{name}' has empty values"):
+        clean_journeys(rows)
+
+
+def test_a_missing_column_and_times_that_are_none_are_refused():
+    rows = of_length(2, "k")
+    with pytest.raises(InputError, match="Journeys lacks the column 'conv_timestamp'"):
+        clean_journeys(rows.drop(columns="conv_timestamp"))
+    with pytest.raises(InputError, match="column timestamp: training needs timestamps"):
+        clean_journeys(rows.assign(timestamp="2023-09-01 00:00:00"))
+    with pytest.raises(InputError, match="column conv_timestamp: training needs timestamps"):
+        clean_journeys(rows.assign(conv_timestamp=rows["conv_timestamp"].dt.tz_localize("UTC")))
+
+
+def test_only_sessions_after_the_last_conversion_of_their_user_count():
+    # u: orders at 10:00 and 12:00; the session of 11:00 belongs to the second one, that of 12:00 too. v never ordered.
+    visits = [
+        ("s1", "u", "2023-09-01 09:00:00", "A"),
+        ("s2", "u", "2023-09-01 11:00:00", "A"),
+        ("s3", "u", "2023-09-01 12:00:00", "A"),
+        ("s4", "u", "2023-09-01 12:00:01", "A"),
+        ("s5", "u", "2023-09-02 08:00:00", "A"),
+        ("s6", "v", "2023-09-02 08:00:00", "A"),
+    ]
+    orders = conversions([("k", "u", "2023-09-01 10:00:00", 1.0), ("l", "u", "2023-09-01 12:00:00", 1.0)])
+    assert sessions_after_conversion(sessions(visits), orders) == 2
+    assert sessions_after_conversion(sessions(visits), conversions()) == 0
+    assert sessions_after_conversion(sessions(), orders) == 0
+
+
+@FIXED
+@given(journeys(), st.integers(-100, 200), st.integers(0, 9))
+def test_the_counts_go_from_all_rows_to_those_that_stay_in_any_order(rows, hours, seed):
+    rows = pd.concat([rows, rows.iloc[::3]]).assign(conv_timestamp=ORIGIN + pd.Timedelta(hours=hours))
+    given_rows = rows.copy(deep=True)
+    cleaned = clean_journeys(rows)
+    assert_frame_equal(rows, given_rows)
+    before, after = (cleaned.rules[f"sessions_{when}"].tolist() for when in ("before", "after"))
+    assert [*before, len(cleaned.journeys)] == [len(rows), *after]
+    assert cleaned.rules["journeys_before"].iloc[0] == rows["conv_id"].nunique()
+    assert cleaned.rules["journeys_after"].iloc[-1] == cleaned.journeys["conv_id"].nunique()
+    assert (cleaned.journeys["timestamp"] <= cleaned.journeys["conv_timestamp"]).all()
+    assert not cleaned.journeys.duplicated(["conv_id", "session_id"]).any()
+    assert np.all(cleaned.journeys.groupby("conv_id").size() >= 3)
+    again = clean_journeys(shuffled(rows, seed))
+    assert_frame_equal(again.journeys, cleaned.journeys)
+    assert_frame_equal(again.rules, cleaned.rules)
+
+
+# Between which hours the curves run
+
+PUBLISHED = ROOT.parent / "shared" / "vendor_training"
+
+
+def points_of(rows):
+    order, steps = time_order(rows)
+    return end_points(steps, rows["closer_engagement"].to_numpy()[order] == 1)
+
+
+def of_hours(*journeys):
+    """Journeys of sessions at these hours; a negative hour is that of a session that does not close."""
+    parts = [
+        journey(*[(abs(hour), "A", 1, int(hour >= 0)) for hour in hours], conv_id=f"k{number}")
+        for number, hours in enumerate(journeys)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def quantile(values, share):
+    """The quantile in fractions: linear between the two values around the place share * (n - 1)."""
+    values, place = sorted(values), share * (len(values) - 1)
+    low = floor(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
+
+
+def by_the_rule(values):
+    outlier = quantile(values, Fraction(80, 100))
+    inside = [value for value in values if value < outlier] or values
+    return [quantile(inside, Fraction(percent, 100)) for percent in range(101)]
+
+
+def test_the_initializer_runs_from_the_median_gap_to_the_90_percent_quantile_of_the_longest_without_outliers():
+    # Longest gaps 0 (one session), 2, 4, 6, 8, 20. Their 80 % quantile is at place 4: 8. Below it: 0, 2, 4, 6.
+    # Of these the 90 % quantile is at place 2.7: 4 + 0.7 * 2. All gaps: 1, 2, 4, 6, 8, 20; median 5.
+    found = points_of(of_hours([0], [0, 1, 3], [0, 4], [0, 6], [0, 8], [0, 20]))
+    assert (found.start, found.initializer_end) == pytest.approx((5, 5.4), abs=1e-12)
+
+
+def test_the_closer_ends_at_the_same_quantile_of_the_hours_from_the_earliest_closing_session_to_the_last():
+    # Earliest closers 0, 3, 4, 8 and 20 hours before the end; the third journey's first session does not close. The
+    # 80 % quantile is at place 3.2: 8 + 0.2 * 12. Below it: 0, 3, 4, 8, whose 90 % quantile is at 2.7: 4 + 0.7 * 4.
+    found = points_of(of_hours([5], [0, 1, 3], [-1, 2, 6], [0, 8], [0, 5, 20]))
+    assert found.closer_end == pytest.approx(6.8, abs=1e-12)
+
+
+def test_a_journey_without_a_closing_session_tells_nothing_of_the_closer():
+    # Only 0 and 6 count: the 80 % quantile is 4.8, and 0 is left.
+    assert points_of(of_hours([0], [0, 6], [-1, -50])).closer_end == 0
+
+
+def test_where_all_values_are_outliers_all_count():
+    found = points_of(of_hours([0, 6], [0, 6], [0, 6]))
+    assert (found.start, found.initializer_end, found.closer_end) == (6, 6, 6)
+
+
+def made_up(seed, count):
+    """Journeys of the published form: some of one session, some of dozens, seconds to weeks apart."""
+    draw = np.random.default_rng(seed)
+    parts = []
+    for number in range(count):
+        length = int(draw.choice([1, 2, 5, 20, 60]))
+        seconds = draw.integers(1, 10 ** draw.integers(1, 7, length)).cumsum()
+        closes = draw.random(length) < 0.4
+        closes[-1] = True
+        parts.append(
+            pd.DataFrame(
+                {
+                    "conv_id": f"k{number}",
+                    "session_id": [f"s{place:02}" for place in range(length)],
+                    "timestamp": ORIGIN + pd.to_timedelta(seconds, unit="s"),
+                    "closer_engagement": closes.astype("int8"),
+                    "seconds": seconds,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.parametrize(("seed", "count"), [(1, 157), (2, 121)])
+def test_all_percentiles_are_those_of_the_rule_in_fractions(seed, count):
+    rows = made_up(seed, count)
+    longest, closers = [], []
+    for _, part in rows.groupby("conv_id"):
+        seconds = part["seconds"].tolist()
+        longest.append(Fraction(max((b - a for a, b in pairwise(seconds)), default=0), 86_400))
+        first = part.loc[part["closer_engagement"] == 1, "seconds"].min()
+        closers.append(Fraction(int(seconds[-1] - first), 86_400))
+    found = points_of(shuffled(rows, seed)).distributions
+    assert found["percentile"].tolist() == list(range(101))
+    for column, values in (("initializer_hours", longest), ("closer_hours", closers)):
+        expected = np.array([float(value) for value in by_the_rule(values)])
+        assert expected[-1] > 1
+        assert np.abs(found[column] / 24 - expected).max() <= 1e-12
+
+
+@FIXED
+@given(st.lists(st.lists(st.integers(0, 500), min_size=1, max_size=5), min_size=1, max_size=12))
+def test_the_ends_are_the_90th_percentiles_and_no_later_than_the_largest_value(hours):
+    found = points_of(of_hours(*[sorted(part) for part in hours], [0, 1]))
+    table = found.distributions
+    assert table.loc[90, ["initializer_hours", "closer_hours"]].tolist() == [found.initializer_end, found.closer_end]
+    assert (table.diff().iloc[1:] >= 0).all(axis=None)
+    assert table.loc[100, "closer_hours"] <= max(1, *(max(part) - min(part) for part in hours))
+
+
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published example is not part of the project")
+@pytest.mark.parametrize(("number", "start", "end", "closer"), [(1, 0.66, 19.84, 63.51), (2, 0.54, 8.38, 7.53)])
+def test_the_published_percentiles_are_reproduced(number, start, end, closer):
+    rows = pd.read_csv(PUBLISHED / f"journeys_{number}.csv", dtype={"conversion_id": "str"}, parse_dates=["timestamp"])
+    rows = rows.rename(columns={"conversion_id": "conv_id"})
+    found = points_of(rows.assign(session_id=[f"s{place:05}" for place in range(len(rows))]))
+    answer = pd.read_csv(PUBLISHED / f"answer_{number}.csv")
+    for phase in ("initializer", "closer"):
+        off = found.distributions[f"{phase}_hours"] / 24 - answer[f"{phase}_end_days"]
+        assert len(off) == 101
+        assert off.abs().max() <= 1e-12
+    days = [hours / 24 for hours in (found.start, found.initializer_end, found.closer_end)]
+    assert days == pytest.approx([start, end, closer], abs=0.005)

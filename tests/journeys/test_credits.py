@@ -56,10 +56,6 @@ def test_credit_of_an_order_that_was_not_asked_for_fails_it():
     assert list(reasons([*WHOLE, ("other", "s", 1.0)])) == ["other"]
 
 
-def test_no_credits_of_no_journeys_have_no_failures():
-    assert check_credits(credits_of(), JOURNEYS.iloc[:0]).empty
-
-
 def test_checking_refuses_a_missing_column_and_leaves_its_inputs_alone():
     given_credits, given_journeys = credits_of(WHOLE), JOURNEYS.copy(deep=True)
     check_credits(given_credits, given_journeys)
@@ -164,12 +160,6 @@ def test_using_answers_refuses_missing_columns_and_leaves_its_inputs_alone():
         usable_answers(known.drop(columns="conv_id"), rows)
 
 
-def test_no_answers_are_none_of_use():
-    used, others = usable_answers(JOURNEYS, answers_of([]))
-    assert used.empty
-    assert others.empty
-
-
 @FIXED
 @given(journeys())
 def test_the_engines_own_answers_are_all_usable(rows):
@@ -191,13 +181,6 @@ def test_every_order_ends_credited_unattributed_failed_or_waiting():
         {"conv_id": "m", "outcome": "waiting", "reason": "no calls left"},
         {"conv_id": "lonely", "outcome": "unattributed", "reason": ""},
     ]
-
-
-def test_no_orders_have_no_outcomes():
-    ends = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
-    found = outcomes_of(conversions(), JOURNEYS.iloc[:0], ends)
-    assert found.columns.tolist() == ["conv_id", "outcome", "reason"]
-    assert found.empty
 
 
 def stored(rows):
@@ -239,9 +222,3 @@ def test_the_reason_of_a_credited_refund_tells_it_from_orders():
     assert outcomes_of(orders, JOURNEYS, ends)["reason"].tolist() == ["its journey was cut", REFUND]
     ends = ends.assign(outcome="failed", reason="so")
     assert outcomes_of(orders, JOURNEYS, ends)["reason"].tolist() == ["so", "so"]
-
-
-def test_provenance_of_nothing_is_empty():
-    sources = provenance(stored([]), pd.Series(["a"]))
-    assert sources.columns.tolist() == ["engine", "parameters", "lookback_days", "orders"]
-    assert sources.empty

@@ -91,14 +91,6 @@ def test_a_restart_ends_with_its_journey():
     assert explanations(rows, curves_of())["restart"].tolist() == [BEFORE, RESTARTS, BEFORE, RESTARTS, "", ""]
 
 
-def test_the_weight_of_an_absent_phase_is_in_the_credit_of_the_others():
-    # No session may hold: 0.2 and 0.3 become 0.4 and 0.6.
-    found = explain(journey((0, "A", 0, 0), (60, "A", 0, 0)), curves_of(), "k")
-    assert found["initializer_credit"].tolist() == close(0.4 * 2 / 3, 0.4 / 3)
-    assert found["holder_credit"].tolist() == [0, 0]
-    assert found["closer_credit"].tolist() == close(0, 0.6)
-
-
 def test_an_order_is_explained_alone_and_in_time_order():
     rows = pd.concat([journey((0, "A", 1, 1), (5, "B", 1, 1), conv_id="k1"), journey((3, "C", 1, 1), conv_id="k2")])
     assert explain(shuffled(rows, 1), curves_of(), "k1")["channel_name"].tolist() == ["A", "B"]
@@ -138,17 +130,6 @@ def test_the_columns_alone_give_the_engines_credit(rows, weights, phases):
     assert_frame_equal(table[[*KEYS, *PHASES, "ihc"]], expected)
     np.testing.assert_allclose(table[[f"{phase}_credit" for phase in PHASES]].sum(axis=1), table["ihc"], atol=1e-12)
     assert_frame_equal(rows, before)
-
-
-@FIXED
-@given(journeys(), channels)
-def test_the_hours_on_it_give_the_memberships(rows, weights):
-    parameters = curves_of(channels=weights)
-    table = explanations(rows, parameters)
-    later = table[table["gap"].notna()]
-    np.testing.assert_allclose(later["initializer_membership"], parameters.initializer(later["gap"].to_numpy()))
-    closing = table[table["closer_engagement"] == 1]
-    np.testing.assert_allclose(closing["closer_membership"], parameters.closer(closing["to_conversion"].to_numpy()))
 
 
 def test_the_workings_stand_in_the_journeys_order_as_the_credits_do():

@@ -1,7 +1,4 @@
-from decimal import Decimal
-
 import numpy as np
-import pandas as pd
 import pytest
 from helpers.frames import FIXED, converting, idle, journey
 from hypothesis import given
@@ -12,7 +9,6 @@ from ihc.journeys.paths import channel_paths
 from ihc.models.heuristics import (
     direct_channels,
     first_touch,
-    halved,
     last_non_direct_touch,
     last_touch,
     linear,
@@ -54,14 +50,6 @@ def test_a_journey_of_three_sessions(model, shares):
 def test_the_last_session_that_is_not_direct_gets_all_or_the_last_where_there_is_none(channels, shares):
     steps = [(hour, channel, 1, 1) for hour, channel in enumerate(channels)]
     assert last_non_direct_touch(journey(*steps))["ihc"].tolist() == shares
-
-
-def test_the_last_non_direct_session_is_looked_for_in_each_journey():
-    both = [
-        journey((0, "Mail", 1, 1), (1, "Direct", 1, 1), conv_id="k1"),
-        journey((0, "Direct", 1, 1), (1, "Direct", 1, 1), conv_id="k2"),
-    ]
-    assert last_non_direct_touch(pd.concat(both))["ihc"].tolist() == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -133,15 +121,6 @@ def test_sessions_of_the_same_moment_stand_by_session_id():
     rows = journey((0, "A", 1, 1), (0, "A", 1, 1)).iloc[::-1]
     assert first_touch(rows)["ihc"].tolist() == [0, 1]
     assert last_touch(rows)["ihc"].tolist() == [1, 0]
-
-
-def test_halves_are_exact_at_whole_times_and_within_two_units_of_the_last_place_between():
-    whole = np.array([0.0, 1.0, 2.0, 10.0, 1074.0, 1e300, np.inf])
-    assert halved(whole).tolist() == [1.0, 0.5, 0.25, 2.0**-10, 2.0**-1074, 0.0, 0.0]
-    times = np.random.default_rng(1).random(20_000) * 200
-    exact = np.array([float(2 ** -Decimal(time)) for time in times[:2_000]])
-    assert (np.abs(halved(times[:2_000]) - exact) <= 2 * np.spacing(exact)).all()
-    assert (np.diff(halved(np.sort(times))) <= 0).all()
 
 
 def test_totals_by_channel_count_each_conversion_once_per_model():

@@ -23,7 +23,7 @@ def effects(journeys, idle=None, **options):
     return dict(zip(table["channel_name"], table["removal_effect"], strict=True))
 
 
-def exact_effects(wins, losses, order, drops_repeats=False):
+def exact_effects(wins, losses, order):
     """The removal effects by their definition: the chain is built anew without the channel, and solved in fractions.
 
     A channel is taken out with every state that holds it anywhere, not only at its end.
@@ -34,8 +34,7 @@ def exact_effects(wins, losses, order, drops_repeats=False):
         if order > 1:  # the beginning of a path is a state of its own
             states = [f"^{state}" if 0 < at < order else state for at, state in enumerate(states[:-1])] + [end]
         for source, target in pairwise(states):
-            if not (drops_repeats and source == target):
-                moves.setdefault(source, []).append(target)
+            moves.setdefault(source, []).append(target)
 
     def won(without=None):
         alive = [state for state in moves if without is None or without not in state]
@@ -93,12 +92,6 @@ def test_sessions_of_one_channel_share_its_part_evenly():
     np.testing.assert_allclose(markov(converting("ABAA"))["ihc"], [2 / 9, 1 / 3, 2 / 9, 2 / 9])
 
 
-def test_without_idle_paths_the_effect_is_the_probability_to_touch_the_channel():
-    # start: A 1/2, B 1/2. A, of three moves: B 1/3, conversion 2/3. B: A 1/3, conversion 2/3.
-    # Touching A: at once 1/2, by way of B 1/2 * 1/3, together 2/3. B the same.
-    assert effects(converting("AB", "BA", "B", "A")) == pytest.approx({"A": 2 / 3, "B": 2 / 3})
-
-
 def test_a_second_order_chain_remembers_two_channels():
     # AC converts, BC does not. First order: from C 1/2 converts, whatever was before, so B carries half of it.
     # Second order: (A, C) always converts and (B, C) never does, so B is not needed.
@@ -128,13 +121,6 @@ def test_effects_are_those_of_the_chain_built_anew_without_the_channel_and_solve
     found = effects(converting(*wins), idle=idle(*losses) if losses else None, order=order)
     assert found == pytest.approx(exact_effects(wins, losses, order), abs=1e-12)
     assert all(0 <= effect <= 1 for effect in found.values())
-
-
-@FIXED
-@given(paths, paths, st.integers(1, 3))
-def test_repeats_kept_as_moves_of_a_state_to_itself_or_left_out_make_no_difference(wins, losses, order):
-    kept, left_out = (exact_effects(wins, losses, order, drops_repeats=drops) for drops in (False, True))
-    assert kept == pytest.approx(left_out)
 
 
 @FIXED

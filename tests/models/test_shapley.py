@@ -3,11 +3,9 @@ from math import factorial
 
 import numpy as np
 import pandas as pd
-import pytest
 from helpers.frames import CHANNELS, FIXED, journey, journeys
 from hypothesis import given
 
-from ihc.errors import InputError
 from ihc.models.shapley import shapley
 
 
@@ -35,21 +33,8 @@ def test_distinct_channels_share_evenly_and_so_do_the_sessions_of_one():
     assert shapley(rows)["ihc"].tolist() == [0.25, 0.5, 0.25]
 
 
-def test_channels_are_counted_in_each_journey_for_itself():
-    both = [
-        journey((0, "Search", 1, 1), (1, "Search", 1, 1), conv_id="k1"),
-        journey((0, "Search", 1, 1), (1, "Mail", 1, 1), (2, "Social", 1, 1), conv_id="k2"),
-    ]
-    np.testing.assert_allclose(shapley(pd.concat(both))["ihc"], [1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3])
-
-
 @FIXED
 @given(journeys(most=6))
 def test_the_channels_sums_are_their_shapley_values_by_the_definition(rows):
     found = shapley(rows)["ihc"].groupby(rows["channel_name"]).sum()
     np.testing.assert_allclose(found.reindex(CHANNELS, fill_value=0), enumerated(rows), atol=1e-12)
-
-
-def test_journeys_without_channels_are_refused():
-    with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
-        shapley(journey((0, "A", 1, 1)).drop(columns="channel_name"))

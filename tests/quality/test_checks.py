@@ -122,10 +122,6 @@ def test_a_clean_shop_has_every_check_and_no_finding():
     assert clean_sentence(found).startswith(f"{len(found)} checks found nothing: orders without a session")
 
 
-def test_empty_tables_have_no_findings():
-    assert quality_findings(EMPTY)["count"].sum() == 0
-
-
 def test_findings_come_first_and_are_shown_with_what_mends_them():
     found = quality_findings(ODD_SHOP)
     assert found["count"].gt(0).tolist() == sorted(found["count"].gt(0), reverse=True)
@@ -176,11 +172,3 @@ def test_the_order_of_the_rows_changes_no_count_and_no_amount(shop, seed):
     again = Tables(*(shuffled(frame, seed) for frame in shop))
     columns = ["check", "count", "amount", "share"]
     assert_frame_equal(quality_findings(again)[columns], quality_findings(shop)[columns])
-
-
-def test_the_tables_are_left_alone():
-    before = [frame.copy(deep=True) for frame in ODD_SHOP]
-    quality_findings(ODD_SHOP)
-    table_shapes(ODD_SHOP)
-    for frame, old in zip(ODD_SHOP, before, strict=True):
-        assert_frame_equal(frame, old)

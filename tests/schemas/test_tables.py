@@ -99,6 +99,7 @@ def test_a_table_without_rows_is_sound(table):
         (CONVERSIONS, "conv_time", "noon", "'noon' is not a time like 13:05:59"),
         (CONVERSIONS, "revenue", "ten", "'ten' is not a number"),
         (CONVERSIONS, "revenue", float("inf"), "inf is not a finite number below 1e15"),
+        (CONVERSIONS, "revenue", 10**400, f"{str(10**400)[:63]}… is not a finite number below 1e15"),
         (CONVERSIONS, "revenue", b"12.5", "x'31322e35' is a BLOB"),
         (CONVERSIONS, "revenue", None, "NULL"),
         (COSTS, "session_id", "b", "'b' is a duplicate key"),
@@ -137,11 +138,6 @@ def test_ids_that_are_the_same_text_are_duplicates_whatever_their_type_was():
         check_table(SESSIONS, VISITS.assign(session_id=pd.Series([1, "1"], dtype="object")))
 
 
-def test_a_number_too_large_for_a_float_is_no_finite_number():
-    with pytest.raises(InputError, match="is not a finite number"):
-        check_table(CONVERSIONS, with_value(CONVERSIONS, "revenue", 10**400))
-
-
 def test_a_missing_column_is_named_together_with_what_the_table_needs():
     with pytest.raises(InputError, match=r"Table session_costs lacks the column 'cost'; it needs session_id, cost"):
         check_table(COSTS, PRICES[["session_id"]])
@@ -170,10 +166,6 @@ def test_require_columns_lists_what_is_missing(columns, text):
     with pytest.raises(InputError) as refusal:
         require_columns(pd.DataFrame(columns=columns), ["a", "b", "c"], "frame")
     assert text in str(refusal.value)
-
-
-def test_require_columns_accepts_columns_of_the_callers_own():
-    require_columns(pd.DataFrame(columns=["a", "b"]), ["a"], "frame")
 
 
 def test_timestamps_join_date_and_time_to_the_microsecond():
