@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ihc.analysis.changes import CAUSES
-from ihc.charts.style import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, name_rows
+from ihc.arrays.types import Floats
+from ihc.charts.style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    SKY,
+    WIDTH,
+    amount_axis,
+    chart,
+    legend_above,
+    name_rows,
+    write_beside,
+)
 
 # Okabe and Ito's colours, as in the other charts; grey for what is no change of the shop, but of the dates.
 COLOURS = dict(zip(CAUSES, (BLUE, SKY, "#F0E442", "#E69F00", ORANGE, "#009E73", "#CC79A7", GREY), strict=True))
 ROOM = 0.22  # of the bars' reach, for a figure beside them
 # How changes are written, by the largest: from how much on, in which size.
 FORMS = ((1e6, 1e6, "{:+,.1f} M"), (10, 1, "{:+,.0f}"), (0, 1, "{:+,.2f}"))
-Amounts = npt.NDArray[np.float64]
 
 
 @chart
-def changes_by_channel(figure: Figure, table: pd.DataFrame, currency: str = "currency") -> None:
+def changes_by_channel_chart(figure: Figure, table: pd.DataFrame, currency: str = "currency") -> None:
     """A row a channel: what each cause added to its attributed revenue, or took from it.
 
     The figure beside a row is the net change; where bars go both ways, a mark shows it too.
@@ -30,17 +40,18 @@ def changes_by_channel(figure: Figure, table: pd.DataFrame, currency: str = "cur
     causes = [cause for cause in CAUSES if cause in table.columns]
     figure.set_size_inches(WIDTH, 1.2 + 0.2 * ((len(causes) + 2) // 2) + 0.3 * len(table))
     axes = figure.add_subplot()
-    places = np.asarray(name_rows(axes, table["channel_name"]))
+    name_rows(axes, table["channel_name"])
+    rows = np.arange(len(table))
     added, taken = np.zeros(len(table)), np.zeros(len(table))
     for cause in causes:
         amounts = table[cause].to_numpy("float64")
         starts = np.where(amounts >= 0, added, taken)
-        axes.barh(places, amounts, left=starts, color=COLOURS[cause], height=0.7, label=CAUSES[cause])
+        axes.barh(rows, amounts, left=starts, color=COLOURS[cause], height=0.7, label=CAUSES[cause])
         added, taken = added + amounts.clip(min=0), taken + amounts.clip(max=0)
     change = table["ihc_revenue_change"].to_numpy("float64")
     is_mixed = (added > 0) & (taken < 0)
     if is_mixed.any():
-        at = (change[is_mixed], places[is_mixed])
+        at = (change[is_mixed], rows[is_mixed])
         axes.scatter(*at, color="white", edgecolor=INK, s=26, marker="D", zorder=3, label="net change")
     _write_changes(axes, change, np.where(change >= 0, added, taken))
     left, right = (ROOM if is_there else 0.02 for is_there in ((change < 0).any(), (change >= 0).any()))
@@ -48,24 +59,15 @@ def changes_by_channel(figure: Figure, table: pd.DataFrame, currency: str = "cur
     axes.set_xlim(taken.min() - left * reach, added.max() + right * reach)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.spines.left.set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.xaxis.set_major_formatter(AMOUNTS)
+    amount_axis(axes.xaxis, 5)
     axes.set_xlabel(f"change of attributed revenue [{currency}]")
-    figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
+    legend_above(figure)
 
 
-def _write_changes(axes: Axes, change: Amounts, ends: Amounts) -> None:
+def _write_changes(axes: Axes, change: Floats, ends: Floats) -> None:
     """Write each row's change beside the end of its bars."""
     size, form = next(entry[1:] for entry in FORMS if np.abs(change).max() >= entry[0])
-    for place, (value, end) in enumerate(zip(change, ends, strict=True)):
-        side = 1 if value >= 0 else -1
+    for row, (value, end) in enumerate(zip(change, ends, strict=True)):
         text = form.format(value / size)
-        axes.annotate(
-            text if any(digit in text for digit in "123456789") else "±0",
-            (end, place),
-            (6 * side, 0),
-            textcoords="offset points",
-            va="center",
-            ha="left" if side > 0 else "right",
-            fontsize=9,
-        )
+        is_zero = not any(digit in text for digit in "123456789")
+        write_beside(axes, end, row, "±0" if is_zero else text, gap=6, left=value < 0)

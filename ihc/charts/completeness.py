@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from textwrap import wrap
 
 import numpy as np
@@ -10,9 +9,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ihc.charts.style import AMOUNTS, BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, name_rows
+from ihc.charts.style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    SKY,
+    WIDTH,
+    amount_axis,
+    chart,
+    label_ends,
+    legend_above,
+    name_rows,
+    row_axes,
+    say,
+)
 from ihc.formatting import brief_percent, printable
 
 LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
@@ -29,18 +41,15 @@ def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currenc
     """
     figure.set_size_inches(WIDTH, 0.8 + 0.42 * len(bars))
     axes = figure.add_subplot()
-    places = name_rows(axes, bars["line"])
-    axes.set_yticks(
-        places,
-        labels=["\n".join(wrap(printable(line), LINE_WIDTH, max_lines=2, placeholder="…")) for line in bars["line"]],
-    )
+    name_rows(axes, bars["line"])
+    rows = np.arange(len(bars))
+    lines = ["\n".join(wrap(printable(line), LINE_WIDTH, max_lines=2, placeholder="…")) for line in bars["line"]]
+    axes.set_yticks(rows, labels=lines)
     is_total, figures = bars["kind"] == "total", bars[bars.columns[-1]]
     colours = np.where(is_total, BLUE, np.where(figures < 0, ORANGE, SKY)).tolist()
-    axes.barh(places, bars["end"] - bars["start"], left=bars["start"], color=colours, height=0.6)
+    axes.barh(rows, bars["end"] - bars["start"], left=bars["start"], color=colours, height=0.6)
     # From the end of each bar to the next one; so a step too small to be seen has its place too.
-    axes.vlines(
-        bars["end"].iloc[:-1], np.arange(len(bars) - 1) - 0.3, np.arange(1, len(bars)) + 0.3, color=GREY, lw=0.8
-    )
+    axes.vlines(bars["end"].iloc[:-1], rows[:-1] - 0.3, rows[1:] + 0.3, color=GREY, lw=0.8)
     is_whole = bars.columns[-1] == "count" and (figures == figures.round()).all()
     style = ",.0f" if is_whole else ",.2f"
     texts = [_signed(value, total, style) for value, total in zip(figures, is_total, strict=True)]
@@ -52,42 +61,33 @@ def _signed(value: float, is_total: bool, style: str) -> str:
     return format(value, style if is_total else f"+{style}") if value else "0"
 
 
-def label_ends(axes: Axes, ends: Iterable[float], texts: Iterable[str]) -> None:
-    """Write a text to the right of where each row's bar ends."""
-    for place, (end, text) in enumerate(zip(ends, texts, strict=True)):
-        axes.annotate(text, (end, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
-
-
 def _amounts(axes: Axes, label: str) -> None:
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.margins(x=0.28)
     if axes.dataLim.x0 >= 0:
         axes.set_xlim(0, None if axes.dataLim.x1 > NO_AMOUNT else 1)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.xaxis.set_major_formatter(AMOUNTS)
+    amount_axis(axes.xaxis, 5)
     axes.set_xlabel(label)
 
 
 @chart
-def cost_without_credit(figure: Figure, by_channel: pd.DataFrame, currency: str = "currency") -> None:
+def cost_without_credit_chart(figure: Figure, by_channel: pd.DataFrame, currency: str = "currency") -> None:
     """A bar a channel of its cost: first what stands at sessions without credit, written beside, then the rest.
 
     In: the channels of `without_credit_by_channel`, without its total: `channel_name, cost, cost_without_credit
     [currency], share_without_credit [1]`.
     """
-    figure.set_size_inches(WIDTH, 1.3 + 0.28 * len(by_channel))
-    axes = figure.add_subplot()
-    places = name_rows(axes, by_channel["channel_name"])
-    idle = by_channel["cost_without_credit"]
-    axes.barh(places, idle, color=ORANGE, height=0.7, label="at sessions without credit (and its part)")
-    axes.barh(places, by_channel["cost"] - idle, left=idle, color=BLUE, height=0.7, label="at sessions with credit")
+    axes = row_axes(figure, by_channel["channel_name"])
+    rows, idle = range(len(by_channel)), by_channel["cost_without_credit"]
+    axes.barh(rows, idle, color=ORANGE, height=0.7, label="at sessions without credit (and its part)")
+    axes.barh(rows, by_channel["cost"] - idle, left=idle, color=BLUE, height=0.7, label="at sessions with credit")
     texts = [
         (f"{_whole(part)} ({brief_percent(share)})" if part else "0") if cost else "no cost"
         for cost, part, share in zip(by_channel["cost"], idle, by_channel["share_without_credit"], strict=True)
     ]
     label_ends(axes, by_channel["cost"], texts)
     _amounts(axes, f"cost [{currency}]")
-    figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
+    legend_above(figure)
 
 
 def _whole(amount: float) -> str:
@@ -95,7 +95,7 @@ def _whole(amount: float) -> str:
 
 
 @chart
-def unattributed_by_day(figure: Figure, by_day: pd.DataFrame, currency: str = "currency") -> None:
+def unattributed_by_day_chart(figure: Figure, by_day: pd.DataFrame, currency: str = "currency") -> None:
     """Bars by day of the revenue of orders without any session, and below, if any, of those that wait or failed.
 
     In: `without_credit_by_day`: `day, unattributed_revenue, waiting_or_failed_revenue [currency]`.
@@ -106,9 +106,7 @@ def unattributed_by_day(figure: Figure, by_day: pd.DataFrame, currency: str = "c
     }
     shown = {column: panel for column, panel in panels_of.items() if by_day[column].any()}
     if not shown:
-        figure.set_size_inches(WIDTH, 1.2)
-        text = "On every day, all orders are credited."
-        figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY)
+        say(figure, "On every day, all orders are credited.")
         return
     figure.set_size_inches(WIDTH, 0.9 + 1.7 * len(shown))
     days = pd.to_datetime(by_day["day"])
@@ -117,15 +115,14 @@ def unattributed_by_day(figure: Figure, by_day: pd.DataFrame, currency: str = "c
         axes.bar(days, by_day[column], color=colour, width=0.8 if len(days) <= LABELLED_DAYS else 1)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_title(f"Revenue of orders that are {title}", fontsize=10)
-        axes.yaxis.set_major_formatter(AMOUNTS)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+        amount_axis(axes.yaxis, 4)
         axes.set_ylabel(currency)
         if len(days) <= LABELLED_DAYS:
-            _above(axes, days, by_day[column])
-    _days(panels[-1], days)
+            _write_amounts(axes, days, by_day[column])
+    _day_ticks(panels[-1], days)
 
 
-def _above(axes: Axes, days: pd.Series[pd.Timestamp], revenue: pd.Series[float]) -> None:
+def _write_amounts(axes: Axes, days: pd.Series[pd.Timestamp], revenue: pd.Series[float]) -> None:
     for day, value in zip(days, revenue, strict=True):
         shift, side = ((0, 3), "bottom") if value >= 0 else ((0, -3), "top")
         axes.annotate(
@@ -134,7 +131,7 @@ def _above(axes: Axes, days: pd.Series[pd.Timestamp], revenue: pd.Series[float])
     axes.margins(y=0.2)
 
 
-def _days(axes: Axes, days: pd.Series[pd.Timestamp]) -> None:
+def _day_ticks(axes: Axes, days: pd.Series[pd.Timestamp]) -> None:
     """Ticks that fit three days and two years; and no bar is wider than a fifth of the chart."""
     reach = (days.max() - days.min()).days
     beside = max(0.6, (5 - reach) / 2)

@@ -10,15 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ihc.analysis.maturity import lag_marks
-from ihc.charts.periods import Label, label_ends
-from ihc.charts.style import BLUE, GREY, ORANGE, WIDTH, chart
+from ihc.charts.style import BLUE, GREY, ORANGE, WIDTH, Label, chart, label_series, write_beside
 from ihc.formatting import counted, percent
 
 NEARLY_ALL = 0.99  # of the credit; what comes later is a tail
 
 
 @chart
-def credit_lag(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) -> None:
+def credit_lag_chart(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) -> None:
     """The share of the credit by lag, added up, with the marks of `lag_marks`; dashed, its estimated arrival.
 
     In: `credit_by_lag`: `lag [days], cumulated [share]`, and `arrival`: `age [days], arrived [share]`.
@@ -46,7 +45,7 @@ def credit_lag(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) -> Non
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylabel("share of the credit")
     axes.set_xlabel(f"days from the session to the order, at most {int(lags['lag'].iloc[-1]):,}")
-    label_ends(figure, axes, end, ends)
+    label_series(figure, axes, end, ends)
 
 
 def _reached(days: pd.Series[int], shares: pd.Series[float], share: float) -> int:
@@ -60,6 +59,4 @@ def _mark(axes: Axes, marks: Mapping[int, float]) -> None:
         axes.vlines(lag, height, share, color=GREY, linewidth=0.8)
         axes.scatter(lag, share, color="white", edgecolor=BLUE, s=34, zorder=3)
         when = f"within {counted(lag, 'day')}" if lag else "on the same day"
-        axes.annotate(
-            f"{percent(share)} {when}", (lag, height), (4, 0), textcoords="offset points", va="center", fontsize=9
-        )
+        write_beside(axes, lag, height, f"{percent(share)} {when}", gap=4)

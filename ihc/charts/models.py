@@ -1,50 +1,187 @@
-"""A chart of the models side by side."""
+"""Charts of the models side by side, of what the engine knows, and of how a credit comes about."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from ihc.charts.style import INK, WIDTH, chart, name_rows, short
-from ihc.formatting import shown
+from ihc.charts.style import (
+    AMOUNTS,
+    BLUE,
+    GREY,
+    INK,
+    NARROW,
+    ORANGE,
+    PALE,
+    PHASE_COLOURS,
+    UNKNOWN,
+    UP_TO_ALL,
+    WIDTH,
+    chart,
+    label_ends,
+    legend_above,
+    name_columns,
+    name_rows,
+    row_axes,
+    short,
+    stack_parts,
+    write_beside,
+    write_in,
+)
+from ihc.formatting import HOURS_PER_DAY, duration, shown
+from ihc.glossary import heading
+from ihc.models.explanation import BEFORE
+from ihc.schemas.tables import PHASES
 
 ON_CELL = "#1c1c1c"  # text on a pale cell: unlike INK it stays dark where the page is dark
 FAR = 0.5  # the difference between models from which on the colour stays the same
+# How an axis of hours is read: from how many hours on in which unit [h], with ticks at which multiples of it.
+UNITS = (
+    (4 * HOURS_PER_DAY, HOURS_PER_DAY, "days", (1, 2, 3, 5, 10)),
+    (2, 1, "hours", (1, 1.2, 2.4, 3, 6, 10)),
+    (0, 1 / 60, "minutes", (1, 2, 3, 6, 10)),
+)
 
 
 @chart
-def models_by_channel(figure: Figure, relative: pd.DataFrame) -> None:
+def models_by_channel_chart(figure: Figure, relative: pd.DataFrame) -> None:
     """A row a channel, a column a model: how far its revenue is from the first model's, which stands in money.
 
     In: `relative_to_first`: `channel_name`, the first model [currency], the others [1].
     """
-    figure.set_size_inches(WIDTH, 1.8 + 0.28 * len(relative))
-    axes = figure.add_subplot()
-    places = name_rows(axes, relative["channel_name"], 22)
+    axes = row_axes(figure, relative["channel_name"], limit=NARROW, head=1.8)
     first, *others = (name for name in relative.columns if name != "channel_name")
     shares = relative[others].to_numpy("float64")
     if others:
         edges = np.arange(len(others) + 1) + 0.5, np.arange(len(relative) + 1) - 0.5
         axes.pcolormesh(*edges, shares, cmap="PuOr", vmin=-FAR, vmax=FAR, edgecolor="white", linewidth=1)
-    for place in places:
-        axes.text(0.3, place, short(relative[first].iloc[place]), ha="right", va="center", fontsize=8)
-        for column, share in enumerate(shares[place], start=1):
+    for row, revenue in enumerate(relative[first]):
+        write_in(axes, 0.3, row, short(revenue), ha="right")
+        for column, share in enumerate(shares[row], start=1):
             colour = INK if np.isnan(share) else "white" if abs(share) > 0.7 * FAR else ON_CELL
-            axes.text(column, place, _percent(share), ha="center", va="center", fontsize=8, color=colour)
-    axes.xaxis.tick_top()
-    names = [f"{first}, revenue", *others]
-    axes.set_xticks(range(len(names)), labels=[shown(name, 22) for name in names])
-    axes.tick_params(axis="x", length=0, labelsize=9, rotation=40, pad=2)
-    for label in axes.get_xticklabels():
-        label.set(horizontalalignment="left", rotation_mode="anchor")
+            write_in(axes, column, row, _difference(share), colour)
+    name_columns(axes, [shown(name, NARROW) for name in (f"{first}, revenue", *others)], 40)
     axes.set_xlim(-0.7, len(others) + 0.5)
-    axes.spines[:].set_visible(False)
     axes.set_xlabel(f"% more or less than under {shown(first)}")
 
 
-def _percent(share: float) -> str:
+def _difference(share: float) -> str:
     if not np.isfinite(share):
-        return "–"
+        return UNKNOWN
     text = f"{100 * share:+.0f}"
     return "0" if text in ("+0", "-0") else text if abs(share) < 10 else f"{'>+' if share > 0 else '<-'}999"
+
+
+@chart
+def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
+    """A membership over time, a dot at each knot, the marked points labelled; dotted where no data stand behind it.
+
+    In: `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`; `label` says what the time is, without its
+    unit.
+    """
+    figure.set_size_inches(WIDTH, 3.2)
+    axes = figure.add_subplot()
+    knots, marks = points[points["is_knot"] & points["is_seen"]], points[points["is_marked"]]
+    seen, beyond = points[points["is_seen"]], points[~points["is_seen"].shift(-1, fill_value=False)]
+    last = points.iloc[-1]
+    falls = last["membership"] < points["membership"].iloc[0]
+    end = 1.25 * last["hours"]  # room for the last label
+    axes.plot(seen["hours"], seen["membership"], color=BLUE, linewidth=1.8, zorder=2)
+    axes.plot([*beyond["hours"], end], [*beyond["membership"], last["membership"]], color=BLUE, linestyle=":", zorder=2)
+    axes.scatter(knots["hours"], knots["membership"], color=BLUE, s=9, zorder=3)
+    axes.scatter(marks["hours"], marks["membership"], color="white", edgecolor=ORANGE, s=34, zorder=4)
+    for hours, value in zip(marks["hours"], marks["membership"], strict=True):
+        # On the side of the curve that is empty.
+        shift = (7, 5 if falls else -12)
+        axes.annotate(f"{duration(hours)}: {value:.2f}", (hours, value), shift, textcoords="offset points", fontsize=9)
+    axes.set_ylim(-0.12, 1.12)
+    axes.set_xlim(-0.01 * end, end)
+    axes.grid(axis="y", color=PALE, linewidth=0.6)
+    axes.set_ylabel("membership")
+    _time_axis(axes, last["hours"], label)
+
+
+def _time_axis(axes: Axes, reach: float, label: str, most: int = 14) -> None:
+    """An x axis of hours up to `reach`, read in the unit that suits it, with at most so many ticks."""
+    unit, name, steps = next(entry[1:] for entry in UNITS if reach >= entry[0])
+    low, high = (value / unit for value in axes.get_xlim())
+    ticks = MaxNLocator(nbins=most, integer=True, steps=steps).tick_values(low, high)
+    axes.set_xticks([tick * unit for tick in ticks if low <= tick <= high])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda hours, _: f"{abs(hours) / unit:,.10g}"))
+    axes.set_xlabel(f"{label} [{name}]")
+
+
+@chart
+def phase_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
+    """A bar a phase: its weight in the credit. In: `phase, phase_weight [share]`."""
+    figure.set_size_inches(WIDTH, 0.9 + 0.32 * len(weights))
+    axes = figure.add_subplot()
+    name_rows(axes, weights["phase"].map(lambda phase: heading(phase)[0]))
+    values = weights["phase_weight"]
+    axes.barh(range(len(weights)), values, color=weights["phase"].map(PHASE_COLOURS), height=0.7)
+    label_ends(axes, values, [f"{value:.3f}" for value in values], gap=5)
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("part of the credit that the phase decides")
+
+
+@chart
+def redistribution_chart(figure: Figure, comparison: pd.DataFrame) -> None:
+    """A line a channel from its credit before to its credit after.
+
+    In: `channel_name, ihc_before, ihc_after, ihc_change [orders]`.
+    """
+    axes = row_axes(figure, comparison["channel_name"], grid=True)
+    rows, before, after = range(len(comparison)), comparison["ihc_before"], comparison["ihc_after"]
+    changes = comparison["ihc_change"]
+    axes.hlines(rows, before, after, color=np.where(changes >= 0, BLUE, ORANGE).tolist(), linewidth=2)
+    axes.scatter(before, rows, color="white", edgecolor=GREY, zorder=3, label="before")
+    axes.scatter(after, rows, color=BLUE, zorder=3, label="after", s=30)
+    texts = [f"{change:+,.1f}" if abs(change) >= 0.05 else "±0" for change in changes]
+    label_ends(axes, np.maximum(before, after), texts, gap=5)
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_formatter(AMOUNTS)
+    axes.set_xlabel("attributed orders")
+    legend_above(figure)
+
+
+@chart
+def explanation_chart(figure: Figure, steps: pd.DataFrame) -> None:
+    """A row a session of one order: on the left when it was, on the right its credit, parted by phase.
+
+    In: by time `channel_name, to_conversion [h], restart, initializer_credit, holder_credit, closer_credit, ihc
+    [share]`.
+    """
+    figure.set_size_inches(WIDTH, 1.5 + 0.32 * len(steps))
+    when, credit = figure.subplots(1, 2, sharey=True, width_ratios=(0.8, 1))
+    name_rows(when, steps["channel_name"], NARROW)
+    _when(when, steps["to_conversion"])
+    parts = steps[[f"{phase}_credit" for phase in PHASES]]
+    looks = [{"color": PHASE_COLOURS[phase], "label": heading(phase)[0]} for phase in PHASES]
+    stack_parts(credit, parts, looks, height=0.7)
+    texts = [
+        restart if restart == BEFORE else ", ".join(filter(None, [f"{value:.1%}", restart]))
+        for value, restart in zip(steps["ihc"], steps["restart"], strict=True)
+    ]
+    label_ends(credit, steps["ihc"], texts, gap=5)
+    credit.tick_params(axis="y", length=0)
+    credit.margins(x=0.6 if steps["restart"].any() else 0.2)
+    credit.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    credit.xaxis.set_major_formatter(UP_TO_ALL)
+    credit.set_xlabel("credit")
+    legend_above(figure, 3)
+
+
+def _when(axes: Axes, to_conversion: pd.Series[float]) -> None:
+    """Mark each row's time before the conversion, which stands on the right."""
+    reach = float(to_conversion.max()) or 1.0
+    rows = range(len(to_conversion))
+    axes.set_xlim(-1.08 * reach, 0.08 * reach)
+    axes.plot(-to_conversion, rows, color=PALE, linewidth=1, zorder=1)
+    axes.scatter(-to_conversion, rows, color=INK, s=18, zorder=3)
+    for row, hours in zip(rows, to_conversion, strict=True):
+        write_beside(axes, -hours, row, duration(hours), left=hours < reach / 2)
+    _time_axis(axes, reach, "before the conversion", most=5)

@@ -1,4 +1,4 @@
-"""Charts over time: weeks, days, and how long credit takes to arrive."""
+"""Charts over time: weeks and days."""
 
 from __future__ import annotations
 
@@ -7,30 +7,37 @@ from datetime import date, timedelta
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ihc.analysis.periods import WEEK
+from ihc.arrays.types import Booleans, Integers
 from ihc.charts.palette import OTHER, fold_others
-from ihc.charts.style import AMOUNTS, BLUE, INK, ORANGE, PALE, WIDTH, chart, power_scale
+from ihc.charts.style import (
+    BLUE,
+    INK,
+    NARROW,
+    ORANGE,
+    PALE,
+    WIDTH,
+    Label,
+    amount_axis,
+    chart,
+    label_series,
+    least_height,
+    power_scale,
+)
 from ihc.formatting import counted, shown
 
 ARRIVING = "credit still arriving"
 FAINT = 0.45  # of the bars of weeks that are not full
-NAME_LIMIT = 22
-LINE = 0.17  # inches from a small text to the next below it
-AROUND = 0.9  # inches of a figure's height that are not the axes
 DAYS = (1, 2, 3, 7, 14, 28)  # from tick to tick
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
-Days = npt.NDArray[np.int64]
-Label = tuple[float, str, str]  # where on the y axis it belongs, its text, its colour
 
 
 @chart
-def revenue_by_week(
+def revenue_by_week_chart(
     figure: Figure, weekly: pd.DataFrame, colours: Mapping[str, str], currency: str = "currency"
 ) -> None:
     """A bar a week of attributed revenue, parted by channel; weeks of less than seven days are pale.
@@ -42,19 +49,19 @@ def revenue_by_week(
     names = folded["channel_name"].drop_duplicates().tolist()
     parts = folded.pivot(index="week", columns="channel_name", values="ihc_revenue")[names].fillna(0.0)
     days = weekly.groupby("week")["days"].max().reindex(parts.index)
-    figure.set_size_inches(WIDTH, max(3.4, AROUND + LINE * (len(names) + 1)))
+    figure.set_size_inches(WIDTH, max(3.4, least_height(len(names) + 1)))
     axes, mondays = figure.add_subplot(), _days(parts.index)
     ends = _stack(axes, parts, colours, (days < WEEK).to_numpy())
     low, high = parts.clip(upper=0).sum(axis=1).min(), parts.clip(lower=0).sum(axis=1).max()
-    _from_zero(axes, low, high, f"attributed revenue [{currency}]")
+    _rise_from_zero(axes, low, high, f"attributed revenue [{currency}]")
     pad = WEEK * max(0, 3 - len(parts)) / 2  # a single week is no wall
     axes.set_xlim(mondays[0] - pad, mondays[-1] + WEEK + pad)
     _date_ticks(axes, mondays, 6, at_least=WEEK, shift=WEEK / 2)
     axes.set_xlabel(f"week from Monday, {_years(mondays)}{_pale_note(days)}")
-    label_ends(figure, axes, mondays[-1] + WEEK - 0.5, ends)
+    label_series(figure, axes, mondays[-1] + WEEK - 0.5, ends)
 
 
-def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale: npt.NDArray[np.bool_]) -> list[Label]:
+def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale: Booleans) -> list[Label]:
     """Bars of the columns upon each other, amounts below 0 under the axis; where each part of the last one is."""
     ends: list[Label] = []
     up, down, middles = np.zeros(len(parts)), np.zeros(len(parts)), _days(parts.index) + WEEK / 2
@@ -65,7 +72,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
         for bar in np.array(bars.patches)[is_pale]:
             bar.set_alpha(FAINT)
         up, down = up + part.clip(0), down + part.clip(None, 0)
-        ends.append((below[-1] + part[-1] / 2, shown(name, NAME_LIMIT), colour))
+        ends.append((below[-1] + part[-1] / 2, shown(name, NARROW), colour))
     return ends
 
 
@@ -75,7 +82,7 @@ def _pale_note(days: pd.Series[int]) -> str:
 
 
 @chart
-def roas_over_time(
+def roas_over_time_chart(
     figure: Figure,
     daily: pd.DataFrame,
     channels: Sequence[str],
@@ -102,7 +109,7 @@ def roas_over_time(
         _ground(axes, young)
         axes.axhline(roas, color=INK, linewidth=0.8, linestyle="--", zorder=3)
         _day_line(axes, days[is_here], daily.loc[is_here, "ROAS"], colours.get(channel, OTHER), "-")
-        axes.set_title(shown(channel, NAME_LIMIT), fontsize=9)
+        axes.set_title(shown(channel, NARROW), fontsize=9)
     for axes in list(panels):
         axes.remove()
     for place, axes in enumerate(figure.axes):
@@ -113,7 +120,7 @@ def roas_over_time(
 
 
 @chart
-def daily_cost_and_revenue(
+def cost_and_revenue_chart(
     figure: Figure, totals: pd.DataFrame, maturity: pd.DataFrame, currency: str = "currency"
 ) -> None:
     """Two lines over the days, cost and attributed revenue; where credit is still arriving, what is expected too.
@@ -138,16 +145,15 @@ def daily_cost_and_revenue(
     for at, values, colour, style, _ in lines:
         _day_line(axes, at, values, colour, style)
     every = pd.concat([entry[1] for entry in lines])
-    _from_zero(axes, every.min(), 1.1 * every.max(), f"{currency} a day")
+    _rise_from_zero(axes, every.min(), 1.1 * every.max(), f"{currency} a day")
     axes.set_xlabel(f"day of the sessions, {_years(days)}")
     if len(young):
         _note_ground(axes, _days(young["date"]), days)
-    label_ends(
-        figure, axes, days.max(), [(float(values.iloc[-1]), text, colour) for _, values, colour, _, text in lines]
-    )
+    ends = [(float(values.iloc[-1]), text, colour) for _, values, colour, _, text in lines]
+    label_series(figure, axes, days.max(), ends)
 
 
-def _note_ground(axes: Axes, young: Days, days: Days) -> None:
+def _note_ground(axes: Axes, young: Integers, days: Integers) -> None:
     """Say what the grey ground is, on the side of its edge that has room."""
     right = young.max() + 0.5
     is_left = right - days.min() < (days.max() - days.min() + 1) / 3
@@ -158,7 +164,7 @@ def _note_ground(axes: Axes, young: Days, days: Days) -> None:
     )  # fmt: skip
 
 
-def _days(dates: Collection[str] | pd.Series[str] | pd.Index[str]) -> Days:
+def _days(dates: Collection[str] | pd.Series[str] | pd.Index[str]) -> Integers:
     """Dates (YYYY-MM-DD) as days since 1970."""
     return np.asarray(list(dates), dtype="datetime64[D]").astype("int64")
 
@@ -167,17 +173,17 @@ def _date(day: float) -> date:
     return date(1970, 1, 1) + timedelta(days=int(day))
 
 
-def _years(days: Days) -> str:
+def _years(days: Integers) -> str:
     first, last = _date(days.min()).year, _date(days.max()).year
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _day_axis(axes: Axes, days: Days, most: int) -> None:
+def _day_axis(axes: Axes, days: Integers, most: int) -> None:
     axes.set_xlim(days.min() - 0.5, days.max() + 0.5)
     _date_ticks(axes, days, most)
 
 
-def _date_ticks(axes: Axes, days: Days, most: int, *, at_least: int = 1, shift: float = 0) -> None:
+def _date_ticks(axes: Axes, days: Integers, most: int, *, at_least: int = 1, shift: float = 0) -> None:
     """At most about so many ticks on whole days, or on the first of months where the days span months."""
     first, last = int(days.min()), int(days.max())
     steps = [step for step in DAYS if step >= at_least and (last - first) / step < most]
@@ -188,7 +194,7 @@ def _date_ticks(axes: Axes, days: Days, most: int, *, at_least: int = 1, shift: 
     axes.set_xticks(ticks + shift, labels=[_date(tick).strftime(style) for tick in ticks.tolist()])
 
 
-def _months(first: int, last: int, most: int) -> Days:
+def _months(first: int, last: int, most: int) -> Integers:
     """The firsts of months between two days, as many of them apart as leaves at most `most`."""
     ends = np.array([first, last], dtype="datetime64[D]").astype("datetime64[M]")
     starts = np.arange(ends[0], ends[1] + 1)
@@ -198,50 +204,24 @@ def _months(first: int, last: int, most: int) -> Days:
     return np.asarray(starts[numbers % every == 0].astype("datetime64[D]").astype("int64"))
 
 
-def _day_line(axes: Axes, days: Days, values: pd.Series[float], colour: str, style: str) -> None:
+def _day_line(axes: Axes, days: Integers, values: pd.Series[float], colour: str, style: str) -> None:
     """A line over days, with dots where few days leave room; call it once the axes have their limits."""
     low, high = axes.get_xlim()
     marker, width = ("o", 1.5) if high - low <= 60 else ("", 0.8 if high - low > 180 else 1.5)
     axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
 
 
-def _ground(axes: Axes, young: Days) -> None:
+def _ground(axes: Axes, young: Integers) -> None:
     if len(young):
         axes.axvspan(young.min() - 0.5, young.max() + 0.5, color=PALE, linewidth=0, zorder=0)
 
 
-def _from_zero(axes: Axes, low: float, high: float, label: str) -> None:
+def _rise_from_zero(axes: Axes, low: float, high: float, label: str) -> None:
     """An axis of amounts that begins at 0, or below it where an amount does."""
     low, high = min(0.0, float(np.nan_to_num(low))), max(0.0, float(np.nan_to_num(high)))
     room = 0.05 * (high - low) or 1.0
     axes.set_ylim(low - room if low else 0, high + room)
     if low:
         axes.axhline(0, color=INK, linewidth=0.8)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    axes.yaxis.set_major_formatter(AMOUNTS)
+    amount_axis(axes.yaxis, 6)
     axes.set_ylabel(label)
-
-
-def label_ends(figure: Figure, axes: Axes, right: float, labels: Sequence[Label]) -> None:
-    """Name the ends of lines, or the parts of a bar, right of the axes, moved apart where they would touch."""
-    low, high = axes.get_ylim()
-    gap = LINE / (figure.get_size_inches()[1] - AROUND)
-    order = sorted(labels)
-    places = _apart([float(np.nan_to_num((value - low) / (high - low))) for value, _, _ in order], gap)
-    for (value, text, colour), place in zip(order, places, strict=True):
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", (right, value), (1.05, place), "data", "axes fraction", arrowprops=line)
-        axes.plot(1.06, place, "s", color=colour, markersize=5, transform=axes.transAxes, clip_on=False)
-        axes.text(1.085, place, text, transform=axes.transAxes, va="center", fontsize=8)
-
-
-def _apart(places: Sequence[float], gap: float) -> list[float]:
-    """Rising places, moved so that they are at least `gap` apart and not above 1."""
-    moved = list(places)
-    for number in range(1, len(moved)):
-        moved[number] = max(moved[number], moved[number - 1] + gap)
-    ceiling = 1.0
-    for number in reversed(range(len(moved))):
-        moved[number] = min(moved[number], ceiling)
-        ceiling = moved[number] - gap
-    return moved

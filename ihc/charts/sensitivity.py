@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -15,7 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
 from ihc.analysis.sensitivity import STABLE, cell_numbers, is_above
-from ihc.charts.style import GREY, INK, PALE, WIDTH, chart, name_rows
+from ihc.arrays.types import Floats
+from ihc.charts.style import GREY, INK, WIDTH, chart, name_rows, row_axes, say, write_beside, write_in
 from ihc.formatting import shown
 
 FAR = 4.0  # so many times break-even, or a part of it, from which on the colour stays the same
@@ -41,7 +41,7 @@ class _Block(NamedTuple):
 
 
 @chart
-def roas_under_settings(figure: Figure, grid: pd.DataFrame, roas: float = 1.0) -> None:
+def roas_under_settings_chart(figure: Figure, grid: pd.DataFrame, roas: float = 1.0) -> None:
     """A block a redistribution, a row a channel that matters, a column a model and lookback: its ROAS, by its colour.
 
     The first cell is the base; framed is what is on the other side of break-even than there.
@@ -52,8 +52,7 @@ def roas_under_settings(figure: Figure, grid: pd.DataFrame, roas: float = 1.0) -
     matter = matter.assign(is_above=is_above(matter, roas))
     base = matter[cell_numbers(matter) == 0].sort_values("ihc_revenue", ascending=False, kind="stable")
     if base.empty:
-        figure.set_size_inches(WIDTH, 1.2)
-        figure.text(0.5, 0.5, "No channel has enough of the cost.", ha="center", va="center", color=GREY)
+        say(figure, "No channel has enough of the cost.")
         return
     blocks = _blocks(matter)
     figure.set_size_inches(WIDTH, 0.8 + len(blocks) * (0.75 + 0.22 * len(base)))
@@ -80,8 +79,7 @@ def _in_columns(matter: pd.DataFrame, block: _Block) -> pd.DataFrame:
     rows = matter[(matter["redistribution"] == block.redistribution) & matter["model"].isin(block.models)]
     model = pd.Index(block.models).get_indexer(pd.Index(rows["model"]))
     lookback = pd.Index(block.lookbacks, dtype="float64").get_indexer(pd.Index(rows["lookback_days"]))
-    place: npt.NDArray[np.int64] = np.asarray(model * len(block.lookbacks) + lookback, dtype="int64")
-    return rows.assign(column=place)
+    return rows.assign(column=model * len(block.lookbacks) + lookback)
 
 
 def _heat(axes: Axes, cells: pd.DataFrame, base: pd.DataFrame, roas: float) -> None:
@@ -99,11 +97,10 @@ def _heat(axes: Axes, cells: pd.DataFrame, base: pd.DataFrame, roas: float) -> N
     size = _size(values.shape[1])
     for (row, column), value in np.ndenumerate(values):
         colour = ON_DARK if is_dark[row, column] else ON_PALE
-        axes.text(column, row, _figure(value), ha="center", va="center", fontsize=size, color=colour)
+        write_in(axes, column, row, _figure(value), colour, fontsize=size)
         if is_other[row, column]:
-            axes.add_patch(
-                Rectangle((column - 0.43, row - 0.41), 0.86, 0.82, fill=False, edgecolor=colour, linewidth=1.3)
-            )
+            frame = Rectangle((column - 0.43, row - 0.41), 0.86, 0.82, fill=False, edgecolor=colour, linewidth=1.3)
+            axes.add_patch(frame)
     axes.spines[:].set_visible(False)
 
 
@@ -112,10 +109,10 @@ def _size(columns: int) -> float:
     return 7 * min(1.0, MOST_COLUMNS / columns)
 
 
-def _shades(values: npt.NDArray[np.float64], roas: float) -> npt.NDArray[np.float64]:
+def _shades(values: Floats, roas: float) -> Floats:
     """How far ROAS is from break-even, from 0, `FAR` times below it, to 1, `FAR` times above it."""
     times = np.clip(values / roas, 1 / FAR, FAR)
-    shades: npt.NDArray[np.float64] = (1 + np.log(times) / np.log(FAR)) / 2
+    shades: Floats = (1 + np.log(times) / np.log(FAR)) / 2
     return shades
 
 
@@ -161,26 +158,21 @@ def _legend(roas: float, is_compared: bool) -> str:
 
 
 @chart
-def rank_under_settings(figure: Figure, fragile: pd.DataFrame, colours: Mapping[str, str]) -> None:
+def rank_under_settings_chart(figure: Figure, fragile: pd.DataFrame, colours: Mapping[str, str]) -> None:
     """A row a channel: a line from its best to its worst rank by ROAS, a dot at that of the base, and the stability.
 
     In: `rank_stability`: `channel_name, rank, rank_best, rank_worst, stability`; `colours` of `channel_colours`.
     """
     rows = fragile.sort_values("rank", kind="stable")
-    figure.set_size_inches(WIDTH, 1.0 + 0.28 * len(rows))
-    axes = figure.add_subplot()
-    places = name_rows(axes, rows["channel_name"])
+    axes = row_axes(figure, rows["channel_name"], head=1.0, grid=True)
+    places = range(len(rows))
     dots = [colours.get(name, GREY) for name in rows["channel_name"]]
     axes.hlines(places, rows["rank_best"], rows["rank_worst"], color=dots, linewidth=2.5)
     axes.scatter(rows["rank"], places, color=dots, s=42, zorder=3)
     for place, worst, stability in zip(places, rows["rank_worst"], rows["stability"], strict=True):
         if stability != STABLE:
-            axes.annotate(
-                stability, (worst, place), (8, 0), textcoords="offset points", va="center", fontsize=9, color=INK
-            )
+            write_beside(axes, worst, place, stability, gap=8, color=INK)
     last = int(rows["rank_worst"].max())
     axes.set_xlim(0.6, last + 0.4 * max(last, 2))
     axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1, last // 12 + 1)))
-    axes.grid(axis="x", color=PALE, linewidth=0.6)
-    axes.set_axisbelow(True)
     axes.set_xlabel("rank by ROAS, 1 is the highest; dot: base, line: all settings")

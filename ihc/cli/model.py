@@ -164,7 +164,7 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The 
 
     Every session with its hours, memberships, weights, phases and credit: on the screen, as CSV and as a chart.
     """
-    from ihc.charts.engine import explanation
+    from ihc.charts.models import explanation_chart
     from ihc.database.results import read_credit
     from ihc.models.explanation import explain as work_out
     from ihc.narrative.models import explanation_sentence, stored_credit_sentence
@@ -185,7 +185,7 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The 
             print_table(console, title, numbered[list(columns)], decimals=4)
     _print_phase_weights(console, settings.load_parameters())
     table = write_csv(steps, target)
-    chart = publish_chart(partial(explanation, steps), folder, name, alt=sentence, note=settings.source)
+    chart = publish_chart(partial(explanation_chart, steps), folder, name, alt=sentence, note=settings.source)
     files = [path for kind in ("svg", "png") if (path := folder / f"{name}.{kind}").exists()]
     _say_written(console, [table, *files])
     if failed := (chart.metadata or {}).get(FAILED_CHART):

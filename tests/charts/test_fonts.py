@@ -6,7 +6,7 @@ import pytest
 from matplotlib.font_manager import fontManager
 
 from ihc.charts import fonts
-from ihc.charts.channels import cost_against_revenue
+from ihc.charts.channels import cost_against_revenue_chart
 from ihc.charts.fonts import FIRST, families, letters_without_font
 from ihc.narrative.quality import letters_sentence
 from ihc.report.figures import publish_chart
@@ -70,7 +70,7 @@ def test_what_is_not_seen_needs_no_font(alone):
 @pytest.mark.parametrize("name", ["Suche", CHINESE, SCRIPT, "\U00012000"])
 def test_a_chart_is_drawn_without_warnings_whatever_the_letters(alone, tmp_path, recwarn, name):
     table = pd.DataFrame({"channel_name": [name], "cost": [1.0], "ihc_revenue": [2.0]})
-    draw = partial(cost_against_revenue, table, currency=name)
+    draw = partial(cost_against_revenue_chart, table, currency=name)
     assert "<figure>" in publish_chart(draw, tmp_path, "chart", alt=name, note=name).data
     assert not recwarn.list
 
@@ -78,8 +78,8 @@ def test_a_chart_is_drawn_without_warnings_whatever_the_letters(alone, tmp_path,
 def test_a_chart_has_the_fonts_of_its_names_and_of_what_it_is_told_to_write():
     table = pd.DataFrame({"channel_name": ["Suche"], "cost": [1.0], "ihc_revenue": [2.0]})
     for figure in (
-        cost_against_revenue(table.assign(channel_name=SCRIPT)),
-        cost_against_revenue(table, currency=SCRIPT),
+        cost_against_revenue_chart(table.assign(channel_name=SCRIPT)),
+        cost_against_revenue_chart(table, currency=SCRIPT),
     ):
         axes = figure.axes[0]
         assert axes.xaxis.label.get_fontfamily() == axes.get_yticklabels()[0].get_fontfamily() == families([SCRIPT])

@@ -8,8 +8,8 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers.frames import UNTRUSTED
 
-from ihc.charts.channels import cost_against_revenue
-from ihc.charts.models import ON_CELL, models_by_channel
+from ihc.charts.channels import cost_against_revenue_chart
+from ihc.charts.models import ON_CELL, models_by_channel_chart
 from ihc.charts.palette import COLOURS
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE
 from ihc.report.figures import ON_DARK, publish_chart
@@ -19,7 +19,7 @@ SUMMARY = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, np.
 
 
 def published(folder, alt="Bars: cost.", note="", summary=SUMMARY):
-    return publish_chart(partial(cost_against_revenue, summary), folder, "chart", alt=alt, note=note)
+    return publish_chart(partial(cost_against_revenue_chart, summary), folder, "chart", alt=alt, note=note)
 
 
 def test_a_chart_is_written_twice_and_given_back_as_an_image_with_its_words(tmp_path):
@@ -86,7 +86,7 @@ def test_a_chart_recolours_its_neutral_colours_for_a_dark_page_and_no_others(tmp
 
 def test_white_text_in_a_coloured_cell_stays_white_and_dark_text_in_a_pale_one_dark(tmp_path):
     relative = pd.DataFrame({"channel_name": ["A"], "IHC": [10.0], "Far": [0.5], "Near": [0.01], "None": [np.nan]})
-    publish_chart(partial(models_by_channel, relative), tmp_path, "chart", alt="A row a channel.")
+    publish_chart(partial(models_by_channel_chart, relative), tmp_path, "chart", alt="A row a channel.")
     texts = ET.parse(tmp_path / "chart.svg").iter("{http://www.w3.org/2000/svg}text")
     fills = {"".join(entry.itertext()): entry.get("style").partition("fill: ")[2] for entry in texts}
     # The rules for white leave texts alone, and know no ON_CELL.

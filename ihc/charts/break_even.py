@@ -1,0 +1,109 @@
+"""Charts of how far the channels are from break-even, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+from ihc.analysis.break_even import TOO_FEW
+from ihc.analysis.reporting import MATERIAL
+from ihc.charts.style import (
+    BLUE,
+    GREY,
+    INK,
+    LINEAR,
+    NARROW,
+    ORANGE,
+    UNKNOWN,
+    amount_axis,
+    chart,
+    from_zero,
+    intervals,
+    power_scale,
+    row_axes,
+    short,
+    text_column,
+    with_bounds,
+    write_above,
+)
+
+
+@chart
+def roas_by_channel_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str], roas: float = 1.0) -> None:
+    """A row a channel: its ROAS as a dot on the line of its interval, against break-even; few orders are hollow.
+
+    Channels with less than 1 % of the cost come last, as texts: a ROAS of thousands would set the scale of all others.
+    In: `channel_name, cost [currency], ROAS, ROAS_low, ROAS_high [1], verdict` of channels that cost something;
+    `colours` by channel; the break-even `roas [1]`.
+    """
+    share = table["cost"] / table["cost"].sum()
+    is_drawn = share >= MATERIAL
+    axes = row_axes(figure, pd.concat([table[is_drawn], table[~is_drawn]])["channel_name"], limit=NARROW, grid=True)
+    small = zip(table.loc[~is_drawn, "ROAS"], share[~is_drawn], strict=True)
+    table = table[is_drawn]
+    _not_drawn(axes, len(table), [f"ROAS {_ratio(value)} ({_part(part)} of spend), not drawn" for value, part in small])
+    is_thin = table["verdict"] == TOO_FEW
+    intervals(axes, table, "ROAS", colours, is_thin)
+    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
+    axes.margins(x=0.04)
+    power_scale(axes.xaxis)
+    _between_powers(axes)
+    write_above(axes, (roas, 1), f"break-even {roas:,.4g}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK)
+    text_column(axes, 100, "ROAS (interval)", with_bounds(table, "ROAS", _ratio), np.where(is_thin, GREY, INK).tolist())
+    if is_thin.any():
+        text_column(axes, 152, "", np.where(is_thin, "few orders", "").tolist(), [GREY] * len(table))
+    axes.set_xlabel("ROAS [attributed revenue / cost]")
+
+
+def _not_drawn(axes: Axes, first: int, texts: Iterable[str]) -> None:
+    """Texts in the rows from `first` on, in the place of marks."""
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the lines of the axes
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9, "color": GREY}
+    for row, text in enumerate(texts, start=first):
+        axes.text(0.02, row, text, bbox=ground, **style)
+
+
+def _between_powers(axes: Axes) -> None:
+    """Ticks between the powers of ten, and 0, where the axis spans few powers."""
+    low, high = axes.get_xlim()
+    span = high / max(low, LINEAR)
+    if low >= -LINEAR and span < 200:
+        steps = (1, 2, 5) if span < 30 else (1, 3)
+        ticks = [step * power for power in (0.1, 1, 10, 100, 1_000, 10_000) for step in steps]
+        axes.xaxis.set_major_locator(FixedLocator([0, *ticks]))
+
+
+def _ratio(value: float) -> str:
+    """A ratio in about three digits."""
+    if not np.isfinite(value):
+        return UNKNOWN
+    return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _part(share: float) -> str:
+    """A share of less than 1 % that prints neither as 0 nor as 1 %."""
+    return f"{min(share, 0.009):.1%}" if share >= 0.0005 else "<0.1%"
+
+
+@chart
+def room_to_break_even_chart(figure: Figure, table: pd.DataFrame, currency: str = "currency") -> None:
+    """A row a channel: a bar from its cost to where it breaks even, to the right as headroom, to the left as too much.
+
+    In: `channel_name, cost, break_even_cost, headroom [currency]`.
+    """
+    axes = row_axes(figure, table["channel_name"], limit=NARROW, grid=True)
+    rows = range(len(table))
+    colours = [BLUE if headroom >= 0 else ORANGE for headroom in table["headroom"]]
+    axes.barh(rows, table["headroom"], left=table["cost"], color=colours, height=0.5, zorder=2)
+    axes.scatter(table["cost"], rows, color=INK, marker="|", s=110, linewidth=2, zorder=3)
+    from_zero(axes)
+    amount_axis(axes.xaxis, 3)
+    text_column(axes, 46, "| cost", [short(cost) for cost in table["cost"]])
+    text_column(axes, 112, "break-even", [short(cost) for cost in table["break_even_cost"]])
+    axes.set_xlabel(f"cost [{currency}]; blue: headroom, orange: over break-even")
