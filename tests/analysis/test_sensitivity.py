@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.frames import FIXED, UNTRUSTED, curves_of, journey, journeys, shops, shuffled, windows
+from helpers.grids import grid_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -48,17 +49,6 @@ SEARCH_GIVES = parse_redistribution(dict.fromkeys(PHASES, ENTRY), "It")
 def revenue(grid):
     """By cell, in the order of the cells, the revenue a channel."""
     return grid.pivot_table(index=cell_numbers(grid), columns="channel_name", values="ihc_revenue")
-
-
-def grid_of(*cells, cost=100.0):
-    """A cell is `((lookback, model, redistribution), {channel_name: ROAS})`; each channel costs the same."""
-    tables = []
-    for (days, model, redistribution), roas in cells:
-        table = pd.DataFrame({"channel_name": pd.array(list(roas), dtype="str"), "ROAS": list(roas.values())})
-        table = table.assign(lookback_days=days, model=model, redistribution=redistribution, orders=10, ihc=5.0)
-        rank = table["ROAS"].rank(ascending=False, method="min")
-        tables.append(table.assign(cost=cost, ihc_revenue=table["ROAS"] * cost, rank=rank))
-    return pd.concat(tables, ignore_index=True).astype({"lookback_days": "float64"})
 
 
 BASE = (NAN, "IHC", AS_IS)

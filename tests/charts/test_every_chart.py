@@ -1,46 +1,72 @@
-"""What holds for each chart, whatever it shows; the test file of its module has a table for it in `CHARTS`."""
+"""What holds for each chart, whatever it shows."""
+
+import pkgutil
+from importlib import import_module
 
 import pytest
-from helpers.drawing import svg, texts
+from helpers.charts import CHARTS, overlapping, svg, texts
+from helpers.frames import UNTRUSTED
 from pandas.testing import assert_frame_equal
 
-from ihc.charts import channels, completeness, engine, maturity, models, paths, periods
+import ihc.charts
+from ihc.charts.palette import COLOURS
 from ihc.charts.style import WIDTH
-from tests.charts import test_channels, test_completeness, test_engine, test_paths, test_periods, test_style
+from ihc.formatting import shown
 
-TESTED = [test_style, test_channels, test_completeness, test_engine, test_paths, test_periods]
-MODULES = [channels, completeness, engine, maturity, models, paths, periods]
-CHARTS = {name: entry for tested in TESTED for name, entry in tested.CHARTS.items()}
-every_chart = pytest.mark.parametrize(("draw", "frame"), CHARTS.values(), ids=CHARTS)
-
-
-def drawn_by(module):
-    own = {name: entry for name, entry in vars(module).items() if getattr(entry, "__module__", "") == module.__name__}
-    return {name for name, entry in own.items() if hasattr(entry, "__wrapped__") and not name.startswith("_")}
+STRANGE = ["", "\ufffe", "\x00", "\u202e", "\u2028", "_hidden", "😀", "ordinary"]
+CHANNELS = {name: chart for name, chart in CHARTS.items() if chart.of}
+every_chart = pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
+every_chart_of_channels = pytest.mark.parametrize("chart", CHANNELS.values(), ids=CHANNELS)
 
 
 def test_every_chart_is_tested():
-    assert set().union(*map(drawn_by, MODULES)) == set(CHARTS)
-
-
-def test_no_chart_hides_another_of_its_name():
-    assert len(CHARTS) == sum(len(tested.CHARTS) for tested in TESTED)
-
-
-@every_chart
-def test_a_chart_without_rows_says_so(draw, frame):
-    assert texts(draw(frame.iloc[:0])) == ["Nothing to show for these dates."]
+    modules = [import_module(f"ihc.charts.{module.name}") for module in pkgutil.iter_modules(ihc.charts.__path__)]
+    found = {name for module in modules for name in vars(module) if name.endswith("_chart")}
+    assert found == set(CHARTS)
 
 
 @every_chart
-def test_a_chart_leaves_its_table_alone_and_gives_the_same_bytes_again(draw, frame):
-    before = frame.copy(deep=True)
-    assert svg(draw(frame)) == svg(draw(frame))
-    assert_frame_equal(frame, before)
+def test_a_chart_without_rows_says_so(chart):
+    assert texts(chart.draw(chart.frame.iloc[:0])) == ["Nothing to show for these dates."]
 
 
 @every_chart
-def test_a_chart_is_as_wide_as_the_page_and_leaves_the_place_of_the_note(draw, frame):
-    figure = draw(frame)
+def test_a_chart_leaves_its_table_alone_and_gives_the_same_bytes_again(chart):
+    before = chart.frame.copy(deep=True)
+    assert svg(chart.draw(chart.frame)) == svg(chart.draw(chart.frame))
+    assert_frame_equal(chart.frame, before)
+
+
+@every_chart
+def test_a_chart_is_as_wide_as_the_page_and_leaves_the_place_of_the_note(chart):
+    figure = chart.draw(chart.frame)
     assert figure.get_size_inches()[0] == WIDTH
     assert not figure.get_supxlabel()
+
+
+@every_chart_of_channels
+@pytest.mark.parametrize("names", [UNTRUSTED, STRANGE], ids=["untrusted", "strange"])
+def test_any_name_makes_valid_xml_and_stands_in_it_as_it_is(chart, names):
+    written = " ".join(texts(chart.draw(chart.of(names))))
+    assert [name for name in names if shown(name, chart.limit) not in written] == []
+
+
+@every_chart_of_channels
+def test_a_chart_grows_with_its_channels(chart):
+    few, many = (chart.draw(chart.of([f"channel {number}" for number in range(count)])) for count in (1, 25))
+    assert few.get_size_inches()[0] == many.get_size_inches()[0] == WIDTH
+    if chart is not CHARTS["revenue_by_week_chart"]:  # sums up all but eleven
+        assert few.get_size_inches()[1] < many.get_size_inches()[1]
+
+
+@every_chart
+def test_no_text_overlaps_another_or_leaves_the_figure(chart):
+    assert overlapping(chart.draw(chart.frame)) == []
+
+
+@every_chart_of_channels
+@pytest.mark.parametrize("count", [1, 11, 25])
+def test_no_text_overlaps_another_however_many_channels_there_are(chart, count):
+    if chart is CHARTS["transitions_chart"]:
+        count = min(count, len(COLOURS))  # the notebook sums up the others
+    assert overlapping(chart.draw(chart.of([f"A channel with a long name {number}" for number in range(count)]))) == []

@@ -8,7 +8,6 @@ from matplotlib.font_manager import fontManager
 from ihc.charts import fonts
 from ihc.charts.channels import cost_against_revenue_chart
 from ihc.charts.fonts import FIRST, families, letters_without_font
-from ihc.narrative.quality import letters_sentence
 from ihc.report.figures import publish_chart
 
 SCRIPT = "\U0001d49c"  # MATHEMATICAL SCRIPT CAPITAL A: not in the first font, but in another that matplotlib ships
@@ -52,15 +51,8 @@ def test_a_font_that_was_installed_since_is_found(alone, monkeypatch, tmp_path):
     assert [entry.fname for entry in fontManager.ttflist if entry.name == "STIXGeneral"] == [str(regular)]
 
 
-def test_letters_that_no_font_has_are_named_once_with_the_remedy(alone):
+def test_letters_that_no_font_has_are_given_once(alone):
     assert letters_without_font(["a", CHINESE, "度"]) == sorted(CHINESE)
-    assert letters_sentence(letters_without_font([CHINESE])) == (
-        "No font on this machine has 度 (U+5EA6), 百 (U+767E): PNG charts show boxes instead. The charts on this page "
-        "use the fonts of your browser. Install a Noto font on this machine and run again."
-    )
-    assert ", 六 (U+516D) and 1 more: PNG" in letters_sentence(list("一二三四五六"))
-    assert "has 百 (U+767E): PNG charts show a box instead." in letters_sentence(["百"])
-    assert letters_sentence([]) == ""
 
 
 def test_what_is_not_seen_needs_no_font(alone):
