@@ -53,7 +53,7 @@ def test_a_change_of_any_size_is_written_no_more_exactly_than_it_is_read(change,
     assert labels(changes_by_channel_chart(one).axes[0]) == [written]
 
 
-@pytest.mark.parametrize("scale", [900, -900, 1e7, -1e7])
+@pytest.mark.parametrize("scale", [900, -900, 1e7])
 def test_figures_on_either_side_stand_within_the_chart(scale):
     table = renamed(CHANGES, [f"channel {number}" for number in range(12)])
     table = table.assign(**{name: scale * table[name] for name in table.columns[1:]})

@@ -69,4 +69,7 @@ def test_no_text_overlaps_another_or_leaves_the_figure(chart):
 def test_no_text_overlaps_another_however_many_channels_there_are(chart, count):
     if chart is CHARTS["transitions_chart"]:
         count = min(count, len(COLOURS))  # the notebook sums up the others
-    assert overlapping(chart.draw(chart.of([f"A channel with a long name {number}" for number in range(count)]))) == []
+    assert (
+        overlapping(chart.draw(chart.of([f"A channel with quite a long name {number}" for number in range(count)])))
+        == []
+    )
