@@ -20,10 +20,10 @@ def page(
     For schedulers that execute the notebooks themselves; prints the path. Exit code 1: refused, or a chart
     failed.
     """
-    from ihc.pipeline.runner import executed_in, write_page
+    from ihc.report.page import executed_in, write_page
 
     settings = settled(**options)
-    page, failed = write_page(settings, executed_in(folder))
+    page, failed = write_page(executed_in(folder), settings.output, settings.secrets)
     for sentence in failed:
         typer.echo(sentence, err=True)
     typer.echo(page)

@@ -14,13 +14,14 @@ from ihc.api.ledger import requests_of
 from ihc.arrays.memory import free_memory
 from ihc.database.inputs import read_columns, read_tables
 from ihc.database.results import create_tables, read_results, try_writing
-from ihc.errors import NotebookError, SettingsError, why
+from ihc.errors import SettingsError, why
 from ihc.journeys.build import check_memory, find_spans
 from ihc.journeys.credits import vanished
 from ihc.narrative.run import left_out_sentence
+from ihc.pipeline.notebooks import Execution
 from ihc.pipeline.sample import prepare
-from ihc.report.files import read_csv, read_json, try_folder, write_text
-from ihc.secrets import masked
+from ihc.report.files import read_csv, read_json, try_folder
+from ihc.report.page import write_page
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
@@ -33,11 +34,6 @@ FILES = (
     *("model_comparison.csv", "sensitivity.csv", "fragile_channels.csv", "single_changes.csv"),
     *("journey_lengths.csv", "time_to_conversion.csv", "paths.csv", "channel_roles.csv", "transitions.csv"),
     *("channel_scores.csv", "channel_impact.csv", "credit_distribution.csv", "explained_order.csv"),
-)
-# Introduced by the first of them.
-PAGE_OF = (
-    *("04_channel_report", "01_check_data", "02_build_journeys"),
-    *("05_compare_models", "06_engine_parameters"),
 )
 # What a run executes, each after those that it needs: charts give their colours by the credit, so all but the first
 # come after the attribution; the longest first.
@@ -113,8 +109,6 @@ def run(
         prepare(settings, say)
         with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
-        from ihc.pipeline.notebooks import Execution
-
         execution = Execution(
             notebooks=shipped("notebooks"),
             parameters=notebook_parameters(settings),
@@ -126,38 +120,8 @@ def run(
             lock=lock,
         )
         executed = execution.run(notebooks_of(report_only=report_only))
-        page, failed = write_page(settings, executed)
-        return _result(settings, [page, *executed.values()], failed, report_only=report_only)
-
-
-def executed_in(folder: Path) -> dict[str, Path]:
-    """Find the executed notebooks of the page by name.
-
-    Raises NotebookError that names those that are missing, or were not executed to their end.
-    """
-    from ihc.report.page import check_executed
-
-    notebooks = {name: folder / f"{name}.ipynb" for name in PAGE_OF}
-    if missing := sorted(name for name, path in notebooks.items() if not path.is_file()):
-        raise NotebookError(
-            f"The folder {folder} lacks {', '.join(missing)}: the report is made of {', '.join(sorted(PAGE_OF))}, "
-            "each executed."
-        )
-    check_executed(notebooks)
-    return notebooks
-
-
-def write_page(settings: Settings, executed: dict[str, Path]) -> tuple[Path, list[str]]:
-    """Write report.html of executed notebooks into the output folder, without the settings' secrets.
-
-    In: the notebooks by name, at least those of PAGE_OF. Out: the report's path, and a sentence for each chart that
-    was not drawn.
-    """
-    from ihc.report.page import failed_charts, report_page
-
-    notebooks = {name: executed[name] for name in PAGE_OF}
-    page = masked(report_page(notebooks, "Channel report"), settings.secrets)
-    return write_text(page, settings.output / "report.html"), failed_charts(notebooks.values())
+        page, failed_charts = write_page(executed, settings.output, settings.secrets)
+        return _result(settings, [page, *executed.values()], failed_charts, report_only=report_only)
 
 
 def _result(settings: Settings, files: list[Path], failed_charts: list[str], *, report_only: bool) -> RunResult:

@@ -28,7 +28,7 @@ def publish_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: s
 
     `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it. A chart that
     cannot be drawn ends nothing: no file of its name is left, and a sentence is given back in its place, which
-    `page.failed_charts` finds in the executed notebook.
+    `page.write_page` finds in the executed notebook.
     """
     files = {kind: folder / f"{name}.{kind}" for kind in ("svg", "png")}
     try:

@@ -18,11 +18,17 @@ from traitlets.config import Config
 
 from ihc import __version__
 from ihc.errors import NotebookError
-from ihc.report.files import FAILED_CHART
+from ihc.report.files import FAILED_CHART, write_text
+from ihc.secrets import masked
 from ihc.shipped import RESOURCES
 
 PAGE = RESOURCES / "page"
 REPORT = "report"
+# Introduced by the first of them.
+PAGE_OF = (
+    *("04_channel_report", "01_check_data", "02_build_journeys"),
+    *("05_compare_models", "06_engine_parameters"),
+)
 # The page's sections, in the order in which a reader asks.
 ORDER = (
     *("At a glance", "Does it add up?", "Channels", "Over time", "Does the model matter?", "Paths"),
@@ -34,13 +40,34 @@ SECTION = re.compile(r"##[ \t]+(\S.*)")
 PLACES = re.compile(r'<(h[23])\b[^>]*>(.*?)</\1>|<div class="output table"', re.DOTALL)
 
 
-def check_executed(notebooks: dict[str, Path]) -> None:
-    """Raise NotebookError that names the notebooks that were not executed to their end, and files that are none."""
+def executed_in(folder: Path) -> dict[str, Path]:
+    """Find the executed notebooks of the page by name.
+
+    Raises NotebookError that names those that are missing, that were not executed to their end, or that are none.
+    """
+    notebooks = {name: folder / f"{name}.ipynb" for name in PAGE_OF}
+    if missing := sorted(name for name, path in notebooks.items() if not path.is_file()):
+        raise NotebookError(
+            f"The folder {folder} lacks {', '.join(missing)}: the report is made of {', '.join(sorted(PAGE_OF))}, "
+            "each executed."
+        )
     if unfinished := [name for name, path in notebooks.items() if not _is_finished(_read(path))]:
         raise NotebookError(f"Not executed to their end: {', '.join(unfinished)}. Execute them, then make the report.")
+    return notebooks
 
 
-def failed_charts(notebooks: Iterable[Path]) -> list[str]:
+def write_page(executed: dict[str, Path], output: Path, secrets: Iterable[str]) -> tuple[Path, list[str]]:
+    """Write report.html of executed notebooks into the output folder, without secrets.
+
+    In: the notebooks by name, at least those of PAGE_OF. Out: the report's path, and a sentence for each chart that
+    was not drawn.
+    """
+    notebooks = {name: executed[name] for name in PAGE_OF}
+    page = masked(report_page(notebooks, "Channel report"), secrets)
+    return write_text(page, output / "report.html"), _failed_charts(notebooks.values())
+
+
+def _failed_charts(notebooks: Iterable[Path]) -> list[str]:
     """The sentences that stand in executed notebooks in the place of charts that could not be drawn."""
     cells = [cell for path in notebooks for cell in _read(path).cells if cell.cell_type == "code"]
     marks = [output.get("metadata", {}).get("text/html", {}) for cell in cells for output in cell.outputs]

@@ -18,9 +18,8 @@ from PIL import Image
 
 from ihc.errors import NotebookError
 from ihc.glossary import MONEY
-from ihc.pipeline.runner import PAGE_OF
 from ihc.report.figures import ON_DARK
-from ihc.report.page import ORDER, check_executed, report_page
+from ihc.report.page import ORDER, PAGE_OF, executed_in, report_page
 from ihc.report.tables import cards, glossary_table, paragraph, table
 
 WIDTHS = (1280, 400)
@@ -74,11 +73,10 @@ def failed():
 @pytest.mark.parametrize("last", [failed(), new_code_cell("not_executed()")])
 def test_notebooks_that_did_not_reach_their_end_are_named(last, tmp_path):
     whole = [markdown("# Report"), shows("<p>shown</p>", "report")]
-    paths = {name: tmp_path / f"{name}.ipynb" for name in ("01", "02", "03")}
-    for path, cells in zip(paths.values(), (whole, [*whole, last], [*whole, last]), strict=True):
-        nbformat.write(new_notebook(cells=cells), path)
-    with pytest.raises(NotebookError, match=r"Not executed to their end: 02, 03\. Execute them, then make the report"):
-        check_executed(paths)
+    for number, name in enumerate(PAGE_OF):
+        nbformat.write(new_notebook(cells=[*whole, last] if number < 2 else whole), tmp_path / f"{name}.ipynb")
+    with pytest.raises(NotebookError, match=rf"Not executed to their end: {PAGE_OF[0]}, {PAGE_OF[1]}\. Execute them, "):
+        executed_in(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"{}", b"[]", b'{"cells": 1, "nbformat": 4}'])
