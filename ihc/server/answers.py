@@ -52,10 +52,9 @@ def round_shares(shares: Floats, journey: Integers) -> Floats:
     """
     units = np.floor(np.round(shares * UNITS, 6) + 0.5)  # equal shares stay equal, whatever their last bits
     rest = (np.rint(_sums(shares, journey)) * UNITS - _sums(units, journey))[journey]
-    place = _places(units, journey)
-    is_largest = place == 0
-    is_over = _sums(is_largest & (units + rest < 0), journey)[journey] > 0
-    return (units + np.where(is_over, -1.0 * (place < -rest), rest * is_largest)) / UNITS
+    place = pd.Series(units).groupby(journey).rank(method="first", ascending=False).to_numpy()  # 1: the largest
+    is_over = _any((place == 1) & (units + rest < 0), journey)
+    return (units + np.where(is_over, -1.0 * (place <= -rest), rest * (place == 1))) / UNITS
 
 
 def credit_of_printed(phases: Mapping[str, Floats], weights: Mapping[str, float], journey: Integers) -> Floats:
@@ -74,16 +73,6 @@ def credit_of_printed(phases: Mapping[str, Floats], weights: Mapping[str, float]
 
 def _sums(values: Floats, journey: Integers) -> Floats:
     return np.bincount(journey, weights=values).astype("float64")
-
-
-def _places(values: Floats, journey: Integers) -> Integers:
-    """The place of each value in its journey, from 0 for the largest on."""
-    order = np.lexsort((-values, journey))
-    ends = np.bincount(journey).cumsum()
-    starts = np.append(0, ends[:-1])[journey[order]] if len(ends) else ends
-    places = np.empty(len(values), dtype="int64")
-    places[order] = np.arange(len(values)) - starts
-    return places
 
 
 def answer(

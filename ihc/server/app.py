@@ -20,18 +20,18 @@ from starlette.datastructures import State
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from ihc import __version__
+from ihc.api.batching import FIELDS
 from ihc.errors import SettingsError
 from ihc.formatting import counted
 from ihc.models.parameters import DEFAULT, Parameters, load_parameters
 from ihc.models.redistribution import Redistribution, parse_redistribution, redistribution_schema
 from ihc.server.answers import answer
-from ihc.server.middleware import BodyLimit, RequestLog, gate, log_to_stderr, refuse
+from ihc.server.middleware import RequestLog, gate, log_to_stderr, read_body, refuse
 from ihc.server.settings import ServerSettings, load_server_settings
 
 COMPUTE, HEALTH, DOCUMENT = "/v1/compute_ihc", "/health", "/openapi.json"
 THREADS = 2  # requests computed at once: more would only take turns, and hold more memory
 DESCRIPTION = f"The IHC model on this machine, spoken to like the IHC Attribution API: `POST {COMPUTE}`."
-TO_LIBRARY = {"conversion_id": "conv_id", "channel_label": "channel_name"}
 
 
 def _no_truth(value: object) -> object:
@@ -142,11 +142,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(BodyLimit, most=settings.max_bytes)
     app.add_middleware(RequestLog, paths=(COMPUTE, HEALTH, DOCUMENT))
     app.add_exception_handler(AnyHTTPException, refuse)
-    _add_compute(app, types, settings)
-    _add_health(app, types)
+    _add_endpoints(app, types, settings)
     return app
 
 
@@ -168,7 +166,7 @@ def load_conversion_types(files: Sequence[Path]) -> dict[str, Parameters]:
     return types
 
 
-def _add_compute(app: FastAPI, types: Mapping[str, Parameters], settings: ServerSettings) -> None:
+def _add_endpoints(app: FastAPI, types: Mapping[str, Parameters], settings: ServerSettings) -> None:
     threads = CapacityLimiter(THREADS)
 
     @app.post(
@@ -180,27 +178,25 @@ def _add_compute(app: FastAPI, types: Mapping[str, Parameters], settings: Server
         openapi_extra=_document(types, settings),
     )
     async def compute_ihc(request: Request) -> Response:
-        body = await request.body()
-        asked = request.query_params.get("conv_type_id", "")
+        body = await read_body(request, settings.max_bytes)
 
         def compute() -> Response:
             question = _question(body, request.state)
             _check_limits(request.state, settings)
-            parameters = _conversion_type(asked, types)
+            parameters = _conversion_type(request.query_params.get("conv_type_id", ""), types)
             redistribution = _redistribution(question.redistribution_parameter)
             content = _answer(question.customer_journeys, parameters, redistribution)
             return Response(json.dumps(content), content["statusCode"], media_type="application/json")
 
         return await to_thread.run_sync(compute, limiter=threads)
 
-
-def _add_health(app: FastAPI, types: Mapping[str, Parameters]) -> None:
     @app.get(HEALTH, summary="Say that the server is up", responses={500: {"model": Refusal}})
     async def health() -> Health:
         return Health(status="ok", version=__version__, conversion_types=list(types))
 
 
 def _question(body: bytes, counts: State) -> Question:
+    """Read a request, and leave the counts of its journeys and sessions for the log."""
     try:
         question = Question.model_validate_json(body)
     except ValidationError as error:
@@ -236,8 +232,8 @@ def _redistribution(entries: object) -> Redistribution | None:
 def _answer(
     sessions: Sequence[Session], parameters: Parameters, redistribution: Redistribution | None = None
 ) -> dict[str, Any]:
-    asked = {TO_LIBRARY.get(name, name): [getattr(each, name) for each in sessions] for name in Session.model_fields}
-    credits, failed = answer(pd.DataFrame(asked), parameters, redistribution)
+    columns = {column: [getattr(session, field) for session in sessions] for field, column in FIELDS.items()}
+    credits, failed = answer(pd.DataFrame(columns), parameters, redistribution)
     failures = [
         {"trigger": {"conversion_id": conv_id, "session_id": session_id}, "reason": reason, "statusCode": 206}
         for conv_id, session_id, reason in _rows(failed)

@@ -1,4 +1,4 @@
-"""What a request to the server passes: the size of its body, its key, its rate, and its line in the log.
+"""What a request to the server passes: its line in the log, its key, its rate, and the size of its body.
 
 Neither a key nor anything that a request holds gets into the log: only counts, and paths that the server itself has.
 """
@@ -22,7 +22,6 @@ from fastapi.security import APIKeyHeader
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,34 +50,17 @@ async def refuse(_request: Request, error: Exception) -> Response:
     return refusal(refused.status_code, message, dict(refused.headers or {}))
 
 
-class BodyLimit:
-    """Refuse a body of more than `most` bytes: by the length it announces, or else when that many have come."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
-        self.message = f"The body is over the limit of {most:,} bytes; send fewer sessions a request."
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-        elif int(Headers(scope=scope).get("content-length", "0")) > self.most:
-            await refusal(413, self.message)(scope, receive, send)
-        else:
-            await self.app(scope, self._counted(receive), send)
-
-    def _counted(self, receive: Receive) -> Receive:
-        came = 0
-
-        async def receive_counted() -> Message:
-            nonlocal came
-            message = await receive()
-            came += len(message.get("body", b""))
-            if came > self.most:
-                raise HTTPException(413, self.message)
-            return message
-
-        return receive_counted
+async def read_body(request: Request, most: int) -> bytes:
+    """Read a body of at most `most` bytes; refuse more by the length it announces, or else when that many have come."""
+    over = HTTPException(413, f"The body is over the limit of {most:,} bytes; send fewer sessions a request.")
+    if int(request.headers.get("content-length", "0")) > most:
+        raise over
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise over
+    return bytes(body)
 
 
 class RequestLog:
