@@ -5,12 +5,11 @@ Each is an option of `ihc run`, a parameter of the notebooks, and a variable of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-from annotated_types import Ge, Gt, Le
+from typing import Annotated, Any
 
 from ihc.journeys.limits import LONGEST_LOOKBACK
 
@@ -34,6 +33,31 @@ class Help:
     least: int | None = None
 
 
+@dataclass(frozen=True)
+class Within:
+    """The limits of a number: a whole one from `least`, else one above 0, and up to `most`."""
+
+    most: int
+    least: int | None = None
+
+    @property
+    def says(self) -> str:
+        """What to give."""
+        lowest = "a number above 0 and up" if self.least is None else f"a whole number from {self.least}"
+        return f"give {lowest} to {self.most:,}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """Check it after pydantic has parsed it, which is not loaded for `--help`."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def _checked(self, number: float | None) -> float | None:
+        if number is not None and (number > self.most or (number <= 0 if self.least is None else number < self.least)):
+            raise ValueError(self.says)
+        return number
+
+
 class Options:
     """What a run may be asked for; relative paths start where `.env` is looked for."""
 
@@ -46,8 +70,7 @@ class Options:
     lookback_days: Annotated[
         float | None,
         Help("Leave out older sessions. [default: any age counts]", "N", least=1),
-        Gt(0),
-        Le(LONGEST_LOOKBACK),
+        Within(LONGEST_LOOKBACK),
     ] = None
     engine: Annotated[
         Engine,
@@ -60,7 +83,7 @@ class Options:
     redistribution: Annotated[Path | None, Help("Redistribution parameter of the engine (JSON).", "FILE")] = None
     refresh: Annotated[bool, Help("Ask the API again for what it has answered already.")] = False
     max_requests: Annotated[
-        int | None, Help("Send at most N requests to the API in this run.", "N", least=0), Ge(0), Le(MANY)
+        int | None, Help("Send at most N requests to the API in this run.", "N", least=0), Within(MANY, least=0)
     ] = None
     by: Annotated[str | None, Help("Report by this column of session_sources instead of the channel.", "COLUMN")] = None
     channel_groups: Annotated[
@@ -72,7 +95,7 @@ class Options:
     ] = ()
     currency: Annotated[str, Help("What amounts are in, e.g. EUR.", "CODE")] = ""
     break_even_roas: Annotated[
-        float, Help("ROAS from which on a channel pays for itself. [default: 1]", "ROAS"), Gt(0), Le(1_000)
+        float, Help("ROAS from which on a channel pays for itself. [default: 1]", "ROAS"), Within(1_000)
     ] = 1.0
     export_credits: Annotated[bool, Help("Write order_credits.csv, a row an order and session.")] = False
     output: Annotated[Path, Help("Folder for report, CSV, charts, notebooks. [default: data]", "DIR")] = Path("data")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le
 from dotenv.parser import Original, parse_stream
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -20,12 +18,12 @@ from ihc.errors import SettingsError, why
 from ihc.formatting import counted, some
 from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.secrets import SHORTEST, passwords_of
-from ihc.settings.options import MANY, NAMES, Options, variable_of
+from ihc.settings.options import MANY, NAMES, Options, Within, variable_of
 
 ANY_AGE = "any"
 LONGEST_CURRENCY = 12  # characters
-Count = Annotated[int, Ge(1), Le(MANY)]
-Days = Annotated[float, Gt(0), Le(LONGEST_LOOKBACK)]
+Count = Annotated[int, Within(MANY, least=1)]
+Days = Annotated[float, Within(LONGEST_LOOKBACK)]
 Lookback = Annotated[Days | None, BeforeValidator(lambda days: None if days == ANY_AGE else days)]
 
 
@@ -49,11 +47,11 @@ class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a se
     max_sessions: Count = ApiLimits.max_sessions
     max_journeys: Count = ApiLimits.max_journeys
     long_journeys: Literal["latest", "skip", "raise"] = "latest"
-    workers: Annotated[int, Ge(1), Le(64)] = ApiLimits.workers
-    requests_per_second: Annotated[float | None, Gt(0), Le(1_000)] = None
-    request_seconds: Annotated[float, Gt(0), Le(3_600)] = ApiLimits.request_seconds
-    bootstrap_draws: Annotated[int, Ge(10), Le(100_000)] = 1000
-    bootstrap_seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 1
+    workers: Annotated[int, Within(64, least=1)] = ApiLimits.workers
+    requests_per_second: Annotated[float | None, Within(1_000)] = None
+    request_seconds: Annotated[float, Within(3_600)] = ApiLimits.request_seconds
+    bootstrap_draws: Annotated[int, Within(100_000, least=10)] = 1000
+    bootstrap_seed: Annotated[int, Within(2**32 - 1, least=0)] = 1
     sensitivity_lookbacks: tuple[Lookback, ...] = Field(
         (None, 30.0, 7.0), description=f"days above 0 and up to {LONGEST_LOOKBACK:,}, or {ANY_AGE}, separated by commas"
     )
@@ -181,7 +179,6 @@ def _sentence(error: ErrorDetails, where: str) -> str:
 
 def _must_be(error: ErrorDetails, name: str) -> str:
     field = Variables.model_fields[name]
-    limits = {limit: bound for each in field.metadata for limit, bound in asdict(each).items()}
     if field.description:
         return f"give {field.description}"
     if error["type"] == "value_error":
@@ -190,8 +187,4 @@ def _must_be(error: ErrorDetails, name: str) -> str:
         return f"give {error['ctx']['expected']}"
     if field.annotation is bool:
         return "write true or false"
-    if "gt" in limits:
-        return f"give a number above 0 and up to {limits['le']:,}"
-    if "ge" in limits:
-        return f"give a whole number from {limits['ge']} to {limits['le']:,}"
-    return error["msg"]
+    return next((each.says for each in field.metadata if isinstance(each, Within)), error["msg"])
