@@ -1,12 +1,9 @@
 """The README keeps its word: help texts, example and glossary are the real ones."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
-from helpers.commands import ROOT
+from helpers.commands import ROOT, ihc_here
 
 from ihc.database.database import Database
 from ihc.glossary import GLOSSARY
@@ -36,11 +33,7 @@ def test_every_command_is_documented():
 
 @pytest.mark.parametrize(("call", "text"), HELPS, ids=[call for call, _ in HELPS])
 def test_help_texts_are_the_real_ones(call, text):
-    done = subprocess.run(
-        [sys.executable, "-m", "ihc", *call.split()], capture_output=True, text=True, check=True,
-        env={**os.environ, "COLUMNS": "100"},
-    )  # fmt: skip
-    assert done.stdout.rstrip().replace("python -m ihc", "ihc") == text
+    assert ihc_here(*call.split(), cwd=ROOT, COLUMNS="100").stdout.rstrip() == text
 
 
 def test_the_example_runs(tmp_path, monkeypatch, capsys):

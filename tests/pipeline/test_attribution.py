@@ -216,7 +216,7 @@ def test_progress_is_said(compute, server):
     assert said == ["API: 1 request; 3 of 3 conversions answered"]
 
 
-def test_what_is_known_costs_no_request(compute, shop):
+def test_what_is_known_costs_no_request_and_needs_no_server(compute, shop):
     with misbehaving() as (url, api):
         first = compute(shop, url)
         requests = api.requests
@@ -224,79 +224,40 @@ def test_what_is_known_costs_no_request(compute, shop):
         assert api.requests == requests
     assert_frame_equal(again.credits, first.credits)
     assert "290 orders, 290 of them known already" in again.about
+    assert_frame_equal(compute(shop, url, max_requests=0).credits, first.credits)
 
 
-def test_known_answers_need_no_server(compute):
-    with misbehaving() as (url, _):
-        first = compute(JOURNEYS, url)
-    assert_frame_equal(compute(JOURNEYS, url, max_requests=0).credits, first.credits)
-
-
-def test_a_part_of_the_orders_asks_nothing_new(compute):
-    with misbehaving() as (url, api):
-        compute(JOURNEYS, url)
-        part = compute(JOURNEYS[JOURNEYS["conv_id"] != "k"], url)
-        assert api.requests == 1
-    assert part.credits["conv_id"].unique().tolist() == ["l", "m"]
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("channel_name", "Direct"), ("timestamp", pd.Timestamp("2023-09-06 10:59:59")), ("holder_engagement", 0)],
-)
-def test_a_session_that_changed_asks_for_its_conversion_alone(compute, column, value):
+def with_session(column, value):
     changed = JOURNEYS.copy()
     changed.loc[changed["session_id"] == "d", column] = value
-    with misbehaving() as (url, api):
-        compute(JOURNEYS, url)
-        before = api.asked.copy()
-        result = compute(changed, url)
-        assert asked_since(api, before) == ["l"]
-        compute(JOURNEYS, url)
-        compute(changed, url)
-        assert asked_since(api, before) == ["l"]
-    assert_close(result.credits, compute(changed, engine="local").credits)
+    return changed
 
 
-def test_a_session_that_arrives_late_asks_for_its_conversion_alone(compute):
-    late = sessions([("late", "u", "2023-09-04 00:00:00", "Social", 1, 1)])
-    journeys = build_journeys(pd.concat([VISITS, late]), ORDERS)
-    with misbehaving() as (url, api):
-        compute(JOURNEYS, url)
-        before = api.asked.copy()
-        result = compute(journeys, url)
-    assert asked_since(api, before) == ["k"]
-    assert_close(result.credits, compute(journeys, engine="local").credits)
+LATE_SESSION = sessions([("late", "u", "2023-09-04 00:00:00", "Social", 1, 1)])
+LATE_ORDER = conversions([("n", "w", "2023-09-09 00:00:00", 5.0)])
+CHANGES = {
+    "the channel of a session of l": (with_session("channel_name", "Direct"), ["l"]),
+    "its moment": (with_session("timestamp", pd.Timestamp("2023-09-06 10:59:59")), ["l"]),
+    "its flag": (with_session("holder_engagement", 0), ["l"]),
+    "a session of k that arrives late": (build_journeys(pd.concat([VISITS, LATE_SESSION]), ORDERS), ["k"]),
+    "an order that arrives late": (build_journeys(VISITS, pd.concat([ORDERS, LATE_ORDER])), ["n"]),
+    "a lookback that takes a session from k": (build_journeys(VISITS, ORDERS, lookback_days=2), ["k"]),
+    "a revenue": (JOURNEYS.assign(revenue=1.0), []),
+    "fewer orders": (JOURNEYS[JOURNEYS["conv_id"] != "k"], []),
+}
 
 
-def test_an_order_that_arrives_late_is_asked_alone(compute):
-    late = conversions([("n", "w", "2023-09-09 00:00:00", 5.0)])
-    with misbehaving() as (url, api):
-        compute(JOURNEYS, url)
-        before = api.asked.copy()
-        compute(build_journeys(VISITS, pd.concat([ORDERS, late])), url)
-    assert asked_since(api, before) == ["n"]
-
-
-def test_a_change_of_revenue_or_cost_asks_nothing(compute):
-    with misbehaving() as (url, api):
-        compute(JOURNEYS, url)
-        compute(JOURNEYS.assign(revenue=1.0), url)
-    assert api.requests == 1
-
-
-def test_a_lookback_asks_for_what_it_changes_and_going_back_asks_nothing(compute):
-    """Within two days of its order, k loses session a; the journeys of l and m are the same."""
-    short = build_journeys(VISITS, ORDERS, lookback_days=2)
+@pytest.mark.parametrize(("changed", "asked"), CHANGES.values(), ids=CHANGES)
+def test_a_change_asks_for_its_conversion_alone_and_going_back_asks_nothing(compute, changed, asked):
     with misbehaving() as (url, api):
         whole = compute(JOURNEYS, url)
         before = api.asked.copy()
-        cut = compute(short, url)
-        assert asked_since(api, before) == ["k"]
+        result = compute(changed, url)
+        assert asked_since(api, before) == asked
         assert_frame_equal(compute(JOURNEYS, url).credits, whole.credits)
-        assert_frame_equal(compute(short, url).credits, cut.credits)
-        assert api.requests == 2
-    assert_close(cut.credits, compute(short, engine="local").credits)
+        assert_frame_equal(compute(changed, url).credits, result.credits)
+        assert asked_since(api, before) == asked
+    assert_close(result.credits, compute(changed, engine="local").credits)
 
 
 def test_refresh_asks_for_everything_again(compute):
@@ -500,7 +461,7 @@ def test_an_answer_that_was_asked_again_in_vain_stays(compute):
 
 def test_a_request_takes_no_longer_than_the_settings_say(compute):
     with (
-        misbehaving(wait=2) as (url, api),
+        misbehaving(wait=0.5) as (url, api),
         pytest.raises(OutageError, match=r"no whole answer within 0\.1 s, the limit"),
     ):
         compute(JOURNEYS[JOURNEYS["conv_id"] == "m"], url, variables={"IHC_REQUEST_SECONDS": "0.1"})
