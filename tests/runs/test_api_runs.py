@@ -15,7 +15,7 @@ import pytest
 from helpers.api_runs import ATTRIBUTE, ask, assert_right, make_journeys
 from helpers.commands import ihc_here, run_ihc
 from helpers.faults import in_turn, misbehaving
-from helpers.serving import started, until
+from helpers.serving import free_port, is_up, started, until
 
 from ihc import attribute, build_journeys, load_parameters, read_tables
 from ihc.api.batching import pack_requests
@@ -47,17 +47,14 @@ def answered_twice(api):
     return sum(count - 1 for count in api.answered.values())
 
 
-def environment(url, **more):
-    return {"IHC_API_URL": url, **more}
-
-
 @pytest.mark.slow
 def test_ten_thousand_conversions_with_three_in_ten_requests_failing_are_all_stored_and_asked_once(tmp_path):
     journeys = make_journeys(10_400)
     assert journeys["conv_id"].nunique() >= 10_000
-    create_tables(Database(tmp_path / "shop.db"))
+    database = Database(tmp_path / "shop.db")
+    create_tables(database)
     with misbehaving(in_turn(0.3)) as (url, api):
-        stopped, known = ask(tmp_path / "shop.db", url, journeys)
+        stopped, known = ask(database, url, journeys)
     least = len(pack_requests(journeys))
     print(f"{journeys['conv_id'].nunique():,} conversions: {api.requests} requests, {least} without faults")
     assert stopped is None
@@ -164,8 +161,6 @@ def test_two_runs_at_once_ask_each_conversion_once_and_leave_the_journal_mode(tm
 @pytest.mark.slow
 def test_the_commands_of_the_readme_give_the_credits_of_the_local_engine(own_shop, tmp_path):
     """`ihc serve` without keys on this machine, and `ihc run --engine api` with nothing but its address."""
-    from helpers.serving import free_port, is_up
-
     port = free_port()
     server = started("-m", "ihc", "serve", "--no-auth", "--port", str(port), cwd=tmp_path)
     try:

@@ -4,7 +4,10 @@ import json
 import logging
 import re
 import signal
+import subprocess
+import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -516,3 +519,22 @@ def test_the_library_and_the_command_line_do_without_what_the_server_needs():
     code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import ihc.cli.app, ihc.pipeline.runner"
     done = started("-c", code)
     assert (done.communicate(timeout=60)[1], done.returncode) == ("", 0)
+
+
+@pytest.mark.slow
+def test_the_server_keeps_what_its_document_promises(tmp_path, log):
+    # schemathesis makes valid and invalid requests of the document and checks each answer against it.
+    app = create_app(ServerSettings("127.0.0.1", 0, (KEY,), (), requests_per_minute=1_000_000))
+    with running(app) as url:
+        command = ["-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--header", f"x-api-key: {KEY}"]
+        options = ["--checks", "all", "--max-examples", "1000", "--seed", "1", "--continue-on-failure"]
+        done = subprocess.run(
+            [sys.executable, *command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+        )
+    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
+    assert "2 selected / 2 total" in done.stdout
+    # It came as far as every kind of answer, so it has checked something.
+    statuses = Counter(line["status"] for line in log if line["path"] == COMPUTE)
+    assert {200, 206, 400, 403, 405} <= statuses.keys()
+    assert max(statuses) < 500
+    print(f"{statuses.total():,} requests: {dict(statuses)}")
