@@ -249,20 +249,6 @@ def test_a_run_that_is_killed_leaves_whole_tables_and_can_be_repeated(finished, 
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_on_one_database_follow_each_other(finished, own_shop, tmp_path):
-    command = [sys.executable, "-m", "ihc", "run", "--database", str(own_shop), "--output"]
-    first, second = (
-        subprocess.Popen([*command, str(tmp_path / name)], cwd=tmp_path, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, text=True)
-        for name in ("one", "two")
-    )  # fmt: skip
-    said = [process.communicate(timeout=200)[0] for process in (first, second)]
-    assert (first.returncode, second.returncode) == (0, 0), said
-    assert sum("waiting for it to end" in text for text in said) == 1
-    assert table(own_shop, "channel_reporting") == table(finished.database, "channel_reporting")
-
-
-@pytest.mark.slow
 def test_the_real_shop_reconciles_to_the_cent(real_database, tmp_path):
     done = run_ihc(tmp_path, real_database)
     assert done.code == 0, done.err
