@@ -104,11 +104,11 @@ def _orders(random: np.random.Generator, count: int, seed: int) -> pd.DataFrame:
     # Drawing users with replacement from a smaller crowd makes about a fifth of the orders repeat purchases.
     user = random.integers(0, max(1, int(count * 2.2)), count)
     moment = FIRST_DAY + _seconds_of_day_and_week(random, count)
-    is_lonely = random.random(count) < 0.03
+    is_untracked = random.random(count) < 0.03
     return pd.DataFrame(
         {
             "conv_id": _ids("order", seed, count),
-            "user": np.where(is_lonely, -1 - np.arange(count), user),
+            "user": np.where(is_untracked, -1 - np.arange(count), user),
             "moment": moment,
             "revenue": np.round(random.lognormal(4.0, 0.6, count), 2),
         }

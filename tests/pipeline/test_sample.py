@@ -34,8 +34,8 @@ def test_has_what_a_shop_has():
     tables = make_sample(1000, seed=1)
     sessions, conversions, costs = tables
     journeys = build_journeys(sessions, conversions)
-    lonely = len(unattributed(conversions, journeys)) / len(conversions)
-    assert 0.01 < lonely < 0.06
+    untracked = len(unattributed(conversions, journeys)) / len(conversions)
+    assert 0.01 < untracked < 0.06
     assert conversions["user_id"].duplicated().sum() > 100  # repeat buyers
     lengths = journeys.groupby("conv_id").size()
     assert lengths.min() == 1

@@ -296,14 +296,14 @@ def test_orders_are_counted_alike_everywhere(report):
     read, figures = report.line(ORDERS, "orders read"), report["key_figures"].set_index("figure")["value"]
     assert (figures["Orders"], figures["Revenue"]) == (read.count, pytest.approx(read.amount))
     days, credited = report["without_credit_by_day"], report.line(ORDERS, CREDITED)
-    lonely = report.line(ORDERS, UNATTRIBUTED)
+    untracked = report.line(ORDERS, UNATTRIBUTED)
     rest = days[["unattributed_orders", "waiting_or_failed_orders"]].to_numpy().sum()
     assert (days["orders"].sum(), rest) == (read.count, read.count - credited.count)
-    assert days["unattributed_orders"].sum() == -lonely.count
-    assert days["unattributed_revenue"].sum() == pytest.approx(-lonely.amount)
+    assert days["unattributed_orders"].sum() == -untracked.count
+    assert days["unattributed_revenue"].sum() == pytest.approx(-untracked.amount)
     if "--report-only" not in report.command:
         listed = report["orders_without_credit"]
-        assert (len(listed), listed["revenue"].sum()) == (-lonely.count, pytest.approx(-lonely.amount))
+        assert (len(listed), listed["revenue"].sum()) == (-untracked.count, pytest.approx(-untracked.amount))
 
 
 def test_each_channel_has_the_same_figures_in_every_table(report):
