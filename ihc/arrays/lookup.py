@@ -91,9 +91,9 @@ def equals_previous(keys: npt.NDArray[Any]) -> Booleans:
 
 
 def break_ties(order: Integers, is_equal: Booleans, ids: pd.Series[Any]) -> Integers:
-    """Put rows that are equal in what they are ordered by in the order of their ids.
+    """Sort rows that are equal in what they are sorted by, by their ids.
 
-    In: the places of the rows in their `order`, whether each `is_equal` to the one before, and the id of each place.
+    In: the sorted places of the rows (`order`), whether each `is_equal` to the one before, and the id of each place.
     Sorting texts is slow and few rows are equal, so only those are sorted by their id.
     """
     is_tied = is_equal | np.append(is_equal[1:], False)[: len(order)]

@@ -13,7 +13,7 @@ heavy-tailed (Cauchy's) priors, solved by reweighting (Holland and Welsch 1977, 
 that contradicts the others is weighed down (Huber 1964, Annals of Mathematical Statistics 35).
 
 Only then is the curve made monotone, by pooling neighbours (isotonic regression, Barlow et al. 1972), rid of the knots
-that it does not need (Douglas and Peucker 1973), and led on beyond the hours that were seen.
+that it does not need (Douglas and Peucker 1973), and extrapolated beyond the hours that were seen.
 
 The closer's curve may jump at tenths of an hour: there the vendor's curves do, as if trained on hours in tenths. The
 initializer's may reach 1, where a silence restarts the journey: that is seen from what it zeroes, not from a share.
@@ -80,7 +80,7 @@ def corners(hours: Floats, values: Floats) -> Booleans:
 
 
 def extrapolate(hours: Floats, values: Floats, restart: float) -> tuple[Floats, Floats]:
-    """Lead a curve on beyond the hours that were seen: a rising one straight, a falling one by its rate of decay.
+    """Extrapolate a curve beyond the hours that were seen: a rising one straight, a falling one by its rate of decay.
 
     Where restarts were seen, a rising curve reaches 1 at the first of them at the latest.
     """

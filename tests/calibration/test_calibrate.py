@@ -77,7 +77,7 @@ JUMPS = ([0, 0.0998, 0.1, 0.1998, 0.2, 0.2998, 0.3, 2, 60, 500], [1, 0.99, 0.9, 
         "flat closer",
     ],
 )
-def test_a_few_hundred_answers_give_the_parameters_back_and_foretell_other_journeys(changes):
+def test_a_few_hundred_answers_give_the_parameters_back_and_predict_other_journeys(changes):
     true = truth(**changes)
     assert_found(calibrate(SHOP, answers_of(SHOP, true)).parameters, true)
 
@@ -336,8 +336,7 @@ def test_one_answer_of_two_sessions_gives_parameters_and_warnings():
     assert any("beyond the" in said and "extrapolated" in said for said in result.warnings)
 
 
-@pytest.mark.parametrize("column", SHARES)
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5])
+@pytest.mark.parametrize(("column", "value"), zip(SHARES, (float("nan"), float("inf"), -0.1, 1.5), strict=True))
 def test_an_answer_with_a_share_that_is_none_is_left_out_alone(column, value):
     wrong = SMALL_ANSWERS.assign(**{column: SMALL_ANSWERS[column].where(SMALL_ANSWERS.index != 5, value)})
     result = calibrate(SMALL, wrong)
@@ -350,11 +349,7 @@ NO_USE = "there is none that can be used"
 
 CASES = [
     (SHOP, ANSWERS.assign(conv_id="x" + ANSWERS["conv_id"]), f"{NO_USE}: 300 answers cannot .'xk0': no order"),
-    (SHOP, ANSWERS[ANSWERS.groupby("conv_id").cumcount() > 0], "sessions of the journey without a credit: 1"),
-    (SHOP, ANSWERS.assign(ihc=ANSWERS["ihc"] * 0.9), "the credits sum to 0.9000, not 1"),
-    (SHOP, ANSWERS.assign(closer=ANSWERS["closer"] * 0.9), "a phase's shares are no shares, or do not sum to 1"),
     (SHOP, ANSWERS.assign(initializer=0.0), "a phase's shares are no shares, or do not sum to 1"),
-    (SHOP, ANSWERS.assign(ihc="much"), "credits that are negative or no number"),
     (SHOP, ANSWERS.iloc[:0], f"{NO_USE}: 0 answers for orders of one session are all there is"),
     (SHOP, pd.DataFrame(columns=ANSWERS.columns), "Get more answers"),
     (SHOP, ANSWERS[LENGTH == 1], "answers for orders of one session are all there is"),
