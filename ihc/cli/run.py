@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,15 +56,17 @@ def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
     from ihc.pipeline.runner import run as execute
 
     names, begun = notebooks_of(report_only=report_only), itertools.count(1)
-    console = make_console(stderr=True)
+    console, one_at_a_time = make_console(stderr=True), Lock()
     with bars(console, transient=True) as progress:
         task = progress.add_task("checking", total=len(names))
 
         def begin(name: str) -> None:
-            number = next(begun)  # they do not begin in the order of their names
-            progress.update(task, description=name, completed=number - 1)
-            if not console.is_terminal:
-                console.print(f"notebook {number} of {len(names)}: {name}")
+            # They begin on two threads, and not in the order of their names.
+            with one_at_a_time:
+                number = next(begun)
+                progress.update(task, description=name, completed=number - 1)
+                if not console.is_terminal:
+                    console.print(f"notebook {number} of {len(names)}: {name}")
 
         try:
             return execute(settings, console.print, begin, report_only=report_only)
