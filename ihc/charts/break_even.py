@@ -13,25 +13,8 @@ from matplotlib.ticker import FixedLocator
 
 from ihc.analysis.break_even import TOO_FEW
 from ihc.analysis.reporting import MATERIAL
-from ihc.charts.style import (
-    BLUE,
-    GREY,
-    INK,
-    LINEAR,
-    NARROW,
-    ORANGE,
-    UNKNOWN,
-    amount_axis,
-    chart,
-    from_zero,
-    intervals,
-    power_scale,
-    row_axes,
-    short,
-    text_column,
-    with_bounds,
-    write_above,
-)
+from ihc.charts import marks
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, chart
 
 
 @chart
@@ -44,20 +27,26 @@ def roas_by_channel_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[
     """
     share = table["cost"] / table["cost"].sum()
     is_drawn = share >= MATERIAL
-    axes = row_axes(figure, pd.concat([table[is_drawn], table[~is_drawn]])["channel_name"], limit=NARROW, grid=True)
+    axes = marks.row_axes(
+        figure, pd.concat([table[is_drawn], table[~is_drawn]])["channel_name"], limit=marks.NARROW, grid=True
+    )
     small = zip(table.loc[~is_drawn, "ROAS"], share[~is_drawn], strict=True)
     table = table[is_drawn]
     _not_drawn(axes, len(table), [f"ROAS {_ratio(value)} ({_part(part)} of spend), not drawn" for value, part in small])
     is_thin = table["verdict"] == TOO_FEW
-    intervals(axes, table, "ROAS", colours, is_thin)
+    marks.intervals(axes, table, "ROAS", colours, is_thin)
     axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
     axes.margins(x=0.04)
-    power_scale(axes.xaxis)
+    marks.power_scale(axes.xaxis)
     _between_powers(axes)
-    write_above(axes, (roas, 1), f"break-even {roas:,.4g}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK)
-    text_column(axes, 100, "ROAS (interval)", with_bounds(table, "ROAS", _ratio), np.where(is_thin, GREY, INK).tolist())
+    marks.write_above(
+        axes, (roas, 1), f"break-even {roas:,.4g}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK
+    )
+    marks.text_column(
+        axes, 100, "ROAS (interval)", marks.with_bounds(table, "ROAS", _ratio), np.where(is_thin, GREY, INK).tolist()
+    )
     if is_thin.any():
-        text_column(axes, 152, "", np.where(is_thin, "few orders", "").tolist(), [GREY] * len(table))
+        marks.text_column(axes, 152, "", np.where(is_thin, "few orders", "").tolist(), [GREY] * len(table))
     axes.set_xlabel("ROAS [attributed revenue / cost]")
 
 
@@ -72,8 +61,8 @@ def _not_drawn(axes: Axes, first: int, texts: Iterable[str]) -> None:
 def _between_powers(axes: Axes) -> None:
     """Ticks between the powers of ten, and 0, where the axis spans few powers."""
     low, high = axes.get_xlim()
-    span = high / max(low, LINEAR)
-    if low >= -LINEAR and span < 200:
+    span = high / max(low, marks.LINEAR)
+    if low >= -marks.LINEAR and span < 200:
         steps = (1, 2, 5) if span < 30 else (1, 3)
         ticks = [step * power for power in (0.1, 1, 10, 100, 1_000, 10_000) for step in steps]
         axes.xaxis.set_major_locator(FixedLocator([0, *ticks]))
@@ -82,7 +71,7 @@ def _between_powers(axes: Axes) -> None:
 def _ratio(value: float) -> str:
     """A ratio in about three digits."""
     if not np.isfinite(value):
-        return UNKNOWN
+        return marks.UNKNOWN
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
@@ -97,13 +86,13 @@ def room_to_break_even_chart(figure: Figure, table: pd.DataFrame, currency: str 
 
     In: `channel_name, cost, break_even_cost, headroom [currency]`.
     """
-    axes = row_axes(figure, table["channel_name"], limit=NARROW, grid=True)
+    axes = marks.row_axes(figure, table["channel_name"], limit=marks.NARROW, grid=True)
     rows = range(len(table))
     colours = [BLUE if headroom >= 0 else ORANGE for headroom in table["headroom"]]
     axes.barh(rows, table["headroom"], left=table["cost"], color=colours, height=0.5, zorder=2)
     axes.scatter(table["cost"], rows, color=INK, marker="|", s=110, linewidth=2, zorder=3)
-    from_zero(axes)
-    amount_axis(axes.xaxis, 3)
-    text_column(axes, 46, "| cost", [short(cost) for cost in table["cost"]])
-    text_column(axes, 112, "break-even", [short(cost) for cost in table["break_even_cost"]])
+    marks.from_zero(axes)
+    marks.amount_axis(axes.xaxis, 3)
+    marks.text_column(axes, 46, "| cost", [marks.short(cost) for cost in table["cost"]])
+    marks.text_column(axes, 112, "break-even", [marks.short(cost) for cost in table["break_even_cost"]])
     axes.set_xlabel(f"cost [{currency}]; blue: headroom, orange: over break-even")

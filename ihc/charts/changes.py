@@ -9,19 +9,8 @@ from matplotlib.figure import Figure
 
 from ihc.analysis.changes import CAUSES
 from ihc.arrays.types import Floats
-from ihc.charts.style import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    SKY,
-    WIDTH,
-    amount_axis,
-    chart,
-    legend_above,
-    name_rows,
-    write_beside,
-)
+from ihc.charts import marks
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart
 
 # Okabe and Ito's colours, as in the other charts; grey for what is no change of the shop, but of the dates.
 COLOURS = dict(zip(CAUSES, (BLUE, SKY, "#F0E442", "#E69F00", ORANGE, "#009E73", "#CC79A7", GREY), strict=True))
@@ -40,7 +29,7 @@ def changes_by_channel_chart(figure: Figure, table: pd.DataFrame, currency: str 
     causes = [cause for cause in CAUSES if cause in table.columns]
     figure.set_size_inches(WIDTH, 1.2 + 0.2 * ((len(causes) + 2) // 2) + 0.3 * len(table))
     axes = figure.add_subplot()
-    name_rows(axes, table["channel_name"])
+    marks.name_rows(axes, table["channel_name"])
     rows = np.arange(len(table))
     added, taken = np.zeros(len(table)), np.zeros(len(table))
     for cause in causes:
@@ -59,9 +48,9 @@ def changes_by_channel_chart(figure: Figure, table: pd.DataFrame, currency: str 
     axes.set_xlim(taken.min() - left * reach, added.max() + right * reach)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.spines.left.set_visible(False)
-    amount_axis(axes.xaxis, 5)
+    marks.amount_axis(axes.xaxis, 5)
     axes.set_xlabel(f"change of attributed revenue [{currency}]")
-    legend_above(figure)
+    marks.legend_above(figure)
 
 
 def _write_changes(axes: Axes, change: Floats, ends: Floats) -> None:
@@ -70,4 +59,4 @@ def _write_changes(axes: Axes, change: Floats, ends: Floats) -> None:
     for row, (value, end) in enumerate(zip(change, ends, strict=True)):
         text = form.format(value / size)
         is_zero = not any(digit in text for digit in "123456789")
-        write_beside(axes, end, row, "±0" if is_zero else text, gap=6, left=value < 0)
+        marks.write_beside(axes, end, row, "±0" if is_zero else text, gap=6, left=value < 0)

@@ -9,36 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ihc.charts.style import (
-    AMOUNTS,
-    BLUE,
-    GREY,
-    INK,
-    NARROW,
-    ORANGE,
-    PALE,
-    PHASE_COLOURS,
-    ROW,
-    SKY,
-    UNKNOWN,
-    UP_TO_ALL,
-    WIDTH,
-    amount_axis,
-    chart,
-    from_zero,
-    intervals,
-    label_ends,
-    legend_above,
-    name_rows,
-    row_axes,
-    stack_parts,
-    text_column,
-    whole_axis,
-    with_bounds,
-    write_above,
-    write_beside,
-    write_in,
-)
+from ihc.charts import marks
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, PHASE_COLOURS, SKY, WIDTH, chart
 from ihc.glossary import heading
 from ihc.schemas.tables import PHASES
 
@@ -55,15 +27,15 @@ def cost_against_revenue_chart(figure: Figure, summary: pd.DataFrame, currency: 
     """Two bars a channel: what it cost and what it earned. In: `channel_name, cost, ihc_revenue [currency]`."""
     figure.set_size_inches(WIDTH, 1.2 + 0.4 * len(summary))
     axes = figure.add_subplot()
-    name_rows(axes, summary["channel_name"])
+    marks.name_rows(axes, summary["channel_name"])
     rows = np.arange(len(summary))
     axes.barh(rows - 0.2, summary["cost"], height=0.38, color=ORANGE, label="cost")
     axes.barh(rows + 0.2, summary["ihc_revenue"], height=0.38, color=BLUE, label="attributed revenue")
     if not summary[["cost", "ihc_revenue"]].any(axis=None):
         axes.set_xlim(0, 1)
-    amount_axis(axes.xaxis, 6)
+    marks.amount_axis(axes.xaxis, 6)
     axes.set_xlabel(currency)
-    legend_above(figure)
+    marks.legend_above(figure)
 
 
 @chart
@@ -73,21 +45,21 @@ def credit_against_cost_chart(figure: Figure, table: pd.DataFrame, colours: Mapp
     In: `channel_name, share_of_credit, share_of_credit_low, share_of_credit_high, share_of_cost [1]`; `colours` by
     channel.
     """
-    axes = row_axes(figure, table["channel_name"], limit=NARROW, grid=True)
+    axes = marks.row_axes(figure, table["channel_name"], limit=marks.NARROW, grid=True)
     # On top and empty, so that a dot in the same place is seen in it.
     axes.scatter(table["share_of_cost"], range(len(table)), color="none", edgecolor=GREY, marker="D", s=44, zorder=5)
-    intervals(axes, table, "share_of_credit", colours, [False] * len(table))
-    from_zero(axes)
+    marks.intervals(axes, table, "share_of_credit", colours, [False] * len(table))
+    marks.from_zero(axes)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(UP_TO_ALL)
-    text_column(axes, 100, "● credit (interval)", with_bounds(table, "share_of_credit", _percent))
-    text_column(axes, 145, "◇ cost", [_percent(share) for share in table["share_of_cost"]], [GREY] * len(table))
+    axes.xaxis.set_major_formatter(marks.UP_TO_ALL)
+    marks.text_column(axes, 100, "● credit (interval)", marks.with_bounds(table, "share_of_credit", _percent))
+    marks.text_column(axes, 145, "◇ cost", [_percent(share) for share in table["share_of_cost"]], [GREY] * len(table))
     axes.set_xlabel("share of all channels")
 
 
 def _percent(share: float) -> str:
     if not np.isfinite(share):
-        return UNKNOWN
+        return marks.UNKNOWN
     return f"{share:.0%}" if share == 0 or abs(share) >= 0.0995 else f"{share:.1%}"
 
 
@@ -97,19 +69,19 @@ def phases_by_channel_chart(figure: Figure, table: pd.DataFrame) -> None:
 
     In: `channel_name, ihc [orders], initializer, holder, closer [1; NaN leaves no bar]`.
     """
-    axes = row_axes(figure, table["channel_name"], limit=NARROW)
+    axes = marks.row_axes(figure, table["channel_name"], limit=marks.NARROW)
     parts = table[list(PHASES)].fillna(0.0)
-    starts = stack_parts(axes, parts, [{"color": PHASE_COLOURS[phase]} for phase in PHASES], height=0.74)
+    starts = marks.stack_parts(axes, parts, [{"color": PHASE_COLOURS[phase]} for phase in PHASES], height=0.74)
     for phase, start, place, side in zip(PHASES, starts, (0.0, 0.5, 1.0), ("left", "center", "right"), strict=True):
         for row, (left, share) in enumerate(zip(start, parts[phase], strict=True)):
             if share >= LEGIBLE:
-                write_in(axes, left + share / 2, row, f"{share:.0%}", ON_PHASE[phase])
+                marks.write_in(axes, left + share / 2, row, f"{share:.0%}", ON_PHASE[phase])
         box = {"facecolor": PHASE_COLOURS[phase], "edgecolor": "none", "pad": 2}
         name = heading(phase)[0]
-        write_above(axes, (place, 1), name, xycoords="axes fraction", ha=side, color=ON_PHASE[phase], bbox=box)
+        marks.write_above(axes, (place, 1), name, xycoords="axes fraction", ha=side, color=ON_PHASE[phase], bbox=box)
     axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(UP_TO_ALL)
-    text_column(axes, 46, "orders", [f"{orders:,.0f}" for orders in table["ihc"]])
+    axes.xaxis.set_major_formatter(marks.UP_TO_ALL)
+    marks.text_column(axes, 46, "orders", [f"{orders:,.0f}" for orders in table["ihc"]])
     axes.set_xlabel("share of the channel's part in the three phases")
 
 
@@ -132,12 +104,12 @@ def channel_scores_chart(figure: Figure, scores: pd.DataFrame) -> None:
 
 
 def _around_one(figure: Figure, frame: pd.DataFrame, name: str, label: str) -> None:
-    figure.set_size_inches(WIDTH, 1.2 + ROW * len(frame))
+    figure.set_size_inches(WIDTH, 1.2 + marks.ROW * len(frame))
     panels = figure.subplots(1, len(PHASES), sharey=True, sharex=True)
     rows = np.arange(len(frame))
     for phase, axes in zip(PHASES, panels, strict=True):
         values = frame[f"{phase}_{name}"]
-        name_rows(axes, frame["channel_name"], NARROW)
+        marks.name_rows(axes, frame["channel_name"], marks.NARROW)
         # As it is printed: what cannot be told from 1 is no distance worth a colour.
         is_off = (values.map("{:.2f}".format) != "1.00") & values.notna()
         colours = np.where(is_off, PHASE_COLOURS[phase], "#bbbbbb").tolist()
@@ -145,7 +117,7 @@ def _around_one(figure: Figure, frame: pd.DataFrame, name: str, label: str) -> N
         axes.hlines(rows, 1, values, color=colours, linewidth=2)
         axes.scatter(values, rows, color=colours, s=22, zorder=3)
         for row, value in zip(rows[is_off], values[is_off], strict=True):
-            write_beside(axes, value, row, f"{value:.2f}", left=value < 1)
+            marks.write_beside(axes, value, row, f"{value:.2f}", left=value < 1)
         axes.set_title(heading(phase)[0], fontsize=10)
         axes.margins(x=0.9)
         axes.spines.left.set_visible(False)
@@ -162,7 +134,7 @@ def channel_impact_chart(figure: Figure, impact: pd.DataFrame) -> None:
 
     In: `channel_name, influenced_conversions [count], share_of_conversions, average_impact [share]`.
     """
-    figure.set_size_inches(WIDTH, 1.2 + ROW * len(impact))
+    figure.set_size_inches(WIDTH, 1.2 + marks.ROW * len(impact))
     left, right = figure.subplots(1, 2, sharey=True)
     influenced, credit = impact["influenced_conversions"], impact["average_impact"]
     shares = zip(influenced, impact["share_of_conversions"], strict=True)
@@ -170,14 +142,14 @@ def channel_impact_chart(figure: Figure, impact: pd.DataFrame) -> None:
         (left, influenced, BLUE, [f"{orders:,} ({share:.0%})" for orders, share in shares], "orders with the channel"),
         (right, credit, SKY, [f"{value:.0%}" for value in credit], "its average credit in them"),
     ):
-        name_rows(axes, impact["channel_name"], NARROW)
+        marks.name_rows(axes, impact["channel_name"], marks.NARROW)
         axes.barh(range(len(values)), values, color=colour, height=0.7)
-        label_ends(axes, values, texts, gap=5)
+        marks.label_ends(axes, values, texts, gap=5)
         axes.set_xlabel(label)
         axes.margins(x=0.45)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    left.xaxis.set_major_formatter(AMOUNTS)
-    right.xaxis.set_major_formatter(UP_TO_ALL)
+    left.xaxis.set_major_formatter(marks.AMOUNTS)
+    right.xaxis.set_major_formatter(marks.UP_TO_ALL)
 
 
 @chart
@@ -188,12 +160,12 @@ def credit_distribution_chart(figure: Figure, distribution: pd.DataFrame) -> Non
     """
     figure.set_size_inches(WIDTH, 1.5 + 0.3 * len(distribution))
     axes = figure.add_subplot()
-    name_rows(axes, distribution["channel_name"])
+    marks.name_rows(axes, distribution["channel_name"])
     parts = distribution.drop(columns=["channel_name", "sessions_in_journeys"])
     looks = [{"color": shade, "label": heading(name)[0]} for name, shade in zip(parts.columns, SHADES, strict=True)]
-    stack_parts(axes, parts, looks, height=0.78)
+    marks.stack_parts(axes, parts, looks, height=0.78)
     sessions = distribution["sessions_in_journeys"]
-    label_ends(axes, np.ones(len(sessions)), [f"{count:,}" for count in sessions], gap=5)
-    whole_axis(axes, 1.12)
+    marks.label_ends(axes, np.ones(len(sessions)), [f"{count:,}" for count in sessions], gap=5)
+    marks.whole_axis(axes, 1.12)
     axes.set_xlabel("share of its sessions in journeys, and how many")
-    legend_above(figure, 3, title="credit of a session", title_fontsize=9)
+    marks.legend_above(figure, 3, title="credit of a session", title_fontsize=9)

@@ -10,21 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 
-from ihc.charts.style import (
-    BLUE,
-    GREY,
-    INK,
-    ORANGE,
-    SKY,
-    WIDTH,
-    amount_axis,
-    chart,
-    label_ends,
-    legend_above,
-    name_rows,
-    row_axes,
-    say,
-)
+from ihc.charts import marks
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, say
 from ihc.formatting import brief_percent, printable
 
 LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
@@ -41,7 +28,7 @@ def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currenc
     """
     figure.set_size_inches(WIDTH, 0.8 + 0.42 * len(bars))
     axes = figure.add_subplot()
-    name_rows(axes, bars["line"])
+    marks.name_rows(axes, bars["line"])
     rows = np.arange(len(bars))
     lines = ["\n".join(wrap(printable(line), LINE_WIDTH, max_lines=2, placeholder="…")) for line in bars["line"]]
     axes.set_yticks(rows, labels=lines)
@@ -53,7 +40,7 @@ def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currenc
     is_whole = bars.columns[-1] == "count" and (figures == figures.round()).all()
     style = ",.0f" if is_whole else ",.2f"
     texts = [_signed(value, total, style) for value, total in zip(figures, is_total, strict=True)]
-    label_ends(axes, np.maximum(bars["start"], bars["end"]), texts)
+    marks.label_ends(axes, np.maximum(bars["start"], bars["end"]), texts)
     _amounts(axes, currency)
 
 
@@ -66,7 +53,7 @@ def _amounts(axes: Axes, label: str) -> None:
     axes.margins(x=0.28)
     if axes.dataLim.x0 >= 0:
         axes.set_xlim(0, None if axes.dataLim.x1 > NO_AMOUNT else 1)
-    amount_axis(axes.xaxis, 5)
+    marks.amount_axis(axes.xaxis, 5)
     axes.set_xlabel(label)
 
 
@@ -77,7 +64,7 @@ def cost_without_credit_chart(figure: Figure, by_channel: pd.DataFrame, currency
     In: the channels of `without_credit_by_channel`, without its total: `channel_name, cost, cost_without_credit
     [currency], share_without_credit [1]`.
     """
-    axes = row_axes(figure, by_channel["channel_name"])
+    axes = marks.row_axes(figure, by_channel["channel_name"])
     rows, idle = range(len(by_channel)), by_channel["cost_without_credit"]
     axes.barh(rows, idle, color=ORANGE, height=0.7, label="at sessions without credit (and its part)")
     axes.barh(rows, by_channel["cost"] - idle, left=idle, color=BLUE, height=0.7, label="at sessions with credit")
@@ -85,9 +72,9 @@ def cost_without_credit_chart(figure: Figure, by_channel: pd.DataFrame, currency
         (f"{_whole(part)} ({brief_percent(share)})" if part else "0") if cost else "no cost"
         for cost, part, share in zip(by_channel["cost"], idle, by_channel["share_without_credit"], strict=True)
     ]
-    label_ends(axes, by_channel["cost"], texts)
+    marks.label_ends(axes, by_channel["cost"], texts)
     _amounts(axes, f"cost [{currency}]")
-    legend_above(figure)
+    marks.legend_above(figure)
 
 
 def _whole(amount: float) -> str:
@@ -115,7 +102,7 @@ def unattributed_by_day_chart(figure: Figure, by_day: pd.DataFrame, currency: st
         axes.bar(days, by_day[column], color=colour, width=0.8 if len(days) <= LABELLED_DAYS else 1)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_title(f"Revenue of orders that are {title}", fontsize=10)
-        amount_axis(axes.yaxis, 4)
+        marks.amount_axis(axes.yaxis, 4)
         axes.set_ylabel(currency)
         if len(days) <= LABELLED_DAYS:
             _write_amounts(axes, days, by_day[column])

@@ -8,29 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from ihc.charts.style import (
-    AMOUNTS,
-    BLUE,
-    GREY,
-    INK,
-    NARROW,
-    ORANGE,
-    PALE,
-    PHASE_COLOURS,
-    UNKNOWN,
-    UP_TO_ALL,
-    WIDTH,
-    chart,
-    label_ends,
-    legend_above,
-    name_columns,
-    name_rows,
-    row_axes,
-    short,
-    stack_parts,
-    write_beside,
-    write_in,
-)
+from ihc.charts import marks
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, PHASE_COLOURS, WIDTH, chart
 from ihc.formatting import HOURS_PER_DAY, duration, shown
 from ihc.glossary import heading
 from ihc.models.explanation import BEFORE
@@ -52,25 +31,25 @@ def models_by_channel_chart(figure: Figure, relative: pd.DataFrame) -> None:
 
     In: `relative_to_first`: `channel_name`, the first model [currency], the others [1].
     """
-    axes = row_axes(figure, relative["channel_name"], limit=NARROW, head=1.8)
+    axes = marks.row_axes(figure, relative["channel_name"], limit=marks.NARROW, head=1.8)
     first, *others = (name for name in relative.columns if name != "channel_name")
     shares = relative[others].to_numpy("float64")
     if others:
         edges = np.arange(len(others) + 1) + 0.5, np.arange(len(relative) + 1) - 0.5
         axes.pcolormesh(*edges, shares, cmap="PuOr", vmin=-FAR, vmax=FAR, edgecolor="white", linewidth=1)
     for row, revenue in enumerate(relative[first]):
-        write_in(axes, 0.3, row, short(revenue), ha="right")
+        marks.write_in(axes, 0.3, row, marks.short(revenue), ha="right")
         for column, share in enumerate(shares[row], start=1):
             colour = INK if np.isnan(share) else "white" if abs(share) > 0.7 * FAR else ON_CELL
-            write_in(axes, column, row, _difference(share), colour)
-    name_columns(axes, [shown(name, NARROW) for name in (f"{first}, revenue", *others)], 40)
+            marks.write_in(axes, column, row, _difference(share), colour)
+    marks.name_columns(axes, [shown(name, marks.NARROW) for name in (f"{first}, revenue", *others)], 40)
     axes.set_xlim(-0.7, len(others) + 0.5)
     axes.set_xlabel(f"% more or less than under {shown(first)}")
 
 
 def _difference(share: float) -> str:
     if not np.isfinite(share):
-        return UNKNOWN
+        return marks.UNKNOWN
     text = f"{100 * share:+.0f}"
     return "0" if text in ("+0", "-0") else text if abs(share) < 10 else f"{'>+' if share > 0 else '<-'}999"
 
@@ -84,7 +63,7 @@ def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
     """
     figure.set_size_inches(WIDTH, 3.2)
     axes = figure.add_subplot()
-    knots, marks = points[points["is_knot"] & points["is_seen"]], points[points["is_marked"]]
+    knots, marked = points[points["is_knot"] & points["is_seen"]], points[points["is_marked"]]
     seen, beyond = points[points["is_seen"]], points[~points["is_seen"].shift(-1, fill_value=False)]
     last = points.iloc[-1]
     falls = last["membership"] < points["membership"].iloc[0]
@@ -92,8 +71,8 @@ def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
     axes.plot(seen["hours"], seen["membership"], color=BLUE, linewidth=1.8, zorder=2)
     axes.plot([*beyond["hours"], end], [*beyond["membership"], last["membership"]], color=BLUE, linestyle=":", zorder=2)
     axes.scatter(knots["hours"], knots["membership"], color=BLUE, s=9, zorder=3)
-    axes.scatter(marks["hours"], marks["membership"], color="white", edgecolor=ORANGE, s=34, zorder=4)
-    for hours, value in zip(marks["hours"], marks["membership"], strict=True):
+    axes.scatter(marked["hours"], marked["membership"], color="white", edgecolor=ORANGE, s=34, zorder=4)
+    for hours, value in zip(marked["hours"], marked["membership"], strict=True):
         # On the side of the curve that is empty.
         shift = (7, 5 if falls else -12)
         axes.annotate(f"{duration(hours)}: {value:.2f}", (hours, value), shift, textcoords="offset points", fontsize=9)
@@ -119,10 +98,10 @@ def phase_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
     """A bar a phase: its weight in the credit. In: `phase, phase_weight [share]`."""
     figure.set_size_inches(WIDTH, 0.9 + 0.32 * len(weights))
     axes = figure.add_subplot()
-    name_rows(axes, weights["phase"].map(lambda phase: heading(phase)[0]))
+    marks.name_rows(axes, weights["phase"].map(lambda phase: heading(phase)[0]))
     values = weights["phase_weight"]
     axes.barh(range(len(weights)), values, color=weights["phase"].map(PHASE_COLOURS), height=0.7)
-    label_ends(axes, values, [f"{value:.3f}" for value in values], gap=5)
+    marks.label_ends(axes, values, [f"{value:.3f}" for value in values], gap=5)
     axes.margins(x=0.12)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("part of the credit that the phase decides")
@@ -134,18 +113,18 @@ def redistribution_chart(figure: Figure, comparison: pd.DataFrame) -> None:
 
     In: `channel_name, ihc_before, ihc_after, ihc_change [orders]`.
     """
-    axes = row_axes(figure, comparison["channel_name"], grid=True)
+    axes = marks.row_axes(figure, comparison["channel_name"], grid=True)
     rows, before, after = range(len(comparison)), comparison["ihc_before"], comparison["ihc_after"]
     changes = comparison["ihc_change"]
     axes.hlines(rows, before, after, color=np.where(changes >= 0, BLUE, ORANGE).tolist(), linewidth=2)
     axes.scatter(before, rows, color="white", edgecolor=GREY, zorder=3, label="before")
     axes.scatter(after, rows, color=BLUE, zorder=3, label="after", s=30)
     texts = [f"{change:+,.1f}" if abs(change) >= 0.05 else "±0" for change in changes]
-    label_ends(axes, np.maximum(before, after), texts, gap=5)
+    marks.label_ends(axes, np.maximum(before, after), texts, gap=5)
     axes.margins(x=0.12)
-    axes.xaxis.set_major_formatter(AMOUNTS)
+    axes.xaxis.set_major_formatter(marks.AMOUNTS)
     axes.set_xlabel("attributed orders")
-    legend_above(figure)
+    marks.legend_above(figure)
 
 
 @chart
@@ -157,22 +136,22 @@ def explanation_chart(figure: Figure, steps: pd.DataFrame) -> None:
     """
     figure.set_size_inches(WIDTH, 1.5 + 0.32 * len(steps))
     when, credit = figure.subplots(1, 2, sharey=True, width_ratios=(0.8, 1))
-    name_rows(when, steps["channel_name"], NARROW)
+    marks.name_rows(when, steps["channel_name"], marks.NARROW)
     _when(when, steps["to_conversion"])
     parts = steps[[f"{phase}_credit" for phase in PHASES]]
     looks = [{"color": PHASE_COLOURS[phase], "label": heading(phase)[0]} for phase in PHASES]
-    stack_parts(credit, parts, looks, height=0.7)
+    marks.stack_parts(credit, parts, looks, height=0.7)
     texts = [
         restart if restart == BEFORE else ", ".join(filter(None, [f"{value:.1%}", restart]))
         for value, restart in zip(steps["ihc"], steps["restart"], strict=True)
     ]
-    label_ends(credit, steps["ihc"], texts, gap=5)
+    marks.label_ends(credit, steps["ihc"], texts, gap=5)
     credit.tick_params(axis="y", length=0)
     credit.margins(x=0.6 if steps["restart"].any() else 0.2)
     credit.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    credit.xaxis.set_major_formatter(UP_TO_ALL)
+    credit.xaxis.set_major_formatter(marks.UP_TO_ALL)
     credit.set_xlabel("credit")
-    legend_above(figure, 3)
+    marks.legend_above(figure, 3)
 
 
 def _when(axes: Axes, to_conversion: pd.Series[float]) -> None:
@@ -183,5 +162,5 @@ def _when(axes: Axes, to_conversion: pd.Series[float]) -> None:
     axes.plot(-to_conversion, rows, color=PALE, linewidth=1, zorder=1)
     axes.scatter(-to_conversion, rows, color=INK, s=18, zorder=3)
     for row, hours in zip(rows, to_conversion, strict=True):
-        write_beside(axes, -hours, row, duration(hours), left=hours < reach / 2)
+        marks.write_beside(axes, -hours, row, duration(hours), left=hours < reach / 2)
     _time_axis(axes, reach, "before the conversion", most=5)

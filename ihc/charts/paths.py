@@ -15,26 +15,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ihc.analysis.paths import channels_of
+from ihc.charts import marks
 from ihc.charts.palette import OTHER
-from ihc.charts.style import (
-    AMOUNTS,
-    BLUE,
-    GREY,
-    INK,
-    NARROW,
-    ORANGE,
-    PALE,
-    WIDTH,
-    chart,
-    label_ends,
-    legend_above,
-    name_columns,
-    name_rows,
-    row_axes,
-    stack_parts,
-    whole_axis,
-    write_in,
-)
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, WIDTH, chart
 from ihc.formatting import brief_percent, shown
 
 # A channel's roles from the beginning of a journey to its end, and the colour of the text upon each.
@@ -57,14 +40,14 @@ def conversions_by_class_chart(figure: Figure, classes: pd.DataFrame, column: st
     """Bars of how many orders fall in each class. In: `column` [class], `orders [count]`, `share [1]`."""
     figure.set_size_inches(WIDTH, 1.1 + 0.3 * len(classes))
     axes = figure.add_subplot()
-    name_rows(axes, classes[column])
+    marks.name_rows(axes, classes[column])
     axes.barh(range(len(classes)), classes["orders"], color=BLUE, height=0.75)
-    label_ends(axes, classes["orders"], _counts(classes))
+    marks.label_ends(axes, classes["orders"], _counts(classes))
     axes.margins(x=0.2)
     axes.set_ylabel(label)
     axes.set_xlabel("orders")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.xaxis.set_major_formatter(AMOUNTS)
+    axes.xaxis.set_major_formatter(marks.AMOUNTS)
 
 
 def _counts(frame: pd.DataFrame) -> list[str]:
@@ -79,18 +62,18 @@ def channel_roles_chart(figure: Figure, roles: pd.DataFrame) -> None:
 
     In: `channel_roles`: `channel_name, orders`, and `share_starts` to `share_alone [1]`.
     """
-    axes = row_axes(figure, roles["channel_name"])
+    axes = marks.row_axes(figure, roles["channel_name"])
     parts = roles[[f"share_{name}" for name in ROLES]]
     looks = [{"label": label, "color": colour} for label, colour, _ in ROLES.values()]
-    starts = stack_parts(axes, parts, looks, height=0.78, edgecolor="white", linewidth=0.5)
+    starts = marks.stack_parts(axes, parts, looks, height=0.78, edgecolor="white", linewidth=0.5)
     for column, start, (_, _, ink) in zip(parts, starts, ROLES.values(), strict=True):
         for row, (share, left) in enumerate(zip(parts[column], start, strict=True)):
             if share >= LEGIBLE:
-                write_in(axes, left + share / 2, row, f"{share:.0%}", ink)
-    label_ends(axes, np.ones(len(roles)), [f"{orders:,}" for orders in roles["orders"]])
-    whole_axis(axes, 1.16)
+                marks.write_in(axes, left + share / 2, row, f"{share:.0%}", ink)
+    marks.label_ends(axes, np.ones(len(roles)), [f"{orders:,}" for orders in roles["orders"]])
+    marks.whole_axis(axes, 1.16)
     axes.set_xlabel("share of the channel's orders, and how many")
-    legend_above(figure, len(ROLES), handlelength=1)
+    marks.legend_above(figure, len(ROLES), handlelength=1)
 
 
 @chart
@@ -103,7 +86,7 @@ def transitions_chart(figure: Figure, matrix: pd.DataFrame) -> None:
     share, count = (matrix[name].to_numpy().reshape(size, size) for name in ("share", "count"))
     figure.set_size_inches(WIDTH, 2.2 + 0.3 * size)
     axes = figure.add_subplot()
-    name_rows(axes, matrix["from"].iloc[::size], NARROW)
+    marks.name_rows(axes, matrix["from"].iloc[::size], marks.NARROW)
     # Transparent rather than pale, so that the page may be dark; by the root, so that small shares are seen too.
     depth = 0.9 * np.sqrt(share)
     tint = np.dstack([np.broadcast_to(to_rgba(BLUE)[:3], (size, size, 3)), depth])
@@ -111,10 +94,10 @@ def transitions_chart(figure: Figure, matrix: pd.DataFrame) -> None:
     axes.pcolormesh(edges, edges, tint, edgecolor="none")
     for row, column in np.argwhere(count > 0).tolist():
         text = brief_percent(share[row, column]).removesuffix("%")
-        write_in(axes, column, row, text, "white" if depth[row, column] > 0.65 else INK)
+        marks.write_in(axes, column, row, text, "white" if depth[row, column] > 0.65 else INK)
     for row, moves in enumerate(count.sum(axis=1)):
-        write_in(axes, size - 0.3, row, f"{moves:,}", GREY, ha="left")
-    name_columns(axes, [*(shown(name, 19) for name in matrix["to"].iloc[:size]), "moves"], 50)
+        marks.write_in(axes, size - 0.3, row, f"{moves:,}", GREY, ha="left")
+    marks.name_columns(axes, [*(shown(name, 19) for name in matrix["to"].iloc[:size]), "moves"], 50)
     axes.set_xlim(-0.5, size + 0.9)
     axes.tick_params(axis="y", labelsize=9)
     axes.set_ylabel("from")
@@ -131,13 +114,13 @@ def commonest_paths_chart(figure: Figure, paths: pd.DataFrame, colours: Mapping[
     cells = min(max(map(len, ways)), MOST_CELLS)
     figure.set_size_inches(WIDTH, 0.7 + (0.36 if cells <= WIDE_CELLS else 0.46) * len(paths))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(CELLS_WIDTH, WIDTH - CELLS_WIDTH))
-    name_rows(right, paths["path"])
+    marks.name_rows(right, paths["path"])
     left.set_xlim(0, cells)
     left.set_axis_off()
     for row, way in enumerate(ways):
         _way(left, row, way, colours)
     right.barh(range(len(paths)), paths["orders"], color=BLUE, height=0.6)
-    label_ends(right, paths["orders"], _counts(paths))
+    marks.label_ends(right, paths["orders"], _counts(paths))
     right.tick_params(labelleft=False)
     right.margins(x=0.9)
     right.set_xticks([])
@@ -152,7 +135,7 @@ def _way(axes: Axes, row: int, way: list[str], colours: Mapping[str, str]) -> No
     is_cut = len(way) > cells
     for number, name in enumerate([*way[: cells - 2], "", way[-1]] if is_cut else way):
         if is_cut and number == cells - 2:
-            write_in(axes, number, row, f"… {len(way) - cells + 1:,} more", GREY, ha="left")
+            marks.write_in(axes, number, row, f"… {len(way) - cells + 1:,} more", GREY, ha="left")
             continue
         lines = wrap(shown(name, height * limit), limit, max_lines=height, placeholder="…")
         label = axes.text(number, row - 0.06, "\n".join(lines), va="center", fontsize=8, color=INK, clip_on=True)

@@ -13,21 +13,9 @@ from matplotlib.figure import Figure
 
 from ihc.analysis.periods import WEEK
 from ihc.arrays.types import Booleans, Integers
+from ihc.charts import marks
 from ihc.charts.palette import OTHER, fold_others
-from ihc.charts.style import (
-    BLUE,
-    INK,
-    NARROW,
-    ORANGE,
-    PALE,
-    WIDTH,
-    Label,
-    amount_axis,
-    chart,
-    label_series,
-    least_height,
-    power_scale,
-)
+from ihc.charts.style import BLUE, INK, ORANGE, PALE, WIDTH, chart
 from ihc.formatting import counted, shown
 
 ARRIVING = "credit still arriving"
@@ -49,7 +37,7 @@ def revenue_by_week_chart(
     names = folded["channel_name"].drop_duplicates().tolist()
     parts = folded.pivot(index="week", columns="channel_name", values="ihc_revenue")[names].fillna(0.0)
     days = weekly.groupby("week")["days"].max().reindex(parts.index)
-    figure.set_size_inches(WIDTH, max(3.4, least_height(len(names) + 1)))
+    figure.set_size_inches(WIDTH, max(3.4, marks.least_height(len(names) + 1)))
     axes, mondays = figure.add_subplot(), _days(parts.index)
     ends = _stack(axes, parts, colours, (days < WEEK).to_numpy())
     low, high = parts.clip(upper=0).sum(axis=1).min(), parts.clip(lower=0).sum(axis=1).max()
@@ -58,12 +46,12 @@ def revenue_by_week_chart(
     axes.set_xlim(mondays[0] - pad, mondays[-1] + WEEK + pad)
     _date_ticks(axes, mondays, 6, at_least=WEEK, shift=WEEK / 2)
     axes.set_xlabel(f"week from Monday, {_years(mondays)}{_pale_note(days)}")
-    label_series(figure, axes, mondays[-1] + WEEK - 0.5, ends)
+    marks.label_series(figure, axes, mondays[-1] + WEEK - 0.5, ends)
 
 
-def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale: Booleans) -> list[Label]:
+def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale: Booleans) -> list[marks.Label]:
     """Bars of the columns upon each other, amounts below 0 under the axis; where each part of the last one is."""
-    ends: list[Label] = []
+    ends: list[marks.Label] = []
     up, down, middles = np.zeros(len(parts)), np.zeros(len(parts)), _days(parts.index) + WEEK / 2
     for name in parts.columns:
         part, colour = parts[name].to_numpy(), colours.get(name, OTHER)
@@ -72,7 +60,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
         for bar in np.array(bars.patches)[is_pale]:
             bar.set_alpha(FAINT)
         up, down = up + part.clip(0), down + part.clip(None, 0)
-        ends.append((below[-1] + part[-1] / 2, shown(name, NARROW), colour))
+        ends.append((below[-1] + part[-1] / 2, shown(name, marks.NARROW), colour))
     return ends
 
 
@@ -104,12 +92,12 @@ def roas_over_time_chart(
     young = young[(young >= days.min()) & (young <= days.max())]
     for channel, axes in zip(channels, panels, strict=False):
         is_here = (daily["channel_name"] == channel).to_numpy()
-        power_scale(axes.yaxis)
+        marks.power_scale(axes.yaxis)
         _day_axis(axes, days, 6 // columns + 1)
         _ground(axes, young)
         axes.axhline(roas, color=INK, linewidth=0.8, linestyle="--", zorder=3)
         _day_line(axes, days[is_here], daily.loc[is_here, "ROAS"], colours.get(channel, OTHER), "-")
-        axes.set_title(shown(channel, NARROW), fontsize=9)
+        axes.set_title(shown(channel, marks.NARROW), fontsize=9)
     for axes in list(panels):
         axes.remove()
     for place, axes in enumerate(figure.axes):
@@ -150,7 +138,7 @@ def cost_and_revenue_chart(
     if len(young):
         _note_ground(axes, _days(young["date"]), days)
     ends = [(float(values.iloc[-1]), text, colour) for _, values, colour, _, text in lines]
-    label_series(figure, axes, days.max(), ends)
+    marks.label_series(figure, axes, days.max(), ends)
 
 
 def _note_ground(axes: Axes, young: Integers, days: Integers) -> None:
@@ -223,5 +211,5 @@ def _rise_from_zero(axes: Axes, low: float, high: float, label: str) -> None:
     axes.set_ylim(low - room if low else 0, high + room)
     if low:
         axes.axhline(0, color=INK, linewidth=0.8)
-    amount_axis(axes.yaxis, 6)
+    marks.amount_axis(axes.yaxis, 6)
     axes.set_ylabel(label)

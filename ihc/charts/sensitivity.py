@@ -15,7 +15,8 @@ from matplotlib.ticker import FixedLocator
 
 from ihc.analysis.sensitivity import STABLE, cell_numbers, is_above
 from ihc.arrays.types import Floats
-from ihc.charts.style import GREY, INK, WIDTH, chart, name_rows, row_axes, say, write_beside, write_in
+from ihc.charts import marks
+from ihc.charts.style import GREY, INK, WIDTH, chart, say
 from ihc.formatting import shown
 
 FAR = 4.0  # so many times break-even, or a part of it, from which on the colour stays the same
@@ -88,7 +89,7 @@ def _heat(axes: Axes, cells: pd.DataFrame, base: pd.DataFrame, roas: float) -> N
         cells.pivot(index="channel_name", columns="column", values=name).reindex(base.index).to_numpy()
         for name in ("ROAS", "is_above")
     )
-    name_rows(axes, pd.Series(base.index), NAME_LIMIT)
+    marks.name_rows(axes, pd.Series(base.index), NAME_LIMIT)
     edges = np.arange(values.shape[1] + 1) - 0.5, np.arange(values.shape[0] + 1) - 0.5
     shades = _shades(values.astype("float64"), roas)
     axes.pcolormesh(*edges, shades, cmap=COLOURS, vmin=0, vmax=1, edgecolor="white", linewidth=0.8)
@@ -97,7 +98,7 @@ def _heat(axes: Axes, cells: pd.DataFrame, base: pd.DataFrame, roas: float) -> N
     size = _size(values.shape[1])
     for (row, column), value in np.ndenumerate(values):
         colour = ON_DARK if is_dark[row, column] else ON_PALE
-        write_in(axes, column, row, _figure(value), colour, fontsize=size)
+        marks.write_in(axes, column, row, _figure(value), colour, fontsize=size)
         if is_other[row, column]:
             frame = Rectangle((column - 0.43, row - 0.41), 0.86, 0.82, fill=False, edgecolor=colour, linewidth=1.3)
             axes.add_patch(frame)
@@ -164,14 +165,14 @@ def rank_under_settings_chart(figure: Figure, fragile: pd.DataFrame, colours: Ma
     In: `rank_stability`: `channel_name, rank, rank_best, rank_worst, stability`; `colours` of `channel_colours`.
     """
     rows = fragile.sort_values("rank", kind="stable")
-    axes = row_axes(figure, rows["channel_name"], head=1.0, grid=True)
+    axes = marks.row_axes(figure, rows["channel_name"], head=1.0, grid=True)
     places = range(len(rows))
     dots = [colours.get(name, GREY) for name in rows["channel_name"]]
     axes.hlines(places, rows["rank_best"], rows["rank_worst"], color=dots, linewidth=2.5)
     axes.scatter(rows["rank"], places, color=dots, s=42, zorder=3)
     for place, worst, stability in zip(places, rows["rank_worst"], rows["stability"], strict=True):
         if stability != STABLE:
-            write_beside(axes, worst, place, stability, gap=8, color=INK)
+            marks.write_beside(axes, worst, place, stability, gap=8, color=INK)
     last = int(rows["rank_worst"].max())
     axes.set_xlim(0.6, last + 0.4 * max(last, 2))
     axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1, last // 12 + 1)))

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.font_manager import findSystemFonts, fontManager
+from matplotlib.ft2font import FT2Font
 
-from ihc.arrays.types import Floats
-from ihc.charts.fonts import families
-from ihc.charts.palette import OTHER
-from ihc.formatting import shown
 from ihc.schemas.tables import PHASES
 
 # Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
@@ -27,13 +22,6 @@ BLUE, ORANGE, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "#767676"
 INK, PALE = "#222222", "#dddddd"
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, SKY, ORANGE), strict=True))
 MOST_PANELS = 12
-NARROW = 22  # characters of a name where there is less room than usual
-ROW = 0.28  # inches
-ABOVE = 9  # points from the axes' top to the middle of the line above the first row
-LINE = 0.17  # inches from a small text to the next below it
-AROUND = 0.9  # inches of a figure's height that are not the axes
-UNKNOWN = "–"  # in the place of a figure
-LINEAR = 0.1  # ROAS below which the scale of powers of ten is straight
 WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # names are data: a $ in one is a $
@@ -51,19 +39,10 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
 }
-Label = tuple[float, str, str]  # where on the y axis it belongs, its text, its colour
+FIRST = "DejaVu Sans"  # ships with matplotlib
+# The family that has a letter, or "" where none has; looked up once in a process.
+_FAMILIES: dict[str, str] = {}
 P = ParamSpec("P")
-
-
-def _amount(value: float, _place: int) -> str:
-    """A tick of an axis of amounts or counts: 0.5, 1,000, 2.5 M."""
-    value += 0.0  # a minus zero becomes a plain one
-    return f"{value / 1e6:,.10g} M" if abs(value) >= 1e6 else f"{value:,.10g}"
-
-
-AMOUNTS = FuncFormatter(_amount)
-# Ticks of shares, as exact as they need be, and none beyond the whole, where the room for labels makes the axis longer.
-UP_TO_ALL = FuncFormatter(lambda share, _: f"{100 * share:.6g}%" if share < 1.001 else "")
 
 
 @contextmanager
@@ -106,185 +85,66 @@ def say(figure: Figure, text: str) -> None:
     figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY)
 
 
-def row_axes(figure: Figure, names: pd.Series[str], *, limit: int = 26, head: float = 1.3, grid: bool = False) -> Axes:
-    """Axes with a row for each of `names`, and so many inches for all that is above and below the rows."""
-    figure.set_size_inches(WIDTH, head + ROW * len(names))
-    axes = figure.add_subplot()
-    name_rows(axes, names, limit)
-    if grid:
-        axes.grid(axis="x", color=PALE, linewidth=0.6)
-        axes.set_axisbelow(True)
-    return axes
+def families(texts: Iterable[str]) -> list[str]:
+    """The first font, and of the machine's others those that have what it lacks of the letters of `texts`."""
+    letters = _letters(texts)
+    _look_up(letters)
+    return [FIRST, *sorted({_FAMILIES[letter] for letter in letters} - {"", FIRST})]
 
 
-def name_rows(axes: Axes, names: pd.Series[str], limit: int = 26) -> None:
-    """Rows with the channels' names, each cut to `limit` characters, the first on top."""
-    axes.set_yticks(range(len(names)), labels=[shown(name, limit) for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
+def letters_without_font(texts: Iterable[str]) -> list[str]:
+    """The letters of `texts` that no font of this machine has, sorted."""
+    letters = _letters(texts)
+    _look_up(letters)
+    return sorted(letter for letter in letters if not _FAMILIES[letter])
 
 
-def name_columns(axes: Axes, names: Sequence[str], rotation: float) -> None:
-    """Slanted names above the columns of a grid of cells, which needs no frame."""
-    axes.xaxis.tick_top()
-    axes.set_xticks(range(len(names)), labels=names)
-    axes.tick_params(axis="x", length=0, labelsize=9, rotation=rotation, pad=2)
-    for label in axes.get_xticklabels():
-        label.set(horizontalalignment="left", rotation_mode="anchor")
-    axes.spines[:].set_visible(False)
+def _letters(texts: Iterable[str]) -> set[str]:
+    """The letters that need a font: no spaces, no controls, nothing that only changes the look of another."""
+    return {
+        letter
+        for letter in set().union(*texts)
+        if unicodedata.category(letter)[0] not in "CZ"
+        and not unicodedata.name(letter, "").startswith("VARIATION SELECTOR")
+    }
 
 
-def legend_above(figure: Figure, columns: int = 2, **style: Any) -> None:
-    """A legend over the whole width, above the axes."""
-    figure.legend(frameon=False, loc="outside upper center", ncols=columns, fontsize=9, **style)
+def _look_up(letters: Collection[str]) -> None:
+    left = {letter for letter in letters if letter not in _FAMILIES}
+    for family, path in _fonts():
+        if not left:
+            return
+        has = _has(path, left)
+        if has and not family:
+            fontManager.addfont(path)
+        _FAMILIES.update(dict.fromkeys(has, family or FT2Font(path).family_name))
+        left -= has
+    _FAMILIES.update(dict.fromkeys(left, ""))
 
 
-def write_in(axes: Axes, x: float, row: float, text: str, colour: str | None = None, **style: Any) -> None:
-    """A small text in the middle of a cell, or of a part of a bar."""
-    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": colour}
-    axes.text(x, row, text, **look | style)
+def _fonts() -> Iterator[tuple[str, str]]:
+    """The families that matplotlib knows, with a file of each, the likeliest first; then files that it does not know.
+
+    It keeps its list of fonts from run to run, so that one installed since is not in it: these have no family yet.
+    """
+    seen = set()
+    for entry in sorted(fontManager.ttflist, key=_place):
+        if entry.name not in seen and not entry.name.startswith((".", "Last")):  # fonts of boxes for every letter
+            seen.add(entry.name)
+            yield entry.name, entry.fname
+    known = {entry.fname for entry in fontManager.ttflist}
+    new = (path for path in findSystemFonts() if path not in known)
+    yield from (("", path) for path in sorted(new, key=lambda path: ("Regular" not in path, "Sans" not in path, path)))
 
 
-def write_beside(
-    axes: Axes, x: float, row: float, text: str, *, gap: float = 5, left: bool = False, **style: Any
-) -> None:
-    """A text `gap` points to the right of a point in a row, or to its left."""
-    axes.annotate(
-        text,
-        (x, row),
-        (-gap if left else gap, 0),
-        textcoords="offset points",
-        va="center",
-        ha="right" if left else "left",
-        fontsize=9,
-        **style,
-    )
+def _place(entry: Any) -> tuple[bool, bool, bool, str]:
+    is_regular = entry.style == "normal" and str(entry.weight) in ("400", "normal", "regular")
+    return entry.name != FIRST, not is_regular, "Sans" not in entry.name, entry.name
 
 
-def label_ends(axes: Axes, ends: Iterable[float], texts: Iterable[str], gap: float = 4) -> None:
-    """A text to the right of where each row's bar ends."""
-    for row, (end, text) in enumerate(zip(ends, texts, strict=True)):
-        write_beside(axes, end, row, text, gap=gap)
-
-
-def amount_axis(axis: XAxis | YAxis, most: int) -> None:
-    """Ticks of amounts or counts, at most so many and one."""
-    axis.set_major_locator(MaxNLocator(nbins=most))
-    axis.set_major_formatter(AMOUNTS)
-
-
-def whole_axis(axes: Axes, end: float) -> None:
-    """An axis of shares up to all, with room for labels up to `end`."""
-    axes.set_xlim(0, end)
-    axes.set_xticks(np.linspace(0, 1, 5))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-
-
-def stack_parts(axes: Axes, parts: pd.DataFrame, looks: Sequence[Mapping[str, Any]], **style: Any) -> list[Floats]:
-    """A bar a row of its parts, one after another, each column with a look of its own; where each part begins."""
-    start, starts = np.zeros(len(parts)), []
-    for name, look in zip(parts.columns, looks, strict=True):
-        part = parts[name].fillna(0.0).to_numpy("float64")
-        axes.barh(range(len(parts)), part, left=start, **style, **look)
-        starts.append(start)
-        start = start + part
-    return starts
-
-
-def from_zero(axes: Axes) -> None:
-    """An x axis of amounts with 0 on it, and a margin, also beyond the foot of a bar."""
-    axes.use_sticky_edges = False
-    axes.margins(x=0.04)
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, -0.04 * high), max(high, -0.04 * low))
-
-
-def intervals(
-    axes: Axes, table: pd.DataFrame, name: str, colours: Mapping[str, str], is_hollow: Iterable[bool]
-) -> None:
-    """Dots on lines from `name_low` to `name_high`, in the channels' colours."""
-    rows = range(len(table))
-    shades = [colours.get(channel, OTHER) for channel in table["channel_name"]]
-    axes.hlines(rows, table[f"{name}_low"], table[f"{name}_high"], color=shades, linewidth=2.2, zorder=3)
-    inside = ["white" if hollow else shade for hollow, shade in zip(is_hollow, shades, strict=True)]
-    axes.scatter(table[name], rows, color=inside, edgecolor=shades, s=24, linewidth=1.4, zorder=4)
-
-
-def with_bounds(table: pd.DataFrame, name: str, write: Callable[[float], str]) -> list[str]:
-    """Row by row a figure with its interval behind it, if it has one."""
-    figures = [[write(value) for value in table[column]] for column in (name, f"{name}_low", f"{name}_high")]
-    return [
-        value if UNKNOWN in (low, high) else f"{value} ({low.removesuffix('%')}–{high})"
-        for value, low, high in zip(*figures, strict=True)
-    ]
-
-
-def text_column(
-    axes: Axes, right: float, head: str, texts: Sequence[str], colours: Iterable[str] | None = None
-) -> None:
-    """A column of texts beside the rows, that ends `right` points from the axes, where no mark can be in its way."""
-    write_above(axes, (1, 1), head, right=right, xycoords="axes fraction", ha="right", color=GREY)
-    for row, (text, colour) in enumerate(zip(texts, colours or [INK] * len(texts), strict=True)):
-        axes.annotate(
-            text,
-            (1, row),
-            (right, 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=9,
-            color=colour,
-        )
-
-
-def write_above(axes: Axes, at: tuple[float, float], text: str, right: float = 0, **style: Any) -> None:
-    """A text on the line above the first row."""
-    axes.annotate(text, at, (right, ABOVE), textcoords="offset points", va="center", fontsize=8.5, **style)
-
-
-def least_height(series: int) -> float:
-    """The height of a figure [inches] that has room for the names of so many series beside its axes."""
-    return AROUND + LINE * series
-
-
-def label_series(figure: Figure, axes: Axes, right: float, labels: Sequence[Label]) -> None:
-    """Name the ends of lines, or the parts of a bar, right of the axes, moved apart where they would touch."""
-    low, high = axes.get_ylim()
-    gap = LINE / (figure.get_size_inches()[1] - AROUND)
-    order = sorted(labels)
-    places = _apart([float(np.nan_to_num((value - low) / (high - low))) for value, _, _ in order], gap)
-    for (value, text, colour), place in zip(order, places, strict=True):
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", (right, value), (1.05, place), "data", "axes fraction", arrowprops=line)
-        axes.plot(1.06, place, "s", color=colour, markersize=5, transform=axes.transAxes, clip_on=False)
-        axes.text(1.085, place, text, transform=axes.transAxes, va="center", fontsize=8)
-
-
-def _apart(places: Sequence[float], gap: float) -> list[float]:
-    """Rising places, moved so that they are at least `gap` apart and not above 1."""
-    moved = list(places)
-    for number in range(1, len(moved)):
-        moved[number] = max(moved[number], moved[number - 1] + gap)
-    ceiling = 1.0
-    for number in reversed(range(len(moved))):
-        moved[number] = min(moved[number], ceiling)
-        ceiling = moved[number] - gap
-    return moved
-
-
-def power_scale(axis: XAxis | YAxis) -> None:
-    """Powers of ten, but straight below LINEAR, so that 0 has a place: ROAS spans 0.05 and 1,000 in one shop."""
-    set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
-    set_scale("symlog", linthresh=LINEAR, linscale=0.5)
-    axis.set_major_locator(FixedLocator([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-
-
-def short(value: float) -> str:
-    """An amount in four characters or so: 950, 28.1k, 1.2M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:,.1f}{letter}"
-    return f"{value:.0f}"
+def _has(path: str, letters: Collection[str]) -> set[str]:
+    try:
+        font = FT2Font(path)
+    except (OSError, RuntimeError):  # gone since, or in a form that cannot be read
+        return set()
+    return {letter for letter in letters if font.get_char_index(ord(letter))}

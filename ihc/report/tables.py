@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -12,6 +12,7 @@ from IPython.display import HTML
 from pandas.api.types import is_bool_dtype
 from pandas.io.formats.style import Styler
 
+from ihc.arrays.types import Booleans
 from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, MONEY, TEXT, heading
 
 # Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
@@ -41,23 +42,18 @@ def table(
     texts = {name: _with_bounds(frame, name, *pair) for name, pair in intervals.items()}
     shown = frame[columns].assign(**texts)
     shades = pd.DataFrame({column: _shades(frame[column], has_total) for column in heat}, index=shown.index)
+    styles: dict[Any, Any] = {
+        name: _yes if is_bool_dtype(shown[name]) else FORMATS[unit] for name, unit in units.items()
+    }
     return (
-        _formatted(shown, units | dict.fromkeys(texts, TEXT))
+        shown.style.hide(axis="index")
+        .format_index(lambda column: heading(column)[0], axis="columns", escape="html")
+        .format(styles | dict.fromkeys(texts, FORMATS[TEXT]), na_rep="", escape="html")
         .apply(lambda _: shades, subset=list(heat), axis=None)
-        .set_td_classes(_classes(shown, figures, has_total))
+        .set_td_classes(_classes(shown, figures, has_total & (shown.index == len(shown) - 1)))
         .set_table_attributes('class="ihc fixed"' if is_fixed else 'class="ihc"')
         .set_table_styles(_styles(shown, figures), overwrite=True)
     )
-
-
-def _formatted(shown: pd.DataFrame, units: Mapping[Any, str]) -> Styler:
-    styler = shown.style.hide(axis="index").format_index(
-        lambda column: heading(column)[0], axis="columns", escape="html"
-    )
-    for column, unit in units.items():
-        style = _yes if is_bool_dtype(shown[column]) else FORMATS[unit]
-        styler = styler.format(style, subset=[column], na_rep="", escape="html" if unit == TEXT else None)
-    return styler
 
 
 def _yes(value: object) -> str:
@@ -67,17 +63,11 @@ def _yes(value: object) -> str:
 def _with_bounds(frame: pd.DataFrame, column: str, low: str, high: str) -> list[str]:
     """A figure and its bounds as one text; the figure alone where there are none."""
     style = FORMATS[heading(column)[1]]
-    rows = zip(frame[column], frame[low], frame[high], strict=True)
-    return [_interval(style, *row) for row in rows]
-
-
-def _interval(style: str, value: float, low: float, high: float) -> str:
-    if np.isnan(value):
-        return ""
-    if np.isnan(low) or np.isnan(high):
-        return style.format(value)
-    between = "–" if low >= 0 else " to "  # a dash before a minus sign is misread
-    return f"{style.format(value)} ({style.format(low)}{between}{style.format(high)})"
+    texts = frame[column].map(style.format).where(frame[column].notna(), "")
+    between = np.where(frame[low] >= 0, "–", " to ")  # a dash before a minus sign is misread
+    bounds = " (" + frame[low].map(style.format) + between + frame[high].map(style.format) + ")"
+    is_whole = frame[[column, low, high]].notna().all(axis=1)
+    return (texts + bounds.where(is_whole, "")).tolist()
 
 
 def _shades(values: pd.Series[float], has_total: bool) -> list[str]:
@@ -88,11 +78,10 @@ def _shades(values: pd.Series[float], has_total: bool) -> list[str]:
     return [f"background-color: rgba({HUE}, {DARKEST * share:.3f})" if share > 0 else "" for share in shares]
 
 
-def _classes(frame: pd.DataFrame, figures: list[str], has_total: bool) -> pd.DataFrame:
+def _classes(frame: pd.DataFrame, figures: Sequence[str], is_total: Booleans) -> pd.DataFrame:
     classes = pd.DataFrame("text", index=frame.index, columns=frame.columns)
-    classes[figures] = "figure"
-    if has_total and len(frame):
-        classes.iloc[-1] += " total"
+    classes[list(figures)] = "figure"
+    classes.loc[is_total] += " total"
     return classes
 
 
@@ -112,13 +101,11 @@ def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:
     part = lines[lines["section"] == section].reset_index(drop=True)
     headings = {"line": section, "count": part["counted"].iloc[0].capitalize(), "amount": "Amount"}
     frame = part[["line", "count", "amount"]]
-    is_total = part["kind"] == "total"
-    classes = pd.DataFrame({"line": "text", "count": "figure", "amount": "figure"}, index=frame.index)
     return (
         table(frame, is_fixed=True)
         .format(count_format(part["count"]), subset=["count"])
         .format_index(lambda column: headings[str(column)], axis="columns")
-        .set_td_classes(classes.where(~is_total, classes + " total", axis="index"))
+        .set_td_classes(_classes(frame, ["count", "amount"], (part["kind"] == "total").to_numpy()))
     )
 
 

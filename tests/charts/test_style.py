@@ -1,35 +1,77 @@
+import shutil
+from functools import partial
+
+import pandas as pd
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from ihc.charts import style
+from ihc.charts.channels import cost_against_revenue_chart
+from ihc.charts.style import FIRST, families, letters_without_font
+from ihc.report.figures import publish_chart
+
+SCRIPT = "\U0001d49c"  # MATHEMATICAL SCRIPT CAPITAL A: not in the first font, but in another that matplotlib ships
+CHINESE = "百度"
+STIX = next(entry.fname for entry in fontManager.ttflist if entry.name == "STIXGeneral")
 
 
-def test_series_are_named_apart_and_below_the_top():
-    assert style._apart([0.2, 0.5], 0.1) == [0.2, 0.5]
-    assert style._apart([0.2, 0.2, 0.25], 0.1) == pytest.approx([0.2, 0.3, 0.4])
-    assert style._apart([0.95, 0.98, 1.0], 0.1) == pytest.approx([0.8, 0.9, 1.0])
+@pytest.fixture
+def alone(monkeypatch):
+    """A machine that has the first font alone."""
+    only = [entry for entry in fontManager.ttflist if entry.name == FIRST]
+    monkeypatch.setattr(fontManager, "ttflist", only)
+    monkeypatch.setattr(style, "findSystemFonts", list)
+    monkeypatch.setattr(style, "_FAMILIES", {})
+    yield
+    fontManager._findfont_cached.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("amount", "written"), [(-0.0, "0"), (0.5, "0.5"), (12_345.0, "12,345"), (2.5e6, "2.5 M"), (-1e6, "-1 M")]
-)
-def test_ticks_of_amounts_are_short_and_exact(amount, written):
-    assert style.AMOUNTS(amount) == written
+def shipped(name):
+    return next(entry.fname for entry in fontManager.ttflist if entry.name == name)
 
 
-@pytest.mark.parametrize(("share", "written"), [(0.0, "0%"), (0.025, "2.5%"), (1.0, "100%"), (1.2, "")])
-def test_ticks_of_shares_are_as_exact_as_they_need_be_and_none_is_beyond_all(share, written):
-    assert style.UP_TO_ALL(share) == written
+def test_the_first_font_draws_latin_greek_cyrillic_and_arabic_alone():
+    assert families(["Suche", "Größe", "Ελλάδα", "Яндекс Директ", "بحث مدفوع"]) == [FIRST]
+    assert families([]) == [FIRST]
 
 
-@pytest.mark.parametrize(("amount", "written"), [(949.6, "950"), (28_066.0, "28.1k"), (-1.25e6, "-1.2M")])
-def test_an_amount_in_a_cell_is_short(amount, written):
-    assert style.short(amount) == written
+def test_another_font_that_has_a_letter_comes_after_the_first():
+    first, other = families(["Suche", SCRIPT])
+    assert first == FIRST
+    assert style._has(shipped(other), SCRIPT) == {SCRIPT}
+    assert letters_without_font([SCRIPT]) == []
 
 
-def test_a_scale_of_powers_has_a_place_for_0():
-    axes = Figure().add_subplot()
-    style.power_scale(axes.yaxis)
-    axes.set_ylim(0, 1_000)
-    ticks = [axes.yaxis.get_major_formatter()(tick) for tick in axes.get_yticks() if 0 <= tick <= 1_000]
-    assert ticks == ["0", "0.1", "1", "10", "100", "1,000"]
+def test_a_font_that_was_installed_since_is_found(alone, monkeypatch, tmp_path):
+    bold, regular = (tmp_path / f"New-{weight}.ttf" for weight in ("Bold", "Regular"))
+    for path in (bold, regular):
+        shutil.copy(STIX, path)
+    monkeypatch.setattr(style, "findSystemFonts", lambda: [str(bold), str(regular), str(tmp_path / "gone.ttf")])
+    assert families([SCRIPT]) == [FIRST, "STIXGeneral"]
+    assert [entry.fname for entry in fontManager.ttflist if entry.name == "STIXGeneral"] == [str(regular)]
+
+
+def test_letters_that_no_font_has_are_given_once(alone):
+    assert letters_without_font(["a", CHINESE, "度"]) == sorted(CHINESE)
+
+
+def test_what_is_not_seen_needs_no_font(alone):
+    assert letters_without_font(["a\u200b\u200e\ufe0f\x08\u2003\ue000"]) == []
+
+
+@pytest.mark.parametrize("name", ["Suche", CHINESE, SCRIPT, "\U00012000"])
+def test_a_chart_is_drawn_without_warnings_whatever_the_letters(alone, tmp_path, recwarn, name):
+    table = pd.DataFrame({"channel_name": [name], "cost": [1.0], "ihc_revenue": [2.0]})
+    draw = partial(cost_against_revenue_chart, table, currency=name)
+    assert "<figure>" in publish_chart(draw, tmp_path, "chart", alt=name, note=name).data
+    assert not recwarn.list
+
+
+def test_a_chart_has_the_fonts_of_its_names_and_of_what_it_is_told_to_write():
+    table = pd.DataFrame({"channel_name": ["Suche"], "cost": [1.0], "ihc_revenue": [2.0]})
+    for figure in (
+        cost_against_revenue_chart(table.assign(channel_name=SCRIPT)),
+        cost_against_revenue_chart(table, currency=SCRIPT),
+    ):
+        axes = figure.axes[0]
+        assert axes.xaxis.label.get_fontfamily() == axes.get_yticklabels()[0].get_fontfamily() == families([SCRIPT])

@@ -35,8 +35,19 @@ def test_a_csv_has_headings_plain_figures_and_empty_fields_for_nan(tmp_path):
     assert path.read_text("utf-8") == "channel_name,cost,ihc_revenue\nSearch,100.25,250.0\nMail,,10.0\n"
 
 
-def test_a_csv_survives_the_round_trip(tmp_path):
-    assert_frame_equal(written(tmp_path, SUMMARY), SUMMARY)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        SUMMARY,
+        *(
+            pd.DataFrame({"channel_name": names, "cost": [1.5, -2.5]})
+            for names in (["007", "08"], ["1", "2"], ["1e5", "2e5"], ["True", "False"], ["inf", "nan"])
+        ),
+        pd.DataFrame({"channel_name": ["", "A"], "ROAS": [np.nan, 1.5], "amount": [2.5, np.nan]}),
+    ],
+)
+def test_texts_and_figures_survive_the_round_trip_though_names_look_like_figures(tmp_path, frame):
+    assert_frame_equal(written(tmp_path, frame), frame)
 
 
 @pytest.mark.parametrize("name", [*UNTRUSTED, *FORMULAS, "", "NA", "nan", "None", "'", "'=1", "''=1"])
@@ -54,24 +65,8 @@ def test_a_carriage_return_becomes_a_line_break_that_every_reader_takes_for_one(
     assert_frame_equal(written(tmp_path, named(name)), named(back))
 
 
-@pytest.mark.parametrize("names", [["007", "08"], ["1", "2"], ["1e5", "2e5"], ["True", "False"], ["inf", "nan"]])
-def test_names_stay_text_though_all_of_them_look_like_figures(tmp_path, names):
-    frame = pd.DataFrame({"channel_name": names, "cost": [1.5, 2.5]})
-    assert_frame_equal(written(tmp_path, frame), frame)
-
-
-def test_negative_figures_are_no_formulas(tmp_path):
-    frame = pd.DataFrame({"channel_name": ["A"], "ihc_revenue": [-1.5]})
-    assert_frame_equal(written(tmp_path, frame), frame)
-
-
 def test_a_frame_without_rows_keeps_its_columns(tmp_path):
     assert written(tmp_path, SUMMARY.iloc[:0]).columns.tolist() == SUMMARY.columns.tolist()
-
-
-def test_an_empty_field_is_nan_among_figures_and_empty_among_texts(tmp_path):
-    frame = pd.DataFrame({"channel_name": ["", "A"], "ROAS": [np.nan, 1.5], "amount": [2.5, np.nan]})
-    assert_frame_equal(written(tmp_path, frame), frame)
 
 
 @FIXED

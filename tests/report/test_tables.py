@@ -37,18 +37,15 @@ def test_headings_come_from_the_glossary_and_figures_are_written_by_their_unit()
     page = parsed(table(SUMMARY))
     assert texts(page, "thead th") == ["Channel", "Sessions", "Cost", "Share of cost", "ROAS"]
     assert texts(page, "tbody tr:first-child td") == ["Search", "1,234", "1,234.50", "12.3%", ""]
+    classes = [cell["class"] for cell in page.select("tbody tr:first-child td")]
+    assert ["text" in entry for entry in classes] == [True, False, False, False, False]
+    assert ["figure" in entry for entry in classes] == [False, True, True, True, True]
 
 
 def test_the_index_is_not_shown_and_may_repeat():
     page = parsed(table(SUMMARY.set_axis([7, 7])))
     assert not page.select("tbody th")
     assert len(page.select("tbody tr")) == 2
-
-
-def test_texts_and_figures_are_told_apart_by_class():
-    first = parsed(table(SUMMARY)).select("tbody tr:first-child td")
-    assert ["text" in cell["class"] for cell in first] == [True, False, False, False, False]
-    assert ["figure" in cell["class"] for cell in first] == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize("has_total", [True, False])
@@ -100,15 +97,12 @@ def test_a_section_of_the_reconciliation_is_a_table_of_its_own_with_its_totals_s
     assert texts(page, "tbody tr:first-child td") == ["orders read", "2", "1,235.50"]
     totals = [row.td.get_text() for row in page.select("tbody tr") if "total" in row.td["class"]]
     assert totals == ["with a journey", "credited"]
+    assert texts(parsed(reconciliation_table(lines(), COST)), "thead th")[1] == "Cost rows"
 
 
 def test_counts_of_the_reconciliation_have_decimals_only_where_one_is_no_whole_number():
     assert texts(parsed(reconciliation_table(lines(credit=0.75), CREDIT)), "tbody tr:last-child td")[1] == "0.75"
     assert texts(parsed(reconciliation_table(lines(), CREDIT)), "tbody tr:last-child td")[1] == "1"
-
-
-def test_cost_is_counted_in_rows():
-    assert texts(parsed(reconciliation_table(lines(), COST)), "thead th")[1] == "Cost rows"
 
 
 def test_the_glossary_defines_every_term():
@@ -149,6 +143,7 @@ def test_heat_shades_a_column_from_its_least_to_its_greatest_value():
     # (5 - 0) / (10 - 0) = 0.5 of the darkest shade; the least value has none
     assert heated([0.0, 5.0, 10.0]) == {(1, 1): pytest.approx(DARKEST / 2), (2, 1): DARKEST}
     assert heated([-10.0, 0.0]) == {(1, 1): DARKEST}
+    assert shade(table(SUMMARY)) == {}
 
 
 def test_the_total_is_neither_shaded_nor_part_of_the_scale():
@@ -159,11 +154,6 @@ def test_the_total_is_neither_shaded_nor_part_of_the_scale():
 def test_without_a_difference_nothing_is_shaded(values):
     assert heated(values) == {}
     assert heated([*values, 9.0], has_total=True) == {}
-
-
-def test_only_the_named_columns_are_shaded():
-    assert {column for _, column in shade(table(SUMMARY.assign(cost=[1.0, 2.0]), heat=["cost"]))} == {2}
-    assert shade(table(SUMMARY)) == {}
 
 
 @pytest.mark.parametrize(
@@ -215,21 +205,6 @@ def test_yes_is_written_and_no_is_empty():
     assert all("text" in cell["class"] for cell in page.select("td:nth-child(2)"))
 
 
-def test_only_tables_with_an_order_of_their_own_are_fixed():
-    styled = {
-        "summary": table(SUMMARY),
-        "steps": table(SUMMARY, is_fixed=True),
-        "reconciliation": reconciliation_table(lines(), ORDERS),
-        "glossary": glossary_table(),
-    }
-    assert {name: "fixed" in parsed(one).table["class"] for name, one in styled.items()} == {
-        "summary": False,
-        "steps": True,
-        "reconciliation": True,
-        "glossary": True,
-    }
-
-
 def card(unit, value, before=np.nan, change=np.nan, note="", **options):
     """What a card says: the big figure, the change and the note."""
     row = {"figure": "Name", "unit": unit, "value": value, "before": before, "change": change, "note": note}
@@ -240,20 +215,18 @@ def card(unit, value, before=np.nan, change=np.nan, note="", **options):
 
 
 @pytest.mark.parametrize(
-    ("unit", "text"),
+    ("unit", "value", "currency", "text"),
     [
-        (glossary.MONEY, "1,234.50 EUR"),
-        (glossary.COUNT, "1,234"),
-        (glossary.CREDIT, "1,234.50"),
-        (glossary.RATIO, "1,234.50"),
+        (glossary.MONEY, 1234.5, "EUR", "1,234.50 EUR"),
+        (glossary.MONEY, 1234.5, "", "1,234.50"),
+        (glossary.COUNT, 1234.5, "EUR", "1,234"),
+        (glossary.CREDIT, 1234.5, "EUR", "1,234.50"),
+        (glossary.RATIO, 1234.5, "EUR", "1,234.50"),
+        (glossary.MONEY, np.nan, "EUR", "–"),
     ],
 )
-def test_a_card_writes_a_figure_in_its_unit(unit, text):
-    assert card(unit, 1234.5, currency="EUR") == [text]
-
-
-def test_money_without_a_currency_stands_alone():
-    assert card(glossary.MONEY, 1.5) == ["1.50"]
+def test_a_card_writes_a_figure_in_its_unit(unit, value, currency, text):
+    assert card(unit, value, currency=currency) == [text]
 
 
 @pytest.mark.parametrize(
@@ -280,10 +253,6 @@ def test_a_note_stands_below_the_figure_and_its_change():
     assert card(glossary.RATIO, 9.0, 9.0, 0.0, "so")[1:] == ["= 0.0% against the period before (9.00)", "so"]
 
 
-def test_a_card_without_a_figure_has_a_dash():
-    assert card(glossary.MONEY, np.nan, currency="EUR") == ["–"]
-
-
 @pytest.mark.parametrize("name", UNTRUSTED)
 def test_names_and_currencies_are_text_on_cards(name):
     figures = pd.DataFrame(
@@ -294,3 +263,17 @@ def test_names_and_currencies_are_text_on_cards(name):
     assert page.dd.get_text() == f"1.00 {name}"
     assert page.find_all("dd")[-1].get_text() == name
     assert {tag.name for tag in page.find_all()} == {"dl", "div", "dt", "dd", "span", "b"}
+
+
+@pytest.mark.parametrize(
+    ("styled", "is_fixed"),
+    [
+        (table(SUMMARY), False),
+        (table(SUMMARY, is_fixed=True), True),
+        (reconciliation_table(lines(), ORDERS), True),
+        (glossary_table(), True),
+    ],
+    ids=["summary", "steps", "reconciliation", "glossary"],
+)
+def test_only_tables_with_an_order_of_their_own_are_fixed(styled, is_fixed):
+    assert ("fixed" in parsed(styled).table["class"]) == is_fixed

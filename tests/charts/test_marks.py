@@ -1,0 +1,35 @@
+import pytest
+from matplotlib.figure import Figure
+
+from ihc.charts import marks
+
+
+def test_series_are_named_apart_and_below_the_top():
+    assert marks._apart([0.2, 0.5], 0.1) == [0.2, 0.5]
+    assert marks._apart([0.2, 0.2, 0.25], 0.1) == pytest.approx([0.2, 0.3, 0.4])
+    assert marks._apart([0.95, 0.98, 1.0], 0.1) == pytest.approx([0.8, 0.9, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"), [(-0.0, "0"), (0.5, "0.5"), (12_345.0, "12,345"), (2.5e6, "2.5 M"), (-1e6, "-1 M")]
+)
+def test_ticks_of_amounts_are_short_and_exact(amount, written):
+    assert marks.AMOUNTS(amount) == written
+
+
+@pytest.mark.parametrize(("share", "written"), [(0.0, "0%"), (0.025, "2.5%"), (1.0, "100%"), (1.2, "")])
+def test_ticks_of_shares_are_as_exact_as_they_need_be_and_none_is_beyond_all(share, written):
+    assert marks.UP_TO_ALL(share) == written
+
+
+@pytest.mark.parametrize(("amount", "written"), [(949.6, "950"), (28_066.0, "28.1k"), (-1.25e6, "-1.2M")])
+def test_an_amount_in_a_cell_is_short(amount, written):
+    assert marks.short(amount) == written
+
+
+def test_a_scale_of_powers_has_a_place_for_0():
+    axes = Figure().add_subplot()
+    marks.power_scale(axes.yaxis)
+    axes.set_ylim(0, 1_000)
+    ticks = [axes.yaxis.get_major_formatter()(tick) for tick in axes.get_yticks() if 0 <= tick <= 1_000]
+    assert ticks == ["0", "0.1", "1", "10", "100", "1,000"]
