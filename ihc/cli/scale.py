@@ -56,9 +56,8 @@ def scale(  # noqa: PLR0913 - one argument an option
         from ihc.scale.cluster import check_workers, connected
         from ihc.scale.job import PUBLISHING, Input, Job
         from ihc.scale.job import scale as attribute
-        from ihc.scale.output import check_output
+        from ihc.scale.output import check_output, open_output
         from ihc.scale.parquet import find_files
-        from ihc.scale.store import open_store
     except ImportError as error:
         raise SettingsError(f"ihc scale needs the extra dask ({error}): pip install 'ihc-attribution[dask]'") from None
     from ihc.models.heuristics import DIRECT
@@ -73,8 +72,8 @@ def scale(  # noqa: PLR0913 - one argument an option
     asked = Asked(load_parameters(options["parameters"]), rules, *days, options["lookback_days"], direct)
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
-    job = Job(files, asked, open_store(output, "--output"), partitions, export_journeys)
-    check_output(job.output, [source for own in files for source in own])
+    job = Job(files, asked, open_output(output), partitions, export_journeys)
+    check_output(job.output, files)
     console = make_console(stderr=True)
     seen: set[str] = set()
     try:
@@ -133,9 +132,6 @@ def _print_result(found: Scaled, output: str) -> None:
     console.print(f"Read {rows}; {counted(found.parts, 'part')} of the users.")
     console.print(f"Written to {output}: {found.credits:,} credits in credits/, how each order ended in outcomes/,")
     console.print(f"  {', '.join(f'{name}.csv' for name in found.reports._fields)} and scale.json")
-    if found.others:
-        console.print(f"Left as it is: {', '.join(found.others)}, of runs that go on, or were killed elsewhere; delete")
-        console.print("  it where no run goes on.")
     print_reconciliation(console, found.reports.reconciliation)
     console.print(narrative.orders_sentence(found.reports.reconciliation))
     console.print(narrative.best_and_worst(found.reports.channel_summary))

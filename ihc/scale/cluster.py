@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import dask
 from dask.distributed import Client, LocalCluster
+from fsspec.implementations.dirfs import DirFileSystem
 
 from ihc import __version__
 from ihc.errors import ScaleError, why
 from ihc.formatting import some
-from ihc.scale.store import Store, whole_file
 
 SECONDS = 10  # within which a scheduler must answer, and have a worker
 
@@ -71,21 +71,19 @@ def dashboard(client: Client) -> str | None:
     return client.dashboard_link if find_spec("bokeh") else None
 
 
-def check_workers(client: Client, output: Store) -> None:
+def check_workers(client: Client, output: DirFileSystem) -> None:
     """See that each worker has this `ihc` and sees the output's folder; raises ScaleError."""
-    name = f".seen-{uuid4().hex}"
-    with whole_file(output, name) as file:
-        file.write(b"")
+    output.pipe_file(seen := f".seen-{uuid4().hex}", b"")
     try:
         versions = _ask(client, _version)
-        sees = _ask(client, output.fs.exists, output.path(name))
+        sees = _ask(client, output.exists, seen)
     finally:
-        output.fs.rm(output.path(name))
+        output.rm(seen)
     if wrong := sorted({str(version) for version in versions.values() if version != __version__}):
         raise ScaleError(f"Workers have ihc {some(wrong)}, and here it is {__version__!r}: install the same on all.")
     if blind := [worker for worker, does in sees.items() if not does]:
         raise ScaleError(
-            f"Workers do not see the folder {output.root} ({some(blind)}): give an --output that all machines share."
+            f"Workers do not see the folder {output.path} ({some(blind)}): give an --output that all machines share."
         )
 
 

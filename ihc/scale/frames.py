@@ -15,6 +15,7 @@ import dask.dataframe as dd
 import pandas as pd
 
 from ihc.analysis.reporting import DAILY, SUMS, conversion_credits, visits_of
+from ihc.arrays.lookup import look_up
 from ihc.arrays.sums import add_parts, part_by, sum_of_parts
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
@@ -23,10 +24,8 @@ from ihc.models.markov import markov
 from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution
 from ihc.models.registry import MODELS, Model
-from ihc.scale.shuffle import part_of
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, as_text, require_columns
 
-PART = "the part of the user's rows"  # a name that no table has
 AT_ONCE = 8  # partial sums that are added together in one step
 
 
@@ -37,9 +36,7 @@ def by_user(frame: dd.DataFrame, parts: int) -> dd.DataFrame:
     Raises InputError for a missing column.
     """
     require_columns(frame, ("user_id",), "the frame")
-    numbered = frame.map_partitions(_numbered, parts, meta=frame._meta.assign(**{PART: pd.Series(dtype="int64")}))
-    divided = numbered.set_index(PART, divisions=[*range(parts), parts - 1])
-    return divided.map_partitions(_without_index, meta=frame._meta.reset_index(drop=True))
+    return shuffled(frame, "user_id", parts)
 
 
 def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd.DataFrame:
@@ -50,26 +47,25 @@ def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd
     """
     require_columns(costs, COLUMNS[COSTS], "costs")
     require_columns(sessions, ("session_id", "user_id"), "sessions")
-    users = _with_texts(sessions[["session_id", "user_id"]])
-    priced = _with_texts(costs[list(COLUMNS[COSTS])])
-    return by_user(priced.merge(users, how="left", on="session_id"), parts)[list(COLUMNS[COSTS])]
+    priced = shuffled(costs[list(COLUMNS[COSTS])], "session_id", parts)
+    users = shuffled(sessions[["session_id", "user_id"]], "session_id", parts)
+    return by_user(_together(with_users, priced, users), parts)[list(COLUMNS[COSTS])]
 
 
-def _with_texts(frame: dd.DataFrame) -> dd.DataFrame:
-    meta = frame._meta.assign(session_id=frame._meta["session_id"].astype("str"))
-    return frame.map_partitions(_texts_of, meta=meta)
+def shuffled(frame: dd.DataFrame, key: str, parts: int) -> dd.DataFrame:
+    """Shuffle rows, so that those with equal ids in a column, as texts, are in one of `parts` partitions."""
+    frame = frame.map_partitions(_with_texts, key, meta=_with_texts(frame._meta, key))
+    return frame.shuffle(on=key, npartitions=parts, ignore_index=True)
 
 
-def _texts_of(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(session_id=as_text(frame["session_id"]))
+def _with_texts(frame: pd.DataFrame, key: str) -> pd.DataFrame:
+    return frame.assign(**{key: as_text(frame[key])})
 
 
-def _numbered(frame: pd.DataFrame, parts: int) -> pd.DataFrame:
-    return frame.assign(**{PART: part_of(as_text(frame["user_id"]), parts)})
-
-
-def _without_index(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.reset_index(drop=True)
+def with_users(costs: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+    """Costs with the `user_id` of their session; those of no session get any, so that they are not all in one part."""
+    users = look_up(costs["session_id"], sessions, "session_id", "user_id")
+    return costs.assign(user_id=users.fillna(costs["session_id"]))
 
 
 def journeys(

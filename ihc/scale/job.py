@@ -1,7 +1,6 @@
 """A shop that is larger than memory, attributed on a Dask cluster part by part, equal to the last bit to one pass.
 
-Every step between parts goes through files, each written whole or not at all, and every step is a function of its
-files: so a worker that dies costs the time of its steps and changes nothing.
+Dask shuffles the tables by user into files, so that a worker that dies later costs the time of its own steps alone.
 """
 
 from __future__ import annotations
@@ -12,17 +11,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+import dask
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dask.distributed import CancelledError, Client, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
+from fsspec.implementations.dirfs import DirFileSystem
 
 from ihc.arrays.memory import free_memory
 from ihc.arrays.sums import add_parts
-from ihc.errors import ScaleError, why
+from ihc.errors import InputError, ScaleError, why
 from ihc.formatting import counted
-from ihc.scale.output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, new_run, publish, write_tables
-from ihc.scale.parquet import Source, row_groups, spans_of
+from ihc.scale.checks import count_unfit, finding, unfit_rows
+from ihc.scale.frames import by_user, costs_by_user
+from ihc.scale.output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, publish, write_tables
+from ihc.scale.parquet import Files, Layout, layout_of, read_parquet
 from ihc.scale.parts import (
     Asked,
     Part,
@@ -34,13 +40,18 @@ from ihc.scale.parts import (
     removal_effects_of,
     reports_of,
 )
-from ihc.scale.shuffle import AT_A_TIME, FOLDERS, Deal, Dealt, Meeting, deal, meet, read_part, refuse
-from ihc.scale.store import Store, make_folders, whole_file
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables, check_table
 
 ROWS = 500_000  # sessions a part has, about, unless the number of parts is given
 PATHS = "paths"
-STAGES = ("Reading the files", "Dealing rows out by user", "Matching keys and costs", "Attributing", "Markov's model")
+READING, CHECKING, SHUFFLING, ATTRIBUTING, MARKOV = STAGES = (
+    "Reading the files",
+    "Checking values and keys",
+    "Shuffling by user",
+    "Attributing",
+    "Markov's model",
+)
+AGAIN = "Reading unfit rows again"
 PUBLISHING = "Naming the results"
 Progress = Callable[[str, int, int], object]  # stage, parts done, parts in all
 
@@ -48,9 +59,9 @@ Progress = Callable[[str, int, int], object]  # stage, parts done, parts in all
 class Input(NamedTuple):
     """The files of the three tables."""
 
-    sessions: list[Source]
-    conversions: list[Source]
-    costs: list[Source]
+    sessions: Files
+    conversions: Files
+    costs: Files
 
 
 @dataclass(frozen=True)
@@ -59,19 +70,9 @@ class Job:
 
     files: Input
     asked: Asked
-    output: Store
+    output: DirFileSystem
     parts: int | None = None
     journeys: bool = False
-    run: str = field(default_factory=new_run)
-
-    @property
-    def scratch(self) -> Store:
-        """Where files between the steps lie until the job ends."""
-        return self.output.below(f"{SCRATCH}{self.run}")
-
-    def by_table(self) -> dict[str, list[Source]]:
-        """The files of each table."""
-        return dict(zip(COLUMNS, self.files, strict=True))
 
 
 class Scaled(NamedTuple):
@@ -82,7 +83,6 @@ class Scaled(NamedTuple):
     parts: int
     credits: int
     failed: int  # orders
-    others: tuple[str, ...] = ()  # scratch folders of runs that go on, or were killed on another machine
 
 
 def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Scaled:
@@ -92,16 +92,22 @@ def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Sca
     anything else; ScaleError where the cluster gives up.
     Nothing is written under its final name before all of it is whole.
     """
-    check_output(job.output, [source for own in job.files for source in own])
+    check_output(job.output, job.files)
+    run = _Run(client, job, progress)
     try:
-        with claimed(job.output, job.run) as others:
-            kept = [JOURNEYS] if job.journeys else []
-            make_folders(job.scratch, *FOLDERS, CREDITS, OUTCOMES, PATHS, *kept)
-            return _Run(client, job, progress).whole()._replace(others=tuple(others))
-    except OSError as error:
+        with claimed(job.output):
+            return run.whole()
+    except KilledWorker as error:
         raise ScaleError(
-            f"A file in {job.output.root} could not be written: {why(error)}. See that the disk has room and that "
-            "nobody changes the folder meanwhile."
+            f"{run.stage}: {counted(error.allowed_failures + 1, 'worker')} died over one part, most often because "
+            "memory is short. Give more --partitions, or workers with more memory."
+        ) from None
+    except (CancelledError, CommClosedError, TimeoutError):
+        raise ScaleError(f"{run.stage}: the scheduler is gone. Run the same command again when it is back.") from None
+    except (OSError, pa.ArrowException) as error:
+        raise ScaleError(
+            f"{run.stage}: a file could not be read or written: {why(error)}. See that the disk has room, and that "
+            "nobody changes the files meanwhile."
         ) from None
 
 
@@ -110,88 +116,109 @@ class _Run:
     client: Client
     job: Job
     progress: Progress
+    stage: str = READING
     parts: int = 1
     rows: dict[str, int] = field(default_factory=dict)
 
     def whole(self) -> Scaled:
-        met = self._met(self._dealt())
-        part, credits = self._attributed(met)
-        effects = removal_effects_of(part)
-        revenue = None
-        if effects is not None:
-            task = partial(_markov, self.job.scratch, effects)
-            revenue = _sum(self._each(STAGES[4], task, range(self.parts)), _add_comparisons)
-        reports = reports_of(part, revenue, self.job.asked)
-        write_tables(self.job.scratch, reports)
+        tables = self._read()
+        self._check(tables)
+        self._shuffle(tables)
+        part, credits, failed = self._attributed()
+        reports = reports_of(part, self._markov(removal_effects_of(part)), self.job.asked)
+        write_tables(self.job.output, reports)
         self.progress(PUBLISHING, 0, 1)
-        publish(self.job.output, self.job.run, _about(self.job, self.rows, self.parts))
+        publish(self.job.output, _about(self.job, self.rows, self.parts))
         self.progress(PUBLISHING, 1, 1)
-        return Scaled(reports, self.rows, self.parts, *credits)
+        return Scaled(reports, self.rows, self.parts, credits, failed)
 
-    def _each(self, stage: str, task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-        """Run a task for each item on the cluster; what they give, as it comes."""
-        self.progress(stage, 0, len(items))
-        futures = self.client.map(task, items, pure=False, key=stage.lower().replace(" ", "-"))
+    def _each(self, stage: str, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Compute Dask collections on the cluster; the place of each and what it gives, as it comes."""
+        self.stage = stage
+        self.progress(stage, 0, len(tasks))
+        futures = self.client.compute(list(tasks))
+        place = {future.key: number for number, future in enumerate(futures)}
         try:
             for done, future in enumerate(as_completed(futures), start=1):
-                yield future.result()
+                yield place[future.key], future.result()
                 future.release()
-                self.progress(stage, done, len(items))
-        except KilledWorker as error:
-            raise ScaleError(_killed(stage, error)) from None
-        except (CancelledError, CommClosedError, TimeoutError):
-            raise ScaleError(f"{stage}: the scheduler is gone. Run the same command again when it is back.") from None
-        except OSError as error:
-            raise ScaleError(
-                f"{stage}: a file could not be read or written: {why(error)}. See that the disk has room, that the "
-                "files stay as they are meanwhile, and that no other run has the same --output."
-            ) from None
+                self.progress(stage, done, len(tasks))
         finally:
             with suppress(CancelledError, OSError, TimeoutError):  # a scheduler that is gone has nothing to cancel
                 self.client.cancel(futures)
 
-    def _dealt(self) -> dict[str, list[Dealt]]:
-        files = [
-            (table, place, source) for table, own in self.job.by_table().items() for place, source in enumerate(own)
-        ]
-        groups: dict[str, list[list[int]]] = {table: [[]] * len(own) for table, own in self.job.by_table().items()}
-        for table, place, found in self._each(STAGES[0], _row_groups, files):
-            groups[table][place] = found
-        self.rows = {table: sum(map(sum, own)) for table, own in groups.items()}
+    def _in_order(self, stage: str, tasks: Sequence[Any]) -> list[Any]:
+        return [result for _, result in sorted(self._each(stage, tasks), key=lambda found: found[0])]
+
+    def _read(self) -> dict[str, dd.DataFrame]:
+        """The tables as they stand in the files."""
+        by_table = dict(zip(COLUMNS, self.job.files, strict=True))
+        look = dask.delayed(layout_of, pure=False)
+        tasks = [look(table, files.fs, path) for table, files in by_table.items() for path in files.paths]
+        layouts = iter(self._in_order(READING, tasks))
+        tables = {}
+        for table, files in by_table.items():
+            own: list[Layout] = [next(layouts) for _ in files.paths]
+            self.rows[table] = sum(sum(layout.rows) for layout in own)
+            tables[table] = read_parquet(table, files, own)
         self.parts = self.job.parts or max(1, -(-self.rows[SESSIONS] // ROWS))
-        deals = [
-            Deal(table, sources, spans, number, self.parts, self.job.scratch)
-            for table, sources in self.job.by_table().items()
-            for number, spans in enumerate(spans_of(groups[table], AT_A_TIME))
+        return tables
+
+    def _check(self, tables: dict[str, dd.DataFrame]) -> None:
+        """Raise InputError, in the words of `check_tables`, where a value is unfit or a key stands twice anywhere."""
+        counts = self._in_order(CHECKING, [count_unfit(table, frame, self.parts) for table, frame in tables.items()])
+        unfit = {table: own for table, own in zip(tables, counts, strict=True) if own["rows"].any()}
+        if unfit:
+            rows = self._in_order(AGAIN, [unfit_rows(table, tables[table], own) for table, own in unfit.items()])
+            raise InputError("\n".join(map(finding, unfit, rows, unfit.values())))
+
+    def _shuffle(self, tables: dict[str, dd.DataFrame]) -> None:
+        typed = {
+            table: frame.map_partitions(partial(check_table, table), meta=check_table(table, frame._meta))
+            for table, frame in tables.items()
+        }
+        shuffled = {
+            SESSIONS: by_user(typed[SESSIONS], self.parts),
+            CONVERSIONS: by_user(typed[CONVERSIONS], self.parts),
+            COSTS: costs_by_user(typed[COSTS], typed[SESSIONS], self.parts),
+        }
+        output = self.job.output
+        written = [
+            frame.to_parquet(
+                f"{output.path}/{SCRATCH}/{table}",
+                filesystem=output.fs,
+                name_function=_file,
+                write_index=False,
+                compute=False,
+            )
+            for table, frame in shuffled.items()
         ]
-        dealt: dict[str, list[Dealt]] = {table: [] for table in COLUMNS}
-        for table, found in self._each(STAGES[1], _deal, deals):
-            dealt[table].append(found)
-        # In the order of the input, whatever came first.
-        return {table: sorted(own, key=lambda one: one.files) for table, own in dealt.items()}
+        self._in_order(SHUFFLING, written)
 
-    def _met(self, dealt: dict[str, list[Dealt]]) -> dict[str, list[str]]:
-        files = {table: [name for one in own for name in one.files] for table, own in dealt.items()}
-        keys = {table: [name for one in dealt[table] for name in one.keys] for table in (SESSIONS, CONVERSIONS)}
-        meetings = [Meeting(q, self.parts, keys, files[COSTS], self.job.scratch) for q in range(self.parts)]
-        met = list(self._each(STAGES[2], meet, meetings))
-        unfit = {table: [one.unfit for one in own] + [one.twice[table] for one in met] for table, own in dealt.items()}
-        refuse(self.job.by_table(), unfit)
-        return files | {COSTS: sorted(one.file for one in met)}
-
-    def _attributed(self, files: dict[str, list[str]]) -> tuple[Part, tuple[int, int]]:
+    def _attributed(self) -> tuple[Part, int, int]:
         """The sum of all parts, and how many credits and failed orders there are."""
-        job = self.job
-        task = partial(_attribute, job.scratch, files, job.asked, job.journeys)
-        counts: list[tuple[int, int]] = []
+        job, sizes = self.job, []
+        for folder in (CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else [])):
+            job.output.makedirs(f"{SCRATCH}/{folder}")
+        attribute = dask.delayed(partial(_attribute, job.output, job.asked, job.journeys), pure=False)
 
         def parts() -> Iterator[Part]:
-            for part, *count in self._each(STAGES[3], task, range(self.parts)):
-                counts.append((count[0], count[1]))
+            for _, (part, *size) in self._each(ATTRIBUTING, [attribute(number) for number in range(self.parts)]):
+                sizes.append(size)
                 yield part
 
-        whole = _sum(parts(), add)
-        return whole, (sum(one for one, _ in counts), sum(one for _, one in counts))
+        part = _sum(parts(), add)
+        credits, failed = np.sum(sizes, axis=0).tolist()
+        return part, credits, failed
+
+    def _markov(self, effects: pd.DataFrame | None) -> pd.DataFrame | None:
+        """What channels earn under Markov's model, as of `markov_part`; None where that has too many channels."""
+        if effects is None:
+            return None
+        task = dask.delayed(partial(_markov, self.job.output, effects), pure=False)
+        found = (one for _, one in self._each(MARKOV, [task(number) for number in range(self.parts)]))
+        revenue: pd.DataFrame = _sum(found, partial(add_parts, keys=["channel_name"]))
+        return revenue
 
 
 def _sum(parts: Iterable[Any], add: Callable[[list[Any]], Any]) -> Any:
@@ -202,30 +229,17 @@ def _sum(parts: Iterable[Any], add: Callable[[list[Any]], Any]) -> Any:
     return whole
 
 
-def _add_comparisons(parts: list[Any]) -> Any:
-    return add_parts(parts, ["channel_name"])
-
-
-def _row_groups(file: tuple[str, int, Source]) -> tuple[str, int, list[int]]:
-    table, place, source = file
-    return table, place, row_groups(table, source)
-
-
-def _deal(task: Deal) -> tuple[str, Dealt]:
-    return task.table, deal(task)
-
-
-def _attribute(
-    store: Store, files: dict[str, list[str]], asked: Asked, with_journeys: bool, number: int
-) -> tuple[Part, int, int]:
+def _attribute(output: DirFileSystem, asked: Asked, with_journeys: bool, number: int) -> tuple[Part, int, int]:
     """Attribute one part: its credits go to a file, what it adds to the report comes back."""
-    tables = read_part(store, files, number)
+    sessions, conversions, costs = (_read_part(output, table, number) for table in COLUMNS)
+    # Shuffled rows come in any order; the outcomes are in that of the orders.
+    tables = Tables(sessions, conversions.sort_values("conv_id", ignore_index=True), costs)
     found = attribute_part(tables, asked, free_memory())
-    _write_parquet(store, f"{CREDITS}/{_file(number)}", found.credits)
+    _write_part(output, CREDITS, number, found.credits)
+    _write_part(output, OUTCOMES, number, found.outcomes)
+    _write_part(output, PATHS, number, found.journeys[list(STEPS)])
     if with_journeys:
-        _write_parquet(store, f"{JOURNEYS}/{_file(number)}", found.journeys)
-    _write_parquet(store, f"{OUTCOMES}/{_file(number)}", found.outcomes)
-    _write_parquet(store, f"{PATHS}/{_file(number)}", found.journeys[list(STEPS)])
+        _write_part(output, JOURNEYS, number, found.journeys)
     part = part_for(tables, found, asked)
     pa.default_memory_pool().release_unused()
     return part, len(found.credits), int((found.outcomes["outcome"] == "failed").sum())
@@ -234,19 +248,23 @@ def _attribute(
 STEPS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")  # what Markov asks of journeys
 
 
-def _markov(store: Store, effects: Any, number: int) -> Any:
-    with store.fs.open(store.path(f"{PATHS}/{_file(number)}"), "rb") as file:
-        journeys = pq.read_table(file).to_pandas()
-    return markov_part(journeys, effects)
+def _markov(output: DirFileSystem, effects: pd.DataFrame, number: int) -> pd.DataFrame:
+    return markov_part(_read_part(output, PATHS, number), effects)
 
 
 def _file(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def _write_parquet(store: Store, name: str, frame: Any) -> None:
+def _read_part(output: DirFileSystem, folder: str, number: int) -> pd.DataFrame:
+    with output.open(f"{SCRATCH}/{folder}/{_file(number)}", "rb") as file:
+        frame: pd.DataFrame = pq.read_table(file).to_pandas()
+    return frame
+
+
+def _write_part(output: DirFileSystem, folder: str, number: int, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with whole_file(store, name) as file:
+    with output.open(f"{SCRATCH}/{folder}/{_file(number)}", "wb") as file:
         pq.write_table(table, file, compression="zstd")
 
 
@@ -260,10 +278,3 @@ def _about(job: Job, rows: dict[str, int], parts: int) -> dict[str, Any]:
         "rows": rows,
         "parts": parts,
     }
-
-
-def _killed(stage: str, error: KilledWorker) -> str:
-    return (
-        f"{stage}: {counted(error.allowed_failures + 1, 'worker')} died over one part, most often because memory is "
-        "short. Give more --partitions, or workers with more memory."
-    )

@@ -1,146 +1,133 @@
-"""The folder that `ihc scale` writes to: what may be overwritten there, and which run may do so."""
+"""The folder that `ihc scale` writes to: what may be overwritten there, and how all of it gets its name at once."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+
+import fsspec
+import portalocker
+from fsspec.implementations.dirfs import DirFileSystem
 
 from ihc.errors import ScaleError, SettingsError, why
 from ihc.formatting import some
 from ihc.report.files import csv_bytes
-from ihc.scale.parquet import Source
+from ihc.scale.parquet import Files
 from ihc.scale.parts import Reports
-from ihc.scale.store import Store, clear, is_disk, whole_file
 
 CREDITS, OUTCOMES, JOURNEYS = "credits", "outcomes", "journeys"
 FOLDERS = (CREDITS, OUTCOMES, JOURNEYS)
 ABOUT = "scale.json"
-UNFINISHED = ".ihc-scale.unfinished.json"  # in the place of `scale.json` while results get their names
-LATEST = ".ihc-scale.run"  # the name of the run that began last
-SCRATCH = ".ihc-scale-"
-SCRATCH_NAME = re.compile(rf"{re.escape(SCRATCH)}(?P<host>.+)-(?P<process>\d+)-[0-9a-f]{{12}}(\.gone-.*)?")
+SCRATCH = ".ihc-scale"  # holds what a run writes, until all of it is there
+LOCK = f"{SCRATCH}/lock"
 WRITTEN = (*FOLDERS, *(f"{name}.csv" for name in Reports._fields), ABOUT)
 KEYS = {"parameters", "redistribution", "lookback_days", "rows", "parts"}
 
 
-def check_output(output: Store, sources: Iterable[Source]) -> None:
+def open_output(url: str) -> DirFileSystem:
+    """Name a folder by path or URL, and write to it for a trial; raises SettingsError where that cannot be done."""
+    try:
+        fs, root = fsspec.core.url_to_fs(url)
+        fs.makedirs(root, exist_ok=True)
+        output = DirFileSystem(root.rstrip("/"), fs)
+        output.pipe_file(trial := f"{SCRATCH}.trial", b"")
+        output.rm(trial)
+    except (OSError, ValueError, ImportError, NotImplementedError) as error:
+        raise SettingsError(f"--output {url} cannot be written: {why(error)}. Name another folder.") from None
+    return output
+
+
+def check_output(output: DirFileSystem, inputs: Iterable[Files]) -> None:
     """See that nothing is overwritten but results of `ihc scale`, and no file that is read; raises SettingsError."""
-    taken = [name for name in WRITTEN if output.fs.exists(output.path(name))]
-    if taken and not any(_is_ours(output, name) for name in (ABOUT, UNFINISHED)):
+    taken = [name for name in WRITTEN if output.exists(name)]
+    if taken and not any(_is_ours(output, name) for name in (ABOUT, f"{SCRATCH}/{ABOUT}")):
         raise SettingsError(
-            f"--output {output.root} holds {some(taken)}, and no {ABOUT} says that ihc scale wrote it: name another "
+            f"--output {output.path} holds {some(taken)}, and no {ABOUT} says that ihc scale wrote it: name another "
             "folder, or move that away."
         )
-    for source in sources:
-        if lies_in := [name for name in FOLDERS if _is_below(source, output.below(name))]:
-            raise SettingsError(
-                f"The input {source.path} lies in the folder {output.path(lies_in[0])}, which is written anew: name "
-                "another --output."
-            )
+    for files in inputs:
+        for path, name in ((path, name) for path in files.paths for name in FOLDERS):
+            if files.fs == output.fs and _is_below(path, folder := f"{output.path}/{name}", is_disk(output)):
+                raise SettingsError(
+                    f"The input {path} lies in the folder {folder}, which is written anew: name another --output."
+                )
 
 
-def _is_ours(output: Store, name: str) -> bool:
-    path = output.path(name)
+def _is_ours(output: DirFileSystem, name: str) -> bool:
     try:
-        about = json.loads(output.fs.cat_file(path)) if output.fs.isfile(path) else None
+        about = json.loads(output.cat_file(name)) if output.isfile(name) else None
     except (OSError, ValueError):
         return False
     return isinstance(about, dict) and about.keys() >= KEYS
 
 
-def _is_below(source: Source, folder: Store) -> bool:
-    if is_disk(source.fs) and is_disk(folder.fs):
-        return Path(source.path).resolve().is_relative_to(Path(folder.root).resolve())
-    return bool(source.fs == folder.fs) and source.path.startswith(f"{folder.root}/")
+def _is_below(path: str, folder: str, follows_links: bool) -> bool:
+    if follows_links:
+        path, folder = str(Path(path).resolve()), str(Path(folder).resolve())
+    return Path(path).is_relative_to(folder)
 
 
-def new_run() -> str:
-    """Name a run, so that its machine and process are known where it was killed."""
-    return f"{re.sub(r'[^A-Za-z0-9.-]', '_', socket.gethostname())}-{os.getpid()}-{uuid4().hex[:12]}"
+def is_disk(output: DirFileSystem) -> bool:
+    """Say whether the folder is on a file system of this machine."""
+    protocol = output.fs.protocol
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
 @contextmanager
-def claimed(output: Store, run: str) -> Iterator[list[str]]:
-    """Note a run as the latest on an output, and delete its scratch folder in the end.
+def claimed(output: DirFileSystem) -> Iterator[None]:
+    """Keep other runs out of an output, and delete what lies in its scratch folder before and afterwards.
 
-    Gives the scratch folders of other runs; those of processes of this machine that are gone are deleted.
+    On a disk a lock, that ends with its process, tells a run that goes on from one that was killed; elsewhere nothing
+    does, and a user has to. What holds results that have got their names in part is left for the next run.
+    Raises ScaleError where another run goes on.
     """
-    with whole_file(output, LATEST) as file:
-        file.write(run.encode())
+    if not is_disk(output) and output.exists(LOCK):
+        raise _others_run(output, f", or was killed: delete {output.path}/{SCRATCH} where none goes on")
+    output.makedirs(SCRATCH, exist_ok=True)
+    output.touch(LOCK)
+    lock = portalocker.Lock(f"{output.path}/{LOCK}", "a", timeout=0) if is_disk(output) else nullcontext()
     try:
-        yield _others(output, run)
-    finally:
-        clear(output.below(f"{SCRATCH}{run}"))
-        if _latest(output) == run:
-            output.fs.rm(output.path(LATEST))
+        with lock:
+            for name in output.ls(SCRATCH, detail=False):
+                if name not in (LOCK, f"{SCRATCH}/{ABOUT}"):
+                    output.rm(name, recursive=True)
+            try:
+                yield
+            finally:
+                if not output.exists(f"{SCRATCH}/{ABOUT}"):
+                    output.rm(SCRATCH, recursive=True)
+    except portalocker.LockException:
+        raise _others_run(output, "") from None
 
 
-def _latest(output: Store) -> str | None:
-    path = output.path(LATEST)
-    return str(output.fs.cat_file(path), "utf-8") if output.fs.exists(path) else None
+def _others_run(output: DirFileSystem, more: str) -> ScaleError:
+    return ScaleError(f"Another run with --output {output.path} goes on{more}. Give each run an --output of its own.")
 
 
-def _others(output: Store, run: str) -> list[str]:
-    output.fs.invalidate_cache()
-    found = (str(path).rsplit("/", 1)[-1] for path in output.fs.ls(output.root, detail=False))
-    names = [name for name in found if SCRATCH_NAME.fullmatch(name) and name != f"{SCRATCH}{run}"]
-    own_host = SCRATCH_NAME.fullmatch(f"{SCRATCH}{new_run()}")
-    for name in names:
-        made = SCRATCH_NAME.fullmatch(name)
-        if made and own_host and made["host"] == own_host["host"] and not _runs(int(made["process"])):
-            output.fs.rm(output.path(name), recursive=True)
-    return sorted(name for name in names if output.fs.exists(output.path(name)))
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
-
-
-def write_tables(scratch: Store, reports: Reports) -> None:
+def write_tables(output: DirFileSystem, reports: Reports) -> None:
     """Write the report tables where the run's other results wait for their names."""
     for name, table in reports._asdict().items():
-        with whole_file(scratch, f"{name}.csv") as file:
-            file.write(csv_bytes(table))
+        output.pipe_file(f"{SCRATCH}/{name}.csv", csv_bytes(table))
 
 
-def publish(output: Store, run: str, about: Mapping[str, Any]) -> None:
-    """Give a run's results their final names, and write `scale.json`, that says what they are, at the very end.
+def publish(output: DirFileSystem, about: Mapping[str, Any]) -> None:
+    """Give a run's results their final names; `scale.json`, that says what they are, gets its own at the very end.
 
-    Raises ScaleError where another run has begun since, or a file cannot be moved.
+    Raises ScaleError where a file cannot be moved.
     """
-    if _latest(output) != run:
-        raise ScaleError(
-            f"Another run with --output {output.root} began since. This one has changed nothing there: give each run "
-            "an --output of its own."
-        )
     try:
-        text = f"{json.dumps(about, indent=2, ensure_ascii=False)}\n"
-        _publish(output, output.below(f"{SCRATCH}{run}"), text.encode())
+        output.pipe_file(f"{SCRATCH}/{ABOUT}", f"{json.dumps(about, indent=2, ensure_ascii=False)}\n".encode())
+        for name in WRITTEN:
+            if output.exists(name):
+                output.rm(name, recursive=True)
+        for name in WRITTEN:
+            if name != JOURNEYS or output.exists(f"{SCRATCH}/{name}"):
+                output.mv(f"{SCRATCH}/{name}", name, recursive=name in FOLDERS)
     except OSError as error:
         raise ScaleError(
-            f"The results could not all get their names in {output.root}: {why(error)}. What is there is not whole: "
+            f"The results could not all get their names in {output.path}: {why(error)}. What is there is not whole: "
             "run the same command again."
         ) from None
-
-
-def _publish(output: Store, scratch: Store, about: bytes) -> None:
-    with whole_file(output, UNFINISHED) as file:
-        file.write(about)
-    for name in (ABOUT, *(name for name in WRITTEN if name != ABOUT)):
-        clear(output.below(name))
-        if name not in (ABOUT, JOURNEYS) or output.fs.exists(scratch.path(name)):
-            output.fs.mv(scratch.path(name), output.path(name), recursive=name in FOLDERS)
-    with whole_file(output, ABOUT) as file:
-        file.write(about)
-    output.fs.rm(output.path(UNFINISHED))

@@ -1,10 +1,12 @@
-"""The three tables in Parquet files, at any address that fsspec knows: read in pieces, as frames to be checked."""
+"""The three tables in Parquet files, at any address that fsspec knows, as texts and numbers of a Dask DataFrame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+import dask.dataframe as dd
 import fsspec
 import numpy as np
 import pandas as pd
@@ -16,56 +18,50 @@ from ihc.errors import InputError, SettingsError, why
 from ihc.schemas.tables import COLUMNS, FLAGS, OPTIONAL, as_text, columns_of
 
 AMOUNTS = ("revenue", "cost")
+AT_A_TIME = 500_000  # rows of a partition, about: of one file, as many row groups as have so many
 
 
-class Source(NamedTuple):
-    """A Parquet file: the file system that holds it, and its path there."""
+class Files(NamedTuple):
+    """The Parquet files of a table: the file system that holds them, and their paths there."""
 
     fs: Any
-    path: str
+    paths: list[str]
 
 
-class Span(NamedTuple):
-    """Rows of a file that are read together: its place among the table's files, and its row groups from, to."""
+class Layout(NamedTuple):
+    """How a file is written: of each column its name, what it is called there and its type; rows of each row group."""
 
-    file: int
-    begin: int
-    end: int
-    first_row: int
-    rows: int
+    columns: tuple[tuple[str, str, str], ...]
+    rows: tuple[int, ...]
 
 
-def find_files(pattern: str, what: str) -> list[Source]:
+def find_files(pattern: str, what: str) -> Files:
     """The files of a table, in the order of their names.
 
     In: a path, a glob, a folder or any URL that fsspec knows; `what` names the option in the message.
     Raises SettingsError where there are none, or the address cannot be reached.
     """
     try:
-        sources = [file for source in _named(pattern) for file in _files_of(source)]
+        fs, path = fsspec.core.url_to_fs(pattern)
+        is_name = "[" in path and fs.exists(path)  # a name that looks like a glob
+        named = [path] if is_name else [file.path for file in fsspec.open_files(pattern, mode="rb")]
+        paths = [found for each in named for found in _files_of(fs, each)]
     except (OSError, ValueError, ImportError) as error:
         raise SettingsError(f"{what} {pattern} cannot be looked up: {why(error)}.") from None
-    if not sources:
+    if not paths:
         raise SettingsError(f"{what} {pattern} matches no file: give a Parquet file, a folder of them, or a glob.")
-    return sorted(sources, key=lambda source: source.path)
+    return Files(fs, sorted(paths))
 
 
-def _named(pattern: str) -> list[Source]:
-    fs, path = fsspec.core.url_to_fs(pattern)
-    if "[" in path and fs.exists(path):  # a name that looks like a glob
-        return [Source(fs, path)]
-    return [Source(file.fs, file.path) for file in fsspec.open_files(pattern, mode="rb")]
-
-
-def _files_of(source: Source) -> list[Source]:
+def _files_of(fs: Any, path: str) -> list[str]:
     try:
-        kind = source.fs.info(source.path)["type"]
+        kind = fs.info(path)["type"]
     except FileNotFoundError:
         return []
     if kind != "directory":
-        return [source]
-    root = source.path.rstrip("/")
-    return [Source(source.fs, path) for path in source.fs.find(root) if _is_data(path.removeprefix(f"{root}/"))]
+        return [path]
+    root = path.rstrip("/")
+    return [found for found in fs.find(root) if _is_data(found.removeprefix(f"{root}/"))]
 
 
 def _is_data(path: str) -> bool:
@@ -73,124 +69,67 @@ def _is_data(path: str) -> bool:
     return path.lower().endswith(".parquet") and not any(name.startswith((".", "_")) for name in path.split("/"))
 
 
-def row_groups(table: str, source: Source) -> list[int]:
-    """How many rows each row group of a file has; raises InputError if it is no Parquet or lacks a column."""
-    with _opened(table, source) as file:
-        _names(table, source, file)
-        return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+def layout_of(table: str, fs: Any, path: str) -> Layout:
+    """Look at a file without its rows; raises InputError if it is no Parquet, lacks a column, or has one of no use."""
+    try:
+        with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
+            schema = file.schema_arrow
+            rows = tuple(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"Table {table}, file {path} cannot be read as Parquet: {why(error)}.") from None
+    names = columns_of(table, schema.names, f", file {path}")
+    _plain_frame(table, schema.empty_table().select(list(names.values())).rename_columns(list(names)), f", file {path}")
+    return Layout(tuple((name, found, str(schema.field(found).type)) for name, found in names.items()), rows)
 
 
-def _names(table: str, source: Source, file: Any) -> dict[str, str]:
-    """How the table's columns are written in a file."""
-    return columns_of(table, file.schema_arrow.names, f", file {source.path}")
+def read_parquet(table: str, files: Files, layouts: Sequence[Layout]) -> dd.DataFrame:
+    """Read a table as frames for `check_table`, in the order of its files; those that are written alike go first.
 
-
-def spans_of(files: Sequence[Sequence[int]], rows: int) -> list[list[Span]]:
-    """Put row groups together to work on: each item has about `rows`, of one file or of several small ones.
-
-    In: for each file the rows of its groups, see `row_groups`.
+    In: the `layout_of` each file: Dask reads all files of one call as it reads the first.
     """
-    items: list[list[Span]] = [[]]
-    size = 0
-    for file, groups in enumerate(files):
-        first = 0
-        for group, count in enumerate(groups):
-            if size and size + count > rows:
-                items.append([])
-                size = 0
-            items[-1].append(Span(file, group, group + 1, first, count))
-            first, size = first + count, size + count
-    return items
+    alike: dict[Any, list[tuple[str, Layout]]] = {}
+    for path, layout in zip(files.paths, layouts, strict=True):
+        alike.setdefault(layout.columns, []).append((path, layout))
+    return dd.concat([_read_alike(table, files.fs, own) for own in alike.values()])
 
 
-def read_span(table: str, source: Source, span: Span, rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Read a span, at most `rows` at a time: the place of the first row in its file, and a frame for `check_table`."""
-    with _opened(table, source) as file:
-        first, written = span.first_row, _names(table, source, file)
-        columns = list(written.values())
-        batches = file.iter_batches(rows, row_groups=list(range(span.begin, span.end)), columns=columns)
-        for batch in _read(batches, table, source):
-            found = pa.Table.from_batches([batch]).select(columns).rename_columns(list(written))
-            yield first, _plain_frame(found, table, source)
-            first += batch.num_rows
+def _read_alike(table: str, fs: Any, files: list[tuple[str, Layout]]) -> dd.DataFrame:
+    names = {name: found for name, found, _ in files[0][1].columns}
+    largest = max((count for _, layout in files for count in layout.rows), default=0)
+    raw = dd.read_parquet(
+        [path for path, _ in files],
+        filesystem=fs,
+        columns=list(names.values()),
+        index=False,
+        dtype_backend="pyarrow",  # what pandas would make of ids that are numbers, among them NULL, loses digits
+        split_row_groups=max(1, AT_A_TIME // max(1, largest)),
+    )
+    return raw.map_partitions(partial(_plain_rows, table, names), meta=no_rows(table))
 
 
-def read_rows(table: str, source: Source, rows: Sequence[int], at_a_time: int) -> pd.DataFrame:
-    """Read some rows of a file, by their places in it; no more than `at_a_time` are looked through together."""
-    wanted, parts = np.asarray(rows), []
-    begin = 0
-    for group, count in enumerate(row_groups(table, source)):
-        own = wanted[(wanted >= begin) & (wanted < begin + count)]
-        if len(own):
-            for first, frame in read_span(table, source, Span(0, group, group + 1, begin, count), at_a_time):
-                parts.append(frame.iloc[own[(own >= first) & (own < first + len(frame))] - first])
-        begin += count
-    return pd.concat(parts, ignore_index=True)
-
-
-def read_parquet(table: str, sources: Sequence[Source]) -> pd.DataFrame:
-    """Read a whole table, as a frame for `check_table`: what pieces of it are compared with."""
-    parts = []
-    for source in sources:
-        groups = row_groups(table, source)
-        span = Span(0, 0, len(groups), 0, sum(groups))
-        parts += [frame for _, frame in read_span(table, source, span, max(span.rows, 1))]
-    return pd.concat(parts, ignore_index=True) if parts else no_rows(table)
-
-
-def read_columns(table: str) -> list[str]:
-    """The columns that are read, those that a table may lack last."""
-    return [*COLUMNS[table], *OPTIONAL[table]]
+def _plain_rows(table: str, names: Mapping[str, str], frame: pd.DataFrame) -> pd.DataFrame:
+    rows = pa.Table.from_pandas(frame[list(names.values())], preserve_index=False)
+    return _plain_frame(table, rows.rename_columns(list(names)))
 
 
 def no_rows(table: str) -> pd.DataFrame:
-    """A table without rows, as a frame for `check_table`."""
-    return pd.DataFrame({name: pd.Series(dtype="str") for name in read_columns(table)})
+    """A table without rows, as a frame for `check_table`: its columns, those that a table may lack last."""
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in (*COLUMNS[table], *OPTIONAL[table])})
 
 
-class _opened:  # noqa: N801 - a context manager
-    """A Parquet file, open; whatever is wrong with it is an InputError that names it."""
-
-    def __init__(self, table: str, source: Source) -> None:
-        self.table, self.source = table, source
-
-    def __enter__(self) -> Any:
-        try:
-            self.stream = self.source.fs.open(self.source.path, "rb")
-            self.file = pq.ParquetFile(self.stream)
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(self.table, self.source, error) from None
-        return self.file
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.stream.close()
-
-
-def _read(batches: Iterator[Any], table: str, source: Source) -> Iterator[Any]:
-    try:
-        yield from batches
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(table, source, error) from None
-
-
-def _unreadable(table: str, source: Source, error: Exception) -> InputError:
-    return InputError(f"Table {table}, file {source.path} cannot be read as Parquet: {why(error)}.")
-
-
-def _plain_frame(found: pa.Table, table: str, source: Source) -> pd.DataFrame:
+def _plain_frame(table: str, found: pa.Table, file: str = "") -> pd.DataFrame:
     columns = {}
-    for name in read_columns(table):
+    for name in no_rows(table).columns.tolist():
         if name not in found.column_names:  # one that the file may lack, so that all files give the same columns
             columns[name] = pd.Series(np.nan, index=range(len(found)), dtype="str")
             continue
         try:
             columns[name] = plain(found.select([name]))[name]
         except InputError as error:
-            raise InputError(f"Table {table}, file {source.path}: {error}") from None
+            raise InputError(f"Table {table}{file}: {error}") from None
         except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
             raise InputError(
-                f"Table {table}, file {source.path}: column {name} of the type {found.schema.field(name).type} cannot "
+                f"Table {table}{file}: column {name} of the type {found.schema.field(name).type} cannot "
                 f"be read as {'numbers' if _is_number(name) else 'texts'}: {why(error)}."
             ) from None
     return pd.DataFrame(columns)

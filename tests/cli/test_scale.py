@@ -15,17 +15,15 @@ import pandas as pd
 import pytest
 from dask.distributed import Client, LocalCluster
 from helpers.commands import ROOT, ihc, ihc_here
-from helpers.scaling import assert_same_bits, in_one_pass, written
+from helpers.scaling import TIES, assert_same_bits, in_one_pass, written
 
 from ihc.database.inputs import read_tables
 from ihc.errors import ScaleError
 from ihc.models.parameters import load_parameters
 from ihc.report.files import csv_bytes
 from ihc.scale import cluster
-from ihc.scale.output import KEYS, SCRATCH
+from ihc.scale.output import KEYS, SCRATCH, open_output
 from ihc.scale.parts import Asked
-from ihc.scale.store import open_store
-from tests.scale.test_job import TIES
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -230,12 +228,12 @@ def test_workers_of_another_version_are_refused(client, tmp_path, monkeypatch):
     with pytest.raises(
         ScaleError, match=r"Workers have ihc '0\.1\.0', and here it is '9\.9\.9': install the same on all"
     ):
-        cluster.check_workers(client, open_store(str(tmp_path), "--output"))
+        cluster.check_workers(client, open_output(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_workers_that_do_not_see_the_output_are_refused(client, tmp_path, monkeypatch):
-    store = open_store(str(tmp_path / "out"), "--output")
+    store = open_output(str(tmp_path / "out"))
     ask = cluster._ask
     monkeypatch.setattr(
         cluster, "_ask", lambda client, function, *of: {"tcp://x": False} if of else ask(client, function)

@@ -9,20 +9,49 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.testing import assert_frame_equal
 
+from helpers.frames import conversions, costs, sessions
 from ihc.analysis.reconciliation import reconcile
 from ihc.analysis.reporting import channel_reporting, channel_summary, model_comparison, with_ratios
 from ihc.analysis.sensitivity import phase_credits
 from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.journeys.credits import outcomes_of
 from ihc.models.ihc import attribute
+from ihc.models.redistribution import parse_redistribution
 from ihc.models.registry import models_for
 from ihc.scale.job import Input, Job
-from ihc.scale.parquet import find_files, read_parquet
+from ihc.scale.output import open_output
+from ihc.scale.parquet import find_files, layout_of, read_parquet
 from ihc.scale.parts import Asked, Reports
-from ihc.scale.store import open_store
 from ihc.schemas.tables import COLUMNS, Tables, check_tables, inside
 
 NAMES = ("sessions", "conversions", "costs")
+GIVES = parse_redistribution(
+    {
+        phase: {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Search"]}
+        for phase in ("initializer", "holder", "closer")
+    },
+    "test",
+)
+TIES = Tables(
+    sessions(
+        [
+            ("b", "u", "2023-09-01 10:00:00", "Search"),
+            ("a", "u", "2023-09-01 10:00:00", "Mail"),
+            ("c", "u", "2023-09-01 10:00:00", "Direct"),
+            ("d", "v", "2023-09-02 10:00:00", "Mail"),
+            ("e", "w", "2023-09-02 11:00:00", "Social"),
+        ]
+    ),
+    conversions(
+        [
+            ("l", "u", "2023-09-01 10:00:00", 10.0),
+            ("k", "u", "2023-09-01 10:00:00", -3.5),
+            ("lonely", "x", "2023-09-01 10:00:00", 7.0),
+            ("early", "v", "2023-09-01 10:00:00", 1.0),
+        ]
+    ),
+    costs([("a", 0.1), ("b", None), ("c", 0.2), ("gone", 5.0), ("e", 0.7)]),
+)
 
 
 class Folder(NamedTuple):
@@ -41,10 +70,16 @@ class Folder(NamedTuple):
 
     def read(self):
         """The whole tables in memory, as they stand in the files."""
-        return [read_parquet(table, own) for table, own in zip(COLUMNS, self.files(), strict=True)]
+        return [read_whole(table, own) for table, own in zip(COLUMNS, self.files(), strict=True)]
 
     def job(self, output, parts, asked, journeys=False):
-        return Job(self.files(), asked, open_store(str(output), "--output"), parts, journeys)
+        return Job(self.files(), asked, open_output(str(output)), parts, journeys)
+
+
+def read_whole(table, files):
+    """A table in memory, as it stands in its files."""
+    layouts = [layout_of(table, files.fs, path) for path in files.paths]
+    return read_parquet(table, files, layouts).compute(scheduler="sync").reset_index(drop=True)
 
 
 def written(folder, tables, files=2, row_group_size=7, casts=None):

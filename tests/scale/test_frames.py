@@ -3,7 +3,7 @@ import dask.dataframe as dd
 import pandas as pd
 import pytest
 from helpers.frames import FIXED, curves_of, shops
-from helpers.scaling import assert_same_bits
+from helpers.scaling import GIVES, TIES, assert_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +14,6 @@ from ihc.models.ihc import attribute
 from ihc.models.registry import MODELS
 from ihc.scale import frames as dask_frames
 from ihc.scale.frames import by_user, channel_reporting, costs_by_user, credits, journeys, model_credits
-from tests.scale.test_job import GIVES, TIES
 
 CURVES = curves_of()
 PAIR = ["conv_id", "session_id"]

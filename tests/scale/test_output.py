@@ -1,81 +1,113 @@
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
-from ihc.errors import SettingsError
-from ihc.scale.output import KEYS, SCRATCH, WRITTEN, check_output, claimed, new_run
-from ihc.scale.parquet import Source
-from ihc.scale.store import make_folders, open_store, whole_file
+from ihc.errors import ScaleError, SettingsError
+from ihc.scale.output import ABOUT, KEYS, SCRATCH, WRITTEN, check_output, claimed, open_output
+from ihc.scale.parquet import Files
 
 OURS = json.dumps(dict.fromkeys(KEYS)).encode()
 
 
 @pytest.fixture(params=["disk", "memory"])
-def store(request, tmp_path):
-    return open_store(str(tmp_path / "out") if request.param == "disk" else f"memory://{tmp_path}/out", "--output")
+def output(request, tmp_path):
+    return open_output(str(tmp_path / "out") if request.param == "disk" else f"memory://{tmp_path}/out")
 
 
-def put(store, name, content=b"mine"):
-    make_folders(store, *([name.rsplit("/", 1)[0]] if "/" in name else []))
-    with whole_file(store, name) as file:
-        file.write(content)
+def put(output, name, content=b"mine"):
+    if "/" in name:
+        output.makedirs(name.rsplit("/", 1)[0], exist_ok=True)
+    output.pipe_file(name, content)
+
+
+def names(output):
+    return sorted(path.removeprefix("/") for path in output.ls("", detail=False))
+
+
+@pytest.mark.parametrize("address", ["/proc/nothing", "s3://bucket/x", "nonsense://x"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(address):
+    with pytest.raises(SettingsError, match=f"--output {address} cannot be written: .*Name another folder"):
+        open_output(address)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(SettingsError, match="cannot be written"):
+        open_output(str(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("name", [*WRITTEN, "credits/x", "journeys/deep/x", "scale.json/x"])
-def test_what_the_command_did_not_write_is_not_overwritten(store, name):
-    put(store, name)
+def test_what_the_command_did_not_write_is_not_overwritten(output, name):
+    put(output, name)
     with pytest.raises(SettingsError, match=r"holds '.*', and no scale.json says .*name another folder, or move that"):
-        check_output(store, [])
+        check_output(output, [])
 
 
-def test_results_of_before_are_overwritten_and_other_files_do_not_matter(store):
-    put(store, "notes/x")
-    put(store, ".trial")
-    check_output(store, [])
-    put(store, "credits/x")
-    put(store, "scale.json", OURS)
-    check_output(store, [])
+@pytest.mark.parametrize("about", [ABOUT, f"{SCRATCH}/{ABOUT}"])
+def test_results_of_before_are_overwritten_whole_or_not_and_other_files_do_not_matter(output, about):
+    put(output, "notes/x")
+    check_output(output, [])
+    put(output, "credits/x")
+    put(output, about, OURS)
+    check_output(output, [])
 
 
 @pytest.mark.parametrize("content", [b"{}", b"[1]", b"\xff", b'{"parts": 1}'])
-def test_a_scale_json_of_somebody_else_says_nothing(store, content):
-    put(store, "scale.json", content)
+def test_a_scale_json_of_somebody_else_says_nothing(output, content):
+    put(output, ABOUT, content)
     with pytest.raises(SettingsError, match="holds 'scale"):
-        check_output(store, [])
+        check_output(output, [])
 
 
-def test_an_input_in_a_folder_that_is_written_anew_is_refused(store):
-    put(store, "scale.json", OURS)
-    check_output(store, [Source(store.fs, store.path("sessions/x.parquet"))])
+def test_an_input_in_a_folder_that_is_written_anew_is_refused(output):
+    put(output, ABOUT, OURS)
+    check_output(output, [Files(output.fs, [f"{output.path}/sessions/x.parquet"])])
     for name in ("credits", "journeys/deep"):
-        with pytest.raises(
-            SettingsError, match=rf"The input .*{name}/x.parquet lies in the folder .*, which is written"
-        ):
-            check_output(store, [Source(store.fs, store.path(f"{name}/x.parquet"))])
+        with pytest.raises(SettingsError, match=rf"input .*{name}/x.parquet lies in the folder .*, which is written"):
+            check_output(output, [Files(output.fs, [f"{output.path}/{name}/x.parquet"])])
 
 
 def test_an_input_by_another_name_of_the_folder_is_refused_too(tmp_path):
-    store = open_store(str(tmp_path / "out"), "--output")
+    output = open_output(str(tmp_path / "out"))
     (tmp_path / "other").symlink_to(tmp_path / "out")
     with pytest.raises(SettingsError, match="lies in the folder"):
-        check_output(store, [Source(store.fs, str(tmp_path / "other" / "credits" / "x.parquet"))])
+        check_output(output, [Files(output.fs, [str(tmp_path / "other" / "credits" / "x.parquet")])])
 
 
-def test_what_a_process_left_that_is_gone_is_deleted_and_all_else_stays(store):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    host, process, _ = new_run().rsplit("-", 2)
-    assert process == str(os.getpid())
-    dead = [f"{SCRATCH}{host}-{gone.pid}-{'0' * 12}", f"{SCRATCH}{host}-{gone.pid}-{'1' * 12}.gone-ab"]
-    others = [f"{SCRATCH}{host}-{process}-{'2' * 12}", f"{SCRATCH}{host}x-{gone.pid}-{'3' * 12}"]
-    for name in (*dead, *others, ".ihc-scale.gone-notes"):
-        put(store, f"{name}/x")
-    run = new_run()
-    with claimed(store, run) as found:
-        put(store, f"{SCRATCH}{run}/x")
-        assert found == others
-    kept = sorted(path.rsplit("/", 1)[-1] for path in store.fs.ls(store.root, detail=False))
-    assert kept == sorted([*others, ".ihc-scale.gone-notes"])
+def test_the_scratch_folder_goes_with_the_run_unless_results_have_got_their_names_in_part(output):
+    put(output, "notes")
+    with claimed(output):
+        put(output, f"{SCRATCH}/credits/x")
+    assert names(output) == ["notes"]
+    with claimed(output):
+        put(output, f"{SCRATCH}/{ABOUT}", OURS)
+    assert names(output) == [SCRATCH, "notes"]
+
+
+def test_a_second_run_is_refused_while_one_goes_on(output):
+    with claimed(output):
+        with pytest.raises(ScaleError, match=r"Another run with --output .*out goes on.* an --output of its own"):
+            claimed(output).__enter__()
+        assert names(output) == [SCRATCH]
+    with claimed(output):
+        pass
+
+
+def test_what_a_killed_run_left_is_deleted_on_a_disk_and_named_elsewhere(tmp_path):
+    code = f"""
+import os, signal
+from ihc.scale.output import claimed, open_output
+with claimed(output := open_output({str(tmp_path)!r})):
+    output.pipe_file("{SCRATCH}/left", b"")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    on_disk, elsewhere = open_output(str(tmp_path)), open_output(f"memory://{tmp_path}/out")
+    assert on_disk.exists(f"{SCRATCH}/left")
+    with claimed(on_disk):
+        assert not on_disk.exists(f"{SCRATCH}/left")
+    put(elsewhere, f"{SCRATCH}/lock")
+    with pytest.raises(ScaleError, match=rf"or was killed: delete .*out/{SCRATCH} where none goes on"):
+        claimed(elsewhere).__enter__()

@@ -2,17 +2,16 @@ import datetime as dt
 from decimal import Decimal
 from uuid import UUID
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers.frames import sessions
-from helpers.scaling import written
+from helpers.scaling import TIES, read_whole, written
 
 from ihc.errors import InputError, SettingsError
-from ihc.scale.parquet import Span, find_files, plain, read_parquet, read_rows, read_span, row_groups, spans_of
-from ihc.schemas.tables import COSTS, SESSIONS
-from tests.scale.test_job import TIES
+from ihc.scale import parquet
+from ihc.scale.parquet import find_files, layout_of, plain, read_parquet
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS
 
 
 def texts(name, values):
@@ -68,13 +67,18 @@ def test_numbers_that_are_no_ids_without_doubt_are_refused(values, says):
         texts("session_id", values)
 
 
+def looked_at(table, address):
+    files = find_files(address, "--sessions")
+    return [layout_of(table, files.fs, path) for path in files.paths]
+
+
 def test_files_are_found_by_path_glob_folder_and_address(tmp_path):
     written(tmp_path, TIES, files=3)
     names = [str(tmp_path / "sessions" / f"{number}.parquet") for number in range(3)]
     (tmp_path / "sessions" / "_SUCCESS").touch()
     for pattern in ("sessions/*.parquet", "sessions", "sessions/"):
-        assert [source.path for source in find_files(str(tmp_path / pattern), "--sessions")] == names
-    assert [source.path for source in find_files(f"file://{tmp_path}/sessions/1*", "--sessions")] == names[1:2]
+        assert find_files(str(tmp_path / pattern), "--sessions").paths == names
+    assert find_files(f"file://{tmp_path}/sessions/1*", "--sessions").paths == names[1:2]
 
 
 @pytest.mark.parametrize("folder", ["in", "i[1]"])
@@ -83,8 +87,8 @@ def test_a_folder_gives_what_belongs_to_its_table_and_nothing_that_writers_leave
         (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / name).touch()
     expected = [str(tmp_path / folder / name) for name in ("a.parquet", "deep/b.PARQUET")]
-    assert [source.path for source in find_files(str(tmp_path / folder), "--sessions")] == expected
-    assert [source.path for source in find_files(str(tmp_path / folder / "a.parquet"), "--sessions")] == expected[:1]
+    assert find_files(str(tmp_path / folder), "--sessions").paths == expected
+    assert find_files(expected[0], "--sessions").paths == expected[:1]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +107,7 @@ def test_no_files_are_said_to_be_none(tmp_path, pattern, says):
 @pytest.mark.parametrize("address", ["s3://bucket/*.parquet", "nonsense://x", "http://127.0.0.1:9/x.parquet"])
 def test_addresses_that_cannot_be_reached_are_refused_in_a_sentence(address):
     with pytest.raises((SettingsError, InputError), match="cannot be"):
-        row_groups(SESSIONS, find_files(address, "--sessions")[0])
+        looked_at(SESSIONS, address)
 
 
 def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
@@ -111,10 +115,10 @@ def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
     with pytest.raises(
         InputError, match=rf"Table session_sources, file {tmp_path}/x.parquet cannot be read as Parquet"
     ):
-        row_groups(SESSIONS, find_files(str(tmp_path / "x.parquet"), "")[0])
+        looked_at(SESSIONS, str(tmp_path / "x.parquet"))
     pq.write_table(pa.table({"session_id": ["a"]}), tmp_path / "y.parquet")
     with pytest.raises(InputError, match=rf"file {tmp_path}/y.parquet lacks the columns 'user_id', 'event_date'"):
-        row_groups(SESSIONS, find_files(str(tmp_path / "y.parquet"), "")[0])
+        looked_at(SESSIONS, str(tmp_path / "y.parquet"))
 
 
 UUIDS = [UUID(int=7), None]
@@ -130,54 +134,56 @@ UUIDS = [UUID(int=7), None]
         ("cost", pa.array([{"x": 1.0}, {"x": 2.0}])),
     ],
 )
-def test_a_column_of_a_type_that_means_no_text_or_number_is_named_with_its_file(tmp_path, name, values):
+def test_a_column_of_a_type_that_means_no_text_or_number_is_named(tmp_path, name, values):
     columns = {"session_id": ["a", "b"], "cost": [1.0, 2.0]} | {name: values}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=rf"file {tmp_path}/x.parquet: column {name} of the type"):
-        read_parquet(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
+    with pytest.raises(InputError, match=rf"Table session_costs.*: column {name} of the type"):
+        read_whole(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1.0]), pa.array([2.0])], ["session_id", "cost", "cost"])
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(InputError, match=r"x.parquet has several columns for cost: 'cost', 'cost'"):
-        row_groups(COSTS, find_files(str(tmp_path / "x.parquet"), "")[0])
+        looked_at(COSTS, str(tmp_path / "x.parquet"))
 
 
 def test_uuids_become_texts(tmp_path):
     ids = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUIDS[0].bytes, None], pa.binary(16)))
     assert texts("session_id", ids) == [str(UUIDS[0]), None]
     pq.write_table(pa.table({"session_id": ids, "cost": [1.0, 2.0]}), tmp_path / "x.parquet")
-    found = read_parquet(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
+    found = read_whole(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
     assert found["session_id"].tolist()[0] == str(UUIDS[0])
 
 
-def test_row_groups_are_put_together_up_to_a_size_and_a_large_one_stands_alone():
-    # Three files: groups of 4 and 4 rows, of 9, and of 1 and 2; 8 rows at a time.
-    assert spans_of([[4, 4], [9], [1, 2]], 8) == [
-        [Span(0, 0, 1, 0, 4), Span(0, 1, 2, 4, 4)],
-        [Span(1, 0, 1, 0, 9)],
-        [Span(2, 0, 1, 0, 1), Span(2, 1, 2, 1, 2)],
-    ]
-    assert spans_of([[]], 8) == [[]]
-
-
-def test_pieces_and_single_rows_are_those_of_the_whole_table(tmp_path):
+def test_partitions_are_some_row_groups_of_a_file_each(tmp_path, monkeypatch):
     visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:00", "Mail") for number in range(20)])
-    folder = written(tmp_path, (visits, TIES.conversions, TIES.costs), files=1, row_group_size=6)
-    (source,) = find_files(folder.glob("sessions"), "--sessions")
-    whole = read_parquet(SESSIONS, [source])
-    assert row_groups(SESSIONS, source) == [6, 6, 6, 2]
-    pieces = [
-        piece
-        for item in spans_of([row_groups(SESSIONS, source)], 12)
-        for span in item
-        for piece in read_span(SESSIONS, source, span, 4)
+    folder = written(tmp_path, (visits, TIES.conversions, TIES.costs), files=2, row_group_size=3)
+    files = find_files(folder.glob("sessions"), "")
+    layouts = looked_at(SESSIONS, folder.glob("sessions"))
+    assert [layout.rows for layout in layouts] == [(3, 3, 3, 1)] * 2
+    for at_a_time, expected in {1: [3, 3, 3, 1] * 2, 7: [6, 4] * 2, 100: [10, 10]}.items():
+        monkeypatch.setattr(parquet, "AT_A_TIME", at_a_time)
+        frame = read_parquet(SESSIONS, files, layouts)
+        assert frame.map_partitions(len).compute(scheduler="sync").tolist() == expected
+        assert frame["session_id"].compute(scheduler="sync").tolist() == visits["session_id"].tolist()
+
+
+def test_files_that_are_written_in_other_ways_give_one_table(tmp_path):
+    tables = [
+        pa.table({"Session_ID": [1, None], "cost": [1.0, 2.0]}),
+        pa.table({"session_id": ["b"], "more": [0], "cost": [Decimal("3.50")]}),
+        pa.table({"session_id": pa.array([], pa.string()), "cost": pa.array([], pa.float64())}),
     ]
-    assert [first for first, _ in pieces] == [0, 4, 6, 10, 12, 16, 18]
-    pd.testing.assert_frame_equal(pd.concat([frame for _, frame in pieces], ignore_index=True), whole)
-    rows = [0, 3, 5, 6, 19]
-    for at_a_time in (1, 4, 100):
-        pd.testing.assert_frame_equal(
-            read_rows(SESSIONS, source, rows, at_a_time), whole.iloc[rows].reset_index(drop=True)
-        )
+    for number, table in enumerate(tables):
+        pq.write_table(table, tmp_path / f"{number}.parquet")
+    found = read_whole(COSTS, find_files(str(tmp_path), ""))
+    assert found["session_id"].fillna("").tolist() == ["1", "", "b"]
+    assert found["cost"].astype("float64").tolist() == [1.0, 2.0, 3.5]
+
+
+def test_a_column_that_some_files_lack_is_read_from_the_others(tmp_path):
+    orders = {name: ["x"] for name in COLUMNS[CONVERSIONS]}
+    pq.write_table(pa.table(orders), tmp_path / "0.parquet")
+    pq.write_table(pa.table(orders | {"refund_of": ["k"]}), tmp_path / "1.parquet")
+    assert read_whole(CONVERSIONS, find_files(str(tmp_path), ""))["refund_of"].fillna("").tolist() == ["", "k"]

@@ -2,7 +2,7 @@ from itertools import permutations
 
 import pytest
 from helpers.frames import FIXED, curves_of, shops, windows
-from helpers.scaling import assert_same_reports, in_one_pass
+from helpers.scaling import TIES, assert_same_reports, in_one_pass
 from hypothesis import given, settings
 from pandas.testing import assert_frame_equal
 
@@ -10,7 +10,6 @@ from ihc.analysis.reporting import DAILY
 from ihc.arrays.sums import LEVEL, add_parts
 from ihc.scale.parts import CHANNEL, Asked, add, attribute_part, markov_part, part_for, removal_effects_of, reports_of
 from ihc.schemas.tables import Tables
-from tests.scale.test_job import TIES
 
 
 def of_users(shop: Tables, users) -> Tables:

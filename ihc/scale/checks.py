@@ -1,0 +1,82 @@
+"""What is wrong with tables that are spread over a cluster, in the words of `check_tables`, counted over all of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import dask.dataframe as dd
+import pandas as pd
+
+from ihc.errors import InputError
+from ihc.formatting import counted
+from ihc.scale.frames import shuffled
+from ihc.scale.parquet import no_rows
+from ihc.schemas.tables import COLUMNS, KEYS, NULLABLE, check_table, fits
+
+SHOWN = 10_000  # rows that are unfit, at most so many of which are read again to say why
+FOUND = pd.DataFrame({"key": pd.Series(dtype="str"), "is_unfit": pd.Series(dtype="bool")})
+COUNTS = pd.DataFrame({"key": pd.Series(dtype="str"), "rows": pd.Series(dtype="int64")})
+
+
+def count_unfit(table: str, frame: dd.DataFrame, parts: int) -> dd.DataFrame:
+    """Count a table's unfit rows where equal keys meet. In: `read_parquet`.
+
+    Out: `key` and `rows`: of no key all rows that are unfit, some in each part; of a key that stands twice its copies.
+    """
+    found = frame.map_partitions(partial(_looked_at, table), meta=FOUND)
+    return shuffled(found, "key", parts).map_partitions(_counted, meta=COUNTS)
+
+
+def _looked_at(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"key": frame[KEYS[table]], "is_unfit": is_unfit(table, frame)})
+
+
+def _counted(found: pd.DataFrame) -> pd.DataFrame:
+    is_copy = found["key"].duplicated(keep=False) & found["key"].notna()
+    copies = found.loc[is_copy, "key"].value_counts().sort_index().head(SHOWN)
+    rows = int((is_copy | found["is_unfit"]).sum())
+    return pd.DataFrame({"key": pd.Series([None, *copies.index], dtype="str"), "rows": [rows, *copies]})
+
+
+def is_unfit(table: str, frame: pd.DataFrame) -> pd.Series[bool]:
+    """Mark the rows that have a value that `check_table` refuses; keys that stand twice are found where they meet."""
+    key = KEYS[table]
+    numbers = pd.Series(range(len(frame)), index=frame.index).astype("str")
+    try:
+        check_table(table, frame.assign(**{key: numbers.where(frame[key].notna())}))
+    except InputError:
+        columns = [_is_unfit_value(name, frame[name]) for name in COLUMNS[table]]
+        return pd.concat(columns, axis="columns").any(axis="columns")
+    return pd.Series(False, index=frame.index)
+
+
+def _is_unfit_value(name: str, values: pd.Series[Any]) -> pd.Series[bool]:
+    is_unfit = pd.Series(name not in NULLABLE, index=values.index)
+    known = values.dropna()
+    is_unfit[known.index] = ~fits(name, known)
+    return is_unfit
+
+
+def unfit_rows(table: str, frame: dd.DataFrame, counts: pd.DataFrame) -> dd.DataFrame:
+    """The rows that are unfit, as they stand in the files and in that order; `SHOWN` at most. In: `count_unfit`."""
+    copies = counts.dropna().sort_values("key")
+    is_shown = copies["rows"].cumsum() <= SHOWN  # a key with all its copies: one alone would pass
+    is_shown.iloc[:1] = True
+    suspects = partial(_suspects, table, copies["key"][is_shown].tolist())
+    return frame.map_partitions(suspects, meta=no_rows(table)).head(SHOWN, npartitions=-1, compute=False)
+
+
+def _suspects(table: str, keys: list[str], frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[is_unfit(table, frame) | frame[KEYS[table]].isin(keys)].head(SHOWN)
+
+
+def finding(table: str, rows: pd.DataFrame, counts: pd.DataFrame) -> str:
+    """Say what is wrong with `unfit_rows`, and how many there are where not all are looked at."""
+    every = int(counts.loc[counts["key"].isna(), "rows"].sum())
+    try:
+        check_table(table, rows)
+    except InputError as error:
+        more = f"\nTable {table} has {counted(every, 'row')} like this; {counted(len(rows), 'row')} are counted above."
+        return f"{error}{more if every > len(rows) else ''}"
+    return f"Table {table} had {counted(every, 'row')} with an unfit value or a duplicate key, and has changed since."
