@@ -15,7 +15,7 @@ import dask.dataframe as dd
 import pandas as pd
 
 from ihc.analysis.reporting import DAILY, SUMS, conversion_credits, visits_of
-from ihc.arrays.lookup import look_up
+from ihc.arrays.lookup import lookup
 from ihc.arrays.sums import add_parts, part_by, sum_of_parts
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
@@ -64,7 +64,7 @@ def _with_texts(frame: pd.DataFrame, key: str) -> pd.DataFrame:
 
 def with_users(costs: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Costs with the `user_id` of their session; those of no session get any, so that they are not all in one part."""
-    users = look_up(costs["session_id"], sessions, "session_id", "user_id")
+    users = lookup(costs["session_id"], sessions, "session_id", "user_id")
     return costs.assign(user_id=users.fillna(costs["session_id"]))
 
 
