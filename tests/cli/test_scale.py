@@ -64,7 +64,7 @@ def test_the_example_of_the_library_gives_the_reporting_of_one_pass(shop):
 
 
 def test_without_the_extra_it_says_what_to_install(folder, tmp_path):
-    code = "import sys; sys.modules['dask'] = None; from ihc.cli import main; main()"
+    code = "import sys; sys.modules['dask'] = None; from ihc.cli.app import main; main()"
     command = [sys.executable, "-c", code, "scale", *folder.options(), "--output", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -199,7 +199,7 @@ def test_a_scheduler_without_workers_is_said_to_have_none(folder, tmp_path, sche
 def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder, tmp_path, free_port):
     address, output = f"tcp://127.0.0.1:{free_port}", tmp_path / "out"
     command = [sys.executable, "-m", "ihc", "scale", *folder.options(), "--output", str(output)]
-    command += ["--partitions", "300", "--scheduler", address]
+    command += ["--partitions", "30", "--scheduler", address]
     with running("dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard") as scheduler:
         Client(address, timeout=30).close()
         with running("dask_worker", address, "--no-dashboard", "--nthreads", "1"):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("large") / "in", make_sample(2_000, 3), files=6, row_group_size=500)
+    return written(tmp_path_factory.mktemp("large") / "in", make_sample(1_000, 3), files=6, row_group_size=500)
 
 
 def files_of(output):
@@ -36,7 +36,7 @@ def files_of(output):
 def undisturbed(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("undisturbed") / "out"
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
-        found = scale(client, folder.job(output, 12, ASKED))
+        found = scale(client, folder.job(output, 4, ASKED))
     assert_same_as_in_one_pass(output, found.reports, folder.read(), ASKED)
     return files_of(output)
 
@@ -52,14 +52,14 @@ def test_a_worker_killed_in_any_stage_changes_nothing(folder, undisturbed, tmp_p
                 os.kill(pids[0], signal.SIGKILL)
                 killed.append(done)
 
-        scale(client, folder.job(tmp_path / "out", 12, ASKED), kill)
+        scale(client, folder.job(tmp_path / "out", 4, ASKED), kill)
     assert killed
     assert files_of(tmp_path / "out") == undisturbed
 
 
 def test_workers_that_die_again_and_again_are_said_to(folder, tmp_path, monkeypatch):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
-        monkeypatch.setattr("ihc.scale.job._row_groups", _die)
+        monkeypatch.setattr("ihc.scale.job.layout_of", _die)
         with pytest.raises(
             ScaleError, match=r"Reading the files: 4 workers died over one part, .*Give more --partitions"
         ):
@@ -67,7 +67,7 @@ def test_workers_that_die_again_and_again_are_said_to(folder, tmp_path, monkeypa
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def _die(_file):
+def _die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -91,7 +91,7 @@ def test_a_stopped_run_leaves_what_was_there_and_no_process(folder, undisturbed,
     (output / "credits" / "part-00000.parquet").write_bytes(b"of an earlier run")
     (output / "scale.json").write_text(json.dumps(dict.fromkeys(KEYS)))
     before = files_of(output)
-    process = started(folder, output, "--partitions", "300")
+    process = started(folder, output, "--partitions", "30")
     wait_for(lambda: any(output.glob(f"{SCRATCH}*/credits/*.parquet")), process)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(how)
@@ -106,7 +106,7 @@ def test_a_stopped_run_leaves_what_was_there_and_no_process(folder, undisturbed,
 
 def test_a_run_that_is_killed_is_finished_by_running_it_again(folder, undisturbed, tmp_path):
     output = tmp_path / "out"
-    process = started(folder, output, "--partitions", "300")
+    process = started(folder, output, "--partitions", "30")
     wait_for(lambda: any(output.glob(f"{SCRATCH}*/credits/*.parquet")), process)
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
@@ -114,7 +114,7 @@ def test_a_run_that_is_killed_is_finished_by_running_it_again(folder, undisturbe
     psutil.wait_procs(children, timeout=30)
     assert not (output / "credits").exists()
     assert list(output.glob(f"{SCRATCH}*"))
-    again = started(folder, output, "--partitions", "12")
+    again = started(folder, output, "--partitions", "4")
     _, said = again.communicate(timeout=200)
     assert again.returncode == 0, said
     assert files_of(output) == undisturbed
@@ -122,7 +122,7 @@ def test_a_run_that_is_killed_is_finished_by_running_it_again(folder, undisturbe
 
 def test_a_worker_killed_under_the_command_changes_nothing(folder, undisturbed, tmp_path):
     output = tmp_path / "out"
-    process = started(folder, output, "--partitions", "12")
+    process = started(folder, output, "--partitions", "4")
     wait_for(lambda: any(output.glob(f"{SCRATCH}*/credits/*.parquet")), process)
     busy = [
         child
