@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from itertools import islice
@@ -27,6 +28,12 @@ def named(names: Sequence[object], limit: int = 5) -> str:
     """Name the first channels in a sentence, and count the rest."""
     rest = f", and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + rest
+
+
+def listed(parts: Sequence[str], limit: int = 4) -> str:
+    """Parts as a list in words, and the count of those beyond `limit`: a, b and c."""
+    few = [*parts[:limit], *([f"{len(parts) - limit:,} more"] if len(parts) > limit else [])]
+    return " and ".join(filter(None, [", ".join(few[:-1]), *few[-1:]]))
 
 
 def printable(text: object) -> str:
@@ -68,3 +75,10 @@ def engine_name(row: object) -> str:
     """An engine and its settings in words. In: a row with `engine, parameters`."""
     engine, parameters = getattr(row, "engine", ""), getattr(row, "parameters", "")
     return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"
+
+
+def lookback(days: float | None) -> str:
+    """How far back sessions count, in words [days]."""
+    if days is None or math.isnan(days):
+        return "sessions of any age"
+    return f"a lookback of {days:,g} day{'' if days == 1 else 's'}"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ihc.analysis.reporting import ratio
-from ihc.arrays.types import Floats
+from ihc.arrays.types import Floats, Integers
 from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.schemas.tables import require_columns
@@ -17,11 +16,10 @@ from ihc.schemas.tables import require_columns
 # Should Know About the Bootstrap, The American Statistician 69(4), 2015), so that they look surer than they are.
 ENOUGH_ORDERS = 30
 CONFIDENCE = 0.95
-Ints = npt.NDArray[np.intp]
 
 
 def bootstrap_intervals(
-    earned: pd.DataFrame, summary: pd.DataFrame, *, draws: int = 1000, seed: int = 1, level: float = CONFIDENCE
+    earned: pd.DataFrame, summary: pd.DataFrame, *, draws: int = 1000, seed: int = 1
 ) -> pd.DataFrame:
     """Say between which bounds a channel's figures would lie had as many other orders of the same kind come.
 
@@ -36,66 +34,58 @@ def bootstrap_intervals(
     ENOUGH_ORDERS influenced orders]`. NaN without cost or credit, and with fewer than two orders, of which every draw
     is the same; `CPO_high` is NaN too where draws have no credit, so that it has no bound.
 
-    Raises InputError for a missing column, a channel that is not in `summary`, and draws or a level out of range.
+    Raises InputError for a missing column, a channel that is not in `summary`, and without a draw.
     """
     require_columns(earned, ("conv_id", "channel_name", "ihc", "ihc_revenue"), "earned")
     require_columns(summary, ("channel_name", "influenced_conversions", "cost", "ihc"), "summary")
-    if draws < 1 or not 0 < level < 1:
-        raise InputError(f"The intervals need at least one draw and a level between 0 and 1, not {draws} and {level}.")
+    if draws < 1:
+        raise InputError(f"The intervals need at least one draw, not {draws}.")
     ihc, revenue = _drawn_sums(earned, pd.Index(summary["channel_name"].iloc[:-1]), draws, seed)
     has_credit = ihc[:, -1] > 0
     bounds = {
-        "ihc": _bounds(ihc, level),
-        "ihc_revenue": _bounds(revenue, level),
-        "share_of_credit": _bounds(ihc[has_credit] / ihc[has_credit, -1:], level),
+        "ihc": _bounds(ihc),
+        "ihc_revenue": _bounds(revenue),
+        "share_of_credit": _bounds(ihc[has_credit] / ihc[has_credit, -1:]),
     }
-    return _table(summary.reset_index(drop=True), bounds)
-
-
-def _table(summary: pd.DataFrame, bounds: dict[str, Floats]) -> pd.DataFrame:
-    table = summary[["channel_name"]].copy()
+    summary = summary.reset_index(drop=True)
+    table, cost = summary[["channel_name"]].copy(), summary["cost"]
     for name, (low, high) in bounds.items():
         table[f"{name}_low"], table[f"{name}_high"] = low, high
     # With the cost fixed, a ratio's percentiles are those of its sum, and turned round where the sum divides.
-    cost = summary["cost"]
     table["CPO_low"], table["CPO_high"] = ratio(cost, table["ihc_high"]), ratio(cost, table["ihc_low"])
     table["ROAS_low"], table["ROAS_high"] = (ratio(table[f"ihc_revenue_{end}"], cost) for end in ("low", "high"))
     return table.assign(is_thin=summary["influenced_conversions"] < ENOUGH_ORDERS)
 
 
-def _bounds(sums: Floats, level: float) -> Floats:
+def _bounds(sums: Floats) -> Floats:
     """The lower and the upper percentile of each column; NaN without any draw."""
     if not len(sums):
         return np.full((2, sums.shape[1]), np.nan)
-    return np.quantile(sums, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.quantile(sums, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
 
 
 def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed: int) -> tuple[Floats, Floats]:
     """Sums of ihc and of ihc_revenue, a row a draw, a column a channel, the total in the last one."""
-    order, channel, values = _cells(earned, channels)
-    is_purchase = _is_order(order, values)
+    conversion, channel, values = _cells(earned, channels)
+    # A refund that stands alone, which takes revenue and has no credit, is not drawn.
+    credit, worth = (np.bincount(conversion, weights=each) for each in values)
+    is_purchase = (credit > 0) | (worth >= 0)
     count = int(is_purchase.sum())
     sums = np.zeros((draws if count > 1 else 0, 2, len(channels) + 1))
     if len(sums):
         starts = np.flatnonzero(np.diff(channel, prepend=-1))
         generator = np.random.default_rng(seed)
-        drawn, times, weighted = np.ones(len(is_purchase)), np.empty(len(order)), np.empty_like(values)
+        drawn, times, weighted = np.ones(len(is_purchase)), np.empty(len(conversion)), np.empty_like(values)
         for draw in sums:  # one at a time, and in the same place, so that memory does not grow with the draws
             drawn[is_purchase] = np.bincount(generator.integers(count, size=count), minlength=count)
-            np.take(drawn, order, out=times, mode="clip")  # every place exists; without `clip` it would copy
+            np.take(drawn, conversion, out=times, mode="clip")  # every place exists; without `clip` it would copy
             np.multiply(values, times, out=weighted)
             draw[:, channel[starts]] = np.add.reduceat(weighted, starts, axis=1)
         sums[:, :, -1] = sums[:, :, :-1].sum(axis=2)
     return sums[:, 0], sums[:, 1]
 
 
-def _is_order(order: Ints, values: Floats) -> npt.NDArray[np.bool_]:
-    """Mark the conversions that are drawn: all but refunds that stand alone, which take revenue and have no credit."""
-    ihc, revenue = (np.bincount(order, weights=each) for each in values)
-    return (ihc > 0) | (revenue >= 0)
-
-
-def _cells(earned: pd.DataFrame, channels: pd.Index[str]) -> tuple[Ints, Ints, Floats]:
+def _cells(earned: pd.DataFrame, channels: pd.Index[str]) -> tuple[Integers, Integers, Floats]:
     """Credit by channel and order, in an order that does not depend on that of the rows, down to the last bit."""
     channel = channels.get_indexer(pd.Index(earned["channel_name"]))
     if (channel < 0).any():
@@ -103,13 +93,13 @@ def _cells(earned: pd.DataFrame, channels: pd.Index[str]) -> tuple[Ints, Ints, F
             f"earned has channels that summary lacks ({some(earned['channel_name'][channel < 0].unique())}): make both "
             "of the same days."
         )
-    order, ids = pd.factorize(earned["conv_id"], sort=True)
+    conversion, ids = pd.factorize(earned["conv_id"], sort=True)
     values = earned[["ihc", "ihc_revenue"]].to_numpy("float64").T
-    cell = channel * len(ids) + order
+    cell = channel * len(ids) + conversion
     rows = np.lexsort((values[1], values[0], cell))
     starts = np.flatnonzero(np.diff(cell[rows], prepend=-1))
     first = rows[starts]
-    return order[first], channel[first], np.add.reduceat(values[:, rows], starts, axis=1)
+    return conversion[first], channel[first], np.add.reduceat(values[:, rows], starts, axis=1)
 
 
 def with_intervals(summary: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:

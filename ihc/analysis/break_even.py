@@ -11,11 +11,6 @@ from ihc.errors import InputError
 from ihc.schemas.tables import require_columns
 
 ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "inconclusive", "too few orders", "no cost"
-VERDICTS = (ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST)
-COLUMNS = (
-    *("channel_name", "cost", "ihc_revenue", "ROAS", "ROAS_low", "ROAS_high"),
-    *("break_even_cost", "headroom", "verdict"),
-)
 MARGINAL = (
     "What would happen if budget moved cannot be read from these figures. Attribution divides what did happen: the "
     "ROAS is what the average unit of cost earned, and a further unit need not earn as much, nor one less cost as much "
@@ -44,7 +39,8 @@ def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float
     table = with_intervals(summary, intervals).iloc[:-1]
     table = table.assign(break_even_cost=table["ihc_revenue"] / roas, verdict=_verdicts(table, roas))
     headroom = (table["break_even_cost"] - table["cost"]).where(_is_material(table["cost"]))
-    return table.assign(headroom=headroom)[list(COLUMNS)]
+    figures = ["channel_name", "cost", "ihc_revenue", "ROAS", "ROAS_low", "ROAS_high", "break_even_cost"]
+    return table.assign(headroom=headroom)[[*figures, "headroom", "verdict"]]
 
 
 def _is_material(cost: pd.Series[float]) -> pd.Series[bool]:

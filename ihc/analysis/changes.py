@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ihc.analysis.dimension import MOST_ROWS, others
 from ihc.analysis.reporting import ratio, shares_of, total_name
 from ihc.arrays.lookup import isin, lookup
 from ihc.arrays.sums import sum_by, sums, total
+from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.database.database import Database
 from ihc.database.history import (
     PLACE,
@@ -34,23 +34,22 @@ from ihc.schemas.tables import Window, inside
 EQUAL = 1e-9  # sums that differ by no more were only added up in another order
 CELL = ["conv_id", "channel_name", "date"]
 EVER: Window = (None, None)
-Codes = npt.NDArray[np.int64]
 # Why attributed revenue differs, in words.
-NEW, GONE, SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"
-ANEW, REVENUE, DATES, REFUNDED = "computed_anew", "revenue_corrected", "other_dates", "refunds"
+NEW, GONE, OTHER_SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"
+ANEW, CORRECTED, DATES, REFUNDED = "computed_anew", "revenue_corrected", "other_dates", "refunds"
 CAUSES = {
     NEW: "new orders",
     GONE: "orders gone",
     REFUNDED: "refunds",
     LATE: "late or changed sessions",
-    SETTINGS: "other engine or settings",
+    OTHER_SETTINGS: "other engine or settings",
     ANEW: "the same sessions computed anew",
-    REVENUE: "corrected order values",
+    CORRECTED: "corrected order values",
     DATES: "other dates",
 }
 PLACES = {cause: place for place, cause in enumerate(CAUSES)}
 NOISE = 1e-6  # what floating point may leave of nothing [currency]
-MOST = 12  # channels of a chart, one for all others among them
+MOST_BARS = 12  # channels of a chart, one for all others among them
 
 
 def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFrame) -> State:
@@ -59,27 +58,25 @@ def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFra
     In: `conversion_credits` over all days, the stored `outcomes` (`conv_id, engine, parameters, lookback_days`), and
     `channel_reporting`; rows in any order.
     """
-    order, ids = pd.factorize(earned["conv_id"])
-    is_first = ~pd.Series(order).duplicated().to_numpy()
+    conversion, ids = pd.factorize(earned["conv_id"])
+    is_first = ~pd.Series(conversion).duplicated().to_numpy()
     orders = pd.DataFrame({"conv_id": pd.Series(ids, dtype="str"), "revenue": earned["revenue"].to_numpy()[is_first]})
-    orders["sessions"] = _fingerprints(earned, order)
-    sources = outcomes[["conv_id"]].assign(source=_sources(outcomes))
+    orders["sessions"] = _fingerprints(earned, conversion)
     # Of an order with several outcomes, the last counts.
-    orders["source"] = (
-        lookup(orders["conv_id"], sources.iloc[::-1], "conv_id", "source").astype("str").fillna("unknown")
-    )
+    sources = outcomes[["conv_id"]].assign(source=_sources(outcomes)).iloc[::-1]
+    orders["source"] = lookup(orders["conv_id"], sources, "conv_id", "source").astype("str").fillna("unknown")
     credits, cell = _cells(earned, CELL)
-    credits["ihc"] = _sums(cell, shares_of(earned), len(credits))
+    credits["ihc"] = sums(cell, np.asarray(shares_of(earned), dtype="float64"), len(credits))
     credits = credits[credits["ihc"] != 0].reset_index(drop=True)
     costs = reporting.loc[reporting["cost"] != 0, [*PLACE, "cost"]]
-    return State(orders, _as_texts(credits), costs.reset_index(drop=True))
+    return State(orders, credits.astype(dict.fromkeys(CELL, "str")), costs.reset_index(drop=True))
 
 
-def _fingerprints(earned: pd.DataFrame, order: Codes) -> npt.NDArray[np.int64]:
+def _fingerprints(earned: pd.DataFrame, conversion: Integers) -> Integers:
     """A number an order for its sessions with their channels and days, in whatever order they come."""
     hashes = pd.util.hash_pandas_object(earned[["session_id", *PLACE]], index=False, categorize=False)
     # Unsigned sums wrap around; databases keep signed numbers.
-    return hashes.groupby(order).sum().to_numpy("uint64").view("int64")
+    return hashes.groupby(conversion).sum().to_numpy("uint64").view("int64")
 
 
 def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
@@ -94,7 +91,7 @@ def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(labels, dtype="str").take(kind).set_axis(outcomes.index)
 
 
-def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Codes]:
+def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Integers]:
     """The distinct combinations of `keys`, as categories, and which of them each row has."""
     codes, names = zip(*(pd.factorize(frame[key]) for key in keys), strict=True)
     shape = [max(len(entries), 1) for entries in names]
@@ -103,26 +100,18 @@ def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Code
     return pd.DataFrame({key: pd.Categorical.from_codes(place, entries) for key, place, entries in columns}), cell
 
 
-def _sums(cell: Codes, amounts: pd.Series[float], cells: int) -> npt.NDArray[np.float64]:
-    return sums(cell, np.asarray(amounts, dtype="float64"), cells)
-
-
-def _as_texts(cells: pd.DataFrame) -> pd.DataFrame:
-    return cells.assign(**{name: cells[name].astype("str") for name in CELL if name in cells})
-
-
-def side_by_side(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], figure: str) -> pd.DataFrame:
+def _side_by_side(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], figure: str) -> pd.DataFrame:
     """Lay a figure of two frames side by side.
 
     Out: a row a combination of `keys` [categories] of either frame, with `before` and `after`, 0 where it has none.
     """
     table, cell = _cells(pd.concat([before[keys], after[keys]], ignore_index=True), keys)
     for name, frame, part in (("before", before, cell[: len(before)]), ("after", after, cell[len(before) :])):
-        table[name] = _sums(part, frame[figure], len(table))
+        table[name] = sums(part, frame[figure].to_numpy("float64"), len(table))
     return table
 
 
-def conversions_side_by_side(before: State, after: State) -> pd.DataFrame:
+def _conversions_side_by_side(before: State, after: State) -> pd.DataFrame:
     """Lay the orders of two states side by side.
 
     Out: by `conv_id`: `revenue_before, revenue_after [currency; NaN: not there], has_other_source, has_other_sessions
@@ -143,13 +132,13 @@ def conversions_side_by_side(before: State, after: State) -> pd.DataFrame:
 
 def changed_rows(before: State, after: State) -> RowChanges:
     """Find the orders and costs that differ; an order is closed and opened as a whole, with all of its credit."""
-    orders = conversions_side_by_side(before, after)
+    orders = _conversions_side_by_side(before, after)
     is_other = orders["has_other_source"] | orders["has_other_sessions"]
     is_other |= orders["revenue_before"] != orders["revenue_after"]  # also where one is not there
-    cells = side_by_side(before.credits, after.credits, CELL, "ihc")
+    cells = _side_by_side(before.credits, after.credits, CELL, "ihc")
     moved = cells.loc[(cells["after"] - cells["before"]).abs() > EQUAL, "conv_id"].cat.remove_unused_categories()
     changed = orders.index[is_other | isin(orders.index.to_series(), moved.cat.categories.to_series())]
-    costs = _as_texts(side_by_side(before.costs, after.costs, PLACE, "cost"))
+    costs = _side_by_side(before.costs, after.costs, PLACE, "cost").astype(dict.fromkeys(PLACE, "str"))
     costs = costs[~np.isclose(costs["before"], costs["after"], rtol=EQUAL, atol=0)]
     new_costs = costs.loc[costs["after"] != 0, [*PLACE, "after"]].rename(columns={"after": "cost"})
     closed, opened, credits = (
@@ -211,7 +200,7 @@ def compare(before: State, after: State, before_window: Window = EVER, after_win
     channel, cause = (np.asarray(each, dtype=np.int64) for each in (cells["channel_name"].cat.codes, cells["cause"]))
     place = channel * len(CAUSES) + cause
     parts = sums(place, cells["rest"].to_numpy(), len(names) * len(CAUSES)).reshape(-1, len(CAUSES))
-    parts[:, PLACES[REVENUE]] += sums(channel, cells["correction"].to_numpy(), len(names))
+    parts[:, PLACES[CORRECTED]] += sums(channel, cells["correction"].to_numpy(), len(names))
     table = pd.DataFrame(parts, index=pd.Index(names, dtype="str"), columns=list(CAUSES))
     table.insert(0, "ihc_revenue_before", sums(channel, cells["before"].to_numpy(), len(names)))
     table["ihc_revenue_after"] = sums(channel, cells["after"].to_numpy(), len(names))
@@ -225,9 +214,9 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
     The difference is `correction [by the order's revenue]` + `rest [of the cause]`, all [currency]. `is_corrected` and
     `is_touched` [bool]: the order counts among those of a corrected revenue, and among those of the `cause`.
     """
-    cells = side_by_side(before.credits, after.credits, CELL, "ihc")
+    cells = _side_by_side(before.credits, after.credits, CELL, "ihc")
     order = cells["conv_id"].cat.codes.to_numpy("int64")
-    orders = conversions_side_by_side(before, after).loc[cells["conv_id"].cat.categories]
+    orders = _conversions_side_by_side(before, after).loc[cells["conv_id"].cat.categories]
     had, has = (orders[f"revenue_{side}"].fillna(0.0).to_numpy()[order] for side in ("before", "after"))
     was_shown, is_shown = (_shown(cells["date"], window) for window in (before_window, after_window))
     of_order = _cause_of(orders)[order]
@@ -248,20 +237,20 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
     )
 
 
-def _cause_of(orders: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """The first cause that holds, as a place in CAUSES. In: the frame of `conversions_side_by_side`."""
+def _cause_of(orders: pd.DataFrame) -> Integers:
+    """The first cause that holds, as a place in CAUSES. In: the frame of `_conversions_side_by_side`."""
     is_refund = (orders[["revenue_before", "revenue_after"]] < 0).any(axis=1)
     tests = {
         REFUNDED: is_refund & orders[["revenue_before", "revenue_after"]].isna().any(axis=1),
         NEW: orders["revenue_before"].isna(),
         GONE: orders["revenue_after"].isna(),
-        SETTINGS: orders["has_other_source"],
+        OTHER_SETTINGS: orders["has_other_source"],
         LATE: orders["has_other_sessions"],
     }
     return np.select(list(tests.values()), [PLACES[cause] for cause in tests], default=PLACES[ANEW]).astype("int64")
 
 
-def _shown(days: pd.Series[Any], window: Window) -> npt.NDArray[np.bool_]:
+def _shown(days: pd.Series[Any], window: Window) -> Booleans:
     """Which rows of a column of categories are days that a report shows."""
     each = pd.Series(days.cat.categories, dtype="str", name="date")
     return inside(each, *window).to_numpy("bool")[days.cat.codes.to_numpy()]
@@ -269,7 +258,7 @@ def _shown(days: pd.Series[Any], window: Window) -> npt.NDArray[np.bool_]:
 
 def _cost_changes(before: pd.DataFrame, after: pd.DataFrame, *windows: Window) -> pd.DataFrame:
     """By channel `cost_before, cost_change, cost_dates, cost_after` [currency]."""
-    cells = side_by_side(before, after, PLACE, "cost")
+    cells = _side_by_side(before, after, PLACE, "cost")
     was_shown, is_shown = (_shown(cells["date"], window) for window in windows)
     old, new = cells["before"] * was_shown, cells["after"] * is_shown
     is_common = was_shown & is_shown
@@ -287,18 +276,21 @@ def _with_total(table: pd.DataFrame) -> pd.DataFrame:
     table = table.loc[order.sort_values(["net", "gross", "channel_name"], ascending=[False, False, True]).index]
     total = table.drop(columns="channel_name").sum().to_frame().T.assign(channel_name=total_name(table["channel_name"]))
     table = pd.concat([table, total], ignore_index=True).set_index("channel_name")
-    table = table.where(table.abs() > NOISE, 0.0).reset_index()
+    return _with_roas(table.where(table.abs() > NOISE, 0.0).reset_index())
+
+
+def _with_roas(table: pd.DataFrame) -> pd.DataFrame:
     roas = {f"ROAS_{side}": ratio(table[f"ihc_revenue_{side}"], table[f"cost_{side}"]) for side in ("before", "after")}
     return table.assign(**roas)
 
 
-def _causes(parts: npt.NDArray[np.float64], cells: pd.DataFrame) -> pd.DataFrame:
+def _causes(parts: Floats, cells: pd.DataFrame) -> pd.DataFrame:
     """The causes that occur, with their orders, and what they moved. In: [currency] a channel and cause."""
     cause = np.tile(np.arange(len(CAUSES)), len(parts))
     gross, net = (sums(cause, each.ravel(), len(CAUSES)) for each in (np.abs(parts), parts))
     net = np.where(np.abs(net) > NOISE, net, 0.0)
     touched = [cells["is_touched"] & (cells["cause"] == place) for place in PLACES.values()]
-    touched[PLACES[REVENUE]] = cells["is_corrected"]
+    touched[PLACES[CORRECTED]] = cells["is_corrected"]
     table = pd.DataFrame(
         {
             "cause": pd.Series(list(CAUSES.values()), dtype="str"),
@@ -313,8 +305,11 @@ def _causes(parts: npt.NDArray[np.float64], cells: pd.DataFrame) -> pd.DataFrame
 
 def revenue_changes(channels: pd.DataFrame) -> pd.DataFrame:
     """The columns on attributed revenue of `Changes.channels`, of the causes only those that moved any."""
-    occurring = [cause for cause in CAUSES if (channels[cause].abs() >= CENT).any()]
-    return channels[["channel_name", "ihc_revenue_before", *occurring, "ihc_revenue_after"]]
+    return channels[["channel_name", "ihc_revenue_before", *_occurring(channels), "ihc_revenue_after"]]
+
+
+def _occurring(channels: pd.DataFrame) -> list[str]:
+    return [cause for cause in CAUSES if (channels[cause].abs() >= CENT).any()]
 
 
 def cost_changes(channels: pd.DataFrame) -> pd.DataFrame:
@@ -323,14 +318,12 @@ def cost_changes(channels: pd.DataFrame) -> pd.DataFrame:
     return channels[["channel_name", "cost_before", "cost_change", *other, "cost_after", "ROAS_before", "ROAS_after"]]
 
 
-def shown_changes(channels: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
-    """The rows that tables show: `most` channels, those that changed most, the one that earns most, others, the total.
+def shown_changes(channels: pd.DataFrame) -> pd.DataFrame:
+    """The rows that tables show: the channels that changed most, the one that earns most, others, the total.
 
     In and out: `Changes.channels`.
     """
-    table = pd.concat([_first(channels.iloc[:-1], most), channels.iloc[-1:]], ignore_index=True)
-    roas = {f"ROAS_{side}": ratio(table[f"ihc_revenue_{side}"], table[f"cost_{side}"]) for side in ("before", "after")}
-    return table.assign(**roas)
+    return _with_roas(pd.concat([_first(channels.iloc[:-1], MOST_ROWS), channels.iloc[-1:]], ignore_index=True))
 
 
 def _first(channels: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -340,8 +333,8 @@ def _first(channels: pd.DataFrame, most: int) -> pd.DataFrame:
     rest = channels[~is_named]
     if len(rest) < 2:
         return channels
-    sums = rest[channels.columns.drop("channel_name")].sum().to_frame().T
-    return pd.concat([channels[is_named], sums.assign(channel_name=others(len(rest)))], ignore_index=True)
+    summed = rest.drop(columns="channel_name").sum().to_frame().T.assign(channel_name=others(len(rest)))
+    return pd.concat([channels[is_named], summed], ignore_index=True)
 
 
 def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
@@ -353,10 +346,9 @@ def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
     """
     moved = channels.iloc[:-1]
     moved = moved[(moved[list(CAUSES)].abs() >= CENT).any(axis=1)]
-    moved = _first(moved, MOST - 1)
-    causes = [cause for cause in CAUSES if (moved[cause].abs() >= CENT).any()]
+    moved = _first(moved, MOST_BARS - 1)
     change = moved["ihc_revenue_after"] - moved["ihc_revenue_before"]
-    return moved[["channel_name", *causes]].assign(ihc_revenue_change=change).reset_index(drop=True)
+    return moved[["channel_name", *_occurring(moved)]].assign(ihc_revenue_change=change).reset_index(drop=True)
 
 
 def record_run(database: Database, run: Run, state: State) -> RecordedRun:

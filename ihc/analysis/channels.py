@@ -12,7 +12,7 @@ from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, require_columns
 
-PLACED = ("conv_id", "channel_name", "ihc")
+CHANNEL_CREDITS = ("conv_id", "channel_name", "ihc")
 EDGES = (0.1, 0.25, 0.5)  # between the classes of credit, each belonging to the class below it
 CLASSES = ("no_credit", "up_to_10", "up_to_25", "up_to_50", "below_all", "all_credit")
 ROUNDING = 1e-9  # credit below this, or this close to 1, is a rounding of none, or of all
@@ -57,7 +57,7 @@ def influenced_conversions(credits: pd.DataFrame) -> pd.DataFrame:
     share_of_conversions [1; of all orders with credits: an order with two channels counts in both]`.
     Raises InputError for a missing column.
     """
-    require_columns(credits, PLACED, "credits")
+    require_columns(credits, CHANNEL_CREDITS, "credits")
     counts = influenced(credits).sort_values(ascending=False, kind="stable").rename("influenced_conversions")
     table = counts.reset_index()
     return table.assign(share_of_conversions=table["influenced_conversions"] / credits["conv_id"].nunique())
@@ -88,7 +88,7 @@ def credit_distribution(credits: pd.DataFrame) -> pd.DataFrame:
     `ihc`: `no_credit [0], up_to_10 [above 0, to 0.1], up_to_25, up_to_50, below_all [above 0.5, below 1], all_credit
     [1]`. Raises InputError for a missing column.
     """
-    require_columns(credits, PLACED, "credits")
+    require_columns(credits, CHANNEL_CREDITS, "credits")
     edges = [ROUNDING, *EDGES, 1 - ROUNDING]
     classes = np.searchsorted(edges, credits["ihc"], side="left")
     names, channels = pd.factorize(credits["channel_name"], sort=True)

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.reconciliation import Window, conversion_outcomes
-from ihc.analysis.reporting import VISITS, ratio, total_name
+from ihc.analysis.reconciliation import conversion_outcomes
+from ihc.analysis.reporting import ratio, total_name
 from ihc.arrays.sums import sum_by
 from ihc.errors import InputError
 from ihc.schemas.refunds import is_purchase
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, inside, require_columns
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, REPORTING, inside, require_columns
 
-MISSING = (
-    *("orders", "unattributed_orders", "unattributed_revenue"),
-    *("waiting_or_failed_orders", "waiting_or_failed_revenue"),
-)
-SUMS = ("sessions", "cost", "sessions_without_credit", "cost_without_credit")
-BY_DAY = (
-    *("orders", "unattributed_orders", "unattributed_revenue", "waiting_or_failed_orders", "waiting_or_failed_revenue"),
-    *("cost", "cost_without_credit"),
-)
+IDLE_SUMS = ["sessions", "cost", "sessions_without_credit", "cost_without_credit"]
 
 
-def waterfall(lines: pd.DataFrame, section: str, column: Literal["amount", "count"] = "amount") -> pd.DataFrame:
+def waterfall(lines: pd.DataFrame, section: str) -> pd.DataFrame:
     """Turn one section of the reconciliation into bars that hang from each other.
 
-    In: the frame of `reconcile`, one of its sections, and which of its figures to show.
-    Out: a row a line: `line, kind [total or step], start, end`, and the figure under its own name, `amount [currency]`
-    or `count`. A total stands on 0, and so does the first line, of which the others are taken: its kind is total too.
-    A step begins where the line before it ends. Amounts are whole cents, and the last step before a total ends on it.
+    In: the frame of `reconcile`, and one of its sections.
+    Out: a row a line: `line, kind [total or step], start, end, amount [currency]`. A total stands on 0, and so does
+    the first line, of which the others are taken: its kind is total too. A step begins where the line before it ends.
+    Amounts are whole cents, and the last step before a total ends on it.
 
     Raises InputError for a section that is not there.
     """
@@ -42,13 +33,12 @@ def waterfall(lines: pd.DataFrame, section: str, column: Literal["amount", "coun
             f"The reconciliation has no section {section!r}: it has {', '.join(lines['section'].unique())}."
         )
     is_total = (part["kind"] == "total") | (part.index == 0)
-    figure = part[column].astype("float64")
-    steps = figure.where(~is_total | (part.index == 0), 0.0)
-    digits = 2 if column == "amount" else 6
-    end = figure.where(is_total, steps.cumsum()).round(digits) + 0.0  # no minus zero
+    amount = part["amount"]
+    steps = amount.where(~is_total | (part.index == 0), 0.0)
+    end = amount.where(is_total, steps.cumsum()).round(2) + 0.0  # no minus zero
     start = end.shift(fill_value=0.0).where(~is_total, 0.0)
     kind = pd.Series(np.where(is_total, "total", "step"), dtype="str")
-    return pd.DataFrame({"line": part["line"], "kind": kind, "start": start, "end": end, column: part[column]})
+    return pd.DataFrame({"line": part["line"], "kind": kind, "start": start, "end": end, "amount": amount})
 
 
 def without_credit_by_channel(
@@ -63,19 +53,19 @@ def without_credit_by_channel(
 
     Raises InputError for a missing column or a wrong date.
     """
-    table = sum_by(_sums(visits, (start_date, end_date)), ["channel_name"], SUMS)
+    table = sum_by(_additions(visits, start_date, end_date), ["channel_name"], IDLE_SUMS)
     by = ["cost_without_credit", "cost", "sessions"]
     table = table.sort_values(by, ascending=False, kind="stable")
-    total = table[list(SUMS)].sum().to_frame().T.assign(channel_name=total_name(table["channel_name"]))
+    total = table[IDLE_SUMS].sum().to_frame().T.assign(channel_name=total_name(table["channel_name"]))
     counts = {"sessions": "int64", "sessions_without_credit": "int64", "channel_name": "str"}
     table = pd.concat([table, total], ignore_index=True).astype(counts)
     return table.assign(share_without_credit=ratio(table["cost_without_credit"], table["cost"]))
 
 
-def _sums(visits: pd.DataFrame, window: Window) -> pd.DataFrame:
-    """What each session of the dates adds to the sums: `channel_name, day`, and SUMS."""
-    require_columns(visits, VISITS, "visits")
-    visits = visits[inside(visits["date"], *window)]
+def _additions(visits: pd.DataFrame, start_date: str | date | None, end_date: str | date | None) -> pd.DataFrame:
+    """What each session of the dates adds to the sums: `channel_name, day`, and IDLE_SUMS."""
+    require_columns(visits, REPORTING, "visits")
+    visits = visits[inside(visits["date"], start_date, end_date)]
     is_idle = ~(visits["ihc"] > 0)
     return pd.DataFrame(
         {
@@ -109,15 +99,12 @@ def without_credit_by_day(
     Raises InputError for a missing column or a wrong date.
     """
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    window = (start_date, end_date)
-    orders = conversions[inside(conversions["conv_date"], *window)]
-    by_day = [
-        sum_by(_missing(orders, credits, outcomes), ["day"], MISSING).set_index("day"),
-        sum_by(_sums(visits, window), ["day"], ["cost", "cost_without_credit"]).set_index("day"),
-    ]
+    missing = _missing(conversions[inside(conversions["conv_date"], start_date, end_date)], credits, outcomes)
+    idle = _additions(visits, start_date, end_date)[["day", "cost", "cost_without_credit"]]
+    by_day = [sum_by(rows, ["day"], list(rows.columns.drop("day"))).set_index("day") for rows in (missing, idle)]
     table = pd.concat(by_day, axis="columns").sort_index().fillna(0.0)
-    whole = {name: "int64" for name in table.columns if name.endswith("orders")}
-    return table.astype(whole)[list(BY_DAY)].rename_axis("day").reset_index()
+    counts = {name: "int64" for name in table.columns if name.endswith("orders")}
+    return table.astype(counts).rename_axis("day").reset_index()
 
 
 def _missing(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:

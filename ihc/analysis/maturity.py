@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ihc.analysis.reporting import NO_CREDIT, ratio
 from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import sum_by, sums
+from ihc.arrays.types import Floats, Integers
 from ihc.schemas.tables import require_columns
 
 THRESHOLD = 0.05  # a day with a larger part of its credit still to come is immature
 ENDED = ("credited", "unattributed", "failed")
-Days = npt.NDArray[np.int64]
 
 
 def credit_by_lag(earned: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
@@ -86,15 +84,13 @@ def arrival(
     return pd.DataFrame({"age": np.arange(oldest + 1), "arrived": arrived})
 
 
-def maturity(
-    daily: pd.DataFrame, arrivals: pd.DataFrame, *, last_day: str, threshold: float = THRESHOLD
-) -> pd.DataFrame:
+def maturity(daily: pd.DataFrame, arrivals: pd.DataFrame, *, last_day: str) -> pd.DataFrame:
     """Say of each day how much of its credit has arrived, and what it comes to once all has.
 
     In: `date [the sessions'], ihc, ihc_revenue`, one or more rows a day, and `arrival` up to the same `last_day`.
     Out: a row a day, in time order: `date, age [days; NaN after last_day], arrived, still_to_come [share; 0 for days
     older than the estimate reaches], ihc, ihc_expected [orders; ihc / arrived], ihc_revenue, ihc_revenue_expected
-    [currency], is_immature [bool: still_to_come > threshold, or after last_day]`. Without an estimate, and after
+    [currency], is_immature [bool: still_to_come > THRESHOLD, or after last_day]`. Without an estimate, and after
     last_day, when the orders are not all credited, `arrived` and what comes from it is NaN.
     Raises InputError for a missing column.
     """
@@ -109,7 +105,7 @@ def maturity(
     table.insert(3, "still_to_come", 1 - arrived)
     table.insert(5, "ihc_expected", ratio(table["ihc"], arrived))
     # A day with exactly the threshold to come is mature, whatever the last digit of the estimate.
-    is_immature = (table["still_to_come"] > threshold + NO_CREDIT) | ~is_past
+    is_immature = (table["still_to_come"] > THRESHOLD + NO_CREDIT) | ~is_past
     return table.assign(ihc_revenue_expected=ratio(table["ihc_revenue"], arrived), is_immature=is_immature)
 
 
@@ -128,7 +124,7 @@ def lag_marks(lags: pd.DataFrame) -> dict[int, float]:
     return {int(row["lag"]): float(row["cumulated"]) for row in reached}
 
 
-def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Days, Days, npt.NDArray[np.float64]]:
+def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Integers, Integers, Floats]:
     """The day of the session, the lag [days] and the credit [orders] of each row with credit."""
     require_columns(earned, ("conv_id", "date", "ihc"), "earned")
     require_columns(conversions, ("conv_id", "conv_date"), "conversions")
@@ -140,15 +136,11 @@ def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Days, Days
     return days, (ordered - days).clip(0), credit[is_placed]
 
 
-def _days(dates: pd.Series[Any]) -> Days:
+def _days(dates: pd.Series[Any]) -> Integers:
     """Dates (YYYY-MM-DD) as days since 1970; each distinct one is parsed once."""
     codes, names = pd.factorize(dates)
-    return _parsed(names)[codes] if len(names) else np.zeros(0, dtype="int64")
+    return np.asarray([_day(name) for name in names], dtype="int64")[codes]
 
 
 def _day(date: str) -> int:
-    return int(_parsed([date])[0])
-
-
-def _parsed(dates: Sequence[str] | npt.ArrayLike) -> Days:
-    return np.asarray(dates, dtype="datetime64[D]").astype("int64")
+    return int(np.datetime64(date, "D").astype("int64"))

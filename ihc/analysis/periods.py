@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.reporting import by_channel, cost_without_session, ratio, with_ratios
+from ihc.analysis.reporting import SUMS, by_channel, cost_without_session, ratio, with_ratios
 from ihc.arrays.lookup import isin
 from ihc.arrays.sums import sum_by, total
 from ihc.formatting import counted
@@ -17,25 +16,25 @@ from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import REPORTING, Tables, Window, check_window, inside, require_columns
 
 WEEK = 7
-SUMS = ["cost", "ihc", "ihc_revenue"]
 SETTLED = ("credited", "unattributed")
 
 
-class Figure(NamedTuple):
-    """A figure of "At a glance": its name, its unit, and whether it depends on the credit."""
-
-    name: str
-    unit: str
-    is_attributed: bool
-
-
-REVENUE, ORDERS = Figure("Revenue", MONEY, False), Figure("Orders", COUNT, False)
-SPEND, UNPLACED = Figure("Total spend", MONEY, False), Figure("Spend without a session", MONEY, False)
-BLENDED = Figure("Blended ROAS", RATIO, False)
-EARNED, CREDITED = Figure("Attributed revenue", MONEY, True), Figure("Attributed orders", CREDIT, True)
-CPO = Figure("CPO", MONEY, True)
-PAID = Figure("Attributed ROAS of paid channels", RATIO, True)
-FIGURES = (REVENUE, ORDERS, SPEND, UNPLACED, BLENDED, EARNED, CREDITED, CPO, PAID)
+# The figures of "At a glance" and their units, and those of them that depend on the credit.
+REVENUE, PLACED, SPEND, UNPLACED = "Revenue", "Orders", "Total spend", "Spend without a session"
+BLENDED, EARNED, EARNED_ORDERS = "Blended ROAS", "Attributed revenue", "Attributed orders"
+CPO, PAID = "CPO", "Attributed ROAS of paid channels"
+UNITS = {
+    REVENUE: MONEY,
+    PLACED: COUNT,
+    SPEND: MONEY,
+    UNPLACED: MONEY,
+    BLENDED: RATIO,
+    EARNED: MONEY,
+    EARNED_ORDERS: CREDIT,
+    CPO: MONEY,
+    PAID: RATIO,
+}
+ATTRIBUTED = (EARNED, EARNED_ORDERS, CPO, PAID)
 
 
 def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
@@ -50,14 +49,9 @@ def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
     days = np.asarray(names, dtype="datetime64[D]")
     # 1970-01-01 was a Thursday, three days after its Monday.
     mondays = days - (days.astype("int64") + 3) % WEEK
-    covered = _covered(mondays, days[0], days[-1]) if len(days) else np.zeros(0, dtype="int64")
+    covered = (np.minimum(mondays + (WEEK - 1), days[-1:]) - np.maximum(mondays, days[:1])).astype("int64") + 1
     weeks = reporting.assign(week=pd.array(np.datetime_as_string(mondays), dtype="str")[codes], days=covered[codes])
     return with_ratios(sum_by(weeks, ["channel_name", "week", "days"], SUMS))
-
-
-def _covered(mondays: np.ndarray, first: np.datetime64, last: np.datetime64) -> np.ndarray:
-    """How many days of each week lie from the first to the last day."""
-    return np.asarray(np.minimum(mondays + (WEEK - 1), last) - np.maximum(mondays, first)).astype("int64") + 1
 
 
 def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
@@ -110,22 +104,26 @@ def key_figures(
     conversions, unplaced = tables.conversions, cost_without_session(tables.sessions, tables.costs)
     window = check_window(start_date, end_date)
     before = previous_window(*window)
-    known = dict.fromkeys(FIGURES, np.nan)
-    if before and _reaches_back((visits["date"], conversions["conv_date"]), before[0]):
+    known = dict.fromkeys(UNITS, np.nan)
+    columns = (visits["date"], conversions["conv_date"])
+    if before and all(len(days) and str(days.min()) <= before[0] for days in columns):
         known |= _figures(visits, earned, conversions, before)
         if not all(_is_settled(conversions, outcomes, dates) for dates in (before, window)):
-            known |= {figure: np.nan for figure in FIGURES if figure.is_attributed}
+            known |= dict.fromkeys(ATTRIBUTED, np.nan)
     values = _figures(visits, earned, conversions, window, 0.0 if any(window) else unplaced)
     values |= {UNPLACED: unplaced}
     notes = _notes(conversions, window, unplaced)
-    shown = [figure for figure in FIGURES if figure != UNPLACED or unplaced]
-    rows = [(figure.name, figure.unit, values[figure], known[figure], notes.get(figure, "")) for figure in shown]
+    rows = [
+        (name, unit, values[name], known[name], notes.get(name, ""))
+        for name, unit in UNITS.items()
+        if name != UNPLACED or unplaced
+    ]
     table = pd.DataFrame(rows, columns=["figure", "unit", "value", "before", "note"])
     table.insert(4, "change", ratio(table["value"] - table["before"], table["before"].abs()))
     return table
 
 
-def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[Figure, str]:
+def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[str, str]:
     """What the figures hold and leave out."""
     rows = conversions[inside(conversions["conv_date"], *window)]
     refunds = total(-rows.loc[~is_purchase(rows), "revenue"])
@@ -150,23 +148,19 @@ def with_incomplete(figures: pd.DataFrame, ages: pd.DataFrame) -> pd.DataFrame:
     credit, days are incomplete and a period before is known, `change` is NaN and `note` says why.
     """
     days = int(ages["is_immature"].sum())
-    names = [figure.name for figure in FIGURES if figure.is_attributed]
-    is_so = figures["figure"].isin(names) & figures["before"].notna() & (days > 0)
+    is_incomplete = figures["figure"].isin(ATTRIBUTED) & figures["before"].notna() & (days > 0)
     last = f"last {counted(days, 'day')}" if days > 1 else "last day"
-    said = pd.Series(
-        [
-            "; ".join(filter(None, [f"incomplete: {last} ({FORMATS[unit].format(before)} in the period before)", note]))
-            for unit, before, note in zip(figures["unit"], figures["before"], figures["note"], strict=True)
-        ],
-        index=figures.index,
-        dtype="str",
-    )
-    return figures.assign(change=figures["change"].mask(is_so), note=figures["note"].mask(is_so, said))
+    notes = figures["note"].tolist()
+    for place in np.flatnonzero(is_incomplete):
+        before = FORMATS[figures["unit"].iloc[place]].format(figures["before"].iloc[place])
+        why = f"incomplete: {last} ({before} in the period before)"
+        notes[place] = f"{why}; {notes[place]}" if notes[place] else why
+    return figures.assign(change=figures["change"].mask(is_incomplete), note=pd.array(notes, dtype="str"))
 
 
 def _figures(
     visits: pd.DataFrame, earned: pd.DataFrame, conversions: pd.DataFrame, window: Window, unplaced: float = 0.0
-) -> dict[Figure, float]:
+) -> dict[str, float]:
     orders = conversions[inside(conversions["conv_date"], *window)]
     summary = by_channel(visits, earned, start_date=window[0], end_date=window[1])
     whole = summary.iloc[-1]
@@ -175,19 +169,14 @@ def _figures(
     paid = channels.loc[channels["cost"] > 0, ["cost", "ihc_revenue"]].sum()
     return {
         REVENUE: revenue,
-        ORDERS: float(is_purchase(orders).sum()),
+        PLACED: float(is_purchase(orders).sum()),
         EARNED: float(whole["ihc_revenue"]),
-        CREDITED: float(whole["ihc"]),
+        EARNED_ORDERS: float(whole["ihc"]),
         SPEND: spend,
         CPO: spend / (float(whole["ihc"]) or np.nan),
         BLENDED: revenue / (spend or np.nan),
         PAID: float(paid["ihc_revenue"]) / (float(paid["cost"]) or np.nan),
     }
-
-
-def _reaches_back(columns: tuple[pd.Series[str], pd.Series[str]], day: str) -> bool:
-    """Whether the days of both sessions and orders begin at or before the day."""
-    return all(len(days) and str(days.min()) <= day for days in columns)
 
 
 def _is_settled(conversions: pd.DataFrame, outcomes: pd.DataFrame, window: Window) -> bool:

@@ -22,15 +22,15 @@ WAITING = "less: waiting, not attributed yet"
 CREDITED = "credited"
 REFUNDS = "refunds"
 ENDS = ("unattributed", "failed", "waiting")
-Window = tuple[str | date | None, str | date | None]
+Dates = tuple[str | date | None, str | date | None]
 Figure = Callable[[str], tuple[float, float]]  # a figure's name -> its count and amount [currency]
 
 
 class _Account:
     """Signed lines that lead from a first figure to checked ones; a count and an amount [currency] in each."""
 
-    def __init__(self, section: str, counted: str) -> None:
-        self.section, self.counted = section, counted
+    def __init__(self, section: str, counted: str, figure: Figure) -> None:
+        self.section, self.counted, self.figure = section, counted, figure
         self.count = self.amount = self.shown = 0.0
         self.lines: list[tuple[str, str, str, float, str, float]] = []
 
@@ -41,11 +41,16 @@ class _Account:
         self.shown += round(amount, 2)
         self._write("step", line, count, amount)
 
-    def refunds(self, line: str, refunds: tuple[float, float]) -> None:
+    def add(self, line: str, name: str, sign: int = 1) -> None:
+        """Add a figure as a line, or take it off."""
+        count, amount = self.figure(name)
+        self.step(line, sign * count, sign * amount)
+
+    def refunds(self, line: str, name: str, sign: int = 1) -> None:
         """Add what refunds give back, if there is any; they are counted in the line, as they are no orders."""
-        count, amount = refunds
+        count, amount = self.figure(f"{name} {REFUNDS}")
         if count:
-            self.step(f"{line}: {count:,.0f}", 0.0, amount)
+            self.step(f"{line}: {count:,.0f}", 0.0, sign * amount)
 
     def check(self, line: str, count: float, amount: float) -> None:
         """State what the lines so far must add up to, worked out independently; raise if they do not."""
@@ -122,7 +127,7 @@ def _each(amounts: pd.Series[float]) -> pd.DataFrame:
 
 
 def _credit_figures(
-    tables: Tables, credits: pd.DataFrame, orders: pd.DataFrame, window: Window
+    tables: Tables, credits: pd.DataFrame, orders: pd.DataFrame, window: Dates
 ) -> dict[str, pd.DataFrame]:
     revenue = lookup(credits["conv_id"], tables.conversions, "conv_id", "revenue")
     day = lookup(credits["session_id"], tables.sessions, "session_id", "event_date")
@@ -137,7 +142,7 @@ def _credit_figures(
     }
 
 
-def _cost_figures(tables: Tables, window: Window) -> dict[str, pd.DataFrame]:
+def _cost_figures(tables: Tables, window: Dates) -> dict[str, pd.DataFrame]:
     costs = tables.costs
     place = get_indexer(costs["session_id"], tables.sessions["session_id"])
     known = costs.loc[place >= 0, "cost"]
@@ -192,17 +197,17 @@ def _orders(figure: Figure) -> _Account:
     count, credited = _with_refunds(figure, "credited")
     failed, waiting = (_with_refunds(figure, name) for name in ("failed", "waiting"))
 
-    account = _Account(ORDERS, "orders")
-    account.step("orders read", *figure("read"))
-    account.refunds(REFUNDS, figure(f"read {REFUNDS}"))
-    account.step(UNATTRIBUTED, *_less(figure("unattributed")))
-    _less_refunds(account, figure, "unattributed")
+    account = _Account(ORDERS, "orders", figure)
+    account.add("orders read", "read")
+    account.refunds(REFUNDS, "read")
+    account.add(UNATTRIBUTED, "unattributed", -1)
+    account.refunds(f"less: unattributed {REFUNDS}", "unattributed", -1)
     account.check("with a journey", count + failed[0] + waiting[0], credited + failed[1] + waiting[1])
-    account.step(FAILED, *_less(figure("failed")))
-    _less_refunds(account, figure, "failed")
+    account.add(FAILED, "failed", -1)
+    account.refunds(f"less: failed {REFUNDS}", "failed", -1)
     if figure("waiting")[0]:
-        account.step(WAITING, *_less(figure("waiting")))
-    _less_refunds(account, figure, "waiting")
+        account.add(WAITING, "waiting", -1)
+    account.refunds(f"less: waiting {REFUNDS}", "waiting", -1)
     account.check(CREDITED, count, credited)
     return account
 
@@ -213,41 +218,31 @@ def _with_refunds(figure: Figure, name: str) -> tuple[float, float]:
     return count, amount + figure(f"{name} {REFUNDS}")[1]
 
 
-def _less_refunds(account: _Account, figure: Figure, name: str) -> None:
-    count, amount = figure(f"{name} {REFUNDS}")
-    account.refunds(f"less: {name} {REFUNDS}", (count, -amount))
-
-
-def _less(figure: tuple[float, float]) -> tuple[float, float]:
-    return -figure[0], -figure[1]
-
-
-def _credit(figure: Figure, rows: pd.DataFrame, window: Window) -> _Account:
+def _credit(figure: Figure, rows: pd.DataFrame, window: Dates) -> _Account:
     count, revenue = _with_refunds(figure, "credited")
     credit, worth = figure("own")
-    lost = figure("lost")
 
-    account = _Account(CREDIT, "orders")
-    account.step("credited orders", *figure("credited"))
-    account.refunds(f"credited {REFUNDS}", figure(f"credited {REFUNDS}"))
+    account = _Account(CREDIT, "orders", figure)
+    account.add("credited orders", "credited")
+    account.refunds(f"credited {REFUNDS}", "credited")
     account.step("less: rounding, Σ revenue × (1 - Σ credit)", credit - count, worth - revenue)
     if any(window):
-        account.step("less: credit on days outside the dates", *_less(figure("outside")))
-        account.step("plus: credit from other orders", *figure("others"))
-    if any(lost):
-        account.step("less: credit of sessions that no longer exist", *_less(lost))
+        account.add("less: credit on days outside the dates", "outside", -1)
+        account.add("plus: credit from other orders", "others")
+    if any(figure("lost")):
+        account.add("less: credit of sessions that no longer exist", "lost", -1)
     account.check("credit in channel_reporting.csv", total(rows["ihc"]), total(rows["ihc_revenue"]))
     return account
 
 
-def _cost(figure: Figure, reporting: pd.DataFrame, rows: pd.DataFrame, window: Window) -> _Account:
-    count, outside = figure("known")[0], figure("cost outside")
+def _cost(figure: Figure, reporting: pd.DataFrame, rows: pd.DataFrame, window: Dates) -> _Account:
+    count = figure("known")[0]
 
-    account = _Account(COST, "cost rows")
-    account.step("cost read", *figure("cost"))
-    account.step("less: cost whose session does not exist", *_less(figure("stray")))
+    account = _Account(COST, "cost rows", figure)
+    account.add("cost read", "cost")
+    account.add("less: cost whose session does not exist", "stray", -1)
     if any(window):
         account.check("cost in the table channel_reporting", count, total(reporting["cost"]))
-        account.step("less: cost on days outside the dates", *_less(outside))
-    account.check("cost in channel_reporting.csv", count - outside[0], total(rows["cost"]))
+        account.add("less: cost on days outside the dates", "cost outside", -1)
+    account.check("cost in channel_reporting.csv", count - figure("cost outside")[0], total(rows["cost"]))
     return account

@@ -26,7 +26,6 @@ from ihc.schemas.tables import (
 )
 
 TOTAL = "Total"
-VISITS = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
 DAILY, SUMS = ("channel_name", "date"), ("cost", "ihc", "ihc_revenue")
 COUNTS = ("sessions", "influenced_conversions")
 MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something

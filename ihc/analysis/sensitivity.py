@@ -32,22 +32,12 @@ from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, check_window, require_columns
 
 IHC = "IHC"
-LOOKBACKS: tuple[float | None, ...] = (None, 30.0, 7.0)  # days; None: as far back as the run's journeys reach
-COMPARED = (IHC, "Last touch", "Linear", "Position-based")
 AS_IS, OWN, DIRECT_GIVES = "none", "as in the run", "direct gives its credit away"
 Variant = Callable[[pd.DataFrame, Redistribution | None], pd.DataFrame]
 VARIED = {"model": "model", "lookback": "lookback_days", "redistribution": "redistribution"}  # setting: column
 COLUMNS = (
-    "lookback_days",
-    "model",
-    "redistribution",
-    "channel_name",
-    "orders",
-    "ihc",
-    "ihc_revenue",
-    "cost",
-    "ROAS",
-    "rank",
+    *("lookback_days", "model", "redistribution", "channel_name"),
+    *("orders", "ihc", "ihc_revenue", "cost", "ROAS", "rank"),
 )
 STABLE, MOVES, CROSSES = "stable", "changes rank", "crosses break-even"
 STEADY_PLACES = 1  # a channel that moves by so many places still keeps its rank
@@ -55,9 +45,7 @@ REPORTED_AS = "reported_as"
 DIGITS = 9  # ROAS that differ further behind differ by rounding only
 
 
-def variants_of(
-    parameters: Parameters, names: Sequence[str] = COMPARED, direct: Collection[str] = DIRECT
-) -> dict[str, Variant]:
+def variants_of(parameters: Parameters, names: Sequence[str], direct: Collection[str] = DIRECT) -> dict[str, Variant]:
     """The models to try, by name, each as a function of `journeys` and a redistribution.
 
     IHC carries a redistribution out on its phases, any other model of `MODELS` on its credit, see `redistributed`.
@@ -75,7 +63,7 @@ def _with_rules(model: Model, journeys: pd.DataFrame, rules: Redistribution | No
     return redistributed(model(journeys), journeys, rules)
 
 
-def lookbacks_to_try(lookback_days: float | None, tried: Sequence[float | None] = LOOKBACKS) -> list[float | None]:
+def lookbacks_to_try(lookback_days: float | None, tried: Sequence[float | None]) -> list[float | None]:
     """The lookbacks [days] to try where the run itself has `lookback_days`: those that are shorter, after its own."""
     reach = np.inf if lookback_days is None else lookback_days
     return [None, *(days for days in dict.fromkeys(tried) if days is not None and days < reach)]
@@ -84,24 +72,18 @@ def lookbacks_to_try(lookback_days: float | None, tried: Sequence[float | None] 
 def redistributions_to_try(
     channels: Iterable[str], own: Redistribution | None = None, direct: Collection[str] = DIRECT
 ) -> dict[str, Redistribution | None]:
-    """The redistributions to try: the run's `own` and none, or else none and that of the direct traffic, if any."""
+    """The redistributions to try: the run's `own` and none, or else none and that of the direct traffic, if any.
+
+    Direct traffic gives its credit to the other sessions of the journey.
+    """
     if own:
         return {OWN: own, AS_IS: None}
-    given_away = direct_given_away(channels, direct)
-    return {AS_IS: None} | ({DIRECT_GIVES: given_away} if given_away else {})
-
-
-def direct_given_away(channels: Iterable[str], direct: Collection[str] = DIRECT) -> Redistribution | None:
-    """Let direct traffic give its credit to the other sessions of the journey; None where no channel is direct."""
     found = direct_channels(channels, direct)
     if not found:
-        return None
-    entry = {
-        "direction": "any_session",
-        "receive_threshold": 0.0,
-        "redistribution_channel_labels": found,
-    }
-    return parse_redistribution(dict.fromkeys(PHASES, entry), "The redistribution of direct traffic")
+        return {AS_IS: None}
+    entry = {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": found}
+    rules = parse_redistribution(dict.fromkeys(PHASES, entry), "The redistribution of direct traffic")
+    return {AS_IS: None, DIRECT_GIVES: rules}
 
 
 def redistributed(credits: pd.DataFrame, journeys: pd.DataFrame, rules: Redistribution | None) -> pd.DataFrame:
@@ -116,7 +98,7 @@ def redistributed(credits: pd.DataFrame, journeys: pd.DataFrame, rules: Redistri
     """
     if rules is None:
         return credits
-    values = aligned(credits, journeys, "credits")
+    values = _values(credits, journeys, "Credits")
     points = in_time_order(journeys, "channel_name")
     codes, names = channel_codes(journeys["channel_name"])
     gives = names.isin(list(rules.channels)).to_numpy()[codes][points.row]
@@ -128,36 +110,30 @@ def redistributed(credits: pd.DataFrame, journeys: pd.DataFrame, rules: Redistri
 def _common(rules: Redistribution) -> tuple[str, float]:
     """The direction and the threshold of all phases that list channels, or the most generous ones."""
     entries = [entry for entry in rules.entries.values() if entry["redistribution_channel_labels"]]
-    directions = {entry["direction"] for entry in entries}
-    thresholds = {entry["receive_threshold"] for entry in entries}
+    directions, thresholds = ({entry[name] for entry in entries} for name in ("direction", "receive_threshold"))
     return (
         directions.pop() if len(directions) == 1 else "any_session",
         thresholds.pop() if len(thresholds) == 1 else 0.0,
     )
 
 
-def aligned(credits: pd.DataFrame, journeys: pd.DataFrame, what: str) -> Floats:
+def _values(credits: pd.DataFrame, journeys: pd.DataFrame, what: str) -> Floats:
     """The values of `ihc`, once their rows are known to be those of `journeys`."""
     require_columns(credits, CREDITS, what)
     if not credits[PAIR].reset_index(drop=True).equals(journeys[PAIR].reset_index(drop=True)):
-        raise InputError(f"{what[0].upper()}{what[1:]} must have a row for each row of journeys, in its order.")
+        raise InputError(f"{what} must have a row for each row of journeys, in its order.")
     values = credits["ihc"].to_numpy("float64")
     if not np.isfinite(values).all():
-        raise InputError(f"{what[0].upper()}{what[1:]} must have a number in each row of ihc.")
+        raise InputError(f"{what} must have a number in each row of ihc.")
     return values
 
 
-def within_lookback(journeys: pd.DataFrame, lookback_days: float | None) -> pd.DataFrame:
-    """Leave out older sessions, as `build_journeys` does. In: `journeys`; out: the rows that stay, as they are.
+def is_within(journeys: pd.DataFrame, lookback_days: float | None) -> Booleans:
+    """Mark the sessions that `build_journeys` keeps with a lookback.
 
     A session that is exactly `lookback_days` [24 h each] older than its conversion stays; a conversion whose sessions
     are all older has no row any more. Raises InputError for a `lookback_days` outside of 0 to 100,000.
     """
-    return journeys[is_within(journeys, lookback_days)]
-
-
-def is_within(journeys: pd.DataFrame, lookback_days: float | None) -> Booleans:
-    """Mark the rows that `within_lookback` keeps."""
     if lookback_days is None:
         return np.ones(len(journeys), dtype=bool)
     if not 0 < lookback_days <= LONGEST_LOOKBACK:
@@ -176,11 +152,11 @@ def phase_credits(credits: pd.DataFrame) -> dict[str, pd.DataFrame]:
     column.
     """
     require_columns(credits, (*PAIR, *SHARES), "credits")
-    order = pd.factorize(credits["conv_id"])[0]
+    conversion = pd.factorize(credits["conv_id"])[0]
     models = {}
     for phase in PHASES:
         share = credits[phase].fillna(0.0).to_numpy("float64")
-        is_absent = np.bincount(order, weights=share)[order] < NO_CREDIT
+        is_absent = np.bincount(conversion, weights=share)[conversion] < NO_CREDIT
         models[phase.capitalize()] = credits[PAIR].assign(ihc=np.where(is_absent, credits["ihc"], share))
     return models
 
@@ -201,7 +177,7 @@ def sensitivity(
     journeys: pd.DataFrame,
     costs: pd.DataFrame,
     models: Mapping[str, Variant],
-    lookbacks: Sequence[float | None] = LOOKBACKS,
+    lookbacks: Sequence[float | None],
     redistributions: Mapping[str, Redistribution | None] | None = None,
     window: Mapping[str, str | date | None] | None = None,
 ) -> pd.DataFrame:
@@ -231,7 +207,7 @@ def sensitivity(
         part = rows.within(days)
         orders = int(purchases(part.journeys)["conv_id"].nunique())
         for (name, model), (label, rule) in product(models.items(), rules.items()):
-            values = aligned(model(part.journeys, rule), part.journeys, f"credits of {name}")
+            values = _values(model(part.journeys, rule), part.journeys, f"Credits of {name}")
             setting = {"lookback_days": days, "model": name, "redistribution": label, "orders": orders}
             tables.append(_cell(frame, part, values).assign(**setting))
     return pd.concat(tables, ignore_index=True).astype({"lookback_days": "float64"})[list(COLUMNS)]
@@ -268,17 +244,15 @@ def _cell(channels: pd.DataFrame, rows: _Rows, values: Floats) -> pd.DataFrame:
     values = np.where(rows.is_reported, values, 0.0)
     worth = values * rows.journeys["revenue"].to_numpy()
     credit = np.where(is_purchase(rows.journeys), values, 0.0)
-    sums = [_by_channel(rows.channel, weights, len(channels)) for weights in (credit, worth)]
-    table = channels.assign(ihc=sums[0], ihc_revenue=sums[1])
+    # Without any row, numpy counts in whole numbers.
+    ihc, revenue = (
+        np.bincount(rows.channel, weights=each, minlength=len(channels)).astype("float64") for each in (credit, worth)
+    )
+    table = channels.assign(ihc=ihc, ihc_revenue=revenue)
     table["ROAS"] = ratio(table["ihc_revenue"], table["cost"])
     is_material = table["cost"] / (table["cost"].sum() or np.nan) >= MATERIAL
     comparable = table["ROAS"].where(is_material).round(DIGITS)
     return table.assign(rank=comparable.rank(ascending=False, method="min"))
-
-
-def _by_channel(channel: Integers, weights: Floats, count: int) -> Floats:
-    # Without any row, numpy counts in whole numbers.
-    return np.bincount(channel, weights=weights, minlength=count).astype("float64")
 
 
 def rank_stability(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:

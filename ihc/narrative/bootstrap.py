@@ -10,32 +10,28 @@ from ihc.analysis.bootstrap import CONFIDENCE, ENOUGH_ORDERS, with_intervals
 from ihc.formatting import counted, named
 
 
-def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame, *, level: float = CONFIDENCE) -> str:
+def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame) -> str:
     """Say the total's confidence interval, what it does not cover, and which channels have few orders.
 
-    In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows; the `level` of the intervals.
+    In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows.
     """
     total = with_intervals(summary, intervals).iloc[-1]
     if total["influenced_conversions"] < 2:
         orders = ("There is no credited order", "There is only one credited order")[total["influenced_conversions"]]
         return f"{orders} on the reported days, so there are no confidence intervals."
-    earns = f"Attributed revenue is {_span(total, 'ihc_revenue', ',.0f', f'{level:.0%} confidence interval: ')}"
+    earns = f"Attributed revenue is {_span(total, 'ihc_revenue', ',.0f', f'{CONFIDENCE:.0%} confidence interval: ')}"
     if pd.notna(total["ROAS"]):
         without = "untracked orders and spend without a session"
         earns += f", ROAS without {without} {_span(total, 'ROAS', ',.2f')}"
     noise = "The intervals cover sampling noise only, not whether the channels caused the orders."
-    return f"{earns}. {noise} {_thin_sentence(intervals.iloc[:-1])}"
+    channels = intervals.iloc[:-1]
+    thin = channels.loc[channels["is_thin"], "channel_name"].tolist()
+    few = f"fewer than {ENOUGH_ORDERS} influenced orders"
+    verb, whose = ("has", "its interval is") if len(thin) == 1 else ("have", "their intervals are")
+    rough = f"{len(thin)} of {counted(len(channels), 'channel')} {verb} {few}, so {whose} rough: {named(thin)}."
+    return f"{earns}. {noise} {rough if thin else f'No channel has {few}.'}"
 
 
 def _span(row: pd.Series[Any], name: str, style: str, what: str = "") -> str:
     low, value, high = (f"{row[column]:{style}}" for column in (f"{name}_low", name, f"{name}_high"))
     return f"{value} ({what}{low} to {high})"
-
-
-def _thin_sentence(intervals: pd.DataFrame) -> str:
-    thin = intervals.loc[intervals["is_thin"], "channel_name"].tolist()
-    few = f"fewer than {ENOUGH_ORDERS} influenced orders"
-    if not thin:
-        return f"No channel has {few}."
-    verb, whose = ("has", "its interval is") if len(thin) == 1 else ("have", "their intervals are")
-    return f"{len(thin)} of {counted(len(intervals), 'channel')} {verb} {few}, so {whose} rough: {named(thin)}."

@@ -25,7 +25,11 @@ def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
         f"Only one channel has {ENOUGH_COST}:" if len(paid) == 1 else f"Of the {len(paid)} channels with {ENOUGH_COST},"
     )
     text = f"{which} {'; '.join(filter(None, told))}."
-    return " ".join(filter(None, [text, _in_vain(paid)]))
+    vain = paid[paid["ihc_revenue"] == 0]
+    if vain.empty:
+        return text
+    names = named(vain["channel_name"].tolist())
+    return f"{text} Without any attributed revenue, {vain['cost'].sum():,.0f} of cost: {names}."
 
 
 def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
@@ -41,12 +45,3 @@ def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
     if not names:
         return f"none {one}" if verdict == ABOVE else ""
     return f"{len(names)} {one if len(names) == 1 else more}: {named(names)}"
-
-
-def _in_vain(paid: pd.DataFrame) -> str:
-    """What was spent on channels that no order is attributed to; empty where there are none."""
-    vain = paid[paid["ihc_revenue"] == 0]
-    if vain.empty:
-        return ""
-    names = vain["channel_name"].tolist()
-    return f"Without any attributed revenue, {vain['cost'].sum():,.0f} of cost: {named(names)}."

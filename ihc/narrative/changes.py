@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.analysis.changes import ANEW, CAUSES, LATE, REFUNDED, SETTINGS, Changes
+from ihc.analysis.changes import ANEW, CAUSES, LATE, OTHER_SETTINGS, REFUNDED, Changes
 from ihc.database.history import RecordedRun
-from ihc.formatting import CENT, counted, engine_name, shown
+from ihc.formatting import CENT, counted, engine_name, lookback, shown
 from ihc.narrative.run import dates_sentence
 
-SHIFTING = {CAUSES[cause] for cause in (LATE, SETTINGS, ANEW)}  # they move an order's credit from channel to channel
+SHIFTING = {
+    CAUSES[cause] for cause in (LATE, OTHER_SETTINGS, ANEW)
+}  # they move an order's credit from channel to channel
 
 
 def changes_sentence(changes: Changes, before: RecordedRun | None, after: RecordedRun) -> str:
@@ -28,10 +30,14 @@ def changes_sentence(changes: Changes, before: RecordedRun | None, after: Record
     if before.window == after.window and not (figures.abs() >= CENT).any(axis=None):
         same = f"attributed revenue is still {total['ihc_revenue_after']:,.2f}, cost {total['cost_after']:,.2f}"
         return " ".join(filter(None, [f"Nothing changed since {since}: {same}.", _idle(changes.causes)]))
+    dates, settings = (
+        [dates_sentence(*run.window) for run in (before, after)],
+        [f"{engine_name(run)}, {lookback(run.lookback_days)}" for run in (before, after)],
+    )
     sentences = [
         f"Compared with {since}.",
-        _other_dates(before, after),
-        _other_settings(before, after),
+        _differ("The reports have other dates", *dates),
+        _differ("The settings differ", *settings),
         _revenue(changes),
         _idle(changes.causes),
         _most_changed(changes.channels),
@@ -40,24 +46,8 @@ def changes_sentence(changes: Changes, before: RecordedRun | None, after: Record
     return " ".join(filter(None, sentences))
 
 
-def _other_dates(before: RecordedRun, after: RecordedRun) -> str:
-    if before.window == after.window:
-        return ""
-    return (
-        f"The reports have other dates: {dates_sentence(*before.window)} before, {dates_sentence(*after.window)} now."
-    )
-
-
-def _other_settings(before: RecordedRun, after: RecordedRun) -> str:
-    was, now = (f"{engine_name(run)}, {sight(run.lookback_days)}" for run in (before, after))
-    return f"The settings differ: {was} before, {now} now." if was != now else ""
-
-
-def sight(lookback_days: float | None) -> str:
-    """How far back sessions count, in words [days]."""
-    if lookback_days is None or pd.isna(lookback_days):
-        return "sessions of any age"
-    return f"a lookback of {counted(lookback_days, 'day')}"
+def _differ(what: str, before: str, after: str) -> str:
+    return f"{what}: {before} before, {after} now." if before != after else ""
 
 
 def _moved(name: str, before: float, after: float) -> str:
@@ -71,39 +61,34 @@ def _moved(name: str, before: float, after: float) -> str:
 def _revenue(changes: Changes) -> str:
     total, causes = changes.channels.iloc[-1], changes.causes
     text = _moved("Attributed revenue", total["ihc_revenue_before"], total["ihc_revenue_after"])
-    figures = zip(causes["cause"], causes["orders"], causes["ihc_revenue_change"], causes["shifted"], strict=True)
-    parts = [part for row in figures if (part := _part(*row))]
-    return f"{text}: {', '.join(parts)}." if parts else f"{text}."
+    parts = ", ".join(filter(None, (_part(row) for _, row in causes.iterrows())))
+    return f"{text}: {parts}." if parts else f"{text}."
 
 
-def _part(cause: str, orders: int, net: float, shifted: float) -> str:
+def _part(row: pd.Series) -> str:
     """What a cause did, with its orders; empty where it did nothing."""
+    cause, net, shifted = row["cause"], row["ihc_revenue_change"], row["shifted"]
     what = [f"{net:+,.2f}"] if abs(net) >= CENT else []
     if shifted >= CENT and cause in SHIFTING:
         what.append(f"{shifted:,.2f} shifted between channels")
     elif shifted >= CENT and not what:
         what.append("±0.00 in sum")
     noun = "refund" if cause == CAUSES[REFUNDED] else "order"
-    return f"{cause} {' and '.join(what)} ({counted(orders, noun)})" if what else ""
+    return f"{cause} {' and '.join(what)} ({counted(row['orders'], noun)})" if what else ""
 
 
 def _idle(causes: pd.DataFrame) -> str:
     """The causes that hold for some orders and moved nothing."""
-    is_idle = (causes["ihc_revenue_change"].abs() < CENT) & (causes["shifted"] < CENT)
-    idle = causes[is_idle]
-    parts = [
-        f"{cause} ({counted(orders, 'order')})" for cause, orders in zip(idle["cause"], idle["orders"], strict=True)
-    ]
+    idle = causes[(causes["ihc_revenue_change"].abs() < CENT) & (causes["shifted"] < CENT)]
+    parts = [f"{row['cause']} ({counted(row['orders'], 'order')})" for _, row in idle.iterrows()]
     return f"Without any effect: {', '.join(parts)}." if parts else ""
 
 
 def _most_changed(channels: pd.DataFrame) -> str:
     """The channel whose attributed revenue changed most, and what that was mainly for."""
-    if len(channels) == 1:
-        return ""
     row = channels.iloc[0]
     change = row["ihc_revenue_after"] - row["ihc_revenue_before"]
-    if abs(change) < CENT:
+    if len(channels) == 1 or abs(change) < CENT:
         return ""
     by_cause = row[list(CAUSES)].astype("float64") * (1 if change > 0 else -1)
     cause = str(by_cause.idxmax())

@@ -37,10 +37,8 @@ def _leading(table: pd.DataFrame) -> str:
     first, last = table.iloc[int(table["initializer"].argmax())], table.iloc[int(table["closer"].argmax())]
     starts, closes = (_share(row, table, phase) for row, phase in ((first, "initializer"), (last, "closer")))
     if starts and closes and first["channel_name"] == last["channel_name"]:
-        name = shown(first["channel_name"])
-        return (
-            f"{name} is most about starting journeys {starts} and most about closing them {closes}, least about holding"
-        )
+        both = f"most about starting journeys {starts} and most about closing them {closes}"
+        return f"{shown(first['channel_name'])} is {both}, least about holding"
     told = [
         f"{shown(row['channel_name'])} is most about {verb} journeys {share}"
         if share

@@ -27,8 +27,8 @@ def _within(lag: int) -> str:
     return f"within {counted(lag, 'day')} before the order" if lag else "on the day of the order"
 
 
-def maturity_sentence(table: pd.DataFrame, threshold: float = THRESHOLD) -> str:
-    """Say which days' credit is still arriving, and how much of it is to come. In: `maturity`, by that threshold."""
+def maturity_sentence(table: pd.DataFrame) -> str:
+    """Say which days' credit is still arriving, and how much of it is to come. In: `maturity`."""
     is_past = table["age"].notna()
     if table.empty:
         return "There is no session on the reported days."
@@ -36,12 +36,11 @@ def maturity_sentence(table: pd.DataFrame, threshold: float = THRESHOLD) -> str:
         return "How much credit is still to come cannot be estimated from so few days of orders."
     young = table[is_past & table["is_immature"]]
     after = table.loc[~is_past, "date"]
-    if not is_past.any():
-        sentences = []
-    elif young.empty:
-        sentences = [f"No day is estimated to have more than {threshold:.0%} of its credit still to come."]
-    else:
-        sentences = [f"The credit of {_listed(young['date'])} is still arriving: {_to_come(young)}"]
+    sentences = []
+    if len(young):
+        sentences.append(f"The credit of {_listed(young['date'])} is still arriving: {_to_come(young)}")
+    elif is_past.any():
+        sentences.append(f"No day is estimated to have more than {THRESHOLD:.0%} of its credit still to come.")
     if len(after):
         sentences.append(f"Nothing is estimated for {_listed(after)}, whose orders are not all credited yet.")
     return " ".join(sentences)
@@ -61,9 +60,8 @@ def _to_come(young: pd.DataFrame) -> str:
         return "none of it is there yet."
     share = 1 - arrived / final
     part = f"{share:.0%}" if share >= 0.005 else "less than 1%"
-    return (
-        f"an estimated {part} of it is still to come, about {final - arrived:,.0f} of {final:,.0f} orders in the end."
-    )
+    orders = f"about {final - arrived:,.0f} of {final:,.0f} orders in the end"
+    return f"an estimated {part} of it is still to come, {orders}."
 
 
 def reach_sentence(lags: pd.DataFrame, arrivals: pd.DataFrame) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ihc.analysis.reporting import material
-from ihc.formatting import CENT, counted, duration, engine_name, shown, some
-from ihc.glossary import heading
+from ihc.formatting import CENT, counted, duration, engine_name, listed, shown, some
 from ihc.models.explanation import BEFORE, RESTARTS
 from ihc.models.heuristics import DIRECT, direct_channels
 from ihc.narrative.run import ENOUGH_COST, provenance_sentence
@@ -32,12 +31,30 @@ def explanation_sentence(steps: pd.DataFrame) -> str:
     if len(steps) == 1:
         return f"{order} has a single session, of {shown(steps['channel_name'].iloc[0])}, that gets all credit."
     best = steps.iloc[int(steps["ihc"].argmax())]
-    parts = [f"{best[f'{phase}_credit']:.1%} as {heading(phase)[0].lower()}" for phase in PHASES]
-    sentences = [
-        f"{order} has {len(steps):,} sessions; {shown(best['channel_name'])}, {_before(best['to_conversion'])}, gets "
-        f"the most of its credit, {best['ihc']:.1%}: {', '.join(parts[:2])} and {parts[2]}."
+    hours = best["to_conversion"]
+    when = f"{duration(hours)} before the converting session" if hours else "at the moment of the conversion"
+    parts = [f"{best[f'{phase}_credit']:.1%} as {phase}" for phase in PHASES]
+    text = (
+        f"{order} has {len(steps):,} sessions; {shown(best['channel_name'])}, {when}, gets the most of its credit, "
+        f"{best['ihc']:.1%}: {listed(parts)}."
+    )
+    absent = [
+        f"No session counts as {phase}, so the other phases share its weight in proportion."
+        for phase in PHASES
+        if not steps[phase].any()
     ]
-    return " ".join([*sentences, *_restart(steps), *_absent(steps)])
+    return " ".join(filter(None, [text, _restart(steps), *absent]))
+
+
+def _restart(steps: pd.DataFrame) -> str:
+    restarts = steps[steps["restart"] == RESTARTS]
+    if restarts.empty:
+        return ""
+    lost = int((steps["restart"] == BEFORE).sum())
+    return (
+        f"A silence of {duration(restarts['gap'].iloc[-1])} restarted the journey, so the {counted(lost, 'session')} "
+        f"before it get{'s' if lost == 1 else ''} no credit."
+    )
 
 
 def stored_credit_sentence(steps: pd.DataFrame, stored: pd.DataFrame) -> str:
@@ -46,28 +63,8 @@ def stored_credit_sentence(steps: pd.DataFrame, stored: pd.DataFrame) -> str:
         return "No credit of this order is stored yet."
     both = steps[["session_id", "ihc"]].merge(stored, how="outer", on="session_id", suffixes=("", "_stored"))
     off = (both["ihc"].fillna(0.0) - both["ihc_stored"].fillna(0.0)).abs().max()
-    source = f"of the {engine_name(stored.iloc[0])}"
-    if off < SAME:
-        return f"The stored credit, {source}, is the same."
-    return f"The stored credit, {source}, differs by up to {off:.4f} for a session."
-
-
-def _before(hours: float) -> str:
-    return f"{duration(hours)} before the converting session" if hours else "at the moment of the conversion"
-
-
-def _restart(steps: pd.DataFrame) -> list[str]:
-    restarts = steps[steps["restart"] == RESTARTS]
-    if restarts.empty:
-        return []
-    lost = int((steps["restart"] == BEFORE).sum())
-    silence = f"A silence of {duration(restarts['gap'].iloc[-1])} restarted the journey"
-    return [f"{silence}, so the {counted(lost, 'session')} before it get{'s' if lost == 1 else ''} no credit."]
-
-
-def _absent(steps: pd.DataFrame) -> list[str]:
-    absent = [heading(phase)[0].lower() for phase in PHASES if not steps[phase].any()]
-    return [f"No session counts as {phase}, so the other phases share its weight in proportion." for phase in absent]
+    differs = "is the same" if off < SAME else f"differs by up to {off:.4f} for a session"
+    return f"The stored credit, of the {engine_name(stored.iloc[0])}, {differs}."
 
 
 def engine_sentence(label: str, sources: pd.DataFrame) -> str:
@@ -75,11 +72,10 @@ def engine_sentence(label: str, sources: pd.DataFrame) -> str:
 
     In: the label of the local engine's parameters, with its redistribution, and the frame of `provenance`.
     """
-    shown_here = f"Shown is what the local engine knows with the parameters {label}."
-    if sources.empty or made_by(label, sources):
-        return f"{shown_here} {provenance_sentence(sources)}"
     others = "It is not, or not alone, what made the stored credits, and an order explained by it may have other ones."
-    return f"{shown_here} {others} {provenance_sentence(sources)}"
+    is_same = sources.empty or made_by(label, sources)
+    shown_here = f"Shown is what the local engine knows with the parameters {label}."
+    return " ".join([shown_here, *([] if is_same else [others]), provenance_sentence(sources)])
 
 
 def made_by(label: str, sources: pd.DataFrame) -> bool:
@@ -121,8 +117,7 @@ def direct_sentence(channels: Collection[str], direct: Collection[str] = DIRECT)
     missing = [] if direct == DIRECT else [shown(name) for name in direct if name not in known]
     absent = f"No channel is named {some(missing)}." if missing else ""
     if found:
-        names = ", ".join(shown(name) for name in found)
-        return f"Counted as direct traffic: {names}. {absent}".strip()
+        return f"Counted as direct traffic: {', '.join(map(shown, found))}. {absent}".strip()
     why = absent or "No channel has a usual name of direct traffic; set yours by --direct."
     return f"{why} Last non-direct touch is the same as last touch."
 
@@ -139,15 +134,15 @@ def model_differences(comparison: pd.DataFrame, summary: pd.DataFrame, *, roas: 
     In: `model_comparison`, the `channel_summary` with the channels' cost, the total in its last row, and the `roas`
     [1] that breaks even.
     """
-    return " ".join(filter(None, [model_spread(comparison), _against(comparison), _sides(comparison, summary, roas)]))
-
-
-def model_spread(comparison: pd.DataFrame) -> str:
-    """Name the channel whose revenue depends most on the model. In: `model_comparison`."""
     revenue = comparison.set_index("channel_name")
-    spread = revenue.max(axis=1) - revenue.min(axis=1)
+    return " ".join(filter(None, [_spread(revenue), _against(revenue), _sides(comparison, summary, roas)]))
+
+
+def _spread(revenue: pd.DataFrame) -> str:
+    """The channel whose revenue depends most on the model."""
     if revenue.empty:
         return "There is no credited order to compare models by."
+    spread = revenue.max(axis=1) - revenue.min(axis=1)
     if spread.max() < CENT:
         return "All models give every channel the same revenue."
     models = revenue.iloc[int(spread.argmax())]
@@ -157,19 +152,17 @@ def model_spread(comparison: pd.DataFrame) -> str:
     )
 
 
-def _against(comparison: pd.DataFrame) -> str:
+def _against(revenue: pd.DataFrame) -> str:
     """What the first model gives more and less than last touch; empty where there is nothing to say."""
-    revenue = comparison.set_index("channel_name")
-    if revenue.empty or LAST_TOUCH not in revenue.columns[1:]:
+    if LAST_TOUCH not in revenue.columns[1:]:
         return ""
     first = revenue.columns[0]
     change = revenue[first] - revenue[LAST_TOUCH]
-    gain, loss = int(change.argmax()), int(change.argmin())
-    moved = [
-        f"{verb} {shown(revenue.index[place])} ({change.iloc[place]:+,.2f})"
-        for verb, place in (("gives most more to", gain), ("takes most from", loss))
-        if abs(change.iloc[place]) >= CENT and (change.iloc[place] > 0) == (place == gain)
-    ]
+    moved = []
+    if change.max() >= CENT:
+        moved.append(f"gives most more to {shown(change.idxmax())} ({change.max():+,.2f})")
+    if change.min() <= -CENT:
+        moved.append(f"takes most from {shown(change.idxmin())} ({change.min():+,.2f})")
     return f"Against last touch, {first} {' and '.join(moved)}." if moved else ""
 
 
@@ -188,16 +181,12 @@ def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
         for name, (_, row) in zip(paid.loc[turning, "channel_name"], earns[turning].iterrows(), strict=True)
     ]
     rest = f", and {len(cases) - MOST_MODELS} more" if len(cases) > MOST_MODELS else ""
-    verb = _verb(len(cases), roas)
-    channels = f"the {counted(len(paid), 'channel')} with {ENOUGH_COST}"
-    named = "; ".join(cases[:MOST_MODELS])
-    return f"Of {channels}, {len(cases)} {verb} under some models only: {named}{rest}."
-
-
-def _verb(channels: int, roas: float) -> str:
-    if roas == 1:
-        return "earns its cost" if channels == 1 else "earn their cost"
-    return f"{'reaches' if channels == 1 else 'reach'} the break-even ROAS of {roas:,.4g}"
+    one, more = ("earns its cost", "earn their cost") if roas == 1 else ("reaches", "reach")
+    what = "" if roas == 1 else f" the break-even ROAS of {roas:,.4g}"
+    return (
+        f"Of the {counted(len(paid), 'channel')} with {ENOUGH_COST}, {len(cases)} {one if len(cases) == 1 else more}"
+        f"{what} under some models only: {'; '.join(cases[:MOST_MODELS])}{rest}."
+    )
 
 
 def _where(earns: pd.Series[bool]) -> str:

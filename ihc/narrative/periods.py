@@ -7,18 +7,8 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.periods import (
-    BLENDED,
-    EARNED,
-    ORDERS,
-    PAID,
-    REVENUE,
-    SPEND,
-    SUMS,
-    UNPLACED,
-    WEEK,
-    Figure,
-)
+from ihc.analysis.periods import BLENDED, EARNED, PAID, PLACED, REVENUE, SPEND, UNPLACED, WEEK
+from ihc.analysis.reporting import SUMS
 from ihc.formatting import counted
 from ihc.glossary import FORMATS
 from ihc.schemas.tables import Window
@@ -29,12 +19,12 @@ UNCHANGED = 0.005  # a relative change up to this prints as 0%
 def spend_sentence(figures: pd.DataFrame) -> str:
     """Set the revenue of all orders against all spend, and say what of it has no session. In: `key_figures`."""
     rows = {str(row["figure"]): row for _, row in figures.iterrows()}
-    spend, revenue, roas = (float(rows[figure.name]["value"]) for figure in (SPEND, REVENUE, BLENDED))
+    spend, revenue, roas = (float(rows[figure]["value"]) for figure in (SPEND, REVENUE, BLENDED))
     against = f": blended ROAS {roas:,.2f}" if spend else ""
     text = f"Total spend is {spend:,.2f}, revenue of all orders {revenue:,.2f}{against}."
-    if UNPLACED.name not in rows:
+    if UNPLACED not in rows:
         return text
-    unplaced = rows[UNPLACED.name]
+    unplaced = rows[UNPLACED]
     return f"{text} Spend without a session: {unplaced['value']:,.2f} ({unplaced['note']})."
 
 
@@ -49,11 +39,13 @@ def change_sentence(
     if not previous:
         return "Set --start-date and --end-date for a period comparison."
     rows = {str(row["figure"]): row for _, row in figures.iterrows()}
-    days = f"the {_days_long(previous)} before, {_dates(previous)}"
-    if pd.isna(rows[REVENUE.name]["before"]):
+    start, end = (date.fromisoformat(day or "") for day in previous)
+    long = (end - start).days + 1
+    days = f"the {counted(long, 'day')} before, {start} to {end}" if long > 1 else f"the day before, {start}"
+    if pd.isna(rows[REVENUE]["before"]):
         return f"Nothing is compared with {days}: the tables do not reach back that far."
-    text = f"Against {days}: {_moves(rows, REVENUE, ORDERS, SPEND, BLENDED)}."
-    if pd.isna(rows[EARNED.name]["before"]):
+    text = f"Against {days}: {_moves(rows, REVENUE, PLACED, SPEND, BLENDED)}."
+    if pd.isna(rows[EARNED]["before"]):
         return f"{text} Figures of credit are not compared: for some orders of those days no credit is stored."
     text = f"{text} By credit: {_moves(rows, EARNED, PAID)}."
     if not immature_from or immature_from > (window[1] or immature_from):
@@ -62,37 +54,19 @@ def change_sentence(
     return f"{text} Days from {first} on are incomplete because of conversion lag, so these two are not comparable."
 
 
-def _days_long(window: Window) -> str:
-    start, end = (date.fromisoformat(day or "") for day in window)
-    length = (end - start).days + 1
-    return counted(length, "day") if length > 1 else "day"
-
-
-def _dates(window: Window) -> str:
-    return str(window[0]) if window[0] == window[1] else f"{window[0]} to {window[1]}"
-
-
-def _moves(rows: dict[str, pd.Series], *figures: Figure) -> str:
-    return ", ".join(_moved(rows[figure.name]) for figure in figures)
+def _moves(rows: dict[str, pd.Series], *figures: str) -> str:
+    """Figures, and how they differ: revenue 110.00 (+10%), orders 3 (unchanged)."""
+    return ", ".join(f"{name[0].lower()}{name[1:]} {_moved(rows[name])}" for name in figures)
 
 
 def _moved(row: pd.Series) -> str:
-    """A figure, and how it differs: revenue 110.00 (+10%)."""
-    style = FORMATS[str(row["unit"])]
-    text = f"{_lowered(str(row['figure']))} {style.format(row['value']) if pd.notna(row['value']) else 'none'}"
-    if pd.notna(row["change"]):
-        return f"{text} ({_percent(row['change'])})"
-    return f"{text} ({style.format(row['before'])} before)" if pd.notna(row["before"]) else text
-
-
-def _lowered(name: str) -> str:
-    return name if name[:2].isupper() else name[0].lower() + name[1:]
-
-
-def _percent(change: float) -> str:
-    if abs(change) <= UNCHANGED:
-        return "unchanged" if not change else "less than 1% more" if change > 0 else "less than 1% less"
-    return f"{change:+,.0%}"
+    style, change = FORMATS[str(row["unit"])], row["change"]
+    text = style.format(row["value"]) if pd.notna(row["value"]) else "none"
+    if pd.isna(change):
+        return f"{text} ({style.format(row['before'])} before)" if pd.notna(row["before"]) else text
+    if abs(change) > UNCHANGED:
+        return f"{text} ({change:+,.0%})"
+    return f"{text} ({'unchanged' if not change else 'less than 1% more' if change > 0 else 'less than 1% less'})"
 
 
 def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) -> str:
@@ -100,7 +74,7 @@ def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) ->
 
     In: `weekly_reporting`; `immature_from`, the first incomplete day: the weeks that have any are not compared.
     """
-    full = weekly[weekly["days"] == WEEK].groupby("week", as_index=False)[SUMS].sum()
+    full = weekly[weekly["days"] == WEEK].groupby("week", as_index=False)[list(SUMS)].sum()
     complete = full[[not immature_from or _sunday(week) < immature_from for week in full["week"]]]
     later = "" if len(complete) == len(full) else " Later weeks are incomplete because of conversion lag."
     if len(complete) < 2:

@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
 from ihc.analysis.reporting import MATERIAL, material
 from ihc.arrays.lookup import isin
-from ihc.formatting import counted, engine_name, shown, some
+from ihc.formatting import counted, engine_name, lookback, shown, some
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
 
@@ -77,17 +77,15 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     verb = "is" if read == 1 or credited <= 1 else "are"
     amount = f", {orders['amount'].iloc[-1]:,.2f} of revenue{after_refunds(lines)}" if credited else ""
     text = f"{f'{credited:,}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
-    rest = {
-        UNATTRIBUTED: ("has no session", "have no session"),
-        FAILED: ("failed", "failed"),
-        WAITING: ("waits for a run", "wait for a run"),
-    }
-    others = ", ".join(
-        f"{-counts[line]:,} {one if counts[line] == -1 else more}"
-        for line, (one, more) in rest.items()
-        if counts.get(line)
+    rest = (
+        (UNATTRIBUTED, "has no session", "have no session"),
+        (FAILED, "failed", "failed"),
+        (WAITING, "waits for a run", "wait for a run"),
     )
-    return f"{text}; {others}." if others else f"{text}."
+    others = [
+        f"{-counts[line]:,} {one if counts[line] == -1 else more}" for line, one, more in rest if counts.get(line)
+    ]
+    return f"{text}{'; ' if others else ''}{', '.join(others)}."
 
 
 def after_refunds(lines: pd.DataFrame) -> str:
@@ -133,8 +131,8 @@ def provenance_sentence(sources: pd.DataFrame) -> str:
     if sources.empty:
         return "There are no credits to report."
     texts = [
-        f"{_source(row)} ({counted(orders, 'order')})"
-        for row, orders in zip(sources.itertuples(), sources["orders"], strict=True)
+        f"{engine_name(row)} and {lookback(row['lookback_days'])} ({counted(row['orders'], 'order')})"
+        for _, row in sources.iterrows()
     ]
     if len(texts) == 1:
         return f"All credits come from the {texts[0]}."
@@ -146,14 +144,8 @@ def source_note(sources: pd.DataFrame, start_date: str | None, end_date: str | N
     dates = dates_sentence(start_date, end_date)
     if sources.empty:
         return f"no credits; {dates}"
-    made = [engine_name(row) for row in sources.itertuples()]
-    return f"IHC credit: {made[0]}{'' if len(made) == 1 else ', and others'}; {dates}"
-
-
-def _source(row: object) -> str:
-    lookback = getattr(row, "lookback_days", None)
-    sight = "sessions of any age" if pd.isna(lookback) else f"a lookback of {lookback:g} days"
-    return f"{engine_name(row)} and {sight}"
+    others = "" if len(sources) == 1 else ", and others"
+    return f"IHC credit: {engine_name(sources.iloc[0])}{others}; {dates}"
 
 
 def dates_sentence(start_date: str | None, end_date: str | None) -> str:
@@ -260,17 +252,14 @@ def waiting_sentence(outcomes: pd.DataFrame) -> str:
     waiting = outcomes.loc[outcomes["outcome"] == "waiting", "reason"]
     if waiting.empty:
         return ""
-    return (
-        f"{counted(len(waiting), 'order')} wait{'s' if len(waiting) == 1 else ''} for the next run: {waiting.iloc[-1]}"
-    )
+    verb = "waits" if len(waiting) == 1 else "wait"
+    return f"{counted(len(waiting), 'order')} {verb} for the next run: {waiting.iloc[-1]}"
 
 
 def cut_sentence(outcomes: pd.DataFrame) -> str:
     """Say how many journeys were cut to what a request may hold; empty where none was. In: `outcome, reason`."""
-    cut = _credited_because(outcomes, CUT)
-    if cut.empty:
-        return ""
-    return f"Longer than the API takes, and cut to their latest sessions: {counted(len(cut), 'journey')}."
+    cut = len(_credited_because(outcomes, CUT))
+    return f"Longer than the API takes, and cut to their latest sessions: {counted(cut, 'journey')}." if cut else ""
 
 
 def kept_sentence(outcomes: pd.DataFrame) -> str:
@@ -304,17 +293,10 @@ def left_out_sentence(vanished: int, unsound: pd.DataFrame) -> str:
 
     In: how many stored orders were gone from the tables, and `conv_id, reason` of stored credits that are not whole.
     """
-    sentences = []
-    if vanished:
-        sentences.append(
-            f"Gone from the table of conversions, and removed from the results: {counted(vanished, 'order')}."
-        )
-    if len(unsound):
-        sentences.append(
-            f"Left out, as the stored credits are not whole: {counted(len(unsound), 'order')} "
-            f"({some(unsound['conv_id'])}); run their dates again."
-        )
-    return " ".join(sentences)
+    gone = f"Gone from the table of conversions, and removed from the results: {counted(vanished, 'order')}."
+    which = f"{counted(len(unsound), 'order')} ({some(unsound['conv_id'])})"
+    not_whole = f"Left out, as the stored credits are not whole: {which}; run their dates again."
+    return " ".join([*([gone] if vanished else []), *([not_whole] if len(unsound) else [])])
 
 
 def run_sentence(database: str, run_id: str, dates: str) -> str:

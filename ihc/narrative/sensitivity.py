@@ -6,11 +6,9 @@ import pandas as pd
 
 from ihc.analysis.reporting import NO_CREDIT
 from ihc.analysis.sensitivity import CROSSES, STEADY_PLACES, VARIED, cell_numbers, single_changes
-from ihc.formatting import counted, shown
+from ihc.formatting import counted, listed, lookback, shown
 from ihc.narrative.run import ENOUGH_COST
 from ihc.schemas.tables import PHASES
-
-MOST_CASES = 4
 
 
 def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: float = 1.0) -> str:
@@ -23,28 +21,21 @@ def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: flo
     cells = int(cell_numbers(grid).max()) + 1
     if cells == 1:
         return "Only one setting was tried, so nothing can be said of what depends on it."
-    alone = _alone(grid, roas) if fragile["stability"].eq(CROSSES).any() else ""
-    sentences = [_tried(grid, cells), _sides(fragile, roas), _crossing(fragile, cells), alone, _ranks(fragile)]
+    sentences = [_tried(grid, cells), _sides(fragile, roas), *_crossing(fragile, grid, cells, roas), _ranks(fragile)]
     return " ".join(filter(None, sentences))
 
 
 def _tried(grid: pd.DataFrame, cells: int) -> str:
     counts = {name: grid[column].nunique(dropna=False) for name, column in VARIED.items()}
     parts = [counted(count, name) for name, count in counts.items() if count > 1]
-    how = f"{cells:,} combinations of {_listed(parts)}" if len(parts) > 1 else parts[0]
+    how = f"{cells:,} combinations of {listed(parts)}" if len(parts) > 1 else parts[0]
     base = grid.iloc[0]
-    return f"We tested {how}. The base is {setting_name(base)}."
-
-
-def setting_name(row: pd.Series) -> str:
-    """One of the settings in words. In: a row of `sensitivity`."""
-    days = row["lookback_days"]
-    sight = "the lookback of the run" if pd.isna(days) else f"a lookback of {_days(days)}"
-    return f"{shown(row['model'])} with {sight}, redistribution {shown(row['redistribution'])}"
-
-
-def _days(days: float) -> str:
-    return f"{days:,g} day{'' if days == 1 else 's'}"
+    days = base["lookback_days"]
+    sight = "the lookback of the run" if pd.isna(days) else lookback(days)
+    return (
+        f"We tested {how}. The base is {shown(base['model'])} with {sight}, redistribution "
+        f"{shown(base['redistribution'])}."
+    )
 
 
 def _sides(fragile: pd.DataFrame, roas: float) -> str:
@@ -53,7 +44,7 @@ def _sides(fragile: pd.DataFrame, roas: float) -> str:
     side = "side of break-even" if roas == 1 else f"side of break-even (ROAS {roas:,.2f})"
     same, every = len(above) + len(below), len(fragile)
     ends = [f"{what} it {_named(names)}" for what, names in (("above", above), ("below", below)) if len(names)]
-    where = f"on the same {side} under all of them" + (f": {'; '.join(ends)}." if ends else ".")
+    where = f"on the same {side} under all of them{':' if ends else ''} {'; '.join(ends)}".rstrip() + "."
     if every == 1:
         return f"The only channel with {ENOUGH_COST} {'stays' if same else 'does not stay'} {where}"
     if same == every:
@@ -61,32 +52,26 @@ def _sides(fragile: pd.DataFrame, roas: float) -> str:
     return f"{same or 'None'} of the {every:,} channels with {ENOUGH_COST} {'stays' if same == 1 else 'stay'} {where}"
 
 
-def _crossing(fragile: pd.DataFrame, cells: int) -> str:
-    """Which channels break even under some settings only; empty where none does."""
+def _crossing(fragile: pd.DataFrame, grid: pd.DataFrame, cells: int, roas: float) -> list[str]:
+    """Which channels break even under some settings only, and which of the settings does it by itself."""
     crossing = fragile[fragile["stability"] == CROSSES]
     if crossing.empty:
-        return ""
+        return []
     cases = [
         f"{shown(row['channel_name'])} (ROAS {row['ROAS_low']:,.2f} to {row['ROAS_high']:,.2f}, {row['ROAS']:,.2f} in "
         f"the base; at or above break-even in {row['cells_above'] * cells:,.0f} of {cells:,})"
-        for _, row in crossing.head(MOST_CASES).iterrows()
+        for _, row in crossing.iterrows()
     ]
-    return f"It depends on the settings for {_listed([*cases, *_rest(len(crossing))])}."
-
-
-def _alone(grid: pd.DataFrame, roas: float) -> str:
-    """Which of the settings does it by itself."""
+    text = f"It depends on the settings for {listed(cases)}."
     changes = single_changes(grid, roas=roas)
-    changes = changes[changes["tried"] > 0]
-    if len(changes) < 2:
-        return ""
-    first, *others = (
-        (f"the {setting}", f"{count:,}" if count else "no")
-        for setting, count in zip(changes["setting"], changes["channels_crossing"], strict=True)
-    )
-    noun = "channel" if first[1] in ("1", "no") else "channels"
-    rest = [f"{setting} {'none' if count == 'no' else count}" for setting, count in others]
-    return f"Changed alone, {_listed([f'{first[0]} takes {first[1]} {noun} across break-even', *rest])}."
+    tried = changes[changes["tried"] > 0]
+    if len(tried) < 2:
+        return [text]
+    counts = dict(zip(tried["setting"], tried["channels_crossing"], strict=True))
+    (setting, count), *others = counts.items()
+    first = f"the {setting} takes {counted(count, 'channel') if count else 'no channel'} across break-even"
+    rest = [f"the {other} {f'{count:,}' if count else 'none'}" for other, count in others]
+    return [text, f"Changed alone, {listed([first, *rest])}."]
 
 
 def _ranks(fragile: pd.DataFrame) -> str:
@@ -98,14 +83,13 @@ def _ranks(fragile: pd.DataFrame) -> str:
         return "The order of the channels by ROAS is always the same."
     if moves.max() <= STEADY_PLACES:
         return "No channel moves by more than one place in the order by ROAS."
-    moving = fragile[moves == moves.max()]
     cases = [
         f"{shown(row['channel_name'])} ({row['rank']:.0f} of {len(fragile)} in the base, {row['rank_best']:.0f} to "
         f"{row['rank_worst']:.0f} in all)"
-        for _, row in moving.head(MOST_CASES).iterrows()
+        for _, row in fragile[moves == moves.max()].iterrows()
     ]
-    noun, verb = ("place", "changes") if len(moving) == 1 else ("places", "change")
-    return f"By ROAS, the {noun} of {_listed([*cases, *_rest(len(moving))])} {verb} most."
+    noun, verb = ("place", "changes") if len(cases) == 1 else ("places", "change")
+    return f"By ROAS, the {noun} of {listed(cases)} {verb} most."
 
 
 def lookback_sentence(grid: pd.DataFrame) -> str:
@@ -115,13 +99,15 @@ def lookback_sentence(grid: pd.DataFrame) -> str:
     shorter = grid.drop_duplicates("lookback_days")
     lost = shorter["orders"].iloc[0] - shorter["orders"]
     cases = [
-        f"{counted(count, 'order')} within {_days(days)}"
+        f"{counted(count, 'order')} within {days:,g} day{'' if days == 1 else 's'}"
         for count, days in zip(lost, shorter["lookback_days"], strict=True)
         if count > 0
     ]
     if not cases:
         return ""
-    return f"Without any session in a shorter lookback, so that no channel gets the revenue: {_listed(cases)}."
+    return (
+        f"Without any session in a shorter lookback, so that no channel gets the revenue: {listed(cases, len(cases))}."
+    )
 
 
 def unmoved_sentence(grid: pd.DataFrame) -> str:
@@ -131,9 +117,8 @@ def unmoved_sentence(grid: pd.DataFrame) -> str:
     """
     if grid.empty or grid["redistribution"].nunique() < 2:
         return ""
-    keys = ["model", "lookback_days", "channel_name"]
-    orders = grid.groupby(keys, sort=False, dropna=False)["ihc"]
-    spread = (orders.max() - orders.min()).groupby("model", sort=False).max()
+    credit = grid.groupby(["model", "lookback_days", "channel_name"], sort=False, dropna=False)["ihc"]
+    spread = (credit.max() - credit.min()).groupby("model", sort=False).max()
     still = spread.index[spread < NO_CREDIT].to_series()
     if still.empty:
         return ""
@@ -147,28 +132,17 @@ def phases_note(journeys: pd.DataFrame) -> str:
     In: `conv_id, revenue, initializer, holder, closer`; the phases are NaN where they are not known, and then there is
     none. Empty where every order has all.
     """
-    order = pd.factorize(journeys["conv_id"])[0]
-    sums = journeys[list(PHASES)].groupby(order).sum()
-    revenue = journeys["revenue"].groupby(order).first()
+    conversion = pd.factorize(journeys["conv_id"])[0]
+    sums = journeys[list(PHASES)].groupby(conversion).sum()
+    revenue = journeys["revenue"].groupby(conversion).first()
     cases = [
         f"{phase} for {counted(int(is_absent.sum()), 'order')} ({revenue[is_absent].sum():,.2f} of "
         f"{revenue.sum():,.2f} revenue)"
         for phase, is_absent in ((phase, sums[phase] < NO_CREDIT) for phase in PHASES)
         if is_absent.any()
     ]
-    if not cases:
-        return ""
-    return f"No session counts as {_listed(cases)}: there the phase's column has the credit of IHC."
+    return f"No session counts as {listed(cases)}: there the phase's column has the credit of IHC." if cases else ""
 
 
 def _named(names: pd.Series[str]) -> str:
-    return _listed([*(shown(name) for name in names.head(MOST_CASES)), *_rest(len(names))])
-
-
-def _rest(count: int) -> list[str]:
-    return [f"{count - MOST_CASES:,} more"] if count > MOST_CASES else []
-
-
-def _listed(parts: list[str]) -> str:
-    """Parts as a list in words: a, b and c."""
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
+    return listed([shown(name) for name in names])
