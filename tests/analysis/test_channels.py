@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import CHANNELS, FIXED, UNTRUSTED, credits_of, curves_of, journey, journeys, shuffled
+from helpers.frames import CHANNELS, FIXED, credits_of, curves_of, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -17,10 +17,8 @@ from ihc.analysis.channels import (
     with_channels,
 )
 from ihc.errors import InputError
-from ihc.formatting import shown
 from ihc.models.heuristics import last_touch, linear
 from ihc.models.ihc import attribute
-from ihc.narrative.channels import phases_sentence
 from ihc.schemas.tables import PHASES
 
 # k1: Search, Mail, Search; k2: Mail alone.
@@ -195,66 +193,6 @@ def test_phase_shares_sum_to_1_or_are_not_there(rows):
     np.testing.assert_allclose(sums[~np.isnan(sums)], 1)
     assert found["ihc"].is_monotonic_decreasing
     assert found[list(PHASES)].isna().all(axis=1).eq(np.isnan(sums)).all()
-
-
-def phases_of(*rows):
-    """`(channel_name, ihc, initializer, holder, closer)`."""
-    return pd.DataFrame(rows, columns=["channel_name", "ihc", *PHASES])
-
-
-NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("rows", "text"),
-    [
-        ([], "There is no credited order on the reported days, so there are no phases to compare."),
-        (
-            [("A", 99, NAN, NAN, NAN)],
-            "The stored credits have no phases, so nothing says where in a journey a channel works.",
-        ),
-        (
-            [("A", 29.9, 0.5, 0.0, 0.5)],
-            "No channel has at least 30 attributed orders, so none are compared by where in a journey they work.",
-        ),
-        (
-            [("A", 30 - 1e-9, 0.5, 0.2, 0.3), ("B", 29, 1.0, 0.0, 0.0)],
-            "Only one channel has at least 30 attributed orders: of its work in journeys, A starts 50%, holds 20% "
-            "and closes 30%.",
-        ),
-        (
-            # Means: (0.6 + 0.2 + 0.4) / 3 = 0.4 and (0.2 + 0.5 + 0.2) / 3 = 0.3; B2 is too small to lead.
-            [("A", 90, 0.6, 0.2, 0.2), ("B", 60, 0.2, 0.3, 0.5), ("C", 30, 0.4, 0.4, 0.2), ("B2", 1, 0, 0, 1)],
-            "Of the 3 channels with at least 30 attributed orders, A is most about starting journeys (60%, mean 40%), "
-            "B is most about closing journeys (50%, mean 30%).",
-        ),
-        (
-            [("A", 90, 0.5, 0.0, 0.5), ("B", 60, 0.3, 0.4, 0.3)],
-            "Of the 2 channels with at least 30 attributed orders, A is most about starting journeys (50%, mean 40%) "
-            "and most about closing them (50%, mean 40%), least about holding.",
-        ),
-        (
-            [("A", 90, 0.5, 0.1, 0.4), ("B", 60, 0.5, 0.3, 0.2)],
-            "Of the 2 channels with at least 30 attributed orders, none stands out in starting journeys, A is most "
-            "about closing journeys (40%, mean 30%).",
-        ),
-        (
-            [("A", 90, 0.5, 0.1, 0.4), ("B", 60, 0.501, 0.1, 0.399)],
-            "Of the 2 channels with at least 30 attributed orders, none stands out in starting journeys, none stands "
-            "out in closing journeys.",
-        ),
-    ],
-)
-def test_the_sentence_on_phases_names_who_starts_and_who_closes(rows, text):
-    assert phases_sentence(phases_of(*rows)) == text
-
-
-@pytest.mark.parametrize("name", UNTRUSTED)
-def test_the_sentence_on_phases_names_any_channel_as_it_is_shown(name):
-    for others in ([], [("B", 60, 0.3, 0.4, 0.3)], [("B", 60, 0.3, 0.1, 0.6)]):
-        text = phases_sentence(phases_of((name, 90, 0.5, 0.0, 0.5), *others))
-        assert shown(name) in text
-        assert text.isprintable()
 
 
 @FIXED

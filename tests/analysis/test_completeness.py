@@ -2,7 +2,6 @@ import pandas as pd
 import pytest
 from helpers.frames import (
     FIXED,
-    UNTRUSTED,
     conversions,
     costs,
     credits_of,
@@ -20,14 +19,10 @@ from ihc.analysis.completeness import waterfall, without_credit_by_channel, with
 from ihc.analysis.reconciliation import COST, CREDIT, CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, reconcile
 from ihc.analysis.reporting import channel_reporting, channel_summary, conversion_credits, visits_of
 from ihc.errors import InputError
-from ihc.formatting import percent, shown
 from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys.build import build_journeys, unattributed
 from ihc.models.heuristics import linear
-from ihc.narrative.completeness import completeness_sentence
 from ihc.schemas.tables import Tables, inside
-
-NAN = float("nan")
 
 
 def lines(*rows, section=ORDERS):
@@ -63,13 +58,6 @@ def test_steps_hang_between_the_totals_and_the_first_line_stands_on_zero():
         (WAITING, "step", 153, 150, -3),
         (CREDITED, "total", 0, 150, 150),
     ]
-
-
-def test_counts_are_bars_too():
-    found = waterfall(SHOP, ORDERS, "count")
-    assert found.columns.tolist() == ["line", "kind", "start", "end", "count"]
-    assert found["start"].tolist() == [0, 5, 0, 4, 3, 0]
-    assert found["end"].tolist() == [5, 4, 4, 3, 2, 2]
 
 
 def test_a_step_of_nothing_has_no_length_and_a_step_upwards_goes_up():
@@ -248,107 +236,3 @@ def test_row_order_is_irrelevant_and_the_inputs_are_left_alone(run, seed):
     assert_frame_equal(again, without_credit_by_day(there, shop.conversions, credits, ends))
     for frame, old in zip((*shop, credits, ends), before, strict=True):
         assert_frame_equal(frame, old)
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [
-        (0.0, "0%"),
-        (1e-9, "less than 1%"),
-        (0.0049, "less than 1%"),
-        (0.005, "less than 1%"),
-        (0.0051, "1%"),
-        (0.5, "50%"),
-        (0.9949, "99%"),
-        (0.995, "more than 99%"),
-        (1.0, "100%"),
-    ],
-)
-def test_something_is_never_written_as_nothing_nor_less_than_all_as_all(share, text):
-    assert percent(share) == text
-
-
-def by_channel(*rows):
-    """`(channel_name, cost, cost_without_credit)`, and the total."""
-    rows = [*rows, ("Total", sum(row[1] for row in rows), sum(row[2] for row in rows))]
-    frame = pd.DataFrame(rows, columns=["channel_name", "cost", "cost_without_credit"])
-    frame = frame.astype({"cost": "float64", "cost_without_credit": "float64"})
-    return frame.assign(share_without_credit=frame["cost_without_credit"] / frame["cost"].where(frame["cost"] != 0))
-
-
-def ended(read, credited):
-    """`(orders, revenue)` read, and credited."""
-    return lines(("step", "orders read", *read), ("total", CREDITED, *credited))
-
-
-@pytest.mark.parametrize(
-    ("read", "credited", "text"),
-    [
-        ((0, 0), (0, 0), "There is no order in these dates."),
-        ((1, 9), (1, 9), "The only order is credited, 9.00 of revenue."),
-        ((1_200, 9_000), (1_200, 9_000), "All 1,200 orders are credited, 9,000.00 of revenue."),
-        ((2, 9), (0, 0), "None of 2 orders is credited."),
-        ((1, 9), (0, 0), "None of 1 order is credited."),
-        (
-            (1_000, 2_000),
-            (999, 1_500),
-            "999 of 1,000 orders (more than 99%) are credited, 1,500.00 of 2,000.00 of revenue (75%).",
-        ),
-        ((4, 100), (1, 20), "1 of 4 orders (25%) is credited, 20.00 of 100.00 of revenue (20%)."),
-        # A return without a session: more is credited than was read in all.
-        ((4, 100), (3, 120), "3 of 4 orders (75%) are credited, 120.00 of 100.00 of revenue."),
-        ((4, 0), (3, 0), "3 of 4 orders (75%) are credited, 0.00 of 0.00 of revenue."),
-    ],
-)
-def test_the_sentence_says_what_part_of_orders_and_revenue_is_credited(read, credited, text):
-    assert completeness_sentence(ended(read, credited), by_channel()).startswith(text)
-
-
-INCLUDED = "This spend is included in all figures."
-SOME, NONE = ended((2, 9), (2, 9)), ended((2, 9), (0, 0))
-
-
-@pytest.mark.parametrize(
-    ("reconciled", "rows", "text"),
-    [
-        (SOME, [], "The sessions of these days cost nothing."),
-        (SOME, [("free", 0, 0)], "The sessions of these days cost nothing."),
-        (SOME, [("a", 10, 0), ("b", 5, 0)], "All spend, 15.00, went to sessions that have credit."),
-        (NONE, [("a", 10, 10)], "10.00 of 10.00 of spend went to sessions without credit."),
-        # One channel has nothing to be compared with; "tiny" has 1 of 101 and so just less than 1 %.
-        (
-            SOME,
-            [("a", 100, 25), ("tiny", 1, 1)],
-            f"26% of spend (26.00 of 101.00) went to sessions without credit. {INCLUDED}",
-        ),
-        # With 1 of 100 a channel has exactly 1 %.
-        (
-            SOME,
-            [("a", 99, 25), ("small", 1, 1)],
-            f"26% of spend (26.00 of 100.00) went to sessions without credit. {INCLUDED} Of the 2 channels with at "
-            "least 1% of the cost, small has the largest share of its spend there, 100%.",
-        ),
-        (
-            SOME,
-            [("a", 10, 4), ("b", 5, 2), ("c", 5, 1)],
-            f"35% of spend (7.00 of 20.00) went to sessions without credit. {INCLUDED} Of the 3 channels with at "
-            "least 1% of the cost, a and 1 other have the largest share of their spend there, 40%.",
-        ),
-        (
-            SOME,
-            [("a", 10, 4), ("b", 5, 2), ("free", 0, 0)],
-            f"40% of spend (6.00 of 15.00) went to sessions without credit. {INCLUDED} The share is the same in each "
-            "of the 2 channels with at least 1% of the cost, 40%.",
-        ),
-    ],
-)
-def test_the_sentence_says_where_cost_is_without_credit_and_that_it_counts(reconciled, rows, text):
-    assert (
-        completeness_sentence(reconciled, by_channel(*rows)).split(". ", 1)[1].removeprefix("9.00 of revenue. ") == text
-    )
-
-
-@pytest.mark.parametrize("name", UNTRUSTED)
-def test_a_name_from_the_data_stays_on_the_sentences_line(name):
-    text = completeness_sentence(SOME, by_channel((name, 50, 50), ("b", 50, 5)))
-    assert f"1% of the cost, {shown(name)} has" in text

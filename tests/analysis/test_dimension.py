@@ -1,12 +1,12 @@
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, UNTRUSTED, sessions, shops
+from helpers.frames import FIXED, UNTRUSTED, conversions, costs, credits_of, sessions, shops
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.dimension import load_channel_groups, with_dimension
+from ihc.analysis.dimension import MOST_ROWS, Folding, folding, load_channel_groups, with_dimension
+from ihc.analysis.reporting import TOTAL, by_channel, conversion_credits, visits_of
 from ihc.errors import InputError, SettingsError
-from ihc.narrative.dimension import dimension_sentence
 
 VISITS = sessions(
     [
@@ -27,7 +27,6 @@ def groups_file(folder, text):
 
 def test_without_a_dimension_the_sessions_stay_as_they_are():
     assert_frame_equal(with_dimension(VISITS), VISITS)
-    assert dimension_sentence(VISITS) == ""
 
 
 def test_another_column_takes_the_channels_place_and_gaps_are_named():
@@ -63,25 +62,10 @@ def test_a_dimension_changes_no_other_column_and_no_row(tables):
     assert grouped["channel_name"].dtype == tables.sessions["channel_name"].dtype
 
 
-def test_the_sentence_names_the_channels_without_a_group():
-    assert dimension_sentence(VISITS, groups=GROUPS) == (
-        "2 channels of 3 are put into groups; without a group, and under their own name: 'Mail'."
-    )
-    every = GROUPS | {"Mail": "Owned"}
-    assert dimension_sentence(VISITS, groups=every) == (
-        "3 channels of 3 are put into groups; what says channel below means a group, but for the engine, what changed "
-        "since the last run, channel_reporting.csv and order_credits.csv."
-    )
-    assert dimension_sentence(VISITS, groups={}).startswith("0 channels of 3 are put into groups; without a group")
-    assert "column campaign, not channels" in dimension_sentence(CAMPAIGNS, by="campaign")
-
-
 def test_groups_are_read_whatever_the_channels_are_called(tmp_path):
     frame = pd.DataFrame({"channel_name": [*UNTRUSTED, "NA", ""], "channel_group": "Paid"})
     frame.to_csv(tmp_path / "groups.csv", index=False)
     assert load_channel_groups(tmp_path / "groups.csv") == dict.fromkeys([*UNTRUSTED, "NA", ""], "Paid")
-    named = dimension_sentence(VISITS.assign(channel_name="<b>" * 100), groups={})
-    assert len(named) < 250
 
 
 def test_groups_from_a_spreadsheet_may_begin_with_a_byte_order_mark(tmp_path):
@@ -110,3 +94,53 @@ def test_a_wrong_file_of_groups_is_refused_in_a_sentence(tmp_path, text, says):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SettingsError, match=r"nothing\.csv cannot be read as CSV in UTF-8: there is no such file"):
         load_channel_groups(tmp_path / "nothing.csv")
+
+
+# c earns nothing; a and b earn 60 and 40, and cost 1 and 3 of 10.
+FOUR = sessions([(name, "u", "2025-01-01 10:00:00", name) for name in "abcd"])
+EARNED = conversion_credits(
+    FOUR, conversions([("k", "u", "2025-01-01 11:00:00", 100)]), credits_of([("k", "a", 0.6), ("k", "b", 0.4)])
+)
+ROWS = visits_of(FOUR, costs([("a", 1), ("b", 3), ("c", 4), ("d", 2)]), EARNED)
+WHOLE = by_channel(ROWS, EARNED)
+FEW = Folding(["c"], "other (3 channels)")
+
+
+def test_the_first_channels_of_the_order_that_are_there_are_named():
+    assert folding("dcba", "xabcd", most=2) == Folding(["a", "b"], "other (2 channels)")
+    assert folding("abc", "cab", most=2) == Folding(["c", "a", "b"], "")  # a single one is no rest
+    names = [f"c{number}" for number in range(2_000)]
+    assert folding(names, names) == Folding(names[:MOST_ROWS], "other (1,970 channels)")
+
+
+def test_the_rest_is_summed_up_behind_the_named_channels_and_before_the_total():
+    found = FEW.table(WHOLE, by_channel, ROWS, EARNED, has_total=True)
+    assert found["channel_name"].tolist() == ["c", "other (3 channels)", TOTAL]
+    # One order, 100 of revenue for 1 + 3 + 2 of cost.
+    assert found.loc[1, ["influenced_conversions", "cost", "ihc_revenue", "CPO"]].tolist() == [1, 6, 100, 6]
+    assert_frame_equal(found.tail(1).reset_index(drop=True), WHOLE.tail(1).reset_index(drop=True))
+
+
+def test_a_channel_called_like_the_total_is_no_total():
+    rows = ROWS.assign(channel_name=[TOTAL, "b", "c", "d"])
+    found = Folding([TOTAL], "other (3 channels)").table(WHOLE, by_channel, rows, EARNED.iloc[:0], has_total=True)
+    assert found["channel_name"].tolist() == [TOTAL, "other (3 channels)", "Total of all channels"]
+    assert found["cost"].tolist() == [1, 9, 10]
+
+
+def test_without_a_rest_everything_stays_as_it_is():
+    every = Folding(list("abcd"), "")
+    assert every.table(WHOLE, by_channel, ROWS, EARNED, has_total=True) is WHOLE
+    assert every.of(ROWS) is ROWS
+    assert every.only(WHOLE) is WHOLE
+
+
+def test_figures_that_cannot_be_summed_up_are_of_the_named_channels():
+    assert FEW.only(WHOLE)["channel_name"].tolist() == ["c"]
+
+
+def test_folding_leaves_the_frame_alone_and_has_its_rows():
+    before = ROWS.copy(deep=True)
+    assert FEW.of(ROWS)["channel_name"].tolist() == [FEW.rest, FEW.rest, "c", FEW.rest]
+    assert_frame_equal(ROWS, before)
+    assert FEW.of(ROWS.iloc[:0]).empty

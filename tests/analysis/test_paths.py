@@ -5,8 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.paths import LABELS, channels_of, commonest_paths, journey_lengths, time_to_conversion
+from ihc.analysis.dimension import folding
+from ihc.analysis.paths import (
+    LABELS,
+    ORDER,
+    ROLES,
+    START,
+    channel_roles,
+    channels_of,
+    commonest_paths,
+    journey_lengths,
+    time_to_conversion,
+    transition_matrix,
+)
 from ihc.errors import InputError
+from ihc.glossary import GLOSSARY, HEADINGS
 
 
 def together(*lists):
@@ -21,15 +34,10 @@ EMPTY = journey((0, "A", 1, 1)).iloc[:0]
 
 
 def test_lengths_count_orders_by_their_number_of_sessions_up_to_the_longest_class():
-    rows = together(of_length(1), of_length(1), of_length(2), of_length(3), of_length(5))
-    expected = pd.DataFrame({"length": ["1", "2", "3+"], "orders": [2, 1, 2], "share": [0.4, 0.2, 0.4]})
-    assert_frame_equal(journey_lengths(rows, longest=3), expected)
-
-
-def test_lengths_have_a_row_a_class_also_where_no_order_falls():
-    lengths = journey_lengths(together(of_length(1)))
-    assert lengths["length"].tolist() == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10+"]
-    assert lengths["orders"].tolist() == [1] + [0] * 9
+    found = journey_lengths(together(*map(of_length, (1, 1, 2, 10, 12))))
+    assert found["length"].tolist() == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10+"]
+    assert found["orders"].tolist() == [2, 1, *[0] * 7, 2]
+    assert found["share"].tolist() == [0.4, 0.2, *[0] * 7, 0.4]
 
 
 @pytest.mark.parametrize(
@@ -152,3 +160,118 @@ def test_every_order_is_in_one_class_in_any_row_order_and_the_journeys_are_left_
     assert found["orders"].sum() == rows["conv_id"].nunique()
     assert found["share"].sum() == pytest.approx(1)
     assert_frame_equal(count(shuffled(rows, seed)), found)
+
+
+def paths(*letters):
+    """Journeys of one session an hour, a letter a channel."""
+    return of_names(*map(list, letters))
+
+
+def of_names(*names_of):
+    parts = [
+        journey(*((hour, name, 1, 1) for hour, name in enumerate(names)), conv_id=f"k{number}")
+        for number, names in enumerate(names_of)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_each_order_of_a_channel_is_one_of_its_five_roles():
+    # A: begins ABC and AB, is alone in AA, begins and ends ABA. B: between in ABC and ABA, ends AB. C: ends ABC.
+    found = channel_roles(paths("ABC", "AB", "AA", "ABA"))
+    assert found.columns.tolist() == ["channel_name", "orders", *ROLES, *(f"share_{role}" for role in ROLES)]
+    assert found[["channel_name", "orders", *ROLES]].to_numpy().tolist() == [
+        ["A", 4, 2, 1, 0, 0, 1],
+        ["B", 3, 0, 0, 2, 1, 0],
+        ["C", 1, 0, 0, 0, 1, 0],
+    ]
+    assert found.iloc[0, 7:].tolist() == [0.5, 0.25, 0.0, 0.0, 0.25]
+
+
+def test_a_channel_counts_once_in_an_order_and_the_ends_of_a_journey_come_before_its_middle():
+    # A stands first and between: it begins. B stands between and last: it ends.
+    found = channel_roles(paths("ABAB"))
+    assert found[["channel_name", *ROLES]].to_numpy().tolist() == [["A", 1, 0, 0, 0, 0], ["B", 0, 0, 0, 1, 0]]
+
+
+def moves(found):
+    return {(row[0], row[1]): row[2] for row in found.itertuples(index=False, name=None) if row[2]}
+
+
+def test_moves_lead_from_the_start_through_the_channels_to_the_order():
+    found = transition_matrix(paths("AABBA", "A"))
+    # A > B > A, and A.
+    assert moves(found) == {(START, "A"): 2, ("A", "B"): 1, ("B", "A"): 1, ("A", ORDER): 2}
+    assert found["share"].tolist() == pytest.approx([1, 0, 0, 0, 1 / 3, 2 / 3, 1, 0, 0])
+    assert found["from"].tolist() == [START] * 3 + ["A"] * 3 + ["B"] * 3
+    assert found["to"].tolist() == ["A", "B", ORDER] * 3
+
+
+def test_the_last_channel_of_one_order_leads_to_no_other_order():
+    assert moves(transition_matrix(paths("A", "B"))) == {
+        **{(START, name): 1 for name in "AB"},
+        **{(name, ORDER): 1 for name in "AB"},
+    }
+
+
+def test_channels_that_are_not_named_are_one_state_that_may_follow_itself_and_comes_last():
+    found = transition_matrix(paths("A", "AB", "ABCD"), folding("ABCD", "BACD", most=2))
+    other = "other (2 channels)"
+    assert found["to"].unique().tolist() == ["A", "B", other, ORDER]
+    assert moves(found)[("B", other)] == 1
+    assert moves(found)[(other, other)] == 1
+    assert moves(found)[(other, ORDER)] == 1
+
+
+def test_channels_called_like_a_state_stay_states_of_their_own():
+    # The start, the channel "(order)" and the channel "(start)", to these channels and the order.
+    found = transition_matrix(of_names([START, ORDER]))
+    assert found["count"].tolist() == [0, 1, 0, 0, 0, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("view", [channel_roles, transition_matrix])
+def test_no_journeys_give_an_empty_table_with_the_same_columns(view):
+    found = view(EMPTY)
+    assert found.empty
+    assert found.dtypes.tolist() == view(paths("AB")).dtypes.tolist()
+    assert found.columns.tolist() == view(paths("AB")).columns.tolist()
+
+
+@pytest.mark.parametrize("view", [channel_roles, transition_matrix])
+def test_every_column_has_a_heading(view):
+    assert not [name for name in view(EMPTY).columns if name not in {*GLOSSARY, *HEADINGS}]
+
+
+@pytest.mark.parametrize("view", [channel_roles, transition_matrix])
+def test_missing_columns_are_refused(view):
+    with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
+        view(paths("AB").drop(columns="channel_name"))
+
+
+@FIXED
+@given(journeys(), st.integers(0, 9), st.integers(1, 3))
+def test_roles_and_moves_add_up_in_any_row_order_and_the_journeys_are_left_alone(rows, seed, most):
+    before = rows.copy(deep=True)
+    roles = channel_roles(rows)
+    few = folding(roles["channel_name"], roles["channel_name"], most=most)
+    matrix = transition_matrix(rows, few)
+    assert_frame_equal(rows, before)
+    orders = rows["conv_id"].nunique()
+    assert roles[list(ROLES)].sum(axis=1).tolist() == roles["orders"].tolist()
+    assert roles[[f"share_{role}" for role in ROLES]].sum(axis=1).tolist() == pytest.approx([1] * len(roles))
+    for end in ("starts", "ends"):
+        assert roles[["alone", "starts_and_ends", end]].sum().sum() == orders
+    assert roles["orders"].is_monotonic_decreasing
+    assert (
+        roles.set_index("channel_name")["orders"].to_dict()
+        == rows.groupby("channel_name")["conv_id"].nunique().to_dict()
+    )
+
+    assert matrix.groupby("from", sort=False)["share"].sum().tolist() == pytest.approx([1] * matrix["from"].nunique())
+    assert matrix.loc[matrix["from"] == START, "count"].sum() == orders
+    assert matrix.loc[matrix["to"] == ORDER, "count"].sum() == orders
+    left = matrix[matrix["from"] != START].groupby("from")["count"].sum()
+    come = matrix[matrix["to"] != ORDER].groupby("to")["count"].sum()
+    assert left.to_dict() == come.to_dict()
+    mixed = shuffled(rows, seed)
+    assert_frame_equal(channel_roles(mixed), roles)
+    assert_frame_equal(transition_matrix(mixed, few), matrix)

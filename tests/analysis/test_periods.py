@@ -14,7 +14,6 @@ from ihc.errors import InputError
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS
 from ihc.journeys.build import build_journeys
 from ihc.models.heuristics import linear
-from ihc.narrative.periods import change_sentence, spend_sentence, trend_sentence
 from ihc.schemas.tables import Tables
 
 SUMS = ["cost", "ihc", "ihc_revenue"]
@@ -139,7 +138,6 @@ SHOP = Tables(
 CREDITS = credits_of([("k1", "s1", 1.0), ("k2", "s3", 1.0), ("k3", "s2", 0.5), ("k3", "s4", 0.5)])
 ENDS = outcomes([("k1", "credited"), ("k2", "credited"), ("k3", "credited"), ("k4", "unattributed")])
 WINDOW = ("2023-09-03", "2023-09-04")
-BEFORE = ("2023-09-01", "2023-09-02")
 
 
 def figures(tables=SHOP, credits=CREDITS, ends=ENDS, window=WINDOW):
@@ -229,10 +227,6 @@ def test_spend_without_a_session_is_in_the_total_spend_of_all_days():
         [400 / 250, 250 / 3, 360 / 150]
     )
     assert found.loc["Spend without a session", "note"] == "in the total spend"
-    assert spend_sentence(found.reset_index()) == (
-        "Total spend is 250.00, revenue of all orders 400.00: blended ROAS 1.60. Spend without a session: 100.00 (in "
-        "the total spend)."
-    )
 
 
 def test_with_dates_spend_without_a_session_is_left_out_and_that_is_said_at_the_figures():
@@ -255,8 +249,6 @@ def test_with_dates_spend_without_a_session_is_left_out_and_that_is_said_at_the_
 
 def test_without_such_spend_there_is_no_line_for_it():
     assert "Spend without a session" not in figures(window=(None, None))["figure"].tolist()
-    free = Tables(SHOP.sessions, SHOP.conversions, costs())
-    assert spend_sentence(figures(free)) == "Total spend is 0.00, revenue of all orders 300.00."
 
 
 @pytest.mark.parametrize(("days", "said"), [([False, True], "last day"), ([True, True], "last 2 days")])
@@ -274,14 +266,6 @@ def test_figures_of_incomplete_days_are_no_trend_and_say_so(days, said):
 def test_complete_days_and_figures_that_are_not_compared_stay_as_they_are(window, days):
     assert_frame_equal(
         with_incomplete(figures(window=window), pd.DataFrame({"is_immature": days})), figures(window=window)
-    )
-
-
-def test_incomplete_figures_stand_beside_the_earlier_ones_without_a_change():
-    found = with_incomplete(figures(), pd.DataFrame({"is_immature": [False, True]}))
-    assert change_sentence(found, WINDOW, BEFORE, immature_from="2023-09-04").endswith(
-        "By credit: attributed revenue 160.00 (200.00 before), attributed ROAS of paid channels 1.60 (4.00 before). "
-        "Days from 2023-09-04 on are incomplete because of conversion lag, so these two are not comparable."
     )
 
 
@@ -318,127 +302,6 @@ def test_an_empty_shop_has_figures_of_zero_and_no_ratios():
     found = figures(Tables(sessions(), conversions(), costs()), credits_of(), outcomes())["value"]
     assert found.dropna().tolist() == [0, 0, 0, 0, 0]
     assert found.isna().tolist() == [False, False, False, True, False, False, True, True]
-
-
-def test_the_sentence_on_what_changed():
-    assert change_sentence(figures(), WINDOW, BEFORE) == (
-        "Against the 2 days before, 2023-09-01 to 2023-09-02: revenue 300.00 (+200%), orders 3 (+200%), total spend "
-        "100.00 (+100%), blended ROAS 3.00 (+50%). By credit: attributed revenue 160.00 (-20%), attributed ROAS of "
-        "paid channels 1.60 (-60%)."
-    )
-
-
-@pytest.mark.parametrize(
-    ("first", "said"),
-    [(None, None), ("2023-09-05", None), ("2023-09-04", "2023-09-04"), ("2023-08-01", "2023-09-03")],
-)
-def test_credit_that_is_still_arriving_is_named_where_the_period_has_such_days(first, said):
-    text = change_sentence(figures(), WINDOW, BEFORE, immature_from=first)
-    caution = f"Days from {said} on are incomplete because of conversion lag, so these two are not comparable."
-    assert text.endswith(caution if said else "(-60%).")
-
-
-def test_the_sentence_says_why_nothing_is_compared():
-    assert change_sentence(figures(window=(None, None)), (None, None), None) == (
-        "Set --start-date and --end-date for a period comparison."
-    )
-    early = ("2023-09-02", "2023-09-02")
-    cut = SHOP._replace(sessions=SHOP.sessions.iloc[1:])
-    assert change_sentence(figures(cut, window=early), early, ("2023-09-01", "2023-09-01")) == (
-        "Nothing is compared with the day before, 2023-09-01: the tables do not reach back that far."
-    )
-    text = change_sentence(figures(ends=outcomes()), WINDOW, BEFORE, immature_from="2023-09-04")
-    assert text.endswith(
-        "blended ROAS 3.00 (+50%). Figures of credit are not compared: for some orders of those days no credit is "
-        "stored."
-    )
-
-
-def test_what_was_zero_and_what_is_not_there_is_said_in_words():
-    free = SHOP._replace(costs=costs([("s3", 50.0)]))
-    assert "total spend 50.00 (0.00 before), blended ROAS 6.00." in change_sentence(figures(free), WINDOW, BEFORE)
-    free = SHOP._replace(costs=costs([("s1", 50.0)]))
-    assert "total spend 0.00 (-100%), blended ROAS none (2.00 before)." in change_sentence(
-        figures(free), WINDOW, BEFORE
-    )
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (0.0, "unchanged"),
-        (0.004, "less than 1% more"),
-        (-0.005, "less than 1% less"),
-        (0.006, "+1%"),
-        (-0.25, "-25%"),
-        (12.5, "+1,250%"),
-    ],
-)
-def test_a_change_is_written_as_exactly_as_it_reads(change, text):
-    table = figures().assign(change=change)
-    assert f"revenue 300.00 ({text})" in change_sentence(table, WINDOW, BEFORE)
-
-
-def weeks(*rows):
-    """`(week, days, cost, ihc_revenue)`, of one channel."""
-    frame = pd.DataFrame(rows, columns=["week", "days", "cost", "ihc_revenue"])
-    return frame.astype({"week": "str"}).assign(channel_name="Search", ihc=1.0)
-
-
-@pytest.mark.parametrize("few", [weeks(), weeks(("2023-09-04", 7, 1.0, 1.0), ("2023-09-11", 6, 1.0, 1.0))])
-def test_fewer_than_two_complete_weeks_are_no_trend(few):
-    assert trend_sentence(few) == "There are no two complete weeks, Monday to Sunday, to compare."
-
-
-def test_the_last_complete_week_is_compared_with_the_mean_of_those_before():
-    rows = weeks(
-        ("2023-08-28", 3, 9.0, 9_000.0),
-        ("2023-09-04", 7, 10.0, 1_000.0),
-        ("2023-09-11", 7, 30.0, 3_000.0),
-        ("2023-09-18", 7, 20.0, 1_500.0),
-        ("2023-09-25", 2, 9.0, 9_000.0),
-    )
-    # Mean (1,000 + 3,000) / 2 = 2,000; ROAS 1,500 / 20, before 4,000 / 40.
-    assert trend_sentence(rows) == (
-        "In the last complete week, from 2023-09-18, the attributed revenue is 1,500.00, 25% less than in the mean of "
-        "the 2 complete weeks before; its ROAS is 75.00, before it was 100.00."
-    )
-
-
-@pytest.mark.parametrize(
-    ("first", "last"),
-    [(None, "2023-09-11"), ("2023-09-18", "2023-09-11"), ("2023-09-17", "2023-09-04"), ("2023-09-11", "2023-09-04")],
-)
-def test_weeks_with_incomplete_days_are_no_trend(first, last):
-    rows = weeks(*((week, 7, 1.0, 1.0) for week in ("2023-08-28", "2023-09-04", "2023-09-11")))
-    text = trend_sentence(rows, immature_from=first)
-    later = "" if last == "2023-09-11" else " Later weeks are incomplete because of conversion lag."
-    assert text.startswith(f"In the last complete week, from {last}, ")
-    assert text.endswith(f"before it was 1.00.{later}")
-    assert trend_sentence(rows, immature_from="2023-09-10") == (
-        "There are no two complete weeks, Monday to Sunday, to compare. Later weeks are incomplete because of "
-        "conversion lag."
-    )
-
-
-@pytest.mark.parametrize(
-    ("before", "last", "text"),
-    [
-        ((1, 100), (1, 150), "150.00, 50% more than in the week before; its ROAS is 150.00, before it was 100.00."),
-        ((1, 100), (1, 100), "100.00, about as much as in the week before; its ROAS is 100.00, before it was 100.00."),
-        ((1, 0), (1, 5), "5.00, against 0.00 in the week before; its ROAS is 5.00, before it was 0.00."),
-        ((0, 10), (1, 5), "5.00, 50% less than in the week before; its ROAS is 5.00, and there was no cost before."),
-        ((1, 10), (0, 5), "5.00, 50% less than in the week before; it had no cost, so it has no ROAS."),
-    ],
-)
-def test_a_trend_at_its_turning_points(before, last, text):
-    rows = weeks(("2023-09-04", 7, *map(float, before)), ("2023-09-11", 7, *map(float, last)))
-    assert trend_sentence(rows) == f"In the last complete week, from 2023-09-11, the attributed revenue is {text}"
-
-
-def test_a_trend_sums_all_channels():
-    rows = pd.concat([weeks(("2023-09-04", 7, 1.0, 1.0), ("2023-09-11", 7, 1.0, 1.0))] * 2)
-    assert "revenue is 2.00, about as much as" in trend_sentence(rows)
 
 
 def test_every_column_has_a_heading():

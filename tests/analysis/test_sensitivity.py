@@ -1,21 +1,26 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, UNTRUSTED, curves_of, journey, journeys, shops, shuffled, windows
-from helpers.grids import grid_of
+from helpers.frames import CHANNELS, FIXED, UNTRUSTED, curves_of, journey, journeys, shops, shuffled, windows
+from helpers.grids import BASE, NAN, OTHER, grid_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.reporting import channel_summary
+from ihc.analysis.reporting import channel_summary, model_comparison
 from ihc.analysis.sensitivity import (
     AS_IS,
     CROSSES,
     DIRECT_GIVES,
     MOVES,
+    OWN,
     STABLE,
     cell_numbers,
+    is_within,
+    lookbacks_to_try,
+    phase_credits,
     rank_stability,
+    redistributed,
     redistributions_to_try,
     sensitivity,
     single_changes,
@@ -24,11 +29,13 @@ from ihc.analysis.sensitivity import (
 from ihc.errors import InputError
 from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys.build import build_journeys
+from ihc.journeys.limits import LONGEST_LOOKBACK
+from ihc.models.heuristics import DIRECT, last_touch, linear, position_based
 from ihc.models.ihc import attribute
-from ihc.models.redistribution import parse_redistribution
+from ihc.models.redistribution import DIRECTIONS, parse_redistribution
+from ihc.models.registry import MODELS
 from ihc.schemas.tables import PHASES
 
-NAN = float("nan")
 PARAMETERS = curves_of()
 # k1: Search, then two days later Direct; k2: Mail ten days before the order, then nothing within a week.
 ROWS = pd.concat(
@@ -41,6 +48,7 @@ ROWS = pd.concat(
     ignore_index=True,
 )
 COSTS = pd.DataFrame({"channel_name": ["Search", "Mail", "Direct"], "cost": [50.0, 30.0, 0.5]})
+COMPARED = ("IHC", "Last touch", "Linear", "Position-based")
 LINEAR = variants_of(PARAMETERS, ["Linear"])
 ENTRY = {"direction": "any_session", "receive_threshold": 0, "redistribution_channel_labels": ["Search"]}
 SEARCH_GIVES = parse_redistribution(dict.fromkeys(PHASES, ENTRY), "It")
@@ -49,10 +57,6 @@ SEARCH_GIVES = parse_redistribution(dict.fromkeys(PHASES, ENTRY), "It")
 def revenue(grid):
     """By cell, in the order of the cells, the revenue a channel."""
     return grid.pivot_table(index=cell_numbers(grid), columns="channel_name", values="ihc_revenue")
-
-
-BASE = (NAN, "IHC", AS_IS)
-OTHER = (NAN, "Linear", AS_IS)
 
 
 def test_a_cell_is_the_credit_under_one_setting():
@@ -102,30 +106,24 @@ def test_channels_that_earn_alike_share_the_better_rank():
     assert found["rank"].tolist() == [1, 1, 1]
 
 
-def test_by_default_there_are_three_lookbacks_and_no_redistribution():
-    found = sensitivity(ROWS, COSTS, LINEAR)
-    assert found["lookback_days"].drop_duplicates().fillna(0).tolist() == [0, 30, 7]
-    assert set(found["redistribution"]) == {AS_IS}
-
-
 def test_without_orders_everything_is_0():
-    found = sensitivity(ROWS.iloc[:0], COSTS, variants_of(PARAMETERS), [None, 7])
+    found = sensitivity(ROWS.iloc[:0], COSTS, variants_of(PARAMETERS, COMPARED), [None, 7])
     assert found["orders"].tolist() == [0] * 24
     assert found["ihc_revenue"].tolist() == [0.0] * 24
 
 
 def test_a_model_or_a_lookback_that_is_no_use_is_refused():
     with pytest.raises(InputError, match="Credits of Half must have a row for each row of journeys"):
-        sensitivity(ROWS, COSTS, {"Half": lambda rows, _: LINEAR["Linear"](rows, None).iloc[1:]})
+        sensitivity(ROWS, COSTS, {"Half": lambda rows, _: LINEAR["Linear"](rows, None).iloc[1:]}, [None])
     with pytest.raises(InputError, match="A lookback is 0 days"):
         sensitivity(ROWS, COSTS, LINEAR, [None, 0])
     for nothing in (({}, [None], {AS_IS: None}), (LINEAR, [], {AS_IS: None}), (LINEAR, [None], {})):
         with pytest.raises(InputError, match="at least one model, one lookback and one redistribution"):
             sensitivity(ROWS, COSTS, *nothing)
     with pytest.raises(InputError, match="Costs lacks the column 'cost'"):
-        sensitivity(ROWS, COSTS[["channel_name"]], LINEAR)
+        sensitivity(ROWS, COSTS[["channel_name"]], LINEAR, [None])
     with pytest.raises(InputError, match="Journeys lacks the column 'revenue'"):
-        sensitivity(ROWS.drop(columns="revenue"), COSTS, LINEAR)
+        sensitivity(ROWS.drop(columns="revenue"), COSTS, LINEAR, [None])
 
 
 @FIXED
@@ -238,7 +236,7 @@ def test_a_channel_counts_once_however_many_models_move_it():
 
 
 def test_every_column_that_is_shown_has_a_heading():
-    grid = sensitivity(ROWS, COSTS, LINEAR)
+    grid = sensitivity(ROWS, COSTS, LINEAR, [None])
     for frame in (grid, rank_stability(grid), single_changes(grid)):
         assert not [column for column in frame if column not in {*GLOSSARY, *HEADINGS}]
 
@@ -246,6 +244,188 @@ def test_every_column_that_is_shown_has_a_heading():
 def test_any_name_is_only_a_name():
     rows = pd.concat([journey((0, name, 1, 1), conv_id=f"k{n}", prefix=f"{n}s") for n, name in enumerate(UNTRUSTED)])
     costs = pd.DataFrame({"channel_name": pd.array(UNTRUSTED, dtype="str"), "cost": 50.0})
-    grid = sensitivity(rows, costs, variants_of(PARAMETERS))
+    grid = sensitivity(rows, costs, variants_of(PARAMETERS, COMPARED), [None, 30, 7])
     assert rank_stability(grid)["channel_name"].tolist() == UNTRUSTED
     assert rank_stability(grid)["ROAS"].tolist() == [2.0] * len(UNTRUSTED)
+
+
+EARLIER, LATER, ANY = DIRECTIONS
+THREE_SESSIONS = journey((0, "Search", 1, 1), (1, "Direct", 1, 1), (2, "Mail", 1, 1))
+
+
+def rules(channels=("Direct",), direction=ANY, threshold=0.0, **changes):
+    entry = {"direction": direction, "receive_threshold": threshold, "redistribution_channel_labels": list(channels)}
+    return parse_redistribution({phase: entry | changes.get(phase, {}) for phase in PHASES}, "It")
+
+
+def given_away(model, redistribution, rows=THREE_SESSIONS):
+    return redistributed(model(rows), rows, redistribution)["ihc"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("model", "redistribution", "shares"),
+    [
+        # A third each; Direct's third goes to the others in proportion, a sixth each.
+        (linear, rules(), [1 / 2, 0, 1 / 2]),
+        (linear, rules(direction=EARLIER), [2 / 3, 0, 1 / 3]),
+        (linear, rules(direction=LATER), [1 / 3, 0, 2 / 3]),
+        # 0.4, 0.2, 0.4 stays even.
+        (position_based, rules(), [0.5, 0, 0.5]),
+        # The only receiver, at the end, may not be above the threshold.
+        (linear, rules(threshold=0.4), [1 / 3, 1 / 3, 1 / 3]),
+        # Direct and Mail give all they have to Search.
+        (linear, rules(["Direct", "Mail"]), [1, 0, 0]),
+        # None but Direct has anything, or nobody is left to receive: it stays.
+        (linear, rules(["Direct", "Mail", "Search"]), [1 / 3, 1 / 3, 1 / 3]),
+        (last_touch, rules(["Mail"]), [0, 0, 1]),
+        (linear, None, [1 / 3, 1 / 3, 1 / 3]),
+        (linear, rules([]), [1 / 3, 1 / 3, 1 / 3]),
+    ],
+)
+def test_a_model_without_phases_gives_the_credit_itself_away(model, redistribution, shares):
+    assert given_away(model, redistribution) == pytest.approx(shares)
+
+
+def test_phases_that_disagree_are_read_in_the_most_generous_way():
+    mixed = rules(direction=EARLIER, threshold=0.4, holder={"direction": LATER, "receive_threshold": 0.5})
+    assert given_away(linear, mixed) == pytest.approx([1 / 2, 0, 1 / 2])
+
+
+def test_a_phase_that_lists_no_channel_has_no_say():
+    holder = {"direction": ANY, "receive_threshold": 0.9, "redistribution_channel_labels": []}
+    assert given_away(linear, rules(direction=EARLIER, holder=holder)) == pytest.approx([2 / 3, 0, 1 / 3])
+
+
+def test_the_channels_of_all_phases_give():
+    mixed = rules(closer={"redistribution_channel_labels": ["Mail"]})
+    assert given_away(linear, mixed) == pytest.approx([1, 0, 0])
+
+
+def test_credits_of_other_rows_than_those_of_the_journeys_are_refused():
+    credits = linear(THREE_SESSIONS)
+    for wrong in (credits.iloc[::-1], credits.iloc[1:], credits.assign(conv_id="other")):
+        with pytest.raises(InputError, match="Credits must have a row for each row of journeys, in its order"):
+            redistributed(wrong, THREE_SESSIONS, rules())
+    with pytest.raises(InputError, match="Credits must have a number in each row of ihc"):
+        redistributed(credits.assign(ihc=float("nan")), THREE_SESSIONS, rules())
+    with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
+        redistributed(credits.drop(columns="ihc"), THREE_SESSIONS, rules())
+
+
+@FIXED
+@given(journeys(), st.sets(st.sampled_from(CHANNELS)), st.sampled_from(DIRECTIONS), st.integers(0, 9))
+def test_what_is_redistributed_sums_to_the_same_an_order_and_row_order_is_irrelevant(rows, channels, direction, seed):
+    redistribution = rules(sorted(channels), direction)
+    before = linear(rows)
+    found = redistributed(before, rows, redistribution)
+    assert_frame_equal(before, linear(rows))
+    assert (found["ihc"] >= 0).all()
+    np.testing.assert_allclose(found.groupby("conv_id")["ihc"].sum(), 1)
+    again = shuffled(rows, seed)
+    also = redistributed(linear(again), again, redistribution)
+    keys = ["conv_id", "session_id"]
+    assert_frame_equal(
+        also.sort_values(keys, ignore_index=True), found.sort_values(keys, ignore_index=True), check_exact=False
+    )
+
+
+@FIXED
+@given(shops(), st.sampled_from([1 / 48, 0.5, 1, 2, 3.25, 100]))
+def test_a_lookback_leaves_what_build_journeys_leaves(shop, days):
+    # Sessions and orders meet at half hours, so some are exactly as old as the lookback.
+    every = build_journeys(shop.sessions, shop.conversions)
+    found = every[is_within(every, days)]
+    wanted = build_journeys(shop.sessions, shop.conversions, lookback_days=days)
+    assert_frame_equal(found.reset_index(drop=True), wanted)
+
+
+def test_a_session_exactly_as_old_as_the_lookback_stays():
+    rows = journey((0, "A", 1, 1), (24, "B", 1, 1))
+    assert rows[is_within(rows, 1)]["channel_name"].tolist() == ["A", "B"]
+    assert rows[is_within(rows, 0.999)]["channel_name"].tolist() == ["B"]
+    assert rows[is_within(rows, None)]["channel_name"].tolist() == ["A", "B"]
+
+
+@pytest.mark.parametrize("days", [0, -1, LONGEST_LOOKBACK + 1, float("nan")])
+def test_a_lookback_out_of_range_is_refused(days):
+    with pytest.raises(InputError, match="give above 0 and up to 100,000, or None"):
+        is_within(THREE_SESSIONS, days)
+
+
+@pytest.mark.parametrize(
+    ("own", "tried"),
+    [(None, [None, 30, 7]), (90, [None, 30, 7]), (30, [None, 7]), (10, [None, 7]), (7, [None]), (1, [None])],
+)
+def test_only_lookbacks_shorter_than_the_runs_are_tried(own, tried):
+    assert lookbacks_to_try(own, [None, 30, 7, 30]) == tried
+
+
+@pytest.mark.parametrize("name", [*DIRECT, "DIRECT traffic", " direct\t", "(Direct)/(None)"])
+def test_direct_traffic_is_found_by_the_names_that_tools_give_it(name):
+    found = redistributions_to_try(["Search", name, "Directory", name])[DIRECT_GIVES]
+    assert found.channels == {name}
+    assert {entry["direction"] for entry in found.entries.values()} == {ANY}
+
+
+def test_direct_traffic_may_have_a_name_of_the_shops_own():
+    rows = journey((0, "Mail", 1, 1), (1, "Typed in", 1, 1))
+    last = variants_of(curves_of(), ["Last non-direct touch"], ["typed in"])["Last non-direct touch"]
+    assert last(rows, None)["ihc"].tolist() == [1, 0]
+    tried = redistributions_to_try(["Mail", "Typed in", "Direct"], direct=["typed in"])
+    assert tried[DIRECT_GIVES].channels == {"Typed in"}
+
+
+@pytest.mark.parametrize("names", [[], ["Search"], UNTRUSTED])
+def test_a_shop_without_direct_traffic_has_nothing_to_give_away(names):
+    assert redistributions_to_try(names) == {AS_IS: None}
+
+
+def test_the_redistribution_of_the_run_comes_first_and_is_tried_against_none():
+    assert list(redistributions_to_try(["Direct"])) == [AS_IS, DIRECT_GIVES]
+    own = rules()
+    assert redistributions_to_try(["Direct"], own) == {OWN: own, AS_IS: None}
+    assert next(iter(redistributions_to_try([], own))) == OWN
+
+
+def test_ihc_redistributes_its_phases_and_the_others_their_credit():
+    parameters, redistribution = curves_of(), rules(["Mail"], EARLIER)
+    variants = variants_of(parameters, COMPARED)
+    assert tuple(variants) == COMPARED
+    assert_frame_equal(
+        variants["IHC"](THREE_SESSIONS, redistribution), attribute(THREE_SESSIONS, parameters, redistribution)
+    )
+    assert_frame_equal(
+        variants["Linear"](THREE_SESSIONS, redistribution),
+        redistributed(linear(THREE_SESSIONS), THREE_SESSIONS, redistribution),
+    )
+    assert_frame_equal(variants["Last touch"](THREE_SESSIONS, None), last_touch(THREE_SESSIONS))
+
+
+def test_every_model_can_be_tried():
+    for variant in variants_of(curves_of(), ["IHC", *MODELS]).values():
+        assert variant(THREE_SESSIONS, rules())["ihc"].sum() == pytest.approx(1)
+
+
+def test_an_unknown_model_is_refused_with_those_there_are():
+    with pytest.raises(InputError, match="There is no model 'Lineal'; there are IHC, First touch, "):
+        variants_of(curves_of(), ["IHC", "Lineal"])
+
+
+def test_each_phase_stands_beside_the_models_and_an_order_without_it_has_nothing_in_it():
+    # The second order has a single session, that initializes and closes; nothing holds.
+    rows = pd.concat([THREE_SESSIONS, journey((0, "Mail", 1, 1), conv_id="k2", prefix="t", revenue=40)])
+    credits = attribute(rows, curves_of())
+    phases = phase_credits(credits)
+    assert list(phases) == ["Initializer", "Holder", "Closer"]
+    assert_frame_equal(phases["Closer"], credits[["conv_id", "session_id"]].assign(ihc=credits["closer"]))
+    # Where nothing holds, and where the phases are not known, the credit of IHC stands in.
+    assert phases["Holder"]["ihc"].tolist() == [*credits["holder"].iloc[:3], 1.0]
+    unknown = phase_credits(credits.assign(initializer=float("nan")))
+    assert unknown["Initializer"]["ihc"].tolist() == credits["ihc"].tolist()
+    table = model_comparison(rows, {"IHC": credits} | phases)
+    assert table[["IHC", *phases]].sum().tolist() == pytest.approx([140] * 4)
+
+
+def test_phases_that_are_not_there_are_refused():
+    with pytest.raises(InputError, match="Credits lacks the columns 'initializer', 'holder', 'closer'"):
+        phase_credits(linear(THREE_SESSIONS))

@@ -1,6 +1,12 @@
-"""Literal grids of a channel's ROAS under settings."""
+"""Grids of settings made by hand, as `sensitivity` makes them."""
 
 import pandas as pd
+
+from ihc.analysis.sensitivity import AS_IS
+
+NAN = float("nan")
+BASE = (NAN, "IHC", AS_IS)
+OTHER = (NAN, "Linear", AS_IS)
 
 
 def grid_of(*cells, cost=100.0):

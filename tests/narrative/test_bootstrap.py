@@ -1,0 +1,32 @@
+import pandas as pd
+import pytest
+from helpers.frames import UNTRUSTED
+
+from ihc.formatting import shown
+from ihc.narrative.bootstrap import intervals_sentence
+
+
+def told(*channels, orders=60, roas=(4.0, 8.0, 12.0)):
+    """`(channel_name, is_thin)`, of a shop that earned 1,234, between 1,100 and 1,300."""
+    summary = pd.DataFrame({"channel_name": [*(name for name, _ in channels), "Total"]})
+    summary = summary.assign(influenced_conversions=orders, ihc_revenue=1_234.0, ROAS=roas[1])
+    bounds = {"ihc_revenue_low": 1_100.0, "ihc_revenue_high": 1_300.0, "ROAS_low": roas[0], "ROAS_high": roas[2]}
+    thin = [*(is_thin for _, is_thin in channels), False]
+    return intervals_sentence(summary, summary[["channel_name"]].assign(**bounds, is_thin=thin))
+
+
+def test_the_total_is_told_with_its_interval_and_the_channels_with_few_orders(snapshot):
+    assert {
+        "no order": told(orders=0),
+        "one order": told(("A", True), orders=1),
+        "no cost": told(("A", False), roas=(float("nan"),) * 3),
+        "none thin": told(("A", False), ("B", False)),
+        "one thin": told(("A", True), ("B", False)),
+        "many thin": told(*((name, True) for name in "ABCDEFG")),
+    } == snapshot
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_any_channel_is_named_as_it_is_shown(name):
+    assert shown(name) in told((name, True))
+    assert told((name, True)).isprintable()

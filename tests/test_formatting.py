@@ -1,0 +1,66 @@
+import pytest
+from helpers.frames import UNTRUSTED
+
+from ihc.formatting import brief_percent, duration, listed, lookback, named, percent, shown
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0%"), (1e-9, "<1%"), (0.005, "<1%"), (0.0051, "1%"), (0.5, "50%"), (0.995, ">99%"), (1.0, "100%")],
+)
+def test_something_is_never_written_as_nothing_nor_less_than_all_as_all(share, text):
+    assert brief_percent(share) == text
+    assert percent(share) == text.replace("<", "less than ").replace(">", "more than ")
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [
+        *((0, "0"), (0.001, "1 min"), (0.2, "12 min"), (1, "1 h"), (1.26, "1.3 h"), (47.9, "47.9 h")),
+        *((48, "2 days"), (212.25, "8.8 days"), (240_000, "10,000 days")),
+    ],
+)
+def test_a_duration_is_told_in_its_own_unit(hours, text):
+    assert duration(hours) == text
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        *((None, "sessions of any age"), (float("nan"), "sessions of any age"), (1.0, "a lookback of 1 day")),
+        *((30, "a lookback of 30 days"), (0.5, "a lookback of 0.5 days")),
+    ],
+)
+def test_how_far_back_sessions_count_is_said_in_words(days, text):
+    assert lookback(days) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "0"), (5, "0, 1, 2, 3, 4"), (7, "0, 1, 2, 3, 4, and 2 more")])
+def test_names_are_told_up_to_a_limit(count, text):
+    assert named(list(range(count))) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, ""), (1, "0"), (2, "0 and 1"), (4, "0, 1, 2 and 3"), (6, "0, 1, 2, 3 and 2 more")]
+)
+def test_a_list_in_words_ends_with_and(count, text):
+    assert listed([str(number) for number in range(count)]) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("Paid Search", "Paid Search"), ("two\nlines\tand  spaces ", "two lines and spaces"), ("", "(blank)")),
+        *(("back\x08space", "back space"), ("\x00", "(blank)"), (None, "None"), ("بحث مدفوع", "بحث مدفوع")),
+        *(("$x_1$", "$x_1$"), ("a" * 40, "a" * 40), ("a" * 41, "a" * 39 + "…")),
+        *(("a\ufffeb", "a b"), ("a\uffffb", "a b")),  # what no XML may hold
+    ],
+)
+def test_a_name_is_shown_on_one_line_without_control_characters_and_cut(name, text):
+    assert shown(name) == text
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_any_name_is_shown_in_printable_characters(name):
+    assert shown(name).isprintable()
+    assert len(shown(name, 26)) <= 26
