@@ -11,16 +11,17 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
 from ihc.api.account import ApiAccount
 from ihc.api.answers import Row
-from ihc.database.database import Database, execute, insert, listed, read, tables_of
-from ihc.database.tables import LEDGER
-from ihc.schemas.tables import PHASES, SHARES
+from ihc.database.database import Database
+from ihc.database.tables import API_ANSWERS, API_LEDGER, API_REFRESHES, API_REQUESTS, LEDGER
+from ihc.database.transaction import Transaction
+from ihc.schemas.tables import SHARES
 
 ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "missing", "failed", "again", "waiting"
 
@@ -73,46 +74,45 @@ class Ledger:
     """The open ledger of one run and account; made by `open_ledger`."""
 
     def __init__(
-        self, begin: Callable[[], AbstractContextManager[sa.Connection]], account: ApiAccount, run_id: str
+        self, begin: Callable[[], AbstractContextManager[Transaction]], account: ApiAccount, run_id: str
     ) -> None:
         self._transaction, self.account, self._run_id = begin, account, run_id
 
     def write(self, notes: Sequence[RequestNote], results: Sequence[RequestResult]) -> None:
         """Note requests that are about to be sent, and store those that ended with their answers: one transaction."""
-        with self._transaction() as connection:
+        with self._transaction() as opened:
             for result in results:
-                self._store(connection, result)
+                self._store(opened, result)
             for note in notes:
-                self._note(connection, note)
+                self._note(opened, note)
 
-    def _note(self, connection: sa.Connection, note: RequestNote) -> None:
+    def _note(self, opened: Transaction, note: RequestNote) -> None:
         account, request_id = self.account, note.request_id
         redistribution = account.redistribution.text if account.redistribution else ""
         sessions = sum(map(len, note.sessions.values()))
         how = (account.id, account.url, account.conv_type_id, redistribution)
         row = (request_id, self._run_id, *how, len(note.sessions), sessions, _now(), None, None, None)
-        insert(connection, "api_requests", LEDGER["api_requests"], [row])
+        _add(opened, API_REQUESTS, [row])
         rows = [(request_id, conv_id, mark, "asked", "") for conv_id, mark in note.fingerprints.items()]
-        insert(connection, "api_ledger", LEDGER["api_ledger"], rows)
+        _add(opened, API_LEDGER, rows)
 
-    def _store(self, connection: sa.Connection, result: RequestResult) -> None:
+    def _store(self, opened: Transaction, result: RequestResult) -> None:
         request_id = result.note.request_id
-        others = [(*end, request_id, conv_id) for conv_id, end in result.ends.items()]
-        execute(
-            connection,
-            "UPDATE api_requests SET ended_at = ?, calls = ?, outcome = ? WHERE request_id = ?",
-            [(_now(), result.calls, result.outcome, request_id)],
-        )
-        execute(connection, "UPDATE api_ledger SET outcome = ? WHERE request_id = ?", [(ANSWERED, request_id)])
-        execute(
-            connection,
-            "UPDATE api_ledger SET outcome = ?, reason = ? WHERE request_id = ? AND conv_id = ?",
-            others,
-        )
+        how = {"ended_at": _now(), "calls": result.calls, "outcome": result.outcome}
+        of_request = sa.update(API_LEDGER).where(API_LEDGER.c.request_id == request_id)
+        opened.connection.execute(sa.update(API_REQUESTS).where(API_REQUESTS.c.request_id == request_id).values(**how))
+        opened.connection.execute(of_request.values(outcome=ANSWERED))
+        other = of_request.where(API_LEDGER.c.conv_id == sa.bindparam("conversion"))
+        ends = [{"conversion": key, "outcome": end, "reason": why} for key, (end, why) in result.ends.items()]
+        opened.each(other, ends)
         # An interruption may come just after a request was stored, and store it once more.
-        execute(connection, "DELETE FROM api_answers WHERE request_id = ?", [(request_id,)])
+        opened.connection.execute(sa.delete(API_ANSWERS).where(API_ANSWERS.c.request_id == request_id))
         answers = [(request_id, conv_id, *row) for conv_id, rows in result.whole.items() for row in rows]
-        insert(connection, "api_answers", LEDGER["api_answers"], answers)
+        _add(opened, API_ANSWERS, answers)
+
+
+def _add(opened: Transaction, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    opened.insert(table.name, LEDGER[table.name], rows)
 
 
 @contextmanager
@@ -124,20 +124,23 @@ def open_ledger(database: Database, account: ApiAccount, run_id: str) -> Iterato
 
 def begin_refresh(database: Database, account: ApiAccount) -> str:
     """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
-    unfinished = sa.text("SELECT MAX(began_at) FROM api_refreshes WHERE account = :account AND ended_at IS NULL")
-    with database.transaction(is_writing=True) as connection:
-        since = connection.execute(unfinished, {"account": account.id}).scalar()
+    with database.transaction(is_writing=True) as opened:
+        began = sa.select(sa.func.max(API_REFRESHES.c.began_at)).where(*_unfinished(account))
+        since = opened.connection.execute(began).scalar()
         if since is None:
             since = _now()
-            insert(connection, "api_refreshes", LEDGER["api_refreshes"], [(account.id, since, None)])
+            _add(opened, API_REFRESHES, [(account.id, since, None)])
     return str(since)
 
 
 def end_refresh(database: Database, account: ApiAccount) -> None:
     """Note that everything was asked again."""
-    done = "UPDATE api_refreshes SET ended_at = ? WHERE account = ? AND ended_at IS NULL"
-    with database.transaction(is_writing=True) as connection:
-        execute(connection, done, [(_now(), account.id)])
+    with database.transaction(is_writing=True) as opened:
+        opened.connection.execute(sa.update(API_REFRESHES).where(*_unfinished(account)).values(ended_at=_now()))
+
+
+def _unfinished(account: ApiAccount) -> tuple[sa.ColumnElement[bool], ...]:
+    return API_REFRESHES.c.account == account.id, API_REFRESHES.c.ended_at.is_(None)
 
 
 def read_known(database: Database, account: ApiAccount, fingerprints: pd.DataFrame, since: str = "") -> Known:
@@ -145,9 +148,9 @@ def read_known(database: Database, account: ApiAccount, fingerprints: pd.DataFra
 
     In: `conv_id, fingerprint`. Raises DatabaseError.
     """
-    answers, ends = _read(database, fingerprints, account.id, since, (_ANSWERS, _ENDS))
+    answers, ends = _read(database, fingerprints, account.id, since, (_answers, _ends))
     answers = _typed(answers)
-    ends = ends.fillna({"reason": ""}).astype("str")[~ends["conv_id"].isin(answers["conv_id"])]
+    ends = ends.astype("str")[~ends["conv_id"].isin(answers["conv_id"])]
     ends = ends.drop_duplicates("conv_id", keep="last")
     is_rejected = ends["outcome"] == REJECTED
     reasons = ends[["conv_id", "reason"]]
@@ -160,7 +163,7 @@ def read_answers(database: Database, account: str, fingerprints: pd.DataFrame) -
     In: the account's id and `conv_id, fingerprint`; out: `conv_id, session_id, initializer, holder, closer, ihc`.
     Raises DatabaseError.
     """
-    (answers,) = _read(database, fingerprints, account, "", (_ANSWERS,))
+    (answers,) = _read(database, fingerprints, account, "", (_answers,))
     return _typed(answers)
 
 
@@ -169,18 +172,14 @@ def answered_accounts(database: Database) -> pd.DataFrame:
 
     Out: `account, conv_type_id, url, conversions [count, answered]`, by conversion type. Raises DatabaseError.
     """
-    answered = (
-        f"SELECT account, COUNT(DISTINCT conv_id) AS conversions FROM {_ASKED} "
-        f"WHERE api_ledger.outcome = '{ANSWERED}' GROUP BY account"
-    )
-    with database.transaction() as connection:
-        if "api_requests" not in tables_of(connection):
-            return pd.DataFrame(columns=["account", "conv_type_id", "url", "conversions"], dtype="str")
-        asked = read(connection, "SELECT account, conv_type_id, url, redistribution FROM api_requests")
-        counts = read(connection, answered)
-    is_plain = asked["redistribution"].fillna("") == ""  # an empty text is NULL in Oracle
-    plain = asked[is_plain].drop(columns="redistribution").drop_duplicates("account")
-    found = plain.merge(counts, on="account").astype("str")
+    request = API_REQUESTS.c
+    answered = sa.func.count(sa.distinct(API_LEDGER.c.conv_id)).label("conversions")
+    named = [sa.func.min(column).label(column.name) for column in (request.conv_type_id, request.url)]
+    query = sa.select(request.account, *named, answered).select_from(_ASKED).group_by(request.account)
+    with database.transaction() as opened:
+        if API_REQUESTS.name not in opened.tables():
+            return pd.DataFrame(columns=query.selected_columns.keys(), dtype="str")
+        found = opened.read(query.where(API_LEDGER.c.outcome == ANSWERED, request.redistribution == "")).astype("str")
     return found.sort_values(["conv_type_id", "url", "account"], ignore_index=True)
 
 
@@ -189,50 +188,55 @@ def _typed(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(
-    database: Database, fingerprints: pd.DataFrame, account: str, since: str, queries: Sequence[str]
+    database: Database,
+    fingerprints: pd.DataFrame,
+    account: str,
+    since: str,
+    queries: Sequence[Callable[[sa.ColumnElement[bool]], sa.Select[Any]]],
 ) -> list[pd.DataFrame]:
     """What each query finds of an account for these journeys."""
     wanted = pd.Series(fingerprints["fingerprint"].array, index=fingerprints["conv_id"].array)
     marks = wanted.drop_duplicates().tolist()  # of one journey each, nearly always
-    given = {"account": account, "since": since or "0"}  # an empty text is NULL in Oracle
-    with database.transaction() as connection:
-        parts = [
-            [read(connection, query.format(ids=ids.sql), {**given, **ids.given}) for query in queries]
-            for ids in listed(connection, marks)
-        ]
-    frames = (pd.concat(found, ignore_index=True) for found in zip(*parts, strict=True))
+    is_of_account = sa.and_(API_REQUESTS.c.account == account, API_REQUESTS.c.sent_at >= since)
+    with database.transaction() as opened, opened.listed(marks) as listed:
+        is_wanted = sa.and_(is_of_account, API_LEDGER.c.fingerprint.in_(listed))
+        frames = [opened.read(query(is_wanted)) for query in queries]
     return [found[found["fingerprint"] == found["conv_id"].map(wanted)].drop(columns="fingerprint") for found in frames]
 
 
-_ASKED = "api_ledger JOIN api_requests ON api_requests.request_id = api_ledger.request_id"
-_OF_THEM = f"FROM {_ASKED} WHERE account = :account AND sent_at >= :since AND fingerprint IN {{ids}}"
-# The latest answer counts, where a conversion was asked again.
-_ANSWERS = f"""
-    SELECT latest.conv_id, fingerprint, session_id, {", ".join(PHASES)}, ihc FROM api_answers JOIN (
-        SELECT conv_id, fingerprint, MAX(api_ledger.request_id) AS request_id {_OF_THEM}
-        AND api_ledger.outcome = '{ANSWERED}' GROUP BY conv_id, fingerprint
-    ) latest ON latest.request_id = api_answers.request_id AND latest.conv_id = api_answers.conv_id
-"""
-_ENDS = f"""
-    SELECT conv_id, fingerprint, api_ledger.outcome, reason {_OF_THEM}
-    AND api_ledger.outcome IN ('{REJECTED}', '{FAILED}') ORDER BY api_ledger.request_id
-"""
+_ASKED = API_LEDGER.join(API_REQUESTS, API_REQUESTS.c.request_id == API_LEDGER.c.request_id)
+
+
+def _answers(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The latest answers, where a conversion was asked again."""
+    asked = API_LEDGER.c
+    latest = sa.select(asked.conv_id, asked.fingerprint, sa.func.max(asked.request_id).label("request_id"))
+    latest = latest.select_from(_ASKED).where(is_wanted, asked.outcome == ANSWERED)
+    of = latest.group_by(asked.conv_id, asked.fingerprint).subquery("latest").c
+    answer = API_ANSWERS.c
+    is_its = sa.and_(of.request_id == answer.request_id, of.conv_id == answer.conv_id)
+    shares = [answer[share] for share in SHARES]
+    return sa.select(of.conv_id, of.fingerprint, answer.session_id, *shares).where(is_its)
+
+
+def _ends(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """How conversions without an answer ended, the latest request last."""
+    asked = API_LEDGER.c
+    query = sa.select(asked.conv_id, asked.fingerprint, asked.outcome, asked.reason).select_from(_ASKED)
+    return query.where(is_wanted, asked.outcome.in_([REJECTED, FAILED])).order_by(asked.request_id)
 
 
 def requests_of(database: Database, run_id: str) -> dict[str, int]:
     """Count what a run asked: `calls` sent, and conversions `asked` and `answered` [counts]."""
-    with database.transaction() as connection:
-        calls = "SELECT COALESCE(SUM(calls), 0) FROM api_requests WHERE run_id = :run"
-        ledger = f"FROM {_ASKED} WHERE run_id = :run"
-        queries = {
-            "calls": calls,
-            "asked": f"SELECT COUNT(DISTINCT conv_id) {ledger} AND calls > 0",
-            "answered": f"SELECT COUNT(DISTINCT conv_id) {ledger} AND api_ledger.outcome = 'answered'",
-        }
-        return {
-            name: int(connection.execute(sa.text(query), {"run": run_id}).scalar_one())
-            for name, query in queries.items()
-        }
+    is_of_run, calls = API_REQUESTS.c.run_id == run_id, API_REQUESTS.c.calls
+    conversions = sa.select(sa.func.count(sa.distinct(API_LEDGER.c.conv_id))).select_from(_ASKED).where(is_of_run)
+    queries = {
+        "calls": sa.select(sa.func.coalesce(sa.func.sum(calls), 0)).where(is_of_run),
+        "asked": conversions.where(calls > 0),
+        "answered": conversions.where(API_LEDGER.c.outcome == ANSWERED),
+    }
+    with database.transaction() as opened:
+        return {name: int(opened.connection.execute(query).scalar_one()) for name, query in queries.items()}
 
 
 def _now() -> str:

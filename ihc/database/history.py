@@ -6,7 +6,7 @@ A row holds from its `first_run` to its `last_run`, both inclusive; NULL means t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.database.database import Database, append, execute, named, read, tables_of
-from ihc.database.tables import HISTORY, Run
+from ihc.database.database import Database
+from ihc.database.tables import HISTORY_COSTS, HISTORY_CREDITS, HISTORY_ORDERS, REPORT_RUNS, Run
+from ihc.database.transaction import Transaction
 from ihc.errors import InputError
 from ihc.schemas.tables import Window
 
 PLACE = ["channel_name", "date"]
-RUNS = "report_runs"
+ORDERS, COSTS = HISTORY_ORDERS.c, HISTORY_COSTS.c
 
 
 class State(NamedTuple):
@@ -83,104 +84,102 @@ def record(
     In: the run, its totals over the run's dates, and what leads from the state before to its own. Raises DatabaseError
     if it cannot be stored.
     """
-    with database.transaction(is_writing=True) as connection:
-        number, run_id = _place(connection, run.run_id)
-        orders, before = _read(connection, number - 1)
-        _store(connection, changes(before), orders.set_index("conv_id")["version"], number)
+    with database.transaction(is_writing=True) as opened:
+        number, run_id = _place(opened, run.run_id)
+        orders, before = _read(opened, number - 1)
+        _store(opened, changes(before), orders.set_index("conv_id")["version"], number)
         recorded = noted(replace(run, run_id=run_id), totals, number, run.started_at)
-        append(connection, RUNS, pd.DataFrame([asdict(recorded)])[list(HISTORY[RUNS])])
+        opened.append(REPORT_RUNS.name, pd.DataFrame([asdict(recorded)]))
     return recorded
 
 
 def noted(run: Run, totals: Mapping[str, Any], number: int, recorded_at: str) -> RecordedRun:
     """The record of a run with its totals."""
-    asked = {name: getattr(run, name) for name in HISTORY[RUNS] if hasattr(run, name)}
+    asked = {each.name: getattr(run, each.name) for each in fields(RecordedRun) if hasattr(run, each.name)}
     return RecordedRun(number=number, recorded_at=recorded_at, **asked, **totals)
 
 
-def _place(connection: sa.Connection, run_id: str) -> tuple[int, str]:
+def _place(opened: Transaction, run_id: str) -> tuple[int, str]:
     """The number for a run and the id to record it by; what the last record says of the same run is taken back."""
-    names = connection.execute(sa.text(f"SELECT run_id, {named(connection, 'number')} FROM {RUNS}")).all()
-    numbers = {str(row.run_id): int(row.number) for row in names}
+    names = opened.connection.execute(sa.select(REPORT_RUNS.c.run_id, REPORT_RUNS.c.number))
+    numbers = {str(name): int(number) for name, number in names}
     last = max(numbers.values(), default=0)
     for name in (run_id, f"{run_id}.{last}"):
         if numbers.get(name) == last:
-            _take_back(connection, last)
+            _take_back(opened.connection, last)
             return last, name
     return last + 1, f"{run_id}.{last + 1}" if run_id in numbers else run_id
 
 
 def _take_back(connection: sa.Connection, number: int) -> None:
     """Undo the record of the last run: what it opened is gone, and what it closed holds again."""
-    versions = "SELECT version FROM history_orders WHERE first_run = :number"
-    statements = [f"DELETE FROM history_credits WHERE version IN ({versions})"]
-    for table in ("history_orders", "history_costs"):
-        statements += [
-            f"DELETE FROM {table} WHERE first_run = :number",
-            f"UPDATE {table} SET last_run = NULL WHERE last_run = :number - 1",
-        ]
-    for statement in [*statements, f"DELETE FROM {RUNS} WHERE {named(connection, 'number')} = :number"]:
-        connection.execute(sa.text(statement), {"number": number})
+    versions = sa.select(ORDERS.version).where(ORDERS.first_run == number)
+    connection.execute(sa.delete(HISTORY_CREDITS).where(HISTORY_CREDITS.c.version.in_(versions)))
+    for table in (HISTORY_ORDERS, HISTORY_COSTS):
+        connection.execute(sa.delete(table).where(table.c.first_run == number))
+        connection.execute(sa.update(table).where(table.c.last_run == number - 1).values(last_run=None))
+    connection.execute(sa.delete(REPORT_RUNS).where(REPORT_RUNS.c.number == number))
 
 
-def _store(connection: sa.Connection, changed: RowChanges, versions: pd.Series[int], number: int) -> None:
+def _store(opened: Transaction, changed: RowChanges, versions: pd.Series[int], number: int) -> None:
     """Close what does not hold any more, and open what does. In: by order, the version that held so far."""
-    closing = [(number - 1, version) for version in versions.loc[changed.closed_orders].tolist()]
-    execute(connection, "UPDATE history_orders SET last_run = ? WHERE version = ?", closing)
-    places = [(number - 1, *place) for place in changed.closed_costs[PLACE].itertuples(index=False, name=None)]
-    cost = f"channel_name = ? AND {named(connection, 'date')} = ?"
-    execute(connection, f"UPDATE history_costs SET last_run = ? WHERE last_run IS NULL AND {cost}", places)
-    opened = changed.opened
-    last = int(connection.execute(sa.text("SELECT COALESCE(MAX(version), 0) FROM history_orders")).scalar_one())
-    orders = opened.orders.assign(version=last + 1 + np.arange(len(opened.orders)), first_run=number, last_run=None)
-    version = opened.credits["conv_id"].map(orders.set_index("conv_id")["version"]).astype("int64")
+    close = sa.update(HISTORY_ORDERS).values(last_run=number - 1)
+    closing = [{"closed": version} for version in versions.loc[changed.closed_orders].tolist()]
+    opened.each(close.where(ORDERS.version == sa.bindparam("closed")), closing)
+    close = sa.update(HISTORY_COSTS).values(last_run=number - 1).where(COSTS.last_run.is_(None))
+    is_place = sa.and_(COSTS.channel_name == sa.bindparam("channel"), COSTS.date == sa.bindparam("day"))
+    places = changed.closed_costs[PLACE].itertuples(index=False, name=None)
+    opened.each(close.where(is_place), [{"channel": channel, "day": day} for channel, day in places])
+    new = changed.opened
+    last = int(opened.connection.execute(sa.select(sa.func.coalesce(sa.func.max(ORDERS.version), 0))).scalar_one())
+    orders = new.orders.assign(version=last + 1 + np.arange(len(new.orders)), first_run=number, last_run=None)
+    version = new.credits["conv_id"].map(orders.set_index("conv_id")["version"]).astype("int64")
     # In the order of their keys, in which they are stored fastest.
-    credits = opened.credits.assign(version=version).sort_values("version", kind="stable")
-    append(connection, "history_orders", orders[list(HISTORY["history_orders"])])
-    append(connection, "history_credits", credits[list(HISTORY["history_credits"])])
-    costs = opened.costs.assign(first_run=number, last_run=None)
-    append(connection, "history_costs", costs[list(HISTORY["history_costs"])])
+    credits = new.credits.assign(version=version).sort_values("version", kind="stable")
+    costs = new.costs.assign(first_run=number, last_run=None)
+    for table, frame in ((HISTORY_ORDERS, orders), (HISTORY_CREDITS, credits), (HISTORY_COSTS, costs)):
+        opened.append(table.name, frame[table.columns.keys()])
 
 
-def _read(connection: sa.Connection, number: int) -> tuple[pd.DataFrame, State]:
+def _read(opened: Transaction, number: int) -> tuple[pd.DataFrame, State]:
     """The orders of a run with their versions, and its state; empty for a number before the first."""
-    holds = "first_run <= :number AND (last_run IS NULL OR last_run >= :number)"
-    given = {"number": number}
-    orders = read(
-        connection,
-        f"SELECT version, conv_id, revenue, sessions, source FROM history_orders WHERE {holds}",
-        given,
-    ).astype({"version": "int64", "conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"})
-    credits = read(
-        connection,
-        f"SELECT {named(connection, *HISTORY['history_credits'])} FROM history_credits "
-        f"WHERE version IN (SELECT version FROM history_orders WHERE {holds})",
-        given,
-    ).astype({"version": "int64", "channel_name": "str", "date": "str", "ihc": "float64"})
-    costs = read(
-        connection,
-        f"SELECT {named(connection, *PLACE, 'cost')} FROM history_costs WHERE {holds}",
-        given,
-    ).astype({"channel_name": "str", "date": "str", "cost": "float64"})
+    held, paid = (_holds(table, number) for table in (HISTORY_ORDERS, HISTORY_COSTS))
+    columns = (ORDERS.version, ORDERS.conv_id, ORDERS.revenue, ORDERS.sessions, ORDERS.source)
+    orders = opened.read(sa.select(*columns).where(held)).astype(
+        {"version": "int64", "conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"}
+    )
+    is_of_them = HISTORY_CREDITS.c.version.in_(sa.select(ORDERS.version).where(held))
+    credits = opened.read(sa.select(HISTORY_CREDITS).where(is_of_them)).astype(
+        {"version": "int64", "channel_name": "str", "date": "str", "ihc": "float64"}
+    )
+    costs = opened.read(sa.select(COSTS.channel_name, COSTS.date, COSTS.cost).where(paid)).astype(
+        {"channel_name": "str", "date": "str", "cost": "float64"}
+    )
     place = pd.Index(orders["version"]).get_indexer(credits["version"])
     credits.insert(0, "conv_id", orders["conv_id"].take(place).to_numpy())
     credits = credits.drop(columns="version").astype({"conv_id": "str"})
     return orders, State(orders.drop(columns="version"), credits, costs)
 
 
+def _holds(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
+    """Which rows hold in a run."""
+    last = table.c.last_run
+    return sa.and_(table.c.first_run <= number, sa.or_(last.is_(None), last >= number))
+
+
 def read_state(database: Database, run: RecordedRun) -> State:
     """Read what a recorded run's report was made of; raises DatabaseError."""
-    with database.transaction() as connection:
-        return _read(connection, run.number)[1]
+    with database.transaction() as opened:
+        return _read(opened, run.number)[1]
 
 
 def recorded_runs(database: Database) -> list[RecordedRun]:
     """All recorded runs, the first one first; none where nothing was ever recorded. Raises DatabaseError."""
-    with database.transaction() as connection:
-        if RUNS not in tables_of(connection):
+    with database.transaction() as opened:
+        if REPORT_RUNS.name not in opened.tables():
             return []
-        query = f"SELECT {named(connection, *HISTORY[RUNS])} FROM {RUNS} ORDER BY {named(connection, 'number')}"
-        return [RecordedRun(**row) for row in connection.execute(sa.text(query)).mappings()]
+        found = opened.connection.execute(sa.select(REPORT_RUNS).order_by(REPORT_RUNS.c.number))
+        return [RecordedRun(**row) for row in found.mappings()]
 
 
 def find_run(database: Database, run: str) -> RecordedRun:

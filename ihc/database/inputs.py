@@ -5,25 +5,24 @@ Nothing writes to them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.database.arrow_reading import read_frames
-from ihc.database.database import Database, id_text, listed, read, tables_of, unfit_id, where_in
-from ihc.database.dialect import Among
-from ihc.database.postgres_errors import quoted
+from ihc.database.database import Database
+from ihc.database.postgres import quoted
+from ihc.database.transaction import Transaction
 from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.schemas.refunds import REFUND_OF
 from ihc.schemas.tables import (
     COLUMNS,
     CONVERSIONS,
-    COSTS,
     SESSIONS,
     Tables,
     as_text,
@@ -33,7 +32,8 @@ from ihc.schemas.tables import (
     columns_of,
 )
 
-ANYBODY = (Among("", {}),)  # no list of users
+EVERY_COLUMN: sa.ColumnElement[Any] = sa.literal_column("*")
+Columns = Mapping[str, sa.ColumnClause[Any]]
 
 
 class Selection(NamedTuple):
@@ -70,14 +70,14 @@ def read_tables(
     """
     database = database if isinstance(database, Database) else Database(database)
     chosen = Selection.of(start_date, end_date, users)
-    with database.transaction() as connection:
-        _require_tables(connection, database)
-        frames = read_chosen(connection, chosen) if chosen else read_whole(connection, database)
+    with database.transaction() as opened:
+        _require_tables(opened, database)
+        frames = read_chosen(opened, chosen) if chosen else opened.read_whole([*COLUMNS])
     return check_tables(*frames)
 
 
-def _require_tables(connection: sa.Connection, database: Database) -> None:
-    existing = tables_of(connection)
+def _require_tables(opened: Transaction, database: Database) -> None:
+    existing = opened.tables()
     if missing := [table for table in COLUMNS if table not in existing]:
         alike = [
             f" {own!r} differs only in case: CREATE VIEW {own.lower()} AS SELECT * FROM {quoted(own)}."
@@ -95,9 +95,9 @@ def read_columns(database: Database) -> pd.DataFrame:
 
     Raises DatabaseError, or InputError if a table is missing.
     """
-    with database.transaction() as connection:
-        _require_tables(connection, database)
-        return check_table(SESSIONS, read(connection, f"SELECT * FROM {SESSIONS} WHERE 1 = 0"))
+    with database.transaction() as opened:
+        _require_tables(opened, database)
+        return check_table(SESSIONS, opened.read(_no_row(SESSIONS)))
 
 
 def users_of(database: Database, conv_id: str) -> list[str]:
@@ -105,106 +105,99 @@ def users_of(database: Database, conv_id: str) -> list[str]:
 
     Raises DatabaseError, or InputError if a table is missing.
     """
-    with database.transaction() as connection:
-        _require_tables(connection, database)
-        names = names_of(connection)[CONVERSIONS]
-        its_id = id_text(connection, CONVERSIONS, names["conv_id"])
-        query = f"SELECT {names['user_id']} FROM {CONVERSIONS} WHERE {its_id} = :conv_id"
-        found = read(connection, query, {"conv_id": conv_id})
+    with database.transaction() as opened:
+        _require_tables(opened, database)
+        conversions = columns_in(opened)[CONVERSIONS]
+        is_wanted = opened.id_text(conversions["conv_id"]) == conv_id
+        found = opened.read(sa.select(conversions["user_id"]).where(is_wanted))
     return as_text(found.iloc[:, 0]).tolist()
 
 
 def read_conversion_ids(database: Database) -> pd.DataFrame:
-    """Read the `conv_id` of all conversions: what there is, to see which stored orders are gone."""
-    with database.transaction() as connection:
-        name = names_of(connection)[CONVERSIONS]["conv_id"]
-        ids = read(connection, f"SELECT {name} FROM {CONVERSIONS}", coerce_float=False)
+    """Read the `conv_id` of all conversions: what there is, to see which stored conversions are gone."""
+    with database.transaction() as opened:
+        ids = opened.read(sa.select(columns_in(opened)[CONVERSIONS]["conv_id"]), coerce_float=False)
     return pd.DataFrame({"conv_id": as_text(ids.iloc[:, 0])})
 
 
-def read_whole(connection: sa.Connection, database: Database) -> list[pd.DataFrame]:
-    """Read the three input tables whole, as they are stored."""
-    quick = read_frames(database.file, [*COLUMNS]) if database.is_sqlite and database.file else None
-    return quick or [read(connection, f"SELECT * FROM {table}", coerce_float=False) for table in COLUMNS]
+def _no_row(table: str) -> sa.Select[Any]:
+    return sa.select(EVERY_COLUMN).select_from(sa.table(table)).where(sa.false())
 
 
-def names_of(connection: sa.Connection) -> dict[str, dict[str, str]]:
-    """SQL for the columns of each input table, as they are written there.
+def columns_in(opened: Transaction) -> dict[str, Columns]:
+    """The columns of each input table by ihc's names, as they are written there.
 
     Raises InputError with all findings where one is missing.
     """
-    names: dict[str, dict[str, str]] = {}
+    columns: dict[str, Columns] = {}
     missing = []
     for table in COLUMNS:
-        found = read(connection, f"SELECT * FROM {table} WHERE 1 = 0").columns
+        found = opened.read(_no_row(table)).columns
         try:
-            names[table] = {
-                name: name if name == own else quoted(own) for name, own in columns_of(table, list(found)).items()
-            }
+            own = columns_of(table, list(found))
         except InputError as error:
             missing.append(str(error))
+            continue
+        clause = sa.table(table, *map(sa.column, own.values()))
+        columns[table] = {name: clause.columns[written] for name, written in own.items()}
     if missing:
         raise InputError("\n".join(missing))
-    return names
+    return columns
 
 
-def read_chosen(connection: sa.Connection, chosen: Selection) -> list[pd.DataFrame]:
+def read_chosen(opened: Transaction, chosen: Selection) -> list[pd.DataFrame]:
     """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
 
     With a chosen refund comes the order that it refunds, of whatever day, as the refund has its journey. Ids are
     compared as texts, for the tables may keep them in columns of different types. Raises InputError where a table lacks
     a column, or has a row, chosen or not, by whose date or id nothing can be chosen.
     """
-    names = names_of(connection)
-    _check_comparable(connection, chosen, names)
-    queries = _queries(connection, chosen, names)
-    days = {name: day for name, day in (("start", chosen.start_date), ("end", chosen.end_date)) if day}
-    parts = [
-        [
-            read(connection, query.format(users=users.sql), {**days, **users.given}, coerce_float=False)
-            for query in queries
-        ]
-        for users in (ANYBODY if chosen.users is None else listed(connection, chosen.users))
-    ]
-    return (
-        parts[0] if len(parts) == 1 else [pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True)]
-    )
+    columns = columns_in(opened)
+    _check_comparable(opened, chosen, columns)
+    with nullcontext() if chosen.users is None else opened.listed(chosen.users) as users:
+        return [opened.read(query, coerce_float=False) for query in _queries(opened, chosen, users, columns)]
 
 
-def _check_comparable(connection: sa.Connection, chosen: Selection, names: dict[str, dict[str, str]]) -> None:
+def _check_comparable(opened: Transaction, chosen: Selection, columns: Mapping[str, Columns]) -> None:
     """Refuse ids that are no texts without doubt and, where days are chosen, dates of another form.
 
     No comparison would find them, so that a choice would leave them out without a word.
     """
     unfit = {
-        table: [unfit_id(connection, table, own[name]) for name in own if name.endswith(("_id", REFUND_OF))]
-        for table, own in names.items()
+        table: [opened.unfit_id(own[name]) for name in own if name.endswith(("_id", REFUND_OF))]
+        for table, own in columns.items()
     }
     if chosen.start_date or chosen.end_date:
-        day = id_text(connection, CONVERSIONS, names[CONVERSIONS]["conv_date"])
-        unfit[CONVERSIONS] += [f"{day} NOT LIKE '____-__-__'", f"{day} LIKE '0000-%'"]
-    check_tables(*(read(connection, f"SELECT * FROM {table} WHERE {' OR '.join(unfit[table])}") for table in COLUMNS))
+        day = opened.id_text(columns[CONVERSIONS]["conv_date"])
+        unfit[CONVERSIONS] += [day.not_like("____-__-__"), day.like("0000-%")]
+    wrong = [_rows(columns[table]).where(sa.or_(*unfit[table])) for table in COLUMNS]
+    check_tables(*map(opened.read, wrong))
 
 
-def _queries(connection: sa.Connection, chosen: Selection, names: dict[str, dict[str, str]]) -> list[str]:
-    """SQL for the chosen rows of each input table, with {users} for a list of users."""
-    buyer, user = (id_text(connection, table, names[table]["user_id"]) for table in (CONVERSIONS, SESSIONS))
-    session, cost = (id_text(connection, table, names[table]["session_id"]) for table in (SESSIONS, COSTS))
-    day = names[CONVERSIONS]["conv_date"]
-    conditions = {
-        f"{day} >= :start": chosen.start_date,
-        f"{day} <= :end": chosen.end_date,
-        f"{buyer} IN {{users}}": chosen.users,
-    }
-    wanted = [condition for condition, value in conditions.items() if value is not None]
-    orders = f"{CONVERSIONS} WHERE {' AND '.join(wanted)}"
-    visits = where_in(connection, SESSIONS, user, f"SELECT {buyer} AS id FROM {orders}")
-    paid = where_in(connection, COSTS, cost, f"SELECT {session} AS id FROM {visits}")
-    if REFUND_OF in names[CONVERSIONS]:
-        order, refunded = (
-            id_text(connection, CONVERSIONS, names[CONVERSIONS][name]) for name in ("conv_id", REFUND_OF)
-        )
-        is_buyer = "" if chosen.users is None else f"{buyer} IN {{users}} AND "
-        orders = f"{orders} OR {is_buyer}{order} IN (SELECT {refunded} FROM {orders} AND {refunded} IS NOT NULL)"
-    rows = {SESSIONS: visits, CONVERSIONS: orders, COSTS: paid}
-    return [f"SELECT {table}.* FROM {rows[table]}" for table in COLUMNS]
+def _queries(
+    opened: Transaction, chosen: Selection, users: sa.Select[tuple[str]] | None, columns: Mapping[str, Columns]
+) -> list[sa.Select[Any]]:
+    """Queries for the chosen rows of each input table. In: one for the chosen `users`, if they are."""
+    sessions, conversions, costs = (columns[table] for table in COLUMNS)
+    buyer, user = opened.id_text(conversions["user_id"]), opened.id_text(sessions["user_id"])
+    day, untyped = conversions["conv_date"], sa.types.NullType()  # compared as the type of the column has it
+    of_users = [] if users is None else [buyer.in_(users)]
+    wanted = [
+        *([day >= sa.literal(chosen.start_date, untyped)] if chosen.start_date else []),
+        *([day <= sa.literal(chosen.end_date, untyped)] if chosen.end_date else []),
+        *of_users,
+    ]
+    is_visit = user.in_(sa.select(buyer).where(*wanted))
+    is_paid = opened.id_text(costs["session_id"]).in_(sa.select(opened.id_text(sessions["session_id"])).where(is_visit))
+    is_chosen = sa.and_(*wanted)
+    if REFUND_OF in conversions:
+        refunded = opened.id_text(conversions[REFUND_OF])
+        given_back = sa.select(refunded).where(*wanted, refunded.is_not(None)).correlate(None)
+        is_chosen = sa.or_(is_chosen, sa.and_(*of_users, opened.id_text(conversions["conv_id"]).in_(given_back)))
+    return [_rows(sessions).where(is_visit), _rows(conversions).where(is_chosen), _rows(costs).where(is_paid)]
+
+
+def _rows(columns: Columns) -> sa.Select[Any]:
+    """A query for the rows of a table with all its columns, those that ihc does not know too."""
+    table: Any = next(iter(columns.values())).table
+    return sa.select(EVERY_COLUMN).select_from(table)

@@ -1,36 +1,33 @@
-"""What is particular to PostgreSQL: schemas, one writer at a time, COPY, its types as texts, and what its errors mean.
+"""PostgreSQL: schemas, one writer at a time, COPY, its types as texts, and what its errors mean.
 
 The driver, psycopg, is an extra, and is loaded where a database is one of PostgreSQL.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import sqlalchemy as sa
 
-from ihc.database.dialect import Among
-from ihc.database.postgres_errors import SCHEMA as SCHEMA
-from ihc.database.postgres_errors import no_schema, quoted
-from ihc.database.postgres_errors import reason_of as reason_of
-from ihc.database.postgres_errors import schema_of as schema_of
-from ihc.database.sqlite import BUSY_SECONDS, in_table, kept_as_float
-from ihc.database.sqlite import fetch as fetch
-from ihc.database.sqlite import where_in as where_in
-from ihc.errors import DatabaseError, SettingsError
-from ihc.schemas.tables import PHASES
+from ihc.database.tables import KEPT
+from ihc.database.transaction import BUSY_SECONDS, OTHERS_TABLE, Transaction
+from ihc.errors import LOCK_LOST, DatabaseError, SettingsError
+from ihc.schemas.tables import COLUMNS, EXACT
 
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
 
+SCHEMA = "schema"  # in the URL's query; ihc's own
 ENCODING = "client_encoding"  # ours is utf8, whatever the URL, PGCLIENTENCODING or the database says
 # A wrong host is given up, and a dead one noticed, in so many seconds; a URL may say otherwise.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -41,40 +38,112 @@ AS_TEXT = (
 )
 FLOATS = (700, 701)  # the numbers of the types real and double precision
 NUMERIC, BYTEA = 1700, 17
-# What a row that is added to try it holds: a key that no row has, a text or a number of any width, in uuid, date, ...
-FRACTIONS, FRACTION, NOBODY = {*PHASES, "ihc", "ihc_revenue", "cost"}, "0.5", "-17"
-EXAMPLES = {2950: "00000000-0000-0000-0000-000000000017"} | dict.fromkeys((1082, 1114, 1184), "1900-01-17")
 BATCH = 250_000  # rows
+# A value of the wrong type, out of range or too long, no date, or empty where there must be one.
+NOT_TAKEN = ("22P02", "22003", "22001", "22007", "22008", "23502")
+MISSING = {
+    "column": OTHERS_TABLE,
+    "relation": "`ihc init` makes the tables that are missing",
+    "role": "check the user in IHC_DATABASE, or let the administrator make that role",
+    "database": "check its name in IHC_DATABASE, or let the administrator make it",
+}
 
 
-def checked(url: sa.URL) -> sa.URL:
-    """Give the URL back, for the driver that there is; raises SettingsError where it is not installed."""
-    try:
-        import psycopg  # noqa: F401 - is it there?
-    except ImportError as error:
-        raise SettingsError(
-            f"A PostgreSQL database needs the extra postgres ({error}): pip install 'ihc-attribution[postgres]'"
-        ) from None
-    return url.set(drivername="postgresql")
+class Postgres(Transaction):
+    """An open transaction on a schema of PostgreSQL."""
+
+    @staticmethod
+    def checked(url: sa.URL) -> sa.URL:
+        """Give the URL back, for the driver that there is; raises SettingsError where it is not installed."""
+        try:
+            import psycopg  # noqa: F401 - is it there?
+        except ImportError as error:
+            raise SettingsError(
+                f"A PostgreSQL database needs the extra postgres ({error}): pip install 'ihc-attribution[postgres]'"
+            ) from None
+        return url.set(drivername="postgresql")
+
+    @staticmethod
+    def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
+        """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
+        return _engine(url, is_writing)
+
+    @staticmethod
+    def driver_errors() -> tuple[type[Exception], ...]:
+        """What the driver raises."""
+        import psycopg
+
+        return (psycopg.Error,)
+
+    @staticmethod
+    def reason_of(error: BaseException, url: sa.URL) -> str:
+        """What an error means, and what to do."""
+        return _reason_of(error, url)
+
+    def tables(self) -> set[str]:
+        """The names of the tables and views in the schema, or in all those of the search path."""
+        return set(self.connection.scalars(sa.text(TABLES)))
+
+    def append(self, table: str, frame: pd.DataFrame) -> None:
+        """Add the rows of a frame to a table that has its columns, by COPY of a CSV: twice as fast as row by row."""
+        from pyarrow import csv
+
+        with self._copying(table, list(frame.columns), "(FORMAT csv)") as copy:
+            for batch in _without_nothing(frame).to_batches(max_chunksize=BATCH):
+                text = BytesIO()
+                csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
+                copy.write(text.getvalue())
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows to a table by COPY."""
+        with self._copying(table, columns) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    @contextmanager
+    def _copying(self, table: str, columns: Sequence[str], how: str = "") -> Iterator[psycopg.Copy]:
+        into = f"COPY {table} ({', '.join(map(quoted, columns))}) FROM STDIN {how}"
+        with driver_connection(self.connection).cursor() as cursor, cursor.copy(into.encode()) as copy:
+            yield copy
+
+    def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
+        """An id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+        text = sa.cast(column, sa.Text)
+        is_number = self._kind_of(column) in (*FLOATS, NUMERIC)
+        return sa.cast(sa.func.trim_scale(sa.cast(text, sa.Numeric)), sa.Text) if is_number else text
+
+    def unfit_id(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
+        """Whether an id is one that `as_text` refuses: bytes, a fraction, or a float of lost digits."""
+        kind = self._kind_of(column)
+        if kind == BYTEA:
+            return column.is_not(None)
+        if kind not in (*FLOATS, NUMERIC):
+            return sa.false()
+        # Of a NUMERIC, only what is written with a point becomes a float.
+        is_float = sa.func.scale(column).is_distinct_from(0) if kind == NUMERIC else sa.true()
+        return sa.or_(column != sa.func.trunc(column), sa.and_(sa.func.abs(column) >= EXACT, is_float))
+
+    def _kind_of(self, column: sa.ColumnClause[Any]) -> int:
+        """The number of a column's type."""
+        described: Any = self.connection.execute(sa.select(column).where(sa.false())).cursor.description
+        return int(described[0][1])
 
 
-def file_of(_url: sa.URL) -> Path | None:
-    """There is no file."""
-    return None
+TABLES = """
+    SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname = ANY (current_schemas(false))
+"""
 
 
-def missing(_url: sa.URL) -> str:
-    """The server says what is missing, when it is asked."""
-    return ""
+def schema_of(url: sa.URL) -> str | None:
+    """The schema in which everything lives; None: what the server's search path names."""
+    schema = url.query.get(SCHEMA)
+    return schema[-1] if isinstance(schema, tuple) else schema or None
 
 
-def make_empty(_url: sa.URL) -> None:
-    """A database and its schema are made by their administrator."""
-
-
-def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
-    """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
-    return _engine(url, is_writing)
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 @cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
@@ -177,80 +246,6 @@ def _loaders() -> dict[str, Any]:
     return {"numeric": Number, "bool": Flag, "bpchar": Padded} | dict.fromkeys(AS_TEXT, TextLoader)
 
 
-def driver_errors() -> tuple[type[Exception], ...]:
-    """What the driver raises."""
-    import psycopg
-
-    return (psycopg.Error,)
-
-
-def tables_of(connection: sa.Connection) -> set[str]:
-    """The names of the tables and views in the schema, or in all those of the search path."""
-    found = connection.exec_driver_sql(
-        "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-        "WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname = ANY (current_schemas(false))"
-    )
-    return {str(name) for (name,) in found}
-
-
-def define(connection: sa.Connection, statement: str) -> None:
-    """Execute a statement of the schema file, as PostgreSQL takes it.
-
-    The latest request is the one with the greatest id, in whatever order a server sorts texts.
-    """
-    ordered = re.sub(r"^(\s*request_id\s+TEXT)\b", r'\1 COLLATE "C"', statement, flags=re.MULTILINE)
-    connection.exec_driver_sql(ordered.replace("WITHOUT ROWID", ""))
-
-
-def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
-    """What stands behind IN for `ids`: a table that lasts no longer than the connection."""
-    return in_table(connection, ids, append)
-
-
-def id_text(connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for an id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
-    text = f"CAST({table}.{column} AS TEXT)"
-    is_number = _kind_of(connection, table, column) in (*FLOATS, NUMERIC)
-    return f"CAST(trim_scale(CAST({text} AS NUMERIC)) AS TEXT)" if is_number else text
-
-
-def unfit_id(connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for whether an id is one that `as_text` refuses: bytes, a fraction, or a float of lost digits."""
-    kind = _kind_of(connection, table, column)
-    column = f"{table}.{column}"
-    if kind == BYTEA:
-        return f"{column} IS NOT NULL"
-    if kind not in (*FLOATS, NUMERIC):
-        return "false"
-    # Of a NUMERIC, only what is written with a point becomes a float.
-    is_float = f"scale({column}) IS DISTINCT FROM 0" if kind == NUMERIC else "true"
-    return f"({column} <> trunc({column}) OR (abs({column}) >= {2**53} AND {is_float}))"
-
-
-def _kind_of(connection: sa.Connection, table: str, column: str) -> int:
-    """The number of a column's type."""
-    query = f"SELECT {column} FROM {table} WHERE false"
-    ((_, kind, *_),) = driver_connection(connection).execute(query.encode()).description or []
-    return int(kind)
-
-
-def same_id(connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for an id that is compared with texts; where the column is a text, its index still serves."""
-    return id_text(connection, table, column)
-
-
-def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
-    """Add the rows of a frame to a table that has its columns, by COPY out of a CSV: twice as fast as row by row."""
-    from pyarrow import csv
-
-    into = f"COPY {table} ({', '.join(frame.columns)}) FROM STDIN (FORMAT csv)"
-    with driver_connection(connection).cursor() as cursor, cursor.copy(into.encode()) as copy:
-        for batch in _without_nothing(frame).to_batches(max_chunksize=BATCH):
-            text = BytesIO()
-            csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
-            copy.write(text.getvalue())
-
-
 def _without_nothing(frame: pd.DataFrame) -> pa.Table:
     """A frame as a table of Arrow, in which a column of NULLs alone is one of texts: others cannot be written."""
     import pyarrow as pa
@@ -260,45 +255,110 @@ def _without_nothing(frame: pd.DataFrame) -> pa.Table:
     return table.cast(pa.schema(kinds))
 
 
-def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add rows to a table by COPY."""
-    into = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
-    with driver_connection(connection).cursor() as cursor, cursor.copy(into.encode()) as copy:
-        for row in rows:
-            copy.write_row(row)
+HOLDER = """
+    SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32) | objid::bigint = %s
+"""
 
 
-def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
-    """Add the rows of a frame, each in the place of the row with its key, if there is one."""
-    columns = ", ".join(frame.columns)
-    replaced = ", ".join(f"{name} = excluded.{name}" for name in frame.columns if name != key)
-    connection.exec_driver_sql(f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {columns} FROM {table} WHERE false")
-    append(connection, "staged", frame)
-    connection.exec_driver_sql(
-        f"INSERT INTO {table} ({columns}) SELECT {columns} FROM staged ON CONFLICT ({key}) DO UPDATE SET {replaced}"
-    )
-    connection.exec_driver_sql("DROP TABLE staged")
+@contextmanager
+def run_lock(url: sa.URL, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
+    """Hold the schema's lock for a run, by a connection of its own; where another has it, `wait` is told who.
 
-
-def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
-    with driver_connection(connection).cursor() as cursor:
-        cursor.executemany(statement.replace("?", "%s").encode(), rows)
-
-
-def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
-    """Change and delete no row at all, and add one as a run does: what cannot be done raises the driver's error.
-
-    In: an `example` row, of which only the columns count: each type takes an example of its own. Raises DatabaseError
-    where ids would be kept as floating point numbers.
+    The lock lasts as long as the connection, that is until the last process that holds it has ended. Raises
+    DatabaseError at the end where it did not last that long.
     """
-    names = list(example)
-    columns, none = ", ".join(names), f"FROM {table} WHERE false"
-    connection.exec_driver_sql(f"DELETE {none}")
-    connection.exec_driver_sql(f"UPDATE {table} SET {names[0]} = {names[0]} WHERE false")
-    described = driver_connection(connection).execute(f"SELECT {columns} {none}".encode()).description or []
-    for column in described:
-        if column.name in ("conv_id", "session_id") and column.type_code in FLOATS:
-            raise DatabaseError(kept_as_float(table, column.name))
-    values = [FRACTION if column.name in FRACTIONS else EXAMPLES.get(column.type_code, NOBODY) for column in described]
-    insert(connection, table, names, [tuple(values)])
+    name = f"ihc, process {os.getpid()} on {socket.gethostname()}"
+    schema = schema_of(url)
+    with plain_engine(url, application_name=name[:63]).connect() as connection:
+        lock = driver_connection(connection)
+        # It is idle while the run works, and waits as long as another does.
+        for setting in ("statement_timeout", "lock_timeout", "idle_session_timeout"):
+            lock.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = %s", [setting])
+        if schema:
+            lock.execute(f"SET search_path = {quoted(schema)}".encode())
+        ((key,),) = lock.execute(f"SELECT {lock_key('run')}".encode()).fetchall()
+        if not lock.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchall()[0][0]:
+            holder = lock.execute(HOLDER, [key]).fetchone()
+            wait(f" ({holder[0]})" if holder and holder[0] else "")
+            lock.execute("SELECT pg_advisory_lock(%s)", [key])
+        yield lock
+        _check_held(lock)
+
+
+def _check_held(lock: psycopg.Connection) -> None:
+    try:
+        lock.execute("SELECT 1")
+    except Postgres.driver_errors():
+        raise DatabaseError(LOCK_LOST) from None
+
+
+def no_schema(schema: str | None, role: str) -> str:
+    """What to do where a schema is not there, or may not be used."""
+    if schema is None:
+        return "The server's search path names no schema that there is: name one by --schema (IHC_SCHEMA)."
+    return (
+        f"There is no schema {schema!r} that {role} may use: name another by --schema (IHC_SCHEMA), or let its owner "
+        f"call CREATE SCHEMA {quoted(schema)}, or GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)}."
+    )
+
+
+def _reason_of(error: BaseException, url: sa.URL) -> str:
+    """What an error means, and what to do."""
+    diagnosis = getattr(error, "diag", None)
+    reason = " ".join(str(getattr(diagnosis, "message_primary", None) or error).split())
+    details = " ".join(str(getattr(diagnosis, "message_detail", None) or "").split())
+    lost = f"the connection was lost ({reason}); the step it was at left nothing behind: run again"
+    hints = {
+        "because it is a view": f"{reason}; ihc keeps its results there: rename it and run again",
+        "cannot copy to view": f"{reason}; ihc keeps its results there: rename it and run again",
+        "cannot insert into view": f"{reason}; ihc keeps its results there: rename it and run again",
+        "read-only transaction": f"it cannot be written ({reason}): connect to the server that takes writes",
+        "lock timeout": f"another program has kept it locked for {BUSY_SECONDS} seconds: end that one and run again",
+        "password authentication failed": f"{reason}: check user and password in IHC_DATABASE",
+        "no password supplied": f"{reason}: write it in IHC_DATABASE, PGPASSWORD or ~/.pgpass",
+        "timeout expired": f"the server does not answer ({reason}): check host and port",
+        **dict.fromkeys(("is lost", "is closed", "closed the connection", "terminating connection"), lost),
+    }
+    if says := _not_taken(diagnosis, reason):
+        return says
+    if says := _not_granted(reason, url):
+        return f"{reason}: {says}"
+    if missing := re.search(r"\b(column|relation|role|database) .*does not exist", reason):
+        return f"{reason}; {MISSING[missing[1]]}"
+    found = next((text for key, text in hints.items() if key in reason), "")
+    return found or (f"{reason} ({details.rstrip('.')})" if details else reason)
+
+
+def _not_taken(diagnosis: Any, reason: str) -> str:
+    """Where a table does not take the rows of ihc, as another program made it."""
+    place = re.match(r"COPY (\S+), line \d+(?:, column (\w+))?", str(getattr(diagnosis, "context", None) or ""))
+    if not place or diagnosis.sqlstate not in NOT_TAKEN:
+        return ""
+    table, column = place.groups()
+    where = f"table {table}" + (f", column {column}" if column else "")
+    return f"{reason} ({where}); {OTHERS_TABLE}"
+
+
+def _not_granted(reason: str, url: sa.URL) -> str:
+    """Which GRANT is missing, where one is."""
+    role = quoted(url.username) if url.username else "the role"
+    denied = re.search(r"permission denied for (table|view|schema|database|relation) (.+)", reason)
+    if "temporary tables" in reason:
+        return f"GRANT TEMPORARY ON DATABASE {quoted(url.database or '')} TO {role}"
+    if not denied:
+        return ""
+    kind, name = denied.groups()
+    if kind == "schema":
+        return (
+            f"where tables are missing, call `ihc init` as the owner of the schema; else GRANT USAGE ON SCHEMA "
+            f"{quoted(name)} TO {role}"
+        )
+    if kind == "database":
+        return f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(name)} TO {role}"
+    if name not in COLUMNS and name not in KEPT:
+        return f"the owner of the view that reads it needs the right to: GRANT SELECT ON {quoted(name)} TO that owner"
+    place = ".".join(quoted(part) for part in (schema_of(url), name) if part)
+    return f"GRANT {'SELECT' if name in COLUMNS else 'SELECT, INSERT, UPDATE, DELETE'} ON {place} TO {role}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import NamedTuple
 
@@ -10,19 +11,22 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.arrays.lookup import isin
-from ihc.database.database import (
-    Database,
-    append,
-    check_table_writable,
-    define,
-    id_text,
-    listed,
-    read,
-    same_id,
-    tables_of,
-    upsert,
+from ihc.database.database import Database
+from ihc.database.tables import (
+    CREDIT_TABLE,
+    HISTORY,
+    KEPT,
+    METADATA,
+    OUTCOME_TABLE,
+    PHASE_TABLE,
+    REPORTING_TABLE,
+    RESULTS,
+    RUN_TABLE,
+    TEXT,
+    WHOLE,
+    Run,
 )
-from ihc.database.tables import HISTORY, LEDGER, NUMBERS, RESULTS, Run
+from ihc.database.transaction import FRACTION, OTHERS_TABLE, Transaction
 from ihc.errors import DatabaseError
 from ihc.formatting import some
 from ihc.journeys.credits import TOLERANCE, check_credits
@@ -34,11 +38,11 @@ from ihc.schemas.tables import (
     Tables,
     as_text,
 )
-from ihc.shipped import shipped
 
 UNKNOWN = "unknown"
 SAMPLE_MARK = "ihc_sample_shop"
-PROBE = "900000000000017"  # an id that a column of numbers, too, would take
+STORED = (CREDIT_TABLE, OUTCOME_TABLE, RUN_TABLE)
+NUMBERS = {column.name for table in (*STORED, PHASE_TABLE) for column in table.columns if column.type is not TEXT}
 
 
 class Results(NamedTuple):
@@ -65,13 +69,9 @@ def read_results(database: Database) -> Results:
     lookback_days`), `runs` and `unsound` (`conv_id, reason`). Credits that another program stored count as credited by
     an unknown engine; credits that are negative, no number or do not sum to 1 an order are left out, and in `unsound`.
     """
-    with database.transaction() as connection:
-        frames = {
-            table: read(connection, f"SELECT {', '.join(RESULTS[table])} FROM {table}")
-            for table in ("attribution_customer_journey", "attribution_outcomes", "attribution_runs")
-        }
-    credits, outcomes, runs = (_typed(frame) for frame in frames.values())
-    outcomes = outcomes.fillna({"reason": ""})  # an empty text is NULL in Oracle
+    with database.transaction() as opened:
+        frames = [opened.read(sa.select(table)) for table in STORED]
+    credits, outcomes, runs = map(_typed, frames)
     unsound = check_credits(credits, credits)
     credits = credits[~isin(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
     outcomes = outcomes[~isin(outcomes["conv_id"], unsound["conv_id"])]
@@ -88,10 +88,8 @@ def read_phases(database: Database) -> pd.DataFrame:
     Orders of which another program stored the credits have none; those with a value that is no share are left out.
     Raises DatabaseError.
     """
-    columns = RESULTS["attribution_phases"]
-    with database.transaction() as connection:
-        phases = read(connection, f"SELECT {', '.join(columns)} FROM attribution_phases")
-    phases = _typed(phases)
+    with database.transaction() as opened:
+        phases = _typed(opened.read(sa.select(PHASE_TABLE)))
     is_share = phases[list(PHASES)].apply(lambda values: values.between(0, 1 + TOLERANCE)).all(axis=1)
     unfit = phases.loc[~is_share, "conv_id"]
     return phases[~isin(phases["conv_id"], unfit)].reset_index(drop=True)
@@ -113,34 +111,48 @@ def read_credit(database: Database, conv_id: str) -> pd.DataFrame:
 
     No row where nothing is stored of it. Raises DatabaseError.
     """
-    query = (
-        "SELECT session_id, ihc, engine, parameters FROM attribution_customer_journey "
-        "LEFT JOIN attribution_outcomes ON attribution_outcomes.conv_id = :conv_id "
-        "LEFT JOIN attribution_runs ON attribution_runs.run_id = attribution_outcomes.run_id WHERE "
-    )
-    columns = ["session_id", "ihc", "engine", "parameters"]
-    with database.transaction() as connection:
-        if not RESULTS.keys() <= set(tables_of(connection)):
-            return _typed(pd.DataFrame(columns=columns))
-        its_id = id_text(connection, "attribution_customer_journey", "conv_id")
-        credit = read(connection, f"{query} {its_id} = :conv_id", {"conv_id": conv_id})
+    outcome, run = OUTCOME_TABLE.c, RUN_TABLE.c
+    joined = CREDIT_TABLE.outerjoin(OUTCOME_TABLE, outcome.conv_id == conv_id)
+    joined = joined.outerjoin(RUN_TABLE, run.run_id == outcome.run_id)
+    query = sa.select(CREDIT_TABLE.c.session_id, CREDIT_TABLE.c.ihc, run.engine, run.parameters).select_from(joined)
+    with database.transaction() as opened:
+        if not RESULTS.keys() <= opened.tables():
+            return _typed(pd.DataFrame(columns=query.selected_columns.keys()))
+        credit = opened.read(query.where(opened.id_text(CREDIT_TABLE.c.conv_id) == conv_id))
     return _typed(credit).fillna({"engine": UNKNOWN, "parameters": UNKNOWN})
 
 
 def try_writing(database: Database) -> None:
-    """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing.
+    """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing."""
+    with suppress(_RollBack), database.transaction(is_writing=True) as opened:
+        _create_missing(opened)
+        with opened.listed(["1"]):
+            pass
+        for name in KEPT:
+            _try_table(opened, METADATA.tables[name])
+        raise _RollBack
 
-    Where a database cannot undo CREATE TABLE, the tables that were missing are there afterwards, and empty.
+
+def _try_table(opened: Transaction, table: sa.Table) -> None:
+    """Change and delete no row at all, and add one as a run does: what cannot be done is an error of the database.
+
+    Raises DatabaseError where ids would be kept as floating point numbers, or credits as whole ones.
     """
-    try:
-        with database.transaction(is_writing=True) as connection:
-            _create_missing(connection)
-            list(listed(connection, [PROBE]))
-            for table, columns in (RESULTS | LEDGER | HISTORY).items():
-                check_table_writable(connection, table, {name: 0.5 if name in NUMBERS else PROBE for name in columns})
-            raise _RollBack
-    except _RollBack:
-        pass
+    row, first = opened.example(table), next(iter(table.columns))
+    opened.connection.execute(sa.delete(table).where(sa.false()))
+    opened.connection.execute(sa.update(table).where(sa.false()).values({first: first}))
+    opened.append(table.name, pd.DataFrame([row]))
+    stored = opened.read(sa.select(table).where(opened.id_text(first) == row[first.name])).iloc[0]
+    for name, value in stored.items():
+        if name in ("conv_id", "session_id") and isinstance(value, float):
+            raise DatabaseError(
+                f"Table {table.name}, column {name}: it keeps ids as floating point numbers, which changes them; "
+                "rename the table and run again."
+            )
+        if row[str(name)] == FRACTION and float(value) != float(FRACTION):
+            raise DatabaseError(
+                f"Table {table.name}, column {name}: its type would round what is stored there; {OTHERS_TABLE}."
+            )
 
 
 def create_tables(database: Database, *, clean_results: bool = False) -> None:
@@ -151,28 +163,23 @@ def create_tables(database: Database, *, clean_results: bool = False) -> None:
     Raises DatabaseError if the database cannot be written.
     """
     database.make_empty()
-    with database.transaction(is_writing=True) as connection:
-        _create_missing(connection)
+    with database.transaction(is_writing=True) as opened:
+        _create_missing(opened)
         if clean_results:
-            for table in RESULTS | HISTORY:
-                connection.exec_driver_sql(f"DELETE FROM {table}")
+            for name in RESULTS | HISTORY:
+                opened.connection.execute(sa.delete(METADATA.tables[name]))
 
 
-def schema_statements() -> dict[str, str]:
-    """The statements of the schema file, without its comments, by the table that each makes."""
-    lines = [line.split("--")[0] for line in shipped("fixtures/schema.sql").read_text("utf-8").splitlines()]
-    statements = filter(str.strip, "\n".join(lines).split(";"))
-    return {statement.split("(")[0].split()[-1]: statement for statement in statements}
-
-
-def _create_missing(connection: sa.Connection, more: Mapping[str, Collection[str]] | None = None) -> None:
+def _create_missing(opened: Transaction, more: Mapping[str, Collection[str]] | None = None) -> None:
     """Create the tables that are missing; `more`: columns of texts, by table, beside those of the schema."""
-    existing = tables_of(connection)
-    for table, statement in schema_statements().items():
+    existing = opened.tables()
+    for name, table in METADATA.tables.items():
         # A view may serve as an input table; CREATE TABLE IF NOT EXISTS alone would stumble over it.
-        if table not in existing:
-            columns = "".join(f",\n    {name} TEXT" for name in (more or {}).get(table, ()))
-            define(connection, f"{statement.rstrip().removesuffix(')').rstrip()}{columns}\n)" if columns else statement)
+        if name not in existing:
+            made = table.to_metadata(sa.MetaData())
+            for column in (more or {}).get(name, ()):
+                made.append_column(sa.Column(column, TEXT))
+            made.create(opened.connection, checkfirst=False)
 
 
 def store_credits(
@@ -190,36 +197,38 @@ def store_credits(
     # Rows that come in the order of the key are stored nearly twice as fast.
     credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
     existing = set(conversions["conv_id"])
-    with database.transaction(is_writing=True) as connection:
-        # As texts, for another program may have made the table with ids that are integers.
-        its_id = id_text(connection, "attribution_customer_journey", "conv_id")
-        known = f"SELECT {its_id} AS conv_id FROM attribution_customer_journey "
-        known += "WHERE conv_id IS NOT NULL"
-        known += " UNION SELECT conv_id FROM attribution_outcomes"
-        stored = read(connection, known)["conv_id"].astype("str")
-        vanished = [conv_id for conv_id in stored if conv_id not in existing]
-        _forget(connection, [*vanished, *outcomes["conv_id"]])
-        upsert(connection, "attribution_runs", pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]), "run_id")
-        append(connection, "attribution_outcomes", outcomes.assign(run_id=run.run_id))
-        append(connection, "attribution_customer_journey", credits[list(CREDITS)])
-        append(connection, "attribution_phases", credits[list(RESULTS["attribution_phases"])])
+    with database.transaction(is_writing=True) as opened:
+        vanished = [conv_id for conv_id in _stored_conversions(opened) if conv_id not in existing]
+        _forget(opened, [*vanished, *outcomes["conv_id"]])
+        opened.connection.execute(sa.delete(RUN_TABLE).where(RUN_TABLE.c.run_id == run.run_id))
+        opened.append(RUN_TABLE.name, pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
+        opened.append(OUTCOME_TABLE.name, outcomes.assign(run_id=run.run_id))
+        opened.append(CREDIT_TABLE.name, credits[list(CREDITS)])
+        opened.append(PHASE_TABLE.name, credits[PHASE_TABLE.columns.keys()])
     return len(vanished)
 
 
-def _forget(connection: sa.Connection, orders: Sequence[str]) -> None:
-    """Delete what is stored of orders."""
-    tables = ("attribution_customer_journey", "attribution_phases", "attribution_outcomes")
-    ids = {table: same_id(connection, table, "conv_id") for table in tables}
-    for among in listed(connection, orders):
-        for table, its_id in ids.items():
-            connection.execute(sa.text(f"DELETE FROM {table} WHERE {its_id} IN {among.sql}"), among.given)
+def _stored_conversions(opened: Transaction) -> list[str]:
+    """The ids of all conversions of which anything is stored."""
+    # As texts, for another program may have made the table with ids that are integers.
+    its_id = opened.id_text(CREDIT_TABLE.c.conv_id)
+    credited = sa.select(its_id.label("conv_id")).where(CREDIT_TABLE.c.conv_id.is_not(None))
+    known = opened.read(sa.union(credited, sa.select(OUTCOME_TABLE.c.conv_id)))
+    return known["conv_id"].astype("str").tolist()
+
+
+def _forget(opened: Transaction, conversions: Sequence[str]) -> None:
+    """Delete what is stored of conversions."""
+    with opened.listed(conversions) as listed:
+        for table in (CREDIT_TABLE, PHASE_TABLE, OUTCOME_TABLE):
+            opened.connection.execute(sa.delete(table).where(opened.stored_id(table.c.conv_id).in_(listed)))
 
 
 def store_reporting(database: Database, reporting: pd.DataFrame) -> None:
     """Replace the whole table `channel_reporting` in one transaction; raises DatabaseError."""
-    with database.transaction(is_writing=True) as connection:
-        connection.exec_driver_sql("DELETE FROM channel_reporting")
-        append(connection, "channel_reporting", reporting[list(REPORTING)])
+    with database.transaction(is_writing=True) as opened:
+        opened.connection.execute(sa.delete(REPORTING_TABLE))
+        opened.append(REPORTING_TABLE.name, reporting[list(REPORTING)])
 
 
 def store_sample(database: Database, tables: Tables) -> None:
@@ -227,18 +236,17 @@ def store_sample(database: Database, tables: Tables) -> None:
 
     Raises DatabaseError where there is any of the input tables.
     """
-    with database.transaction(is_writing=True) as connection:
-        if found := [table for table in COLUMNS if table in tables_of(connection)]:
+    with database.transaction(is_writing=True) as opened:
+        if found := [table for table in COLUMNS if table in opened.tables()]:
             raise DatabaseError(
                 f"Database {database.label} has a table {some(found)} already; a sample is only written where there "
                 "are none of the input tables."
             )
         own = {table: frame.columns.drop(list(COLUMNS[table])) for table, frame in zip(COLUMNS, tables, strict=True)}
-        _create_missing(connection, own)
-        # Before the rows: where it cannot be undone, a shop that is made up must not be left without it.
-        connection.exec_driver_sql(f"CREATE TABLE {SAMPLE_MARK} (made_up INTEGER)")
+        _create_missing(opened, own)
+        sa.Table(SAMPLE_MARK, sa.MetaData(), sa.Column("made_up", WHOLE)).create(opened.connection, checkfirst=False)
         for table, frame in zip(COLUMNS, tables, strict=True):
-            append(connection, table, frame)
+            opened.append(table, frame)
 
 
 def is_marked_sample(database: Database) -> bool:
@@ -246,7 +254,7 @@ def is_marked_sample(database: Database) -> bool:
     if not database.exists():
         return False
     try:
-        with database.transaction() as connection:
-            return SAMPLE_MARK in tables_of(connection)
+        with database.transaction() as opened:
+            return SAMPLE_MARK in opened.tables()
     except DatabaseError:
         return False

@@ -1,206 +1,193 @@
-"""What is particular to SQLite: a file, transactions that ihc begins itself, and what its errors mean."""
+"""SQLite: a file, transactions that ihc begins itself, whole tables read through Arrow, and what its errors mean."""
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from ihc.database.dialect import Among
-from ihc.errors import DatabaseError, SettingsError
+from ihc.database.transaction import BUSY_SECONDS, Transaction, in_a_file, insertion, no_file
+from ihc.schemas.tables import EXACT
 
-BUSY_SECONDS = 60
-LISTED = Among("(SELECT id FROM listed)", {})
-
-
-def checked(url: sa.URL) -> sa.URL:
-    """Give the URL back; raises SettingsError where nothing that is written would last."""
-    if url.database in (None, "", ":memory:"):
-        raise SettingsError("The database is in memory, where nothing outlives a notebook: name a file.")
-    return url
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection, Cursor
 
 
-def file_of(url: sa.URL) -> Path:
-    """The file of the database."""
-    name = str(url.database)
-    return Path(name.removeprefix("file:").split("?")[0] if name.startswith("file:") else name).resolve()
+HINTS = {
+    "not a database": "it is not an SQLite file; one of DuckDB is named by a URL, as duckdb:///data/shop.duckdb",
+    "no such table: main.": "{reason}; a view reads it: make that table again, or drop the view",
+    "decode to UTF-8": "{reason}; it was written in another encoding: load it again as UTF-8",
+    "readonly": "it cannot be written: check the rights of the file and its folder",
+    "unable to open": "it cannot be opened: check the rights of the file and its folder",
+    "has no column": "{reason}; another program or version made that table: rename it and run again",
+    "because it is a view": "{reason}; ihc keeps its results there: rename it and run again",
+    "locked": f"another program has kept it locked for {BUSY_SECONDS} seconds: close that program and run again",
+}
 
 
-def missing(url: sa.URL) -> str:
-    """What is wrong where there is no file; else an empty text."""
-    return no_file(file_of(url), "an SQLite file")
+class Sqlite(Transaction):
+    """An open transaction on an SQLite file."""
+
+    @staticmethod
+    def checked(url: sa.URL) -> sa.URL:
+        """Give the URL back; raises SettingsError where nothing that is written would last."""
+        return in_a_file(url)
+
+    @staticmethod
+    def file_of(url: sa.URL) -> Path:
+        """The file of the database."""
+        name = str(url.database)
+        return Path(name.removeprefix("file:").split("?")[0] if name.startswith("file:") else name).resolve()
+
+    @staticmethod
+    def missing(url: sa.URL) -> str:
+        """What is wrong where there is no file; else an empty text."""
+        return no_file(Sqlite.file_of(url), "an SQLite file")
+
+    @staticmethod
+    def make_empty(url: sa.URL) -> None:
+        """Make the file where there is none; raises OSError."""
+        file = Sqlite.file_of(url)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+
+    @staticmethod
+    def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
+        """An engine of which each transaction reads as of one moment, or is the only one that writes."""
+        engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+        # The driver would begin one only at the first write, and none around CREATE TABLE; so ihc begins them.
+        @sa.event.listens_for(engine, "connect")
+        def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+        return engine
+
+    @staticmethod
+    def driver_errors() -> tuple[type[Exception], ...]:
+        """What the driver raises."""
+        return (sqlite3.Error,)
+
+    @staticmethod
+    def reason_of(error: BaseException, _url: sa.URL) -> str:
+        """What an error means, and what to do."""
+        reason = str(error).rstrip(".")
+        hint = next((hint for words, hint in HINTS.items() if words in reason), "{reason}")
+        return hint.replace("{reason}", reason)
+
+    def read_whole(self, tables: Sequence[str]) -> list[pd.DataFrame]:
+        """Read whole tables, as they are stored."""
+        return read_through_arrow(self.file_of(self.connection.engine.url), tables) or super().read_whole(tables)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows to a table in one call of the driver: several times as fast as a dictionary a row."""
+        cursor = self.connection.connection.cursor()
+        cursor.executemany(str(insertion(table, columns).compile(self.connection)), rows)
+        cursor.close()
+
+    def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
+        """An id as a text, whatever type a row keeps it in: 7.0 is 7, as `as_text` has it."""
+        whole = sa.cast(column, sa.Integer)
+        is_whole = sa.and_(sa.func.typeof(column) == "real", column == whole)
+        return sa.cast(sa.case((is_whole, whole), else_=column), sa.Text)
+
+    def unfit_id(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
+        """Whether an id is one that `as_text` refuses: a BLOB, a fraction, or a float of lost digits."""
+        kind = sa.func.typeof(column)
+        is_exact = sa.and_(column == sa.cast(column, sa.Integer), sa.func.abs(column) < EXACT)
+        return sa.or_(kind == "blob", sa.and_(kind == "real", sa.not_(is_exact)))
+
+    def stored_id(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+        """An id that is compared with texts: SQLite compares by the column's type, and so finds it by its key."""
+        return column
 
 
-def no_file(file: Path, kind: str) -> str:
-    """What is wrong where there is no file, which is to be of a `kind`; else an empty text."""
-    if file.is_file():
-        return ""
-    what = "is a folder" if file.is_dir() else "does not exist"
-    return f"{what}. Name {kind}, or make one with `ihc init` or `ihc sample`."
+def read_through_arrow(file: Path, tables: Sequence[str]) -> list[pd.DataFrame] | None:
+    """Read whole tables by ADBC's driver as of one moment, without a Python object a value: the same frames.
 
-
-def make_empty(url: sa.URL) -> None:
-    """Make the file where there is none; raises OSError."""
-    file = file_of(url)
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-
-
-def make_engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
-    """An engine of which each transaction reads as of one moment, or is the only one that writes."""
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": BUSY_SECONDS})
-
-    # The driver would begin a transaction only at the first write, and none around CREATE TABLE; so ihc begins them.
-    @sa.event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
-
-    return engine
-
-
-def driver_errors() -> tuple[type[Exception], ...]:
-    """What the driver raises."""
-    return (sqlite3.Error,)
-
-
-def reason_of(error: BaseException, _url: sa.URL) -> str:
-    """What an error means, and what to do."""
-    reason = str(error)
-    hints = {
-        "not a database": "it is not an SQLite file; one of DuckDB is named by a URL, as duckdb:///data/shop.duckdb",
-        "no such table: main.": f"{reason}; a view reads it: make that table again, or drop the view",
-        "decode to UTF-8": f"{reason.rstrip('.')}; it was written in another encoding: load it again as UTF-8",
-        "readonly": "it cannot be written: check the rights of the file and its folder",
-        "unable to open": "it cannot be opened: check the rights of the file and its folder",
-        "has no column": f"{reason}; another program or version made that table: rename it and run again",
-        "because it is a view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "locked": f"another program has kept it locked for {BUSY_SECONDS} seconds: close that program and run again",
-    }
-    return next((text for key, text in hints.items() if key in reason), reason)
-
-
-def tables_of(connection: sa.Connection) -> set[str]:
-    """The names of all tables and views, in lower case: the database does not tell them by it."""
-    inspector = sa.inspect(connection)
-    return {name.lower() for name in (*inspector.get_table_names(), *inspector.get_view_names())}
-
-
-def define(connection: sa.Connection, statement: str) -> None:
-    """Execute a statement of the schema file as it stands there."""
-    connection.exec_driver_sql(statement)
-
-
-def listed(connection: sa.Connection, ids: Sequence[str]) -> Iterator[Among]:
-    """What stands behind IN for `ids`: a table that lasts no longer than the connection."""
-    return in_table(connection, ids, append)
-
-
-def in_table(
-    connection: sa.Connection, ids: Sequence[str], append: Callable[[sa.Connection, str, pd.DataFrame], None]
-) -> Iterator[Among]:
-    """The same, filled by what appends a frame."""
-    connection.exec_driver_sql("CREATE TEMP TABLE listed (id TEXT PRIMARY KEY)")
-    append(connection, "listed", pd.DataFrame({"id": ids}, dtype="str"))
-    yield LISTED
-    connection.exec_driver_sql("DROP TABLE listed")
-
-
-def where_in(_connection: sa.Connection, table: str, its_id: str, query: str) -> str:
-    """SQL, as it stands behind FROM, for the rows of a table with an id that is among the `id` of a query."""
-    return f"{table} WHERE {its_id} IN ({query})"
-
-
-def id_text(_connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for an id as a text, whatever type the column keeps it in: 7.0 is 7, as `as_text` has it."""
-    column = f"{table}.{column}"
-    whole = f"CAST({column} AS INTEGER)"
-    is_whole = f"typeof({column}) = 'real' AND {column} = {whole}"
-    return f"CAST(CASE WHEN {is_whole} THEN {whole} ELSE {column} END AS TEXT)"
-
-
-def unfit_id(_connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for whether an id is one that `as_text` refuses: a BLOB, a fraction, or a float of lost digits."""
-    column = f"{table}.{column}"
-    is_exact = f"{column} = CAST({column} AS INTEGER) AND abs({column}) < {2**53}"
-    return f"(typeof({column}) IN ('real', 'blob') AND NOT (typeof({column}) = 'real' AND {is_exact}))"
-
-
-def same_id(_connection: sa.Connection, table: str, column: str) -> str:
-    """SQL for an id that is compared with texts: SQLite compares by the column's type, and so finds it by its key."""
-    return f"{table}.{column}"
-
-
-def fetch(result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
-    """The columns and rows of a query, as the driver gives them: in two thirds of the time."""
-    cursor = result.cursor
-    return [column[0] for column in cursor.description], cursor.fetchall()
-
-
-def append(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
-    """Add the rows of a frame to a table that has its columns."""
-    insert(connection, table, list(frame.columns), rows_of(frame))
-
-
-def insert(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add rows to a table in one call of the driver: several times as fast as `DataFrame.to_sql`."""
-    execute(connection, _insertion(table, columns), rows)
-
-
-def upsert(connection: sa.Connection, table: str, frame: pd.DataFrame, key: str) -> None:
-    """Add the rows of a frame, each in the place of the row with its key, if there is one."""
-    columns = list(frame.columns)
-    replaced = ", ".join(f"{name} = excluded.{name}" for name in columns if name != key)
-    statement = f"{_insertion(table, columns)} ON CONFLICT ({key}) DO UPDATE SET {replaced}"
-    execute(connection, statement, rows_of(frame))
-
-
-def execute(connection: sa.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Execute a statement, with a question mark for each value, for each of `rows`, by the driver itself."""
-    cursor = connection.connection.cursor()
-    cursor.executemany(statement, rows)
-    cursor.close()
-
-
-def _insertion(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-
-
-def rows_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """The rows of a frame as a driver takes them: Python's own numbers and texts, None for NULL."""
-    return list(zip(*map(_plain, frame.items()), strict=True))
-
-
-def _plain(column: tuple[Any, pd.Series]) -> list[Any]:
-    """A column as the driver takes it: Python's own numbers and texts, None for NULL."""
-    _, values = column
-    return values.astype(object).where(values.notna(), None).tolist() if values.hasnans else values.tolist()
-
-
-def check_writable(connection: sa.Connection, table: str, example: Mapping[str, Any]) -> None:
-    """Empty a table of nothing and add an `example` row: what cannot be done raises the driver's error.
-
-    Raises DatabaseError where ids would be kept as floating point numbers.
+    None where the driver is not installed, where another program writes just now, or where a table holds what only
+    Python's rows tell exactly: an SQLite column may mix texts, numbers and bytes, and one of Arrow may not.
     """
-    connection.exec_driver_sql(f"DELETE FROM {table} WHERE 1 = 0")
-    append(connection, table, pd.DataFrame([example]))
-    for column in [name for name in example if name in ("conv_id", "session_id")]:
-        probe = sa.text(f"SELECT 1 FROM {table} WHERE typeof({column}) = 'real' LIMIT 1")
-        if connection.execute(probe).first():
-            raise DatabaseError(kept_as_float(table, column))
+    try:
+        from adbc_driver_sqlite import dbapi
+    except ImportError:
+        return None
+    uri = f"file:{quote(str(file))}?mode=ro"
+    try:
+        with ExitStack() as stack:
+            watch = _cursor(stack, dbapi.connect(uri, autocommit=True))
+            cursors = [_cursor(stack, dbapi.connect(uri)) for _ in range(2 * len(tables))]
+            return _read(watch, cursors, tables)
+    except (dbapi.Error, OSError, pa.ArrowException):
+        return None
 
 
-def kept_as_float(table: str, column: str) -> str:
-    """Why a table with ids as floating point numbers cannot serve."""
-    return (
-        f"Table {table}, column {column}: it keeps ids as floating point numbers, which changes them; "
-        "rename the table and run again."
-    )
+def _cursor(stack: ExitStack, connection: Connection) -> Cursor:
+    return stack.enter_context(stack.enter_context(connection).cursor())
+
+
+def _read(watch: Cursor, cursors: Sequence[Cursor], tables: Sequence[str]) -> list[pd.DataFrame] | None:
+    """Read each table by a connection of its own, and look at its texts by another one, all at the same time."""
+    version = _asked(watch, "PRAGMA data_version")
+    for cursor, table in zip(cursors, [*tables, *tables], strict=True):
+        cursor.execute(f"SELECT * FROM {table}")
+    if _asked(watch, "PRAGMA data_version") != version:
+        return None  # some connections see what others do not
+    with ThreadPoolExecutor(2) as pool:
+        read = [pool.submit(cursor.fetch_arrow_table) for cursor in cursors[: len(tables)]]
+        mixed = [pool.submit(_mixes_kinds, *each) for each in zip(cursors[len(tables) :], tables, strict=True)]
+        found = [each.result() for each in read]
+        if any(each.result() for each in mixed) or not all(_is_plain(column) for each in found for column in each):
+            return None
+    return [_frame(each) for each in found]
+
+
+def _asked(cursor: Cursor, query: str) -> Any:
+    cursor.execute(query)
+    return cursor.fetchone()
+
+
+def _is_plain(column: Any) -> bool:
+    """Say whether a column has values at all, and all of them texts or numbers that a frame holds exactly.
+
+    Without any value its type is not known; floats beyond 2**53 may be whole numbers that were rounded.
+    """
+    if len(column) == column.null_count or pa.types.is_binary(column.type):
+        return False
+    if pa.types.is_floating(column.type) or (pa.types.is_integer(column.type) and column.null_count):
+        ends = pc.min_max(column).as_py()
+        return all(abs(end) < EXACT or math.isinf(end) for end in ends.values())
+    return True
+
+
+def _mixes_kinds(cursor: Cursor, table: str) -> bool:
+    """Say whether a column whose first values are texts holds anything else, too.
+
+    SQLite orders numbers before the empty text and bytes behind all texts, so comparing says it, in a third of the time
+    of `typeof`.
+    """
+    described = cursor.description or []
+    names = ['"' + name.replace('"', '""') + '"' for name, kind, *_ in described if kind == pa.string()]
+    mixed = " OR ".join(f"{name} < '' OR {name} >= x''" for name in names) or "0"
+    return bool(_asked(cursor, f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {mixed})")[0])
+
+
+def _frame(table: Any) -> pd.DataFrame:
+    table.validate(full=True)  # a text may be no UTF-8
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

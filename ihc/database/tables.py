@@ -1,13 +1,19 @@
-"""The tables that ihc keeps beside the shop's three: results, ledger and history, and their columns.
-
-fixtures/schema.sql says what each column means.
-"""
+"""All tables of ihc: the shop's three, results, ledger and history. fixtures/schema.sql says what each column means."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
-from ihc.schemas.tables import CREDITS, PHASES, REPORTING
+import sqlalchemy as sa
+
+from ihc.schemas import tables as shop
+
+METADATA = sa.MetaData()
+TEXT, WHOLE, LONG = sa.Text(), sa.Integer(), sa.BigInteger()
+REAL: sa.DOUBLE_PRECISION[float] = sa.DOUBLE_PRECISION()
+# The latest request is the one with the greatest id, in whatever order a server sorts texts.
+IN_ORDER = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 @dataclass(frozen=True)
@@ -25,30 +31,145 @@ class Run:
     vanished: int = 0  # stored orders that were gone from `conversions`, and were removed
 
 
-RESULTS: dict[str, tuple[str, ...]] = {
-    "attribution_customer_journey": CREDITS,
-    "channel_reporting": REPORTING,
-    "attribution_phases": ("conv_id", "session_id", *PHASES),
-    "attribution_runs": tuple(field.name for field in fields(Run)),
-    "attribution_outcomes": ("conv_id", "run_id", "outcome", "reason"),
-}
-LEDGER: dict[str, tuple[str, ...]] = {
-    "api_requests": (
-        *("request_id", "run_id", "account", "url", "conv_type_id", "redistribution"),
-        *("conversions", "sessions", "sent_at", "ended_at", "calls", "outcome"),
-    ),
-    "api_refreshes": ("account", "began_at", "ended_at"),
-    "api_ledger": ("request_id", "conv_id", "fingerprint", "outcome", "reason"),
-    "api_answers": ("request_id", "conv_id", "session_id", *PHASES, "ihc"),
-}
-# What each run's report was made of; see ihc/database/history.py.
-HISTORY: dict[str, tuple[str, ...]] = {
-    "report_runs": (
-        *("number", "run_id", "recorded_at", "engine", "parameters", "lookback_days", "start_date", "end_date"),
-        *("version", "orders", "ihc", "ihc_revenue", "cost"),
-    ),
-    "history_orders": ("version", "conv_id", "revenue", "sessions", "source", "first_run", "last_run"),
-    "history_credits": ("version", "channel_name", "date", "ihc"),
-    "history_costs": ("channel_name", "date", "cost", "first_run", "last_run"),
-}
-NUMBERS = {*PHASES, *("ihc", "ihc_revenue", "cost", "lookback_days", "vanished", "conversions", "sessions", "calls")}
+def _table(name: str, *columns: sa.Column[Any] | sa.UniqueConstraint, **options: Any) -> sa.Table:
+    return sa.Table(name, METADATA, *columns, **options)
+
+
+def _key(name: str, kind: sa.types.TypeEngine[Any] = TEXT) -> sa.Column[Any]:
+    return sa.Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _needed(name: str, kind: sa.types.TypeEngine[Any] = TEXT) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=False)
+
+
+_table(
+    shop.SESSIONS,
+    _key("session_id"),
+    _needed("user_id"),
+    _needed("event_date"),
+    _needed("event_time"),
+    _needed("channel_name"),
+    _needed("holder_engagement", WHOLE),
+    _needed("closer_engagement", WHOLE),
+    _needed("impression_interaction", WHOLE),
+)
+_table(
+    shop.CONVERSIONS,
+    _key("conv_id"),
+    _needed("user_id"),
+    _needed("conv_date"),
+    _needed("conv_time"),
+    _needed("revenue", REAL),
+)
+_table(shop.COSTS, _key("session_id"), sa.Column("cost", REAL))
+
+CREDIT_TABLE = _table("attribution_customer_journey", _key("conv_id"), _key("session_id"), _needed("ihc", REAL))
+REPORTING_TABLE = _table(
+    "channel_reporting",
+    _key("channel_name"),
+    _key("date"),
+    _needed("cost", REAL),
+    _needed("ihc", REAL),
+    _needed("ihc_revenue", REAL),
+)
+PHASE_TABLE = _table(
+    "attribution_phases", _key("conv_id"), _key("session_id"), *(_needed(phase, REAL) for phase in shop.PHASES)
+)
+RUN_TABLE = _table(
+    "attribution_runs",
+    _key("run_id"),
+    _needed("started_at"),
+    _needed("engine"),
+    _needed("parameters"),
+    sa.Column("lookback_days", REAL),
+    sa.Column("start_date", TEXT),
+    sa.Column("end_date", TEXT),
+    _needed("version"),
+    _needed("vanished", WHOLE),
+)
+OUTCOME_TABLE = _table(
+    "attribution_outcomes", _key("conv_id"), _needed("run_id"), _needed("outcome"), _needed("reason")
+)
+
+REPORT_RUNS = _table(
+    "report_runs",
+    _key("number", WHOLE),
+    sa.Column("run_id", TEXT, nullable=False, unique=True),
+    _needed("recorded_at"),
+    _needed("engine"),
+    _needed("parameters"),
+    sa.Column("lookback_days", REAL),
+    sa.Column("start_date", TEXT),
+    sa.Column("end_date", TEXT),
+    _needed("version"),
+    _needed("orders", WHOLE),
+    _needed("ihc", REAL),
+    _needed("ihc_revenue", REAL),
+    _needed("cost", REAL),
+)
+HISTORY_ORDERS = _table(
+    "history_orders",
+    _key("version", WHOLE),
+    _needed("conv_id"),
+    _needed("revenue", REAL),
+    _needed("sessions", LONG),
+    _needed("source"),
+    _needed("first_run", WHOLE),
+    sa.Column("last_run", WHOLE),
+)
+HISTORY_CREDITS = _table(
+    "history_credits", _key("version", WHOLE), _key("channel_name"), _key("date"), _needed("ihc", REAL)
+)
+HISTORY_COSTS = _table(
+    "history_costs",
+    _key("channel_name"),
+    _key("date"),
+    _needed("cost", REAL),
+    _key("first_run", WHOLE),
+    sa.Column("last_run", WHOLE),
+)
+
+API_REQUESTS = _table(
+    "api_requests",
+    _key("request_id", IN_ORDER),
+    _needed("run_id"),
+    _needed("account"),
+    _needed("url"),
+    _needed("conv_type_id"),
+    _needed("redistribution"),
+    _needed("conversions", WHOLE),
+    _needed("sessions", WHOLE),
+    _needed("sent_at"),
+    sa.Column("ended_at", TEXT),
+    sa.Column("calls", WHOLE),
+    sa.Column("outcome", TEXT),
+)
+API_REFRESHES = _table("api_refreshes", _key("account"), _key("began_at"), sa.Column("ended_at", TEXT))
+API_LEDGER = _table(
+    "api_ledger",
+    _key("request_id", IN_ORDER),
+    _key("conv_id"),
+    _needed("fingerprint"),
+    _needed("outcome"),
+    _needed("reason"),
+)
+API_ANSWERS = _table(
+    "api_answers",
+    _key("request_id", IN_ORDER),
+    _key("conv_id"),
+    _key("session_id"),
+    *(_needed(share, REAL) for share in shop.SHARES),
+    sqlite_with_rowid=False,  # half the size and the time, with a key this long
+)
+
+
+def _columns(*tables: sa.Table) -> dict[str, tuple[str, ...]]:
+    return {table.name: tuple(table.columns.keys()) for table in tables}
+
+
+# What ihc keeps beside the shop's tables, by name, with the columns.
+RESULTS = _columns(CREDIT_TABLE, REPORTING_TABLE, PHASE_TABLE, RUN_TABLE, OUTCOME_TABLE)
+LEDGER = _columns(API_REQUESTS, API_REFRESHES, API_LEDGER, API_ANSWERS)
+HISTORY = _columns(REPORT_RUNS, HISTORY_ORDERS, HISTORY_CREDITS, HISTORY_COSTS)
+KEPT = RESULTS | LEDGER | HISTORY

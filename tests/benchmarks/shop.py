@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ihc.database.database import Database, append
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.journeys.paths import ChannelPaths, channel_paths
@@ -120,9 +120,9 @@ class Shop:
         file = self.folder / "shop.db"
         if not file.exists():
             create_tables(Database(file))
-            with Database(file).transaction(is_writing=True) as connection:
+            with Database(file).transaction(is_writing=True) as opened:
                 for table, frame in zip(COLUMNS, self.tables(), strict=True):
-                    append(connection, table, frame)
+                    opened.append(table, frame)
             with closing(sqlite3.connect(file)) as connection:
                 connection.execute("CREATE INDEX by_user ON session_sources (user_id)")
         return file

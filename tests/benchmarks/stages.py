@@ -21,7 +21,6 @@ from ihc.api.batching import fit_journeys, pack_requests, request_body
 from ihc.api.limits import MAX_SESSIONS
 from ihc.database.database import Database
 from ihc.database.inputs import read_tables
-from ihc.database.inputs import read_whole as _read_whole
 from ihc.database.results import store_credits
 from ihc.database.tables import Run
 from ihc.journeys.build import build_journeys
@@ -30,6 +29,7 @@ from ihc.models.heuristics import first_touch, last_touch, linear, touch_totals
 from ihc.models.ihc import attribute
 from ihc.models.markov import removal_effects
 from ihc.models.parameters import load_parameters
+from ihc.schemas.tables import COLUMNS
 
 OURS = "ihc"
 STORED = "stored"  # the folder of the databases that are made while storing is measured
@@ -82,8 +82,8 @@ class Stage(NamedTuple):
 
 def read_whole(database: Path) -> list[pd.DataFrame]:
     """Read the three tables as `read_tables` does, without its checks."""
-    with Database(database).transaction() as connection:
-        return _read_whole(connection, Database(database))
+    with Database(database).transaction() as opened:
+        return opened.read_whole([*COLUMNS])
 
 
 def same_frames(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:

@@ -9,19 +9,9 @@ from helpers.states import assert_same_state, of_shop, state
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc.analysis.changes import RecordedRun
+from ihc.analysis.changes import changes_since, list_runs, over_dates_of, record_run, unrecorded_run
 from ihc.database.database import Database
-from ihc.database.history import (
-    changes_since,
-    find_run,
-    list_runs,
-    over_dates_of,
-    previous_run,
-    read_state,
-    record_run,
-    recorded_runs,
-    unrecorded_run,
-)
+from ihc.database.history import RecordedRun, find_run, previous_run, read_state, recorded_runs
 from ihc.database.results import create_tables
 from ihc.database.tables import HISTORY, Run
 from ihc.errors import DatabaseError, InputError

@@ -13,11 +13,10 @@ from ihc.database.results import (
     store_reporting,
     try_writing,
 )
-from ihc.database.tables import HISTORY, LEDGER, RESULTS, Run
-from ihc.errors import DatabaseError, InputError, SettingsError
+from ihc.database.tables import HISTORY, RESULTS, Run
+from ihc.errors import DatabaseError, InputError
 from ihc.journeys.credits import outcomes_of
 from ihc.models.parameters import load_parameters
-from ihc.shipped import shipped
 
 RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
 NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
@@ -29,10 +28,8 @@ def attributed(path, run=RUN, **window):
     journeys = build_journeys(tables.sessions, tables.conversions, **window)
     orders = tables.conversions[tables.conversions["conv_date"].between(window.get("start_date", ""), "9999")]
     credits = attribute(journeys, load_parameters())
-    create_tables(Database(path))
-    return store_credits(
-        Database(path), run, credits, outcomes_of(orders, journeys, NOTHING_FAILED), tables.conversions
-    )
+    create_tables(path)
+    return store_credits(path, run, credits, outcomes_of(orders, journeys, NOTHING_FAILED), tables.conversions)
 
 
 @pytest.fixture
@@ -44,8 +41,9 @@ def small(database):
 @pytest.fixture
 def small_file(tmp_path):
     """The same as an SQLite file, for what only a file has."""
-    create_tables(Database(tmp_path / "shop.db"))
-    return filled(tmp_path / "shop.db")
+    made = Database(tmp_path / "shop.db")
+    create_tables(made)
+    return filled(made)
 
 
 def filled(database):
@@ -60,37 +58,11 @@ def filled(database):
     return database
 
 
-def test_tables_are_created_with_exactly_the_documented_columns(tmp_path):
-    create_tables(Database(tmp_path / "new.db"))
-    columns = {
-        table: [row[1] for row in sql(tmp_path / "new.db", f"PRAGMA table_info({table})")]
-        for (table,) in sql(tmp_path / "new.db", "SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
-    assert columns["session_sources"] == (
-        [
-            "session_id",
-            "user_id",
-            "event_date",
-            "event_time",
-            "channel_name",
-            "holder_engagement",
-            "closer_engagement",
-            "impression_interaction",
-        ]
-    )
-    assert columns["conversions"] == ["conv_id", "user_id", "conv_date", "conv_time", "revenue"]
-    assert columns["session_costs"] == ["session_id", "cost"]
-    assert columns["attribution_customer_journey"] == ["conv_id", "session_id", "ihc"]
-    assert columns["channel_reporting"] == ["channel_name", "date", "cost", "ihc", "ihc_revenue"]
-    assert set(columns) == {"session_sources", "conversions", "session_costs", *RESULTS, *LEDGER, *HISTORY}
-    assert {table: tuple(columns[table]) for table in HISTORY} == HISTORY
-
-
 def test_creating_touches_nothing_that_exists(small):
     sql(small, "DROP TABLE channel_reporting", "CREATE TABLE mine (a INTEGER)", "INSERT INTO mine VALUES (1)")
     before = sql(small, "SELECT * FROM conversions")
-    create_tables(Database(small))
-    create_tables(Database(small))
+    create_tables(small)
+    create_tables(small)
     assert sql(small, "SELECT * FROM conversions") == before
     assert sql(small, "SELECT * FROM mine") == [(1,)]
     assert sql(small, "SELECT * FROM channel_reporting") == []
@@ -106,7 +78,7 @@ def test_cleaning_empties_the_results_and_keeps_the_input_and_the_answers_that_w
         "INSERT INTO history_costs VALUES ('A', '2023-09-01', 1, 1, NULL)",
         "INSERT INTO report_runs VALUES (1, 'r', 'now', 'local', 'p', NULL, NULL, NULL, '0', 1, 1, 10, 1)",
     )
-    create_tables(Database(small), clean_results=True)
+    create_tables(small, clean_results=True)
     emptied = [*RESULTS, *HISTORY]
     assert [sql(small, f"SELECT count(*) FROM {table}") for table in emptied] == [[(0,)]] * len(emptied)
     assert sql(small, "SELECT count(*) FROM session_sources") == [(3,)]
@@ -131,8 +103,8 @@ def test_reading_types_every_column_and_keeps_extra_ones(small):
 
 
 def test_numeric_ids_and_numbers_stored_as_text_are_read(tmp_path):
-    path = tmp_path / "typed.db"
-    create_tables(Database(path))
+    path = Database(tmp_path / "typed.db")
+    create_tables(path)
     sql(
         path,
         "DROP TABLE conversions",
@@ -216,7 +188,7 @@ def test_orders_outside_the_window_keep_their_credits_though_a_session_vanished(
 
 
 def test_result_tables_with_integer_ids_of_another_program_serve_too(tmp_path):
-    path = tmp_path / "numbers.db"
+    path = Database(tmp_path / "numbers.db")
     sql(
         path,
         "CREATE TABLE session_sources (session_id INTEGER, user_id INTEGER, event_date, event_time, channel_name,"
@@ -232,7 +204,7 @@ def test_result_tables_with_integer_ids_of_another_program_serve_too(tmp_path):
     attributed(path, start_date="2023-09-02")
     stored = "SELECT conv_id, session_id, ihc FROM attribution_customer_journey"
     assert sql(path, stored) == [(11, 1, 1.0), (12, 1, 1.0)]
-    tables, results = read_tables(path), read_results(Database(path))
+    tables, results = read_tables(path), read_results(path)
     # Both orders' 5.00 and the session's 2.50 meet in channel A on 1 September.
     assert channel_reporting(*tables, results.credits).to_numpy().tolist() == [["A", "2023-09-01", 2.5, 2.0, 10.0]]
 
@@ -247,17 +219,10 @@ def test_stored_credits_that_are_not_whole_are_left_out_and_named(tmp_path, smal
         "ALTER TABLE t RENAME TO attribution_customer_journey",
         f"UPDATE attribution_customer_journey SET ihc = {value} WHERE conv_id = 'c2'",
     )
-    results = read_results(Database(small_file))
+    results = read_results(small_file)
     assert results.credits["conv_id"].unique().tolist() == ["c1"]
     assert "c2" not in set(results.outcomes["conv_id"])
     assert results.unsound["conv_id"].tolist() == ["c2"]
-
-
-@pytest.mark.parametrize("name", ["what?.db", "a#b.db", "50%.db", "with space.db"])
-def test_odd_file_names_mean_the_file_of_that_name(tmp_path, name):
-    create_tables(Database(tmp_path / name))
-    try_writing(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
@@ -279,7 +244,7 @@ def test_reporting_replaces_the_whole_table(small):
     attributed(small)
     tables = read_tables(small)
     sql(small, "INSERT INTO channel_reporting VALUES ('old', '2020-01-01', 1, 1, 1)")
-    store_reporting(Database(small), channel_reporting(*tables, read_results(Database(small)).credits))
+    store_reporting(small, channel_reporting(*tables, read_results(small).credits))
     # A on 09-01: s1 costs 1; on 09-02: s3 has all of c2; B on 09-02: s2, whose cost is NULL.
     assert [row[:3] for row in sql(small, "SELECT * FROM channel_reporting ORDER BY 1, 2")] == [
         ("A", "2023-09-01", 1.0),
@@ -289,7 +254,7 @@ def test_reporting_replaces_the_whole_table(small):
 
 
 def test_results_of_a_new_database_are_empty(small):
-    results = read_results(Database(small))
+    results = read_results(small)
     assert results.credits.empty
     assert results.outcomes.empty
 
@@ -307,7 +272,7 @@ def test_input_tables_are_never_written_to(small):
         for action in ("INSERT", "UPDATE", "DELETE"):
             raise_at(small, f"BEFORE {action}", table, "no")
     attributed(small)
-    create_tables(Database(small), clean_results=True)
+    create_tables(small, clean_results=True)
     assert sql(small, "SELECT count(*) FROM conversions") == [(3,)]
 
 
@@ -336,77 +301,41 @@ def test_text_that_is_not_utf8_is_refused_in_a_sentence(small_file):
 
 def test_a_database_that_cannot_be_written_is_refused(small_file):
     with pytest.raises(DatabaseError, match="cannot be written"):
-        try_writing(f"sqlite:///file:{small_file}?mode=ro&uri=true")
+        try_writing(Database(f"sqlite:///file:{small_file.file}?mode=ro&uri=true"))
 
 
 def test_checking_that_it_can_be_written_changes_nothing(small_file):
-    before = small_file.read_bytes()
+    before = small_file.file.read_bytes()
     try_writing(small_file)
-    assert small_file.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("database", "says"),
-    [
-        (
-            "oracle+cx_oracle://ann:s3cret@host/shop",
-            "of oracle.cx_oracle:// needs its driver .No module named 'cx_Oracle'.: pip",
-        ),
-        ("nosuch://ann:s3cret@host/shop", "has no dialect for a database of nosuch://: install the package"),
-        ("sqlite://", "in memory"),
-        ("sqlite:///:memory:", "in memory"),
-        ("no such://url", "no URL"),
-    ],
-)
-def test_urls_that_cannot_serve_are_refused_without_showing_the_password(database, says):
-    with pytest.raises(SettingsError, match=says) as error:
-        Database(database)
-    assert "s3cret" not in str(error.value)
-
-
-def test_a_label_never_shows_password_or_query():
-    assert Database("postgresql://ann:s3cret@host/shop?password=s3cret").label == "postgresql://ann:***@host/shop"
-    assert Database("data/ihc.db").label == "data/ihc.db"
+    assert small_file.file.read_bytes() == before
 
 
 def test_ids_with_quotes_and_semicolons_are_only_data(small):
     evil = "x'; DROP TABLE conversions; --"
     sql(small, f"UPDATE conversions SET conv_id = '{evil.replace(chr(39), chr(39) * 2)}' WHERE conv_id = 'c1'")
     attributed(small)
-    assert evil in set(read_results(Database(small)).credits["conv_id"])
+    assert evil in set(read_results(small).credits["conv_id"])
     assert sql(small, "SELECT count(*) FROM conversions") == [(3,)]
-
-
-def test_the_schema_file_is_found():
-    assert shipped("fixtures/schema.sql").is_file()
 
 
 def test_a_result_table_of_another_shape_is_refused_before_anything_is_written(small_file):
     sql(small_file, "DROP TABLE channel_reporting", "CREATE TABLE channel_reporting (channel_name, day)")
-    before = small_file.read_bytes()
+    before = small_file.file.read_bytes()
     with pytest.raises(DatabaseError, match="no column named date"):
         try_writing(small_file)
-    assert small_file.read_bytes() == before
-
-
-def test_a_history_table_of_another_shape_is_refused_before_anything_is_written(small_file):
-    sql(small_file, "DROP TABLE history_costs", "CREATE TABLE history_costs (channel_name, day)")
-    before = small_file.read_bytes()
-    with pytest.raises(DatabaseError, match="no column named date"):
-        try_writing(small_file)
-    assert small_file.read_bytes() == before
+    assert small_file.file.read_bytes() == before
 
 
 def test_a_database_of_an_earlier_version_gets_the_history_tables(small):
     for table in HISTORY:
         sql(small, f"DROP TABLE {table}")
-    create_tables(Database(small))
+    create_tables(small)
     assert [sql(small, f"SELECT count(*) FROM {table}") for table in HISTORY] == [[(0,)]] * len(HISTORY)
 
 
 def test_credits_of_another_program_are_of_an_unknown_engine(small):
     sql(small, "INSERT INTO attribution_customer_journey VALUES ('c1', 's1', 1.0)")
-    outcomes = read_results(Database(small)).outcomes
+    outcomes = read_results(small).outcomes
     assert outcomes[["conv_id", "outcome", "engine"]].to_numpy().tolist() == [["c1", "credited", "unknown"]]
 
 
@@ -418,8 +347,8 @@ def test_a_result_table_that_is_a_view_is_refused_before_anything_is_written(sma
 
 
 def test_an_order_that_vanished_from_a_result_table_with_integer_ids_is_removed_once(tmp_path):
-    path = tmp_path / "numbers.db"
-    create_tables(Database(path))
+    path = Database(tmp_path / "numbers.db")
+    create_tables(path)
     sql(
         path,
         "DROP TABLE attribution_customer_journey",
@@ -463,7 +392,7 @@ def test_the_phases_of_stored_credits_are_read_back(small):
     tables = read_tables(small)
     credits = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters())
     expected = credits.drop(columns="ihc").sort_values(["conv_id", "session_id"], ignore_index=True)
-    found = read_phases(Database(small)).sort_values(["conv_id", "session_id"], ignore_index=True)
+    found = read_phases(small).sort_values(["conv_id", "session_id"], ignore_index=True)
     pd.testing.assert_frame_equal(found, expected)
 
 
@@ -471,22 +400,22 @@ def test_the_phases_of_stored_credits_are_read_back(small):
 def test_an_order_with_a_phase_that_is_no_share_has_no_phases(small_file, value):
     attributed(small_file)
     sql(small_file, f"UPDATE attribution_phases SET holder = {value} WHERE session_id = 's1'")
-    assert read_phases(Database(small_file))["conv_id"].tolist() == ["c2"]
+    assert read_phases(small_file)["conv_id"].tolist() == ["c2"]
 
 
 def test_where_nothing_is_stored_there_are_no_phases(small):
-    assert read_phases(Database(small)).empty
+    assert read_phases(small).empty
 
 
 def test_the_stored_credit_of_one_order_is_given_with_its_source(small):
     attributed(small)
-    found = read_credit(Database(small), "c1").sort_values("session_id")
+    found = read_credit(small, "c1").sort_values("session_id")
     assert found["session_id"].tolist() == ["s1", "s2"]
     assert found["ihc"].sum() == pytest.approx(1)
     assert set(found["engine"]) == {"local"}
     assert set(found["parameters"]) == {"default (abc)"}
-    assert read_credit(Database(small), "c3").empty
-    assert read_credit(Database(small), "' OR 1=1 --").empty
+    assert read_credit(small, "c3").empty
+    assert read_credit(small, "' OR 1=1 --").empty
 
 
 def test_the_stored_credit_of_a_database_without_results_is_none_and_that_of_another_program_is_of_an_unknown_engine(
@@ -495,6 +424,6 @@ def test_the_stored_credit_of_a_database_without_results_is_none_and_that_of_ano
     (tmp_path / "empty.db").touch()
     assert read_credit(Database(tmp_path / "empty.db"), "c1").empty
     sql(small_file, "INSERT INTO attribution_customer_journey VALUES ('c1', 's1', 0.25), ('c1', 's2', 0.75)")
-    found = read_credit(Database(small_file), "c1")
+    found = read_credit(small_file, "c1")
     assert found["ihc"].tolist() == [0.25, 0.75]
     assert set(found["engine"]) == {"unknown"}

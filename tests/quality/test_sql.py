@@ -2,7 +2,6 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from helpers.databases import opened
 from helpers.frames import FIXED, UNTRUSTED
 from helpers.mending import finding, is_listing
 from helpers.odd_shops import CLOCK_FINDINGS, NEAR_IDS, NEAR_ORDERS, ODD_FINDINGS, ODD_SHOP, REFUNDS, shared_id, shop_of
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc import read_tables
-from ihc.database.database import Database, append
+from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.quality.sql import MOST_VALUES, Sql, seconds
 from ihc.schemas.tables import COLUMNS
@@ -61,9 +60,9 @@ def test_seconds_since_midnight():
 @pytest.mark.parametrize(("tables", "check"), MENDED)
 def test_a_statement_mends_a_finding_or_lists_its_rows_in_postgresql_too(schema_url, tables, check):
     create_tables(Database(schema_url))
-    with Database(schema_url).transaction(is_writing=True) as connection:
+    with Database(schema_url).transaction(is_writing=True) as opened:
         for table, frame in zip(COLUMNS, tables, strict=True):
-            append(connection, table, frame)
+            opened.append(table, frame)
     found = finding(tables, check, Sql(is_postgres=True))
     with opened(schema_url) as connection:
         rows = connection.execute(found["mend"])

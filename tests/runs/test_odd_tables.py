@@ -6,13 +6,14 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from helpers.databases import opened, sql
 from helpers.frames import FIXED
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ihc import build_journeys, read_tables
-from ihc.database.database import Database, read
+from ihc.database.database import Database
 from ihc.database.inputs import read_columns, read_conversion_ids, users_of
 from ihc.database.results import create_tables
 from ihc.errors import DatabaseError, InputError
@@ -480,6 +481,6 @@ def test_large_whole_numbers_stay_whole_beside_a_float_and_a_null(tmp_path):
         connection.execute("CREATE TABLE t (a, b)")
         connection.executemany("INSERT INTO t VALUES (?, ?)", [(2**62 + 1, 2**62 + 1), (7.0, None)])
     with Database(path).transaction() as connection:
-        found = read(connection, "SELECT * FROM t", coerce_float=False)
+        found = connection.read(sa.text("SELECT * FROM t"), coerce_float=False)
     assert found["a"].tolist() == [2**62 + 1, 7.0]
     assert found["b"].tolist() == [2**62 + 1, None]

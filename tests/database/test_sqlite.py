@@ -6,10 +6,11 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
-from ihc.database.arrow_reading import read_frames
-from ihc.database.database import Database, read
+from ihc.database.database import Database
 from ihc.database.inputs import read_tables
+from ihc.database.sqlite import read_through_arrow
 
 MANY = 3000  # more than the driver looks at to find a column's type
 
@@ -24,8 +25,8 @@ def database_of(path, declared, values):
 
 
 def by_rows(path):
-    with Database(path).transaction() as connection:
-        return read(connection, "SELECT * FROM t", coerce_float=False)
+    with Database(path).transaction() as opened:
+        return opened.read(sa.text("SELECT * FROM t"), coerce_float=False)
 
 
 QUICK = {
@@ -61,25 +62,25 @@ BY_ROWS = {
 @pytest.mark.parametrize(("declared", "values"), QUICK.values(), ids=QUICK)
 def test_the_frames_are_those_of_the_rows(tmp_path, declared, values):
     file = database_of(tmp_path / "a.db", declared, values)
-    (frame,) = read_frames(file, ["t"])
+    (frame,) = read_through_arrow(file, ["t"])
     pd.testing.assert_frame_equal(frame, by_rows(file))
 
 
 @pytest.mark.parametrize(("declared", "values"), BY_ROWS.values(), ids=BY_ROWS)
 def test_what_arrow_cannot_tell_exactly_is_left_to_the_rows(tmp_path, declared, values):
-    assert read_frames(database_of(tmp_path / "a.db", declared, values), ["t"]) is None
+    assert read_through_arrow(database_of(tmp_path / "a.db", declared, values), ["t"]) is None
 
 
 def test_a_text_that_is_no_utf_8_is_left_to_the_rows(tmp_path):
     file = database_of(tmp_path / "a.db", "a TEXT", ["x"])
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("INSERT INTO t VALUES (CAST(x'ff41' AS TEXT))")
-    assert read_frames(file, ["t"]) is None
+    assert read_through_arrow(file, ["t"]) is None
 
 
 @pytest.mark.parametrize("name", ["a b.db", "100%25.db", "what?.db", "a#b.db", "ü.db"])
 def test_a_file_may_have_any_name(tmp_path, name):
-    (frame,) = read_frames(database_of(tmp_path / name, "a TEXT", ["x"]), ["t"])
+    (frame,) = read_through_arrow(database_of(tmp_path / name, "a TEXT", ["x"]), ["t"])
     assert frame["a"].tolist() == ["x"]
 
 
@@ -87,9 +88,9 @@ def test_a_view_is_read_like_a_table(tmp_path):
     file = database_of(tmp_path / "a.db", "a INTEGER", [1, None])
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE VIEW v AS SELECT a + 1 AS b, 'x' || a AS c FROM t")
-    (frame,) = read_frames(file, ["v"])
-    with Database(file).transaction() as connection:
-        pd.testing.assert_frame_equal(frame, read(connection, "SELECT * FROM v", coerce_float=False))
+    (frame,) = read_through_arrow(file, ["v"])
+    with Database(file).transaction() as opened:
+        pd.testing.assert_frame_equal(frame, opened.read(sa.text("SELECT * FROM v"), coerce_float=False))
 
 
 def test_a_table_that_another_program_changes_meanwhile_is_left_to_the_rows(tmp_path, monkeypatch):
@@ -97,8 +98,8 @@ def test_a_table_that_another_program_changes_meanwhile_is_left_to_the_rows(tmp_
     file = database_of(tmp_path / "a.db", "a TEXT", ["x"])
     with closing(sqlite3.connect(file, isolation_level=None)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
-        assert read_frames(file, ["t", "t"])[1]["a"].tolist() == ["x"]
-        real = sys.modules["ihc.database.arrow_reading"]._cursor
+        assert read_through_arrow(file, ["t", "t"])[1]["a"].tolist() == ["x"]
+        real = sys.modules["ihc.database.sqlite"]._cursor
         opened = []
 
         def and_write(stack, connection):
@@ -119,26 +120,26 @@ def test_a_table_that_another_program_changes_meanwhile_is_left_to_the_rows(tmp_
             def __getattr__(self, name):
                 return getattr(self._cursor, name)
 
-        monkeypatch.setattr("ihc.database.arrow_reading._cursor", and_write)
-        assert read_frames(file, ["t", "t"]) is None
+        monkeypatch.setattr("ihc.database.sqlite._cursor", and_write)
+        assert read_through_arrow(file, ["t", "t"]) is None
 
 
 def test_without_the_driver_the_rows_are_read(shop, monkeypatch):
     quick = read_tables(shop)
     monkeypatch.setitem(sys.modules, "adbc_driver_sqlite", None)
-    assert read_frames(shop, ["conversions"]) is None
+    assert read_through_arrow(shop, ["conversions"]) is None
     for with_driver, without in zip(quick, read_tables(shop), strict=True):
         pd.testing.assert_frame_equal(with_driver, without)
 
 
 def test_the_shop_s_tables_are_read_the_quick_way(shop):
-    frames = read_frames(shop, ["session_sources", "conversions", "session_costs"])
+    frames = read_through_arrow(shop, ["session_sources", "conversions", "session_costs"])
     assert [len(frame) > 0 for frame in frames] == [True] * 3
 
 
 def test_reading_leaves_the_file_as_it_is(tmp_path):
     file = database_of(tmp_path / "a.db", "a TEXT", ["x"])
     before = file.read_bytes()
-    read_frames(file, ["t"])
+    read_through_arrow(file, ["t"])
     assert file.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["a.db"]

@@ -1,0 +1,192 @@
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from helpers.databases import rows_of, sql
+
+from ihc.database import generic
+from ihc.database.database import Database
+from ihc.database.inputs import read_tables
+from ihc.database.results import create_tables
+from ihc.errors import DatabaseError
+from ihc.pipeline.sample import write_sample
+
+# A process that has the file open, until it is told to end.
+HOLD = """
+import duckdb, sys
+connection = duckdb.connect({file!r}, read_only={read_only})
+print("open", flush=True)
+sys.stdin.read()
+"""
+# One that is killed by itself in the middle of a transaction that writes.
+DIE = """
+import os, signal, sys
+from ihc.database.database import Database
+with Database(sys.argv[1]).transaction(is_writing=True) as opened:
+    opened.connection.exec_driver_sql("DELETE FROM kept")
+    opened.connection.exec_driver_sql("INSERT INTO kept SELECT range FROM range(300000)")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "shop.duckdb"
+
+
+@pytest.fixture
+def made(file):
+    """A file with a table of one row."""
+    made = Database(f"duckdb:///{file}")
+    made.make_empty()
+    sql(made, "CREATE TABLE kept (id INTEGER)", "INSERT INTO kept VALUES (1)")
+    return made
+
+
+@pytest.fixture
+def holding(file, made):
+    """A process that has the file open, for reading or for writing."""
+    started = []
+
+    def hold(read_only):
+        code = HOLD.format(file=str(file), read_only=read_only)
+        process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout.readline() == b"open\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(generic, "PATIENCE", dict.fromkeys(generic.PATIENCE, 0.2))
+    monkeypatch.setattr(generic, "SOON", 0.05)
+
+
+def count(database, *, is_writing=False):
+    with database.transaction(is_writing=is_writing) as opened:
+        return opened.connection.exec_driver_sql("SELECT count(*) FROM kept").scalar()
+
+
+def test_a_file_that_is_not_there_is_not_made_by_reading(file):
+    for is_writing in (True, False):
+        with pytest.raises(DatabaseError, match=r"does not exist\. Name a file of DuckDB"):
+            count(Database(f"duckdb:///{file}"), is_writing=is_writing)
+    assert not Database(f"duckdb:///{file}").exists()
+    assert not file.exists()
+
+
+def test_a_folder_and_another_kind_of_file_are_refused_in_a_sentence(tmp_path):
+    with pytest.raises(DatabaseError, match="is a folder"):
+        count(Database(f"duckdb:///{tmp_path}"))
+    text = tmp_path / "shop.duckdb"
+    text.write_text("a,b\n" * 9_000)
+    Database(f"duckdb:///{text}").make_empty()  # it is there
+    with pytest.raises(
+        DatabaseError, match=r"^Database .*not a valid DuckDB database file; name a file of DuckDB, or one .*\.$"
+    ):
+        count(Database(f"duckdb:///{text}"))
+    assert text.read_text() == "a,b\n" * 9_000
+
+
+def test_a_wrong_option_is_said_when_the_file_is_made(file):
+    with pytest.raises(DatabaseError, match="Memory must have a number"):
+        create_tables(Database(f"duckdb:///{file}?memory_limit=banana"))
+
+
+def test_a_path_of_such_a_file_is_answered_by_how_its_url_is_written(made, file):
+    with pytest.raises(DatabaseError, match=r"one of DuckDB is named by a URL, as duckdb:///"):
+        read_tables(file)
+
+
+def test_nothing_is_fetched_from_the_network_to_read_an_odd_file(made):
+    with made.transaction() as opened:
+        found = opened.connection.exec_driver_sql("SELECT current_setting('autoinstall_known_extensions')").scalar()
+    assert found is False
+
+
+def test_several_processes_read_at_once(made, holding):
+    holding(read_only=True)
+    assert count(made) == 1
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("write", "read"), ("write", "write"), ("read", "write")])
+def test_who_reads_waits_for_who_writes_and_the_other_way_round(theirs, ours, made, holding):
+    other = holding(read_only=theirs == "read")
+    done = []
+    waiting = threading.Thread(target=lambda: done.append(count(made, is_writing=ours == "write")))
+    waiting.start()
+    waiting.join(0.5)
+    assert done == []
+    other.communicate()
+    waiting.join(20)
+    assert done == [1]
+
+
+def test_a_file_that_another_process_keeps_open_is_given_up_with_what_to_do(made, holding, impatient, caplog):
+    other = holding(read_only=False)
+    with pytest.raises(DatabaseError, match=rf"PID {other.pid}\); another program has the file open: end that one"):
+        count(made)
+    (said,) = caplog.messages
+    assert said.endswith(f"(PID {other.pid}); waiting for it to be closed.")
+
+
+def test_a_file_that_this_process_keeps_open_is_given_up_with_what_to_do(made, impatient):
+    with (
+        made.transaction(),
+        pytest.raises(DatabaseError, match="this program has the file open already: close that"),
+    ):
+        count(made, is_writing=True)
+
+
+def test_between_transactions_others_may_write(made, holding):
+    with made.transactions() as begin:
+        for number in (2, 3):
+            with begin() as opened:
+                opened.connection.exec_driver_sql(f"INSERT INTO kept VALUES ({number})")
+            holding(read_only=False).communicate()
+    assert rows_of(made, "kept") == [(1,), (2,), (3,)]
+
+
+def test_a_connection_that_is_just_being_closed_is_waited_for(made):
+    """DuckDB refuses to open a file that another thread of the process is about to close."""
+    failed = []
+
+    def often(is_writing):
+        for _ in range(150):
+            try:
+                count(made, is_writing=is_writing)
+            except DatabaseError as error:
+                failed.append(str(error))
+
+    threads = [threading.Thread(target=often, args=(is_writing,)) for is_writing in (False, False, True)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert failed == []
+
+
+def test_a_sample_is_whole_where_what_a_killed_process_left_of_another_file_lies(made, file):
+    subprocess.run(
+        [sys.executable, "-c", DIE.replace("os.kill", "opened.connection.commit(); os.kill"), made.address], check=False
+    )
+    assert file.with_name(f"{file.name}.wal").exists()
+    file.unlink()
+    write_sample(made, 10)
+    assert len(read_tables(made).conversions) == 10
+
+
+def test_a_process_that_is_killed_in_the_middle_of_a_write_leaves_the_previous_state(made, file):
+    begun = time.monotonic()
+    died = subprocess.run([sys.executable, "-c", DIE, made.address], check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    assert count(made) == 1
+    assert count(made, is_writing=True) == 1
+    assert time.monotonic() - begun < 30
+    assert {path.name for path in file.parent.iterdir()} <= {file.name, f"{file.name}.wal"}
