@@ -38,6 +38,7 @@ AS_TEXT = (
 )
 FLOATS = (700, 701)  # the numbers of the types real and double precision
 NUMERIC, BYTEA = 1700, 17
+TYPES = {2950: sa.Uuid(), 1082: sa.Date(), 1114: sa.DateTime(), 1184: sa.DateTime()}
 BATCH = 250_000  # rows
 # A value of the wrong type, out of range or too long, no date, or empty where there must be one.
 NOT_TAKEN = ("22P02", "22003", "22001", "22007", "22008", "23502")
@@ -127,6 +128,12 @@ class Postgres(Transaction):
         """The number of a column's type."""
         described: Any = self.connection.execute(sa.select(column).where(sa.false())).cursor.description
         return int(described[0][1])
+
+    def _types(self, table: str) -> dict[str, Any]:
+        # Not by SQLAlchemy's inspector, which needs values of json as the driver itself reads them.
+        query = sa.select(sa.text("*")).select_from(sa.table(table)).where(sa.false())
+        described: Any = self.connection.execute(query).cursor.description
+        return {column.name: TYPES.get(column.type_code) for column in described}
 
 
 TABLES = """
