@@ -86,7 +86,7 @@ class Generic(Transaction):
     @staticmethod
     def reason_of(error: BaseException, _url: sa.URL) -> str:
         """What an error means, and what to do."""
-        reason = _in_short(str(error)) or type(error).__name__
+        reason = _in_short(str(error)).rstrip("!") or type(error).__name__
         hint = next((hint for words, hint in HINTS.items() if re.search(words, reason, re.IGNORECASE)), "")
         return f"{reason}; {hint}" if hint else reason
 
