@@ -26,9 +26,8 @@ def check(**options: Any) -> None:
     Nothing is changed. Exit code 0: nothing found; 1: a finding, or refused.
     """
     from ihc.database.inputs import read_tables
-    from ihc.narrative.quality import clean_sentence
     from ihc.pipeline.sample import prepare
-    from ihc.quality.checks import quality_findings
+    from ihc.quality.checks import clean_sentence, quality_findings
     from ihc.quality.sql import Sql
     from ihc.schemas.tables import COLUMNS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # How the reasons of credited orders begin.
 CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
 ENOUGH_COST = f"at least {MATERIAL:.0%} of the cost"
+MOST_LETTERS = 5
 
 
 def best_and_worst(summary: pd.DataFrame) -> str:
@@ -302,3 +303,16 @@ def left_out_sentence(vanished: int, unsound: pd.DataFrame) -> str:
 def run_sentence(database: str, run_id: str, dates: str) -> str:
     """Say what the report is about."""
     return f"Orders and sessions of {dates}, from the database {database}; run {run_id}."
+
+
+def letters_sentence(missing: Sequence[str]) -> str:
+    """Say which letters the PNG charts lack; empty where they have all. In: `letters_without_font`."""
+    if not missing:
+        return ""
+    named = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in missing[:MOST_LETTERS])
+    more = f" and {len(missing) - MOST_LETTERS:,} more" if len(missing) > MOST_LETTERS else ""
+    boxes = "a box" if len(missing) == 1 else "boxes"
+    return (
+        f"No font on this machine has {named}{more}: PNG charts show {boxes} instead. The charts on this page use the "
+        "fonts of your browser. Install a Noto font on this machine and run again."
+    )

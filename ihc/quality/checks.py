@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.arrays.sums import total
-from ihc.formatting import some
+from ihc.formatting import counted, some
 from ihc.quality.clocks import clock_findings
 from ihc.quality.findings import COST, LIST, NO_ADVICE, Advice, Finding, Shop
 from ihc.quality.ids import near_miss_findings, shared_id_finding
@@ -221,3 +221,9 @@ def _plain(name: str) -> str:
     """A name without case, blanks, punctuation and what is not seen; marks stay, as scripts write vowels by them."""
     composed = normalize("NFC", name.casefold())
     return "".join(letter for letter in composed if not (letter in punctuation or category(letter)[0] in "PZC"))
+
+
+def clean_sentence(findings: pd.DataFrame) -> str:
+    """Name the checks that found nothing. In: `quality_findings`."""
+    names = findings.loc[findings["count"] == 0, "check"]
+    return f"{counted(len(names), 'check')} found nothing: {'; '.join(names)}." if len(names) else ""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ihc.arrays.lookup import equals_previous
 from ihc.arrays.types import Booleans, Integers
+from ihc.formatting import counted, some
 from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Advice, Finding, Shop
 from ihc.quality.sql import seconds
@@ -185,3 +186,20 @@ def _twice_finding(shop: Shop, shared: Collection[object]) -> Finding:
     minute = conversions["conv_timestamp"].dt.floor("min")
     is_again = conversions.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
     return shop.of_conversions("of the same user, amount and minute as another", conversions[is_again], TWICE)
+
+
+def far_sentence(rows: pd.DataFrame, orders: pd.DataFrame, days: Collection[str]) -> str:
+    """Say what charts and tables over time leave out, as it lies on far days; empty where nothing does.
+
+    In: `channel_reporting` and the conversions of the reported dates, and the `far_dates`.
+    """
+    sums, placed = rows[rows["date"].isin(days)], orders[orders["conv_date"].isin(days)]
+    named = sorted({*sums["date"], *placed["conv_date"]})
+    if not named:
+        return ""
+    which = "1 day that lies" if len(named) == 1 else f"{len(named):,} days that lie"
+    return (
+        f"Charts and tables over time leave out {which} years apart from all others ({some(named)}): "
+        f"{sums['cost'].sum():,.2f} of cost, {sums['ihc_revenue'].sum():,.2f} of attributed revenue and "
+        f"{counted(len(placed), 'order')}. All totals have them."
+    )

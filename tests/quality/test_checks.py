@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.formatting import some
-from ihc.narrative.quality import clean_sentence
-from ihc.quality.checks import channel_variants, mends, quality_findings, shown_findings, table_shapes
+from ihc.quality.checks import channel_variants, clean_sentence, mends, quality_findings, shown_findings, table_shapes
 from ihc.schemas.tables import Tables
 
 EMPTY = Tables(sessions(), conversions(), costs())

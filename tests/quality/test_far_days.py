@@ -1,7 +1,6 @@
 import pandas as pd
 
-from ihc.narrative.quality import far_sentence
-from ihc.quality.clocks import far_dates, far_days, without
+from ihc.quality.clocks import far_dates, far_days, far_sentence, without
 
 
 def marks(*days):
