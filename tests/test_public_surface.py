@@ -6,7 +6,6 @@ import pytest
 import ihc
 
 PURE = ["schemas", "arrays", "journeys", "models", "calibration", "analysis", "quality", "narrative"]
-READ_A_FILE = {"parameters.py", "redistribution.py", "dimension.py", "memory.py", "remedies.py"}
 MODULES = sorted(path for package in PURE for path in (Path(ihc.__file__).parent / package).glob("*.py"))
 NOT_PURE = {"sqlalchemy", "sqlite3", "requests", "matplotlib", "os", "dotenv", "papermill", "IPython", "time", "random"}
 

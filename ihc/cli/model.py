@@ -200,9 +200,9 @@ def _journeys(
 
     `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only, refunds too.
     """
-    from ihc.arrays.memory import free_memory
     from ihc.database.inputs import read_tables, users_of
     from ihc.journeys.build import build_journeys
+    from ihc.memory import free_memory
     from ihc.pipeline.sample import prepare
     from ihc.schemas.refunds import purchases
 

@@ -11,12 +11,12 @@ import pandas as pd
 
 from ihc.analysis.dimension import with_dimension
 from ihc.api.ledger import requests_of
-from ihc.arrays.memory import free_memory
 from ihc.database.inputs import read_columns, read_tables
 from ihc.database.results import create_tables, read_results, try_writing
 from ihc.errors import SettingsError, why
 from ihc.journeys.build import check_memory, find_spans
 from ihc.journeys.credits import vanished
+from ihc.memory import free_memory
 from ihc.narrative.run import left_out_sentence
 from ihc.pipeline.notebooks import Execution
 from ihc.pipeline.sample import prepare

@@ -21,10 +21,10 @@ from dask.distributed import CancelledError, Client, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 from fsspec.implementations.dirfs import DirFileSystem
 
-from ihc.arrays.memory import free_memory
 from ihc.arrays.sums import add_parts
 from ihc.errors import InputError, ScaleError, why
 from ihc.formatting import counted
+from ihc.memory import free_memory
 from ihc.scale.checks import count_unfit, finding, unfit_rows
 from ihc.scale.frames import by_user, costs_by_user
 from ihc.scale.output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, publish, write_tables

@@ -1,6 +1,6 @@
 import pytest
 
-from ihc.arrays.memory import free_memory
+from ihc.memory import free_memory
 
 MEMORY = (
     "MemTotal:       24684084 kB\nMemFree:          100000 kB\nMemAvailable:   10000000 kB\nHugePages_Total:       0\n"
