@@ -63,7 +63,7 @@ def test_what_is_recorded_is_read_back_for_each_of_the_runs(database):
 def test_any_states_are_read_back(made):
     states = [of_shop(shop) for shop in made]
     with TemporaryDirectory() as folder:
-        database = Path(folder) / "shop.db"
+        database = Database(Path(folder) / "shop.db")
         create_tables(database)
         recorded = [record_run(database, run(number), each) for number, each in enumerate(states, start=1)]
         for found, each in zip(recorded, states, strict=True):

@@ -1,6 +1,7 @@
 """The quick reader gives the frames of the driver's rows, or leaves the reading to it."""
 
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 
@@ -143,3 +144,9 @@ def test_reading_leaves_the_file_as_it_is(tmp_path):
     read_through_arrow(file, ["t"])
     assert file.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["a.db"]
+
+
+def test_reading_sqlite_never_loads_the_driver_of_postgresql(shop):
+    code = f"import sys; from ihc import read_tables; read_tables({str(shop)!r}); print('psycopg' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

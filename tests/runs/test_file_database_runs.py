@@ -1,9 +1,8 @@
-"""Whole runs on files of DuckDB, and of Firebird, for which ihc does little that is its own: as on SQLite."""
+"""Whole runs on files of DuckDB: as on SQLite."""
 
 import pytest
 from helpers.commands import Finished, ihc
 from helpers.databases import copy_tables, rows_of, sql
-from helpers.firebird_files import new_file
 from helpers.server_runs import (
     assert_a_run_that_is_killed_is_finished_by_another,
     assert_a_sample_is_made_and_init_adds_and_empties,
@@ -20,24 +19,20 @@ from ihc.database.results import create_tables
 from ihc.schemas.tables import COLUMNS
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("firebird", marks=pytest.mark.slow)])
-def place(request):
-    """Gives the URL of a database that is named for a folder: in DuckDB of no file, in Firebird of an empty one."""
-    if request.param == "duckdb":
-        return lambda folder: f"duckdb:///{folder / 'shop.duckdb'}"
-    request.getfixturevalue("firebird")
-    return lambda folder: new_file(folder / "shop.fdb")
+def place(folder):
+    """The URL of a database of DuckDB in a folder."""
+    return f"duckdb:///{folder / 'shop.duckdb'}"
 
 
 @pytest.fixture
-def url(place, tmp_path_factory):
+def url(tmp_path_factory):
     """A new database, beside no other file."""
     return place(tmp_path_factory.mktemp("database"))
 
 
 @pytest.fixture(scope="module")
-def on_file(place, finished, shop, tmp_path_factory):
-    """The run of `finished`, on such a file; on one of DuckDB that is named as one types it."""
+def on_file(finished, shop, tmp_path_factory):
+    """The run of `finished`, on such a file that is named as one types it."""
     folder = tmp_path_factory.mktemp("on-file")
     url = place(folder)
     create_tables(Database(url))
@@ -54,7 +49,6 @@ def test_every_csv_and_chart_is_the_same_as_on_sqlite_byte_for_byte(on_file, fin
     assert_every_csv_and_chart_is_the_same(on_file, finished)
 
 
-@pytest.mark.parametrize("place", ["duckdb"], indirect=True)
 def test_the_report_names_the_file_by_an_url_that_a_reader_may_type(on_file):
     page = (on_file.output / "report.html").read_text("utf-8")
     assert "ihc run --database duckdb:///shop.duckdb" in page
@@ -90,7 +84,6 @@ def test_a_run_that_is_killed_is_finished_by_running_it_again(url, shop, finishe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["firebird"], indirect=True)
 def test_columns_of_other_types_give_the_results_of_texts(url, shop, finished, tmp_path):
     sql(
         url,
