@@ -108,6 +108,15 @@ def schema_url(postgres_url):
     return sa.make_url(postgres_url).update_query_dict({"schema": name}).render_as_string(hide_password=False)
 
 
+@pytest.fixture
+def role(server):
+    """A role that may connect, and nothing else."""
+    name = f"Reporter-{token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE ROLE "{name}" LOGIN')
+    return name
+
+
 @pytest.fixture(params=KINDS)
 def nowhere(request, tmp_path):
     """Where tables can be made: a file that is not there, or an empty schema of PostgreSQL."""

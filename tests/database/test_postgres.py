@@ -9,7 +9,6 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from secrets import token_hex
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from helpers.commands import ROOT
 from helpers.databases import new_database, opened, rows_of, sql
+from helpers.roles import as_role, grants
 
 from ihc import attribute, build_journeys, channel_reporting, read_tables
 from ihc.analysis.changes import record_run, state_of
@@ -32,7 +32,6 @@ from ihc.models.parameters import load_parameters
 from ihc.pipeline.sample import make_sample, write_sample
 from ihc.schemas.tables import COLUMNS, as_text
 
-README = (ROOT / "README.md").read_text("utf-8")
 RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
 NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
 
@@ -382,33 +381,6 @@ def test_a_server_of_postgresql_without_its_driver_says_what_to_install():
 
 
 @pytest.fixture
-def role(server):
-    """A role that may connect, and nothing else."""
-    name = f"Reporter-{token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE ROLE "{name}" LOGIN')
-    return name
-
-
-def as_role(database, name):
-    return Database(database.url.set(username=name).render_as_string(hide_password=False))
-
-
-def grants(database, role):
-    """The statements of the README, for this role, database and schema."""
-    (block,) = re.findall(r"```sql\n(GRANT.*?)```", README, re.DOTALL)
-    url = database.url
-    return statements(block, {"shop": url.database, "attribution": url.query["schema"], "ihc": role})
-
-
-def statements(block, names):
-    """The statements of a block of SQL, with the names of a test in the place of its own."""
-    for placeholder, name in names.items():
-        block = re.sub(rf"(?<![\w.]){placeholder}\b(?!_)", f'"{name}"', block)
-    return [statement for statement in block.split(";") if statement.strip()]
-
-
-@pytest.fixture
 def schema(schema_url):
     return Database(schema_url)
 
@@ -421,7 +393,7 @@ def shop(schema):
 
 def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop, role):
     sql(shop, *grants(shop, role))
-    limited = as_role(shop, role)
+    limited = Database(as_role(shop, role))
     try_writing(limited)
     create_tables(limited)
     attributed(limited)
@@ -450,7 +422,7 @@ def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop, 
 )
 def test_a_right_that_is_missing_is_named_with_its_grant_before_anything_is_written(shop, role, revoked, says):
     sql(shop, *grants(shop, role), f'REVOKE {revoked} FROM "{role}"')
-    limited, before = as_role(shop, role), contents(shop)
+    limited, before = Database(as_role(shop, role)), contents(shop)
     says = says.replace("SCHEMA", f'"{shop.url.query["schema"]}"')
     with pytest.raises(DatabaseError, match=re.escape(says)):
         refuse_early(limited)
@@ -467,7 +439,7 @@ def test_a_right_that_the_owner_of_a_view_has_not_is_one_to_read_for_that_owner(
         f'REVOKE ALL ON orders FROM "{role}"',
     )
     with pytest.raises(DatabaseError, match=r"table orders: the owner of the view .*GRANT SELECT ON") as error:
-        read_tables(as_role(shop, role))
+        read_tables(Database(as_role(shop, role)))
     assert not any(word in str(error.value) for word in ("INSERT", "UPDATE", "DELETE"))
 
 
@@ -498,7 +470,7 @@ def refuse_early(database):
 def test_tables_that_are_missing_and_cannot_be_made_are_said(shop, role):
     sql(shop, *grants(shop, role), "DROP TABLE api_answers")
     with pytest.raises(DatabaseError, match=r"permission denied for schema .*call `ihc init` as the owner"):
-        try_writing(as_role(shop, role))
+        try_writing(Database(as_role(shop, role)))
 
 
 def test_a_role_that_may_not_make_temporary_tables_is_refused_before_anything_is_written(server, role):
@@ -510,18 +482,18 @@ def test_a_role_that_may_not_make_temporary_tables_is_refused_before_anything_is
             f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{role}"',
         )
         with pytest.raises(DatabaseError, match="GRANT TEMPORARY ON DATABASE"):
-            try_writing(as_role(Database(url), role))
+            try_writing(Database(as_role(url, role)))
 
 
 def test_a_schema_that_may_not_be_used_is_said(shop, role):
     with pytest.raises(DatabaseError, match="GRANT USAGE ON SCHEMA"):
-        read_tables(as_role(shop, role))
+        read_tables(Database(as_role(shop, role)))
 
 
 def test_a_server_that_takes_no_writes_is_said(shop, role):
     sql(shop, *grants(shop, role), f'ALTER ROLE "{role}" SET default_transaction_read_only = on')
     with pytest.raises(DatabaseError, match=r"it cannot be written .*connect to the server that takes writes"):
-        try_writing(as_role(shop, role))
+        try_writing(Database(as_role(shop, role)))
 
 
 def test_checking_that_it_can_be_written_leaves_no_table_and_no_row(shop):
@@ -644,13 +616,13 @@ def test_roles_with_schemas_of_their_own_take_one_lock_on_the_tables_that_they_s
         create_tables(Database(url))
         sql(url, f'CREATE SCHEMA "{role}" AUTHORIZATION "{role}"')
         keys = [f"SELECT current_schema(), {lock_key(purpose)}" for purpose in ("run", "writes")]
-        ours, theirs = ([sql(database, key)[0] for key in keys] for database in (url, as_role(Database(url), role)))
+        ours, theirs = ([sql(database, key)[0] for key in keys] for database in (url, Database(as_role(url, role))))
         assert [schema for schema, _ in ours + theirs] == ["public", "public", role, role]
         assert [key for _, key in ours] == [key for _, key in theirs]
         apart = Database(url, role)
         assert sql(apart, keys[0])[0][1] != ours[0][1]
-        create_tables(as_role(apart, role))
-        assert sql(as_role(Database(url), role), keys[0])[0][1] != ours[0][1]
+        create_tables(Database(as_role(apart, role)))
+        assert sql(Database(as_role(url, role)), keys[0])[0][1] != ours[0][1]
 
 
 def test_a_transaction_reads_as_of_one_moment(shop):

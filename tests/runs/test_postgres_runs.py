@@ -13,6 +13,7 @@ from helpers.api_runs import ATTRIBUTE
 from helpers.commands import Finished, ihc, ihc_here
 from helpers.databases import copy_tables, new_database, rows_of, sql
 from helpers.faults import misbehaving
+from helpers.roles import README, as_role, grants, statements
 from helpers.server_runs import (
     ENCODED,
     assert_a_run_that_is_killed_is_finished_by_another,
@@ -34,7 +35,6 @@ from ihc.database.tables import HISTORY, RESULTS
 from ihc.pipeline.sample import write_sample
 from ihc.report.files import read_csv
 from ihc.schemas.tables import COLUMNS
-from tests.database.test_postgres import README, as_role, grants, role, statements  # noqa: F401 - the fixture is used by its name
 from tests.runs.test_notebooks import papermill
 
 
@@ -55,7 +55,7 @@ def on_server(postgres_url, finished, shop, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_section_of_the_readme_works_in_the_order_in_which_it_stands(server, role, tmp_path):  # noqa: F811
+def test_the_section_of_the_readme_works_in_the_order_in_which_it_stands(server, role, tmp_path):
     section = README.split("\n## PostgreSQL\n")[1].split("\n## ")[0]
     blocks = re.findall(r"```(sql|console)\n(.*?)```", section, re.DOTALL)
     assert [kind for kind, _ in blocks] == ["sql", "console", "sql", "console"]
