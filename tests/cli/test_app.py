@@ -74,7 +74,7 @@ def test_an_option_that_is_no_date_says_what_it_looks_like(command, option, give
     [
         (["--database", "nothing.db"], "does not exist"),
         (["--database", "postgresql://ann:s3cret@127.0.0.1:1/shop"], "Connection refused"),
-        (["--database", "nosuch://ann:s3cret@host/shop"], "no dialect for a database of nosuch://"),
+        (["--database", "nosuch://ann:s3cret@host/shop"], "A database of nosuch:// needs its dialect"),
         (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], "before start_date"),
         (["--parameters", "nothing.json"], "nothing.json cannot be read: there is no such file or folder."),
     ],

@@ -60,9 +60,9 @@ def test_seconds_since_midnight():
 @pytest.mark.parametrize(("tables", "check"), MENDED)
 def test_a_statement_mends_a_finding_or_lists_its_rows_in_postgresql_too(schema_url, tables, check):
     create_tables(Database(schema_url))
-    with Database(schema_url).transaction(is_writing=True) as opened:
+    with Database(schema_url).transaction(is_writing=True) as writing:
         for table, frame in zip(COLUMNS, tables, strict=True):
-            opened.append(table, frame)
+            writing.append(table, frame)
     found = finding(tables, check, Sql(is_postgres=True))
     with opened(schema_url) as connection:
         rows = connection.execute(found["mend"])
