@@ -2,6 +2,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from helpers.databases import opened
 from helpers.frames import FIXED, UNTRUSTED
 from helpers.mending import finding, is_listing
 from helpers.odd_shops import CLOCK_FINDINGS, NEAR_IDS, NEAR_ORDERS, ODD_FINDINGS, ODD_SHOP, REFUNDS, shared_id, shop_of
