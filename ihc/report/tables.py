@@ -63,11 +63,17 @@ def _yes(value: object) -> str:
 def _with_bounds(frame: pd.DataFrame, column: str, low: str, high: str) -> list[str]:
     """A figure and its bounds as one text; the figure alone where there are none."""
     style = FORMATS[heading(column)[1]]
-    texts = frame[column].map(style.format).where(frame[column].notna(), "")
-    between = np.where(frame[low] >= 0, "–", " to ")  # a dash before a minus sign is misread
-    bounds = " (" + frame[low].map(style.format) + between + frame[high].map(style.format) + ")"
-    is_whole = frame[[column, low, high]].notna().all(axis=1)
-    return (texts + bounds.where(is_whole, "")).tolist()
+    rows = zip(frame[column], frame[low], frame[high], strict=True)
+    return [_interval(style, *row) for row in rows]
+
+
+def _interval(style: str, value: float, low: float, high: float) -> str:
+    if np.isnan(value):
+        return ""
+    if np.isnan(low) or np.isnan(high):
+        return style.format(value)
+    between = "–" if low >= 0 else " to "  # a dash before a minus sign is misread
+    return f"{style.format(value)} ({style.format(low)}{between}{style.format(high)})"
 
 
 def _shades(values: pd.Series[float], has_total: bool) -> list[str]:

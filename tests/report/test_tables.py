@@ -199,6 +199,11 @@ def test_a_figure_with_bounds_is_shaded_by_itself():
     assert shade(styled) == {(0, 1): pytest.approx(0.0, abs=0.001), (2, 1): DARKEST}
 
 
+def test_intervals_without_rows_show_their_headings():
+    page = parsed(table(INTERVALS.iloc[:0], intervals={"ROAS": ("ROAS_low", "ROAS_high")}))
+    assert texts(page, "th") == ["Channel", "ROAS", "Cost"]
+
+
 def test_yes_is_written_and_no_is_empty():
     page = parsed(table(pd.DataFrame({"channel_name": ["A", "B"], "cost": [True, False]})))
     assert texts(page, "td:nth-child(2)") == ["yes", ""]
