@@ -15,8 +15,10 @@ _HOME = {
     "channel_reporting": "analysis.reporting",
     "channel_summary": "analysis.reporting",
     "explain": "models.explanation",
+    "from_notebook": "pipeline.shop",
     "load_parameters": "models.parameters",
     "load_redistribution": "models.redistribution",
+    "open": "pipeline.shop:open_shop",
     "pack_requests": "api.batching",
     "read_tables": "database.inputs",
     "train": "calibration.training",
@@ -29,8 +31,10 @@ __all__ = [
     "channel_reporting",
     "channel_summary",
     "explain",
+    "from_notebook",
     "load_parameters",
     "load_redistribution",
+    "open",
     "pack_requests",
     "read_tables",
     "train",
@@ -47,13 +51,16 @@ if TYPE_CHECKING:
     from ihc.models.ihc import attribute
     from ihc.models.parameters import Parameters, load_parameters
     from ihc.models.redistribution import load_redistribution
+    from ihc.pipeline.shop import from_notebook
+    from ihc.pipeline.shop import open_shop as open
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `ihc --version` needs no pandas."""
     if name not in _HOME:
         raise AttributeError(f"module 'ihc' has no attribute {name!r}")
-    return getattr(import_module(f"ihc.{_HOME[name]}"), name)
+    module, _, own_name = _HOME[name].partition(":")
+    return getattr(import_module(f"ihc.{module}"), own_name or name)
 
 
 def __dir__() -> list[str]:

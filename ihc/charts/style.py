@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from io import BytesIO
 from typing import Any, Concatenate, ParamSpec, cast
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findSystemFonts, fontManager
 from matplotlib.ft2font import FT2Font
@@ -54,22 +56,44 @@ def styled(texts: Iterable[str] = ()) -> Iterator[None]:
         yield
 
 
-def chart(
-    draw: Callable[Concatenate[Figure, pd.DataFrame, P], None],
-) -> Callable[Concatenate[pd.DataFrame, P], Figure]:
-    """Give a drawing function an empty styled figure, and say so where the table has no rows."""
+class Drawing(Figure):
+    """A figure that a notebook shows, without pyplot and its list of open figures."""
+
+    def _repr_png_(self) -> bytes:
+        stream = BytesIO()
+        with styled():
+            self.savefig(stream, format="png", dpi=2 * self.dpi)
+        return stream.getvalue()
+
+
+def chart(draw: Callable[Concatenate[Figure, pd.DataFrame, P], None]) -> Callable[..., Figure]:
+    """Give a drawing function an empty styled figure, and say so where the table has no rows.
+
+    The chart takes the table, what the drawing function takes, and `ax`: axes whose place it then takes.
+    """
 
     @wraps(draw)
-    def drawn(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> Figure:
+    def drawn(frame: pd.DataFrame, *args: Any, ax: Axes | None = None, **kwargs: Any) -> Figure:
         with styled(_texts(frame, *args, *kwargs.values())):
-            figure = Figure(figsize=(WIDTH, 4))
+            figure = Drawing(figsize=(WIDTH, 4)) if ax is None else _in_the_place_of(ax)
             if frame.empty:
                 say(figure, "Nothing to show for these dates.")
             else:
                 draw(figure, frame, *args, **kwargs)
         return figure
 
-    return cast("Callable[Concatenate[pd.DataFrame, P], Figure]", drawn)
+    return drawn
+
+
+def _in_the_place_of(axes: Axes) -> Figure:
+    """A part of the axes' figure where these were, for a chart that may have axes of its own."""
+    figure, place = axes.get_figure(), axes.get_subplotspec()
+    if figure is None or place is None:
+        raise ValueError("ax must be axes of a grid, as of plt.subplots: these have no place of their own.")
+    axes.remove()
+    part: Any = figure.add_subfigure(place)
+    part.set_size_inches = lambda *_: None  # its size is that of its place
+    return cast("Figure", part)
 
 
 def _texts(frame: pd.DataFrame, *others: object) -> set[str]:

@@ -1,4 +1,4 @@
-"""Journeys -> credits by the engine that the settings name; both engines give the same frames."""
+"""Orders -> credits by the engine that the settings name, and storing them; both engines give the same frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ihc.analysis.changes import record_run
 from ihc.api.account import ApiAccount
 from ihc.api.batching import fingerprints, fit_journeys
 from ihc.api.client import Budget, Client
@@ -14,16 +15,120 @@ from ihc.api.dispatch import dispatch
 from ihc.api.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
 from ihc.api.limits import ApiLimits
 from ihc.arrays.lookup import isin, lookup
+from ihc.database.inputs import read_conversion_ids, read_tables
+from ihc.database.results import (
+    Results,
+    create_tables,
+    read_phases,
+    read_results,
+    store_credits,
+    store_reporting,
+)
 from ihc.errors import ApiError
-from ihc.journeys.credits import sound_credits
+from ihc.exhibits.data import ReportData, Source
+from ihc.journeys.build import build_journeys
+from ihc.journeys.credits import outcomes_of, provenance, sound_credits
+from ihc.memory import free_memory
 from ihc.models.ihc import attribute
-from ihc.narrative.run import CUT, KEPT, api_sentence, parameters_sentence, redistribution_sentence
+from ihc.narrative.run import (
+    CUT,
+    KEPT,
+    api_sentence,
+    left_out_sentence,
+    parameters_sentence,
+    provenance_sentence,
+    redistribution_sentence,
+    stored_sentence,
+)
+from ihc.pipeline.sample import prepare
+from ihc.report.exhibit import Exhibit
+from ihc.report.files import write_csv
 from ihc.schemas.refunds import purchase_ids
-from ihc.schemas.tables import SHARES
+from ihc.schemas.tables import SHARES, inside
 from ihc.settings.run import Settings
 
 FRAME = ("conv_id", "session_id", *SHARES)
+NOT_CREDITED = ["conv_id", "conv_date", "revenue", "outcome", "reason"]
 ENDS = ("conv_id", "outcome", "reason")
+
+
+class Attribution:
+    """The dates' orders attributed by the engine, to be looked at and stored."""
+
+    def __init__(self, settings: Settings, orders: pd.DataFrame, journeys: pd.DataFrame, answer: Credited) -> None:
+        self.settings = settings
+        self._orders = orders.sort_values(["conv_date", "conv_time", "conv_id"])
+        self._outcomes = outcomes_of(self._orders, journeys, answer.ends)
+        self._answer = answer
+
+    @property
+    def credits(self) -> Exhibit:
+        """The credit of each session in each phase of its journey, and of all: an order's sum to 1."""
+        return Exhibit("credits", "Credits", self._answer.credits, text=self._answer.about)
+
+    @property
+    def ends(self) -> Exhibit:
+        """The conversions that failed or wait, or whose journey was cut, and why."""
+        return Exhibit("ends", "Failed, waiting or cut", self._answer.ends)
+
+    @property
+    def without_credit(self) -> Exhibit:
+        """All conversions without credit, and why."""
+        without = self._orders.merge(self._outcomes[self._outcomes["outcome"] != "credited"], on="conv_id")
+        return Exhibit("orders_without_credit", "Orders without credit", without[NOT_CREDITED])
+
+    def store(self) -> Exhibit:
+        """Store the credits and the reporting, and record the run, whole or not at all for each of them.
+
+        Out: what was stored, with the settings that all stored credits of these orders come from. Orders without credit
+        are written to `orders_without_credit.csv` in the output folder. Raises DatabaseError.
+        """
+        settings, database = self.settings, self.settings.database
+        write_csv(self.without_credit.frame, settings.output / "orders_without_credit.csv")
+        with database.lock(held=settings.held_lock):
+            there = read_conversion_ids(database)
+            gone = store_credits(database, settings.run(), self._answer.credits, self._outcomes, there)
+            results = store_report(settings)
+        sources = provenance(results.outcomes, self._orders["conv_id"])
+        sentences = [
+            stored_sentence(self._outcomes),
+            provenance_sentence(sources),
+            left_out_sentence(gone, results.unsound),
+        ]
+        return Exhibit("stored", "Stored", sources, text=" ".join(filter(None, sentences)))
+
+
+def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> Attribution:
+    """Attribute the dates' orders; of the API, each answer is stored as it comes.
+
+    A default database that is missing is made, as the sample shop. Raises ParametersError, ApiError or DatabaseError.
+    """
+    database = settings.database
+    prepare(settings, say)
+    tables = read_tables(database, **settings.window)
+    journeys = build_journeys(
+        *tables[:2], **settings.window, lookback_days=settings.lookback_days, memory=free_memory()
+    )
+    with database.lock(held=settings.held_lock):
+        create_tables(database)
+        answer = compute_credits(settings, journeys, tables.conversions, say)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], **settings.window)]
+    return Attribution(settings, orders, journeys, answer)
+
+
+def store_report(settings: Settings, *, is_recorded: bool = True) -> Results:
+    """Store what the channels cost and earned each day by the stored credits, and record the run.
+
+    The caller holds the lock. Raises DatabaseError.
+    """
+    database = settings.database
+    tables, results = read_tables(database), read_results(database)
+    data = ReportData(settings, Source(tables, results, read_phases(database), is_stored=True))
+    _ = data.reconciliation  # raises before anything is stored that does not close
+    store_reporting(database, data.reporting)
+    if is_recorded:
+        record_run(database, settings.run(), data.state)
+    return results
 
 
 class Credited(NamedTuple):

@@ -1,58 +1,61 @@
-"""Charts as files, SVG and PNG, and as images in a notebook and the report."""
+"""Charts as SVG and PNG: as files, and as text for a page."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from html import escape
 from io import BytesIO
 from pathlib import Path
 
-from IPython.display import HTML
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ihc.charts.style import GREY, INK, PALE, styled
 from ihc.formatting import printable
-from ihc.report.files import FAILED_CHART, write_whole
+from ihc.report.files import write_whole
 
 PNG_DPI = 150
 # What the neutral colours of the charts become on a dark page, the ground of which is the first one.
 ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048"}
 
 
-def publish_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: str, note: str = "") -> HTML:
-    """Draw a chart, write it as `name.svg` and `name.png` into `folder`, and give it back for the notebook.
+def chart_svg(draw: Callable[[], Figure], alt: str, note: str = "") -> bytes:
+    """Draw a chart as SVG; `alt` says in words what it shows, `note` is printed below it."""
+    figure = _laid_out(draw, printable(note))
+    with styled([note]):
+        return _svg(figure, printable(alt))
+
+
+def write_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: str, note: str = "") -> str:
+    """Draw a chart and write it as `name.svg` and `name.png` into `folder`.
 
     `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it. A chart that
-    cannot be drawn ends nothing: no file of its name is left, and a sentence is given back in its place, which
-    `page.write_page` finds in the executed notebook.
+    cannot be drawn ends nothing: no file of its name is left, and a sentence is given back; empty where all went well.
     """
-    files = {kind: folder / f"{name}.{kind}" for kind in ("svg", "png")}
+    svg, png = (folder / f"{name}.{kind}" for kind in ("svg", "png"))
     try:
-        images = dict(zip(files, _images(draw, printable(alt), printable(note)), strict=True))
-        for kind, path in files.items():
-            write_whole(path, images[kind])
+        figure = _laid_out(draw, printable(note))
+        with styled([note]):
+            images = _svg(figure, printable(alt)), _png(figure, printable(alt))
+        for path, image in zip((svg, png), images, strict=True):
+            write_whole(path, image)
     except Exception as error:
-        for path in files.values():
+        for path in (svg, png):
             with suppress(OSError):
                 path.unlink()  # that of an earlier run is not of this one
-        return _failed(name, error)
-    source = "data:image/svg+xml;base64," + b64encode(images["svg"]).decode()
-    return HTML(f'<figure><img src="{source}" alt="{escape(printable(alt))}"></figure>')
+        return f"The chart {name} was not drawn ({reason(error)}). The tables and CSV files have its figures."
+    return ""
 
 
-def _failed(name: str, error: Exception) -> HTML:
+def reason(error: Exception) -> str:
+    """Why a chart could not be drawn, in a line."""
     # An OSError's own text begins with a number and names a file of the moment.
     says = (error.strerror or "") if isinstance(error, OSError) else str(error)
-    reason = printable(" ".join(f"{type(error).__name__}: {says}".split()))
-    sentence = f"The chart {name} was not drawn ({reason}). The tables and CSV files have its figures."
-    return HTML(f'<p class="warning">{escape(sentence)}</p>', metadata={FAILED_CHART: sentence})
+    return printable(" ".join(f"{type(error).__name__}: {says}".split()))
 
 
-def _images(draw: Callable[[], Figure], alt: str, note: str) -> tuple[bytes, bytes]:
+def _laid_out(draw: Callable[[], Figure], note: str) -> Figure:
     figure = draw()
     with styled([note]):
         if note:
@@ -60,7 +63,7 @@ def _images(draw: Callable[[], Figure], alt: str, note: str) -> tuple[bytes, byt
         # Laid out once, and not anew by `savefig` for each format, which takes longer than the drawing.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        return _svg(figure, alt), _png(figure, alt)
+    return figure
 
 
 def _svg(figure: Figure, alt: str) -> bytes:

@@ -18,7 +18,6 @@ from ihc.glossary import TEXT, heading
 # With its leading apostrophes, so that adding one can be undone.
 FORMULA = r"^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))"
 DEFUSED = FORMULA.replace("^(", "^'(", 1)
-FAILED_CHART = "failed_chart"  # in an executed notebook, marks the sentence in the place of a chart
 
 
 def try_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
-from pandas.api.types import is_bool_dtype
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from pandas.io.formats.style import Styler
 
 from ihc.arrays.types import Booleans
@@ -37,7 +37,7 @@ def table(
     intervals = intervals or {}
     bounds = {bound for pair in intervals.values() for bound in pair}
     columns = [column for column in frame.columns if column not in bounds]
-    units = {column: TEXT if is_bool_dtype(frame[column]) else heading(column)[1] for column in columns}
+    units = {column: _unit(frame[column]) for column in columns}
     figures = [column for column, unit in units.items() if unit != TEXT]
     texts = {name: _with_bounds(frame, name, *pair) for name, pair in intervals.items()}
     shown = frame[columns].assign(**texts)
@@ -54,6 +54,11 @@ def table(
         .set_table_attributes('class="ihc fixed"' if is_fixed else 'class="ihc"')
         .set_table_styles(_styles(shown, figures), overwrite=True)
     )
+
+
+def _unit(values: pd.Series[Any]) -> str:
+    """What a column is measured in; texts and marks in nothing, whatever its name."""
+    return heading(values.name)[1] if is_numeric_dtype(values) and not is_bool_dtype(values) else TEXT
 
 
 def _yes(value: object) -> str:

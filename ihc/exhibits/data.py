@@ -1,0 +1,317 @@
+"""What the exhibits of a report are made of: read once, each frame computed when it is first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from ihc.analysis.bootstrap import bootstrap_intervals
+from ihc.analysis.break_even import break_even_table
+from ihc.analysis.changes import (
+    Changes,
+    changes_since,
+    over_dates_of,
+    state_of,
+    totals,
+    unrecorded_run,
+)
+from ihc.analysis.dimension import Folding, folding, with_dimension
+from ihc.analysis.maturity import arrival, complete_span, credit_by_lag, maturity
+from ihc.analysis.periods import key_figures, weekly_reporting, with_incomplete
+from ihc.analysis.reconciliation import reconcile
+from ihc.analysis.reporting import (
+    by_channel,
+    by_channel_and_day,
+    conversion_credits,
+    renamed,
+    visits_of,
+    with_ratios,
+)
+from ihc.arrays.lookup import isin, lookup
+from ihc.charts.palette import colours_of
+from ihc.database.history import RecordedRun, State, noted, previous_run, recorded_runs
+from ihc.database.results import Results
+from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.journeys.credits import provenance, with_credits, with_phases
+from ihc.memory import free_memory
+from ihc.narrative.run import source_note
+from ihc.quality.clocks import far_dates, without
+from ihc.schemas.refunds import purchase_ids, purchases
+from ihc.schemas.tables import Tables, inside
+from ihc.settings.report import ReportOptions
+from ihc.settings.run import Settings
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a report is made of: the shop's tables, the credits with their phases, and whether these are stored ones."""
+
+    tables: Tables
+    results: Results
+    phases: pd.DataFrame
+    is_stored: bool
+
+
+class ReportData:
+    """The frames of one report; nothing is written, and nothing computed that is not asked for."""
+
+    def __init__(self, settings: Settings, source: Source) -> None:
+        self.settings = settings
+        self.source = source
+
+    @property
+    def options(self) -> ReportOptions:
+        """How the report is made."""
+        return self.settings.report
+
+    @property
+    def window(self) -> dict[str, str | None]:
+        """The dates, as arguments."""
+        return self.settings.window
+
+    @property
+    def tables(self) -> Tables:
+        """The shop's tables."""
+        return self.source.tables
+
+    @property
+    def results(self) -> Results:
+        """The credits, and how each order ended."""
+        return self.source.results
+
+    def inside(self, frame: pd.DataFrame, column: str = "date") -> pd.DataFrame:
+        """The rows of the report's dates."""
+        return frame[inside(frame[column], **self.window)]
+
+    @cached_property
+    def sessions(self) -> pd.DataFrame:
+        """The sessions, with what the report's rows stand for as `channel_name`."""
+        return with_dimension(self.tables.sessions, **self.options.dimension)
+
+    @cached_property
+    def _of_channels(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        earned = conversion_credits(self.tables.sessions, self.tables.conversions, self.results.credits)
+        return visits_of(self.tables.sessions, self.tables.costs, earned), earned
+
+    @property
+    def channel_visits(self) -> pd.DataFrame:
+        """`visits_of` all sessions, by channel whatever the rows of the report stand for."""
+        return self._of_channels[0]
+
+    @cached_property
+    def reporting(self) -> pd.DataFrame:
+        """`channel_reporting` over all days, by channel whatever the rows of the report stand for."""
+        return by_channel_and_day(self._of_channels[0])
+
+    @cached_property
+    def _shown(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return renamed(*self._of_channels, self.sessions)
+
+    @property
+    def visits(self) -> pd.DataFrame:
+        """`visits_of` all sessions."""
+        return self._shown[0]
+
+    @property
+    def earned(self) -> pd.DataFrame:
+        """`conversion_credits` over all days."""
+        return self._shown[1]
+
+    @cached_property
+    def reported(self) -> pd.DataFrame:
+        """The credits of the report's days."""
+        return self.inside(self.earned)
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """The conversions of the report's dates."""
+        return self.inside(self.tables.conversions, "conv_date")
+
+    @cached_property
+    def sources(self) -> pd.DataFrame:
+        """Where the credits come from: the frame of `provenance`."""
+        return provenance(self.results.outcomes, self.orders["conv_id"], self.reported["conv_id"])
+
+    @cached_property
+    def note(self) -> str:
+        """What stands below each chart."""
+        return source_note(self.sources, **self.window)
+
+    @cached_property
+    def state(self) -> State:
+        """What the report is made of, to be recorded or compared."""
+        return state_of(self._of_channels[1], self.results.outcomes, self.reporting)
+
+    @cached_property
+    def reconciliation(self) -> pd.DataFrame:
+        """The lines from what was read to what is reported."""
+        return reconcile(self.tables, self.results.credits, self.results.outcomes, self.reporting, **self.window)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """`channel_summary` of the report's rows."""
+        return by_channel(self.visits, self.earned, **self.window)
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """A colour for each channel."""
+        return colours_of(self.visits)
+
+    @cached_property
+    def few(self) -> Folding:
+        """The channels that tables and charts name."""
+        return folding(self.summary["channel_name"].iloc[:-1], self.colours)
+
+    @cached_property
+    def few_summary(self) -> pd.DataFrame:
+        """`summary` with the channels beyond these in one row."""
+        return self.few.table(self.summary, by_channel, self.visits, self.earned, **self.window, has_total=True)
+
+    @property
+    def _drawn(self) -> dict[str, Any]:
+        return {"draws": self.options.draws, "seed": self.options.seed}
+
+    @cached_property
+    def intervals(self) -> pd.DataFrame:
+        """`bootstrap_intervals`, the total in the last row."""
+        by_order = self.reported.assign(conv_id=purchase_ids(self.reported["conv_id"], self.tables.conversions))
+        return bootstrap_intervals(by_order, self.summary, **self._drawn)
+
+    @cached_property
+    def few_intervals(self) -> pd.DataFrame:
+        """`intervals` of the rows of `few_summary`."""
+        summary = self.few_summary
+        return self.few.table(
+            self.intervals, bootstrap_intervals, self.reported, summary=summary, **self._drawn, has_total=True
+        )
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """`break_even_table` of all channels."""
+        return break_even_table(self.summary, self.intervals, self.options.break_even_roas)
+
+    @cached_property
+    def few_verdicts(self) -> pd.DataFrame:
+        """`break_even_table` of the rows of `few_summary`."""
+        return break_even_table(self.few_summary, self.few_intervals, self.options.break_even_roas)
+
+    @cached_property
+    def all_days(self) -> pd.DataFrame:
+        """The rows of the report per channel and day, over all days."""
+        return by_channel_and_day(self.visits)
+
+    @cached_property
+    def far(self) -> list[str]:
+        """Days that lie apart from most, as wrong clocks make them; charts over time leave them out."""
+        return far_dates(self.all_days["date"], self.tables.conversions["conv_date"])
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The report per channel and day, with ratios, without far days."""
+        return with_ratios(without(self.inside(self.all_days), "date", self.far))
+
+    @cached_property
+    def placed(self) -> pd.DataFrame:
+        """The conversions without far days."""
+        return without(self.tables.conversions, "conv_date", self.far)
+
+    @cached_property
+    def _span(self) -> tuple[str, str]:
+        return complete_span(self.placed, self.results.outcomes) or ("9999-12-31", "0001-01-01")
+
+    @cached_property
+    def lags(self) -> pd.DataFrame:
+        """Credit by the days from session to order."""
+        return credit_by_lag(without(self.earned, "date", self.far), self.placed)
+
+    @cached_property
+    def arrivals(self) -> pd.DataFrame:
+        """The share of a day's credit that is known by its age."""
+        first_day, last_day = self._span
+        return arrival(without(self.earned, "date", self.far), self.placed, first_day=first_day, last_day=last_day)
+
+    @cached_property
+    def ages(self) -> pd.DataFrame:
+        """`maturity` of the report's days."""
+        return maturity(self.rows, self.arrivals, last_day=self._span[1])
+
+    @cached_property
+    def weekly(self) -> pd.DataFrame:
+        """The report per channel and week."""
+        return weekly_reporting(self.rows)
+
+    @cached_property
+    def figures(self) -> pd.DataFrame:
+        """The key figures."""
+        known = key_figures(self.visits, self.earned, self.tables, self.results.outcomes, **self.window)
+        return with_incomplete(known, self.ages)
+
+    @cached_property
+    def credited(self) -> pd.DataFrame:
+        """The journeys of all credited conversions with their credit, and `reported_as`, the row of the report."""
+        stored = with_phases(self.results.credits, self.source.phases)
+        conversions = self.tables.conversions
+        conversions = conversions[isin(conversions["conv_id"], stored["conv_id"])]
+        credited = with_credits(build_journeys(self.tables.sessions, conversions, memory=free_memory()), stored)
+        credited["reported_as"] = lookup(credited["session_id"], self.sessions, "session_id", "channel_name")
+        return credited
+
+    @cached_property
+    def idle(self) -> pd.DataFrame:
+        """The paths of the dates that led to no order."""
+        tables = self.tables
+        return non_converting_paths(
+            tables.sessions, tables.conversions, **self.window, lookback_days=self.settings.lookback_days
+        )
+
+    @cached_property
+    def journeys(self) -> pd.DataFrame:
+        """The journeys of the dates' orders by channel, without refunds."""
+        return self._journeys(self.tables.sessions)
+
+    @cached_property
+    def shown_journeys(self) -> pd.DataFrame:
+        """The same, by what the report's rows stand for."""
+        return self._journeys(self.sessions) if any(self.options.dimension.values()) else self.journeys
+
+    def _journeys(self, sessions: pd.DataFrame) -> pd.DataFrame:
+        orders = purchases(self.tables.conversions)
+        lookback = self.settings.lookback_days
+        return build_journeys(sessions, orders, **self.window, lookback_days=lookback, memory=free_memory())
+
+    @cached_property
+    def is_attributed(self) -> bool:
+        """Whether the run of these settings stored credits."""
+        return bool((self.results.runs["run_id"] == self.settings.run_id).any())
+
+    @cached_property
+    def this_run(self) -> RecordedRun:
+        """The record of this run, or what a run that only reports would be recorded as."""
+        runs = recorded_runs(self.settings.database) if self.settings.database.exists() else []
+        name = self.settings.run_id
+        own = [run for run in runs if run.run_id in (name, f"{name}.{run.number}")]
+        if own and self.is_attributed:
+            return own[-1]
+        if self.source.is_stored:
+            return unrecorded_run(self.settings.database, self.settings.run(), self.state)
+        known = totals(self.state, (self.settings.start_date, self.settings.end_date))
+        return noted(self.settings.run(), known, len(runs) + 1, "")
+
+    @cached_property
+    def last_run(self) -> RecordedRun | None:
+        """The run before this one, over the dates of this one."""
+        database = self.settings.database
+        return over_dates_of(self.this_run, previous_run(database, self.this_run)) if database.exists() else None
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What changed since the run before."""
+        return changes_since(self.settings.database, self.last_run, self.this_run, self.state)
+
+    def with_options(self, **options: Any) -> ReportData:
+        """The same report, made in another way: by another column, for one."""
+        report = replace(self.options, **options)
+        return ReportData(replace(self.settings, report=report), self.source)

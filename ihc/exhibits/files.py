@@ -1,0 +1,128 @@
+"""A report as files: CSV, charts, the page, run.json, and a workbook."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.reporting import exported_credits
+from ihc.arrays.lookup import isin
+from ihc.exhibits.page import report_page
+from ihc.formatting import printable
+from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, WEIGHT, heading
+from ihc.journeys.credits import vanished
+from ihc.report.exhibit import Exhibit
+from ihc.report.figures import write_chart
+from ihc.report.files import write_csv, write_json, write_text
+from ihc.secrets import masked
+from ihc.settings.command import command_line
+
+if TYPE_CHECKING:
+    from ihc.exhibits.report import Report
+
+EXPORT = "order_credits.csv"
+CHARTS = "charts"
+EXCEL_FORMATS = {
+    MONEY: "#,##0.00", COUNT: "#,##0", SHARE: "0.0%", CREDIT: "#,##0.00", RATIO: "#,##0.00", HOURS: "#,##0.00",
+    WEIGHT: "0.000", ERROR: "0.000000",
+}  # fmt: skip
+LONGEST_SHEET, WIDEST = 31, 48
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was written, and a sentence for each chart that could not be drawn."""
+
+    files: list[Path]
+    failed_charts: list[str]
+
+
+def save(report: Report, folder: Path) -> Saved:
+    """Write everything into `folder`; raises OSError where it cannot be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {exhibit.name: exhibit for exhibit in report.exhibits}
+    files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
+    failed = _write_charts(report, folder / CHARTS)
+    if report.data.options.export_credits:
+        files.append(write_csv(_credits(report), folder / EXPORT))
+    page = masked(report_page(report), report.data.settings.secrets)
+    files += [write_text(page, folder / "report.html"), write_json(about(report), folder / "run.json")]
+    files += sorted((folder / CHARTS).iterdir())
+    return Saved(files, failed)
+
+
+def _write_charts(report: Report, folder: Path) -> list[str]:
+    """Write each chart; those that an earlier run left and this one has not are removed."""
+    folder.mkdir(exist_ok=True)
+    drawn = {exhibit.chart_name: exhibit for exhibit in report.exhibits if exhibit.draw}
+    for path in folder.iterdir():
+        if path.suffix in (".svg", ".png") and path.stem not in drawn:
+            path.unlink()
+    sentences = [
+        write_chart(exhibit.plot, folder, name, alt=exhibit.described, note=exhibit.note)
+        for name, exhibit in drawn.items()
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _credits(report: Report) -> pd.DataFrame:
+    data = report.data
+    listed = exported_credits(data.tables, data.results.credits, data.source.phases)
+    return listed[isin(listed["conv_id"], data.orders["conv_id"])]
+
+
+def about(report: Report) -> dict[str, Any]:
+    """What a run was asked for, and where its credits come from: the content of run.json."""
+    data, settings = report.data, report.data.settings
+    entries = {"database": settings.database.label} | asdict(settings.run())
+    del entries["started_at"]  # the row in attribution_runs has it, from when the credits were stored
+    return entries | {
+        "vanished": vanished(data.results.runs, settings.run_id),
+        "command": command_line(settings, report_only=not data.is_attributed),
+        "headline": report.headline,
+        "missing": report.missing,
+        "credits_from": data.sources,
+    }
+
+
+def write_excel(report: Report, path: Path) -> Path:
+    """Write a workbook: first the summary, then a sheet an exhibit; raises OSError where it cannot be written."""
+    import xlsxwriter
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Texts from the data are texts, whatever they begin with.
+    plain = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}
+    with xlsxwriter.Workbook(str(path), plain) as book:
+        formats = {unit: book.add_format({"num_format": style}) for unit, style in EXCEL_FORMATS.items()}
+        head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1})
+        strong = book.add_format({"bold": True, "font_size": 13})
+        top = book.add_worksheet("Summary")
+        top.write_string(0, 0, printable(report.headline), strong)
+        for row, text in enumerate([report.status, "", *(point.text for point in report.points)], start=1):
+            top.write_string(row, 0, printable(text))
+        for name, exhibit in {each.name: each for each in report.exhibits}.items():
+            _write_sheet(book.add_worksheet(name[:LONGEST_SHEET]), exhibit, formats, head)
+    return path
+
+
+def _write_sheet(sheet: Any, exhibit: Exhibit, formats: dict[str, Any], head: Any) -> None:
+    sheet.write_string(0, 0, printable(exhibit.title), head)
+    sheet.write_string(1, 0, printable(exhibit.text))
+    frame = exhibit.frame
+    for place, column in enumerate(frame.columns):
+        name, unit = heading(column)
+        is_figure = pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column])
+        sheet.write_string(3, place, name, head)
+        values = frame[column].tolist()
+        for row, value in enumerate(values, start=4):
+            if is_figure and not (pd.isna(value) or np.isinf(value)):
+                sheet.write_number(row, place, float(value))
+            elif not is_figure and not pd.isna(value):
+                sheet.write_string(row, place, printable(value))
+        longest = max([len(name), *(len(str(value)) for value in values[:200])] if not is_figure else [len(name), 11])
+        sheet.set_column(place, place, min(longest + 2, WIDEST), formats.get(unit) if is_figure else None)
+    sheet.freeze_panes(4, 1)

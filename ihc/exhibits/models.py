@@ -1,0 +1,147 @@
+"""Does the attribution model matter? Other models, lookback windows and redistributions."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+
+import pandas as pd
+
+from ihc.analysis.reporting import model_comparison, relative_to_first
+from ihc.analysis.sensitivity import (
+    lookbacks_to_try,
+    phase_credits,
+    rank_stability,
+    redistributions_to_try,
+    sensitivity,
+    single_changes,
+    variants_of,
+)
+from ihc.arrays.lookup import isin
+from ihc.charts.models import models_by_channel_chart
+from ihc.charts.sensitivity import rank_under_settings_chart, roas_under_settings_chart
+from ihc.exhibits.data import ReportData
+from ihc.models.redistribution import labelled
+from ihc.models.registry import MODELS, Model, models_for
+from ihc.narrative.models import direct_sentence, grid_source_sentence, model_differences, models_left_out
+from ihc.narrative.sensitivity import lookback_sentence, phases_note, sensitivity_sentence, unmoved_sentence
+from ihc.report.exhibit import Exhibit
+from ihc.report.tables import table
+
+IHC = "IHC"
+
+
+class Comparison:
+    """The credited orders under other models and settings; each frame is computed when it is first asked for."""
+
+    def __init__(self, data: ReportData) -> None:
+        self.data = data
+
+    @cached_property
+    def journeys(self) -> pd.DataFrame:
+        """The journeys of the dates' conversions with their credit."""
+        return self.data.credited[isin(self.data.credited["conv_id"], self.data.orders["conv_id"])]
+
+    @property
+    def renamed(self) -> pd.DataFrame:
+        """The same by what the report's rows stand for."""
+        return self.journeys.assign(channel_name=self.journeys["reported_as"])
+
+    @cached_property
+    def chosen(self) -> dict[str, Model]:
+        """The models that can be computed."""
+        return models_for(self.journeys, self.data.idle, self.data.options.direct)
+
+    @cached_property
+    def credits(self) -> dict[str, pd.DataFrame]:
+        """The credits of IHC, of each model, and of each phase alone."""
+        models = {name: model(self.journeys) for name, model in self.chosen.items()}
+        return {IHC: self.journeys} | models | phase_credits(self.journeys)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """`model_comparison`: a row a channel, a column a model."""
+        return model_comparison(self.renamed, self.credits)
+
+    @cached_property
+    def grid(self) -> pd.DataFrame:
+        """`sensitivity`: the report under combinations of model, lookback window and redistribution."""
+        data = self.data
+        options, settings = data.options, data.settings
+        variants = variants_of(settings.load_parameters(), options.models, options.direct)
+        lookbacks = lookbacks_to_try(settings.lookback_days, options.lookbacks)
+        channels = data.credited["channel_name"].unique()
+        rules = redistributions_to_try(channels, settings.redistribution_rules, options.direct)
+        return sensitivity(data.credited, data.summary.iloc[:-1], variants, lookbacks, rules, data.window)
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """`rank_stability` of the grid."""
+        return rank_stability(self.grid, roas=self.data.options.break_even_roas)
+
+
+def models(compared: Comparison) -> Exhibit:
+    """Attributed revenue under each model."""
+    data = compared.data
+    own = compared.table[["channel_name", IHC, *compared.chosen]]
+    few = data.few.table(compared.table, model_comparison, compared.renamed, compared.credits)
+    differences = model_differences(own, data.summary, roas=data.options.break_even_roas)
+    direct = direct_sentence(data.credited["channel_name"].unique(), data.options.direct)
+    notes = [differences, phases_note(compared.journeys), models_left_out(compared.chosen, MODELS), direct]
+    return Exhibit(
+        name="model_comparison",
+        chart="models_by_channel",
+        title="Attributed revenue under each model",
+        frame=compared.table,
+        text=" ".join(filter(None, notes)),
+        alt=f"A row a channel, a column a model: revenue against the first model's, in percent. {differences}",
+        note=data.note,
+        draw=partial(models_by_channel_chart, relative_to_first(few)),
+        shown=lambda: table(few),
+    )
+
+
+def settings(compared: Comparison) -> Exhibit:
+    """ROAS under other models, lookback windows and redistributions."""
+    data, grid = compared.data, compared.grid
+    roas = data.options.break_even_roas
+    text = sensitivity_sentence(compared.stability, grid, roas=roas)
+    label = labelled(data.settings.load_parameters().label, data.settings.redistribution_rules)
+    notes = [text, unmoved_sentence(grid), lookback_sentence(grid), grid_source_sentence(label, data.sources)]
+    few = data.few.only(grid)
+    return Exhibit(
+        name="sensitivity",
+        chart="roas_under_settings",
+        title="ROAS under other settings",
+        frame=grid,
+        text=" ".join(filter(None, notes)),
+        alt=f"A grid: a row a channel, a column a combination of settings, its ROAS in the cell. {text}",
+        note=data.note,
+        draw=partial(roas_under_settings_chart, few, roas),
+        shown=lambda: table(few.head(20)),
+    )
+
+
+def stability(compared: Comparison) -> Exhibit:
+    """The range of each channel's ROAS and rank over all settings."""
+    data, few = compared.data, compared.data.few.only(compared.stability)
+    text = sensitivity_sentence(compared.stability, compared.grid, roas=data.options.break_even_roas)
+    return Exhibit(
+        name="fragile_channels",
+        chart="rank_under_settings",
+        title="Range of ROAS over models and settings",
+        frame=compared.stability,
+        text=text,
+        alt=f"A row a channel: its rank by ROAS, and the best and worst under other settings. {text}",
+        note=data.note,
+        draw=partial(rank_under_settings_chart, few, data.colours),
+        shown=lambda: table(few),
+    )
+
+
+def single(compared: Comparison) -> Exhibit:
+    """What each setting does when it alone differs from the report."""
+    return Exhibit(
+        name="single_changes",
+        title="One setting changed alone",
+        frame=single_changes(compared.grid, roas=compared.data.options.break_even_roas),
+    )

@@ -1,0 +1,99 @@
+"""Over time: weeks, days, and how long credit takes to arrive."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ihc.analysis.maturity import immature_from
+from ihc.analysis.periods import daily_totals, previous_window
+from ihc.analysis.reporting import material, with_ratios
+from ihc.charts.maturity import credit_lag_chart
+from ihc.charts.periods import cost_and_revenue_chart, revenue_by_week_chart, roas_over_time_chart
+from ihc.charts.style import MOST_PANELS
+from ihc.exhibits.data import ReportData
+from ihc.narrative.maturity import early_sentence, lag_sentence, maturity_sentence, reach_sentence
+from ihc.narrative.periods import change_sentence, spend_sentence, trend_sentence
+from ihc.quality.clocks import far_sentence
+from ihc.report.exhibit import Exhibit
+from ihc.report.tables import table
+
+
+def key_figures(data: ReportData) -> Exhibit:
+    """Revenue, orders, spend, CPO and ROAS, beside those of the period before."""
+    period = tuple(data.window.values())
+    earlier = previous_window(**data.window)
+    changed = change_sentence(data.figures, period, earlier, immature_from=immature_from(data.ages))
+    return Exhibit(
+        name="key_figures",
+        title="Key figures",
+        frame=data.figures,
+        text=f"{spend_sentence(data.figures)} {changed}",
+        note=data.note,
+    )
+
+
+def weekly(data: ReportData) -> Exhibit:
+    """Attributed revenue by week and channel."""
+    began = str(data.placed["conv_date"].min())
+    text = trend_sentence(data.weekly[data.weekly["week"] >= began], immature_from=immature_from(data.ages))
+    return Exhibit(
+        name="channel_weekly",
+        chart="revenue_by_week",
+        title="Attributed revenue by week",
+        frame=data.weekly,
+        text=text,
+        alt=f"A bar a week of attributed revenue, divided by channel; pale weeks are incomplete. {text}",
+        note=data.note,
+        draw=partial(revenue_by_week_chart, data.weekly, data.colours, currency=data.options.money),
+    )
+
+
+def daily(data: ReportData) -> Exhibit:
+    """Spend and attributed revenue by day; incomplete days are shaded."""
+    left = far_sentence(data.inside(data.all_days), data.orders, data.far)
+    reach = reach_sentence(data.lags, data.arrivals) if data.ages["arrived"].notna().any() else ""
+    early = early_sentence(data.rows, data.placed)
+    text = " ".join(filter(None, [maturity_sentence(data.ages), reach, left, early]))
+    return Exhibit(
+        name="days",
+        chart="cost_and_revenue",
+        title="Spend and attributed revenue by day",
+        frame=data.ages,
+        text=text,
+        alt=f"Two lines over the days: spend and attributed revenue. {text}",
+        note=data.note,
+        draw=partial(cost_and_revenue_chart, daily_totals(data.rows), data.ages, currency=data.options.money),
+    )
+
+
+def roas_by_day(data: ReportData) -> Exhibit:
+    """ROAS by day of the channels with most spend; the frame is `channel_reporting` of the dates."""
+    names = material(data.summary)["channel_name"].head(MOST_PANELS).tolist()
+    young = data.ages.loc[data.ages["is_immature"], "date"].tolist()
+    drawn = data.rows[data.rows["channel_name"].isin(names)]
+    frame = with_ratios(data.inside(data.reporting))
+    return Exhibit(
+        name="channel_reporting",
+        chart="roas_over_time",
+        title="ROAS by day",
+        frame=frame,
+        text="",
+        alt=f"A small line chart a channel: ROAS by day, for the {len(names)} with most spend.",
+        note=data.note,
+        draw=partial(roas_over_time_chart, drawn, names, data.colours, young, data.options.break_even_roas),
+        shown=lambda: table(frame.head(20)),
+    )
+
+
+def lag(data: ReportData) -> Exhibit:
+    """Conversion lag: the days from a session to the order that gives it credit."""
+    text = lag_sentence(data.lags)
+    return Exhibit(
+        name="credit_lag",
+        title="Conversion lag",
+        frame=data.lags,
+        text=text,
+        alt=f"A line of steps: the share of the credit by the days it took. {text}",
+        note=data.note,
+        draw=partial(credit_lag_chart, data.lags, data.arrivals),
+    )

@@ -1,0 +1,329 @@
+"""What analysts ask beside the report: broken down by a column, over time, under other models and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.dimension import with_dimension
+from ihc.analysis.reporting import by_channel, ratio, session_costs, total_name, with_ratios
+from ihc.arrays.lookup import get_indexer, isin
+from ihc.arrays.sums import sum_by
+from ihc.charts.questions import bars_chart, roas_trend_chart
+from ihc.errors import InputError
+from ihc.exhibits.attributed import attributed, without_channels
+from ihc.exhibits.data import ReportData
+from ihc.exhibits.models import IHC, Comparison
+from ihc.formatting import counted, percent, shown, some
+from ihc.glossary import heading
+from ihc.report.exhibit import Exhibit
+from ihc.report.tables import table
+from ihc.schemas.refunds import is_purchase, purchases
+from ihc.schemas.tables import Tables, inside, timestamps
+
+Where = Mapping[str, object]
+CUSTOMERS = "customers"
+NEW, RETURNING = "new", "returning"
+UNITS = {"day": "date", "week": "week", "month": "month"}
+SUMS = ["cost", "ihc", "ihc_revenue"]
+CLICKS = {"last_click": "last_touch", "first_click": "first_touch", "last_non_direct_click": "last_non_direct_touch"}
+
+
+def by(data: ReportData, column: str, where: Where | None = None) -> Exhibit:
+    """The report broken down by a column of sessions, or of conversions, or by `customers`: new and returning."""
+    sessions, conversions = data.tables.sessions, data.tables.conversions
+    if column == CUSTOMERS:
+        return _by_conversion(data, column, customers(conversions), where)
+    if column in conversions and column not in sessions:
+        return _by_conversion(data, column, conversions[column], where)
+    return _by_session(data, column, where)
+
+
+def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
+    named = data.tables.sessions if column == "channel_name" else with_dimension(data.tables.sessions, by=column)
+    data = data if column == "channel_name" else data.with_options(by=column, groups=None)
+    is_meant = _matching(data.tables.sessions, where)
+    visits = data.visits.assign(channel_name=named["channel_name"])[is_meant]
+    earned = data.earned[is_meant[data.earned["visit"].to_numpy()]]
+    frame = by_channel(visits, earned, **data.window)
+    return _breakdown(data, column, frame, where)
+
+
+def _breakdown(data: ReportData, column: str, frame: pd.DataFrame, where: Where | None) -> Exhibit:
+    whole, rows = frame.iloc[-1], frame.iloc[:-1]
+    best = rows.loc[rows["ROAS"].idxmax()] if rows["ROAS"].notna().any() else None
+    text = f"ROAS {whole['ROAS']:,.2f} in total." if pd.notna(whole["ROAS"]) else "Nothing was spent."
+    if best is not None and len(rows) > 1:
+        text += f" {shown(best['channel_name'])} has the highest, {best['ROAS']:,.2f}."
+    name = heading(column)[0].lower()
+    frame = frame.rename(columns={"channel_name": column})
+    return Exhibit(
+        name=f"by_{column}",
+        title=f"Broken down by {name}{_where(where)}",
+        frame=frame,
+        text=text,
+        note=data.note,
+        draw=partial(bars_chart, frame.iloc[:-1], column, "ROAS"),
+        shown=lambda: table(frame, has_total=True),
+    )
+
+
+def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where: Where | None) -> Exhibit:
+    """Orders by a property of theirs; their cost is that of the sessions in their journeys."""
+    conversions = data.tables.conversions
+    texts = values.astype("str").where(values.notna(), "(none)")
+    is_meant = inside(conversions["conv_date"], **data.window) & _matching(conversions, where)
+    orders = conversions.assign(value=texts)[is_meant]
+    counted_orders = purchases(orders)
+    groups = orders.groupby("value", sort=True)
+    frame = pd.DataFrame({"orders": counted_orders.groupby("value").size(), "revenue": groups["revenue"].sum()})
+    cost, other = _cost_of(data, orders)
+    frame = frame.fillna({"orders": 0}).assign(cost=cost.groupby(orders["value"].to_numpy()).sum())
+    frame = frame.rename_axis(column).reset_index().sort_values("revenue", ascending=False, ignore_index=True)
+    whole = {column: total_name(frame[column]), **frame[["orders", "revenue", "cost"]].sum()}
+    frame = pd.concat([frame, pd.DataFrame([whole])], ignore_index=True).astype({"orders": "int64"})
+    frame = frame.assign(
+        share_of_cost=ratio(frame["cost"], frame["cost"] * 0 + whole["cost"]),
+        CPO=ratio(frame["cost"], frame["orders"].astype("float64")),
+        ROAS=ratio(frame["revenue"], frame["cost"]),
+    )
+    text = (
+        "Cost is that of the sessions in the journeys of these orders, whatever their date; a session in several "
+        f"journeys is divided among them equally. Another {other:,.2f} was spent in these dates on sessions that led to "
+        "none of these orders, and stands against no row."
+    )
+    return Exhibit(
+        name=f"by_{column}",
+        title=f"Orders broken down by {column}{_where(where)}",
+        frame=frame,
+        text=text,
+        note=data.note,
+        draw=partial(bars_chart, frame.iloc[:-1], column, "CPO"),
+        shown=lambda: table(frame, has_total=True),
+    )
+
+
+def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], float]:
+    """The cost [currency] of the sessions in each conversion's journey, and what else the dates' sessions cost."""
+    cost = session_costs(data.tables.sessions, data.tables.costs)
+    pairs = data.credited.loc[isin(data.credited["conv_id"], orders["conv_id"]), ["conv_id", "session_id"]]
+    visit = get_indexer(pairs["session_id"], data.tables.sessions["session_id"])
+    journeys_with = np.bincount(visit, minlength=len(cost))
+    shares = cost.to_numpy()[visit] / journeys_with[visit]
+    place = get_indexer(pairs["conv_id"], orders["conv_id"])
+    of_orders = pd.Series(np.bincount(place, shares, minlength=len(orders)))
+    is_other = (journeys_with == 0) & inside(data.tables.sessions["event_date"], **data.window)
+    return of_orders, float(cost[is_other].sum())
+
+
+def customers(conversions: pd.DataFrame) -> pd.Series[str]:
+    """Whether the buyer of each conversion is new, or returning after an earlier order; a refund is as its time."""
+    at = timestamps(conversions["conv_date"], conversions["conv_time"])
+    first = at.where(is_purchase(conversions)).groupby(conversions["user_id"]).transform("min")
+    return pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
+
+
+def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> Exhibit:
+    """Spend, attributed revenue and ROAS by day, week or month, of one channel or of all."""
+    if unit not in UNITS:
+        raise InputError(f"A trend is by {', '.join(UNITS)}, not by {unit!r}.")
+    rows = data.rows
+    if channel is not None:
+        names = rows["channel_name"].unique()
+        if channel not in names:
+            raise InputError(
+                f"No session of these dates has the channel {channel!r}; there are {some(sorted(names), 20)}."
+            )
+        rows = rows[rows["channel_name"] == channel]
+    column = UNITS[unit]
+    days = pd.to_datetime(rows["date"])
+    periods = {
+        "day": rows["date"],
+        "week": (days - pd.to_timedelta(days.dt.weekday, unit="D")).dt.strftime("%Y-%m-%d"),
+        "month": rows["date"].str[:7],
+    }
+    frame = with_ratios(sum_by(rows.assign(**{column: periods[unit]}), [column], SUMS))
+    young = data.ages.loc[data.ages["is_immature"], "date"]
+    first = str(young.min()) if len(young) else ""
+    text = f"ROAS {frame['ROAS'].iloc[0]:,.2f} in the first {unit}, {frame['ROAS'].iloc[-1]:,.2f} in the last."
+    if not frame["ROAS"].notna().any():
+        text = "Nothing was spent."
+    text += f" Days from {first} on are incomplete because of conversion lag." if first else ""
+    return Exhibit(
+        name=f"trend_by_{unit}",
+        title=f"{shown(channel) if channel else 'All channels'} by {unit}",
+        frame=frame,
+        text=text,
+        note=data.note,
+        draw=partial(roas_trend_chart, frame, column, data.options.break_even_roas),
+    )
+
+
+def compare(compared: Comparison, *models: str, where: Where | None = None) -> Exhibit:
+    """Attributed revenue and ROAS under the named models beside each other, IHC first."""
+    data = compared.data
+    chosen = [_model_of(name, compared) for name in models] or [*compared.chosen]
+    chosen = [IHC, *(name for name in dict.fromkeys(chosen) if name != IHC)]
+    is_meant = _matching(data.tables.sessions, where)
+    sessions = data.tables.sessions[is_meant]
+    kept = compared.renamed.assign(_is_meant=isin(compared.journeys["session_id"], sessions["session_id"]))
+    columns: dict[str, pd.Series[float]] = {}
+    for name in chosen:
+        credits = compared.credits[name]
+        earned = kept[["conv_id", "session_id", "channel_name", "revenue", "_is_meant"]].merge(
+            credits[["conv_id", "session_id", "ihc"]], on=["conv_id", "session_id"]
+        )
+        earned = earned[earned["_is_meant"]]
+        columns[name] = (earned["ihc"] * earned["revenue"]).groupby(earned["channel_name"]).sum()
+    cost = data.visits[is_meant & inside(data.visits["date"], **data.window)].groupby("channel_name")["cost"].sum()
+    frame = pd.DataFrame({"cost": cost, **columns}).fillna(0.0).rename_axis("channel_name").reset_index()
+    frame = frame.sort_values(IHC, ascending=False, ignore_index=True)
+    for name in chosen:
+        frame[f"ROAS {name}"] = ratio(frame[name], frame["cost"])
+    totals = frame[chosen].sum()
+    text = "; ".join(f"{name} {totals[name]:,.2f}" for name in chosen)
+    return Exhibit(
+        name="compare_" + "_".join(name.lower().replace(" ", "_") for name in chosen),
+        title=f"Attributed revenue under {' and '.join(chosen)}{_where(where)}",
+        frame=frame,
+        text=f"Attributed revenue: {text}.",
+        note=data.note,
+        draw=partial(bars_chart, frame, "channel_name", *chosen),
+    )
+
+
+def _model_of(name: str, compared: Comparison) -> str:
+    known = {_plain(each): each for each in (IHC, *compared.chosen)}
+    wanted = CLICKS.get(_plain(name), _plain(name))
+    if wanted not in known:
+        raise InputError(f"No such model: {name!r}; there are {some(list(known), 20)}.")
+    return known[wanted]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "_").replace("-", "_")
+
+
+def lookbacks(data: ReportData, *days: float) -> Exhibit:
+    """The channels' attributed revenue and ROAS under other lookback windows [days], computed by the local engine."""
+    if not days:
+        raise InputError("Name the lookback windows in days, such as 7 and 30.")
+    columns, notes = [], []
+    for each in days:
+        settings = replace(data.settings, lookback_days=float(each))
+        other = ReportData(settings, attributed(settings, data.tables))
+        figures = other.summary.set_index("channel_name")[["ihc_revenue", "ROAS"]]
+        columns.append(figures.add_suffix(f" {each:g} days"))
+        ended = other.results.outcomes[isin(other.results.outcomes["conv_id"], data.orders["conv_id"])]
+        lost = int((ended["outcome"] == "unattributed").sum())
+        notes.append(f"{counted(lost, 'order')} without a session within {each:g} days")
+    frame = pd.concat(columns, axis=1).rename_axis("channel_name").reset_index()
+    return Exhibit(
+        name="lookbacks",
+        title=f"Lookback window: {' and '.join(f'{each:g}' for each in days)} days",
+        frame=frame,
+        text=f"Of the orders of these dates: {'; '.join(notes)}.",
+        draw=partial(bars_chart, frame.iloc[:-1], "channel_name", *(f"ihc_revenue {each:g} days" for each in days)),
+        shown=lambda: table(frame, has_total=True),
+    )
+
+
+def without_channel(data: ReportData, *channels: str) -> Exhibit:
+    """The report as if the sessions of some channels were not there, computed by the local engine."""
+    known = data.tables.sessions["channel_name"].unique()
+    if missing := [name for name in channels if name not in known]:
+        raise InputError(f"No session has the channel {some(missing)}; there are {some(sorted(known), 20)}.")
+    before = ReportData(data.settings, attributed(data.settings, data.tables))
+    left = without_channels(data.tables, channels)
+    after = ReportData(data.settings, attributed(data.settings, left))
+    figures = ["ihc_revenue", "ROAS"]
+    sides = [each.summary.set_index("channel_name")[figures] for each in (before, after)]
+    frame = sides[0].add_suffix("_before").join(sides[1].add_suffix("_after"), how="left")
+    frame = frame.fillna({"ihc_revenue_after": 0.0}).rename_axis("channel_name").reset_index()
+    orders = purchases(data.orders)["conv_id"]
+    lost = _unattributed(after, orders) - _unattributed(before, orders)
+    names = " and ".join(map(shown, channels))
+    text = (
+        f"{counted(lost, 'order')} of {len(orders):,} ({percent(lost / len(orders)) if len(orders) else '0%'}) have no "
+        f"other session and lose their journey without {names}."
+    )
+    return Exhibit(
+        name="without_channels",
+        title=f"Without {names}",
+        frame=frame,
+        text=text,
+        draw=partial(bars_chart, frame.iloc[:-1], "channel_name", "ihc_revenue_before", "ihc_revenue_after"),
+        shown=lambda: table(frame, has_total=True),
+    )
+
+
+def _unattributed(data: ReportData, orders: pd.Series[str]) -> int:
+    outcomes = data.results.outcomes
+    return int((outcomes.loc[isin(outcomes["conv_id"], orders), "outcome"] == "unattributed").sum())
+
+
+def cohorts(data: ReportData) -> Exhibit:
+    """Customers by the channel of their first session: how often they buy, and for how much."""
+    tables = data.tables
+    orders = purchases(data.orders)
+    sessions = data.sessions[isin(data.sessions["user_id"], orders["user_id"])]
+    at = timestamps(sessions["event_date"], sessions["event_time"])
+    by_time = sessions.assign(_at=at).sort_values(["_at", "session_id"]).drop_duplicates("user_id")
+    place = get_indexer(orders["user_id"], by_time["user_id"])
+    names = np.append(by_time["channel_name"].to_numpy(object), "(no session)")[place]
+    groups = orders.assign(channel_name=pd.array(names, dtype="str")).groupby("channel_name")
+    frame = groups.agg(customers=("user_id", "nunique"), orders=("conv_id", "size"), revenue=("revenue", "sum"))
+    frame = frame.sort_values("revenue", ascending=False).reset_index()
+    people = frame["customers"].astype("float64")
+    frame = frame.assign(
+        orders_per_customer=ratio(frame["orders"].astype("float64"), people),
+        revenue_per_customer=ratio(frame["revenue"], people),
+    )
+    text = "No order in these dates."
+    if len(frame):
+        best = frame.loc[frame["revenue_per_customer"].idxmax()]
+        text = (
+            f"Customers whose first session came by {shown(best['channel_name'])} are worth most: "
+            f"{best['revenue_per_customer']:,.2f} of revenue each."
+        )
+    return Exhibit(
+        name="cohorts",
+        title="Customers by first channel",
+        frame=frame,
+        text=f"{text} First of all sessions in the tables, from {tables.sessions['event_date'].min()} on.",
+        draw=partial(bars_chart, frame, "channel_name", "revenue_per_customer"),
+    )
+
+
+def buyers(data: ReportData, who: str | None) -> pd.DataFrame:
+    """The journeys of the dates' orders, of all customers, or of `new` or `returning` ones."""
+    if who is None:
+        return data.shown_journeys
+    if who not in (NEW, RETURNING):
+        raise InputError(f"Customers are {NEW} or {RETURNING}, not {who!r}.")
+    conversions: Tables = data.tables
+    ids = conversions.conversions.loc[customers(conversions.conversions) == who, "conv_id"]
+    return data.shown_journeys[isin(data.shown_journeys["conv_id"], ids)].reset_index(drop=True)
+
+
+def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows have the values that are asked for."""
+    mask = np.ones(len(frame), dtype=bool)
+    for column, value in (where or {}).items():
+        if column not in frame:
+            raise InputError(f"There is no column {column!r} to choose by; there are {some(list(frame.columns), 20)}.")
+        is_equal = (frame[column].astype("str") == str(value)).to_numpy()
+        if not is_equal.any():
+            values = sorted(frame[column].dropna().astype("str").unique())
+            raise InputError(f"No row has {value!r} in the column {column!r}; there are {some(values, 20)}.")
+        mask &= is_equal
+    return mask
+
+
+def _where(where: Where | None) -> str:
+    return "".join(f", {column} {value}" for column, value in (where or {}).items())

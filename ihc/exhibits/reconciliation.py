@@ -1,0 +1,81 @@
+"""Does it add up? From what was read to what is reported, and what has no credit."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pandas.io.formats.style import Styler
+
+from ihc.analysis.completeness import waterfall, without_credit_by_channel, without_credit_by_day
+from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
+from ihc.charts.completeness import cost_without_credit_chart, unattributed_by_day_chart, waterfall_chart
+from ihc.exhibits.data import ReportData
+from ihc.narrative.completeness import completeness_sentence
+from ihc.narrative.run import costless_sentence, orders_sentence
+from ihc.quality.clocks import without
+from ihc.report.exhibit import Exhibit
+from ihc.report.tables import reconciliation_table, table
+
+WATERFALLS = {ORDERS: "waterfall", CREDIT: "waterfall_credit", COST: "waterfall_cost"}
+
+
+def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
+    """A section of the reconciliation: orders, credit or cost, from what was read to what is reported."""
+    lines = data.reconciliation
+    bars = waterfall(lines, section)
+    text = orders_sentence(lines) if section == ORDERS else ""
+    unit = "revenue" if section in (ORDERS, CREDIT) else "spend"
+
+    def shown() -> Styler:
+        return reconciliation_table(lines, section)
+
+    return Exhibit(
+        name="reconciliation",
+        chart=WATERFALLS[section],
+        title=f"Reconciliation: {section.lower()}",
+        frame=lines,
+        text=text,
+        alt=f"A waterfall of {unit} from what was read to what is reported. {text}",
+        note=data.note,
+        draw=partial(waterfall_chart, bars, currency=data.options.money),
+        shown=shown,
+    )
+
+
+def without_credit(data: ReportData) -> Exhibit:
+    """Spend on sessions that no order gave any credit, by channel."""
+    by_channel = without_credit_by_channel(data.visits, **data.window)
+    few = data.few.table(by_channel, without_credit_by_channel, data.visits, **data.window, has_total=True)
+    text = f"{completeness_sentence(data.reconciliation, by_channel)} " + costless_sentence(
+        data.tables.sessions, data.tables.costs
+    )
+    return Exhibit(
+        name="without_credit",
+        chart="cost_without_credit",
+        title="Spend without credit",
+        frame=by_channel,
+        text=text,
+        alt=f"A bar a channel: its spend, divided by whether its sessions earned credit. {text}",
+        note=data.note,
+        draw=partial(cost_without_credit_chart, few.iloc[:-1], currency=data.options.money),
+        shown=lambda: table(few, has_total=True),
+    )
+
+
+def untracked(data: ReportData) -> Exhibit:
+    """The revenue of untracked orders by day: a block of days points to broken tracking."""
+    by_day = without_credit_by_day(
+        data.visits, data.tables.conversions, data.results.credits, data.results.outcomes, **data.window
+    )
+    drawn = without(by_day[by_day["orders"] > 0], "day", data.far)
+    orders, revenue = int(by_day["unattributed_orders"].sum()), by_day["unattributed_revenue"].sum()
+    return Exhibit(
+        name="without_credit_by_day",
+        chart="unattributed_by_day",
+        title="Untracked revenue by day",
+        frame=by_day,
+        text=f"Untracked orders: {orders:,}, {revenue:,.2f} of revenue.",
+        alt="Bars by day: the revenue of orders without any session; the figures are in without_credit_by_day.csv.",
+        note=data.note,
+        draw=partial(unattributed_by_day_chart, drawn, currency=data.options.money),
+    )

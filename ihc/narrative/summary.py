@@ -1,0 +1,140 @@
+"""The sentences at the top: the headline, what the report is of, and what to look at first, by money."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from ihc.analysis.break_even import ABOVE, BELOW, by_cost
+from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
+from ihc.formatting import CENT, counted, named, percent, shown
+
+MOST_NAMED, MOST_POINTS = 3, 5
+ENOUGH = 0.05  # a smaller share of spend is no headline
+
+
+class Point(NamedTuple):
+    """Something to look at: how much money it is about [currency], and what it is."""
+
+    amount: float
+    text: str
+
+
+def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
+    """Where most of the spend is, and what breaks even. In: `break_even_table`, and the `roas` [1] it was made with."""
+    spend, revenue = verdicts["cost"].sum(), verdicts["ihc_revenue"].sum()
+    if not spend:
+        return f"Nothing was spent on these days; {revenue:,.0f} of revenue is attributed."
+    paid = by_cost(verdicts)
+    below, above = paid[paid["verdict"] == BELOW], paid[paid["verdict"] == ABOVE]
+    if below["cost"].sum() < ENOUGH * spend:
+        return f"{_above(above, spend, roas)}: {spend:,.0f} of spend returns {revenue:,.0f} of attributed revenue."
+    return f"{_below(below, spend)}; {_above(above, spend, roas)}."
+
+
+def _below(below: pd.DataFrame, spend: float) -> str:
+    """The channels below break-even that make two thirds of what is spent on such, three of them at most."""
+    reached = below["cost"].cumsum() >= 2 / 3 * below["cost"].sum()
+    many = min(int(reached.to_numpy().argmax()) + 1, MOST_NAMED)
+    most = below.head(many)
+    share = percent(most["cost"].sum() / spend)
+    low, high = (f"{value:,.2f}" for value in (most["ROAS"].min(), most["ROAS"].max()))
+    returns = low if low == high else f"{low} to {high}"
+    names = named(most["channel_name"].tolist())
+    verb = "returns" if many == 1 else "return"
+    return f"{share} of spend is in {names}, which {verb} {returns} per unit of spend"
+
+
+def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
+    even = f"above break-even (ROAS {roas:,.4g})"
+    if above.empty:
+        return f"no channel is surely {even}"
+    share = percent(above["cost"].sum() / spend)
+    if len(above) == 1:
+        row = above.iloc[0]
+        return f"only {shown(row['channel_name'])} ({share} of spend, ROAS {row['ROAS']:,.2f}) is surely {even}"
+    return f"{counted(len(above), 'channel')} with {share} of spend are surely {even}"
+
+
+def reconciled(lines: pd.DataFrame) -> str:
+    """Say that all revenue is accounted for. In: the frame of `reconcile`, which raises where it does not close."""
+    orders = lines[lines["section"] == ORDERS]
+    return f"reconciled 100.00 % of {orders['amount'].iloc[0]:,.2f}"
+
+
+def points(
+    verdicts: pd.DataFrame, lines: pd.DataFrame, idle: pd.DataFrame, ages: pd.DataFrame, moved: pd.DataFrame
+) -> list[Point]:
+    """Up to five things to look at, those about the most money first.
+
+    In: `break_even_table`, the frame of `reconcile`, `without_credit_by_channel`, `maturity` and `Changes.channels`.
+    """
+    found = [*_headrooms(verdicts), *_untracked(lines), *_idle(idle), *_expected(ages), *_moved(moved)]
+    return sorted(found, key=lambda point: -point.amount)[:MOST_POINTS]
+
+
+def _headrooms(verdicts: pd.DataFrame) -> list[Point]:
+    paid = by_cost(verdicts)
+    found = []
+    for row in paid[paid["verdict"] == BELOW].itertuples():
+        text = (
+            f"{shown(row.channel_name)} costs {-row.headroom:,.0f} more than break-even: spend {row.cost:,.0f}, "
+            f"attributed revenue {row.ihc_revenue:,.0f}."
+        )
+        found.append(Point(-row.headroom, text))
+    above = paid[paid["verdict"] == ABOVE]
+    if len(above):
+        best = above.loc[above["headroom"].idxmax()]
+        text = (
+            f"{shown(best['channel_name'])} has the most headroom, {best['headroom']:,.0f}: test a larger budget in an "
+            "experiment."
+        )
+        found.append(Point(float(best["headroom"]), text))
+    return found
+
+
+def _untracked(lines: pd.DataFrame) -> list[Point]:
+    orders = lines[(lines["section"] == ORDERS) & (lines["line"] == UNATTRIBUTED)]
+    count, amount = -orders["count"].sum(), -orders["amount"].sum()
+    if count <= 0:
+        return []
+    return [
+        Point(amount, f"{counted(round(count), 'order')} of {amount:,.0f} revenue have no session: check the tracking.")
+    ]
+
+
+def _idle(idle: pd.DataFrame) -> list[Point]:
+    channels = idle.iloc[:-1]
+    if channels.empty or not channels["cost_without_credit"].any():
+        return []
+    most = channels.loc[channels["cost_without_credit"].idxmax()]
+    amount, share = most["cost_without_credit"], percent(most["share_without_credit"])
+    text = (
+        f"{share} of the spend on {shown(most['channel_name'])} ({amount:,.0f}) went to sessions that led to no order."
+    )
+    return [Point(float(amount), text)]
+
+
+def _expected(ages: pd.DataFrame) -> list[Point]:
+    young = ages[ages["is_immature"]]
+    missing = float((young["ihc_revenue_expected"] - young["ihc_revenue"]).clip(lower=0).sum())
+    if not missing > CENT:
+        return []
+    last = f"last {counted(len(young), 'day')}" if len(young) > 1 else "last day"
+    return [
+        Point(missing, f"The {last} are incomplete: about {missing:,.0f} more revenue is expected by conversion lag.")
+    ]
+
+
+def _moved(moved: pd.DataFrame) -> list[Point]:
+    if moved.empty:
+        return []
+    total = moved.iloc[-1]
+    change = float(total["ihc_revenue_after"] - total["ihc_revenue_before"])
+    if abs(change) < CENT:
+        return []
+    verb = "rose" if change > 0 else "fell"
+    return [
+        Point(abs(change), f"Since the last run the attributed revenue of these days {verb} by {abs(change):,.0f}.")
+    ]

@@ -1,0 +1,124 @@
+"""A shop as an analyst opens it: its tables, its report, and the calls that attribute and store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ihc.database.inputs import read_tables
+from ihc.database.results import Results, read_phases, read_results
+from ihc.errors import DatabaseError
+from ihc.exhibits.attributed import answers, attributed
+from ihc.exhibits.data import ReportData, Source
+from ihc.exhibits.report import Report
+from ihc.narrative.run import span_sentence
+from ihc.pipeline.attribution import Attribution, attribute_shop
+from ihc.pipeline.sample import make_sample
+from ihc.quality.checks import table_shapes
+from ihc.report.tables import table
+from ihc.schemas.tables import PHASES, Tables, check_tables
+from ihc.settings.options import NAMES
+from ihc.settings.run import Settings, load_settings
+
+
+class Shop:
+    """A shop's tables, and what can be asked of them. Only `attribute(...).store()` and a report's `save` write."""
+
+    def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self._options = dict(options)
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the shop is the made-up one, as there is no database where the default one would be."""
+        return self.settings.is_default_database and not self.settings.database.exists()
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables: `sessions`, `conversions`, `costs`; read once."""
+        if self.is_sample:
+            return check_tables(*make_sample())
+        return read_tables(self.settings.database)
+
+    @cached_property
+    def stored(self) -> tuple[Results, pd.DataFrame]:
+        """The stored credits, and their phases."""
+        if self.is_sample:
+            empty = pd.DataFrame(columns=["conv_id", "session_id", "ihc", *PHASES], dtype="str")
+            nothing = pd.DataFrame(columns=["conv_id", "outcome", "reason", "run_id", "vanished"], dtype="str")
+            return Results(empty, nothing, nothing, nothing), empty
+        return read_results(self.settings.database), read_phases(self.settings.database)
+
+    def report(self, start_date: str | None = None, end_date: str | None = None, **options: Any) -> Report:
+        """The report of the orders and sessions from `start_date` to `end_date` (inclusive) [default: of all].
+
+        `options`: `lookback_days`, `break_even_roas`, `currency`, `by`, `channel_groups`, `direct`, `parameters`,
+        `redistribution`, as of `ihc run`. Stored credits are used where they are what is asked for; else the local
+        engine computes them here, and stores nothing.
+
+        Raises SettingsError for an option, InputError for tables that are unfit.
+        """
+        given = {"start_date": start_date, "end_date": end_date} | options
+        chosen = self._options | {name: value for name, value in given.items() if value is not None}
+        settings = load_settings(**chosen)
+        results, phases = self.stored
+        if answers(settings, self.tables, results):
+            return Report(ReportData(settings, Source(self.tables, results, phases, is_stored=True)))
+        return Report(ReportData(settings, attributed(settings, self.tables)))
+
+    def attribute(self) -> Attribution:
+        """Attribute the dates' orders by the engine of the settings; the API's answers are kept as they come.
+
+        Nothing else is stored before `.store()`. Raises ParametersError, ApiError or DatabaseError.
+        """
+        return attribute_shop(self.settings)
+
+    def __repr__(self) -> str:
+        name = "a made-up shop" if self.is_sample else self.settings.database.label
+        shapes = table_shapes(self.tables).to_string(index=False)
+        return f"Shop: {name}\n{shapes}\n{self._spans}"
+
+    def _repr_html_(self) -> str:
+        name = "A made-up shop" if self.is_sample else self.settings.database.label
+        return f"<h3>{escape(name)}</h3>{table(table_shapes(self.tables)).to_html()}<p>{escape(self._spans)}</p>"
+
+    @property
+    def _spans(self) -> str:
+        results = self.stored[0]
+        kept = (
+            f"Stored credits: {results.credits['conv_id'].nunique():,} orders."
+            if len(results.credits)
+            else ("No credit is stored yet: a report computes it with the local engine.")
+        )
+        return f"{span_sentence(self.tables.sessions, self.tables.conversions)} {kept}".strip()
+
+
+def open_shop(database: str | Path = "", **options: Any) -> Shop:
+    """Open a shop's database, an SQLite file or a URL [default: as `ihc run`; the made-up shop if there is none].
+
+    `options`: those of `ihc run`, such as `schema`; the report may set others. Nothing is written.
+
+    Raises DatabaseError where there is no such database, SettingsError for an option.
+    """
+    given = {"database": str(database), **options} if str(database) else options
+    settings = load_settings(**({"base": Path.cwd()} if str(database) else {}), **given)
+    if not settings.database.exists() and not settings.is_default_database:
+        raise DatabaseError(
+            f"There is no database {settings.database.label}: check the path, or make one by `ihc sample`."
+        )
+    fixed = {"base": Path.cwd()} if str(database) else {}
+    return Shop(settings, {**fixed, **given})
+
+
+def from_notebook(variables: Mapping[str, Any]) -> Shop:
+    """Open the shop that a notebook's parameters name. In: the notebook's `globals()`.
+
+    Raises DatabaseError or SettingsError as `open_shop`.
+    """
+    given = {name: variables[name] for name in NAMES if name in variables}
+    return Shop(load_settings(**given), given)

@@ -1,0 +1,90 @@
+"""An exhibit: a table, what it shows in a sentence, and a chart, as one thing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from ihc.formatting import printable
+from ihc.report.figures import chart_svg
+from ihc.report.tables import table
+
+MOST_ROWS = 50  # of a table that is shown; the frame has all
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """Something that a report shows: `frame`, the table; `text`, the finding; and a chart, where one helps.
+
+    `name`: of its file, `<name>.csv`; `title`: what it is about; `alt`: the chart in words; `note`: printed below the
+    chart; `draw`: makes the chart; `chart`: the name of its file, where that is not `name`; `shown`: makes the table
+    that is shown, where that is another than the frame: fewer rows, intervals in brackets.
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    text: str = ""
+    alt: str = ""
+    note: str = ""
+    draw: Callable[..., Figure] | None = None
+    chart: str = ""
+    shown: Callable[[], Styler] | None = None
+
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """Draw the chart as a figure of its own, or in the place of `ax`, on a figure of yours.
+
+        Raises ValueError where the exhibit has no chart.
+        """
+        if self.draw is None:
+            raise ValueError(f"The exhibit {self.name!r} has no chart: its table is in .frame.")
+        return self.draw(ax=ax)
+
+    def table(self) -> Styler:
+        """The table as it is shown, under the headings of the glossary."""
+        return self.shown() if self.shown else table(self.frame.head(MOST_ROWS))
+
+    def chart_svg(self) -> bytes:
+        """The chart as SVG. Raises ValueError where the exhibit has no chart."""
+        return chart_svg(self.plot, self.described, self.note)
+
+    @property
+    def described(self) -> str:
+        """The chart in words, for those who do not see it."""
+        return printable(self.alt or f"{self.title}. {self.text}")
+
+    @property
+    def chart_name(self) -> str:
+        """The name of the chart's files."""
+        return self.chart or self.name
+
+    def _repr_html_(self) -> str:
+        parts = [f"<h3>{escape(printable(self.title))}</h3>"]
+        if self.text:
+            parts.append(f"<p>{escape(printable(self.text))}</p>")
+        if self.draw:
+            source = b64encode(self.chart_svg()).decode()
+            parts.append(
+                f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.described)}" style="max-width:44rem">'
+            )
+        if not self.frame.empty:
+            parts.append(self.table().to_html())
+        return "\n".join(parts)
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.text}\n\n{self.frame.head(MOST_ROWS).to_string(index=False)}".replace(
+            "\n\n\n", "\n"
+        )
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a text, without its full stop: a title that says what was found."""
+    head, dot, _ = text.partition(". ")
+    return head if dot else text.rstrip(".")
