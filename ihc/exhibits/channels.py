@@ -52,7 +52,7 @@ def intervals(data: ReportData) -> Exhibit:
         title="Share of credit and share of spend",
         frame=data.intervals,
         text=intervals_sentence(data.summary, data.intervals),
-        alt="A dot a channel with its interval: its share of credit; a diamond: its share of spend; figures beside them.",
+        alt="A dot a channel with its interval: its share of credit; a diamond: its share of spend.",
         note=data.note,
         draw=partial(credit_against_cost_chart, bounded.iloc[:-1], data.colours),
         shown=lambda: table(data.few_intervals, has_total=True),

@@ -94,8 +94,8 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
     )
     text = (
         "Cost is that of the sessions in the journeys of these orders, whatever their date; a session in several "
-        f"journeys is divided among them equally. Another {other:,.2f} was spent in these dates on sessions that led to "
-        "none of these orders, and stands against no row."
+        f"journeys is divided among them equally. Another {other:,.2f} was spent in these dates on sessions that led "
+        "to none of these orders, and stands against no row."
     )
     return Exhibit(
         name=f"by_{column}",
