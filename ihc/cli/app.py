@@ -14,7 +14,6 @@ from ihc.cli.check import check
 from ihc.cli.history import diff, runs
 from ihc.cli.model import calibrate, explain, train
 from ihc.cli.options import OWN_DATABASE, settled, takes
-from ihc.cli.page import page
 from ihc.cli.run import REFUSED, WAITING, run
 from ihc.cli.scale import scale
 from ihc.errors import IhcError, SettingsError
@@ -116,7 +115,7 @@ def serve(
     listen(settings, lambda line: typer.echo(line, err=True))
 
 
-for command in (scale, calibrate, train, explain, runs, diff, page):
+for command in (scale, calibrate, train, explain, runs, diff):
     app.command()(command)
 
 

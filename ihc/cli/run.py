@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+import json
+import webbrowser
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ihc.cli.options import settled, takes
-from ihc.cli.printing import bars, make_console, print_reconciliation, say
+from ihc.cli.printing import bars, make_console, print_channels, say
 from ihc.formatting import counted, shown
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ REFUSED, WAITING, INTERRUPTED = 1, 3, 130
     *("export_credits", "output"),
 )
 def run(
-    report_only: Annotated[
-        bool, typer.Option("--report-only", help="Make the report of what is stored; ask no engine.")
-    ] = False,
+    report_only: Annotated[bool, typer.Option("--report-only", help="Rebuild the report from stored results.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the path of the report alone.")] = False,
     **options: Any,
 ) -> None:
     """Attribute the orders and write the report.
@@ -42,8 +44,17 @@ def run(
     from ihc.narrative import run as narrative
 
     settings = settled(**options)
-    result = _run_with_progress(settings, report_only=report_only)
-    _print_result(result, settings)
+    result = _run_with_progress(settings, report_only=report_only, is_quiet=quiet or as_json)
+    page = settings.output / "report.html"
+    if as_json:
+        typer.echo(json.dumps(_as_json(result, settings), indent=2, ensure_ascii=False))
+    elif quiet:
+        _print_trouble(result, make_console(stderr=True))
+        typer.echo(page)
+    else:
+        _print_result(result, settings)
+    if open_page:
+        webbrowser.open(page.as_uri())
     outcomes = set(result.ends["outcome"])
     if "failed" in outcomes or result.failed_charts:
         raise typer.Exit(REFUSED)
@@ -51,14 +62,15 @@ def run(
         raise typer.Exit(WAITING)
 
 
-def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
-    from ihc.pipeline.runner import notebooks_of
+def _run_with_progress(settings: Settings, *, report_only: bool, is_quiet: bool) -> RunResult:
     from ihc.pipeline.runner import run as execute
+    from ihc.pipeline.runner import steps
 
-    names, begun = notebooks_of(report_only=report_only), itertools.count(1)
+    total, begun = steps(report_only=report_only), itertools.count(1)
     console, one_at_a_time = make_console(stderr=True), Lock()
+    console.quiet = is_quiet
     with bars(console, transient=True) as progress:
-        task = progress.add_task("checking", total=len(names))
+        task = progress.add_task("checking", total=total)
 
         def begin(name: str) -> None:
             # They begin on two threads, and not in the order of their names.
@@ -66,55 +78,62 @@ def _run_with_progress(settings: Settings, *, report_only: bool) -> RunResult:
                 number = next(begun)
                 progress.update(task, description=name, completed=number - 1)
                 if not console.is_terminal:
-                    console.print(f"notebook {number} of {len(names)}: {name}")
+                    console.print(f"{number} of {total}: {name}")
 
         try:
             return execute(settings, console.print, begin, report_only=report_only)
         except KeyboardInterrupt:
-            console.print("ihc: interrupted. What was stored is whole; run the same command again to finish.")
+            make_console(stderr=True).print(
+                "ihc: interrupted. What was stored is whole; run the same command again to finish."
+            )
             raise typer.Exit(INTERRUPTED) from None
 
 
 def _print_result(result: RunResult, settings: Settings) -> None:
     from ihc.narrative import run as narrative
-    from ihc.narrative.periods import spend_sentence
 
-    console = make_console()
-    say(console, filter(None, [result.missing]))
-    _print_files(result, settings, console)
-    console.print(f"\nReconciliation, orders of {narrative.dates_sentence(**settings.window)}")
-    print_reconciliation(console, result.reconciliation)
-    orders, sources = narrative.orders_sentence(result.reconciliation), narrative.provenance_sentence(result.sources)
-    say(console, filter(None, [orders, sources, result.left_out]))
-    _print_ends(result, console)
-    paying = narrative.break_even(result.summary, settings.report.break_even_roas)
-    spend = f"{spend_sentence(result.figures)} {paying}".strip()
-    console.print(f"\n{spend}\n{narrative.best_and_worst(result.summary)}")
+    console, report = make_console(), result.report
+    _print_trouble(result, console)
+    if result.asked:
+        console.print(narrative.asked_sentence(result.asked, result.ends))
+    orders, sources = report.reconciliation.text, narrative.provenance_sentence(report.data.sources)
+    say(console, [f"Orders of {narrative.dates_sentence(**settings.window)}: {orders}", sources])
+    console.print(report.reconciled.capitalize() + ".")
+    print_channels(console, report.data.few_verdicts, report.data.options.currency)
+    console.print(report.headline)
+    kinds = [path.suffix for path in result.files]
+    charts = counted(kinds.count(".svg"), "chart")
+    say(
+        console,
+        [f"\n{settings.output / 'report.html'}", f"{counted(kinds.count('.csv'), 'CSV file')} and {charts} beside it."],
+    )
+
+
+def _print_trouble(result: RunResult, console: Console) -> None:
+    """Say what is left out, which orders wait or failed, and which charts."""
+    from ihc.narrative import run as narrative
+
+    sentences = (narrative.waiting_sentence, narrative.kept_sentence, narrative.cut_sentence)
+    say(console, filter(None, [result.left_out, *(sentence_of(result.ends) for sentence_of in sentences)]))
+    failed = result.ends[result.ends["outcome"] == "failed"]
+    if len(failed):
+        console.print(f"{counted(len(failed), 'order')} failed; all are in orders_without_credit.csv:")
+        for order in failed.head(5).itertuples():
+            console.print(f"  {shown(order.conv_id, 64)}: {order.reason}")
     say(console, result.failed_charts)
 
 
-def _print_files(result: RunResult, settings: Settings, console: Console) -> None:
-    kinds = Counter((path.parent.name, path.suffix) for path in result.files)
-    tables, charts = kinds[settings.output.name, ".csv"], kinds["charts", ".svg"]
-    lines = [
-        f"Written to {settings.output}:",
-        "  report.html and run.json",
-        f"  {counted(tables, 'table')} as CSV, and charts/ with {counted(charts, 'chart')} as SVG and PNG",
-        f"  runs/{settings.run_id}/ with the executed notebooks",
-    ]
-    say(console, lines)
-
-
-def _print_ends(result: RunResult, console: Console) -> None:
-    """Say what was asked of the API, and which orders wait or failed, and why."""
-    from ihc.narrative import run as narrative
-
-    if result.asked:
-        console.print(narrative.asked_sentence(result.asked, result.ends))
-    sentences = (narrative.waiting_sentence, narrative.kept_sentence, narrative.cut_sentence)
-    say(console, filter(None, (sentence_of(result.ends) for sentence_of in sentences)))
-    failed = result.ends[result.ends["outcome"] == "failed"]
-    if len(failed):
-        console.print(f"\n{counted(len(failed), 'order')} failed; all are in orders_without_credit.csv:")
-        for order in failed.head(5).itertuples():
-            console.print(f"  {shown(order.conv_id, 64)}: {order.reason}")
+def _as_json(result: RunResult, settings: Settings) -> dict[str, Any]:
+    """What scripts want to know of a run."""
+    report = result.report
+    return {
+        "run_id": settings.run_id,
+        "report": str(settings.output / "report.html"),
+        "headline": report.headline,
+        "status": report.status,
+        "figures": json.loads(report.figures.frame.to_json(orient="records")),
+        "channels": json.loads(report.channels.frame.to_json(orient="records")),
+        "orders": result.ends["outcome"].value_counts().to_dict(),
+        "asked": result.asked,
+        "failed_charts": result.failed_charts,
+    }

@@ -53,12 +53,8 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
     if not settings.given.model_fields_set & set(ATTRIBUTION):
         return True
     sources = provenance(stored.outcomes, orders)
-    asked = (LOCAL, settings.source, settings.lookback_days)
-    made = [
-        (row.engine, row.parameters, None if pd.isna(row.lookback_days) else row.lookback_days)
-        for row in sources.itertuples()
-    ]
-    return made == [asked]
+    asked = pd.DataFrame([(LOCAL, settings.source, settings.lookback_days)], columns=sources.columns[:3])
+    return bool(sources[sources.columns[:3]].equals(asked.astype({"lookback_days": "float64"})))
 
 
 def without_channels(tables: Tables, channels: Collection[str]) -> Tables:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ihc.analysis.changes import Changes
 from ihc.analysis.completeness import without_credit_by_channel
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
+from ihc.charts.style import letters_without_font
 from ihc.errors import InputError
 from ihc.exhibits import changes, channels, engine, models, paths, periods, quality, questions, reconciliation
 from ihc.exhibits.data import ReportData
@@ -17,8 +18,26 @@ from ihc.exhibits.engine import Engine
 from ihc.exhibits.models import Comparison
 from ihc.exhibits.quality import Checks
 from ihc.formatting import counted, printable
+from ihc.journeys.credits import vanished
+from ihc.models.redistribution import labelled
 from ihc.narrative import summary
-from ihc.narrative.run import dates_sentence, missing_sentence, provenance_sentence
+from ihc.narrative.dimension import dimension_sentence, folding_sentence
+from ihc.narrative.maturity import early_sentence
+from ihc.narrative.models import made_by
+from ihc.narrative.run import (
+    currency_sentence,
+    cut_sentence,
+    dates_sentence,
+    kept_sentence,
+    left_out_sentence,
+    letters_sentence,
+    missing_sentence,
+    origin_sentence,
+    provenance_sentence,
+    run_sentence,
+    span_sentence,
+    waiting_sentence,
+)
 from ihc.narrative.summary import Point
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import cards
@@ -72,6 +91,38 @@ class Report:
         idle = without_credit_by_channel(data.visits, **data.window)
         moved: Changes = data.changes
         return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved.channels)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of these figures: what the rows stand for, where the parameters come from."""
+        data, settings = self.data, self.data.settings
+        parameters = settings.load_parameters()
+        is_local = len(data.sources) and made_by(
+            labelled(parameters.label, settings.redistribution_rules), data.sources
+        )
+        sentences = [
+            run_sentence(settings.database.name, settings.run_id, dates_sentence(**data.window)),
+            span_sentence(data.tables.sessions, data.tables.conversions),
+            currency_sentence(data.options.currency),
+            dimension_sentence(data.tables.sessions, **data.options.dimension),
+            folding_sentence(data.few, data.few_summary),
+            origin_sentence(parameters, data.reporting, shop=settings.database.name) if is_local else "",
+            letters_sentence(letters_without_font(data.summary["channel_name"])),
+        ]
+        return [sentence for sentence in sentences if sentence]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with these figures, and must be seen before them; empty where nothing is."""
+        data, settings = self.data, self.data.settings
+        ends = data.results.outcomes[data.results.outcomes["run_id"] == settings.run_id]
+        sentences = [
+            provenance_sentence(data.sources) if len(data.sources) > 1 else "",
+            early_sentence(data.rows, data.placed),
+            left_out_sentence(vanished(data.results.runs, settings.run_id), data.results.unsound),
+            *(sentence_of(ends) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
+        ]
+        return [sentence for sentence in sentences if sentence]
 
     # Exhibits
 

@@ -77,15 +77,16 @@ def points(
 def _headrooms(verdicts: pd.DataFrame) -> list[Point]:
     paid = by_cost(verdicts)
     found = []
-    for row in paid[paid["verdict"] == BELOW].itertuples():
+    for row in paid[paid["verdict"] == BELOW].to_dict("records"):
+        name, over = shown(row["channel_name"]), -row["headroom"]
         text = (
-            f"{shown(row.channel_name)} costs {-row.headroom:,.0f} more than break-even: spend {row.cost:,.0f}, "
-            f"attributed revenue {row.ihc_revenue:,.0f}."
+            f"{name} costs {over:,.0f} more than break-even: spend {row['cost']:,.0f}, attributed revenue "
+            f"{row['ihc_revenue']:,.0f}."
         )
-        found.append(Point(-row.headroom, text))
+        found.append(Point(over, text))
     above = paid[paid["verdict"] == ABOVE]
     if len(above):
-        best = above.loc[above["headroom"].idxmax()]
+        best = above.iloc[int(above["headroom"].argmax())]
         text = (
             f"{shown(best['channel_name'])} has the most headroom, {best['headroom']:,.0f}: test a larger budget in an "
             "experiment."
@@ -108,7 +109,7 @@ def _idle(idle: pd.DataFrame) -> list[Point]:
     channels = idle.iloc[:-1]
     if channels.empty or not channels["cost_without_credit"].any():
         return []
-    most = channels.loc[channels["cost_without_credit"].idxmax()]
+    most = channels.iloc[int(channels["cost_without_credit"].argmax())]
     amount, share = most["cost_without_credit"], percent(most["share_without_credit"])
     text = (
         f"{share} of the spend on {shown(most['channel_name'])} ({amount:,.0f}) went to sessions that led to no order."

@@ -106,8 +106,9 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
     database = settings.database
     prepare(settings, say)
     tables = read_tables(database, **settings.window)
+    lookback = settings.lookback_days
     journeys = build_journeys(
-        *tables[:2], **settings.window, lookback_days=settings.lookback_days, memory=free_memory()
+        tables.sessions, tables.conversions, **settings.window, lookback_days=lookback, memory=free_memory()
     )
     with database.lock(held=settings.held_lock):
         create_tables(database)
@@ -116,19 +117,22 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
     return Attribution(settings, orders, journeys, answer)
 
 
-def store_report(settings: Settings, *, is_recorded: bool = True) -> Results:
+def read_source(settings: Settings) -> Source:
+    """Read what a report of stored credits is made of. Raises DatabaseError, or InputError for unfit tables."""
+    database = settings.database
+    return Source(read_tables(database), read_results(database), read_phases(database), is_stored=True)
+
+
+def store_report(settings: Settings) -> Results:
     """Store what the channels cost and earned each day by the stored credits, and record the run.
 
-    The caller holds the lock. Raises DatabaseError.
+    The caller holds the lock. Raises DatabaseError, or ReconciliationError before anything is stored.
     """
-    database = settings.database
-    tables, results = read_tables(database), read_results(database)
-    data = ReportData(settings, Source(tables, results, read_phases(database), is_stored=True))
-    _ = data.reconciliation  # raises before anything is stored that does not close
-    store_reporting(database, data.reporting)
-    if is_recorded:
-        record_run(database, settings.run(), data.state)
-    return results
+    data = ReportData(settings, read_source(settings))
+    _ = data.reconciliation
+    store_reporting(settings.database, data.reporting)
+    record_run(settings.database, settings.run(), data.state)
+    return data.results
 
 
 class Credited(NamedTuple):

@@ -1,4 +1,4 @@
-"""A run: check everything, execute the notebooks in order through papermill, export the page."""
+"""A run: check everything, execute the notebooks in order through papermill, write the report."""
 
 from __future__ import annotations
 
@@ -12,52 +12,45 @@ import pandas as pd
 from ihc.analysis.dimension import with_dimension
 from ihc.api.ledger import requests_of
 from ihc.database.inputs import read_columns, read_tables
-from ihc.database.results import create_tables, read_results, try_writing
+from ihc.database.locks import Lock
+from ihc.database.results import create_tables, store_reporting, try_writing
 from ihc.errors import SettingsError, why
+from ihc.exhibits.data import ReportData
+from ihc.exhibits.files import save
+from ihc.exhibits.report import Report
 from ihc.journeys.build import check_memory, find_spans
 from ihc.journeys.credits import vanished
 from ihc.memory import free_memory
 from ihc.narrative.run import left_out_sentence
+from ihc.pipeline.attribution import read_source
 from ihc.pipeline.notebooks import Execution
 from ihc.pipeline.sample import prepare
-from ihc.report.files import read_csv, read_json, try_folder
-from ihc.report.page import write_page
+from ihc.report.files import try_folder
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
-# Written by the attribution itself, and by a run that was asked for it.
-WITHOUT, EXPORT = "orders_without_credit.csv", "order_credits.csv"
-FILES = (
-    *("channel_reporting.csv", "channel_summary.csv", "channel_intervals.csv", "break_even.csv", "channel_phases.csv"),
-    *("key_figures.csv", "reconciliation.csv", "without_credit.csv", "without_credit_by_day.csv"),
-    *("channel_weekly.csv", "days.csv", "credit_lag.csv", "changes.csv", WITHOUT, "run.json"),
-    *("model_comparison.csv", "sensitivity.csv", "fragile_channels.csv", "single_changes.csv"),
-    *("journey_lengths.csv", "time_to_conversion.csv", "paths.csv", "channel_roles.csv", "transitions.csv"),
-    *("channel_scores.csv", "channel_impact.csv", "credit_distribution.csv", "explained_order.csv"),
-)
-# What a run executes, each after those that it needs: charts give their colours by the credit, so all but the first
-# come after the attribution; the longest first.
+WITHOUT = "orders_without_credit.csv"  # written by the attribution itself
+# What a run executes, each after those that it needs; the longest first.
 ATTRIBUTION = {"01_check_data": (), "03_attribute": ("01_check_data",)}
-REPORT = ("04_channel_report", "05_compare_models", "06_engine_parameters", "02_build_journeys")
+ANALYSIS = (
+    *("07_compare_models", "04_channels", "06_what_changed", "05_over_time", "02_journeys", "08_engine_parameters"),
+)
+REPORT = "report"  # what the progress calls the last step, which is no notebook
 Say = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run wrote and found: files, reconciliation, key figures, summary, the credits' sources, what is left out.
+    """What a run wrote and found.
 
-    `missing`: what the report cannot be made without, in a sentence, empty if nothing; `ends`: `conv_id, outcome,
-    reason` of the run's orders; `asked`: what was asked of the API, empty if nothing; `failed_charts`: a sentence for
-    each chart that was not drawn.
+    `report`: all figures; `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: what was asked of the API,
+    empty if nothing; `left_out`: which stored credits are in no figure; `failed_charts`: a sentence for each chart that
+    was not drawn.
     """
 
+    report: Report
     files: list[Path]
-    reconciliation: pd.DataFrame
-    figures: pd.DataFrame
-    summary: pd.DataFrame
-    sources: pd.DataFrame
     left_out: str
-    missing: str
     ends: pd.DataFrame
     asked: dict[str, int]
     failed_charts: list[str]
@@ -83,24 +76,27 @@ def _check_output(output: Path) -> None:
         raise SettingsError(f"The output folder {output} cannot be written: {why(error)}.") from None
 
 
-def notebooks_of(*, report_only: bool = False) -> dict[str, tuple[str, ...]]:
+def notebooks() -> dict[str, tuple[str, ...]]:
     """The notebooks that a run executes, and those that each of them needs."""
-    if report_only:
-        return dict.fromkeys((*REPORT, "01_check_data"), ())
-    return ATTRIBUTION | dict.fromkeys(REPORT, ("03_attribute",))
+    return ATTRIBUTION | dict.fromkeys(ANALYSIS, ("03_attribute",))
+
+
+def steps(*, report_only: bool = False) -> int:
+    """How many steps a run has, of which it tells when one begins: its notebooks, and the report."""
+    return 1 if report_only else len(notebooks()) + 1
 
 
 def run(
     settings: Settings, say: Say = print, on_start: Say = lambda name: None, *, report_only: bool = False
 ) -> RunResult:
-    """Run everything end to end, or make the report of what is stored without asking any engine.
+    """Run everything end to end, or rebuild the report from stored results without asking any engine.
 
-    `say` prints a line; `on_start` is told the name of each notebook that begins.
+    `say` prints a line; `on_start` is told the name of each notebook that begins, and of the report.
 
     Raises IhcError: refused before anything was written, or NotebookError for a notebook that failed.
     """
     if report_only:
-        # It writes no results, so what is unfit in the tables may come out as late as in the notebooks.
+        # It stores no credits, so what is unfit in the tables may come out as late as in the report.
         with settings.database.transaction():
             _check_output(settings.output)
     else:
@@ -109,40 +105,39 @@ def run(
         prepare(settings, say)
         with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
-        execution = Execution(
-            notebooks=shipped("notebooks"),
-            parameters=notebook_parameters(settings),
-            folder=settings.output / "runs" / settings.run_id,
-            environment=kernel_environment(settings),
-            secrets=settings.secrets,
-            say=say,
-            on_start=on_start,
-            lock=lock,
-        )
-        executed = execution.run(notebooks_of(report_only=report_only))
-        page, failed_charts = write_page(executed, settings.output, settings.secrets)
-        return _result(settings, [page, *executed.values()], failed_charts, report_only=report_only)
+        executed = [] if report_only else _execute(settings, say, on_start, lock)
+        on_start(REPORT)
+        source = read_source(settings)
+        report = Report(ReportData(settings, source))
+        if report_only:
+            store_reporting(settings.database, report.data.reporting)
+        saved = save(report, settings.output)
+    return _result(report, [*saved.files, *executed], saved.failed_charts, report_only=report_only)
 
 
-def _result(settings: Settings, files: list[Path], failed_charts: list[str], *, report_only: bool) -> RunResult:
-    output = settings.output
-    # What an earlier run left in the folder is not of this one.
-    left = {*([] if settings.report.export_credits else [EXPORT]), *([WITHOUT] if report_only else [])}
-    about, results = read_json(output / "run.json"), read_results(settings.database)
-    ends = results.outcomes[results.outcomes["run_id"] == settings.run_id]
+def _execute(settings: Settings, say: Say, on_start: Say, lock: Lock | None) -> list[Path]:
+    execution = Execution(
+        notebooks=shipped("notebooks"),
+        parameters=notebook_parameters(settings),
+        folder=settings.output / "runs" / settings.run_id,
+        environment=kernel_environment(settings),
+        secrets=settings.secrets,
+        say=say,
+        on_start=on_start,
+        lock=lock,
+    )
+    return [*execution.run(notebooks()).values()]
+
+
+def _result(report: Report, files: list[Path], failed_charts: list[str], *, report_only: bool) -> RunResult:
+    settings, results = report.data.settings, report.data.results
+    outcomes = results.outcomes[results.outcomes["run_id"] == settings.run_id]
+    without = [] if report_only else [settings.output / WITHOUT]
     return RunResult(
-        files=[
-            *filter(Path.exists, (output / name for name in (*FILES, EXPORT) if name not in left)),
-            *sorted((output / "charts").iterdir()),
-            *files,
-        ],
-        reconciliation=read_csv(output / "reconciliation.csv"),
-        figures=read_csv(output / "key_figures.csv"),
-        summary=read_csv(output / "channel_summary.csv"),
-        sources=pd.DataFrame(about["credits_from"]),
+        report=report,
+        files=[*filter(Path.exists, without), *files],
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
-        missing=about["missing"],
-        ends=ends[["conv_id", "outcome", "reason"]],
+        ends=outcomes[["conv_id", "outcome", "reason"]],
         asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
         failed_charts=failed_charts,
     )
