@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: a small shop, two finished runs on it, and Chromium."""
+"""What the end-to-end tests share: a small shop, a finished run on it, and Chromium."""
 
 import os
 
@@ -7,22 +7,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pickle
 import shutil
-import sqlite3
 import subprocess
 import tempfile
 import warnings
-from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 
-import pandas as pd
 import portalocker
 import psycopg
 import pytest
 import sqlalchemy as sa
 from helpers.commands import REAL, ROOT, run_ihc
 from helpers.databases import KINDS, new_database, sql
-from helpers.strange_shop import CURRENCY, FIRST, GROUPS, LAST, SINCE, STRANGE
 
 from ihc.database.database import Database
 from ihc.database.results import create_tables
@@ -136,24 +132,6 @@ def database(nowhere):
 def finished(shop, once):
     """One whole run over all days of the shop; its database and files are not to be changed."""
     return once("finished", lambda folder: run_ihc(folder, Path(shutil.copy(shop, folder / "shop.db"))))
-
-
-@pytest.fixture(scope="session")
-def strange(finished, once):
-    """A second run, with every option of the report, after channels got strange names and other data changed."""
-
-    def run(folder):
-        database = Path(shutil.copy(finished.database, folder / "shop.db"))
-        with closing(sqlite3.connect(database)) as connection, connection:
-            renamed = "UPDATE session_sources SET channel_name = ? WHERE channel_name = ?"
-            connection.executemany(renamed, [(new, old) for old, new in STRANGE.items()])
-            for statement in SINCE:
-                assert connection.execute(statement).rowcount > 0
-        pd.DataFrame(GROUPS.items(), columns=["channel_name", "channel_group"]).to_csv(folder / "g.csv", index=False)
-        options = ["--channel-groups", "g.csv", "--currency", CURRENCY, "--break-even-roas", "4", "--export-credits"]
-        return run_ihc(folder, database, "--start-date", FIRST, "--end-date", LAST, *options)
-
-    return once("strange", run)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,9 @@
 """The README keeps its word: help texts, example and glossary are the real ones."""
 
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from helpers.commands import ROOT, ihc_here
@@ -10,6 +13,7 @@ from ihc.glossary import GLOSSARY
 from ihc.pipeline.sample import write_sample
 
 README = (ROOT / "README.md").read_text("utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 HELPS = re.findall(r"```console\n\$ ihc (.*?--help)\n(.*?)\n```", README, re.DOTALL)
 
 
@@ -24,7 +28,6 @@ def test_every_command_is_documented():
         "explain",
         "runs",
         "diff",
-        "page",
         "serve",
         "sample",
     ]
@@ -36,14 +39,20 @@ def test_help_texts_are_the_real_ones(call, text):
     assert ihc_here(*call.split(), cwd=ROOT, COLUMNS="100").stdout.rstrip() == text
 
 
-def test_the_example_runs(tmp_path, monkeypatch, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    write_sample(Database(tmp_path / "data" / "ihc.db"), 300)
+@pytest.mark.parametrize("example", EXAMPLES, ids=["report", "questions", "functions"])
+def test_the_examples_run(example, tmp_path, monkeypatch, capsys):
+    database = tmp_path / "data" / "ihc.db"
+    write_sample(Database(database), 300)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("ALTER TABLE session_sources ADD COLUMN country TEXT DEFAULT 'DE'")
     monkeypatch.chdir(tmp_path)
-    exec(example, {})
-    printed = capsys.readouterr().out
-    assert "ROAS" in printed
-    assert "Total" in printed
+    found = {}
+    exec(example, found)
+    for call in re.findall(r"^report\.\w+\(.*?\)(?=  )", example, re.MULTILINE):
+        exhibit = eval(call, found)
+        assert isinstance(exhibit, Path | list) or len(exhibit.frame), call
+    if "print" in example:
+        assert "ROAS" in capsys.readouterr().out
 
 
 def test_the_glossary_is_the_one_of_the_report():

@@ -11,12 +11,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, PHASE_COLOURS, SKY, WIDTH, chart
-from ihc.glossary import heading
+from ihc.glossary import FORMATS, heading
 from ihc.schemas.tables import PHASES
 
 # On a coloured mark, which stays as it is where the page turns dark, a text must stay as it is too: none of the
 # neutral colours, and each apart from the mark.
 ON_PHASE = dict(zip(PHASES, ("#fdfdfd", "#010101", "#010101"), strict=True))
+BAR_COLOURS, MOST_BARS = (BLUE, ORANGE, SKY, GREY), 20  # of a chart of any figures
 LEGIBLE = 0.065  # a share of a bar below this has no room for its figure
 # From no credit to all of it, the last still seen on a dark page.
 SHADES = (PALE, "#d9e7f5", "#abd0e8", "#74b2dc", "#428dc9", "#1f63ad")
@@ -169,3 +170,30 @@ def credit_distribution_chart(figure: Figure, distribution: pd.DataFrame) -> Non
     marks.whole_axis(axes, 1.12)
     axes.set_xlabel("share of its sessions in journeys, and how many")
     marks.legend_above(figure, 3, title="credit of a session", title_fontsize=9)
+
+
+@chart
+def bars_chart(figure: Figure, frame: pd.DataFrame, column: str, *figures: str) -> None:
+    """A row for each value of `column`, a bar for each of the `figures` beside each other; 20 rows at most."""
+    frame = frame.head(MOST_BARS)
+    shown = figures[: len(BAR_COLOURS)]
+    figure.set_size_inches(WIDTH, 1.2 + (0.16 + 0.16 * len(shown)) * len(frame))
+    axes = figure.add_subplot()
+    marks.name_rows(axes, frame[column])
+    rows, height = np.arange(len(frame)), 0.8 / len(shown)
+    for place, (name, colour) in enumerate(zip(shown, BAR_COLOURS, strict=False)):
+        offset = (place - (len(shown) - 1) / 2) * height
+        values = frame[name].astype("float64")
+        axes.barh(rows + offset, values.fillna(0.0), height=0.9 * height, color=colour, label=heading(name)[0])
+        if len(shown) == 1:
+            style = FORMATS[heading(name)[1]]
+            for row, value in enumerate(values):
+                marks.write_beside(
+                    axes, max(np.nan_to_num(value), 0), row, style.format(value) if value == value else "–"
+                )
+    axes.margins(x=0.18)
+    axes.spines.left.set_visible(False)
+    if len(shown) > 1:
+        marks.legend_above(figure)
+    else:
+        axes.set_xlabel(heading(shown[0])[0])

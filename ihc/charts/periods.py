@@ -213,3 +213,17 @@ def _rise_from_zero(axes: Axes, low: float, high: float, label: str) -> None:
         axes.axhline(0, color=INK, linewidth=0.8)
     marks.amount_axis(axes.yaxis, 6)
     axes.set_ylabel(label)
+
+
+@chart
+def roas_trend_chart(figure: Figure, frame: pd.DataFrame, column: str, roas: float = 1.0) -> None:
+    """A line of ROAS over the periods of `column`; dashed is break-even. In: `column`, `ROAS` [1; NaN leaves a gap]."""
+    figure.set_size_inches(WIDTH, 2.8)
+    axes = figure.add_subplot()
+    places = np.arange(len(frame))
+    axes.plot(places, frame["ROAS"], color=BLUE, marker="o", markersize=4)
+    axes.axhline(roas, color=INK, linewidth=1, linestyle="--")
+    axes.set_ylim(bottom=min(0.0, float(np.nan_to_num(frame["ROAS"].min()))))
+    step = -(-len(frame) // 8)
+    axes.set_xticks(places[::step], labels=frame[column].tolist()[::step])
+    axes.set_ylabel("ROAS")

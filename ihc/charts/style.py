@@ -138,11 +138,11 @@ def _look_up(letters: Collection[str]) -> None:
     for family, path in _fonts():
         if not left:
             return
-        has = _has(path, left)
-        if has and not family:
-            fontManager.addfont(path)
-        _FAMILIES.update(dict.fromkeys(has, family or FT2Font(path).family_name))
-        left -= has
+        if has := _has(path, left):
+            if not family:
+                fontManager.addfont(path)
+            _FAMILIES.update(dict.fromkeys(has, family or FT2Font(path).family_name))
+            left -= has
     _FAMILIES.update(dict.fromkeys(left, ""))
 
 

@@ -35,7 +35,7 @@ def bars(console: Console, *, transient: bool = False) -> Iterator[Progress]:
         yield progress
 
 
-def print_channels(console: Console, verdicts: pd.DataFrame, currency: str) -> None:
+def print_channels(console: Console, verdicts: pd.DataFrame) -> None:
     """Print the channels by spend, with their ROAS, its interval and the verdict. In: `break_even_table`."""
     from rich import box
     from rich.table import Table
@@ -43,14 +43,13 @@ def print_channels(console: Console, verdicts: pd.DataFrame, currency: str) -> N
     from ihc.formatting import shown
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    unit = f" [{currency}]" if currency else ""
-    for name in ("Channel", f"Spend{unit}", f"Revenue{unit}", "ROAS", "95% interval", "Verdict"):
+    for name in ("Channel", "Spend", "Revenue", "ROAS (95%)", "Verdict"):
         table.add_column(name, justify="left" if name in ("Channel", "Verdict") else "right", no_wrap=True)
-    for row in verdicts.sort_values("cost", ascending=False, kind="stable").itertuples():
-        known = row.ROAS == row.ROAS
-        interval = f"{row.ROAS_low:,.2f}–{row.ROAS_high:,.2f}" if row.ROAS_low == row.ROAS_low else ""
-        figures = f"{row.cost:,.0f}", f"{row.ihc_revenue:,.0f}", f"{row.ROAS:,.2f}" if known else "", interval
-        table.add_row(shown(row.channel_name, 24), *figures, str(row.verdict))
+    for row in verdicts.sort_values("cost", ascending=False, kind="stable").to_dict("records"):
+        low, roas, high = (f"{row[name]:,.2f}" for name in ("ROAS_low", "ROAS", "ROAS_high"))
+        ratio = "" if roas == "nan" else roas if low == "nan" else f"{roas} ({low}–{high})"
+        amounts = f"{row['cost']:,.0f}", f"{row['ihc_revenue']:,.0f}"
+        table.add_row(shown(row["channel_name"], 20), *amounts, ratio, row["verdict"])
     console.print(table)
 
 

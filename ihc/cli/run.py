@@ -93,14 +93,16 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     from ihc.narrative import run as narrative
 
     console, report = make_console(), result.report
+    say(console, filter(None, [report.missing]))
     _print_trouble(result, console)
     if result.asked:
         console.print(narrative.asked_sentence(result.asked, result.ends))
     orders, sources = report.reconciliation.text, narrative.provenance_sentence(report.data.sources)
     say(console, [f"Orders of {narrative.dates_sentence(**settings.window)}: {orders}", sources])
     console.print(report.reconciled.capitalize() + ".")
-    print_channels(console, report.data.few_verdicts, report.data.options.currency)
-    console.print(report.headline)
+    print_channels(console, report.data.few_verdicts)
+    if not report.missing:
+        console.print(report.headline)
     kinds = [path.suffix for path in result.files]
     charts = counted(kinds.count(".svg"), "chart")
     say(

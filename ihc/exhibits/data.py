@@ -35,14 +35,19 @@ from ihc.charts.palette import colours_of
 from ihc.database.history import RecordedRun, State, noted, previous_run, recorded_runs
 from ihc.database.results import Results
 from ihc.journeys.build import build_journeys, non_converting_paths
-from ihc.journeys.credits import provenance, with_credits, with_phases
+from ihc.journeys.credits import outcomes_of, provenance, sound_credits, with_credits, with_phases
 from ihc.memory import free_memory
+from ihc.models.ihc import attribute
 from ihc.narrative.run import source_note
 from ihc.quality.clocks import far_dates, without
 from ihc.schemas.refunds import purchase_ids, purchases
-from ihc.schemas.tables import Tables, inside
+from ihc.schemas.tables import CREDITS, PHASES, Tables, inside
 from ihc.settings.report import ReportOptions
 from ihc.settings.run import Settings
+
+LOCAL = "local"
+# What says how orders are attributed: where one of them is given, credits stored with others do not answer.
+ATTRIBUTION = ("engine", "conv_type_id", "lookback_days", "parameters", "redistribution")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,42 @@ class Source:
     results: Results
     phases: pd.DataFrame
     is_stored: bool
+
+
+def attributed(settings: Settings, tables: Tables) -> Source:
+    """Attribute all conversions of the tables by the local engine; nothing is stored.
+
+    Raises ParametersError, or InputError where the journeys need more memory than there is.
+    """
+    lookback = settings.lookback_days
+    journeys = build_journeys(tables.sessions, tables.conversions, lookback_days=lookback, memory=free_memory())
+    credited = attribute(journeys, settings.load_parameters(), settings.redistribution_rules)
+    credits, failed = sound_credits(credited, journeys)
+    outcomes = outcomes_of(tables.conversions, journeys, failed).assign(
+        run_id=settings.run_id, engine=LOCAL, parameters=settings.source, lookback_days=lookback
+    )
+    outcomes = outcomes.astype({"lookback_days": "float64"})
+    runs = pd.DataFrame({"run_id": pd.Series(dtype="str"), "vanished": pd.Series(dtype="int64")})
+    results = Results(credits[list(CREDITS)], outcomes, runs, failed[["conv_id", "reason"]])
+    return Source(tables, results, credits[["conv_id", "session_id", *PHASES]], is_stored=False)
+
+
+def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
+    """Whether stored credits are what these settings ask for.
+
+    They are in a run, and with the API, which is asked by runs alone; else where each order of the dates has ended, and
+    no other engine, parameters or lookback window are asked for than those that the credits were made with.
+    """
+    if settings.account or settings.given.run_id:
+        return True
+    orders = tables.conversions.loc[inside(tables.conversions["conv_date"], **settings.window), "conv_id"]
+    if stored.outcomes.empty or not isin(orders, stored.outcomes["conv_id"]).all():
+        return False
+    if not settings.given.model_fields_set & set(ATTRIBUTION):
+        return True
+    sources = provenance(stored.outcomes, orders)
+    asked = pd.DataFrame([(LOCAL, settings.source, settings.lookback_days)], columns=sources.columns[:3])
+    return bool(sources[sources.columns[:3]].equals(asked.astype({"lookback_days": "float64"})))
 
 
 class ReportData:

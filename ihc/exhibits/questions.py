@@ -14,10 +14,10 @@ from ihc.analysis.dimension import with_dimension
 from ihc.analysis.reporting import by_channel, ratio, session_costs, total_name, with_ratios
 from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import sum_by
-from ihc.charts.questions import bars_chart, roas_trend_chart
+from ihc.charts.channels import bars_chart
+from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
-from ihc.exhibits.attributed import attributed, without_channels
-from ihc.exhibits.data import ReportData
+from ihc.exhibits.data import ReportData, attributed
 from ihc.exhibits.models import IHC, Comparison
 from ihc.formatting import counted, percent, shown, some
 from ihc.glossary import heading
@@ -144,7 +144,7 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
     days = pd.to_datetime(rows["date"])
     periods = {
         "day": rows["date"],
-        "week": (days - pd.to_timedelta(days.dt.weekday, unit="D")).dt.strftime("%Y-%m-%d"),
+        "week": (days - pd.to_timedelta(days.dt.day_of_week, unit="D")).dt.strftime("%Y-%m-%d"),
         "month": rows["date"].str[:7],
     }
     frame = with_ratios(sum_by(rows.assign(**{column: periods[unit]}), [column], SUMS))
@@ -239,7 +239,8 @@ def without_channel(data: ReportData, *channels: str) -> Exhibit:
     if missing := [name for name in channels if name not in known]:
         raise InputError(f"No session has the channel {some(missing)}; there are {some(sorted(known), 20)}.")
     before = ReportData(data.settings, attributed(data.settings, data.tables))
-    left = without_channels(data.tables, channels)
+    sessions = data.tables.sessions
+    left = data.tables._replace(sessions=sessions[~sessions["channel_name"].isin(list(channels))])
     after = ReportData(data.settings, attributed(data.settings, left))
     figures = ["ihc_revenue", "ROAS"]
     sides = [each.summary.set_index("channel_name")[figures] for each in (before, after)]

@@ -21,7 +21,6 @@ from ihc.formatting import counted, printable
 from ihc.journeys.credits import vanished
 from ihc.models.redistribution import labelled
 from ihc.narrative import summary
-from ihc.narrative.dimension import dimension_sentence, folding_sentence
 from ihc.narrative.maturity import early_sentence
 from ihc.narrative.models import made_by
 from ihc.narrative.run import (
@@ -38,7 +37,7 @@ from ihc.narrative.run import (
     span_sentence,
     waiting_sentence,
 )
-from ihc.narrative.summary import Point
+from ihc.narrative.summary import Point, dimension_sentence, folding_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import cards
 

@@ -13,8 +13,7 @@ import pandas as pd
 from ihc.database.inputs import read_tables
 from ihc.database.results import Results, read_phases, read_results
 from ihc.errors import DatabaseError
-from ihc.exhibits.attributed import answers, attributed
-from ihc.exhibits.data import ReportData, Source
+from ihc.exhibits.data import ReportData, Source, answers, attributed
 from ihc.exhibits.report import Report
 from ihc.narrative.run import span_sentence
 from ihc.pipeline.attribution import Attribution, attribute_shop

@@ -33,10 +33,10 @@ FIRST_DAY = datetime(2025, 1, 1, tzinfo=ZoneInfo(TIMEZONE))
 RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)
 
 KERNEL = "ihc"
-# Charts give their colours by the credit, so all but the first come after the attribution.
+# The analysis needs what the attribution stores.
 NOTEBOOKS = (
-    *("01_check_data", "03_attribute", "02_build_journeys"),
-    *("04_channel_report", "05_compare_models", "06_engine_parameters"),
+    *("01_check_data", "03_attribute", "02_journeys", "04_channels", "05_over_time", "06_what_changed"),
+    *("07_compare_models", "08_engine_parameters"),
 )
 ATTRIBUTE = "03_attribute"
 REPORT = Asset("ihc_channel_reporting")
@@ -225,8 +225,9 @@ with DAG(
     report = BashOperator(
         task_id="report",
         # Its last line is the report's path, which so becomes the task's XCom.
-        bash_command="{{ plan(dag_run).python | quote }} -m ihc page"
-        " {{ plan(dag_run).output | quote }}/notebooks --output {{ plan(dag_run).output | quote }}",
+        bash_command="{{ plan(dag_run).python | quote }} -m ihc run --report-only --quiet"
+        " --output {{ plan(dag_run).output | quote }}"
+        " --start-date {{ plan(dag_run).first_day }} --end-date {{ plan(dag_run).last_day }}",
         cwd="{{ plan(dag_run).project }}",
         outlets=[REPORT],
         post_execute=announce,

@@ -2,7 +2,7 @@ import pandas as pd
 from helpers.frames import sessions
 
 from ihc.analysis.dimension import Folding
-from ihc.narrative.dimension import dimension_sentence, folding_sentence
+from ihc.narrative.summary import dimension_sentence, folding_sentence
 
 VISITS = sessions([(name, "u", "2023-09-01 10:00:00", name) for name in ("Search", "Brand", "Mail")])
 GROUPS = {"Search": "Paid", "Brand": "Paid"}
