@@ -12,6 +12,7 @@ import pandas as pd
 
 from ihc.database.inputs import read_tables
 from ihc.database.results import Results, read_phases, read_results
+from ihc.database.tables import CREDIT_TABLE
 from ihc.errors import DatabaseError
 from ihc.exhibits.data import ReportData, Source, answers, attributed
 from ihc.exhibits.report import Report
@@ -47,11 +48,16 @@ class Shop:
     @cached_property
     def stored(self) -> tuple[Results, pd.DataFrame]:
         """The stored credits, and their phases."""
-        if self.is_sample:
-            empty = pd.DataFrame(columns=["conv_id", "session_id", "ihc", *PHASES], dtype="str")
-            nothing = pd.DataFrame(columns=["conv_id", "outcome", "reason", "run_id", "vanished"], dtype="str")
-            return Results(empty, nothing, nothing, nothing), empty
+        if self.is_sample or not self._has_results:
+            credits = pd.DataFrame(columns=["conv_id", "session_id", "ihc", *PHASES], dtype="str")
+            runs = pd.DataFrame(columns=["conv_id", "outcome", "reason", "run_id", "vanished"], dtype="str")
+            return Results(credits, runs, runs, runs), credits
         return read_results(self.settings.database), read_phases(self.settings.database)
+
+    @property
+    def _has_results(self) -> bool:
+        with self.settings.database.transaction() as opened:
+            return CREDIT_TABLE.name in opened.tables()
 
     def report(self, start_date: str | None = None, end_date: str | None = None, **options: Any) -> Report:
         """The report of the orders and sessions from `start_date` to `end_date` (inclusive) [default: of all].

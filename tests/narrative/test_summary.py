@@ -2,7 +2,7 @@ import pandas as pd
 from helpers.frames import sessions
 
 from ihc.analysis.dimension import Folding
-from ihc.narrative.summary import dimension_sentence, folding_sentence
+from ihc.narrative.summary import dimension_sentence, folding_sentence, headline
 
 VISITS = sessions([(name, "u", "2023-09-01 10:00:00", name) for name in ("Search", "Brand", "Mail")])
 GROUPS = {"Search": "Paid", "Brand": "Paid"}
@@ -28,4 +28,21 @@ def test_what_the_others_come_to_is_told(snapshot):
         "all named": folding_sentence(Folding(["c"], ""), SUMMARY),
         "others": folding_sentence(FEW, SUMMARY),
         "no cost": folding_sentence(FEW, SUMMARY.assign(cost=0.0)),
+    } == snapshot
+
+
+def verdicts(*rows):
+    columns = ["channel_name", "cost", "ihc_revenue", "ROAS", "verdict", "headroom"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_headline_is_about_the_largest_amounts(snapshot):
+    below = ("Generic", 700.0, 70.0, 0.1, "below", -630.0), ("Social", 200.0, 40.0, 0.2, "below", -160.0)
+    above = ("Brand", 100.0, 300.0, 3.0, "above", 200.0), ("Mail", 50.0, 400.0, 8.0, "above", 350.0)
+    assert {
+        "one breaks even": headline(verdicts(*below, above[0])),
+        "some break even": headline(verdicts(*below, *above), 2),
+        "none does": headline(verdicts(*below)),
+        "all do": headline(verdicts(*above)),
+        "nothing spent": headline(verdicts(("Direct", 0.0, 50.0, float("nan"), "no cost", float("nan")))),
     } == snapshot

@@ -1,0 +1,196 @@
+"""The questions beside the report, on a shop of three buyers that is worked by hand."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from helpers.frames import conversions, costs, sessions
+from openpyxl import load_workbook
+
+import ihc
+from ihc.errors import DatabaseError, InputError
+
+# Ann buys twice, Bob once, Cid never. Costs: every session of Search 10, of Social 4, of Direct nothing.
+SESSIONS = sessions(
+    [
+        ("a1", "ann", "2025-03-03 10:00:00", "Search"),
+        ("a2", "ann", "2025-03-04 10:00:00", "Direct"),
+        ("a3", "ann", "2025-03-11 10:00:00", "Search"),
+        ("b1", "bob", "2025-02-01 10:00:00", "Social"),
+        ("b2", "bob", "2025-03-05 10:00:00", "Direct"),
+        ("c1", "cid", "2025-03-05 10:00:00", "Social"),
+        ("d1", "dan", "2025-03-06 10:00:00", "Direct"),
+    ]
+).assign(campaign=["spring", None, "summer", "spring", None, "summer", None])
+CONVERSIONS = conversions(
+    [
+        ("k1", "ann", "2025-03-04 11:00:00", 100.0),
+        ("k2", "ann", "2025-03-11 11:00:00", 60.0),
+        ("k3", "bob", "2025-03-05 11:00:00", 50.0),
+        ("k4", "dan", "2025-03-06 11:00:00", 30.0),
+        ("k5", "eve", "2025-03-07 11:00:00", 20.0),
+    ]
+).assign(country=["DE", "DE", "FR", "FR", None])
+COSTS = costs([("a1", 10.0), ("a3", 10.0), ("b1", 4.0), ("c1", 4.0)])
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    path = tmp_path_factory.mktemp("questions") / "shop.db"
+    tables = {"session_sources": SESSIONS, "conversions": CONVERSIONS, "session_costs": COSTS}
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for name, frame in tables.items():
+            frame.to_sql(name, connection, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(database):
+    return ihc.open(database).report("2025-03-01", "2025-03-31", break_even_roas=4)
+
+
+def rows(exhibit, *columns):
+    return exhibit.frame[list(columns)].round(6).to_numpy().tolist()
+
+
+def test_a_shop_shows_its_tables_and_nothing_is_written(database):
+    before = database.read_bytes()
+    shop = ihc.open(database)
+    assert "session_sources" in repr(shop)
+    assert "No credit is stored yet" in shop._repr_html_()
+    assert "computed here, not stored" in shop.report().status
+    assert database.read_bytes() == before
+    assert [path.name for path in database.parent.iterdir()] == ["shop.db"]
+
+
+def test_a_database_that_is_not_there_is_refused_by_its_path(tmp_path):
+    with pytest.raises(DatabaseError, match=r"There is no database .*gone\.db: check the path"):
+        ihc.open(tmp_path / "gone.db")
+
+
+def test_a_column_of_sessions_breaks_the_report_down_within_the_rows_that_are_chosen(report):
+    found = report.by("campaign", where={"channel_name": "Search"})
+    # a1 is in k1 and k2, a3 in k2 alone; both cost 10.
+    assert dict(rows(found, "campaign", "cost")) == {"spring": 10.0, "summer": 10.0, "Total": 20.0}
+    whole = report.by("channel_name").frame.set_index("channel_name")
+    assert whole.loc["Search", "ihc_revenue"] == pytest.approx(found.frame["ihc_revenue"].iloc[-1])
+
+
+def test_the_cost_of_a_column_of_conversions_is_that_of_the_journeys_and_the_rest_is_told(report):
+    found = report.by("country")
+    # DE: k1 and k2 share a1 (10), k2 has a3 (10); FR: k3 has b1 (4), of February. c1 (4) is in no journey.
+    assert rows(found, "country", "orders", "revenue", "cost", "CPO") == [
+        ["DE", 2, 160.0, 20.0, 10.0],
+        ["FR", 2, 80.0, 4.0, 2.0],
+        ["(none)", 1, 20.0, 0.0, 0.0],
+        ["Total", 5, 260.0, 24.0, 4.8],
+    ]
+    assert "Another 4.00 was spent in these dates on sessions that led to none of these orders" in found.text
+
+
+def test_returning_customers_have_an_earlier_order(report):
+    # k2 is Ann's second order: half of a1, shared with k1, and a3.
+    assert rows(report.by("customers"), "customers", "orders", "cost") == [
+        ["new", 4, 9.0],
+        ["returning", 1, 15.0],
+        ["Total", 5, 24.0],
+    ]
+    assert rows(report.paths(customers="returning"), "path", "orders") == [["Search > Direct > Search", 1]]
+    with pytest.raises(InputError, match="Customers are new or returning, not 'old'"):
+        report.paths(customers="old")
+
+
+def test_a_trend_is_a_ratio_of_sums_by_week_of_one_channel(report):
+    found = report.trend("week", channel="Search")
+    assert found.frame["week"].tolist() == ["2025-03-03", "2025-03-10"]
+    assert found.frame["cost"].tolist() == [10.0, 10.0]
+    for row in found.frame.itertuples():
+        assert pytest.approx(row.ihc_revenue / row.cost) == row.ROAS
+    assert report.trend("month").frame["month"].tolist() == ["2025-03"]
+    with pytest.raises(InputError, match="A trend is by day, week, month, not by 'year'"):
+        report.trend("year")
+    with pytest.raises(InputError, match=r"No session of these dates has the channel 'TV'; there are 'Direct'"):
+        report.trend("week", channel="TV")
+
+
+def test_models_stand_beside_ihc_for_the_rows_that_are_chosen(report):
+    # Last touch: k1 and k3 and k4 end with Direct, k2 with Search.
+    found = report.compare("last_click", "linear").frame.set_index("channel_name")
+    assert found["Last touch"].to_dict() == {"Direct": 180.0, "Search": 60.0, "Social": 0.0}
+    assert found.loc["Search", "Linear"] == pytest.approx(100 / 2 + 60 * 2 / 3)
+    assert found.loc["Search", "ROAS Last touch"] == pytest.approx(60 / 20)
+    summer = report.compare("last_click", where={"campaign": "summer"}).frame
+    assert summer["Last touch"].sum() == 60.0
+    with pytest.raises(InputError, match=r"No such model: 'best'; there are 'ihc'"):
+        report.compare("best")
+
+
+def test_a_shorter_lookback_and_a_missing_channel_leave_orders_without_a_journey(report):
+    found = report.lookbacks(7, 60)
+    # Within 7 days k3 has lost b1, but no order all of its sessions; k5 never had any.
+    assert "1 order without a session within 7 days; 1 order without a session within 60 days" in found.text
+    social = found.frame.set_index("channel_name")
+    assert social["ihc_revenue 7 days"].get("Social", 0.0) == 0.0
+    lost = report.without("Direct")
+    assert lost.text == "1 order of 5 (20%) have no other session and lose their journey without Direct."
+    after = lost.frame.set_index("channel_name")
+    assert after.loc["Direct", "ihc_revenue_after"] == 0.0
+    with pytest.raises(InputError, match="No session has the channel 'TV'"):
+        report.without("TV")
+
+
+def test_customers_are_grouped_by_the_channel_of_their_first_session(report):
+    assert sorted(rows(report.cohorts(), "channel_name", "customers", "orders", "revenue_per_customer")) == [
+        ["(no session)", 1, 1, 20.0],
+        ["Direct", 1, 1, 30.0],
+        ["Search", 1, 2, 160.0],
+        ["Social", 1, 1, 50.0],
+    ]
+
+
+def test_an_order_is_explained_and_one_that_is_not_there_is_refused(report):
+    steps = report.explain("k2").frame
+    assert steps["session_id"].tolist() == ["a1", "a2", "a3"]
+    assert steps["ihc"].sum() == pytest.approx(1)
+    with pytest.raises(InputError, match=r"Order k5 not found, or it has no session\. Check the ID and the dates\."):
+        report.explain("k5")
+
+
+@pytest.mark.parametrize(
+    ("column", "where", "says"),
+    [
+        ("nosuch", None, "--by 'nosuch' is no column of session_sources"),
+        ("campaign", {"nosuch": 1}, "There is no column 'nosuch' to choose by"),
+        ("campaign", {"channel_name": "TV"}, "No row has 'TV' in the column 'channel_name'"),
+    ],
+)
+def test_a_column_or_value_that_is_not_there_is_refused(report, column, where, says):
+    with pytest.raises(InputError, match=says):
+        report.by(column, where=where)
+
+
+def test_a_workbook_has_a_sheet_an_exhibit_and_figures_as_numbers(report, tmp_path):
+    book = load_workbook(report.to_excel(tmp_path / "out" / "march.xlsx"))
+    assert book["Summary"]["A1"].value == report.headline
+    sheet = book["channel_summary"]
+    heads = [cell.value for cell in sheet[4]]
+    assert heads[:4] == ["Channel", "Sessions", "Influenced orders", "Cost"]
+    assert [cell.value for cell in sheet[5]][3] == report.channels.frame["cost"].iloc[0]
+    assert sheet.cell(5, 4).number_format == "#,##0.00"
+    assert sheet.freeze_panes == "B5"
+    assert set(book.sheetnames) == {"Summary", *(exhibit.name[:31] for exhibit in report.exhibits)}
+
+
+def test_stored_credits_are_used_where_they_are_what_is_asked_for(database, tmp_path, monkeypatch):
+    import shutil
+
+    from ihc.pipeline.attribution import attribute_shop
+    from ihc.settings.run import load_settings
+
+    copy = shutil.copy(database, tmp_path / "shop.db")
+    attribute_shop(load_settings(base=tmp_path, database=copy, lookback_days=60, output="out")).store()
+    shop = ihc.open(copy)
+    assert "(stored credits)" in shop.report().status
+    assert "(stored credits)" in shop.report(lookback_days=60).status
+    assert "computed here" in shop.report(lookback_days=7).status
+    assert shop.report().channels.frame.equals(shop.report(lookback_days=60).channels.frame)

@@ -1,0 +1,73 @@
+"""An exhibit: table, sentence and chart as one thing."""
+
+from functools import partial
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from helpers.frames import UNTRUSTED
+
+from ihc.charts.channels import bars_chart
+from ihc.report.exhibit import Exhibit, first_sentence
+
+FRAME = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, 3.0]})
+
+
+def exhibit(frame=FRAME, **more):
+    return Exhibit("spend", "Spend", frame, text="Spend is 103.25. Most is Search.", **more)
+
+
+@pytest.fixture
+def charted():
+    return exhibit(draw=partial(bars_chart, FRAME, "channel_name", "cost"))
+
+
+def test_it_shows_its_title_finding_chart_and_table(charted):
+    page = BeautifulSoup(charted._repr_html_(), "html.parser")
+    assert page.h3.text == "Spend"
+    assert page.p.text == "Spend is 103.25. Most is Search."
+    assert page.img["alt"] == "Spend. Spend is 103.25. Most is Search."
+    assert [cell.text for cell in page.find_all("td")] == ["Search", "100.25", "Mail", "3.00"]
+    assert "Spend is 103.25" in repr(charted)
+
+
+def test_without_a_chart_or_rows_it_shows_what_there_is():
+    page = BeautifulSoup(exhibit(FRAME.iloc[:0])._repr_html_(), "html.parser")
+    assert page.find(["img", "table"]) is None
+    with pytest.raises(ValueError, match=r"The exhibit 'spend' has no chart: its table is in \.frame"):
+        exhibit().plot()
+
+
+def test_its_chart_is_a_figure_that_a_notebook_shows(charted):
+    assert charted.plot()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_its_chart_takes_the_place_of_axes_of_a_figure_of_yours(charted, tmp_path):
+    figure, (left, right) = plt.subplots(1, 2, layout="constrained")
+    left.plot([1, 2])
+    charted.plot(ax=right)
+    assert right not in figure.axes
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert "100.25" in texts
+    figure.savefig(tmp_path / "both.png")
+    plt.close(figure)
+    with pytest.raises(ValueError, match="ax must be axes of a grid"):
+        charted.plot(ax=plt.figure().add_axes((0, 0, 1, 1)))
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+def test_names_from_the_data_are_text(name):
+    frame = FRAME.assign(channel_name=[name, "Mail"])
+    shown = Exhibit(
+        "spend", f"Spend of {name}", frame, text=name, draw=partial(bars_chart, frame, "channel_name", "cost")
+    )
+    page = BeautifulSoup(shown._repr_html_(), "html.parser")
+    assert page.find("script") is None
+    assert len(page.find_all("img")) == 1
+
+
+def test_the_first_sentence_is_a_title():
+    assert first_sentence("Spend is 103.25. Most is Search.") == "Spend is 103.25"
+    assert first_sentence("All is well.") == "All is well"
