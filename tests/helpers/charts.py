@@ -181,6 +181,7 @@ CHARTS = {
     "room_to_break_even_chart": drawn(break_even.room_to_break_even_chart, ROOM, 22),
     "changes_by_channel_chart": drawn(changes.changes_by_channel_chart, CHANGES),
     "cost_against_revenue_chart": drawn(channels.cost_against_revenue_chart, SUMMARY),
+    "bars_chart": drawn(lambda table: channels.bars_chart(table, "channel_name", "cost", "ihc_revenue"), SUMMARY),
     "credit_against_cost_chart": drawn(partial(channels.credit_against_cost_chart, colours=COLOURS), SHARES, 22),
     "phases_by_channel_chart": drawn(channels.phases_by_channel_chart, PHASE_SHARES, 22),
     "channel_weights_chart": drawn(channels.channel_weights_chart, WEIGHTS, 22),
@@ -214,6 +215,7 @@ CHARTS = {
     ),
     "revenue_by_week_chart": drawn(lambda weekly: periods.revenue_by_week_chart(weekly, coloured(weekly)), WEEKLY, 22),
     "roas_over_time_chart": drawn(roas_over_time, DAILY, 22),
+    "roas_trend_chart": Drawn(partial(periods.roas_trend_chart, column="date"), TOTALS.assign(ROAS=[5.0, 2, NAN]), None),
     "cost_and_revenue_chart": Drawn(partial(periods.cost_and_revenue_chart, maturity=MATURITY), TOTALS, None),
     "roas_under_settings_chart": Drawn(sensitivity.roas_under_settings_chart, GRID, many_cells, 24),
     "rank_under_settings_chart": Drawn(
