@@ -57,6 +57,8 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
         part, colour = parts[name].to_numpy(), colours.get(name, OTHER)
         below = np.where(part < 0, down, up)
         bars = axes.bar(middles, part, bottom=below, width=WEEK - 1, color=colour)
+        for bar, week, value in zip(bars.patches, parts.index, part, strict=True):
+            marks.tell(bar, [f"{shown(name)}, week from {week}: {value:,.2f}"])
         for bar in np.array(bars.patches)[is_pale]:
             bar.set_alpha(FAINT)
         up, down = up + part.clip(0), down + part.clip(None, 0)
@@ -196,7 +198,9 @@ def _day_line(axes: Axes, days: Integers, values: pd.Series[float], colour: str,
     """A line over days, with dots where few days leave room; call it once the axes have their limits."""
     low, high = axes.get_xlim()
     marker, width = ("o", 1.5) if high - low <= 60 else ("", 0.8 if high - low > 180 else 1.5)
-    axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
+    (line,) = axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
+    points = zip(days.tolist(), values, strict=True)
+    marks.tell(line, [f"{_date(day).isoformat()}: {value:,.2f}" for day, value in points if np.isfinite(value)])
 
 
 def _ground(axes: Axes, young: Integers) -> None:

@@ -7,6 +7,8 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 
+import pandas as pd
+
 from ihc.analysis.changes import Changes
 from ihc.analysis.completeness import without_credit_by_channel
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
@@ -18,7 +20,7 @@ from ihc.exhibits.models import Comparison
 from ihc.exhibits.quality import Checks
 from ihc.formatting import counted, printable
 from ihc.narrative import summary
-from ihc.narrative.run import dates_sentence, missing_sentence, provenance_sentence
+from ihc.narrative.run import dates_sentence, missing_sentence
 from ihc.narrative.summary import Point
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import cards
@@ -57,8 +59,8 @@ class Report:
         data, days = self.data, int(self.data.ages["is_immature"].sum())
         incomplete = f"last {counted(days, 'day')} incomplete" if days else "no incomplete day"
         kind = "stored credits" if data.source.is_stored else "computed here, not stored"
-        made = provenance_sentence(data.sources)
-        return " · ".join([dates_sentence(**data.window), f"{made.rstrip('.')} ({kind})", self.reconciled, incomplete])
+        made = summary.made_by(data.sources)
+        return " · ".join([dates_sentence(**data.window), f"{made} ({kind})", self.reconciled, incomplete])
 
     @property
     def reconciled(self) -> str:
@@ -72,6 +74,11 @@ class Report:
         idle = without_credit_by_channel(data.visits, **data.window)
         moved: Changes = data.changes
         return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved.channels)
+
+    @property
+    def by_model(self) -> pd.DataFrame:
+        """What each channel earns under each model, on the sessions of the dates."""
+        return self._compared.by_model
 
     # Exhibits
 

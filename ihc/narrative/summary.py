@@ -8,7 +8,7 @@ import pandas as pd
 
 from ihc.analysis.break_even import ABOVE, BELOW, by_cost
 from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
-from ihc.formatting import CENT, counted, named, percent, shown
+from ihc.formatting import CENT, counted, lookback, named, percent, shown
 
 MOST_NAMED, MOST_POINTS = 3, 5
 ENOUGH = 0.05  # a smaller share of spend is no headline
@@ -57,6 +57,18 @@ def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
     return f"{counted(len(above), 'channel')} with {share} of spend are surely {even}"
 
 
+def made_by(sources: pd.DataFrame) -> str:
+    """The engine and its parameters, briefly. In: the frame of `provenance`."""
+    if sources.empty:
+        return "no credits"
+    if len(sources) > 1:
+        return f"credits of {len(sources)} different settings"
+    row = sources.iloc[0]
+    name = "IHC API" if row["engine"] == "api" else f"{row['engine']} engine"
+    days = "" if pd.isna(row["lookback_days"]) else f", {lookback(row['lookback_days'])}"
+    return shown(f"{name}, parameters {row['parameters']}{days}", 90)
+
+
 def reconciled(lines: pd.DataFrame) -> str:
     """Say that all revenue is accounted for. In: the frame of `reconcile`, which raises where it does not close."""
     orders = lines[lines["section"] == ORDERS]
@@ -77,15 +89,16 @@ def points(
 def _headrooms(verdicts: pd.DataFrame) -> list[Point]:
     paid = by_cost(verdicts)
     found = []
-    for row in paid[paid["verdict"] == BELOW].itertuples():
+    for _, row in paid[paid["verdict"] == BELOW].iterrows():
+        over = -float(row["headroom"])
         text = (
-            f"{shown(row.channel_name)} costs {-row.headroom:,.0f} more than break-even: spend {row.cost:,.0f}, "
-            f"attributed revenue {row.ihc_revenue:,.0f}."
+            f"{shown(row['channel_name'])} costs {over:,.0f} more than break-even: spend {row['cost']:,.0f}, "
+            f"attributed revenue {row['ihc_revenue']:,.0f}."
         )
-        found.append(Point(-row.headroom, text))
+        found.append(Point(over, text))
     above = paid[paid["verdict"] == ABOVE]
     if len(above):
-        best = above.loc[above["headroom"].idxmax()]
+        best = above.iloc[int(above["headroom"].argmax())]
         text = (
             f"{shown(best['channel_name'])} has the most headroom, {best['headroom']:,.0f}: test a larger budget in an "
             "experiment."
@@ -108,7 +121,7 @@ def _idle(idle: pd.DataFrame) -> list[Point]:
     channels = idle.iloc[:-1]
     if channels.empty or not channels["cost_without_credit"].any():
         return []
-    most = channels.loc[channels["cost_without_credit"].idxmax()]
+    most = channels.iloc[int(channels["cost_without_credit"].argmax())]
     amount, share = most["cost_without_credit"], percent(most["share_without_credit"])
     text = (
         f"{share} of the spend on {shown(most['channel_name'])} ({amount:,.0f}) went to sessions that led to no order."
