@@ -18,7 +18,7 @@ from ihc.charts.palette import OTHER, fold_others
 from ihc.charts.style import BLUE, INK, ORANGE, PALE, WIDTH, chart
 from ihc.formatting import counted, shown
 
-ARRIVING = "credit still arriving"
+INCOMPLETE = "incomplete days"
 FAINT = 0.45  # of the bars of weeks that are not full
 DAYS = (1, 2, 3, 7, 14, 28)  # from tick to tick
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
@@ -82,7 +82,7 @@ def roas_over_time_chart(
 ) -> None:
     """A small panel of daily ROAS for each of `channels`, all on one scale, with a line at the ROAS that pays.
 
-    In: `channel_name, date [the sessions'], ROAS [1; NaN leaves a gap]`; the dates whose credit is still arriving have
+    In: `channel_name, date [the sessions'], ROAS [1; NaN leaves a gap]`; the dates that are incomplete have
     a grey ground.
     """
     columns = min(3, len(channels)) or 1
@@ -105,7 +105,7 @@ def roas_over_time_chart(
     for place, axes in enumerate(figure.axes):
         axes.set_ylabel("ROAS" if place % columns == 0 else "", fontsize=8)
         axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
-    notes = [f"dashed: ROAS {roas:,.2f}", *([f"grey: {ARRIVING}"] if len(young) else []), _years(days)]
+    notes = [f"dashed: ROAS {roas:,.2f}", *([f"shaded: {INCOMPLETE}"] if len(young) else []), _years(days)]
     figure.suptitle("; ".join(notes), fontsize=9, color=INK, x=0.01, ha="left")
 
 
@@ -113,7 +113,7 @@ def roas_over_time_chart(
 def cost_and_revenue_chart(
     figure: Figure, totals: pd.DataFrame, maturity: pd.DataFrame, currency: str = "currency"
 ) -> None:
-    """Two lines over the days, cost and attributed revenue; where credit is still arriving, what is expected too.
+    """Two lines over the days, cost and attributed revenue; of incomplete days what is expected too.
 
     In: `daily_totals`: `date, cost, ihc_revenue [currency]`, and of the same days `maturity`: `date,
     ihc_revenue_expected [currency], is_immature`.
@@ -149,7 +149,7 @@ def _note_ground(axes: Axes, young: Integers, days: Integers) -> None:
     is_left = right - days.min() < (days.max() - days.min() + 1) / 3
     at = young.min() - 0.5 if is_left else right
     axes.annotate(
-        f"grey: {ARRIVING}", (at, 1), (4 if is_left else -4, -3), xycoords=("data", "axes fraction"),
+        f"shaded: {INCOMPLETE}", (at, 1), (4 if is_left else -4, -3), xycoords=("data", "axes fraction"),
         textcoords="offset points", ha="left" if is_left else "right", va="top", fontsize=8,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.analysis.bootstrap import bootstrap_intervals
-from ihc.analysis.break_even import NO_COST, break_even_table
+from ihc.analysis.break_even import NO_COST, break_even_table, by_cost
 from ihc.analysis.dimension import Folding, others
 from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND
 from ihc.analysis.reporting import by_channel
@@ -48,12 +48,16 @@ class Card(NamedTuple):
 
 
 class Line(NamedTuple):
-    """An interval as it is drawn: from `low` to `high` with a dot, all in the drawing's units."""
+    """An interval as it is drawn: from `low` to `high` with a dot, all in the drawing's units.
+
+    `beyond`: `right` or `left`, where the dot lies beyond the scale.
+    """
 
     low: float
     dot: float
     high: float
     text: str
+    beyond: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,10 @@ class Verdicts:
 
 
 class _Scale:
-    """One log scale for all rows."""
+    """One log scale for all rows, made of the channels that matter: what lies beyond it stands at its edge."""
 
     def __init__(self, table: pd.DataFrame, roas: float) -> None:
-        values = table[["ROAS", "ROAS_low", "ROAS_high"]].to_numpy("float64")
+        values = by_cost(table)[["ROAS", "ROAS_low", "ROAS_high"]].to_numpy("float64")
         values = np.clip(values[np.isfinite(values)], roas / FARTHEST, roas * FARTHEST)
         self.low = float(min([roas, *values])) / 1.1
         self.high = float(max([roas, *values])) * 1.1
@@ -224,4 +228,5 @@ def _line(row: pd.Series, scale: _Scale) -> Line | None:
         text += f", 95% interval {low:,.2f} to {high:,.2f}"
     else:
         low = high = value
-    return Line(scale.at(low), scale.at(value), scale.at(high), text)
+    beyond = "right" if value > scale.high else "left" if value < scale.low else ""
+    return Line(scale.at(low), scale.at(value), scale.at(high), text, beyond)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ihc.analysis.break_even import ABOVE, BELOW, by_cost
 from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
-from ihc.formatting import CENT, counted, lookback, named, percent, shown
+from ihc.formatting import CENT, counted, listed, lookback, percent, shown
 
 MOST_NAMED, MOST_POINTS = 3, 5
 ENOUGH = 0.05  # a smaller share of spend is no headline
@@ -41,7 +41,7 @@ def _below(below: pd.DataFrame, spend: float) -> str:
     share = percent(most["cost"].sum() / spend)
     low, high = (f"{value:,.2f}" for value in (most["ROAS"].min(), most["ROAS"].max()))
     returns = low if low == high else f"{low} to {high}"
-    names = named(most["channel_name"].tolist())
+    names = listed([shown(name) for name in most["channel_name"]])
     verb = "returns" if many == 1 else "return"
     return f"{share} of spend is in {names}, which {verb} {returns} per unit of spend"
 

@@ -159,10 +159,6 @@ def common_paths(table):
     return paths.commonest_paths_chart(table, channel_colours(sorted(names)))
 
 
-def ranks(stability):
-    return sensitivity.rank_under_settings_chart(stability, coloured(stability))
-
-
 class Drawn(NamedTuple):
     """How to draw a chart, of which table, and of a table with whichever channels, if it has any."""
 
@@ -216,8 +212,8 @@ CHARTS = {
     "roas_over_time_chart": drawn(roas_over_time, DAILY, 22),
     "cost_and_revenue_chart": Drawn(partial(periods.cost_and_revenue_chart, maturity=MATURITY), TOTALS, None),
     "roas_under_settings_chart": Drawn(sensitivity.roas_under_settings_chart, GRID, many_cells, 24),
-    "rank_under_settings_chart": Drawn(
-        ranks, rank_stability(GRID), lambda names: rank_stability(many_cells(names))
+    "roas_range_chart": Drawn(
+        sensitivity.roas_range_chart, rank_stability(GRID), lambda names: rank_stability(many_cells(names)), 22
     ),
 }  # fmt: skip
 
