@@ -30,7 +30,7 @@ def bars_chart(figure: Figure, frame: pd.DataFrame, column: str, *figures: str) 
         axes.barh(rows + offset, values.fillna(0.0), height=0.9 * height, color=colour, label=heading(name)[0])
         if len(shown) == 1:
             style = FORMATS[heading(name)[1]]
-            for row, value in zip(rows, values, strict=True):
+            for row, value in zip(rows.tolist(), values, strict=True):
                 marks.write_beside(
                     axes, max(np.nan_to_num(value), 0), row, style.format(value) if value == value else "–"
                 )

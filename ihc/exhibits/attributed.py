@@ -55,8 +55,8 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
     sources = provenance(stored.outcomes, orders)
     asked = (LOCAL, settings.source, settings.lookback_days)
     made = [
-        (row.engine, row.parameters, None if pd.isna(row.lookback_days) else row.lookback_days)
-        for row in sources.itertuples()
+        (row["engine"], row["parameters"], None if pd.isna(row["lookback_days"]) else row["lookback_days"])
+        for _, row in sources.iterrows()
     ]
     return made == [asked]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -132,13 +132,22 @@ def _detail(report: Report) -> list[Section]:
 
 def _appendix(report: Report) -> list[Section]:
     """What proves the figures and explains them, as tables."""
-    names = {"Reconciliation": "", "Data quality": "", "Model parameters": ""}
+    titles = ["Data quality"] if report.missing else ["Reconciliation", "Data quality", "Model parameters"]
     sections = [
-        Section(title, [_block(exhibit, chart=False, folded=False) for exhibit in report.sections[title]])
-        for title in names
-        if title == "Data quality" or not report.missing
+        Section(title, [_block(_brief(exhibit), chart=False, folded=False) for exhibit in report.sections[title]])
+        for title in titles
     ]
     return [*sections, Section("Files", [_files(report)])]
+
+
+def _brief(exhibit: Exhibit) -> Exhibit:
+    """A curve with the few points that its chart names; any other exhibit as it is."""
+    frame = exhibit.frame
+    if "is_marked" not in frame:
+        return exhibit
+    points = frame.loc[frame["is_marked"], ["hours", "membership"]]
+    texts = points.assign(membership=[f"{value:.3f}" for value in points["membership"].astype("float64")])
+    return replace(exhibit, shown=lambda: table(texts))
 
 
 def _block(

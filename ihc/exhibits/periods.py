@@ -21,7 +21,7 @@ from ihc.report.tables import table
 
 def key_figures(data: ReportData) -> Exhibit:
     """Revenue, orders, spend, CPO and ROAS, beside those of the period before."""
-    period = tuple(data.window.values())
+    period = (data.window["start_date"], data.window["end_date"])
     earlier = previous_window(**data.window)
     changed = change_sentence(data.figures, period, earlier, immature_from=immature_from(data.ages))
     return Exhibit(

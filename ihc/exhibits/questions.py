@@ -56,7 +56,7 @@ def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
 
 def _breakdown(data: ReportData, column: str, frame: pd.DataFrame, where: Where | None) -> Exhibit:
     whole, rows = frame.iloc[-1], frame.iloc[:-1]
-    best = rows.loc[rows["ROAS"].idxmax()] if rows["ROAS"].notna().any() else None
+    best = rows.sort_values("ROAS", ascending=False, kind="stable").iloc[0] if rows["ROAS"].notna().any() else None
     text = f"ROAS {whole['ROAS']:,.2f} in total." if pd.notna(whole["ROAS"]) else "Nothing was spent."
     if best is not None and len(rows) > 1:
         text += f" {shown(best['channel_name'])} has the highest, {best['ROAS']:,.2f}."
@@ -286,7 +286,7 @@ def cohorts(data: ReportData) -> Exhibit:
     )
     text = "No order in these dates."
     if len(frame):
-        best = frame.loc[frame["revenue_per_customer"].idxmax()]
+        best = frame.sort_values("revenue_per_customer", ascending=False, kind="stable").iloc[0]
         text = (
             f"Customers whose first session came by {shown(best['channel_name'])} are worth most: "
             f"{best['revenue_per_customer']:,.2f} of revenue each."
