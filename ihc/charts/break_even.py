@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
 
 from ihc.analysis.break_even import TOO_FEW
 from ihc.analysis.reporting import MATERIAL
@@ -38,7 +37,7 @@ def roas_by_channel_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[
     axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
     axes.margins(x=0.04)
     marks.power_scale(axes.xaxis)
-    _between_powers(axes)
+    marks.between_powers(axes)
     marks.write_above(
         axes, (roas, 1), f"break-even {roas:,.4g}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK
     )
@@ -56,16 +55,6 @@ def _not_drawn(axes: Axes, first: int, texts: Iterable[str]) -> None:
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9, "color": GREY}
     for row, text in enumerate(texts, start=first):
         axes.text(0.02, row, text, bbox=ground, **style)
-
-
-def _between_powers(axes: Axes) -> None:
-    """Ticks between the powers of ten, and 0, where the axis spans few powers."""
-    low, high = axes.get_xlim()
-    span = high / max(low, marks.LINEAR)
-    if low >= -marks.LINEAR and span < 200:
-        steps = (1, 2, 5) if span < 30 else (1, 3)
-        ticks = [step * power for power in (0.1, 1, 10, 100, 1_000, 10_000) for step in steps]
-        axes.xaxis.set_major_locator(FixedLocator([0, *ticks]))
 
 
 def _ratio(value: float) -> str:

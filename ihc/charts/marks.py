@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
@@ -69,6 +70,11 @@ def name_columns(axes: Axes, names: Sequence[str], rotation: float) -> None:
 def legend_above(figure: Figure, columns: int = 2, **style: Any) -> None:
     """A legend over the whole width, above the axes."""
     figure.legend(frameon=False, loc="outside upper center", ncols=columns, fontsize=9, **style)
+
+
+def tell(artist: Artist, texts: Sequence[str]) -> None:
+    """Say what each mark of an artist stands for; a page shows it where a reader points at the mark."""
+    artist.told = list(texts)  # type: ignore[attr-defined]
 
 
 def write_in(axes: Axes, x: float, row: float, text: str, colour: str | None = None, **style: Any) -> None:
@@ -212,6 +218,16 @@ def power_scale(axis: XAxis | YAxis) -> None:
     axis.set_major_locator(FixedLocator([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def between_powers(axes: Axes) -> None:
+    """Ticks between the powers of ten, and 0, where the axis spans few powers."""
+    low, high = axes.get_xlim()
+    span = high / max(low, LINEAR)
+    if low >= -LINEAR and span < 200:
+        steps = (1, 2, 5) if span < 30 else (1, 3)
+        ticks = [step * power for power in (0.1, 1, 10, 100, 1_000, 10_000) for step in steps]
+        axes.xaxis.set_major_locator(FixedLocator([0, *ticks]))
 
 
 def short(value: float) -> str:

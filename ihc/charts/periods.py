@@ -18,7 +18,7 @@ from ihc.charts.palette import OTHER, fold_others
 from ihc.charts.style import BLUE, INK, ORANGE, PALE, WIDTH, chart
 from ihc.formatting import counted, shown
 
-ARRIVING = "credit still arriving"
+INCOMPLETE = "incomplete days"
 FAINT = 0.45  # of the bars of weeks that are not full
 DAYS = (1, 2, 3, 7, 14, 28)  # from tick to tick
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
@@ -57,6 +57,8 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
         part, colour = parts[name].to_numpy(), colours.get(name, OTHER)
         below = np.where(part < 0, down, up)
         bars = axes.bar(middles, part, bottom=below, width=WEEK - 1, color=colour)
+        for bar, week, value in zip(bars.patches, parts.index, part, strict=True):
+            marks.tell(bar, [f"{shown(name)}, week from {week}: {value:,.2f}"])
         for bar in np.array(bars.patches)[is_pale]:
             bar.set_alpha(FAINT)
         up, down = up + part.clip(0), down + part.clip(None, 0)
@@ -80,7 +82,7 @@ def roas_over_time_chart(
 ) -> None:
     """A small panel of daily ROAS for each of `channels`, all on one scale, with a line at the ROAS that pays.
 
-    In: `channel_name, date [the sessions'], ROAS [1; NaN leaves a gap]`; the dates whose credit is still arriving have
+    In: `channel_name, date [the sessions'], ROAS [1; NaN leaves a gap]`; the dates that are incomplete have
     a grey ground.
     """
     columns = min(3, len(channels)) or 1
@@ -103,7 +105,7 @@ def roas_over_time_chart(
     for place, axes in enumerate(figure.axes):
         axes.set_ylabel("ROAS" if place % columns == 0 else "", fontsize=8)
         axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
-    notes = [f"dashed: ROAS {roas:,.2f}", *([f"grey: {ARRIVING}"] if len(young) else []), _years(days)]
+    notes = [f"dashed: ROAS {roas:,.2f}", *([f"shaded: {INCOMPLETE}"] if len(young) else []), _years(days)]
     figure.suptitle("; ".join(notes), fontsize=9, color=INK, x=0.01, ha="left")
 
 
@@ -111,7 +113,7 @@ def roas_over_time_chart(
 def cost_and_revenue_chart(
     figure: Figure, totals: pd.DataFrame, maturity: pd.DataFrame, currency: str = "currency"
 ) -> None:
-    """Two lines over the days, cost and attributed revenue; where credit is still arriving, what is expected too.
+    """Two lines over the days, cost and attributed revenue; of incomplete days what is expected too.
 
     In: `daily_totals`: `date, cost, ihc_revenue [currency]`, and of the same days `maturity`: `date,
     ihc_revenue_expected [currency], is_immature`.
@@ -147,7 +149,7 @@ def _note_ground(axes: Axes, young: Integers, days: Integers) -> None:
     is_left = right - days.min() < (days.max() - days.min() + 1) / 3
     at = young.min() - 0.5 if is_left else right
     axes.annotate(
-        f"grey: {ARRIVING}", (at, 1), (4 if is_left else -4, -3), xycoords=("data", "axes fraction"),
+        f"shaded: {INCOMPLETE}", (at, 1), (4 if is_left else -4, -3), xycoords=("data", "axes fraction"),
         textcoords="offset points", ha="left" if is_left else "right", va="top", fontsize=8,
     )  # fmt: skip
 
@@ -196,7 +198,9 @@ def _day_line(axes: Axes, days: Integers, values: pd.Series[float], colour: str,
     """A line over days, with dots where few days leave room; call it once the axes have their limits."""
     low, high = axes.get_xlim()
     marker, width = ("o", 1.5) if high - low <= 60 else ("", 0.8 if high - low > 180 else 1.5)
-    axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
+    (line,) = axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
+    points = zip(days.tolist(), values, strict=True)
+    marks.tell(line, [f"{_date(day).isoformat()}: {value:,.2f}" for day, value in points if np.isfinite(value)])
 
 
 def _ground(axes: Axes, young: Integers) -> None:

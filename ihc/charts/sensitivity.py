@@ -1,8 +1,7 @@
-"""Charts of what depends on the settings: ROAS and rank of the channels under other models and lookbacks."""
+"""Charts of what depends on the settings: the ROAS of the channels under other models and lookbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +10,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator
 
-from ihc.analysis.sensitivity import STABLE, cell_numbers, is_above
+from ihc.analysis.sensitivity import CROSSES, cell_numbers, is_above
 from ihc.arrays.types import Floats
 from ihc.charts import marks
-from ihc.charts.style import GREY, INK, WIDTH, chart, say
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, WIDTH, chart, say
 from ihc.formatting import shown
 
 FAR = 4.0  # so many times break-even, or a part of it, from which on the colour stays the same
@@ -159,21 +157,20 @@ def _legend(roas: float, is_compared: bool) -> str:
 
 
 @chart
-def rank_under_settings_chart(figure: Figure, fragile: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    """A row a channel: a line from its best to its worst rank by ROAS, a dot at that of the base, and the stability.
+def roas_range_chart(figure: Figure, stability: pd.DataFrame, roas: float = 1.0) -> None:
+    """One row per channel, the highest ROAS first: a line over the ROAS of all settings, a dot at that of the base.
 
-    In: `rank_stability`: `channel_name, rank, rank_best, rank_worst, stability`; `colours` of `channel_colours`.
+    Orange: the channel is above break-even under some settings only.
+    In: `rank_stability`: `channel_name, ROAS, ROAS_low, ROAS_high [1], stability`; the break-even `roas` [1].
     """
-    rows = fragile.sort_values("rank", kind="stable")
-    axes = marks.row_axes(figure, rows["channel_name"], head=1.0, grid=True)
+    rows = stability.sort_values("ROAS", ascending=False, kind="stable")
+    axes = marks.row_axes(figure, rows["channel_name"], limit=marks.NARROW, head=1.0, grid=True)
     places = range(len(rows))
-    dots = [colours.get(name, GREY) for name in rows["channel_name"]]
-    axes.hlines(places, rows["rank_best"], rows["rank_worst"], color=dots, linewidth=2.5)
-    axes.scatter(rows["rank"], places, color=dots, s=42, zorder=3)
-    for place, worst, stability in zip(places, rows["rank_worst"], rows["stability"], strict=True):
-        if stability != STABLE:
-            marks.write_beside(axes, worst, place, stability, gap=8, color=INK)
-    last = int(rows["rank_worst"].max())
-    axes.set_xlim(0.6, last + 0.4 * max(last, 2))
-    axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1, last // 12 + 1)))
-    axes.set_xlabel("rank by ROAS, 1 is the highest; dot: base, line: all settings")
+    shades = [ORANGE if stability == CROSSES else BLUE for stability in rows["stability"]]
+    axes.hlines(places, rows["ROAS_low"], rows["ROAS_high"], color=shades, linewidth=2.5)
+    axes.scatter(rows["ROAS"], places, color=shades, s=36, zorder=3)
+    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
+    axes.margins(x=0.04)
+    marks.power_scale(axes.xaxis)
+    marks.between_powers(axes)
+    axes.set_xlabel(f"ROAS (log scale); dashed: break-even {roas:,.4g}; orange: crosses it", fontsize=9)

@@ -93,6 +93,7 @@ def _in_the_place_of(axes: Axes) -> Figure:
     axes.remove()
     part: Any = figure.add_subfigure(place)
     part.set_size_inches = lambda *_: None  # its size is that of its place
+    part.get_size_inches = lambda: part.bbox.size / figure.dpi
     return cast("Figure", part)
 
 

@@ -14,6 +14,7 @@ from ihc.journeys.credits import with_phases
 from ihc.narrative.bootstrap import intervals_sentence
 from ihc.narrative.break_even import break_even_sentence
 from ihc.narrative.channels import phases_sentence
+from ihc.narrative.findings import headroom_finding
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import purchases
@@ -73,6 +74,7 @@ def break_even(data: ReportData) -> Exhibit:
         note=data.note,
         draw=partial(room_to_break_even_chart, few, currency=data.options.money),
         shown=lambda: table(data.few_verdicts, intervals=WITH_BOUNDS),
+        finding=headroom_finding(data.few_verdicts),
     )
 
 

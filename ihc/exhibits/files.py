@@ -11,13 +11,13 @@ import pandas as pd
 
 from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
-from ihc.exhibits.page import report_page
 from ihc.formatting import printable
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, WEIGHT, heading
 from ihc.journeys.credits import vanished
 from ihc.report.exhibit import Exhibit
 from ihc.report.figures import write_chart
 from ihc.report.files import write_csv, write_json, write_text
+from ihc.report.page import report_page
 from ihc.secrets import masked
 from ihc.settings.command import command_line
 

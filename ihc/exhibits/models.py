@@ -8,6 +8,7 @@ import pandas as pd
 
 from ihc.analysis.reporting import model_comparison, relative_to_first
 from ihc.analysis.sensitivity import (
+    IHC,
     lookbacks_to_try,
     phase_credits,
     rank_stability,
@@ -18,16 +19,15 @@ from ihc.analysis.sensitivity import (
 )
 from ihc.arrays.lookup import isin
 from ihc.charts.models import models_by_channel_chart
-from ihc.charts.sensitivity import rank_under_settings_chart, roas_under_settings_chart
+from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart
 from ihc.exhibits.data import ReportData
-from ihc.models.redistribution import labelled
+from ihc.models.redistribution import Redistribution, labelled
 from ihc.models.registry import MODELS, Model, models_for
+from ihc.narrative.findings import range_finding, single_finding
 from ihc.narrative.models import direct_sentence, grid_source_sentence, model_differences, models_left_out
 from ihc.narrative.sensitivity import lookback_sentence, phases_note, sensitivity_sentence, unmoved_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
-
-IHC = "IHC"
 
 
 class Comparison:
@@ -74,9 +74,23 @@ class Comparison:
         return sensitivity(data.credited, data.summary.iloc[:-1], variants, lookbacks, rules, data.window)
 
     @cached_property
+    def by_model(self) -> pd.DataFrame:
+        """What the report's channels earn under each model, on the sessions of the dates as in `summary`.
+
+        Out: `model, channel_name, ihc_revenue, cost [currency], ROAS [1]`, models without IHC.
+        """
+        variants = {name: partial(_as_variant, model) for name, model in self.chosen.items()}
+        grid = sensitivity(self.data.credited, self.data.summary.iloc[:-1], variants, [None], None, self.data.window)
+        return grid[["model", "channel_name", "ihc_revenue", "cost", "ROAS"]]
+
+    @cached_property
     def stability(self) -> pd.DataFrame:
         """`rank_stability` of the grid."""
         return rank_stability(self.grid, roas=self.data.options.break_even_roas)
+
+
+def _as_variant(model: Model, journeys: pd.DataFrame, _: Redistribution | None) -> pd.DataFrame:
+    return model(journeys)
 
 
 def models(compared: Comparison) -> Exhibit:
@@ -118,23 +132,26 @@ def settings(compared: Comparison) -> Exhibit:
         note=data.note,
         draw=partial(roas_under_settings_chart, few, roas),
         shown=lambda: table(few.head(20)),
+        finding=single_finding(single_changes(grid, roas=roas)),
     )
 
 
 def stability(compared: Comparison) -> Exhibit:
     """The range of each channel's ROAS and rank over all settings."""
     data, few = compared.data, compared.data.few.only(compared.stability)
-    text = sensitivity_sentence(compared.stability, compared.grid, roas=data.options.break_even_roas)
+    roas = data.options.break_even_roas
+    text = sensitivity_sentence(compared.stability, compared.grid, roas=roas)
     return Exhibit(
         name="fragile_channels",
-        chart="rank_under_settings",
+        chart="roas_range",
         title="Range of ROAS over models and settings",
         frame=compared.stability,
         text=text,
-        alt=f"A row a channel: its rank by ROAS, and the best and worst under other settings. {text}",
+        alt=f"One row per channel: a line over its ROAS under all settings, a dot at that of the base. {text}",
         note=data.note,
-        draw=partial(rank_under_settings_chart, few, data.colours),
+        draw=partial(roas_range_chart, few, roas),
         shown=lambda: table(few),
+        finding=range_finding(compared.stability, compared.grid),
     )
 
 

@@ -17,6 +17,7 @@ from ihc.charts.paths import (
 )
 from ihc.exhibits.data import ReportData
 from ihc.journeys.build import unattributed
+from ihc.narrative.findings import path_finding, role_finding
 from ihc.narrative.paths import paths_sentence
 from ihc.narrative.run import journeys_sentence
 from ihc.report.exhibit import Exhibit
@@ -65,6 +66,7 @@ def commonest(data: ReportData, journeys: pd.DataFrame, most: int = 10) -> Exhib
         text=_sentence(journeys),
         alt="A row a path: its channels from left to right, and how many orders took it; the figures are in paths.csv.",
         draw=partial(commonest_paths_chart, frame, data.colours),
+        finding=path_finding(frame),
     )
 
 
@@ -82,6 +84,7 @@ def roles(data: ReportData) -> Exhibit:
         alt=f"A bar a channel of its orders, divided by where it stands in their journeys. {text}",
         draw=partial(channel_roles_chart, few),
         shown=lambda: table(few),
+        finding=role_finding(few),
     )
 
 

@@ -11,6 +11,7 @@ from ihc.charts.maturity import credit_lag_chart
 from ihc.charts.periods import cost_and_revenue_chart, revenue_by_week_chart, roas_over_time_chart
 from ihc.charts.style import MOST_PANELS
 from ihc.exhibits.data import ReportData
+from ihc.narrative.findings import day_finding, trend_finding, week_finding
 from ihc.narrative.maturity import early_sentence, lag_sentence, maturity_sentence, reach_sentence
 from ihc.narrative.periods import change_sentence, spend_sentence, trend_sentence
 from ihc.quality.clocks import far_sentence
@@ -35,7 +36,8 @@ def key_figures(data: ReportData) -> Exhibit:
 def weekly(data: ReportData) -> Exhibit:
     """Attributed revenue by week and channel."""
     began = str(data.placed["conv_date"].min())
-    text = trend_sentence(data.weekly[data.weekly["week"] >= began], immature_from=immature_from(data.ages))
+    since = data.weekly[data.weekly["week"] >= began]
+    text = trend_sentence(since, immature_from=immature_from(data.ages))
     return Exhibit(
         name="channel_weekly",
         chart="revenue_by_week",
@@ -45,6 +47,7 @@ def weekly(data: ReportData) -> Exhibit:
         alt=f"A bar a week of attributed revenue, divided by channel; pale weeks are incomplete. {text}",
         note=data.note,
         draw=partial(revenue_by_week_chart, data.weekly, data.colours, currency=data.options.money),
+        finding=week_finding(since),
     )
 
 
@@ -53,6 +56,7 @@ def daily(data: ReportData) -> Exhibit:
     left = far_sentence(data.inside(data.all_days), data.orders, data.far)
     reach = reach_sentence(data.lags, data.arrivals) if data.ages["arrived"].notna().any() else ""
     early = early_sentence(data.rows, data.placed)
+    totals = daily_totals(data.rows)
     text = " ".join(filter(None, [maturity_sentence(data.ages), reach, left, early]))
     return Exhibit(
         name="days",
@@ -62,7 +66,8 @@ def daily(data: ReportData) -> Exhibit:
         text=text,
         alt=f"Two lines over the days: spend and attributed revenue. {text}",
         note=data.note,
-        draw=partial(cost_and_revenue_chart, daily_totals(data.rows), data.ages, currency=data.options.money),
+        draw=partial(cost_and_revenue_chart, totals, data.ages, currency=data.options.money),
+        finding=trend_finding(totals, data.ages),
     )
 
 
@@ -82,6 +87,7 @@ def roas_by_day(data: ReportData) -> Exhibit:
         note=data.note,
         draw=partial(roas_over_time_chart, drawn, names, data.colours, young, data.options.break_even_roas),
         shown=lambda: table(frame.head(20)),
+        finding=day_finding(data.rows, names),
     )
 
 

@@ -7,6 +7,8 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 
+import pandas as pd
+
 from ihc.analysis.changes import Changes
 from ihc.analysis.completeness import without_credit_by_channel
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
@@ -75,8 +77,8 @@ class Report:
         data, days = self.data, int(self.data.ages["is_immature"].sum())
         incomplete = f"last {counted(days, 'day')} incomplete" if days else "no incomplete day"
         kind = "stored credits" if data.source.is_stored else "computed here, not stored"
-        made = provenance_sentence(data.sources)
-        return " · ".join([dates_sentence(**data.window), f"{made.rstrip('.')} ({kind})", self.reconciled, incomplete])
+        made = summary.made_by(data.sources)
+        return " · ".join([dates_sentence(**data.window), f"{made} ({kind})", self.reconciled, incomplete])
 
     @property
     def reconciled(self) -> str:
@@ -122,6 +124,11 @@ class Report:
             *(sentence_of(ends) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
         ]
         return [sentence for sentence in sentences if sentence]
+
+    @property
+    def by_model(self) -> pd.DataFrame:
+        """What each channel earns under each model, on the sessions of the dates."""
+        return self._compared.by_model
 
     # Exhibits
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.analysis.break_even import ABOVE, BELOW, by_cost
 from ihc.analysis.dimension import Folding
 from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
-from ihc.formatting import CENT, counted, named, percent, shown, some
+from ihc.formatting import CENT, counted, listed, lookback, percent, shown, some
 
 MOST_NAMED, MOST_POINTS = 3, 5
 ENOUGH = 0.05  # a smaller share of spend is no headline
@@ -46,7 +46,7 @@ def _below(below: pd.DataFrame, spend: float) -> str:
     share = percent(most["cost"].sum() / spend)
     low, high = (f"{value:,.2f}" for value in (most["ROAS"].min(), most["ROAS"].max()))
     returns = low if low == high else f"{low} to {high}"
-    names = named(most["channel_name"].tolist())
+    names = listed([shown(name) for name in most["channel_name"]])
     verb = "returns" if many == 1 else "return"
     return f"{share} of spend is in {names}, which {verb} {returns} per unit of spend"
 
@@ -60,6 +60,18 @@ def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
         row = above.iloc[0]
         return f"only {shown(row['channel_name'])} ({share} of spend, ROAS {row['ROAS']:,.2f}) is surely {even}"
     return f"{counted(len(above), 'channel')} with {share} of spend are surely {even}"
+
+
+def made_by(sources: pd.DataFrame) -> str:
+    """The engine and its parameters, briefly. In: the frame of `provenance`."""
+    if sources.empty:
+        return "no credits"
+    if len(sources) > 1:
+        return f"credits of {len(sources)} different settings"
+    row = sources.iloc[0]
+    name = "IHC API" if row["engine"] == "api" else f"{row['engine']} engine"
+    days = "" if pd.isna(row["lookback_days"]) else f", {lookback(row['lookback_days'])}"
+    return shown(f"{name}, parameters {row['parameters']}{days}", 90)
 
 
 def reconciled(lines: pd.DataFrame) -> str:

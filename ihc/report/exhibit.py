@@ -23,7 +23,8 @@ MOST_ROWS = 50  # of a table that is shown; the frame has all
 class Exhibit:
     """Something that a report shows: `frame`, the table; `text`, the finding; and a chart, where one helps.
 
-    `name`: of its file, `<name>.csv`; `title`: what it is about; `alt`: the chart in words; `note`: printed below the
+    `name`: of its file, `<name>.csv`; `title`: what it is about; `finding`: what it shows, with a number, where that is
+    not the first sentence of the text; `alt`: the chart in words; `note`: printed below the
     chart; `draw`: makes the chart; `chart`: the name of its file, where that is not `name`; `shown`: makes the table
     that is shown, where that is another than the frame: fewer rows, intervals in brackets.
     """
@@ -37,6 +38,7 @@ class Exhibit:
     draw: Callable[..., Figure] | None = None
     chart: str = ""
     shown: Callable[[], Styler] | None = None
+    finding: str = ""
 
     def plot(self, ax: Axes | None = None) -> Figure:
         """Draw the chart as a figure of its own, or in the place of `ax`, on a figure of yours.
@@ -59,6 +61,17 @@ class Exhibit:
     def described(self) -> str:
         """The chart in words, for those who do not see it."""
         return printable(self.alt or f"{self.title}. {self.text}")
+
+    @property
+    def headline(self) -> str:
+        """What the chart shows: its title on a page."""
+        return printable(self.finding or first_sentence(self.text) or self.title)
+
+    @property
+    def details(self) -> str:
+        """What the text says beside the headline."""
+        text = printable(self.text)
+        return text if self.finding else text[len(first_sentence(text)) :].removeprefix(".").strip()
 
     @property
     def chart_name(self) -> str:

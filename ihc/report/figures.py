@@ -22,9 +22,9 @@ ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048
 
 def chart_svg(draw: Callable[[], Figure], alt: str, note: str = "") -> bytes:
     """Draw a chart as SVG; `alt` says in words what it shows, `note` is printed below it."""
-    figure = _laid_out(draw, printable(note))
+    figure = laid_out(draw, printable(note))
     with styled([note]):
-        return _svg(figure, printable(alt))
+        return _with_dark(svg_bytes(figure, printable(alt)))
 
 
 def write_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: str, note: str = "") -> str:
@@ -35,9 +35,9 @@ def write_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: str
     """
     svg, png = (folder / f"{name}.{kind}" for kind in ("svg", "png"))
     try:
-        figure = _laid_out(draw, printable(note))
+        figure = laid_out(draw, printable(note))
         with styled([note]):
-            images = _svg(figure, printable(alt)), _png(figure, printable(alt))
+            images = _with_dark(svg_bytes(figure, printable(alt))), _png(figure, printable(alt))
         for path, image in zip((svg, png), images, strict=True):
             write_whole(path, image)
     except Exception as error:
@@ -55,7 +55,8 @@ def reason(error: Exception) -> str:
     return printable(" ".join(f"{type(error).__name__}: {says}".split()))
 
 
-def _laid_out(draw: Callable[[], Figure], note: str) -> Figure:
+def laid_out(draw: Callable[[], Figure], note: str = "") -> Figure:
+    """Draw a figure and settle where all is; `note` is printed below it."""
     figure = draw()
     with styled([note]):
         if note:
@@ -66,11 +67,16 @@ def _laid_out(draw: Callable[[], Figure], note: str) -> Figure:
     return figure
 
 
-def _svg(figure: Figure, alt: str) -> bytes:
+def svg_bytes(figure: Figure, alt: str) -> bytes:
+    """The figure as SVG; call it in the look of charts."""
     stream = BytesIO()
     # Without a date the same table gives the same bytes.
     FigureCanvasSVG(figure).print_svg(stream, metadata={"Title": alt, "Date": None})
-    return stream.getvalue().replace(b"</style>", f"\n{_dark_rules()}</style>".encode(), 1)
+    return stream.getvalue()
+
+
+def _with_dark(svg: bytes) -> bytes:
+    return svg.replace(b"</style>", f"\n{dark_rules()}</style>".encode(), 1)
 
 
 def _png(figure: Figure, alt: str) -> bytes:
@@ -80,13 +86,16 @@ def _png(figure: Figure, alt: str) -> bytes:
     return stream.getvalue()
 
 
-def _dark_rules() -> str:
-    """Let an SVG follow the reader's dark scheme, as an image in a page does too; channels keep their colours."""
+def dark_rules(scope: str = "") -> str:
+    """Let an SVG follow the reader's dark scheme, as an image in a page does too; channels keep their colours.
+
+    `scope`: a selector of the charts, in the style sheet of a page.
+    """
     rules = [
         # White text stands in a coloured cell, which stays as it is.
-        f'{"*:not(text)" if light == "#ffffff" else ""}[style*="{what}: {light}"] {{{what}: {dark} !important}}'
+        f'{scope}{"*:not(text)" if light == "#ffffff" else ""}[style*="{what}: {light}"] {{{what}: {dark} !important}}'
         for light, dark in ON_DARK.items()
         for what in ("fill", "stroke")
     ]
-    rules.append(f'text:not([style*="fill:"]) {{fill: {ON_DARK[INK]}}}')
+    rules.append(f'{scope}text:not([style*="fill:"]) {{fill: {ON_DARK[INK]}}}')
     return "@media screen and (prefers-color-scheme: dark) {\n" + "\n".join(rules) + "\n}"

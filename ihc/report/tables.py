@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, MONEY, TEXT, heading
 
 # Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
 HUE, DARKEST = "0, 114, 178", 0.4
+DEFINITIONS = {term.heading: term.definition for term in GLOSSARY.values()}
 
 
 def table(
@@ -105,6 +107,18 @@ def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
         {"selector": "td.total", "props": "font-weight: bold; border-top: 1px solid"},
         *heads,
     ]
+
+
+def page_table(styler: Styler, key: str) -> str:
+    """A table as HTML for a page: ids that begin with `key`, and the glossary's definitions at the headings."""
+    html = styler.set_uuid(key).to_html().replace("<th id=", '<th scope="col" id=')
+    return re.sub(r"(<th [^>]*>)([^<>]+)(</th>)", _defined, html)
+
+
+def _defined(match: re.Match[str]) -> str:
+    definition = DEFINITIONS.get(unescape(match[2]))
+    inside = f'<abbr title="{escape(definition)}">{match[2]}</abbr>' if definition else match[2]
+    return f"{match[1]}{inside}{match[3]}"
 
 
 def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:

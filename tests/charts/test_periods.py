@@ -118,11 +118,11 @@ def test_roas_over_time_has_no_empty_panels(count):
         (["2023-09-01", "2023-09-02", "2023-10-01"], [(19600.5, 2)]),
     ],
 )
-def test_days_whose_credit_is_still_arriving_are_on_grey_ground(immature, spanned):
+def test_incomplete_days_are_on_grey_ground(immature, spanned):
     # 2023-09-01 is day 19,601 since 1970.
     figure = roas_over_time_chart(DAILY, ["Mail"], {}, immature)
     assert spans(figure.axes[0]) == spanned
-    assert ("grey: credit still arriving" in texts(figure)[-1]) == bool(spanned)
+    assert ("shaded: incomplete days" in texts(figure)[-1]) == bool(spanned)
 
 
 def test_the_line_that_pays_is_where_it_is_asked_for_and_named():
@@ -137,7 +137,7 @@ def test_cost_and_revenue_are_lines_and_the_expected_revenue_begins_at_the_last_
     assert cost.get_ydata().tolist() == [10, 20, 30]
     assert revenue.get_ydata().tolist() == [50, 40, 8]
     assert expected.get_ydata().tolist() == [41, 16]
-    assert {"cost", "attributed revenue", "expected revenue", "grey: credit still arriving"} <= set(texts(figure))
+    assert {"cost", "attributed revenue", "expected revenue", "shaded: incomplete days"} <= set(texts(figure))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_cost_and_revenue_are_lines_and_the_expected_revenue_begins_at_the_last_
 def test_without_an_estimate_or_a_young_day_nothing_is_expected(maturity):
     said = texts(by_day(TOTALS, maturity))
     assert "expected revenue" not in said
-    assert ("grey: credit still arriving" in said) == bool(maturity["is_immature"].any())
+    assert ("shaded: incomplete days" in said) == bool(maturity["is_immature"].any())
 
 
 def test_days_of_the_maturity_that_are_not_shown_stay_out():

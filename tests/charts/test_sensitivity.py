@@ -1,12 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.charts import GRID, NAN, labels, many_cells, offsets, overlapping, ranks, row_names, texts
+from helpers.charts import GRID, NAN, many_cells, offsets, overlapping, row_names, texts
 from helpers.grids import grid_of
 
-from ihc.analysis.sensitivity import AS_IS, rank_stability
+from ihc.analysis.sensitivity import AS_IS
 from ihc.charts import sensitivity as sensitivity_charts
-from ihc.charts.sensitivity import rank_under_settings_chart, roas_under_settings_chart
+from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart
 
 BASE = (NAN, "IHC", AS_IS)
 OTHER = (NAN, "Linear", AS_IS)
@@ -102,40 +102,34 @@ def test_figures_stand_out_from_their_cells():
     assert (colours["9.00"], colours["0.10"], colours["1.00"], colours["0.60"]) == (dark, dark, pale, pale)
 
 
-FRAGILE = pd.DataFrame(
+STABILITY = pd.DataFrame(
     {
         "channel_name": ["A", "B", "C"],
-        "rank": [2.0, 1.0, 3.0],
-        "rank_best": [1.0, 1.0, 3.0],
-        "rank_worst": [3.0, 1.0, 3.0],
-        "stability": ["changes rank", "stable", "crosses break-even"],
+        "ROAS": [2.0, 4.0, 0.5],
+        "ROAS_low": [0.8, 3.0, 0.5],
+        "ROAS_high": [2.5, 4.0, 0.6],
+        "stability": ["crosses break-even", "changes rank", "stable"],
     }
 )
 
 
-def test_ranks_are_lines_from_best_to_worst_with_a_dot_at_the_base_the_first_rank_on_top():
-    figure = rank_under_settings_chart(FRAGILE, {"A": "#ff0000", "B": "#00ff00"})
-    (axes,) = figure.axes
+def test_ranges_are_lines_over_all_settings_with_a_dot_at_the_base_the_highest_roas_on_top():
+    (axes,) = roas_range_chart(STABILITY).axes
     assert row_names(axes) == ["B", "A", "C"]
     lines, dots = axes.collections
-    assert [segment[:, 0].tolist() for segment in lines.get_segments()] == [[1, 1], [1, 3], [3, 3]]
-    assert offsets(dots) == [1, 2, 3]
-    assert labels(axes) == ["changes rank", "crosses break-even"]
+    assert [segment[:, 0].tolist() for segment in lines.get_segments()] == [[3, 4], [0.8, 2.5], [0.5, 0.6]]
+    assert offsets(dots) == [4, 2, 0.5]
 
 
-def test_dots_have_the_colours_of_their_channels_and_grey_without_one():
-    dots = rank_under_settings_chart(FRAGILE, {"A": "#ff0000", "B": "#00ff00"}).axes[0].collections[1]
-    assert dots.get_facecolor()[:2, :3].tolist() == [[0, 1, 0], [1, 0, 0]]
-    assert dots.get_facecolor()[2, :3] == pytest.approx([0x76 / 255] * 3)
+def test_a_channel_that_crosses_break_even_has_a_colour_of_its_own():
+    dots = roas_range_chart(STABILITY).axes[0].collections[1].get_facecolor().tolist()
+    assert dots[0] == dots[2] != dots[1]
 
 
-@pytest.mark.parametrize("count", [1, 12, 60])
-def test_ticks_are_whole_ranks_that_there_are_and_few_enough_to_be_read(count):
-    figure = ranks(rank_stability(many_cells([f"channel {number}" for number in range(count)])))
-    ticks = [tick for tick in figure.axes[0].get_xticks() if tick <= count]
-    assert ticks == [int(tick) for tick in ticks]
-    assert ticks[0] == 1
-    assert len(ticks) == len(figure.axes[0].get_xticks()) <= 12
+@pytest.mark.parametrize("roas", [1.0, 4.0])
+def test_break_even_is_a_dashed_line(roas):
+    (line,) = roas_range_chart(STABILITY, roas).axes[0].lines
+    assert (line.get_xdata(), line.get_linestyle()) == ([roas, roas], "--")
 
 
 @pytest.mark.parametrize(("channels", "models", "lookbacks"), [(1, 1, 1), (1, 4, 3), (12, 9, 1), (3, 2, 24)])

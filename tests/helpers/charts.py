@@ -159,10 +159,6 @@ def common_paths(table):
     return paths.commonest_paths_chart(table, channel_colours(sorted(names)))
 
 
-def ranks(stability):
-    return sensitivity.rank_under_settings_chart(stability, coloured(stability))
-
-
 class Drawn(NamedTuple):
     """How to draw a chart, of which table, and of a table with whichever channels, if it has any."""
 
@@ -218,8 +214,8 @@ CHARTS = {
     "roas_trend_chart": Drawn(partial(periods.roas_trend_chart, column="date"), TOTALS.assign(ROAS=[5.0, 2, NAN]), None),
     "cost_and_revenue_chart": Drawn(partial(periods.cost_and_revenue_chart, maturity=MATURITY), TOTALS, None),
     "roas_under_settings_chart": Drawn(sensitivity.roas_under_settings_chart, GRID, many_cells, 24),
-    "rank_under_settings_chart": Drawn(
-        ranks, rank_stability(GRID), lambda names: rank_stability(many_cells(names))
+    "roas_range_chart": Drawn(
+        sensitivity.roas_range_chart, rank_stability(GRID), lambda names: rank_stability(many_cells(names)), 22
     ),
 }  # fmt: skip
 

@@ -1,0 +1,187 @@
+"""The report as one self-contained HTML page: the summary first, then detail and appendix, folded."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ihc import __version__
+from ihc.formatting import printable
+from ihc.report.exhibit import Exhibit
+from ihc.report.figures import dark_rules, reason
+from ihc.report.inline import inline_svg
+from ihc.report.tables import glossary_table, page_table, table
+from ihc.report.verdicts import cards, verdicts
+from ihc.settings.command import command_line
+from ihc.shipped import RESOURCES
+
+if TYPE_CHECKING:
+    from ihc.exhibits.report import Report
+
+PAGE = RESOURCES / "page"
+SMALL = (7.0, 2.7)  # inches of the two charts of the summary
+
+
+@dataclass(frozen=True)
+class Block:
+    """An exhibit as the page shows it: its finding, its chart, what else its text says, and its table."""
+
+    name: str
+    title: str
+    text: str = ""
+    chart: str = ""
+    table: str = ""
+    is_folded: bool = True
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page that is folded."""
+
+    title: str
+    blocks: list[Block]
+
+    @property
+    def key(self) -> str:
+        """What links point at."""
+        return self.title.lower().replace(" ", "-")
+
+
+def report_page(report: Report) -> str:
+    """The page: loads nothing, and runs its own script alone."""
+    script = (PAGE / "page.js").read_text("utf-8")
+    style = (PAGE / "style.css").read_text("utf-8") + dark_rules("svg.chart ")
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2").render(
+        version=__version__,
+        style=Markup(style),  # noqa: S704 - ships with the package
+        script=Markup(script),  # noqa: S704 - ships with the package
+        # The browser runs what has this hash, and nothing else (https://www.w3.org/TR/CSP3/).
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        headline=printable(report.headline),
+        status=printable(report.status),
+        warnings=[printable(sentence) for sentence in report.warnings],
+        notes=[printable(sentence) for sentence in report.notes],
+        currency=printable(report.data.options.currency),
+        cards=cards(report),
+        verdicts=verdicts(report),
+        charts=[_small(exhibit) for exhibit in _of_summary(report)],
+        points=[printable(point.text) for point in report.points],
+        sections=[] if report.missing else _detail(report),
+        appendix=_appendix(report),
+        glossary=Markup(page_table(glossary_table(), "glossary")),  # noqa: S704 - escaped by its maker
+        command=command_line(report.data.settings, report_only=not report.data.is_attributed),
+    )
+
+
+def _of_summary(report: Report) -> list[Exhibit]:
+    return [] if report.missing else [each for each in (report.daily, report.stability) if not each.frame.empty]
+
+
+def _small(exhibit: Exhibit) -> Block:
+    return Block(exhibit.chart_name, exhibit.headline, chart=_chart(exhibit, SMALL))
+
+
+def _detail(report: Report) -> list[Section]:
+    """The folded sections; each chart says what no other says, and what has none is a table."""
+    return [
+        Section(
+            "Channels",
+            [
+                _block(report.channels, chart=False, folded=False),
+                _block(report.break_even, text=False),
+                _block(report.phases),
+                _block(report.without_credit, chart=False, folded=False),
+            ],
+        ),
+        Section(
+            "Trend and conversion lag",
+            [
+                _block(report.weekly, tabled=False),
+                _block(report.roas_by_day, tabled=False),
+                _block(report.lag, tabled=False),
+                _block(report.daily, chart=False),
+            ],
+        ),
+        Section(
+            "Models and sensitivity",
+            [
+                _block(report.models),
+                _block(report.sensitivity, tabled=False),
+                _block(report.single_changes, chart=False, folded=False),
+            ],
+        ),
+        Section(
+            "Paths",
+            [
+                _block(report.paths()),
+                _block(report.roles, text=False),
+                _block(report.journey_lengths, chart=False, folded=False),
+                _block(report.journey_times, chart=False, folded=False),
+            ],
+        ),
+        Section("Changes since the last run", [_block(report.changes)]),
+    ]
+
+
+def _appendix(report: Report) -> list[Section]:
+    """What proves the figures and explains them, as tables."""
+    titles = ["Data quality"] if report.missing else ["Reconciliation", "Data quality", "Model parameters"]
+    sections = [
+        Section(title, [_block(_brief(exhibit), chart=False, folded=False) for exhibit in report.sections[title]])
+        for title in titles
+    ]
+    return [*sections, Section("Files", [_files(report)])]
+
+
+def _brief(exhibit: Exhibit) -> Exhibit:
+    """A curve with the few points that its chart names; any other exhibit as it is."""
+    frame = exhibit.frame
+    if "is_marked" not in frame:
+        return exhibit
+    points = frame.loc[frame["is_marked"], ["hours", "membership"]]
+    texts = points.assign(membership=[f"{value:.3f}" for value in points["membership"].astype("float64")])
+    return replace(exhibit, shown=lambda: table(texts))
+
+
+def _block(
+    exhibit: Exhibit, *, chart: bool = True, text: bool = True, tabled: bool = True, folded: bool = True
+) -> Block:
+    """What of an exhibit the page shows; `text`: whether what its text says beside the title is shown too."""
+    has_rows = not exhibit.frame.empty
+    drawn = _chart(exhibit) if chart and exhibit.draw and has_rows else ""
+    shown = exhibit.table() if tabled and has_rows else None
+    html = page_table(shown, f"T-{exhibit.chart_name}") if shown else ""
+    title = exhibit.headline if drawn else exhibit.title
+    says = (exhibit.details if drawn else printable(exhibit.text)) if text else ""
+    made = Markup(html)  # noqa: S704 - escaped by its maker
+    return Block(exhibit.chart_name, title, says, drawn, made, is_folded=folded)
+
+
+def _chart(exhibit: Exhibit, size: tuple[float, float] | None = None) -> Markup:
+    """The chart as SVG; a sentence in its place where it cannot be drawn, which ends no report."""
+    try:
+        svg = inline_svg(exhibit.plot, exhibit.described, exhibit.chart_name, size)
+    except Exception as error:
+        return Markup("<p>This chart was not drawn ({}). The tables and CSV files have its figures.</p>").format(
+            reason(error)
+        )
+    return Markup(svg)  # noqa: S704 - escaped by its maker
+
+
+def _files(report: Report) -> Block:
+    tables = {exhibit.name: exhibit.title for exhibit in report.exhibits}
+    rows = [(f"{name}.csv", title) for name, title in sorted(tables.items())]
+    rows += [("charts", "Every chart as SVG and PNG"), ("run.json", "Settings of the run")]
+    frame = pd.DataFrame(rows, columns=["File", "Content"]).astype("str")
+    html = page_table(table(frame), "T-files")
+    made = Markup(html)  # noqa: S704 - escaped by its maker
+    return Block("files", "Files beside this page", table=made, is_folded=False)

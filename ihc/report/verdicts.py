@@ -1,0 +1,232 @@
+"""What stands first on the page: six figures, and the table of verdicts with an interval in each row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ihc.analysis.bootstrap import bootstrap_intervals
+from ihc.analysis.break_even import NO_COST, break_even_table, by_cost
+from ihc.analysis.dimension import Folding, others
+from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND
+from ihc.analysis.reporting import by_channel
+from ihc.analysis.sensitivity import IHC
+from ihc.arrays.lookup import isin
+from ihc.formatting import percent, printable, shown
+from ihc.glossary import FORMATS, GLOSSARY, MONEY
+from ihc.schemas.refunds import purchases
+
+if TYPE_CHECKING:
+    from ihc.exhibits.data import ReportData
+    from ihc.exhibits.report import Report
+
+MOST_ROWS = 13  # beyond which the summary would leave the first screen
+FARTHEST = 100.0  # times break-even, or a part of it, beyond which an interval is cut off
+WIDE = 200  # of the drawing of an interval
+MARGIN = 6
+SMALL_SHARE = "below 1% of spend"
+CARDS = {
+    SPEND: "Spend",
+    REVENUE: "Revenue",
+    BLENDED: "Blended ROAS",
+    PAID: "ROAS of paid channels",
+    PLACED: "Orders",
+}
+SYMBOLS = {"above": "▲", "below": "▼", "inconclusive": "◆", "too few orders": "◇", NO_COST: "–"}
+
+
+class Card(NamedTuple):
+    """A figure that stands at the top."""
+
+    label: str
+    value: str
+    note: str
+
+
+class Line(NamedTuple):
+    """An interval as it is drawn: from `low` to `high` with a dot, all in the drawing's units.
+
+    `beyond`: `right` or `left`, where the dot lies beyond the scale.
+    """
+
+    low: float
+    dot: float
+    high: float
+    text: str
+    beyond: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A channel's row; `revenue` and `roas` have a text for each model."""
+
+    channel: str
+    name: str
+    spend: str
+    share: str
+    revenue: list[str]
+    roas: list[str]
+    line: Line | None
+    verdict: str
+    stability: str
+    has_cost: bool
+    is_total: bool = False
+
+    @property
+    def symbol(self) -> str:
+        """The verdict as a sign."""
+        return SYMBOLS.get(self.verdict, "")
+
+    @property
+    def by_model(self) -> dict[str, str]:
+        """The texts of all models, as JSON."""
+        return {"revenue": json.dumps(self.revenue), "roas": json.dumps(self.roas)}
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The table: its rows, the names of the models, break-even and the ticks of the scale."""
+
+    rows: list[Row]
+    models: list[str]
+    break_even: str
+    even_at: float
+    ticks: list[tuple[float, str]]
+    definitions: dict[str, str]
+
+
+class _Scale:
+    """One log scale for all rows, made of the channels that matter: what lies beyond it stands at its edge."""
+
+    def __init__(self, table: pd.DataFrame, roas: float) -> None:
+        values = by_cost(table)[["ROAS", "ROAS_low", "ROAS_high"]].to_numpy("float64")
+        values = np.clip(values[np.isfinite(values)], roas / FARTHEST, roas * FARTHEST)
+        self.low = float(min([roas, *values])) / 1.1
+        self.high = float(max([roas, *values])) * 1.1
+
+    def at(self, value: float) -> float:
+        share = np.log(np.clip(value, self.low, self.high) / self.low) / np.log(self.high / self.low)
+        return round(MARGIN + float(share) * (WIDE - 2 * MARGIN), 1)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        steps = (1.0, 3.0) if self.high / self.low > 15 else (1.0, 2.0, 5.0)
+        known = [step * 10.0**power for power in range(-4, 8) for step in steps]
+        ticks = [value for value in known if self.low <= value <= self.high]
+        if len(ticks) > 5:
+            ticks = [value for value in ticks if np.isclose(np.log10(value) % 1, 0)]
+        return [(self.at(value), f"{value:,.4g}") for value in ticks]
+
+
+def cards(report: Report) -> list[Card]:
+    """Spend, revenue, blended and paid ROAS, orders and the share that is tracked."""
+    frame = report.data.figures.set_index("figure")
+    found = []
+    for figure, label in CARDS.items():
+        row = frame.loc[figure]
+        unit = str(row["unit"])
+        style = "{:,.0f}" if unit == MONEY and abs(row["value"]) >= 1000 else FORMATS[unit]
+        value = "–" if np.isnan(row["value"]) else style.format(row["value"])
+        note = f"{row['change']:+,.1%} on the period before" if np.isfinite(row["change"]) else ""
+        money = printable(report.data.options.currency) if unit == MONEY else ""
+        found.append(Card(label, f"{value} {money}".strip(), note))
+    return [*found, _tracked(report.data)]
+
+
+def _tracked(data: ReportData) -> Card:
+    orders = purchases(data.orders)["conv_id"]
+    outcomes = data.results.outcomes
+    without = int(isin(orders, outcomes.loc[outcomes["outcome"] == "unattributed", "conv_id"]).sum())
+    share = percent(1 - without / len(orders)) if len(orders) else "–"
+    return Card("Tracked orders", share, f"{without:,} without a session" if without else "")
+
+
+def verdicts(report: Report) -> Verdicts:
+    """The rows by spend, the largest first, those beyond MOST_ROWS as one, and the total."""
+    data = report.data
+    roas = data.options.break_even_roas
+    few = _few(data)
+    summary = few.table(data.summary, by_channel, data.visits, data.earned, **data.window, has_total=True)
+    drawn = {"draws": data.options.draws, "seed": data.options.seed}
+    intervals = few.table(data.intervals, bootstrap_intervals, data.reported, summary=summary, **drawn, has_total=True)
+    table = break_even_table(summary, intervals, roas).sort_values(
+        ["cost", "ihc_revenue"], ascending=False, kind="stable", ignore_index=True
+    )
+    is_rest = table["channel_name"] == few.rest
+    table = pd.concat([table[~is_rest], table[is_rest]], ignore_index=True)
+    models, earned = _earned(report, few, table)
+    stability = {} if report.missing else _stability(report.stability.frame)
+    scale = _Scale(table, roas)
+    whole = float(table["cost"].sum())
+    rows = [_row(row, earned[row["channel_name"]], stability, scale, whole) for _, row in table.iterrows()]
+    rows += [_total(table, earned)] if len(table) else []
+    texts = {name: GLOSSARY[name].definition for name in ("cost", "ihc_revenue", "ROAS", "stability", "share_of_cost")}
+    return Verdicts(rows, models, f"{roas:,.4g}", scale.at(roas), scale.ticks(), texts)
+
+
+def _stability(frame: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(frame["channel_name"], frame["stability"], strict=True))
+
+
+def _few(data: ReportData) -> Folding:
+    """The channels with rows of their own, by spend."""
+    table = data.summary.iloc[:-1].sort_values(["cost", "ihc_revenue"], ascending=False, kind="stable")
+    names = table["channel_name"].tolist()
+    if len(names) <= MOST_ROWS:
+        return Folding(names, "")
+    return Folding(names[: MOST_ROWS - 1], others(len(names) - MOST_ROWS + 1))
+
+
+def _earned(report: Report, few: Folding, table: pd.DataFrame) -> tuple[list[str], dict[str, list[float]]]:
+    """The models' names, IHC first, and what each channel earns under each."""
+    own = table.set_index("channel_name")[["ihc_revenue"]].rename(columns={"ihc_revenue": IHC})
+    if report.missing:
+        return [IHC], {str(name): [value] for name, value in own[IHC].items()}
+    other = few.of(report.by_model).groupby(["channel_name", "model"], sort=False)["ihc_revenue"].sum().unstack("model")
+    every = own.join(other[list(dict.fromkeys(report.by_model["model"]))]).fillna(0.0)
+    return list(every.columns), {str(name): values.tolist() for name, values in every.iterrows()}
+
+
+def _row(row: pd.Series, earned: list[float], stability: dict[str, str], scale: _Scale, whole: float) -> Row:
+    name, cost = str(row["channel_name"]), float(row["cost"])
+    holds = stability.get(name, SMALL_SHARE if cost else "")
+    return Row(
+        channel=name,
+        name=shown(name),
+        spend=f"{cost:,.0f}",
+        share=f"{cost / whole:.1%}" if whole else "",
+        revenue=[f"{value:,.0f}" for value in earned],
+        roas=[_ratio(value, cost) for value in earned],
+        line=_line(row, scale),
+        verdict=str(row["verdict"]),
+        stability=holds,
+        has_cost=cost != 0,
+    )
+
+
+def _total(table: pd.DataFrame, earned: dict[str, list[float]]) -> Row:
+    cost = float(table["cost"].sum())
+    sums = np.sum(list(earned.values()), axis=0).tolist()
+    texts = [f"{value:,.0f}" for value in sums]
+    ratios = [_ratio(value, cost) for value in sums]
+    return Row("Total", "Total", f"{cost:,.0f}", "100.0%" if cost else "", texts, ratios, None, "", "", True, True)
+
+
+def _ratio(revenue: float, cost: float) -> str:
+    return f"{revenue / cost:,.2f}" if cost else ""
+
+
+def _line(row: pd.Series, scale: _Scale) -> Line | None:
+    value, low, high = (float(row[name]) for name in ("ROAS", "ROAS_low", "ROAS_high"))
+    if not np.isfinite(value):
+        return None
+    text = f"{shown(row['channel_name'])}: ROAS {value:,.2f}"
+    if np.isfinite(low) and np.isfinite(high):
+        text += f", 95% interval {low:,.2f} to {high:,.2f}"
+    else:
+        low = high = value
+    beyond = "right" if value > scale.high else "left" if value < scale.low else ""
+    return Line(scale.at(low), scale.at(value), scale.at(high), text, beyond)
