@@ -12,9 +12,8 @@ from ihc.charts.channels import cost_against_revenue_chart, credit_against_cost_
 from ihc.exhibits.data import ReportData
 from ihc.journeys.credits import with_phases
 from ihc.narrative.bootstrap import intervals_sentence
-from ihc.narrative.break_even import break_even_sentence
+from ihc.narrative.break_even import break_even_sentence, headroom_finding
 from ihc.narrative.channels import phases_sentence
-from ihc.narrative.findings import headroom_finding
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import purchases

@@ -23,9 +23,15 @@ from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart
 from ihc.exhibits.data import ReportData
 from ihc.models.redistribution import Redistribution, labelled
 from ihc.models.registry import MODELS, Model, models_for
-from ihc.narrative.findings import range_finding, single_finding
 from ihc.narrative.models import direct_sentence, grid_source_sentence, model_differences, models_left_out
-from ihc.narrative.sensitivity import lookback_sentence, phases_note, sensitivity_sentence, unmoved_sentence
+from ihc.narrative.sensitivity import (
+    lookback_sentence,
+    phases_note,
+    range_finding,
+    sensitivity_sentence,
+    single_finding,
+    unmoved_sentence,
+)
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 

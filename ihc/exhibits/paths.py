@@ -17,8 +17,7 @@ from ihc.charts.paths import (
 )
 from ihc.exhibits.data import ReportData
 from ihc.journeys.build import unattributed
-from ihc.narrative.findings import path_finding, role_finding
-from ihc.narrative.paths import paths_sentence
+from ihc.narrative.paths import path_finding, paths_sentence, role_finding
 from ihc.narrative.run import journeys_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table

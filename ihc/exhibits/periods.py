@@ -11,9 +11,15 @@ from ihc.charts.maturity import credit_lag_chart
 from ihc.charts.periods import cost_and_revenue_chart, revenue_by_week_chart, roas_over_time_chart
 from ihc.charts.style import MOST_PANELS
 from ihc.exhibits.data import ReportData
-from ihc.narrative.findings import day_finding, trend_finding, week_finding
 from ihc.narrative.maturity import early_sentence, lag_sentence, maturity_sentence, reach_sentence
-from ihc.narrative.periods import change_sentence, spend_sentence, trend_sentence
+from ihc.narrative.periods import (
+    change_sentence,
+    day_finding,
+    spend_sentence,
+    trend_finding,
+    trend_sentence,
+    week_finding,
+)
 from ihc.quality.clocks import far_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table

@@ -12,13 +12,14 @@ import pandas as pd
 
 from ihc.analysis.dimension import with_dimension
 from ihc.analysis.reporting import by_channel, ratio, session_costs, total_name, with_ratios
+from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import sum_by
 from ihc.charts.channels import bars_chart
 from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
 from ihc.exhibits.data import ReportData, attributed
-from ihc.exhibits.models import IHC, Comparison
+from ihc.exhibits.models import Comparison
 from ihc.formatting import counted, percent, shown, some
 from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.bootstrap import CONFIDENCE
 from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW, UNCLEAR, by_cost
-from ihc.formatting import named
+from ihc.formatting import named, shown
 from ihc.narrative.run import ENOUGH_COST
 
 
@@ -45,3 +45,17 @@ def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
     if not names:
         return f"none {one}" if verdict == ABOVE else ""
     return f"{len(names)} {one if len(names) == 1 else more}: {named(names)}"
+
+
+def headroom_finding(verdicts: pd.DataFrame) -> str:
+    """Which channel is furthest above break-even, and which furthest below. In: `break_even_table`."""
+    paid = by_cost(verdicts).dropna(subset=["headroom"])
+    if paid.empty:
+        return "No channel has enough spend for a break-even"
+    best, worst = paid.iloc[int(paid["headroom"].argmax())], paid.iloc[int(paid["headroom"].argmin())]
+    parts = []
+    if best["headroom"] > 0:
+        parts.append(f"{shown(best['channel_name'])} has the most headroom, {best['headroom']:,.0f}")
+    if worst["headroom"] < 0:
+        parts.append(f"{shown(worst['channel_name'])} is {-worst['headroom']:,.0f} over its break-even spend")
+    return "; ".join(parts) or "Every channel is exactly at break-even, headroom 0"

@@ -72,3 +72,22 @@ def _begin_and_end(roles: pd.DataFrame) -> str:
             row = roles.iloc[int(share.argmax())]
             found.append(f"{shown(row['channel_name'])} {verb} ({row[one]:,} against {row[other]:,})")
     return f"Of the journeys through several channels, {', and '.join(found)}." if found else ""
+
+
+def path_finding(paths: pd.DataFrame) -> str:
+    """The commonest path. In: `commonest_paths`."""
+    if paths.empty:
+        return ""
+    row = paths.iloc[0]
+    return f"The commonest path is {shown(row['path'], 60)}: {counted(row['orders'], 'order')}, {percent(row['share'])}"
+
+
+def role_finding(roles: pd.DataFrame) -> str:
+    """Which channel is first most often, and which last. In: `channel_roles`."""
+    if roles.empty or not roles[["starts", "ends"]].to_numpy().any():
+        return ""
+    first, last = roles.iloc[int(roles["starts"].argmax())], roles.iloc[int(roles["ends"].argmax())]
+    return (
+        f"Of paths through several channels, {shown(first['channel_name'])} is first most often "
+        f"({counted(first['starts'], 'order')}), {shown(last['channel_name'])} last ({counted(last['ends'], 'order')})"
+    )

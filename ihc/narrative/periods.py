@@ -9,7 +9,7 @@ import pandas as pd
 
 from ihc.analysis.periods import BLENDED, EARNED, PAID, PLACED, REVENUE, SPEND, UNPLACED, WEEK
 from ihc.analysis.reporting import SUMS
-from ihc.formatting import counted
+from ihc.formatting import counted, shown
 from ihc.glossary import FORMATS
 from ihc.schemas.tables import Window
 
@@ -107,3 +107,30 @@ def _roas(last: pd.Series, earlier: pd.DataFrame) -> str:
 
 def _sunday(monday: str) -> str:
     return (date.fromisoformat(monday) + timedelta(days=WEEK - 1)).isoformat()
+
+
+def trend_finding(totals: pd.DataFrame, ages: pd.DataFrame) -> str:
+    """How much was spent and attributed, and what of it is incomplete. In: `daily_totals` and `maturity`."""
+    spend, revenue = totals["cost"].sum(), totals["ihc_revenue"].sum()
+    text = f"{spend:,.0f} spent, {revenue:,.0f} attributed in {counted(len(totals), 'day')}"
+    young = int(ages["is_immature"].sum())
+    return f"{text}; the last {counted(young, 'day') if young > 1 else 'day'} incomplete" if young else text
+
+
+def week_finding(weekly: pd.DataFrame) -> str:
+    """The full week with the most attributed revenue; of all weeks, where none is full. In: `weekly_reporting`."""
+    full = weekly[weekly["days"] == WEEK]
+    sums = (full if len(full) else weekly).groupby("week")["ihc_revenue"].sum()
+    if sums.empty:
+        return ""
+    return f"The week from {sums.idxmax()} has the most attributed revenue, {sums.max():,.0f}"
+
+
+def day_finding(daily: pd.DataFrame, names: list[str]) -> str:
+    """How far the daily ROAS of the channel with the most spend ranges. In: `channel_reporting` with ratios."""
+    known = daily[daily["channel_name"].isin(names)].dropna(subset=["ROAS"])
+    if known.empty:
+        return ""
+    name = known.groupby("channel_name")["cost"].sum().idxmax()
+    values = known.loc[known["channel_name"] == name, "ROAS"]
+    return f"The daily ROAS of {shown(name)} ranges from {values.min():,.2f} to {values.max():,.2f}"

@@ -146,3 +146,26 @@ def phases_note(journeys: pd.DataFrame) -> str:
 
 def _named(names: pd.Series[str]) -> str:
     return listed([shown(name) for name in names])
+
+
+def range_finding(stability: pd.DataFrame, grid: pd.DataFrame) -> str:
+    """How many channels stay on their side of break-even. In: `rank_stability` and `sensitivity`."""
+    if stability.empty:
+        return "No channel has enough spend to compare settings"
+    stay, cells = int((stability["stability"] != CROSSES).sum()), int(cell_numbers(grid).max()) + 1
+    if cells == 1:
+        return f"{counted(len(stability), 'channel')} under the only setting tested"
+    verb = "stays" if stay == 1 else "stay"
+    channels = counted(len(stability), "channel")
+    return f"{stay:,} of {channels} {verb} on one side of break-even under all {cells:,} settings"
+
+
+def single_finding(changes: pd.DataFrame) -> str:
+    """How many channels each setting moves across break-even by itself. In: `single_changes`."""
+    tried = changes[changes["tried"] > 0]
+    if tried.empty:
+        return ""
+    counts = dict(zip(tried["setting"], tried["channels_crossing"], strict=True))
+    (setting, count), *others = counts.items()
+    first = f"the {setting} moves {counted(count, 'channel')} across break-even"
+    return f"Changed alone, {listed([first, *(f'the {name} {number:,}' for name, number in others)])}"

@@ -211,7 +211,9 @@ CHARTS = {
     ),
     "revenue_by_week_chart": drawn(lambda weekly: periods.revenue_by_week_chart(weekly, coloured(weekly)), WEEKLY, 22),
     "roas_over_time_chart": drawn(roas_over_time, DAILY, 22),
-    "roas_trend_chart": Drawn(partial(periods.roas_trend_chart, column="date"), TOTALS.assign(ROAS=[5.0, 2, NAN]), None),
+    "roas_trend_chart": Drawn(
+        partial(periods.roas_trend_chart, column="date"), TOTALS.assign(ROAS=[5.0, 2, NAN]), None
+    ),
     "cost_and_revenue_chart": Drawn(partial(periods.cost_and_revenue_chart, maturity=MATURITY), TOTALS, None),
     "roas_under_settings_chart": Drawn(sensitivity.roas_under_settings_chart, GRID, many_cells, 24),
     "roas_range_chart": Drawn(

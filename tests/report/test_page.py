@@ -124,7 +124,7 @@ def test_the_sections_are_folded(page):
         *("Channels", "Trend and conversion lag", "Models and sensitivity", "Paths", "Changes since the last run"),
     ]
     assert [heading.text for heading in page.select(".appendix > details > summary")] == [
-        *("Reconciliation", "Data quality", "Model parameters", "Files", "Definitions", "Make this report again"),
+        *("Reconciliation", "Data quality", "Model parameters", "Files", "Definitions", "About this report"),
     ]
     assert page.select("details[open]") == []
     assert page.select_one(".command").text.startswith("ihc run --database shop.db")
