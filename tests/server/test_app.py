@@ -463,7 +463,7 @@ def test_health_answers_while_full_requests_are_computed(large):
     sessions = full_request(3_000, 100)
     with ThreadPoolExecutor(4) as pool, httpx.Client() as client:
         client.get(f"{large}/health")
-        asked = [pool.submit(post, large, sessions) for _ in range(8)]
+        asked = [pool.submit(post, large, sessions) for _ in range(4)]
         waits = []
         while not all(each.done() for each in asked):
             start = time.perf_counter()
