@@ -2,6 +2,7 @@ import subprocess
 import sys
 import threading
 
+import pandas as pd
 import pytest
 from helpers.databases import rows_of, sql
 
@@ -22,7 +23,8 @@ sys.stdin.read()
 # One that ends without closing the file that it wrote to.
 DIE = """
 import duckdb, os, signal, sys
-duckdb.connect(sys.argv[1]).execute("INSERT INTO kept VALUES (2)")
+connection = duckdb.connect(sys.argv[1])
+connection.execute("INSERT INTO kept VALUES (2)")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -175,3 +177,27 @@ def test_a_sample_is_whole_where_what_a_killed_process_left_of_another_file_lies
     file.unlink()
     write_sample(made, 10)
     assert len(read_tables(made).conversions) == 10
+
+
+def test_columns_of_any_type_give_the_frames_of_an_sqlite_shop(file, tmp_path):
+    typed, plain = Database(f"duckdb:///{file}"), Database(tmp_path / "shop.db")
+    sql(
+        typed,
+        "CREATE TABLE session_sources (session_id VARCHAR(40) PRIMARY KEY, user_id VARCHAR(40), event_date DATE, "
+        "event_time TIME, channel_name VARCHAR(40), holder_engagement BOOLEAN, closer_engagement SMALLINT, "
+        "impression_interaction NUMERIC(1))",
+        "CREATE TABLE conversions (conv_id UUID, user_id VARCHAR(40), conv_date DATE, conv_time TIME, "
+        "revenue NUMERIC(12, 4))",
+        "CREATE TABLE session_costs (session_id VARCHAR(40), cost DOUBLE PRECISION)",
+    )
+    create_tables(plain)
+    for database in (typed, plain):
+        sql(
+            database,
+            "INSERT INTO session_sources VALUES ('s', 'u', '2023-09-01', '10:00:00.25', 'A', 1, 1, 0)",
+            "INSERT INTO conversions"
+            " VALUES ('7b0e8a3e-1111-4222-8333-000000000001', 'u', '2023-09-02', '12:00:00', 10.5)",
+            "INSERT INTO session_costs VALUES ('s', NULL)",
+        )
+    for found, expected in zip(read_tables(typed), read_tables(plain), strict=True):
+        pd.testing.assert_frame_equal(found, expected)
