@@ -24,6 +24,7 @@ from ihc.pipeline.sample import write_sample
 from ihc.schemas.tables import COLUMNS
 from tests.runs.test_notebooks import papermill
 
+pytestmark = pytest.mark.timeout(900)  # two whole runs are made before the first test
 PASSWORD, ENCODED = "s3cr@t/wörd+ 100%", "s3cr%40t%2Fw%C3%B6rd%2B%20100%25"
 FORMS = (PASSWORD, ENCODED, "s3cr%40t", "s3cr@t")
 # What a run writes of itself, and differs from run to run.
