@@ -98,6 +98,7 @@ def test_columns_that_are_missing_are_named_all_at_once_before_anything_is_chose
     ]
 
 
+@pytest.mark.parametrize("nowhere", ["sqlite", "postgresql"], indirect=True)
 def test_an_order_is_found_by_its_id_and_what_is_unfit_elsewhere_is_not_read(shop):
     orders = read_tables(shop).conversions
     assert users_of(shop, orders["conv_id"].iloc[5]) == [orders["user_id"].iloc[5]]
@@ -143,6 +144,7 @@ def refunded(database):
     return database
 
 
+@pytest.mark.parametrize("nowhere", ["sqlite", "postgresql"], indirect=True)
 def test_with_a_refund_of_the_dates_its_order_is_read_too(refunded):
     day = {"start_date": "2024-05-09", "end_date": "2024-05-09"}
     for users in (None, ["u1"]):

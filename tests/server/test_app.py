@@ -494,7 +494,7 @@ def test_gunicorn_starts_workers_from_the_environment(by_hand, tmp_path):
 
 def test_the_library_and_the_command_line_do_without_what_the_server_needs():
     missing = ["fastapi", "starlette", "uvicorn", "limits", "anyio"]
-    code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import ihc.cli.app"
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import ihc.cli.app, ihc.pipeline.runner"
     done = started("-c", code)
     assert (done.communicate(timeout=60)[1], done.returncode) == ("", 0)
 
