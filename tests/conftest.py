@@ -121,10 +121,22 @@ def nowhere(request, tmp_path):
     return Database({"sqlite": tmp_path / "shop.db", "duckdb": f"duckdb:///{tmp_path / 'shop.duckdb'}"}[request.param])
 
 
+@pytest.fixture(scope="session")
+def empty_files(tmp_path_factory):
+    """The files of databases with empty tables: to copy, as making one takes longer than most tests of it."""
+    folder = tmp_path_factory.mktemp("empty")
+    for address in (folder / "shop.db", f"duckdb:///{folder / 'shop.duckdb'}"):
+        create_tables(Database(address))
+    return folder
+
+
 @pytest.fixture
-def database(nowhere):
+def database(nowhere, empty_files):
     """A new database with empty tables, of each kind in turn."""
-    create_tables(nowhere)
+    if nowhere.file:
+        shutil.copy(empty_files / nowhere.file.name, nowhere.file)
+    else:
+        create_tables(nowhere)
     return nowhere
 
 

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.frames import FIXED, UNTRUSTED, journey, shuffled
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.api.batching import SENT, fingerprints, fit_journeys, halves, pack_requests, request_body
-from ihc.database.inputs import read_tables
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
 from ihc.models.redistribution import parse_redistribution
@@ -124,18 +123,9 @@ def test_a_missing_column_is_refused(what):
 
 
 @pytest.mark.parametrize(("max_journeys", "max_sessions"), LIMITS)
-@pytest.mark.parametrize(("orders", "seed"), [(50, 1), (300, 2), (1000, 3), (3000, 4)])
+@pytest.mark.parametrize(("orders", "seed"), [(50, 1), (1000, 3)])
 def test_requests_are_as_few_as_can_be_on_lifelike_journeys(orders, seed, max_journeys, max_sessions):
     journeys = sample_journeys(orders, seed)
-    requests = pack_requests(journeys, max_journeys=max_journeys, max_sessions=max_sessions)
-    assert_packed(journeys, requests, max_journeys, max_sessions)
-    assert len(requests) <= 1.02 * fewest(journeys, max_journeys, max_sessions)
-
-
-@pytest.mark.parametrize(("max_journeys", "max_sessions"), LIMITS)
-def test_requests_are_as_few_as_can_be_on_real_journeys(real_database, max_journeys, max_sessions):
-    tables = read_tables(real_database)
-    journeys, _ = fit_journeys(build_journeys(tables.sessions, tables.conversions), max_sessions)
     requests = pack_requests(journeys, max_journeys=max_journeys, max_sessions=max_sessions)
     assert_packed(journeys, requests, max_journeys, max_sessions)
     assert len(requests) <= 1.02 * fewest(journeys, max_journeys, max_sessions)
@@ -159,13 +149,13 @@ def test_the_order_of_the_conversions_changes_neither_the_number_of_requests_nor
 def packings(draw):
     """Journeys whose rows may lie apart, and limits that they fit into."""
     max_journeys, max_sessions = draw(st.integers(1, 6)), draw(st.integers(1, 12))
-    journeys = journeys_of(draw(st.lists(st.integers(1, max_sessions), max_size=40)))
+    journeys = journeys_of(draw(st.lists(st.integers(1, max_sessions), max_size=20)))
     if draw(st.booleans()):
         journeys = shuffled(journeys, draw(st.integers(0, 9)))
     return journeys, max_journeys, max_sessions
 
 
-@FIXED
+@settings(FIXED, max_examples=15)
 @given(packings())
 def test_every_row_is_in_exactly_one_request_and_no_journey_in_two(packing):
     journeys, max_journeys, max_sessions = packing
@@ -193,16 +183,16 @@ def test_a_journey_that_is_too_long_can_be_left_out_or_end_the_run():
 
 
 @pytest.mark.parametrize("long_journeys", ["latest", "skip", "raise"])
-@pytest.mark.parametrize("lengths", [[], [1], [3, 3]])
-def test_journeys_that_fit_are_left_as_they_are(lengths, long_journeys):
-    journeys = journeys_of(lengths)
-    fitting, too_long = fit_journeys(journeys, 3, long_journeys)
-    assert_frame_equal(fitting, journeys)
-    assert too_long.empty
-    assert list(too_long.columns) == ["conv_id", "sessions"]
+def test_journeys_that_fit_are_left_as_they_are(long_journeys):
+    for lengths in ([], [3, 3]):
+        journeys = journeys_of(lengths)
+        fitting, too_long = fit_journeys(journeys, 3, long_journeys)
+        assert_frame_equal(fitting, journeys)
+        assert too_long.empty
+        assert list(too_long.columns) == ["conv_id", "sessions"]
 
 
-@FIXED
+@settings(FIXED, max_examples=15)
 @given(packings(), st.sampled_from(["latest", "skip"]), st.integers(1, 12))
 def test_what_was_made_to_fit_fits(packing, long_journeys, max_sessions):
     journeys, *_ = packing
@@ -232,8 +222,8 @@ def test_a_request_is_halved_between_two_journeys(lengths, split):
     assert not set(parts[0]["conv_id"]) & set(parts[1]["conv_id"])
 
 
-@FIXED
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=50))
+@settings(FIXED, max_examples=15)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=20))
 def test_halving_again_and_again_leaves_every_journey_alone(lengths):
     parts, alone = [journeys_of(lengths)], 0
     while parts:
@@ -352,8 +342,8 @@ def test_no_journeys_have_no_fingerprints():
     assert marks.dtypes.astype("str").to_dict() == {"conv_id": "str", "fingerprint": "str"}
 
 
-@FIXED
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=20))
+@settings(FIXED, max_examples=15)
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=6))
 def test_every_journey_has_one_fingerprint_in_the_order_of_the_journeys(lengths):
     parts = [
         journey(*[(hour, "A", 1, 1) for hour in range(length)], conv_id=f"k{number}", prefix=f"{number}-")

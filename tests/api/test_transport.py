@@ -32,7 +32,7 @@ OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: ch
 GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
 EMPTY_MEMBER = gzip.compress(b"")
 EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: stored, not the last, 0 bytes
-SECONDS = 1.0
+SECONDS = 0.3
 
 
 def make_client(url, seconds=SECONDS, retries=0):
@@ -79,14 +79,14 @@ TRICKLES = {
 
 @pytest.mark.parametrize(("begin", "again"), FLOODS.values(), ids=FLOODS)
 def test_an_answer_that_floods_without_end_is_over_at_the_deadline(begin, again):
-    with pytest.raises(DeadlineError, match="sent no whole answer within 1 s, the limit of IHC_REQUEST_SECONDS"):
+    with pytest.raises(DeadlineError, match=r"sent no whole answer within 0\.3 s, the limit of IHC_REQUEST_SECONDS"):
         ask(endlessly(begin, again))
 
 
 @pytest.mark.parametrize(("begin", "again"), TRICKLES.values(), ids=TRICKLES)
 def test_an_answer_that_trickles_in_is_over_at_the_deadline(begin, again):
     with pytest.raises(DeadlineError, match=r"sent no whole answer within 0\.3 s"):
-        ask(endlessly(begin, again, pause=0.02), seconds=0.3)
+        ask(endlessly(begin, again, pause=0.02))
 
 
 @pytest.mark.parametrize("begin", [b"", OK + b"Content-Length: 100\r\n\r\n{"], ids=["head", "body"])
@@ -141,7 +141,7 @@ def context(authority):
     return context
 
 
-@pytest.mark.parametrize(("flood", "pause"), [("trailers", 0), ("interim answers", 0), ("trailers", 0.02)])
+@pytest.mark.parametrize(("flood", "pause"), [("interim answers", 0), ("trailers", 0.02)])
 def test_an_encrypted_answer_without_end_is_over_at_the_deadline(context, flood, pause):
     hostile = endlessly(*FLOODS[flood], pause=pause)
     with answering(hostile, scheme="https", context=context) as (url, _), pytest.raises(DeadlineError):
@@ -189,7 +189,7 @@ def test_an_answer_through_an_encrypted_proxy_is_read_until_the_deadline(answer,
         answering(relayed(server.port), scheme="https", context=context) as (proxy, _),
     ):
         set_proxy(monkeypatch, proxy)
-        client = make_client("https://api.example.com/v1", seconds=2.0)
+        client = make_client("https://api.example.com/v1", seconds=1.0)
         if isinstance(answer, bytes):
             assert client.ask(BODY).calls == 1
         else:
@@ -219,8 +219,6 @@ def test_connections_are_closed_with_the_client_that_made_them():
     [
         pytest.param(OK + b"\r\n", b" " * 100_000, id="body to the end"),
         pytest.param(CHUNKED, b"186a0\r\n" + b" " * 100_000 + b"\r\n", id="chunks"),
-        pytest.param(OK + b"Content-Length: 1000000000000\r\n\r\n", b" " * 100_000, id="announced"),
-        pytest.param(b"HTTP/1.1 503 X\r\n\r\n", b" " * 100_000, id="error"),
         pytest.param(GZIP + EMPTY_MEMBER[:10], EMPTY_BLOCK * 20_000, id="gzip of empty blocks"),
         pytest.param(GZIP + EMPTY_MEMBER[:3] + b"\x08" + EMPTY_MEMBER[4:10], b"x" * 100_000, id="gzip of a long name"),
     ],

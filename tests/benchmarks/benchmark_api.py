@@ -1,22 +1,20 @@
-"""How fast the API client and the storing are: `uv run python tests/benchmarks/benchmark_api.py`.
+"""How fast the API client is: `uv run python tests/benchmarks/benchmark_api.py`.
 
 Ratios within one run, and milliseconds for what has no yardstick. Over real sockets on loopback; nothing is asserted.
 """
 
 import asyncio
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import orjson
-import pandas as pd
 import uvicorn
 
 from ihc.api.account import ApiAccount
@@ -27,8 +25,7 @@ from ihc.api.dispatch import dispatch
 from ihc.api.ledger import RequestNote, RequestResult, open_ledger
 from ihc.api.limits import ApiLimits
 from ihc.database.database import Database
-from ihc.database.results import create_tables, store_credits
-from ihc.database.tables import RESULTS, Run
+from ihc.database.results import create_tables
 from ihc.journeys.build import build_journeys
 from ihc.pipeline.sample import make_sample
 
@@ -169,43 +166,6 @@ def wait_for_the_server():
         server.wait(10)
 
 
-def storing_credits(rows=500_000):
-    random = np.random.default_rng(1)
-    conv_id = np.repeat(np.char.add("order-", random.permutation(rows // 4).astype("U")), 4)
-    session_id = np.char.add("session-", random.permutation(rows).astype("U"))
-    credits = pd.DataFrame({"conv_id": conv_id, "session_id": session_id}).astype("str")
-    credits = credits.assign(initializer=0.25, holder=0.25, closer=0.25, ihc=0.25)
-    orders = credits[["conv_id"]].drop_duplicates()
-    outcomes = orders.assign(outcome="credited", reason="")
-    run = Run("run", "2026-01-01 00:00:00", "local", "default", None, None, None, "0")
-    written = {
-        "attribution_customer_journey": credits,
-        "attribution_phases": credits,
-        "attribution_outcomes": outcomes.assign(run_id="run"),
-    }
-    tuples = {
-        table: list(zip(*(frame[column].tolist() for column in RESULTS[table]), strict=True))
-        for table, frame in written.items()
-    }
-
-    def by_executemany(*tables):
-        with new_database() as database, closing(sqlite3.connect(database)) as connection:
-            begin = time.perf_counter()
-            with connection:
-                for table in tables:
-                    marks = ", ".join("?" * len(RESULTS[table]))
-                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", tuples[table])
-            return time.perf_counter() - begin
-
-    with new_database() as database:
-        ours = seconds(lambda: store_credits(Database(database), run, credits, outcomes, orders))
-    same, one = by_executemany(*written), by_executemany("attribution_customer_journey")
-    print(
-        f"storing {rows:,} credits: {ours:.2f} s with phases and outcomes; executemany of the same rows {same:.2f} s, "
-        f"ratio {ours / same:.2f} (<= 2); of the credits alone {one:.2f} s, ratio {ours / one:.2f}"
-    )
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         uvicorn.run(waiting_api, port=int(sys.argv[2]), log_level="error", access_log=False)
@@ -213,4 +173,3 @@ if __name__ == "__main__":
         overhead_of_a_request()
         four_workers_against_one()
         wait_for_the_server()
-        storing_credits()

@@ -1,31 +1,24 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from helpers.databases import sql
+from helpers.databases import WITH_TRIGGERS, sql
 
 from ihc.database.database import Database
 from ihc.errors import DatabaseError
 
+# A process with the lock of a database, and a child that has it too until its input ends.
 HOLD = """
-import os, subprocess, sys
+import subprocess, sys
 from ihc.database.database import Database
 with Database(sys.argv[1]).lock() as lock:
-    child = subprocess.Popen([sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()"],
-                             stdin=int(sys.argv[2]), pass_fds=[lock.fileno()])
-    print("locked", flush=True)
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    subprocess.Popen([sys.executable, "-c", code], stdin=int(sys.argv[2]), pass_fds=[lock.fileno()])
     sys.stdin.read()
 """
-
-
-def hold(database, child_reads=None):
-    """Hold the lock in a process that has a child with the lock, until one of the two ends."""
-    child_reads = os.pipe()[0] if child_reads is None else child_reads
-    command = [sys.executable, "-c", HOLD, database.address, str(child_reads)]
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "pass_fds": [child_reads]}
-    return subprocess.Popen(command, **options)
 
 
 class IsBusy(Exception):  # noqa: N818 - not an error
@@ -53,34 +46,38 @@ def is_free_soon(database):
 def test_the_lock_is_held_inside_and_free_afterwards_also_after_an_error(nowhere):
     with nowhere.lock():
         assert not is_free(nowhere)
+        with nowhere.lock(held=nowhere.lock_name) as held:  # as a kernel of the run
+            assert held is None
     with pytest.raises(ZeroDivisionError), nowhere.lock():
         _ = 1 / 0
     assert is_free(nowhere)
 
 
-def test_a_kernel_of_a_run_does_not_wait_for_its_own_run(nowhere):
-    with nowhere.lock(), nowhere.lock(held=nowhere.lock_name) as held:
-        assert held is None
-
-
 @pytest.mark.skipif(os.name != "posix", reason="kernels inherit the lock on POSIX only")
+@pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)
 def test_a_second_run_waits_says_so_and_goes_on_when_the_last_process_of_the_first_has_died(nowhere):
     reads, writes = os.pipe()
-    first = hold(nowhere, reads)
-    assert {first.stdout.readline().strip(), first.stdout.readline().strip()} == {"locked", "up"}
-
-    second = hold(nowhere)
-    waits = second.stdout.readline()
-    assert waits.startswith("Another run (")
-    assert f"process {first.pid}" in waits
+    command = [sys.executable, "-c", HOLD, nowhere.address, str(reads)]
+    first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=[reads])
+    assert first.stdout.readline() == "up\n"
     first.kill()
     first.wait()
-    time.sleep(0.3)
-    assert not is_free(nowhere)  # its child, that inherited the lock, still has it
+
+    said, waits, goes_on = [], threading.Event(), threading.Event()
+
+    def run():
+        with nowhere.lock(lambda text: (said.append(text), waits.set())):
+            goes_on.set()
+
+    second = threading.Thread(target=run)
+    second.start()
+    assert waits.wait(20)
+    assert said[0].startswith("Another run (")
+    assert f"process {first.pid}" in said[0]
+    assert not goes_on.wait(0.2)  # the child, that inherited the lock, still has it
     os.close(writes)  # the child reads the end of its input and ends too
-    assert second.stdout.readline().strip() in ("locked", "up")
-    second.kill()
-    second.wait()
+    assert goes_on.wait(20)
+    second.join()
 
 
 def test_a_lock_of_one_schema_is_not_that_of_another(schema_url, postgres_url):
@@ -105,14 +102,10 @@ def test_a_lock_that_the_server_ended_is_said_at_the_end_unless_the_run_failed(s
     assert is_free_soon(database)
 
 
-def test_a_lock_on_a_server_that_does_not_answer_is_refused_in_a_sentence():
-    database = Database("postgresql://ann:s3cret@127.0.0.1:1/shop")
-    with pytest.raises(DatabaseError, match="Connection refused") as error, database.lock():
-        pass
+def test_a_lock_that_cannot_be_had_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(DatabaseError, match="Connection refused") as error:
+        is_free(Database("postgresql://ann:s3cret@127.0.0.1:1/shop"))
     assert "s3cret" not in str(error.value)
-
-
-def test_a_lock_file_that_cannot_be_opened_is_refused_and_named(tmp_path):
     (tmp_path / "shop.db.lock").mkdir()
     with pytest.raises(DatabaseError, match=r"The lock file .*shop\.db\.lock of the database cannot be opened"):
         is_free(Database(tmp_path / "shop.db"))

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import contextmanager
+from functools import cache
 
 from helpers.serving import running
 from ihc.server.app import create_app
@@ -143,10 +144,14 @@ def in_turn(share=0.3):
     return choose
 
 
+@cache
+def _application(keys):
+    return create_app(ServerSettings("127.0.0.1", 0, keys, parameters=(), requests_per_minute=10**6))
+
+
 @contextmanager
 def misbehaving(choose=lambda number, conversions: "", wait=0.0, keys=()):
     """Serve the API with faults; yields the address and the wrapper with its counts."""
-    settings = ServerSettings("127.0.0.1", 0, keys, parameters=(), requests_per_minute=10**6)
-    faults = Faults(create_app(settings), choose, wait)
+    faults = Faults(_application(keys), choose, wait)
     with running(faults) as base:
         yield base + PATH, faults

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from helpers.commands import ROOT
 from helpers.frames import CHANNELS, FIXED, curves_of, journeys, shuffled
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -190,7 +190,7 @@ def test_a_missing_column_is_refused():
 redistributions = st.builds(rules, st.sampled_from(DIRECTIONS), st.sampled_from([0, 0.3]), st.sampled_from(CHANNELS))
 
 
-@FIXED
+@settings(FIXED, max_examples=20)
 @given(journeys(), st.integers(0, 9), st.sampled_from(["", " +0000", " Z"]), st.one_of(st.none(), redistributions))
 def test_the_shares_are_the_engines_to_four_decimals_and_every_sum_is_exact(rows, seed, zone, redistribution):
     last = rows.sort_values(["timestamp", "session_id"]).groupby("conv_id").tail(1).index
@@ -269,7 +269,7 @@ def numbers_of(journeys):
     return np.repeat(np.arange(len(journeys)), [len(shares) for shares in journeys])
 
 
-@FIXED
+@settings(FIXED, max_examples=20)
 @given(journeys_of_shares)
 def test_sums_are_exact_and_only_the_largest_share_moves_by_more_than_half_a_unit(journeys):
     whole = [np.array(raw) / (sum(raw) or 1) for raw in journeys]

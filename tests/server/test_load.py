@@ -17,7 +17,7 @@ from ihc.server.answers import answer
 from ihc.server.app import COMPUTE
 
 CLIENTS = 50
-SECONDS = float(os.environ.get("LOAD_TEST_SECONDS", "30"))
+SECONDS = float(os.environ.get("LOAD_TEST_SECONDS", "5"))
 KEYS = ("the first key", "the second key")
 COLUMNS = ["conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement", "conversion"]
 
