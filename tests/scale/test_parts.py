@@ -1,6 +1,3 @@
-from itertools import permutations
-
-import pytest
 from helpers.frames import FIXED, curves_of, shops, windows
 from helpers.scaling import TIES, assert_same_reports, in_one_pass
 from hypothesis import given, settings
@@ -26,19 +23,29 @@ def of_users(shop: Tables, users) -> Tables:
     )
 
 
-@settings(FIXED, max_examples=20)
+@settings(FIXED, max_examples=3)
 @given(shops(), windows())
 def test_parts_add_up_to_the_report_in_any_order(shop, window):
     asked = Asked(curves_of(), None, *window, direct=("Mail",))
     *_, expected = in_one_pass(shop, asked)
-    tables = [of_users(shop, users) for users in (["u1"], ["u2"], ["u3"])]
+    tables = [of_users(shop, users) for users in (["u1"], ["u2", "u3"])]
     found = [attribute_part(own, asked) for own in tables]
     parts = [part_for(own, one, asked) for own, one in zip(tables, found, strict=True)]
-    for order in list(permutations(range(3)))[::2]:
-        whole = add([add([parts[order[0]], parts[order[1]]]), parts[order[2]]])
+    for order in (parts, parts[::-1]):
+        whole = add(order)
         effects = removal_effects_of(whole)
         revenue = add_parts([markov_part(one.journeys, effects) for one in found], ["channel_name"])
         assert_same_reports(reports_of(whole, revenue, asked), expected)
+
+
+def test_parts_of_few_channels_that_have_more_than_a_chain_may_have_together_leave_markov_out(monkeypatch):
+    monkeypatch.setattr("ihc.scale.parts.MOST_STATES", 3)
+    monkeypatch.setattr("ihc.models.registry.MOST_STATES", 3)
+    shop, asked = of_users(TIES, ["u", "w"]), Asked(curves_of())
+    tables = [of_users(shop, [user]) for user in "uw"]
+    parts = [part_for(own, attribute_part(own, asked), asked) for own in tables]
+    assert [removal_effects_of(part) is None for part in (*parts, add(parts))] == [False, False, True]
+    assert_same_reports(reports_of(add(parts), None, asked), in_one_pass(shop, asked)[2])
 
 
 def test_orders_whose_credits_do_not_hold_fail_and_are_counted(monkeypatch):
@@ -59,13 +66,10 @@ def test_orders_whose_credits_do_not_hold_fail_and_are_counted(monkeypatch):
     assert lines.loc["less: failed refunds: 1", ["count", "amount"]].tolist() == [0, 3.5]
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_part_alone_is_a_sum_too(count):
+def test_a_part_alone_is_a_sum_too():
     asked = Asked(curves_of())
     part = part_for(TIES, attribute_part(TIES, asked), asked)
-    nothing = Tables(*(table.iloc[:0] for table in TIES))
-    empty = part_for(nothing, attribute_part(nothing, asked), asked)
-    whole = add([part, *[empty] * (count - 1)])
+    whole = add([part])
     keys = {
         "reporting": [*DAILY, LEVEL],
         "counts": CHANNEL,
