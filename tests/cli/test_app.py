@@ -29,9 +29,10 @@ def table(path, name):
     return sql(path, (f"SELECT * FROM {name} ORDER BY 1, 2",))
 
 
-def test_version_and_help_need_no_pandas(tmp_path):
+def test_version_and_help_need_no_pandas_and_no_dask(tmp_path):
     assert ihc("--version", cwd=tmp_path).stdout == f"ihc {__version__}\n"
-    code = "import sys; import ihc.cli.app; sys.exit('pandas' in sys.modules or 'matplotlib' in sys.modules)"
+    heavy = {"pandas", "matplotlib", "dask", "fsspec"}
+    code = f"import sys; import ihc.cli.app; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -89,7 +90,7 @@ def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path)
 
 
 def test_init_makes_the_tables_and_can_empty_the_results(tmp_path):
-    assert ihc("init", "--database", "new.db", cwd=tmp_path).returncode == 0
+    assert ihc_here("init", "--database", "new.db", cwd=tmp_path).returncode == 0
     sql(tmp_path / "new.db", ("INSERT INTO channel_reporting VALUES ('a', '2023-09-01', 1, 1, 1)",))
     assert ihc_here("init", "--database", "new.db", cwd=tmp_path).returncode == 0
     assert len(table(tmp_path / "new.db", "channel_reporting")) == 1
@@ -143,36 +144,17 @@ def test_a_run_ends_with_reconciliation_and_best_and_worst_channels(finished):
 def test_reporting_csv_has_the_documented_columns_and_closes_with_the_tables(finished):
     rows = pd.read_csv(finished.output / "channel_reporting.csv", keep_default_na=False)
     assert list(rows.columns) == ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
-    stored = table(finished.database, "channel_reporting")
-    assert (
-        list(rows[["channel_name", "date", "cost", "ihc", "ihc_revenue"]].itertuples(index=False, name=None)) == stored
-    )
+    assert list(rows.iloc[:, :5].itertuples(index=False, name=None)) == table(finished.database, "channel_reporting")
     text = (finished.output / "channel_reporting.csv").read_text()
     assert not re.search(r"\b(inf|nan|None)\b", text)
-    costless = rows["cost"] == 0
-    assert (rows.loc[costless, "ROAS"] == "").all()
+    assert (rows.loc[rows["cost"] == 0, "ROAS"] == "").all()
     assert (rows.loc[rows["ihc"] == 0, "CPO"] == "").all()
-    ((cost,),) = sql(
-        finished.database,
-        ("SELECT sum(cost) FROM session_costs WHERE session_id IN (SELECT session_id FROM session_sources)",),
-    )
+    cost = "SELECT sum(cost) FROM session_costs WHERE session_id IN (SELECT session_id FROM session_sources)"
     credited = (
         "SELECT sum(revenue) FROM conversions WHERE conv_id IN (SELECT conv_id FROM attribution_customer_journey)"
     )
-    ((revenue,),) = sql(finished.database, (credited,))
-    assert rows["cost"].sum() == pytest.approx(cost, abs=0.005)
-    assert rows["ihc_revenue"].sum() == pytest.approx(revenue, abs=0.005)
-
-
-def test_summary_csv_ends_with_a_total_of_ratios_of_sums(finished):
-    summary = read_csv(finished.output / "channel_summary.csv")
-    total, channels = summary.iloc[-1], summary.iloc[:-1]
-    assert total["channel_name"] == "Total"
-    assert total["ROAS"] == pytest.approx(channels["ihc_revenue"].sum() / channels["cost"].sum())
-    assert total["CPO"] == pytest.approx(channels["cost"].sum() / channels["ihc"].sum())
-    ((orders,),) = sql(finished.database, ("SELECT count(DISTINCT conv_id) FROM attribution_customer_journey",))
-    assert total["influenced_conversions"] == orders
-    assert channels["influenced_conversions"].sum() > orders
+    for column, statement in {"cost": cost, "ihc_revenue": credited}.items():
+        assert sql(finished.database, (statement,)) == [(pytest.approx(rows[column].sum(), abs=0.005),)]
 
 
 def test_a_dated_second_run_reports_its_dates_and_leaves_the_credits_of_other_orders(finished, strange):

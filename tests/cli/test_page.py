@@ -4,7 +4,7 @@ from html import escape
 
 import nbformat
 import pytest
-from helpers.commands import ihc, ihc_here
+from helpers.commands import ihc_here
 
 from ihc.report.files import FAILED_CHART
 
@@ -19,7 +19,7 @@ def executed(finished, tmp_path):
 def test_it_writes_the_report_of_the_run_without_secrets_and_prints_where(finished, executed, tmp_path):
     report, theirs = tmp_path / "there" / "report.html", (finished.output / "report.html").read_text("utf-8")
     word = re.search("influenced orders", theirs, re.IGNORECASE)[0]
-    done = ihc("page", executed, "--output", "there", cwd=tmp_path, IHC_API_KEY=word)
+    done = ihc_here("page", executed, "--output", "there", cwd=tmp_path, IHC_API_KEY=word)
     assert (done.returncode, done.stdout) == (0, f"{report}\n"), done.stderr
     # Whatever stands there is masked where it is the key.
     assert report.read_text("utf-8") == theirs.replace(word, "***") != theirs
