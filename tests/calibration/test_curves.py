@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from helpers.frames import FIXED
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ihc.calibration.curves import Pairs, corners, extrapolate, fit_curve, fit_weights, isotonic
@@ -137,7 +137,7 @@ share = st.integers(1, 10_000).map(lambda unit: unit / 10_000)
 any_pair = st.tuples(st.sampled_from([0, 1e-6, 0.1, 0.3, 1, 53.12345678, 400, 1e6]), share | st.just(0.0), share)
 
 
-@FIXED
+@settings(FIXED, max_examples=20)
 @pytest.mark.filterwarnings("error")
 @given(st.lists(st.tuples(any_pair, st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=12), st.booleans())
 def test_any_shares_give_a_valid_curve_and_finite_weights(rows, rising):
