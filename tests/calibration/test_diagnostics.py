@@ -58,12 +58,7 @@ def test_sessions_are_counted_that_read_a_curve_beyond_the_hours_seen():
     # Seen: 10 hours. Of the 3 journeys without an answer, k2 reads both curves at 20 hours; the first session of k3
     # may not close, so the initializer alone is read at 30; k4 is within 10 hours.
     rows = pd.concat(
-        [
-            two(10, conv_id="k1"),
-            two(20, conv_id="k2"),
-            two(30, conv_id="k3", first=("A", 1, 0)),
-            two(5, conv_id="k4"),
-        ]
+        [two(10, conv_id="k1"), two(20, conv_id="k2"), two(30, conv_id="k3", first=("A", 1, 0)), two(5, conv_id="k4")]
     )
     texts = "\n".join(said(rows, truth(), unanswered=["k2", "k3", "k4"]))
     assert "2 sessions of the database read the initializer's curve beyond the 10.0 hours" in texts

@@ -1,7 +1,4 @@
 import shutil
-from fractions import Fraction
-from itertools import pairwise
-from math import floor
 
 import numpy as np
 import pandas as pd
@@ -354,20 +351,6 @@ def of_hours(*journeys):
     return pd.concat(parts, ignore_index=True)
 
 
-def quantile(values, share):
-    """The quantile in fractions: linear between the two values around the place share * (n - 1)."""
-    values, place = sorted(values), share * (len(values) - 1)
-    low = floor(place)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (place - low) * (values[high] - values[low])
-
-
-def by_the_rule(values):
-    outlier = quantile(values, Fraction(80, 100))
-    inside = [value for value in values if value < outlier] or values
-    return [quantile(inside, Fraction(percent, 100)) for percent in range(101)]
-
-
 def test_the_initializer_runs_from_the_median_gap_to_the_90_percent_quantile_of_the_longest_without_outliers():
     # Longest gaps 0 (one session), 2, 4, 6, 8, 20. Their 80 % quantile is at place 4: 8. Below it: 0, 2, 4, 6.
     # Of these the 90 % quantile is at place 2.7: 4 + 0.7 * 2. All gaps: 1, 2, 4, 6, 8, 20; median 5.
@@ -385,45 +368,6 @@ def test_the_closer_ends_at_the_same_quantile_of_the_hours_from_the_earliest_clo
 def test_a_journey_without_a_closing_session_tells_nothing_of_the_closer():
     # Only 0 and 6 count: the 80 % quantile is 4.8, and 0 is left.
     assert points_of(of_hours([0], [0, 6], [-1, -50])).closer_end == 0
-
-
-def made_up(seed, count):
-    """Journeys of the published form: some of one session, some of dozens, seconds to weeks apart."""
-    draw = np.random.default_rng(seed)
-    parts = []
-    for number in range(count):
-        length = int(draw.choice([1, 2, 5, 20, 60]))
-        seconds = draw.integers(1, 10 ** draw.integers(1, 7, length)).cumsum()
-        closes = draw.random(length) < 0.4
-        closes[-1] = True
-        parts.append(
-            pd.DataFrame(
-                {
-                    "conv_id": f"k{number}",
-                    "session_id": [f"s{place:02}" for place in range(length)],
-                    "timestamp": ORIGIN + pd.to_timedelta(seconds, unit="s"),
-                    "closer_engagement": closes.astype("int8"),
-                    "seconds": seconds,
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_all_percentiles_are_those_of_the_rule_in_fractions():
-    rows = made_up(seed=1, count=57)
-    longest, closers = [], []
-    for _, part in rows.groupby("conv_id"):
-        seconds = part["seconds"].tolist()
-        longest.append(Fraction(max((b - a for a, b in pairwise(seconds)), default=0), 86_400))
-        first = part.loc[part["closer_engagement"] == 1, "seconds"].min()
-        closers.append(Fraction(int(seconds[-1] - first), 86_400))
-    found = points_of(shuffled(rows, 1)).distributions
-    assert found["percentile"].tolist() == list(range(101))
-    for column, values in (("initializer_hours", longest), ("closer_hours", closers)):
-        expected = np.array([float(value) for value in by_the_rule(values)])
-        assert expected[-1] > 1
-        assert np.abs(found[column] / 24 - expected).max() <= 1e-12
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published example is not part of the project")

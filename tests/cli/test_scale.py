@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -102,15 +103,6 @@ def test_what_cannot_work_is_refused_in_a_sentence(folder, tmp_path, options, co
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_scheduler_that_does_not_answer_is_given_up_after_some_seconds(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "SECONDS", 0.2)
-    options = [*folder.options(), "--output", "out", "--scheduler", "tcp://127.0.0.1:9"]
-    done = ihc_here("scale", *options, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "The scheduler tcp://127.0.0.1:9 did not answer within 0.2 s" in done.stderr
-    assert not list(tmp_path.glob("out/*"))
-
-
 def test_unfit_tables_are_refused_and_what_was_there_stays(client, tmp_path):
     folder = written(tmp_path / "in", TIES._replace(costs=TIES.costs.assign(cost=-1.0)))
     (tmp_path / "out").mkdir()
@@ -121,15 +113,6 @@ def test_unfit_tables_are_refused_and_what_was_there_stays(client, tmp_path):
     assert done.returncode == 1
     assert "\nihc: Table session_costs, column cost: -1.0 is negative in 5 rows" in done.stderr
     assert [path.read_text() for path in (tmp_path / "out").iterdir()] == [before]
-
-
-def test_what_a_user_has_in_the_folder_stays(folder, tmp_path):
-    (tmp_path / "out" / "credits").mkdir(parents=True)
-    (tmp_path / "out" / "credits" / "mine.txt").write_text("mine")
-    done = ihc_here("scale", *folder.options(), "--output", "out", cwd=tmp_path)
-    assert done.returncode == 1
-    assert re.search(r"^ihc: --output .*out holds 'credits', and no scale.json says", done.stderr)
-    assert files_of(tmp_path) == {Path("out/credits/mine.txt"): b"mine"}
 
 
 @contextmanager
@@ -155,8 +138,6 @@ def scheduler(tmp_path, free_port):
 
 @pytest.fixture
 def free_port():
-    import socket
-
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return listening.getsockname()[1]

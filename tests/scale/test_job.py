@@ -72,13 +72,6 @@ def test_the_sample_shop_is_as_in_one_pass_and_its_files_hold_the_tables(client,
     assert about["parameters"] == load_parameters().label
 
 
-@pytest.mark.slow
-def test_the_real_shop_is_as_in_one_pass(client, real_database, tmp_path):
-    folder = written(tmp_path / "in", read_tables(real_database), files=4, row_group_size=5_000)
-    found = scale(client, folder.job(tmp_path / "out", 7, ASKED))
-    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
-
-
 def _times(column):
     return pc.strptime(
         pc.binary_join_element_wise("1970-01-01", column.cast(pa.string()), " "), "%Y-%m-%d %H:%M:%S", "us"

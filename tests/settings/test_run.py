@@ -73,9 +73,7 @@ def test_if_one_of_them_is_missing_the_local_engine_computes(tmp_path, monkeypat
     assert settings.account is None
 
 
-def test_a_generated_sample_is_computed_locally_wherever_it_lies_and_the_api_is_never_paid_for_it(
-    tmp_path, monkeypatch
-):
+def test_a_generated_sample_is_computed_locally_wherever_it_lies_and_never_paid_for(tmp_path, monkeypatch):
     write_sample(Database(tmp_path / "shop.db"), conversions=5)
     assert load(tmp_path, monkeypatch, ASK).engine == "local"
     assert load_settings(base=tmp_path, database=f"sqlite:///{tmp_path}/shop.db").engine == "local"
