@@ -43,12 +43,6 @@ def test_a_pair_tells_the_point_of_the_curve_by_its_shares():
     assert fit.log_weights.tolist() == close(0)
 
 
-def test_a_falling_curve_begins_at_1():
-    fit = fit_curve(pairs_of(*points(lambda hour: 1 - hour / 200, range(5, 101, 5))), 1, rising=False)
-    assert read(fit, 0, 50, 100) == close(1, 0.75, 0.5)
-    assert fit.curve.membership[0] == 1
-
-
 def test_one_pair_that_contradicts_many_hardly_moves_the_curve():
     rows = points(lambda hour: hour / 100, [10, 20, 30] * 20)
     alone = fit_curve(pairs_of(*rows), 1, rising=True)
@@ -105,9 +99,6 @@ def test_weights_alone_are_found_beside_a_known_membership():
     weights = fit_weights(pairs_of(*[(0, 0.4, 0.5, 1, 0)] * 20), np.full(20, 0.5), 3)
     assert np.exp(weights[1] - weights[0]) == pytest.approx(1.6, abs=0.005)
     assert weights[2] == 0
-
-
-def test_no_pair_leaves_all_weights_neutral():
     assert fit_weights(pairs_of(), np.zeros(0), 2).tolist() == [0, 0]
 
 

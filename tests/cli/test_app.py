@@ -2,11 +2,9 @@
 
 import json
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 
 import pandas as pd
@@ -206,23 +204,6 @@ def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
     assert (done.output / "report.html").exists()
     lines = read_csv(done.output / "reconciliation.csv").set_index("line")
     assert lines.loc["less: failed", "count"] == -1
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_leaves_whole_tables_and_can_be_repeated(finished, own_shop, tmp_path):
-    """Killed at several moments, hard and softly; then one whole run gives the tables of an undisturbed one."""
-    command = [sys.executable, "-m", "ihc", "run", "--database", str(own_shop), "--output", str(tmp_path / "out")]
-    for seconds, how in [(4, signal.SIGKILL), (7, signal.SIGTERM), (9, signal.SIGKILL)]:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        time.sleep(seconds)
-        process.send_signal(how)
-        process.communicate(timeout=60)
-        unlike_one = "SELECT sum(ihc) AS s FROM attribution_customer_journey GROUP BY conv_id HAVING abs(s - 1) > 1e-9"
-        has_results = sql(own_shop, ("SELECT count(*) FROM sqlite_master WHERE name = 'channel_reporting'",))[0][0]
-        assert not has_results or sql(own_shop, (unlike_one,)) == []
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=240, check=False).returncode == 0
-    for name in ("attribution_customer_journey", "channel_reporting"):
-        assert table(own_shop, name) == table(finished.database, name)
 
 
 @pytest.mark.slow
