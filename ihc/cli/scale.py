@@ -15,7 +15,6 @@ from ihc.errors import SettingsError
 from ihc.formatting import counted
 
 if TYPE_CHECKING:
-    from dask.distributed import Client
     from rich.console import Console
     from rich.progress import TaskID
 
@@ -53,7 +52,7 @@ def scale(  # noqa: PLR0913 - one argument an option
     library gives in one pass. Exit code 0: every order is credited or has no session; 1: refused, or orders failed.
     """
     try:
-        from ihc.scale.cluster import check_workers, connected
+        from ihc.scale.cluster import check_workers, connected, dashboard
         from ihc.scale.job import PUBLISHING, Input, Job
         from ihc.scale.job import scale as attribute
         from ihc.scale.output import check_output, open_output
@@ -79,7 +78,9 @@ def scale(  # noqa: PLR0913 - one argument an option
     try:
         with connected(scheduler, f"{memory}GB" if memory else None) as client:
             check_workers(client, job.output)
-            _print_cluster(client, console)
+            link, workers = dashboard(client), client.scheduler_info(n_workers=-1)["workers"]
+            watch = f"dashboard: {link}" if link else "for a dashboard, pip install bokeh"
+            console.print(f"{counted(len(workers), 'worker')}; {watch}")
             with _progress(console) as progress:
 
                 def noted(stage: str, done: int, total: int) -> None:
@@ -95,17 +96,6 @@ def scale(  # noqa: PLR0913 - one argument an option
     _print_result(found, output)
     if found.failed:
         raise typer.Exit(REFUSED)
-
-
-def _print_cluster(client: Client, console: Console) -> None:
-    from ihc.scale.cluster import dashboard
-
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    console.print(f"{counted(len(workers), 'worker')}; {_link(dashboard(client))}")
-
-
-def _link(dashboard: str | None) -> str:
-    return f"dashboard: {dashboard}" if dashboard else "for a dashboard, pip install bokeh"
 
 
 @contextmanager

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EXPORT = "order_credits.csv"
 CHARTS = "charts"
+APPENDIX = ("Reconciliation", "Data quality", "Model parameters")  # sections whose charts are drawn on demand alone
 EXCEL_FORMATS = {
     MONEY: "#,##0.00", COUNT: "#,##0", SHARE: "0.0%", CREDIT: "#,##0.00", RATIO: "#,##0.00", HOURS: "#,##0.00",
     WEIGHT: "0.000", ERROR: "0.000000",
@@ -56,9 +57,10 @@ def save(report: Report, folder: Path) -> Saved:
 
 
 def _write_charts(report: Report, folder: Path) -> list[str]:
-    """Write each chart; those that an earlier run left and this one has not are removed."""
+    """Write the charts of summary and detail; those that an earlier run left and this one has not are removed."""
     folder.mkdir(exist_ok=True)
-    drawn = {exhibit.chart_name: exhibit for exhibit in report.exhibits if exhibit.draw}
+    shown = [exhibit for title, part in report.sections.items() if title not in APPENDIX for exhibit in part]
+    drawn = {exhibit.chart_name: exhibit for exhibit in shown if exhibit.draw}
     for path in folder.iterdir():
         if path.suffix in (".svg", ".png") and path.stem not in drawn:
             path.unlink()

@@ -97,12 +97,9 @@ def _ask(client: Client, function: Any, *arguments: Any) -> dict[str, Any]:
     try:
         answers: dict[str, Any] = client.run(function, *arguments)
     except Exception as error:  # whatever a worker's Python raises
+        first_line = str(error).strip().partition("\n")[0]
         raise ScaleError(
-            f"A worker cannot do the work ({type(error).__name__}: {_first_line(error)}): install on each worker "
+            f"A worker cannot do the work ({type(error).__name__}: {first_line}): install on each worker "
             "pip install 'ihc-attribution[dask]', of the same version as here."
         ) from None
     return answers
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -20,10 +20,8 @@ from ihc.arrays.sums import add_parts, part_by, sum_of_parts
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
 from ihc.models.ihc import attribute
-from ihc.models.markov import markov
 from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution
-from ihc.models.registry import MODELS, Model
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, as_text, require_columns
 
 AT_ONCE = 8  # partial sums that are added together in one step
@@ -49,7 +47,7 @@ def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd
     require_columns(sessions, ("session_id", "user_id"), "sessions")
     priced = shuffled(costs[list(COLUMNS[COSTS])], "session_id", parts)
     users = shuffled(sessions[["session_id", "user_id"]], "session_id", parts)
-    return by_user(_together(with_users, priced, users), parts)[list(COLUMNS[COSTS])]
+    return by_user(_together(_with_users, priced, users), parts)[list(COLUMNS[COSTS])]
 
 
 def shuffled(frame: dd.DataFrame, key: str, parts: int) -> dd.DataFrame:
@@ -62,7 +60,7 @@ def _with_texts(frame: pd.DataFrame, key: str) -> pd.DataFrame:
     return frame.assign(**{key: as_text(frame[key])})
 
 
-def with_users(costs: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+def _with_users(costs: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Costs with the `user_id` of their session; those of no session get any, so that they are not all in one part."""
     users = lookup(costs["session_id"], sessions, "session_id", "user_id")
     return costs.assign(user_id=users.fillna(costs["session_id"]))
@@ -88,18 +86,6 @@ def credits(
 ) -> dd.DataFrame:
     """`attribute` over partitions. In: `journeys`, whole ones in each partition; out and raises: as there."""
     return _together(partial(attribute, parameters=parameters, redistribution=redistribution), journeys)
-
-
-def model_credits(journeys: dd.DataFrame, name: str) -> dd.DataFrame:
-    """The credits of a model of `MODELS` over partitions. Out: `conv_id, session_id, ihc [share]`.
-
-    Raises InputError for an unknown name, and for Markov, whose chain is that of all users: see `markov.count_moves`.
-    """
-    if name not in MODELS or MODELS[name] is markov:
-        local = [known for known, model in MODELS.items() if model is not markov]
-        raise InputError(f"There is no model {name!r} over partitions; there are {', '.join(local)}.")
-    model: Model = MODELS[name]
-    return _together(model, journeys)
 
 
 def channel_reporting(

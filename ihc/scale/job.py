@@ -5,10 +5,10 @@ Dask shuffles the tables by user into files, so that a worker that dies later co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import dask
@@ -207,7 +207,7 @@ class _Run:
                 sizes.append(size)
                 yield part
 
-        part = _sum(parts(), add)
+        part = reduce(lambda whole, one: add([whole, one]), parts())  # no more than two are held
         credits, failed = np.sum(sizes, axis=0).tolist()
         return part, credits, failed
 
@@ -217,16 +217,8 @@ class _Run:
             return None
         task = dask.delayed(partial(_markov, self.job.output, effects), pure=False)
         found = (one for _, one in self._each(MARKOV, [task(number) for number in range(self.parts)]))
-        revenue: pd.DataFrame = _sum(found, partial(add_parts, keys=["channel_name"]))
+        revenue: pd.DataFrame = reduce(lambda whole, one: add_parts([whole, one], ["channel_name"]), found)
         return revenue
-
-
-def _sum(parts: Iterable[Any], add: Callable[[list[Any]], Any]) -> Any:
-    """Add up parts as they come, so that no more than two are held."""
-    whole = None
-    for part in parts:
-        whole = add([part] if whole is None else [whole, part])
-    return whole
 
 
 def _attribute(output: DirFileSystem, asked: Asked, with_journeys: bool, number: int) -> tuple[Part, int, int]:

@@ -2,11 +2,9 @@
 
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -29,9 +27,10 @@ def table(path, name):
     return sql(path, (f"SELECT * FROM {name} ORDER BY 1, 2",))
 
 
-def test_version_and_help_need_no_pandas(tmp_path):
+def test_version_and_help_need_no_pandas_and_no_dask(tmp_path):
     assert ihc("--version", cwd=tmp_path).stdout == f"ihc {__version__}\n"
-    code = "import sys; import ihc.cli.app; sys.exit('pandas' in sys.modules or 'matplotlib' in sys.modules)"
+    heavy = {"pandas", "matplotlib", "dask", "fsspec"}
+    code = f"import sys; import ihc.cli.app; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -89,7 +88,7 @@ def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path)
 
 
 def test_init_makes_the_tables_and_can_empty_the_results(tmp_path):
-    assert ihc("init", "--database", "new.db", cwd=tmp_path).returncode == 0
+    assert ihc_here("init", "--database", "new.db", cwd=tmp_path).returncode == 0
     sql(tmp_path / "new.db", ("INSERT INTO channel_reporting VALUES ('a', '2023-09-01', 1, 1, 1)",))
     assert ihc_here("init", "--database", "new.db", cwd=tmp_path).returncode == 0
     assert len(table(tmp_path / "new.db", "channel_reporting")) == 1
@@ -106,36 +105,17 @@ def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
 def test_reporting_csv_has_the_documented_columns_and_closes_with_the_tables(finished):
     rows = pd.read_csv(finished.output / "channel_reporting.csv", keep_default_na=False)
     assert list(rows.columns) == ["channel_name", "date", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]
-    stored = table(finished.database, "channel_reporting")
-    assert (
-        list(rows[["channel_name", "date", "cost", "ihc", "ihc_revenue"]].itertuples(index=False, name=None)) == stored
-    )
+    assert list(rows.iloc[:, :5].itertuples(index=False, name=None)) == table(finished.database, "channel_reporting")
     text = (finished.output / "channel_reporting.csv").read_text()
     assert not re.search(r"\b(inf|nan|None)\b", text)
-    costless = rows["cost"] == 0
-    assert (rows.loc[costless, "ROAS"] == "").all()
+    assert (rows.loc[rows["cost"] == 0, "ROAS"] == "").all()
     assert (rows.loc[rows["ihc"] == 0, "CPO"] == "").all()
-    ((cost,),) = sql(
-        finished.database,
-        ("SELECT sum(cost) FROM session_costs WHERE session_id IN (SELECT session_id FROM session_sources)",),
-    )
+    cost = "SELECT sum(cost) FROM session_costs WHERE session_id IN (SELECT session_id FROM session_sources)"
     credited = (
         "SELECT sum(revenue) FROM conversions WHERE conv_id IN (SELECT conv_id FROM attribution_customer_journey)"
     )
-    ((revenue,),) = sql(finished.database, (credited,))
-    assert rows["cost"].sum() == pytest.approx(cost, abs=0.005)
-    assert rows["ihc_revenue"].sum() == pytest.approx(revenue, abs=0.005)
-
-
-def test_summary_csv_ends_with_a_total_of_ratios_of_sums(finished):
-    summary = read_csv(finished.output / "channel_summary.csv")
-    total, channels = summary.iloc[-1], summary.iloc[:-1]
-    assert total["channel_name"] == "Total"
-    assert total["ROAS"] == pytest.approx(channels["ihc_revenue"].sum() / channels["cost"].sum())
-    assert total["CPO"] == pytest.approx(channels["cost"].sum() / channels["ihc"].sum())
-    ((orders,),) = sql(finished.database, ("SELECT count(DISTINCT conv_id) FROM attribution_customer_journey",))
-    assert total["influenced_conversions"] == orders
-    assert channels["influenced_conversions"].sum() > orders
+    for column, statement in {"cost": cost, "ihc_revenue": credited}.items():
+        assert sql(finished.database, (statement,)) == [(pytest.approx(rows[column].sum(), abs=0.005),)]
 
 
 def test_a_dated_second_run_leaves_the_credits_of_other_orders(finished, tmp_path):
@@ -184,23 +164,6 @@ def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
     assert (done.output / "report.html").exists()
     lines = read_csv(done.output / "reconciliation.csv").set_index("line")
     assert lines.loc["less: failed", "count"] == -1
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_leaves_whole_tables_and_can_be_repeated(finished, own_shop, tmp_path):
-    """Killed at several moments, hard and softly; then one whole run gives the tables of an undisturbed one."""
-    command = [sys.executable, "-m", "ihc", "run", "--database", str(own_shop), "--output", str(tmp_path / "out")]
-    for seconds, how in [(4, signal.SIGKILL), (7, signal.SIGTERM), (9, signal.SIGKILL)]:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        time.sleep(seconds)
-        process.send_signal(how)
-        process.communicate(timeout=60)
-        unlike_one = "SELECT sum(ihc) AS s FROM attribution_customer_journey GROUP BY conv_id HAVING abs(s - 1) > 1e-9"
-        has_results = sql(own_shop, ("SELECT count(*) FROM sqlite_master WHERE name = 'channel_reporting'",))[0][0]
-        assert not has_results or sql(own_shop, (unlike_one,)) == []
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=240, check=False).returncode == 0
-    for name in ("attribution_customer_journey", "channel_reporting"):
-        assert table(own_shop, name) == table(finished.database, name)
 
 
 @pytest.mark.slow

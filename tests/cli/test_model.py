@@ -7,10 +7,11 @@ from contextlib import closing
 import pandas as pd
 import pytest
 from helpers.answered_shops import answers_of
-from helpers.commands import ihc, ihc_here
+from helpers.commands import ihc_here
 from helpers.frames import curves_of
 
 from ihc import attribute, build_journeys, load_parameters, read_tables
+from ihc.calibration import validation
 from ihc.models.parameters import parameters_json
 
 TRUTH = curves_of(
@@ -41,7 +42,7 @@ def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, t
     ids = every["conversion_id"].unique()
     is_known = every["conversion_id"].isin(ids[: len(ids) * 3 // 4])
     every[is_known].to_csv(tmp_path / "some.csv", index=False)
-    done = ihc("calibrate", "--database", shop, "--answers", "some.csv", "--output", "mine.json", cwd=tmp_path)
+    done = ihc_here("calibrate", "--database", shop, "--answers", "some.csv", "--output", "mine.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Errors on answers that were held out" in done.stdout
     assert "Written: mine.json, calibrated (" in done.stdout
@@ -56,24 +57,40 @@ def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, t
     assert provenance["held_out_errors"]["ihc"]["mean"] < 0.002
 
 
-def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_would_do(shop, answers, tmp_path):
-    done = ihc_here("calibrate", "--database", shop, "--answers", answers, "--evaluate", cwd=tmp_path)
+def some_of(answers, count):
+    """Answers for so many orders of two and more sessions."""
+    every = pd.read_csv(answers)
+    ids = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()[:count]
+    return every[every["conversion_id"].isin(ids)]
+
+
+def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_would_do(
+    shop, answers, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(validation, "SMALL_QUOTA", 5)
+    some_of(answers, 12).to_csv(tmp_path / "some.csv", index=False)
+    done = ihc_here("calibrate", "--database", shop, "--answers", "some.csv", "--evaluate", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "The journeys with the largest errors" in done.stdout
-    assert "From 100 answers of two and more sessions, the mean error of ihc is 0.00" in done.stdout
+    assert "From 5 answers of two and more sessions, the mean error of ihc is 0.0" in done.stdout
     assert (tmp_path / "data" / "calibrated_parameters.json").exists()
 
 
-def test_answers_that_do_not_fit_the_database_are_counted_and_named(shop, answers, tmp_path):
-    every = pd.read_csv(answers)
-    first, second, *_ = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()
-    half = every["conversion_id"] == second
-    every["conversion_id"] = every["conversion_id"].replace(first, "=cmd()")
-    every["ihc"] = every["ihc"].mask(half, every["ihc"] / 2)
-    every.to_csv(tmp_path / "off.csv", index=False)
-    done = ihc_here("calibrate", "--database", shop, "--answers", "off.csv", cwd=tmp_path)
+def test_answers_that_do_not_fit_the_database_or_are_few_are_said(shop, answers, tmp_path):
+    """Whatever dates a run is set to: a calibration takes the answers of all days."""
+    few = some_of(answers, 5)
+    first, second, *_ = few["conversion_id"].unique()
+    few["ihc"] = few["ihc"].mask(few["conversion_id"] == second, few["ihc"] / 2)
+    few["conversion_id"] = few["conversion_id"].replace(first, "=cmd()")
+    few.to_csv(tmp_path / "few.csv", index=False)
+    dates = {"IHC_START_DATE": "2001-01-01", "IHC_END_DATE": "2001-01-02"}
+    done = ihc_here("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path, **dates)
+    assert done.returncode == 0, done.stderr
     assert "Left out, 1 answer: no order with a session in the database has this id ('=cmd()')." in done.stdout
     assert f"Left out, 1 answer: the credits sum to 0.5000, not 1 ('{second}')." in done.stdout
+    assert "These are too few answers: 3 of two and more sessions can be used" in done.stdout
+    assert "The parameters could not be tested on held-out answers." in done.stdout
+    assert load_parameters(tmp_path / "data" / "calibrated_parameters.json").provenance["held_out_errors"] == {}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +113,7 @@ def test_a_calibration_without_answers_is_refused_in_a_sentence(arguments, says,
 
 
 def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, journeys, tmp_path):
-    done = ihc("train", "--database", shop, "--output", "sets/mine.json", cwd=tmp_path)
+    done = ihc_here("train", "--database", shop, "--output", "sets/mine.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for said in (
         *("15,000 is a good amount", "Cleaning", "Sessions per journey", "90th percentile", "The curves"),
@@ -126,9 +143,10 @@ def test_training_takes_the_orders_of_the_dates(shop, journeys, tmp_path):
 def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys, tmp_path):
     (tmp_path / "truth.json").write_text(parameters_json(TRUTH), "utf-8")
     conv_id = journeys["conv_id"].value_counts().index[0]
-    done = ihc("explain", conv_id, "--database", shop, "--parameters", "truth.json", cwd=tmp_path)
+    done = ihc_here("explain", conv_id, "--database", shop, "--parameters", "truth.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Order {conv_id} has ")
+    assert "Before the redistribution" not in done.stdout
     folder = tmp_path / "data" / "explanations"
     assert sorted(path.name for path in folder.iterdir()) == [f"{conv_id}.{kind}" for kind in ("csv", "png", "svg")]
     steps = pd.read_csv(folder / f"{conv_id}.csv")
@@ -144,17 +162,6 @@ def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys
     assert steps["ihc"].tolist() == pytest.approx(expected["ihc"].tolist(), abs=1e-12)
 
 
-def test_an_explanation_shows_the_phases_before_and_after_a_redistribution(shop, journeys, tmp_path):
-    (tmp_path / "r.json").write_text(json.dumps(dict.fromkeys(TRUTH.phase_weights, PHASE)), "utf-8")
-    conv_id = journeys.loc[journeys["channel_name"] == "Direct", "conv_id"].value_counts().index[0]
-    done = ihc_here("explain", conv_id, "--database", shop, "--redistribution", "r.json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "Before the redistribution" in done.stdout
-    steps = pd.read_csv(tmp_path / "data" / "explanations" / f"{conv_id}.csv")
-    assert "closer_before" in steps
-    assert ", redistribution " in done.stdout
-
-
 def test_an_order_that_is_not_there_is_refused_in_a_sentence(shop, tmp_path):
     done = ihc_here("explain", "nothing", "--database", shop, cwd=tmp_path)
     assert done.returncode == 1
@@ -162,17 +169,25 @@ def test_an_order_that_is_not_there_is_refused_in_a_sentence(shop, tmp_path):
     assert not (tmp_path / "data" / "explanations").exists()
 
 
-def test_the_files_of_an_order_with_an_odd_id_stay_in_their_folder(own_shop, tmp_path):
+def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_in_its_folder(own_shop, tmp_path):
+    """Whatever dates a run is set to."""
+    (tmp_path / "r.json").write_text(json.dumps(dict.fromkeys(TRUTH.phase_weights, PHASE)), "utf-8")
     with closing(sqlite3.connect(own_shop)) as connection, connection:
         row = connection.execute(
-            "SELECT conv_id FROM conversions JOIN session_sources USING (user_id) WHERE event_date < conv_date LIMIT 1"
+            "SELECT conv_id FROM conversions JOIN session_sources USING (user_id) "
+            "WHERE event_date < conv_date AND channel_name = 'Direct' LIMIT 1"
         ).fetchone()
         connection.execute("UPDATE conversions SET conv_id = '../../<b>x' WHERE conv_id = ?", row)
-    done = ihc_here("explain", "../../<b>x", "--database", own_shop, cwd=tmp_path)
+    dates = {"IHC_START_DATE": "2001-01-01", "IHC_END_DATE": "2001-01-02"}
+    command = ("explain", "../../<b>x", "--database", own_shop, "--redistribution", "r.json")
+    done = ihc_here(*command, cwd=tmp_path, **dates)
     assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "data" / "explanations").iterdir()}
-    assert len(names) == 3
-    assert all(name.startswith("______<b>x".replace("<", "_").replace(">", "_")) for name in names)
+    assert "Before the redistribution" in done.stdout
+    assert ", redistribution " in done.stdout
+    files = sorted((tmp_path / "data" / "explanations").iterdir())
+    assert [path.suffix for path in files] == [".csv", ".png", ".svg"]
+    assert all(path.name.startswith("_______b_x") for path in files)
+    assert "closer_before" in pd.read_csv(files[0])
 
 
 @pytest.mark.parametrize(
@@ -196,25 +211,3 @@ def test_an_output_that_would_overwrite_something_or_cannot_be_written_is_refuse
     assert done.stdout == ""
     assert own_shop.read_bytes() == before
     assert (folder / "notes.txt").read_text("utf-8") == "mine"
-
-
-def test_a_few_answers_give_parameters_with_a_warning_and_no_figure_for_their_errors(shop, answers, tmp_path):
-    every = pd.read_csv(answers)
-    few = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()[:3]
-    every[every["conversion_id"].isin(few)].to_csv(tmp_path / "few.csv", index=False)
-    done = ihc_here("calibrate", "--database", shop, "--answers", "few.csv", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "These are too few answers: 3 of two and more sessions can be used" in done.stdout
-    assert "The parameters could not be tested on held-out answers." in done.stdout
-    assert load_parameters(tmp_path / "data" / "calibrated_parameters.json").provenance["held_out_errors"] == {}
-
-
-def test_the_dates_of_runs_do_not_cut_what_a_calibration_or_an_explanation_sees(shop, journeys, answers, tmp_path):
-    dates = {"IHC_START_DATE": "2001-01-01", "IHC_END_DATE": "2001-01-02"}
-    done = ihc_here("calibrate", "--database", shop, "--answers", answers, cwd=tmp_path, **dates)
-    assert done.returncode == 0, done.stderr
-    assert "Left out" not in done.stdout
-    conv_id = journeys["conv_id"].iloc[0]
-    explained = ihc_here("explain", conv_id, "--database", shop, cwd=tmp_path, **dates)
-    assert explained.returncode == 0, explained.stderr
-    assert "Before the redistribution" not in explained.stdout

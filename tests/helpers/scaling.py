@@ -1,5 +1,6 @@
 """What the tests of the cluster share: shops as Parquet files, one pass in memory, and the results side by side."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dask.distributed import Client, LocalCluster
 from pandas.testing import assert_frame_equal
 
 from helpers.frames import conversions, costs, sessions
@@ -27,7 +29,11 @@ from ihc.schemas.tables import COLUMNS, Tables, check_tables, inside
 NAMES = ("sessions", "conversions", "costs")
 GIVES = parse_redistribution(
     {
-        phase: {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Search"]}
+        phase: {
+            "direction": "any_session",
+            "receive_threshold": 0.0,
+            "redistribution_channel_labels": ["Search", "Direct"],
+        }
         for phase in ("initializer", "holder", "closer")
     },
     "test",
@@ -52,6 +58,16 @@ TIES = Tables(
     ),
     costs([("a", 0.1), ("b", None), ("c", 0.2), ("gone", 5.0), ("e", 0.7)]),
 )
+
+
+@contextmanager
+def workers_here():
+    """A client of a cluster in this process."""
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
 
 
 class Folder(NamedTuple):

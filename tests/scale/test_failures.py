@@ -118,18 +118,3 @@ def test_a_run_that_is_killed_is_finished_by_running_it_again(folder, undisturbe
     _, said = again.communicate(timeout=200)
     assert again.returncode == 0, said
     assert files_of(output) == undisturbed
-
-
-def test_a_worker_killed_under_the_command_changes_nothing(folder, undisturbed, tmp_path):
-    output = tmp_path / "out"
-    process = started(folder, output, "--partitions", "4")
-    wait_for(lambda: any(output.glob(f"{SCRATCH}*/credits/*.parquet")), process)
-    busy = [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "spawn_main" in " ".join(child.cmdline())
-    ]
-    busy[-1].kill()
-    _, said = process.communicate(timeout=200)
-    assert process.returncode == 0, said
-    assert files_of(output) == undisturbed

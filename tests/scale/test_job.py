@@ -6,9 +6,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from dask.distributed import Client, LocalCluster
-from helpers.frames import FIXED, costs, curves_of, shops, shops_with_refunds, windows
-from helpers.scaling import GIVES, TIES, assert_same_as_in_one_pass, in_one_pass, written
+from dask.distributed import Client
+from helpers.frames import FIXED, curves_of, shops, shops_with_refunds, windows
+from helpers.scaling import GIVES, TIES, assert_same_as_in_one_pass, workers_here, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from ihc.database.inputs import read_tables
 from ihc.errors import InputError, ScaleError
 from ihc.models.parameters import load_parameters
 from ihc.report.files import csv_bytes
-from ihc.scale.job import PUBLISHING, STAGES, scale
+from ihc.scale.job import STAGES, scale
 from ihc.scale.output import SCRATCH
 from ihc.scale.parts import Asked
 from ihc.schemas.tables import Tables, check_tables
@@ -26,14 +26,16 @@ ASKED = Asked(load_parameters())
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    """Workers in this process: what a process of its own changes is tested apart."""
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
+    """A worker in this process: what a process of its own changes is tested apart."""
+    with workers_here() as client:
         yield client
 
 
+def files_of(output):
+    return {path.relative_to(output): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
 @settings(FIXED, max_examples=8)
 @given(
     st.one_of(shops(), shops_with_refunds()),
@@ -53,48 +55,21 @@ def test_any_shop_in_any_number_of_parts_is_as_in_one_pass(
     assert_same_as_in_one_pass(folder / "out", found.reports, shop.read(), asked)
 
 
-@pytest.mark.parametrize("parts", [1, 16])
-def test_the_sample_shop_is_as_in_one_pass_and_its_files_hold_the_tables(client, shop, tmp_path, parts):
-    folder = written(tmp_path / "in", read_tables(shop), files=3, row_group_size=100)
-    asked = Asked(load_parameters(), None, "2025-03-05", "2025-03-20", 14.0)
-    found = scale(client, folder.job(tmp_path / "out", parts, asked, journeys=True))
+def test_the_sample_shop_is_as_in_one_pass_and_its_files_hold_the_tables(client, shop, tmp_path):
+    folder = written(tmp_path / "in", read_tables(shop), files=1)
+    asked = Asked(load_parameters(), GIVES, "2025-03-05", "2025-03-20", 14.0)
+    found = scale(client, folder.job(tmp_path / "out", 3, asked, journeys=True))
     assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), asked)
     for name, table in found.reports._asdict().items():
         assert (tmp_path / "out" / f"{name}.csv").read_bytes() == csv_bytes(table)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         [*(f"{name}.csv" for name in found.reports._fields), "credits", "journeys", "outcomes", "scale.json"]
     )
-    assert len(list((tmp_path / "out" / "credits").iterdir())) == parts
+    assert len(list((tmp_path / "out" / "credits").iterdir())) == 3
     about = json.loads((tmp_path / "out" / "scale.json").read_text())
-    assert about["parts"] == parts
+    assert about["parts"] == 3
     assert about["rows"]["conversions"] == 200
     assert about["parameters"] == load_parameters().label
-
-
-def test_the_real_shop_is_as_in_one_pass(client, real_database, tmp_path):
-    folder = written(tmp_path / "in", read_tables(real_database), files=4, row_group_size=5_000)
-    raw = folder.read()
-    for parts in (1, 7):
-        found = scale(client, folder.job(tmp_path / f"out{parts}", parts, ASKED))
-        assert_same_as_in_one_pass(tmp_path / f"out{parts}", found.reports, raw, ASKED)
-
-
-@pytest.mark.parametrize("parts", [1, 9])
-def test_ties_null_costs_lonely_orders_and_strays_are_as_in_one_pass(client, tmp_path, parts):
-    folder = written(tmp_path / "in", TIES)
-    found = scale(client, folder.job(tmp_path / "out", parts, ASKED))
-    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
-    assert found.failed == 0
-    strays = found.reports.reconciliation.set_index("line").loc["less: cost whose session does not exist"]
-    assert strays[["count", "amount"]].tolist() == [-1, -5]
-
-
-@pytest.mark.parametrize("empty", [("sessions",), ("conversions",), ("costs",), ("sessions", "conversions", "costs")])
-def test_tables_without_rows_are_as_in_one_pass(client, tmp_path, empty):
-    tables = TIES._replace(**{name: getattr(TIES, name).iloc[:0] for name in empty})
-    folder = written(tmp_path / "in", tables)
-    found = scale(client, folder.job(tmp_path / "out", 3, ASKED))
-    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
 
 
 def _times(column):
@@ -103,107 +78,74 @@ def _times(column):
     ).cast(pa.time32("s"), safe=False)
 
 
+# Of what other types the columns may be.
 CASTS = {
-    "strings": {
-        "session_id": lambda column: column.cast(pa.string()),
-        "user_id": lambda column: column.cast(pa.large_string()),
-    },
-    "dictionaries": dict.fromkeys(
-        ["session_id", "user_id", "channel_name", "event_date", "conv_id"], lambda column: column.dictionary_encode()
-    ),
-    "dates and times": dict.fromkeys(["event_date", "conv_date"], lambda column: column.cast(pa.date32()))
-    | dict.fromkeys(["event_time", "conv_time"], _times),
-    "timestamps": dict.fromkeys(["event_date", "conv_date"], lambda column: column.cast(pa.timestamp("ns"))),
-    "other numbers": dict.fromkeys(["holder_engagement", "closer_engagement"], lambda column: column.cast(pa.bool_()))
-    | {
-        "revenue": lambda column: column.cast(pa.decimal128(12, 3)),
-        "cost": lambda column: column.cast(pa.decimal128(12, 3)),
-    },
+    "session_id": lambda column: column.cast(pa.string()),
+    "user_id": lambda column: column.dictionary_encode(),
+    "channel_name": lambda column: column.dictionary_encode(),
+    "event_date": lambda column: column.cast(pa.date32()),
+    "event_time": _times,
+    "conv_date": lambda column: column.cast(pa.timestamp("ns")),
+    "holder_engagement": lambda column: column.cast(pa.bool_()),
+    "revenue": lambda column: column.cast(pa.decimal128(12, 3)),
+    "cost": lambda column: column.cast(pa.decimal128(12, 3)),
 }
 
 
-@pytest.mark.parametrize("casts", CASTS.values(), ids=CASTS)
-def test_columns_of_other_types_give_the_same(client, tmp_path, casts):
-    folder = written(tmp_path / "in", TIES, casts=casts)
-    found = scale(client, folder.job(tmp_path / "out", 3, ASKED))
-    assert_same_as_in_one_pass(tmp_path / "out", found.reports, TIES, ASKED)
+@pytest.fixture(scope="module")
+def ties(client, tmp_path_factory):
+    """The shop with ties, NULL costs, untracked orders and stray costs, its first run and where that wrote."""
+    folder = written(tmp_path_factory.mktemp("ties") / "in", TIES, casts=CASTS)
+    output = folder.path.parent / "out"
+    return folder, output, scale(client, folder.job(output, 2, ASKED, journeys=True))
 
 
-UNFIT = {
-    "a session of two users": TIES._replace(
-        sessions=pd.concat([TIES.sessions, TIES.sessions.iloc[:1].assign(user_id="other"), TIES.sessions.iloc[3:4]])
-    ),
-    "an order twice": TIES._replace(
-        conversions=pd.concat([TIES.conversions, TIES.conversions.iloc[[1]].assign(user_id="far")])
-    ),
-    "a cost twice": TIES._replace(costs=pd.concat([TIES.costs, TIES.costs.iloc[[3, 0]]])),
-    "no keys": TIES._replace(sessions=TIES.sessions.assign(session_id=[None, "a", None, "d", "a"])),
-    "no user": TIES._replace(sessions=TIES.sessions.assign(user_id=["u", None, "u", "v", "w"])),
-    "wrong values everywhere": Tables(
-        TIES.sessions.assign(
-            event_date=["2023-02-30", "2023-09-01", "", "2023-09-02", "2023-09-02"],
-            event_time=["10:00:00", "25:00:00", "10:00:00", "10:00:00", "x"],
-            holder_engagement=[2, 0, 1, 1, 7],
-        ),
-        TIES.conversions.assign(revenue=[1e15, 1.0, float("inf"), 2.0], conv_id=["l", "l", "l", "early"]),
+def test_ties_null_costs_untracked_orders_and_strays_in_columns_of_other_types_are_as_in_one_pass(ties):
+    _, output, found = ties
+    assert_same_as_in_one_pass(output, found.reports, TIES, ASKED)
+    assert found.failed == 0
+    assert "Markov" in found.reports.model_comparison
+    strays = found.reports.reconciliation.set_index("line").loc["less: cost whose session does not exist"]
+    assert strays[["count", "amount"]].tolist() == [-1, -5]
+
+
+def test_a_run_after_one_whose_results_got_their_names_in_part_gives_the_same_files(client, ties, tmp_path):
+    folder, first, _ = ties
+    output = shutil.copytree(first, tmp_path / "out")
+    shutil.copy(output / "credits" / "part-00000.parquet", output / "credits" / "part-00009.parquet")
+    (output / "outcomes" / "part-00000.parquet").unlink()
+    (output / SCRATCH).mkdir()
+    (output / "scale.json").rename(output / SCRATCH / "scale.json")
+    scale(client, folder.job(output, 2, ASKED))
+    kept = {path: content for path, content in files_of(first).items() if path.parts[0] != "journeys"}
+    assert files_of(output) == kept
+
+
+def test_tables_without_rows_are_as_in_one_pass(client, tmp_path):
+    folder = written(tmp_path / "in", [frame.iloc[:0] for frame in TIES], files=1)
+    found = scale(client, folder.job(tmp_path / "out", 1, ASKED))
+    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
+
+
+def test_unfit_tables_are_refused_in_the_same_words_and_nothing_is_written(client, tmp_path):
+    visits = TIES.sessions.assign(
+        event_date=["2023-02-30", "2023-09-01", "", "2023-09-02", "2023-09-02"],
+        event_time=["10:00:00", "25:00:00", "10:00:00", "10:00:00", "x"],
+        holder_engagement=[2, 0, 1, 1, 7],
+        user_id=["u", None, "u", "v", "w"],
+    )
+    tables = Tables(
+        pd.concat([visits, TIES.sessions.iloc[3:4].assign(user_id="other")]),
+        TIES.conversions.assign(revenue=[1e15, 1.0, float("inf"), 2.0], conv_id=["l", None, "l", "early"]),
         TIES.costs.assign(cost=[-1.0, None, 2.0, 1e16, 3.0], session_id=["a", "b", "a", "gone", "e"]),
-    ),
-    "many": TIES._replace(costs=costs([(f"s{number % 30}", -1.0) for number in range(60)])),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("tables", UNFIT.values(), ids=UNFIT)
-def test_unfit_tables_are_refused_in_the_same_words_and_nothing_is_written(client, tmp_path, tables):
+    )
     folder = written(tmp_path / "in", tables)
     with pytest.raises(InputError) as expected:
         check_tables(*folder.read())
     with pytest.raises(InputError) as found:
-        scale(client, folder.job(tmp_path / "out", 4, ASKED))
+        scale(client, folder.job(tmp_path / "out", 2, ASKED))
     assert str(found.value) == str(expected.value)
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_a_second_run_gives_the_same_files_and_leaves_none_of_the_first(client, tmp_path):
-    folder = written(tmp_path / "in", TIES)
-    scale(client, folder.job(tmp_path / "out", 5, ASKED, journeys=True))
-    scale(client, folder.job(tmp_path / "out", 2, ASKED))
-    first = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
-    assert sum(path.suffix == ".parquet" for path in first) == 4  # credits and outcomes of two parts
-    scale(client, folder.job(tmp_path / "out", 2, ASKED))
-    assert {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")} == first
-    assert not (tmp_path / "out" / "journeys").exists()
-
-
-def test_results_that_cannot_get_their_names_are_said_and_the_next_run_puts_that_right(client, tmp_path):
-    folder = written(tmp_path / "in", TIES)
-    scale(client, folder.job(tmp_path / "out", 2, ASKED))
-    job = folder.job(tmp_path / "out", 2, ASKED)
-
-    def take_away(stage, done, total):
-        if stage == PUBLISHING:
-            shutil.rmtree(tmp_path / "out" / SCRATCH / "outcomes")
-
-    with pytest.raises(ScaleError, match=r"could not all get their names .*not whole: run the same command again"):
-        scale(client, job, take_away)
-    assert not (tmp_path / "out" / "scale.json").exists()
-    found = scale(client, folder.job(tmp_path / "out", 2, ASKED))
-    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
-    assert (tmp_path / "out" / "scale.json").exists()
-    assert not list((tmp_path / "out").glob(".*"))
-
-
-def test_more_channels_than_a_chain_may_have_leave_markov_out(client, tmp_path, monkeypatch):
-    monkeypatch.setattr("ihc.scale.parts.MOST_STATES", 3)
-    monkeypatch.setattr("ihc.models.registry.MOST_STATES", 3)
-    folder = written(tmp_path / "in", TIES)
-    for parts in (1, 4):  # in four parts each has few channels, but not all together
-        found = scale(client, folder.job(tmp_path / f"out{parts}", parts, ASKED))
-        assert "Markov" not in found.reports.model_comparison
-        assert_same_as_in_one_pass(tmp_path / f"out{parts}", found.reports, folder.read(), ASKED)
-
-
-def test_one_pass_has_markov():
-    assert "Markov" in in_one_pass(TIES, ASKED)[2].model_comparison
 
 
 def test_files_that_go_away_meanwhile_end_the_run_with_a_sentence(client, tmp_path):

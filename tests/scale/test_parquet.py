@@ -18,9 +18,14 @@ def texts(name, values):
     return plain(pa.table({name: values}))[name].astype(object).where(lambda column: column.notna(), None).tolist()
 
 
+SEVEN = UUID(int=7)
+UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([SEVEN.bytes, None], pa.binary(16)))
+
+
 @pytest.mark.parametrize(
     ("name", "values", "expected"),
     [
+        ("session_id", UUIDS, [str(SEVEN), None]),
         ("session_id", pa.array([1, None, 2**62]), ["1", None, "4611686018427387904"]),
         ("session_id", pa.array([7.0, -0.0, None]), ["7", "0", None]),
         ("session_id", pa.array([Decimal("7.00"), None], pa.decimal128(25, 2)), ["7", None]),
@@ -121,9 +126,6 @@ def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
         looked_at(SESSIONS, str(tmp_path / "y.parquet"))
 
 
-UUIDS = [UUID(int=7), None]
-
-
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -139,21 +141,6 @@ def test_a_column_of_a_type_that_means_no_text_or_number_is_named(tmp_path, name
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     with pytest.raises(InputError, match=rf"Table session_costs.*: column {name} of the type"):
         read_whole(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
-
-
-def test_two_columns_of_one_name_are_refused(tmp_path):
-    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1.0]), pa.array([2.0])], ["session_id", "cost", "cost"])
-    pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"x.parquet has several columns for cost: 'cost', 'cost'"):
-        looked_at(COSTS, str(tmp_path / "x.parquet"))
-
-
-def test_uuids_become_texts(tmp_path):
-    ids = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUIDS[0].bytes, None], pa.binary(16)))
-    assert texts("session_id", ids) == [str(UUIDS[0]), None]
-    pq.write_table(pa.table({"session_id": ids, "cost": [1.0, 2.0]}), tmp_path / "x.parquet")
-    found = read_whole(COSTS, find_files(str(tmp_path / "x.parquet"), ""))
-    assert found["session_id"].tolist()[0] == str(UUIDS[0])
 
 
 def test_partitions_are_some_row_groups_of_a_file_each(tmp_path, monkeypatch):

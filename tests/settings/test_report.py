@@ -40,11 +40,8 @@ def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
     )
 
 
-def test_groups_and_another_column_do_not_go_together(tmp_path, monkeypatch):
+def test_groups_that_are_wrong_or_go_beside_another_column_are_refused(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="--channel-groups and --by do not go together: leave out one"):
         load(tmp_path, monkeypatch, {}, by="campaign", channel_groups="groups.csv")
-
-
-def test_a_file_of_groups_that_is_wrong_is_refused_with_the_settings(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match=r"nothing\.csv cannot be read"):
         load(tmp_path, monkeypatch, {"IHC_CHANNEL_GROUPS": "nothing.csv"})

@@ -116,16 +116,11 @@ LOOKBACKS = "give days above 0 and up to 100,000, or any, separated by commas"
         ("server_requests_per_minute", "0", "IHC_SERVER_REQUESTS_PER_MINUTE", f"{COUNT} 1 to 1,000,000"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("where", ["environment", ".env"])
-def test_a_wrong_value_is_refused_by_name_with_what_it_must_be(tmp_path, monkeypatch, name, value, called, must, where):
-    place = f"in {tmp_path / '.env'}" if where == ".env" else "in the environment"
-    if where == ".env":
-        dotenv(tmp_path, f'{variable_of(name)}="{value}"\n')
-    else:
-        monkeypatch.setenv(variable_of(name), value)
+def test_a_wrong_value_is_refused_by_name_with_what_it_must_be(tmp_path, monkeypatch, name, value, called, must):
+    monkeypatch.setenv(variable_of(name), value)
     with pytest.raises(SettingsError) as error:
         read_variables(tmp_path)
-    assert str(error.value) == f"{called} is {value!r} {place}: {must}, or leave it out."
+    assert str(error.value) == f"{called} is {value!r} in the environment: {must}, or leave it out."
 
 
 @pytest.mark.parametrize(("value", "wrong"), [("7,all", "all"), ("0", "0")])
@@ -138,12 +133,15 @@ def test_a_wrong_part_of_a_list_is_named(tmp_path, monkeypatch, value, wrong):
     )
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
+def test_all_that_is_wrong_is_said_at_once_and_where_it_is_set(tmp_path, monkeypatch):
     monkeypatch.setenv("IHC_WORKERS", "none")
-    with pytest.raises(
-        SettingsError, match=r"^engine \(IHC_ENGINE\) is 'x': .* IHC_WORKERS is 'none' in the environment: "
-    ):
+    dotenv(tmp_path, 'IHC_REFRESH="maybe"\n')
+    with pytest.raises(SettingsError) as error:
         read_variables(tmp_path, {"engine": "x"})
+    said = str(error.value)
+    assert said.startswith("engine (IHC_ENGINE) is 'x': ")
+    assert "IHC_WORKERS is 'none' in the environment: " in said
+    assert f"refresh (IHC_REFRESH) is 'maybe' in {tmp_path / '.env'}: {FLAG}, or leave it out." in said
 
 
 @pytest.mark.parametrize(
