@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import CHANNELS, FIXED, credits_of, curves_of, journey, journeys, shuffled
+from helpers.frames import CHANNELS, FEW, credits_of, curves_of, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -185,7 +185,7 @@ def test_a_phase_that_is_not_known_counts_as_nothing_and_without_any_there_are_n
     assert found["ihc"].tolist() == [1.0, 1.0]
 
 
-@FIXED
+@FEW
 @given(journeys())
 def test_phase_shares_sum_to_1_or_are_not_there(rows):
     found = phase_shares(with_channels(attribute(rows, curves_of()), rows))
@@ -195,7 +195,7 @@ def test_phase_shares_sum_to_1_or_are_not_there(rows):
     assert found[list(PHASES)].isna().all(axis=1).eq(np.isnan(sums)).all()
 
 
-@FIXED
+@FEW
 @given(journeys(), st.integers(0, 9))
 def test_scores_average_1_shares_sum_to_1_and_row_order_is_irrelevant(rows, seed):
     credits = attribute(rows, curves_of())
@@ -216,7 +216,7 @@ def test_scores_average_1_shares_sum_to_1_and_row_order_is_irrelevant(rows, seed
     assert_frame_equal(credits, before)
 
 
-@FIXED
+@FEW
 @given(journeys(), st.sampled_from(CHANNELS))
 def test_what_one_channel_gains_the_others_lose(rows, channel):
     parameters = curves_of(channels={phase: {channel: 4.0} for phase in PHASES})

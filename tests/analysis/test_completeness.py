@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 from helpers.frames import (
-    FIXED,
+    FEW,
     conversions,
     costs,
     credits_of,
@@ -180,7 +180,7 @@ def runs(draw):
     return shop, credits, outcomes([(key, fate) for key, fate in fates.items() if fate != "waiting"])
 
 
-@FIXED
+@FEW
 @given(runs(), windows())
 def test_bars_close_and_days_and_channels_sum_to_the_lines_of_the_reconciliation(run, window):
     shop, credits, ends = run
@@ -223,7 +223,7 @@ def test_bars_close_and_days_and_channels_sum_to_the_lines_of_the_reconciliation
     assert inside(by_day["day"], *window).all()
 
 
-@FIXED
+@FEW
 @given(runs(), st.integers(0, 9))
 def test_row_order_is_irrelevant_and_the_inputs_are_left_alone(run, seed):
     shop, credits, ends = run

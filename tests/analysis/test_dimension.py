@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, UNTRUSTED, conversions, costs, credits_of, sessions, shops
+from helpers.frames import FEW, UNTRUSTED, conversions, costs, credits_of, sessions, shops
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
@@ -54,7 +54,7 @@ def test_a_channel_without_a_group_keeps_its_name():
     assert with_dimension(VISITS, groups=GROUPS)["channel_name"].tolist() == ["Paid", "Paid", "Mail"]
 
 
-@FIXED
+@FEW
 @given(shops())
 def test_a_dimension_changes_no_other_column_and_no_row(tables):
     grouped = with_dimension(tables.sessions, groups=GROUPS)

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, conversions, outcomes, shops, shuffled
+from helpers.frames import FEW, conversions, outcomes, shops, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -130,7 +130,7 @@ triangles = st.lists(
 )
 
 
-@FIXED
+@FEW
 @given(triangles)
 def test_the_estimate_is_that_of_the_whole_triangle(rows):
     last = 14
@@ -150,7 +150,7 @@ def test_the_estimate_is_that_of_the_whole_triangle(rows):
     assert found["arrived"].tolist() == pytest.approx(expected if oldest else [])
 
 
-@FIXED
+@FEW
 @given(shops(), st.integers(0, 99))
 def test_shares_rise_to_one_and_the_order_of_rows_does_not_matter(tables, seed):
     journeys = build_journeys(tables.sessions, tables.conversions)
@@ -167,7 +167,7 @@ def test_shares_rise_to_one_and_the_order_of_rows_does_not_matter(tables, seed):
     assert_frame_equal(arrival(*mixed, last_day="2023-09-05"), found)
 
 
-@FIXED
+@FEW
 @given(shops())
 def test_maturity_keeps_days_and_credit_and_expects_no_less_than_there_is(tables):
     credits = linear(build_journeys(tables.sessions, tables.conversions))

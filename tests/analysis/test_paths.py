@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, journey, journeys, shuffled
+from helpers.frames import FEW, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -128,7 +128,7 @@ def test_a_path_is_taken_apart_into_its_channels_whatever_their_names(path, name
     assert channels_of(path, names) == channels
 
 
-@FIXED
+@FEW
 @given(journeys(), st.integers(0, 9))
 def test_paths_are_those_that_are_read_journey_by_journey(rows, seed):
     ordered = rows.sort_values(["conv_id", "timestamp", "session_id"])
@@ -151,7 +151,7 @@ def test_no_journeys_are_counted_as_none(count):
     assert found.columns.tolist() == count(together(of_length(1))).columns.tolist()
 
 
-@FIXED
+@FEW
 @given(journeys(), st.sampled_from([journey_lengths, time_to_conversion, commonest_paths]), st.integers(0, 9))
 def test_every_order_is_in_one_class_in_any_row_order_and_the_journeys_are_left_alone(rows, count, seed):
     before = rows.copy(deep=True)
@@ -247,7 +247,7 @@ def test_missing_columns_are_refused(view):
         view(paths("AB").drop(columns="channel_name"))
 
 
-@FIXED
+@FEW
 @given(journeys(), st.integers(0, 9), st.integers(1, 3))
 def test_roles_and_moves_add_up_in_any_row_order_and_the_journeys_are_left_alone(rows, seed, most):
     before = rows.copy(deep=True)

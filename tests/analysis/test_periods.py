@@ -3,7 +3,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, conversions, costs, credits_of, outcomes, sessions, shops, shuffled, windows
+from helpers.frames import FEW, conversions, costs, credits_of, outcomes, sessions, shops, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -75,7 +75,7 @@ def test_columns_that_are_missing_are_named():
             add_up(ROWS.drop(columns="cost"))
 
 
-@FIXED
+@FEW
 @given(shops(), st.integers(0, 99))
 def test_weeks_and_totals_keep_all_sums_whatever_the_order_of_rows(tables, seed):
     credits = linear(build_journeys(tables.sessions, tables.conversions))
@@ -280,7 +280,7 @@ def test_a_refund_lowers_the_revenue_and_is_no_order():
     assert found.loc["Revenue", "note"] == "after refunds of 20.00"
 
 
-@FIXED
+@FEW
 @given(shops(), windows())
 def test_key_figures_are_those_of_the_summary_and_leave_their_input_alone(tables, window):
     credits = linear(build_journeys(tables.sessions, tables.conversions))

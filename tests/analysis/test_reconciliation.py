@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, conversions, costs, credits_of, outcomes, sessions, shops, windows
+from helpers.frames import FEW, conversions, costs, credits_of, outcomes, sessions, shops, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -222,7 +222,7 @@ def runs(draw):
     return left, credits, outcomes([(key, fate) for key, fate in fates.items() if fate != "waiting"])
 
 
-@FIXED
+@FEW
 @given(runs(), windows())
 def test_any_shop_closes_in_any_dates_and_its_steps_add_up_to_the_cent(run, window):
     shop, credits, ends = run
@@ -245,7 +245,7 @@ def test_any_shop_closes_in_any_dates_and_its_steps_add_up_to_the_cent(run, wind
     assert firsts.loc[COST, "count"] == len(shop.costs)
 
 
-@FIXED
+@FEW
 @given(runs(), windows(), st.sampled_from(["cost", "ihc", "ihc_revenue"]), st.sampled_from([0.01, -0.01, 1000.0]))
 def test_any_row_of_the_days_that_is_off_is_found(run, window, column, change):
     shop, credits, ends = run

@@ -4,7 +4,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, conversions, costs, credits_of, journey, sessions, shops, shuffled, windows
+from helpers.frames import FEW, conversions, costs, credits_of, journey, sessions, shops, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
@@ -250,7 +250,7 @@ def test_a_comparison_without_journeys_is_empty():
     assert found.empty
 
 
-@FIXED
+@FEW
 @given(shops(), st.integers(0, 9))
 def test_cost_in_is_cost_out_and_revenue_in_is_revenue_out_in_any_row_order(shop, seed):
     journeys = build_journeys(shop.sessions, shop.conversions)
@@ -267,7 +267,7 @@ def test_cost_in_is_cost_out_and_revenue_in_is_revenue_out_in_any_row_order(shop
     assert_frame_equal(again, reporting)
 
 
-@FIXED
+@FEW
 @given(shops(), windows())
 def test_the_summary_adds_up_the_reporting_of_its_days(shop, window):
     credits = linear(build_journeys(shop.sessions, shop.conversions))

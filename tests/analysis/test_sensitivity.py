@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import CHANNELS, FIXED, UNTRUSTED, curves_of, journey, journeys, shops, shuffled, windows
+from helpers.frames import CHANNELS, FEW, UNTRUSTED, curves_of, journey, journeys, shops, shuffled, windows
 from helpers.grids import BASE, NAN, OTHER, grid_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,7 +126,7 @@ def test_a_model_or_a_lookback_that_is_no_use_is_refused():
         sensitivity(ROWS.drop(columns="revenue"), COSTS, LINEAR, [None])
 
 
-@FIXED
+@FEW
 @given(shops(), windows())
 def test_the_cell_of_the_runs_settings_is_its_summary(shop, days):
     window = dict(zip(("start_date", "end_date"), days, strict=True))
@@ -140,7 +140,7 @@ def test_the_cell_of_the_runs_settings_is_its_summary(shop, days):
     assert not found.iloc[len(summary) :]["ihc"].any()
 
 
-@FIXED
+@FEW
 @given(journeys(), st.integers(0, 9))
 def test_no_revenue_is_lost_but_that_of_orders_without_a_session_and_row_order_is_irrelevant(rows, seed):
     costs = pd.DataFrame({"channel_name": ["Search", "Social"], "cost": [10.0, 20.0]})
@@ -312,7 +312,7 @@ def test_credits_of_other_rows_than_those_of_the_journeys_are_refused():
         redistributed(credits.drop(columns="ihc"), THREE_SESSIONS, rules())
 
 
-@FIXED
+@FEW
 @given(journeys(), st.sets(st.sampled_from(CHANNELS)), st.sampled_from(DIRECTIONS), st.integers(0, 9))
 def test_what_is_redistributed_sums_to_the_same_an_order_and_row_order_is_irrelevant(rows, channels, direction, seed):
     redistribution = rules(sorted(channels), direction)
@@ -329,7 +329,7 @@ def test_what_is_redistributed_sums_to_the_same_an_order_and_row_order_is_irrele
     )
 
 
-@FIXED
+@FEW
 @given(shops(), st.sampled_from([1 / 48, 0.5, 1, 2, 3.25, 100]))
 def test_a_lookback_leaves_what_build_journeys_leaves(shop, days):
     # Sessions and orders meet at half hours, so some are exactly as old as the lookback.

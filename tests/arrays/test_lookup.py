@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, credits_of
+from helpers.frames import FEW, credits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,14 +43,14 @@ def test_ids_are_numbered_by_their_first_appearance_whether_they_stand_together_
     assert factorize(pd.Series([7, 7, 3, 7])).tolist() == [0, 0, 1, 0]
 
 
-@FIXED
+@FEW
 @given(st.lists(st.sampled_from(["a", "A", "", None]), max_size=8))
 def test_ids_are_numbered_as_pandas_does(ids):
     texts = pd.Series(ids, dtype="str")
     assert factorize(texts).tolist() == pd.factorize(texts)[0].tolist()
 
 
-@FIXED
+@FEW
 @given(*[st.lists(st.sampled_from(["", "a", "A", "b", "é", " a", "\n"]), max_size=8)] * 2)
 def test_as_isin_says(ids, known):
     columns = pd.Series(ids, dtype="str"), pd.Series(known, dtype="str")
@@ -87,7 +87,7 @@ def test_what_is_joined_keeps_rows_and_order_and_is_empty_where_there_is_nothing
     assert found["ihc"].tolist() == PAIRS["ihc"].tolist()
 
 
-@FIXED
+@FEW
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("cab")), max_size=9))
 def test_rows_are_ordered_by_their_key_and_then_by_their_id(rows):
     keys, ids = np.array([key for key, _ in rows], dtype="int64"), pd.Series([one for _, one in rows], dtype="str")

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED
+from helpers.frames import FEW
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -25,13 +25,13 @@ def bits(values):
     return np.asarray(values, dtype="float64").view("int64").tolist()
 
 
-@FIXED
+@FEW
 @given(st.lists(NUMBERS, max_size=60))
 def test_a_total_is_the_exact_sum_rounded_once(values):
     assert total(pd.Series(values, dtype="float64")) == math.fsum(values)
 
 
-@FIXED
+@FEW
 @given(st.lists(st.tuples(st.integers(0, 3), NUMBERS), max_size=60), st.randoms(use_true_random=False))
 def test_sums_are_the_same_to_the_bit_in_any_order_and_over_any_parts(rows, random):
     frame = pd.DataFrame(rows, columns=["key", "value"]).astype({"key": "int64", "value": "float64"})

@@ -2,7 +2,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, conversions, sessions, shops, shuffled, windows
+from helpers.frames import FEW, conversions, sessions, shops, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -182,7 +182,7 @@ def test_orders_without_any_session_are_told_apart():
 lookbacks = st.sampled_from([None, 0.25, 1, 1.5, 3])
 
 
-@FIXED
+@FEW
 @given(shops(), windows(), lookbacks)
 def test_journeys_equal_a_plain_merge_and_filter(shop, window, lookback):
     journeys = build_journeys(
@@ -192,7 +192,7 @@ def test_journeys_equal_a_plain_merge_and_filter(shop, window, lookback):
     assert_frame_equal(journeys, expected, check_dtype=False)
 
 
-@FIXED
+@FEW
 @given(shops(), lookbacks, st.integers(0, 9))
 def test_the_order_of_the_tables_rows_is_irrelevant(shop, lookback, seed):
     journeys = build_journeys(shop.sessions, shop.conversions, lookback_days=lookback)
@@ -200,7 +200,7 @@ def test_the_order_of_the_tables_rows_is_irrelevant(shop, lookback, seed):
     assert_frame_equal(again, journeys)
 
 
-@FIXED
+@FEW
 @given(shops())
 def test_every_order_is_in_the_journeys_or_unattributed(shop):
     journeys = build_journeys(shop.sessions, shop.conversions)
@@ -250,7 +250,7 @@ def test_users_who_order_outside_of_the_dates_are_not_idle():
     assert paths.empty
 
 
-@FIXED
+@FEW
 @given(shops(), windows(), lookbacks, st.integers(0, 9))
 def test_no_session_is_idle_and_in_a_journey_and_the_order_of_the_rows_is_irrelevant(shop, window, lookback, seed):
     choice = {"start_date": window[0], "end_date": window[1], "lookback_days": lookback}
@@ -262,7 +262,7 @@ def test_no_session_is_idle_and_in_a_journey_and_the_order_of_the_rows_is_irrele
     assert_frame_equal(again, paths)
 
 
-@FIXED
+@FEW
 @given(shops())
 def test_each_session_of_a_user_without_orders_is_in_an_idle_path_once(shop):
     paths = non_converting_paths(shop.sessions, shop.conversions)
@@ -327,7 +327,7 @@ def test_users_are_counted_by_the_rows_that_their_journeys_have():
     }
 
 
-@FIXED
+@FEW
 @given(shops(), windows())
 def test_the_counted_rows_are_those_that_are_made(shop, dates):
     start, end = dates

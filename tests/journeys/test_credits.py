@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, conversions, credits_of, curves_of, journey, journeys
+from helpers.frames import FEW, conversions, credits_of, curves_of, journey, journeys
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
@@ -154,7 +154,7 @@ def test_using_answers_refuses_missing_columns_and_leaves_its_inputs_alone():
         usable_answers(known.drop(columns="conv_id"), rows)
 
 
-@FIXED
+@FEW
 @given(journeys())
 def test_the_engines_own_answers_are_all_usable(rows):
     used, others = usable_answers(rows, attribute(rows, curves_of()))

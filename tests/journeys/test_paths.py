@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from helpers.frames import FIXED, converting, idle, journey
+from helpers.frames import FEW, converting, idle, journey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,7 +48,7 @@ def test_a_number_takes_one_byte_as_long_as_there_are_few_channels(channels, kin
     assert codes.tolist() == [LOST, *range(FIRST, FIRST + channels), WON]
 
 
-@FIXED
+@FEW
 @given(WORDS, WORDS, st.integers(0, 9))
 def test_the_order_of_the_rows_within_a_path_is_irrelevant(wins, losses, seed):
     rows, others = converting(*wins), idle(*losses)

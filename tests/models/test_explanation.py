@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.commands import REAL
-from helpers.frames import CHANNELS, FIXED, curves_of, journey, journeys, shuffled
+from helpers.frames import CHANNELS, FEW, curves_of, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -118,7 +118,7 @@ weight = st.sampled_from([0.25, 1.0, 1.7, 6.0])
 channels = st.fixed_dictionaries({phase: st.dictionaries(st.sampled_from(CHANNELS), weight) for phase in PHASES})
 
 
-@FIXED
+@FEW
 @given(journeys(), channels, st.sampled_from([(0.2, 0.5, 0.3), (0.345, 0.38, 0.275)]))
 def test_the_columns_alone_give_the_engines_credit(rows, weights, phases):
     parameters = curves_of(channels=weights, phases=phases)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.frames import FIXED, converting, idle, journey
+from helpers.frames import FEW, converting, idle, journey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,7 +133,7 @@ def test_totals_by_channel_count_each_conversion_once_per_model():
     np.testing.assert_allclose(table["linear"], [2 / 3, 1 / 3 + 1 / 2, 1 / 2 + 1, 0], rtol=1e-15)
 
 
-@FIXED
+@FEW
 @given(st.lists(st.text("ABC", min_size=1, max_size=6), max_size=6), st.lists(st.text("CD", min_size=1), max_size=3))
 def test_totals_by_channel_are_the_sums_of_the_credits(wins, losses):
     journeys = converting(*wins)

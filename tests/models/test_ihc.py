@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.commands import REAL
-from helpers.frames import CHANNELS, FIXED, ORIGIN, curves_of, journey, journeys, shuffled
+from helpers.frames import CHANNELS, FEW, ORIGIN, curves_of, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -262,7 +262,7 @@ def by_the_book(rows, parameters):
     return pd.DataFrame({"session_id": rows["session_id"], **shares, "ihc": ihc})
 
 
-@FIXED
+@FEW
 @given(journeys(), channels, phase_weights)
 def test_the_vectorised_pass_equals_the_model_worked_a_session_at_a_time(rows, weights, phases):
     parameters = curves_of(channels=weights, phases=phases)
@@ -272,7 +272,7 @@ def test_the_vectorised_pass_equals_the_model_worked_a_session_at_a_time(rows, w
     assert_frame_equal(found, expected[found.columns], rtol=0, atol=1e-12)
 
 
-@FIXED
+@FEW
 @given(journeys(), channels, phase_weights, redistributions)
 def test_redistributed_credit_is_the_weighted_sum_of_the_moved_phases(rows, weights, phases, redistribution):
     parameters = curves_of(channels=weights, phases=phases)
@@ -291,7 +291,7 @@ def test_redistributed_credit_is_the_weighted_sum_of_the_moved_phases(rows, weig
         np.testing.assert_allclose(found.loc[part.index, "ihc"], expected / weight, rtol=0, atol=1e-12)
 
 
-@FIXED
+@FEW
 @given(journeys(), channels, phase_weights, st.one_of(st.none(), redistributions))
 def test_every_credit_is_a_share_and_ihc_and_each_present_phase_sum_to_1_an_order(
     rows, weights, phases, redistribution
@@ -316,7 +316,7 @@ def long_journeys(draw):
     return journey(*zip(hours.tolist(), random.choice(names, length).tolist(), *flags.tolist(), strict=True))
 
 
-@FIXED
+@FEW
 @given(long_journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
 def test_journeys_of_up_to_500_sessions_have_whole_credits_in_any_row_order(rows, weights, redistribution, seed):
     parameters = curves_of(channels=weights)
@@ -330,7 +330,7 @@ def test_journeys_of_up_to_500_sessions_have_whole_credits_in_any_row_order(rows
     assert_frame_equal(again, credits)
 
 
-@FIXED
+@FEW
 @given(journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
 def test_the_order_of_the_rows_is_irrelevant(rows, weights, redistribution, seed):
     parameters = curves_of(channels=weights)

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, converting, idle
+from helpers.frames import FEW, converting, idle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,7 +115,7 @@ def test_a_channel_of_idle_paths_alone_may_have_an_effect_and_takes_no_credit_fr
 paths = st.lists(st.text("ABCD", min_size=1, max_size=5), min_size=1, max_size=5)
 
 
-@FIXED
+@FEW
 @given(paths, st.one_of(st.just([]), paths), st.integers(1, 3))
 def test_effects_are_those_of_the_chain_built_anew_without_the_channel_and_solved_in_fractions(wins, losses, order):
     found = effects(converting(*wins), idle=idle(*losses) if losses else None, order=order)
@@ -123,7 +123,7 @@ def test_effects_are_those_of_the_chain_built_anew_without_the_channel_and_solve
     assert all(0 <= effect <= 1 for effect in found.values())
 
 
-@FIXED
+@FEW
 @given(paths, paths, st.integers(1, 3))
 def test_a_journeys_credits_are_in_proportion_to_its_channels_effects(wins, losses, order):
     rows = converting(*wins)
@@ -133,7 +133,7 @@ def test_a_journeys_credits_are_in_proportion_to_its_channels_effects(wins, loss
     np.testing.assert_allclose(credits["ihc"], parts, atol=1e-12)
 
 
-@FIXED
+@FEW
 @given(paths, paths, st.integers(1, 3), st.integers(0, 9))
 def test_the_order_of_the_rows_is_irrelevant_to_the_effects(wins, losses, order, seed):
     rows, others = converting(*wins), idle(*losses)
@@ -175,7 +175,7 @@ def test_more_states_than_can_be_solved_are_refused(monkeypatch):
         effects_table(converting("ABCA"), order=2)
 
 
-@FIXED
+@FEW
 @given(
     st.lists(st.text("ABC", min_size=1, max_size=4), max_size=5),
     st.lists(st.text("BCD", min_size=1, max_size=4), max_size=5),

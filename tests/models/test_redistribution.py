@@ -5,7 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, UNTRUSTED
+from helpers.frames import FEW, UNTRUSTED
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -329,7 +329,7 @@ sessions = st.lists(st.tuples(st.integers(0, 8), st.booleans()), min_size=1, max
 thresholds = st.sampled_from([0, 0.125, 0.25, 0.5, 1])
 
 
-@FIXED
+@FEW
 @given(st.lists(sessions, min_size=1, max_size=4), st.sampled_from(DIRECTIONS), thresholds)
 def test_the_vectorised_pass_equals_the_rule_worked_a_session_at_a_time(parts, direction, threshold):
     shares = [[value / max(1, sum(value for value, _ in part)) for value, _ in part] for part in parts]

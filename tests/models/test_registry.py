@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import CHANNELS, FIXED, ORIGIN, UNTRUSTED, journey, journeys, shuffled
+from helpers.frames import CHANNELS, FEW, ORIGIN, UNTRUSTED, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -50,7 +50,7 @@ def test_a_missing_column_is_refused_and_the_input_left_alone(model):
         model(rows.drop(columns="timestamp"))
 
 
-@FIXED
+@FEW
 @given(journeys(), st.sampled_from(list(MODELS.values())), st.integers(0, 9))
 def test_shares_sum_to_1_an_order_and_row_order_is_irrelevant(rows, model, seed):
     credits = model(rows)
@@ -60,7 +60,7 @@ def test_shares_sum_to_1_an_order_and_row_order_is_irrelevant(rows, model, seed)
     assert_frame_equal(again, credits.sort_values(KEYS, ignore_index=True))
 
 
-@FIXED
+@FEW
 @given(journeys(), st.sampled_from(list(MODELS.values())), st.permutations(UNTRUSTED))
 def test_the_names_of_the_channels_are_irrelevant(rows, model, names):
     renamed = rows.assign(channel_name=rows["channel_name"].map(dict(zip(CHANNELS, names[:3], strict=True))))

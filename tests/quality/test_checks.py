@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, UNTRUSTED, conversions, costs, sessions, shops, shuffled
+from helpers.frames import FEW, UNTRUSTED, conversions, costs, sessions, shops, shuffled
 from helpers.mending import finding, is_listing, listed, mended
 from helpers.odd_shops import CHANNELS, ODD_FINDINGS, ODD_SHOP, REFUNDS
 from hypothesis import given
@@ -165,7 +165,7 @@ def test_names_that_somebody_puts_into_a_link_are_mended_as_they_are():
     assert finding(mended(tables, found["mend"]), CHANNELS) is None
 
 
-@FIXED
+@FEW
 @given(shops(), st.integers(0, 99))
 def test_the_order_of_the_rows_changes_no_count_and_no_amount(shop, seed):
     again = Tables(*(shuffled(frame, seed) for frame in shop))

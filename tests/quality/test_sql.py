@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 from helpers.databases import opened
-from helpers.frames import FIXED, UNTRUSTED
+from helpers.frames import FEW, UNTRUSTED
 from helpers.mending import finding, is_listing
 from helpers.odd_shops import CLOCK_FINDINGS, NEAR_IDS, NEAR_ORDERS, ODD_FINDINGS, ODD_SHOP, REFUNDS, shared_id, shop_of
 from hypothesis import given
@@ -28,7 +28,7 @@ def evaluated(expression):
         return connection.execute(f"SELECT {expression}").fetchone()[0]
 
 
-@FIXED
+@FEW
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_literal_is_printed_as_it_is_and_means_the_same_text(text):
     literal = Sql().literal(text)

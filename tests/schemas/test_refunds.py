@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from helpers.frames import (
-    FIXED,
+    FEW,
     conversions,
     costs,
     curves_of,
@@ -231,7 +231,7 @@ def test_the_chain_shares_a_refund_whose_channels_led_to_no_order():
     assert markov(alone)["ihc"].tolist() == pytest.approx([0.5, 0.5])
 
 
-@FIXED
+@FEW
 @given(shops_with_refunds(), windows())
 def test_orders_are_counted_without_refunds_and_all_revenue_is_kept(shop, window):
     dates = {"start_date": window[0], "end_date": window[1]}
