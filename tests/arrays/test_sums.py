@@ -26,13 +26,7 @@ def bits(values):
 
 
 @FEW
-@given(st.lists(NUMBERS, max_size=60))
-def test_a_total_is_the_exact_sum_rounded_once(values):
-    assert total(pd.Series(values, dtype="float64")) == math.fsum(values)
-
-
-@FEW
-@given(st.lists(st.tuples(st.integers(0, 3), NUMBERS), max_size=60), st.randoms(use_true_random=False))
+@given(st.lists(st.tuples(st.integers(0, 3), NUMBERS), max_size=30), st.randoms(use_true_random=False))
 def test_sums_are_the_same_to_the_bit_in_any_order_and_over_any_parts(rows, random):
     frame = pd.DataFrame(rows, columns=["key", "value"]).astype({"key": "int64", "value": "float64"})
     found = sum_by(frame, ["key"], ["value"])
@@ -40,6 +34,7 @@ def test_sums_are_the_same_to_the_bit_in_any_order_and_over_any_parts(rows, rand
         key: math.fsum(value for place, value in rows if place == key) for key in sorted({row[0] for row in rows})
     }
     assert dict(zip(found["key"], found["value"], strict=True)) == expected
+    assert total(frame["value"]) == math.fsum(frame["value"])
     random.shuffle(rows)
     again = pd.DataFrame(rows, columns=["key", "value"]).astype(frame.dtypes)
     assert bits(sum_by(again, ["key"], ["value"])["value"]) == bits(found["value"])
@@ -72,10 +67,7 @@ def test_sums_are_the_same_to_the_bit_in_any_order_and_over_any_parts(rows, rand
 def test_sums_worked_by_hand(values, expected):
     found = total(pd.Series(values, dtype="float64"))
     assert bits([found]) == bits([expected])
-
-
-def test_infinite_and_opposite_is_no_number():
-    assert math.isnan(total(pd.Series([math.inf, -math.inf, 1.0])))
+    assert math.isnan(total(pd.Series([math.inf, -math.inf, *values])))
 
 
 def test_a_part_of_a_sum_with_an_infinite_value_is_refused():

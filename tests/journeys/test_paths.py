@@ -30,13 +30,10 @@ def test_paths_stand_one_behind_the_other_each_with_its_end():
     assert (paths.names.tolist(), paths.size) == (["A", "B", "C", "D"], 6)
 
 
-def test_without_idle_paths_all_convert():
-    assert spelled(channel_paths(converting("AB", "B"))) == "-AB+B+"
-
-
-def test_without_any_path_there_are_no_channels():
+def test_without_idle_paths_all_convert_and_without_any_path_there_are_no_channels():
     paths = channel_paths(converting())
     assert (spelled(paths), paths.size) == ("-", FIRST)
+    assert spelled(channel_paths(converting("AB", "B"))) == "-AB+B+"
 
 
 @pytest.mark.parametrize(("channels", "kind"), [(253, "uint8"), (254, "uint16"), (300, "uint16")])

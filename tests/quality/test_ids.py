@@ -8,34 +8,26 @@ from ihc.quality.ids import BLANKS, near_ids
 from ihc.schemas.tables import Tables
 
 
-@pytest.mark.parametrize(("user", "buyer", "rule"), NEAR_IDS)
-def test_an_order_whose_user_is_written_otherwise_is_found_and_mended(user, buyer, rule):
-    tables = shop_of(user, buyer)
-    found = finding(tables, NEAR_ORDERS)
-    assert found["finding"] == f"1 order whose user id differs from that of a session only by {rule}"
-    assert (found["examples"], found["amount"], found["share"]) == ("'k'", 75.0, 0.75)
-    after = mended(tables, found["mend"])
-    assert finding(after, "orders without a session") is None
-    assert after.conversions["user_id"].tolist() == [user, "w"]
-    assert found["mend"].isprintable()
-
-
-@pytest.mark.parametrize(("session", "paid", "rule"), NEAR_IDS)
-def test_a_cost_whose_session_is_written_otherwise_is_found_and_mended(session, paid, rule):
-    visits = sessions([(session, "u", "2023-09-01 10:00:07", "Mail"), ("t", "u", "2023-09-01 10:00:09", "Mail")])
-    tables = Tables(visits, conversions(), costs([(paid, 3.0), ("t", 1.0), ("gone", 4.0)]))
-    found = finding(tables, NEAR_COSTS)
-    assert found["finding"] == f"1 cost row whose session id differs from that of a session only by {rule}"
-    assert (found["amount"], found["share"]) == (3.0, 0.375)
-    after = mended(tables, found["mend"])
-    assert finding(after, NEAR_COSTS) is None
+@pytest.mark.parametrize(("known", "written", "rule"), NEAR_IDS)
+def test_an_order_and_a_cost_whose_ids_are_written_otherwise_are_found_and_mended(known, written, rule):
+    tables = shop_of(known, written)
+    visits = sessions([(known, known, "2023-09-01 10:00:07", "Mail"), ("t", "w", "2023-09-01 10:00:07", "Mail")])
+    tables = Tables(visits, tables.conversions, costs([(written, 3.0), ("t", 1.0), ("gone", 4.0)]))
+    of_order, of_cost = finding(tables, NEAR_ORDERS), finding(tables, NEAR_COSTS)
+    assert of_order["finding"] == f"1 order whose user id differs from that of a session only by {rule}"
+    assert (of_order["examples"], of_order["amount"], of_order["share"]) == ("'k'", 75.0, 0.75)
+    assert of_cost["finding"] == f"1 cost row whose session id differs from that of a session only by {rule}"
+    assert (of_cost["amount"], of_cost["share"]) == (3.0, 0.375)
+    assert (of_order["mend"] + of_cost["mend"]).isprintable()
+    after = mended(mended(tables, of_order["mend"]), of_cost["mend"])
+    assert after.conversions["user_id"].tolist() == [known, "w"]
+    assert finding(after, "orders without a session") is finding(after, NEAR_COSTS) is None
     assert finding(after, "cost rows whose session does not exist")["examples"] == "'gone'"
 
 
 def test_a_cost_is_no_near_miss_where_the_session_has_a_cost_row_already():
     visits = sessions([("s", "u", "2023-09-01 10:00:07", "Mail")])
-    tables = Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)]))
-    assert finding(tables, NEAR_COSTS) is None
+    assert finding(Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)])), NEAR_COSTS) is None
 
 
 def test_one_statement_mends_many_ids_that_differ_by_several_rules_and_joins_no_blank_ones():
@@ -55,10 +47,8 @@ def test_an_id_goes_by_the_first_rule_that_is_enough():
         "near": ["A", "B", "B"],
         "rule": ["blanks at the ends", "case", "leading zeros"],
     }
-
-
-def test_ids_of_nothing_but_blanks_or_zeros_are_near_nothing():
     assert near_ids(pd.Series(["", " ", "000"]), pd.Series(["\u00a0", "0", ".0"])).empty
+    assert set("\t\n\u00a0\u200b\u3000\ufeff\u2028\u205f") <= set(BLANKS)
 
 
 def test_many_ids_that_only_a_list_can_mend_are_named_up_to_twenty():
@@ -70,11 +60,6 @@ def test_many_ids_that_only_a_list_can_mend_are_named_up_to_twenty():
     assert found["mend"].endswith(" -- and 3 more alike")
     after = mended(tables, found["mend"])
     assert finding(after, NEAR_ORDERS)["count"] == 3
-
-
-@pytest.mark.parametrize("blank", ["\t", "\n", "\u00a0", "\u200b", "\u3000", "\ufeff", "\u2028", "\u205f"])
-def test_the_blanks_are_those_of_unicode_and_the_mark_of_a_files_byte_order(blank):
-    assert blank in BLANKS
 
 
 @pytest.mark.parametrize(
@@ -108,19 +93,20 @@ def test_a_placeholder_with_sessions_and_orders_is_named_with_its_journey_rows_a
     assert finding(after, "orders without a session (untracked orders)")["count"] == 3
 
 
-@pytest.mark.parametrize("user", ["10", "nullius", "ann", "-", "not set yet", "0a"])
-def test_another_user_is_a_person_unless_by_numbers(user):
-    assert (finding(shared_id(user), "user ids") is None) == (user != "-")
-
-
-def test_a_placeholder_with_sessions_or_orders_alone_joins_nobody():
-    assert finding(shared_id("(not set)", orders=0), "user ids") is None
-    assert finding(shared_id("(not set)", visits=0), "user ids") is None
-
-
-@pytest.mark.parametrize(("visits", "orders", "is_found"), [(10, 10, True), (9, 10, False), (10, 9, False)])
-def test_a_user_with_ten_times_as_many_sessions_and_orders_as_the_next_is_no_person(visits, orders, is_found):
-    assert (finding(shared_id("shop counter", visits, orders), "user ids") is not None) == is_found
+@pytest.mark.parametrize(
+    ("user", "visits", "orders", "is_found"),
+    [
+        ("shop counter", 10, 10, True),  # ten times as many as the user that comes next
+        ("shop counter", 9, 10, False),
+        ("shop counter", 10, 9, False),
+        ("(not set)", 3, 0, False),  # joins nobody
+        ("(not set)", 0, 3, False),
+        ("-", 3, 3, True),
+        *((name, 3, 3, False) for name in ("10", "nullius", "ann", "not set yet", "0a")),
+    ],
+)
+def test_a_user_is_a_person_unless_by_name_or_by_numbers(user, visits, orders, is_found):
+    assert (finding(shared_id(user, visits, orders), "user ids") is not None) == is_found
 
 
 def test_the_only_user_of_a_shop_is_a_person():
