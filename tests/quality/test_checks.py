@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.frames import FEW, UNTRUSTED, conversions, costs, sessions, shops, shuffled
-from helpers.mending import finding, is_listing, listed, mended
+from helpers.mending import finding, findings, is_listing, listed, mended
 from helpers.odd_shops import CHANNELS, ODD_FINDINGS, ODD_SHOP, REFUNDS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +33,7 @@ def test_shapes_give_rows_users_days_and_sums():
 
 
 def test_each_finding_has_its_count_amount_share_and_examples():
-    whole = quality_findings(ODD_SHOP)
+    whole = findings(ODD_SHOP)
     assert whole["count"].gt(0).tolist() == sorted(whole["count"].gt(0), reverse=True)
     assert shown_findings(whole)["finding"].iloc[0] == "2 orders without a session (untracked orders)"
     assert mends(whole)["check"].tolist() == list(ODD_FINDINGS)
