@@ -71,10 +71,9 @@ def test_all_credit_of_an_order_is_drawn_together():
     assert found["share_of_credit_low"].tolist() == found["share_of_credit_high"].tolist() == [0.5, 0.5, 1]
 
 
-@pytest.mark.parametrize(("orders", "is_thin"), [(0, True), (ENOUGH_ORDERS - 1, True), (ENOUGH_ORDERS, False)])
-def test_a_channel_is_thin_below_the_threshold(orders, is_thin):
-    summary = summary_of(TWO, A=5, B=0).assign(influenced_conversions=orders)
-    assert bootstrap_intervals(TWO, summary)["is_thin"].tolist() == [is_thin] * 3
+def test_a_channel_is_thin_below_the_threshold():
+    summary = summary_of(TWO, A=5, B=0).assign(influenced_conversions=[0, ENOUGH_ORDERS - 1, ENOUGH_ORDERS])
+    assert bootstrap_intervals(TWO, summary, draws=1)["is_thin"].tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("orders", [0, 1])
@@ -84,13 +83,6 @@ def test_fewer_than_two_orders_have_no_intervals_as_every_draw_is_the_same(order
     assert found[LOW + HIGH].isna().all(axis=None)
     assert found["is_thin"].all()
     assert len(bootstrap_intervals(few.iloc[:0], summary_of(few.iloc[:0]))) == 1  # the total alone
-
-
-def test_a_channel_that_is_called_like_the_total_is_a_channel():
-    earned = earned_of(("k1", "Total", 1, 10), ("k2", "A", 1, 30))
-    found = bootstrap_intervals(earned, summary_of(earned, Total=5, A=5))
-    assert found["channel_name"].tolist() == ["Total", "A", "Total"]
-    assert found["ihc_low"].tolist() == [0, 0, 2]
 
 
 def random_orders(count):

@@ -85,14 +85,11 @@ def test_a_channel_below_1_percent_of_the_cost_has_no_headroom():
     assert found["break_even_cost"].tolist() == [50, 300, 9]
 
 
-@pytest.mark.parametrize("roas", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_break_even_roas_that_is_none_is_refused(roas):
-    with pytest.raises(InputError, match="The break-even ROAS is a number above 0"):
-        table_of(("A", 1, 1, 1, 1, False), roas=roas)
-
-
-def test_other_intervals_and_missing_columns_are_refused():
+def test_other_intervals_missing_columns_and_a_break_even_roas_that_is_none_are_refused():
     summary, intervals = frames_of(("A", 1, 1, 1, 1, False), ("B", 1, 1, 1, 1, False))
+    for roas in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="The break-even ROAS is a number above 0"):
+            break_even_table(summary, intervals, roas)
     with pytest.raises(InputError, match="not of the same channels"):
         break_even_table(summary, intervals.iloc[1:])
     with pytest.raises(InputError, match="Summary lacks the column 'ROAS'"):

@@ -110,13 +110,13 @@ def test_a_credit_whose_session_is_in_no_journey_counts_nowhere():
 
 
 def views(credits, rows):
+    placed = with_channels(credits, rows)
     return {
-        "scores": channel_scores(with_channels(credits, rows)),
-        "influence": influenced_conversions(with_channels(credits, rows)),
-        "impact": average_impact(with_channels(credits, rows)),
-        "distribution": credit_distribution(with_channels(credits, rows)),
+        "scores": channel_scores(placed),
+        "impact": average_impact(placed),
+        "distribution": credit_distribution(placed),
         "before_after": before_after(credits, credits, rows),
-        "phases": phase_shares(with_channels(credits, rows)),
+        "phases": phase_shares(placed),
     }
 
 

@@ -111,12 +111,6 @@ def test_a_session_is_without_credit_if_no_order_gave_it_more_than_nothing():
     assert bars_of(found.iloc[3:]) == [("Total", 4, 11.5, 3, 7.5, 7.5 / 11.5)]
 
 
-def test_dates_choose_the_days_of_the_sessions():
-    found = without_credit_by_channel(visits(credits_of()), start_date="2023-09-02", end_date="2023-09-02")
-    assert found["channel_name"].tolist() == ["Search", "Mail", "Total"]
-    assert found["cost_without_credit"].tolist() == [6.0, 1.5, 7.5]
-
-
 def test_missing_columns_are_refused():
     with pytest.raises(InputError, match="Visits lacks the column 'cost'"):
         without_credit_by_channel(visits(credits_of()).drop(columns="cost"))

@@ -39,16 +39,13 @@ def arrivals(*shares):
 
 def test_credit_is_added_up_by_lag_and_no_lag_is_missing():
     # 10 orders: 4 of lag 0, 1 of lag 1, none of lag 2, 5 of lag 3.
-    found = credit_by_lag(*shop((1, 0, 3), (2, 0, 1), (1, 1, 1), (1, 3, 5)))
+    # A session without credit, and one whose order is gone, make no lag.
+    earned, orders = shop((1, 0, 3), (2, 0, 1), (1, 1, 1), (1, 3, 5), (1, 5, 0), (1, 9, 1))
+    found = credit_by_lag(earned, orders.iloc[:-1])
     assert found["lag"].tolist() == [0, 1, 2, 3]
     assert found["ihc"].tolist() == [4, 1, 0, 5]
     assert found["share"].tolist() == [0.4, 0.1, 0, 0.5]
     assert found["cumulated"].tolist() == [0.4, 0.5, 0.5, 1]
-
-
-def test_sessions_without_credit_and_orders_that_are_gone_make_no_lag():
-    earned, orders = shop((1, 0, 3), (1, 5, 0), (1, 9, 1))
-    assert credit_by_lag(earned, orders.iloc[:2])["ihc"].tolist() == [3]
 
 
 @pytest.mark.parametrize(("day", "lags"), [("2023-09-01", [0, 1]), ("2023-09-05", [0])])
@@ -85,12 +82,6 @@ def test_the_chain_ladder_by_hand():
     assert found["arrived"].tolist() == pytest.approx([0.6, 0.8, 1.0])
 
 
-def test_orders_after_the_last_day_are_left_out():
-    # On the next day a part of the orders is there: none of it may count.
-    found = arrival(*shop(*TRIANGLE, (1, 3, 50), (4, 0, 7)), last_day="2023-09-03")
-    assert_frame_equal(found, arrival(*shop(*TRIANGLE), last_day="2023-09-03"))
-
-
 def test_sessions_before_the_first_day_of_orders_are_left_out_as_they_lack_short_lags():
     earned, orders = shop((1, 5, 40), *((day + 5, lag, credit) for day, lag, credit in TRIANGLE))
     found = arrival(earned, orders, last_day="2023-09-08")
@@ -98,16 +89,6 @@ def test_sessions_before_the_first_day_of_orders_are_left_out_as_they_lack_short
     # With a later first day, day 7 alone tells what arrives: 9 of 12 at once.
     found = arrival(earned, orders, last_day="2023-09-08", first_day="2023-09-07")
     assert found["arrived"].tolist() == pytest.approx([0.75, 1.0])
-
-
-def test_where_all_credit_is_of_the_orders_day_nothing_is_to_come():
-    assert arrival(*shop((1, 0, 6), (2, 0, 9)), last_day="2023-09-04")["arrived"].tolist() == [1, 1, 1, 1]
-
-
-def test_days_without_credit_change_nothing():
-    # Day 1 has orders of the first day, days 2 and 4 nothing: f_2 = 4/3 from day 1 alone.
-    found = arrival(*shop((1, 0, 3), (1, 2, 1), (3, 0, 8)), last_day="2023-09-04")
-    assert found["arrived"].tolist() == pytest.approx([0.75, 0.75, 1, 1])
 
 
 def test_where_nothing_comes_at_once_nothing_has_arrived():

@@ -159,12 +159,6 @@ def test_the_summary_has_a_row_a_channel_by_revenue_and_the_total_last():
     assert summary[["sessions", "influenced_conversions"]].dtypes.tolist() == ["int64", "int64"]
 
 
-def test_the_dates_choose_the_sessions_of_the_summary_by_their_day():
-    summary = channel_summary(*SHOP, start_date="2023-09-01", end_date="2023-09-01").set_index("channel_name")
-    assert summary.index.tolist() == ["Search", "Total"]
-    assert summary.loc["Total", ["sessions", "cost", "ihc", "ihc_revenue"]].tolist() == [1, 4, 0.75, 55]
-
-
 def test_shares_are_nan_without_any_credit_or_cost():
     summary = channel_summary(VISITS, ORDERS, costs(), credits_of())
     assert summary[["share_of_credit", "share_of_cost", "CPO", "ROAS"]].isna().all(axis=None)

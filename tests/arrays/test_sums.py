@@ -97,12 +97,8 @@ def test_a_value_is_held_in_multiples_of_powers_26_bits_apart():
     # 2^26 + 3 + 2^-26 * 5: one of level 1, three of level 0, five of level -1.
     found = multiples(np.array([0]), np.array([2.0**26 + 3 + 5 * 2.0**-26]), 1)
     assert {level: counts.tolist() for level, counts in found.items()} == {1: [1], 0: [3], -1: [5]}
-
-
-def test_multiples_may_be_as_many_as_an_integer_holds():
     # 2^62 times 2^26 and 2^62 times 1, as after some hundred thousand million rows.
     assert rounded({1: np.array([2**62]), 0: np.array([2**62])}, 1)[0] == 2.0**88 + 2.0**62
-    assert rounded({1: np.array([-(2**62)]), 0: np.array([2**62])}, 1)[0] == -(2.0**88) + 2.0**62
 
 
 def test_groups_come_sorted_and_rows_without_a_key_are_in_none():
@@ -110,10 +106,4 @@ def test_groups_come_sorted_and_rows_without_a_key_are_in_none():
     expected = pd.DataFrame({"a": ["x", "x", "y"], "b": ["1", "2", "1"], "n": [2.0, 0.0, 1.0]})
     assert_frame_equal(sum_by(frame, ["a", "b"], ["n"]), expected)
     assert_frame_equal(sum_of_parts(part_by(frame, ["a", "b"], ["n"]), ["a", "b"]), expected)
-
-
-def test_without_rows_there_are_no_groups():
-    empty = pd.DataFrame({"a": pd.Series(dtype="str"), "n": pd.Series(dtype="float64")})
-    for found in (sum_by(empty, ["a"], ["n"]), sum_of_parts(part_by(empty, ["a"], ["n"]), ["a"])):
-        assert found.columns.tolist() == ["a", "n"]
-        assert found.empty
+    assert_frame_equal(sum_by(frame.iloc[:0], ["a", "b"], ["n"]), expected.iloc[:0])

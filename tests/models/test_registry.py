@@ -30,12 +30,11 @@ def test_a_model_gives_a_single_session_all_and_no_journey_anything(model):
 @given(journeys(), st.permutations(UNTRUSTED), st.integers(0, 9))
 def test_shares_sum_to_1_an_order_and_neither_row_order_nor_the_channels_names_matter(rows, names, seed):
     before, mixed = rows.copy(deep=True), shuffled(rows, seed)
-    renamed = rows.assign(channel_name=rows["channel_name"].map(dict(zip(CHANNELS, names[:3], strict=True))))
+    mixed["channel_name"] = mixed["channel_name"].map(dict(zip(CHANNELS, names[:3], strict=True)))
     for model in MODELS.values():
         credits = model(rows)
         assert credits["ihc"].ge(0).all()
         np.testing.assert_allclose(credits.groupby("conv_id")["ihc"].sum(), 1)
-        assert_frame_equal(model(renamed), credits)
         again = model(mixed)
         assert_frame_equal(again[KEYS], mixed[KEYS].reset_index(drop=True))
         assert_frame_equal(*(each.sort_values(KEYS, ignore_index=True) for each in (again, credits)))

@@ -109,16 +109,12 @@ def test_a_time_may_have_fractions_of_a_second(time):
     assert check_table(SESSIONS, with_value(SESSIONS, "event_time", time))["event_time"].iloc[0] == time
 
 
-def test_a_finding_counts_its_rows_and_names_five_of_their_ids():
+def test_a_finding_counts_its_own_rows_and_names_five_of_their_ids():
     visits = sessions([(f"s{number}", "u", "2023-09-01 10:00:00", "Search", 7, 1) for number in range(7)])
     with pytest.raises(InputError, match=r"in 7 rows \(session_id 's0', 's1', 's2', 's3', 's4' and 2 more\)"):
         check_table(SESSIONS, visits)
-
-
-def test_a_finding_counts_only_its_own_rows_though_the_frames_index_repeats():
-    visits = with_value(SESSIONS, "holder_engagement", 3).set_axis([0, 0])
     with pytest.raises(InputError, match=r"in 1 row \(session_id 'a'\)"):
-        check_table(SESSIONS, visits)
+        check_table(SESSIONS, with_value(SESSIONS, "holder_engagement", 3).set_axis([0, 0]))  # whose index repeats
 
 
 def test_the_findings_of_all_three_tables_come_at_once():
@@ -132,14 +128,9 @@ def test_the_findings_of_all_three_tables_come_at_once():
     assert_frame_equal(check_tables(VISITS, ORDERS, PRICES).costs, PRICES)
 
 
-@pytest.mark.parametrize(
-    ("columns", "text"),
-    [(["a"], "Frame lacks the columns 'b', 'c'; it needs a, b, c."), (["a", "b"], "Frame lacks the column 'c'")],
-)
-def test_require_columns_lists_what_is_missing(columns, text):
-    with pytest.raises(InputError) as refusal:
-        require_columns(pd.DataFrame(columns=columns), ["a", "b", "c"], "frame")
-    assert text in str(refusal.value)
+def test_missing_columns_are_listed():
+    with pytest.raises(InputError, match=r"^Frame lacks the columns 'b', 'c'; it needs a, b, c\.$"):
+        require_columns(pd.DataFrame(columns=["a"]), ["a", "b", "c"], "frame")
 
 
 def test_timestamps_join_date_and_time_to_the_microsecond():
