@@ -283,6 +283,13 @@ def test_credits_of_other_rows_than_those_of_the_journeys_are_refused():
         redistributed(credits.drop(columns="ihc"), THREE_SESSIONS, rules())
 
 
+def test_a_session_exactly_as_old_as_the_lookback_stays():
+    rows = journey((0, "A", 1, 1), (24, "B", 1, 1))
+    assert [rows[is_within(rows, days)]["channel_name"].tolist() for days in (None, 1, 0.999)] == [["A", "B"]] * 2 + [
+        ["B"]
+    ]
+
+
 @pytest.mark.parametrize("days", [0, -1, LONGEST_LOOKBACK + 1, float("nan")])
 def test_a_lookback_out_of_range_is_refused(days):
     with pytest.raises(InputError, match="give above 0 and up to 100,000, or None"):
