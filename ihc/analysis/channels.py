@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -40,12 +42,15 @@ def channel_scores(credits: pd.DataFrame) -> pd.DataFrame:
     the channel's share of what all sessions have in the phase / the mean share of the channels in these journeys; NaN
     for a phase in which no session has anything. Raises InputError for a missing column.
     """
-    columns = list(SHARES)
-    require_columns(credits, ("channel_name", *columns), "credits")
-    sums = sum_by(credits, ["channel_name"], columns).set_index("channel_name")
-    scores = sums / sums.mean().where(sums.sum() > 0)
-    scores = scores.rename(columns={name: f"{name}_score" for name in columns})
+    sums = _sums(credits, SHARES)
+    scores = (sums / sums.mean().where(sums.sum() > 0)).add_suffix("_score")
     return scores.sort_values("ihc_score", ascending=False, kind="stable").reset_index()
+
+
+def _sums(credits: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The sums of `columns`, by channel."""
+    require_columns(credits, ("channel_name", *columns), "credits")
+    return sum_by(credits, ["channel_name"], columns).set_index("channel_name")
 
 
 def influenced_conversions(credits: pd.DataFrame) -> pd.DataFrame:
@@ -72,9 +77,7 @@ def average_impact(credits: pd.DataFrame) -> pd.DataFrame:
     influenced_conversions, the mean of its credit over the orders it influenced]`.
     Raises InputError for a missing column.
     """
-    table = influenced_conversions(credits)
-    earned = sum_by(credits, ["channel_name"], ["ihc"]).set_index("channel_name")["ihc"]
-    table["ihc"] = table["channel_name"].map(earned).astype("float64")
+    table = influenced_conversions(credits).join(_sums(credits, ["ihc"]), on="channel_name")
     return table.assign(average_impact=ratio(table["ihc"], table["influenced_conversions"]))
 
 
@@ -117,13 +120,9 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame, journeys: pd.DataFra
             f"before and after are not credits of the same sessions: {counted(len(alone), 'session')} stand only in "
             f"one of them, as in order {some(alone.unique(), 1)}; take both of the same journeys."
         )
-    sums = {
-        f"ihc_{name}": sum_by(with_channels(frame, journeys), ["channel_name"], ["ihc"]).set_index("channel_name")[
-            "ihc"
-        ]
-        for name, frame in (("before", before), ("after", after))
-    }
-    table = pd.DataFrame(sums).sort_values("ihc_before", ascending=False, kind="stable").reset_index()
+    sums = (_sums(with_channels(frame, journeys), ["ihc"])["ihc"] for frame in (before, after))
+    table = pd.DataFrame(dict(zip(("ihc_before", "ihc_after"), sums, strict=True)))
+    table = table.sort_values("ihc_before", ascending=False, kind="stable").reset_index()
     return table.assign(ihc_change=table["ihc_after"] - table["ihc_before"])
 
 
@@ -137,8 +136,7 @@ def phase_shares(credits: pd.DataFrame) -> pd.DataFrame:
     its sessions / that of all three phases, NaN where it has none]`. Raises InputError for a missing column.
     """
     phases = list(PHASES)
-    require_columns(credits, ("channel_name", "ihc", *phases), "credits")
-    sums = sum_by(credits, ["channel_name"], ["ihc", *phases]).set_index("channel_name")
+    sums = _sums(credits, ["ihc", *phases])
     whole = sums[phases].sum(axis=1)
     sums[phases] = sums[phases].div(whole.where(whole != 0), axis="index")
     return sums.sort_values("ihc", ascending=False, kind="stable").reset_index()

@@ -139,7 +139,7 @@ def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Integers, 
 def _days(dates: pd.Series[Any]) -> Integers:
     """Dates (YYYY-MM-DD) as days since 1970; each distinct one is parsed once."""
     codes, names = pd.factorize(dates)
-    return np.asarray([_day(name) for name in names], dtype="int64")[codes]
+    return np.asarray(names, dtype="datetime64[D]").astype("int64")[codes]
 
 
 def _day(date: str) -> int:

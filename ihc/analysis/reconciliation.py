@@ -118,8 +118,8 @@ def figures_of(
     figures = {name: _each(orders.loc[mask & counts, "revenue"]) for name, mask in groups.items()}
     figures |= {f"{name} {REFUNDS}": _each(orders.loc[mask & ~counts, "revenue"]) for name, mask in groups.items()}
     figures |= _credit_figures(tables, credits, orders, window) | _cost_figures(tables, window)
-    parts = [part_by(rows.assign(figure=name), ["figure"], ["count", "amount"]) for name, rows in figures.items()]
-    return pd.concat(parts, ignore_index=True)
+    rows = pd.concat([rows.assign(figure=name) for name, rows in figures.items()], ignore_index=True)
+    return part_by(rows.astype({"figure": "str"}), ["figure"], ["count", "amount"])
 
 
 def _each(amounts: pd.Series[float]) -> pd.DataFrame:

@@ -166,8 +166,11 @@ def sum_of_parts(part: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 def _grouped(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[Integers, pd.DataFrame, pd.DataFrame]:
     """Each row's group by number, the groups' keys in that order, and the rows that are in any."""
-    groups = frame.groupby(list(keys), sort=True, observed=True)
-    group: Integers = np.asarray(groups.ngroup().fillna(-1), dtype="int64")  # NaN without a key
-    table = pd.DataFrame({name: column.array for name, column in groups.size().reset_index()[list(keys)].items()})
+    numbers = frame.groupby(list(keys), sort=True, observed=True).ngroup()
+    group: Integers = np.asarray(numbers.fillna(-1), dtype="int64")  # NaN without a key
     is_in = group >= 0
-    return (group, table, frame) if is_in.all() else (group[is_in], table, frame[is_in])
+    if not is_in.all():
+        group, frame = group[is_in], frame[is_in]
+    example = np.empty(group.max(initial=-1) + 1, dtype="int64")  # a row of each group
+    example[group] = np.arange(len(group))
+    return group, frame[list(keys)].take(example).reset_index(drop=True), frame

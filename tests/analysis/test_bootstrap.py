@@ -1,17 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import (
-    FIXED,
-    conversions,
-    costs,
-    credits_of,
-    curves_of,
-    sessions,
-    shops,
-    shuffled,
-    windows,
-)
+from helpers.frames import FEW, curves_of, shops, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -22,7 +12,7 @@ from ihc.errors import InputError
 from ihc.glossary import GLOSSARY, HEADINGS
 from ihc.journeys.build import build_journeys
 from ihc.models.ihc import attribute
-from ihc.schemas.tables import Tables, inside
+from ihc.schemas.tables import inside
 
 BOUNDED = ("ihc", "ihc_revenue", "share_of_credit", "CPO", "ROAS")
 LOW, HIGH = ([f"{name}_{end}" for name in BOUNDED] for end in ("low", "high"))
@@ -78,25 +68,12 @@ def test_all_credit_of_an_order_is_drawn_together():
     earned = earned_of(*((key, name, 0.5, 10) for key in ("k1", "k2") for name in "AB"))
     found = bootstrap_intervals(earned, summary_of(earned, A=5, B=5))
     assert found[["ihc_low", "ihc_high"]].to_numpy().tolist() == [[1, 1], [1, 1], [2, 2]]
-    assert found[["share_of_credit_low", "share_of_credit_high"]].to_numpy().tolist() == [
-        [0.5, 0.5],
-        [0.5, 0.5],
-        [1, 1],
-    ]
+    assert found["share_of_credit_low"].tolist() == found["share_of_credit_high"].tolist() == [0.5, 0.5, 1]
 
 
-def test_refunds_are_drawn_like_any_order():
-    earned = earned_of(("k1", "A", 1, 100), ("k2", "A", 1, -40))
-    # Two refunds: -80; two orders: 200.
-    found = bootstrap_intervals(earned, summary_of(earned, A=10))
-    assert found[["ihc_revenue_low", "ihc_revenue_high"]].to_numpy().tolist() == [[-80, 200]] * 2
-    assert found[["ROAS_low", "ROAS_high"]].to_numpy().tolist() == [[-8, 20]] * 2
-
-
-@pytest.mark.parametrize(("orders", "is_thin"), [(0, True), (ENOUGH_ORDERS - 1, True), (ENOUGH_ORDERS, False)])
-def test_a_channel_is_thin_below_the_threshold(orders, is_thin):
-    summary = summary_of(TWO, A=5, B=0).assign(influenced_conversions=orders)
-    assert bootstrap_intervals(TWO, summary)["is_thin"].tolist() == [is_thin] * 3
+def test_a_channel_is_thin_below_the_threshold():
+    summary = summary_of(TWO, A=5, B=0).assign(influenced_conversions=[0, ENOUGH_ORDERS - 1, ENOUGH_ORDERS])
+    assert bootstrap_intervals(TWO, summary, draws=1)["is_thin"].tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("orders", [0, 1])
@@ -108,16 +85,9 @@ def test_fewer_than_two_orders_have_no_intervals_as_every_draw_is_the_same(order
     assert len(bootstrap_intervals(few.iloc[:0], summary_of(few.iloc[:0]))) == 1  # the total alone
 
 
-def test_a_channel_that_is_called_like_the_total_is_a_channel():
-    earned = earned_of(("k1", "Total", 1, 10), ("k2", "A", 1, 30))
-    found = bootstrap_intervals(earned, summary_of(earned, Total=5, A=5))
-    assert found["channel_name"].tolist() == ["Total", "A", "Total"]
-    assert found["ihc_low"].tolist() == [0, 0, 2]
-
-
-def random_orders(count, channels=3, seed=5):
+def random_orders(count):
     """Orders of random revenue, each spread over two sessions of random channels."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(5)
     first = generator.random(count)
     revenue = generator.lognormal(4, 1, count)
     return pd.concat(
@@ -125,7 +95,7 @@ def random_orders(count, channels=3, seed=5):
             pd.DataFrame(
                 {
                     "conv_id": [f"k{number}" for number in range(count)],
-                    "channel_name": np.array(list("ABCDEFGH")[:channels])[generator.integers(channels, size=count)],
+                    "channel_name": np.array(["A", "B", "C"])[generator.integers(3, size=count)],
                     "ihc": share,
                     "ihc_revenue": share * revenue,
                 }
@@ -138,9 +108,9 @@ def random_orders(count, channels=3, seed=5):
 
 def test_intervals_are_as_wide_as_the_standard_error_of_a_sum_says():
     # A sum over n orders drawn of n has the variance Σ (x - mean x)²; its 95 % interval is 2 x 1.96 times its root.
-    earned = random_orders(2_000)
+    earned = random_orders(1_000)
     summary = summary_of(earned, A=1_000, B=1_000, C=1_000)
-    found = bootstrap_intervals(earned, summary, draws=4_000).set_index("channel_name")
+    found = bootstrap_intervals(earned, summary, draws=3_000).set_index("channel_name")
     for name in ("ihc", "ihc_revenue"):
         by_order = earned.pivot_table(name, "conv_id", "channel_name", "sum", fill_value=0.0)
         by_order["Total"] = by_order.sum(axis=1)
@@ -153,18 +123,6 @@ def test_intervals_are_as_wide_as_the_standard_error_of_a_sum_says():
     assert found.loc["Total", "ihc_high"] - found.loc["Total", "ihc_low"] < 1e-9
 
 
-def test_19_of_20_intervals_hold_the_truth():
-    # Of 80 orders, each goes to A at 0.4: A's share of many such shops is to lie in 95 % of the intervals.
-    generator = np.random.default_rng(3)
-    hits = 0
-    for _ in range(120):
-        names = np.where(generator.random(80) < 0.4, "A", "B")
-        earned = earned_of(*((f"k{number}", name, 1, 10) for number, name in enumerate(names)))
-        found = bootstrap_intervals(earned, summary_of(earned, A=1, B=1), draws=150).iloc[0]
-        hits += found["share_of_credit_low"] <= 0.4 <= found["share_of_credit_high"]
-    assert 0.9 <= hits / 120 <= 0.99
-
-
 def test_another_seed_gives_other_draws_and_the_same_seed_the_same():
     earned = random_orders(50)
     summary = summary_of(earned, A=1, B=1, C=1)
@@ -173,55 +131,40 @@ def test_another_seed_gives_other_draws_and_the_same_seed_the_same():
     assert not first[LOW].equals(other[LOW])
 
 
-def test_intervals_without_a_draw_are_refused():
-    with pytest.raises(InputError, match="at least one draw, not 0"):
-        bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0), draws=0)
-
-
-def test_credit_of_a_channel_that_the_summary_lacks_is_refused():
-    with pytest.raises(InputError, match=r"earned has channels that summary lacks \('B'\)"):
-        bootstrap_intervals(TWO, summary_of(TWO, A=5))
-
-
-def test_missing_columns_are_refused():
-    with pytest.raises(InputError, match="Earned lacks the column 'ihc_revenue'"):
-        bootstrap_intervals(TWO.drop(columns="ihc_revenue"), summary_of(TWO, A=5, B=0))
-    with pytest.raises(InputError, match="Summary lacks the column 'cost'"):
-        bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0).drop(columns="cost"))
-
-
 def test_intervals_stand_beside_the_figures_of_their_own_summary_only():
     summary = summary_of(TWO, A=5, B=0)
     intervals = bootstrap_intervals(TWO, summary)
     both = with_intervals(summary, intervals.set_index(pd.Index([7, 8, 9])))
     assert list(both) == [*summary, *intervals.columns.drop("channel_name")]
+    assert not {*intervals} - {*GLOSSARY, *HEADINGS}
     assert both["ROAS_high"].equals(intervals["ROAS_high"])
     with pytest.raises(InputError, match="not of the same channels"):
         with_intervals(summary.iloc[::-1], intervals)
 
 
-def test_every_column_has_a_heading():
-    columns = bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0)).columns
-    assert not set(columns) - {*GLOSSARY, *HEADINGS}
+@pytest.mark.parametrize(
+    ("earned", "summary", "draws", "says"),
+    [
+        (TWO, summary_of(TWO, A=5, B=0), 0, "at least one draw, not 0"),
+        (TWO, summary_of(TWO, A=5), 1, r"earned has channels that summary lacks \('B'\)"),
+        (TWO.drop(columns="ihc_revenue"), summary_of(TWO, A=5, B=0), 1, "Earned lacks the column 'ihc_revenue'"),
+        (TWO, summary_of(TWO, A=5, B=0).drop(columns="cost"), 1, "Summary lacks the column 'cost'"),
+    ],
+)
+def test_what_cannot_be_drawn_from_is_refused(earned, summary, draws, says):
+    with pytest.raises(InputError, match=says):
+        bootstrap_intervals(earned, summary, draws=draws)
 
 
-def attributed(shop, window):
-    """The credits of a random shop and its summary, of the reported days."""
-    credits = attribute(build_journeys(shop.sessions, shop.conversions), curves_of())
-    visits = shop.sessions[inside(shop.sessions["event_date"], *window)]
-    start, end = window
-    return (
-        conversion_credits(visits, shop.conversions, credits),
-        channel_summary(*shop, credits, start_date=start, end_date=end),
-    )
-
-
-@FIXED
+@FEW
 @given(shops(), windows(), st.integers(0, 9))
 def test_bounds_are_in_order_and_in_reach_whatever_the_order_of_the_rows(shop, window, seed):
-    earned, summary = attributed(shop, window)
+    credits = attribute(build_journeys(shop.sessions, shop.conversions), curves_of())
+    visits = shop.sessions[inside(shop.sessions["event_date"], *window)]
+    earned = conversion_credits(visits, shop.conversions, credits)
+    summary = channel_summary(*shop, credits, start_date=window[0], end_date=window[1])
     before = earned.copy(deep=True), summary.copy(deep=True)
-    found = bootstrap_intervals(earned, summary, draws=60)
+    found = bootstrap_intervals(earned, summary, draws=30)
     assert found["channel_name"].tolist() == summary["channel_name"].tolist()
     low, high = found[LOW].to_numpy(), found[HIGH].to_numpy()
     assert ((low <= high) | np.isnan(low) | np.isnan(high)).all()
@@ -234,44 +177,20 @@ def test_bounds_are_in_order_and_in_reach_whatever_the_order_of_the_rows(shop, w
     assert np.isnan(bounds).all() == (orders < 2 or not len(bounds))
     shares = found[["share_of_credit_low", "share_of_credit_high"]].to_numpy().ravel()
     assert ((shares >= 0) & (shares <= 1 + 1e-12) | np.isnan(shares)).all()
-    again = bootstrap_intervals(shuffled(earned, seed), summary, draws=60)
-    assert_frame_equal(again, found, check_exact=True)
+    # Half the revenue: half the bounds, exactly, as halving loses no bit.
+    half = earned.assign(ihc_revenue=earned["ihc_revenue"] / 2)
+    again = bootstrap_intervals(shuffled(half, seed), summary, draws=30)
+    money = ["ihc_revenue_low", "ihc_revenue_high", "ROAS_low", "ROAS_high"]
+    assert_frame_equal(again.assign(**again[money] * 2), found, check_exact=True)
     assert_frame_equal(earned, before[0])
     assert_frame_equal(summary, before[1])
 
 
-@FIXED
-@given(shops())
-def test_money_scales_and_the_total_has_as_many_orders_as_there_are(shop):
-    earned, summary = attributed(shop, (None, None))
-    whole = bootstrap_intervals(earned, summary, draws=60)
-    # Half the revenue: half the bounds, exactly, as halving loses no bit.
-    half = bootstrap_intervals(earned.assign(ihc_revenue=earned["ihc_revenue"] / 2), summary, draws=60)
-    money = ["ihc_revenue_low", "ihc_revenue_high", "ROAS_low", "ROAS_high"]
-    assert_frame_equal(half[money], whole[money] / 2)
-    # Each order has one credit, so the total of all days has as many as there are.
-    orders = earned.loc[earned["revenue"] >= 0, "conv_id"].nunique()
-    expected = orders if orders > 1 else np.nan
-    np.testing.assert_allclose(whole[["ihc_low", "ihc_high"]].iloc[-1], expected, atol=1e-9)
-
-
 def test_a_refund_is_drawn_with_its_order_or_stays_in_every_draw():
     # Orders k and l of 100 each, and a refund of 40 that takes from the channel of k.
-    shop = Tables(
-        sessions([("s1", "u", "2023-09-01 10:00:00", "Ads"), ("s2", "v", "2023-09-01 10:00:00", "Mail")]),
-        conversions(
-            [
-                ("k", "u", "2023-09-01 11:00:00", 100.0),
-                ("l", "v", "2023-09-01 11:00:00", 100.0),
-                ("r", "u", "2023-09-02 11:00:00", -40.0),
-            ]
-        ),
-        costs(),
-    )
-    credits = credits_of([("k", "s1", 1.0), ("l", "s2", 1.0), ("r", "s1", 1.0)])
-    earned = conversion_credits(*shop[:2], credits)
-    summary = channel_summary(*shop, credits)
-    bounds = ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]
+    rows = earned_of(("k", "Ads", 1, 100), ("l", "Mail", 1, 100), ("r", "Ads", 0, -40))
+    earned = rows.assign(ihc_revenue=[100.0, 100.0, -40.0])
+    summary, bounds = summary_of(earned, Ads=1, Mail=1), ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]
     # Twice l, once each, or twice k: -40, 60 or 160 for Ads while the refund stays.
     alone = bootstrap_intervals(earned, summary).set_index("channel_name")
     assert alone.loc["Ads", bounds].tolist() == [0, 2, -40, 160]

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, journey, journeys, shuffled
+from helpers.frames import FEW, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -26,15 +26,16 @@ def together(*lists):
     return pd.concat([journey(*steps, conv_id=f"k{number}") for number, steps in enumerate(lists)], ignore_index=True)
 
 
-def of_length(number):
-    return [(hour, "A", 1, 1) for hour in range(number)]
+def of_names(*names_of):
+    """Journeys of a session an hour, of these channels."""
+    return together(*([(hour, name, 1, 1) for hour, name in enumerate(names)] for names in names_of))
 
 
 EMPTY = journey((0, "A", 1, 1)).iloc[:0]
 
 
 def test_lengths_count_orders_by_their_number_of_sessions_up_to_the_longest_class():
-    found = journey_lengths(together(*map(of_length, (1, 1, 2, 10, 12))))
+    found = journey_lengths(of_names("A", "A", "AA", "A" * 10, "A" * 12))
     assert found["length"].tolist() == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10+"]
     assert found["orders"].tolist() == [2, 1, *[0] * 7, 2]
     assert found["share"].tolist() == [0.4, 0.2, *[0] * 7, 0.4]
@@ -65,12 +66,7 @@ def test_time_to_conversion_is_from_the_first_to_the_last_session(hours, label):
 
 
 def test_a_path_names_each_channel_once_in_a_row_and_adds_up_orders_and_revenue():
-    rows = together(
-        [(0, "A", 1, 1), (1, "A", 1, 1), (2, "B", 1, 1)],
-        [(0, "A", 1, 1), (1, "B", 1, 1)],
-        [(0, "A", 1, 1), (1, "B", 1, 1), (2, "A", 1, 1)],
-        [(0, "B", 1, 1)],
-    )
+    rows = of_names("AAB", "AB", "ABA", "B")
     expected = pd.DataFrame(
         {
             "path": ["A > B", "A > B > A", "B"],
@@ -83,12 +79,8 @@ def test_a_path_names_each_channel_once_in_a_row_and_adds_up_orders_and_revenue(
     assert commonest_paths(rows, most=1)["path"].tolist() == ["A > B"]
 
 
-def test_the_last_channel_of_one_order_is_no_repeat_for_the_next():
-    assert commonest_paths(together([(0, "A", 1, 1)], [(0, "A", 1, 1)]))["orders"].tolist() == [2]
-
-
 def test_equally_common_paths_are_by_name_also_where_the_list_ends():
-    rows = together(*([(0, name, 1, 1), (1, "Z", 1, 1)] for name in ("D", "A b", "C", "A", "A")))
+    rows = of_names(*([name, "Z"] for name in ("D", "A b", "C", "A", "A")))
     # As texts "A > Z" comes after "A b > Z" no more than any other; twice it is first, and of the rest two are shown.
     found = commonest_paths(rows, most=3)
     assert found["path"].tolist() == ["A > Z", "A b > Z", "C > Z"]
@@ -100,15 +92,9 @@ def test_sessions_at_the_same_moment_are_in_the_order_of_their_ids():
 
 
 def test_a_path_of_any_length_is_counted_by_all_its_channels():
-    long = [(hour, "AB"[hour % 2], 1, 1) for hour in range(600)]
-    found = commonest_paths(together(long, long, long[:-1]))
+    found = commonest_paths(of_names("AB" * 300, "AB" * 300, "AB" * 299 + "A"))
     assert found["orders"].tolist() == [2, 1]
     assert [path.count(" > ") for path in found["path"]] == [599, 598]
-
-
-def test_paths_need_their_columns():
-    with pytest.raises(InputError, match="Journeys lacks the column 'revenue'"):
-        commonest_paths(together(of_length(1)).drop(columns="revenue"))
 
 
 @pytest.mark.parametrize(
@@ -128,56 +114,9 @@ def test_a_path_is_taken_apart_into_its_channels_whatever_their_names(path, name
     assert channels_of(path, names) == channels
 
 
-@FIXED
-@given(journeys(), st.integers(0, 9))
-def test_paths_are_those_that_are_read_journey_by_journey(rows, seed):
-    ordered = rows.sort_values(["conv_id", "timestamp", "session_id"])
-    read = {}
-    for _, journey_rows in ordered.groupby("conv_id"):
-        names = journey_rows["channel_name"].tolist()
-        path = " > ".join(name for name, before in zip(names, [None, *names], strict=False) if name != before)
-        read.setdefault(path, []).append(journey_rows["revenue"].iloc[0])
-    found = commonest_paths(shuffled(rows, seed))
-    assert dict(zip(found["path"], found["orders"], strict=True)) == {path: len(all_) for path, all_ in read.items()}
-    assert found["revenue"].tolist() == pytest.approx([sum(read[path]) for path in found["path"]])
-    assert [channels_of(path, []) for path in found["path"]] == [path.split(" > ") for path in found["path"]]
-
-
-@pytest.mark.parametrize("count", [journey_lengths, time_to_conversion, commonest_paths])
-def test_no_journeys_are_counted_as_none(count):
-    found = count(EMPTY)
-    assert found["orders"].sum() == 0
-    assert found["share"].isna().all()
-    assert found.columns.tolist() == count(together(of_length(1))).columns.tolist()
-
-
-@FIXED
-@given(journeys(), st.sampled_from([journey_lengths, time_to_conversion, commonest_paths]), st.integers(0, 9))
-def test_every_order_is_in_one_class_in_any_row_order_and_the_journeys_are_left_alone(rows, count, seed):
-    before = rows.copy(deep=True)
-    found = count(rows)
-    assert_frame_equal(rows, before)
-    assert found["orders"].sum() == rows["conv_id"].nunique()
-    assert found["share"].sum() == pytest.approx(1)
-    assert_frame_equal(count(shuffled(rows, seed)), found)
-
-
-def paths(*letters):
-    """Journeys of one session an hour, a letter a channel."""
-    return of_names(*map(list, letters))
-
-
-def of_names(*names_of):
-    parts = [
-        journey(*((hour, name, 1, 1) for hour, name in enumerate(names)), conv_id=f"k{number}")
-        for number, names in enumerate(names_of)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
 def test_each_order_of_a_channel_is_one_of_its_five_roles():
     # A: begins ABC and AB, is alone in AA, begins and ends ABA. B: between in ABC and ABA, ends AB. C: ends ABC.
-    found = channel_roles(paths("ABC", "AB", "AA", "ABA"))
+    found = channel_roles(of_names("ABC", "AB", "AA", "ABA"))
     assert found.columns.tolist() == ["channel_name", "orders", *ROLES, *(f"share_{role}" for role in ROLES)]
     assert found[["channel_name", "orders", *ROLES]].to_numpy().tolist() == [
         ["A", 4, 2, 1, 0, 0, 1],
@@ -189,7 +128,7 @@ def test_each_order_of_a_channel_is_one_of_its_five_roles():
 
 def test_a_channel_counts_once_in_an_order_and_the_ends_of_a_journey_come_before_its_middle():
     # A stands first and between: it begins. B stands between and last: it ends.
-    found = channel_roles(paths("ABAB"))
+    found = channel_roles(of_names("ABAB"))
     assert found[["channel_name", *ROLES]].to_numpy().tolist() == [["A", 1, 0, 0, 0, 0], ["B", 0, 0, 0, 1, 0]]
 
 
@@ -198,7 +137,7 @@ def moves(found):
 
 
 def test_moves_lead_from_the_start_through_the_channels_to_the_order():
-    found = transition_matrix(paths("AABBA", "A"))
+    found = transition_matrix(of_names("AABBA", "A"))
     # A > B > A, and A.
     assert moves(found) == {(START, "A"): 2, ("A", "B"): 1, ("B", "A"): 1, ("A", ORDER): 2}
     assert found["share"].tolist() == pytest.approx([1, 0, 0, 0, 1 / 3, 2 / 3, 1, 0, 0])
@@ -207,14 +146,14 @@ def test_moves_lead_from_the_start_through_the_channels_to_the_order():
 
 
 def test_the_last_channel_of_one_order_leads_to_no_other_order():
-    assert moves(transition_matrix(paths("A", "B"))) == {
+    assert moves(transition_matrix(of_names("A", "B"))) == {
         **{(START, name): 1 for name in "AB"},
         **{(name, ORDER): 1 for name in "AB"},
     }
 
 
 def test_channels_that_are_not_named_are_one_state_that_may_follow_itself_and_comes_last():
-    found = transition_matrix(paths("A", "AB", "ABCD"), folding("ABCD", "BACD", most=2))
+    found = transition_matrix(of_names("A", "AB", "ABCD"), folding("ABCD", "BACD", most=2))
     other = "other (2 channels)"
     assert found["to"].unique().tolist() == ["A", "B", other, ORDER]
     assert moves(found)[("B", other)] == 1
@@ -228,34 +167,54 @@ def test_channels_called_like_a_state_stay_states_of_their_own():
     assert found["count"].tolist() == [0, 1, 0, 0, 0, 1, 1, 0, 0]
 
 
-@pytest.mark.parametrize("view", [channel_roles, transition_matrix])
-def test_no_journeys_give_an_empty_table_with_the_same_columns(view):
+@pytest.mark.parametrize("view", [journey_lengths, time_to_conversion, commonest_paths])
+def test_no_journeys_are_counted_as_none(view):
     found = view(EMPTY)
+    assert found["orders"].sum() == 0
+    assert found["share"].isna().all()
+    assert found.columns.tolist() == view(of_names("A")).columns.tolist()
+
+
+@pytest.mark.parametrize("view", [channel_roles, transition_matrix])
+def test_no_journeys_give_an_empty_table_with_the_same_columns_that_have_headings(view):
+    found, full = view(EMPTY), view(of_names("AB"))
     assert found.empty
-    assert found.dtypes.tolist() == view(paths("AB")).dtypes.tolist()
-    assert found.columns.tolist() == view(paths("AB")).columns.tolist()
+    assert found.dtypes.to_dict() == full.dtypes.to_dict()
+    assert not {*found} - {*GLOSSARY, *HEADINGS}
 
 
-@pytest.mark.parametrize("view", [channel_roles, transition_matrix])
-def test_every_column_has_a_heading(view):
-    assert not [name for name in view(EMPTY).columns if name not in {*GLOSSARY, *HEADINGS}]
+@pytest.mark.parametrize(
+    ("view", "column"),
+    [(channel_roles, "channel_name"), (transition_matrix, "channel_name"), (commonest_paths, "revenue")],
+)
+def test_missing_columns_are_refused(view, column):
+    with pytest.raises(InputError, match=f"Journeys lacks the column '{column}'"):
+        view(of_names("AB").drop(columns=column))
 
 
-@pytest.mark.parametrize("view", [channel_roles, transition_matrix])
-def test_missing_columns_are_refused(view):
-    with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
-        view(paths("AB").drop(columns="channel_name"))
-
-
-@FIXED
+@FEW
 @given(journeys(), st.integers(0, 9), st.integers(1, 3))
-def test_roles_and_moves_add_up_in_any_row_order_and_the_journeys_are_left_alone(rows, seed, most):
-    before = rows.copy(deep=True)
+def test_everything_adds_up_in_any_row_order_and_the_journeys_are_left_alone(rows, seed, most):
+    before, mixed = rows.copy(deep=True), shuffled(rows, seed)
     roles = channel_roles(rows)
     few = folding(roles["channel_name"], roles["channel_name"], most=most)
     matrix = transition_matrix(rows, few)
     assert_frame_equal(rows, before)
     orders = rows["conv_id"].nunique()
+    for count in (journey_lengths, time_to_conversion, commonest_paths):
+        found = count(rows)
+        assert found["orders"].sum() == orders
+        assert found["share"].sum() == pytest.approx(1)
+        assert_frame_equal(count(mixed), found)
+    read = {}  # journey by journey
+    for _, steps in rows.sort_values(["timestamp", "session_id"]).groupby("conv_id"):
+        names = steps["channel_name"].tolist()
+        path = " > ".join(name for name, before in zip(names, [None, *names], strict=False) if name != before)
+        read.setdefault(path, []).append(steps["revenue"].iloc[0])
+    assert dict(zip(found["path"], found["orders"], strict=True)) == {path: len(each) for path, each in read.items()}
+    assert found["revenue"].tolist() == pytest.approx([sum(read[path]) for path in found["path"]])
+    assert [channels_of(path, []) for path in found["path"]] == [path.split(" > ") for path in found["path"]]
+
     assert roles[list(ROLES)].sum(axis=1).tolist() == roles["orders"].tolist()
     assert roles[[f"share_{role}" for role in ROLES]].sum(axis=1).tolist() == pytest.approx([1] * len(roles))
     for end in ("starts", "ends"):
@@ -272,6 +231,5 @@ def test_roles_and_moves_add_up_in_any_row_order_and_the_journeys_are_left_alone
     left = matrix[matrix["from"] != START].groupby("from")["count"].sum()
     come = matrix[matrix["to"] != ORDER].groupby("to")["count"].sum()
     assert left.to_dict() == come.to_dict()
-    mixed = shuffled(rows, seed)
     assert_frame_equal(channel_roles(mixed), roles)
     assert_frame_equal(transition_matrix(mixed, few), matrix)

@@ -4,7 +4,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, conversions, costs, credits_of, journey, sessions, shops, shuffled, windows
+from helpers.frames import FEW, conversions, costs, credits_of, journey, sessions, shops, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
@@ -124,6 +124,8 @@ def test_a_session_without_a_cost_costs_nothing_and_the_index_is_the_sessions():
     found = session_costs(VISITS.set_axis([9, 9, 8, 7, 6]), PRICES)
     assert found.tolist() == [4.0, 0.0, 10.0, 6.0, 0.0]
     assert found.index.tolist() == [9, 9, 8, 7, 6]
+    assert cost_without_session(VISITS, PRICES) == 0
+    assert cost_without_session(VISITS, costs([("a", 2.0), ("tv", 3.0), ("radio", 4.5), ("lost", None)])) == 7.5
 
 
 def test_reporting_adds_up_cost_and_credit_by_channel_and_day_of_the_session():
@@ -157,15 +159,10 @@ def test_the_summary_has_a_row_a_channel_by_revenue_and_the_total_last():
     assert summary[["sessions", "influenced_conversions"]].dtypes.tolist() == ["int64", "int64"]
 
 
-def test_the_dates_choose_the_sessions_of_the_summary_by_their_day():
-    summary = channel_summary(*SHOP, start_date="2023-09-01", end_date="2023-09-01").set_index("channel_name")
-    assert summary.index.tolist() == ["Search", "Total"]
-    assert summary.loc["Total", ["sessions", "cost", "ihc", "ihc_revenue"]].tolist() == [1, 4, 0.75, 55]
-
-
 def test_shares_are_nan_without_any_credit_or_cost():
     summary = channel_summary(VISITS, ORDERS, costs(), credits_of())
     assert summary[["share_of_credit", "share_of_cost", "CPO", "ROAS"]].isna().all(axis=None)
+    assert material(summary).empty
     assert summary["sessions"].tolist() == [1, 3, 1, 5]  # Mail, Search, Social: by name where nothing tells them apart
 
 
@@ -182,31 +179,18 @@ def test_empty_tables_are_reported_as_no_rows_and_a_total_of_0():
 @pytest.mark.parametrize(
     ("place", "column", "says"),
     [
-        (0, "channel_name", "Sessions lacks the column 'channel_name'"),
+        (0, "event_date", "Sessions lacks the column 'event_date'"),
         (1, "revenue", "Conversions lacks the column 'revenue'"),
         (2, "cost", "Costs lacks the column 'cost'"),
         (3, "ihc", "Credits lacks the column 'ihc'"),
     ],
 )
-@pytest.mark.parametrize("report", [channel_reporting, channel_summary])
-def test_a_missing_column_is_refused(report, place, column, says):
+def test_a_missing_column_is_refused(place, column, says):
     frames = list(SHOP)
     frames[place] = frames[place].drop(columns=column)
-    with pytest.raises(InputError, match=says):
-        report(*frames)
-
-
-def test_a_summary_without_the_sessions_day_is_refused():
-    with pytest.raises(InputError, match="event_date"):
-        channel_summary(VISITS.drop(columns="event_date"), *SHOP[1:])
-
-
-@pytest.mark.parametrize("report", [channel_reporting, channel_summary])
-def test_reporting_leaves_its_inputs_alone(report):
-    before = [frame.copy(deep=True) for frame in SHOP]
-    report(*SHOP)
-    for frame, old in zip(SHOP, before, strict=True):
-        assert_frame_equal(frame, old)
+    for report in (channel_reporting, channel_summary):
+        with pytest.raises(InputError, match=says):
+            report(*frames)
 
 
 def test_material_channels_have_one_percent_of_the_cost_the_costliest_first():
@@ -220,10 +204,6 @@ def test_material_channels_have_one_percent_of_the_cost_the_costliest_first():
     assert material(summary)["channel_name"].tolist() == ["large", "edge"]
 
 
-def test_no_channel_is_material_where_nothing_costs():
-    assert material(channel_summary(VISITS, ORDERS, costs(), CREDITS)).empty
-
-
 def test_models_are_compared_by_revenue_a_channel():
     rows = journey((0, "Search", 1, 1), (1, "Mail", 1, 1), revenue=50.0)
     models = {
@@ -232,6 +212,7 @@ def test_models_are_compared_by_revenue_a_channel():
     }
     expected = pd.DataFrame({"channel_name": ["Mail", "Search"], "one": [30.0, 20.0], "two": [0.0, 50.0]})
     assert_frame_equal(model_comparison(rows, models), expected)
+    assert_frame_equal(model_comparison(rows.iloc[:0], models), expected.iloc[:0])
 
 
 def test_models_are_set_against_the_first_one():
@@ -241,45 +222,6 @@ def test_models_are_set_against_the_first_one():
     assert_frame_equal(relative_to_first(comparison), expected)
     assert_frame_equal(relative_to_first(comparison[["channel_name", "one"]]), comparison[["channel_name", "one"]])
     assert relative_to_first(comparison.iloc[:0]).empty
-
-
-def test_a_comparison_without_journeys_is_empty():
-    empty = journey((0, "Search", 1, 1)).iloc[:0]
-    found = model_comparison(empty, {"one": credits_of()})
-    assert found.columns.tolist() == ["channel_name", "one"]
-    assert found.empty
-
-
-@FIXED
-@given(shops(), st.integers(0, 9))
-def test_cost_in_is_cost_out_and_revenue_in_is_revenue_out_in_any_row_order(shop, seed):
-    journeys = build_journeys(shop.sessions, shop.conversions)
-    credits = linear(journeys)
-    reporting = channel_reporting(*shop, credits)
-    known = shop.costs[shop.costs["session_id"].isin(shop.sessions["session_id"])]
-    lonely = unattributed(shop.conversions, journeys)
-    assert np.isclose(reporting["cost"].sum(), known["cost"].sum())
-    orders, lonely_orders = (int((frame["revenue"] >= 0).sum()) for frame in (shop.conversions, lonely))
-    assert np.isclose(reporting["ihc"].sum(), orders - lonely_orders)
-    assert np.isclose(reporting["ihc_revenue"].sum(), shop.conversions["revenue"].sum() - lonely["revenue"].sum())
-    assert not reporting.duplicated(["channel_name", "date"]).any()
-    again = channel_reporting(*(shuffled(frame, seed) for frame in (*shop, credits)))
-    assert_frame_equal(again, reporting)
-
-
-@FIXED
-@given(shops(), windows())
-def test_the_summary_adds_up_the_reporting_of_its_days(shop, window):
-    credits = linear(build_journeys(shop.sessions, shop.conversions))
-    reporting = channel_reporting(*shop, credits)
-    rows = reporting[inside(reporting["date"], *window)]
-    summary = channel_summary(*shop, credits, start_date=window[0], end_date=window[1])
-    sums = ["cost", "ihc", "ihc_revenue"]
-    np.testing.assert_allclose(summary[sums].iloc[-1].astype("float64"), rows[sums].sum(), atol=1e-9)
-    by_channel = rows.groupby("channel_name")[sums].sum()
-    found = summary.iloc[:-1].set_index("channel_name")[sums].sort_index()
-    np.testing.assert_allclose(found.astype("float64"), by_channel, atol=1e-9)
-    assert summary["sessions"].iloc[-1] == inside(shop.sessions["event_date"], *window).sum()
 
 
 def test_exported_credits_say_where_when_and_how_each_credit_was_earned():
@@ -302,9 +244,27 @@ def test_exported_credits_say_where_when_and_how_each_credit_was_earned():
     assert_frame_equal(exported_credits(tables, credits, phases), expected, check_dtype=False)
 
 
-CLICK = sessions([("s1", "u", "2024-05-01 10:00:00", "Ads"), ("s2", "u", "2024-05-01 10:05:00", "Mail")])
+@FEW
+@given(shops(), windows(), st.integers(0, 9))
+def test_what_goes_in_comes_out_by_day_and_by_channel_in_any_row_order(shop, window, seed):
+    journeys = build_journeys(shop.sessions, shop.conversions)
+    frames = (*shop, linear(journeys))
+    before = [frame.copy(deep=True) for frame in frames]
+    reporting = channel_reporting(*frames)
+    known = shop.costs[shop.costs["session_id"].isin(shop.sessions["session_id"])]
+    lonely = unattributed(shop.conversions, journeys)
+    assert np.isclose(reporting["cost"].sum(), known["cost"].sum())
+    orders, lonely_orders = (int((frame["revenue"] >= 0).sum()) for frame in (shop.conversions, lonely))
+    assert np.isclose(reporting["ihc"].sum(), orders - lonely_orders)
+    assert np.isclose(reporting["ihc_revenue"].sum(), shop.conversions["revenue"].sum() - lonely["revenue"].sum())
+    assert not reporting.duplicated(["channel_name", "date"]).any()
+    assert_frame_equal(channel_reporting(*(shuffled(frame, seed) for frame in frames)), reporting)
 
-
-def test_cost_without_a_session_is_summed_up_whatever_its_id_looks_like():
-    assert cost_without_session(CLICK, costs([("s1", 2.0), ("tv", 3.0), ("radio", 4.5), ("lost", None)])) == 7.5
-    assert cost_without_session(CLICK, costs([("s1", 2.0)])) == 0
+    rows, sums = reporting[inside(reporting["date"], *window)], ["cost", "ihc", "ihc_revenue"]
+    summary = channel_summary(*frames, start_date=window[0], end_date=window[1])
+    np.testing.assert_allclose(summary[sums].iloc[-1].astype("float64"), rows[sums].sum(), atol=1e-9)
+    found = summary.iloc[:-1].set_index("channel_name")[sums].sort_index()
+    np.testing.assert_allclose(found.astype("float64"), rows.groupby("channel_name")[sums].sum(), atol=1e-9)
+    assert summary["sessions"].iloc[-1] == inside(shop.sessions["event_date"], *window).sum()
+    for frame, old in zip(frames, before, strict=True):
+        assert_frame_equal(frame, old)

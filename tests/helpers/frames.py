@@ -17,6 +17,7 @@ FIXED = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+FEW = settings(FIXED, max_examples=10)
 ORIGIN = pd.Timestamp("2023-09-01 00:00:00")
 OUTCOMES = ("conv_id", "outcome", "reason")
 

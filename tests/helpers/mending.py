@@ -9,34 +9,44 @@ from ihc import read_tables
 from ihc.quality.checks import quality_findings
 from ihc.schemas.tables import COLUMNS
 
+_KNOWN = {}
 
-def finding(tables, check, sql=None):
+
+def findings(tables):
+    """All findings in tables, which are looked for once; the tables are kept, so that no others get their ids."""
+    key = tuple(map(id, tables))
+    if key not in _KNOWN:
+        _KNOWN[key] = tables, quality_findings(tables)
+    return _KNOWN[key][1]
+
+
+def finding(tables, check, found=None):
     """The only finding whose name begins so; None where it found nothing."""
-    found = quality_findings(tables, sql)
+    found = findings(tables) if found is None else found
     found = found[found["check"].str.startswith(check)]
     assert len(found), f"no check is named {check}"
     return next((row for row in found.to_dict("records") if row["count"]), None)
 
 
-def mended(tables, mend, **given):
-    """The tables after a statement was run on them in SQLite, as they are read again."""
+def mended(tables, *mends, **given):
+    """The tables after statements were run on them in SQLite, as they are read again."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shop.db"
-        _run(path, tables, mend, given)
+        _run(path, tables, mends, given)
         return read_tables(path)
 
 
 def listed(tables, mend):
     """The first column of what a statement lists in SQLite: the ids of rows."""
     with tempfile.TemporaryDirectory() as folder:
-        return _run(Path(folder) / "shop.db", tables, mend)
+        return _run(Path(folder) / "shop.db", tables, [mend])
 
 
-def _run(path, tables, mend, given=()):
+def _run(path, tables, mends, given=()):
     with closing(sqlite3.connect(path)) as connection, connection:
         for table, frame in zip(COLUMNS, tables, strict=True):
             frame.astype(dict.fromkeys(frame, object)).to_sql(table, connection, index=False)
-        return sorted(key for key, *_ in connection.execute(mend, given))
+        return sorted(key for mend in mends for key, *_ in connection.execute(mend, given))
 
 
 def is_listing(mend):

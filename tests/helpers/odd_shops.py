@@ -79,6 +79,7 @@ TWICE = timed_shop(
         ("o", "v", "2023-09-04 10:00:01", 75.0),
     ],
 )
+CLOCK_SHOPS = (SHORTLY, CUT, MIDNIGHT, LATER, FAR, AT_ONCE, TWICE)
 # Shares: of the revenue of all orders, or of all cost, which is 2 + 1 + 1 = 4.
 CLOCK_FINDINGS = [
     (SHORTLY, "orders followed by a session", "1 order followed by", ["k"], 100.0, 100 / 150),
@@ -94,33 +95,35 @@ CLOCK_FINDINGS = [
 
 NEAR_ORDERS, NEAR_COSTS = "orders whose user id differs", "cost rows whose session id differs"
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
-NEAR_IDS = [
-    ("u1", "u1 ", "blanks at the ends"),
-    ("\ufeffu1", "u1", "blanks at the ends"),
-    ("u1\u00a0", "\u2003u1", "blanks at the ends"),
-    ("ABCDEF", "abcdef", "case"),
-    ("\u00c9VA", "\u00e9va", "case"),
-    (COMPOSED, DECOMPOSED, "Unicode normal form"),
-    ("7", "7.0", "a final .0"),
-    ("7", "007", "leading zeros"),
-    ("it's \x1b7", "it's \x1b7 ", "blanks at the ends"),
-    ("u1", "\u00a0 u1", "blanks at the ends"),
-    (" O'Neil", "o'neil", "blanks, case, Unicode normal form, .0 or leading zeros"),
-]
+SEVERAL_RULES = "blanks, case, Unicode normal form, .0 or leading zeros"
+# How an id is known, and how it is written elsewhere, by the rule that makes them equal.
+NEAR_IDS = {
+    "blanks at the ends": {
+        **{"u1": "u1 ", "\ufeffu2": "u2", "u3\u00a0": "\u2003u3"},
+        **{"it's \x1b7": "it's \x1b7 ", "u4": "\u00a0 u4"},
+    },
+    "case": {"ABCDEF": "abcdef", "\u00c9VA": "\u00e9va"},
+    "Unicode normal form": {COMPOSED: DECOMPOSED},
+    "a final .0": {"7": "7.0"},
+    "leading zeros": {"8": "008"},
+    SEVERAL_RULES: {" O'Neil": "o'neil"},
+}
+KNOWN, WRITTEN = ([id for ids in NEAR_IDS.values() for id in each(ids)] for each in (dict.keys, dict.values))
+# Of each known user a session of the same id, and an order and a cost row that are written otherwise.
+NEAR_SHOP = Tables(
+    sessions((one, one, "2023-09-01 10:00:07", "Mail") for one in [*KNOWN, "t"]),
+    conversions((f"k{n}", one, "2023-09-01 12:00:01", 25.0) for n, one in enumerate([*WRITTEN, "t"])),
+    costs([*((one, 3.0) for one in WRITTEN), ("t", 1.0), ("gone", 4.0)]),
+)
 
 
-def shop_of(user, buyer):
-    visits = sessions([("s", user, "2023-09-01 10:00:07", "Mail"), ("t", "w", "2023-09-01 10:00:07", "Mail")])
-    orders = conversions([("k", buyer, "2023-09-01 12:00:01", 75.0), ("l", "w", "2023-09-01 12:00:01", 25.0)])
-    return Tables(visits, orders, costs([("s", 1.0), ("t", 1.0)]))
-
-
-def shared_id(user, visits=3, orders=3):
-    """A user with so many sessions an hour apart, each order an hour after one of them, and another user with one."""
-    of_user = [(f"s{hour}", user, f"2023-09-01 {hour:02}:00:01", "Mail") for hour in range(visits)]
-    purchases = [(f"k{hour}", user, f"2023-09-01 {hour:02}:30:01", 10.0) for hour in range(orders)]
+def shared_id(*users, visits=3, orders=3):
+    """Users with so many sessions an hour apart, each order an hour after one of them, and another user with one."""
+    hours = [(f"{n}-{hour}", user, hour) for n, user in enumerate(users) for hour in range(24)]
+    of_users = [(key, user, f"2023-09-01 {hour:02}:00:01", "Mail") for key, user, hour in hours if hour < visits]
+    purchases = [(key, user, f"2023-09-01 {hour:02}:30:01", 10.0) for key, user, hour in hours if hour < orders]
     return Tables(
-        sessions([*of_user, ("a", "u", "2023-09-01 05:00:01", "Mail")]),
+        sessions([*of_users, ("a", "u", "2023-09-01 05:00:01", "Mail")]),
         conversions([*purchases, ("k", "u", "2023-09-01 06:00:01", 70.0)]),
         costs(),
     )

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from helpers.frames import FIXED, converting, idle, journey
+from helpers.frames import FEW, converting, idle, journey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,13 +30,10 @@ def test_paths_stand_one_behind_the_other_each_with_its_end():
     assert (paths.names.tolist(), paths.size) == (["A", "B", "C", "D"], 6)
 
 
-def test_without_idle_paths_all_convert():
-    assert spelled(channel_paths(converting("AB", "B"))) == "-AB+B+"
-
-
-def test_without_any_path_there_are_no_channels():
+def test_without_idle_paths_all_convert_and_without_any_path_there_are_no_channels():
     paths = channel_paths(converting())
     assert (spelled(paths), paths.size) == ("-", FIRST)
+    assert spelled(channel_paths(converting("AB", "B"))) == "-AB+B+"
 
 
 @pytest.mark.parametrize(("channels", "kind"), [(253, "uint8"), (254, "uint16"), (300, "uint16")])
@@ -48,7 +45,7 @@ def test_a_number_takes_one_byte_as_long_as_there_are_few_channels(channels, kin
     assert codes.tolist() == [LOST, *range(FIRST, FIRST + channels), WON]
 
 
-@FIXED
+@FEW
 @given(WORDS, WORDS, st.integers(0, 9))
 def test_the_order_of_the_rows_within_a_path_is_irrelevant(wins, losses, seed):
     rows, others = converting(*wins), idle(*losses)

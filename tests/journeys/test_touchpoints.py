@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, journey, journeys, shuffled
+from helpers.frames import FEW, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -27,7 +27,7 @@ def test_touchpoints_stand_path_by_path_by_time_and_session_id():
     assert ((steps.moment - steps.moment[0]) / 3_600_000_000).tolist() == [0, 0, 1, 5]
 
 
-@FIXED
+@FEW
 @given(journeys(), st.integers(0, 9))
 def test_the_order_is_that_of_a_plain_sort(rows, seed):
     rows = shuffled(rows, seed)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.commands import REAL
-from helpers.frames import CHANNELS, FIXED, ORIGIN, curves_of, journey, journeys, shuffled
+from helpers.frames import CHANNELS, FEW, ORIGIN, curves_of, journey, journeys, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -56,10 +56,6 @@ def test_the_holder_is_the_mean_of_the_arithmetic_and_the_harmonic_mean_of_what_
     assert found["initializer"] == close(2 / 3, 1 / 3)
     assert found["closer"] == close(2 / 7, 5 / 7)
     assert found["holder"] == close(565 / 1071, 506 / 1071)
-
-
-def test_ihc_is_the_phases_weighted_sum():
-    found = credit((0, "A", 1, 1), (60, "A", 1, 1), phases=(0.2, 0.5, 0.3))
     first = 0.2 * 2 / 3 + 0.5 * 565 / 1071 + 0.3 * 2 / 7
     assert found["ihc"] == close(first, 1 - first)
 
@@ -92,26 +88,13 @@ def test_a_silence_of_membership_1_restarts_the_journey_and_zeroes_all_before_it
     assert sum(found["ihc"]) == pytest.approx(1, abs=1e-12)
 
 
-def test_channel_weights_count_after_a_restart_only_and_not_in_what_the_holder_takes():
-    # Raw initializer 1, 1, 1/2 with the restart at the second; no session closes but the last: v = 1, 1, 0.
-    # Holder: second u = 1 - 2/5 = 3/5, v = 1: (4/5 + 3/4) / 2 = 31/40, doubled; third u = 4/5, v = 0: 1/5 = 8/40.
-    weights = {"initializer": {"A": 5.0, "B": 3.0}, "holder": {"A": 7.0, "B": 2.0}, "closer": {"A": 9.0}}
-    found = credit((0, "A", 1, 0), (110, "B", 1, 0), (170, "C", 1, 0), channels=weights)
-    assert found["initializer"] == close(0, 6 / 7, 1 / 7)
-    assert found["holder"] == close(0, 62 / 70, 8 / 70)
-    assert found["closer"] == close(0, 0, 1)
-
-
 def test_a_single_session_after_the_last_of_several_restarts_holds_if_it_may():
     # Raw initializer 1, 1, 1: u = 2/3 on the third, v = 0: its raw value 1/6 is all that is left.
     steps = (0, "A", 1, 1), (110, "A", 1, 1)
     found = credit(*steps, (220, "A", 1, 1))
     assert found == {"initializer": [0, 0, 1], "holder": [0, 0, 1], "closer": [0, 0, 1], "ihc": close(0, 0, 1)}
     assert credit(*steps, (220, "A", 0, 1))["holder"] == [0, 0, 0]
-
-
-def test_a_silence_just_short_of_membership_1_restarts_nothing():
-    # Gap 109 hours: raw 1 and 99/100.
+    # A gap of 109 hours restarts nothing: raw 1 and 99/100.
     assert credit((0, "A", 1, 1), (109, "A", 1, 1))["initializer"] == close(100 / 199, 99 / 199)
 
 
@@ -128,9 +111,11 @@ def test_sessions_of_the_same_moment_stand_by_session_id():
     found = credit((0, "A", 0, 0), (0, "A", 0, 0))
     assert found["initializer"] == close(1, 0)
     assert found["closer"] == close(0, 1)
-    turned = attribute(journey((0, "A", 0, 0), (0, "A", 0, 0)).iloc[::-1], curves_of())
+    # Credits come in the order of the rows, with an index of their own.
+    turned = attribute(journey((0, "A", 0, 0), (0, "A", 0, 0)).set_axis([7, 7]).iloc[::-1], curves_of())
     assert turned["session_id"].tolist() == ["s2", "s1"]
     assert turned["initializer"].tolist() == close(0, 1)
+    assert turned.index.tolist() == [0, 1]
 
 
 def test_a_redistribution_moves_each_phase_by_its_entry_and_ihc_is_made_of_what_comes_out():
@@ -147,46 +132,12 @@ def test_a_redistribution_moves_each_phase_by_its_entry_and_ihc_is_made_of_what_
     assert found["ihc"].tolist() == close(0.2 + 0.5 * 565 / 1071, 0.5 * 506 / 1071 + 0.3)
 
 
-def test_values_are_weighted_by_channel_before_they_are_moved_and_the_threshold_is_held_against_them():
-    # Initializer raw 1, 1/2, 1/4 (gaps 60 and 35 hours), weighted 1, 3/2, 1/4: 4/11, 6/11, 1/11.
-    # B has more than 1/2 by its weight only, and receives all of A's and of C's.
-    steps = (0, "A", 0, 0), (60, "B", 0, 0), (95, "C", 0, 0)
-    listed = rules(initializer=(ANY, 0.5, ["A", "C"]))
-    weighted = attribute(journey(*steps), curves_of(channels={"initializer": {"B": 3.0}}), listed)
-    assert weighted["initializer"].tolist() == close(0, 1, 0)
-    # Without the weight 4/7, 2/7, 1/7: nobody else is above 1/2.
-    assert attribute(journey(*steps), curves_of(), listed)["initializer"].tolist() == close(4 / 7, 2 / 7, 1 / 7)
-
-
-def test_a_phase_that_the_journey_lacks_stays_absent_and_shares_its_weight_as_before():
-    # No holder. Initializer 1, 0 and closer 0, 1; B gives its 1 to A, that has a closer value of 0 and gets nothing.
-    # In the initializer A gives its 1 to B, that has 0: nothing moves. So ihc is 0.2 / 0.5 and 0.3 / 0.5.
-    steps = (0, "A", 0, 0), (5, "B", 0, 0)
-    every = rules(initializer=(ANY, 0, ["A"]), holder=(ANY, 0, ["A", "B"]), closer=(ANY, 0, ["B"]))
-    found = attribute(journey(*steps), curves_of(phases=(0.2, 0.5, 0.3)), every)
-    assert found["holder"].tolist() == [0, 0]
-    assert found["ihc"].tolist() == close(0.4, 0.6)
-
-
-def test_credits_come_in_the_order_of_the_journeys_rows_with_an_index_of_their_own():
-    rows = journey((0, "A", 1, 1), (60, "A", 1, 1)).set_axis([7, 7]).iloc[::-1]
-    credits = attribute(rows, curves_of())
-    assert credits.columns.tolist() == ["conv_id", "session_id", *SHARES]
-    assert credits["session_id"].tolist() == ["s2", "s1"]
-    assert credits.index.tolist() == [0, 1]
-
-
 def test_no_journeys_give_no_credits():
     rows, listed = journey((0, "A", 1, 1)).iloc[:0], rules(holder=(EARLIER, 0, ["A"]))
     empty = attribute(rows, curves_of(channels={"holder": {"A": 2.0}}), listed)
     assert empty.columns.tolist() == ["conv_id", "session_id", *SHARES]
     assert empty[SHARES].dtypes.astype("str").tolist() == ["float64"] * 4
     assert empty.empty
-
-
-def test_a_missing_column_is_refused():
-    with pytest.raises(InputError, match="Journeys lacks the column 'channel_name'"):
-        attribute(journey((0, "A", 1, 1)).drop(columns="channel_name"), curves_of())
 
 
 @pytest.mark.parametrize(
@@ -201,6 +152,8 @@ def test_what_would_count_as_something_else_is_refused(column, values, says):
     rows = journey((0, "A", 1, 1), (60, "A", 1, 1))
     with pytest.raises(InputError, match=says):
         attribute(rows.assign(**{column: pd.Series(values)}), curves_of())
+    with pytest.raises(InputError, match=f"Journeys lacks the column.* '{column}'"):
+        attribute(rows.drop(columns=column), curves_of())
 
 
 def test_journeys_longer_than_a_block_and_cut_at_none_of_its_ends_are_credited_as_if_alone(monkeypatch):
@@ -211,13 +164,6 @@ def test_journeys_longer_than_a_block_and_cut_at_none_of_its_ends_are_credited_a
     for block in (1, 2, 4, 7):
         monkeypatch.setattr("ihc.models.ihc.BLOCK_ROWS", block)
         assert_frame_equal(attribute(rows, curves_of()), whole)
-
-
-def test_the_journeys_are_left_alone():
-    rows = journey((60, "A", 1, 1), (0, "B", 1, 1))
-    before = rows.copy(deep=True)
-    attribute(rows, curves_of(channels={"holder": {"A": 2.0}}), rules(holder=(ANY, 0, ["A"])))
-    assert_frame_equal(rows, before)
 
 
 weight = st.sampled_from([0.25, 0.8, 1.0, 1.7, 6.0])
@@ -262,7 +208,7 @@ def by_the_book(rows, parameters):
     return pd.DataFrame({"session_id": rows["session_id"], **shares, "ihc": ihc})
 
 
-@FIXED
+@FEW
 @given(journeys(), channels, phase_weights)
 def test_the_vectorised_pass_equals_the_model_worked_a_session_at_a_time(rows, weights, phases):
     parameters = curves_of(channels=weights, phases=phases)
@@ -272,7 +218,7 @@ def test_the_vectorised_pass_equals_the_model_worked_a_session_at_a_time(rows, w
     assert_frame_equal(found, expected[found.columns], rtol=0, atol=1e-12)
 
 
-@FIXED
+@FEW
 @given(journeys(), channels, phase_weights, redistributions)
 def test_redistributed_credit_is_the_weighted_sum_of_the_moved_phases(rows, weights, phases, redistribution):
     parameters = curves_of(channels=weights, phases=phases)
@@ -291,20 +237,6 @@ def test_redistributed_credit_is_the_weighted_sum_of_the_moved_phases(rows, weig
         np.testing.assert_allclose(found.loc[part.index, "ihc"], expected / weight, rtol=0, atol=1e-12)
 
 
-@FIXED
-@given(journeys(), channels, phase_weights, st.one_of(st.none(), redistributions))
-def test_every_credit_is_a_share_and_ihc_and_each_present_phase_sum_to_1_an_order(
-    rows, weights, phases, redistribution
-):
-    credits = attribute(rows, curves_of(channels=weights, phases=phases), redistribution)
-    assert credits[SHARES].ge(0).all(axis=None)
-    assert credits[SHARES].le(1 + 1e-12).all(axis=None)
-    sums = credits.groupby("conv_id")[SHARES].sum()
-    for phase in ("initializer", "closer", "ihc"):
-        np.testing.assert_allclose(sums[phase], 1, atol=1e-12)
-    assert np.isclose(sums["holder"], 1, atol=1e-12).tolist() == (sums["holder"] > 0).tolist()
-
-
 @st.composite
 def long_journeys(draw):
     """A journey of up to 500 sessions: with ties, with no gap at all, with no flag, of one channel."""
@@ -316,10 +248,10 @@ def long_journeys(draw):
     return journey(*zip(hours.tolist(), random.choice(names, length).tolist(), *flags.tolist(), strict=True))
 
 
-@FIXED
+@FEW
 @given(long_journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
 def test_journeys_of_up_to_500_sessions_have_whole_credits_in_any_row_order(rows, weights, redistribution, seed):
-    parameters = curves_of(channels=weights)
+    parameters, before = curves_of(channels=weights), rows.copy(deep=True)
     credits = attribute(rows, parameters, redistribution).sort_values("session_id", ignore_index=True)
     assert credits[SHARES].ge(0).all(axis=None)
     assert credits[SHARES].le(1 + 1e-12).all(axis=None)
@@ -328,16 +260,7 @@ def test_journeys_of_up_to_500_sessions_have_whole_credits_in_any_row_order(rows
     assert np.isclose(sums["holder"], 1, atol=1e-12) or sums["holder"] == 0
     again = attribute(shuffled(rows, seed), parameters, redistribution).sort_values("session_id", ignore_index=True)
     assert_frame_equal(again, credits)
-
-
-@FIXED
-@given(journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
-def test_the_order_of_the_rows_is_irrelevant(rows, weights, redistribution, seed):
-    parameters = curves_of(channels=weights)
-    keys = ["conv_id", "session_id"]
-    credits = attribute(rows, parameters, redistribution).sort_values(keys, ignore_index=True)
-    again = attribute(shuffled(rows, seed), parameters, redistribution).sort_values(keys, ignore_index=True)
-    assert_frame_equal(again, credits)
+    assert_frame_equal(rows, before)
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real answers are not part of the project")

@@ -3,7 +3,7 @@ from math import factorial
 
 import numpy as np
 import pandas as pd
-from helpers.frames import CHANNELS, FIXED, journey, journeys
+from helpers.frames import CHANNELS, FEW, journey, journeys
 from hypothesis import given
 
 from ihc.models.shapley import shapley
@@ -33,7 +33,7 @@ def test_distinct_channels_share_evenly_and_so_do_the_sessions_of_one():
     assert shapley(rows)["ihc"].tolist() == [0.25, 0.5, 0.25]
 
 
-@FIXED
+@FEW
 @given(journeys(most=6))
 def test_the_channels_sums_are_their_shapley_values_by_the_definition(rows):
     found = shapley(rows)["ihc"].groupby(rows["channel_name"]).sum()

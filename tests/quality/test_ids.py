@@ -1,41 +1,40 @@
 import pandas as pd
 import pytest
 from helpers.frames import conversions, costs, sessions
-from helpers.mending import finding, mended
-from helpers.odd_shops import COMPOSED, DECOMPOSED, NEAR_COSTS, NEAR_IDS, NEAR_ORDERS, shared_id, shop_of
+from helpers.mending import finding, findings, mended
+from helpers.odd_shops import (
+    COMPOSED,
+    DECOMPOSED,
+    KNOWN,
+    NEAR_COSTS,
+    NEAR_IDS,
+    NEAR_ORDERS,
+    NEAR_SHOP,
+    shared_id,
+)
 
 from ihc.quality.ids import BLANKS, near_ids
 from ihc.schemas.tables import Tables
 
 
-@pytest.mark.parametrize(("user", "buyer", "rule"), NEAR_IDS)
-def test_an_order_whose_user_is_written_otherwise_is_found_and_mended(user, buyer, rule):
-    tables = shop_of(user, buyer)
-    found = finding(tables, NEAR_ORDERS)
-    assert found["finding"] == f"1 order whose user id differs from that of a session only by {rule}"
-    assert (found["examples"], found["amount"], found["share"]) == ("'k'", 75.0, 0.75)
-    after = mended(tables, found["mend"])
-    assert finding(after, "orders without a session") is None
-    assert after.conversions["user_id"].tolist() == [user, "w"]
-    assert found["mend"].isprintable()
-
-
-@pytest.mark.parametrize(("session", "paid", "rule"), NEAR_IDS)
-def test_a_cost_whose_session_is_written_otherwise_is_found_and_mended(session, paid, rule):
-    visits = sessions([(session, "u", "2023-09-01 10:00:07", "Mail"), ("t", "u", "2023-09-01 10:00:09", "Mail")])
-    tables = Tables(visits, conversions(), costs([(paid, 3.0), ("t", 1.0), ("gone", 4.0)]))
-    found = finding(tables, NEAR_COSTS)
-    assert found["finding"] == f"1 cost row whose session id differs from that of a session only by {rule}"
-    assert (found["amount"], found["share"]) == (3.0, 0.375)
-    after = mended(tables, found["mend"])
-    assert finding(after, NEAR_COSTS) is None
-    assert finding(after, "cost rows whose session does not exist")["examples"] == "'gone'"
+def test_orders_and_costs_whose_ids_are_written_otherwise_are_found_and_mended():
+    found, mends = findings(NEAR_SHOP).set_index("check"), []
+    for rule, ids in NEAR_IDS.items():
+        of_orders = found.loc[f"orders whose user id differs from that of a session only by {rule}"]
+        assert (of_orders["count"], of_orders["amount"]) == (len(ids), 25.0 * len(ids))
+        of_costs = found.loc[f"cost rows whose session id differs from that of a session only by {rule}"]
+        assert (of_costs["count"], of_costs["amount"]) == (len(ids), 3.0 * len(ids))
+        mends += [of_orders["mend"], of_costs["mend"]]
+    assert all(map(str.isprintable, mends))
+    after = mended(NEAR_SHOP, *mends)
+    assert after.conversions["user_id"].tolist() == [*KNOWN, "t"]
+    assert after.costs["session_id"].tolist() == [*KNOWN, "t", "gone"]
+    assert finding(after, NEAR_ORDERS) is finding(after, NEAR_COSTS) is None
 
 
 def test_a_cost_is_no_near_miss_where_the_session_has_a_cost_row_already():
     visits = sessions([("s", "u", "2023-09-01 10:00:07", "Mail")])
-    tables = Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)]))
-    assert finding(tables, NEAR_COSTS) is None
+    assert finding(Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)])), NEAR_COSTS) is None
 
 
 def test_one_statement_mends_many_ids_that_differ_by_several_rules_and_joins_no_blank_ones():
@@ -55,10 +54,8 @@ def test_an_id_goes_by_the_first_rule_that_is_enough():
         "near": ["A", "B", "B"],
         "rule": ["blanks at the ends", "case", "leading zeros"],
     }
-
-
-def test_ids_of_nothing_but_blanks_or_zeros_are_near_nothing():
     assert near_ids(pd.Series(["", " ", "000"]), pd.Series(["\u00a0", "0", ".0"])).empty
+    assert set("\t\n\u00a0\u200b\u3000\ufeff\u2028\u205f") <= set(BLANKS)
 
 
 def test_many_ids_that_only_a_list_can_mend_are_named_up_to_twenty():
@@ -72,59 +69,73 @@ def test_many_ids_that_only_a_list_can_mend_are_named_up_to_twenty():
     assert finding(after, NEAR_ORDERS)["count"] == 3
 
 
-@pytest.mark.parametrize("blank", ["\t", "\n", "\u00a0", "\u200b", "\u3000", "\ufeff", "\u2028", "\u205f"])
-def test_the_blanks_are_those_of_unicode_and_the_mark_of_a_files_byte_order(blank):
-    assert blank in BLANKS
-
-
 @pytest.mark.parametrize(
     ("user", "is_found"), [("1.23457E+15", True), ("1E+10", True), ("12e5", False), ("3e+x", False), ("a+b", False)]
 )
 def test_user_ids_in_scientific_notation_lost_digits(user, is_found):
-    found = finding(shop_of(user, "1234567890123456"), "sessions with a user id in scientific notation")
-    assert (found is not None) == is_found
-    assert finding(shop_of("x", "x"), "orders with a user id in scientific notation") is None
-    of_order = finding(shop_of("x", user), "orders with a user id in scientific notation")
-    assert (of_order is not None) == is_found
-    if found:
-        assert (found["examples"], found["amount"], found["mend"]) == ("'s'", 1.0, "Export the ids again as text.")
+    tables = Tables(
+        sessions([("s", user, "2023-09-01 10:00:07", "Mail")]),
+        conversions([("k", user, "2023-09-01 12:00:01", 75.0), ("l", "1234567890123456", "2023-09-01 12:00:01", 25.0)]),
+        costs([("s", 1.0)]),
+    )
+    for noun, key, amount in (("sessions", "s", 1.0), ("orders", "k", 75.0)):
+        found = finding(tables, f"{noun} with a user id in scientific notation")
+        assert (found is not None) == is_found
+        if found:
+            assert (found["examples"], found["amount"]) == (f"'{key}'", amount)
+            assert found["mend"] == "Export the ids again as text."
 
 
-ZERO_UUID = "00000000-0000-0000-0000-000000000000"
+PLACEHOLDERS = [
+    "(not set)",
+    "",
+    " ",
+    "null",
+    "NULL",
+    "None",
+    "anonymous",
+    "0",
+    "000",
+    "0000-0000",
+    "Undefined\u00a0",
+    "-1",
+]
+
+
+def test_placeholders_with_sessions_and_orders_are_named_with_their_journey_rows_and_mended():
+    tables = shared_id(*PLACEHOLDERS, "-")
+    found = finding(tables, "user ids")
+    # 1 + 2 + 3 rows of each of 13 placeholders, and 1 of the other user.
+    assert found["finding"] == (
+        "13 user ids that may stand for many people, with 39 of 40 orders, 39 of 40 sessions and 78 of 79 journey rows"
+    )
+    assert (found["count"], found["amount"], found["share"]) == (13, 390.0, 390 / 460)
+    after = mended(tables, found["mend"])
+    assert finding(after, "user ids") is None
+    assert finding(after, "orders without a session (untracked orders)")["count"] == 39
+
+
+def test_names_that_only_look_like_placeholders_are_persons():
+    assert finding(shared_id("10", "nullius", "ann", "not set yet", "0a"), "user ids") is None
 
 
 @pytest.mark.parametrize(
-    "user", ["(not set)", "", " ", "null", "NULL", "None", "anonymous", "0", "000", ZERO_UUID, "Undefined\u00a0", "-1"]
+    ("user", "visits", "orders", "is_found"),
+    [
+        ("shop counter", 10, 10, True),  # ten times as many as the user that comes next
+        ("shop counter", 9, 10, False),
+        ("shop counter", 10, 9, False),
+        ("(not set)", 3, 0, False),  # joins nobody
+        ("(not set)", 0, 3, False),
+    ],
 )
-def test_a_placeholder_with_sessions_and_orders_is_named_with_its_journey_rows_and_mended(user):
-    found = finding(shared_id(user), "user ids")
-    # 1 + 2 + 3 rows of the placeholder, and 1 of the other user.
-    assert found["finding"] == (
-        "1 user id that may stand for many people, with 3 of 4 orders, 3 of 4 sessions and 6 of 7 journey rows"
-    )
-    assert (found["examples"], found["amount"], found["share"]) == (repr(user), 30.0, 0.3)
-    after = mended(shared_id(user), found["mend"])
-    assert finding(after, "user ids") is None
-    assert finding(after, "orders without a session (untracked orders)")["count"] == 3
-
-
-@pytest.mark.parametrize("user", ["10", "nullius", "ann", "-", "not set yet", "0a"])
-def test_another_user_is_a_person_unless_by_numbers(user):
-    assert (finding(shared_id(user), "user ids") is None) == (user != "-")
-
-
-def test_a_placeholder_with_sessions_or_orders_alone_joins_nobody():
-    assert finding(shared_id("(not set)", orders=0), "user ids") is None
-    assert finding(shared_id("(not set)", visits=0), "user ids") is None
-
-
-@pytest.mark.parametrize(("visits", "orders", "is_found"), [(10, 10, True), (9, 10, False), (10, 9, False)])
-def test_a_user_with_ten_times_as_many_sessions_and_orders_as_the_next_is_no_person(visits, orders, is_found):
-    assert (finding(shared_id("shop counter", visits, orders), "user ids") is not None) == is_found
+def test_a_user_is_a_person_unless_by_name_or_by_numbers(user, visits, orders, is_found):
+    found = finding(shared_id(user, visits=visits, orders=orders), "user ids")
+    assert (found is not None) == is_found
 
 
 def test_the_only_user_of_a_shop_is_a_person():
-    tables = shared_id("ann", 20, 20)
+    tables = shared_id("ann", visits=20, orders=20)
     alone = Tables(tables.sessions.iloc[:20], tables.conversions.iloc[:20], tables.costs)
     assert finding(alone, "user ids") is None
 
