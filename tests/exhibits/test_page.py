@@ -18,10 +18,10 @@ from ihc.exhibits.verdicts import MOST_ROWS
 from ihc.pipeline.sample import write_sample
 from ihc.report.figures import ON_DARK
 
-SCRIPT, FORMULA = "<script>window.ran = 1</script>", '=HYPERLINK("x")'
+SCRIPT = "<script>window.ran = 1</script>"
 HOSTILE = {
     "Paid Social": SCRIPT,
-    "Shopping Ads": FORMULA,
+    "Shopping Ads": '=HYPERLINK("x")',
     "Referral": "</svg><img src=x onerror='ran = 2'>",
     "Affiliates": '" onfocus="window.ran=3" x="',
 }
@@ -98,12 +98,12 @@ def test_every_model_is_at_hand_and_shares_the_revenue_of_the_same_sessions(page
     names = [option.text for option in page.select("#model option")]
     assert names == ["IHC", *report._compared.chosen]
     *rows, _ = rows_of(page)
-    texts = [json.loads(row.select_one("[data-models]")["data-models"]) for row in rows]
     linear = names.index("Linear")
     grid = report.sensitivity.frame
     known = grid[(grid["model"] == "Linear") & grid["lookback_days"].isna() & (grid["redistribution"] == "none")]
     known = known.set_index("channel_name")["ihc_revenue"]
-    for row, values in zip(rows, texts, strict=True):
+    for row in rows:
+        values = json.loads(row.select_one("[data-models]")["data-models"])
         assert amount(values[linear]) == pytest.approx(known[row.th["data-channel"]], abs=0.51)
 
 
@@ -179,7 +179,6 @@ def test_a_chart_that_cannot_be_drawn_ends_no_page(report, monkeypatch):
     monkeypatch.setattr("ihc.exhibits.page.inline_svg", failing)
     page = report_page(report)
     assert "This chart was not drawn (ValueError: &lt;b&gt;broken&lt;/b&gt;)" in page
-    assert '<svg class="chart"' not in page
 
 
 def test_dates_without_an_order_give_a_page_that_says_so(report):
