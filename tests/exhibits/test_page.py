@@ -116,6 +116,9 @@ def test_charts_are_few_have_findings_for_titles_and_none_is_empty(page):
     assert len({chart["aria-label"] for chart in charts}) == len(charts)
     assert "Nothing to show" not in page.text
     assert page.select("svg.chart style, svg.chart metadata") == []
+    assert (
+        f'svg.chart *:not(text)[style*="fill: #ffffff"] {{fill: {ON_DARK["#ffffff"]} !important}}' in page.style.string
+    )
     assert page.select_one("#detail-phases_by_channel svg path > title, #detail-phases_by_channel use > title")
 
 
@@ -346,7 +349,3 @@ def test_a_table_is_downloaded_as_csv_without_formulas(opened):
     assert len(lines) == tab.locator(".verdict-table tr").count()
     assert any(line.startswith('"\'=HYPERLINK(""x"")"') for line in lines)
     assert tab.errors == []
-
-
-def test_charts_follow_the_dark_scheme(html):
-    assert f'svg.chart *:not(text)[style*="fill: #ffffff"] {{fill: {ON_DARK["#ffffff"]} !important}}' in html
