@@ -191,9 +191,6 @@ def test_dates_without_an_order_give_a_page_that_says_so(report):
     assert page.select("svg.chart, details.section#channels") == []
 
 
-# In a browser
-
-
 @pytest.fixture(scope="module")
 def file(html, tmp_path_factory):
     path = tmp_path_factory.mktemp("written") / "report.html"
