@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ihc.exhibits.report import Report
 
 PAGE = RESOURCES / "page"
-SMALL = (7.0, 2.7)  # inches of the two charts of the summary
+SMALL = (7.0, 2.5)  # inches of the two charts of the summary
 
 
 @dataclass(frozen=True)

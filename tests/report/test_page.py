@@ -18,10 +18,10 @@ from ihc.report.figures import ON_DARK
 from ihc.report.page import PAGE, report_page
 from ihc.report.verdicts import MOST_ROWS
 
-SCRIPT, FORMULA = "<script>window.ran = 1</script>", '=HYPERLINK("x")'
+SCRIPT = "<script>window.ran = 1</script>"
 HOSTILE = {
     "Paid Social": SCRIPT,
-    "Shopping Ads": FORMULA,
+    "Shopping Ads": '=HYPERLINK("x")',
     "Referral": "</svg><img src=x onerror='ran = 2'>",
     "Affiliates": '" onfocus="window.ran=3" x="',
 }
@@ -98,12 +98,12 @@ def test_every_model_is_at_hand_and_shares_the_revenue_of_the_same_sessions(page
     names = [option.text for option in page.select("#model option")]
     assert names == ["IHC", *report._compared.chosen]
     *rows, _ = rows_of(page)
-    texts = [json.loads(row.select_one("[data-models]")["data-models"]) for row in rows]
     linear = names.index("Linear")
     grid = report.sensitivity.frame
     known = grid[(grid["model"] == "Linear") & grid["lookback_days"].isna() & (grid["redistribution"] == "none")]
     known = known.set_index("channel_name")["ihc_revenue"]
-    for row, values in zip(rows, texts, strict=True):
+    for row in rows:
+        values = json.loads(row.select_one("[data-models]")["data-models"])
         assert amount(values[linear]) == pytest.approx(known[row.th["data-channel"]], abs=0.51)
 
 
@@ -116,6 +116,9 @@ def test_charts_are_few_have_findings_for_titles_and_none_is_empty(page):
     assert len({chart["aria-label"] for chart in charts}) == len(charts)
     assert "Nothing to show" not in page.text
     assert page.select("svg.chart style, svg.chart metadata") == []
+    assert (
+        f'svg.chart *:not(text)[style*="fill: #ffffff"] {{fill: {ON_DARK["#ffffff"]} !important}}' in page.style.string
+    )
     assert page.select_one("#detail-phases_by_channel svg path > title, #detail-phases_by_channel use > title")
 
 
@@ -179,7 +182,6 @@ def test_a_chart_that_cannot_be_drawn_ends_no_page(report, monkeypatch):
     monkeypatch.setattr("ihc.report.page.inline_svg", failing)
     page = report_page(report)
     assert "This chart was not drawn (ValueError: &lt;b&gt;broken&lt;/b&gt;)" in page
-    assert '<svg class="chart"' not in page
 
 
 def test_dates_without_an_order_give_a_page_that_says_so(report):
@@ -187,9 +189,6 @@ def test_dates_without_an_order_give_a_page_that_says_so(report):
     page = BeautifulSoup(report_page(empty), "html.parser")
     assert page.h1.text == empty.missing
     assert page.select("svg.chart, details.section#channels") == []
-
-
-# In a browser
 
 
 @pytest.fixture(scope="module")
@@ -347,7 +346,3 @@ def test_a_table_is_downloaded_as_csv_without_formulas(opened):
     assert len(lines) == tab.locator(".verdict-table tr").count()
     assert any(line.startswith('"\'=HYPERLINK(""x"")"') for line in lines)
     assert tab.errors == []
-
-
-def test_charts_follow_the_dark_scheme(html):
-    assert f'svg.chart *:not(text)[style*="fill: #ffffff"] {{fill: {ON_DARK["#ffffff"]} !important}}' in html
