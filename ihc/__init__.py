@@ -18,7 +18,7 @@ _HOME = {
     "from_notebook": "pipeline.shop",
     "load_parameters": "models.parameters",
     "load_redistribution": "models.redistribution",
-    "open": "pipeline.shop:open_shop",
+    "open": "pipeline.shop",
     "pack_requests": "api.batching",
     "read_tables": "database.inputs",
     "train": "calibration.training",
@@ -51,16 +51,14 @@ if TYPE_CHECKING:
     from ihc.models.ihc import attribute
     from ihc.models.parameters import Parameters, load_parameters
     from ihc.models.redistribution import load_redistribution
-    from ihc.pipeline.shop import from_notebook
-    from ihc.pipeline.shop import open_shop as open
+    from ihc.pipeline.shop import from_notebook, open
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `ihc --version` needs no pandas."""
     if name not in _HOME:
         raise AttributeError(f"module 'ihc' has no attribute {name!r}")
-    module, _, own_name = _HOME[name].partition(":")
-    return getattr(import_module(f"ihc.{module}"), own_name or name)
+    return getattr(import_module(f"ihc.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

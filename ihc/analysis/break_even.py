@@ -11,12 +11,6 @@ from ihc.errors import InputError
 from ihc.schemas.tables import require_columns
 
 ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "inconclusive", "too few orders", "no cost"
-MARGINAL = (
-    "What would happen if budget moved cannot be read from these figures. Attribution divides what did happen: the "
-    "ROAS is what the average unit of cost earned, and a further unit need not earn as much, nor one less cost as much "
-    "revenue. To find out, change one budget at a time, in some regions or periods and not in others, and compare: "
-    "that is an experiment, and only it tells."
-)
 
 
 def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float = 1.0) -> pd.DataFrame:

@@ -50,23 +50,6 @@ def _earned(row: pd.Series) -> str:
     return f"{shown(row['channel_name'])} with ROAS {row['ROAS']:,.2f} ({figures})"
 
 
-def break_even(summary: pd.DataFrame, roas: float = 1.0) -> str:
-    """Say how many channels with at least 1 % of the cost break even; empty where there is none.
-
-    In: `channel_summary`, the total in its last row, and the ROAS [1] that breaks even.
-    """
-    paid = material(summary)
-    if paid.empty:
-        return ""
-    above = int((paid["ROAS"] >= roas).sum())
-    if len(paid) == 1:
-        return f"The only channel with {ENOUGH_COST} {'reaches' if above else 'does not reach'} a ROAS of {roas:g}."
-    if above == len(paid):
-        return f"{'Both' if above == 2 else f'All {above}'} channels with {ENOUGH_COST} reach a ROAS of {roas:g}."
-    verb = "reach" if above > 1 else "reaches"
-    return f"{above or 'None'} of the {counted(len(paid), 'channel')} with {ENOUGH_COST} {verb} a ROAS of {roas:g}."
-
-
 def orders_sentence(lines: pd.DataFrame) -> str:
     """Say how the orders ended. In: the frame of `reconcile`."""
     orders = lines[lines["section"] == ORDERS]

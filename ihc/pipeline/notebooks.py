@@ -69,11 +69,15 @@ class Execution:
                         executed[running.pop(done)] = done.result()
             except BaseException:
                 # A failure or an interruption: what still runs is not waited for, and the pool's threads end with it.
-                self._is_ended.set()
-                for kernel in self._kernels:
-                    _end(kernel)
+                self.end()
                 raise
         return executed
+
+    def end(self) -> None:
+        """End every kernel, and start none any more."""
+        self._is_ended.set()
+        for kernel in self._kernels:
+            _end(kernel)
 
     def _execute(self, name: str) -> Path:
         target = self.folder / f"{name}.ipynb"

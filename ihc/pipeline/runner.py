@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,13 @@ from ihc.database.locks import Lock
 from ihc.database.results import create_tables, store_reporting, try_writing
 from ihc.errors import SettingsError, why
 from ihc.exhibits.data import ReportData
-from ihc.exhibits.files import save
+from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
 from ihc.journeys.build import check_memory, find_spans
 from ihc.journeys.credits import vanished
 from ihc.memory import free_memory
 from ihc.narrative.run import left_out_sentence
 from ihc.pipeline.attribution import read_source
-from ihc.pipeline.notebooks import Execution
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
 from ihc.settings.run import Settings, kernel_environment
@@ -105,17 +105,23 @@ def run(
         prepare(settings, say)
         with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
-        executed = [] if report_only else _execute(settings, say, on_start, lock)
-        on_start(REPORT)
-        source = read_source(settings)
-        report = Report(ReportData(settings, source))
         if report_only:
+            report, saved = _save(settings, on_start)
             store_reporting(settings.database, report.data.reporting)
-        saved = save(report, settings.output)
-    return _result(report, [*saved.files, *executed], saved.failed_charts, report_only=report_only)
+            return _result(report, saved, [], report_only=True)
+        return _execute_and_save(settings, say, on_start, lock)
 
 
-def _execute(settings: Settings, say: Say, on_start: Say, lock: Lock | None) -> list[Path]:
+def _save(settings: Settings, on_start: Say) -> tuple[Report, Saved]:
+    on_start(REPORT)
+    report = Report(ReportData(settings, read_source(settings)))
+    return report, save(report, settings.output)
+
+
+def _execute_and_save(settings: Settings, say: Say, on_start: Say, lock: Lock | None) -> RunResult:
+    """Attribute, then execute the other notebooks while the report is written here."""
+    from ihc.pipeline.notebooks import Execution  # takes seconds, and a report alone needs none
+
     execution = Execution(
         notebooks=shipped("notebooks"),
         parameters=notebook_parameters(settings),
@@ -126,20 +132,29 @@ def _execute(settings: Settings, say: Say, on_start: Say, lock: Lock | None) -> 
         on_start=on_start,
         lock=lock,
     )
-    return [*execution.run(notebooks()).values()]
+    executed = execution.run(ATTRIBUTION)
+    with ThreadPoolExecutor(1) as pool:
+        analysis = pool.submit(execution.run, dict.fromkeys(ANALYSIS, ()))
+        try:
+            report, saved = _save(settings, on_start)
+            executed |= analysis.result()
+        except BaseException:
+            execution.end()
+            raise
+    return _result(report, saved, [*executed.values()], report_only=False)
 
 
-def _result(report: Report, files: list[Path], failed_charts: list[str], *, report_only: bool) -> RunResult:
+def _result(report: Report, saved: Saved, executed: list[Path], *, report_only: bool) -> RunResult:
     settings, results = report.data.settings, report.data.results
     outcomes = results.outcomes[results.outcomes["run_id"] == settings.run_id]
     without = [] if report_only else [settings.output / WITHOUT]
     return RunResult(
         report=report,
-        files=[*filter(Path.exists, without), *files],
+        files=[*filter(Path.exists, without), *saved.files, *executed],
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
         ends=outcomes[["conv_id", "outcome", "reason"]],
         asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
-        failed_charts=failed_charts,
+        failed_charts=saved.failed_charts,
     )
 
 

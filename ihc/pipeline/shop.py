@@ -103,7 +103,7 @@ class Shop:
         return f"{span_sentence(self.tables.sessions, self.tables.conversions)} {kept}".strip()
 
 
-def open_shop(database: str | Path = "", **options: Any) -> Shop:
+def open(database: str | Path = "", **options: Any) -> Shop:
     """Open a shop's database, an SQLite file or a URL [default: as `ihc run`; the made-up shop if there is none].
 
     `options`: those of `ihc run`, such as `schema`; the report may set others. Nothing is written.
@@ -123,7 +123,7 @@ def open_shop(database: str | Path = "", **options: Any) -> Shop:
 def from_notebook(variables: Mapping[str, Any]) -> Shop:
     """Open the shop that a notebook's parameters name. In: the notebook's `globals()`.
 
-    Raises DatabaseError or SettingsError as `open_shop`.
+    Raises DatabaseError or SettingsError as `open`.
     """
     given = {name: variables[name] for name in NAMES if name in variables}
     return Shop(load_settings(**given), given)

@@ -73,12 +73,6 @@ def write_json(entries: dict[str, Any], path: Path) -> Path:
     return write_whole(path, f"{text}\n".encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read back what `write_json` wrote; a frame is a list of its rows."""
-    entries: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return entries
-
-
 def write_text(text: str, path: Path) -> Path:
     """Write a text, whole or not at all."""
     return write_whole(path, text.encode())

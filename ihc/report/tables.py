@@ -146,18 +146,6 @@ def glossary_table() -> Styler:
     return frame.style.hide(axis="index").set_table_attributes('class="ihc glossary fixed"').format(escape="html")
 
 
-def paragraph(*sentences: str, strong: bool = False) -> HTML:
-    """Show generated sentences as a paragraph; names from the data stay plain text."""
-    text = escape(" ".join(sentence for sentence in sentences if sentence))
-    start = '<p class="warning">' if strong else "<p>"
-    return HTML(f"{start}{text}</p>" if text else "")
-
-
-def command(line: str) -> HTML:
-    """Show a command line, to be copied."""
-    return HTML(f'<p class="command"><code>{escape(line)}</code></p>')
-
-
 def cards(figures: pd.DataFrame, *, currency: str = "") -> HTML:
     """Show key figures as a row of cards, each with its change against the period before, where that is known.
 

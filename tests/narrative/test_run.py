@@ -38,23 +38,6 @@ def test_best_and_worst_are_by_roas_among_channels_that_matter(snapshot):
     assert {name: narrative.best_and_worst(summary(*rows)) for name, rows in cases.items()} == snapshot
 
 
-def test_break_even_counts_the_channels_that_earn_their_cost(snapshot):
-    elsewhere = summary(("good", 100, 250), ("bad", 200, 20))
-    cases = {
-        "no channel": [],
-        "no cost": [("free", 0, 10)],
-        "one of two": [("a", 1_000, 1_000), ("b", 1_000, 999), ("free", 0, 1)],
-        "none of two": [("a", 10, 5), ("b", 10, 5)],
-        "none matters": [(f"c{n}", 1, 2) for n in range(150)],
-        # The third earns much, but with 0.5 of 100.5 of the cost it does not matter.
-        "both": [("a", 50, 60), ("b", 50, 70), ("c", 0.5, 100)],
-        "the only one": [("a", 10, 10)],
-        "not the only one": [("a", 10, 5)],
-    }
-    told = {name: narrative.break_even(summary(*rows)) for name, rows in cases.items()}
-    assert told | {f"at {roas}": narrative.break_even(elsewhere, roas) for roas in (2.5, 2.51)} == snapshot
-
-
 def test_orders_are_told_by_how_they_ended_and_refunds_apart(snapshot):
     def told(*rows):
         """Lines of the orders' section: `(line, count, amount)`; another section stands below."""

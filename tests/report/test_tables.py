@@ -11,7 +11,7 @@ from ihc import glossary
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS, reconcile
 from ihc.analysis.reporting import channel_reporting
 from ihc.glossary import GLOSSARY
-from ihc.report.tables import DARKEST, HUE, cards, glossary_table, paragraph, reconciliation_table, table
+from ihc.report.tables import DARKEST, HUE, cards, glossary_table, reconciliation_table, table
 from ihc.schemas.tables import Tables
 
 SUMMARY = pd.DataFrame(
@@ -108,18 +108,6 @@ def test_counts_of_the_reconciliation_have_decimals_only_where_one_is_no_whole_n
 def test_the_glossary_defines_every_term():
     page = parsed(glossary_table())
     assert texts(page, "tbody td") == [text for term in GLOSSARY.values() for text in (term.heading, term.definition)]
-
-
-@pytest.mark.parametrize("name", UNTRUSTED)
-def test_a_paragraph_is_plain_text(name):
-    page = BeautifulSoup(paragraph(f"Best is {name}.", "", "Worst is B.").data, "html.parser")
-    assert [entry.name for entry in page.find_all()] == ["p"]
-    assert page.p.get_text() == f"Best is {name}. Worst is B."
-
-
-def test_a_strong_paragraph_is_a_warning():
-    assert paragraph("Attention.", strong=True).data == '<p class="warning">Attention.</p>'
-    assert paragraph("Fine.").data == "<p>Fine.</p>"
 
 
 def shade(styler):
