@@ -159,10 +159,13 @@ def _result(report: Report, saved: Saved, executed: list[Path], *, report_only: 
 
 
 def notebook_parameters(settings: Settings) -> dict[str, Any]:
-    """The parameters of a run's notebooks; a database URL is left to the environment, as it may hold a password."""
-    values = {name: "" if value is None else value for name, value in settings.values().items()}
-    return values | {
+    """The parameters of a run's notebooks that are set; the cell of all of them has the defaults of the others.
+
+    A database URL is left to the environment, as it may hold a password.
+    """
+    values = settings.values() | {
         "database": "" if settings.database.is_url else settings.database.address,
         "lookback_days": settings.lookback_days,
         "max_requests": settings.api_limits.max_requests,
     }
+    return {name: value for name, value in values.items() if value not in (None, "", False)}

@@ -103,7 +103,10 @@ def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
     heads = [{"selector": f"th.col{frame.columns.get_loc(column)}", "props": "text-align: right"} for column in figures]
     return [
         {"selector": "td, th", "props": "text-align: left"},
-        {"selector": "td.figure", "props": "text-align: right; font-variant-numeric: tabular-nums"},
+        {
+            "selector": "td.figure",
+            "props": "text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums",
+        },
         {"selector": "td.total", "props": "font-weight: bold; border-top: 1px solid"},
         *heads,
     ]

@@ -90,6 +90,8 @@ def test_every_table_csv_and_chart_is_the_same_as_on_sqlite_to_the_last_digit(ot
         path.relative_to(finished.output) for kind in ("*.csv", "charts/*.svg") for path in finished.output.glob(kind)
     ]
     assert len(names) > 30
+    # Its examples are the first rows that are found, and its SQL is the database's own.
+    names = [name for name in names if name.stem != "data_quality_remedies"]
     assert [name for name in names if (done.output / name).read_bytes() != (finished.output / name).read_bytes()] == []
 
 
