@@ -407,7 +407,7 @@ class Report:
             [
                 f"<h2>{escape(printable(self.headline))}</h2>",
                 f"<p>{escape(printable(self.status))}</p>",
-                str(cards(self.data.figures, currency=self.data.options.currency).data),
+                cards(self.data.figures, currency=self.data.options.currency),
                 self.channels.table().to_html(),
                 f"<h3>To look at, by money</h3><ol>{things}</ol>" if things else "",
             ]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from pandas.io.formats.style import Styler
 
@@ -149,13 +148,13 @@ def glossary_table() -> Styler:
     return frame.style.hide(axis="index").set_table_attributes('class="ihc glossary fixed"').format(escape="html")
 
 
-def cards(figures: pd.DataFrame, *, currency: str = "") -> HTML:
-    """Show key figures as a row of cards, each with its change against the period before, where that is known.
+def cards(figures: pd.DataFrame, *, currency: str = "") -> str:
+    """Key figures as HTML, a row of cards, each with its change against the period before, where that is known.
 
     In: `figure` [label], `unit` [one of the glossary's], `value`, `before` [in that unit; NaN: not known],
     `change` [share of before; NaN: none], `note` [empty: none]. `currency` stands behind money.
     """
-    return HTML(f'<dl class="cards">{"".join(_card(row, currency) for row in figures.itertuples())}</dl>')
+    return f'<dl class="cards">{"".join(_card(row, currency) for row in figures.itertuples())}</dl>'
 
 
 def _card(row: Any, currency: str) -> str:

@@ -202,7 +202,7 @@ def card(unit, value, before=np.nan, change=np.nan, note="", **options):
     """What a card says: the big figure, the change and the note."""
     row = {"figure": "Name", "unit": unit, "value": value, "before": before, "change": change, "note": note}
     figures = pd.DataFrame([row])
-    page = BeautifulSoup(cards(figures, **options).data, "html.parser")
+    page = BeautifulSoup(cards(figures, **options), "html.parser")
     assert page.dt.get_text() == "Name"
     return [dd.get_text() for dd in page.select("dd")]
 
@@ -251,7 +251,7 @@ def test_names_and_currencies_are_text_on_cards(name):
     figures = pd.DataFrame(
         {"figure": [name], "unit": [glossary.MONEY], "value": [1.0], "before": [1.0], "change": [0.0], "note": [name]}
     )
-    page = BeautifulSoup(cards(figures, currency=name).data, "html.parser")
+    page = BeautifulSoup(cards(figures, currency=name), "html.parser")
     assert page.dt.get_text() == name
     assert page.dd.get_text() == f"1.00 {name}"
     assert page.find_all("dd")[-1].get_text() == name
