@@ -96,6 +96,15 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
     return bool(sources[sources.columns[:3]].equals(asked.astype({"lookback_days": "float64"})))
 
 
+def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
+    """The settings with the lookback window of the stored credits, where none is asked for and all have the same."""
+    if settings.account or "lookback_days" in settings.given.model_fields_set:
+        return settings
+    orders = tables.conversions.loc[inside(tables.conversions["conv_date"], **settings.window), "conv_id"]
+    made = provenance(stored.outcomes, orders)["lookback_days"].unique()
+    return replace(settings, lookback_days=float(made[0])) if len(made) == 1 and made[0] == made[0] else settings
+
+
 class ReportData:
     """The frames of one report; nothing is written, and nothing computed that is not asked for."""
 

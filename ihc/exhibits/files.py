@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +47,7 @@ class Saved:
 def save(report: Report, folder: Path) -> Saved:
     """Write everything into `folder`; raises OSError where it cannot be written."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {exhibit.name: exhibit for exhibit in report.exhibits}
+    tables = _by_name(report)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
     failed = _write_charts(report, folder / CHARTS)
     if report.data.options.export_credits:
@@ -56,14 +58,22 @@ def save(report: Report, folder: Path) -> Saved:
     return Saved(files, failed)
 
 
+def _by_name(report: Report) -> dict[str, Exhibit]:
+    """Each table once, by the first exhibit that shows it."""
+    found: dict[str, Exhibit] = {}
+    for exhibit in report.exhibits:
+        found.setdefault(exhibit.name, exhibit)
+    return found
+
+
 def _write_charts(report: Report, folder: Path) -> list[str]:
-    """Write the charts of summary and detail; those that an earlier run left and this one has not are removed."""
+    """Write the charts of summary and detail; one that an earlier report drew and this one has not is removed."""
     folder.mkdir(exist_ok=True)
     shown = [exhibit for title, part in report.sections.items() if title not in APPENDIX for exhibit in part]
     drawn = {exhibit.chart_name: exhibit for exhibit in shown if exhibit.draw}
-    for path in folder.iterdir():
-        if path.suffix in (".svg", ".png") and path.stem not in drawn:
-            path.unlink()
+    for name in {exhibit.chart_name for exhibit in shown} - drawn.keys():
+        for kind in ("svg", "png"):
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)
     sentences = [
         write_chart(exhibit.plot, folder, name, alt=exhibit.described, note=exhibit.note)
         for name, exhibit in drawn.items()
@@ -98,17 +108,28 @@ def write_excel(report: Report, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Texts from the data are texts, whatever they begin with.
     plain = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}
-    with xlsxwriter.Workbook(str(path), plain) as book:
+    with _said_as_os_error(), xlsxwriter.Workbook(str(path), plain) as book:
         formats = {unit: book.add_format({"num_format": style}) for unit, style in EXCEL_FORMATS.items()}
         head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1})
         strong = book.add_format({"bold": True, "font_size": 13})
         top = book.add_worksheet("Summary")
         top.write_string(0, 0, printable(report.headline), strong)
-        for row, text in enumerate([report.status, "", *(point.text for point in report.points)], start=1):
+        lines = [report.status, *report.warnings, "", *(point.text for point in report.points)]
+        for row, text in enumerate(lines, start=1):
             top.write_string(row, 0, printable(text))
-        for name, exhibit in {each.name: each for each in report.exhibits}.items():
+        for name, exhibit in _by_name(report).items():
             _write_sheet(book.add_worksheet(name[:LONGEST_SHEET]), exhibit, formats, head)
     return path
+
+
+@contextmanager
+def _said_as_os_error() -> Iterator[None]:
+    from xlsxwriter.exceptions import FileCreateError
+
+    try:
+        yield
+    except FileCreateError as error:
+        raise OSError(f"The workbook cannot be written: {error}. Is it open in another program?") from None
 
 
 def _write_sheet(sheet: Any, exhibit: Exhibit, formats: dict[str, Any], head: Any) -> None:

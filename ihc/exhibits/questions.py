@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.dimension import with_dimension
-from ihc.analysis.reporting import by_channel, ratio, session_costs, total_name, with_ratios
+from ihc.analysis.dimension import NO_VALUE, with_dimension
+from ihc.analysis.reporting import by_channel, model_revenue, ratio, session_costs, total_name, with_ratios
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import sum_by
@@ -20,12 +20,12 @@ from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
 from ihc.exhibits.data import ReportData, attributed
 from ihc.exhibits.models import Comparison
-from ihc.formatting import counted, percent, shown, some
+from ihc.formatting import counted, listed, percent, shown, some
 from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
-from ihc.schemas.refunds import is_purchase, purchases
-from ihc.schemas.tables import Tables, inside, timestamps
+from ihc.schemas.refunds import is_purchase, purchase_indexer, purchases
+from ihc.schemas.tables import inside, timestamps
 
 Where = Mapping[str, object]
 CUSTOMERS = "customers"
@@ -46,8 +46,10 @@ def by(data: ReportData, column: str, where: Where | None = None) -> Exhibit:
 
 
 def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
+    if column not in data.tables.sessions:
+        there = sorted({*data.tables.sessions.columns, *data.tables.conversions.columns, CUSTOMERS})
+        raise InputError(f"No table has a column {column!r} to report by; there are {some(there, 30)}.")
     named = data.tables.sessions if column == "channel_name" else with_dimension(data.tables.sessions, by=column)
-    data = data if column == "channel_name" else data.with_options(by=column, groups=None)
     is_meant = _matching(data.tables.sessions, where)
     visits = data.visits.assign(channel_name=named["channel_name"])[is_meant]
     earned = data.earned[is_meant[data.earned["visit"].to_numpy()]]
@@ -61,15 +63,15 @@ def _breakdown(data: ReportData, column: str, frame: pd.DataFrame, where: Where 
     text = f"ROAS {whole['ROAS']:,.2f} in total." if pd.notna(whole["ROAS"]) else "Nothing was spent."
     if best is not None and len(rows) > 1:
         text += f" {shown(best['channel_name'])} has the highest, {best['ROAS']:,.2f}."
-    name = heading(column)[0].lower()
-    frame = frame.rename(columns={"channel_name": column})
+    name = column if column == "channel_name" or column not in frame else f"{column} (value)"
+    frame = frame.rename(columns={"channel_name": name})
     return Exhibit(
         name=f"by_{column}",
-        title=f"Broken down by {name}{_where(where)}",
+        title=f"Broken down by {heading(column)[0]}{_where(where)}",
         frame=frame,
         text=text,
         note=data.note,
-        draw=partial(bars_chart, frame.iloc[:-1], column, "ROAS"),
+        draw=partial(bars_chart, frame.iloc[:-1], name, "ROAS"),
         shown=lambda: table(frame, has_total=True),
     )
 
@@ -77,16 +79,18 @@ def _breakdown(data: ReportData, column: str, frame: pd.DataFrame, where: Where 
 def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where: Where | None) -> Exhibit:
     """Orders by a property of theirs; their cost is that of the sessions in their journeys."""
     conversions = data.tables.conversions
-    texts = values.astype("str").where(values.notna(), "(none)")
+    texts = values.astype("str").where(values.notna(), NO_VALUE)
     is_meant = inside(conversions["conv_date"], **data.window) & _matching(conversions, where)
     orders = conversions.assign(value=texts)[is_meant]
     counted_orders = purchases(orders)
     groups = orders.groupby("value", sort=True)
     frame = pd.DataFrame({"orders": counted_orders.groupby("value").size(), "revenue": groups["revenue"].sum()})
-    cost, other = _cost_of(data, orders)
-    frame = frame.fillna({"orders": 0}).assign(cost=cost.groupby(orders["value"].to_numpy()).sum())
-    frame = frame.rename_axis(column).reset_index().sort_values("revenue", ascending=False, ignore_index=True)
-    whole = {column: total_name(frame[column]), **frame[["orders", "revenue", "cost"]].sum()}
+    cost, earlier, other = _cost_of(data, counted_orders)
+    spent = cost.groupby(counted_orders["value"].to_numpy()).sum()
+    frame = frame.assign(cost=spent).fillna({"orders": 0, "cost": 0.0})
+    name = f"{column} (value)" if column in (*frame.columns, "share_of_cost", "CPO", "ROAS") else column
+    frame = frame.rename_axis(name).reset_index().sort_values("revenue", ascending=False, ignore_index=True)
+    whole = {name: total_name(frame[name]), **frame[["orders", "revenue", "cost"]].sum()}
     frame = pd.concat([frame, pd.DataFrame([whole])], ignore_index=True).astype({"orders": "int64"})
     frame = frame.assign(
         share_of_cost=ratio(frame["cost"], frame["cost"] * 0 + whole["cost"]),
@@ -95,8 +99,8 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
     )
     text = (
         "Cost is that of the sessions in the journeys of these orders, whatever their date; a session in several "
-        f"journeys is divided among them equally. Another {other:,.2f} was spent in these dates on sessions that led "
-        "to none of these orders, and stands against no row."
+        f"journeys is divided among them equally. {earlier:,.2f} of it was spent outside these dates. Another "
+        f"{other:,.2f} was spent in these dates on sessions that led to none of these orders."
     )
     return Exhibit(
         name=f"by_{column}",
@@ -104,13 +108,13 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
         frame=frame,
         text=text,
         note=data.note,
-        draw=partial(bars_chart, frame.iloc[:-1], column, "CPO"),
+        draw=partial(bars_chart, frame.iloc[:-1], name, "CPO"),
         shown=lambda: table(frame, has_total=True),
     )
 
 
-def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], float]:
-    """The cost [currency] of the sessions in each conversion's journey, and what else the dates' sessions cost."""
+def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], float, float]:
+    """The cost [currency] of each order's journey, what of it is outside the dates, and what else the dates cost."""
     cost = session_costs(data.tables.sessions, data.tables.costs)
     pairs = data.credited.loc[isin(data.credited["conv_id"], orders["conv_id"]), ["conv_id", "session_id"]]
     visit = get_indexer(pairs["session_id"], data.tables.sessions["session_id"])
@@ -118,15 +122,17 @@ def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], 
     shares = cost.to_numpy()[visit] / journeys_with[visit]
     place = get_indexer(pairs["conv_id"], orders["conv_id"])
     of_orders = pd.Series(np.bincount(place, shares, minlength=len(orders)))
-    is_other = (journeys_with == 0) & inside(data.tables.sessions["event_date"], **data.window)
-    return of_orders, float(cost[is_other].sum())
+    is_dated = inside(data.tables.sessions["event_date"], **data.window)
+    earlier, other = cost[(journeys_with > 0) & ~is_dated].sum(), cost[(journeys_with == 0) & is_dated].sum()
+    return of_orders, float(earlier), float(other)
 
 
 def customers(conversions: pd.DataFrame) -> pd.Series[str]:
-    """Whether the buyer of each conversion is new, or returning after an earlier order; a refund is as its time."""
+    """Whether the buyer of each conversion is new, or returning after an earlier order; a refund is as its order."""
     at = timestamps(conversions["conv_date"], conversions["conv_time"])
     first = at.where(is_purchase(conversions)).groupby(conversions["user_id"]).transform("min")
-    return pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
+    kinds = pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
+    return kinds.take(purchase_indexer(conversions)).set_axis(conversions.index)
 
 
 def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> Exhibit:
@@ -151,9 +157,14 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
     frame = with_ratios(sum_by(rows.assign(**{column: periods[unit]}), [column], SUMS))
     young = data.ages.loc[data.ages["is_immature"], "date"]
     first = str(young.min()) if len(young) else ""
-    text = f"ROAS {frame['ROAS'].iloc[0]:,.2f} in the first {unit}, {frame['ROAS'].iloc[-1]:,.2f} in the last."
-    if not frame["ROAS"].notna().any():
-        text = "Nothing was spent."
+    known = frame.dropna(subset=["ROAS"])
+    text = "Nothing was spent."
+    if len(known):
+        first_known, last_known = known.iloc[0], known.iloc[-1]
+        text = (
+            f"ROAS {first_known['ROAS']:,.2f} in the {unit} {first_known[column]}, {last_known['ROAS']:,.2f} in the "
+            f"{unit} {last_known[column]}."
+        )
     text += f" Days from {first} on are incomplete because of conversion lag." if first else ""
     return Exhibit(
         name=f"trend_by_{unit}",
@@ -170,19 +181,14 @@ def compare(compared: Comparison, *models: str, where: Where | None = None) -> E
     data = compared.data
     chosen = [_model_of(name, compared) for name in models] or [*compared.chosen]
     chosen = [IHC, *(name for name in dict.fromkeys(chosen) if name != IHC)]
-    is_meant = _matching(data.tables.sessions, where)
-    sessions = data.tables.sessions[is_meant]
-    kept = compared.renamed.assign(_is_meant=isin(compared.journeys["session_id"], sessions["session_id"]))
-    columns: dict[str, pd.Series[float]] = {}
-    for name in chosen:
-        credits = compared.credits[name]
-        earned = kept[["conv_id", "session_id", "channel_name", "revenue", "_is_meant"]].merge(
-            credits[["conv_id", "session_id", "ihc"]], on=["conv_id", "session_id"]
-        )
-        earned = earned[earned["_is_meant"]]
-        columns[name] = (earned["ihc"] * earned["revenue"]).groupby(earned["channel_name"]).sum()
-    cost = data.visits[is_meant & inside(data.visits["date"], **data.window)].groupby("channel_name")["cost"].sum()
-    frame = pd.DataFrame({"cost": cost, **columns}).fillna(0.0).rename_axis("channel_name").reset_index()
+    sessions, credited = data.tables.sessions, data.credited
+    is_meant = np.asarray(_matching(sessions, where) & inside(sessions["event_date"], **data.window), dtype="bool")
+    visit = get_indexer(credited["session_id"], sessions["session_id"])
+    credits = {name: credited if name == IHC else compared.chosen[name](credited) for name in chosen}
+    revenue = model_revenue(credited.assign(channel_name=credited["reported_as"]), credits)[is_meant[visit]]
+    cost = data.visits[is_meant].groupby("channel_name")["cost"].sum()
+    frame = pd.DataFrame({"cost": cost, **revenue.groupby("channel_name")[chosen].sum()})
+    frame = frame.fillna(0.0).rename_axis("channel_name").reset_index()
     frame = frame.sort_values(IHC, ascending=False, ignore_index=True)
     for name in chosen:
         frame[f"ROAS {name}"] = ratio(frame[name], frame["cost"])
@@ -214,14 +220,14 @@ def lookbacks(data: ReportData, *days: float) -> Exhibit:
     """The channels' attributed revenue and ROAS under other lookback windows [days], computed by the local engine."""
     if not days:
         raise InputError("Name the lookback windows in days, such as 7 and 30.")
+    days = tuple(dict.fromkeys(map(float, days)))
     columns, notes = [], []
     for each in days:
-        settings = replace(data.settings, lookback_days=float(each))
+        settings = replace(data.settings, lookback_days=each)
         other = ReportData(settings, attributed(settings, data.tables))
         figures = other.summary.set_index("channel_name")[["ihc_revenue", "ROAS"]]
         columns.append(figures.add_suffix(f" {each:g} days"))
-        ended = other.results.outcomes[isin(other.results.outcomes["conv_id"], data.orders["conv_id"])]
-        lost = int((ended["outcome"] == "unattributed").sum())
+        lost = _unattributed(other, purchases(data.orders)["conv_id"])
         notes.append(f"{counted(lost, 'order')} without a session within {each:g} days")
     frame = pd.concat(columns, axis=1).rename_axis("channel_name").reset_index()
     return Exhibit(
@@ -236,6 +242,8 @@ def lookbacks(data: ReportData, *days: float) -> Exhibit:
 
 def without_channel(data: ReportData, *channels: str) -> Exhibit:
     """The report as if the sessions of some channels were not there, computed by the local engine."""
+    if not channels:
+        raise InputError("Name the channels to leave out, such as 'Direct'.")
     known = data.tables.sessions["channel_name"].unique()
     if missing := [name for name in channels if name not in known]:
         raise InputError(f"No session has the channel {some(missing)}; there are {some(sorted(known), 20)}.")
@@ -243,16 +251,20 @@ def without_channel(data: ReportData, *channels: str) -> Exhibit:
     sessions = data.tables.sessions
     left = data.tables._replace(sessions=sessions[~sessions["channel_name"].isin(list(channels))])
     after = ReportData(data.settings, attributed(data.settings, left))
-    figures = ["ihc_revenue", "ROAS"]
-    sides = [each.summary.set_index("channel_name")[figures] for each in (before, after)]
+    total = before.summary["channel_name"].iloc[-1]
+    sides = []
+    for each in (before, after):
+        rows = each.summary.assign(channel_name=[*each.summary["channel_name"].iloc[:-1], total])
+        sides.append(rows.set_index("channel_name")[["ihc_revenue", "ROAS"]])
     frame = sides[0].add_suffix("_before").join(sides[1].add_suffix("_after"), how="left")
     frame = frame.fillna({"ihc_revenue_after": 0.0}).rename_axis("channel_name").reset_index()
     orders = purchases(data.orders)["conv_id"]
     lost = _unattributed(after, orders) - _unattributed(before, orders)
-    names = " and ".join(map(shown, channels))
+    names = listed([shown(name) for name in channels])
     text = (
-        f"{counted(lost, 'order')} of {len(orders):,} ({percent(lost / len(orders)) if len(orders) else '0%'}) have no "
-        f"other session and lose their journey without {names}."
+        f"{counted(lost, 'order')} of {len(orders):,} ({percent(lost / len(orders)) if len(orders) else '0%'}) "
+        f"{'loses its' if lost == 1 else 'lose their'} journey without {names}: no other session led to "
+        f"{'it' if lost == 1 else 'them'}."
     )
     return Exhibit(
         name="without_channels",
@@ -271,7 +283,6 @@ def _unattributed(data: ReportData, orders: pd.Series[str]) -> int:
 
 def cohorts(data: ReportData) -> Exhibit:
     """Customers by the channel of their first session: how often they buy, and for how much."""
-    tables = data.tables
     orders = purchases(data.orders)
     sessions = data.sessions[isin(data.sessions["user_id"], orders["user_id"])]
     at = timestamps(sessions["event_date"], sessions["event_time"])
@@ -297,7 +308,7 @@ def cohorts(data: ReportData) -> Exhibit:
         name="cohorts",
         title="Customers by first channel",
         frame=frame,
-        text=f"{text} First of all sessions in the tables, from {tables.sessions['event_date'].min()} on.",
+        text=f"{text} Revenue is before refunds; the first session is that of the tables, at whatever date.",
         draw=partial(bars_chart, frame, "channel_name", "revenue_per_customer"),
     )
 
@@ -308,8 +319,8 @@ def buyers(data: ReportData, who: str | None) -> pd.DataFrame:
         return data.shown_journeys
     if who not in (NEW, RETURNING):
         raise InputError(f"Customers are {NEW} or {RETURNING}, not {who!r}.")
-    conversions: Tables = data.tables
-    ids = conversions.conversions.loc[customers(conversions.conversions) == who, "conv_id"]
+    conversions = data.tables.conversions
+    ids = conversions.loc[customers(conversions) == who, "conv_id"]
     return data.shown_journeys[isin(data.shown_journeys["conv_id"], ids)].reset_index(drop=True)
 
 
@@ -319,7 +330,7 @@ def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dt
     for column, value in (where or {}).items():
         if column not in frame:
             raise InputError(f"There is no column {column!r} to choose by; there are {some(list(frame.columns), 20)}.")
-        is_equal = (frame[column].astype("str") == str(value)).to_numpy()
+        is_equal = _equals(frame[column], value)
         if not is_equal.any():
             values = sorted(frame[column].dropna().astype("str").unique())
             raise InputError(f"No row has {value!r} in the column {column!r}; there are {some(values, 20)}.")
@@ -327,5 +338,13 @@ def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dt
     return mask
 
 
+def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if value == NO_VALUE:
+        return values.isna().to_numpy()
+    if pd.api.types.is_numeric_dtype(values) and isinstance(value, int | float):
+        return (values == value).to_numpy()
+    return (values.astype("str") == str(value)).to_numpy()
+
+
 def _where(where: Where | None) -> str:
-    return "".join(f", {column} {value}" for column, value in (where or {}).items())
+    return "".join(f", {heading(column)[0]}: {value}" for column, value in (where or {}).items())

@@ -19,7 +19,7 @@ from ihc.exhibits.data import ReportData
 from ihc.exhibits.engine import Engine
 from ihc.exhibits.models import Comparison
 from ihc.exhibits.quality import Checks
-from ihc.formatting import counted, printable
+from ihc.formatting import printable
 from ihc.journeys.credits import vanished
 from ihc.models.redistribution import labelled
 from ihc.narrative import summary
@@ -42,6 +42,7 @@ from ihc.narrative.run import (
 from ihc.narrative.summary import Point, dimension_sentence, folding_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import cards
+from ihc.schemas.refunds import purchase_ids
 
 Where = Mapping[str, object]
 
@@ -75,7 +76,9 @@ class Report:
     def status(self) -> str:
         """Dates, model, reconciliation and incomplete days, in a line."""
         data, days = self.data, int(self.data.ages["is_immature"].sum())
-        incomplete = f"last {counted(days, 'day')} incomplete" if days else "no incomplete day"
+        incomplete = "no incomplete day" if not days else "last day incomplete"
+        if days > 1:
+            incomplete = f"last {days} days incomplete"
         kind = "stored credits" if data.source.is_stored else "computed here, not stored"
         made = summary.made_by(data.sources)
         return " · ".join([dates_sentence(**data.window), f"{made} ({kind})", self.reconciled, incomplete])
@@ -102,7 +105,9 @@ class Report:
             labelled(parameters.label, settings.redistribution_rules), data.sources
         )
         sentences = [
-            run_sentence(settings.database.name, settings.run_id, dates_sentence(**data.window)),
+            run_sentence(settings.database.name, settings.run_id, dates_sentence(**data.window))
+            if data.is_attributed
+            else "",
             span_sentence(data.tables.sessions, data.tables.conversions),
             currency_sentence(data.options.currency),
             dimension_sentence(data.tables.sessions, **data.options.dimension),
@@ -364,11 +369,12 @@ class Report:
         return questions.cohorts(self.data)
 
     def explain(self, conv_id: str) -> Exhibit:
-        """How an order's credit comes about, session by session.
+        """How the local engine makes an order's credit, session by session; of a refund, that of its order.
 
         Raises InputError where the order is not found, or has no session.
         """
-        journey = self.data.journeys[self.data.journeys["conv_id"] == conv_id]
+        of_order = purchase_ids(pd.Series([conv_id], dtype="str"), self.data.tables.conversions).iloc[0]
+        journey = self.data.journeys[self.data.journeys["conv_id"] == of_order]
         if journey.empty:
             raise InputError(f"Order {conv_id} not found, or it has no session. Check the ID and the dates.")
         return engine.explained(self._engine, journey.reset_index(drop=True))
@@ -407,6 +413,7 @@ class Report:
             [
                 f"<h2>{escape(printable(self.headline))}</h2>",
                 f"<p>{escape(printable(self.status))}</p>",
+                *(f"<p><b>{escape(printable(warning))}</b></p>" for warning in self.warnings),
                 cards(self.data.figures, currency=self.data.options.currency),
                 self.channels.table().to_html(),
                 f"<h3>To look at, by money</h3><ol>{things}</ol>" if things else "",
@@ -414,7 +421,7 @@ class Report:
         )
 
     def __repr__(self) -> str:
-        lines = [self.headline, self.status, "", *(f"- {point.text}" for point in self.points)]
+        lines = [self.headline, self.status, *self.warnings, "", *(f"- {point.text}" for point in self.points)]
         return "\n".join(lines)
 
 

@@ -34,7 +34,8 @@ def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
     paid = by_cost(verdicts)
     below, above = paid[paid["verdict"] == BELOW], paid[paid["verdict"] == ABOVE]
     if below["cost"].sum() < ENOUGH * spend:
-        return f"{_above(above, spend, roas)}: {spend:,.0f} of spend returns {revenue:,.0f} of attributed revenue."
+        found = _above(above, spend, roas)
+        return f"{found[:1].upper()}{found[1:]}: {spend:,.0f} of spend returns {revenue:,.0f} of attributed revenue."
     return f"{_below(below, spend)}; {_above(above, spend, roas)}."
 
 
@@ -54,12 +55,12 @@ def _below(below: pd.DataFrame, spend: float) -> str:
 def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
     even = f"above break-even (ROAS {roas:,.4g})"
     if above.empty:
-        return f"no channel is surely {even}"
+        return f"no channel is clearly {even}"
     share = percent(above["cost"].sum() / spend)
     if len(above) == 1:
         row = above.iloc[0]
-        return f"only {shown(row['channel_name'])} ({share} of spend, ROAS {row['ROAS']:,.2f}) is surely {even}"
-    return f"{counted(len(above), 'channel')} with {share} of spend are surely {even}"
+        return f"only {shown(row['channel_name'])} ({share} of spend, ROAS {row['ROAS']:,.2f}) is clearly {even}"
+    return f"{counted(len(above), 'channel')} with {share} of spend are clearly {even}"
 
 
 def made_by(sources: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from ihc.database.inputs import read_columns, read_tables
 from ihc.database.locks import Lock
 from ihc.database.results import create_tables, store_reporting, try_writing
 from ihc.errors import SettingsError, why
-from ihc.exhibits.data import ReportData
+from ihc.exhibits.data import ReportData, as_stored
 from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
 from ihc.journeys.build import check_memory, find_spans
@@ -114,7 +114,8 @@ def run(
 
 def _save(settings: Settings, on_start: Say) -> tuple[Report, Saved]:
     on_start(REPORT)
-    report = Report(ReportData(settings, read_source(settings)))
+    source = read_source(settings)
+    report = Report(ReportData(as_stored(settings, source.tables, source.results), source))
     return report, save(report, settings.output)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -13,8 +14,8 @@ import pandas as pd
 from ihc.database.inputs import read_tables
 from ihc.database.results import Results, read_phases, read_results
 from ihc.database.tables import CREDIT_TABLE
-from ihc.errors import DatabaseError
-from ihc.exhibits.data import ReportData, Source, answers, attributed
+from ihc.errors import DatabaseError, InputError, SettingsError
+from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed
 from ihc.exhibits.report import Report
 from ihc.narrative.run import span_sentence
 from ihc.pipeline.attribution import Attribution, attribute_shop
@@ -27,7 +28,11 @@ from ihc.settings.run import Settings, load_settings
 
 
 class Shop:
-    """A shop's tables, and what can be asked of them. Only `attribute(...).store()` and a report's `save` write."""
+    """A shop's tables, and what can be asked of them.
+
+    These calls write, and no others: `attribute` (tables for results, and the API's answers), its `store`, and a
+    report's `save` and `to_excel`.
+    """
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
         self.settings = settings
@@ -45,7 +50,7 @@ class Shop:
             return check_tables(*make_sample())
         return read_tables(self.settings.database)
 
-    @cached_property
+    @property
     def stored(self) -> tuple[Results, pd.DataFrame]:
         """The stored credits, and their phases."""
         if self.is_sample or not self._has_results:
@@ -59,27 +64,39 @@ class Shop:
         with self.settings.database.transaction() as opened:
             return CREDIT_TABLE.name in opened.tables()
 
-    def report(self, start_date: str | None = None, end_date: str | None = None, **options: Any) -> Report:
+    def report(
+        self, start_date: str | date | None = None, end_date: str | date | None = None, **options: Any
+    ) -> Report:
         """The report of the orders and sessions from `start_date` to `end_date` (inclusive) [default: of all].
 
         `options`: `lookback_days`, `break_even_roas`, `currency`, `by`, `channel_groups`, `direct`, `parameters`,
         `redistribution`, as of `ihc run`. Stored credits are used where they are what is asked for; else the local
         engine computes them here, and stores nothing.
 
-        Raises SettingsError for an option, InputError for tables that are unfit.
+        Raises SettingsError for an option, InputError for tables that are unfit, or where the API is to compute and no
+        credit is stored.
         """
+        if of_the_shop := options.keys() & {"database", "schema"}:
+            raise SettingsError(f"{', '.join(sorted(of_the_shop))}: an option of ihc.open, not of a report.")
         given = {"start_date": start_date, "end_date": end_date} | options
-        chosen = self._options | {name: value for name, value in given.items() if value is not None}
+        chosen = self._options | {name: _plain(value) for name, value in given.items() if value is not None}
         settings = load_settings(**chosen)
         results, phases = self.stored
+        if settings.account and results.outcomes.empty:
+            raise InputError(
+                "The API is to compute, and no credit is stored yet: attribute and store first (`ihc run`, or "
+                "shop.attribute().store()), or ask for a report(engine='local')."
+            )
         if answers(settings, self.tables, results):
+            settings = as_stored(settings, self.tables, results)
             return Report(ReportData(settings, Source(self.tables, results, phases, is_stored=True)))
         return Report(ReportData(settings, attributed(settings, self.tables)))
 
     def attribute(self) -> Attribution:
-        """Attribute the dates' orders by the engine of the settings; the API's answers are kept as they come.
+        """Attribute the dates' orders by the engine of the settings.
 
-        Nothing else is stored before `.store()`. Raises ParametersError, ApiError or DatabaseError.
+        The tables for results are made where they are missing, and the API's answers are kept as they come; credits are
+        stored by `.store()`. Raises ParametersError, ApiError or DatabaseError.
         """
         return attribute_shop(self.settings)
 
@@ -103,6 +120,10 @@ class Shop:
         return f"{span_sentence(self.tables.sessions, self.tables.conversions)} {kept}".strip()
 
 
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def open(database: str | Path = "", **options: Any) -> Shop:
     """Open a shop's database, an SQLite file or a URL [default: as `ihc run`; the made-up shop if there is none].
 
@@ -112,12 +133,15 @@ def open(database: str | Path = "", **options: Any) -> Shop:
     """
     given = {"database": str(database), **options} if str(database) else options
     settings = load_settings(**({"base": Path.cwd()} if str(database) else {}), **given)
-    if not settings.database.exists() and not settings.is_default_database:
-        raise DatabaseError(
-            f"There is no database {settings.database.label}: check the path, or make one by `ihc sample`."
-        )
     fixed = {"base": Path.cwd()} if str(database) else {}
-    return Shop(settings, {**fixed, **given})
+    return _checked(Shop(settings, {**fixed, **given}))
+
+
+def _checked(shop: Shop) -> Shop:
+    database = shop.settings.database
+    if not database.exists() and not shop.is_sample:
+        raise DatabaseError(f"There is no database {database.label}: check the path, or make one by `ihc sample`.")
+    return shop
 
 
 def from_notebook(variables: Mapping[str, Any]) -> Shop:
@@ -126,4 +150,4 @@ def from_notebook(variables: Mapping[str, Any]) -> Shop:
     Raises DatabaseError or SettingsError as `open`.
     """
     given = {name: variables[name] for name in NAMES if name in variables}
-    return Shop(load_settings(**given), given)
+    return _checked(Shop(load_settings(**given), given))

@@ -1,5 +1,6 @@
 """The questions beside the report, on a shop of three buyers that is worked by hand."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -9,6 +10,8 @@ from openpyxl import load_workbook
 
 import ihc
 from ihc.errors import DatabaseError, InputError
+from ihc.pipeline.attribution import attribute_shop
+from ihc.settings.run import load_settings
 
 # Ann buys twice, Bob once, Cid never. Costs: every session of Search 10, of Social 4, of Direct nothing.
 SESSIONS = sessions(
@@ -85,6 +88,7 @@ def test_the_cost_of_a_column_of_conversions_is_that_of_the_journeys_and_the_res
         ["(none)", 1, 20.0, 0.0, 0.0],
         ["Total", 5, 260.0, 24.0, 4.8],
     ]
+    assert "4.00 of it was spent outside these dates" in found.text
     assert "Another 4.00 was spent in these dates on sessions that led to none of these orders" in found.text
 
 
@@ -132,7 +136,7 @@ def test_a_shorter_lookback_and_a_missing_channel_leave_orders_without_a_journey
     social = found.frame.set_index("channel_name")
     assert social["ihc_revenue 7 days"].get("Social", 0.0) == 0.0
     lost = report.without("Direct")
-    assert lost.text == "1 order of 5 (20%) have no other session and lose their journey without Direct."
+    assert lost.text == "1 order of 5 (20%) loses its journey without Direct: no other session led to it."
     after = lost.frame.set_index("channel_name")
     assert after.loc["Direct", "ihc_revenue_after"] == 0.0
     with pytest.raises(InputError, match="No session has the channel 'TV'"):
@@ -159,7 +163,8 @@ def test_an_order_is_explained_and_one_that_is_not_there_is_refused(report):
 @pytest.mark.parametrize(
     ("column", "where", "says"),
     [
-        ("nosuch", None, "--by 'nosuch' is no column of session_sources"),
+        ("nosuch", None, "No table has a column 'nosuch' to report by; there are .*'country', 'customers'"),
+        ("user_id", None, "is the key, user, time or flag of a session"),
         ("campaign", {"nosuch": 1}, "There is no column 'nosuch' to choose by"),
         ("campaign", {"channel_name": "TV"}, "No row has 'TV' in the column 'channel_name'"),
     ],
@@ -181,12 +186,7 @@ def test_a_workbook_has_a_sheet_an_exhibit_and_figures_as_numbers(report, tmp_pa
     assert set(book.sheetnames) == {"Summary", *(exhibit.name[:31] for exhibit in report.exhibits)}
 
 
-def test_stored_credits_are_used_where_they_are_what_is_asked_for(database, tmp_path, monkeypatch):
-    import shutil
-
-    from ihc.pipeline.attribution import attribute_shop
-    from ihc.settings.run import load_settings
-
+def test_stored_credits_are_used_where_they_are_what_is_asked_for(database, tmp_path):
     copy = shutil.copy(database, tmp_path / "shop.db")
     attribute_shop(load_settings(base=tmp_path, database=copy, lookback_days=60, output="out")).store()
     shop = ihc.open(copy)
@@ -194,3 +194,40 @@ def test_stored_credits_are_used_where_they_are_what_is_asked_for(database, tmp_
     assert "(stored credits)" in shop.report(lookback_days=60).status
     assert "computed here" in shop.report(lookback_days=7).status
     assert shop.report().channels.frame.equals(shop.report(lookback_days=60).channels.frame)
+
+
+def test_a_refund_is_as_its_order_and_takes_no_cost(database, tmp_path):
+    copy = shutil.copy(database, tmp_path / "shop.db")
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("ALTER TABLE conversions ADD COLUMN refund_of TEXT")
+        connection.execute("INSERT INTO conversions VALUES ('r3', 'bob', '2025-03-09', '10:00:00', -50, 'FR', 'k3')")
+    report = ihc.open(copy).report("2025-03-01", "2025-03-31")
+    # k3 of Bob, a new customer, is given back: 250 less 50 + 50 = 150 + 50 of k4 and k5 as before.
+    assert rows(report.by("customers"), "customers", "orders", "revenue", "cost") == [
+        ["new", 4, 150.0, 9.0],
+        ["returning", 1, 60.0, 15.0],
+        ["Total", 5, 210.0, 24.0],
+    ]
+    assert report.explain("r3").frame["session_id"].tolist() == ["b1", "b2"]
+
+
+def test_what_was_stored_is_seen_by_the_next_report_of_the_same_shop(database, tmp_path, monkeypatch):
+    monkeypatch.setenv("IHC_OUTPUT", str(tmp_path))
+    shop = ihc.open(shutil.copy(database, tmp_path / "shop.db"))
+    assert "computed here" in shop.report().status
+    assert "Credited and stored: 4" in shop.attribute().store().text
+    assert "(stored credits)" in shop.report().status
+
+
+def test_a_report_of_the_api_without_stored_credits_is_refused(database, monkeypatch):
+    monkeypatch.setenv("IHC_API_KEY", "secret")
+    with pytest.raises(InputError, match="The API is to compute, and no credit is stored yet"):
+        ihc.open(database, conv_type_id="mine").report()
+
+
+def test_saving_leaves_files_of_others_alone(report, tmp_path):
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "mine.png").touch()
+    report.save(tmp_path)
+    assert (tmp_path / "charts" / "mine.png").exists()
+    assert (tmp_path / "report.html").exists()
