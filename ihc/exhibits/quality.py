@@ -6,29 +6,30 @@ from functools import cached_property
 
 import pandas as pd
 
-from ihc.exhibits.data import ReportData
 from ihc.quality.checks import clean_sentence, mends, quality_findings, shown_findings, table_shapes
 from ihc.quality.sql import Sql
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
+from ihc.schemas.tables import Tables
+from ihc.settings.run import Settings
 
 
 class Checks:
     """The checks of a shop's tables; computed once."""
 
-    def __init__(self, data: ReportData) -> None:
-        self.data = data
+    def __init__(self, tables: Tables, settings: Settings) -> None:
+        self.tables = tables
+        self.settings = settings
 
     @cached_property
     def found(self) -> pd.DataFrame:
         """`quality_findings`."""
-        sql = Sql(is_postgres=self.data.settings.database.is_postgres)
-        return quality_findings(self.data.tables, sql)
+        return quality_findings(self.tables, Sql(is_postgres=self.settings.database.is_postgres))
 
 
 def tables(checks: Checks) -> Exhibit:
     """How large the tables are, and which days they hold."""
-    return Exhibit(name="tables", title="The tables", frame=table_shapes(checks.data.tables))
+    return Exhibit(name="tables", title="The tables", frame=table_shapes(checks.tables))
 
 
 def findings(checks: Checks) -> Exhibit:

@@ -57,7 +57,7 @@ class Report:
         self.data = data
         self._compared = Comparison(data)
         self._engine = Engine(data)
-        self._checks = Checks(data)
+        self._checks = Checks(data.tables, data.settings)
 
     # What stands at the top
 

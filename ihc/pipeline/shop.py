@@ -16,11 +16,13 @@ from ihc.database.results import Results, read_phases, read_results
 from ihc.database.tables import CREDIT_TABLE
 from ihc.errors import DatabaseError, InputError, SettingsError
 from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed
+from ihc.exhibits.quality import Checks, findings, remedies
 from ihc.exhibits.report import Report
 from ihc.narrative.run import span_sentence
 from ihc.pipeline.attribution import Attribution, attribute_shop
 from ihc.pipeline.sample import make_sample
 from ihc.quality.checks import table_shapes
+from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.tables import PHASES, Tables, check_tables
 from ihc.settings.options import NAMES
@@ -91,6 +93,20 @@ class Shop:
             settings = as_stored(settings, self.tables, results)
             return Report(ReportData(settings, Source(self.tables, results, phases, is_stored=True)))
         return Report(ReportData(settings, attributed(settings, self.tables)))
+
+    @cached_property
+    def _checks(self) -> Checks:
+        return Checks(self.tables, self.settings)
+
+    @property
+    def quality(self) -> Exhibit:
+        """What is odd in the tables, with how much money it is about and what follows."""
+        return findings(self._checks)
+
+    @property
+    def remedies(self) -> Exhibit:
+        """What mends each finding."""
+        return remedies(self._checks)
 
     def attribute(self) -> Attribution:
         """Attribute the dates' orders by the engine of the settings.
