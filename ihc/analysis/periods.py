@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ihc.analysis.reporting import SUMS, by_channel, cost_without_session, ratio, with_ratios
 from ihc.arrays.lookup import isin
 from ihc.arrays.sums import sum_by, total
+from ihc.errors import InputError
 from ihc.formatting import counted
 from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
 from ihc.schemas.refunds import is_purchase
@@ -34,6 +36,7 @@ UNITS = {
     CPO: MONEY,
     PAID: RATIO,
 }
+PERIODS = {"day": "date", "week": "week", "month": "month"}  # the column of each unit
 ATTRIBUTED = (EARNED, EARNED_ORDERS, CPO, PAID)
 
 
@@ -47,21 +50,37 @@ def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
     require_columns(reporting, REPORTING, "reporting")
     codes, names = pd.factorize(reporting["date"], sort=True)
     days = np.asarray(names, dtype="datetime64[D]")
-    # 1970-01-01 was a Thursday, three days after its Monday.
-    mondays = days - (days.astype("int64") + 3) % WEEK
+    mondays = _mondays(days)
     covered = (np.minimum(mondays + (WEEK - 1), days[-1:]) - np.maximum(mondays, days[:1])).astype("int64") + 1
     weeks = reporting.assign(week=pd.array(np.datetime_as_string(mondays), dtype="str")[codes], days=covered[codes])
     return with_ratios(sum_by(weeks, ["channel_name", "week", "days"], SUMS))
 
 
-def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
-    """Add up the channel reporting by day, over all channels.
+def _mondays(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
+    # 1970-01-01 was a Thursday, three days after its Monday.
+    mondays: npt.NDArray[np.datetime64] = days - (days.astype("int64") + 3) % WEEK
+    return mondays
 
-    In: `channel_reporting`. Out: in time order `date, cost [currency], ihc [orders], ihc_revenue [currency], CPO
-    [currency per order], ROAS [1]`. Raises InputError for a missing column.
+
+def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
+    """Add up the channel reporting by day, over all channels; see `period_totals`."""
+    return period_totals(reporting, "day")
+
+
+def period_totals(reporting: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Add up the channel reporting by `day`, `week` (from Monday) or `month`, over all channels.
+
+    In: `channel_reporting`. Out: in time order `date`, `week` or `month`, and `cost [currency], ihc [orders],
+    ihc_revenue [currency], CPO [currency per order], ROAS [1]`. Raises InputError for a missing column or another unit.
     """
     require_columns(reporting, REPORTING, "reporting")
-    return with_ratios(sum_by(reporting, ["date"], SUMS))
+    if unit not in PERIODS:
+        raise InputError(f"A trend is by {', '.join(PERIODS)}, not by {unit!r}.")
+    codes, names = pd.factorize(reporting["date"], sort=True)
+    days = np.asarray(names, dtype="datetime64[D]")
+    starts = {"day": days, "week": _mondays(days), "month": days.astype("datetime64[M]")}[unit]
+    periods = pd.array(np.datetime_as_string(starts), dtype="str")[codes]
+    return with_ratios(sum_by(reporting.assign(**{PERIODS[unit]: periods}), [PERIODS[unit]], SUMS))
 
 
 def previous_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str, str] | None:

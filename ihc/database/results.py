@@ -70,8 +70,30 @@ def read_results(database: Database) -> Results:
     an unknown engine; credits that are negative, no number or do not sum to 1 an order are left out, and in `unsound`.
     """
     with database.transaction() as opened:
-        frames = [opened.read(sa.select(table)) for table in STORED]
-    credits, outcomes, runs = map(_typed, frames)
+        frames = [_stored(opened, table) for table in STORED]
+    return _results(*frames)
+
+
+def no_results() -> Results:
+    """What `read_results` gives where nothing is stored."""
+    return _results(*map(_empty, STORED))
+
+
+def no_phases() -> pd.DataFrame:
+    """What `read_phases` gives where nothing is stored."""
+    return _empty(PHASE_TABLE)
+
+
+def _stored(opened: Transaction, table: sa.Table) -> pd.DataFrame:
+    """The rows of a table of results; none where the table is not there yet."""
+    return _typed(opened.read(sa.select(table))) if table.name in opened.tables() else _empty(table)
+
+
+def _empty(table: sa.Table) -> pd.DataFrame:
+    return _typed(pd.DataFrame(columns=[column.name for column in table.columns]))
+
+
+def _results(credits: pd.DataFrame, outcomes: pd.DataFrame, runs: pd.DataFrame) -> Results:
     unsound = check_credits(credits, credits)
     credits = credits[~isin(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
     outcomes = outcomes[~isin(outcomes["conv_id"], unsound["conv_id"])]
@@ -89,7 +111,7 @@ def read_phases(database: Database) -> pd.DataFrame:
     Raises DatabaseError.
     """
     with database.transaction() as opened:
-        phases = _typed(opened.read(sa.select(PHASE_TABLE)))
+        phases = _stored(opened, PHASE_TABLE)
     is_share = phases[list(PHASES)].apply(lambda values: values.between(0, 1 + TOLERANCE)).all(axis=1)
     unfit = phases.loc[~is_share, "conv_id"]
     return phases[~isin(phases["conv_id"], unfit)].reset_index(drop=True)

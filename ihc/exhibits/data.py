@@ -86,7 +86,7 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
     """
     if settings.account or settings.given.run_id:
         return True
-    orders = tables.conversions.loc[inside(tables.conversions["conv_date"], **settings.window), "conv_id"]
+    orders = _asked_for(settings, tables)
     if stored.outcomes.empty or not isin(orders, stored.outcomes["conv_id"]).all():
         return False
     if not settings.given.model_fields_set & set(ATTRIBUTION):
@@ -100,9 +100,13 @@ def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
     """The settings with the lookback window of the stored credits, where none is asked for and all have the same."""
     if settings.account or "lookback_days" in settings.given.model_fields_set:
         return settings
-    orders = tables.conversions.loc[inside(tables.conversions["conv_date"], **settings.window), "conv_id"]
-    made = provenance(stored.outcomes, orders)["lookback_days"].unique()
+    made = provenance(stored.outcomes, _asked_for(settings, tables))["lookback_days"].unique()
     return replace(settings, lookback_days=float(made[0])) if len(made) == 1 and made[0] == made[0] else settings
+
+
+def _asked_for(settings: Settings, tables: Tables) -> pd.Series[str]:
+    """The `conv_id` of the conversions of the dates."""
+    return tables.conversions.loc[inside(tables.conversions["conv_date"], **settings.window), "conv_id"]
 
 
 class ReportData:
@@ -216,9 +220,13 @@ class ReportData:
         return folding(self.summary["channel_name"].iloc[:-1], self.colours)
 
     @cached_property
+    def _few(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return self.folded(self.few)
+
+    @property
     def few_summary(self) -> pd.DataFrame:
         """`summary` with the channels beyond these in one row."""
-        return self.few.table(self.summary, by_channel, self.visits, self.earned, **self.window, has_total=True)
+        return self._few[0]
 
     @property
     def _drawn(self) -> dict[str, Any]:
@@ -230,13 +238,16 @@ class ReportData:
         by_order = self.reported.assign(conv_id=purchase_ids(self.reported["conv_id"], self.tables.conversions))
         return bootstrap_intervals(by_order, self.summary, **self._drawn)
 
-    @cached_property
+    @property
     def few_intervals(self) -> pd.DataFrame:
         """`intervals` of the rows of `few_summary`."""
-        summary = self.few_summary
-        return self.few.table(
-            self.intervals, bootstrap_intervals, self.reported, summary=summary, **self._drawn, has_total=True
-        )
+        return self._few[1]
+
+    def folded(self, few: Folding) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """`summary` and `intervals` with the channels that are not named in one row."""
+        summary = few.table(self.summary, by_channel, self.visits, self.earned, **self.window, has_total=True)
+        drawn = {"summary": summary, **self._drawn}
+        return summary, few.table(self.intervals, bootstrap_intervals, self.reported, **drawn, has_total=True)
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
@@ -337,6 +348,11 @@ class ReportData:
         """Whether the run of these settings stored credits."""
         return bool((self.results.runs["run_id"] == self.settings.run_id).any())
 
+    @property
+    def ends(self) -> pd.DataFrame:
+        """How the orders of the run of these settings ended: rows of `outcomes`."""
+        return self.results.outcomes[self.results.outcomes["run_id"] == self.settings.run_id]
+
     @cached_property
     def this_run(self) -> RecordedRun:
         """The record of this run, or what a run that only reports would be recorded as."""
@@ -360,8 +376,3 @@ class ReportData:
     def changes(self) -> Changes:
         """What changed since the run before."""
         return changes_since(self.settings.database, self.last_run, self.this_run, self.state)
-
-    def with_options(self, **options: Any) -> ReportData:
-        """The same report, made in another way: by another column, for one."""
-        report = replace(self.options, **options)
-        return ReportData(replace(self.settings, report=report), self.source)

@@ -14,12 +14,13 @@ import pandas as pd
 from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
 from ihc.formatting import printable
-from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, WEIGHT, heading
+from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
 from ihc.journeys.credits import vanished
 from ihc.report.exhibit import Exhibit
 from ihc.report.figures import write_chart
 from ihc.report.files import write_csv, write_json, write_text
-from ihc.report.page import report_page
+from ihc.report.page import APPENDIX, report_page
+from ihc.report.tables import unit_of
 from ihc.secrets import masked
 from ihc.settings.command import command_line
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 EXPORT = "order_credits.csv"
 CHARTS = "charts"
-APPENDIX = ("Reconciliation", "Data quality", "Model parameters")  # sections whose charts are drawn on demand alone
 EXCEL_FORMATS = {
     MONEY: "#,##0.00", COUNT: "#,##0", SHARE: "0.0%", CREDIT: "#,##0.00", RATIO: "#,##0.00", HOURS: "#,##0.00",
     WEIGHT: "0.000", ERROR: "0.000000",
@@ -49,13 +49,12 @@ def save(report: Report, folder: Path) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
     tables = _by_name(report)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
-    failed = _write_charts(report, folder / CHARTS)
+    charts, failed = _write_charts(report, folder / CHARTS)
     if report.data.options.export_credits:
         files.append(write_csv(_credits(report), folder / EXPORT))
     page = masked(report_page(report), report.data.settings.secrets)
     files += [write_text(page, folder / "report.html"), write_json(about(report), folder / "run.json")]
-    files += sorted((folder / CHARTS).iterdir())
-    return Saved(files, failed)
+    return Saved([*files, *charts], failed)
 
 
 def _by_name(report: Report) -> dict[str, Exhibit]:
@@ -66,19 +65,26 @@ def _by_name(report: Report) -> dict[str, Exhibit]:
     return found
 
 
-def _write_charts(report: Report, folder: Path) -> list[str]:
-    """Write the charts of summary and detail; one that an earlier report drew and this one has not is removed."""
+def _write_charts(report: Report, folder: Path) -> tuple[list[Path], list[str]]:
+    """Write the charts of summary and detail; one that an earlier report drew and this one has not is removed.
+
+    Those of the appendix are drawn on demand alone. Out: the files, and a sentence for each chart that failed.
+    """
     folder.mkdir(exist_ok=True)
     shown = [exhibit for title, part in report.sections.items() if title not in APPENDIX for exhibit in part]
-    drawn = {exhibit.chart_name: exhibit for exhibit in shown if exhibit.draw}
-    for name in {exhibit.chart_name for exhibit in shown} - drawn.keys():
-        for kind in ("svg", "png"):
-            (folder / f"{name}.{kind}").unlink(missing_ok=True)
-    sentences = [
-        write_chart(exhibit.plot, folder, name, alt=exhibit.described, note=exhibit.note)
-        for name, exhibit in drawn.items()
-    ]
-    return [sentence for sentence in sentences if sentence]
+    written: list[Path] = []
+    failed: list[str] = []
+    for exhibit in shown:
+        name = exhibit.chart_name
+        files = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
+        if exhibit.draw is None:
+            for path in files:
+                path.unlink(missing_ok=True)
+        elif sentence := write_chart(exhibit.plot, folder, name, alt=exhibit.described, note=exhibit.note):
+            failed.append(sentence)
+        else:
+            written += files
+    return written, failed
 
 
 def _credits(report: Report) -> pd.DataFrame:
@@ -137,8 +143,8 @@ def _write_sheet(sheet: Any, exhibit: Exhibit, formats: dict[str, Any], head: An
     sheet.write_string(1, 0, printable(exhibit.text))
     frame = exhibit.frame
     for place, column in enumerate(frame.columns):
-        name, unit = heading(column)
-        is_figure = pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column])
+        name, unit = heading(column)[0], unit_of(frame[column])
+        is_figure = unit != TEXT
         sheet.write_string(3, place, name, head)
         values = frame[column].tolist()
         for row, value in enumerate(values, start=4):
@@ -147,5 +153,5 @@ def _write_sheet(sheet: Any, exhibit: Exhibit, formats: dict[str, Any], head: An
             elif not is_figure and not pd.isna(value):
                 sheet.write_string(row, place, printable(value))
         longest = max([len(name), *(len(str(value)) for value in values[:200])] if not is_figure else [len(name), 11])
-        sheet.set_column(place, place, min(longest + 2, WIDEST), formats.get(unit) if is_figure else None)
+        sheet.set_column(place, place, min(longest + 2, WIDEST), formats.get(unit))
     sheet.freeze_panes(4, 1)

@@ -90,6 +90,11 @@ class Comparison:
         return grid[["model", "channel_name", "ihc_revenue", "cost", "ROAS"]]
 
     @cached_property
+    def single(self) -> pd.DataFrame:
+        """`single_changes` of the grid."""
+        return single_changes(self.grid, roas=self.data.options.break_even_roas)
+
+    @cached_property
     def stability(self) -> pd.DataFrame:
         """`rank_stability` of the grid."""
         return rank_stability(self.grid, roas=self.data.options.break_even_roas)
@@ -138,7 +143,7 @@ def settings(compared: Comparison) -> Exhibit:
         note=data.note,
         draw=partial(roas_under_settings_chart, few, roas),
         shown=lambda: table(few.head(20)),
-        finding=single_finding(single_changes(grid, roas=roas)),
+        finding=single_finding(compared.single),
     )
 
 
@@ -166,5 +171,5 @@ def single(compared: Comparison) -> Exhibit:
     return Exhibit(
         name="single_changes",
         title="One setting changed alone",
-        frame=single_changes(compared.grid, roas=compared.data.options.break_even_roas),
+        frame=compared.single,
     )

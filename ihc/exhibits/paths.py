@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 
 import pandas as pd
 
@@ -24,27 +24,50 @@ from ihc.report.tables import table
 from ihc.schemas.refunds import purchases
 
 
-def _sentence(journeys: pd.DataFrame) -> str:
-    lengths, times = journey_lengths(journeys), time_to_conversion(journeys)
-    return paths_sentence(lengths, times, commonest_paths(journeys), channel_roles(journeys))
+class Paths:
+    """The journeys of some orders, and what they look like; each frame is computed when it is first asked for."""
+
+    def __init__(self, data: ReportData, journeys: pd.DataFrame) -> None:
+        self.data = data
+        self.journeys = journeys
+
+    @cached_property
+    def lengths(self) -> pd.DataFrame:
+        """`journey_lengths`."""
+        return journey_lengths(self.journeys)
+
+    @cached_property
+    def times(self) -> pd.DataFrame:
+        """`time_to_conversion`."""
+        return time_to_conversion(self.journeys)
+
+    @cached_property
+    def roles(self) -> pd.DataFrame:
+        """`channel_roles`."""
+        return channel_roles(self.journeys)
+
+    @cached_property
+    def text(self) -> str:
+        """The journeys in sentences."""
+        return paths_sentence(self.lengths, self.times, commonest_paths(self.journeys), self.roles)
 
 
-def lengths(data: ReportData) -> Exhibit:
+def lengths(paths: Paths) -> Exhibit:
     """How many sessions an order takes."""
-    frame = journey_lengths(data.shown_journeys)
+    frame, orders = paths.lengths, purchases(paths.data.orders)
     return Exhibit(
         name="journey_lengths",
         title="Sessions per order",
         frame=frame,
-        text=journeys_sentence(data.shown_journeys, unattributed(purchases(data.orders), data.shown_journeys)),
+        text=journeys_sentence(paths.journeys, unattributed(orders, paths.journeys)),
         alt="Bars: how many orders have a journey of one, two and more sessions.",
         draw=partial(conversions_by_class_chart, frame, "length", "sessions in the journey"),
     )
 
 
-def times(data: ReportData) -> Exhibit:
+def times(paths: Paths) -> Exhibit:
     """How long an order takes, from the first session to the converting one."""
-    frame = time_to_conversion(data.shown_journeys)
+    frame = paths.times
     return Exhibit(
         name="time_to_conversion",
         title="Time to conversion",
@@ -54,27 +77,25 @@ def times(data: ReportData) -> Exhibit:
     )
 
 
-def commonest(data: ReportData, journeys: pd.DataFrame, most: int = 10) -> Exhibit:
+def commonest(paths: Paths, most: int = 10) -> Exhibit:
     """The commonest paths through the channels; repeats in a row are written once."""
-    frame = commonest_paths(journeys, most=most)
+    frame = commonest_paths(paths.journeys, most=most)
     return Exhibit(
         name="paths",
         chart="commonest_paths",
         title="Commonest paths",
         frame=frame,
-        text=_sentence(journeys),
+        text=paths.text,
         alt="A row a path: its channels from left to right, and how many orders took it; the figures are in paths.csv.",
-        draw=partial(commonest_paths_chart, frame, data.colours),
+        draw=partial(commonest_paths_chart, frame, paths.data.colours),
         finding=path_finding(frame),
     )
 
 
-def roles(data: ReportData) -> Exhibit:
+def roles(paths: Paths) -> Exhibit:
     """In which orders a channel is first, assists, or is last."""
-    journeys = data.shown_journeys
-    frame = channel_roles(journeys)
-    few = folding(frame["channel_name"], data.colours).table(frame, channel_roles, journeys)
-    text = _sentence(journeys)
+    frame, text = paths.roles, paths.text
+    few = folding(frame["channel_name"], paths.data.colours).table(frame, channel_roles, paths.journeys)
     return Exhibit(
         name="channel_roles",
         title="First, assist, last",
@@ -87,11 +108,10 @@ def roles(data: ReportData) -> Exhibit:
     )
 
 
-def transitions(data: ReportData) -> Exhibit:
+def transitions(paths: Paths) -> Exhibit:
     """Which channel follows which."""
-    journeys = data.shown_journeys
-    names = channel_roles(journeys)["channel_name"]
-    frame = transition_matrix(journeys, folding(names, data.colours, most=len(COLOURS)))
+    few = folding(paths.roles["channel_name"], paths.data.colours, most=len(COLOURS))
+    frame = transition_matrix(paths.journeys, few)
     return Exhibit(
         name="transitions",
         title="Channel transitions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ihc.analysis.dimension import NO_VALUE, with_dimension
-from ihc.analysis.reporting import by_channel, model_revenue, ratio, session_costs, total_name, with_ratios
+from ihc.analysis.periods import PERIODS, period_totals
+from ihc.analysis.reporting import by_channel, model_revenue, ratio, session_costs, total_name
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import get_indexer, isin
-from ihc.arrays.sums import sum_by
 from ihc.charts.channels import bars_chart
 from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
@@ -30,8 +30,6 @@ from ihc.schemas.tables import inside, timestamps
 Where = Mapping[str, object]
 CUSTOMERS = "customers"
 NEW, RETURNING = "new", "returning"
-UNITS = {"day": "date", "week": "week", "month": "month"}
-SUMS = ["cost", "ihc", "ihc_revenue"]
 CLICKS = {"last_click": "last_touch", "first_click": "first_touch", "last_non_direct_click": "last_non_direct_touch"}
 
 
@@ -63,15 +61,25 @@ def _breakdown(data: ReportData, column: str, frame: pd.DataFrame, where: Where 
     text = f"ROAS {whole['ROAS']:,.2f} in total." if pd.notna(whole["ROAS"]) else "Nothing was spent."
     if best is not None and len(rows) > 1:
         text += f" {shown(best['channel_name'])} has the highest, {best['ROAS']:,.2f}."
-    name = column if column == "channel_name" or column not in frame else f"{column} (value)"
-    frame = frame.rename(columns={"channel_name": name})
+    name = _label(column, frame.columns.drop("channel_name"))
+    title = f"Broken down by {heading(column)[0]}{_where(where)}"
+    return _broken_down(data, column, frame.rename(columns={"channel_name": name}), "ROAS", title, text)
+
+
+def _label(column: str, figures: Collection[str]) -> str:
+    """What the column of a breakdown is called beside these figures, none of which it may replace."""
+    return f"{column} (value)" if column in figures else column
+
+
+def _broken_down(data: ReportData, column: str, frame: pd.DataFrame, figure: str, title: str, text: str) -> Exhibit:
+    """A breakdown: its values in the first column, the total in the last row, bars of the `figure`."""
     return Exhibit(
         name=f"by_{column}",
-        title=f"Broken down by {heading(column)[0]}{_where(where)}",
+        title=title,
         frame=frame,
         text=text,
         note=data.note,
-        draw=partial(bars_chart, frame.iloc[:-1], name, "ROAS"),
+        draw=partial(bars_chart, frame.iloc[:-1], frame.columns[0], figure),
         shown=lambda: table(frame, has_total=True),
     )
 
@@ -88,7 +96,7 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
     cost, earlier, other = _cost_of(data, counted_orders)
     spent = cost.groupby(counted_orders["value"].to_numpy()).sum()
     frame = frame.assign(cost=spent).fillna({"orders": 0, "cost": 0.0})
-    name = f"{column} (value)" if column in (*frame.columns, "share_of_cost", "CPO", "ROAS") else column
+    name = _label(column, [*frame.columns, "share_of_cost", "CPO", "ROAS"])
     frame = frame.rename_axis(name).reset_index().sort_values("revenue", ascending=False, ignore_index=True)
     whole = {name: total_name(frame[name]), **frame[["orders", "revenue", "cost"]].sum()}
     frame = pd.concat([frame, pd.DataFrame([whole])], ignore_index=True).astype({"orders": "int64"})
@@ -102,15 +110,8 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
         f"journeys is divided among them equally. {earlier:,.2f} of it was spent outside these dates. Another "
         f"{other:,.2f} was spent in these dates on sessions that led to none of these orders."
     )
-    return Exhibit(
-        name=f"by_{column}",
-        title=f"Orders broken down by {column}{_where(where)}",
-        frame=frame,
-        text=text,
-        note=data.note,
-        draw=partial(bars_chart, frame.iloc[:-1], name, "CPO"),
-        shown=lambda: table(frame, has_total=True),
-    )
+    title = f"Orders broken down by {column}{_where(where)}"
+    return _broken_down(data, column, frame, "CPO", title, text)
 
 
 def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], float, float]:
@@ -137,8 +138,6 @@ def customers(conversions: pd.DataFrame) -> pd.Series[str]:
 
 def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> Exhibit:
     """Spend, attributed revenue and ROAS by day, week or month, of one channel or of all."""
-    if unit not in UNITS:
-        raise InputError(f"A trend is by {', '.join(UNITS)}, not by {unit!r}.")
     rows = data.rows
     if channel is not None:
         names = rows["channel_name"].unique()
@@ -147,14 +146,8 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
                 f"No session of these dates has the channel {channel!r}; there are {some(sorted(names), 20)}."
             )
         rows = rows[rows["channel_name"] == channel]
-    column = UNITS[unit]
-    days = pd.to_datetime(rows["date"])
-    periods = {
-        "day": rows["date"],
-        "week": (days - pd.to_timedelta(days.dt.day_of_week, unit="D")).dt.strftime("%Y-%m-%d"),
-        "month": rows["date"].str[:7],
-    }
-    frame = with_ratios(sum_by(rows.assign(**{column: periods[unit]}), [column], SUMS))
+    frame = period_totals(rows, unit)
+    column = PERIODS[unit]
     young = data.ages.loc[data.ages["is_immature"], "date"]
     first = str(young.min()) if len(young) else ""
     known = frame.dropna(subset=["ROAS"])
@@ -313,10 +306,8 @@ def cohorts(data: ReportData) -> Exhibit:
     )
 
 
-def buyers(data: ReportData, who: str | None) -> pd.DataFrame:
-    """The journeys of the dates' orders, of all customers, or of `new` or `returning` ones."""
-    if who is None:
-        return data.shown_journeys
+def buyers(data: ReportData, who: str) -> pd.DataFrame:
+    """The journeys of the dates' orders of `new` or of `returning` customers."""
     if who not in (NEW, RETURNING):
         raise InputError(f"Customers are {NEW} or {RETURNING}, not {who!r}.")
     conversions = data.tables.conversions

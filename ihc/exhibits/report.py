@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from html import escape
 from pathlib import Path
 
 import pandas as pd
 
-from ihc.analysis.changes import Changes
-from ihc.analysis.completeness import without_credit_by_channel
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
 from ihc.charts.style import letters_without_font
 from ihc.errors import InputError
@@ -18,7 +16,9 @@ from ihc.exhibits import changes, channels, engine, models, paths, periods, qual
 from ihc.exhibits.data import ReportData
 from ihc.exhibits.engine import Engine
 from ihc.exhibits.models import Comparison
+from ihc.exhibits.paths import Paths
 from ihc.exhibits.quality import Checks
+from ihc.exhibits.questions import Where
 from ihc.formatting import printable
 from ihc.journeys.credits import vanished
 from ihc.models.redistribution import labelled
@@ -44,8 +44,6 @@ from ihc.report.exhibit import Exhibit
 from ihc.report.tables import cards
 from ihc.schemas.refunds import purchase_ids
 
-Where = Mapping[str, object]
-
 
 class Report:
     """A shop's report over its dates: exhibits, each with `.frame`, `.text` and `.plot()`.
@@ -58,6 +56,10 @@ class Report:
         self._compared = Comparison(data)
         self._engine = Engine(data)
         self._checks = Checks(data.tables, data.settings)
+
+    @cached_property
+    def _paths(self) -> Paths:
+        return Paths(self.data, self.data.shown_journeys)
 
     # What stands at the top
 
@@ -80,7 +82,7 @@ class Report:
         if days > 1:
             incomplete = f"last {days} days incomplete"
         kind = "stored credits" if data.source.is_stored else "computed here, not stored"
-        made = summary.made_by(data.sources)
+        made = summary.made_with(data.sources)
         return " · ".join([dates_sentence(**data.window), f"{made} ({kind})", self.reconciled, incomplete])
 
     @property
@@ -92,9 +94,8 @@ class Report:
     def points(self) -> list[Point]:
         """Up to five things to look at, those about the most money first."""
         data = self.data
-        idle = without_credit_by_channel(data.visits, **data.window)
-        moved: Changes = data.changes
-        return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved.channels)
+        idle, moved = self.without_credit.frame, self.changes.frame
+        return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved)
 
     @property
     def notes(self) -> list[str]:
@@ -121,12 +122,11 @@ class Report:
     def warnings(self) -> list[str]:
         """What is wrong with these figures, and must be seen before them; empty where nothing is."""
         data, settings = self.data, self.data.settings
-        ends = data.results.outcomes[data.results.outcomes["run_id"] == settings.run_id]
         sentences = [
             provenance_sentence(data.sources) if len(data.sources) > 1 else "",
             early_sentence(data.rows, data.placed),
             left_out_sentence(vanished(data.results.runs, settings.run_id), data.results.unsound),
-            *(sentence_of(ends) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
+            *(sentence_of(data.ends) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
         ]
         return [sentence for sentence in sentences if sentence]
 
@@ -215,22 +215,22 @@ class Report:
     @cached_property
     def journey_lengths(self) -> Exhibit:
         """How many sessions an order takes."""
-        return paths.lengths(self.data)
+        return paths.lengths(self._paths)
 
     @cached_property
     def journey_times(self) -> Exhibit:
         """How long an order takes."""
-        return paths.times(self.data)
+        return paths.times(self._paths)
 
     @cached_property
     def roles(self) -> Exhibit:
         """In which orders a channel is first, assists, or is last."""
-        return paths.roles(self.data)
+        return paths.roles(self._paths)
 
     @cached_property
     def transitions(self) -> Exhibit:
         """Which channel follows which."""
-        return paths.transitions(self.data)
+        return paths.transitions(self._paths)
 
     @cached_property
     def reconciliation(self) -> Exhibit:
@@ -348,7 +348,8 @@ class Report:
 
         Raises InputError for other customers.
         """
-        return paths.commonest(self.data, questions.buyers(self.data, customers), top)
+        chosen = Paths(self.data, questions.buyers(self.data, customers)) if customers is not None else self._paths
+        return paths.commonest(chosen, top)
 
     def lookbacks(self, *days: float) -> Exhibit:
         """The channels under other lookback windows [days], computed by the local engine.

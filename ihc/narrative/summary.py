@@ -63,7 +63,7 @@ def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
     return f"{counted(len(above), 'channel')} with {share} of spend are clearly {even}"
 
 
-def made_by(sources: pd.DataFrame) -> str:
+def made_with(sources: pd.DataFrame) -> str:
     """The engine and its parameters, briefly. In: the frame of `provenance`."""
     if sources.empty:
         return "no credits"

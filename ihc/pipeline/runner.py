@@ -30,11 +30,13 @@ from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
 WITHOUT = "orders_without_credit.csv"  # written by the attribution itself
-# What a run executes, each after those that it needs; the longest first.
+# What a run executes: the attribution, each notebook after those that it needs; then the others, the longest first.
 ATTRIBUTION = {"01_check_data": (), "03_attribute": ("01_check_data",)}
 ANALYSIS = (
-    *("07_compare_models", "04_channels", "06_what_changed", "05_over_time", "02_journeys", "08_engine_parameters"),
+    *("07_compare_models", "04_channels", "06_what_changed"),
+    *("05_over_time", "02_journeys", "08_engine_parameters"),
 )
+NOTEBOOKS = (*ATTRIBUTION, *ANALYSIS)
 REPORT = "report"  # what the progress calls the last step, which is no notebook
 Say = Callable[[str], object]
 
@@ -76,14 +78,9 @@ def _check_output(output: Path) -> None:
         raise SettingsError(f"The output folder {output} cannot be written: {why(error)}.") from None
 
 
-def notebooks() -> dict[str, tuple[str, ...]]:
-    """The notebooks that a run executes, and those that each of them needs."""
-    return ATTRIBUTION | dict.fromkeys(ANALYSIS, ("03_attribute",))
-
-
 def steps(*, report_only: bool = False) -> int:
     """How many steps a run has, of which it tells when one begins: its notebooks, and the report."""
-    return 1 if report_only else len(notebooks()) + 1
+    return 1 if report_only else len(NOTEBOOKS) + 1
 
 
 def run(
@@ -147,13 +144,12 @@ def _execute_and_save(settings: Settings, say: Say, on_start: Say, lock: Lock | 
 
 def _result(report: Report, saved: Saved, executed: list[Path], *, report_only: bool) -> RunResult:
     settings, results = report.data.settings, report.data.results
-    outcomes = results.outcomes[results.outcomes["run_id"] == settings.run_id]
     without = [] if report_only else [settings.output / WITHOUT]
     return RunResult(
         report=report,
         files=[*filter(Path.exists, without), *saved.files, *executed],
         left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
-        ends=outcomes[["conv_id", "outcome", "reason"]],
+        ends=report.data.ends[["conv_id", "outcome", "reason"]],
         asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
         failed_charts=saved.failed_charts,
     )

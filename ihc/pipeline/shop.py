@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ihc.database.inputs import read_tables
-from ihc.database.results import Results, read_phases, read_results
-from ihc.database.tables import CREDIT_TABLE
+from ihc.database.results import Results, no_phases, no_results, read_phases, read_results
 from ihc.errors import DatabaseError, InputError, SettingsError
 from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed
 from ihc.exhibits.quality import Checks, findings, remedies
@@ -24,7 +23,7 @@ from ihc.pipeline.sample import make_sample
 from ihc.quality.checks import table_shapes
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
-from ihc.schemas.tables import PHASES, Tables, check_tables
+from ihc.schemas.tables import Tables, check_tables
 from ihc.settings.options import NAMES
 from ihc.settings.run import Settings, load_settings
 
@@ -55,16 +54,9 @@ class Shop:
     @property
     def stored(self) -> tuple[Results, pd.DataFrame]:
         """The stored credits, and their phases."""
-        if self.is_sample or not self._has_results:
-            credits = pd.DataFrame(columns=["conv_id", "session_id", "ihc", *PHASES], dtype="str")
-            runs = pd.DataFrame(columns=["conv_id", "outcome", "reason", "run_id", "vanished"], dtype="str")
-            return Results(credits, runs, runs, runs), credits
+        if self.is_sample:
+            return no_results(), no_phases()
         return read_results(self.settings.database), read_phases(self.settings.database)
-
-    @property
-    def _has_results(self) -> bool:
-        with self.settings.database.transaction() as opened:
-            return CREDIT_TABLE.name in opened.tables()
 
     def report(
         self, start_date: str | date | None = None, end_date: str | date | None = None, **options: Any
@@ -131,7 +123,7 @@ class Shop:
         kept = (
             f"Stored credits: {results.credits['conv_id'].nunique():,} orders."
             if len(results.credits)
-            else ("No credit is stored yet: a report computes it with the local engine.")
+            else "No credit is stored yet: a report computes it with the local engine."
         )
         return f"{span_sentence(self.tables.sessions, self.tables.conversions)} {kept}".strip()
 
@@ -147,10 +139,8 @@ def open(database: str | Path = "", **options: Any) -> Shop:
 
     Raises DatabaseError where there is no such database, SettingsError for an option.
     """
-    given = {"database": str(database), **options} if str(database) else options
-    settings = load_settings(**({"base": Path.cwd()} if str(database) else {}), **given)
-    fixed = {"base": Path.cwd()} if str(database) else {}
-    return _checked(Shop(settings, {**fixed, **given}))
+    given = {"base": Path.cwd(), "database": str(database), **options} if str(database) else options
+    return _checked(Shop(load_settings(**given), given))
 
 
 def _checked(shop: Shop) -> Shop:

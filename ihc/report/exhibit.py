@@ -92,9 +92,8 @@ class Exhibit:
         return "\n".join(parts)
 
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.text}\n\n{self.frame.head(MOST_ROWS).to_string(index=False)}".replace(
-            "\n\n\n", "\n"
-        )
+        rows = self.frame.head(MOST_ROWS).to_string(index=False)
+        return "\n".join([self.title, *([self.text, ""] if self.text else []), rows])
 
 
 def first_sentence(text: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ihc.exhibits.report import Report
 
 PAGE = RESOURCES / "page"
+APPENDIX = ("Reconciliation", "Data quality", "Model parameters")  # shown as tables alone
 SMALL = (7.0, 2.5)  # inches of the two charts of the summary
 
 
@@ -134,7 +135,7 @@ def _detail(report: Report) -> list[Section]:
 
 def _appendix(report: Report) -> list[Section]:
     """What proves the figures and explains them, as tables."""
-    titles = ["Data quality"] if report.missing else ["Reconciliation", "Data quality", "Model parameters"]
+    titles = ("Data quality",) if report.missing else APPENDIX
     sections = [
         Section(title, [_block(_brief(exhibit), chart=False, folded=False) for exhibit in report.sections[title]])
         for title in titles

@@ -38,7 +38,7 @@ def table(
     intervals = intervals or {}
     bounds = {bound for pair in intervals.values() for bound in pair}
     columns = [column for column in frame.columns if column not in bounds]
-    units = {column: _unit(frame[column]) for column in columns}
+    units = {column: unit_of(frame[column]) for column in columns}
     figures = [column for column, unit in units.items() if unit != TEXT]
     texts = {name: _with_bounds(frame, name, *pair) for name, pair in intervals.items()}
     shown = frame[columns].assign(**texts)
@@ -57,7 +57,7 @@ def table(
     )
 
 
-def _unit(values: pd.Series[Any]) -> str:
+def unit_of(values: pd.Series[Any]) -> str:
     """What a column is measured in; texts and marks in nothing, whatever its name."""
     return heading(values.name)[1] if is_numeric_dtype(values) and not is_bool_dtype(values) else TEXT
 

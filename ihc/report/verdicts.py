@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.bootstrap import bootstrap_intervals
 from ihc.analysis.break_even import NO_COST, break_even_table, by_cost
 from ihc.analysis.dimension import Folding, others
 from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND
-from ihc.analysis.reporting import by_channel
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import isin
 from ihc.formatting import percent, printable, shown
@@ -149,10 +147,7 @@ def verdicts(report: Report) -> Verdicts:
     data = report.data
     roas = data.options.break_even_roas
     few = _few(data)
-    summary = few.table(data.summary, by_channel, data.visits, data.earned, **data.window, has_total=True)
-    drawn = {"draws": data.options.draws, "seed": data.options.seed}
-    intervals = few.table(data.intervals, bootstrap_intervals, data.reported, summary=summary, **drawn, has_total=True)
-    table = break_even_table(summary, intervals, roas).sort_values(
+    table = break_even_table(*data.folded(few), roas).sort_values(
         ["cost", "ihc_revenue"], ascending=False, kind="stable", ignore_index=True
     )
     is_rest = table["channel_name"] == few.rest

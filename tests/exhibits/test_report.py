@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.reports import change, stored_report
-from helpers.strange_shop import CURRENCY, FIRST, GROUPS, LAST, SINCE, STRANGE
+from helpers.reports import change, make_strange, stored_report, write_groups
+from helpers.strange_shop import CURRENCY, FIRST, LAST, STRANGE
 
 from ihc.analysis.changes import CAUSES
 from ihc.analysis.reconciliation import COST, CREDITED, ORDERS, UNATTRIBUTED
@@ -39,11 +39,8 @@ def dated(whole, tmp_path_factory):
     """A second run with every option of the report, after channels got strange names and other data changed."""
     folder = tmp_path_factory.mktemp("dated")
     database = Path(shutil.copy(whole.data.settings.database.file, folder / "shop.db"))
-    with closing(sqlite3.connect(database)) as connection, connection:
-        renamed = "UPDATE session_sources SET channel_name = ? WHERE channel_name = ?"
-        connection.executemany(renamed, [(new, old) for old, new in STRANGE.items()])
-    change(database, *SINCE)
-    pd.DataFrame(GROUPS.items(), columns=["channel_name", "channel_group"]).to_csv(folder / "g.csv", index=False)
+    make_strange(database)
+    write_groups(folder)
     options = {"currency": CURRENCY, "break_even_roas": 4, "channel_groups": "g.csv", "export_credits": True}
     return stored_report(database, folder, start_date=FIRST, end_date=LAST, **options)
 

@@ -3,6 +3,9 @@
 import sqlite3
 from contextlib import closing
 
+import pandas as pd
+
+from helpers.strange_shop import GROUPS, SINCE, STRANGE
 from ihc.exhibits.data import ReportData
 from ihc.exhibits.report import Report
 from ihc.pipeline.attribution import attribute_shop, read_source
@@ -14,6 +17,19 @@ def change(database, *statements):
     with closing(sqlite3.connect(database)) as connection, connection:
         for statement in statements:
             assert connection.execute(statement).rowcount > 0, statement
+
+
+def make_strange(database):
+    """Give a shop's channels the names that a shop may call them, and change other data, as since an earlier run."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        renamed = "UPDATE session_sources SET channel_name = ? WHERE channel_name = ?"
+        connection.executemany(renamed, [(new, old) for old, new in STRANGE.items()])
+    change(database, *SINCE)
+
+
+def write_groups(folder):
+    """The groups of its channels, as a file `g.csv`."""
+    pd.DataFrame(GROUPS.items(), columns=["channel_name", "channel_group"]).to_csv(folder / "g.csv", index=False)
 
 
 def stored_report(database, folder, *, is_attributed=True, **options):

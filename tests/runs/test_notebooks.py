@@ -12,10 +12,10 @@ import nbformat
 import pytest
 from helpers.commands import ROOT
 
-from ihc.pipeline.runner import notebooks
+from ihc.pipeline import runner
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-NAMES = sorted(notebooks())
+NAMES = sorted(runner.NOTEBOOKS)
 
 
 def cells(path, kind):

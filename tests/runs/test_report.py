@@ -10,15 +10,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import nbformat
-import pandas as pd
 import pytest
 from helpers.commands import ihc_here, run_ihc
-from helpers.reports import change, stored_report
-from helpers.strange_shop import CURRENCY, FIRST, GROUPS, LAST, SINCE, STRANGE
+from helpers.reports import make_strange, stored_report, write_groups
+from helpers.strange_shop import CURRENCY, FIRST, LAST
 
 from ihc import read_tables
 from ihc.exhibits.files import EXPORT
-from ihc.pipeline.runner import WITHOUT, notebooks
+from ihc.pipeline.runner import NOTEBOOKS, WITHOUT
 from ihc.report.files import read_csv
 
 
@@ -27,12 +26,9 @@ def stored(finished, tmp_path_factory):
     """The shop of the finished run with other names and values since, attributed again, and its folder."""
     folder = tmp_path_factory.mktemp("strange")
     database = Path(shutil.copy(finished.database, folder / "shop.db"))
-    with closing(sqlite3.connect(database)) as connection, connection:
-        renamed = "UPDATE session_sources SET channel_name = ? WHERE channel_name = ?"
-        connection.executemany(renamed, [(new, old) for old, new in STRANGE.items()])
-    change(database, *SINCE)
+    make_strange(database)
     stored_report(database, folder, start_date=FIRST, end_date=LAST)
-    pd.DataFrame(GROUPS.items(), columns=["channel_name", "channel_group"]).to_csv(folder / "g.csv", index=False)
+    write_groups(folder)
     return database, folder
 
 
@@ -49,7 +45,7 @@ def alone(stored):
 def test_a_run_executes_every_notebook_and_writes_every_exhibit(finished):
     assert finished.code == 0, finished.err
     runs = list((finished.output / "runs").glob("*/*.ipynb"))
-    assert sorted(path.stem for path in runs) == sorted(notebooks())
+    assert sorted(path.stem for path in runs) == sorted(NOTEBOOKS)
     for path in runs:
         outputs = [each for cell in nbformat.read(path, 4).cells for each in cell.get("outputs", [])]
         assert [each for each in outputs if each.output_type == "error" or each.get("name") == "stderr"] == []
