@@ -76,7 +76,7 @@ class Shop:
         chosen = self._options | {name: _plain(value) for name, value in given.items() if value is not None}
         settings = load_settings(**chosen)
         results, phases = self.stored
-        if settings.account and results.outcomes.empty:
+        if settings.account and results.outcomes.empty and not settings.given.run_id:
             raise InputError(
                 "The API is to compute, and no credit is stored yet: attribute and store first (`ihc run`, or "
                 "shop.attribute().store()), or ask for a report(engine='local')."

@@ -223,6 +223,10 @@ def test_a_report_of_the_api_without_stored_credits_is_refused(database, monkeyp
     monkeypatch.setenv("IHC_API_KEY", "secret")
     with pytest.raises(InputError, match="The API is to compute, and no credit is stored yet"):
         ihc.open(database, conv_type_id="mine").report()
+    # In a run its dates may have had no order at all.
+    monkeypatch.setenv("IHC_RUN_ID", "quiet")
+    day = ihc.open(database, conv_type_id="mine").report("2030-01-01", "2030-01-01")
+    assert day.headline.startswith("There is no order of 2030-01-01 to 2030-01-01")
 
 
 def test_saving_leaves_files_of_others_alone(report, tmp_path):
