@@ -123,7 +123,7 @@ def test_each_other_notebook_runs_alone_by_papermill(name, own_shop, tmp_path):
 def test_relative_paths_mean_the_projects_root_wherever_the_kernel_starts(tmp_path):
     done = papermill("01_check_data", tmp_path / "out.ipynb", "-p", "database", "data/not-there.db", cwd=tmp_path)
     assert done.returncode != 0
-    assert f"Database {ROOT / 'data' / 'not-there.db'} does not exist" in done.stderr
+    assert f"There is no database {ROOT / 'data' / 'not-there.db'}" in done.stderr
 
 
 @pytest.mark.slow
