@@ -5,34 +5,118 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
 from itertools import islice
 
 CENT = 0.005  # [currency] what is less is printed as 0.00, and no amount
 HOURS_PER_DAY = 24
 
 
+@dataclass(frozen=True)
+class Language:
+    """How a language writes numbers and dates, by Unicode's CLDR; `name`: its code, empty for ISO dates."""
+
+    name: str = ""
+    point: str = "."
+    comma: str = ","
+    percent: str = "%"  # as it stands behind a figure
+
+
+@cache
+def language(name: str) -> Language:
+    """Look up a language by its code, such as `de` or `fr-CH`. Raises ValueError where there is none."""
+    if not name:
+        return Language()
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        locale = Locale.parse(name, sep="-")
+    except (UnknownLocaleError, ValueError):
+        raise ValueError(f"no language is called {name!r}: give a code such as en, de or fr-CH") from None
+    symbols = locale.number_symbols["latn"]
+    percent = locale.percent_formats[None].suffix[0]
+    return Language(str(locale).replace("_", "-"), symbols["decimal"], symbols["group"], percent)
+
+
+_spoken = [Language()]  # of the whole process, as matplotlib's settings are
+
+
+def speak(name: str) -> None:
+    """Write numbers and dates of this process as a language does, or plainly where `name` is empty."""
+    _spoken[0] = language(name)
+
+
+def spoken() -> Language:
+    """The language in which numbers and dates are written."""
+    return _spoken[0]
+
+
+def _localized(text: str) -> str:
+    told = _spoken[0]
+    return text.translate({ord(","): told.comma, ord("."): told.point}) if told.name else text
+
+
+def fixed(value: float, decimals: int = 0, *, sign: bool = False) -> str:
+    """A number with so many decimals: 1,234.50."""
+    return _localized(f"{value:{'+' if sign else ''},.{decimals}f}")
+
+
+def general(value: float, digits: int = 10) -> str:
+    """A number with up to so many digits, and none that says nothing: 2.5."""
+    return _localized(f"{value:,.{digits}g}")
+
+
+def percentage(share: float, decimals: int = 0, *, sign: bool = False) -> str:
+    """A share as a percentage: 12.5%."""
+    return _localized(f"{share:{'+' if sign else ''},.{decimals}%}"[:-1]) + _spoken[0].percent
+
+
+def day(when: str | date) -> str:
+    """A day as the language writes it; where none is chosen, and of what is no date, the text itself: 2025-03-01."""
+    if not _spoken[0].name:
+        return str(when)
+    try:
+        found = date.fromisoformat(str(when))
+    except ValueError:
+        return str(when)
+    from babel.dates import format_date
+
+    return format_date(found, "medium", locale=_spoken[0].name.replace("-", "_"))
+
+
+def day_of_axis(when: date, *, by_month: bool = False) -> str:
+    """A day at the tick of an axis, without its year, or a month with it: 01 Mar, Mar 2025."""
+    if not _spoken[0].name:
+        return when.strftime("%b %Y" if by_month else "%d %b")
+    from babel.dates import format_skeleton
+
+    return format_skeleton("yMMM" if by_month else "MMMd", when, locale=_spoken[0].name.replace("-", "_"))
+
+
 def counted(number: float, noun: str) -> str:
     """Write a number with its noun: 1 order, 2 orders."""
-    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+    return f"{fixed(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def some(ids: Collection[object], limit: int = 5, *, width: int = 64) -> str:
     """Name up to `limit` ids on one line, each cut to `width` characters."""
     names = [str(name) for name in islice(ids, limit)]
     shown = [repr(name if len(name) <= width else name[: width - 1] + "…") for name in names]
-    more = f" and {len(ids) - limit:,} more" if len(ids) > limit else ""
+    more = f" and {fixed(len(ids) - limit)} more" if len(ids) > limit else ""
     return ", ".join(shown) + more
 
 
 def named(names: Sequence[object], limit: int = 5) -> str:
     """Name the first channels in a sentence, and count the rest."""
-    rest = f", and {len(names) - limit:,} more" if len(names) > limit else ""
+    rest = f", and {fixed(len(names) - limit)} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + rest
 
 
 def listed(parts: Sequence[str], limit: int = 4) -> str:
     """Parts as a list in words, and the count of those beyond `limit`: a, b and c."""
-    few = [*parts[:limit], *([f"{len(parts) - limit:,} more"] if len(parts) > limit else [])]
+    few = [*parts[:limit], *([f"{fixed(len(parts) - limit)} more"] if len(parts) > limit else [])]
     return " and ".join(filter(None, [", ".join(few[:-1]), *few[-1:]]))
 
 
@@ -51,8 +135,8 @@ def percent(share: float) -> str:
     """A share as a percentage that is never 0% of something, nor 100% of less than all."""
     text = f"{share:.0%}"
     if text == "0%" and share > 0:
-        return "less than 1%"
-    return "more than 99%" if text == "100%" and share < 1 else text
+        return f"less than {percentage(0.01)}"
+    return f"more than {percentage(0.99)}" if text == "100%" and share < 1 else percentage(share)
 
 
 def brief_percent(share: float) -> str:
@@ -65,10 +149,10 @@ def duration(hours: float) -> str:
     if hours == 0:
         return "0"
     if hours < 1:
-        return f"{max(hours * 60, 1):.0f} min"
-    return (
-        f"{round(hours, 1):,.10g} h" if hours < 2 * HOURS_PER_DAY else f"{round(hours / HOURS_PER_DAY, 1):,.10g} days"
-    )
+        return f"{fixed(max(hours * 60, 1))} min"
+    if hours < 2 * HOURS_PER_DAY:
+        return f"{general(round(hours, 1))} h"
+    return f"{general(round(hours / HOURS_PER_DAY, 1))} days"
 
 
 def engine_name(row: object) -> str:
@@ -81,4 +165,4 @@ def lookback(days: float | None) -> str:
     """How far back sessions count, in words [days]."""
     if days is None or math.isnan(days):
         return "sessions of any age"
-    return f"a lookback of {days:,g} day{'' if days == 1 else 's'}"
+    return f"a lookback of {general(days)} day{'' if days == 1 else 's'}"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
+from ihc.formatting import fixed, percentage
+
+Write = Callable[[Any], str]
 MONEY = "currency"
 COUNT = "count"
 SHARE = "share"
@@ -13,16 +18,16 @@ HOURS = "hours"
 WEIGHT = "weight"
 ERROR = "error"
 TEXT = "text"
-FORMATS = {
-    MONEY: "{:,.2f}",
-    COUNT: "{:,.0f}",
-    SHARE: "{:.1%}",
-    CREDIT: "{:,.2f}",
-    RATIO: "{:,.2f}",
-    HOURS: "{:,.2f}",
-    WEIGHT: "{:,.3f}",
-    ERROR: "{:.6f}",
-    TEXT: "{}",
+FORMATS: dict[str, Write] = {
+    MONEY: partial(fixed, decimals=2),
+    COUNT: fixed,
+    SHARE: partial(percentage, decimals=1),
+    CREDIT: partial(fixed, decimals=2),
+    RATIO: partial(fixed, decimals=2),
+    HOURS: partial(fixed, decimals=2),
+    WEIGHT: partial(fixed, decimals=3),
+    ERROR: partial(fixed, decimals=6),
+    TEXT: str,
 }
 
 

@@ -106,4 +106,4 @@ def test_a_heading_is_found_by_column_and_an_unknown_column_is_money_under_its_o
     ],
 )
 def test_a_unit_says_how_its_figures_are_written(unit, value, text):
-    assert FORMATS[unit].format(value) == text
+    assert FORMATS[unit](value) == text

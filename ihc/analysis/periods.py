@@ -12,7 +12,7 @@ from ihc.analysis.reporting import SUMS, by_channel, cost_without_session, ratio
 from ihc.arrays.lookup import isin
 from ihc.arrays.sums import sum_by, total
 from ihc.errors import InputError
-from ihc.formatting import counted
+from ihc.formatting import counted, fixed
 from ihc.glossary import COUNT, CREDIT, FORMATS, MONEY, RATIO
 from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import REPORTING, Tables, Window, check_window, inside, require_columns
@@ -152,7 +152,7 @@ def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[s
         PAID: "leaves out channels without cost and untracked orders",
     }
     if refunds:
-        notes[REVENUE] = f"after refunds of {refunds:,.2f}"
+        notes[REVENUE] = f"after refunds of {fixed(refunds, 2)}"
     if unplaced:
         notes[PAID] = "leaves out channels without cost, untracked orders and spend without a session"
         notes[UNPLACED] = "no day, so not in the total spend of these dates" if any(window) else "in the total spend"
@@ -171,7 +171,7 @@ def with_incomplete(figures: pd.DataFrame, ages: pd.DataFrame) -> pd.DataFrame:
     last = f"last {counted(days, 'day')}" if days > 1 else "last day"
     notes = figures["note"].tolist()
     for place in np.flatnonzero(is_incomplete):
-        before = FORMATS[figures["unit"].iloc[place]].format(figures["before"].iloc[place])
+        before = FORMATS[figures["unit"].iloc[place]](figures["before"].iloc[place])
         why = f"incomplete: {last} ({before} in the period before)"
         notes[place] = f"{why}; {notes[place]}" if notes[place] else why
     return figures.assign(change=figures["change"].mask(is_incomplete), note=pd.array(notes, dtype="str"))

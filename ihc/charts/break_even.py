@@ -14,6 +14,7 @@ from ihc.analysis.break_even import TOO_FEW
 from ihc.analysis.reporting import MATERIAL
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, chart
+from ihc.formatting import fixed, general, percentage
 
 
 @chart
@@ -39,7 +40,7 @@ def roas_by_channel_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[
     marks.power_scale(axes.xaxis)
     marks.between_powers(axes)
     marks.write_above(
-        axes, (roas, 1), f"break-even {roas:,.4g}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK
+        axes, (roas, 1), f"break-even {general(roas, 4)}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK
     )
     marks.text_column(
         axes, 100, "ROAS (interval)", marks.with_bounds(table, "ROAS", _ratio), np.where(is_thin, GREY, INK).tolist()
@@ -61,12 +62,12 @@ def _ratio(value: float) -> str:
     """A ratio in about three digits."""
     if not np.isfinite(value):
         return marks.UNKNOWN
-    return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"
+    return fixed(value, 2) if abs(value) < 10 else fixed(value, 1) if abs(value) < 100 else fixed(value)
 
 
 def _part(share: float) -> str:
     """A share of less than 1 % that prints neither as 0 nor as 1 %."""
-    return f"{min(share, 0.009):.1%}" if share >= 0.0005 else "<0.1%"
+    return percentage(min(share, 0.009), 1) if share >= 0.0005 else "<0.1%"
 
 
 @chart

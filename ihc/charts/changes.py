@@ -11,12 +11,13 @@ from ihc.analysis.changes import CAUSES
 from ihc.arrays.types import Floats
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart
+from ihc.formatting import fixed
 
 # Okabe and Ito's colours, as in the other charts; grey for what is no change of the shop, but of the dates.
 COLOURS = dict(zip(CAUSES, (BLUE, SKY, "#F0E442", "#E69F00", ORANGE, "#009E73", "#CC79A7", GREY), strict=True))
 ROOM = 0.22  # of the bars' reach, for a figure beside them
-# How changes are written, by the largest: from how much on, in which size.
-FORMS = ((1e6, 1e6, "{:+,.1f} M"), (10, 1, "{:+,.0f}"), (0, 1, "{:+,.2f}"))
+# How changes are written, by the largest: from how much on, in which size, with how many decimals, and what follows.
+FORMS = ((1e6, 1e6, 1, " M"), (10, 1, 0, ""), (0, 1, 2, ""))
 
 
 @chart
@@ -55,8 +56,8 @@ def changes_by_channel_chart(figure: Figure, table: pd.DataFrame, currency: str 
 
 def _write_changes(axes: Axes, change: Floats, ends: Floats) -> None:
     """Write each row's change beside the end of its bars."""
-    size, form = next(entry[1:] for entry in FORMS if np.abs(change).max() >= entry[0])
+    size, decimals, unit = next(entry[1:] for entry in FORMS if np.abs(change).max() >= entry[0])
     for row, (value, end) in enumerate(zip(change, ends, strict=True)):
-        text = form.format(value / size)
+        text = fixed(value / size, decimals, sign=True) + unit
         is_zero = not any(digit in text for digit in "123456789")
         marks.write_beside(axes, end, row, "±0" if is_zero else text, gap=6, left=value < 0)

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, PHASE_COLOURS, SKY, WIDTH, chart
+from ihc.formatting import fixed, general, percentage
 from ihc.glossary import FORMATS, heading
 from ihc.schemas.tables import PHASES
 
@@ -61,7 +62,7 @@ def credit_against_cost_chart(figure: Figure, table: pd.DataFrame, colours: Mapp
 def _percent(share: float) -> str:
     if not np.isfinite(share):
         return marks.UNKNOWN
-    return f"{share:.0%}" if share == 0 or abs(share) >= 0.0995 else f"{share:.1%}"
+    return percentage(share) if share == 0 or abs(share) >= 0.0995 else percentage(share, 1)
 
 
 @chart
@@ -76,13 +77,13 @@ def phases_by_channel_chart(figure: Figure, table: pd.DataFrame) -> None:
     for phase, start, place, side in zip(PHASES, starts, (0.0, 0.5, 1.0), ("left", "center", "right"), strict=True):
         for row, (left, share) in enumerate(zip(start, parts[phase], strict=True)):
             if share >= LEGIBLE:
-                marks.write_in(axes, left + share / 2, row, f"{share:.0%}", ON_PHASE[phase])
+                marks.write_in(axes, left + share / 2, row, percentage(share), ON_PHASE[phase])
         box = {"facecolor": PHASE_COLOURS[phase], "edgecolor": "none", "pad": 2}
         name = heading(phase)[0]
         marks.write_above(axes, (place, 1), name, xycoords="axes fraction", ha=side, color=ON_PHASE[phase], bbox=box)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(marks.UP_TO_ALL)
-    marks.text_column(axes, 46, "orders", [f"{orders:,.0f}" for orders in table["ihc"]])
+    marks.text_column(axes, 46, "orders", [fixed(orders) for orders in table["ihc"]])
     axes.set_xlabel("share of the channel's part in the three phases")
 
 
@@ -118,12 +119,12 @@ def _around_one(figure: Figure, frame: pd.DataFrame, name: str, label: str) -> N
         axes.hlines(rows, 1, values, color=colours, linewidth=2)
         axes.scatter(values, rows, color=colours, s=22, zorder=3)
         for row, value in zip(rows[is_off], values[is_off], strict=True):
-            marks.write_beside(axes, value, row, f"{value:.2f}", left=value < 1)
+            marks.write_beside(axes, value, row, fixed(value, 2), left=value < 1)
         axes.set_title(heading(phase)[0], fontsize=10)
         axes.margins(x=0.9)
         axes.spines.left.set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}" if value >= 0 else ""))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: general(value) if value >= 0 else ""))
         axes.tick_params(axis="x", labelsize=8)
     # Not the figure's own label, whose place the note below a published chart takes.
     panels[len(PHASES) // 2].set_xlabel(label)
@@ -140,8 +141,14 @@ def channel_impact_chart(figure: Figure, impact: pd.DataFrame) -> None:
     influenced, credit = impact["influenced_conversions"], impact["average_impact"]
     shares = zip(influenced, impact["share_of_conversions"], strict=True)
     for axes, values, colour, texts, label in (
-        (left, influenced, BLUE, [f"{orders:,} ({share:.0%})" for orders, share in shares], "orders with the channel"),
-        (right, credit, SKY, [f"{value:.0%}" for value in credit], "its average credit in them"),
+        (
+            left,
+            influenced,
+            BLUE,
+            [f"{fixed(orders)} ({percentage(share)})" for orders, share in shares],
+            "orders with the channel",
+        ),
+        (right, credit, SKY, [percentage(value) for value in credit], "its average credit in them"),
     ):
         marks.name_rows(axes, impact["channel_name"], marks.NARROW)
         axes.barh(range(len(values)), values, color=colour, height=0.7)
@@ -166,7 +173,7 @@ def credit_distribution_chart(figure: Figure, distribution: pd.DataFrame) -> Non
     looks = [{"color": shade, "label": heading(name)[0]} for name, shade in zip(parts.columns, SHADES, strict=True)]
     marks.stack_parts(axes, parts, looks, height=0.78)
     sessions = distribution["sessions_in_journeys"]
-    marks.label_ends(axes, np.ones(len(sessions)), [f"{count:,}" for count in sessions], gap=5)
+    marks.label_ends(axes, np.ones(len(sessions)), [fixed(count) for count in sessions], gap=5)
     marks.whole_axis(axes, 1.12)
     axes.set_xlabel("share of its sessions in journeys, and how many")
     marks.legend_above(figure, 3, title="credit of a session", title_fontsize=9)
@@ -186,11 +193,9 @@ def bars_chart(figure: Figure, frame: pd.DataFrame, column: str, *figures: str) 
         values = frame[name].astype("float64")
         axes.barh(rows + offset, values.fillna(0.0), height=0.9 * height, color=colour, label=heading(name)[0])
         if len(shown) == 1:
-            style = FORMATS[heading(name)[1]]
+            write = FORMATS[heading(name)[1]]
             for row, value in enumerate(values):
-                marks.write_beside(
-                    axes, max(np.nan_to_num(value), 0), row, style.format(value) if value == value else "–"
-                )
+                marks.write_beside(axes, max(np.nan_to_num(value), 0), row, write(value) if value == value else "–")
     axes.margins(x=0.18)
     axes.spines.left.set_visible(False)
     if len(shown) > 1:

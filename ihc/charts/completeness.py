@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, say
-from ihc.formatting import brief_percent, printable
+from ihc.formatting import brief_percent, fixed, printable
 
 LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
 NO_AMOUNT = 1e-6  # an axis of amounts that ends below this has none
@@ -78,7 +78,7 @@ def cost_without_credit_chart(figure: Figure, by_channel: pd.DataFrame, currency
 
 
 def _whole(amount: float) -> str:
-    return f"{amount:,.0f}" if abs(amount) >= 0.5 else "<1"
+    return fixed(amount) if abs(amount) >= 0.5 else "<1"
 
 
 @chart
@@ -112,9 +112,7 @@ def unattributed_by_day_chart(figure: Figure, by_day: pd.DataFrame, currency: st
 def _write_amounts(axes: Axes, days: pd.Series[pd.Timestamp], revenue: pd.Series[float]) -> None:
     for day, value in zip(days, revenue, strict=True):
         shift, side = ((0, 3), "bottom") if value >= 0 else ((0, -3), "top")
-        axes.annotate(
-            f"{value:,.0f}", (day, value), shift, textcoords="offset points", ha="center", va=side, fontsize=8
-        )
+        axes.annotate(fixed(value), (day, value), shift, textcoords="offset points", ha="center", va=side, fontsize=8)
     axes.margins(y=0.2)
 
 

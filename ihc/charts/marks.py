@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from ihc.arrays.types import Floats
 from ihc.charts.palette import OTHER
 from ihc.charts.style import GREY, INK, PALE, WIDTH
-from ihc.formatting import shown
+from ihc.formatting import fixed, general, shown
 
 NARROW = 22  # characters of a name where there is less room than usual
 ROW = 0.28  # inches
@@ -31,12 +31,12 @@ Label = tuple[float, str, str]  # where on the y axis it belongs, its text, its 
 def _amount(value: float, _place: int) -> str:
     """A tick of an axis of amounts or counts: 0.5, 1,000, 2.5 M."""
     value += 0.0  # a minus zero becomes a plain one
-    return f"{value / 1e6:,.10g} M" if abs(value) >= 1e6 else f"{value:,.10g}"
+    return f"{general(value / 1e6)} M" if abs(value) >= 1e6 else general(value)
 
 
 AMOUNTS = FuncFormatter(_amount)
 # Ticks of shares, as exact as they need be, and none beyond the whole, where the room for labels makes the axis longer.
-UP_TO_ALL = FuncFormatter(lambda share, _: f"{100 * share:.6g}%" if share < 1.001 else "")
+UP_TO_ALL = FuncFormatter(lambda share, _: f"{general(100 * share, 6)}%" if share < 1.001 else "")
 
 
 def row_axes(figure: Figure, names: pd.Series[str], *, limit: int = 26, head: float = 1.3, grid: bool = False) -> Axes:
@@ -217,7 +217,7 @@ def power_scale(axis: XAxis | YAxis) -> None:
     set_scale("symlog", linthresh=LINEAR, linscale=0.5)
     axis.set_major_locator(FixedLocator([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: general(value)))
 
 
 def between_powers(axes: Axes) -> None:
@@ -234,5 +234,5 @@ def short(value: float) -> str:
     """An amount in four characters or so: 950, 28.1k, 1.2M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{value / size:,.1f}{letter}"
-    return f"{value:.0f}"
+            return f"{fixed(value / size, 1)}{letter}"
+    return fixed(value)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from ihc.analysis.maturity import lag_marks
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, ORANGE, WIDTH, chart
-from ihc.formatting import counted, percent
+from ihc.formatting import counted, fixed, percent
 
 NEARLY_ALL = 0.99  # of the credit; what comes later is a tail
 
@@ -45,7 +45,7 @@ def credit_lag_chart(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylabel("share of the credit")
-    axes.set_xlabel(f"days from the session to the order, at most {int(lags['lag'].iloc[-1]):,}")
+    axes.set_xlabel(f"days from the session to the order, at most {fixed(int(lags['lag'].iloc[-1]))}")
     marks.label_series(figure, axes, end, ends)
 
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, PHASE_COLOURS, WIDTH, chart
-from ihc.formatting import HOURS_PER_DAY, duration, shown
+from ihc.formatting import HOURS_PER_DAY, duration, fixed, general, percentage, shown
 from ihc.glossary import heading
 from ihc.models.explanation import BEFORE
 from ihc.schemas.tables import PHASES
@@ -50,7 +50,7 @@ def models_by_channel_chart(figure: Figure, relative: pd.DataFrame) -> None:
 def _difference(share: float) -> str:
     if not np.isfinite(share):
         return marks.UNKNOWN
-    text = f"{100 * share:+.0f}"
+    text = fixed(100 * share, sign=True)
     return "0" if text in ("+0", "-0") else text if abs(share) < 10 else f"{'>+' if share > 0 else '<-'}999"
 
 
@@ -75,7 +75,8 @@ def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
     for hours, value in zip(marked["hours"], marked["membership"], strict=True):
         # On the side of the curve that is empty.
         shift = (7, 5 if falls else -12)
-        axes.annotate(f"{duration(hours)}: {value:.2f}", (hours, value), shift, textcoords="offset points", fontsize=9)
+        text = f"{duration(hours)}: {fixed(value, 2)}"
+        axes.annotate(text, (hours, value), shift, textcoords="offset points", fontsize=9)
     axes.set_ylim(-0.12, 1.12)
     axes.set_xlim(-0.01 * end, end)
     axes.grid(axis="y", color=PALE, linewidth=0.6)
@@ -89,7 +90,7 @@ def _time_axis(axes: Axes, reach: float, label: str, most: int = 14) -> None:
     low, high = (value / unit for value in axes.get_xlim())
     ticks = MaxNLocator(nbins=most, integer=True, steps=steps).tick_values(low, high)
     axes.set_xticks([tick * unit for tick in ticks if low <= tick <= high])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda hours, _: f"{abs(hours) / unit:,.10g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda hours, _: general(abs(hours) / unit)))
     axes.set_xlabel(f"{label} [{name}]")
 
 
@@ -101,7 +102,7 @@ def phase_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
     marks.name_rows(axes, weights["phase"].map(lambda phase: heading(phase)[0]))
     values = weights["phase_weight"]
     axes.barh(range(len(weights)), values, color=weights["phase"].map(PHASE_COLOURS), height=0.7)
-    marks.label_ends(axes, values, [f"{value:.3f}" for value in values], gap=5)
+    marks.label_ends(axes, values, [fixed(value, 3) for value in values], gap=5)
     axes.margins(x=0.12)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("part of the credit that the phase decides")
@@ -119,7 +120,7 @@ def redistribution_chart(figure: Figure, comparison: pd.DataFrame) -> None:
     axes.hlines(rows, before, after, color=np.where(changes >= 0, BLUE, ORANGE).tolist(), linewidth=2)
     axes.scatter(before, rows, color="white", edgecolor=GREY, zorder=3, label="before")
     axes.scatter(after, rows, color=BLUE, zorder=3, label="after", s=30)
-    texts = [f"{change:+,.1f}" if abs(change) >= 0.05 else "±0" for change in changes]
+    texts = [fixed(change, 1, sign=True) if abs(change) >= 0.05 else "±0" for change in changes]
     marks.label_ends(axes, np.maximum(before, after), texts, gap=5)
     axes.margins(x=0.12)
     axes.xaxis.set_major_formatter(marks.AMOUNTS)
@@ -142,7 +143,7 @@ def explanation_chart(figure: Figure, steps: pd.DataFrame) -> None:
     looks = [{"color": PHASE_COLOURS[phase], "label": heading(phase)[0]} for phase in PHASES]
     marks.stack_parts(credit, parts, looks, height=0.7)
     texts = [
-        restart if restart == BEFORE else ", ".join(filter(None, [f"{value:.1%}", restart]))
+        restart if restart == BEFORE else ", ".join(filter(None, [percentage(value, 1), restart]))
         for value, restart in zip(steps["ihc"], steps["restart"], strict=True)
     ]
     marks.label_ends(credit, steps["ihc"], texts, gap=5)

@@ -18,7 +18,7 @@ from ihc.analysis.paths import channels_of
 from ihc.charts import marks
 from ihc.charts.palette import OTHER
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, WIDTH, chart
-from ihc.formatting import brief_percent, shown
+from ihc.formatting import brief_percent, fixed, percentage, shown
 
 # A channel's roles from the beginning of a journey to its end, and the colour of the text upon each.
 ROLES = {
@@ -53,7 +53,7 @@ def conversions_by_class_chart(figure: Figure, classes: pd.DataFrame, column: st
 def _counts(frame: pd.DataFrame) -> list[str]:
     """How many `orders`, and what `share` of all."""
     rows = zip(frame["orders"], frame["share"], strict=True)
-    return [f"{orders:,} ({brief_percent(share)})" if orders else "0" for orders, share in rows]
+    return [f"{fixed(orders)} ({brief_percent(share)})" if orders else "0" for orders, share in rows]
 
 
 @chart
@@ -69,8 +69,8 @@ def channel_roles_chart(figure: Figure, roles: pd.DataFrame) -> None:
     for column, start, (_, _, ink) in zip(parts, starts, ROLES.values(), strict=True):
         for row, (share, left) in enumerate(zip(parts[column], start, strict=True)):
             if share >= LEGIBLE:
-                marks.write_in(axes, left + share / 2, row, f"{share:.0%}", ink)
-    marks.label_ends(axes, np.ones(len(roles)), [f"{orders:,}" for orders in roles["orders"]])
+                marks.write_in(axes, left + share / 2, row, percentage(share), ink)
+    marks.label_ends(axes, np.ones(len(roles)), [fixed(orders) for orders in roles["orders"]])
     marks.whole_axis(axes, 1.16)
     axes.set_xlabel("share of the channel's orders, and how many")
     marks.legend_above(figure, len(ROLES), handlelength=1)
@@ -96,7 +96,7 @@ def transitions_chart(figure: Figure, matrix: pd.DataFrame) -> None:
         text = brief_percent(share[row, column]).removesuffix("%")
         marks.write_in(axes, column, row, text, "white" if depth[row, column] > 0.65 else INK)
     for row, moves in enumerate(count.sum(axis=1)):
-        marks.write_in(axes, size - 0.3, row, f"{moves:,}", GREY, ha="left")
+        marks.write_in(axes, size - 0.3, row, fixed(moves), GREY, ha="left")
     marks.name_columns(axes, [*(shown(name, 19) for name in matrix["to"].iloc[:size]), "moves"], 50)
     axes.set_xlim(-0.5, size + 0.9)
     axes.tick_params(axis="y", labelsize=9)
@@ -135,7 +135,7 @@ def _way(axes: Axes, row: int, way: list[str], colours: Mapping[str, str]) -> No
     is_cut = len(way) > cells
     for number, name in enumerate([*way[: cells - 2], "", way[-1]] if is_cut else way):
         if is_cut and number == cells - 2:
-            marks.write_in(axes, number, row, f"… {len(way) - cells + 1:,} more", GREY, ha="left")
+            marks.write_in(axes, number, row, f"… {fixed(len(way) - cells + 1)} more", GREY, ha="left")
             continue
         lines = wrap(shown(name, height * limit), limit, max_lines=height, placeholder="…")
         label = axes.text(number, row - 0.06, "\n".join(lines), va="center", fontsize=8, color=INK, clip_on=True)

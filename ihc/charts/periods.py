@@ -16,7 +16,7 @@ from ihc.arrays.types import Booleans, Integers
 from ihc.charts import marks
 from ihc.charts.palette import OTHER, fold_others
 from ihc.charts.style import BLUE, INK, ORANGE, PALE, WIDTH, chart
-from ihc.formatting import counted, shown
+from ihc.formatting import counted, fixed, shown
 
 INCOMPLETE = "incomplete days"
 FAINT = 0.45  # of the bars of weeks that are not full
@@ -58,7 +58,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
         below = np.where(part < 0, down, up)
         bars = axes.bar(middles, part, bottom=below, width=WEEK - 1, color=colour)
         for bar, week, value in zip(bars.patches, parts.index, part, strict=True):
-            marks.tell(bar, [f"{shown(name)}, week from {week}: {value:,.2f}"])
+            marks.tell(bar, [f"{shown(name)}, week from {week}: {fixed(value, 2)}"])
         for bar in np.array(bars.patches)[is_pale]:
             bar.set_alpha(FAINT)
         up, down = up + part.clip(0), down + part.clip(None, 0)
@@ -105,7 +105,7 @@ def roas_over_time_chart(
     for place, axes in enumerate(figure.axes):
         axes.set_ylabel("ROAS" if place % columns == 0 else "", fontsize=8)
         axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
-    notes = [f"dashed: ROAS {roas:,.2f}", *([f"shaded: {INCOMPLETE}"] if len(young) else []), _years(days)]
+    notes = [f"dashed: ROAS {fixed(roas, 2)}", *([f"shaded: {INCOMPLETE}"] if len(young) else []), _years(days)]
     figure.suptitle("; ".join(notes), fontsize=9, color=INK, x=0.01, ha="left")
 
 
@@ -200,7 +200,7 @@ def _day_line(axes: Axes, days: Integers, values: pd.Series[float], colour: str,
     marker, width = ("o", 1.5) if high - low <= 60 else ("", 0.8 if high - low > 180 else 1.5)
     (line,) = axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
     points = zip(days.tolist(), values, strict=True)
-    marks.tell(line, [f"{_date(day).isoformat()}: {value:,.2f}" for day, value in points if np.isfinite(value)])
+    marks.tell(line, [f"{_date(day).isoformat()}: {fixed(value, 2)}" for day, value in points if np.isfinite(value)])
 
 
 def _ground(axes: Axes, young: Integers) -> None:

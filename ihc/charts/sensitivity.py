@@ -15,7 +15,7 @@ from ihc.analysis.sensitivity import CROSSES, cell_numbers, is_above
 from ihc.arrays.types import Floats
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, WIDTH, chart, say
-from ihc.formatting import shown
+from ihc.formatting import fixed, general, shown
 
 FAR = 4.0  # so many times break-even, or a part of it, from which on the colour stays the same
 MOST_COLUMNS, MOST_MODELS = 12, 4  # side by side; with more of them the figures, or the names, would touch
@@ -118,10 +118,10 @@ def _shades(values: Floats, roas: float) -> Floats:
 def _figure(value: float) -> str:
     """A ROAS in four characters or so: 0.05, 12.3, 148, 1.2k."""
     if abs(value) < 9.995:
-        return f"{value:.2f}"
+        return fixed(value, 2)
     if abs(value) < 999.5:
-        return f"{value:.1f}" if abs(value) < 99.95 else f"{value:.0f}"
-    return f"{value / 1e3:.1f}k" if abs(value) < 99_950 else ">99k" if value > 0 else "<-99k"
+        return fixed(value, 1) if abs(value) < 99.95 else fixed(value)
+    return f"{fixed(value / 1e3, 1)}k" if abs(value) < 99_950 else ">99k" if value > 0 else "<-99k"
 
 
 def _heads(axes: Axes, block: _Block, limit: int) -> None:
@@ -148,7 +148,8 @@ def _heads(axes: Axes, block: _Block, limit: int) -> None:
 
 
 def _legend(roas: float, is_compared: bool) -> str:
-    text = f"ROAS; purple above {roas:,.3g}, orange below, darkest from {roas * FAR:,.3g} and {roas / FAR:,.3g} on"
+    most, least = general(roas * FAR, 3), general(roas / FAR, 3)
+    text = f"ROAS; purple above {general(roas, 3)}, orange below, darkest from {most} and {least} on"
     compared = (
         "columns: model, lookback in days (run: that of the run); the first: base",
         "framed: on the other side of break-even than in the base",
@@ -173,4 +174,4 @@ def roas_range_chart(figure: Figure, stability: pd.DataFrame, roas: float = 1.0)
     axes.margins(x=0.04)
     marks.power_scale(axes.xaxis)
     marks.between_powers(axes)
-    axes.set_xlabel(f"ROAS (log scale); dashed: break-even {roas:,.4g}; orange: crosses it", fontsize=9)
+    axes.set_xlabel(f"ROAS (log scale); dashed: break-even {general(roas, 4)}; orange: crosses it", fontsize=9)

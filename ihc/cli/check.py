@@ -49,8 +49,8 @@ def _lines(finding: pd.Series) -> Iterator[str]:
     """A finding on lines of its own: what and how much, which, what follows, what to do."""
     from ihc.glossary import FORMATS, MONEY, SHARE
 
-    amount = f": {finding['of']} {FORMATS[MONEY].format(finding['amount'])}" if finding["of"] else ""
-    share = f", {FORMATS[SHARE].format(finding['share'])} of all" if finding["share"] == finding["share"] else ""
+    amount = f": {finding['of']} {FORMATS[MONEY](finding['amount'])}" if finding["of"] else ""
+    share = f", {FORMATS[SHARE](finding['share'])} of all" if finding["share"] == finding["share"] else ""
     yield f"{finding['finding']}{amount}{share}"
     yield f"  {finding['examples']}"
     yield f"  {finding['consequence']}"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
+
+from ihc.formatting import fixed
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
     from rich.progress import Progress
+
+    from ihc.glossary import Write
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -46,9 +51,9 @@ def print_channels(console: Console, verdicts: pd.DataFrame) -> None:
     for name in ("Channel", "Spend", "Revenue", "ROAS (95%)", "Verdict"):
         table.add_column(name, justify="left" if name in ("Channel", "Verdict") else "right", no_wrap=True)
     for row in verdicts.sort_values("cost", ascending=False, kind="stable").to_dict("records"):
-        low, roas, high = (f"{row[name]:,.2f}" for name in ("ROAS_low", "ROAS", "ROAS_high"))
+        low, roas, high = (fixed(row[name], 2) for name in ("ROAS_low", "ROAS", "ROAS_high"))
         ratio = "" if roas == "nan" else roas if low == "nan" else f"{roas} ({low}–{high})"
-        amounts = f"{row['cost']:,.0f}", f"{row['ihc_revenue']:,.0f}"
+        amounts = fixed(row["cost"]), fixed(row["ihc_revenue"])
         table.add_row(shown(row["channel_name"], 20), *amounts, ratio, row["verdict"])
     console.print(table)
 
@@ -66,8 +71,8 @@ def print_reconciliation(console: Console, reconciliation: pd.DataFrame) -> None
         table.add_column(str(section), min_width=44)
         table.add_column(str(lines["counted"].iloc[0]), justify="right", min_width=11)
         table.add_column("amount", justify="right", min_width=14)
-        counts = lines["count"].map(count_format(lines["count"]).format)
-        amounts = lines["amount"].map(FORMATS[MONEY].format)
+        counts = lines["count"].map(count_format(lines["count"]))
+        amounts = lines["amount"].map(FORMATS[MONEY])
         for kind, line, count, amount in zip(lines["kind"], lines["line"], counts, amounts, strict=True):
             table.add_row(line, count, amount, style="bold" if kind == "total" else None)
         console.print(table)
@@ -83,7 +88,8 @@ def print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int
     units = {column: heading(column)[1] for column in frame.columns}
     formats = {column: FORMATS[unit] for column, unit in units.items()}
     if decimals is not None:
-        formats |= {column: f"{{:,.{decimals}f}}" for column, unit in units.items() if unit not in (TEXT, COUNT)}
+        exact = partial(fixed, decimals=decimals)
+        formats |= {column: exact for column, unit in units.items() if unit not in (TEXT, COUNT)}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
     for column, unit in units.items():
         name = heading(column)[0]
@@ -94,9 +100,9 @@ def print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int
     console.print(table)
 
 
-def _cell(value: object, form: str) -> str:
+def _cell(value: object, write: Write) -> str:
     from ihc.formatting import shown
 
     if value == "" or value != value:
         return ""
-    return shown(value, 200) if form == "{}" else form.format(value)
+    return shown(value, 200) if write is str else write(value)

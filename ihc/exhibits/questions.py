@@ -20,7 +20,7 @@ from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
 from ihc.exhibits.data import ReportData, attributed
 from ihc.exhibits.models import Comparison
-from ihc.formatting import counted, listed, percent, shown, some
+from ihc.formatting import counted, day, fixed, listed, percent, shown, some
 from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
@@ -58,9 +58,9 @@ def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
 def _breakdown(data: ReportData, column: str, frame: pd.DataFrame, where: Where | None) -> Exhibit:
     whole, rows = frame.iloc[-1], frame.iloc[:-1]
     best = rows.iloc[int(rows["ROAS"].argmax())] if rows["ROAS"].notna().any() else None
-    text = f"ROAS {whole['ROAS']:,.2f} in total." if pd.notna(whole["ROAS"]) else "Nothing was spent."
+    text = f"ROAS {fixed(whole['ROAS'], 2)} in total." if pd.notna(whole["ROAS"]) else "Nothing was spent."
     if best is not None and len(rows) > 1:
-        text += f" {shown(best['channel_name'])} has the highest, {best['ROAS']:,.2f}."
+        text += f" {shown(best['channel_name'])} has the highest, {fixed(best['ROAS'], 2)}."
     name = _label(column, frame.columns.drop("channel_name"))
     title = f"Broken down by {heading(column)[0]}{_where(where)}"
     return _broken_down(data, column, frame.rename(columns={"channel_name": name}), "ROAS", title, text)
@@ -107,8 +107,8 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
     )
     text = (
         "Cost is that of the sessions in the journeys of these orders, whatever their date; a session in several "
-        f"journeys is divided among them equally. {earlier:,.2f} of it was spent outside these dates. Another "
-        f"{other:,.2f} was spent in these dates on sessions that led to none of these orders."
+        f"journeys is divided among them equally. {fixed(earlier, 2)} of it was spent outside these dates. Another "
+        f"{fixed(other, 2)} was spent in these dates on sessions that led to none of these orders."
     )
     title = f"Orders broken down by {column}{_where(where)}"
     return _broken_down(data, column, frame, "CPO", title, text)
@@ -155,8 +155,8 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
     if len(known):
         first_known, last_known = known.iloc[0], known.iloc[-1]
         text = (
-            f"ROAS {first_known['ROAS']:,.2f} in the {unit} {first_known[column]}, {last_known['ROAS']:,.2f} in the "
-            f"{unit} {last_known[column]}."
+            f"ROAS {fixed(first_known['ROAS'], 2)} in the {unit} {day(first_known[column])}, "
+            f"{fixed(last_known['ROAS'], 2)} in the {unit} {day(last_known[column])}."
         )
     text += f" Days from {first} on are incomplete because of conversion lag." if first else ""
     return Exhibit(
@@ -186,7 +186,7 @@ def compare(compared: Comparison, *models: str, where: Where | None = None) -> E
     for name in chosen:
         frame[f"ROAS {name}"] = ratio(frame[name], frame["cost"])
     totals = frame[chosen].sum()
-    text = "; ".join(f"{name} {totals[name]:,.2f}" for name in chosen)
+    text = "; ".join(f"{name} {fixed(totals[name], 2)}" for name in chosen)
     return Exhibit(
         name="compare_" + "_".join(name.lower().replace(" ", "_") for name in chosen),
         title=f"Attributed revenue under {' and '.join(chosen)}{_where(where)}",
@@ -255,7 +255,7 @@ def without_channel(data: ReportData, *channels: str) -> Exhibit:
     lost = _unattributed(after, orders) - _unattributed(before, orders)
     names = listed([shown(name) for name in channels])
     text = (
-        f"{counted(lost, 'order')} of {len(orders):,} ({percent(lost / len(orders)) if len(orders) else '0%'}) "
+        f"{counted(lost, 'order')} of {fixed(len(orders))} ({percent(lost / len(orders)) if len(orders) else '0%'}) "
         f"{'loses its' if lost == 1 else 'lose their'} journey without {names}: no other session led to "
         f"{'it' if lost == 1 else 'them'}."
     )
@@ -295,7 +295,7 @@ def cohorts(data: ReportData) -> Exhibit:
         best = frame.iloc[int(frame["revenue_per_customer"].argmax())]
         text = (
             f"Customers whose first session came by {shown(best['channel_name'])} are worth most: "
-            f"{best['revenue_per_customer']:,.2f} of revenue each."
+            f"{fixed(best['revenue_per_customer'], 2)} of revenue each."
         )
     return Exhibit(
         name="cohorts",

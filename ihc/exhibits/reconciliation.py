@@ -10,6 +10,7 @@ from ihc.analysis.completeness import waterfall, without_credit_by_channel, with
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
 from ihc.charts.completeness import cost_without_credit_chart, unattributed_by_day_chart, waterfall_chart
 from ihc.exhibits.data import ReportData
+from ihc.formatting import fixed
 from ihc.narrative.completeness import completeness_sentence
 from ihc.narrative.run import costless_sentence, orders_sentence
 from ihc.quality.clocks import without
@@ -74,7 +75,7 @@ def untracked(data: ReportData) -> Exhibit:
         chart="unattributed_by_day",
         title="Untracked revenue by day",
         frame=by_day,
-        text=f"Untracked orders: {orders:,}, {revenue:,.2f} of revenue.",
+        text=f"Untracked orders: {fixed(orders)}, {fixed(revenue, 2)} of revenue.",
         alt="Bars by day: the revenue of orders without any session; the figures are in without_credit_by_day.csv.",
         note=data.note,
         draw=partial(unattributed_by_day_chart, drawn, currency=data.options.money),

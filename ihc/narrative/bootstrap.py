@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ihc.analysis.bootstrap import CONFIDENCE, ENOUGH_ORDERS, with_intervals
-from ihc.formatting import counted, named
+from ihc.formatting import counted, fixed, named, percentage
 
 
 def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame) -> str:
@@ -19,10 +19,11 @@ def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame) -> str:
     if total["influenced_conversions"] < 2:
         orders = ("There is no credited order", "There is only one credited order")[total["influenced_conversions"]]
         return f"{orders} on the reported days, so there are no confidence intervals."
-    earns = f"Attributed revenue is {_span(total, 'ihc_revenue', ',.0f', f'{CONFIDENCE:.0%} confidence interval: ')}"
+    level = f"{percentage(CONFIDENCE)} confidence interval: "
+    earns = f"Attributed revenue is {_span(total, 'ihc_revenue', 0, level)}"
     if pd.notna(total["ROAS"]):
         without = "untracked orders and spend without a session"
-        earns += f", ROAS without {without} {_span(total, 'ROAS', ',.2f')}"
+        earns += f", ROAS without {without} {_span(total, 'ROAS', 2)}"
     noise = "The intervals cover sampling noise only, not whether the channels caused the orders."
     channels = intervals.iloc[:-1]
     thin = channels.loc[channels["is_thin"], "channel_name"].tolist()
@@ -32,6 +33,6 @@ def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame) -> str:
     return f"{earns}. {noise} {rough if thin else f'No channel has {few}.'}"
 
 
-def _span(row: pd.Series[Any], name: str, style: str, what: str = "") -> str:
-    low, value, high = (f"{row[column]:{style}}" for column in (f"{name}_low", name, f"{name}_high"))
+def _span(row: pd.Series[Any], name: str, decimals: int, what: str = "") -> str:
+    low, value, high = (fixed(row[column], decimals) for column in (f"{name}_low", name, f"{name}_high"))
     return f"{value} ({what}{low} to {high})"

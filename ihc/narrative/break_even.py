@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.bootstrap import CONFIDENCE
 from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW, UNCLEAR, by_cost
-from ihc.formatting import named, shown
+from ihc.formatting import fixed, general, named, percentage, shown
 from ihc.narrative.run import ENOUGH_COST
 
 
@@ -29,13 +29,13 @@ def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
     if vain.empty:
         return text
     names = named(vain["channel_name"].tolist())
-    return f"{text} Without any attributed revenue, {vain['cost'].sum():,.0f} of cost: {names}."
+    return f"{text} Without any attributed revenue, {fixed(vain['cost'].sum())} of cost: {names}."
 
 
 def _told(paid: pd.DataFrame, verdict: str, roas: float) -> str:
     """How many channels have the verdict, and which; empty where none has, but for the one that is hoped for."""
     names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
-    above = f"above break-even ROAS {roas:,.4g} ({CONFIDENCE:.0%} confidence)"  # always told, and first
+    above = f"above break-even ROAS {general(roas, 4)} ({percentage(CONFIDENCE)} confidence)"  # always told, and first
     one, more = {
         ABOVE: (f"is {above}", f"are {above}"),
         BELOW: ("is below it", "are below it"),
@@ -55,7 +55,7 @@ def headroom_finding(verdicts: pd.DataFrame) -> str:
     best, worst = paid.iloc[int(paid["headroom"].argmax())], paid.iloc[int(paid["headroom"].argmin())]
     parts = []
     if best["headroom"] > 0:
-        parts.append(f"{shown(best['channel_name'])} has the most headroom, {best['headroom']:,.0f}")
+        parts.append(f"{shown(best['channel_name'])} has the most headroom, {fixed(best['headroom'])}")
     if worst["headroom"] < 0:
-        parts.append(f"{shown(worst['channel_name'])} is {-worst['headroom']:,.0f} over its break-even spend")
+        parts.append(f"{shown(worst['channel_name'])} is {fixed(-worst['headroom'])} over its break-even spend")
     return "; ".join(parts) or "Every channel is exactly at break-even, headroom 0"

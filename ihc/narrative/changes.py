@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.changes import ANEW, CAUSES, LATE, OTHER_SETTINGS, REFUNDED, Changes
 from ihc.database.history import RecordedRun
-from ihc.formatting import CENT, counted, engine_name, lookback, shown
+from ihc.formatting import CENT, counted, engine_name, fixed, lookback, shown
 from ihc.narrative.run import dates_sentence
 
 SHIFTING = {
@@ -28,7 +28,8 @@ def changes_sentence(changes: Changes, before: RecordedRun | None, after: Record
     figures = changes.channels[[*CAUSES, "cost_change", "cost_dates"]]
     since = f"run {before.number} of {before.recorded_at[:10]}"
     if before.window == after.window and not (figures.abs() >= CENT).any(axis=None):
-        same = f"attributed revenue is still {total['ihc_revenue_after']:,.2f}, cost {total['cost_after']:,.2f}"
+        earned, spent = fixed(total["ihc_revenue_after"], 2), fixed(total["cost_after"], 2)
+        same = f"attributed revenue is still {earned}, cost {spent}"
         return " ".join(filter(None, [f"Nothing changed since {since}: {same}.", _idle(changes.causes)]))
     dates, settings = (
         [dates_sentence(*run.window) for run in (before, after)],
@@ -54,8 +55,9 @@ def _moved(name: str, before: float, after: float) -> str:
     """How a sum of money went from one amount to another."""
     change = after - before
     if abs(change) < CENT:
-        return f"{name} is unchanged at {after:,.2f}"
-    return f"{name} {'rose' if change > 0 else 'fell'} by {abs(change):,.2f}, from {before:,.2f} to {after:,.2f}"
+        return f"{name} is unchanged at {fixed(after, 2)}"
+    verb = "rose" if change > 0 else "fell"
+    return f"{name} {verb} by {fixed(abs(change), 2)}, from {fixed(before, 2)} to {fixed(after, 2)}"
 
 
 def _revenue(changes: Changes) -> str:
@@ -68,9 +70,9 @@ def _revenue(changes: Changes) -> str:
 def _part(row: pd.Series) -> str:
     """What a cause did, with its orders; empty where it did nothing."""
     cause, net, shifted = row["cause"], row["ihc_revenue_change"], row["shifted"]
-    what = [f"{net:+,.2f}"] if abs(net) >= CENT else []
+    what = [fixed(net, 2, sign=True)] if abs(net) >= CENT else []
     if shifted >= CENT and cause in SHIFTING:
-        what.append(f"{shifted:,.2f} shifted between channels")
+        what.append(f"{fixed(shifted, 2)} shifted between channels")
     elif shifted >= CENT and not what:
         what.append("±0.00 in sum")
     noun = "refund" if cause == CAUSES[REFUNDED] else "order"
@@ -94,17 +96,19 @@ def _most_changed(channels: pd.DataFrame) -> str:
     cause = str(by_cause.idxmax())
     is_alone = (by_cause.drop(cause).abs() < CENT).all()
     return (
-        f"{shown(row['channel_name'])} changed {'most, ' if len(channels) > 2 else ''}by {change:+,.2f} to "
-        f"{row['ihc_revenue_after']:,.2f}, {'only' if is_alone else 'mainly'} by {CAUSES[cause]}"
-        f"{'' if is_alone else f' ({row[cause]:+,.2f})'}."
+        f"{shown(row['channel_name'])} changed {'most, ' if len(channels) > 2 else ''}by "
+        f"{fixed(change, 2, sign=True)} to {fixed(row['ihc_revenue_after'], 2)}, "
+        f"{'only' if is_alone else 'mainly'} by {CAUSES[cause]}"
+        f"{'' if is_alone else f' ({fixed(row[cause], 2, sign=True)})'}."
     )
 
 
 def _cost(total: pd.Series) -> str:
     text = _moved("Cost", total["cost_before"], total["cost_after"])
     if abs(total["cost_dates"]) >= CENT and abs(total["cost_change"]) >= CENT:
-        text += f": other dates {total['cost_dates']:+,.2f}, new or corrected cost {total['cost_change']:+,.2f}"
+        dates, corrected = (fixed(total[name], 2, sign=True) for name in ("cost_dates", "cost_change"))
+        text += f": other dates {dates}, new or corrected cost {corrected}"
     if pd.isna(total["ROAS_before"]) or pd.isna(total["ROAS_after"]):
         return f"{text}."
-    was, now = f"{total['ROAS_before']:,.2f}", f"{total['ROAS_after']:,.2f}"
+    was, now = fixed(total["ROAS_before"], 2), fixed(total["ROAS_after"], 2)
     return f"{text}; ROAS is {now}, as before." if was == now else f"{text}; ROAS went from {was} to {now}."

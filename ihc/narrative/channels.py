@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ihc.analysis.bootstrap import ENOUGH_ORDERS
-from ihc.formatting import shown
+from ihc.formatting import percentage, shown
 from ihc.schemas.tables import PHASES
 
 
@@ -28,7 +28,8 @@ def phases_sentence(table: pd.DataFrame) -> str:
         return f"No channel has {many}, so none are compared by where in a journey they work."
     if len(enough) == 1:
         row = enough.iloc[0]
-        parts = f"starts {row['initializer']:.0%}, holds {row['holder']:.0%} and closes {row['closer']:.0%}"
+        starts, holds, closes = (percentage(row[phase]) for phase in PHASES)
+        parts = f"starts {starts}, holds {holds} and closes {closes}"
         return f"Only one channel has {many}: of its work in journeys, {shown(row['channel_name'])} {parts}."
     return f"Of the {len(enough)} channels with {many}, {_leading(enough)}."
 
@@ -50,5 +51,5 @@ def _leading(table: pd.DataFrame) -> str:
 
 def _share(best: pd.Series[Any], table: pd.DataFrame, phase: str) -> str:
     """The largest share of a phase beside the mean one; empty where all are printed alike."""
-    least, mean, most = (f"{value:.0%}" for value in (table[phase].min(), table[phase].mean(), best[phase]))
+    least, mean, most = (percentage(value) for value in (table[phase].min(), table[phase].mean(), best[phase]))
     return f"({most}, mean {mean})" if least != most else ""

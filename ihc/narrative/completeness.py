@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.reconciliation import CREDITED, ORDERS, refunded
 from ihc.analysis.reporting import MATERIAL, ratio
-from ihc.formatting import counted, percent, shown
+from ihc.formatting import counted, fixed, percent, shown
 from ihc.narrative.run import ENOUGH_COST, after_refunds
 
 
@@ -30,16 +30,17 @@ def _credited(orders: float, revenue: float, credited: pd.Series, after: str) ->
     if not orders:
         return "There is no order in these dates."
     if credited["count"] == orders:
-        which = "The only order is" if orders == 1 else f"All {orders:,.0f} orders are"
-        return f"{which} credited, {credited['amount']:,.2f} of revenue{after}."
+        which = "The only order is" if orders == 1 else f"All {fixed(orders)} orders are"
+        return f"{which} credited, {fixed(credited['amount'], 2)} of revenue{after}."
     if not credited["count"]:
         return f"None of {counted(orders, 'order')} is credited."
     verb = "is" if credited["count"] == 1 else "are"
-    purchases = f"{credited['count']:,.0f} of {orders:,.0f} orders ({percent(credited['count'] / orders)})"
+    purchases = f"{fixed(credited['count'])} of {fixed(orders)} orders ({percent(credited['count'] / orders)})"
     # Refunds make a part larger than the whole, which says nothing.
     is_part = 0 <= credited["amount"] <= revenue != 0
     part = f" ({percent(credited['amount'] / revenue)})" if is_part else ""
-    return f"{purchases} {verb} credited, {credited['amount']:,.2f} of {revenue:,.2f} of revenue{part}{after}."
+    amount = fixed(credited["amount"], 2)
+    return f"{purchases} {verb} credited, {amount} of {fixed(revenue, 2)} of revenue{part}{after}."
 
 
 def _idle_cost(total: pd.Series, has_credit: bool) -> str:
@@ -47,12 +48,12 @@ def _idle_cost(total: pd.Series, has_credit: bool) -> str:
     if not cost:
         return "The sessions of these days cost nothing."
     if not idle:
-        return f"All spend, {cost:,.2f}, went to sessions that have credit."
+        return f"All spend, {fixed(cost, 2)}, went to sessions that have credit."
     if not has_credit:
-        return f"{idle:,.2f} of {cost:,.2f} of spend went to sessions without credit."
+        return f"{fixed(idle, 2)} of {fixed(cost, 2)} of spend went to sessions without credit."
     return (
-        f"{percent(idle / cost)} of spend ({idle:,.2f} of {cost:,.2f}) went to sessions without credit. This spend is "
-        "included in all figures."
+        f"{percent(idle / cost)} of spend ({fixed(idle, 2)} of {fixed(cost, 2)}) went to sessions without credit. "
+        "This spend is included in all figures."
     )
 
 

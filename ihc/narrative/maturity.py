@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.maturity import THRESHOLD, lag_marks
 from ihc.analysis.reporting import NO_CREDIT
-from ihc.formatting import counted, percent
+from ihc.formatting import counted, fixed, percent, percentage
 
 
 def lag_sentence(lags: pd.DataFrame) -> str:
@@ -40,7 +40,7 @@ def maturity_sentence(table: pd.DataFrame) -> str:
     if len(young):
         sentences.append(f"The credit of {_listed(young['date'])} is still arriving: {_to_come(young)}")
     elif is_past.any():
-        sentences.append(f"No day is estimated to have more than {THRESHOLD:.0%} of its credit still to come.")
+        sentences.append(f"No day is estimated to have more than {percentage(THRESHOLD)} of its credit still to come.")
     if len(after):
         sentences.append(f"Nothing is estimated for {_listed(after)}, whose orders are not all credited yet.")
     return " ".join(sentences)
@@ -59,8 +59,8 @@ def _to_come(young: pd.DataFrame) -> str:
     if final < NO_CREDIT:
         return "none of it is there yet."
     share = 1 - arrived / final
-    part = f"{share:.0%}" if share >= 0.005 else "less than 1%"
-    orders = f"about {final - arrived:,.0f} of {final:,.0f} orders in the end"
+    part = percentage(share) if share >= 0.005 else "less than 1%"
+    orders = f"about {fixed(final - arrived)} of {fixed(final)} orders in the end"
     return f"an estimated {part} of it is still to come, {orders}."
 
 
@@ -72,7 +72,7 @@ def reach_sentence(lags: pd.DataFrame, arrivals: pd.DataFrame) -> str:
     late = float(lags.loc[lags["lag"] > reach, "share"].sum())
     if int(lags["lag"].iloc[-1]) <= reach:
         return ""
-    part = f"{late:.1%}" if late >= 0.0005 else "less than 0.1%"
+    part = percentage(late, 1) if late >= 0.0005 else "less than 0.1%"
     return (
         f"The estimate looks {counted(reach, 'day')} ahead, as far as the dates of the orders reach; {part} of the "
         "credit so far took longer and is not in it."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ihc.analysis.reporting import material
-from ihc.formatting import CENT, counted, duration, engine_name, listed, shown, some
+from ihc.formatting import CENT, counted, duration, engine_name, fixed, general, listed, percentage, shown, some
 from ihc.models.explanation import BEFORE, RESTARTS
 from ihc.models.heuristics import DIRECT, direct_channels
 from ihc.narrative.run import ENOUGH_COST, provenance_sentence
@@ -35,8 +35,8 @@ def explanation_sentence(steps: pd.DataFrame) -> str:
     when = f"{duration(hours)} before the converting session" if hours else "at the moment of the conversion"
     parts = [f"{best[f'{phase}_credit']:.1%} as {phase}" for phase in PHASES]
     text = (
-        f"{order} has {len(steps):,} sessions; {shown(best['channel_name'])}, {when}, gets the most of its credit, "
-        f"{best['ihc']:.1%}: {listed(parts)}."
+        f"{order} has {fixed(len(steps))} sessions; {shown(best['channel_name'])}, {when}, gets the most of its "
+        f"credit, {percentage(best['ihc'], 1)}: {listed(parts)}."
     )
     absent = [
         f"No session counts as {phase}, so the other phases share its weight in proportion."
@@ -63,7 +63,7 @@ def stored_credit_sentence(steps: pd.DataFrame, stored: pd.DataFrame) -> str:
         return "No credit of this order is stored yet."
     both = steps[["session_id", "ihc"]].merge(stored, how="outer", on="session_id", suffixes=("", "_stored"))
     off = (both["ihc"].fillna(0.0) - both["ihc_stored"].fillna(0.0)).abs().max()
-    differs = "is the same" if off < SAME else f"differs by up to {off:.4f} for a session"
+    differs = "is the same" if off < SAME else f"differs by up to {fixed(off, 4)} for a session"
     return f"The stored credit, of the {engine_name(stored.iloc[0])}, {differs}."
 
 
@@ -105,8 +105,9 @@ def redistribution_effect(moved: pd.DataFrame, redistribution: Redistribution | 
     change = moved.set_index("channel_name")["ihc_change"]
     orders = change.clip(lower=0).sum()
     return (
-        f"The redistribution moves the credit of {orders:,.1f} orders: most is given by {shown(change.idxmin())} "
-        f"({change.min():+,.1f}), most is received by {shown(change.idxmax())} ({change.max():+,.1f})."
+        f"The redistribution moves the credit of {fixed(orders, 1)} orders: most is given by {shown(change.idxmin())} "
+        f"({fixed(change.min(), 1, sign=True)}), most is received by {shown(change.idxmax())} "
+        f"({fixed(change.max(), 1, sign=True)})."
     )
 
 
@@ -147,8 +148,8 @@ def _spread(revenue: pd.DataFrame) -> str:
         return "All models give every channel the same revenue."
     models = revenue.iloc[int(spread.argmax())]
     return (
-        f"The model matters most for {shown(models.name)}: {models.min():,.2f} under {models.idxmin()}, "
-        f"{models.max():,.2f} under {models.idxmax()}."
+        f"The model matters most for {shown(models.name)}: {fixed(models.min(), 2)} under {models.idxmin()}, "
+        f"{fixed(models.max(), 2)} under {models.idxmax()}."
     )
 
 
@@ -160,9 +161,9 @@ def _against(revenue: pd.DataFrame) -> str:
     change = revenue[first] - revenue[LAST_TOUCH]
     moved = []
     if change.max() >= CENT:
-        moved.append(f"gives most more to {shown(change.idxmax())} ({change.max():+,.2f})")
+        moved.append(f"gives most more to {shown(change.idxmax())} ({fixed(change.max(), 2, sign=True)})")
     if change.min() <= -CENT:
-        moved.append(f"takes most from {shown(change.idxmin())} ({change.min():+,.2f})")
+        moved.append(f"takes most from {shown(change.idxmin())} ({fixed(change.min(), 2, sign=True)})")
     return f"Against last touch, {first} {' and '.join(moved)}." if moved else ""
 
 
@@ -182,7 +183,7 @@ def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
     ]
     rest = f", and {len(cases) - MOST_MODELS} more" if len(cases) > MOST_MODELS else ""
     one, more = ("earns its cost", "earn their cost") if roas == 1 else ("reaches", "reach")
-    what = "" if roas == 1 else f" the break-even ROAS of {roas:,.4g}"
+    what = "" if roas == 1 else f" the break-even ROAS of {general(roas, 4)}"
     return (
         f"Of the {counted(len(paid), 'channel')} with {ENOUGH_COST}, {len(cases)} {one if len(cases) == 1 else more}"
         f"{what} under some models only: {'; '.join(cases[:MOST_MODELS])}{rest}."

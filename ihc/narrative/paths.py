@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ihc.analysis.bootstrap import ENOUGH_ORDERS
-from ihc.formatting import counted, percent, shown
+from ihc.formatting import counted, fixed, percent, shown
 
 # A channel begins, or ends, clearly more journeys if it does so in two thirds of ENOUGH_ORDERS: chance alone does
 # that to one channel in twenty.
@@ -70,7 +70,7 @@ def _begin_and_end(roles: pd.DataFrame) -> str:
         share = (roles[one] / both.where(both >= ENOUGH_ORDERS)).fillna(0.0)
         if len(share) and share.max() >= CLEAR:
             row = roles.iloc[int(share.argmax())]
-            found.append(f"{shown(row['channel_name'])} {verb} ({row[one]:,} against {row[other]:,})")
+            found.append(f"{shown(row['channel_name'])} {verb} ({fixed(row[one])} against {fixed(row[other])})")
     return f"Of the journeys through several channels, {', and '.join(found)}." if found else ""
 
 

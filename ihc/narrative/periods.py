@@ -9,7 +9,7 @@ import pandas as pd
 
 from ihc.analysis.periods import BLENDED, EARNED, PAID, PLACED, REVENUE, SPEND, UNPLACED, WEEK
 from ihc.analysis.reporting import SUMS
-from ihc.formatting import counted, shown
+from ihc.formatting import counted, fixed, percentage, shown
 from ihc.glossary import FORMATS
 from ihc.schemas.tables import Window
 
@@ -20,12 +20,12 @@ def spend_sentence(figures: pd.DataFrame) -> str:
     """Set the revenue of all orders against all spend, and say what of it has no session. In: `key_figures`."""
     rows = {str(row["figure"]): row for _, row in figures.iterrows()}
     spend, revenue, roas = (float(rows[figure]["value"]) for figure in (SPEND, REVENUE, BLENDED))
-    against = f": blended ROAS {roas:,.2f}" if spend else ""
-    text = f"Total spend is {spend:,.2f}, revenue of all orders {revenue:,.2f}{against}."
+    against = f": blended ROAS {fixed(roas, 2)}" if spend else ""
+    text = f"Total spend is {fixed(spend, 2)}, revenue of all orders {fixed(revenue, 2)}{against}."
     if UNPLACED not in rows:
         return text
     unplaced = rows[UNPLACED]
-    return f"{text} Spend without a session: {unplaced['value']:,.2f} ({unplaced['note']})."
+    return f"{text} Spend without a session: {fixed(unplaced['value'], 2)} ({unplaced['note']})."
 
 
 def change_sentence(
@@ -60,12 +60,12 @@ def _moves(rows: dict[str, pd.Series], *figures: str) -> str:
 
 
 def _moved(row: pd.Series) -> str:
-    style, change = FORMATS[str(row["unit"])], row["change"]
-    text = style.format(row["value"]) if pd.notna(row["value"]) else "none"
+    write, change = FORMATS[str(row["unit"])], row["change"]
+    text = write(row["value"]) if pd.notna(row["value"]) else "none"
     if pd.isna(change):
-        return f"{text} ({style.format(row['before'])} before)" if pd.notna(row["before"]) else text
+        return f"{text} ({write(row['before'])} before)" if pd.notna(row["before"]) else text
     if abs(change) > UNCHANGED:
-        return f"{text} ({change:+,.0%})"
+        return f"{text} ({percentage(change, sign=True)})"
     return f"{text} ({'unchanged' if not change else 'less than 1% more' if change > 0 else 'less than 1% less'})"
 
 
@@ -81,9 +81,9 @@ def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) ->
         return f"There are no two complete weeks, Monday to Sunday, to compare.{later}"
     last, earlier = complete.iloc[-1], complete.iloc[:-1]
     mean = float(earlier["ihc_revenue"].mean())
-    base = "the week before" if len(earlier) == 1 else f"the mean of the {len(earlier):,} complete weeks before"
+    base = "the week before" if len(earlier) == 1 else f"the mean of the {fixed(len(earlier))} complete weeks before"
     return (
-        f"In the last complete week, from {last['week']}, the attributed revenue is {last['ihc_revenue']:,.2f}, "
+        f"In the last complete week, from {last['week']}, the attributed revenue is {fixed(last['ihc_revenue'], 2)}, "
         f"{_against(float(last['ihc_revenue']), mean)} {base}; {_roas(last, earlier)}.{later}"
     )
 
@@ -91,18 +91,18 @@ def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) ->
 def _against(value: float, base: float) -> str:
     change = (value - base) / abs(base) if base else np.nan
     if not np.isfinite(change) or abs(change) <= UNCHANGED:
-        return f"against {base:,.2f} in" if not base else "about as much as in"
-    return f"{abs(change):,.0%} {'more' if change > 0 else 'less'} than in"
+        return f"against {fixed(base, 2)} in" if not base else "about as much as in"
+    return f"{percentage(abs(change))} {'more' if change > 0 else 'less'} than in"
 
 
 def _roas(last: pd.Series, earlier: pd.DataFrame) -> str:
     costs = (float(last["cost"]), float(earlier["cost"].sum()))
     if not costs[0]:
         return "it had no cost, so it has no ROAS"
-    own = f"its ROAS is {last['ihc_revenue'] / costs[0]:,.2f}"
+    own = f"its ROAS is {fixed(last['ihc_revenue'] / costs[0], 2)}"
     if not costs[1]:
         return f"{own}, and there was no cost before"
-    return f"{own}, before it was {earlier['ihc_revenue'].sum() / costs[1]:,.2f}"
+    return f"{own}, before it was {fixed(earlier['ihc_revenue'].sum() / costs[1], 2)}"
 
 
 def _sunday(monday: str) -> str:
@@ -112,7 +112,7 @@ def _sunday(monday: str) -> str:
 def trend_finding(totals: pd.DataFrame, ages: pd.DataFrame) -> str:
     """How much was spent and attributed, and what of it is incomplete. In: `daily_totals` and `maturity`."""
     spend, revenue = totals["cost"].sum(), totals["ihc_revenue"].sum()
-    text = f"{spend:,.0f} spent, {revenue:,.0f} attributed in {counted(len(totals), 'day')}"
+    text = f"{fixed(spend)} spent, {fixed(revenue)} attributed in {counted(len(totals), 'day')}"
     young = int(ages["is_immature"].sum())
     return f"{text}; the last {counted(young, 'day') if young > 1 else 'day'} incomplete" if young else text
 
@@ -123,7 +123,7 @@ def week_finding(weekly: pd.DataFrame) -> str:
     sums = (full if len(full) else weekly).groupby("week")["ihc_revenue"].sum()
     if sums.empty:
         return ""
-    return f"The week from {sums.idxmax()} has the most attributed revenue, {sums.max():,.0f}"
+    return f"The week from {sums.idxmax()} has the most attributed revenue, {fixed(sums.max())}"
 
 
 def day_finding(daily: pd.DataFrame, names: list[str]) -> str:
@@ -133,4 +133,4 @@ def day_finding(daily: pd.DataFrame, names: list[str]) -> str:
         return ""
     name = known.groupby("channel_name")["cost"].sum().idxmax()
     values = known.loc[known["channel_name"] == name, "ROAS"]
-    return f"The daily ROAS of {shown(name)} ranges from {values.min():,.2f} to {values.max():,.2f}"
+    return f"The daily ROAS of {shown(name)} ranges from {fixed(values.min(), 2)} to {fixed(values.max(), 2)}"

@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
 from ihc.analysis.reporting import MATERIAL, material
 from ihc.arrays.lookup import isin
-from ihc.formatting import counted, engine_name, lookback, shown, some
+from ihc.formatting import counted, engine_name, fixed, lookback, percentage, shown, some
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # How the reasons of credited orders begin.
 CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
-ENOUGH_COST = f"at least {MATERIAL:.0%} of the cost"
+ENOUGH_COST = f"at least {percentage(MATERIAL)} of the cost"
 MOST_LETTERS = 5
 
 
@@ -39,15 +39,15 @@ def best_and_worst(summary: pd.DataFrame) -> str:
     if len(paid) == 1:
         return f"Only one channel has {ENOUGH_COST}: {_earned(best)}."
     if best["ROAS"] == worst["ROAS"]:
-        return f"All {len(paid)} channels with {ENOUGH_COST} have the same ROAS, {best['ROAS']:,.2f}."
+        return f"All {len(paid)} channels with {ENOUGH_COST} have the same ROAS, {fixed(best['ROAS'], 2)}."
     return (
         f"Of the {len(paid)} channels with {ENOUGH_COST}, the best is {_earned(best)}, the worst is {_earned(worst)}."
     )
 
 
 def _earned(row: pd.Series) -> str:
-    figures = f"{row['ihc_revenue']:,.2f} of revenue for {row['cost']:,.2f} of cost"
-    return f"{shown(row['channel_name'])} with ROAS {row['ROAS']:,.2f} ({figures})"
+    figures = f"{fixed(row['ihc_revenue'], 2)} of revenue for {fixed(row['cost'], 2)} of cost"
+    return f"{shown(row['channel_name'])} with ROAS {fixed(row['ROAS'], 2)} ({figures})"
 
 
 def orders_sentence(lines: pd.DataFrame) -> str:
@@ -57,17 +57,17 @@ def orders_sentence(lines: pd.DataFrame) -> str:
     read, credited = orders["count"].iloc[0], counts[CREDITED]
     refunds = refunded(lines)
     if not read:
-        return f"There is no order in these dates{f', only refunds of {refunds:,.2f}' if refunds else ''}."
+        return f"There is no order in these dates{f', only refunds of {fixed(refunds, 2)}' if refunds else ''}."
     verb = "is" if read == 1 or credited <= 1 else "are"
-    amount = f", {orders['amount'].iloc[-1]:,.2f} of revenue{after_refunds(lines)}" if credited else ""
-    text = f"{f'{credited:,}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
+    amount = f", {fixed(orders['amount'].iloc[-1], 2)} of revenue{after_refunds(lines)}" if credited else ""
+    text = f"{f'{fixed(credited)}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
     rest = (
         (UNATTRIBUTED, "has no session", "have no session"),
         (FAILED, "failed", "failed"),
         (WAITING, "waits for a run", "wait for a run"),
     )
     others = [
-        f"{-counts[line]:,} {one if counts[line] == -1 else more}" for line, one, more in rest if counts.get(line)
+        f"{fixed(-counts[line])} {one if counts[line] == -1 else more}" for line, one, more in rest if counts.get(line)
     ]
     return f"{text}{'; ' if others else ''}{', '.join(others)}."
 
@@ -75,7 +75,7 @@ def orders_sentence(lines: pd.DataFrame) -> str:
 def after_refunds(lines: pd.DataFrame) -> str:
     """What refunds took, behind an amount of revenue; empty without refunds. In: the frame of `reconcile`."""
     refunds = refunded(lines)
-    return f" after refunds of {refunds:,.2f}" if refunds else ""
+    return f" after refunds of {fixed(refunds, 2)}" if refunds else ""
 
 
 def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFrame, dates: str) -> str:
@@ -157,10 +157,10 @@ def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
     orders = journeys["conv_id"].nunique()
     if not orders and lonely.empty:
         return "There is no order in these dates, so there is no journey."
-    each = f", {len(journeys) / orders:,.2f} sessions each on average" if orders else ""
+    each = f", {fixed(len(journeys) / orders, 2)} sessions each on average" if orders else ""
     return (
-        f"Orders with a journey: {orders:,}{each}. Without any session, and so unattributed: {len(lonely):,}, "
-        f"{lonely['revenue'].sum():,.2f} of revenue."
+        f"Orders with a journey: {fixed(orders)}{each}. Without any session, and so unattributed: "
+        f"{fixed(len(lonely))}, {fixed(lonely['revenue'].sum(), 2)} of revenue."
     )
 
 
@@ -211,7 +211,8 @@ def _named(channels: Collection[str]) -> str:
 def api_sentence(account: str, asked_for: int, known: int, ends: pd.DataFrame) -> str:
     """Say what the API was asked. In: the account's label, counts of orders, and the engine's `ends`."""
     text = (
-        f"The IHC Attribution API computes, {account}: {counted(asked_for, 'order')}, {known:,} of them known already."
+        f"The IHC Attribution API computes, {account}: {counted(asked_for, 'order')}, {fixed(known)} of them known "
+        "already."
     )
     return " ".join(filter(None, [text, waiting_sentence(ends), kept_sentence(ends), cut_sentence(ends)]))
 
@@ -225,9 +226,9 @@ def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
     kept = len(_credited_because(ends, KEPT))
     known = counts.get("credited", 0) - asked["answered"] - kept
     return (
-        f"API: {counted(asked['calls'], 'request')} sent; orders asked {asked['asked']:,}, answered "
-        f"{asked['answered']:,}, skipped as known {known:,}, waiting {counts.get('waiting', 0) + kept:,}, failed "
-        f"{counts.get('failed', 0):,}."
+        f"API: {counted(asked['calls'], 'request')} sent; orders asked {fixed(asked['asked'])}, answered "
+        f"{fixed(asked['answered'])}, skipped as known {fixed(known)}, waiting "
+        f"{fixed(counts.get('waiting', 0) + kept)}, failed {fixed(counts.get('failed', 0))}."
     )
 
 
@@ -264,11 +265,11 @@ def stored_sentence(outcomes: pd.DataFrame) -> str:
     """Say what was stored. In: `outcomes` of the run."""
     is_refund = outcomes["reason"] == REFUND
     counts = outcomes.loc[~is_refund, "outcome"].value_counts()
-    refunds = f" Credited refunds: {is_refund.sum():,}." if is_refund.any() else ""
+    refunds = f" Credited refunds: {fixed(is_refund.sum())}." if is_refund.any() else ""
     return (
-        f"Orders of this run: {(~is_refund).sum():,}. Credited and stored: {counts.get('credited', 0):,}; "
-        f"without any session: {counts.get('unattributed', 0):,}; failed: {counts.get('failed', 0):,}; "
-        f"waiting: {counts.get('waiting', 0):,}.{refunds}"
+        f"Orders of this run: {fixed((~is_refund).sum())}. Credited and stored: {fixed(counts.get('credited', 0))}; "
+        f"without any session: {fixed(counts.get('unattributed', 0))}; failed: {fixed(counts.get('failed', 0))}; "
+        f"waiting: {fixed(counts.get('waiting', 0))}.{refunds}"
     )
 
 
@@ -293,7 +294,7 @@ def letters_sentence(missing: Sequence[str]) -> str:
     if not missing:
         return ""
     named = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in missing[:MOST_LETTERS])
-    more = f" and {len(missing) - MOST_LETTERS:,} more" if len(missing) > MOST_LETTERS else ""
+    more = f" and {fixed(len(missing) - MOST_LETTERS)} more" if len(missing) > MOST_LETTERS else ""
     boxes = "a box" if len(missing) == 1 else "boxes"
     return (
         f"No font on this machine has {named}{more}: PNG charts show {boxes} instead. The charts on this page use the "

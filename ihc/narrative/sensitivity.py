@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.reporting import NO_CREDIT
 from ihc.analysis.sensitivity import CROSSES, STEADY_PLACES, VARIED, cell_numbers, single_changes
-from ihc.formatting import counted, listed, lookback, shown
+from ihc.formatting import counted, fixed, general, listed, lookback, shown
 from ihc.narrative.run import ENOUGH_COST
 from ihc.schemas.tables import PHASES
 
@@ -28,7 +28,7 @@ def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: flo
 def _tried(grid: pd.DataFrame, cells: int) -> str:
     counts = {name: grid[column].nunique(dropna=False) for name, column in VARIED.items()}
     parts = [counted(count, name) for name, count in counts.items() if count > 1]
-    how = f"{cells:,} combinations of {listed(parts)}" if len(parts) > 1 else parts[0]
+    how = f"{fixed(cells)} combinations of {listed(parts)}" if len(parts) > 1 else parts[0]
     base = grid.iloc[0]
     days = base["lookback_days"]
     sight = "the lookback of the run" if pd.isna(days) else lookback(days)
@@ -41,15 +41,16 @@ def _tried(grid: pd.DataFrame, cells: int) -> str:
 def _sides(fragile: pd.DataFrame, roas: float) -> str:
     """Which channels are on the same side of break-even under all settings, and on which."""
     above, below = (fragile.loc[fragile["cells_above"] == share, "channel_name"] for share in (1, 0))
-    side = "side of break-even" if roas == 1 else f"side of break-even (ROAS {roas:,.2f})"
+    side = "side of break-even" if roas == 1 else f"side of break-even (ROAS {fixed(roas, 2)})"
     same, every = len(above) + len(below), len(fragile)
     ends = [f"{what} it {_named(names)}" for what, names in (("above", above), ("below", below)) if len(names)]
     where = f"on the same {side} under all of them{':' if ends else ''} {'; '.join(ends)}".rstrip() + "."
     if every == 1:
         return f"The only channel with {ENOUGH_COST} {'stays' if same else 'does not stay'} {where}"
     if same == every:
-        return f"All {every:,} channels with {ENOUGH_COST} stay {where}"
-    return f"{same or 'None'} of the {every:,} channels with {ENOUGH_COST} {'stays' if same == 1 else 'stay'} {where}"
+        return f"All {fixed(every)} channels with {ENOUGH_COST} stay {where}"
+    verb = "stays" if same == 1 else "stay"
+    return f"{same or 'None'} of the {fixed(every)} channels with {ENOUGH_COST} {verb} {where}"
 
 
 def _crossing(fragile: pd.DataFrame, grid: pd.DataFrame, cells: int, roas: float) -> list[str]:
@@ -58,8 +59,9 @@ def _crossing(fragile: pd.DataFrame, grid: pd.DataFrame, cells: int, roas: float
     if crossing.empty:
         return []
     cases = [
-        f"{shown(row['channel_name'])} (ROAS {row['ROAS_low']:,.2f} to {row['ROAS_high']:,.2f}, {row['ROAS']:,.2f} in "
-        f"the base; at or above break-even in {row['cells_above'] * cells:,.0f} of {cells:,})"
+        f"{shown(row['channel_name'])} (ROAS {fixed(row['ROAS_low'], 2)} to {fixed(row['ROAS_high'], 2)}, "
+        f"{fixed(row['ROAS'], 2)} in the base; at or above break-even in {fixed(row['cells_above'] * cells)} of "
+        f"{fixed(cells)})"
         for _, row in crossing.iterrows()
     ]
     text = f"It depends on the settings for {listed(cases)}."
@@ -70,7 +72,7 @@ def _crossing(fragile: pd.DataFrame, grid: pd.DataFrame, cells: int, roas: float
     counts = dict(zip(tried["setting"], tried["channels_crossing"], strict=True))
     (setting, count), *others = counts.items()
     first = f"the {setting} takes {counted(count, 'channel') if count else 'no channel'} across break-even"
-    rest = [f"the {other} {f'{count:,}' if count else 'none'}" for other, count in others]
+    rest = [f"the {other} {f'{fixed(count)}' if count else 'none'}" for other, count in others]
     return [text, f"Changed alone, {listed([first, *rest])}."]
 
 
@@ -84,8 +86,8 @@ def _ranks(fragile: pd.DataFrame) -> str:
     if moves.max() <= STEADY_PLACES:
         return "No channel moves by more than one place in the order by ROAS."
     cases = [
-        f"{shown(row['channel_name'])} ({row['rank']:.0f} of {len(fragile)} in the base, {row['rank_best']:.0f} to "
-        f"{row['rank_worst']:.0f} in all)"
+        f"{shown(row['channel_name'])} ({fixed(row['rank'])} of {len(fragile)} in the base, "
+        f"{fixed(row['rank_best'])} to {fixed(row['rank_worst'])} in all)"
         for _, row in fragile[moves == moves.max()].iterrows()
     ]
     noun, verb = ("place", "changes") if len(cases) == 1 else ("places", "change")
@@ -99,7 +101,7 @@ def lookback_sentence(grid: pd.DataFrame) -> str:
     shorter = grid.drop_duplicates("lookback_days")
     lost = shorter["orders"].iloc[0] - shorter["orders"]
     cases = [
-        f"{counted(count, 'order')} within {days:,g} day{'' if days == 1 else 's'}"
+        f"{counted(count, 'order')} within {general(days)} day{'' if days == 1 else 's'}"
         for count, days in zip(lost, shorter["lookback_days"], strict=True)
         if count > 0
     ]
@@ -136,8 +138,8 @@ def phases_note(journeys: pd.DataFrame) -> str:
     sums = journeys[list(PHASES)].groupby(conversion).sum()
     revenue = journeys["revenue"].groupby(conversion).first()
     cases = [
-        f"{phase} for {counted(int(is_absent.sum()), 'order')} ({revenue[is_absent].sum():,.2f} of "
-        f"{revenue.sum():,.2f} revenue)"
+        f"{phase} for {counted(int(is_absent.sum()), 'order')} ({fixed(revenue[is_absent].sum(), 2)} of "
+        f"{fixed(revenue.sum(), 2)} revenue)"
         for phase, is_absent in ((phase, sums[phase] < NO_CREDIT) for phase in PHASES)
         if is_absent.any()
     ]
@@ -157,7 +159,7 @@ def range_finding(stability: pd.DataFrame, grid: pd.DataFrame) -> str:
         return f"{counted(len(stability), 'channel')} under the only setting tested"
     verb = "stays" if stay == 1 else "stay"
     channels = counted(len(stability), "channel")
-    return f"{stay:,} of {channels} {verb} on one side of break-even under all {cells:,} settings"
+    return f"{fixed(stay)} of {channels} {verb} on one side of break-even under all {fixed(cells)} settings"
 
 
 def single_finding(changes: pd.DataFrame) -> str:
@@ -168,4 +170,4 @@ def single_finding(changes: pd.DataFrame) -> str:
     counts = dict(zip(tried["setting"], tried["channels_crossing"], strict=True))
     (setting, count), *others = counts.items()
     first = f"the {setting} moves {counted(count, 'channel')} across break-even"
-    return f"Changed alone, {listed([first, *(f'the {name} {number:,}' for name, number in others)])}"
+    return f"Changed alone, {listed([first, *(f'the {name} {fixed(number)}' for name, number in others)])}"

@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.analysis.break_even import ABOVE, BELOW, by_cost
 from ihc.analysis.dimension import Folding
 from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
-from ihc.formatting import CENT, counted, listed, lookback, percent, shown, some
+from ihc.formatting import CENT, counted, fixed, general, listed, lookback, percent, percentage, shown, some
 
 MOST_NAMED, MOST_POINTS = 3, 5
 ENOUGH = 0.05  # a smaller share of spend is no headline
@@ -30,12 +30,13 @@ def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
     """Where most of the spend is, and what breaks even. In: `break_even_table`, and the `roas` [1] it was made with."""
     spend, revenue = verdicts["cost"].sum(), verdicts["ihc_revenue"].sum()
     if not spend:
-        return f"Nothing was spent on these days; {revenue:,.0f} of revenue is attributed."
+        return f"Nothing was spent on these days; {fixed(revenue)} of revenue is attributed."
     paid = by_cost(verdicts)
     below, above = paid[paid["verdict"] == BELOW], paid[paid["verdict"] == ABOVE]
     if below["cost"].sum() < ENOUGH * spend:
         found = _above(above, spend, roas)
-        return f"{found[:1].upper()}{found[1:]}: {spend:,.0f} of spend returns {revenue:,.0f} of attributed revenue."
+        returns = f"{fixed(spend)} of spend returns {fixed(revenue)} of attributed revenue"
+        return f"{found[:1].upper()}{found[1:]}: {returns}."
     return f"{_below(below, spend)}; {_above(above, spend, roas)}."
 
 
@@ -45,7 +46,7 @@ def _below(below: pd.DataFrame, spend: float) -> str:
     many = min(int(reached.to_numpy().argmax()) + 1, MOST_NAMED)
     most = below.head(many)
     share = percent(most["cost"].sum() / spend)
-    low, high = (f"{value:,.2f}" for value in (most["ROAS"].min(), most["ROAS"].max()))
+    low, high = (fixed(value, 2) for value in (most["ROAS"].min(), most["ROAS"].max()))
     returns = low if low == high else f"{low} to {high}"
     names = listed([shown(name) for name in most["channel_name"]])
     verb = "returns" if many == 1 else "return"
@@ -53,13 +54,13 @@ def _below(below: pd.DataFrame, spend: float) -> str:
 
 
 def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
-    even = f"above break-even (ROAS {roas:,.4g})"
+    even = f"above break-even (ROAS {general(roas, 4)})"
     if above.empty:
         return f"no channel is clearly {even}"
     share = percent(above["cost"].sum() / spend)
     if len(above) == 1:
         row = above.iloc[0]
-        return f"only {shown(row['channel_name'])} ({share} of spend, ROAS {row['ROAS']:,.2f}) is clearly {even}"
+        return f"only {shown(row['channel_name'])} ({share} of spend, ROAS {fixed(row['ROAS'], 2)}) is clearly {even}"
     return f"{counted(len(above), 'channel')} with {share} of spend are clearly {even}"
 
 
@@ -78,7 +79,7 @@ def made_with(sources: pd.DataFrame) -> str:
 def reconciled(lines: pd.DataFrame) -> str:
     """Say that all revenue is accounted for. In: the frame of `reconcile`, which raises where it does not close."""
     orders = lines[lines["section"] == ORDERS]
-    return f"reconciled 100.00 % of {orders['amount'].iloc[0]:,.2f}"
+    return f"reconciled {percentage(1, 2)} of {fixed(orders['amount'].iloc[0], 2)}"
 
 
 def points(
@@ -98,16 +99,16 @@ def _headrooms(verdicts: pd.DataFrame) -> list[Point]:
     for row in paid[paid["verdict"] == BELOW].to_dict("records"):
         name, over = shown(row["channel_name"]), -row["headroom"]
         text = (
-            f"{name} costs {over:,.0f} more than break-even: spend {row['cost']:,.0f}, attributed revenue "
-            f"{row['ihc_revenue']:,.0f}."
+            f"{name} costs {fixed(over)} more than break-even: spend {fixed(row['cost'])}, attributed revenue "
+            f"{fixed(row['ihc_revenue'])}."
         )
         found.append(Point(over, text))
     above = paid[paid["verdict"] == ABOVE]
     if len(above):
         best = above.iloc[int(above["headroom"].argmax())]
         text = (
-            f"{shown(best['channel_name'])} has the most headroom, {best['headroom']:,.0f}: test a larger budget in an "
-            "experiment."
+            f"{shown(best['channel_name'])} has the most headroom, {fixed(best['headroom'])}: test a larger budget in "
+            "an experiment."
         )
         found.append(Point(float(best["headroom"]), text))
     return found
@@ -119,7 +120,9 @@ def _untracked(lines: pd.DataFrame) -> list[Point]:
     if count <= 0:
         return []
     return [
-        Point(amount, f"{counted(round(count), 'order')} of {amount:,.0f} revenue have no session: check the tracking.")
+        Point(
+            amount, f"{counted(round(count), 'order')} of {fixed(amount)} revenue have no session: check the tracking."
+        )
     ]
 
 
@@ -130,7 +133,8 @@ def _idle(idle: pd.DataFrame) -> list[Point]:
     most = channels.iloc[int(channels["cost_without_credit"].argmax())]
     amount, share = most["cost_without_credit"], percent(most["share_without_credit"])
     text = (
-        f"{share} of the spend on {shown(most['channel_name'])} ({amount:,.0f}) went to sessions that led to no order."
+        f"{share} of the spend on {shown(most['channel_name'])} ({fixed(amount)}) went to sessions that led to no "
+        "order."
     )
     return [Point(float(amount), text)]
 
@@ -142,7 +146,7 @@ def _expected(ages: pd.DataFrame) -> list[Point]:
         return []
     last = f"last {counted(len(young), 'day')}" if len(young) > 1 else "last day"
     return [
-        Point(missing, f"The {last} are incomplete: about {missing:,.0f} more revenue is expected by conversion lag.")
+        Point(missing, f"The {last} are incomplete: about {fixed(missing)} more revenue is expected by conversion lag.")
     ]
 
 
@@ -155,7 +159,7 @@ def _moved(moved: pd.DataFrame) -> list[Point]:
         return []
     verb = "rose" if change > 0 else "fell"
     return [
-        Point(abs(change), f"Since the last run the attributed revenue of these days {verb} by {abs(change):,.0f}.")
+        Point(abs(change), f"Since the last run the attributed revenue of these days {verb} by {fixed(abs(change))}.")
     ]
 
 

@@ -17,6 +17,7 @@ from ihc.errors import DatabaseError, InputError, SettingsError
 from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed
 from ihc.exhibits.quality import Checks, findings, remedies
 from ihc.exhibits.report import Report
+from ihc.formatting import fixed
 from ihc.narrative.run import span_sentence
 from ihc.pipeline.attribution import Attribution, attribute_shop
 from ihc.pipeline.sample import make_sample
@@ -121,7 +122,7 @@ class Shop:
     def _spans(self) -> str:
         results = self.stored[0]
         kept = (
-            f"Stored credits: {results.credits['conv_id'].nunique():,} orders."
+            f"Stored credits: {fixed(results.credits['conv_id'].nunique())} orders."
             if len(results.credits)
             else "No credit is stored yet: a report computes it with the local engine."
         )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ihc.arrays.lookup import equals_previous
 from ihc.arrays.types import Booleans, Integers
-from ihc.formatting import counted, some
+from ihc.formatting import counted, fixed, some
 from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Advice, Finding, Shop
 from ihc.quality.sql import seconds
@@ -197,9 +197,9 @@ def far_sentence(rows: pd.DataFrame, orders: pd.DataFrame, days: Collection[str]
     named = sorted({*sums["date"], *placed["conv_date"]})
     if not named:
         return ""
-    which = "1 day that lies" if len(named) == 1 else f"{len(named):,} days that lie"
+    which = "1 day that lies" if len(named) == 1 else f"{fixed(len(named))} days that lie"
     return (
         f"Charts and tables over time leave out {which} years apart from all others ({some(named)}): "
-        f"{sums['cost'].sum():,.2f} of cost, {sums['ihc_revenue'].sum():,.2f} of attributed revenue and "
+        f"{fixed(sums['cost'].sum(), 2)} of cost, {fixed(sums['ihc_revenue'].sum(), 2)} of attributed revenue and "
         f"{counted(len(placed), 'order')}. All totals have them."
     )

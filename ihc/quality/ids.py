@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ihc.arrays.lookup import arrow_texts, isin
 from ihc.arrays.sums import total
 from ihc.arrays.types import Booleans, Integers
+from ihc.formatting import fixed
 from ihc.journeys.build import rows_by_user
 from ihc.quality.findings import NO_ADVICE, REVENUE, Advice, Finding, Shop
 from ihc.quality.sql import Sql
@@ -64,8 +65,8 @@ def shared_id_finding(shop: Shop) -> Finding:
     found = users[_is_placeholder(users["user_id"]) | is_far]
     rows, orders = spans.conversions[isin(spans.conversions["user_id"], found["user_id"])], purchases(spans.conversions)
     detail = (
-        f", with {len(purchases(rows)):,} of {len(orders):,} orders, {found['sessions'].sum():,} of "
-        f"{len(sessions):,} sessions and {found['rows'].sum():,} of {spans.lengths.sum():,} journey rows"
+        f", with {fixed(len(purchases(rows)))} of {fixed(len(orders))} orders, {fixed(found['sessions'].sum())} of "
+        f"{fixed(len(sessions))} sessions and {fixed(found['rows'].sum())} of {fixed(spans.lengths.sum())} journey rows"
     )
     return Finding(
         "user id",

@@ -17,7 +17,7 @@ from matplotlib.ticker import PercentFormatter
 
 from ihc.charts.marks import UP_TO_ALL
 from ihc.charts.style import styled
-from ihc.formatting import printable
+from ihc.formatting import fixed, percentage, printable
 from ihc.report.figures import laid_out, svg_bytes
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -93,8 +93,8 @@ def _set(artist: Any, texts: list[str]) -> None:
 def _writer(axes: Axes) -> Callable[[float], str]:
     formatter = axes.xaxis.get_major_formatter()
     if isinstance(formatter, PercentFormatter) or formatter is UP_TO_ALL:
-        return lambda value: f"{value:.1%}"
-    return lambda value: f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+        return lambda value: percentage(value, 1)
+    return lambda value: fixed(value, 2) if abs(value) < 1000 else fixed(value)
 
 
 def _say(root: ET.Element, gid: str, texts: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ihc import __version__
-from ihc.formatting import printable
+from ihc.formatting import fixed, printable
 from ihc.report.exhibit import Exhibit
 from ihc.report.figures import dark_rules, reason
 from ihc.report.inline import inline_svg
@@ -149,7 +149,7 @@ def _brief(exhibit: Exhibit) -> Exhibit:
     if "is_marked" not in frame:
         return exhibit
     points = frame.loc[frame["is_marked"], ["hours", "membership"]]
-    texts = points.assign(membership=[f"{value:.3f}" for value in points["membership"].astype("float64")])
+    texts = points.assign(membership=[fixed(value, 3) for value in points["membership"].astype("float64")])
     return replace(exhibit, shown=lambda: table(texts))
 
 

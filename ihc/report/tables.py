@@ -13,7 +13,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from pandas.io.formats.style import Styler
 
 from ihc.arrays.types import Booleans
-from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, MONEY, TEXT, heading
+from ihc.formatting import percentage
+from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, MONEY, TEXT, Write, heading
 
 # Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
 HUE, DARKEST = "0, 114, 178", 0.4
@@ -68,18 +69,18 @@ def _yes(value: object) -> str:
 
 def _with_bounds(frame: pd.DataFrame, column: str, low: str, high: str) -> list[str]:
     """A figure and its bounds as one text; the figure alone where there are none."""
-    style = FORMATS[heading(column)[1]]
+    write = FORMATS[heading(column)[1]]
     rows = zip(frame[column], frame[low], frame[high], strict=True)
-    return [_interval(style, *row) for row in rows]
+    return [_interval(write, *row) for row in rows]
 
 
-def _interval(style: str, value: float, low: float, high: float) -> str:
+def _interval(write: Write, value: float, low: float, high: float) -> str:
     if np.isnan(value):
         return ""
     if np.isnan(low) or np.isnan(high):
-        return style.format(value)
+        return write(value)
     between = "–" if low >= 0 else " to "  # a dash before a minus sign is misread
-    return f"{style.format(value)} ({style.format(low)}{between}{style.format(high)})"
+    return f"{write(value)} ({write(low)}{between}{write(high)})"
 
 
 def _shades(values: pd.Series[float], has_total: bool) -> list[str]:
@@ -136,7 +137,7 @@ def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:
     )
 
 
-def count_format(counts: pd.Series[float]) -> str:
+def count_format(counts: pd.Series[float]) -> Write:
     """Decimals for counts of credit, none for counts of whole orders or rows."""
     return FORMATS[COUNT] if (counts == counts.round()).all() else FORMATS[CREDIT]
 
@@ -158,16 +159,16 @@ def cards(figures: pd.DataFrame, *, currency: str = "") -> str:
 
 
 def _card(row: Any, currency: str) -> str:
-    style = FORMATS[row.unit]
+    write = FORMATS[row.unit]
     tail = f" <span>{escape(currency)}</span>" if row.unit == MONEY and currency else ""
-    big = "–" if np.isnan(row.value) else style.format(row.value) + tail
-    moved = _change(row.change, style, row.before) if np.isfinite(row.change) else ""
+    big = "–" if np.isnan(row.value) else write(row.value) + tail
+    moved = _change(row.change, write, row.before) if np.isfinite(row.change) else ""
     small = [f'<dd class="change">{text}</dd>' for text in (moved, escape(row.note)) if text]
     return f'<div><dt>{escape(row.figure)}</dt><dd class="value">{big}</dd>{"".join(small)}</div>'
 
 
-def _change(change: float, style: str, before: float) -> str:
+def _change(change: float, write: Write, before: float) -> str:
     share = round(change, 3) + 0.0
-    moved = f"{'↑' if share > 0 else '↓'} {share:+,.1%}" if share else "= 0.0%"
-    was = "" if np.isnan(before) else f" ({style.format(before)})"
+    moved = f"{'↑' if share > 0 else '↓'} {percentage(share, 1, sign=True)}" if share else f"= {percentage(0, 1)}"
+    was = "" if np.isnan(before) else f" ({write(before)})"
     return f"<b>{moved}</b> against the period before{was}"

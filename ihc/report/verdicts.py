@@ -11,10 +11,10 @@ import pandas as pd
 
 from ihc.analysis.break_even import NO_COST, break_even_table, by_cost
 from ihc.analysis.dimension import Folding, others
-from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND
+from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND, UNPLACED
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import isin
-from ihc.formatting import percent, printable, shown
+from ihc.formatting import fixed, general, percent, percentage, printable, shown
 from ihc.glossary import FORMATS, GLOSSARY, MONEY
 from ihc.schemas.refunds import purchases
 
@@ -116,21 +116,22 @@ class _Scale:
         ticks = [value for value in known if self.low <= value <= self.high]
         if len(ticks) > 5:
             ticks = [value for value in ticks if np.isclose(np.log10(value) % 1, 0)]
-        return [(self.at(value), f"{value:,.4g}") for value in ticks]
+        return [(self.at(value), general(value, 4)) for value in ticks]
 
 
 def cards(report: Report) -> list[Card]:
     """Spend, revenue, blended and paid ROAS, orders and the share that is tracked."""
-    frame = report.data.figures.set_index("figure")
+    figures = {row.figure: row for row in report.data.figures.itertuples()}
     found = []
     for figure, label in CARDS.items():
-        row = frame.loc[figure]
-        unit = str(row["unit"])
-        style = "{:,.0f}" if unit == MONEY and abs(row["value"]) >= 1000 else FORMATS[unit]
-        value = "–" if np.isnan(row["value"]) else style.format(row["value"])
-        note = f"{row['change']:+,.1%} on the period before" if np.isfinite(row["change"]) else ""
-        money = printable(report.data.options.currency) if unit == MONEY else ""
-        found.append(Card(label, f"{value} {money}".strip(), note))
+        row = figures[figure]
+        write = fixed if row.unit == MONEY and abs(row.value) >= 1000 else FORMATS[row.unit]
+        value = "–" if np.isnan(row.value) else write(row.value)
+        notes = [f"{percentage(row.change, 1, sign=True)} on the period before"] if np.isfinite(row.change) else []
+        if figure == SPEND and UNPLACED in figures and not any(report.data.window.values()):
+            notes.append(f"{fixed(figures[UNPLACED].value)} of it without a session")
+        money = printable(report.data.options.currency) if row.unit == MONEY else ""
+        found.append(Card(label, f"{value} {money}".strip(), "; ".join(notes)))
     return [*found, _tracked(report.data)]
 
 
@@ -139,7 +140,7 @@ def _tracked(data: ReportData) -> Card:
     outcomes = data.results.outcomes
     without = int(isin(orders, outcomes.loc[outcomes["outcome"] == "unattributed", "conv_id"]).sum())
     share = percent(1 - without / len(orders)) if len(orders) else "–"
-    return Card("Tracked orders", share, f"{without:,} without a session" if without else "")
+    return Card("Tracked orders", share, f"{fixed(without)} without a session" if without else "")
 
 
 def verdicts(report: Report) -> Verdicts:
@@ -159,7 +160,7 @@ def verdicts(report: Report) -> Verdicts:
     rows = [_row(row, earned[row["channel_name"]], stability, scale, whole) for _, row in table.iterrows()]
     rows += [_total(table, earned)] if len(table) else []
     texts = {name: GLOSSARY[name].definition for name in ("cost", "ihc_revenue", "ROAS", "stability", "share_of_cost")}
-    return Verdicts(rows, models, f"{roas:,.4g}", scale.at(roas), scale.ticks(), texts)
+    return Verdicts(rows, models, general(roas, 4), scale.at(roas), scale.ticks(), texts)
 
 
 def _stability(frame: pd.DataFrame) -> dict[str, str]:
@@ -191,9 +192,9 @@ def _row(row: pd.Series, earned: list[float], stability: dict[str, str], scale: 
     return Row(
         channel=name,
         name=shown(name),
-        spend=f"{cost:,.0f}",
-        share=f"{cost / whole:.1%}" if whole else "",
-        revenue=[f"{value:,.0f}" for value in earned],
+        spend=fixed(cost),
+        share=percentage(cost / whole, 1) if whole else "",
+        revenue=[fixed(value) for value in earned],
         roas=[_ratio(value, cost) for value in earned],
         line=_line(row, scale),
         verdict=str(row["verdict"]),
@@ -205,22 +206,22 @@ def _row(row: pd.Series, earned: list[float], stability: dict[str, str], scale: 
 def _total(table: pd.DataFrame, earned: dict[str, list[float]]) -> Row:
     cost = float(table["cost"].sum())
     sums = np.sum(list(earned.values()), axis=0).tolist()
-    texts = [f"{value:,.0f}" for value in sums]
+    texts = [fixed(value) for value in sums]
     ratios = [_ratio(value, cost) for value in sums]
-    return Row("Total", "Total", f"{cost:,.0f}", "100.0%" if cost else "", texts, ratios, None, "", "", True, True)
+    return Row("Total", "Total", fixed(cost), percentage(1, 1) if cost else "", texts, ratios, None, "", "", True, True)
 
 
 def _ratio(revenue: float, cost: float) -> str:
-    return f"{revenue / cost:,.2f}" if cost else ""
+    return fixed(revenue / cost, 2) if cost else ""
 
 
 def _line(row: pd.Series, scale: _Scale) -> Line | None:
     value, low, high = (float(row[name]) for name in ("ROAS", "ROAS_low", "ROAS_high"))
     if not np.isfinite(value):
         return None
-    text = f"{shown(row['channel_name'])}: ROAS {value:,.2f}"
+    text = f"{shown(row['channel_name'])}: ROAS {fixed(value, 2)}"
     if np.isfinite(low) and np.isfinite(high):
-        text += f", 95% interval {low:,.2f} to {high:,.2f}"
+        text += f", 95% interval {fixed(low, 2)} to {fixed(high, 2)}"
     else:
         low = high = value
     beyond = "right" if value > scale.high else "left" if value < scale.low else ""

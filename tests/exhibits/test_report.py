@@ -188,7 +188,7 @@ def test_the_sentences_say_what_the_tables_say(report):
     credited, read = line(report, ORDERS, CREDITED), line(report, ORDERS, "orders read")
     said = f"{credited.count:,.0f} of {read.count:,.0f} orders are credited, {credited.amount:,.2f} of revenue"
     assert said in report.reconciliation.text
-    assert f"reconciled 100.00 % of {read.amount:,.2f}" in report.status
+    assert f"reconciled 100.00% of {read.amount:,.2f}" in report.status
     idle, total = report.without_credit.frame.iloc[-1], report.channels.frame.iloc[-1]
     assert (
         f"({idle['cost_without_credit']:,.2f} of {total['cost']:,.2f}) went to sessions" in report.without_credit.text

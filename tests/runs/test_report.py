@@ -62,7 +62,7 @@ def test_a_run_executes_every_notebook_and_writes_every_exhibit(finished):
 def test_the_terminal_ends_with_the_headline_the_channels_and_the_path(finished):
     about = json.loads((finished.output / "run.json").read_text("utf-8"))
     assert about["headline"] in finished.out
-    assert "Reconciled 100.00 % of " in finished.out
+    assert "Reconciled 100.00% of " in finished.out
     summary = read_csv(finished.output / "channel_summary.csv")
     for row in summary.iloc[:-1].itertuples():
         pattern = rf"{re.escape(row.channel_name[:18])}\S* +{row.cost:,.0f} +{row.ihc_revenue:,.0f}\b"
