@@ -73,7 +73,7 @@ def percentage(share: float, decimals: int = 0, *, sign: bool = False) -> str:
     return _localized(f"{share:{'+' if sign else ''},.{decimals}%}"[:-1]) + _spoken[0].percent
 
 
-def day(when: str | date) -> str:
+def dated(when: str | date) -> str:
     """A day as the language writes it; where none is chosen, and of what is no date, the text itself: 2025-03-01."""
     if not _spoken[0].name:
         return str(when)
@@ -86,7 +86,7 @@ def day(when: str | date) -> str:
     return format_date(found, "medium", locale=_spoken[0].name.replace("-", "_"))
 
 
-def day_of_axis(when: date, *, by_month: bool = False) -> str:
+def dated_axis(when: date, *, by_month: bool = False) -> str:
     """A day at the tick of an axis, without its year, or a month with it: 01 Mar, Mar 2025."""
     if not _spoken[0].name:
         return when.strftime("%b %Y" if by_month else "%d %b")

@@ -7,12 +7,12 @@ from textwrap import wrap
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, date2num, num2date
 from matplotlib.figure import Figure
 
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, say
-from ihc.formatting import brief_percent, fixed, printable
+from ihc.formatting import brief_percent, dated_axis, fixed, printable
 
 LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
 NO_AMOUNT = 1e-6  # an axis of amounts that ends below this has none
@@ -125,4 +125,4 @@ def _day_ticks(axes: Axes, days: pd.Series[pd.Timestamp]) -> None:
         axes.set_xticks(pd.date_range(days.min(), days.max()))
     else:
         axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=7))
-    axes.xaxis.set_major_formatter(DateFormatter("%b %Y" if reach >= YEAR_SHOWN else "%d %b"))
+    axes.xaxis.set_major_formatter(lambda day, _: dated_axis(num2date(day).date(), by_month=reach >= YEAR_SHOWN))

@@ -16,7 +16,7 @@ from ihc.arrays.types import Booleans, Integers
 from ihc.charts import marks
 from ihc.charts.palette import OTHER, fold_others
 from ihc.charts.style import BLUE, INK, ORANGE, PALE, WIDTH, chart
-from ihc.formatting import counted, fixed, shown
+from ihc.formatting import counted, dated, dated_axis, fixed, shown
 
 INCOMPLETE = "incomplete days"
 FAINT = 0.45  # of the bars of weeks that are not full
@@ -58,7 +58,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
         below = np.where(part < 0, down, up)
         bars = axes.bar(middles, part, bottom=below, width=WEEK - 1, color=colour)
         for bar, week, value in zip(bars.patches, parts.index, part, strict=True):
-            marks.tell(bar, [f"{shown(name)}, week from {week}: {fixed(value, 2)}"])
+            marks.tell(bar, [f"{shown(name)}, week from {dated(week)}: {fixed(value, 2)}"])
         for bar in np.array(bars.patches)[is_pale]:
             bar.set_alpha(FAINT)
         up, down = up + part.clip(0), down + part.clip(None, 0)
@@ -67,7 +67,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
 
 
 def _pale_note(days: pd.Series[int]) -> str:
-    short = [f"{shown(week)} ({counted(count, 'day')})" for week, count in days[days < WEEK].items()]
+    short = [f"{dated(shown(week))} ({counted(count, 'day')})" for week, count in days[days < WEEK].items()]
     return f"\npale: not a full week, {' and '.join(short)}" if short else ""
 
 
@@ -178,10 +178,11 @@ def _date_ticks(axes: Axes, days: Integers, most: int, *, at_least: int = 1, shi
     first, last = int(days.min()), int(days.max())
     steps = [step for step in DAYS if step >= at_least and (last - first) / step < most]
     if steps:
-        ticks, style = np.arange(first, last + 1, steps[0]), "%d %b"
+        ticks = np.arange(first, last + 1, steps[0])
     else:
-        ticks, style = _months(first, last, most), "%b %Y"
-    axes.set_xticks(ticks + shift, labels=[_date(tick).strftime(style) for tick in ticks.tolist()])
+        ticks = _months(first, last, most)
+    labels = [dated_axis(_date(tick), by_month=not steps) for tick in ticks.tolist()]
+    axes.set_xticks(ticks + shift, labels=labels)
 
 
 def _months(first: int, last: int, most: int) -> Integers:
@@ -200,7 +201,7 @@ def _day_line(axes: Axes, days: Integers, values: pd.Series[float], colour: str,
     marker, width = ("o", 1.5) if high - low <= 60 else ("", 0.8 if high - low > 180 else 1.5)
     (line,) = axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
     points = zip(days.tolist(), values, strict=True)
-    marks.tell(line, [f"{_date(day).isoformat()}: {fixed(value, 2)}" for day, value in points if np.isfinite(value)])
+    marks.tell(line, [f"{dated(_date(day))}: {fixed(value, 2)}" for day, value in points if np.isfinite(value)])
 
 
 def _ground(axes: Axes, young: Integers) -> None:

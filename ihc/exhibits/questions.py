@@ -20,7 +20,7 @@ from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
 from ihc.exhibits.data import ReportData, attributed
 from ihc.exhibits.models import Comparison
-from ihc.formatting import counted, day, fixed, listed, percent, shown, some
+from ihc.formatting import counted, dated, fixed, listed, percent, shown, some
 from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
@@ -155,8 +155,8 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
     if len(known):
         first_known, last_known = known.iloc[0], known.iloc[-1]
         text = (
-            f"ROAS {fixed(first_known['ROAS'], 2)} in the {unit} {day(first_known[column])}, "
-            f"{fixed(last_known['ROAS'], 2)} in the {unit} {day(last_known[column])}."
+            f"ROAS {fixed(first_known['ROAS'], 2)} in the {unit} {dated(first_known[column])}, "
+            f"{fixed(last_known['ROAS'], 2)} in the {unit} {dated(last_known[column])}."
         )
     text += f" Days from {first} on are incomplete because of conversion lag." if first else ""
     return Exhibit(

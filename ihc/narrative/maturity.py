@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.maturity import THRESHOLD, lag_marks
 from ihc.analysis.reporting import NO_CREDIT
-from ihc.formatting import counted, fixed, percent, percentage
+from ihc.formatting import counted, dated, fixed, percent, percentage
 
 
 def lag_sentence(lags: pd.DataFrame) -> str:
@@ -49,7 +49,7 @@ def maturity_sentence(table: pd.DataFrame) -> str:
 def _listed(days: pd.Series[str]) -> str:
     if len(days) == 1:
         return str(days.iloc[0])
-    return f"the {counted(len(days), 'day')} from {days.min()} on"
+    return f"the {counted(len(days), 'day')} from {dated(days.min())} on"
 
 
 def _to_come(young: pd.DataFrame) -> str:
@@ -90,9 +90,9 @@ def early_sentence(daily: pd.DataFrame, conversions: pd.DataFrame) -> str:
     days = daily.loc[daily["date"] < first_day, "date"].drop_duplicates()
     if days.empty:
         return ""
-    which = f"{days.iloc[0]} lies" if len(days) == 1 else f"The {counted(len(days), 'day')} from {days.min()} on lie"
+    which = f"{dated(days.iloc[0])} lies" if len(days) == 1 else f"The {counted(len(days), 'day')} from {dated(days.min())} on lie"
     whose = "its" if len(days) == 1 else "their"
     return (
-        f"{which} before {first_day}, the first day of the orders: {whose} cost is whole, but credit of earlier orders "
+        f"{which} before {dated(first_day)}, the first day of the orders: {whose} cost is whole, but credit of earlier orders "
         f"is missing, so {whose} ROAS reads too low."
     )

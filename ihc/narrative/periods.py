@@ -9,7 +9,7 @@ import pandas as pd
 
 from ihc.analysis.periods import BLENDED, EARNED, PAID, PLACED, REVENUE, SPEND, UNPLACED, WEEK
 from ihc.analysis.reporting import SUMS
-from ihc.formatting import counted, fixed, percentage, shown
+from ihc.formatting import counted, dated, fixed, percentage, shown
 from ihc.glossary import FORMATS
 from ihc.schemas.tables import Window
 
@@ -41,7 +41,7 @@ def change_sentence(
     rows = {str(row["figure"]): row for _, row in figures.iterrows()}
     start, end = (date.fromisoformat(day or "") for day in previous)
     long = (end - start).days + 1
-    days = f"the {counted(long, 'day')} before, {start} to {end}" if long > 1 else f"the day before, {start}"
+    days = f"the {counted(long, 'day')} before, {dated(start)} to {dated(end)}" if long > 1 else f"the day before, {dated(start)}"
     if pd.isna(rows[REVENUE]["before"]):
         return f"Nothing is compared with {days}: the tables do not reach back that far."
     text = f"Against {days}: {_moves(rows, REVENUE, PLACED, SPEND, BLENDED)}."
@@ -51,7 +51,7 @@ def change_sentence(
     if not immature_from or immature_from > (window[1] or immature_from):
         return text
     first = max(immature_from, window[0] or immature_from)
-    return f"{text} Days from {first} on are incomplete because of conversion lag, so these two are not comparable."
+    return f"{text} Days from {dated(first)} on are incomplete because of conversion lag, so these two are not comparable."
 
 
 def _moves(rows: dict[str, pd.Series], *figures: str) -> str:
@@ -83,7 +83,7 @@ def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) ->
     mean = float(earlier["ihc_revenue"].mean())
     base = "the week before" if len(earlier) == 1 else f"the mean of the {fixed(len(earlier))} complete weeks before"
     return (
-        f"In the last complete week, from {last['week']}, the attributed revenue is {fixed(last['ihc_revenue'], 2)}, "
+        f"In the last complete week, from {dated(last['week'])}, the attributed revenue is {fixed(last['ihc_revenue'], 2)}, "
         f"{_against(float(last['ihc_revenue']), mean)} {base}; {_roas(last, earlier)}.{later}"
     )
 
@@ -123,7 +123,7 @@ def week_finding(weekly: pd.DataFrame) -> str:
     sums = (full if len(full) else weekly).groupby("week")["ihc_revenue"].sum()
     if sums.empty:
         return ""
-    return f"The week from {sums.idxmax()} has the most attributed revenue, {fixed(sums.max())}"
+    return f"The week from {dated(sums.idxmax())} has the most attributed revenue, {fixed(sums.max())}"
 
 
 def day_finding(daily: pd.DataFrame, names: list[str]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
 from ihc.analysis.reporting import MATERIAL, material
 from ihc.arrays.lookup import isin
-from ihc.formatting import counted, engine_name, fixed, lookback, percentage, shown, some
+from ihc.formatting import counted, dated, engine_name, fixed, lookback, percentage, shown, some
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
 
@@ -91,7 +91,7 @@ def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFram
     if len(orders):
         return ""
     days = tables.conversions["conv_date"]
-    there = f"the table has {counted(len(days), 'order')} of {days.min()} to {days.max()}"
+    there = f"the table has {counted(len(days), 'order')} of {dated(days.min())} to {dated(days.max())}"
     others = counted(reported["conv_id"].nunique(), "order")
     credit = f" All credit of these days comes from {others} of other days." if len(reported) else ""
     return f"There is no order of {dates}; {there}.{credit}"
@@ -136,14 +136,15 @@ def dates_sentence(start_date: str | None, end_date: str | None) -> str:
     """The dates of a run in words."""
     if not start_date and not end_date:
         return "all days"
-    return f"{start_date or 'the first day'} to {end_date or 'the last day'}"
+    first, last = dated(start_date or "the first day"), dated(end_date or "the last day")
+    return f"{first} to {last}"
 
 
 def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
     """Say which days the tables reach over; empty where one has no row. In: the tables."""
     if sessions.empty or conversions.empty:
         return ""
-    visits, orders = (f"{days.min()} to {days.max()}" for days in (sessions["event_date"], conversions["conv_date"]))
+    visits, orders = (f"{dated(days.min())} to {dated(days.max())}" for days in (sessions["event_date"], conversions["conv_date"]))
     return f"The tables have sessions of {visits} and orders of {orders}."
 
 

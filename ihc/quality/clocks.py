@@ -11,7 +11,7 @@ import pandas as pd
 
 from ihc.arrays.lookup import equals_previous
 from ihc.arrays.types import Booleans, Integers
-from ihc.formatting import counted, fixed, some
+from ihc.formatting import counted, dated, fixed, some
 from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Advice, Finding, Shop
 from ihc.quality.sql import seconds
@@ -152,7 +152,7 @@ def _far_findings(shop: Shop) -> list[Finding]:
     days = pd.concat([sessions["event_date"], conversions["conv_date"]], ignore_index=True)
     is_far = far_days(days).to_numpy()
     first, last = (days[~is_far].min(), days[~is_far].max()) if len(days) else ("", "")
-    consequence = f"Their dates may be wrong; all others are from {first} to {last}."
+    consequence = f"Their dates may be wrong; all others are from {dated(first)} to {dated(last)}."
     return [
         shop.of_sessions(
             "years away from all other days",
