@@ -73,7 +73,7 @@ def percentage(share: float, decimals: int = 0, *, sign: bool = False) -> str:
     return _localized(f"{share:{'+' if sign else ''},.{decimals}%}"[:-1]) + _spoken[0].percent
 
 
-def dated(when: str | date) -> str:
+def dated(when: object) -> str:
     """A day as the language writes it; where none is chosen, and of what is no date, the text itself: 2025-03-01."""
     if not _spoken[0].name:
         return str(when)

@@ -177,10 +177,7 @@ def _date_ticks(axes: Axes, days: Integers, most: int, *, at_least: int = 1, shi
     """At most about so many ticks on whole days, or on the first of months where the days span months."""
     first, last = int(days.min()), int(days.max())
     steps = [step for step in DAYS if step >= at_least and (last - first) / step < most]
-    if steps:
-        ticks = np.arange(first, last + 1, steps[0])
-    else:
-        ticks = _months(first, last, most)
+    ticks = np.arange(first, last + 1, steps[0]) if steps else _months(first, last, most)
     labels = [dated_axis(_date(tick), by_month=not steps) for tick in ticks.tolist()]
     axes.set_xticks(ticks + shift, labels=labels)
 

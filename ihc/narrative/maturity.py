@@ -90,9 +90,10 @@ def early_sentence(daily: pd.DataFrame, conversions: pd.DataFrame) -> str:
     days = daily.loc[daily["date"] < first_day, "date"].drop_duplicates()
     if days.empty:
         return ""
-    which = f"{dated(days.iloc[0])} lies" if len(days) == 1 else f"The {counted(len(days), 'day')} from {dated(days.min())} on lie"
+    first = dated(days.min())
+    which = f"{first} lies" if len(days) == 1 else f"The {counted(len(days), 'day')} from {first} on lie"
     whose = "its" if len(days) == 1 else "their"
     return (
-        f"{which} before {dated(first_day)}, the first day of the orders: {whose} cost is whole, but credit of earlier orders "
-        f"is missing, so {whose} ROAS reads too low."
+        f"{which} before {dated(first_day)}, the first day of the orders: {whose} cost is whole, but credit of earlier "
+        f"orders is missing, so {whose} ROAS reads too low."
     )

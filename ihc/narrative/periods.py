@@ -39,9 +39,9 @@ def change_sentence(
     if not previous:
         return "Set --start-date and --end-date for a period comparison."
     rows = {str(row["figure"]): row for _, row in figures.iterrows()}
-    start, end = (date.fromisoformat(day or "") for day in previous)
-    long = (end - start).days + 1
-    days = f"the {counted(long, 'day')} before, {dated(start)} to {dated(end)}" if long > 1 else f"the day before, {dated(start)}"
+    first, last = (date.fromisoformat(day or "") for day in previous)
+    start, end, long = dated(first), dated(last), (last - first).days + 1
+    days = f"the {counted(long, 'day')} before, {start} to {end}" if long > 1 else f"the day before, {start}"
     if pd.isna(rows[REVENUE]["before"]):
         return f"Nothing is compared with {days}: the tables do not reach back that far."
     text = f"Against {days}: {_moves(rows, REVENUE, PLACED, SPEND, BLENDED)}."
@@ -50,8 +50,10 @@ def change_sentence(
     text = f"{text} By credit: {_moves(rows, EARNED, PAID)}."
     if not immature_from or immature_from > (window[1] or immature_from):
         return text
-    first = max(immature_from, window[0] or immature_from)
-    return f"{text} Days from {dated(first)} on are incomplete because of conversion lag, so these two are not comparable."
+    since = max(immature_from, window[0] or immature_from)
+    return (
+        f"{text} Days from {dated(since)} on are incomplete because of conversion lag, so these two are not comparable."
+    )
 
 
 def _moves(rows: dict[str, pd.Series], *figures: str) -> str:
@@ -83,7 +85,8 @@ def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) ->
     mean = float(earlier["ihc_revenue"].mean())
     base = "the week before" if len(earlier) == 1 else f"the mean of the {fixed(len(earlier))} complete weeks before"
     return (
-        f"In the last complete week, from {dated(last['week'])}, the attributed revenue is {fixed(last['ihc_revenue'], 2)}, "
+        f"In the last complete week, from {dated(last['week'])}, the attributed revenue is "
+        f"{fixed(last['ihc_revenue'], 2)}, "
         f"{_against(float(last['ihc_revenue']), mean)} {base}; {_roas(last, earlier)}.{later}"
     )
 

@@ -144,7 +144,9 @@ def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
     """Say which days the tables reach over; empty where one has no row. In: the tables."""
     if sessions.empty or conversions.empty:
         return ""
-    visits, orders = (f"{dated(days.min())} to {dated(days.max())}" for days in (sessions["event_date"], conversions["conv_date"]))
+    visits, orders = (
+        f"{dated(days.min())} to {dated(days.max())}" for days in (sessions["event_date"], conversions["conv_date"])
+    )
     return f"The tables have sessions of {visits} and orders of {orders}."
 
 

@@ -13,11 +13,12 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from pandas.io.formats.style import Styler
 
 from ihc.arrays.types import Booleans
-from ihc.formatting import percentage
+from ihc.formatting import dated, percentage
 from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, MONEY, TEXT, Write, heading
 
 # Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
 HUE, DARKEST = "0, 114, 178", 0.4
+DATES = ("date", "week", "day")
 DEFINITIONS = {term.heading: term.definition for term in GLOSSARY.values()}
 
 
@@ -45,7 +46,8 @@ def table(
     shown = frame[columns].assign(**texts)
     shades = pd.DataFrame({column: _shades(frame[column], has_total) for column in heat}, index=shown.index)
     styles: dict[Any, Any] = {
-        name: _yes if is_bool_dtype(shown[name]) else FORMATS[unit] for name, unit in units.items()
+        name: _yes if is_bool_dtype(shown[name]) else _when if name in DATES else FORMATS[unit]
+        for name, unit in units.items()
     }
     return (
         shown.style.hide(axis="index")
@@ -65,6 +67,12 @@ def unit_of(values: pd.Series[Any]) -> str:
 
 def _yes(value: object) -> str:
     return "yes" if value else ""
+
+
+def _when(text: str) -> str:
+    """A date in words that a page can sort by; the text, escaped already, where it is as it stands in the data."""
+    told = dated(text)
+    return text if told == text else f'<time datetime="{text}">{escape(told)}</time>'
 
 
 def _with_bounds(frame: pd.DataFrame, column: str, low: str, high: str) -> list[str]:

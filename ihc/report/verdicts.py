@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -121,7 +121,7 @@ class _Scale:
 
 def cards(report: Report) -> list[Card]:
     """Spend, revenue, blended and paid ROAS, orders and the share that is tracked."""
-    figures = {row.figure: row for row in report.data.figures.itertuples()}
+    figures: dict[str, Any] = {str(row.figure): row for row in report.data.figures.itertuples()}
     found = []
     for figure, label in CARDS.items():
         row = figures[figure]
