@@ -168,7 +168,7 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The 
     from ihc.database.results import read_credit
     from ihc.models.explanation import explain as work_out
     from ihc.narrative.models import explanation_sentence, stored_credit_sentence
-    from ihc.report.figures import write_chart
+    from ihc.report.figures import Picture, write_chart
     from ihc.report.files import writable, write_csv
 
     settings, journeys, _ = _journeys(every_day=True, conv_id=conv_id, **options)
@@ -185,7 +185,8 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The 
             print_table(console, title, numbered[list(columns)], decimals=4)
     _print_phase_weights(console, settings.load_parameters())
     table = write_csv(steps, target)
-    failed = write_chart(partial(explanation_chart, steps), folder, name, alt=sentence, note=settings.source)
+    draw = partial(explanation_chart, steps)
+    failed = write_chart(partial(Picture, draw, sentence, settings.source), folder, name)
     files = [path for kind in ("svg", "png") if (path := folder / f"{name}.{kind}").exists()]
     _say_written(console, [table, *files])
     if failed:

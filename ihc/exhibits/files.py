@@ -17,7 +17,6 @@ from ihc.formatting import printable
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
 from ihc.journeys.credits import vanished
 from ihc.report.exhibit import Exhibit
-from ihc.report.figures import write_chart
 from ihc.report.files import write_csv, write_json, write_text
 from ihc.report.page import APPENDIX, report_page
 from ihc.report.tables import unit_of
@@ -80,7 +79,7 @@ def _write_charts(report: Report, folder: Path) -> tuple[list[Path], list[str]]:
         if exhibit.draw is None:
             for path in files:
                 path.unlink(missing_ok=True)
-        elif sentence := write_chart(exhibit.plot, folder, name, alt=exhibit.described, note=exhibit.note):
+        elif sentence := exhibit.write_chart(folder):
             failed.append(sentence)
         else:
             written += files

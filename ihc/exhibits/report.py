@@ -223,6 +223,11 @@ class Report:
         return paths.times(self._paths)
 
     @cached_property
+    def commonest_paths(self) -> Exhibit:
+        """The commonest paths of all customers."""
+        return self.paths()
+
+    @cached_property
     def roles(self) -> Exhibit:
         """In which orders a channel is first, assists, or is last."""
         return paths.roles(self._paths)
@@ -453,7 +458,7 @@ SECTIONS: dict[str, tuple[Make, ...]] = {
         lambda report: report.single_changes,
     ),
     "Paths": (
-        lambda report: report.paths(),
+        lambda report: report.commonest_paths,
         lambda report: report.roles,
         lambda report: report.journey_lengths,
         lambda report: report.journey_times,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from ihc.formatting import printable
-from ihc.report.figures import chart_svg
+from ihc.report.figures import Picture, write_chart
 from ihc.report.tables import table
 
 MOST_ROWS = 50  # of a table that is shown; the frame has all
@@ -53,9 +55,14 @@ class Exhibit:
         """The table as it is shown, under the headings of the glossary."""
         return self.shown() if self.shown else table(self.frame.head(MOST_ROWS))
 
-    def chart_svg(self) -> bytes:
-        """The chart as SVG. Raises ValueError where the exhibit has no chart."""
-        return chart_svg(self.plot, self.described, self.note)
+    @cached_property
+    def picture(self) -> Picture:
+        """The chart, drawn once for its files and for pages. Raises ValueError where the exhibit has no chart."""
+        return Picture(self.plot, self.described, self.note)
+
+    def write_chart(self, folder: Path) -> str:
+        """Write the chart as SVG and PNG; a sentence where it could not be drawn, which is no error."""
+        return write_chart(lambda: self.picture, folder, self.chart_name)
 
     @property
     def described(self) -> str:
@@ -83,7 +90,7 @@ class Exhibit:
         if self.text:
             parts.append(f"<p>{escape(printable(self.text))}</p>")
         if self.draw:
-            source = b64encode(self.chart_svg()).decode()
+            source = b64encode(self.picture.svg_file).decode()
             parts.append(
                 f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.described)}" style="max-width:44rem">'
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
@@ -14,30 +15,77 @@ from matplotlib.figure import Figure
 from ihc.charts.style import GREY, INK, PALE, styled
 from ihc.formatting import printable
 from ihc.report.files import write_whole
+from ihc.report.told import told_by
 
-PNG_DPI = 150
+PNG_DPI, SVG_DPI = 150, 72
+NOTE = "note"  # the id of the text below a chart
 # What the neutral colours of the charts become on a dark page, the ground of which is the first one.
 ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048"}
 
 
-def chart_svg(draw: Callable[[], Figure], alt: str, note: str = "") -> bytes:
-    """Draw a chart as SVG; `alt` says in words what it shows, `note` is printed below it."""
-    figure = laid_out(draw, printable(note))
-    with styled([note]):
-        return _with_dark(svg_bytes(figure, printable(alt)))
+class Picture:
+    """A chart that is drawn and laid out: once for its files and for a page.
+
+    `draw`: makes the figure; `alt`: says in words what it shows; `note` (engine, parameters, dates): printed below it.
+    """
+
+    def __init__(self, draw: Callable[[], Figure], alt: str, note: str = "") -> None:
+        self.alt = printable(alt)
+        self._note = printable(note)
+        self._figure = draw()
+        with styled([self._note]):
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Settle where all is: once, and not anew by `savefig` for each format, which takes longer than the drawing."""
+        figure = self._figure
+        note = figure.supxlabel(self._note, fontsize=8, color=GREY, x=0.01, ha="left", gid=NOTE) if self._note else None
+        if figure.axes and (engine := figure.get_layout_engine()):
+            engine.execute(figure)
+        figure.set_layout_engine("none")
+        height = figure.get_size_inches()[1]
+        top = note.get_window_extent().y1 / figure.dpi if note else 0.0
+        self.note_at = round(SVG_DPI * (height - top), 2)
+        artists = {f"told-{number}": artist for number, artist in enumerate(told_by(figure))}
+        self.told: dict[str, list[str]] = {gid: artist.told for gid, artist in artists.items()}
+        for gid, artist in artists.items():
+            artist.set_gid(gid)
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The chart as SVG, on a light ground."""
+        stream = BytesIO()
+        with styled([self._note]):
+            # Without a date the same table gives the same bytes.
+            FigureCanvasSVG(self._figure).print_svg(stream, metadata={"Title": self.alt, "Date": None})
+        return stream.getvalue()
+
+    @property
+    def svg_file(self) -> bytes:
+        """The chart as SVG that follows the reader's dark scheme."""
+        return self.svg.replace(b"</style>", f"\n{dark_rules()}</style>".encode(), 1)
+
+    @property
+    def png_file(self) -> bytes:
+        """The chart as PNG. Take the SVG first: it has another resolution."""
+        stream = BytesIO()
+        self._figure.set_dpi(PNG_DPI)
+        title = self.alt.encode("latin-1", "replace").decode("latin-1")
+        with styled([self._note]):
+            FigureCanvasAgg(self._figure).print_png(stream, metadata={"Title": title})
+        return stream.getvalue()
 
 
-def write_chart(draw: Callable[[], Figure], folder: Path, name: str, *, alt: str, note: str = "") -> str:
+def write_chart(make: Callable[[], Picture], folder: Path, name: str) -> str:
     """Draw a chart and write it as `name.svg` and `name.png` into `folder`.
 
-    `alt` says in words what the chart shows; `note` (engine, parameters, dates) is printed below it. A chart that
-    cannot be drawn ends nothing: no file of its name is left, and a sentence is given back; empty where all went well.
+    A chart that cannot be drawn ends nothing: no file of its name is left, and a sentence is given back; empty where
+    all went well.
     """
     svg, png = (folder / f"{name}.{kind}" for kind in ("svg", "png"))
     try:
-        figure = laid_out(draw, printable(note))
-        with styled([note]):
-            images = _with_dark(svg_bytes(figure, printable(alt))), _png(figure, printable(alt))
+        picture = make()
+        images = picture.svg_file, picture.png_file
         for path, image in zip((svg, png), images, strict=True):
             write_whole(path, image)
     except Exception as error:
@@ -53,37 +101,6 @@ def reason(error: Exception) -> str:
     # An OSError's own text begins with a number and names a file of the moment.
     says = (error.strerror or "") if isinstance(error, OSError) else str(error)
     return printable(" ".join(f"{type(error).__name__}: {says}".split()))
-
-
-def laid_out(draw: Callable[[], Figure], note: str = "") -> Figure:
-    """Draw a figure and settle where all is; `note` is printed below it."""
-    figure = draw()
-    with styled([note]):
-        if note:
-            figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
-        # Laid out once, and not anew by `savefig` for each format, which takes longer than the drawing.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-    return figure
-
-
-def svg_bytes(figure: Figure, alt: str) -> bytes:
-    """The figure as SVG; call it in the look of charts."""
-    stream = BytesIO()
-    # Without a date the same table gives the same bytes.
-    FigureCanvasSVG(figure).print_svg(stream, metadata={"Title": alt, "Date": None})
-    return stream.getvalue()
-
-
-def _with_dark(svg: bytes) -> bytes:
-    return svg.replace(b"</style>", f"\n{dark_rules()}</style>".encode(), 1)
-
-
-def _png(figure: Figure, alt: str) -> bytes:
-    stream = BytesIO()
-    figure.set_dpi(PNG_DPI)
-    FigureCanvasAgg(figure).print_png(stream, metadata={"Title": alt.encode("latin-1", "replace").decode("latin-1")})
-    return stream.getvalue()
 
 
 def dark_rules(scope: str = "") -> str:

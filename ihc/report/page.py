@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from ihc import __version__
+from ihc.charts.style import styled
 from ihc.formatting import fixed, printable
 from ihc.report.exhibit import Exhibit
-from ihc.report.figures import dark_rules, reason
+from ihc.report.figures import Picture, dark_rules, reason
 from ihc.report.inline import inline_svg
 from ihc.report.tables import glossary_table, page_table, table
 from ihc.report.verdicts import cards, verdicts
@@ -123,7 +126,7 @@ def _detail(report: Report) -> list[Section]:
         Section(
             "Paths",
             [
-                _block(report.paths()),
+                _block(report.commonest_paths),
                 _block(report.roles, text=False),
                 _block(report.journey_lengths, chart=False, folded=False),
                 _block(report.journey_times, chart=False, folded=False),
@@ -170,12 +173,20 @@ def _block(
 def _chart(exhibit: Exhibit, size: tuple[float, float] | None = None) -> Markup:
     """The chart as SVG; a sentence in its place where it cannot be drawn, which ends no report."""
     try:
-        svg = inline_svg(exhibit.plot, exhibit.described, exhibit.chart_name, size)
+        picture = Picture(partial(_sized, exhibit, size), exhibit.described) if size else exhibit.picture
+        svg = inline_svg(picture, exhibit.chart_name)
     except Exception as error:
         return Markup("<p>This chart was not drawn ({}). The tables and CSV files have its figures.</p>").format(
             reason(error)
         )
     return Markup(svg)  # noqa: S704 - escaped by its maker
+
+
+def _sized(exhibit: Exhibit, size: tuple[float, float]) -> Figure:
+    with styled():
+        figure = Figure(figsize=size)
+    exhibit.plot(ax=figure.add_subplot())
+    return figure
 
 
 def _files(report: Report) -> Block:

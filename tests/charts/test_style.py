@@ -8,7 +8,7 @@ from matplotlib.font_manager import fontManager
 from ihc.charts import style
 from ihc.charts.channels import cost_against_revenue_chart
 from ihc.charts.style import FIRST, families, letters_without_font
-from ihc.report.figures import write_chart
+from ihc.report.figures import Picture, write_chart
 
 SCRIPT = "\U0001d49c"  # MATHEMATICAL SCRIPT CAPITAL A: not in the first font, but in another that matplotlib ships
 CHINESE = "百度"
@@ -63,7 +63,7 @@ def test_what_is_not_seen_needs_no_font(alone):
 def test_a_chart_is_drawn_without_warnings_whatever_the_letters(alone, tmp_path, recwarn, name):
     table = pd.DataFrame({"channel_name": [name], "cost": [1.0], "ihc_revenue": [2.0]})
     draw = partial(cost_against_revenue_chart, table, currency=name)
-    assert write_chart(draw, tmp_path, "chart", alt=name, note=name) == ""
+    assert write_chart(partial(Picture, draw, name, name), tmp_path, "chart") == ""
     assert not recwarn.list
 
 

@@ -11,13 +11,13 @@ from ihc.charts.models import ON_CELL, models_by_channel_chart
 from ihc.charts.palette import COLOURS
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE
 from ihc.formatting import printable
-from ihc.report.figures import ON_DARK, write_chart
+from ihc.report.figures import ON_DARK, Picture, write_chart
 
 SUMMARY = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, np.nan], "ihc_revenue": [250.0, 10.0]})
 
 
 def published(folder, alt="Bars: cost.", note="", summary=SUMMARY):
-    return write_chart(partial(cost_against_revenue_chart, summary), folder, "chart", alt=alt, note=note)
+    return write_chart(partial(Picture, partial(cost_against_revenue_chart, summary), alt, note), folder, "chart")
 
 
 def test_a_chart_is_written_twice_with_its_words(tmp_path):
@@ -74,7 +74,7 @@ def test_a_chart_recolours_its_neutral_colours_for_a_dark_page_and_no_others(tmp
 
 def test_white_text_in_a_coloured_cell_stays_white_and_dark_text_in_a_pale_one_dark(tmp_path):
     relative = pd.DataFrame({"channel_name": ["A"], "IHC": [10.0], "Far": [0.5], "Near": [0.01], "None": [np.nan]})
-    write_chart(partial(models_by_channel_chart, relative), tmp_path, "chart", alt="A row a channel.")
+    write_chart(partial(Picture, partial(models_by_channel_chart, relative), "A row a channel."), tmp_path, "chart")
     texts = ET.parse(tmp_path / "chart.svg").iter("{http://www.w3.org/2000/svg}text")
     fills = {"".join(entry.itertext()): entry.get("style").partition("fill: ")[2] for entry in texts}
     # The rules for white leave texts alone, and know no ON_CELL.

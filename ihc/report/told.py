@@ -1,0 +1,55 @@
+"""What each mark of a chart stands for, which a page shows where a reader points at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from ihc.charts.marks import UP_TO_ALL
+from ihc.formatting import fixed, percentage
+
+
+def told_by(figure: Figure) -> Iterator[Any]:
+    """The artists that say what their marks stand for; bars and dots of rows are given their row's name and value."""
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        if low > high and len(names) >= low - high - 0.3:  # rows count downwards
+            _tell_rows(axes, names)
+    yield from figure.findobj(lambda artist: hasattr(artist, "told"))
+
+
+def _tell_rows(axes: Axes, names: Sequence[str]) -> None:
+    write = _writer(axes)
+    for container in axes.containers:
+        if not isinstance(container, BarContainer):
+            continue
+        label = str(container.get_label())
+        part = "" if label.startswith("_") else f", {label}"
+        for bar in container.patches:
+            row = round(bar.get_y() + bar.get_height() / 2)
+            if 0 <= row < len(names) and bar.get_width():
+                _set(bar, [f"{names[row]}{part}: {write(bar.get_width())}"])
+    for dots in (each for each in axes.collections if isinstance(each, PathCollection)):
+        points = np.asarray(dots.get_offsets(), dtype="float64")
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points) and points[:, 1].min() >= 0 and points[:, 1].max() < len(names):
+            _set(dots, [f"{names[round(row)]}: {write(value)}" for value, row in points.tolist()])
+
+
+def _set(artist: Any, texts: list[str]) -> None:
+    artist.told = getattr(artist, "told", texts)
+
+
+def _writer(axes: Axes) -> Callable[[float], str]:
+    formatter = axes.xaxis.get_major_formatter()
+    if isinstance(formatter, PercentFormatter) or formatter is UP_TO_ALL:
+        return lambda value: percentage(value, 1)
+    return lambda value: fixed(value, 2) if abs(value) < 1000 else fixed(value)
