@@ -18,6 +18,7 @@ from ihc.report.files import write_whole
 from ihc.report.told import told_by
 
 PNG_DPI, SVG_DPI = 150, 72
+FAST = {"compress_level": 1}  # of PNG, which makes pictures of lines and text no larger
 NOTE = "note"  # the id of the text below a chart
 # What the neutral colours of the charts become on a dark page, the ground of which is the first one.
 ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048"}
@@ -33,6 +34,8 @@ class Picture:
         self.alt = printable(alt)
         self._note = printable(note)
         self._figure = draw()
+        self._figure.set_dpi(PNG_DPI)
+        self._canvas = FigureCanvasAgg(self._figure)  # one for layout and PNG, as it measures each text once
         with styled([self._note]):
             self._lay_out()
 
@@ -67,12 +70,11 @@ class Picture:
 
     @property
     def png_file(self) -> bytes:
-        """The chart as PNG. Take the SVG first: it has another resolution."""
+        """The chart as PNG."""
         stream = BytesIO()
-        self._figure.set_dpi(PNG_DPI)
         title = self.alt.encode("latin-1", "replace").decode("latin-1")
         with styled([self._note]):
-            FigureCanvasAgg(self._figure).print_png(stream, metadata={"Title": title})
+            self._canvas.print_png(stream, metadata={"Title": title}, pil_kwargs=FAST)
         return stream.getvalue()
 
 
