@@ -32,7 +32,7 @@ def language(name: str) -> Language:
     from babel import Locale, UnknownLocaleError
 
     try:
-        locale = Locale.parse(name, sep="-")
+        locale = Locale.parse(name.replace("_", "-"), sep="-")
     except (UnknownLocaleError, ValueError):
         raise ValueError(f"no language is called {name!r}: give a code such as en, de or fr-CH") from None
     symbols = locale.number_symbols["latn"]

@@ -22,6 +22,7 @@ from helpers.databases import KINDS, new_database, sql
 
 from ihc.database.database import Database
 from ihc.database.results import create_tables
+from ihc.formatting import speak
 from ihc.pipeline.sample import write_sample
 
 
@@ -38,6 +39,13 @@ def bare_environment(monkeypatch):
     """Without the settings of whoever runs the tests."""
     for name in [name for name in os.environ if name.startswith("IHC_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def plain_language():
+    """Numbers and dates are plain again after a test that chose a language."""
+    yield
+    speak("")
 
 
 @pytest.fixture

@@ -1,7 +1,24 @@
+from datetime import date
+
 import pytest
 from helpers.frames import UNTRUSTED
 
-from ihc.formatting import brief_percent, duration, listed, lookback, named, percent, shown
+from ihc.formatting import (
+    brief_percent,
+    counted,
+    dated,
+    dated_axis,
+    duration,
+    fixed,
+    general,
+    listed,
+    lookback,
+    named,
+    percent,
+    percentage,
+    shown,
+    speak,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +81,25 @@ def test_a_name_is_shown_on_one_line_without_control_characters_and_cut(name, te
 def test_any_name_is_shown_in_printable_characters(name):
     assert shown(name).isprintable()
     assert len(shown(name, 26)) <= 26
+
+
+LANGUAGES = {
+    "": ("1,234.50", "+12.5%", "2.5", "1,234 orders", "less than 1%", "2025-03-01", "01 Mar", "Mar 2025"),
+    "en": ("1,234.50", "+12.5%", "2.5", "1,234 orders", "less than 1%", "Mar 1, 2025", "Mar 1", "Mar 2025"),
+    "de": ("1.234,50", "+12,5 %", "2,5", "1.234 orders", "less than 1 %", "01.03.2025", "1. März", "März 2025"),
+    "fr-CH": ("1 234,50", "+12,5%", "2,5", "1 234 orders", "less than 1%", "1 mars 2025", "1 mars", "mars 2025"),
+}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_numbers_and_dates_are_written_as_the_language_does(name, plain_language):
+    speak(name)
+    first = date(2025, 3, 1)
+    found = (fixed(1234.5, 2), percentage(0.125, 1, sign=True), general(2.5), counted(1234, "order"), percent(0.001))
+    found += (dated("2025-03-01"), dated_axis(first), dated_axis(first, by_month=True))
+    assert tuple(" ".join(text.split()) for text in found) == LANGUAGES[name]  # some spaces do not break
+
+
+def test_what_is_no_date_stays_as_it_is(plain_language):
+    speak("de")
+    assert [dated(text) for text in ("the first day", "2025-03", "")] == ["the first day", "2025-03", ""]

@@ -11,12 +11,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from ihc.arrays.types import Floats
 from ihc.charts.palette import OTHER
 from ihc.charts.style import GREY, INK, PALE, WIDTH
-from ihc.formatting import fixed, general, shown
+from ihc.formatting import fixed, general, percentage, shown, spoken
 
 NARROW = 22  # characters of a name where there is less room than usual
 ROW = 0.28  # inches
@@ -36,7 +36,8 @@ def _amount(value: float, _place: int) -> str:
 
 AMOUNTS = FuncFormatter(_amount)
 # Ticks of shares, as exact as they need be, and none beyond the whole, where the room for labels makes the axis longer.
-UP_TO_ALL = FuncFormatter(lambda share, _: f"{general(100 * share, 6)}%" if share < 1.001 else "")
+UP_TO_ALL = FuncFormatter(lambda share, _: general(100 * share, 6) + spoken().percent if share < 1.001 else "")
+SHARES = FuncFormatter(lambda share, _: percentage(share))
 
 
 def row_axes(figure: Figure, names: pd.Series[str], *, limit: int = 26, head: float = 1.3, grid: bool = False) -> Axes:
@@ -115,7 +116,7 @@ def whole_axis(axes: Axes, end: float) -> None:
     """An axis of shares up to all, with room for labels up to `end`."""
     axes.set_xlim(0, end)
     axes.set_xticks(np.linspace(0, 1, 5))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(SHARES)
 
 
 def stack_parts(axes: Axes, parts: pd.DataFrame, looks: Sequence[Mapping[str, Any]], **style: Any) -> list[Floats]:

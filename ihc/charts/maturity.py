@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from ihc.analysis.maturity import lag_marks
 from ihc.charts import marks
@@ -43,7 +43,7 @@ def credit_lag_chart(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) 
     axes.set_ylim(0, 1.05)
     axes.set_xlim(-0.02 * end, end)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(marks.SHARES)
     axes.set_ylabel("share of the credit")
     axes.set_xlabel(f"days from the session to the order, at most {fixed(int(lags['lag'].iloc[-1]))}")
     marks.label_series(figure, axes, end, ends)

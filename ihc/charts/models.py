@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, PHASE_COLOURS, WIDTH, chart
@@ -104,7 +104,7 @@ def phase_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
     axes.barh(range(len(weights)), values, color=weights["phase"].map(PHASE_COLOURS), height=0.7)
     marks.label_ends(axes, values, [fixed(value, 3) for value in values], gap=5)
     axes.margins(x=0.12)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(marks.SHARES)
     axes.set_xlabel("part of the credit that the phase decides")
 
 

@@ -45,10 +45,11 @@ def print_channels(console: Console, verdicts: pd.DataFrame) -> None:
     from rich import box
     from rich.table import Table
 
-    from ihc.formatting import shown
+    from ihc.analysis.bootstrap import CONFIDENCE
+    from ihc.formatting import percentage, shown
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("Channel", "Spend", "Revenue", "ROAS (95%)", "Verdict"):
+    table, ratio = Table(box=box.SIMPLE_HEAD, pad_edge=False), f"ROAS ({percentage(CONFIDENCE)})"
+    for name in ("Channel", "Spend", "Revenue", ratio, "Verdict"):
         table.add_column(name, justify="left" if name in ("Channel", "Verdict") else "right", no_wrap=True)
     for row in verdicts.sort_values("cost", ascending=False, kind="stable").to_dict("records"):
         low, roas, high = (fixed(row[name], 2) for name in ("ROAS_low", "ROAS", "ROAS_high"))

@@ -19,13 +19,14 @@ from ihc.exhibits.models import Comparison
 from ihc.exhibits.paths import Paths
 from ihc.exhibits.quality import Checks
 from ihc.exhibits.questions import Where
-from ihc.formatting import printable
+from ihc.formatting import printable, speak
 from ihc.journeys.credits import vanished
 from ihc.models.redistribution import labelled
 from ihc.narrative import summary
 from ihc.narrative.maturity import early_sentence
 from ihc.narrative.models import made_by
 from ihc.narrative.run import (
+    colours_sentence,
     currency_sentence,
     cut_sentence,
     dates_sentence,
@@ -48,10 +49,12 @@ from ihc.schemas.refunds import purchase_ids
 class Report:
     """A shop's report over its dates: exhibits, each with `.frame`, `.text` and `.plot()`.
 
-    Nothing is computed before it is asked for, and nothing is written but by `save` and `to_excel`.
+    Nothing is computed before it is asked for, and nothing is written but by `save` and `to_excel`. Numbers and dates
+    of the process are in the language of the report that was made last.
     """
 
     def __init__(self, data: ReportData) -> None:
+        speak(data.options.style.language)
         self.data = data
         self._compared = Comparison(data)
         self._engine = Engine(data)
@@ -115,6 +118,7 @@ class Report:
             folding_sentence(data.few, data.few_summary),
             origin_sentence(parameters, data.reporting, shop=settings.database.name) if is_local else "",
             letters_sentence(letters_without_font(data.summary["channel_name"])),
+            colours_sentence(data.options.style.channels, data.colours),
         ]
         return [sentence for sentence in sentences if sentence]
 

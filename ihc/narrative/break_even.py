@@ -7,7 +7,7 @@ import pandas as pd
 from ihc.analysis.bootstrap import CONFIDENCE
 from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW, UNCLEAR, by_cost
 from ihc.formatting import fixed, general, named, percentage, shown
-from ihc.narrative.run import ENOUGH_COST
+from ihc.narrative.run import enough_cost
 
 
 def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
@@ -19,11 +19,10 @@ def break_even_sentence(table: pd.DataFrame, roas: float = 1.0) -> str:
     if not table["cost"].any():
         return "Nothing was spent on the reported days, so there is nothing to earn back."
     if paid.empty:
-        return f"No channel has {ENOUGH_COST}, so none is judged by whether it breaks even."
+        return f"No channel has {enough_cost()}, so none is judged by whether it breaks even."
     told = [_told(paid, verdict, roas) for verdict in (ABOVE, BELOW, UNCLEAR, TOO_FEW)]
-    which = (
-        f"Only one channel has {ENOUGH_COST}:" if len(paid) == 1 else f"Of the {len(paid)} channels with {ENOUGH_COST},"
-    )
+    many = f"Of the {len(paid)} channels with {enough_cost()},"
+    which = many if len(paid) > 1 else f"Only one channel has {enough_cost()}:"
     text = f"{which} {'; '.join(filter(None, told))}."
     vain = paid[paid["ihc_revenue"] == 0]
     if vain.empty:

@@ -7,7 +7,7 @@ import pandas as pd
 from ihc.analysis.reconciliation import CREDITED, ORDERS, refunded
 from ihc.analysis.reporting import MATERIAL, ratio
 from ihc.formatting import counted, fixed, percent, shown
-from ihc.narrative.run import ENOUGH_COST, after_refunds
+from ihc.narrative.run import after_refunds, enough_cost
 
 
 def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
@@ -67,8 +67,8 @@ def _most_idle(by_channel: pd.DataFrame) -> str:
     most = paid[share == share.max()]
     part = percent(most["share_without_credit"].iloc[0])
     if len(most) == len(paid):
-        return f"The share is the same in each of the {len(paid)} channels with {ENOUGH_COST}, {part}."
+        return f"The share is the same in each of the {len(paid)} channels with {enough_cost()}, {part}."
     first, others = shown(most["channel_name"].iloc[0]), len(most) - 1
     who = f"{first} and {counted(others, 'other')} have" if others else f"{first} has"
     whose = "their" if others else "its"
-    return f"Of the {len(paid)} channels with {ENOUGH_COST}, {who} the largest share of {whose} spend there, {part}."
+    return f"Of the {len(paid)} channels with {enough_cost()}, {who} the largest share of {whose} spend there, {part}."

@@ -11,7 +11,7 @@ from ihc.analysis.reporting import material
 from ihc.formatting import CENT, counted, duration, engine_name, fixed, general, listed, percentage, shown, some
 from ihc.models.explanation import BEFORE, RESTARTS
 from ihc.models.heuristics import DIRECT, direct_channels
-from ihc.narrative.run import ENOUGH_COST, provenance_sentence
+from ihc.narrative.run import enough_cost, provenance_sentence
 from ihc.schemas.tables import PHASES
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
     earns = paid[models].ge(roas * paid["cost"], axis="index")
     turning = earns.any(axis=1) & ~earns.all(axis=1)
     if not turning.any():
-        return f"No channel with {ENOUGH_COST} changes its side of break-even with the model."
+        return f"No channel with {enough_cost()} changes its side of break-even with the model."
     cases = [
         f"{shown(name)} ({_where(row)})"
         for name, (_, row) in zip(paid.loc[turning, "channel_name"], earns[turning].iterrows(), strict=True)
@@ -185,7 +185,7 @@ def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
     one, more = ("earns its cost", "earn their cost") if roas == 1 else ("reaches", "reach")
     what = "" if roas == 1 else f" the break-even ROAS of {general(roas, 4)}"
     return (
-        f"Of the {counted(len(paid), 'channel')} with {ENOUGH_COST}, {len(cases)} {one if len(cases) == 1 else more}"
+        f"Of the {counted(len(paid), 'channel')} with {enough_cost()}, {len(cases)} {one if len(cases) == 1 else more}"
         f"{what} under some models only: {'; '.join(cases[:MOST_MODELS])}{rest}."
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, WAITING, refunded
 from ihc.analysis.reporting import MATERIAL, material
 from ihc.arrays.lookup import isin
-from ihc.formatting import counted, dated, engine_name, fixed, lookback, percentage, shown, some
+from ihc.formatting import counted, dated, engine_name, fixed, lookback, named, percentage, shown, some
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
 
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 # How the reasons of credited orders begin.
 CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
-ENOUGH_COST = f"at least {percentage(MATERIAL)} of the cost"
 MOST_LETTERS = 5
+
+
+def enough_cost() -> str:
+    """How much of the cost a channel must have to be compared, in words."""
+    return f"at least {percentage(MATERIAL)} of the cost"
 
 
 def best_and_worst(summary: pd.DataFrame) -> str:
@@ -34,14 +38,14 @@ def best_and_worst(summary: pd.DataFrame) -> str:
     if not summary["ihc_revenue"].any():
         return "There is no attributed revenue on the reported days to compare channels by."
     if paid.empty:
-        return f"No channel has {ENOUGH_COST}, so none are compared by ROAS."
+        return f"No channel has {enough_cost()}, so none are compared by ROAS."
     best, worst = paid.iloc[0], paid.iloc[-1]
     if len(paid) == 1:
-        return f"Only one channel has {ENOUGH_COST}: {_earned(best)}."
+        return f"Only one channel has {enough_cost()}: {_earned(best)}."
     if best["ROAS"] == worst["ROAS"]:
-        return f"All {len(paid)} channels with {ENOUGH_COST} have the same ROAS, {fixed(best['ROAS'], 2)}."
+        return f"All {len(paid)} channels with {enough_cost()} have the same ROAS, {fixed(best['ROAS'], 2)}."
     return (
-        f"Of the {len(paid)} channels with {ENOUGH_COST}, the best is {_earned(best)}, the worst is {_earned(worst)}."
+        f"Of the {len(paid)} channels with {enough_cost()}, the best is {_earned(best)}, the worst is {_earned(worst)}."
     )
 
 
@@ -153,6 +157,12 @@ def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
 def currency_sentence(currency: str) -> str:
     """Say what amounts are in; empty where that is not known."""
     return f"Amounts are in {shown(currency)}." if currency else ""
+
+
+def colours_sentence(chosen: Collection[str], channels: Collection[str]) -> str:
+    """Say which channels a house style has colours for and the shop has not; empty where it has all."""
+    absent = sorted(set(chosen) - set(channels))
+    return f"The house style has a colour for channels that do not occur: {named(absent)}." if absent else ""
 
 
 def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:

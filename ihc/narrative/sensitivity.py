@@ -7,7 +7,7 @@ import pandas as pd
 from ihc.analysis.reporting import NO_CREDIT
 from ihc.analysis.sensitivity import CROSSES, STEADY_PLACES, VARIED, cell_numbers, single_changes
 from ihc.formatting import counted, fixed, general, listed, lookback, shown
-from ihc.narrative.run import ENOUGH_COST
+from ihc.narrative.run import enough_cost
 from ihc.schemas.tables import PHASES
 
 
@@ -17,7 +17,7 @@ def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: flo
     In: `rank_stability` and the `sensitivity` that it is made of, with the same break-even `roas` [1].
     """
     if fragile.empty:
-        return f"No channel has {ENOUGH_COST}, so there is no ROAS to compare under other settings."
+        return f"No channel has {enough_cost()}, so there is no ROAS to compare under other settings."
     cells = int(cell_numbers(grid).max()) + 1
     if cells == 1:
         return "Only one setting was tried, so nothing can be said of what depends on it."
@@ -46,11 +46,11 @@ def _sides(fragile: pd.DataFrame, roas: float) -> str:
     ends = [f"{what} it {_named(names)}" for what, names in (("above", above), ("below", below)) if len(names)]
     where = f"on the same {side} under all of them{':' if ends else ''} {'; '.join(ends)}".rstrip() + "."
     if every == 1:
-        return f"The only channel with {ENOUGH_COST} {'stays' if same else 'does not stay'} {where}"
+        return f"The only channel with {enough_cost()} {'stays' if same else 'does not stay'} {where}"
     if same == every:
-        return f"All {fixed(every)} channels with {ENOUGH_COST} stay {where}"
+        return f"All {fixed(every)} channels with {enough_cost()} stay {where}"
     verb = "stays" if same == 1 else "stay"
-    return f"{same or 'None'} of the {fixed(every)} channels with {ENOUGH_COST} {verb} {where}"
+    return f"{same or 'None'} of the {fixed(every)} channels with {enough_cost()} {verb} {where}"
 
 
 def _crossing(fragile: pd.DataFrame, grid: pd.DataFrame, cells: int, roas: float) -> list[str]:

@@ -15,13 +15,14 @@ from matplotlib.figure import Figure
 
 from ihc import __version__
 from ihc.charts.style import styled
-from ihc.formatting import fixed, printable
+from ihc.formatting import fixed, printable, spoken
 from ihc.report.exhibit import Exhibit
 from ihc.report.figures import Picture, dark_rules, reason
 from ihc.report.inline import inline_svg
 from ihc.report.tables import glossary_table, page_table, table
 from ihc.report.verdicts import cards, verdicts
 from ihc.settings.command import command_line
+from ihc.settings.style import HouseStyle
 from ihc.shipped import RESOURCES
 
 if TYPE_CHECKING:
@@ -60,13 +61,16 @@ class Section:
 def report_page(report: Report) -> str:
     """The page: loads nothing, and runs its own script alone."""
     script = (PAGE / "page.js").read_text("utf-8")
-    style = (PAGE / "style.css").read_text("utf-8") + dark_rules("svg.chart ")
+    house = report.data.options.style
+    style = (PAGE / "style.css").read_text("utf-8") + dark_rules("svg.chart ") + _accent(house)
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("report.html.j2").render(
         version=__version__,
         style=Markup(style),  # noqa: S704 - ships with the package
+        house=house,
+        language=spoken(),
         script=Markup(script),  # noqa: S704 - ships with the package
         # The browser runs what has this hash, and nothing else (https://www.w3.org/TR/CSP3/).
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
@@ -79,11 +83,24 @@ def report_page(report: Report) -> str:
         verdicts=verdicts(report),
         charts=[_small(exhibit) for exhibit in _of_summary(report)],
         points=[printable(point.text) for point in report.points],
-        sections=[] if report.missing else _detail(report),
-        appendix=_appendix(report),
+        sections=[] if report.missing else _chosen(_detail(report), house),
+        appendix=_chosen(_appendix(report), house),
         glossary=Markup(page_table(glossary_table(), "glossary")),  # noqa: S704 - escaped by its maker
         command=command_line(report.data.settings, report_only=not report.data.is_attributed),
     )
+
+
+def _accent(house: HouseStyle) -> str:
+    """The colour of links and buttons; on a dark page, one that is as light as needed to be read."""
+    if not house.accent:
+        return ""
+    light = f"color-mix(in srgb, {house.accent} 40%, white)"
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ --accent: {light}; }} }}"
+    return f"\n:root {{ --accent: {house.accent}; }}\n{dark}"
+
+
+def _chosen(sections: list[Section], house: HouseStyle) -> list[Section]:
+    return [section for section in sections if section.title in house.sections]
 
 
 def _of_summary(report: Report) -> list[Exhibit]:

@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from ihc.charts.marks import UP_TO_ALL
+from ihc.charts.marks import SHARES, UP_TO_ALL
 from ihc.formatting import fixed, percentage
 
 
@@ -49,7 +48,6 @@ def _set(artist: Any, texts: list[str]) -> None:
 
 
 def _writer(axes: Axes) -> Callable[[float], str]:
-    formatter = axes.xaxis.get_major_formatter()
-    if isinstance(formatter, PercentFormatter) or formatter is UP_TO_ALL:
+    if axes.xaxis.get_major_formatter() in (SHARES, UP_TO_ALL):
         return lambda value: percentage(value, 1)
     return lambda value: fixed(value, 2) if abs(value) < 1000 else fixed(value)

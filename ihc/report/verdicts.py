@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ihc.analysis.bootstrap import CONFIDENCE
 from ihc.analysis.break_even import NO_COST, break_even_table, by_cost
 from ihc.analysis.dimension import Folding, others
 from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND, UNPLACED
+from ihc.analysis.reporting import MATERIAL
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import isin
 from ihc.formatting import fixed, general, percent, percentage, printable, shown
@@ -26,7 +28,6 @@ MOST_ROWS = 13  # beyond which the summary would leave the first screen
 FARTHEST = 100.0  # times break-even, or a part of it, beyond which an interval is cut off
 WIDE = 200  # of the drawing of an interval
 MARGIN = 6
-SMALL_SHARE = "below 1% of spend"
 CARDS = {
     SPEND: "Spend",
     REVENUE: "Revenue",
@@ -92,6 +93,7 @@ class Verdicts:
     rows: list[Row]
     models: list[str]
     break_even: str
+    level: str
     even_at: float
     ticks: list[tuple[float, str]]
     definitions: dict[str, str]
@@ -160,7 +162,7 @@ def verdicts(report: Report) -> Verdicts:
     rows = [_row(row, earned[row["channel_name"]], stability, scale, whole) for _, row in table.iterrows()]
     rows += [_total(table, earned)] if len(table) else []
     texts = {name: GLOSSARY[name].definition for name in ("cost", "ihc_revenue", "ROAS", "stability", "share_of_cost")}
-    return Verdicts(rows, models, general(roas, 4), scale.at(roas), scale.ticks(), texts)
+    return Verdicts(rows, models, general(roas, 4), percentage(CONFIDENCE), scale.at(roas), scale.ticks(), texts)
 
 
 def _stability(frame: pd.DataFrame) -> dict[str, str]:
@@ -188,7 +190,7 @@ def _earned(report: Report, few: Folding, table: pd.DataFrame) -> tuple[list[str
 
 def _row(row: pd.Series, earned: list[float], stability: dict[str, str], scale: _Scale, whole: float) -> Row:
     name, cost = str(row["channel_name"]), float(row["cost"])
-    holds = stability.get(name, SMALL_SHARE if cost else "")
+    holds = stability.get(name, f"below {percentage(MATERIAL)} of spend" if cost else "")
     return Row(
         channel=name,
         name=shown(name),
@@ -221,7 +223,7 @@ def _line(row: pd.Series, scale: _Scale) -> Line | None:
         return None
     text = f"{shown(row['channel_name'])}: ROAS {fixed(value, 2)}"
     if np.isfinite(low) and np.isfinite(high):
-        text += f", 95% interval {fixed(low, 2)} to {fixed(high, 2)}"
+        text += f", {percentage(CONFIDENCE)} interval {fixed(low, 2)} to {fixed(high, 2)}"
     else:
         low = high = value
     beyond = "right" if value > scale.high else "left" if value < scale.low else ""

@@ -48,7 +48,7 @@ SETTINGS = (
     *("schema", "lookback_days", "engine", "parameters", "conv_type_id", "redistribution", "max_requests"),
     *("max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second", "request_seconds", "by"),
     *("direct", "currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
-    *("channel_groups", "sensitivity_lookbacks", "sensitivity_models"),
+    *("channel_groups", "style", "sensitivity_lookbacks", "sensitivity_models"),
 )
 
 # Extras of a Connection that are the driver's own, and not Airflow's.

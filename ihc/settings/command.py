@@ -11,7 +11,7 @@ from ihc.settings.run import Settings
 
 # Of the variables, those that change the report.
 REPORT = ("IHC_BOOTSTRAP_DRAWS", "IHC_BOOTSTRAP_SEED", "IHC_SENSITIVITY_LOOKBACKS", "IHC_SENSITIVITY_MODELS")
-FILES = ("parameters", "redistribution", "channel_groups")
+FILES = ("parameters", "redistribution", "channel_groups", "style")
 # What says how a run is carried out, and not what comes of it.
 NOT_NAMED = ("output", "refresh", "max_requests")
 

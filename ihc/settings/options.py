@@ -97,6 +97,7 @@ class Options:
     break_even_roas: Annotated[
         float, Help("ROAS from which on a channel pays for itself. [default: 1]", "ROAS"), Within(1_000)
     ] = 1.0
+    style: Annotated[Path | None, Help("House style of the report: a TOML file.", "FILE")] = None
     export_credits: Annotated[bool, Help("Write order_credits.csv, a row an order and session.")] = False
     output: Annotated[Path, Help("Folder for report, CSV, charts, notebooks. [default: data]", "DIR")] = Path("data")
 

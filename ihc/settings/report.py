@@ -10,6 +10,7 @@ from typing import Any
 from ihc.analysis.dimension import load_channel_groups
 from ihc.errors import SettingsError
 from ihc.models.heuristics import DIRECT
+from ihc.settings.style import HouseStyle, load_style
 from ihc.settings.variables import Variables
 
 
@@ -20,8 +21,8 @@ class ReportOptions:
     `by`: the column of `session_sources` that takes the channel's place; `channel_groups`: a file that groups channels,
     and `groups`, what is in it; `direct`: the names of channels that are direct traffic; `currency`: printed beside
     amounts; `break_even_roas` [1]: the ROAS from which on a channel pays for itself; `draws` [count] and `seed` of the
-    bootstrap; `lookbacks` [days; None: any age] and `models` of the sensitivity; `export_credits`: whether
-    `order_credits.csv` is written.
+    bootstrap; `lookbacks` [days; None: any age] and `models` of the sensitivity; `style`: how the page looks;
+    `export_credits`: whether `order_credits.csv` is written.
     """
 
     by: str | None
@@ -34,6 +35,7 @@ class ReportOptions:
     seed: int
     lookbacks: tuple[float | None, ...]
     models: tuple[str, ...]
+    style: HouseStyle
     export_credits: bool
 
     @property
@@ -62,5 +64,6 @@ def report_options(given: Variables) -> ReportOptions:
         seed=given.bootstrap_seed,
         lookbacks=given.sensitivity_lookbacks,
         models=given.sensitivity_models,
+        style=load_style(given.style) if given.style else HouseStyle(),
         export_credits=given.export_credits,
     )

@@ -45,6 +45,18 @@ def html(report):
     return report_page(report)
 
 
+@pytest.fixture
+def in_house_style(report, tmp_path, plain_language):
+    """The same report in the style of a house that writes German numbers."""
+    (tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="window.ran = 5"/>')
+    entries = 'title = "<b>Acme</b>"\nlogo = "logo.svg"\nlanguage = "de"\naccent = "#0b6e4f"\n'
+    chosen = 'sections = ["Trend and conversion lag", "Reconciliation"]\n[channels]\n"Organic Search" = "#123456"\n'
+    (tmp_path / "house.toml").write_text(entries + chosen + 'Fax = "#000000"\n')
+    style = tmp_path / "house.toml"
+    database = report.data.settings.database.address
+    return ihc.open(database, style=style).report("2025-03-01", "2025-03-28", break_even_roas=4, currency="EUR")
+
+
 @pytest.fixture(scope="module")
 def page(html):
     return BeautifulSoup(html, "html.parser")
@@ -346,3 +358,42 @@ def test_a_table_is_downloaded_as_csv_without_formulas(opened):
     assert len(lines) == tab.locator(".verdict-table tr").count()
     assert any(line.startswith('"\'=HYPERLINK(""x"")"') for line in lines)
     assert tab.errors == []
+
+
+def test_a_house_style_sets_title_logo_colours_language_and_sections(in_house_style, html):
+    styled = report_page(in_house_style)
+    page, plain = BeautifulSoup(styled, "html.parser"), BeautifulSoup(html, "html.parser")
+    assert page.title.text == page.select_one(".house").text == "<b>Acme</b>"
+    assert page.select_one(".house img")["src"].startswith("data:image/svg+xml;base64,")
+    assert "--accent: #0b6e4f" in styled
+    assert [each["id"] for each in page.select("details.section")] == [
+        *("trend-and-conversion-lag", "reconciliation", "definitions", "about")
+    ]
+    cells = [[row.select("td")[0].text for row in rows_of(each)] for each in (page, plain)]
+    assert [text.replace(".", ",") for text in cells[0]] == cells[1]  # 1.234 and 1,234
+    assert ["März" in each.select_one("#cost_and_revenue svg").text for each in (page, plain)] == [True, False]
+    assert ["fill: #123456" in str(each.select_one("#trend-and-conversion-lag")) for each in (page, plain)] == [
+        *(True, False)
+    ]
+    assert "a colour for channels that do not occur: Fax." in page.select_one("#about").text
+
+
+@pytest.mark.slow
+def test_a_page_in_another_language_sorts_and_downloads_figures_as_numbers(in_house_style, chromium, tmp_path):
+    (tmp_path / "report.html").write_text(report_page(in_house_style), "utf-8")
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator("table.verdict-table th", has_text="Spend").locator("button").click()
+    shown = page.locator("table.verdict-table tbody tr:not(.total) td:nth-child(2)").all_inner_texts()
+    spent = [float(text.replace(".", "")) for text in shown]
+    assert spent == sorted(spent)
+    assert len(set(spent)) > 3
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    with page.expect_download() as download:
+        page.locator("#detail-cost_and_revenue button.csv").click()
+    _, *rows = download.value.path().read_text("utf-8").splitlines()
+    frame = in_house_style.daily.frame
+    assert [row.split(",")[0] for row in rows] == frame["date"].tolist()
+    assert [float(row.split(",")[1]) for row in rows] == pytest.approx(frame.iloc[:, 1].round(2).tolist())
+    assert page.evaluate("window.ran") is None
+    page.close()

@@ -3,6 +3,7 @@ from helpers.settings import load
 
 from ihc.errors import SettingsError
 from ihc.settings.report import ReportOptions
+from ihc.settings.style import HouseStyle
 
 
 def test_without_any_setting_the_report_is_by_channel_at_a_break_even_of_one(tmp_path, monkeypatch):
@@ -36,6 +37,7 @@ def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
         seed=7,
         lookbacks=(None, 14.0, 7.0),
         models=("IHC", "Linear"),
+        style=HouseStyle(),
         export_credits=True,
     )
 

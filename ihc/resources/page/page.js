@@ -4,6 +4,8 @@
 
   var NEXT = { none: "ascending", ascending: "descending", descending: "none" };
   // What a spreadsheet may take for a formula at the start of a field, as in ihc/report/files.py.
+  // How figures are written; texts are taken with plain spaces in the place of all others.
+  var COMMA = document.documentElement.dataset.comma.replace(/\s/, " "), POINT = document.documentElement.dataset.point;
   var FORMULA = /^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))/;
 
   function all(selector, from) {
@@ -19,7 +21,8 @@
   }
 
   function textOf(element) {
-    return element.textContent.replace(/\s+/g, " ").trim();
+    var date = element.querySelector && element.querySelector("time");
+    return date ? date.dateTime : element.textContent.replace(/\s+/g, " ").trim();
   }
 
   // Sorting
@@ -28,9 +31,14 @@
     return textOf(row.cells[place]);
   }
 
-  // The first figure of a cell, without its thousands separators; NaN where there is none.
+  // A figure as a program writes it, whatever the language of the page.
+  function plain(value) {
+    return value.split(COMMA).join("").replace(POINT, ".").replace(/\u2212/g, "-");
+  }
+
+  // The first figure of a cell; NaN where there is none.
   function figure(row, place) {
-    return parseFloat(text(row, place).replace(/,/g, "").replace(/\u2212/g, "-"));
+    return parseFloat(plain(text(row, place)));
   }
 
   function compareFigures(place, direction) {
@@ -85,7 +93,8 @@
 
   function field(cell) {
     var value = textOf(cell);
-    if (cell.classList.contains("figure") && /^-?[\d,]*\.?\d+%?$/.test(value)) return value.replace(/,/g, "");
+    var number = plain(value).replace(/\s+(?=%$)/, "");
+    if (cell.classList.contains("figure") && /^-?\d*\.?\d+%?$/.test(number)) return number;
     value = value.replace(FORMULA, "'$1");
     return /[",\n\r]/.test(value) ? '"' + value.replace(/"/g, '""') + '"' : value;
   }

@@ -1,0 +1,109 @@
+"""A house style: how a report is to look, from one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from base64 import b64encode
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from ihc.errors import SettingsError, why
+from ihc.formatting import language, some
+
+# What may be left out of the page: all but the summary, the definitions, and how the report was made.
+SECTIONS = (
+    *("Channels", "Trend and conversion lag", "Models and sensitivity", "Paths", "Changes since the last run"),
+    *("Reconciliation", "Data quality", "Model parameters", "Files"),
+)
+IMAGES = {".svg": "svg+xml", ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+LARGEST_LOGO = 500_000  # bytes; the page holds it whole
+LEAST_CONTRAST = 4.5
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class HouseStyle(BaseModel):
+    """How the report looks.
+
+    `title`: stands above the headline; `logo`: an image beside it, as a `data:` URI; `language`: how numbers and dates
+    are written; `accent`: the colour of links and buttons; `channels`: the colour of a channel, by its name;
+    `sections`: what the page shows below its summary.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field(default="", max_length=80)
+    logo: str = ""
+    language: str = ""
+    accent: Colour | None = None
+    channels: dict[str, Colour] = {}
+    sections: tuple[str, ...] = SECTIONS
+
+    @field_validator("language")
+    @classmethod
+    def _language(cls, name: str) -> str:
+        return language(name).name
+
+    @field_validator("accent")
+    @classmethod
+    def _accent(cls, colour: str) -> str:
+        if (contrast := _on_white(colour)) < LEAST_CONTRAST:
+            raise ValueError(f"on white its contrast is {contrast:.1f}: give a darker one, of {LEAST_CONTRAST} or more")
+        return colour
+
+    @field_validator("logo")
+    @classmethod
+    def _logo(cls, name: str, info: ValidationInfo) -> str:
+        path = Path((info.context or {}).get("folder", ".")) / name
+        if path.suffix.lower() not in IMAGES:
+            raise ValueError(f"give an image: {', '.join(IMAGES)}")
+        try:
+            image = path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {why(error)}") from None
+        if len(image) > LARGEST_LOGO:
+            raise ValueError(f"the image has {len(image):,} bytes: give one of at most {LARGEST_LOGO:,}")
+        return f"data:image/{IMAGES[path.suffix.lower()]};base64,{b64encode(image).decode()}"
+
+    @field_validator("sections")
+    @classmethod
+    def _sections(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in SECTIONS]:
+            raise ValueError(f"there is no section {some(unknown)}; there are {', '.join(SECTIONS)}")
+        return names
+
+
+def _on_white(colour: str) -> float:
+    """The contrast of a colour on white (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 1.05 / (sum(part * weight for part, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True)) + 0.05)
+
+
+def load_style(path: Path) -> HouseStyle:
+    """Read a house style from a TOML file, the logo from beside it.
+
+    Raises SettingsError: which entry is wrong, its value, and what it must be.
+    """
+    try:
+        given = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The house style {path} cannot be read: {why(error)}.") from None
+    except ValueError as error:  # of the text's encoding, or of its syntax
+        raise SettingsError(f"The house style {path} is no TOML: {error}.") from None
+    try:
+        return HouseStyle.model_validate(given, context={"folder": path.parent})
+    except ValidationError as error:
+        wrong = "; ".join(_sentence(each) for each in error.errors())
+        raise SettingsError(f"The house style {path}: {wrong}.") from None
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"there is no entry {name}; there are {', '.join(HouseStyle.model_fields)}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{name} is {error['input']!r}: give a colour such as #0b6e4f"
+    says = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
+    return f"{name} is {error['input']!r}: {says}"

@@ -1,0 +1,63 @@
+import pytest
+from helpers.settings import load
+
+from ihc.errors import SettingsError
+from ihc.settings.style import LARGEST_LOGO, SECTIONS, HouseStyle, load_style
+
+
+def styled(folder, text):
+    (folder / "house.toml").write_text(text, "utf-8")
+    return load_style(folder / "house.toml")
+
+
+def test_without_a_file_the_report_has_no_title_and_all_its_sections(tmp_path, monkeypatch):
+    style = load(tmp_path, monkeypatch, {}).report.style
+    assert style == HouseStyle()
+    assert (style.title, style.logo, style.language, style.sections) == ("", "", "", SECTIONS)
+
+
+def test_a_file_gives_title_logo_language_colours_and_sections(tmp_path, monkeypatch):
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG")
+    text = 'title = "Acme"\nlogo = "logo.png"\nlanguage = "fr_CH"\naccent = "#0b6e4f"\nsections = ["Paths"]\n'
+    (tmp_path / "house.toml").write_text(f'{text}[channels]\n"Paid Social" = "#1877F2"\n')
+    assert load(tmp_path, monkeypatch, {"IHC_STYLE": "house.toml"}).report.style == HouseStyle.model_construct(
+        title="Acme",
+        logo="data:image/png;base64,iVBORw==",
+        language="fr-CH",
+        accent="#0b6e4f",
+        channels={"Paid Social": "#1877F2"},
+        sections=("Paths",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("title = Acme", "is no TOML: Invalid value"),
+        ('titel = "Acme"', "there is no entry titel; there are title, logo, language, accent, channels, sections"),
+        ("title = 5", "title is 5: Input should be a valid string"),
+        ('accent = "red"', "accent is 'red': give a colour such as #0b6e4f"),
+        ('accent = "#ffcc00"', "accent is '#ffcc00': on white its contrast is 1.5: give a darker one, of 4.5 or more"),
+        ('[channels]\nSearch = "blue"', "channels.Search is 'blue': give a colour such as #0b6e4f"),
+        ('language = "klingon"', "language is 'klingon': no language is called 'klingon': give a code such as en, de"),
+        ('sections = ["Path"]', "there is no section 'Path'; there are Channels, Trend and conversion lag, "),
+        ('logo = "logo.bmp"', "logo is 'logo.bmp': give an image: .svg, .png"),
+        ('logo = "gone.png"', "gone.png cannot be read: there is no such file or folder"),
+    ],
+)
+def test_an_entry_that_is_wrong_is_named_with_its_value(tmp_path, text, says):
+    with pytest.raises(SettingsError) as refused:
+        styled(tmp_path, text)
+    assert str(refused.value).startswith(f"The house style {tmp_path / 'house.toml'}")
+    assert says in str(refused.value)
+
+
+def test_a_logo_that_would_swell_the_page_is_refused(tmp_path):
+    (tmp_path / "logo.png").write_bytes(bytes(LARGEST_LOGO + 1))
+    with pytest.raises(SettingsError, match="the image has 500,001 bytes: give one of at most 500,000"):
+        styled(tmp_path, 'logo = "logo.png"')
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"The house style .*house\.toml cannot be read: there is no such file"):
+        load_style(tmp_path / "house.toml")
