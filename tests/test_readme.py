@@ -11,6 +11,7 @@ from helpers.commands import ROOT, ihc_here
 from ihc.database.database import Database
 from ihc.glossary import GLOSSARY
 from ihc.pipeline.sample import write_sample
+from ihc.settings.style import HouseStyle, load_style
 
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -53,6 +54,14 @@ def test_the_examples_run(example, tmp_path, monkeypatch, capsys):
         assert isinstance(exhibit, Path | list) or len(exhibit.frame), call
     if "print" in example:
         assert "ROAS" in capsys.readouterr().out
+
+
+def test_the_house_style_can_be_read(tmp_path):
+    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "house.toml").write_text(text)
+    (tmp_path / "logo.svg").write_text("<svg/>")
+    style = load_style(tmp_path / "house.toml")
+    assert set(style.model_fields_set) == set(HouseStyle.model_fields)
 
 
 def test_the_glossary_is_the_one_of_the_report():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from ihc.formatting import counted, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from ihc.pipeline.runner import RunResult
     from ihc.settings.run import Settings
@@ -66,27 +68,44 @@ def _run_with_progress(settings: Settings, *, report_only: bool, is_quiet: bool)
     from ihc.pipeline.runner import run as execute
     from ihc.pipeline.runner import steps
 
-    total, begun = steps(report_only=report_only), itertools.count(1)
-    console, one_at_a_time = make_console(stderr=True), Lock()
+    console = make_console(stderr=True)
     console.quiet = is_quiet
     with bars(console, transient=True) as progress:
-        task = progress.add_task("checking", total=total)
-
-        def begin(name: str) -> None:
-            # They begin on two threads, and not in the order of their names.
-            with one_at_a_time:
-                number = next(begun)
-                progress.update(task, description=name, completed=number - 1)
-                if not console.is_terminal:
-                    console.print(f"{number} of {total}: {name}")
-
+        shown = _Steps(console, progress, steps(report_only=report_only))
         try:
-            return execute(settings, console.print, begin, report_only=report_only)
+            return execute(settings, console.print, shown.step, report_only=report_only)
         except KeyboardInterrupt:
             make_console(stderr=True).print(
                 "ihc: interrupted. What was stored is whole; run the same command again to finish."
             )
             raise typer.Exit(INTERRUPTED) from None
+
+
+class _Steps:
+    """The steps of a run on the terminal: those that run, which may be several, and how many are done."""
+
+    def __init__(self, console: Console, progress: Progress, total: int) -> None:
+        self._console, self._progress, self._total = console, progress, total
+        self._task = progress.add_task("checking", total=total)
+        self._running: list[str] = []
+        self._done = 0
+        self._one_at_a_time = Lock()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        with self._one_at_a_time:
+            self._running.append(name)
+            self._show()
+        yield
+        with self._one_at_a_time:
+            self._running.remove(name)
+            self._done += 1
+            self._show()
+            if not self._console.is_terminal:
+                self._console.print(f"{self._done} of {self._total} done: {name}")
+
+    def _show(self) -> None:
+        self._progress.update(self._task, description=", ".join(self._running), completed=self._done)
 
 
 def _print_result(result: RunResult, settings: Settings) -> None:
@@ -97,8 +116,9 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     _print_trouble(result, console)
     if result.asked:
         console.print(narrative.asked_sentence(result.asked, result.ends))
-    orders, sources = report.reconciliation.text, narrative.provenance_sentence(report.data.sources)
-    say(console, [f"Orders of {narrative.dates_sentence(**settings.window)}: {orders}", sources])
+    console.print(f"Orders of {narrative.dates_sentence(**settings.window)}: {report.reconciliation.text}")
+    if len(sources := report.data.sources) <= 1:  # several are a warning
+        console.print(narrative.provenance_sentence(sources))
     console.print(report.reconciled.capitalize() + ".")
     print_channels(console, report.data.few_verdicts)
     if not report.missing:
@@ -112,11 +132,8 @@ def _print_result(result: RunResult, settings: Settings) -> None:
 
 
 def _print_trouble(result: RunResult, console: Console) -> None:
-    """Say what is left out, which orders wait or failed, and which charts."""
-    from ihc.narrative import run as narrative
-
-    sentences = (narrative.waiting_sentence, narrative.kept_sentence, narrative.cut_sentence)
-    say(console, filter(None, [result.left_out, *(sentence_of(result.ends) for sentence_of in sentences)]))
+    """Say what is wrong with the figures, which orders failed, and which charts."""
+    say(console, result.report.warnings)
     failed = result.ends[result.ends["outcome"] == "failed"]
     if len(failed):
         console.print(f"{counted(len(failed), 'order')} failed; all are in orders_without_credit.csv:")

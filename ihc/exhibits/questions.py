@@ -321,12 +321,19 @@ def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dt
     for column, value in (where or {}).items():
         if column not in frame:
             raise InputError(f"There is no column {column!r} to choose by; there are {some(list(frame.columns), 20)}.")
-        is_equal = _equals(frame[column], value)
-        if not is_equal.any():
-            values = sorted(frame[column].dropna().astype("str").unique())
-            raise InputError(f"No row has {value!r} in the column {column!r}; there are {some(values, 20)}.")
-        mask &= is_equal
+        is_meant = np.zeros(len(frame), dtype=bool)
+        for each in _several(value):
+            is_equal = _equals(frame[column], each)
+            if not is_equal.any():
+                values = sorted(frame[column].dropna().astype("str").unique())
+                raise InputError(f"No row has {each!r} in the column {column!r}; there are {some(values, 20)}.")
+            is_meant |= is_equal
+        mask &= is_meant
     return mask
+
+
+def _several(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple | set) else [value]
 
 
 def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -338,4 +345,5 @@ def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[n
 
 
 def _where(where: Where | None) -> str:
-    return "".join(f", {heading(column)[0]}: {value}" for column, value in (where or {}).items())
+    chosen = {column: " or ".join(map(str, _several(value))) for column, value in (where or {}).items()}
+    return "".join(f", {heading(column)[0]}: {values}" for column, values in chosen.items())

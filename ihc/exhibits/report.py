@@ -331,8 +331,8 @@ class Report:
     def by(self, column: str, where: Where | None = None) -> Exhibit:
         """The report broken down by a column of sessions or of conversions, or by `customers`.
 
-        `where`: only rows with these values, such as `{"channel_name": "Paid Social"}`. Of a column of conversions,
-        cost is that of the sessions in the orders' journeys; the text says what else was spent.
+        `where`: only rows with this value, or with one of these: `{"channel_name": ["Search", "Mail"]}`. Of a column of
+        conversions, cost is that of the sessions in the orders' journeys; the text says what else was spent.
 
         Raises InputError for a column or a value that is not there.
         """

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,7 @@ AT_ONCE = 2
 NO_HISTORY = ["--HistoryManager.enabled=False"]  # cells of a run are no lines that the user has typed
 LONGEST_SOCKET = 80  # a socket's path has some 100 characters at most
 Say = Callable[[str], object]
+Step = Callable[[str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Execution:
     """Notebooks of a folder, to be executed into another one, all with the same parameters.
 
     In: the whole `environment` of their kernels, and the `lock` that each kernel holds with its run; `secrets`: what is
-    masked in the notebooks; `say` prints a line; `on_start` is told the name of each notebook that begins.
+    masked in the notebooks; `say` prints a line; `step` is entered with the name of each notebook as long as it runs.
     """
 
     notebooks: Path
@@ -45,7 +46,7 @@ class Execution:
     environment: Mapping[str, str]
     secrets: tuple[str, ...]
     say: Say
-    on_start: Say
+    step: Step
     lock: Lock | None = None
     _kernels: list[AsyncKernelManager] = field(default_factory=list, init=False)
     _is_ended: Event = field(default_factory=Event, init=False)
@@ -81,9 +82,8 @@ class Execution:
 
     def _execute(self, name: str) -> Path:
         target = self.folder / f"{name}.ipynb"
-        self.on_start(name)
         try:
-            with self._kernel() as kernel:
+            with self.step(name), self._kernel() as kernel:
                 papermill.execute_notebook(
                     self.notebooks / f"{name}.ipynb",
                     target,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,7 @@ from ihc.exhibits.data import ReportData, as_stored
 from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
 from ihc.journeys.build import check_memory, find_spans
-from ihc.journeys.credits import vanished
 from ihc.memory import free_memory
-from ihc.narrative.run import left_out_sentence
 from ihc.pipeline.attribution import read_source
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
@@ -39,6 +38,7 @@ ANALYSIS = (
 NOTEBOOKS = (*ATTRIBUTION, *ANALYSIS)
 REPORT = "report"  # what the progress calls the last step, which is no notebook
 Say = Callable[[str], object]
+Step = Callable[[str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,11 @@ class RunResult:
     """What a run wrote and found.
 
     `report`: all figures; `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: what was asked of the API,
-    empty if nothing; `left_out`: which stored credits are in no figure; `failed_charts`: a sentence for each chart that
-    was not drawn.
+    empty if nothing; `failed_charts`: a sentence for each chart that was not drawn.
     """
 
     report: Report
     files: list[Path]
-    left_out: str
     ends: pd.DataFrame
     asked: dict[str, int]
     failed_charts: list[str]
@@ -79,16 +77,14 @@ def _check_output(output: Path) -> None:
 
 
 def steps(*, report_only: bool = False) -> int:
-    """How many steps a run has, of which it tells when one begins: its notebooks, and the report."""
+    """How many steps a run has: its notebooks, and the report."""
     return 1 if report_only else len(NOTEBOOKS) + 1
 
 
-def run(
-    settings: Settings, say: Say = print, on_start: Say = lambda name: None, *, report_only: bool = False
-) -> RunResult:
+def run(settings: Settings, say: Say = print, step: Step = nullcontext, *, report_only: bool = False) -> RunResult:
     """Run everything end to end, or rebuild the report from stored results without asking any engine.
 
-    `say` prints a line; `on_start` is told the name of each notebook that begins, and of the report.
+    `say` prints a line; `step` is entered with the name of each notebook, and of the report, as long as it runs.
 
     Raises IhcError: refused before anything was written, or NotebookError for a notebook that failed.
     """
@@ -103,20 +99,20 @@ def run(
         with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
         if report_only:
-            report, saved = _save(settings, on_start)
+            report, saved = _save(settings, step)
             store_reporting(settings.database, report.data.reporting)
             return _result(report, saved, [], report_only=True)
-        return _execute_and_save(settings, say, on_start, lock)
+        return _execute_and_save(settings, say, step, lock)
 
 
-def _save(settings: Settings, on_start: Say) -> tuple[Report, Saved]:
-    on_start(REPORT)
-    source = read_source(settings)
-    report = Report(ReportData(as_stored(settings, source.tables, source.results), source))
-    return report, save(report, settings.output)
+def _save(settings: Settings, step: Step) -> tuple[Report, Saved]:
+    with step(REPORT):
+        source = read_source(settings)
+        report = Report(ReportData(as_stored(settings, source.tables, source.results), source))
+        return report, save(report, settings.output)
 
 
-def _execute_and_save(settings: Settings, say: Say, on_start: Say, lock: Lock | None) -> RunResult:
+def _execute_and_save(settings: Settings, say: Say, step: Step, lock: Lock | None) -> RunResult:
     """Attribute, then execute the other notebooks while the report is written here."""
     from ihc.pipeline.notebooks import Execution  # takes seconds, and a report alone needs none
 
@@ -127,14 +123,14 @@ def _execute_and_save(settings: Settings, say: Say, on_start: Say, lock: Lock | 
         environment=kernel_environment(settings),
         secrets=settings.secrets,
         say=say,
-        on_start=on_start,
+        step=step,
         lock=lock,
     )
     executed = execution.run(ATTRIBUTION)
     with ThreadPoolExecutor(1) as pool:
         analysis = pool.submit(execution.run, dict.fromkeys(ANALYSIS, ()))
         try:
-            report, saved = _save(settings, on_start)
+            report, saved = _save(settings, step)
             executed |= analysis.result()
         except BaseException:
             execution.end()
@@ -143,12 +139,11 @@ def _execute_and_save(settings: Settings, say: Say, on_start: Say, lock: Lock | 
 
 
 def _result(report: Report, saved: Saved, executed: list[Path], *, report_only: bool) -> RunResult:
-    settings, results = report.data.settings, report.data.results
+    settings = report.data.settings
     without = [] if report_only else [settings.output / WITHOUT]
     return RunResult(
         report=report,
         files=[*filter(Path.exists, without), *saved.files, *executed],
-        left_out=left_out_sentence(vanished(results.runs, settings.run_id), results.unsound),
         ends=report.data.ends[["conv_id", "outcome", "reason"]],
         asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
         failed_charts=saved.failed_charts,

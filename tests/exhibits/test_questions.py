@@ -75,6 +75,12 @@ def test_a_column_of_sessions_breaks_the_report_down_within_the_rows_that_are_ch
     found = report.by("campaign", where={"channel_name": "Search"})
     # a1 is in k1 and k2, a3 in k2 alone; both cost 10.
     assert dict(rows(found, "campaign", "cost")) == {"spring": 10.0, "summer": 10.0, "Total": 20.0}
+    both = report.by("campaign", where={"channel_name": ["Search", "Social"]})
+    assert both.title == "Broken down by campaign, Channel: Search or Social"
+    assert (
+        both.frame["cost"].iloc[-1]
+        == 20.0 + report.by("channel_name").frame.set_index("channel_name")["cost"]["Social"]
+    )
     whole = report.by("channel_name").frame.set_index("channel_name")
     assert whole.loc["Search", "ihc_revenue"] == pytest.approx(found.frame["ihc_revenue"].iloc[-1])
 

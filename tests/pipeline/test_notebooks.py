@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import nullcontext
 
 import nbformat
 import pytest
@@ -30,7 +31,7 @@ def execution_of(folder, **cells):
         environment={**os.environ, "KEY": "k3y-of-ann"},
         secrets=("k3y-of-ann",),
         say=said.append,
-        on_start=lambda name: said.append(f"start {name}"),
+        step=lambda name: nullcontext(said.append(f"start {name}")),
     )
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 from helpers.commands import ROOT
@@ -89,7 +89,11 @@ def test_a_database_that_was_named_is_not_made_up(tmp_path):
 def test_a_column_to_report_by_that_is_not_there_is_refused_before_any_notebook(own_shop, tmp_path, report_only):
     begun = []
     with pytest.raises(InputError, match=r"--by 'nosuch' is no column of session_sources; .*'campaign'"):
-        run(settings_for(tmp_path, by="nosuch"), on_start=begun.append, report_only=report_only)
+        run(
+            settings_for(tmp_path, by="nosuch"),
+            step=lambda name: nullcontext(begun.append(name)),
+            report_only=report_only,
+        )
     assert begun == []
 
 
