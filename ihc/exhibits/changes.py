@@ -21,7 +21,8 @@ def changes(data: ReportData) -> Exhibit:
     is_moved = len(found.causes) > 0 or bool(found.channels[["cost_change", "cost_dates"]].any(axis=None))
 
     def shown() -> Styler:
-        return table(revenue_changes(shown_changes(found.channels)), has_total=True)
+        rows = shown_changes(found.channels) if is_moved else found.channels.tail(1)
+        return table(revenue_changes(rows), has_total=True)
 
     return Exhibit(
         name="changes",
@@ -34,5 +35,5 @@ def changes(data: ReportData) -> Exhibit:
         draw=partial(changes_by_channel_chart, largest_changes(found.channels), currency=data.options.money)
         if is_moved
         else None,
-        shown=shown if is_moved else None,
+        shown=shown if len(found.channels) else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from ihc.analysis.channels import average_impact, before_after, channel_scores, credit_distribution, with_channels
 from ihc.analysis.dimension import Folding, folding
@@ -17,6 +18,7 @@ from ihc.charts.channels import (
 from ihc.charts.models import explanation_chart, membership_chart, phase_weights_chart, redistribution_chart
 from ihc.charts.palette import by_weight
 from ihc.exhibits.data import ReportData
+from ihc.formatting import fixed
 from ihc.journeys.credits import with_phases
 from ihc.models.explanation import (
     channel_weight_table,
@@ -87,7 +89,14 @@ def curve(engine: Engine, phase: str) -> Exhibit:
         alt=f"A line: {phase} membership over the time {label}, with its values.",
         note=engine.note,
         draw=partial(membership_chart, frame, label),
+        shown=lambda: _marked(frame),
     )
+
+
+def _marked(points: pd.DataFrame) -> Styler:
+    """The few points of a curve that its chart names."""
+    few = points.loc[points["is_marked"], ["hours", "membership"]]
+    return table(few.assign(membership=[fixed(value, 3) for value in few["membership"].astype("float64")]))
 
 
 def phase_weights(engine: Engine) -> Exhibit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -42,7 +42,8 @@ from ihc.narrative.run import (
 )
 from ihc.narrative.summary import Point, dimension_sentence, folding_sentence
 from ihc.report.exhibit import Exhibit
-from ihc.report.tables import cards
+from ihc.report.tables import notebook_table
+from ihc.report.verdicts import Card, cards
 from ihc.schemas.refunds import purchase_ids
 
 
@@ -424,8 +425,8 @@ class Report:
                 f"<h2>{escape(printable(self.headline))}</h2>",
                 f"<p>{escape(printable(self.status))}</p>",
                 *(f"<p><b>{escape(printable(warning))}</b></p>" for warning in self.warnings),
-                cards(self.data.figures, currency=self.data.options.currency),
-                self.channels.table().to_html(),
+                _as_table(cards(self)),
+                notebook_table(self.channels.table()),
                 f"<h3>To look at, by money</h3><ol>{things}</ol>" if things else "",
             ]
         )
@@ -433,6 +434,14 @@ class Report:
     def __repr__(self) -> str:
         lines = [self.headline, self.status, *self.warnings, "", *(f"- {point.text}" for point in self.points)]
         return "\n".join(lines)
+
+
+def _as_table(found: Sequence[Card]) -> str:
+    """The key figures as a table of one row, which a notebook shows as it is."""
+    heads = "".join(f"<th>{escape(card.label)}</th>" for card in found)
+    values = "".join(f"<td><b>{escape(card.value)}</b></td>" for card in found)
+    notes = "".join(f"<td>{escape(card.note)}</td>" for card in found)
+    return f"<table><tr>{heads}</tr><tr>{values}</tr><tr>{notes}</tr></table>"
 
 
 Make = Callable[[Report], Exhibit]

@@ -23,7 +23,7 @@ from ihc.pipeline.attribution import Attribution, attribute_shop
 from ihc.pipeline.sample import make_sample
 from ihc.quality.checks import table_shapes
 from ihc.report.exhibit import Exhibit
-from ihc.report.tables import table
+from ihc.report.tables import notebook_table, table
 from ihc.schemas.tables import Tables, check_tables
 from ihc.settings.options import NAMES
 from ihc.settings.run import Settings, load_settings
@@ -116,7 +116,7 @@ class Shop:
 
     def _repr_html_(self) -> str:
         name = "A made-up shop" if self.is_sample else self.settings.database.label
-        return f"<h3>{escape(name)}</h3>{table(table_shapes(self.tables)).to_html()}<p>{escape(self._spans)}</p>"
+        return f"<h3>{escape(name)}</h3>{notebook_table(table(table_shapes(self.tables)))}<p>{escape(self._spans)}</p>"
 
     @property
     def _spans(self) -> str:

@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from ihc.formatting import printable
+from ihc.formatting import counted, printable
 from ihc.report.figures import Picture, write_chart
-from ihc.report.tables import table
+from ihc.report.tables import notebook_table, table
 
-MOST_ROWS = 50  # of a table that is shown; the frame has all
+MOST_ROWS, FEW_ROWS = 50, 15  # of a table on a page, and in a notebook; the frame has all
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Exhibit:
             raise ValueError(f"The exhibit {self.name!r} has no chart: its table is in .frame.")
         return self.draw(ax=ax)
 
-    def table(self) -> Styler:
-        """The table as it is shown, under the headings of the glossary."""
-        return self.shown() if self.shown else table(self.frame.head(MOST_ROWS))
+    def table(self, most: int = MOST_ROWS) -> Styler:
+        """The table as it is shown, under the headings of the glossary; of the frame up to `most` rows."""
+        return self.shown() if self.shown else table(self.frame.head(most))
 
     @cached_property
     def picture(self) -> Picture:
@@ -95,7 +95,9 @@ class Exhibit:
                 f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.described)}" style="max-width:44rem">'
             )
         if not self.frame.empty:
-            parts.append(self.table().to_html())
+            parts.append(notebook_table(self.table(FEW_ROWS)))
+            if not self.shown and len(self.frame) > FEW_ROWS:
+                parts.append(f"<p>The first {FEW_ROWS} of {counted(len(self.frame), 'row')}; .frame has them all.</p>")
         return "\n".join(parts)
 
     def __repr__(self) -> str:

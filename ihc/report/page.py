@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ihc import __version__
 from ihc.charts.style import styled
-from ihc.formatting import fixed, printable, spoken
+from ihc.formatting import printable, spoken
 from ihc.report.exhibit import Exhibit
 from ihc.report.figures import Picture, dark_rules, reason
 from ihc.report.inline import inline_svg
@@ -157,20 +157,10 @@ def _appendix(report: Report) -> list[Section]:
     """What proves the figures and explains them, as tables."""
     titles = ("Data quality",) if report.missing else APPENDIX
     sections = [
-        Section(title, [_block(_brief(exhibit), chart=False, folded=False) for exhibit in report.sections[title]])
+        Section(title, [_block(exhibit, chart=False, folded=False) for exhibit in report.sections[title]])
         for title in titles
     ]
     return [*sections, Section("Files", [_files(report)])]
-
-
-def _brief(exhibit: Exhibit) -> Exhibit:
-    """A curve with the few points that its chart names; any other exhibit as it is."""
-    frame = exhibit.frame
-    if "is_marked" not in frame:
-        return exhibit
-    points = frame.loc[frame["is_marked"], ["hours", "membership"]]
-    texts = points.assign(membership=[fixed(value, 3) for value in points["membership"].astype("float64")])
-    return replace(exhibit, shown=lambda: table(texts))
 
 
 def _block(

@@ -13,11 +13,12 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from pandas.io.formats.style import Styler
 
 from ihc.arrays.types import Booleans
-from ihc.formatting import dated, percentage
-from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, MONEY, TEXT, Write, heading
+from ihc.formatting import dated
+from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, TEXT, Write, heading
 
 # Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
 HUE, DARKEST = "0, 114, 178", 0.4
+TO_THE_LEFT = 'style="text-align: left"'
 DATES = ("date", "week", "day")
 DEFINITIONS = {term.heading: term.definition for term in GLOSSARY.values()}
 
@@ -120,6 +121,17 @@ def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
     ]
 
 
+def notebook_table(styler: Styler) -> str:
+    """A table as HTML for a notebook, its texts to the left even where the notebook is not trusted.
+
+    Jupyter then drops a table's style sheet, but not the style of a cell (https://jupyterlab.readthedocs.io).
+    """
+    html = styler.to_html()
+    texts = set(re.findall(r'class="data row\d+ (col\d+) text', html))
+    at = "|".join(texts) or "none"
+    return re.sub(rf'(class="(?:col_heading level0|data row\d+) (?:{at})(?: text[^"]*)?")', rf"\1 {TO_THE_LEFT}", html)
+
+
 def page_table(styler: Styler, key: str) -> str:
     """A table as HTML for a page: ids that begin with `key`, and the glossary's definitions at the headings."""
     html = styler.set_uuid(key).to_html().replace("<th id=", '<th scope="col" id=')
@@ -155,28 +167,3 @@ def glossary_table() -> Styler:
     rows = [(term.heading, term.definition) for term in GLOSSARY.values()]
     frame = pd.DataFrame(rows, columns=["Term", "Definition"])
     return frame.style.hide(axis="index").set_table_attributes('class="ihc glossary fixed"').format(escape="html")
-
-
-def cards(figures: pd.DataFrame, *, currency: str = "") -> str:
-    """Key figures as HTML, a row of cards, each with its change against the period before, where that is known.
-
-    In: `figure` [label], `unit` [one of the glossary's], `value`, `before` [in that unit; NaN: not known],
-    `change` [share of before; NaN: none], `note` [empty: none]. `currency` stands behind money.
-    """
-    return f'<dl class="cards">{"".join(_card(row, currency) for row in figures.itertuples())}</dl>'
-
-
-def _card(row: Any, currency: str) -> str:
-    write = FORMATS[row.unit]
-    tail = f" <span>{escape(currency)}</span>" if row.unit == MONEY and currency else ""
-    big = "–" if np.isnan(row.value) else write(row.value) + tail
-    moved = _change(row.change, write, row.before) if np.isfinite(row.change) else ""
-    small = [f'<dd class="change">{text}</dd>' for text in (moved, escape(row.note)) if text]
-    return f'<div><dt>{escape(row.figure)}</dt><dd class="value">{big}</dd>{"".join(small)}</div>'
-
-
-def _change(change: float, write: Write, before: float) -> str:
-    share = round(change, 3) + 0.0
-    moved = f"{'↑' if share > 0 else '↓'} {percentage(share, 1, sign=True)}" if share else f"= {percentage(0, 1)}"
-    was = "" if np.isnan(before) else f" ({write(before)})"
-    return f"<b>{moved}</b> against the period before{was}"

@@ -7,11 +7,10 @@ from bs4 import BeautifulSoup
 from helpers.frames import UNTRUSTED, conversions, costs, credits_of, outcomes, sessions
 from pandas.testing import assert_frame_equal
 
-from ihc import glossary
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS, reconcile
 from ihc.analysis.reporting import channel_reporting
 from ihc.glossary import GLOSSARY
-from ihc.report.tables import DARKEST, HUE, cards, glossary_table, reconciliation_table, table
+from ihc.report.tables import DARKEST, HUE, TO_THE_LEFT, glossary_table, notebook_table, reconciliation_table, table
 from ihc.schemas.tables import Tables
 
 SUMMARY = pd.DataFrame(
@@ -198,66 +197,6 @@ def test_yes_is_written_and_no_is_empty():
     assert all("text" in cell["class"] for cell in page.select("td:nth-child(2)"))
 
 
-def card(unit, value, before=np.nan, change=np.nan, note="", **options):
-    """What a card says: the big figure, the change and the note."""
-    row = {"figure": "Name", "unit": unit, "value": value, "before": before, "change": change, "note": note}
-    figures = pd.DataFrame([row])
-    page = BeautifulSoup(cards(figures, **options), "html.parser")
-    assert page.dt.get_text() == "Name"
-    return [dd.get_text() for dd in page.select("dd")]
-
-
-@pytest.mark.parametrize(
-    ("unit", "value", "currency", "text"),
-    [
-        (glossary.MONEY, 1234.5, "EUR", "1,234.50 EUR"),
-        (glossary.MONEY, 1234.5, "", "1,234.50"),
-        (glossary.COUNT, 1234.5, "EUR", "1,234"),
-        (glossary.CREDIT, 1234.5, "EUR", "1,234.50"),
-        (glossary.RATIO, 1234.5, "EUR", "1,234.50"),
-        (glossary.MONEY, np.nan, "EUR", "–"),
-    ],
-)
-def test_a_card_writes_a_figure_in_its_unit(unit, value, currency, text):
-    assert card(unit, value, currency=currency) == [text]
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (0.1234, "↑ +12.3% against the period before (8.00)"),
-        (-0.5, "↓ -50.0% against the period before (8.00)"),
-        (12.3456, "↑ +1,234.6% against the period before (8.00)"),
-        (0.0, "= 0.0% against the period before (8.00)"),
-        (-0.0004, "= 0.0% against the period before (8.00)"),
-    ],
-)
-def test_a_card_says_how_its_figure_changed(change, text):
-    assert card(glossary.RATIO, 9.0, 8.0, change)[1:] == [text]
-
-
-@pytest.mark.parametrize("change", [np.nan, np.inf, -np.inf])
-def test_a_card_says_nothing_of_a_change_that_is_not_known(change):
-    assert card(glossary.RATIO, 9.0, 8.0, change) == ["9.00"]
-
-
-def test_a_note_stands_below_the_figure_and_its_change():
-    assert card(glossary.RATIO, 9.0, note="incomplete: last day") == ["9.00", "incomplete: last day"]
-    assert card(glossary.RATIO, 9.0, 9.0, 0.0, "so")[1:] == ["= 0.0% against the period before (9.00)", "so"]
-
-
-@pytest.mark.parametrize("name", UNTRUSTED)
-def test_names_and_currencies_are_text_on_cards(name):
-    figures = pd.DataFrame(
-        {"figure": [name], "unit": [glossary.MONEY], "value": [1.0], "before": [1.0], "change": [0.0], "note": [name]}
-    )
-    page = BeautifulSoup(cards(figures, currency=name), "html.parser")
-    assert page.dt.get_text() == name
-    assert page.dd.get_text() == f"1.00 {name}"
-    assert page.find_all("dd")[-1].get_text() == name
-    assert {tag.name for tag in page.find_all()} == {"dl", "div", "dt", "dd", "span", "b"}
-
-
 @pytest.mark.parametrize(
     ("styled", "is_fixed"),
     [
@@ -270,3 +209,11 @@ def test_names_and_currencies_are_text_on_cards(name):
 )
 def test_only_tables_with_an_order_of_their_own_are_fixed(styled, is_fixed):
     assert ("fixed" in parsed(styled).table["class"]) == is_fixed
+
+
+def test_texts_stand_to_the_left_in_a_notebook_that_drops_style_sheets():
+    frame = SUMMARY.assign(channel_name=["Search col1 text", "Total"])
+    page = BeautifulSoup(notebook_table(table(frame, has_total=True)), "html.parser")
+    styled = [cell.text for cell in page.select("[style]")]
+    assert styled == ["Channel", "Search col1 text", "Total"]
+    assert {cell["style"] for cell in page.select("[style]")} == {TO_THE_LEFT.split('"')[1]}
