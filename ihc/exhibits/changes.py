@@ -9,7 +9,7 @@ from pandas.io.formats.style import Styler
 from ihc.analysis.changes import largest_changes, revenue_changes, shown_changes
 from ihc.charts.changes import changes_by_channel_chart
 from ihc.exhibits.data import ReportData
-from ihc.narrative.changes import changes_sentence
+from ihc.narrative.changes import changes_sentence, changes_title
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 
@@ -35,5 +35,6 @@ def changes(data: ReportData) -> Exhibit:
         draw=partial(changes_by_channel_chart, largest_changes(found.channels), currency=data.options.money)
         if is_moved
         else None,
+        finding=changes_title(found.channels) if is_moved else "",
         shown=shown if len(found.channels) else None,
     )

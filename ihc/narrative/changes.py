@@ -47,6 +47,12 @@ def changes_sentence(changes: Changes, before: RecordedRun | None, after: Record
     return " ".join(filter(None, sentences))
 
 
+def changes_title(channels: pd.DataFrame) -> str:
+    """How much more or less revenue the channels have, in few words. In: `Changes.channels`."""
+    total = channels.iloc[-1]
+    return _moved("Attributed revenue", total["ihc_revenue_before"], total["ihc_revenue_after"])
+
+
 def _differ(what: str, before: str, after: str) -> str:
     return f"{what}: {before} before, {after} now." if before != after else ""
 
@@ -61,9 +67,8 @@ def _moved(name: str, before: float, after: float) -> str:
 
 
 def _revenue(changes: Changes) -> str:
-    total, causes = changes.channels.iloc[-1], changes.causes
-    text = _moved("Attributed revenue", total["ihc_revenue_before"], total["ihc_revenue_after"])
-    parts = ", ".join(filter(None, (_part(row) for _, row in causes.iterrows())))
+    text = changes_title(changes.channels)
+    parts = ", ".join(filter(None, (_part(row) for _, row in changes.causes.iterrows())))
     return f"{text}: {parts}." if parts else f"{text}."
 
 
