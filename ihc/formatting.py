@@ -16,46 +16,51 @@ HOURS_PER_DAY = 24
 
 @dataclass(frozen=True)
 class Language:
-    """How a language writes numbers and dates, by Unicode's CLDR; `name`: its code, empty for ISO dates."""
+    """How a language writes numbers, in groups of three, and dates, by Unicode's CLDR.
+
+    `name`: its code, empty for plain numbers and ISO dates; `percent`: where the sign stands.
+    """
 
     name: str = ""
-    point: str = "."
-    comma: str = ","
-    percent: str = "%"  # as it stands behind a figure
+    decimal: str = "."
+    group: str = ","
+    percent: str = "{}%"
+
+
+PLAIN = Language()
+_spoken = PLAIN  # of the whole process: a context would end with each cell of a notebook
 
 
 @cache
 def language(name: str) -> Language:
     """Look up a language by its code, such as `de` or `fr-CH`. Raises ValueError where there is none."""
     if not name:
-        return Language()
+        return PLAIN
     from babel import Locale, UnknownLocaleError
 
     try:
-        locale = Locale.parse(name.replace("_", "-"), sep="-")
+        locale = Locale.parse(name.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
-        raise ValueError(f"no language is called {name!r}: give a code such as en, de or fr-CH") from None
-    symbols = locale.number_symbols["latn"]
-    percent = locale.percent_formats[None].suffix[0]
-    return Language(str(locale).replace("_", "-"), symbols["decimal"], symbols["group"], percent)
-
-
-_spoken = [Language()]  # of the whole process, as matplotlib's settings are
+        raise ValueError("give the code of a language, such as en, de or fr-CH") from None
+    symbols, pattern = locale.number_symbols["latn"], locale.percent_formats[None]
+    percent = f"{pattern.prefix[0]}{{}}{pattern.suffix[0]}"
+    return Language(str(locale), symbols["decimal"], symbols["group"], percent)
 
 
 def speak(name: str) -> None:
-    """Write numbers and dates of this process as a language does, or plainly where `name` is empty."""
-    _spoken[0] = language(name)
+    """Write numbers and dates as a language does, or plainly where `name` is empty, until another one is chosen."""
+    global _spoken
+    _spoken = language(name)
 
 
 def spoken() -> Language:
     """The language in which numbers and dates are written."""
-    return _spoken[0]
+    return _spoken
 
 
 def _localized(text: str) -> str:
-    told = _spoken[0]
-    return text.translate({ord(","): told.comma, ord("."): told.point}) if told.name else text
+    now = spoken()
+    return text.translate({ord(","): now.group, ord("."): now.decimal}) if now.name else text
 
 
 def fixed(value: float, decimals: int = 0, *, sign: bool = False) -> str:
@@ -70,29 +75,38 @@ def general(value: float, digits: int = 10) -> str:
 
 def percentage(share: float, decimals: int = 0, *, sign: bool = False) -> str:
     """A share as a percentage: 12.5%."""
-    return _localized(f"{share:{'+' if sign else ''},.{decimals}%}"[:-1]) + _spoken[0].percent
+    return percent_of(_localized(f"{share:{'+' if sign else ''},.{decimals}%}"[:-1]))
+
+
+def percent_of(figure: str) -> str:
+    """A figure with the sign of percent where the language puts it."""
+    return spoken().percent.format(figure)
 
 
 def dated(when: object) -> str:
     """A day as the language writes it; where none is chosen, and of what is no date, the text itself: 2025-03-01."""
-    if not _spoken[0].name:
-        return str(when)
-    try:
-        found = date.fromisoformat(str(when))
-    except ValueError:
-        return str(when)
+    text, now = str(when), spoken()
+    if not now.name or not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return text
     from babel.dates import format_date
 
-    return format_date(found, "medium", locale=_spoken[0].name.replace("-", "_"))
+    return format_date(date.fromisoformat(text), "medium", locale=now.name)
 
 
 def dated_axis(when: date, *, by_month: bool = False) -> str:
     """A day at the tick of an axis, without its year, or a month with it: 01 Mar, Mar 2025."""
-    if not _spoken[0].name:
+    now = spoken()
+    if not now.name:
         return when.strftime("%b %Y" if by_month else "%d %b")
     from babel.dates import format_skeleton
 
-    return format_skeleton("yMMM" if by_month else "MMMd", when, locale=_spoken[0].name.replace("-", "_"))
+    return format_skeleton("yMMM" if by_month else "MMMd", when, locale=now.name)
+
+
+def month_names() -> list[str]:
+    """The months as they are written: texts whose letters a chart needs."""
+    firsts = [date(2025, month, 1) for month in range(1, 13)] if spoken().name else []
+    return [text for first in firsts for text in (dated(first), dated_axis(first), dated_axis(first, by_month=True))]
 
 
 def counted(number: float, noun: str) -> str:

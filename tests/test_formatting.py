@@ -87,6 +87,7 @@ LANGUAGES = {
     "": ("1,234.50", "+12.5%", "2.5", "1,234 orders", "less than 1%", "2025-03-01", "01 Mar", "Mar 2025"),
     "en": ("1,234.50", "+12.5%", "2.5", "1,234 orders", "less than 1%", "Mar 1, 2025", "Mar 1", "Mar 2025"),
     "de": ("1.234,50", "+12,5 %", "2,5", "1.234 orders", "less than 1 %", "01.03.2025", "1. März", "März 2025"),
+    "tr": ("1.234,50", "%+12,5", "2,5", "1.234 orders", "less than %1", "1 Mar 2025", "1 Mar", "Mar 2025"),
     "fr-CH": ("1 234,50", "+12,5%", "2,5", "1 234 orders", "less than 1%", "1 mars 2025", "1 mars", "mars 2025"),
 }
 
@@ -102,4 +103,6 @@ def test_numbers_and_dates_are_written_as_the_language_does(name, plain_language
 
 def test_what_is_no_date_stays_as_it_is(plain_language):
     speak("de")
-    assert [dated(text) for text in ("the first day", "2025-03", "")] == ["the first day", "2025-03", ""]
+    assert [dated(text) for text in ("the first day", "2025-03", "20250301")] == [
+        *("the first day", "2025-03", "20250301")
+    ]

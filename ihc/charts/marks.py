@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from ihc.arrays.types import Floats
 from ihc.charts.palette import OTHER
 from ihc.charts.style import GREY, INK, PALE, WIDTH
-from ihc.formatting import fixed, general, percentage, shown, spoken
+from ihc.formatting import fixed, general, percent_of, percentage, shown
 
 NARROW = 22  # characters of a name where there is less room than usual
 ROW = 0.28  # inches
@@ -36,7 +36,7 @@ def _amount(value: float, _place: int) -> str:
 
 AMOUNTS = FuncFormatter(_amount)
 # Ticks of shares, as exact as they need be, and none beyond the whole, where the room for labels makes the axis longer.
-UP_TO_ALL = FuncFormatter(lambda share, _: general(100 * share, 6) + spoken().percent if share < 1.001 else "")
+UP_TO_ALL = FuncFormatter(lambda share, _: percent_of(general(100 * share, 6)) if share < 1.001 else "")
 SHARES = FuncFormatter(lambda share, _: percentage(share))
 
 

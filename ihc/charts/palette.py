@@ -19,12 +19,12 @@ OTHER = "#94A4A2"
 MOST_SERIES = len(COLOURS) + 1  # with one for all others
 
 
-def colours_of(visits: pd.DataFrame) -> dict[str, str]:
+def colours_of(visits: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
     """Give the channels their colours, whatever dates a report has, in the order of `by_weight`.
 
-    In: `visits_of` all sessions. Out: as of `channel_colours`.
+    In: `visits_of` all sessions, and `chosen` colours of a house style. Out: as of `channel_colours`.
     """
-    return channel_colours(by_weight(visits))
+    return channel_colours(by_weight(visits), chosen)
 
 
 def by_weight(visits: pd.DataFrame) -> list[str]:
@@ -41,25 +41,29 @@ def by_weight(visits: pd.DataFrame) -> list[str]:
     return table.sort_values(order, ascending=[False, False, False, True])["channel_name"].tolist()
 
 
-def channel_colours(names: Sequence[str]) -> dict[str, str]:
+def channel_colours(names: Sequence[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give each of the first eleven `names` a colour of its own, and grey to the rest.
 
-    In: channels, the most important first, as `channel_summary` lists them (without its total). Colours go by the
-    names' alphabetical order, so that a channel keeps its colour when figures change.
+    In: channels, the most important first, as `channel_summary` lists them (without its total), and the colours that
+    are `chosen` for some. Colours go by the names' alphabetical order, so that a channel keeps its colour when figures
+    change; no channel gets one that is chosen for another.
     """
-    own = sorted(dict.fromkeys(names[: len(COLOURS)]))
-    return dict.fromkeys(names, OTHER) | dict(zip(own, COLOURS, strict=False))
+    chosen = {name: colour for name, colour in (chosen or {}).items() if name in names}
+    taken = {colour.lower() for colour in chosen.values()}
+    own = sorted(set(names[: len(COLOURS)]) - chosen.keys())
+    free = [colour for colour in COLOURS if colour.lower() not in taken]
+    return dict.fromkeys(names, OTHER) | dict(zip(own, free, strict=False)) | chosen
 
 
 def fold_others(
     frame: pd.DataFrame, colours: Mapping[str, str], by: Sequence[str], figures: Sequence[str]
 ) -> pd.DataFrame:
-    """Add up the channels without a colour of their own as `other (N channels)`; a single one keeps its name.
+    """Add up the channels after the first eleven of `colours` as `other (N channels)`; a single one keeps its name.
 
     In: `channel_name`, the columns `by` and the `figures`, sums of which make sense. Out: the same columns, a row a
     channel and `by`, channels in the order of `colours`, the others last.
     """
-    known = [name for name, colour in colours.items() if colour != OTHER]
+    known = list(colours)[: len(COLOURS)]
     left = frame.loc[~frame["channel_name"].isin(known), "channel_name"].unique()
     rest = left[0] if len(left) == 1 else others(len(left))
     names = Folding(known, rest).of(frame)["channel_name"]

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findSystemFonts, fontManager
 from matplotlib.ft2font import FT2Font
 
+from ihc.formatting import month_names
 from ihc.schemas.tables import PHASES
 
 # Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
@@ -113,14 +114,14 @@ def say(figure: Figure, text: str) -> None:
 
 def families(texts: Iterable[str]) -> list[str]:
     """The first font, and of the machine's others those that have what it lacks of the letters of `texts`."""
-    letters = _letters(texts)
+    letters = _letters([*texts, *month_names()])
     _look_up(letters)
     return [FIRST, *sorted({_FAMILIES[letter] for letter in letters} - {"", FIRST})]
 
 
 def letters_without_font(texts: Iterable[str]) -> list[str]:
     """The letters of `texts` that no font of this machine has, sorted."""
-    letters = _letters(texts)
+    letters = _letters([*texts, *month_names()])
     _look_up(letters)
     return sorted(letter for letter in letters if not _FAMILIES[letter])
 

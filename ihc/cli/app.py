@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from pathlib import Path
@@ -126,7 +125,6 @@ def _interrupt(_signal: int, _frame: Any) -> None:
 
 def main() -> None:
     """Run the command; what `ihc` refuses is said in a sentence on standard error."""
-    gc.set_threshold(10_000)  # a command ends soon: looking for garbage as often as usual takes a tenth of its time
     # A kill must end the kernels too, so it takes the way of Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:

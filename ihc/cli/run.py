@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import webbrowser
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ def run(
     Exit code 0: every order is credited or has no session; 1: refused, or an order or a chart failed; 2: wrong usage;
     3: orders wait for the next run.
     """
+    gc.set_threshold(10_000)  # looking for garbage as often as usual takes a tenth of a report's time
     from ihc.narrative import run as narrative
 
     settings = settled(**options)
@@ -95,17 +97,17 @@ class _Steps:
     def step(self, name: str) -> Iterator[None]:
         with self._one_at_a_time:
             self._running.append(name)
-            self._show()
-        yield
+            self._show(f"{name} ...")
+        yield  # a step that fails ends the run, and is shown as the last
         with self._one_at_a_time:
             self._running.remove(name)
             self._done += 1
-            self._show()
-            if not self._console.is_terminal:
-                self._console.print(f"{self._done} of {self._total} done: {name}")
+            self._show(f"{self._done} of {self._total} done: {name}")
 
-    def _show(self) -> None:
+    def _show(self, line: str) -> None:
         self._progress.update(self._task, description=", ".join(self._running), completed=self._done)
+        if not self._console.is_terminal:
+            self._console.print(line)
 
 
 def _print_result(result: RunResult, settings: Settings) -> None:

@@ -212,8 +212,7 @@ class ReportData:
     @cached_property
     def colours(self) -> dict[str, str]:
         """A colour for each channel: that of the house style, where it names the channel."""
-        found = colours_of(self.visits)
-        return found | {name: colour for name, colour in self.options.style.channels.items() if name in found}
+        return colours_of(self.visits, self.options.style.channels)
 
     @cached_property
     def few(self) -> Folding:

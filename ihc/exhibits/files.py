@@ -13,7 +13,7 @@ import pandas as pd
 
 from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
-from ihc.formatting import printable
+from ihc.formatting import printable, speak
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
 from ihc.journeys.credits import vanished
 from ihc.report.exhibit import Exhibit
@@ -45,6 +45,7 @@ class Saved:
 
 def save(report: Report, folder: Path) -> Saved:
     """Write everything into `folder`; raises OSError where it cannot be written."""
+    speak(report.data.options.style.language)
     folder.mkdir(parents=True, exist_ok=True)
     tables = _by_name(report)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
@@ -110,6 +111,7 @@ def write_excel(report: Report, path: Path) -> Path:
     """Write a workbook: first the summary, then a sheet an exhibit; raises OSError where it cannot be written."""
     import xlsxwriter
 
+    speak(report.data.options.style.language)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Texts from the data are texts, whatever they begin with.
     plain = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}

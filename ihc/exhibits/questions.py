@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -322,7 +322,7 @@ def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dt
         if column not in frame:
             raise InputError(f"There is no column {column!r} to choose by; there are {some(list(frame.columns), 20)}.")
         is_meant = np.zeros(len(frame), dtype=bool)
-        for each in _several(value):
+        for each in _several(column, value):
             is_equal = _equals(frame[column], each)
             if not is_equal.any():
                 values = sorted(frame[column].dropna().astype("str").unique())
@@ -332,8 +332,14 @@ def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dt
     return mask
 
 
-def _several(value: object) -> list[object]:
-    return list(value) if isinstance(value, list | tuple | set) else [value]
+def _several(column: str, value: object) -> list[object]:
+    """The values that are asked for, each once: one, or those of a list, a set, a Series."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return [value]
+    values = sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
+    if not values:
+        raise InputError(f"No value of the column {column!r} is asked for: give one, or leave the column out.")
+    return list(dict.fromkeys(values))
 
 
 def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -345,5 +351,5 @@ def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[n
 
 
 def _where(where: Where | None) -> str:
-    chosen = {column: " or ".join(map(str, _several(value))) for column, value in (where or {}).items()}
+    chosen = {column: " or ".join(map(str, _several(column, value))) for column, value in (where or {}).items()}
     return "".join(f", {heading(column)[0]}: {values}" for column, values in chosen.items())

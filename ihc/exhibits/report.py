@@ -51,7 +51,7 @@ class Report:
     """A shop's report over its dates: exhibits, each with `.frame`, `.text` and `.plot()`.
 
     Nothing is computed before it is asked for, and nothing is written but by `save` and `to_excel`. Numbers and dates
-    of the process are in the language of the report that was made last.
+    of exhibits are in the language of the report that was made, shown or saved last.
     """
 
     def __init__(self, data: ReportData) -> None:
@@ -419,6 +419,7 @@ class Report:
         return write_excel(self, Path(path))
 
     def _repr_html_(self) -> str:
+        speak(self.data.options.style.language)
         things = "".join(f"<li>{escape(printable(point.text))}</li>" for point in self.points)
         return "\n".join(
             [

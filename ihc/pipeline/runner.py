@@ -20,6 +20,7 @@ from ihc.errors import SettingsError, why
 from ihc.exhibits.data import ReportData, as_stored
 from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
+from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
 from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
@@ -88,6 +89,7 @@ def run(settings: Settings, say: Say = print, step: Step = nullcontext, *, repor
 
     Raises IhcError: refused before anything was written, or NotebookError for a notebook that failed.
     """
+    speak(settings.report.style.language)
     if report_only:
         # It stores no credits, so what is unfit in the tables may come out as late as in the report.
         with settings.database.transaction():

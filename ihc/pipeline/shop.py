@@ -17,7 +17,7 @@ from ihc.errors import DatabaseError, InputError, SettingsError
 from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed
 from ihc.exhibits.quality import Checks, findings, remedies
 from ihc.exhibits.report import Report
-from ihc.formatting import fixed
+from ihc.formatting import fixed, speak
 from ihc.narrative.run import span_sentence
 from ihc.pipeline.attribution import Attribution, attribute_shop
 from ihc.pipeline.sample import make_sample
@@ -39,6 +39,7 @@ class Shop:
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
         self.settings = settings
         self._options = dict(options)
+        speak(settings.report.style.language)
 
     @property
     def is_sample(self) -> bool:

@@ -24,7 +24,7 @@ def inline_svg(picture: Picture, key: str) -> str:
     for gid, texts in picture.told.items():
         _say(root, gid, texts)
     _name_ids(root, key)
-    left, top, width, _ = root.get("viewBox", "0 0 446 288").split()
+    left, top, width, _ = root.attrib["viewBox"].split()
     root.attrib |= {"viewBox": f"{left} {top} {width} {picture.note_at:g}"}
     root.attrib |= {"class": "chart", "role": "img", "aria-label": picture.alt}
     ET.register_namespace("", SVG)
@@ -64,7 +64,7 @@ def _name_ids(root: ET.Element, key: str) -> None:
             element.set("id", f"{key}-{own}")
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
-    width = float(root.get("viewBox", "0 0 446 0").split()[2])
+    width = float(root.attrib["viewBox"].split()[2])
     root.set("style", f"--wide: {width:g}; --least: {min(sizes, default=10):g}")
 
 

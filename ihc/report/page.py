@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ihc import __version__
 from ihc.charts.style import styled
-from ihc.formatting import printable, spoken
+from ihc.formatting import printable, speak, spoken
 from ihc.report.exhibit import Exhibit
 from ihc.report.figures import Picture, dark_rules, reason
 from ihc.report.inline import inline_svg
@@ -60,6 +60,7 @@ class Section:
 
 def report_page(report: Report) -> str:
     """The page: loads nothing, and runs its own script alone."""
+    speak(report.data.options.style.language)
     script = (PAGE / "page.js").read_text("utf-8")
     house = report.data.options.style
     style = (PAGE / "style.css").read_text("utf-8") + dark_rules("svg.chart ") + _accent(house)
@@ -68,7 +69,7 @@ def report_page(report: Report) -> str:
     )
     return environment.get_template("report.html.j2").render(
         version=__version__,
-        style=Markup(style),  # noqa: S704 - ships with the package
+        style=Markup(style),  # noqa: S704 - ships with the package; the accent is checked to be a colour
         house=house,
         language=spoken(),
         script=Markup(script),  # noqa: S704 - ships with the package

@@ -16,7 +16,7 @@ from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND, UNPLACED
 from ihc.analysis.reporting import MATERIAL
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import isin
-from ihc.formatting import fixed, general, percent, percentage, printable, shown
+from ihc.formatting import CENT, fixed, general, percent, percentage, printable, shown
 from ihc.glossary import FORMATS, GLOSSARY, MONEY
 from ihc.schemas.refunds import purchases
 
@@ -130,8 +130,9 @@ def cards(report: Report) -> list[Card]:
         write = fixed if row.unit == MONEY and abs(row.value) >= 1000 else FORMATS[row.unit]
         value = "–" if np.isnan(row.value) else write(row.value)
         notes = [f"{percentage(row.change, 1, sign=True)} on the period before"] if np.isfinite(row.change) else []
-        if figure == SPEND and UNPLACED in figures and not any(report.data.window.values()):
-            notes.append(f"{fixed(figures[UNPLACED].value)} of it without a session")
+        unplaced = figures[UNPLACED].value if figure == SPEND and UNPLACED in figures else 0.0
+        if unplaced >= CENT and not any(report.data.window.values()):  # with dates, it is not in the total
+            notes.append(f"{FORMATS[MONEY](unplaced)} of it without a session")
         money = printable(report.data.options.currency) if row.unit == MONEY else ""
         found.append(Card(label, f"{value} {money}".strip(), "; ".join(notes)))
     return [*found, _tracked(report.data)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ihc.errors import SettingsError, why
-from ihc.formatting import language, some
+from ihc.formatting import language, printable, some
 
 # What may be left out of the page: all but the summary, the definitions, and how the report was made.
 SECTIONS = (
@@ -19,7 +19,9 @@ SECTIONS = (
 )
 IMAGES = {".svg": "svg+xml", ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 LARGEST_LOGO = 500_000  # bytes; the page holds it whole
-LEAST_CONTRAST = 4.5
+LEAST_CONTRAST = 4.5  # on white, of what is read
+SEEN = 1.5, 15.0  # contrasts on white of what is seen on a light page and on a dark one
+MAGIC = (b"<", b"\xef\xbb\xbf<", b"\x89PNG", b"\xff\xd8", b"RIFF")  # how images begin
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
@@ -52,18 +54,37 @@ class HouseStyle(BaseModel):
             raise ValueError(f"on white its contrast is {contrast:.1f}: give a darker one, of {LEAST_CONTRAST} or more")
         return colour
 
+    @field_validator("title")
+    @classmethod
+    def _title(cls, text: str) -> str:
+        return printable(text)
+
+    @field_validator("channels")
+    @classmethod
+    def _channels(cls, colours: dict[str, str]) -> dict[str, str]:
+        least, most = SEEN
+        for name, colour in colours.items():
+            if not least <= (contrast := _on_white(colour)) <= most:
+                says = f"on white the contrast of {colour}, for {name!r}, is {contrast:.1f}"
+                raise ValueError(f"{says}: give a colour of {least} to {most:g}, to be seen on light pages and on dark")
+        return colours
+
     @field_validator("logo")
     @classmethod
     def _logo(cls, name: str, info: ValidationInfo) -> str:
+        if not name.strip():
+            return ""
         path = Path((info.context or {}).get("folder", ".")) / name
         if path.suffix.lower() not in IMAGES:
             raise ValueError(f"give an image: {', '.join(IMAGES)}")
         try:
-            image = path.read_bytes()
+            if (size := path.stat().st_size) > LARGEST_LOGO:
+                raise ValueError(f"the image has {size:,} bytes: give one of at most {LARGEST_LOGO:,}")
+            image = path.read_bytes() if path.is_file() else b""
         except OSError as error:
             raise ValueError(f"{path} cannot be read: {why(error)}") from None
-        if len(image) > LARGEST_LOGO:
-            raise ValueError(f"the image has {len(image):,} bytes: give one of at most {LARGEST_LOGO:,}")
+        if not image.lstrip().startswith(MAGIC):
+            raise ValueError(f"{path} is no image")
         return f"data:image/{IMAGES[path.suffix.lower()]};base64,{b64encode(image).decode()}"
 
     @field_validator("sections")
@@ -87,7 +108,7 @@ def load_style(path: Path) -> HouseStyle:
     Raises SettingsError: which entry is wrong, its value, and what it must be.
     """
     try:
-        given = tomllib.loads(path.read_text("utf-8"))
+        given = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"The house style {path} cannot be read: {why(error)}.") from None
     except ValueError as error:  # of the text's encoding, or of its syntax
@@ -99,11 +120,14 @@ def load_style(path: Path) -> HouseStyle:
         raise SettingsError(f"The house style {path}: {wrong}.") from None
 
 
+KINDS = {"string_type": "give a text", "tuple_type": "give a list of texts", "dict_type": "give a table"}
+
+
 def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"there is no entry {name}; there are {', '.join(HouseStyle.model_fields)}"
     if error["type"] == "string_pattern_mismatch":
         return f"{name} is {error['input']!r}: give a colour such as #0b6e4f"
-    says = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
+    says = str(error["ctx"]["error"]) if error["type"] == "value_error" else KINDS.get(error["type"], error["msg"])
     return f"{name} is {error['input']!r}: {says}"

@@ -83,10 +83,10 @@ def visits(*rows):
 def test_revenue_and_cost_give_colours_and_then_the_sessions():
     # Beside the largest, c12 has 1 of the cost, c11 0.2, and c09 0.5 of the revenue; c10 has two sessions.
     paid = [("c12", 5, 10), ("c11", 1, 0), ("c09", 0, 5), ("c10", 0, 0), ("c10", 0, 0)]
-    colours = colours_of(visits(*paid, *((f"c{number:02}", 0, 0) for number in range(9))))
+    colours = colours_of(visits(*paid, *((f"c{number:02}", 0, 0) for number in range(9))), {})
     assert list(colours)[:5] == ["c12", "c09", "c11", "c10", "c00"]
     assert [name for name, colour in colours.items() if colour == OTHER] == ["c07", "c08"]
-    assert colours_of(visits()) == {}
+    assert colours_of(visits(), {}) == {}
 
 
 def test_the_channel_with_the_most_revenue_is_never_another_though_twenty_cost_more():
@@ -102,3 +102,14 @@ def test_a_channel_whose_orders_were_returned_matters_by_what_was_lost():
 def test_an_empty_frame_stays_empty():
     frame = pd.DataFrame({"channel_name": pd.array([], dtype="str"), "cost": pd.array([], dtype="float64")})
     assert fold_others(frame, {}, [], ["cost"]).empty
+
+
+def test_chosen_colours_are_kept_for_their_channels_and_change_nothing_else():
+    names = [f"c{number:02}" for number in range(14)]
+    colours = channel_colours(names, {"c01": COLOURS[0].lower(), "c13": "#0b6e4f", "Fax": "#000000"})
+    assert list(colours) == names
+    assert (colours["c01"], colours["c13"], colours["c12"]) == (COLOURS[0].lower(), "#0b6e4f", OTHER)
+    own = [colours[name] for name in names[:11] if name != "c01"]
+    assert set(own) == set(COLOURS[1:])
+    frame = pd.DataFrame({"channel_name": names, "cost": 1.0})
+    assert fold_others(frame, colours, [], ["cost"])["channel_name"].tolist() == [*names[:11], "other (3 channels)"]

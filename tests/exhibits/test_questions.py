@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import pandas as pd
 import pytest
 from helpers.frames import conversions, costs, sessions
 from openpyxl import load_workbook
@@ -81,6 +82,9 @@ def test_a_column_of_sessions_breaks_the_report_down_within_the_rows_that_are_ch
         both.frame["cost"].iloc[-1]
         == 20.0 + report.by("channel_name").frame.set_index("channel_name")["cost"]["Social"]
     )
+    assert report.by("campaign", where={"channel_name": pd.Series(["Search", "Social", "Search"])}).title == both.title
+    with pytest.raises(InputError, match="No value of the column 'channel_name' is asked for"):
+        report.by("campaign", where={"channel_name": []})
     whole = report.by("channel_name").frame.set_index("channel_name")
     assert whole.loc["Search", "ihc_revenue"] == pytest.approx(found.frame["ihc_revenue"].iloc[-1])
 

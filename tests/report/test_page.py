@@ -51,7 +51,7 @@ def in_house_style(report, tmp_path, plain_language):
     (tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="window.ran = 5"/>')
     entries = 'title = "<b>Acme</b>"\nlogo = "logo.svg"\nlanguage = "de"\naccent = "#0b6e4f"\n'
     chosen = 'sections = ["Trend and conversion lag", "Reconciliation"]\n[channels]\n"Organic Search" = "#123456"\n'
-    (tmp_path / "house.toml").write_text(entries + chosen + 'Fax = "#000000"\n')
+    (tmp_path / "house.toml").write_text(entries + chosen + 'Fax = "#808080"\n')
     style = tmp_path / "house.toml"
     database = report.data.settings.database.address
     return ihc.open(database, style=style).report("2025-03-01", "2025-03-28", break_even_roas=4, currency="EUR")

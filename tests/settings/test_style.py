@@ -23,7 +23,7 @@ def test_a_file_gives_title_logo_language_colours_and_sections(tmp_path, monkeyp
     assert load(tmp_path, monkeypatch, {"IHC_STYLE": "house.toml"}).report.style == HouseStyle.model_construct(
         title="Acme",
         logo="data:image/png;base64,iVBORw==",
-        language="fr-CH",
+        language="fr_CH",
         accent="#0b6e4f",
         channels={"Paid Social": "#1877F2"},
         sections=("Paths",),
@@ -35,17 +35,26 @@ def test_a_file_gives_title_logo_language_colours_and_sections(tmp_path, monkeyp
     [
         ("title = Acme", "is no TOML: Invalid value"),
         ('titel = "Acme"', "there is no entry titel; there are title, logo, language, accent, channels, sections"),
-        ("title = 5", "title is 5: Input should be a valid string"),
+        ("title = 5", "title is 5: give a text"),
         ('accent = "red"', "accent is 'red': give a colour such as #0b6e4f"),
         ('accent = "#ffcc00"', "accent is '#ffcc00': on white its contrast is 1.5: give a darker one, of 4.5 or more"),
         ('[channels]\nSearch = "blue"', "channels.Search is 'blue': give a colour such as #0b6e4f"),
-        ('language = "klingon"', "language is 'klingon': no language is called 'klingon': give a code such as en, de"),
+        ('language = "klingon"', "language is 'klingon': give the code of a language, such as en, de or fr-CH"),
+        (
+            '[channels]\nSearch = "#ffffff"',
+            "the contrast of #ffffff, for 'Search', is 1.0: give a colour of 1.5",
+        ),
+        ('sections = "Paths"', "sections is 'Paths': give a list of texts"),
+        ('logo = "text.png"', "text.png is no image"),
+        ('logo = "folder.png"', "folder.png is no image"),
         ('sections = ["Path"]', "there is no section 'Path'; there are Channels, Trend and conversion lag, "),
         ('logo = "logo.bmp"', "logo is 'logo.bmp': give an image: .svg, .png"),
         ('logo = "gone.png"', "gone.png cannot be read: there is no such file or folder"),
     ],
 )
 def test_an_entry_that_is_wrong_is_named_with_its_value(tmp_path, text, says):
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "folder.png").mkdir()
     with pytest.raises(SettingsError) as refused:
         styled(tmp_path, text)
     assert str(refused.value).startswith(f"The house style {tmp_path / 'house.toml'}")
@@ -61,3 +70,8 @@ def test_a_logo_that_would_swell_the_page_is_refused(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"The house style .*house\.toml cannot be read: there is no such file"):
         load_style(tmp_path / "house.toml")
+
+
+def test_what_cannot_be_printed_is_left_out_of_the_title_and_no_logo_is_none(tmp_path):
+    style = styled(tmp_path, '\ufefftitle = "Ac\\u0000me\\u0007"\nlogo = ""\n')
+    assert (style.title, style.logo) == ("Ac me", "")

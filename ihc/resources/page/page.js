@@ -4,9 +4,10 @@
 
   var NEXT = { none: "ascending", ascending: "descending", descending: "none" };
   // What a spreadsheet may take for a formula at the start of a field, as in ihc/report/files.py.
-  // How figures are written; texts are taken with plain spaces in the place of all others.
-  var COMMA = document.documentElement.dataset.comma.replace(/\s/, " "), POINT = document.documentElement.dataset.point;
   var FORMULA = /^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))/;
+
+  // How figures are written; texts are taken with plain spaces in the place of all others.
+  var GROUP = document.documentElement.dataset.group.replace(/\s/, " "), DECIMAL = document.documentElement.dataset.decimal;
 
   function all(selector, from) {
     return Array.prototype.slice.call((from || document).querySelectorAll(selector));
@@ -33,7 +34,7 @@
 
   // A figure as a program writes it, whatever the language of the page.
   function plain(value) {
-    return value.split(COMMA).join("").replace(POINT, ".").replace(/\u2212/g, "-");
+    return value.split(GROUP).join("").replace(DECIMAL, ".").replace(/\u2212/g, "-").replace(/^%\s?(.*)$/, "$1%");
   }
 
   // The first figure of a cell; NaN where there is none.
