@@ -84,13 +84,17 @@ def percent_of(figure: str) -> str:
 
 
 def dated(when: object) -> str:
-    """A day as the language writes it; where none is chosen, and of what is no date, the text itself: 2025-03-01."""
+    """A day, a moment or a month as the language writes it; where none is chosen, the text itself: 2025-03-01."""
     text, now = str(when), spoken()
-    if not now.name or not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+    found = re.fullmatch(r"(\d{4}-\d\d)(-\d\d)?( \d\d:\d\d:\d\d)?", text) if now.name else None
+    if not found or (found[3] and not found[2]):
         return text
+    if not found[2]:
+        return dated_axis(date.fromisoformat(f"{text}-01"), by_month=True)
     from babel.dates import format_date
 
-    return format_date(date.fromisoformat(text), "medium", locale=now.name)
+    day = date.fromisoformat(found[1] + found[2])
+    return format_date(day, "medium", locale=now.name) + (found[3] or "")
 
 
 def dated_axis(when: date, *, by_month: bool = False) -> str:

@@ -103,6 +103,8 @@ def test_numbers_and_dates_are_written_as_the_language_does(name, plain_language
 
 def test_what_is_no_date_stays_as_it_is(plain_language):
     speak("de")
-    assert [dated(text) for text in ("the first day", "2025-03", "20250301")] == [
-        *("the first day", "2025-03", "20250301")
+    assert [dated(text) for text in ("the first day", "2025-3", "20250301")] == [
+        *("the first day", "2025-3", "20250301")
     ]
+    assert dated("2025-03") == "März 2025"
+    assert dated("2025-03-01 13:32:39") == "01.03.2025 13:32:39"

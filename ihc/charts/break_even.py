@@ -67,7 +67,7 @@ def _ratio(value: float) -> str:
 
 def _part(share: float) -> str:
     """A share of less than 1 % that prints neither as 0 nor as 1 %."""
-    return percentage(min(share, 0.009), 1) if share >= 0.0005 else "<0.1%"
+    return percentage(min(share, 0.009), 1) if share >= 0.0005 else f"<{percentage(0.001, 1)}"
 
 
 @chart

@@ -38,14 +38,14 @@ def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currenc
     # From the end of each bar to the next one; so a step too small to be seen has its place too.
     axes.vlines(bars["end"].iloc[:-1], rows[:-1] - 0.3, rows[1:] + 0.3, color=GREY, lw=0.8)
     is_whole = bars.columns[-1] == "count" and (figures == figures.round()).all()
-    style = ",.0f" if is_whole else ",.2f"
-    texts = [_signed(value, total, style) for value, total in zip(figures, is_total, strict=True)]
+    decimals = 0 if is_whole else 2
+    texts = [_signed(value, total, decimals) for value, total in zip(figures, is_total, strict=True)]
     marks.label_ends(axes, np.maximum(bars["start"], bars["end"]), texts)
     _amounts(axes, currency)
 
 
-def _signed(value: float, is_total: bool, style: str) -> str:
-    return format(value, style if is_total else f"+{style}") if value else "0"
+def _signed(value: float, is_total: bool, decimals: int) -> str:
+    return fixed(value, decimals, sign=not is_total) if value else "0"
 
 
 def _amounts(axes: Axes, label: str) -> None:

@@ -80,6 +80,7 @@ def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
     axes.set_ylim(-0.12, 1.12)
     axes.set_xlim(-0.01 * end, end)
     axes.grid(axis="y", color=PALE, linewidth=0.6)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: fixed(value, 1)))
     axes.set_ylabel("membership")
     _time_axis(axes, last["hours"], label)
 

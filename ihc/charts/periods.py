@@ -227,5 +227,6 @@ def roas_trend_chart(figure: Figure, frame: pd.DataFrame, column: str, roas: flo
     axes.axhline(roas, color=INK, linewidth=1, linestyle="--")
     axes.set_ylim(bottom=min(0.0, float(np.nan_to_num(frame["ROAS"].min()))))
     step = -(-len(frame) // 8)
-    axes.set_xticks(places[::step], labels=frame[column].tolist()[::step])
+    axes.set_xticks(places[::step], labels=[dated(text) for text in frame[column].tolist()[::step]])
+    marks.amount_axis(axes.yaxis, 6)
     axes.set_ylabel("ROAS")

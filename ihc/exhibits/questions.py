@@ -20,7 +20,7 @@ from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
 from ihc.exhibits.data import ReportData, attributed
 from ihc.exhibits.models import Comparison
-from ihc.formatting import counted, dated, fixed, listed, percent, shown, some
+from ihc.formatting import counted, dated, fixed, general, listed, percent, shown, some
 from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
@@ -149,7 +149,7 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
     frame = period_totals(rows, unit)
     column = PERIODS[unit]
     young = data.ages.loc[data.ages["is_immature"], "date"]
-    first = str(young.min()) if len(young) else ""
+    first = dated(young.min()) if len(young) else ""
     known = frame.dropna(subset=["ROAS"])
     text = "Nothing was spent."
     if len(known):
@@ -221,11 +221,11 @@ def lookbacks(data: ReportData, *days: float) -> Exhibit:
         figures = other.summary.set_index("channel_name")[["ihc_revenue", "ROAS"]]
         columns.append(figures.add_suffix(f" {each:g} days"))
         lost = _unattributed(other, purchases(data.orders)["conv_id"])
-        notes.append(f"{counted(lost, 'order')} without a session within {each:g} days")
+        notes.append(f"{counted(lost, 'order')} without a session within {general(each)} days")
     frame = pd.concat(columns, axis=1).rename_axis("channel_name").reset_index()
     return Exhibit(
         name="lookbacks",
-        title=f"Lookback window: {' and '.join(f'{each:g}' for each in days)} days",
+        title=f"Lookback window: {' and '.join(map(general, days))} days",
         frame=frame,
         text=f"Of the orders of these dates: {'; '.join(notes)}.",
         draw=partial(bars_chart, frame.iloc[:-1], "channel_name", *(f"ihc_revenue {each:g} days" for each in days)),
@@ -254,8 +254,9 @@ def without_channel(data: ReportData, *channels: str) -> Exhibit:
     orders = purchases(data.orders)["conv_id"]
     lost = _unattributed(after, orders) - _unattributed(before, orders)
     names = listed([shown(name) for name in channels])
+    share = percent(lost / len(orders) if len(orders) else 0)
     text = (
-        f"{counted(lost, 'order')} of {fixed(len(orders))} ({percent(lost / len(orders)) if len(orders) else '0%'}) "
+        f"{counted(lost, 'order')} of {fixed(len(orders))} ({share}) "
         f"{'loses its' if lost == 1 else 'lose their'} journey without {names}: no other session led to "
         f"{'it' if lost == 1 else 'them'}."
     )

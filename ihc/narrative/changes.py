@@ -6,7 +6,7 @@ import pandas as pd
 
 from ihc.analysis.changes import ANEW, CAUSES, LATE, OTHER_SETTINGS, REFUNDED, Changes
 from ihc.database.history import RecordedRun
-from ihc.formatting import CENT, counted, engine_name, fixed, lookback, shown
+from ihc.formatting import CENT, counted, dated, engine_name, fixed, lookback, shown
 from ihc.narrative.run import dates_sentence
 
 SHIFTING = {
@@ -26,7 +26,7 @@ def changes_sentence(changes: Changes, before: RecordedRun | None, after: Record
         return f"This is the first recorded run, number {after.number}: the next one will be compared with it."
     total = changes.channels.iloc[-1]
     figures = changes.channels[[*CAUSES, "cost_change", "cost_dates"]]
-    since = f"run {before.number} of {before.recorded_at[:10]}"
+    since = f"run {before.number} of {dated(before.recorded_at[:10])}"
     if before.window == after.window and not (figures.abs() >= CENT).any(axis=None):
         earned, spent = fixed(total["ihc_revenue_after"], 2), fixed(total["cost_after"], 2)
         same = f"attributed revenue is still {earned}, cost {spent}"

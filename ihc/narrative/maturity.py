@@ -48,7 +48,7 @@ def maturity_sentence(table: pd.DataFrame) -> str:
 
 def _listed(days: pd.Series[str]) -> str:
     if len(days) == 1:
-        return str(days.iloc[0])
+        return dated(days.iloc[0])
     return f"the {counted(len(days), 'day')} from {dated(days.min())} on"
 
 
@@ -59,7 +59,7 @@ def _to_come(young: pd.DataFrame) -> str:
     if final < NO_CREDIT:
         return "none of it is there yet."
     share = 1 - arrived / final
-    part = percentage(share) if share >= 0.005 else "less than 1%"
+    part = percentage(share) if share >= 0.005 else f"less than {percentage(0.01)}"
     orders = f"about {fixed(final - arrived)} of {fixed(final)} orders in the end"
     return f"an estimated {part} of it is still to come, {orders}."
 
@@ -72,7 +72,7 @@ def reach_sentence(lags: pd.DataFrame, arrivals: pd.DataFrame) -> str:
     late = float(lags.loc[lags["lag"] > reach, "share"].sum())
     if int(lags["lag"].iloc[-1]) <= reach:
         return ""
-    part = percentage(late, 1) if late >= 0.0005 else "less than 0.1%"
+    part = percentage(late, 1) if late >= 0.0005 else f"less than {percentage(0.001, 1)}"
     return (
         f"The estimate looks {counted(reach, 'day')} ahead, as far as the dates of the orders reach; {part} of the "
         "credit so far took longer and is not in it."

@@ -33,7 +33,7 @@ def explanation_sentence(steps: pd.DataFrame) -> str:
     best = steps.iloc[int(steps["ihc"].argmax())]
     hours = best["to_conversion"]
     when = f"{duration(hours)} before the converting session" if hours else "at the moment of the conversion"
-    parts = [f"{best[f'{phase}_credit']:.1%} as {phase}" for phase in PHASES]
+    parts = [f"{percentage(best[f'{phase}_credit'], 1)} as {phase}" for phase in PHASES]
     text = (
         f"{order} has {fixed(len(steps))} sessions; {shown(best['channel_name'])}, {when}, gets the most of its "
         f"credit, {percentage(best['ihc'], 1)}: {listed(parts)}."

@@ -68,7 +68,8 @@ def _moved(row: pd.Series) -> str:
         return f"{text} ({write(row['before'])} before)" if pd.notna(row["before"]) else text
     if abs(change) > UNCHANGED:
         return f"{text} ({percentage(change, sign=True)})"
-    return f"{text} ({'unchanged' if not change else 'less than 1% more' if change > 0 else 'less than 1% less'})"
+    less = f"less than {percentage(0.01)} {'more' if change > 0 else 'less'}"
+    return f"{text} ({less if change else 'unchanged'})"
 
 
 def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) -> str:

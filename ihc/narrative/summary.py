@@ -190,7 +190,8 @@ def folding_sentence(few: Folding, summary: pd.DataFrame) -> str:
     if not few.rest:
         return ""
     rest, total = summary[summary["channel_name"] == few.rest].iloc[0], summary.iloc[-1]
-    cost, revenue = (percent(rest[name] / total[name]) if total[name] else "0%" for name in ("cost", "ihc_revenue"))
+    sums = ("cost", "ihc_revenue")
+    cost, revenue = (percent(rest[name] / total[name] if total[name] else 0) for name in sums)
     named = counted(len(few.named), "channel")
     return (
         f"Charts and tables name the {named} with the most attributed revenue or cost. The others have {cost} of the "

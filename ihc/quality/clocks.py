@@ -11,7 +11,7 @@ import pandas as pd
 
 from ihc.arrays.lookup import equals_previous
 from ihc.arrays.types import Booleans, Integers
-from ihc.formatting import counted, dated, fixed, some
+from ihc.formatting import counted, dated, fixed, listed
 from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Advice, Finding, Shop
 from ihc.quality.sql import seconds
@@ -199,7 +199,8 @@ def far_sentence(rows: pd.DataFrame, orders: pd.DataFrame, days: Collection[str]
         return ""
     which = "1 day that lies" if len(named) == 1 else f"{fixed(len(named))} days that lie"
     return (
-        f"Charts and tables over time leave out {which} years apart from all others ({some(named)}): "
+        f"Charts and tables over time leave out {which} years apart from all others "
+        f"({listed([dated(day) for day in named], 5)}): "
         f"{fixed(sums['cost'].sum(), 2)} of cost, {fixed(sums['ihc_revenue'].sum(), 2)} of attributed revenue and "
         f"{counted(len(placed), 'order')}. All totals have them."
     )

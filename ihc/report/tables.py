@@ -19,7 +19,7 @@ from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, TEXT, Write, heading
 # Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
 HUE, DARKEST = "0, 114, 178", 0.4
 TO_THE_LEFT = 'style="text-align: left"'
-DATES = ("date", "week", "day")
+DATES = ("date", "week", "day", "month", "first_day", "last_day", "timestamp")
 DEFINITIONS = {term.heading: term.definition for term in GLOSSARY.values()}
 
 
