@@ -40,8 +40,8 @@ def test_rows_of_far_days_are_left_out():
 def test_the_sentence_names_the_days_and_what_is_on_them():
     far = far_dates(ROWS["date"], ORDERS["conv_date"])
     assert far_sentence(ROWS, ORDERS, far) == (
-        "Charts and tables over time leave out 2 days that lie years apart from all others ('0001-01-01', "
-        "'9999-12-31'): 4.00 of cost, 0.50 of attributed revenue and 1 order. All totals have them."
+        "Charts and tables over time leave out 2 days that lie years apart from all others (0001-01-01 and "
+        "9999-12-31): 4.00 of cost, 0.50 of attributed revenue and 1 order. All totals have them."
     )
     assert "leave out 1 day that lies years apart" in far_sentence(ROWS, ORDERS.iloc[1:], far)
     assert far_sentence(ROWS.iloc[:2], ORDERS.iloc[1:], far) == ""
