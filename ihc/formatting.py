@@ -1,4 +1,4 @@
-"""Numbers, names and lists as people read them."""
+"""Format numbers, names and lists for readers."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from datetime import date
 from functools import cache
 from itertools import islice
 
-CENT = 0.005  # [currency] what is less is printed as 0.00, and no amount
+CENT = 0.005  # [currency] smaller amounts are printed as 0.00 and count as zero
 HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True)
 class Language:
-    """How a language writes numbers and dates, by Unicode's CLDR; `name`: its code, empty for ISO dates."""
+    """How a language writes numbers and dates, from Unicode CLDR. `name`: its code; empty for ISO dates."""
 
     name: str = ""
     point: str = "."
     comma: str = ","
-    percent: str = "%"  # as it stands behind a figure
+    percent: str = "%"  # the suffix of a number
 
 
 @cache
 def language(name: str) -> Language:
-    """Look up a language by its code, such as `de` or `fr-CH`. Raises ValueError where there is none."""
+    """Look up a language by its code, such as `de` or `fr-CH`. Raises ValueError if the code is unknown."""
     if not name:
         return Language()
     from babel import Locale, UnknownLocaleError
@@ -40,16 +40,16 @@ def language(name: str) -> Language:
     return Language(str(locale).replace("_", "-"), symbols["decimal"], symbols["group"], percent)
 
 
-_spoken = [Language()]  # of the whole process, as matplotlib's settings are
+_spoken = [Language()]  # global for the process, like matplotlib's settings
 
 
 def speak(name: str) -> None:
-    """Write numbers and dates of this process as a language does, or plainly where `name` is empty."""
+    """Set the language of numbers and dates in this process; an empty `name` means the plain format."""
     _spoken[0] = language(name)
 
 
 def spoken() -> Language:
-    """The language in which numbers and dates are written."""
+    """Return the language of numbers and dates in this process."""
     return _spoken[0]
 
 
@@ -59,22 +59,22 @@ def _localized(text: str) -> str:
 
 
 def fixed(value: float, decimals: int = 0, *, sign: bool = False) -> str:
-    """A number with so many decimals: 1,234.50."""
+    """Format a number with a fixed number of decimals: 1,234.50."""
     return _localized(f"{value:{'+' if sign else ''},.{decimals}f}")
 
 
 def general(value: float, digits: int = 10) -> str:
-    """A number with up to so many digits, and none that says nothing: 2.5."""
+    """Format a number with up to `digits` significant digits, without trailing zeros: 2.5."""
     return _localized(f"{value:,.{digits}g}")
 
 
 def percentage(share: float, decimals: int = 0, *, sign: bool = False) -> str:
-    """A share as a percentage: 12.5%."""
+    """Format a share as a percentage: 12.5%."""
     return _localized(f"{share:{'+' if sign else ''},.{decimals}%}"[:-1]) + _spoken[0].percent
 
 
 def dated(when: object) -> str:
-    """A day as the language writes it; where none is chosen, and of what is no date, the text itself: 2025-03-01."""
+    """Format a date in the current language: 2025-03-01 without one. Text that is not a date is returned unchanged."""
     if not _spoken[0].name:
         return str(when)
     try:
@@ -87,7 +87,7 @@ def dated(when: object) -> str:
 
 
 def dated_axis(when: date, *, by_month: bool = False) -> str:
-    """A day at the tick of an axis, without its year, or a month with it: 01 Mar, Mar 2025."""
+    """Format an axis tick: a day without its year, or a month with it: 01 Mar, Mar 2025."""
     if not _spoken[0].name:
         return when.strftime("%b %Y" if by_month else "%d %b")
     from babel.dates import format_skeleton
@@ -96,12 +96,12 @@ def dated_axis(when: date, *, by_month: bool = False) -> str:
 
 
 def counted(number: float, noun: str) -> str:
-    """Write a number with its noun: 1 order, 2 orders."""
+    """Format a count with its noun: 1 order, 2 orders."""
     return f"{fixed(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def some(ids: Collection[object], limit: int = 5, *, width: int = 64) -> str:
-    """Name up to `limit` ids on one line, each cut to `width` characters."""
+    """List up to `limit` ids on one line, each cut to `width` characters, and count the rest."""
     names = [str(name) for name in islice(ids, limit)]
     shown = [repr(name if len(name) <= width else name[: width - 1] + "…") for name in names]
     more = f" and {fixed(len(ids) - limit)} more" if len(ids) > limit else ""
@@ -109,30 +109,33 @@ def some(ids: Collection[object], limit: int = 5, *, width: int = 64) -> str:
 
 
 def named(names: Sequence[object], limit: int = 5) -> str:
-    """Name the first channels in a sentence, and count the rest."""
+    """List the first channels in a sentence, and count the rest."""
     rest = f", and {fixed(len(names) - limit)} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + rest
 
 
 def listed(parts: Sequence[str], limit: int = 4) -> str:
-    """Parts as a list in words, and the count of those beyond `limit`: a, b and c."""
+    """Join parts to a list in words, and count those beyond `limit`: a, b and c."""
     few = [*parts[:limit], *([f"{fixed(len(parts) - limit)} more"] if len(parts) > limit else [])]
     return " and ".join(filter(None, [", ".join(few[:-1]), *few[-1:]]))
 
 
 def printable(text: object) -> str:
-    """A text on one line, without what XML, and so an SVG, cannot hold (https://www.w3.org/TR/xml/#charsets)."""
+    """Return a text on one line, without characters that XML, and so SVG, forbids.
+
+    Source: https://www.w3.org/TR/xml/#charsets.
+    """
     return " ".join(re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", str(text)).split())
 
 
 def shown(name: object, limit: int = 40) -> str:
-    """A name from the data on one line, cut to `limit` characters."""
+    """Return a name from the data on one line, cut to `limit` characters."""
     text = printable(name) or "(blank)"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def percent(share: float) -> str:
-    """A share as a percentage that is never 0% of something, nor 100% of less than all."""
+    """Format a share as a percentage. A positive share is never 0%, and a share below 1 is never 100%."""
     text = f"{share:.0%}"
     if text == "0%" and share > 0:
         return f"less than {percentage(0.01)}"
@@ -140,12 +143,12 @@ def percent(share: float) -> str:
 
 
 def brief_percent(share: float) -> str:
-    """The same as `percent`, where there is little room."""
+    """As `percent`, in a shorter form."""
     return percent(share).replace("less than ", "<").replace("more than ", ">")
 
 
 def duration(hours: float) -> str:
-    """A length of time in its own unit: 12 min, 6 h, 2.4 days."""
+    """Format a duration in a suitable unit: 12 min, 6 h, 2.4 days."""
     if hours == 0:
         return "0"
     if hours < 1:
@@ -156,13 +159,13 @@ def duration(hours: float) -> str:
 
 
 def engine_name(row: object) -> str:
-    """An engine and its settings in words. In: a row with `engine, parameters`."""
+    """Name an engine and its settings. In: a row with `engine, parameters`."""
     engine, parameters = getattr(row, "engine", ""), getattr(row, "parameters", "")
     return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"
 
 
 def lookback(days: float | None) -> str:
-    """How far back sessions count, in words [days]."""
+    """Name the lookback window [days; None or NaN: none]."""
     if days is None or math.isnan(days):
-        return "sessions of any age"
-    return f"a lookback of {general(days)} day{'' if days == 1 else 's'}"
+        return "no lookback window"
+    return f"a lookback window of {general(days)} day{'' if days == 1 else 's'}"

@@ -37,7 +37,7 @@ def test_every_public_name_can_be_imported_and_is_documented(name):
     assert entry.__doc__
 
 
-def test_a_name_that_is_not_there_is_no_attribute():
+def test_an_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="module 'ihc' has no attribute 'nothing'"):
         ihc.nothing  # noqa: B018
     assert not hasattr(ihc, "_nothing")
@@ -48,7 +48,7 @@ def test_the_version_is_three_numbers():
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_what_computes_neither_reads_nor_writes_nor_draws(module):
+def test_computing_modules_do_no_input_output_or_plotting(module):
     tree = ast.parse(module.read_text("utf-8"))
     imported = set()
     for node in ast.walk(tree):

@@ -303,7 +303,7 @@ NO_USE = "there is none that can be used"
 
 CASES = [
     (SHOP, ANSWERS.assign(conv_id="x" + ANSWERS["conv_id"]), f"{NO_USE}: 300 answers cannot .'xk0': no order"),
-    (SHOP, ANSWERS.assign(initializer=0.0), "a phase's shares are no shares, or do not sum to 1"),
+    (SHOP, ANSWERS.assign(initializer=0.0), "the shares of a phase are invalid or do not sum to 1"),
     (SHOP, ANSWERS.iloc[:0], f"{NO_USE}: 0 answers for orders of one session are all there is"),
     (SHOP, pd.DataFrame(columns=ANSWERS.columns), "Get more answers"),
     (SHOP, ANSWERS[LENGTH == 1], "answers for orders of one session are all there is"),
