@@ -149,7 +149,7 @@ def test_the_lines_close_and_name_the_refunds():
     assert found[["line", "count", "amount"]].iloc[:9].to_numpy().tolist() == [
         ["orders read", 2, 160],
         ["refunds: 1", 0, -40],
-        ["less: without any session (unattributed)", 0, 0],
+        ["less: untracked (no session)", 0, 0],
         ["with a journey", 2, 120],
         ["less: failed", 0, 0],
         ["credited", 2, 120],
