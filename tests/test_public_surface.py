@@ -1,4 +1,6 @@
 import ast
+import doctest
+import inspect
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,14 @@ def test_every_public_name_can_be_imported_and_is_documented(name):
     entry = getattr(ihc, name)
     assert entry.__name__ == name
     assert entry.__doc__
+
+
+@pytest.mark.parametrize("name", ihc.__all__)
+def test_public_docstrings_are_numpydoc_and_their_examples_run(name):
+    entry = getattr(ihc, name)
+    assert "\n----------\n" in inspect.getdoc(entry)
+    for example in doctest.DocTestFinder().find(entry, name, globs={}):
+        assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_an_unknown_name_raises_attribute_error():
