@@ -200,7 +200,7 @@ def compare(before: State, after: State, before_window: Window = EVER, after_win
     corrected, its earlier credit times the difference belongs to `revenue_corrected`, so that the other causes only
     move credit.
     """
-    cells = _parted(before, after, before_window, after_window)
+    cells = _cells_by_cause(before, after, before_window, after_window)
     names = cells["channel_name"].cat.categories
     channel, cause = (np.asarray(each, dtype=np.int64) for each in (cells["channel_name"].cat.codes, cells["cause"]))
     place = channel * len(CAUSES) + cause
@@ -213,7 +213,7 @@ def compare(before: State, after: State, before_window: Window = EVER, after_win
     return Changes(_with_total(table[(table != 0).any(axis=1)]), _causes(parts, cells))
 
 
-def _parted(before: State, after: State, before_window: Window, after_window: Window) -> pd.DataFrame:
+def _cells_by_cause(before: State, after: State, before_window: Window, after_window: Window) -> pd.DataFrame:
     """Return one row per order, channel and day: its revenue `before` and `after`, and the cause of the difference.
 
     The difference is `correction [due to the order's revenue]` + `rest [due to the cause]`, all [currency].
@@ -229,7 +229,7 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
     old, new = cells["before"].to_numpy() * was_shown, cells["after"].to_numpy() * is_shown
     is_kept = was_shown & is_shown & ~np.isin(of_order, [PLACES[NEW], PLACES[GONE], PLACES[REFUNDED]])
     correction = np.where(is_kept, old * (has - had), 0.0)
-    is_there = (old != 0) | (new != 0)
+    has_credit = (old != 0) | (new != 0)
     return cells[["channel_name"]].assign(
         order=order,
         before=old * had,
@@ -238,7 +238,7 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
         rest=new * has - old * had - correction,
         cause=cause,
         is_corrected=is_kept & (had != has) & (old != 0),
-        is_touched=is_there & ((cause != PLACES[ANEW]) | (np.abs(new - old) > EQUAL)),
+        is_touched=has_credit & ((cause != PLACES[ANEW]) | (np.abs(new - old) > EQUAL)),
     )
 
 

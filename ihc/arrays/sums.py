@@ -141,10 +141,10 @@ def part_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) ->
         table.assign(**{LEVEL: level}, **{name: found[name].get(level, nothing) for name in columns})
         for level in sorted({0}.union(*found.values()))
     ]
-    return pd.concat([part[_says_something(part, columns)] for part in parts], ignore_index=True)
+    return pd.concat([part[_is_kept(part, columns)] for part in parts], ignore_index=True)
 
 
-def _says_something(part: pd.DataFrame, columns: Sequence[str]) -> Booleans:
+def _is_kept(part: pd.DataFrame, columns: Sequence[str]) -> Booleans:
     return (part[LEVEL] == 0).to_numpy() | (part[list(columns)] != 0).any(axis="columns").to_numpy()
 
 

@@ -171,9 +171,8 @@ def _nothing_to_use(single: int, left_out: pd.DataFrame) -> str:
 def _rows(journeys: pd.DataFrame, used: pd.DataFrame) -> _Rows:
     frame = journeys[list(ENGINE_COLUMNS)].merge(used[["conv_id", "session_id", *SHARES]], on=["conv_id", "session_id"])
     frame = frame[frame["conv_id"].duplicated(keep=False)]
-    frame = frame.sort_values(
-        "conv_id", kind="stable", ignore_index=True
-    )  # a fixed order of summation, whatever the input order
+    # A fixed order of rows gives the same sums for any input order.
+    frame = frame.sort_values("conv_id", kind="stable", ignore_index=True)
     order, steps = time_order(frame)
     frame = frame.take(order).reset_index(drop=True)
     channel, names = pd.factorize(frame["channel_name"].astype("str"), sort=True, use_na_sentinel=False)

@@ -88,9 +88,8 @@ def _predicted(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFra
 
 
 def _hours(journeys: pd.DataFrame) -> pd.DataFrame:
-    journeys = journeys.sort_values(
-        "conv_id", kind="stable"
-    )  # the same errors in the same order, whatever the input order
+    # A fixed order of rows gives the same errors for any input order.
+    journeys = journeys.sort_values("conv_id", kind="stable")
     order, steps = time_order(journeys)
     rows = journeys[["conv_id", "session_id", "channel_name"]].take(order).reset_index(drop=True)
     closes = (journeys["closer_engagement"].to_numpy() == 1)[order] | steps.is_last

@@ -116,7 +116,7 @@ def _misses(
     what = f"whose {column.replace('_', ' ')} differs from that of a session only by "
     rules = [rule for rule in (*RULES, ANY) if (near["rule"] == rule).any()]
     return [
-        about(what + rule, rows[rule_of == rule], _mend(shop.sql, column, rule, near[near["rule"] == rule]))
+        about(what + rule, rows[rule_of == rule], _advice(shop.sql, column, rule, near[near["rule"] == rule]))
         for rule in rules
     ] or [about(what + ANY, rows.iloc[:0], NO_ADVICE)]
 
@@ -141,7 +141,7 @@ def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
+def _advice(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
     """Return the consequence, and a statement that sets the id of the matching session."""
     table = CONVERSIONS if column == "user_id" else COSTS
     consequence = (

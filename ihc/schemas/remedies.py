@@ -388,7 +388,7 @@ def of_copies(table: str, copies: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, 
     if (others := copies[~is_equal]).empty:
         return
     differing = [name for name in columns[1:] if (others.groupby(key)[name].nunique(dropna=False) > 1).any()]
-    go_on = f"Keep one row, or make the ids unique if the rows differ; in a view: shop || '-' || {key} AS {key}."
+    remedy_text = f"Keep one row, or make the ids unique if the rows differ; in a view: shop || '-' || {key} AS {key}."
     if differing == [amount] and amount in SUMMED:
-        go_on = f"If they are parts of one amount, sum them; in a view: {summed}."
-    yield others, f"the rows differ in {', '.join(differing)}", go_on
+        remedy_text = f"If they are parts of one amount, sum them; in a view: {summed}."
+    yield others, f"the rows differ in {', '.join(differing)}", remedy_text

@@ -296,7 +296,7 @@ def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, st
         alike[name] = [found for found in names if str(found).lower() == name]
     for name, found in alike.items():
         if len(found) > 1:
-            raise InputError(f"{_begun(what)} has several columns for {name}: {some(found)}. Keep one of them.")
+            raise InputError(f"{_capitalized(what)} has several columns for {name}: {some(found)}. Keep one of them.")
     require_columns(pd.DataFrame(columns=[name for name, found in alike.items() if found]), COLUMNS[table], what)
     return {name: found[0] for name, found in alike.items() if found}
 
@@ -306,12 +306,12 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> N
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise InputError(
-            f"{_begun(what)} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
+            f"{_capitalized(what)} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
             f"it needs {', '.join(columns)}.{NO_FLAGS if set(missing) <= set(FLAGS) else ''}"
         )
 
 
-def _begun(what: str) -> str:
+def _capitalized(what: str) -> str:
     return what[0].upper() + what[1:]
 
 
