@@ -54,8 +54,8 @@ def spoken() -> Language:
 
 
 def _localized(text: str) -> str:
-    told = _spoken[0]
-    return text.translate({ord(","): told.comma, ord("."): told.point}) if told.name else text
+    current = _spoken[0]
+    return text.translate({ord(","): current.comma, ord("."): current.point}) if current.name else text
 
 
 def fixed(value: float, decimals: int = 0, *, sign: bool = False) -> str:

@@ -143,10 +143,10 @@ def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
     pairs the curve is constant: 0 if rising, 1 if falling.
     """
     restart = _restart(pairs)
-    is_told = ~pairs.is_restart & (pairs.hours < restart)
-    told = Pairs._make(values[is_told] for values in pairs)
-    if len(told.hours):
-        hours, values, log_weights = _fit_knots(told, channels, rising)
+    is_usable = ~pairs.is_restart & (pairs.hours < restart)
+    usable = Pairs._make(values[is_usable] for values in pairs)
+    if len(usable.hours):
+        hours, values, log_weights = _fit_knots(usable, channels, rising)
         hours, values = extrapolate(hours, values, restart)
     else:
         begin, log_weights = (0.0 if rising else 1.0), np.zeros(channels)

@@ -76,8 +76,8 @@ def _shuffled(conv_ids: pd.Series[str], salt: str = "") -> npt.NDArray[np.object
 
 
 def _predicted(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
-    told = journeys[journeys["conv_id"].isin(known["conv_id"])]
-    found = calibrate(told, known)
+    known_journeys = journeys[journeys["conv_id"].isin(known["conv_id"])]
+    found = calibrate(known_journeys, known)
     rows = journeys[journeys["conv_id"].isin(held_out["conv_id"])]
     both = attribute(rows, found.parameters).merge(held_out, on=["conv_id", "session_id"], suffixes=("", "_answered"))
     errors = {share: both[share] - both[f"{share}_answered"] for share in SHARES}

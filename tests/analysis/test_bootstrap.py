@@ -64,7 +64,7 @@ def test_ratios_are_nan_without_cost_without_credit_and_if_unbounded():
 
 
 def test_all_credit_of_an_order_is_drawn_together():
-    # Each order gives A and B a half: whatever is drawn, each has 1 of the 2.
+    # Each order gives A and B one half, so every draw gives each 1 of the 2.
     earned = earned_of(*((key, name, 0.5, 10) for key in ("k1", "k2") for name in "AB"))
     found = bootstrap_intervals(earned, summary_of(earned, A=5, B=5))
     assert found[["ihc_low", "ihc_high"]].to_numpy().tolist() == [[1, 1], [1, 1], [2, 2]]

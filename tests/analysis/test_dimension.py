@@ -46,7 +46,7 @@ def test_a_channel_without_a_group_keeps_its_name():
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # as exported from a spreadsheet, with a byte order mark
-def test_groups_are_read_whatever_the_channels_are_called(tmp_path, encoding):
+def test_groups_are_read_for_special_channel_names(tmp_path, encoding):
     frame = pd.DataFrame({"channel_name": [*UNTRUSTED, "NA", ""], "channel_group": "Paid"})
     frame.to_csv(tmp_path / "groups.csv", index=False, encoding=encoding)
     assert load_channel_groups(tmp_path / "groups.csv") == dict.fromkeys([*UNTRUSTED, "NA", ""], "Paid")

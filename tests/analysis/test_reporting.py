@@ -163,7 +163,7 @@ def test_shares_are_nan_without_any_credit_or_cost():
     summary = channel_summary(VISITS, ORDERS, costs(), credits_of())
     assert summary[["share_of_credit", "share_of_cost", "CPO", "ROAS"]].isna().all(axis=None)
     assert material(summary).empty
-    assert summary["sessions"].tolist() == [1, 3, 1, 5]  # Mail, Search, Social: by name where nothing tells them apart
+    assert summary["sessions"].tolist() == [1, 3, 1, 5]  # Mail, Search, Social: ties are sorted by name
 
 
 def test_empty_tables_give_no_rows_and_a_total_of_0():
