@@ -89,7 +89,7 @@ def test_a_channels_share_is_split_evenly_over_its_sessions():
 
 
 def test_a_second_order_chain_remembers_two_channels():
-    # AC converts, BC does not. First order: from C 1/2 converts, regardless of the previous channel, so B has half of it.
+    # AC converts, BC does not. First order: 1/2 of the paths at C convert, so B has half of it.
     # Second order: (A, C) always converts and (B, C) never does, so B is not needed.
     paths = {"journeys": converting("AC"), "idle": idle("BC")}
     assert effects(**paths) == pytest.approx({"A": 1 / 2, "B": 1 / 2, "C": 1})
