@@ -1,4 +1,4 @@
-"""Which channel earned this revenue? Multi-touch attribution by the IHC model."""
+"""Multi-touch marketing attribution with the IHC model."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that `ihc --version` needs no pandas."""
+    """Import a public name on first use, so that `ihc --version` does not load pandas."""
     if name not in _HOME:
         raise AttributeError(f"module 'ihc' has no attribute {name!r}")
     return getattr(import_module(f"ihc.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    """The public names: what completion offers."""
+    """List the public names, for tab completion."""
     return [*__all__, "__version__"]

@@ -1,4 +1,4 @@
-"""`python -m ihc` is the command `ihc`."""
+"""Run the `ihc` command as `python -m ihc`."""
 
 from ihc.cli.app import main
 

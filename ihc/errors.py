@@ -1,27 +1,27 @@
-"""Everything that can go wrong on purpose: one tree, each message says what, where and what to do.
+"""The exceptions of ihc. Each message says what is wrong, where, and what to do.
 
 IhcError
 ├── SettingsError         an option, an environment variable or .env
 ├── DatabaseError         a database that cannot be opened, read or written
-├── InputError            the content of the tables, or a frame handed to the library
+├── InputError            the content of the tables, or a frame passed to the library
 ├── ParametersError       a parameters file of the local engine
-├── ReconciliationError   the figures do not close
+├── ReconciliationError   the totals do not reconcile
 ├── NotebookError         a notebook of a run failed
-├── ScaleError            a cluster that cannot be reached or gives up
-└── ApiError              the IHC Attribution API; `what to do` is in each message
+├── ScaleError            a cluster is unreachable, unsuitable or fails
+└── ApiError              the IHC Attribution API; each message says what to do
     ├── ApiKeyError           401, 403: never retried, ends the run
-    ├── ConversionTypeError   the API does not know the conversion type: never retried, ends the run
+    ├── ConversionTypeError   unknown conversion type: never retried, ends the run
     ├── ApiAddressError       404, a redirect or a certificate: never retried, ends the run
-    ├── RequestRefusedError   400: never retried; the batch is bisected for the journey that causes it
+    ├── RequestRefusedError   400: never retried; the batch is bisected to find the journey that causes it
     ├── TooLargeError         413 or a limit: never retried; the batch is halved
-    ├── UnansweredError       dropped, timed out, 408, 425, 5xx, no JSON, until the retries ran out; bisected too
-    │   ├── DeadlineError         not whole within IHC_REQUEST_SECONDS
-    │   └── AnswerSizeError       larger than 64 MB, packed or unpacked
-    └── ApiStoppedError       nothing more can be asked now, the other orders wait for the next run
+    ├── UnansweredError       dropped, timed out, 408, 425, 5xx or not JSON after all retries; the batch is bisected
+    │   ├── DeadlineError         not complete within IHC_REQUEST_SECONDS
+    │   └── AnswerSizeError       larger than 64 MB, compressed or decompressed
+    └── ApiStoppedError       no more requests are possible now; the other orders wait for the next run
         ├── UnreachableError      no connection
-        ├── QuotaError            429, until the retries ran out
-        ├── OutageError           nothing but failures
-        └── CeilingError          --max-requests
+        ├── QuotaError            429 after all retries
+        ├── OutageError           all requests fail
+        └── CeilingError          the limit of --max-requests is reached
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ BY_NUMBER = {
     errno.EACCES: "its permissions do not allow that",
     errno.EPERM: "its permissions do not allow that",
     errno.EISDIR: "it is a folder",
-    errno.ENOTDIR: "a part of its path is a file, not a folder",
-    errno.EEXIST: "a file of that name is in the way",
+    errno.ENOTDIR: "part of its path is a file, not a folder",
+    errno.EEXIST: "a file of that name already exists",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the disk is read-only",
     errno.ENAMETOOLONG: "its name is too long",
-    errno.ECONNREFUSED: "nothing answers at this address",
-    errno.ETIMEDOUT: "nothing answered in time",
+    errno.ECONNREFUSED: "the connection was refused",
+    errno.ETIMEDOUT: "the connection timed out",
 }
 NUMBER = re.compile(r"\[Errno -?\d+\] ")
-# What pandas says of a CSV file, and what it means; `{0}` and so on stand for the numbers in it.
+# pandas' messages about CSV files, and what they mean; `{0}` and so on are the numbers in the message.
 OF_CSV = {
     r"No columns to parse": "it is empty",
     r"Expected (\d+) fields in line (\d+), saw (\d+)": "line {1} has {2} fields instead of {0}",
-    r"EOF inside string starting at row (\d+)": "a quotation mark is opened and never closed",
+    r"EOF inside string starting at row (\d+)": "a quotation mark is never closed",
     r"Error tokenizing data": "it is not a valid CSV file",
 }
 
 
 class IhcError(Exception):
-    """The root: whatever `ihc` refuses with a sentence instead of a traceback."""
+    """Base class of all errors that `ihc` reports with a message instead of a traceback."""
 
 
 class SettingsError(IhcError):
@@ -68,7 +68,7 @@ class DatabaseError(IhcError):
 
 
 class InputError(IhcError):
-    """A table or a frame does not hold what it must."""
+    """A table or a frame has invalid content."""
 
 
 class ParametersError(IhcError):
@@ -76,23 +76,23 @@ class ParametersError(IhcError):
 
 
 class ReconciliationError(IhcError):
-    """What was read and what is reported do not close to the cent."""
+    """The figures read and the figures reported do not reconcile to the cent."""
 
 
 class NotebookError(IhcError):
-    """A notebook of a run failed; `waits` where it only has to be run again."""
+    """A notebook of a run failed. `waits` is true if it only has to be run again."""
 
     waits = False
 
 
 class ScaleError(IhcError):
-    """A cluster cannot be reached, is not fit for the work, or gives up."""
+    """A cluster is unreachable, unsuitable for the work, or fails."""
 
 
 class ApiError(IhcError):
-    """The IHC Attribution API did not give what it was asked for; `calls` counts how often it was asked.
+    """A request to the IHC Attribution API failed. `calls` counts the attempts.
 
-    `wait` [s]: how long the API asks to wait before the next try; None where it does not say.
+    `wait` [s]: how long the API asks to wait before the next attempt; None if it does not say.
     """
 
     calls = 0
@@ -100,7 +100,7 @@ class ApiError(IhcError):
 
 
 class ApiKeyError(ApiError):
-    """The API does not take the key."""
+    """The API rejects the key."""
 
 
 class ConversionTypeError(ApiError):
@@ -108,31 +108,31 @@ class ConversionTypeError(ApiError):
 
 
 class ApiAddressError(ApiError):
-    """The API is not at this address, or is not whom it must be."""
+    """The API is not at this address, or the server cannot be trusted."""
 
 
 class RequestRefusedError(ApiError):
-    """The API refuses what a request holds."""
+    """The API rejects the content of a request."""
 
 
 class TooLargeError(ApiError):
-    """A request is over a limit of the account."""
+    """A request exceeds a limit of the account."""
 
 
 class UnansweredError(ApiError):
-    """A request had no whole answer, however often it was sent."""
+    """A request got no complete answer after all retries."""
 
 
 class DeadlineError(UnansweredError):
-    """An answer was not whole in time, though the server went on sending."""
+    """An answer was not complete in time, although the server kept sending."""
 
 
 class AnswerSizeError(UnansweredError):
-    """An answer is larger than any honest one."""
+    """An answer exceeds the size limit."""
 
 
 class ApiStoppedError(ApiError):
-    """Nothing more can be asked now; what came is stored, the other orders wait for the next run."""
+    """No more requests are possible now. Received answers are stored; the other orders wait for the next run."""
 
 
 class UnreachableError(ApiStoppedError):
@@ -140,19 +140,19 @@ class UnreachableError(ApiStoppedError):
 
 
 class QuotaError(ApiStoppedError):
-    """The account may not ask more for now."""
+    """The quota of the account is used up for now."""
 
 
 class OutageError(ApiStoppedError):
-    """The API answers nothing but failures."""
+    """All requests to the API fail."""
 
 
 class CeilingError(ApiStoppedError):
-    """The run has sent as many requests as it was allowed to."""
+    """The run has reached its limit of requests."""
 
 
 def why(error: BaseException) -> str:
-    """Say why something could not be read or written, without the words of the system or of a library."""
+    """Explain in plain words why something could not be read or written."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
     if isinstance(error, json.JSONDecodeError):
@@ -169,6 +169,6 @@ def why(error: BaseException) -> str:
 
 
 def _number_of(error: OSError) -> int:
-    """The number of an error that has none of its own, as that of a missing file has where a library raises it."""
+    """Return the errno of an error type whose instance has none, as when a library raises FileNotFoundError."""
     kinds = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, IsADirectoryError: errno.EISDIR}
     return next((number for kind, number in kinds.items() if isinstance(error, kind)), 0)

@@ -1,4 +1,4 @@
-"""Numbers, names and lists as people read them."""
+"""Format numbers, names and lists for readers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from datetime import date
 from functools import cache
 from itertools import islice
 
-CENT = 0.005  # [currency] what is less is printed as 0.00, and no amount
+CENT = 0.005  # [currency] smaller amounts are printed as 0.00 and count as zero
 HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True)
 class Language:
-    """How a language writes numbers, in groups of three, and dates, by Unicode's CLDR.
+    """How a language writes numbers (in groups of three) and dates, from Unicode CLDR.
 
-    `name`: its code, empty for plain numbers and ISO dates; `percent`: where the sign stands.
+    `name`: its code, empty for plain numbers and ISO dates; `percent`: the pattern of a percentage.
     """
 
     name: str = ""
@@ -28,12 +28,12 @@ class Language:
 
 
 PLAIN = Language()
-_spoken = PLAIN  # of the whole process: a context would end with each cell of a notebook
+_spoken = PLAIN  # global for the process: a context variable would be reset by each notebook cell
 
 
 @cache
 def language(name: str) -> Language:
-    """Look up a language by its code, such as `de` or `fr-CH`. Raises ValueError where there is none."""
+    """Look up a language by its code, such as `de` or `fr-CH`. Raises ValueError if the code is unknown."""
     if not name:
         return PLAIN
     from babel import Locale, UnknownLocaleError
@@ -48,13 +48,13 @@ def language(name: str) -> Language:
 
 
 def speak(name: str) -> None:
-    """Write numbers and dates as a language does, or plainly where `name` is empty, until another one is chosen."""
+    """Set the language of numbers and dates in this process; an empty `name` means the plain format."""
     global _spoken
     _spoken = language(name)
 
 
 def spoken() -> Language:
-    """The language in which numbers and dates are written."""
+    """Return the language of numbers and dates in this process."""
     return _spoken
 
 
@@ -64,27 +64,30 @@ def _localized(text: str) -> str:
 
 
 def fixed(value: float, decimals: int = 0, *, sign: bool = False) -> str:
-    """A number with so many decimals: 1,234.50."""
+    """Format a number with a fixed number of decimals: 1,234.50."""
     return _localized(f"{value:{'+' if sign else ''},.{decimals}f}")
 
 
 def general(value: float, digits: int = 10) -> str:
-    """A number with up to so many digits, and none that says nothing: 2.5."""
+    """Format a number with up to `digits` significant digits, without trailing zeros: 2.5."""
     return _localized(f"{value:,.{digits}g}")
 
 
 def percentage(share: float, decimals: int = 0, *, sign: bool = False) -> str:
-    """A share as a percentage: 12.5%."""
+    """Format a share as a percentage: 12.5%."""
     return percent_of(_localized(f"{share:{'+' if sign else ''},.{decimals}%}"[:-1]))
 
 
 def percent_of(figure: str) -> str:
-    """A figure with the sign of percent where the language puts it."""
+    """Add the percent sign to a number, where the language puts it."""
     return spoken().percent.format(figure)
 
 
 def dated(when: object) -> str:
-    """A day, a moment or a month as the language writes it; where none is chosen, the text itself: 2025-03-01."""
+    """Format a date, a timestamp or a month in the current language: 2025-03-01 without one.
+
+    Text that is none of them is returned unchanged.
+    """
     text, now = str(when), spoken()
     found = re.fullmatch(r"(\d{4}-\d\d)(-\d\d)?( \d\d:\d\d:\d\d)?", text) if now.name else None
     if not found or (found[3] and not found[2]):
@@ -98,7 +101,7 @@ def dated(when: object) -> str:
 
 
 def dated_axis(when: date, *, by_month: bool = False) -> str:
-    """A day at the tick of an axis, without its year, or a month with it: 01 Mar, Mar 2025."""
+    """Format an axis tick: a day without its year, or a month with it: 01 Mar, Mar 2025."""
     now = spoken()
     if not now.name:
         return when.strftime("%b %Y" if by_month else "%d %b")
@@ -108,18 +111,18 @@ def dated_axis(when: date, *, by_month: bool = False) -> str:
 
 
 def month_names() -> list[str]:
-    """The months as they are written: texts whose letters a chart needs."""
+    """List the months in the current language: charts need fonts for their letters."""
     firsts = [date(2025, month, 1) for month in range(1, 13)] if spoken().name else []
     return [text for first in firsts for text in (dated(first), dated_axis(first), dated_axis(first, by_month=True))]
 
 
 def counted(number: float, noun: str) -> str:
-    """Write a number with its noun: 1 order, 2 orders."""
+    """Format a count with its noun: 1 order, 2 orders."""
     return f"{fixed(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def some(ids: Collection[object], limit: int = 5, *, width: int = 64) -> str:
-    """Name up to `limit` ids on one line, each cut to `width` characters."""
+    """List up to `limit` ids on one line, each cut to `width` characters, and count the rest."""
     names = [str(name) for name in islice(ids, limit)]
     shown = [repr(name if len(name) <= width else name[: width - 1] + "…") for name in names]
     more = f" and {fixed(len(ids) - limit)} more" if len(ids) > limit else ""
@@ -127,30 +130,33 @@ def some(ids: Collection[object], limit: int = 5, *, width: int = 64) -> str:
 
 
 def named(names: Sequence[object], limit: int = 5) -> str:
-    """Name the first channels in a sentence, and count the rest."""
+    """List the first channels in a sentence, and count the rest."""
     rest = f", and {fixed(len(names) - limit)} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + rest
 
 
 def listed(parts: Sequence[str], limit: int = 4) -> str:
-    """Parts as a list in words, and the count of those beyond `limit`: a, b and c."""
+    """Join parts to a list in words, and count those beyond `limit`: a, b and c."""
     few = [*parts[:limit], *([f"{fixed(len(parts) - limit)} more"] if len(parts) > limit else [])]
     return " and ".join(filter(None, [", ".join(few[:-1]), *few[-1:]]))
 
 
 def printable(text: object) -> str:
-    """A text on one line, without what XML, and so an SVG, cannot hold (https://www.w3.org/TR/xml/#charsets)."""
+    """Return a text on one line, without characters that XML, and so SVG, forbids.
+
+    Source: https://www.w3.org/TR/xml/#charsets.
+    """
     return " ".join(re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", str(text)).split())
 
 
 def shown(name: object, limit: int = 40) -> str:
-    """A name from the data on one line, cut to `limit` characters."""
+    """Return a name from the data on one line, cut to `limit` characters."""
     text = printable(name) or "(blank)"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def percent(share: float) -> str:
-    """A share as a percentage that is never 0% of something, nor 100% of less than all."""
+    """Format a share as a percentage. A positive share is never 0%, and a share below 1 is never 100%."""
     text = f"{share:.0%}"
     if text == "0%" and share > 0:
         return f"less than {percentage(0.01)}"
@@ -158,12 +164,12 @@ def percent(share: float) -> str:
 
 
 def brief_percent(share: float) -> str:
-    """The same as `percent`, where there is little room."""
+    """As `percent`, in a shorter form."""
     return percent(share).replace("less than ", "<").replace("more than ", ">")
 
 
 def duration(hours: float) -> str:
-    """A length of time in its own unit: 12 min, 6 h, 2.4 days."""
+    """Format a duration in a suitable unit: 12 min, 6 h, 2.4 days."""
     if hours == 0:
         return "0"
     if hours < 1:
@@ -174,13 +180,13 @@ def duration(hours: float) -> str:
 
 
 def engine_name(row: object) -> str:
-    """An engine and its settings in words. In: a row with `engine, parameters`."""
+    """Name an engine and its settings. In: a row with `engine, parameters`."""
     engine, parameters = getattr(row, "engine", ""), getattr(row, "parameters", "")
     return f"IHC Attribution API, {parameters}" if engine == "api" else f"{engine} engine with parameters {parameters}"
 
 
 def lookback(days: float | None) -> str:
-    """How far back sessions count, in words [days]."""
+    """Name the lookback window [days; None or NaN: none]."""
     if days is None or math.isnan(days):
-        return "sessions of any age"
-    return f"a lookback of {general(days)} day{'' if days == 1 else 's'}"
+        return "no lookback window"
+    return f"a lookback window of {general(days)} day{'' if days == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""How much memory is free, so that a shop that needs more is refused instead of killed."""
+"""Free memory, so that a run that needs more is refused instead of killed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 
 SYSTEM = Path("/")
 MEMORY = "proc/meminfo"
-GROUPS = {  # of a container: what it may use and what it uses, by the folder of either version of control groups
+GROUPS = {  # limit and usage of a container, in the folder of control groups v2 and v1
     "sys/fs/cgroup": ("memory.max", "memory.current"),
     "sys/fs/cgroup/memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
 }
-CACHE = "inactive_file"  # what of it the system gives back: files that were read
+CACHE = "inactive_file"  # the part that the system can reclaim: cached files
 
 
 def free_memory(system: Path = SYSTEM) -> int | None:
-    """The memory [bytes] that is free, or that the container may still use where that is less; None: not known."""
+    """Return the free memory [bytes]: of the system, or of the container if that is less. None: unknown."""
     free = [_available(system / MEMORY), *(_left(system / group, *names) for group, names in GROUPS.items())]
     return min((each for each in free if each is not None), default=None)
 
 
 def _available(file: Path) -> int | None:
-    """What Linux says is free for a program; elsewhere all memory that is built in, if the system says that."""
+    """Return the memory that Linux reports as available; elsewhere, the installed memory if known."""
     try:
         return 1024 * _figures(file)["MemAvailable:"]
     except (OSError, ValueError, KeyError):
@@ -33,7 +33,7 @@ def _available(file: Path) -> int | None:
 
 
 def _left(group: Path, most: str, used: str) -> int | None:
-    """What a control group may still use; None where there is no group, or it has no limit."""
+    """Return what a control group may still use; None without a group or a limit."""
     try:
         limit, usage = (int((group / name).read_text("ascii")) for name in (most, used))
         return max(limit - usage + _figures(group / "memory.stat")[CACHE], 0)
@@ -42,6 +42,6 @@ def _left(group: Path, most: str, used: str) -> int | None:
 
 
 def _figures(file: Path) -> dict[str, int]:
-    """The figures in a file, each behind its name on a line of its own."""
+    """Parse the lines `name value` of a file."""
     lines = [line.split() for line in file.read_text("ascii").splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) > 1}

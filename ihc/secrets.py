@@ -1,4 +1,4 @@
-"""What must never be printed: the passwords in database URLs."""
+"""Find and mask the passwords in database URLs, which must never be printed."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from urllib.parse import quote, quote_plus
 
 import sqlalchemy as sa
 
-# Options of a database URL that hold a password, as drivers call them, or a whole connection string with one.
+# URL options of database drivers that hold a password, or a connection string with one.
 OF_PASSWORD = re.compile(
     r"pass(word|wd|phrase|code)|^pass$|^pwd?$|secret|token|credential|(private|api)_?key|odbc_connect", re.IGNORECASE
 )
-SHORTEST = 4  # letters: masking a shorter word would only garble what is printed
+SHORTEST = 4  # characters: masking shorter words would only garble the output
 
 
 def password_of(database: str) -> str:
-    """The password in a database URL, or an empty text."""
+    """Return the password in a database URL, or an empty text."""
     return next(iter(_passwords_in(database)), "")
 
 
 def passwords_of(database: str) -> tuple[str, ...]:
-    """The passwords in a database URL: as they are, as the URL has them, and as they may be written in one."""
+    """Return the passwords in a database URL in every form: decoded, as written, and in other encodings."""
     passwords = _passwords_in(database)
     if not passwords:
         return ()
@@ -33,15 +33,15 @@ def passwords_of(database: str) -> tuple[str, ...]:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Put *** in the place of every one of `secrets` in a text."""
-    # The longest first: one may begin with another.
+    """Replace each of `secrets` in a text by ***."""
+    # Longest first: one secret may be the prefix of another.
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 
 
 def _passwords_in(database: str) -> list[str]:
-    """Each password in a database URL: at its place, or among the options that the driver takes."""
+    """Return all passwords in a database URL: the standard one, and those in driver options."""
     if "://" not in database:
         return []
     try:

@@ -1,4 +1,4 @@
-"""The files that ship with the package: notebooks, schema, default parameters."""
+"""Locate the files that ship with the package: notebooks, schema, default parameters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 def shipped(name: str) -> Path:
-    """Find a file that ships with the package: in the project's folder of a checkout, or inside the wheel."""
+    """Return the path of a shipped file: inside the wheel, or in the project folder of a checkout."""
     packed = RESOURCES / Path(name).name
     return packed if packed.exists() else CHECKOUT / name

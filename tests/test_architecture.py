@@ -1,4 +1,4 @@
-"""The house: floors, the size of packages, and the public face."""
+"""Architecture: layers, size of packages and public names."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ HOUSE = Path(ihc.__file__).parent
 PACKAGES = sorted(path.parent for path in HOUSE.glob("*/__init__.py"))
 
 
-def test_imports_run_down_the_floors_as_pyproject_lays_them(tmp_path):
+def test_imports_follow_the_layers_in_pyproject(tmp_path):
     command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--cache-dir", tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -29,5 +29,5 @@ def test_the_root_has_at_most_eight_files():
     assert len(list(HOUSE.glob("*.py"))) <= 8
 
 
-def test_completion_offers_the_public_names_alone():
+def test_completion_offers_only_public_names():
     assert sorted(dir(ihc)) == sorted([*ihc.__all__, "__version__"])

@@ -10,12 +10,12 @@ CLASSES = [entry for _, entry in inspect.getmembers(errors, inspect.isclass) if 
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_every_error_is_an_ihc_error_that_says_when_it_is_raised(kind):
+def test_every_error_is_a_documented_ihc_error(kind):
     assert issubclass(kind, IhcError)
     assert kind.__doc__
 
 
-def test_the_tree_in_the_modules_docstring_names_exactly_the_errors_there_are():
+def test_the_tree_in_the_module_docstring_is_complete():
     drawn = {line.strip("│├└─ ").split()[0] for line in errors.__doc__.splitlines() if {"├", "└"} & set(line)}
     assert drawn == {kind.__name__ for kind in CLASSES} - {"IhcError"}
 
@@ -39,7 +39,7 @@ def test_some_counts_thousands_with_a_comma():
     assert some(range(1_003), 3) == "'0', '1', '2' and 1,000 more"
 
 
-def test_some_names_five_unless_told():
+def test_some_names_five_by_default():
     assert some("abcdef") == "'a', 'b', 'c', 'd', 'e' and 1 more"
 
 

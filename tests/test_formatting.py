@@ -25,7 +25,7 @@ from ihc.formatting import (
     ("share", "text"),
     [(0.0, "0%"), (1e-9, "<1%"), (0.005, "<1%"), (0.0051, "1%"), (0.5, "50%"), (0.995, ">99%"), (1.0, "100%")],
 )
-def test_something_is_never_written_as_nothing_nor_less_than_all_as_all(share, text):
+def test_a_positive_share_is_never_0_percent_and_a_partial_share_never_100_percent(share, text):
     assert brief_percent(share) == text
     assert percent(share) == text.replace("<", "less than ").replace(">", "more than ")
 
@@ -37,23 +37,23 @@ def test_something_is_never_written_as_nothing_nor_less_than_all_as_all(share, t
         *((48, "2 days"), (212.25, "8.8 days"), (240_000, "10,000 days")),
     ],
 )
-def test_a_duration_is_told_in_its_own_unit(hours, text):
+def test_a_duration_has_a_suitable_unit(hours, text):
     assert duration(hours) == text
 
 
 @pytest.mark.parametrize(
     ("days", "text"),
     [
-        *((None, "sessions of any age"), (float("nan"), "sessions of any age"), (1.0, "a lookback of 1 day")),
-        *((30, "a lookback of 30 days"), (0.5, "a lookback of 0.5 days")),
+        *((None, "no lookback window"), (float("nan"), "no lookback window"), (1.0, "a lookback window of 1 day")),
+        *((30, "a lookback window of 30 days"), (0.5, "a lookback window of 0.5 days")),
     ],
 )
-def test_how_far_back_sessions_count_is_said_in_words(days, text):
+def test_the_lookback_window_is_named(days, text):
     assert lookback(days) == text
 
 
 @pytest.mark.parametrize(("count", "text"), [(1, "0"), (5, "0, 1, 2, 3, 4"), (7, "0, 1, 2, 3, 4, and 2 more")])
-def test_names_are_told_up_to_a_limit(count, text):
+def test_names_are_listed_up_to_a_limit(count, text):
     assert named(list(range(count))) == text
 
 
@@ -70,7 +70,7 @@ def test_a_list_in_words_ends_with_and(count, text):
         *(("Paid Search", "Paid Search"), ("two\nlines\tand  spaces ", "two lines and spaces"), ("", "(blank)")),
         *(("back\x08space", "back space"), ("\x00", "(blank)"), (None, "None"), ("بحث مدفوع", "بحث مدفوع")),
         *(("$x_1$", "$x_1$"), ("a" * 40, "a" * 40), ("a" * 41, "a" * 39 + "…")),
-        *(("a\ufffeb", "a b"), ("a\uffffb", "a b")),  # what no XML may hold
+        *(("a\ufffeb", "a b"), ("a\uffffb", "a b")),  # forbidden in XML
     ],
 )
 def test_a_name_is_shown_on_one_line_without_control_characters_and_cut(name, text):
@@ -93,15 +93,15 @@ LANGUAGES = {
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_numbers_and_dates_are_written_as_the_language_does(name, plain_language):
+def test_numbers_and_dates_follow_the_language(name, plain_language):
     speak(name)
     first = date(2025, 3, 1)
     found = (fixed(1234.5, 2), percentage(0.125, 1, sign=True), general(2.5), counted(1234, "order"), percent(0.001))
     found += (dated("2025-03-01"), dated_axis(first), dated_axis(first, by_month=True))
-    assert tuple(" ".join(text.split()) for text in found) == LANGUAGES[name]  # some spaces do not break
+    assert tuple(" ".join(text.split()) for text in found) == LANGUAGES[name]  # some spaces are non-breaking
 
 
-def test_what_is_no_date_stays_as_it_is(plain_language):
+def test_text_that_is_not_a_date_is_unchanged(plain_language):
     speak("de")
     assert [dated(text) for text in ("the first day", "2025-3", "20250301")] == [
         *("the first day", "2025-3", "20250301")

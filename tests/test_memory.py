@@ -20,24 +20,24 @@ def system(folder, files):
     return folder
 
 
-def test_what_is_free_is_what_linux_says(tmp_path):
+def test_free_memory_is_what_linux_reports(tmp_path):
     assert free_memory(system(tmp_path, {"proc/meminfo": MEMORY})) == 10_000_000 * 1024
 
 
 @pytest.mark.parametrize("group", [NEW, OLD], ids=["v2", "v1"])
-def test_a_container_may_use_less_and_gets_back_what_it_read(tmp_path, group):
-    # 7 GB - 5 GB used, of which 1 GB is files that were read
+def test_a_container_limit_counts_and_cached_files_are_reclaimable(tmp_path, group):
+    # 7 GB - 5 GB used, of which 1 GB is cached files
     stat = f"{next(iter(group)).rpartition('/')[0]}/memory.stat"
     files = {"proc/meminfo": MEMORY, **group, stat: "anon 4000000000\ninactive_file 1000000000\n"}
     assert free_memory(system(tmp_path, files)) == 3_000_000_000
 
 
-def test_a_container_without_a_limit_may_use_all(tmp_path):
+def test_a_container_without_a_limit_can_use_all(tmp_path):
     files = {"proc/meminfo": MEMORY, **NEW, "sys/fs/cgroup/memory.max": "max\n"}
     assert free_memory(system(tmp_path, files)) == 10_000_000 * 1024
 
 
-def test_elsewhere_it_is_what_is_built_in_if_the_system_says_that(tmp_path, monkeypatch):
+def test_other_systems_report_installed_memory_if_known(tmp_path, monkeypatch):
     monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10}.__getitem__)
     assert free_memory(tmp_path) == 40_960
     monkeypatch.delattr("os.sysconf")

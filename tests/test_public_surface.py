@@ -1,4 +1,6 @@
 import ast
+import doctest
+import inspect
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,15 @@ def test_every_public_name_can_be_imported_and_is_documented(name):
     assert entry.__doc__
 
 
-def test_a_name_that_is_not_there_is_no_attribute():
+@pytest.mark.parametrize("name", ihc.__all__)
+def test_public_docstrings_are_numpydoc_and_their_examples_run(name):
+    entry = getattr(ihc, name)
+    assert "\n----------\n" in inspect.getdoc(entry)
+    for example in doctest.DocTestFinder().find(entry, name, globs={}):
+        assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_an_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="module 'ihc' has no attribute 'nothing'"):
         ihc.nothing  # noqa: B018
     assert not hasattr(ihc, "_nothing")
@@ -48,7 +58,7 @@ def test_the_version_is_three_numbers():
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_what_computes_neither_reads_nor_writes_nor_draws(module):
+def test_computing_modules_do_no_input_output_or_plotting(module):
     tree = ast.parse(module.read_text("utf-8"))
     imported = set()
     for node in ast.walk(tree):

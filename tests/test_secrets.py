@@ -1,4 +1,4 @@
-"""What must never be printed."""
+"""Passwords must never be printed."""
 
 import pytest
 
@@ -26,11 +26,11 @@ def test_the_password_of_a_database_is_found(database, password):
     assert password_of(database) == password
 
 
-def test_a_password_is_a_secret_in_every_form_in_which_it_could_turn_up():
+def test_a_password_is_found_in_every_encoding():
     found = passwords_of("postgresql://ann:p%40ss+w%2frd@host/shop?ssl_passphrase=0ther")
-    # As it is, as it was written, and as others would write it.
+    # Decoded, as written, and in other encodings.
     assert {"p@ss+w/rd", "p%40ss+w%2frd", "p%40ss%2Bw%2Frd", "0ther"} <= set(found)
-    assert passwords_of("postgresql://ann:abc@host/shop") == ()  # masking so short a word would garble the text
+    assert passwords_of("postgresql://ann:abc@host/shop") == ()  # masking such a short word would garble the text
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_a_password_is_a_secret_in_every_form_in_which_it_could_turn_up():
     [
         ("a s3cret b", "a *** b"),
         ("key=k3y of s3cret,s3cret", "key=*** of ***,***"),
-        ("s3cret-10", "***"),  # it begins with another
+        ("s3cret-10", "***"),  # another secret is a prefix of it
         ("nothing", "nothing"),
     ],
 )
-def test_secrets_are_masked_wherever_they_stand(text, shown):
+def test_secrets_are_masked_everywhere(text, shown):
     assert masked(text, ["s3cret", "s3cret-10", "k3y", ""]) == shown

@@ -1,1 +1,1 @@
-"""Figures out of tables and credits."""
+"""Compute report figures from tables and credits."""

@@ -1,4 +1,7 @@
-"""How far chance alone moves a channel's figures: the orders drawn again, many times, out of those there are."""
+"""Bootstrap confidence intervals.
+
+Orders are resampled with replacement to show how much each channel's figures vary by chance.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.schemas.tables import require_columns
 
-# A count of n orders that come by chance has a standard error of sqrt(n): at 30 its interval is about a third of it
-# to either side. With fewer, percentile intervals are known to come out too narrow as well (Hesterberg, What Teachers
-# Should Know About the Bootstrap, The American Statistician 69(4), 2015), so that they look surer than they are.
+# A random count of n orders has a standard error of sqrt(n): at 30, its interval is about ± one third. With fewer,
+# percentile intervals are also too narrow (Hesterberg, What Teachers Should Know About the Bootstrap, The American
+# Statistician 69(4), 2015) and would overstate the confidence.
 ENOUGH_ORDERS = 30
 CONFIDENCE = 0.95
 
@@ -21,20 +24,20 @@ CONFIDENCE = 0.95
 def bootstrap_intervals(
     earned: pd.DataFrame, summary: pd.DataFrame, *, draws: int = 1000, seed: int = 1
 ) -> pd.DataFrame:
-    """Say between which bounds a channel's figures would lie had as many other orders of the same kind come.
+    """Compute 95 % bootstrap confidence intervals of each channel's figures.
 
-    As many orders as there are get drawn out of them with replacement, each with all its credit, and the channels are
-    summed up; the bounds are percentiles of the draws (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-    chapter 13). The number of orders and the costs are held fixed. A refund is drawn with its order where it has the
-    `conv_id` of the order, as of `refunds.purchase_ids`; else it is in every draw once.
+    As many orders as there are get drawn with replacement, each with all its credit, and are summed by channel. The
+    bounds are percentiles of the draws (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). The
+    number of orders and the costs are fixed. A refund is drawn with its order if it has the `conv_id` of the order, as
+    of `refunds.purchase_ids`; otherwise it is in every draw once.
 
-    In: `earned`, the `conversion_credits` of the reported days, and their `channel_summary`, the total in its last row.
-    Out: a row for each of `summary`, in its order: `channel_name`, each with `_low` and `_high` `ihc [orders],
-    ihc_revenue [currency], share_of_credit [1], CPO [currency per order], ROAS [1]`, and `is_thin [bool; fewer than
-    ENOUGH_ORDERS influenced orders]`. NaN without cost or credit, and with fewer than two orders, of which every draw
-    is the same; `CPO_high` is NaN too where draws have no credit, so that it has no bound.
+    In: `earned`, the `conversion_credits` of the reported days, and their `channel_summary` with the total in the last
+    row. Out: one row per row of `summary`, in its order: `channel_name`; with `_low` and `_high` each: `ihc [orders],
+    ihc_revenue [currency], share_of_credit [1], CPO [currency per order], ROAS [1]`; and `is_thin [bool; fewer than
+    ENOUGH_ORDERS influenced orders]`. NaN without cost or credit, and with fewer than two orders, because all draws are
+    then equal. `CPO_high` is also NaN if some draws have no credit, because it is then unbounded.
 
-    Raises InputError for a missing column, a channel that is not in `summary`, and without a draw.
+    Raises InputError for a missing column, a channel that is not in `summary`, or fewer than one draw.
     """
     require_columns(earned, ("conv_id", "channel_name", "ihc", "ihc_revenue"), "earned")
     require_columns(summary, ("channel_name", "influenced_conversions", "cost", "ihc"), "summary")
@@ -51,23 +54,23 @@ def bootstrap_intervals(
     table, cost = summary[["channel_name"]].copy(), summary["cost"]
     for name, (low, high) in bounds.items():
         table[f"{name}_low"], table[f"{name}_high"] = low, high
-    # With the cost fixed, a ratio's percentiles are those of its sum, and turned round where the sum divides.
+    # With the cost fixed, the percentiles of a ratio follow from those of its sum; they swap if the sum is the divisor.
     table["CPO_low"], table["CPO_high"] = ratio(cost, table["ihc_high"]), ratio(cost, table["ihc_low"])
     table["ROAS_low"], table["ROAS_high"] = (ratio(table[f"ihc_revenue_{end}"], cost) for end in ("low", "high"))
     return table.assign(is_thin=summary["influenced_conversions"] < ENOUGH_ORDERS)
 
 
 def _bounds(sums: Floats) -> Floats:
-    """The lower and the upper percentile of each column; NaN without any draw."""
+    """Return the lower and the upper percentile of each column; NaN without draws."""
     if not len(sums):
         return np.full((2, sums.shape[1]), np.nan)
     return np.quantile(sums, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
 
 
 def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Sums of ihc and of ihc_revenue, a row a draw, a column a channel, the total in the last one."""
+    """Sum ihc and ihc_revenue: one row per draw, one column per channel, the total last."""
     conversion, channel, values = _cells(earned, channels)
-    # A refund that stands alone, which takes revenue and has no credit, is not drawn.
+    # A refund on its own has negative revenue and no credit; it is not drawn.
     credit, worth = (np.bincount(conversion, weights=each) for each in values)
     is_purchase = (credit > 0) | (worth >= 0)
     count = int(is_purchase.sum())
@@ -76,9 +79,9 @@ def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed:
         starts = np.flatnonzero(np.diff(channel, prepend=-1))
         generator = np.random.default_rng(seed)
         drawn, times, weighted = np.ones(len(is_purchase)), np.empty(len(conversion)), np.empty_like(values)
-        for draw in sums:  # one at a time, and in the same place, so that memory does not grow with the draws
+        for draw in sums:  # one at a time and in place, so that memory does not grow with the draws
             drawn[is_purchase] = np.bincount(generator.integers(count, size=count), minlength=count)
-            np.take(drawn, conversion, out=times, mode="clip")  # every place exists; without `clip` it would copy
+            np.take(drawn, conversion, out=times, mode="clip")  # all positions exist; without `clip` numpy would copy
             np.multiply(values, times, out=weighted)
             draw[:, channel[starts]] = np.add.reduceat(weighted, starts, axis=1)
         sums[:, :, -1] = sums[:, :, :-1].sum(axis=2)
@@ -86,12 +89,12 @@ def _drawn_sums(earned: pd.DataFrame, channels: pd.Index[str], draws: int, seed:
 
 
 def _cells(earned: pd.DataFrame, channels: pd.Index[str]) -> tuple[Integers, Integers, Floats]:
-    """Credit by channel and order, in an order that does not depend on that of the rows, down to the last bit."""
+    """Sum the credit by channel and order. The result is independent of the row order, down to the last bit."""
     channel = channels.get_indexer(pd.Index(earned["channel_name"]))
     if (channel < 0).any():
         raise InputError(
-            f"earned has channels that summary lacks ({some(earned['channel_name'][channel < 0].unique())}): make both "
-            "of the same days."
+            f"earned has channels that summary lacks ({some(earned['channel_name'][channel < 0].unique())}): compute "
+            "both for the same days."
         )
     conversion, ids = pd.factorize(earned["conv_id"], sort=True)
     values = earned[["ihc", "ihc_revenue"]].to_numpy("float64").T
@@ -103,14 +106,14 @@ def _cells(earned: pd.DataFrame, channels: pd.Index[str]) -> tuple[Integers, Int
 
 
 def with_intervals(summary: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
-    """Set the intervals beside the figures, for a table or a chart.
+    """Join the intervals to the figures, for a table or a chart.
 
-    In: `channel_summary` and its `bootstrap_intervals`. Out: the columns of both, a row for each of `summary`.
-    Raises InputError where the two are not of the same channels in the same order.
+    In: `channel_summary` and its `bootstrap_intervals`. Out: the columns of both, one row per row of `summary`. Raises
+    InputError if the two do not have the same channels in the same order.
     """
     require_columns(summary, ["channel_name"], "summary")
     require_columns(intervals, ["channel_name", "is_thin"], "intervals")
     if summary["channel_name"].tolist() != intervals["channel_name"].tolist():
-        raise InputError("summary and intervals are not of the same channels: make the intervals of this summary.")
+        raise InputError("summary and intervals have different channels: compute the intervals from this summary.")
     bounds = intervals.drop(columns="channel_name").reset_index(drop=True)
     return summary.reset_index(drop=True).join(bounds)

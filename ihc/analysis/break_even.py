@@ -1,4 +1,4 @@
-"""Which channels surely earn what they cost, how far each is from break-even, and what that cannot foretell."""
+"""Break-even ROAS and headroom per channel."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "inconclusive", "too
 
 
 def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float = 1.0) -> pd.DataFrame:
-    """Say which channels reach the ROAS that the shop needs, and how far their cost is from what they earned.
+    """Compare each channel's ROAS with the break-even ROAS, and compute its headroom.
 
-    In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows; `roas [1]` at which the shop
-    breaks even, 1 / margin: 4 at a margin of 25 %.
+    In: `channel_summary` and its `bootstrap_intervals`, with the total in the last rows; `roas [1]`, the break-even
+    ROAS, 1 / margin: 4 at a margin of 25 %.
 
-    Out: a row a channel, in the order of `summary`: `channel_name, cost, ihc_revenue [currency], ROAS, ROAS_low,
-    ROAS_high [1], break_even_cost [currency; ihc_revenue / roas, the cost at which it just breaks even if the revenue
-    stays as it is], headroom [currency; break_even_cost - cost; NaN below 1 % of all cost], verdict`: `above` where the
-    whole interval is at least `roas`, `below` where the whole is less; where it spans `roas`, or is missing, `too few
-    orders` of a channel that is thin, else `inconclusive`; and `no cost`. Raises InputError for a missing column, other
-    intervals, and a `roas` that is not above 0.
+    Out: one row per channel, in the order of `summary`: `channel_name, cost, ihc_revenue [currency], ROAS, ROAS_low,
+    ROAS_high [1], break_even_cost [currency; ihc_revenue / roas, the cost at which the channel breaks even with
+    unchanged revenue], headroom [currency; break_even_cost - cost; NaN below 1 % of all cost], verdict`. The verdict is
+    `no cost` for a channel without cost; `above` if the whole interval is at least `roas`; `below` if the whole
+    interval is less. If the interval contains `roas` or is missing, it is `too few orders` for a thin channel,
+    otherwise `inconclusive`.
+
+    Raises InputError for a missing column, intervals of other channels, or a `roas` that is not above 0.
     """
     if not 0 < roas < np.inf:
-        raise InputError(f"The break-even ROAS is a number above 0, such as 4 at a margin of 25 %, not {roas}.")
+        raise InputError(f"The break-even ROAS must be a number above 0, such as 4 at a margin of 25 %, not {roas}.")
     require_columns(summary, ("channel_name", "cost", "ihc_revenue", "ROAS"), "summary")
     require_columns(intervals, ("channel_name", "ROAS_low", "ROAS_high", "is_thin"), "intervals")
     table = with_intervals(summary, intervals).iloc[:-1]
@@ -42,7 +44,7 @@ def _is_material(cost: pd.Series[float]) -> pd.Series[bool]:
 
 
 def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
-    """The first that holds."""
+    """Return the first verdict that applies to each row."""
     holds = {
         NO_COST: table["cost"] == 0,
         ABOVE: table["ROAS_low"] >= roas,
@@ -54,12 +56,12 @@ def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
 
 
 def by_roas(table: pd.DataFrame) -> pd.DataFrame:
-    """The channels that cost something, the highest ROAS first. In and out: rows of `break_even_table`."""
+    """Return the channels with cost, highest ROAS first. In and out: rows of `break_even_table`."""
     return table[table["verdict"] != NO_COST].sort_values("ROAS", ascending=False, kind="stable", ignore_index=True)
 
 
 def by_cost(table: pd.DataFrame) -> pd.DataFrame:
-    """The channels that matter for the budget, with at least 1 % of all cost, the costliest first.
+    """Return the channels with at least 1 % of all cost, highest cost first.
 
     In: all rows of `break_even_table`. Out: some of them.
     """

@@ -1,4 +1,7 @@
-"""What differs between two reports, channel by channel, parted by cause; the parts add up to the difference."""
+"""Explain the difference between two reports, per channel and by cause.
+
+The parts per cause add up to the difference.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,10 @@ from ihc.formatting import CENT, engine_name
 from ihc.schemas.refunds import purchases
 from ihc.schemas.tables import Window, inside
 
-EQUAL = 1e-9  # sums that differ by no more were only added up in another order
+EQUAL = 1e-9  # smaller differences come from the order of summation
 CELL = ["conv_id", "channel_name", "date"]
 EVER: Window = (None, None)
-# Why attributed revenue differs, in words.
+# The causes of a difference in attributed revenue.
 NEW, GONE, OTHER_SETTINGS, LATE = "new_orders", "gone_orders", "other_settings", "late_sessions"
 ANEW, CORRECTED, DATES, REFUNDED = "computed_anew", "revenue_corrected", "other_dates", "refunds"
 CAUSES = {
@@ -43,17 +46,17 @@ CAUSES = {
     REFUNDED: "refunds",
     LATE: "late or changed sessions",
     OTHER_SETTINGS: "other engine or settings",
-    ANEW: "the same sessions computed anew",
+    ANEW: "recomputed (same sessions)",
     CORRECTED: "corrected order values",
     DATES: "other dates",
 }
 PLACES = {cause: place for place, cause in enumerate(CAUSES)}
-NOISE = 1e-6  # what floating point may leave of nothing [currency]
-MOST_BARS = 12  # channels of a chart, one for all others among them
+NOISE = 1e-6  # [currency] smaller amounts are floating-point noise
+MOST_BARS = 12  # channels in a chart, including the one for all others
 
 
 def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFrame) -> State:
-    """Take down what a report is made of.
+    """Collect the data behind a report, so that later reports can be compared with it.
 
     In: `conversion_credits` over all days, the stored `outcomes` (`conv_id, engine, parameters, lookback_days`), and
     `channel_reporting`; rows in any order.
@@ -62,7 +65,7 @@ def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFra
     is_first = ~pd.Series(conversion).duplicated().to_numpy()
     orders = pd.DataFrame({"conv_id": pd.Series(ids, dtype="str"), "revenue": earned["revenue"].to_numpy()[is_first]})
     orders["sessions"] = _fingerprints(earned, conversion)
-    # Of an order with several outcomes, the last counts.
+    # For an order with several outcomes, the last one is used.
     sources = outcomes[["conv_id"]].assign(source=_sources(outcomes)).iloc[::-1]
     orders["source"] = lookup(orders["conv_id"], sources, "conv_id", "source").astype("str").fillna("unknown")
     credits, cell = _cells(earned, CELL)
@@ -73,14 +76,14 @@ def state_of(earned: pd.DataFrame, outcomes: pd.DataFrame, reporting: pd.DataFra
 
 
 def _fingerprints(earned: pd.DataFrame, conversion: Integers) -> Integers:
-    """A number an order for its sessions with their channels and days, in whatever order they come."""
+    """Return one hash per order of its sessions, their channels and days, independent of their order."""
     hashes = pd.util.hash_pandas_object(earned[["session_id", *PLACE]], index=False, categorize=False)
     # Unsigned sums wrap around; databases keep signed numbers.
     return hashes.groupby(conversion).sum().to_numpy("uint64").view("int64")
 
 
 def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
-    """The engine of each outcome and its settings in words."""
+    """Name the engine of each outcome and its settings."""
     settings = ["engine", "parameters", "lookback_days"]
     kind = outcomes.groupby(settings, dropna=False, sort=False).ngroup().to_numpy()
     kinds = outcomes[settings].drop_duplicates()
@@ -92,7 +95,7 @@ def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
 
 
 def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Integers]:
-    """The distinct combinations of `keys`, as categories, and which of them each row has."""
+    """Return the distinct combinations of `keys`, as categories, and the combination of each row."""
     codes, names = zip(*(pd.factorize(frame[key]) for key in keys), strict=True)
     shape = [max(len(entries), 1) for entries in names]
     cells, cell = np.unique(np.ravel_multi_index(codes, shape), return_inverse=True)
@@ -101,9 +104,9 @@ def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Inte
 
 
 def _side_by_side(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], figure: str) -> pd.DataFrame:
-    """Lay a figure of two frames side by side.
+    """Put a figure of two frames side by side.
 
-    Out: a row a combination of `keys` [categories] of either frame, with `before` and `after`, 0 where it has none.
+    Out: one row per combination of `keys` [categories] in either frame, with `before` and `after`; 0 if it is missing.
     """
     table, cell = _cells(pd.concat([before[keys], after[keys]], ignore_index=True), keys)
     for name, frame, part in (("before", before, cell[: len(before)]), ("after", after, cell[len(before) :])):
@@ -112,9 +115,9 @@ def _side_by_side(before: pd.DataFrame, after: pd.DataFrame, keys: list[str], fi
 
 
 def _conversions_side_by_side(before: State, after: State) -> pd.DataFrame:
-    """Lay the orders of two states side by side.
+    """Put the orders of two states side by side.
 
-    Out: by `conv_id`: `revenue_before, revenue_after [currency; NaN: not there], has_other_source, has_other_sessions
+    Out: by `conv_id`: `revenue_before, revenue_after [currency; NaN: missing], has_other_source, has_other_sessions
     [bool]`.
     """
     was, now = before.orders.set_index("conv_id"), after.orders.set_index("conv_id")
@@ -131,10 +134,13 @@ def _conversions_side_by_side(before: State, after: State) -> pd.DataFrame:
 
 
 def changed_rows(before: State, after: State) -> RowChanges:
-    """Find the orders and costs that differ; an order is closed and opened as a whole, with all of its credit."""
+    """Find the orders and costs that differ.
+
+    An order is closed and opened as a whole, with all of its credit.
+    """
     orders = _conversions_side_by_side(before, after)
     is_other = orders["has_other_source"] | orders["has_other_sessions"]
-    is_other |= orders["revenue_before"] != orders["revenue_after"]  # also where one is not there
+    is_other |= orders["revenue_before"] != orders["revenue_after"]  # also if one is missing
     cells = _side_by_side(before.credits, after.credits, CELL, "ihc")
     moved = cells.loc[(cells["after"] - cells["before"]).abs() > EQUAL, "conv_id"].cat.remove_unused_categories()
     changed = orders.index[is_other | isin(orders.index.to_series(), moved.cat.categories.to_series())]
@@ -152,7 +158,7 @@ def changed_rows(before: State, after: State) -> RowChanges:
 
 
 def totals(state: State, window: Window = EVER) -> dict[str, float]:
-    """Add up a report over its days.
+    """Sum a report over its days.
 
     Out: `orders [count; with credit on these days], ihc [orders], ihc_revenue, cost [currency]`.
     """
@@ -168,34 +174,33 @@ def totals(state: State, window: Window = EVER) -> dict[str, float]:
 
 
 class Changes(NamedTuple):
-    """Two reports compared: `channels`, a row a channel and a total, and `causes`, a row a cause; see `compare`."""
+    """Two reports compared: `channels`, one row per channel and a total; `causes`, one row per cause. See `compare`."""
 
     channels: pd.DataFrame
     causes: pd.DataFrame
 
 
 def compare(before: State, after: State, before_window: Window = EVER, after_window: Window = EVER) -> Changes:
-    """Part the difference between two reports by cause.
+    """Break down the difference between two reports by cause.
 
-    In: the states and the days (first, last; inclusive, None: open) that each report shows.
+    In: the states, and the days (first, last; inclusive, None: open) of each report.
 
-    Out: `channels`, the one whose attributed revenue changed most first, the total in the last row: `channel_name,
-    ihc_revenue_before`, a column a cause, which add up to the difference, `ihc_revenue_after, cost_before, cost_change
-    [on days of both reports], cost_dates [on days of one report], cost_after [currency], ROAS_before, ROAS_after
-    [1; NaN without cost]`.
+    Out: `channels`, the largest change of attributed revenue first, the total in the last row: `channel_name,
+    ihc_revenue_before`, one column per cause, which add up to the difference, `ihc_revenue_after, cost_before,
+    cost_change [on days of both reports], cost_dates [on days of one report], cost_after [currency], ROAS_before,
+    ROAS_after [1; NaN without cost]`.
 
-    `causes`, those that occur, the one that moved most first: `cause`, `orders [count, refunds among them; one may
-    count under several causes]`, `ihc_revenue_change [currency; net]`, `shifted [currency; taken from some channels,
-    given to others]`.
+    `causes`, those that occur, the one that moved most first: `cause`, `orders [count, including refunds; an order can
+    count under several causes]`, `ihc_revenue_change [currency; net]`, `shifted [currency; moved between channels]`.
 
-    What is on days that only one report shows is of `other_dates`. On the others, the first of these that holds says
-    what an order is of: it is a refund in one state only; it is in one state only; other settings; other sessions; else
-    it was computed anew. Other settings come before other sessions: they alone would have moved credit of every order
-    that they computed, and the part of the sessions cannot be told from what is stored. Where an order's revenue was
-    corrected, its earlier credit times the difference is of `revenue_corrected`, so that the other causes only move
-    credit.
+    Differences on days that only one report shows have the cause `other_dates`. On all other days, an order gets the
+    first cause that applies: a refund in one state only; an order in one state only; other settings; other sessions;
+    otherwise it was recomputed. Other settings precede other sessions: they alone would have moved credit of every
+    affected order, and the share of the sessions cannot be derived from the stored data. If an order's revenue was
+    corrected, its earlier credit times the difference belongs to `revenue_corrected`, so that the other causes only
+    move credit.
     """
-    cells = _parted(before, after, before_window, after_window)
+    cells = _cells_by_cause(before, after, before_window, after_window)
     names = cells["channel_name"].cat.categories
     channel, cause = (np.asarray(each, dtype=np.int64) for each in (cells["channel_name"].cat.codes, cells["cause"]))
     place = channel * len(CAUSES) + cause
@@ -208,11 +213,11 @@ def compare(before: State, after: State, before_window: Window = EVER, after_win
     return Changes(_with_total(table[(table != 0).any(axis=1)]), _causes(parts, cells))
 
 
-def _parted(before: State, after: State, before_window: Window, after_window: Window) -> pd.DataFrame:
-    """A row an order, channel and day: its revenue `before` and `after` in the reports, and why that differs.
+def _cells_by_cause(before: State, after: State, before_window: Window, after_window: Window) -> pd.DataFrame:
+    """Return one row per order, channel and day: its revenue `before` and `after`, and the cause of the difference.
 
-    The difference is `correction [by the order's revenue]` + `rest [of the cause]`, all [currency]. `is_corrected` and
-    `is_touched` [bool]: the order counts among those of a corrected revenue, and among those of the `cause`.
+    The difference is `correction [due to the order's revenue]` + `rest [due to the cause]`, all [currency].
+    `is_corrected` and `is_touched` [bool]: the order counts under corrected revenue, and under its `cause`.
     """
     cells = _side_by_side(before.credits, after.credits, CELL, "ihc")
     order = cells["conv_id"].cat.codes.to_numpy("int64")
@@ -224,7 +229,7 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
     old, new = cells["before"].to_numpy() * was_shown, cells["after"].to_numpy() * is_shown
     is_kept = was_shown & is_shown & ~np.isin(of_order, [PLACES[NEW], PLACES[GONE], PLACES[REFUNDED]])
     correction = np.where(is_kept, old * (has - had), 0.0)
-    is_there = (old != 0) | (new != 0)
+    has_credit = (old != 0) | (new != 0)
     return cells[["channel_name"]].assign(
         order=order,
         before=old * had,
@@ -233,12 +238,12 @@ def _parted(before: State, after: State, before_window: Window, after_window: Wi
         rest=new * has - old * had - correction,
         cause=cause,
         is_corrected=is_kept & (had != has) & (old != 0),
-        is_touched=is_there & ((cause != PLACES[ANEW]) | (np.abs(new - old) > EQUAL)),
+        is_touched=has_credit & ((cause != PLACES[ANEW]) | (np.abs(new - old) > EQUAL)),
     )
 
 
 def _cause_of(orders: pd.DataFrame) -> Integers:
-    """The first cause that holds, as a place in CAUSES. In: the frame of `_conversions_side_by_side`."""
+    """Return the first cause that applies, as a position in CAUSES. In: the frame of `_conversions_side_by_side`."""
     is_refund = (orders[["revenue_before", "revenue_after"]] < 0).any(axis=1)
     tests = {
         REFUNDED: is_refund & orders[["revenue_before", "revenue_after"]].isna().any(axis=1),
@@ -251,13 +256,13 @@ def _cause_of(orders: pd.DataFrame) -> Integers:
 
 
 def _shown(days: pd.Series[Any], window: Window) -> Booleans:
-    """Which rows of a column of categories are days that a report shows."""
+    """Mark the rows of a categorical column whose day is in the report."""
     each = pd.Series(days.cat.categories, dtype="str", name="date")
     return inside(each, *window).to_numpy("bool")[days.cat.codes.to_numpy()]
 
 
 def _cost_changes(before: pd.DataFrame, after: pd.DataFrame, *windows: Window) -> pd.DataFrame:
-    """By channel `cost_before, cost_change, cost_dates, cost_after` [currency]."""
+    """Return `cost_before, cost_change, cost_dates, cost_after` [currency] by channel."""
     cells = _side_by_side(before, after, PLACE, "cost")
     was_shown, is_shown = (_shown(cells["date"], window) for window in windows)
     old, new = cells["before"] * was_shown, cells["after"] * is_shown
@@ -268,7 +273,7 @@ def _cost_changes(before: pd.DataFrame, after: pd.DataFrame, *windows: Window) -
 
 
 def _with_total(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the channel that changed most first, a total last, and ROAS beside."""
+    """Sort by the size of the change, and add the total and ROAS."""
     table = table.rename_axis("channel_name").reset_index()
     net = (table["ihc_revenue_after"] - table["ihc_revenue_before"]).abs().round(6)
     gross = table[list(CAUSES)].abs().sum(axis=1).round(6)
@@ -285,7 +290,7 @@ def _with_roas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _causes(parts: Floats, cells: pd.DataFrame) -> pd.DataFrame:
-    """The causes that occur, with their orders, and what they moved. In: [currency] a channel and cause."""
+    """Return the causes that occur, with their orders and amounts. In: [currency] per channel and cause."""
     cause = np.tile(np.arange(len(CAUSES)), len(parts))
     gross, net = (sums(cause, each.ravel(), len(CAUSES)) for each in (np.abs(parts), parts))
     net = np.where(np.abs(net) > NOISE, net, 0.0)
@@ -304,7 +309,7 @@ def _causes(parts: Floats, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def revenue_changes(channels: pd.DataFrame) -> pd.DataFrame:
-    """The columns on attributed revenue of `Changes.channels`, of the causes only those that moved any."""
+    """Return the revenue columns of `Changes.channels`, with the causes that changed anything."""
     return channels[["channel_name", "ihc_revenue_before", *_occurring(channels), "ihc_revenue_after"]]
 
 
@@ -313,13 +318,13 @@ def _occurring(channels: pd.DataFrame) -> list[str]:
 
 
 def cost_changes(channels: pd.DataFrame) -> pd.DataFrame:
-    """The columns on cost and ROAS of `Changes.channels`; on other dates only where they have any cost."""
+    """Return the cost and ROAS columns of `Changes.channels`; `cost_dates` only if it is not 0."""
     other = ["cost_dates"] if (channels["cost_dates"].abs() >= CENT).any() else []
     return channels[["channel_name", "cost_before", "cost_change", *other, "cost_after", "ROAS_before", "ROAS_after"]]
 
 
 def shown_changes(channels: pd.DataFrame) -> pd.DataFrame:
-    """The rows that tables show: the channels that changed most, the one that earns most, others, the total.
+    """Return the rows shown in tables: largest changes, the top-earning channel, others, the total.
 
     In and out: `Changes.channels`.
     """
@@ -327,7 +332,7 @@ def shown_changes(channels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first(channels: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The first `most` channels, the one that earns most, and the sums of the others, unless that is a single one."""
+    """Return the first `most` channels, the top-earning one, and the sum of the others if there are several."""
     is_named = np.arange(len(channels)) < most
     is_named |= channels["ihc_revenue_after"].rank(method="first", ascending=False).to_numpy() == 1
     rest = channels[~is_named]
@@ -338,11 +343,11 @@ def _first(channels: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
-    """Choose what a chart of the changes has room for.
+    """Select the rows of the chart of changes.
 
-    In: `Changes.channels`. Out: `channel_name`, the causes that moved any, `ihc_revenue_change` [currency]; only
-    channels with any movement, the one that changed most first; those beyond the 11th are one where they are several,
-    but for the one with the most attributed revenue.
+    In: `Changes.channels`. Out: `channel_name`, the causes that changed anything, `ihc_revenue_change` [currency]; only
+    channels with a change, largest first. Channels beyond the 11th are summed to one row if there are several; the one
+    with the most attributed revenue is always shown.
     """
     moved = channels.iloc[:-1]
     moved = moved[(moved[list(CAUSES)].abs() >= CENT).any(axis=1)]
@@ -352,16 +357,16 @@ def largest_changes(channels: pd.DataFrame) -> pd.DataFrame:
 
 
 def record_run(database: Database, run: Run, state: State) -> RecordedRun:
-    """Record what a run's report is made of, for later ones to be compared with; see `history.record`.
+    """Record the data behind a run's report, for later comparisons; see `history.record`.
 
-    In: the run, and its `state_of`. Out: the record, with its number and the totals over the run's dates.
-    Raises DatabaseError if it cannot be stored.
+    In: the run, and its `state_of`. Out: the record, with its number and the totals over the run's dates. Raises
+    DatabaseError if it cannot be stored.
     """
     return record(database, run, _totals(run, state), partial(changed_rows, after=state))
 
 
 def unrecorded_run(database: Database, run: Run, state: State) -> RecordedRun:
-    """What a run that only reports would be recorded as, after all that are; nothing is written.
+    """Return the record that a report-only run would get, after all recorded runs; nothing is written.
 
     Its `recorded_at` is empty, and its engine is that of the last recorded run. Raises DatabaseError.
     """
@@ -377,9 +382,9 @@ def _totals(run: Run, state: State) -> dict[str, float]:
 
 
 def list_runs(database: Database) -> pd.DataFrame:
-    """List the recorded runs, the first one first.
+    """List the recorded runs, oldest first.
 
-    Out: the columns of `report_runs`, a date that was left open as an empty text, and `ROAS [1; NaN without cost]`.
+    Out: the columns of `report_runs`, with an empty text for an open date, and `ROAS [1; NaN without cost]`.
     """
     runs = pd.DataFrame(
         [asdict(run) for run in recorded_runs(database)], columns=[field.name for field in fields(RecordedRun)]
@@ -390,14 +395,14 @@ def list_runs(database: Database) -> pd.DataFrame:
 
 
 def over_dates_of(run: RecordedRun, before: RecordedRun | None) -> RecordedRun | None:
-    """The earlier run, seen over the dates of `run`: what was stored of the same days then."""
+    """Return the earlier run with the dates of `run`: what was stored then for the same days."""
     return replace(before, start_date=run.start_date, end_date=run.end_date) if before else None
 
 
 def changes_since(database: Database, before: RecordedRun | None, after: RecordedRun, state: State) -> Changes:
-    """Compare a run with a recorded one before it; with None, nothing differs and all is empty.
+    """Compare a run with an earlier recorded run; if that is None, the result is empty.
 
-    In: the `state` of the later run, which is at hand. Raises DatabaseError.
+    In: the `state` of the later run. Raises DatabaseError.
     """
     if before is None:
         nothing = State(*(frame.iloc[:0] for frame in state))

@@ -1,4 +1,4 @@
-"""What the credits say of the channels: scores by phase, influence, how the credit is spread, what a change moved."""
+"""Channel figures from credits: phase scores, influence, credit distribution, effect of a redistribution."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from ihc.formatting import counted, some
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, require_columns
 
 CHANNEL_CREDITS = ("conv_id", "channel_name", "ihc")
-EDGES = (0.1, 0.25, 0.5)  # between the classes of credit, each belonging to the class below it
+EDGES = (0.1, 0.25, 0.5)  # edges of the credit classes; an edge belongs to the class below it
 CLASSES = ("no_credit", "up_to_10", "up_to_25", "up_to_50", "below_all", "all_credit")
-ROUNDING = 1e-9  # credit below this, or this close to 1, is a rounding of none, or of all
+ROUNDING = 1e-9  # credit below this counts as 0, and credit this close to 1 as 1
 
 
 def with_channels(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
-    """Put beside each credit the channel of its session.
+    """Add the channel of its session to each credit.
 
-    In: `credits` (`conv_id, session_id, ihc`, and more), and the `journeys` of the same orders.
-    Out: the credits with `channel_name`; a credit whose session is in no journey here has no row.
-    Raises InputError for a missing column.
+    In: `credits` (`conv_id, session_id, ihc`, and more), and the `journeys` of the same orders. Out: the credits with
+    `channel_name`; a credit whose session is in no journey is left out. Raises InputError for a missing column.
     """
     require_columns(credits, CREDITS, "credits")
     require_columns(journeys, (*PAIR, "channel_name"), "journeys")
@@ -34,13 +33,13 @@ def with_channels(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
 
 
 def channel_scores(credits: pd.DataFrame) -> pd.DataFrame:
-    """Compare the channels' parts in each phase with the mean channel's.
+    """Score each channel's share of each phase against the mean share.
 
     In: `channel_name, initializer, holder, closer, ihc` of each session's credit, as of `with_channels`.
 
-    Out: by falling score of all credit `channel_name, initializer_score, holder_score, closer_score, ihc_score [1]`:
-    the channel's share of what all sessions have in the phase / the mean share of the channels in these journeys; NaN
-    for a phase in which no session has anything. Raises InputError for a missing column.
+    Out: highest `ihc_score` first: `channel_name, initializer_score, holder_score, closer_score, ihc_score [1]`, each
+    the channel's share of the phase / the mean share of the channels in these journeys; NaN for a phase without credit.
+    Raises InputError for a missing column.
     """
     sums = _sums(credits, SHARES)
     scores = (sums / sums.mean().where(sums.sum() > 0)).add_suffix("_score")
@@ -48,19 +47,19 @@ def channel_scores(credits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sums(credits: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The sums of `columns`, by channel."""
+    """Sum `columns` by channel."""
     require_columns(credits, ("channel_name", *columns), "credits")
     return sum_by(credits, ["channel_name"], columns).set_index("channel_name")
 
 
 def influenced_conversions(credits: pd.DataFrame) -> pd.DataFrame:
-    """Count the orders in which each channel took part, whether or not it got credit for it.
+    """Count the orders with each channel in their journey, with or without credit.
 
     In: `conv_id, channel_name, ihc` of each session's credit, as of `with_channels`.
 
-    Out: by falling count `channel_name, influenced_conversions [distinct orders with the channel in their journey],
-    share_of_conversions [1; of all orders with credits: an order with two channels counts in both]`.
-    Raises InputError for a missing column.
+    Out: highest count first: `channel_name, influenced_conversions [distinct orders with the channel in their journey],
+    share_of_conversions [1; of all orders with credits; an order with two channels counts for both]`. Raises InputError
+    for a missing column.
     """
     require_columns(credits, CHANNEL_CREDITS, "credits")
     counts = influenced(credits).sort_values(ascending=False, kind="stable").rename("influenced_conversions")
@@ -69,27 +68,25 @@ def influenced_conversions(credits: pd.DataFrame) -> pd.DataFrame:
 
 
 def average_impact(credits: pd.DataFrame) -> pd.DataFrame:
-    """Say how much of an order a channel earns where it takes part: a low one assists, a high one decides.
+    """Compute each channel's mean credit per order it influenced: low for assisting, high for deciding channels.
 
     In: `conv_id, channel_name, ihc` of each session's credit, as of `with_channels`.
 
     Out: `influenced_conversions` with `ihc [orders; sum of its credit]` and `average_impact [1; ihc /
-    influenced_conversions, the mean of its credit over the orders it influenced]`.
-    Raises InputError for a missing column.
+    influenced_conversions]`. Raises InputError for a missing column.
     """
     table = influenced_conversions(credits).join(_sums(credits, ["ihc"]), on="channel_name")
     return table.assign(average_impact=ratio(table["ihc"], table["influenced_conversions"]))
 
 
 def credit_distribution(credits: pd.DataFrame) -> pd.DataFrame:
-    """Say how the credit of a channel's sessions is spread: from none to all of an order.
+    """Compute the distribution of credit over each channel's sessions, from none to all of an order.
 
-    A session counts once for each journey it stands in.
-    In: `conv_id, channel_name, ihc` of each session's credit, as of `with_channels`.
+    A session counts once per journey. In: `conv_id, channel_name, ihc` of each session's credit, as of `with_channels`.
 
-    Out: by falling count `channel_name, sessions_in_journeys [count]`, and the share of these [1] in each class of
-    `ihc`: `no_credit [0], up_to_10 [above 0, to 0.1], up_to_25, up_to_50, below_all [above 0.5, below 1], all_credit
-    [1]`. Raises InputError for a missing column.
+    Out: highest count first: `channel_name, sessions_in_journeys [count]`, and their share [1] in each class of `ihc`:
+    `no_credit [0], up_to_10 [above 0, to 0.1], up_to_25, up_to_50, below_all [above 0.5, below 1], all_credit [1]`.
+    Raises InputError for a missing column.
     """
     require_columns(credits, CHANNEL_CREDITS, "credits")
     edges = [ROUNDING, *EDGES, 1 - ROUNDING]
@@ -105,11 +102,11 @@ def credit_distribution(credits: pd.DataFrame) -> pd.DataFrame:
 
 
 def before_after(before: pd.DataFrame, after: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
-    """Compare two credits of the same sessions, as without and with a redistribution.
+    """Compare two sets of credits of the same sessions, such as without and with a redistribution.
 
-    In: `before` and `after` (`conv_id, session_id, ihc`), and their `journeys`.
-    Out: by falling credit before `channel_name, ihc_before, ihc_after, ihc_change [orders]`.
-    Raises InputError for a missing column, and where the two are not of the same sessions.
+    In: `before` and `after` (`conv_id, session_id, ihc`), and their `journeys`. Out: highest credit before first:
+    `channel_name, ihc_before, ihc_after, ihc_change [orders]`. Raises InputError for a missing column, and if the
+    sessions differ.
     """
     for frame, what in ((before, "before"), (after, "after")):
         require_columns(frame, CREDITS, what)
@@ -117,8 +114,8 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame, journeys: pd.DataFra
     alone = pd.concat([one.loc[get_pair_indexer(one, other) < 0, "conv_id"] for one, other in pairs])
     if len(alone):
         raise InputError(
-            f"before and after are not credits of the same sessions: {counted(len(alone), 'session')} stand only in "
-            f"one of them, as in order {some(alone.unique(), 1)}; take both of the same journeys."
+            f"before and after have different sessions: {counted(len(alone), 'session')} occur in only one of them, "
+            f"for example in order {some(alone.unique(), 1)}. Compute both for the same journeys."
         )
     sums = (_sums(with_channels(frame, journeys), ["ihc"])["ihc"] for frame in (before, after))
     table = pd.DataFrame(dict(zip(("ihc_before", "ihc_after"), sums, strict=True)))
@@ -127,13 +124,13 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame, journeys: pd.DataFra
 
 
 def phase_shares(credits: pd.DataFrame) -> pd.DataFrame:
-    """Say where in the journeys a channel works: whether it starts them, holds the interest or closes them.
+    """Compute how a channel's credit splits into the phases: starting, holding and closing journeys.
 
-    In: `channel_name, initializer, holder, closer, ihc` of each session's credit, as of `with_channels`; a phase is NaN
-    where another program stored the credit, and counts as nothing.
+    In: `channel_name, initializer, holder, closer, ihc` of each session's credit, as of `with_channels`. A phase is NaN
+    if another program stored the credit; it then counts as 0.
 
-    Out: by falling `ihc` `channel_name, ihc [orders; sum of its credit], initializer, holder, closer [1; the sum over
-    its sessions / that of all three phases, NaN where it has none]`. Raises InputError for a missing column.
+    Out: highest `ihc` first: `channel_name, ihc [orders; sum of its credit], initializer, holder, closer [1; the sum
+    over its sessions / the sum of all three phases; NaN if that is 0]`. Raises InputError for a missing column.
     """
     phases = list(PHASES)
     sums = _sums(credits, ["ihc", *phases])

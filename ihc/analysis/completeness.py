@@ -1,4 +1,4 @@
-"""How much of what was read bears credit: the reconciliation as bars, and what no order gave any credit."""
+"""Attributed and unattributed revenue and cost: waterfall bars, and what got no credit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ IDLE_SUMS = ["sessions", "cost", "sessions_without_credit", "cost_without_credit
 
 
 def waterfall(lines: pd.DataFrame, section: str) -> pd.DataFrame:
-    """Turn one section of the reconciliation into bars that hang from each other.
+    """Convert one section of the reconciliation to waterfall bars.
 
-    In: the frame of `reconcile`, and one of its sections.
-    Out: a row a line: `line, kind [total or step], start, end, amount [currency]`. A total stands on 0, and so does
-    the first line, of which the others are taken: its kind is total too. A step begins where the line before it ends.
-    Amounts are whole cents, and the last step before a total ends on it.
+    In: the frame of `reconcile`, and one of its sections. Out: one row per line: `line, kind [total or step], start,
+    end, amount [currency]`. Totals start at 0. The first line, from which the others are subtracted, also counts as a
+    total. A step starts where the previous line ends. Amounts are whole cents, and the last step before a total ends at
+    it.
 
-    Raises InputError for a section that is not there.
+    Raises InputError for an unknown section.
     """
     part = lines[lines["section"] == section].reset_index(drop=True)
     if part.empty:
@@ -44,14 +44,14 @@ def waterfall(lines: pd.DataFrame, section: str) -> pd.DataFrame:
 def without_credit_by_channel(
     visits: pd.DataFrame, *, start_date: str | date | None = None, end_date: str | date | None = None
 ) -> pd.DataFrame:
-    """Say what each channel spent on sessions that no order gave any credit.
+    """Compute each channel's spend on sessions that led to no order.
 
-    In: `visits_of` all sessions; the dates choose the sessions' days.
-    Out: a row a channel, by falling `cost_without_credit`, and last the total: `channel_name, sessions [count],
-    cost [currency], sessions_without_credit [count], cost_without_credit [currency], share_without_credit [1, of the
-    channel's cost; NaN without cost]`. A session is without credit if no order gives it any, or only 0.
+    In: `visits_of` all sessions; the dates select the days of the sessions. Out: one row per channel, highest
+    `cost_without_credit` first, and the total last: `channel_name, sessions [count], cost [currency],
+    sessions_without_credit [count], cost_without_credit [currency], share_without_credit [1, of the channel's cost; NaN
+    without cost]`. A session is without credit if no order gives it credit above 0.
 
-    Raises InputError for a missing column or a wrong date.
+    Raises InputError for a missing column or an invalid date.
     """
     table = sum_by(_additions(visits, start_date, end_date), ["channel_name"], IDLE_SUMS)
     by = ["cost_without_credit", "cost", "sessions"]
@@ -63,7 +63,7 @@ def without_credit_by_channel(
 
 
 def _additions(visits: pd.DataFrame, start_date: str | date | None, end_date: str | date | None) -> pd.DataFrame:
-    """What each session of the dates adds to the sums: `channel_name, day`, and IDLE_SUMS."""
+    """Return each session's contribution to the sums: `channel_name, day`, and IDLE_SUMS."""
     require_columns(visits, REPORTING, "visits")
     visits = visits[inside(visits["date"], start_date, end_date)]
     is_idle = ~(visits["ihc"] > 0)
@@ -88,15 +88,15 @@ def without_credit_by_day(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """Say on which days orders got no credit, and cost earned none.
+    """Compute per day the orders without credit, and the cost of sessions without credit.
 
-    In: `visits_of` all sessions, the conversions, all stored `credits` and the `outcomes` (`conv_id, outcome`).
-    Out: a row a day on which there was any order, refund or session: `day [YYYY-MM-DD]`; of the orders placed on it
-    `orders, unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue
-    [currency; less that of refunds of the day]`; of the sessions on it `cost, cost_without_credit [currency]`. The sums
-    are those of the reconciliation's lines.
+    In: `visits_of` all sessions, the conversions, all stored `credits` and the `outcomes` (`conv_id, outcome`). Out:
+    one row per day with any order, refund or session: `day [YYYY-MM-DD]`; for the orders placed on it `orders,
+    unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue [currency;
+    less the refunds of the day]`; for the sessions on it `cost, cost_without_credit [currency]`. The sums equal the
+    lines of the reconciliation.
 
-    Raises InputError for a missing column or a wrong date.
+    Raises InputError for a missing column or an invalid date.
     """
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     missing = _missing(conversions[inside(conversions["conv_date"], start_date, end_date)], credits, outcomes)

@@ -1,4 +1,4 @@
-"""What the rows of the report stand for: channels, groups or another column; and no more than a reader takes in."""
+"""The dimension of a report (channel, channel group or another column), and its top-N rows."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ihc.schemas.tables import COLUMNS, SESSIONS
 MOST_ROWS = 30
 GROUP_COLUMNS = ("channel_name", "channel_group")
 NO_VALUE = "(none)"
-# What could be told apart by every session is no dimension of a report.
+# Keys, users, times and flags cannot be dimensions of a report.
 NO_DIMENSION = frozenset(COLUMNS[SESSIONS]) - {"channel_name"}
 
 
 def load_channel_groups(path: Path) -> dict[str, str]:
-    """Read a CSV of `channel_name, channel_group`: the group of each channel.
+    """Read a CSV file of `channel_name, channel_group` to a mapping from channel to group.
 
-    Raises SettingsError: the file, the column or the line, and what it must be.
+    Raises SettingsError with the file, the column or the line, and what is expected.
     """
     try:
         frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
@@ -37,18 +37,20 @@ def load_channel_groups(path: Path) -> dict[str, str]:
         raise SettingsError(f"The channel groups {path} give no group to {some(frame.loc[is_blank, 'channel_name'])}.")
     repeated = frame.loc[frame["channel_name"].duplicated(), "channel_name"]
     if len(repeated):
-        raise SettingsError(f"The channel groups {path} name {some(repeated)} more than once: keep one line each.")
+        raise SettingsError(
+            f"The channel groups {path} name {some(repeated)} more than once: keep one line per channel."
+        )
     return dict(zip(frame["channel_name"], frame["channel_group"], strict=True))
 
 
 def with_dimension(
     sessions: pd.DataFrame, *, by: str | None = None, groups: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Put the report's dimension in the place of the channel.
+    """Replace the channel by the dimension of the report.
 
-    In: the sessions; `by`, another column of theirs, or `groups`, the group of each channel; neither leaves them as
-    they are. Out: the sessions with that as `channel_name`; a session without a value has `(none)`, a channel without
-    a group keeps its name. Raises InputError where there is no such column, or it is of another use.
+    In: the sessions; `by`, another column of theirs, or `groups`, the group of each channel; with neither, the sessions
+    are unchanged. Out: the sessions with the dimension as `channel_name`; a session without a value has `(none)`, and a
+    channel without a group keeps its name. Raises InputError if the column does not exist or cannot be a dimension.
     """
     if by is not None:
         return sessions.assign(channel_name=_texts(_column(sessions, by)))
@@ -72,18 +74,18 @@ def _texts(values: pd.Series) -> pd.Series[str]:
 
 
 def others(count: int) -> str:
-    """What so many channels are called that are summed up as one."""
+    """Name the row that sums this many channels."""
     return f"other ({count:,} channels)"
 
 
 class Folding(NamedTuple):
-    """The channels that are `named`, the first matters most, and what the `rest` is called; empty without a rest."""
+    """The channels to name, most important first, and the name of the `rest`, which is empty if there is none."""
 
     named: list[str]
     rest: str
 
     def of(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Call each channel that is not named by the name of the rest. In and out: any frame with `channel_name`."""
+        """Rename each channel that is not named to the rest. In and out: any frame with `channel_name`."""
         if not self.rest:
             return frame
         codes, names = pd.factorize(frame["channel_name"])
@@ -91,7 +93,7 @@ class Folding(NamedTuple):
         return frame.assign(channel_name=kept.array.take(codes))
 
     def only(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Leave out the channels that are not named, of figures that cannot be summed up; all rows without a rest."""
+        """Drop the channels that are not named, for figures that cannot be summed; all rows without a rest."""
         return table[table["channel_name"].isin(self.named)].reset_index(drop=True) if self.rest else table
 
     def table(
@@ -102,10 +104,10 @@ class Folding(NamedTuple):
         has_total: bool = False,
         **options: Any,
     ) -> pd.DataFrame:
-        """Make a table anew with the rest as one channel, its row behind the named ones.
+        """Recompute a table with the rest as one channel, in a row after the named ones.
 
-        In: the `whole` table, which is given back where there is no rest; what to `make` it by, and of what: frames
-        with `channel_name`, and others. `has_total`: the total stays in the last row.
+        In: the `whole` table, which is returned if there is no rest; the function to `make` it, and its arguments:
+        frames with `channel_name`, and others. `has_total`: the total stays in the last row.
         """
         if not self.rest:
             return whole
@@ -119,10 +121,10 @@ class Folding(NamedTuple):
 
 
 def folding(names: Iterable[str], order: Iterable[str], most: int = MOST_ROWS) -> Folding:
-    """Choose the channels that are named: the first `most` of the `order` that are among `names`.
+    """Choose the channels to name: the first `most` in the `order` that are among `names`.
 
-    In: the `names` of the channels that there are; all channels in their `order`, as `colours_of` gives it. A rest of
-    a single channel is named too.
+    In: the `names` of the existing channels; all channels in their `order`, as of `colours_of`. A rest of one channel
+    is named too.
     """
     there = set(names)
     listed = [name for name in order if name in there]

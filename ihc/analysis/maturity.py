@@ -1,4 +1,4 @@
-"""How long after its session credit arrives, and which days' credit is still arriving."""
+"""Conversion lag, incomplete days and their expected credit."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ihc.arrays.sums import sum_by, sums
 from ihc.arrays.types import Floats, Integers
 from ihc.schemas.tables import require_columns
 
-THRESHOLD = 0.05  # a day with a larger part of its credit still to come is immature
+THRESHOLD = 0.05  # a day that is expected to gain more than this share of its credit is incomplete
 ENDED = ("credited", "unattributed", "failed")
 
 
 def credit_by_lag(earned: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
-    """Add up the credit by the days from a session's date to its order's.
+    """Sum the credit by conversion lag: the days from a session's date to its order's date.
 
-    In: `conversion_credits` (`conv_id, date [the session's], ihc`), and the conversions.
-    Out: a row a lag, from 0 to the largest with credit: `lag [days], ihc [orders], share, cumulated [share of all
-    credit]`; no row without credit. A session that is dated after its order, as once a table was corrected, counts as
-    of the order's day. Raises InputError for a missing column.
+    In: `conversion_credits` (`conv_id, date [the session's], ihc`), and the conversions. Out: one row per lag, from 0
+    to the largest with credit: `lag [days], ihc [orders], share, cumulated [share of all credit]`; no rows without
+    credit. A session dated after its order, for example after a correction of a table, counts with lag 0. Raises
+    InputError for a missing column.
     """
     _, lags, credit = _placed(earned, conversions)
     by_lag = sums(lags, credit, int(lags.max(initial=-1)) + 1)
@@ -34,9 +34,9 @@ def credit_by_lag(earned: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFra
 
 
 def complete_span(conversions: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[str, str] | None:
-    """The first and the last of the latest days in a row on which every order has ended; None where there are none.
+    """Return the first and last day of the latest run of days whose orders have all ended; None if there is none.
 
-    In: the conversions, and `outcomes` (`conv_id, outcome`); an order that waits, or has no outcome, has not ended.
+    In: the conversions, and `outcomes` (`conv_id, outcome`). An order that is waiting or has no outcome has not ended.
     """
     ended = outcomes.loc[outcomes["outcome"].isin(ENDED), "conv_id"]
     codes, days = pd.factorize(conversions["conv_date"], sort=True)
@@ -52,19 +52,19 @@ def complete_span(conversions: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[st
 def arrival(
     earned: pd.DataFrame, conversions: pd.DataFrame, *, last_day: str, first_day: str | None = None
 ) -> pd.DataFrame:
-    """Estimate the part of a session day's final credit that has arrived once the day is so many days old.
+    """Estimate the share of a day's final credit that has arrived when the day is a given number of days old.
 
-    A late day cannot have long lags yet, so its credit so far is not its last. The chain ladder estimates what it will
-    come to from the days before it: with C_i(d) the credit of day i up to the lag d, the development factor f_d =
-    Σ C_i(d) / Σ C_i(d - 1) goes over the days that are at least d days old, and arrived(d) = 1 / Π_{k > d} f_k (Mack
-    1993, ASTIN Bulletin 23(2), 213-225). As C_i(d) - C_i(d - 1) is the credit of lag d, both sums come from the credit
-    by lag and by age alone. What comes later than at the age of the oldest day with credit is not in it.
+    Recent days cannot have long lags yet, so their credit is incomplete. The chain-ladder method extrapolates from
+    earlier days: with C_i(d) the credit of day i up to lag d, the development factor f_d = Σ C_i(d) / Σ C_i(d - 1)
+    covers the days that are at least d days old, and arrived(d) = 1 / Π_{k > d} f_k (Mack 1993, ASTIN Bulletin 23(2),
+    213-225). As C_i(d) - C_i(d - 1) is the credit with lag d, both sums follow from the credit by lag and by age.
+    Credit with a lag above the age of the oldest day with credit is not included.
 
     In: `conversion_credits` (`conv_id, date [the session's], ihc`), and the conversions. The orders from `first_day`
-    (default: the first with credit) to `last_day` are credited; orders and sessions of other days are left out, as
-    sessions before `first_day` lack the credit of orders before it.
-    Out: `age [days], arrived [share]`, a row an age from 0 to that of the oldest day with credit; no row where no day
-    is older than 0, as nothing can be said then. Raises InputError for a missing column.
+    (default: the first with credit) to `last_day` are credited; orders and sessions of other days are left out, because
+    sessions before `first_day` lack the credit of earlier orders. Out: `age [days], arrived [share]`, one row per age
+    from 0 to that of the oldest day with credit; no rows if no day is older than 0, because nothing can be estimated
+    then. Raises InputError for a missing column.
     """
     days, lags, credit = _placed(earned, conversions)
     last = _day(last_day)
@@ -75,7 +75,7 @@ def arrival(
     if not oldest:
         return pd.DataFrame({"age": np.arange(0), "arrived": np.empty(0)})
     by_lag, by_age = (sums(values, credit, oldest + 1) for values in (lags, ages))
-    # Σ C_i(d) over the days of age d and more: all credit up to lag d, without that of younger days.
+    # Σ C_i(d) over the days of age d or more: all credit up to lag d, minus that of younger days.
     developed = by_lag.cumsum() - (by_age.cumsum() - by_age)
     is_known = developed > NO_CREDIT
     before = np.divide(developed - by_lag, developed, out=np.ones(oldest + 1), where=is_known)  # 1 / f_d
@@ -85,14 +85,14 @@ def arrival(
 
 
 def maturity(daily: pd.DataFrame, arrivals: pd.DataFrame, *, last_day: str) -> pd.DataFrame:
-    """Say of each day how much of its credit has arrived, and what it comes to once all has.
+    """Compute each day's share of credit that has arrived, and its expected credit and revenue.
 
-    In: `date [the sessions'], ihc, ihc_revenue`, one or more rows a day, and `arrival` up to the same `last_day`.
-    Out: a row a day, in time order: `date, age [days; NaN after last_day], arrived, still_to_come [share; 0 for days
-    older than the estimate reaches], ihc, ihc_expected [orders; ihc / arrived], ihc_revenue, ihc_revenue_expected
-    [currency], is_immature [bool: still_to_come > THRESHOLD, or after last_day]`. Without an estimate, and after
-    last_day, when the orders are not all credited, `arrived` and what comes from it is NaN.
-    Raises InputError for a missing column.
+    In: `date [the sessions'], ihc, ihc_revenue`, one or more rows per day, and `arrival` up to the same `last_day`.
+    Out: one row per day, in time order: `date, age [days; NaN after last_day], arrived, still_to_come [share; 0 for
+    days older than the estimate covers], ihc, ihc_expected [orders; ihc / arrived], ihc_revenue, ihc_revenue_expected
+    [currency], is_immature [bool; incomplete: still_to_come > THRESHOLD, or after last_day]`. `arrived` and the columns
+    derived from it are NaN without an estimate, and after last_day, when not all orders are credited. Raises InputError
+    for a missing column.
     """
     require_columns(daily, ("date", "ihc", "ihc_revenue"), "daily")
     table = sum_by(daily, ["date"], ["ihc", "ihc_revenue"])
@@ -104,19 +104,19 @@ def maturity(daily: pd.DataFrame, arrivals: pd.DataFrame, *, last_day: str) -> p
     table.insert(2, "arrived", arrived)
     table.insert(3, "still_to_come", 1 - arrived)
     table.insert(5, "ihc_expected", ratio(table["ihc"], arrived))
-    # A day with exactly the threshold to come is mature, whatever the last digit of the estimate.
+    # A day exactly at the threshold is complete, regardless of rounding.
     is_immature = (table["still_to_come"] > THRESHOLD + NO_CREDIT) | ~is_past
     return table.assign(ihc_revenue_expected=ratio(table["ihc_revenue"], arrived), is_immature=is_immature)
 
 
 def immature_from(table: pd.DataFrame) -> str | None:
-    """The first day whose credit is still arriving; None where there is none. In: `maturity`."""
+    """Return the first incomplete day; None if there is none. In: `maturity`."""
     days = table.loc[table["is_immature"], "date"]
     return str(days.min()) if len(days) else None
 
 
 def lag_marks(lags: pd.DataFrame) -> dict[int, float]:
-    """The first lag [days] with half of the credit and the first with 90 %, each with the share found by then.
+    """Return the first lags [days] with 50 % and 90 % of the credit, each with the share reached.
 
     In: `credit_by_lag` with at least one row.
     """
@@ -125,7 +125,7 @@ def lag_marks(lags: pd.DataFrame) -> dict[int, float]:
 
 
 def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Integers, Integers, Floats]:
-    """The day of the session, the lag [days] and the credit [orders] of each row with credit."""
+    """Return the day of the session, the lag [days] and the credit [orders] of each row with credit."""
     require_columns(earned, ("conv_id", "date", "ihc"), "earned")
     require_columns(conversions, ("conv_id", "conv_date"), "conversions")
     place = get_indexer(earned["conv_id"], conversions["conv_id"])
@@ -137,7 +137,7 @@ def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Integers, 
 
 
 def _days(dates: pd.Series[Any]) -> Integers:
-    """Dates (YYYY-MM-DD) as days since 1970; each distinct one is parsed once."""
+    """Convert dates (YYYY-MM-DD) to days since 1970; each distinct date is parsed once."""
     codes, names = pd.factorize(dates)
     return np.asarray(names, dtype="datetime64[D]").astype("int64")[codes]
 

@@ -1,4 +1,4 @@
-"""What journeys look like: how long, how many sessions, through which channels."""
+"""Customer journeys: length, duration, paths, channel roles and transitions."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ START, ORDER = "(start)", "(order)"
 
 
 class Steps(NamedTuple):
-    """The channels of all journeys, journey by journey in time order, repeats in a row once."""
+    """The channels of all journeys, journey by journey in time order, with consecutive repeats merged."""
 
-    channel: Integers  # the number of each step's channel
+    channel: Integers  # the channel number of each step
     path: Integers  # the number of its journey
-    row: Integers  # the row of the journeys that it was taken from
-    names: pd.Series[str]  # of the channels, by number
+    row: Integers  # its row in the journeys
+    names: pd.Series[str]  # channel names, by number
 
     @property
     def starts(self) -> Integers:
-        """The step with which each journey begins, and the number of all steps at the end."""
+        """The first step of each journey, with the number of all steps appended."""
         return np.append(np.flatnonzero(np.diff(self.path, prepend=-1)), len(self.path))
 
 
 def channel_steps(journeys: pd.DataFrame, *needs: str) -> Steps:
-    """Read each journey as a sequence of channels. In: `journeys`, and the columns that the caller `needs`."""
+    """Convert journeys to sequences of channels. In: `journeys`, with the columns that the caller `needs`."""
     touchpoints = in_time_order(journeys, "channel_name", *needs)
     codes, names = channel_codes(journeys["channel_name"])
     channel, path = codes[touchpoints.row], touchpoints.path
@@ -58,7 +58,7 @@ def channel_steps(journeys: pd.DataFrame, *needs: str) -> Steps:
 
 
 def journey_lengths(journeys: pd.DataFrame, *, longest: int = 10) -> pd.DataFrame:
-    """How many orders have how many sessions: `length [sessions; "10+" from `longest` on], orders, share [1]`."""
+    """Count orders by number of sessions: `length [sessions; "10+" from `longest` on], orders, share [1]`."""
     lengths = journeys.groupby("conv_id").size().clip(upper=longest)
     orders = lengths.value_counts().reindex(range(1, longest + 1), fill_value=0)
     labels = [*map(str, range(1, longest)), f"{longest}+"]
@@ -66,7 +66,7 @@ def journey_lengths(journeys: pd.DataFrame, *, longest: int = 10) -> pd.DataFram
 
 
 def time_to_conversion(journeys: pd.DataFrame) -> pd.DataFrame:
-    """How long before its converting session each journey began: `time [class], orders, share [1]`."""
+    """Count orders by time from the first to the converting session: `time [class], orders, share [1]`."""
     span = journeys.groupby("conv_id")["timestamp"].agg(["min", "max", "size"])
     hours = (span["max"] - span["min"]).dt.total_seconds() / 3600
     classes = np.searchsorted(HOURS, hours, side="right") + 1
@@ -76,7 +76,7 @@ def time_to_conversion(journeys: pd.DataFrame) -> pd.DataFrame:
 
 
 def commonest_paths(journeys: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
-    """The commonest sequences of channels, repeats in a row written once: `path, orders, share [1], revenue`."""
+    """List the most common paths, consecutive repeats merged: `path, orders, share [1], revenue [currency]`."""
     steps = channel_steps(journeys, "revenue")
     starts = steps.starts
     path, example = _same_paths(steps.channel, starts)
@@ -84,9 +84,9 @@ def commonest_paths(journeys: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
     revenue = np.bincount(path, journeys["revenue"].to_numpy()[steps.row[starts[:-1]]], minlength=len(example))
     table = _with_share(pd.DataFrame({"orders": orders, "revenue": revenue}))
 
-    # Only what may be among the commonest is written out; of equally common paths the first by name is.
-    may_be: pd.Series[bool] = table["orders"] >= table["orders"].nlargest(most).min()
-    table = table[may_be]
+    # Only candidates for the list are converted to text; ties are broken by name.
+    is_candidate: pd.Series[bool] = table["orders"] >= table["orders"].nlargest(most).min()
+    table = table[is_candidate]
     texts = pd.array(_written(steps, starts, example[table.index.to_numpy()]), dtype="str")
     table = table.assign(path=texts).sort_values(["orders", "path"], ascending=[False, True]).head(most)
     return table[["path", "orders", "share", "revenue"]].reset_index(drop=True)
@@ -95,7 +95,7 @@ def commonest_paths(journeys: pd.DataFrame, *, most: int = 10) -> pd.DataFrame:
 def _same_paths(channel: Integers, starts: Integers) -> tuple[Integers, Integers]:
     """Number the distinct sequences: each journey's number, and the first journey of each number.
 
-    A journey's channel numbers, laid side by side, are its key as bytes: exact, and without a text a journey.
+    The key of a journey is the bytes of its channel numbers: exact, and no text per journey is needed.
     """
     buffers = [None, pa.py_buffer(starts * channel.itemsize), pa.py_buffer(channel)]
     keys = pa.Array.from_buffers(pa.large_binary(), len(starts) - 1, buffers)
@@ -114,7 +114,7 @@ def _written(steps: Steps, starts: Integers, which: Integers) -> npt.NDArray[np.
 
 
 def channels_of(path: str, names: Collection[str]) -> list[str]:
-    """The channels of a path of `commonest_paths`; those of `names` that hold an arrow themselves stay whole."""
+    """Split a path of `commonest_paths` into channels; `names` that contain an arrow stay whole."""
     whole = sorted((re.escape(name) for name in names if ARROW in name), key=len, reverse=True)
     return re.findall(f"({'|'.join([*whole, '.*?'])}){ARROW}", path + ARROW, re.DOTALL)
 
@@ -125,17 +125,17 @@ def _with_share(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def channel_roles(journeys: pd.DataFrame) -> pd.DataFrame:
-    """Count where in the journeys each channel stands.
+    """Count each channel's roles in the journeys: first, assist, last or only touch.
 
-    In: `journeys`. Out: a row a channel, by falling orders: `channel_name, orders [distinct orders with the channel]`,
-    and what it is in them, each order in one of five columns [orders], which so sum to `orders`:
-    `starts`: the first session is the channel's, the last another's; `starts_and_ends`: first and last session are the
-    channel's, with another channel between; `assists`: the channel is between, neither first nor last; `ends`: the last
-    session is the channel's, the first another's; `alone`: the journey has no other channel.
-    Then the same as shares of the channel's orders [1], `share_starts` to `share_alone`, which sum to 1.
+    In: `journeys`. Out: one row per channel, highest orders first: `channel_name, orders [distinct orders with the
+    channel]`, then the channel's role in them. Each order is in exactly one of five columns [orders]: `starts`: the
+    first session is the channel's, the last is another channel's; `starts_and_ends`: the first and the last session are
+    the channel's, with another channel in between; `assists`: neither the first nor the last session is the channel's;
+    `ends`: the last session is the channel's, the first is another channel's; `alone`: the journey has no other
+    channel. The shares of the channel's orders [1], `share_starts` to `share_alone`, follow; they sum to 1.
 
-    Over all channels `alone + starts_and_ends + starts` sum to the number of orders, as each has one first session, and
-    so do `alone + starts_and_ends + ends`.
+    Over all channels, `alone + starts_and_ends + starts` sums to the number of orders, because each order has one first
+    session; so does `alone + starts_and_ends + ends`.
     """
     steps = channel_steps(journeys)
     starts, size = steps.starts, len(steps.names)
@@ -154,15 +154,15 @@ def channel_roles(journeys: pd.DataFrame) -> pd.DataFrame:
 
 
 def transition_matrix(journeys: pd.DataFrame, few: Folding | None = None) -> pd.DataFrame:
-    """Count which channel follows which, from the start of a journey to its order.
+    """Count the transitions between channels, from the start of a journey to its order.
 
-    In: `journeys`; `few`, the channels that are named; the rest is one state [default: all are named].
-    Out: `from, to, count [moves], share [1, of all moves from there]`, a row for each pair of states, also where no
-    move was seen, row by row of the matrix: from `(start)` and the channels by falling orders, to the channels and
-    `(order)`; the rest comes after the channels. The shares of a state sum to 1.
+    In: `journeys`; `few`, the channels to name; the rest is one state [default: all are named]. Out: `from, to, count
+    [transitions], share [1, of all transitions from that state]`, one row per pair of states, including pairs with
+    count 0, in row order of the matrix: from `(start)` and the channels by falling orders, to the channels and
+    `(order)`; the rest follows the channels. The shares of a state sum to 1.
 
-    Repeats of a channel in a row are written once, as in `commonest_paths`: a share says where buyers go when they
-    go elsewhere. So only the others are seen to follow each other.
+    Consecutive repeats of a channel are merged, as in `commonest_paths`: a share is where customers go next when they
+    change channel. Only the rest can follow itself.
     """
     steps = channel_steps(journeys)
     number, states = _states(channel_roles(journeys)["channel_name"], steps.names, few)
@@ -170,7 +170,7 @@ def transition_matrix(journeys: pd.DataFrame, few: Folding | None = None) -> pd.
     state = number[steps.channel]
     is_first = np.diff(steps.path, prepend=-1) != 0
     is_last = np.append(is_first[1:], True)[: len(state)]
-    # A move's row is the state that it leaves, 0 the start; its column the one it comes to, the last the order.
+    # The row of a transition is its source, 0 for the start; its column is its target, the last one for the order.
     source = np.concatenate([np.where(is_first, 0, np.roll(state, 1) + 1), state[is_last] + 1])
     target = np.concatenate([state, np.full(int(is_last.sum()), size - 1)])
     count = np.bincount(source * size + target, minlength=size * size).reshape(size, size)
@@ -186,7 +186,7 @@ def transition_matrix(journeys: pd.DataFrame, few: Folding | None = None) -> pd.
 
 
 def _states(by_orders: pd.Series[str], names: pd.Series[str], few: Folding | None) -> tuple[Integers, list[str]]:
-    """The state of each channel number, and the states' names."""
+    """Return the state of each channel number, and the names of the states."""
     is_named = by_orders.isin(few.named) if few and few.rest else by_orders.notna()
     states = by_orders[is_named].tolist()
     place = pd.Series(range(len(states)), index=states).reindex(names, fill_value=len(states))

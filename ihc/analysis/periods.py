@@ -1,4 +1,4 @@
-"""Days summed up to weeks and to the shop's totals; the figures of a period beside those of the one before."""
+"""Weekly and period totals, key figures, and comparison with the previous period."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEEK = 7
 SETTLED = ("credited", "unattributed")
 
 
-# The figures of "At a glance" and their units, and those of them that depend on the credit.
+# The figures of "At a glance", their units, and those that depend on credit.
 REVENUE, PLACED, SPEND, UNPLACED = "Revenue", "Orders", "Total spend", "Spend without a session"
 BLENDED, EARNED, EARNED_ORDERS = "Blended ROAS", "Attributed revenue", "Attributed orders"
 CPO, PAID = "CPO", "Attributed ROAS of paid channels"
@@ -36,16 +36,16 @@ UNITS = {
     CPO: MONEY,
     PAID: RATIO,
 }
-PERIODS = {"day": "date", "week": "week", "month": "month"}  # the column of each unit
+PERIODS = {"day": "date", "week": "week", "month": "month"}  # the column for each unit
 ATTRIBUTED = (EARNED, EARNED_ORDERS, CPO, PAID)
 
 
 def weekly_reporting(reporting: pd.DataFrame) -> pd.DataFrame:
-    """Add up the channel reporting by week, from Monday to Sunday (ISO 8601).
+    """Sum the channel reporting by week, Monday to Sunday (ISO 8601).
 
-    In: `channel_reporting`. Out: a row a channel and week that has any session: `channel_name, week [its Monday],
-    days [count; days of the week from the first to the last reported one: 7 in a full week], cost [currency], ihc
-    [orders], ihc_revenue [currency], CPO [currency per order], ROAS [1]`. Raises InputError for a missing column.
+    In: `channel_reporting`. Out: one row per channel and week with any session: `channel_name, week [its Monday], days
+    [count; reported days in the week: 7 in a full week], cost [currency], ihc [orders], ihc_revenue [currency], CPO
+    [currency per order], ROAS [1]`. Raises InputError for a missing column.
     """
     require_columns(reporting, REPORTING, "reporting")
     codes, names = pd.factorize(reporting["date"], sort=True)
@@ -63,15 +63,16 @@ def _mondays(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
 
 
 def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
-    """Add up the channel reporting by day, over all channels; see `period_totals`."""
+    """Sum the channel reporting by day over all channels; see `period_totals`."""
     return period_totals(reporting, "day")
 
 
 def period_totals(reporting: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """Add up the channel reporting by `day`, `week` (from Monday) or `month`, over all channels.
+    """Sum the channel reporting by `day`, `week` (from Monday) or `month` over all channels.
 
-    In: `channel_reporting`. Out: in time order `date`, `week` or `month`, and `cost [currency], ihc [orders],
-    ihc_revenue [currency], CPO [currency per order], ROAS [1]`. Raises InputError for a missing column or another unit.
+    In: `channel_reporting`. Out: in time order: `date`, `week` or `month`, and `cost [currency], ihc [orders],
+    ihc_revenue [currency], CPO [currency per order], ROAS [1]`. Raises InputError for a missing column or an unknown
+    unit.
     """
     require_columns(reporting, REPORTING, "reporting")
     if unit not in PERIODS:
@@ -84,9 +85,9 @@ def period_totals(reporting: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 
 def previous_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str, str] | None:
-    """The equally long period that ends on the day before `start_date`; None where either date is missing.
+    """Return the period of equal length that ends on the day before `start_date`; None without both dates.
 
-    Raises InputError if one is no date or they are reversed.
+    Raises InputError for an invalid date, or if the dates are reversed.
     """
     start, end = check_window(start_date, end_date)
     if not start or not end:
@@ -108,17 +109,17 @@ def key_figures(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """The figures of "At a glance", beside those of the equally long period before.
+    """Compute the figures of "At a glance" and those of the previous period of equal length.
 
-    Orders and their revenue are of the orders of the dates, all else of the sessions of the dates. Cost without a
-    session has no day: without dates it is in the total spend, with dates it is not. In: `visits_of` and
+    Orders and their revenue belong to the orders of the dates, all other figures to the sessions of the dates. Cost
+    without a session has no day: it is in the total spend without dates, and left out with dates. In: `visits_of` and
     `conversion_credits` over all days, the tables, and all stored `outcomes` (`conv_id, outcome`).
 
-    Out: a row a figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
-    |before|], note [what the figure divides by, holds or leaves out]`. `before` and `change` are NaN where there is no
-    period before, where sessions or orders do not reach back to its first day, and, of figures that depend on the
-    credit, where an order of either period is neither credited nor unattributed. `UNPLACED` has a row where there is
-    any. Raises InputError for a missing column or a wrong date.
+    Out: one row per figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
+    |before|], note [what the figure divides by, includes or leaves out]`. `before` and `change` are NaN without a
+    previous period, and if sessions or orders do not reach back to its first day; for figures that depend on credit,
+    also if an order of either period is neither credited nor unattributed. `UNPLACED` has a row if it is not 0. Raises
+    InputError for a missing column or an invalid date.
     """
     conversions, unplaced = tables.conversions, cost_without_session(tables.sessions, tables.costs)
     window = check_window(start_date, end_date)
@@ -143,7 +144,7 @@ def key_figures(
 
 
 def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[str, str]:
-    """What the figures hold and leave out."""
+    """Return the notes: what the figures include and leave out."""
     rows = conversions[inside(conversions["conv_date"], *window)]
     refunds = total(-rows.loc[~is_purchase(rows), "revenue"])
     notes = {
@@ -161,10 +162,11 @@ def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[s
 
 
 def with_incomplete(figures: pd.DataFrame, ages: pd.DataFrame) -> pd.DataFrame:
-    """Say at each figure whose credit is incomplete that it cannot be compared with the period before.
+    """Suppress the change of figures whose credit is incomplete, and say so in the note.
 
-    In: `key_figures`, and the `maturity` of the days of the dates. Out: the same rows; where a figure depends on the
-    credit, days are incomplete and a period before is known, `change` is NaN and `note` says why.
+    In: `key_figures`, and the `maturity` of the days of the dates. Out: the same rows. If some days are incomplete,
+    `change` is NaN and `note` gives the reason for each figure that depends on credit and has a value for the previous
+    period.
     """
     days = int(ages["is_immature"].sum())
     is_incomplete = figures["figure"].isin(ATTRIBUTED) & figures["before"].notna() & (days > 0)

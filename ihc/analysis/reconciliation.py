@@ -1,4 +1,4 @@
-"""The proof that nothing got lost: from what was read to what is reported, to the cent."""
+"""Reconcile the input tables with the reported figures, to the cent."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import Tables, inside
 
 ORDERS, CREDIT, COST = "Orders and their revenue", "Credit", "Cost"
-UNATTRIBUTED = "less: without any session (unattributed)"
+UNATTRIBUTED = "less: untracked (no session)"
 FAILED = "less: failed"
 WAITING = "less: waiting, not attributed yet"
 CREDITED = "credited"
 REFUNDS = "refunds"
 ENDS = ("unattributed", "failed", "waiting")
 Dates = tuple[str | date | None, str | date | None]
-Figure = Callable[[str], tuple[float, float]]  # a figure's name -> its count and amount [currency]
+Figure = Callable[[str], tuple[float, float]]  # name of a figure -> its count and amount [currency]
 
 
 class _Account:
-    """Signed lines that lead from a first figure to checked ones; a count and an amount [currency] in each."""
+    """Signed lines from a first figure to checked totals; each line has a count and an amount [currency]."""
 
     def __init__(self, section: str, counted: str, figure: Figure) -> None:
         self.section, self.counted, self.figure = section, counted, figure
@@ -42,24 +42,24 @@ class _Account:
         self._write("step", line, count, amount)
 
     def add(self, line: str, name: str, sign: int = 1) -> None:
-        """Add a figure as a line, or take it off."""
+        """Add a figure as a line, or subtract it."""
         count, amount = self.figure(name)
         self.step(line, sign * count, sign * amount)
 
     def refunds(self, line: str, name: str, sign: int = 1) -> None:
-        """Add what refunds give back, if there is any; they are counted in the line, as they are no orders."""
+        """Add the amount of refunds, if any. Their number is in the text of the line, as refunds are not orders."""
         count, amount = self.figure(f"{name} {REFUNDS}")
         if count:
             self.step(f"{line}: {count:,.0f}", 0.0, sign * amount)
 
     def check(self, line: str, count: float, amount: float) -> None:
-        """State what the lines so far must add up to, worked out independently; raise if they do not."""
-        # Sums of very large amounts differ by their floating point alone, so the cent widens with them.
+        """Add a total that was computed independently; raise if the lines so far do not add up to it."""
+        # For very large amounts, floating-point error alone exceeds a cent, so the tolerance grows with them.
         cent = CENT + 1e-13 * abs(amount)
         if not (abs(count - self.count) < CENT and abs(amount - self.amount) < cent):
             raise ReconciliationError(
                 f"{self.section}: '{line}' is {amount:,.4f} ({count:,.4f} {self.counted}), but the lines before it "
-                f"add up to {self.amount:,.4f} ({self.count:,.4f}). Do not use these figures; please report the fault."
+                f"add up to {self.amount:,.4f} ({self.count:,.4f}). Do not use these figures; please report this bug."
             )
         cents = round(round(amount, 2) - self.shown, 2)
         if cents:
@@ -68,7 +68,7 @@ class _Account:
         self._write("total", line, count, amount)
 
     def _write(self, kind: str, line: str, count: float, amount: float) -> None:
-        # Adding 0.0 turns a minus zero, which would print as -0.00, into a plain one.
+        # Adding 0.0 turns minus zero, which would print as -0.00, into zero.
         self.lines.append((self.section, kind, line, round(count, 6) + 0.0, self.counted, round(amount, 2) + 0.0))
 
 
@@ -81,10 +81,10 @@ def reconcile(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """Lead from the orders, revenue and cost that were read to the figures that are reported.
+    """Reconcile orders, revenue and cost from the input tables to the reported figures.
 
     In: the tables, all stored `credits` (`conv_id, session_id, ihc`) and `outcomes` (`conv_id, outcome, reason`), and
-    `reporting`, all rows of `channel_reporting`. The dates choose orders by `conv_date`, and the reported days.
+    `reporting`, all rows of `channel_reporting`. The dates select orders by `conv_date`, and the reported days.
 
     Out: `section, kind [step or total], line, count, counted [what the count is of], amount [currency, whole cents]`.
     In each section the steps above a total add up to it. Refunds have lines of their own, with their number in `line`
@@ -104,14 +104,14 @@ def figures_of(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """Sum up what the reconciliation is made of, for all tables or for some users' part of them.
+    """Sum the figures behind the reconciliation, for all tables or for a partition by user.
 
-    In: as `reconcile`. Out: `figure, level, count, amount`, as of `sums.part_by`, so that parts can be added together.
+    In: as `reconcile`. Out: `figure, level, count, amount`, as of `sums.part_by`, so that partitions can be added.
     """
     window = (start_date, end_date)
     orders = tables.conversions[inside(tables.conversions["conv_date"], *window)]
     outcome = conversion_outcomes(orders, credits, outcomes)
-    # Counted by the credits, not by the outcomes, so that the lines prove something.
+    # Counted from the credits, not from the outcomes, so that the check is independent.
     groups = {"read": np.ones(len(orders), dtype=bool), "credited": isin(orders["conv_id"], credits["conv_id"])}
     groups |= {name: (outcome == name).to_numpy() for name in ENDS}
     counts = is_purchase(orders)
@@ -162,7 +162,7 @@ def account_for(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """Lead from the `figures_of` all users to what is reported. In else, out and raises: as `reconcile`."""
+    """Reconcile the `figures_of` all users with the reported figures. Otherwise as `reconcile`."""
     window = (start_date, end_date)
     found = sum_of_parts(figures, ["figure"])
     counts, amounts = (dict(zip(found["figure"], found[name], strict=True)) for name in ("count", "amount"))
@@ -177,13 +177,13 @@ def account_for(
 
 
 def refunded(lines: pd.DataFrame) -> float:
-    """How much the refunds that were read give back [currency]. In: the frame of `reconcile`."""
+    """Return the total of the refunds in the tables [currency]. In: the frame of `reconcile`."""
     is_read = (lines["section"] == ORDERS) & lines["line"].str.startswith(f"{REFUNDS}: ")
     return total(-lines.loc[is_read, "amount"])
 
 
 def conversion_outcomes(orders: pd.DataFrame, credits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.Series[str]:
-    """How each order ended: credited where a credit is stored, else as its outcome says, and waiting without one.
+    """Return each order's outcome: credited if a credit is stored, otherwise as stated, or waiting.
 
     In: `orders` and `credits` with `conv_id`, and `outcomes` (`conv_id, outcome`). Out: `credited, unattributed,
     failed` or `waiting`, with the index of `orders`.
@@ -213,7 +213,7 @@ def _orders(figure: Figure) -> _Account:
 
 
 def _with_refunds(figure: Figure, name: str) -> tuple[float, float]:
-    """How many orders, and what is left of their revenue after refunds."""
+    """Return the number of orders, and their revenue after refunds."""
     count, amount = figure(name)
     return count, amount + figure(f"{name} {REFUNDS}")[1]
 

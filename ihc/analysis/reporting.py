@@ -1,4 +1,4 @@
-"""Credit and cost per channel and day; CPO and ROAS, always as ratios of sums."""
+"""Channel reporting: cost, credit, CPO and ROAS per channel and day, always as ratios of sums."""
 
 from __future__ import annotations
 
@@ -28,32 +28,31 @@ from ihc.schemas.tables import (
 TOTAL = "Total"
 DAILY, SUMS = ("channel_name", "date"), ("cost", "ihc", "ihc_revenue")
 COUNTS = ("sessions", "influenced_conversions")
-MATERIAL = 0.01  # the share of all cost from which a channel's ROAS says something
-NO_CREDIT = 1e-6  # [orders] a sum of credits below this is a rounding of none
+MATERIAL = 0.01  # the least share of all cost for a meaningful ROAS
+NO_CREDIT = 1e-6  # [orders] a sum of credits below this counts as 0
 
 
 def total_name(channels: pd.Series[str]) -> str:
-    """What the row of the total is called beside these channels: another name where one of them reads `Total`."""
+    """Return the name of the total row; a longer one if a channel is itself called `Total`."""
     return f"{TOTAL} of all channels" if plain_names(channels).eq(TOTAL.casefold()).any() else TOTAL
 
 
 def ratio(numerator: pd.Series[float], denominator: pd.Series[float]) -> pd.Series[float]:
-    """Divide, and leave NaN [shown as empty] where the denominator is 0."""
+    """Divide; NaN [shown as empty] if the denominator is 0."""
     return numerator / denominator.where(denominator != 0)
 
 
 def with_ratios(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add CPO = cost / ihc [currency per order] and ROAS = ihc_revenue / cost [1] to sums of any grain."""
+    """Add CPO = cost / ihc [currency per order] and ROAS = ihc_revenue / cost [1] to sums at any grain."""
     return frame.assign(CPO=ratio(frame["cost"], frame["ihc"]), ROAS=ratio(frame["ihc_revenue"], frame["cost"]))
 
 
 def conversion_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
-    """Say where and when each credit was earned.
+    """Add channel, day and revenue to each credit.
 
-    In: the tables and `credits` (`conv_id, session_id, ihc`).
-    Out: `conv_id, session_id, visit [place of its row in sessions], channel_name, date [the session's], revenue [the
-    order's or refund's], ihc [orders; 0 of a refund], ihc_revenue [currency]`; a credit whose order or session is not
-    in the tables has no row.
+    In: the tables and `credits` (`conv_id, session_id, ihc`). Out: `conv_id, session_id, visit [position of its row in
+    sessions], channel_name, date [the session's], revenue [of the order or refund], ihc [orders; 0 for a refund],
+    ihc_revenue [currency]`; a credit whose order or session is not in the tables is left out.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
@@ -80,18 +79,17 @@ def conversion_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credit
 
 
 def shares_of(earned: pd.DataFrame) -> pd.Series[float]:
-    """The share [1] of its order or refund that each row of `conversion_credits` has."""
+    """Return each row's share [1] of its order or refund. In: `conversion_credits`."""
     counts = is_purchase(earned)
     return earned["ihc"].where(counts, earned["ihc_revenue"] / earned["revenue"].where(~counts))
 
 
 def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
-    """List each order's credit, session by session.
+    """List the credit of each order by session, for export.
 
     In: the tables, `credits` (`conv_id, session_id, ihc`) and `phases` (`conv_id, session_id, initializer, holder,
-    closer`), of which not every credit needs to have any.
-    Out: `conv_id, session_id, channel_name, date [the session's], initializer, holder, closer, ihc [share],
-    ihc_revenue [currency]`, in the order of `credits`.
+    closer`), which may lack some credits. Out: `conv_id, session_id, channel_name, date [the session's], initializer,
+    holder, closer, ihc [share], ihc_revenue [currency]`, in the order of `credits`.
     """
     earned = conversion_credits(tables.sessions, tables.conversions, credits)
     rows = join(earned.assign(ihc=shares_of(earned)), phases, PHASES)
@@ -99,27 +97,27 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
 
 
 def influenced(credits: pd.DataFrame) -> pd.Series[int]:
-    """Count the distinct orders with each channel in their journey. In: `conv_id, channel_name`; out: by channel."""
+    """Count the distinct orders with each channel in their journey. In: `conv_id, channel_name`. Out: by channel."""
     return credits.groupby("channel_name")["conv_id"].nunique()
 
 
 def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[float]:
-    """The cost [currency] of each session, in the order and with the index of `sessions`; 0 where it has none."""
+    """Return the cost [currency] of each session, with the index of `sessions`; 0 without a cost row."""
     require_columns(costs, COLUMNS[COSTS], "costs")
     return lookup(sessions["session_id"], costs, "session_id", "cost").astype("float64").fillna(0.0)
 
 
 def cost_without_session(sessions: pd.DataFrame, costs: pd.DataFrame) -> float:
-    """The cost [currency] of all rows of `costs` whose session does not exist: it has neither channel nor day."""
+    """Return the total cost [currency] of rows whose session does not exist; it has no channel or day."""
     return total(costs.loc[~isin(costs["session_id"], sessions["session_id"]), "cost"])
 
 
 def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
-    """Say what each session cost and what it earned, of which everything by channel and day is summed up.
+    """Compute the cost and earnings of each session, the basis of all sums by channel and day.
 
-    In: two of the tables, and the `conversion_credits` of these sessions.
-    Out: a row for each of `sessions`, with its index: `channel_name, date, cost [currency; 0 where it has none], ihc
-    [orders], ihc_revenue [currency]`, both NaN where no order gives the session any credit.
+    In: two of the tables, and the `conversion_credits` of these sessions. Out: one row per row of `sessions`, with its
+    index: `channel_name, date, cost [currency; 0 without a cost row], ihc [orders], ihc_revenue [currency]`, both NaN
+    if no order gives the session credit.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     visit = earned["visit"].to_numpy("int64")
@@ -136,7 +134,7 @@ def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame)
 
 
 def renamed(visits: pd.DataFrame, earned: pd.DataFrame, sessions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give `visits_of` and `conversion_credits` the channel names of `sessions`, the same rows under other names."""
+    """Replace the channel names of `visits_of` and `conversion_credits` by those of `sessions`."""
     names = sessions["channel_name"]
     return visits.assign(channel_name=names), earned.assign(channel_name=names.array.take(earned["visit"]))
 
@@ -144,19 +142,42 @@ def renamed(visits: pd.DataFrame, earned: pd.DataFrame, sessions: pd.DataFrame) 
 def channel_reporting(
     sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame, credits: pd.DataFrame
 ) -> pd.DataFrame:
-    """Add up cost and credit per channel and day.
+    """Sum cost, credit and attributed revenue per channel and day.
 
-    In: the three tables and `credits` (`conv_id, session_id, ihc`).
-    Out: one row per channel and day that has any session: `channel_name, date [the sessions'], cost [currency; of all
-    sessions of the channel and day, each once], ihc [orders; Σ credit], ihc_revenue [currency; Σ credit x revenue]`.
+    Parameters
+    ----------
+    sessions : DataFrame
+        The table of sessions: `session_id, user_id, event_date, event_time, channel_name, holder_engagement,
+        closer_engagement, impression_interaction [0/1]`.
+    conversions : DataFrame
+        The table of conversions: `conv_id, user_id, conv_date, conv_time, revenue [currency]`.
+    costs : DataFrame
+        The table of costs: `session_id, cost [currency]`.
+    credits : DataFrame
+        The credits of an attribution engine: `conv_id, session_id, ihc [share]`.
 
-    Raises InputError for a missing column.
+    Returns
+    -------
+    DataFrame
+        One row per channel and day with any session: `channel_name, date [the sessions'], cost [currency; of all
+        sessions of the channel and day, each once], ihc [orders; Σ credit], ihc_revenue [currency; Σ credit x
+        revenue]`. Refunds reduce `ihc_revenue` and do not count in `ihc`.
+
+    Raises
+    ------
+    InputError
+        For a missing column.
+
+    See Also
+    --------
+    channel_summary : The totals per channel, with CPO and ROAS.
+
     """
     return by_channel_and_day(visits_of(sessions, costs, conversion_credits(sessions, conversions, credits)))
 
 
 def by_channel_and_day(visits: pd.DataFrame) -> pd.DataFrame:
-    """Add up what sessions cost and earned. In: `visits_of`; out: as `channel_reporting`."""
+    """Sum cost and earnings of sessions by channel and day. In: `visits_of`. Out: as `channel_reporting`."""
     return sum_by(visits, DAILY, SUMS)
 
 
@@ -169,15 +190,65 @@ def channel_summary(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """Sum up each channel over the sessions' days from `start_date` to `end_date` (inclusive, optional).
+    """Sum each channel over the days from `start_date` to `end_date`, with CPO and ROAS.
 
-    In: the three tables and `credits` (`conv_id, session_id, ihc`).
-    Out: one row a channel, by falling `ihc_revenue`, and last the total, see `total_name`: `channel_name, sessions
-    [count], influenced_conversions [distinct orders with the channel in their journey], cost [currency], ihc [orders],
-    ihc_revenue [currency], share_of_credit, share_of_cost [1], CPO [currency per order], ROAS [1]`.
-    Ratios are of sums, and NaN where the denominator is 0.
+    Parameters
+    ----------
+    sessions : DataFrame
+        The table of sessions: `session_id, user_id, event_date, event_time, channel_name, holder_engagement,
+        closer_engagement, impression_interaction [0/1]`.
+    conversions : DataFrame
+        The table of conversions: `conv_id, user_id, conv_date, conv_time, revenue [currency]`.
+    costs : DataFrame
+        The table of costs: `session_id, cost [currency]`.
+    credits : DataFrame
+        The credits of an attribution engine: `conv_id, session_id, ihc [share]`.
+    start_date, end_date : str or date, optional
+        The days of the sessions [YYYY-MM-DD, inclusive]. Default: all days.
 
-    Raises InputError for a missing column or a wrong date.
+    Returns
+    -------
+    DataFrame
+        One row per channel, highest `ihc_revenue` first, and the total last, see `total_name`: `channel_name,
+        sessions [count], influenced_conversions [distinct orders with the channel in their journey], cost [currency],
+        ihc [orders], ihc_revenue [currency], share_of_credit, share_of_cost [1], CPO [currency per order], ROAS [1]`.
+
+    Raises
+    ------
+    InputError
+        For a missing column or an invalid date.
+
+    Notes
+    -----
+    CPO = Σ cost / Σ ihc and ROAS = Σ ihc_revenue / Σ cost, also in the total: ratios of sums, never means of ratios.
+    They are NaN if the denominator is 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import ihc
+    >>> flags = {"holder_engagement": 1, "closer_engagement": 1, "impression_interaction": 0}
+    >>> sessions = pd.DataFrame(
+    ...     {
+    ...         "session_id": ["s1", "s2"],
+    ...         "user_id": "u",
+    ...         "event_date": ["2023-09-01", "2023-09-02"],
+    ...         "event_time": "12:00:00",
+    ...         "channel_name": ["Search", "Mail"],
+    ...     }
+    ... ).assign(**flags)
+    >>> conversions = pd.DataFrame(
+    ...     {"conv_id": ["c"], "user_id": "u", "conv_date": "2023-09-02", "conv_time": "13:00:00", "revenue": 80.0}
+    ... )
+    >>> costs = pd.DataFrame({"session_id": ["s1", "s2"], "cost": [10.0, 5.0]})
+    >>> credits = pd.DataFrame({"conv_id": "c", "session_id": ["s1", "s2"], "ihc": [0.75, 0.25]})
+    >>> summary = ihc.channel_summary(sessions, conversions, costs, credits)
+    >>> summary[["channel_name", "cost", "ihc", "ihc_revenue", "CPO", "ROAS"]]
+      channel_name  cost   ihc  ihc_revenue        CPO      ROAS
+    0       Search  10.0  0.75         60.0  13.333333  6.000000
+    1         Mail   5.0  0.25         20.0  20.000000  4.000000
+    2        Total  15.0  1.00         80.0  15.000000  5.333333
+
     """
     earned = conversion_credits(sessions, conversions, credits)
     return by_channel(visits_of(sessions, costs, earned), earned, start_date=start_date, end_date=end_date)
@@ -190,24 +261,24 @@ def by_channel(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
 ) -> pd.DataFrame:
-    """Sum up each channel. In: `visits_of` and `conversion_credits` of the same sessions; out: as `channel_summary`."""
+    """Sum by channel. In: `visits_of` and `conversion_credits` of the same sessions. Out: as `channel_summary`."""
     visits, earned = (rows[inside(rows["date"], start_date, end_date)] for rows in (visits, earned))
     orders = purchases(earned)["conv_id"].nunique()
     return summary_of(by_channel_and_day(visits), channel_counts(visits, earned), orders)
 
 
 def channel_counts(visits: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
-    """Count what a summary counts. In: as `by_channel`; out: `channel_name, sessions, influenced_conversions`."""
+    """Count sessions and orders. In: as `by_channel`. Out: `channel_name, sessions, influenced_conversions`."""
     counts = visits.groupby("channel_name").size().rename("sessions").to_frame()
     counts["influenced_conversions"] = influenced(purchases(earned)).reindex(counts.index, fill_value=0)
     return counts.reset_index()
 
 
 def summary_of(reporting: pd.DataFrame, counts: pd.DataFrame, orders: int) -> pd.DataFrame:
-    """Sum up channels over their days.
+    """Sum each channel over its days.
 
-    In: `channel_reporting` and `channel_counts` of the same days, and how many distinct `orders` have any of these
-    channels in their journey; out: as `channel_summary`.
+    In: `channel_reporting` and `channel_counts` of the same days, and the number of distinct `orders` with any of these
+    channels in their journey. Out: as `channel_summary`.
     """
     summary = counts.merge(sum_by(reporting, ["channel_name"], SUMS), on="channel_name")
     summary = summary.sort_values(["ihc_revenue", "cost", "channel_name"], ascending=[False, False, True])
@@ -224,20 +295,19 @@ def summary_of(reporting: pd.DataFrame, counts: pd.DataFrame, orders: int) -> pd
 
 
 def material(summary: pd.DataFrame) -> pd.DataFrame:
-    """The channels that matter for ROAS: those with at least 1 % of all cost, most cost first.
+    """Return the channels that are material for ROAS: at least 1 % of all cost, highest cost first.
 
-    In: `channel_summary`, the total in its last row. A channel that cost next to nothing has a ROAS of thousands.
+    In: `channel_summary`, the total in its last row. A channel with almost no cost can have a ROAS in the thousands.
     """
     channels = summary.iloc[:-1]
     return channels[channels["share_of_cost"] >= MATERIAL].sort_values("cost", ascending=False, kind="stable")
 
 
 def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Attributed revenue per channel under each model.
+    """Compare attributed revenue per channel under each model.
 
-    In: `journeys` and, by model name, `credits` (`conv_id, session_id, ihc`) of the same orders.
-    Out: `channel_name` and one column a model [currency], by falling revenue of the first model.
-    Raises InputError without any model.
+    In: `journeys` and, by model name, `credits` (`conv_id, session_id, ihc`) of the same orders. Out: `channel_name`
+    and one column per model [currency], highest revenue of the first model first. Raises InputError without a model.
     """
     if not models:
         raise InputError("model_comparison needs the credits of at least one model.")
@@ -245,10 +315,10 @@ def model_comparison(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) ->
 
 
 def model_revenue(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """What each session of each order earns under each model.
+    """Compute the revenue of each session under each model.
 
-    In: as `model_comparison`. Out: a row for each of `journeys`: `channel_name` and one column a model [currency], NaN
-    where the model gives no credit.
+    In: as `model_comparison`. Out: one row per row of `journeys`: `channel_name` and one column per model [currency];
+    NaN if the model gives no credit.
     """
     columns = {"channel_name": journeys["channel_name"]}
     for name, credits in models.items():
@@ -258,16 +328,16 @@ def model_revenue(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the channels in the order of `model_comparison`: by falling revenue of the first model, then by name."""
+    """Sort channels as in `model_comparison`: highest revenue of the first model first, then by name."""
     by = [table.columns[1], "channel_name"]
     return table.sort_values(by, ascending=[False, True], ignore_index=True)
 
 
 def relative_to_first(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Compare each model's revenue with the first model's.
+    """Express each model's revenue relative to the first model's.
 
-    In: `model_comparison`. Out: the same rows and columns; the first model's revenue as it is [currency], of the others
-    how far theirs is from it [1; 0.1 is 10 % more; NaN where the first has 0].
+    In: `model_comparison`. Out: the same rows and columns; the first model's revenue unchanged [currency], the others
+    as the relative difference from it [1; 0.1 is 10 % more; NaN if the first is 0].
     """
     table = comparison.copy()
     first, *others = (name for name in comparison.columns if name != "channel_name")

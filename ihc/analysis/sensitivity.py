@@ -1,6 +1,6 @@
-"""Does the model matter? The same orders under other models, lookbacks and redistributions: what holds, what does not.
+"""Sensitivity of channel results to model, lookback window and redistribution.
 
-All reasonable settings are tried, and what is said of a channel is asked of each: a multiverse analysis. Source:
+All reasonable settings are computed, and each conclusion is checked under each of them: a multiverse analysis. Source:
 Steegen, Tuerlinckx, Gelman, Vanpaemel (2016), Increasing transparency through a multiverse analysis, Perspectives on
 Psychological Science 11(5), 702-712.
 """
@@ -32,7 +32,7 @@ from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, check_window, require_columns
 
 IHC = "IHC"
-AS_IS, OWN, DIRECT_GIVES = "none", "as in the run", "direct gives its credit away"
+AS_IS, OWN, DIRECT_GIVES = "none", "as in the run", "direct traffic"
 Variant = Callable[[pd.DataFrame, Redistribution | None], pd.DataFrame]
 VARIED = {"model": "model", "lookback": "lookback_days", "redistribution": "redistribution"}  # setting: column
 COLUMNS = (
@@ -40,22 +40,21 @@ COLUMNS = (
     *("orders", "ihc", "ihc_revenue", "cost", "ROAS", "rank"),
 )
 STABLE, MOVES, CROSSES = "stable", "changes rank", "crosses break-even"
-STEADY_PLACES = 1  # a channel that moves by so many places still keeps its rank
+STEADY_PLACES = 1  # a move by this many places does not count as a change of rank
 REPORTED_AS = "reported_as"
-DIGITS = 9  # ROAS that differ further behind differ by rounding only
+DIGITS = 9  # ROAS values that agree to this many decimals are equal
 
 
 def variants_of(parameters: Parameters, names: Sequence[str], direct: Collection[str] = DIRECT) -> dict[str, Variant]:
-    """The models to try, by name, each as a function of `journeys` and a redistribution.
+    """Return the models to test, by name, as functions of `journeys` and a redistribution.
 
-    IHC carries a redistribution out on its phases, any other model of `MODELS` on its credit, see `redistributed`.
-    `direct`: the names of channels that are direct traffic.
-    Raises InputError for a name that is none of these.
+    IHC applies a redistribution to its phases, any other model of `MODELS` to its credit, see `redistributed`.
+    `direct`: the names of channels that are direct traffic. Raises InputError for an unknown name.
     """
     known: dict[str, Variant] = {IHC: lambda journeys, rules: attribute(journeys, parameters, rules)}
     known |= {name: partial(_with_rules, model) for name, model in models_with(direct).items()}
     if unknown := [name for name in names if name not in known]:
-        raise InputError(f"There is no model {some(unknown)}; there are {', '.join(known)}.")
+        raise InputError(f"Unknown model {some(unknown)}; choose from {', '.join(known)}.")
     return {name: known[name] for name in names}
 
 
@@ -64,7 +63,7 @@ def _with_rules(model: Model, journeys: pd.DataFrame, rules: Redistribution | No
 
 
 def lookbacks_to_try(lookback_days: float | None, tried: Sequence[float | None]) -> list[float | None]:
-    """The lookbacks [days] to try where the run itself has `lookback_days`: those that are shorter, after its own."""
+    """Return the lookback windows [days] to test: the run's own as None, then the shorter ones of `tried`."""
     reach = np.inf if lookback_days is None else lookback_days
     return [None, *(days for days in dict.fromkeys(tried) if days is not None and days < reach)]
 
@@ -72,9 +71,10 @@ def lookbacks_to_try(lookback_days: float | None, tried: Sequence[float | None])
 def redistributions_to_try(
     channels: Iterable[str], own: Redistribution | None = None, direct: Collection[str] = DIRECT
 ) -> dict[str, Redistribution | None]:
-    """The redistributions to try: the run's `own` and none, or else none and that of the direct traffic, if any.
+    """Return the redistributions to test.
 
-    Direct traffic gives its credit to the other sessions of the journey.
+    These are the run's `own` and none; or else none and, if there is direct traffic, its redistribution to the other
+    sessions of the journey.
     """
     if own:
         return {OWN: own, AS_IS: None}
@@ -87,14 +87,14 @@ def redistributions_to_try(
 
 
 def redistributed(credits: pd.DataFrame, journeys: pd.DataFrame, rules: Redistribution | None) -> pd.DataFrame:
-    """Carry a redistribution out on credit that has no phases.
+    """Apply a redistribution to credit without phases.
 
-    The channels that give in any phase give their credit away; direction and threshold are those of the phases that
-    list channels if they agree, else `any_session` and 0. Receivers share in proportion to their own credit, so where
-    the others of the journey have none, as under a model of a single touch, the credit stays.
+    Channels that give in any phase give their credit. Direction and threshold are those of the phases that list
+    channels if they agree, otherwise `any_session` and 0. Receivers share in proportion to their own credit. If the
+    other sessions of the journey have no credit, as under a single-touch model, the credit stays.
 
-    In: `credits` (`conv_id, session_id, ihc`), a row for each row of `journeys`, in its order. Out: the same rows, the
-    sum of `ihc` per conversion as it was. Raises InputError where the rows are others.
+    In: `credits` (`conv_id, session_id, ihc`), one row per row of `journeys`, in its order. Out: the same rows, with
+    the same sum of `ihc` per conversion. Raises InputError if the rows differ.
     """
     if rules is None:
         return credits
@@ -108,7 +108,7 @@ def redistributed(credits: pd.DataFrame, journeys: pd.DataFrame, rules: Redistri
 
 
 def _common(rules: Redistribution) -> tuple[str, float]:
-    """The direction and the threshold of all phases that list channels, or the most generous ones."""
+    """Return the common direction and threshold of the phases that list channels, or the most permissive ones."""
     entries = [entry for entry in rules.entries.values() if entry["redistribution_channel_labels"]]
     directions, thresholds = ({entry[name] for entry in entries} for name in ("direction", "receive_threshold"))
     return (
@@ -118,38 +118,39 @@ def _common(rules: Redistribution) -> tuple[str, float]:
 
 
 def _values(credits: pd.DataFrame, journeys: pd.DataFrame, what: str) -> Floats:
-    """The values of `ihc`, once their rows are known to be those of `journeys`."""
+    """Return the values of `ihc`, after checking that the rows are those of `journeys`."""
     require_columns(credits, CREDITS, what)
     if not credits[PAIR].reset_index(drop=True).equals(journeys[PAIR].reset_index(drop=True)):
-        raise InputError(f"{what} must have a row for each row of journeys, in its order.")
+        raise InputError(f"{what} must have one row per row of journeys, in the same order.")
     values = credits["ihc"].to_numpy("float64")
     if not np.isfinite(values).all():
-        raise InputError(f"{what} must have a number in each row of ihc.")
+        raise InputError(f"{what} must have a number in every row of ihc.")
     return values
 
 
 def is_within(journeys: pd.DataFrame, lookback_days: float | None) -> Booleans:
-    """Mark the sessions that `build_journeys` keeps with a lookback.
+    """Mark the sessions inside a lookback window, as in `build_journeys`.
 
-    A session that is exactly `lookback_days` [24 h each] older than its conversion stays; a conversion whose sessions
-    are all older has no row any more. Raises InputError for a `lookback_days` outside of 0 to 100,000.
+    A session exactly `lookback_days` [24 h each] older than its conversion is inside. A conversion with only older
+    sessions has no rows left. Raises InputError for a `lookback_days` outside 0 to 100,000.
     """
     if lookback_days is None:
         return np.ones(len(journeys), dtype=bool)
     if not 0 < lookback_days <= LONGEST_LOOKBACK:
-        raise InputError(f"A lookback is {lookback_days} days: give above 0 and up to {LONGEST_LOOKBACK:,}, or None.")
+        raise InputError(
+            f"The lookback window is {lookback_days} days: it must be above 0 and up to {LONGEST_LOOKBACK:,}, or None."
+        )
     age = journeys["conv_timestamp"].to_numpy() - journeys["timestamp"].to_numpy()
     mask: Booleans = age <= np.timedelta64(round(lookback_days * 86_400_000_000), "us")
     return mask
 
 
 def phase_credits(credits: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Take each phase for a model of its own, to stand beside the others in `model_comparison`.
+    """Return each phase as a model of its own, for `model_comparison`.
 
-    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`; a phase may be NaN where another program
-    stored the credit). Out: by the phase's heading `conv_id, session_id, ihc [share]`. An order that has no session in
-    a phase has its credit of `ihc` there, so that every model spreads the same revenue. Raises InputError for a missing
-    column.
+    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`; a phase is NaN if another program stored the
+    credit). Out: by the heading of the phase: `conv_id, session_id, ihc [share]`. An order without credit in a phase
+    gets its `ihc` there, so that every model distributes the same revenue. Raises InputError for a missing column.
     """
     require_columns(credits, (*PAIR, *SHARES), "credits")
     conversion = pd.factorize(credits["conv_id"])[0]
@@ -162,7 +163,7 @@ def phase_credits(credits: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 class _Rows(NamedTuple):
-    """Journeys in time order, keys as numbers; the numbers of their channels, and whether their day is reported."""
+    """Journeys in time order with integer keys, the channel numbers, and whether their day is reported."""
 
     journeys: pd.DataFrame
     channel: Integers
@@ -181,26 +182,26 @@ def sensitivity(
     redistributions: Mapping[str, Redistribution | None] | None = None,
     window: Mapping[str, str | date | None] | None = None,
 ) -> pd.DataFrame:
-    """Compute each channel's ROAS under each combination of lookback, model and redistribution, a cell each.
+    """Compute each channel's ROAS under each combination of lookback window, model and redistribution.
 
-    In: `journeys` of `build_journeys` with the run's own lookback, and, where the report's rows are no channels, the
-    column `reported_as` with what stands in their place; `costs` (`channel_name, cost [currency]`) of the
-    reported days, as in `channel_summary` without its total; `models` as of `variants_of`; `lookbacks` [days; None as
-    the journeys are]; `redistributions` by name, the run's own first [default: none]; `window`: `start_date` and
-    `end_date` of the reported days, whose sessions alone earn. With the journeys of all credited orders, the cell of
-    the run's own settings has the ROAS of `channel_summary`.
+    In: `journeys` of `build_journeys` with the run's own lookback window; if the report's dimension is not the channel,
+    with its value in the column `reported_as`; `costs` (`channel_name, cost [currency]`) of the reported days, as in
+    `channel_summary` without the total; `models` as of `variants_of`; `lookbacks` [days; None: the journeys as they
+    are]; `redistributions` by name, the run's own first [default: none]; `window`: `start_date` and `end_date` of the
+    reported days; only sessions on these days earn. With the journeys of all credited orders, the cell with the run's
+    own settings has the ROAS of `channel_summary`.
 
-    Out: a row a cell and channel, channels in the order of `costs`: `lookback_days [NaN: None], model, redistribution,
-    channel_name, orders [count; those that have a journey in this cell], ihc [orders], ihc_revenue, cost [currency],
-    ROAS [1], rank [1 the highest ROAS of the cell's channels with at least 1 % of all cost; NaN for the others]`. The
-    revenue of an order without a session in the lookback is not attributed.
+    Out: one row per cell and channel, channels in the order of `costs`: `lookback_days [NaN: None], model,
+    redistribution, channel_name, orders [count; with a journey in this cell], ihc [orders], ihc_revenue, cost
+    [currency], ROAS [1], rank [1 is the highest ROAS among the cell's channels with at least 1 % of all cost; NaN for
+    the others]`. The revenue of an order without a session in the lookback window is not attributed.
 
-    Raises InputError for a missing column, a wrong lookback, no setting to try, or a model that leaves rows out.
+    Raises InputError for a missing column, an invalid lookback window, no setting to test, or a model that omits rows.
     """
     require_columns(costs, ("channel_name", "cost"), "costs")
     rules = {AS_IS: None} if redistributions is None else redistributions
     if not (models and lookbacks and rules):
-        raise InputError("sensitivity needs at least one model, one lookback and one redistribution.")
+        raise InputError("sensitivity needs at least one model, one lookback window and one redistribution.")
     rows, frame = _numbered(journeys, costs, window)
     tables = []
     for days in dict.fromkeys(lookbacks):
@@ -216,7 +217,7 @@ def sensitivity(
 def _numbered(
     journeys: pd.DataFrame, costs: pd.DataFrame, window: Mapping[str, str | date | None] | None
 ) -> tuple[_Rows, pd.DataFrame]:
-    """The journeys with numbers for keys, on which the models are twice as fast, and the channels with their cost."""
+    """Return the journeys with integer keys, which doubles the speed of the models, and the channels with cost."""
     points = in_time_order(journeys, "channel_name", "revenue", "conv_timestamp")
     rows = journeys.take(points.row).assign(conv_id=points.path, session_id=np.arange(len(journeys)))
     codes, names = channel_codes(rows[REPORTED_AS if REPORTED_AS in rows else "channel_name"])
@@ -240,11 +241,11 @@ def _is_reported(
 
 
 def _cell(channels: pd.DataFrame, rows: _Rows, values: Floats) -> pd.DataFrame:
-    """What each channel earns under one setting, its ROAS and its rank."""
+    """Return each channel's credit, revenue, ROAS and rank under one setting."""
     values = np.where(rows.is_reported, values, 0.0)
     worth = values * rows.journeys["revenue"].to_numpy()
     credit = np.where(is_purchase(rows.journeys), values, 0.0)
-    # Without any row, numpy counts in whole numbers.
+    # Without rows, numpy.bincount returns integers.
     ihc, revenue = (
         np.bincount(rows.channel, weights=each, minlength=len(channels)).astype("float64") for each in (credit, worth)
     )
@@ -256,14 +257,14 @@ def _cell(channels: pd.DataFrame, rows: _Rows, values: Floats) -> pd.DataFrame:
 
 
 def rank_stability(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
-    """Say of each channel that matters whether its rank, or its side of break-even, depends on the settings.
+    """Check for each material channel whether its rank or its side of break-even depends on the settings.
 
-    In: `sensitivity`; its first cell is the base that the others are compared with. `roas` [1]: break-even.
+    In: `sensitivity`; its first cell is the base of the comparison. `roas` [1]: break-even ROAS.
 
-    Out: the channels with at least 1 % of all cost, by falling revenue in the base: `channel_name, ROAS [1; base],
-    ROAS_low, ROAS_high [1; of all cells], rank [base], rank_best, rank_worst, cells_above [share of cells with at
-    least `roas`], stability`: `crosses break-even`, else `changes rank` by more than one place from the base, else
-    `stable`.
+    Out: the channels with at least 1 % of all cost, highest revenue in the base first: `channel_name, ROAS [1; base],
+    ROAS_low, ROAS_high [1; of all cells], rank [base], rank_best, rank_worst, cells_above [share of cells with at least
+    `roas`], stability`: `crosses break-even`; otherwise `changes rank` if it moves by more than one place from the
+    base; otherwise `stable`.
     """
     matter = grid[grid["rank"].notna()]
     above = is_above(matter, roas)
@@ -284,21 +285,21 @@ def rank_stability(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
 
 
 def is_above(grid: pd.DataFrame, roas: float) -> pd.Series[bool]:
-    """Does each row reach break-even? What differs by rounding only does not decide it."""
+    """Mark the rows that reach break-even; rounding differences are ignored."""
     return grid["ROAS"].round(DIGITS) >= round(roas, DIGITS)
 
 
 def cell_numbers(grid: pd.DataFrame) -> pd.Series[int]:
-    """The number of each row's cell, from 0, in the order in which they come."""
+    """Number the cells from 0 in order of appearance, and return each row's cell."""
     return grid.groupby(list(VARIED.values()), sort=False, dropna=False).ngroup()
 
 
 def single_changes(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
-    """Say what changes where one setting alone is another than in the base, the first cell of `sensitivity`.
+    """Count the changes if only one setting differs from the base, the first cell of `sensitivity`.
 
-    Out: a row a setting: `setting [model, lookback, redistribution], tried [count of its other values],
-    channels_crossing [count; those on the other side of break-even, `roas`, under any of these], channels_moving
-    [count; those that move by more than one place under any of these]`.
+    Out: one row per setting: `setting [model, lookback, redistribution], tried [count of its other values],
+    channels_crossing [count; on the other side of break-even, `roas`, under any of these], channels_moving [count;
+    moving by more than one place under any of these]`.
     """
     matter = grid[grid["rank"].notna()]
     matter = matter.assign(above=is_above(matter, roas), cell=cell_numbers(matter))

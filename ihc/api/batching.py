@@ -43,13 +43,43 @@ SENT = ("session_id", "timestamp", "channel_name", *FLAGS, "conversion")
 def pack_requests(
     journeys: pd.DataFrame, *, max_journeys: int = MAX_JOURNEYS, max_sessions: int = MAX_SESSIONS
 ) -> list[pd.DataFrame]:
-    """Split `journeys` into requests: whole journeys, few and full requests, the same for the same input.
+    """Split journeys into requests for the IHC Attribution API.
 
-    In: `journeys` with `conv_id`, one row a session; a journey's rows keep their order. `max_journeys` [count] and
-    `max_sessions` [count] limit each request. Out: a frame for each request, with the rows and columns of `journeys`.
+    Journeys are never split, and as few requests as found are used. The result is deterministic.
 
-    Raises InputError for a missing column, a limit below 1, or a journey longer than `max_sessions`: such a journey
-    can never be sent whole; `fit_journeys` cuts it or leaves it out.
+    Parameters
+    ----------
+    journeys : DataFrame
+        The journeys, with `conv_id`, one row per session. The rows of a journey keep their order.
+    max_journeys : int, optional
+        The most journeys per request [count].
+    max_sessions : int, optional
+        The most sessions per request [count].
+
+    Returns
+    -------
+    list of DataFrame
+        One frame per request, with the rows and columns of `journeys`.
+
+    Raises
+    ------
+    InputError
+        For a missing column, a limit below 1, or a journey longer than `max_sessions`. Such a journey cannot be sent
+        whole; `fit_journeys` cuts it or leaves it out.
+
+    Notes
+    -----
+    Bin packing with two limits: the journeys are assigned longest first, each to the request with the most room, after
+    the longest-first rule of Graham (1969).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import ihc
+    >>> journeys = pd.DataFrame({"conv_id": ["a", "a", "b", "c"], "session_id": ["s1", "s2", "s3", "s4"]})
+    >>> [len(request) for request in ihc.pack_requests(journeys, max_journeys=2, max_sessions=2)]
+    [2, 2]
+
     """
     require_columns(journeys, ("conv_id",), "journeys")
     if max_journeys < 1 or max_sessions < 1:

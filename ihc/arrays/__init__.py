@@ -1,1 +1,1 @@
-"""Look-ups and sums over columns of ids and amounts."""
+"""Fast lookups and exact sums over columns."""

@@ -1,7 +1,7 @@
-"""Where ids stand in a long column of them, and what stands beside them.
+"""Fast id lookups.
 
-pandas' own ways to find out (`isin`, `map`, `merge`, `get_indexer`) make an object of each text, and so take up to
-twenty times as long with millions of them.
+pandas' own functions (`isin`, `map`, `merge`, `get_indexer`) create one Python object per text, which takes up to
+twenty times as long on millions of ids.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ PAIR = ["conv_id", "session_id"]
 
 
 def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> Integers:
-    """The place of each id in the column `known`, the first one where it stands in several; -1 where it is not there.
+    """Return the position of each id in the column `known`, or -1 if it is missing.
 
-    Ids are compared as texts, whatever they are stored as.
+    If an id occurs several times in `known`, its first position is returned. Ids are compared as texts, whatever their
+    dtype.
     """
     if ids.empty:
         return np.empty(0, dtype="int64")
@@ -32,14 +33,14 @@ def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> Integers:
 
 
 def isin(ids: pd.Series[Any], known: pd.Series[Any]) -> Booleans:
-    """Mark the ids that stand in the column `known`."""
+    """Mark the ids that occur in the column `known`."""
     return get_indexer(ids, known) >= 0
 
 
 def factorize(ids: pd.Series[Any]) -> Integers:
-    """Number the ids by their first appearance.
+    """Encode the ids as integers, in order of first appearance.
 
-    Equal ids often stand together, as a journey's rows do: then only the first of each run is looked up.
+    Equal ids are often adjacent, as in the rows of a journey. Only the first id of each run is looked up.
     """
     texts = arrow_texts(ids)
     is_other = np.ones(len(texts), dtype=bool)
@@ -50,19 +51,20 @@ def factorize(ids: pd.Series[Any]) -> Integers:
 
 
 def lookup(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:
-    """What `table` has in `column` beside each id, which it has in `key`; NaN where the id is not there.
+    """Look up each id in `table[key]` and return its value in `table[column]`; NaN if the id is missing.
 
-    Out: with the index of `ids`. Of an id that stands there several times, the first counts.
+    Out: a series with the index of `ids`. If an id occurs several times in the table, the first row is used.
     """
     found = pd.api.extensions.take(table[column].array, get_indexer(ids, table[key]), allow_fill=True)
     return pd.Series(found, index=ids.index, name=column)
 
 
 def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> Integers:
-    """The place in `known` of each row's `conv_id` and `session_id`, which it has once; -1 where it is not there.
+    """Return the position in `known` of each row's `conv_id` and `session_id`, or -1 if it is missing.
 
-    Where both have the same rows in the same order, as often, comparing them says so at once: each has its own place.
-    Of a pair that stands there several times, the first counts else.
+    In: `rows`, and `known` with each pair once; if a pair occurs several times, its first position is returned. If both
+    frames have the same pairs in the same order, which is common, a single comparison is enough and nothing is looked
+    up.
     """
     if all(arrow_texts(rows[name]).equals(arrow_texts(known[name])) for name in PAIR):
         return np.arange(len(rows))
@@ -72,29 +74,32 @@ def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> Integers:
 
 
 def join(rows: pd.DataFrame, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Put beside each row what `table` has in `columns` for its `conv_id` and `session_id`; NaN where it has none."""
+    """Left join `columns` of `table` on `conv_id` and `session_id`; NaN where `table` has no such row."""
     place = get_pair_indexer(rows, table)
     return rows.assign(**{name: pd.api.extensions.take(table[name].array, place, allow_fill=True) for name in columns})
 
 
 def argsort(keys: npt.NDArray[Any], ids: pd.Series[Any]) -> Integers:
-    """The places of the rows by rising key, and by id where keys are equal. In: a key and an id for each row."""
+    """Return the positions that sort the rows by key, and by id where keys are equal.
+
+    In: one key and one id per row.
+    """
     order = np.argsort(keys, kind="stable")
     return break_ties(order, equals_previous(keys[order]), ids)
 
 
 def equals_previous(keys: npt.NDArray[Any]) -> Booleans:
-    """Mark each entry that is equal to the one before it."""
+    """Mark each entry that equals the one before it."""
     is_repeat = np.zeros(len(keys), dtype=bool)
     np.equal(keys[1:], keys[:-1], out=is_repeat[1:])
     return is_repeat
 
 
 def break_ties(order: Integers, is_equal: Booleans, ids: pd.Series[Any]) -> Integers:
-    """Sort rows that are equal in what they are sorted by, by their ids.
+    """Order rows with equal sort keys by id.
 
-    In: the sorted places of the rows (`order`), whether each `is_equal` to the one before, and the id of each place.
-    Sorting texts is slow and few rows are equal, so only those are sorted by their id.
+    In: the sorted positions of the rows (`order`), whether each row `is_equal` to the one before it, and the id at each
+    position. Sorting texts is slow and ties are rare, so only the tied rows are sorted by id.
     """
     is_tied = is_equal | np.append(is_equal[1:], False)[: len(order)]
     tied = order[is_tied]
@@ -106,6 +111,6 @@ def break_ties(order: Integers, is_equal: Booleans, ids: pd.Series[Any]) -> Inte
 
 
 def arrow_texts(ids: pd.Series[Any]) -> Any:
-    """The texts of a column as one Arrow array."""
+    """Convert a column to one Arrow array of texts."""
     texts = pa.array(ids.astype("str"), type=pa.large_string())
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts

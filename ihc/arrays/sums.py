@@ -1,9 +1,9 @@
-"""Sums that are exact and rounded once: the same to the last bit in any order of the rows and over any parts of them.
+"""Exact sums, rounded once: identical to the last bit for any row order and any partitioning.
 
-Each value is cut into whole multiples of 2^0, 2^±26, 2^±52, ... (a level each), and the multiples of a level add up as
-integers, without any error. So parts may be summed up anywhere and added together; what is rounded at the end, and only
-there, is the exact sum. The idea of fixed levels is that of Demmel and Nguyen (2015), Parallel reproducible summation,
-IEEE Transactions on Computers 64(7), 2060-2070.
+Each value is split into integer multiples of 2^0, 2^±26, 2^±52, ... (one level each). The multiples of a level are
+added as integers, without error. Partial sums can therefore be computed anywhere and added later; the exact total is
+rounded once, at the end. The fixed levels follow Demmel and Nguyen (2015), Parallel reproducible summation, IEEE
+Transactions on Computers 64(7), 2060-2070.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from ihc.formatting import counted
 
 BITS = 26
 LEAST_BLOCK = 2**16
-AT_A_TIME = 2**26  # rows whose multiples, each below 2^26, add up exactly in floating point too
+AT_A_TIME = 2**26  # rows: their multiples, each below 2^26, also add up exactly in floating point
 LEVEL = "level"
 
 
 def total(values: pd.Series[Any]) -> float:
-    """The sum of a column, correctly rounded; NaN counts as nothing."""
+    """Return the correctly rounded sum of a column; NaN counts as 0."""
     return float(sums(np.zeros(len(values), dtype="int64"), values.to_numpy("float64"), 1)[0])
 
 
 def sums(group: Integers, values: Floats, size: int) -> Floats:
-    """The correctly rounded sum of each group's values; NaN counts as nothing.
+    """Return the correctly rounded sum of each group; NaN counts as 0.
 
-    In: the number of each value's group, from 0 up to `size`. A group with an infinite value has the sum that floating
-    point gives it.
+    In: `group`, the group number of each value, from 0 to `size` - 1. A group with an infinite value gets the ordinary
+    floating-point sum.
     """
     known = np.where(np.isnan(values), 0.0, values)
     found = np.bincount(group, weights=known, minlength=size).astype("float64")
-    # One addition is rounded once anyway, and most sessions have no more.
+    # A single addition is rounded once anyway, and most sessions need no more.
     is_long = np.bincount(group, minlength=size) > 2
     if (infinite := group[np.isinf(known)]).size:
         is_long[infinite] = False
@@ -50,12 +50,12 @@ def sums(group: Integers, values: Floats, size: int) -> Floats:
 
 
 def multiples(group: Integers, values: Floats, size: int) -> dict[int, Integers]:
-    """Sum up each group exactly: by level k, how many times 2^(26 k) its values hold.
+    """Sum each group exactly: for each level k, the number of multiples of 2^(26 k) in its values.
 
-    In: the number of each value's group, from 0 up to `size`; values are finite, NaN counts as nothing.
+    In: `group`, the group number of each value, from 0 to `size` - 1; `values` are finite, and NaN counts as 0.
     """
     found: dict[int, Integers] = {}
-    # Some rows at a time, so that what is in between stays in the processor's cache.
+    # Work in blocks, so that intermediate arrays stay in the processor's cache.
     block = min(max(LEAST_BLOCK, 2 * size), AT_A_TIME)
     for start in range(0, len(values), block):
         part = slice(start, start + block)
@@ -77,16 +77,19 @@ def _multiples(group: Integers, values: Floats, size: int) -> Iterator[tuple[int
 
 
 def _scaled(values: Floats, exponent: int) -> Floats:
-    """Multiply by 2^exponent, exactly; beyond the powers that floating point holds, more slowly."""
+    """Multiply by 2^exponent exactly; slower beyond the exponents that floating point can represent."""
     return values * 2.0**exponent if abs(exponent) <= 1_000 else np.ldexp(values, exponent)
 
 
 def rounded(levels: Mapping[int, Integers], size: int) -> Floats:
-    """The floating point number nearest to each group's sum, of two equally near the even one. In: `multiples`."""
+    """Round each group's sum to the nearest floating-point number, ties to even.
+
+    In: the result of `multiples`.
+    """
     if not levels or not size:
         return np.zeros(size)
     lowest = min(levels) - 3
-    # Three levels more on either side: for what is carried, and so that four may be read below any.
+    # Three extra levels on either side: for the carry, and so that four levels can be read below any level.
     digits = np.zeros((max(levels) - lowest + 4, size), dtype="int64")
     for level, counts in levels.items():
         digits[level - lowest] = counts
@@ -94,7 +97,7 @@ def rounded(levels: Mapping[int, Integers], size: int) -> Floats:
     digits = _carried(np.where(is_negative, -digits, digits))
     top = np.maximum(len(digits) - 1 - np.argmax(digits[::-1] != 0, axis=0), 3)
     first, second, third, fourth = (np.take_along_axis(digits, (top - k)[None], axis=0)[0] for k in range(4))
-    # Whatever lies below the four decides between two neighbours only if the four alone cannot: one bit stands for it.
+    # Digits below the four highest matter only to break a tie: one sticky bit represents them.
     is_more = np.take_along_axis((digits != 0).cumsum(axis=0), np.maximum(top - 4, 0)[None], axis=0)[0] > 0
     high, low = first * 2**BITS + second, (third * 2**BITS + fourth) | (is_more & (top > 3))
     found: Floats = np.ldexp(high * 2.0 ** (2 * BITS) + low, BITS * (top - 3 + lowest))
@@ -103,7 +106,7 @@ def rounded(levels: Mapping[int, Integers], size: int) -> Floats:
 
 
 def _carried(digits: Integers) -> Integers:
-    """The same numbers with each digit from 0 to 2^26 - 1, but for the highest, that has the sign."""
+    """Carry the digits: each is from 0 to 2^26 - 1 afterwards, except the highest, which has the sign."""
     digits = digits.copy()
     for level in range(len(digits) - 1):
         carry = digits[level] >> BITS
@@ -113,9 +116,9 @@ def _carried(digits: Integers) -> Integers:
 
 
 def sum_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Sum up `columns` for each combination of `keys`, correctly rounded.
+    """Sum `columns` for each combination of `keys`, correctly rounded.
 
-    Out: `keys`, sorted, and `columns`; NaN counts as nothing, and a row with an empty key in no group.
+    Out: `keys`, sorted, and `columns`. NaN counts as 0. A row with an empty key belongs to no group.
     """
     group, table, rows = _grouped(frame, keys)
     values = {name: sums(group, rows[name].to_numpy("float64"), len(table)) for name in columns}
@@ -123,35 +126,35 @@ def sum_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> 
 
 
 def part_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Sum up `columns` exactly for each combination of `keys`, as a part of a sum over more rows.
+    """Sum `columns` exactly for each combination of `keys`, as one partial sum.
 
-    Out: `keys, level` and `columns [multiples of 2^(26 level)]`, see `multiples`; each group has a row of level 0.
-    Raises InputError where a value is infinite.
+    Out: `keys, level` and `columns [multiples of 2^(26 level)]`, see `multiples`. Each group has a row for level 0.
+    Raises InputError for an infinite value.
     """
     group, table, rows = _grouped(frame, keys)
     for name in columns:
         if count := int(np.isinf(rows[name].to_numpy("float64")).sum()):
-            raise InputError(f"Column {name} has an infinite value in {counted(count, 'row')}: there is no exact sum.")
+            raise InputError(f"Column {name} has infinite values in {counted(count, 'row')}: no exact sum exists.")
     found = {name: multiples(group, rows[name].to_numpy("float64"), len(table)) for name in columns}
     nothing = np.zeros(len(table), dtype="int64")
     parts = [
         table.assign(**{LEVEL: level}, **{name: found[name].get(level, nothing) for name in columns})
         for level in sorted({0}.union(*found.values()))
     ]
-    return pd.concat([part[_says_something(part, columns)] for part in parts], ignore_index=True)
+    return pd.concat([part[_is_kept(part, columns)] for part in parts], ignore_index=True)
 
 
-def _says_something(part: pd.DataFrame, columns: Sequence[str]) -> Booleans:
+def _is_kept(part: pd.DataFrame, columns: Sequence[str]) -> Booleans:
     return (part[LEVEL] == 0).to_numpy() | (part[list(columns)] != 0).any(axis="columns").to_numpy()
 
 
 def add_parts(parts: Iterable[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
-    """Add parts of a sum together, without any rounding. In and out: as `part_by`."""
+    """Add partial sums without rounding. In and out: as `part_by`."""
     return pd.concat(list(parts), ignore_index=True).groupby([*keys, LEVEL], as_index=False).sum()
 
 
 def sum_of_parts(part: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Round the sum that parts have led to. In: `part_by` or `add_parts`; out: as `sum_by` over all their rows."""
+    """Round the total of partial sums. In: `part_by` or `add_parts`. Out: as `sum_by` over all their rows."""
     group, table, rows = _grouped(part, keys)
     columns = [name for name in part.columns if name not in (*keys, LEVEL)]
     level = rows[LEVEL].to_numpy()
@@ -165,12 +168,12 @@ def sum_of_parts(part: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def _grouped(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[Integers, pd.DataFrame, pd.DataFrame]:
-    """Each row's group by number, the groups' keys in that order, and the rows that are in any."""
+    """Return each row's group number, the keys of the groups in that order, and the rows that have a group."""
     numbers = frame.groupby(list(keys), sort=True, observed=True).ngroup()
-    group: Integers = np.asarray(numbers.fillna(-1), dtype="int64")  # NaN without a key
+    group: Integers = np.asarray(numbers.fillna(-1), dtype="int64")  # NaN if a key is empty
     is_in = group >= 0
     if not is_in.all():
         group, frame = group[is_in], frame[is_in]
-    example = np.empty(group.max(initial=-1) + 1, dtype="int64")  # a row of each group
+    example = np.empty(group.max(initial=-1) + 1, dtype="int64")  # one row of each group
     example[group] = np.arange(len(group))
     return group, frame[list(keys)].take(example).reset_index(drop=True), frame

@@ -1,4 +1,4 @@
-"""The arrays that all the arithmetic is made of."""
+"""Types of the NumPy arrays used in the calculations."""
 
 from __future__ import annotations
 

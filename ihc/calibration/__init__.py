@@ -1,1 +1,1 @@
-"""Parameters of the local engine out of data."""
+"""Estimate model parameters from API answers or from journeys."""

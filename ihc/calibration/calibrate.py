@@ -1,19 +1,19 @@
-"""Parameters from answers of the IHC Attribution API: the engine's curves and weights, recovered from its figures.
+"""Calibrate model parameters on answers of the IHC Attribution API.
 
-The API prints each session's initializer, holder, closer and ihc with four decimals. As the engine's arithmetic is
-exact (see `engine`), the shares of a few hundred journeys tell the two curves, the channel weights and the phase
-weights, and the engine then answers for all other journeys as the API would.
+The API prints each session's initializer, holder, closer and ihc with four decimals. As the local engine's formulas are
+exact (see `models.ihc`), the shares of a few hundred journeys determine the two curves, the channel weights and the
+phase weights. The engine then answers for all other journeys as the API would.
 
-What remains is rounding and reading between the lines. Rounding: the API makes `ihc` of the printed phases, rounds it
-to four decimals and makes each journey sum to 1; the remainder, up to 0.0003, goes to the session with the largest
-value, the first of equals. Between the lines: a curve is known at the hours that the answers show. The largest errors
-are of journeys that read it where no other answer does: beyond the longest gap, where the curve is extrapolated, or at
-a bend that their session alone shows; `worst_journeys` in `validation` names the hours. Where the initializer's curve
-reaches 1 between two gaps that were seen, a new journey's gap between them may be taken for a restart or not, which
-moves all of its credit.
+The remaining errors come from rounding and interpolation. Rounding: the API calculates `ihc` from the printed phases,
+rounds it to four decimals and makes each journey sum to 1; the remainder, up to 0.0003, goes to the session with the
+largest value, the first of equals. Interpolation: a curve is known at the hours in the answers. The largest errors are
+in journeys that read the curve where no other answer does: beyond the longest gap, where it is extrapolated, or at a
+bend that only their session shows; `worst_journeys` in `validation` names the hours. If the initializer's curve reaches
+1 between two observed gaps, a new gap between them can be misread as a restart or not, which moves all credit of its
+journey.
 
-A few answers of another conversion type, or with a redistribution, are weighed down and named. Where all answers are
-redistributed, the channels that give their credit away get weights of almost 0, and a warning says so.
+A few answers of another conversion type, or with a redistribution, are down-weighted and named. If all answers are
+redistributed, the channels that give their credit get weights of almost 0, and a warning says so.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from ihc.models.parameters import Parameters, parse_parameters
 from ihc.schemas.tables import PHASES, SHARES, require_columns
 
 MOST_CHANNELS = 1_000  # the equations grow with their square
-REWEIGHTINGS = 20  # of reweighting the phase weights, more than they ever take
+REWEIGHTINGS = 20  # the most iterations for the phase weights, more than ever needed
 HOURS = (0, 0.1, 1, 6, 24, 72, 168, np.inf)  # [h] edges of the parts of a curve
 
 
 class Calibrated(NamedTuple):
-    """What answers gave: the parameters, and what they rest on.
+    """The result of a calibration: parameters and diagnostics.
 
-    `left_out`: `conv_id, reason` of the answers that could not be used; `support`: `curve, part [hours], sessions,
-    membership`: how many sessions tell each part of a curve; `seen_until`: by phase the hours up to which they tell it
-    [h]; `channels`: `channel_name`, and for each phase `<phase>_weight` and `<phase>_journeys`: how many journeys tell
-    the weight; `warnings`: sentences, each with its consequence.
+    `left_out`: `conv_id, reason` of the unusable answers; `support`: `curve, part [hours], sessions, membership`, the
+    number of sessions behind each part of a curve; `seen_until`: by phase, the range of the data [h]; `channels`:
+    `channel_name`, and for each phase `<phase>_weight` and `<phase>_journeys`, the number of journeys that identify the
+    weight; `warnings`: sentences, each with its consequence.
     """
 
     parameters: Parameters
@@ -60,7 +60,7 @@ class Calibrated(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """The sessions of usable answers in time order, of journeys of two and more sessions."""
+    """The sessions of usable answers in time order, for journeys with at least two sessions."""
 
     frame: pd.DataFrame
     steps: Timeline
@@ -71,13 +71,65 @@ class _Rows(NamedTuple):
 def calibrate(
     journeys: pd.DataFrame, answers: pd.DataFrame, *, name: str = "calibrated", made: str = "", source: str = ""
 ) -> Calibrated:
-    """Recover the engine's parameters from answers of the API.
+    """Estimate model parameters from answers of the IHC Attribution API.
 
-    In: `journeys` of the database, with the engine's columns, rows in any order; `answers` with `conv_id, session_id,
-    initializer, holder, closer, ihc [share]`; `name`, and for the provenance the day `made` and the answers' `source`.
+    Parameters
+    ----------
+    journeys : DataFrame
+        The journeys of the database, with the columns for `attribute`: `conv_id, session_id, timestamp [UTC],
+        channel_name, holder_engagement, closer_engagement [0/1]`, rows in any order.
+    answers : DataFrame
+        The answers of the API: `conv_id, session_id, initializer, holder, closer, ihc [share]`.
+    name : str, default "calibrated"
+        The name of the parameter set.
+    made : str, optional
+        The day of the calibration, for the provenance.
+    source : str, optional
+        The source of the answers, for the provenance.
 
-    Raises InputError for a missing column, for more than `MOST_CHANNELS` channels, or where no usable answer has two
-    sessions; ParametersError for a blank name.
+    Returns
+    -------
+    Calibrated
+        `parameters`; `left_out`: `conv_id, reason` of the unusable answers; `support`: `curve, part [hours], sessions
+        [count], membership [from - to]`; `seen_until [h]` by phase; `channels`: `channel_name`, and for each phase
+        `<phase>_weight [1]` and `<phase>_journeys [count]`; `warnings`, sentences.
+
+    Raises
+    ------
+    InputError
+        For a missing column, more than 1,000 channels, or if no usable answer has two sessions.
+    ParametersError
+        For a blank name.
+
+    Notes
+    -----
+    The curves and channel weights are fitted by weighted least squares to the ratios of the printed shares, see
+    `calibration.curves`: robust (Huber 1964, Annals of Mathematical Statistics 35), with heavy-tailed priors solved by
+    reweighting (Holland and Welsch 1977, Communications in Statistics A6), then made monotone by isotonic regression
+    (Barlow et al. 1972). Phase weights p sum to 1 and are fitted so that
+    Σ p (ihc - phase) is 0 on every session.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import ihc
+    >>> journeys = pd.DataFrame(
+    ...     {
+    ...         "conv_id": "c",
+    ...         "session_id": ["s1", "s2"],
+    ...         "timestamp": pd.to_datetime(["2023-09-01 12:00", "2023-09-02 12:00"]),
+    ...         "channel_name": ["Search", "Mail"],
+    ...         "holder_engagement": 1,
+    ...         "closer_engagement": 1,
+    ...     }
+    ... )
+    >>> answers = ihc.attribute(journeys, ihc.load_parameters()).round(4)
+    >>> found = ihc.calibrate(journeys, answers)
+    >>> found.parameters.name
+    'calibrated'
+    >>> len(found.left_out)
+    0
+
     """
     require_columns(journeys, ENGINE_COLUMNS, "journeys")
     used, left_out = usable_answers(journeys, answers)
@@ -86,8 +138,8 @@ def calibrate(
         raise InputError(_nothing_to_use(used["conv_id"].nunique(), left_out))
     if len(rows.names) > MOST_CHANNELS:
         raise InputError(
-            f"The orders that are answered have {len(rows.names):,} channels, and a calibration weighs "
-            f"{MOST_CHANNELS:,} at most: give similar channels one name."
+            f"The answered orders have {len(rows.names):,} channels, and a calibration supports at most "
+            f"{MOST_CHANNELS:,}: give similar channels one name."
         )
     parameters, curves, pairs = _fit(rows, name)
     support = pd.concat([_support(phase, pairs[phase], curves[phase]) for phase in curves], ignore_index=True)
@@ -106,20 +158,21 @@ def calibrate(
 
 
 def _nothing_to_use(single: int, left_out: pd.DataFrame) -> str:
-    what = "A calibration takes answers for orders of two and more sessions, and there is none that can be used: "
+    what = "A calibration needs answers for orders with two or more sessions, and none is usable: "
     if left_out.empty:
-        return what + f"{counted(single, 'answer')} for orders of one session are all there is. Get more answers."
+        return what + f"there are only {counted(single, 'answer')} for orders with one session. Get more answers."
     return what + (
-        f"{counted(len(left_out), 'answer')} cannot ({some(left_out['conv_id'].head(1))}: "
-        f"{left_out['reason'].iloc[0]}), {single:,} are for orders of one session. Take the answers and the database "
-        "of the same shop and days."
+        f"{counted(len(left_out), 'answer')} cannot be used ({some(left_out['conv_id'].head(1))}: "
+        f"{left_out['reason'].iloc[0]}), {single:,} are for orders with one session. Use answers and a database of the "
+        "same shop and days."
     )
 
 
 def _rows(journeys: pd.DataFrame, used: pd.DataFrame) -> _Rows:
     frame = journeys[list(ENGINE_COLUMNS)].merge(used[["conv_id", "session_id", *SHARES]], on=["conv_id", "session_id"])
     frame = frame[frame["conv_id"].duplicated(keep=False)]
-    frame = frame.sort_values("conv_id", kind="stable", ignore_index=True)  # sums in one order, whatever came in
+    # A fixed order of rows gives the same sums for any input order.
+    frame = frame.sort_values("conv_id", kind="stable", ignore_index=True)
     order, steps = time_order(frame)
     frame = frame.take(order).reset_index(drop=True)
     channel, names = pd.factorize(frame["channel_name"].astype("str"), sort=True, use_na_sentinel=False)
@@ -127,7 +180,7 @@ def _rows(journeys: pd.DataFrame, used: pd.DataFrame) -> _Rows:
 
 
 def _fit(rows: _Rows, name: str) -> tuple[Parameters, dict[str, Fitted], dict[str, Pairs]]:
-    """The curves first, as they hold alone; then the holder's weights, that read them; then the phases' weights."""
+    """Fit the curves, which are independent; then the holder's weights, which need them; then the phase weights."""
     pairs = {"initializer": _initializer_pairs(rows), "closer": _closer_pairs(rows)}
     curves = {phase: fit_curve(pairs[phase], len(rows.names), rising=phase == "initializer") for phase in pairs}
     weights = {phase: _centred(curves[phase].log_weights, pairs[phase]) for phase in pairs}
@@ -149,14 +202,14 @@ def _named(names: tuple[str, ...], log_weights: Floats) -> dict[str, float]:
 
 
 def _centred(log_weights: Floats, pairs: Pairs) -> Floats:
-    """Weights count against each other only: the median channel's is made 1, as most channels are neutral."""
+    """Scale the weights so that the median channel has 1, as only ratios matter and most channels are neutral."""
     seen = np.union1d(pairs.channel, pairs.reference_channel)
     middle = np.median(log_weights[seen]) if len(seen) else 0.0
     return np.clip(log_weights - middle, -FARTHEST, FARTHEST)
 
 
 def _first_counting(rows: _Rows) -> Integers:
-    """The row with which each row's journey begins to count: the first with an initializer share."""
+    """Return for each row the first row of its journey that counts: the first with an initializer share."""
     places = np.arange(len(rows.frame))
     counting = np.where(rows.frame["initializer"] > 0, places, len(places))
     begins = np.minimum.reduceat(counting, np.flatnonzero(rows.steps.is_first))
@@ -186,7 +239,7 @@ def _pairs(rows: _Rows, phase: str, reference: Integers, chosen: Booleans, is_re
 
 
 def _holder_weights(rows: _Rows, neutral: Floats) -> Floats:
-    """The log weights that turn the holder's neutral shares into the printed ones: beside a journey's largest."""
+    """Return the log weights that turn the holder's neutral shares into the printed ones, relative to the largest."""
     share = rows.frame["holder"].to_numpy("float64")
     by_size = np.lexsort((-neutral, rows.steps.journey))
     largest = by_size[rows.steps.is_first][rows.steps.journey]
@@ -196,10 +249,10 @@ def _holder_weights(rows: _Rows, neutral: Floats) -> Floats:
 
 
 def _phase_weights(frame: pd.DataFrame) -> dict[str, float]:
-    """The weights p with sum 1 for which, over a journey's present phases, Σ p (ihc - phase) is 0 on every session.
+    """Fit the weights p with sum 1 for which Σ p (ihc - phase), over a journey's phases, is 0 on every session.
 
-    What the answers leave open stays near 1/3. As `ihc` has four decimals, so have they. A session that contradicts
-    the others is weighed down, as in `curve_fitting`.
+    What the answers do not determine stays near 1/3. Weights have four decimals, like `ihc`. A session that contradicts
+    the others is down-weighted, as in `curves`.
     """
     is_present = frame.groupby("conv_id")[list(PHASES)].transform("sum") > 0
     off = (frame["ihc"].to_numpy("float64")[:, None] - frame[list(PHASES)].to_numpy("float64")) * is_present.to_numpy()
@@ -207,7 +260,7 @@ def _phase_weights(frame: pd.DataFrame) -> dict[str, float]:
     found, trust = even, np.ones(len(off))
     for _ in range(REWEIGHTINGS):
         pulls = off.T @ (off * trust[:, None])
-        normal = pulls + 1e-7 * len(off) * np.eye(3)  # well above what rounding alone would pull
+        normal = pulls + 1e-7 * len(off) * np.eye(3)  # well above the effect of rounding
         toward, step = np.linalg.solve(normal, np.column_stack([np.ones(3), pulls @ even])).T
         found = even - step + toward * (step.sum() / toward.sum())
         trust = np.minimum(1, OUTLIER * 2 * DECIMAL / np.maximum(np.abs(off @ found), 1e-12))
@@ -218,7 +271,7 @@ def _phase_weights(frame: pd.DataFrame) -> dict[str, float]:
 
 
 def _support(phase: str, pairs: Pairs, fit: Fitted) -> pd.DataFrame:
-    """How many sessions tell each part of a curve: `curve, part, sessions [count], membership [from - to]`."""
+    """Count the sessions behind each part of a curve: `curve, part, sessions [count], membership [from - to]`."""
     rows = []
     for begin, end in pairwise(HOURS):
         count = int(((pairs.hours >= begin) & (pairs.hours < end)).sum())
@@ -232,7 +285,7 @@ def _support(phase: str, pairs: Pairs, fit: Fitted) -> pd.DataFrame:
 def _channel_table(
     names: tuple[str, ...], parameters: Parameters, by_phase: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """The weights, and beside each the journeys that tell it, see `splits`."""
+    """Return the weights, each with the number of journeys that identify it, see `splits`."""
     table = pd.DataFrame({"channel_name": list(names)})
     for phase, pairs in by_phase.items():
         journeys = pairs["channel_name"].value_counts().reindex(names, fill_value=0).to_numpy("int64")
@@ -244,8 +297,8 @@ def _channel_table(
 def _provenance(rows: _Rows, answers: int, made: str, source: str) -> dict[str, Any]:
     return {
         "how": "Calibrated: monotone curves of straight pieces, channel weights and phase weights, fitted to the "
-        "printed shares of answers of the IHC Attribution API. Beyond the hours that were seen, the initializer's "
-        "curve goes on straight and the closer's decays on.",
+        "printed shares of answers of the IHC Attribution API. Beyond the hours in the answers, the initializer's "
+        "curve is extrapolated linearly and the closer's exponentially.",
         "source": source,
         "made": made,
         "answers": answers,

@@ -1,22 +1,23 @@
-"""A membership curve and its channel weights out of the shares that an engine printed.
+"""Fit a membership curve and channel weights to printed shares.
 
-In a phase, a session's share is to the share of a reference session of its journey (the first one for the
-initializer, the converting one for the closer; their membership is 1) as
+In a phase, a session's share and the share of a reference session of its journey (the first one for the initializer,
+the converting one for the closer; their membership is 1) are related by
 
     share = reference * m(hours) * w / w_reference
 
-so every such pair tells a point of the curve `m`, up to the ratio of two channel weights `w`. The curve's values at
-its knots and the weights are found together by weighted least squares (Gauss and Newton's steps), each pair as exact
-as its printed decimals allow, with two expectations for what the pairs leave open: a curve is made of straight pieces,
-so its bends are few but may be sharp, and most channels are neutral, so few weights are far from 1. Both are
-heavy-tailed (Cauchy's) priors, solved by reweighting (Holland and Welsch 1977, Communications in Statistics A6). A pair
-that contradicts the others is weighed down (Huber 1964, Annals of Mathematical Statistics 35).
+so every pair gives a point of the curve `m`, up to the ratio of two channel weights `w`. The values of the curve at its
+knots and the weights are estimated together by weighted least squares (Gauss-Newton), with the precision of each pair
+given by its printed decimals. Two priors determine what the pairs leave open: a curve is piecewise linear, with few but
+possibly sharp bends, and most channels are neutral, so few weights are far from 1. Both priors are heavy-tailed
+(Cauchy) and solved by reweighting (Holland and Welsch 1977, Communications in Statistics A6). A pair that contradicts
+the others is down-weighted (Huber 1964, Annals of Mathematical Statistics 35).
 
-Only then is the curve made monotone, by pooling neighbours (isotonic regression, Barlow et al. 1972), rid of the knots
-that it does not need (Douglas and Peucker 1973), and extrapolated beyond the hours that were seen.
+The curve is then made monotone by pooling neighbours (isotonic regression, Barlow et al. 1972), simplified by removing
+unneeded knots (Douglas and Peucker 1973), and extrapolated beyond the observed hours.
 
-The closer's curve may jump at tenths of an hour: there the vendor's curves do, as if trained on hours in tenths. The
-initializer's may reach 1, where a silence restarts the journey: that is seen from what it zeroes, not from a share.
+The closer's curve can jump at tenths of an hour, as the vendor's curves do, apparently because they were trained on
+hours in tenths. The initializer's curve can reach 1, where a gap restarts the journey; this shows in the sessions with
+zero shares, not in a share.
 """
 
 from __future__ import annotations
@@ -28,29 +29,29 @@ import numpy as np
 from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.models.parameters import Curve
 
-WIDTH = 2e-4  # [h] of a jump, less than a second: knots are no closer
-STRAIGHT = 2e-5  # a knot this close to the line between its neighbours is left out
-TAIL = 0.1  # of the hours seen: the curve goes on beyond them as it ran over this last part
-NEARLY = 0.99  # a curve that rises beyond what was seen stops here, as at 1 it would restart journeys
-DECIMAL = 1e-4 / np.sqrt(12)  # standard deviation of a share that is printed with four decimals
+WIDTH = 2e-4  # [h] the width of a jump, less than a second; knots are never closer
+STRAIGHT = 2e-5  # a knot this close to the line between its neighbours is removed
+TAIL = 0.1  # share of the observed hours, at their end, that determines the extrapolation
+NEARLY = 0.99  # an extrapolated rising curve stops here, as 1 would restart journeys
+DECIMAL = 1e-4 / np.sqrt(12)  # standard deviation of a share printed with four decimals
 BEND = 1e-3  # scale of an ordinary bend [1/h], at one hour; it falls with the hours as a curve flattens out
 NEUTRAL = 0.01  # scale of an ordinary channel's log weight
-LOOSE = 0.05  # the same at the start, so that a weight which is far from 1 gets there
+LOOSE = 0.05  # the same at the start, so that weights far from 1 can be reached
 JUMP = 0.1  # standard deviation of a jump at a tenth of an hour
 TENTHS = np.round(np.arange(1, 11) / 10, 10)  # [h] where the closer's curve may jump
 MOST_KNOTS = 400
-EVEN_KNOTS = 40  # knots at growing distances, so that a curve may bend between the hours that were seen
-OUTLIER = 3.0  # standard deviations from which on a pair is weighed down
+EVEN_KNOTS = 40  # knots at growing distances, so that a curve can bend between observed hours
+OUTLIER = 3.0  # a pair further off than this many standard deviations is down-weighted
 MOST_STEPS, SETTLED = 40, 1e-6
-BELOW_1 = 1 - 1e-6  # the most that a curve may be where no restart was seen
-FARTHEST = np.log(1000)  # the farthest that a channel's log weight may be from 0
-BELOW_PRINT = 5e-5  # a falling curve below this gives no share that is printed, nor will it later
-INHERITED = 10  # what a curve leaves open weighs on a membership out of it: so many times rounding
-FIRM, DAMPING = 1e12, 1e-3  # pulls of what is given, and on what nothing tells
+BELOW_1 = 1 - 1e-6  # the maximum of a curve without an observed restart
+FARTHEST = np.log(1000)  # the largest absolute log weight of a channel
+BELOW_PRINT = 5e-5  # below this, shares of a falling curve are printed as 0 from here on
+INHERITED = 10  # uncertainty of a membership read from a curve, as a multiple of rounding
+FIRM, DAMPING = 1e12, 1e-3  # precision of known values; ridge term for undetermined ones
 
 
 def isotonic(values: Floats, precision: Floats) -> Floats:
-    """The nearest values that never fall, by pooling neighbours that do (Barlow et al. 1972)."""
+    """Return the closest non-decreasing values, by pooling adjacent violators (Barlow et al. 1972)."""
     pools: list[tuple[float, float, int]] = []
     for value, weight in zip(values.tolist(), precision.tolist(), strict=True):
         pool = (value, weight, 1)
@@ -63,7 +64,7 @@ def isotonic(values: Floats, precision: Floats) -> Floats:
 
 
 def corners(hours: Floats, values: Floats) -> Booleans:
-    """Mark the knots that a curve needs to stay within `STRAIGHT` of itself (Douglas and Peucker 1973)."""
+    """Mark the knots needed to stay within `STRAIGHT` of the curve (Douglas and Peucker 1973)."""
     is_kept = np.zeros(len(hours), dtype=bool)
     is_kept[[0, -1]] = True
     open_parts = [(0, len(hours) - 1)]
@@ -80,9 +81,9 @@ def corners(hours: Floats, values: Floats) -> Booleans:
 
 
 def extrapolate(hours: Floats, values: Floats, restart: float) -> tuple[Floats, Floats]:
-    """Extrapolate a curve beyond the hours that were seen: a rising one straight, a falling one by its rate of decay.
+    """Extrapolate a curve beyond the observed hours: a rising one linearly, a falling one exponentially.
 
-    Where restarts were seen, a rising curve reaches 1 at the first of them at the latest.
+    If restarts were observed, a rising curve reaches 1 at the first of them at the latest.
     """
     end, last = hours[-1], values[-1]
     begin = end * (1 - TAIL)
@@ -101,10 +102,10 @@ def extrapolate(hours: Floats, values: Floats, restart: float) -> tuple[Floats, 
 
 
 class Pairs(NamedTuple):
-    """Sessions beside the reference session of their journey: hours [h], shares [1], channels [number].
+    """Sessions paired with the reference session of their journey: hours [h], shares [1], channels [number].
 
-    Where a silence was seen to restart a journey, the session after it is its own reference, and `is_restart`: it tells
-    where the curve is 1, and nothing of the shares.
+    If a gap restarted a journey, the session after it is its own reference, with `is_restart`: it shows where the curve
+    is 1 and carries no information on the shares.
     """
 
     hours: Floats
@@ -116,9 +117,9 @@ class Pairs(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A curve, the channels' log weights (0: neutral), and the hours [h] up to which the curve was seen.
+    """A curve, the channels' log weights (0: neutral), and the range of the data [h].
 
-    A curve that was seen to reach its end, 1 or 0, is known at any hours: `seen_until` is infinite.
+    A curve that was observed to reach its end, 1 or 0, is known for all hours: `seen_until` is infinite.
     """
 
     curve: Curve
@@ -127,7 +128,7 @@ class Fitted(NamedTuple):
 
 
 class _Grid(NamedTuple):
-    """Where the curve may bend, and the rows that take its bends and jumps from its values there."""
+    """The knots of the curve, and the matrices that compute its bends and jumps from the values at the knots."""
 
     knots: Floats
     bends: Floats
@@ -138,14 +139,14 @@ class _Grid(NamedTuple):
 def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
     """Fit the membership curve and the log weights of `channels` channels to `pairs`.
 
-    A rising curve is the initializer's: free at 0 hours; a falling one is the closer's: 1 there. Without any pair the
-    curve is constant: at 0 if it rises, at 1 if it falls.
+    A rising curve is the initializer's and free at 0 hours; a falling one is the closer's and 1 at 0 hours. Without
+    pairs the curve is constant: 0 if rising, 1 if falling.
     """
     restart = _restart(pairs)
-    is_told = ~pairs.is_restart & (pairs.hours < restart)
-    told = Pairs._make(values[is_told] for values in pairs)
-    if len(told.hours):
-        hours, values, log_weights = _fit_knots(told, channels, rising)
+    is_usable = ~pairs.is_restart & (pairs.hours < restart)
+    usable = Pairs._make(values[is_usable] for values in pairs)
+    if len(usable.hours):
+        hours, values, log_weights = _fit_knots(usable, channels, rising)
         hours, values = extrapolate(hours, values, restart)
     else:
         begin, log_weights = (0.0 if rising else 1.0), np.zeros(channels)
@@ -158,7 +159,7 @@ def fit_curve(pairs: Pairs, channels: int, *, rising: bool) -> Fitted:
 
 
 def _fit_knots(pairs: Pairs, channels: int, rising: bool) -> tuple[Floats, Floats, Floats]:
-    """The knots of the monotone curve that fits best, its values there, and the log weights."""
+    """Return the knots of the best-fitting monotone curve, its values there, and the log weights."""
     grid = _grid(pairs.hours, rising)
     values, log_weights, precision = _solve(pairs, grid, channels, is_anchored=not rising)
     sign = 1.0 if rising else -1.0
@@ -170,9 +171,9 @@ def _fit_knots(pairs: Pairs, channels: int, rising: bool) -> tuple[Floats, Float
 
 
 def _restart(pairs: Pairs) -> float:
-    """The hours from which on a silence restarts the journey, so that the fewest pairs say otherwise; inf: never.
+    """Return the shortest gap [h] that restarts a journey, contradicting the fewest pairs; inf: none.
 
-    Cut, not rounded, to the decimals of a curve: at the silence that was seen the curve must be 1 already.
+    Truncated, not rounded, to the decimals of a curve: at the observed gap the curve must already be 1.
     """
     restarts, others = np.sort(pairs.hours[pairs.is_restart]), np.sort(pairs.hours[~pairs.is_restart])
     candidates = np.append(restarts[restarts > 2 * WIDTH], np.inf)
@@ -197,7 +198,7 @@ def _grid(hours: Floats, rising: bool) -> _Grid:
 
 
 def _with_room(knots: Floats, more: Floats, room: float) -> Floats:
-    """The knots, and those of `more` that keep a distance from them and from each other."""
+    """Add the knots of `more` that keep a minimum distance from the existing ones and from each other."""
     knots = np.sort(knots)
     place = np.searchsorted(knots, more)
     below = more - knots[np.maximum(place - 1, 0)]
@@ -208,7 +209,7 @@ def _with_room(knots: Floats, more: Floats, room: float) -> Floats:
 
 
 def fit_weights(pairs: Pairs, membership: Floats, channels: int) -> Floats:
-    """Fit the log weights of `channels` channels to `pairs` whose `membership` is known, though not exactly."""
+    """Fit the log weights of `channels` channels to `pairs` with a known, but inexact, `membership`."""
     log_weights, scale = np.zeros(channels), np.full(channels, LOOSE)
     for number in range(MOST_STEPS):
         errors = _errors(pairs, membership, log_weights, deviation=INHERITED * DECIMAL, is_robust=number > 2)
@@ -223,7 +224,7 @@ def fit_weights(pairs: Pairs, membership: Floats, channels: int) -> Floats:
 
 
 def _solve(pairs: Pairs, grid: _Grid, channels: int, *, is_anchored: bool) -> tuple[Floats, Floats, Floats]:
-    """The curve's values at the knots, the log weights, and how firmly each value is held [1/variance]."""
+    """Return the values of the curve at the knots, the log weights, and the precision of each value [1/variance]."""
     size = len(grid.knots)
     by_hours = np.argsort(pairs.hours, kind="stable")
     values = np.interp(grid.knots, pairs.hours[by_hours], (pairs.share / pairs.reference)[by_hours]).clip(0, 1)
@@ -247,14 +248,14 @@ def _solve(pairs: Pairs, grid: _Grid, channels: int, *, is_anchored: bool) -> tu
 
 
 def _expect(normal: Floats, gradient: Floats, values: Floats, matrix: Floats, scale: Floats) -> None:
-    """Add to the normal equations, in place, that `matrix @ values` is expected to be 0, give or take `scale`."""
+    """Add a prior to the normal equations, in place: `matrix @ values` is 0 with standard deviation `scale`."""
     weighted = matrix / scale[:, None] ** 2
     normal += matrix.T @ weighted
     gradient -= weighted.T @ (matrix @ values)
 
 
 def _cauchy(scale: Floats | float, values: Floats) -> Floats:
-    """The standard deviations by which a normal prior pulls at `values` as Cauchy's of this scale would."""
+    """Return the standard deviations of the normal prior that pulls at `values` like a Cauchy prior of this scale."""
     deviations: Floats = np.sqrt((scale**2 + values**2) / 2)
     return deviations
 
@@ -262,7 +263,7 @@ def _cauchy(scale: Floats | float, values: Floats) -> Floats:
 def _pulls(
     pairs: Pairs, knots: Floats, values: Floats, log_weights: Floats, *, is_robust: bool
 ) -> tuple[Floats, Floats]:
-    """The normal equations of one step: where the pairs pull the values and the log weights."""
+    """Return the normal equations of one step for the values and the log weights."""
     left = np.clip(np.searchsorted(knots, pairs.hours, side="right") - 1, 0, len(knots) - 2)
     part = np.clip((pairs.hours - knots[left]) / (knots[left + 1] - knots[left]), 0, 1)
     membership = values[left] * (1 - part) + values[left + 1] * part
@@ -278,7 +279,7 @@ def _pulls(
 
 
 class _Errors(NamedTuple):
-    """Of each pair: how far its share is off, what it would be at membership 1, and its weight [1/variance]."""
+    """Per pair: the error of its share, the share at membership 1, and its weight [1/variance]."""
 
     error: Floats
     full: Floats
@@ -294,7 +295,7 @@ def _errors(pairs: Pairs, membership: Floats, log_weights: Floats, *, deviation:
 
 
 def _normal(slopes: list[tuple[Integers, Floats]], errors: _Errors, width: int) -> tuple[Floats, Floats]:
-    """The normal equations out of each pair's slopes, given as (place, slope)."""
+    """Build the normal equations from the slopes of the pairs, given as (position, slope)."""
     normal, gradient = np.zeros(width * width), np.zeros(width)
     for row, by_row in slopes:
         gradient += np.bincount(row, errors.pull * by_row * errors.error, width)

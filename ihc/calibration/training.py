@@ -1,14 +1,14 @@
-"""Parameters from journeys alone, without any answer of the API.
+"""Train model parameters on journeys alone, without API answers.
 
-The vendor says in words where a conversion type's curves and weights come from (https://ihc-attribution.com). The
-curves' end points follow the rule of its published training example, see `end_points`. Their shape is chosen here:
-the vendor does not publish it. Trained on the journeys of a public sample shop, the initializer's curve is 0.010 of
-membership off the vendor's on average and 0.023 at most, the closer's 0.009 and 0.023. With journeys of two sessions
-too, both curves would end too early there: 0.088 and 0.125 off on average.
+The vendor describes in words where the curves and weights of a conversion type come from (https://ihc-attribution.com).
+The end points of the curves follow the rule of its published training example, see `end_points`. Their shape is our own
+choice, as the vendor does not publish it. Trained on the journeys of a public sample shop, the initializer's curve
+differs from the vendor's by 0.010 of membership on average and 0.023 at most, the closer's by 0.009 and 0.023.
+Including journeys with two sessions would end both curves too early there: by 0.088 and 0.125 on average.
 
-The weights are not the vendor's. Phase weights count sessions, and no count tried explains the vendor's on two sets.
-Channel weights stay at 1: weights made of each channel's value in a phase / its equal share of the phase, shrunk
-towards 1, predicted the shop's answers no better. No journey is cut at a restart.
+The weights are not the vendor's. Phase weights count sessions; no tested count explains the vendor's weights on two
+sets. Channel weights stay at 1: weights based on each channel's value in a phase / its equal share of the phase, shrunk
+towards 1, did not improve the prediction for the shop. Journeys are not cut at restarts.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ TRAINING_COLUMNS = (
     *("conv_id", "timestamp", "session_id", "channel_name", "holder_engagement", "closer_engagement"),
     "conv_timestamp",
 )
-FEWEST_SESSIONS = 3  # of a journey; with journeys of 2, curves end too early on a real shop
+FEWEST_SESSIONS = 3  # per journey; with journeys of 2 sessions, curves end too early on a real shop
 FEWEST_JOURNEYS = 2
-GOOD_JOURNEYS = 15_000  # what the vendor calls a good amount
-LONGEST_LENGTH = 10  # sessions, from which on the lengths of journeys are counted together
+GOOD_JOURNEYS = 15_000  # a good amount according to the vendor
+LONGEST_LENGTH = 10  # sessions; longer journeys are counted together
 OUTLIER_QUANTILE = 0.8  # values from this quantile on are outliers
-END_PERCENTILE = 90  # of what is left: where a curve ends
-LONG_GAPS = 0.99  # gaps from this quantile on do not shape the initializer's curve
-FLAT_HOURS = 0.1  # before the conversion, in which a closer's membership is 1
+END_PERCENTILE = 90  # of the remaining values: the end of a curve
+LONG_GAPS = 0.99  # gaps from this quantile on are ignored for the initializer's curve
+FLAT_HOURS = 0.1  # before the conversion, where a closer's membership is 1
 LEAST_PHASE = 0.01
-BELOW_RESTART = 1 - 1e-9  # the highest membership that does not restart a journey
+BELOW_RESTART = 1 - 1e-9  # the largest membership that does not restart a journey
 CLEANING: dict[str, Callable[[pd.DataFrame], pd.Series[bool]]] = {
     "sessions after the conversion": lambda rows: rows["timestamp"] > rows["conv_timestamp"],
     "repeated sessions": lambda rows: rows.duplicated(["conv_id", "session_id"]),
@@ -52,11 +52,11 @@ Entry = dict[str, list[float]]
 
 
 class Trained(NamedTuple):
-    """A set of parameters, and the report of its training.
+    """The result of a training: parameters and a report.
 
     `rules`: see `Cleaned`. `lengths`: `length [sessions], journeys_before, journeys_after [count]`, of the journeys
     before and after cleaning. `distributions`: see `EndPoints`. `curves`: `curve, hours [h], membership [1]`, one row
-    per knot. `warnings`: what weakens the set.
+    per knot. `warnings`: the limitations of the set.
     """
 
     parameters: Parameters
@@ -68,15 +68,61 @@ class Trained(NamedTuple):
 
 
 def train(journeys: pd.DataFrame, *, name: str, made: str) -> Trained:
-    """Learn the engine's parameters from journeys, without any answer of the API.
+    """Train model parameters on journeys alone, without API answers.
 
-    In: `journeys` with `conv_id, timestamp [UTC], session_id, channel_name, holder_engagement, closer_engagement
-    [0/1], conv_timestamp [UTC]`, rows in any order; `name`: the set's name; `made`: the day of the training, for the
-    provenance.
+    Parameters
+    ----------
+    journeys : DataFrame
+        The journeys: `conv_id, timestamp [UTC], session_id, channel_name, holder_engagement, closer_engagement [0/1],
+        conv_timestamp [UTC]`, rows in any order.
+    name : str
+        The name of the parameter set.
+    made : str
+        The day of the training, for the provenance.
 
-    Out: `Trained`. The parameters do not depend on the order of the rows.
+    Returns
+    -------
+    Trained
+        `parameters`; `rules`: `rule, journeys_before, sessions_before, journeys_after, sessions_after [count]` of the
+        cleaning; `lengths`: `length [sessions], journeys_before, journeys_after [count]`; `distributions`: `percentile
+        [0 to 100], initializer_hours, closer_hours [h]`; `curves`: `curve, hours [h], membership [1]`; `warnings`,
+        sentences. The parameters do not depend on the order of the rows.
 
-    Raises InputError for a missing column or value, and where the journeys are too few or all gaps are 0.
+    Raises
+    ------
+    InputError
+        For a missing column or value, too few journeys, or if all gaps are 0.
+
+    Notes
+    -----
+    The curves' end points follow the training example that the vendor published at https://ihc-attribution.com: the
+    initializer runs from the median gap to the 90 % quantile of the longest gap per journey, the closer from 0 to the
+    90 % quantile of the hours from the earliest closing session to the conversion, without outliers. In between, the
+    initializer is the running integral of the gaps' distribution function, and the closer the share of closing sessions
+    farther away. Phase weights are the phases' shares of the sessions; channel weights are 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import ihc
+    >>> starts = pd.to_datetime(["2023-09-01 12:00", "2023-09-01 15:00", "2023-09-02 12:00"])
+    >>> journeys = pd.DataFrame(
+    ...     {
+    ...         "conv_id": ["c"] * 3 + ["d"] * 3,
+    ...         "timestamp": [*starts, *starts],
+    ...         "session_id": ["s1", "s2", "s3", "s4", "s5", "s6"],
+    ...         "channel_name": ["Search", "Mail", "Search"] * 2,
+    ...         "holder_engagement": 1,
+    ...         "closer_engagement": 1,
+    ...         "conv_timestamp": starts[-1],
+    ...     }
+    ... )
+    >>> trained = ihc.train(journeys, name="my shop", made="2023-09-03")
+    >>> trained.parameters.name
+    'my shop'
+    >>> len(trained.warnings) > 0  # two journeys are far too few
+    True
+
     """
     cleaned = clean_journeys(journeys)
     rows, steps = cleaned.journeys, time_order(cleaned.journeys)[1]
@@ -103,7 +149,7 @@ def train(journeys: pd.DataFrame, *, name: str, made: str) -> Trained:
 
 
 class Cleaned(NamedTuple):
-    """Journeys fit for training, and what each rule left of them.
+    """Journeys fit for training, and the effect of each cleaning rule.
 
     `rules`: `rule, journeys_before, sessions_before, journeys_after, sessions_after [count]`, one row per rule.
     """
@@ -113,12 +159,12 @@ class Cleaned(NamedTuple):
 
 
 def clean_journeys(journeys: pd.DataFrame) -> Cleaned:
-    """Leave out what would mislead a training, and count it.
+    """Remove what would distort a training, and count it.
 
-    In: `journeys` as of `train`. Out: `Cleaned`, with the rows that are left in time order journey by journey.
+    In: `journeys` as of `train`. Out: `Cleaned`, with the remaining rows in time order, journey by journey.
 
-    Sessions after their conversion, repeated (`conv_id`, `session_id`) and journeys of fewer than `FEWEST_SESSIONS`
-    sessions are left out, in this order.
+    Removed are, in this order: sessions after their conversion, repeated (`conv_id`, `session_id`), and journeys with
+    fewer than `FEWEST_SESSIONS` sessions.
 
     Raises InputError for a missing column or an empty value.
     """
@@ -143,13 +189,14 @@ def _check_filled(journeys: pd.DataFrame) -> None:
             )
     empty = [name for name in TRAINING_COLUMNS if journeys[name].isna().any()]
     if empty:
-        raise InputError(f"Journeys: the column {some(empty)} has empty values; fill them or leave those rows out.")
+        raise InputError(f"Journeys: the column {some(empty)} has empty values; fill them or drop these rows.")
 
 
 def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame) -> int:
-    """Count the sessions of users with a conversion that come after the last one: no journey holds them.
+    """Count the sessions after a user's last conversion; they belong to no journey.
 
-    In: `sessions` and `conversions` with the tables' columns. Raises InputError for a missing column or a wrong time.
+    In: `sessions` and `conversions` with the tables' columns. Raises InputError for a missing column or an invalid
+    time.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
@@ -163,7 +210,7 @@ def _check_enough(steps: Timeline) -> None:
     if journeys < FEWEST_JOURNEYS:
         raise InputError(
             f"Training needs at least {FEWEST_JOURNEYS} journeys of {FEWEST_SESSIONS} or more sessions. "
-            f"{counted(journeys, 'journey')} left after cleaning: take more days."
+            f"{counted(journeys, 'journey')} left after cleaning: use more days."
         )
     if not (steps.gap > 0).any():
         raise InputError(
@@ -173,13 +220,13 @@ def _check_enough(steps: Timeline) -> None:
 
 
 def _closes(rows: pd.DataFrame, steps: Timeline) -> Booleans:
-    """Mark the closer-engaged sessions; all sessions where none of those comes before its conversion."""
+    """Mark the closer-engaged sessions; all sessions if none of them precedes its conversion."""
     engaged: Booleans = rows["closer_engagement"].to_numpy() == 1
     return engaged if (steps.to_conversion[engaged] > 0).any() else np.ones(len(rows), dtype=bool)
 
 
 class EndPoints(NamedTuple):
-    """The hours between which the curves run, and the distributions that tell them.
+    """The hours between which the curves run, and the distributions behind them.
 
     `start`, `initializer_end`, `closer_end` [h]; the closer starts at 0. `distributions`: `percentile [0 to 100],
     initializer_hours, closer_hours [h]`, of the values without outliers.
@@ -192,14 +239,14 @@ class EndPoints(NamedTuple):
 
 
 def end_points(steps: Timeline, closes: Booleans) -> EndPoints:
-    """Read the curves' end points from journeys, of which at least one has a gap and one a closing session.
+    """Estimate the end points of the curves from journeys with at least one gap and one closing session.
 
-    In: `steps` in time order; `closes`: which of their sessions are closer-engaged.
+    In: `steps` in time order; `closes`: which of the sessions are closer-engaged.
 
-    The initializer starts at the median of all gaps. It ends at the 90 % quantile of the longest gap of each journey
-    (0 for a single session). The closer ends at the 90 % quantile of the hours from the earliest closing session of
-    each journey to its last; a journey without one does not count. Values from their 80 % quantile on are left out
-    before. All quantiles interpolate.
+    The initializer starts at the median of all gaps. It ends at the 90 % quantile of the longest gap of each journey (0
+    for a single session). The closer ends at the 90 % quantile of the hours from the earliest closing session of each
+    journey to its last session; journeys without a closing session do not count. Values from their 80 % quantile on are
+    removed first. All quantiles interpolate.
     """
     longest = np.maximum.reduceat(steps.gap, np.flatnonzero(steps.is_first))
     _, earliest = np.unique(steps.journey[closes], return_index=True)
@@ -210,18 +257,18 @@ def end_points(steps: Timeline, closes: Booleans) -> EndPoints:
 
 
 def _percentiles(values: Floats) -> Floats:
-    """The percentiles 0 to 100 of the values below the outliers; of all values where that leaves none."""
+    """Return the percentiles 0 to 100 of the values without outliers; of all values if none is left."""
     inside = values[values < np.quantile(values, OUTLIER_QUANTILE)]
     found: Floats = np.quantile(inside if len(inside) else values, np.arange(101) / 100)
     return found
 
 
 def _initializer(gaps: Floats, points: EndPoints) -> Entry:
-    """The membership over the hours between sessions: the running integral of the gaps' distribution function.
+    """Return the membership over the gap: the running integral of the gaps' distribution function.
 
-    It is 0 up to the start and 1 at the end. The longest 1 % of the gaps do not count, which matters where some of
-    them lie before the end. Where most gaps are equal, the rule's end is not after the start: then the longest gap is
-    the end, or twice the only one.
+    It is 0 up to the start and 1 at the end. The longest 1 % of the gaps are ignored, which matters if some of them are
+    shorter than the end. If most gaps are equal, the end by the rule is not after the start; then the longest gap is
+    the end, or twice the only gap.
     """
     start, end = points.start, points.initializer_end
     if end <= start:
@@ -235,10 +282,10 @@ def _initializer(gaps: Floats, points: EndPoints) -> Entry:
 
 
 def _closer(hours: Floats, points: EndPoints) -> Entry:
-    """The membership over the hours to the conversion: the share of closing sessions that are farther away.
+    """Return the membership over the hours to the conversion: the share of closing sessions that are farther away.
 
-    It is 1 up to a tenth of an hour and 0 at the end. Sessions at the moment of their conversion are left out. Where
-    the rule's end is 0, the curve ends at the farthest session. Where no session comes before the end, it is a straight
+    It is 1 up to a tenth of an hour and 0 at the end. Sessions at the time of their conversion are ignored. If the end
+    by the rule is 0, the curve ends at the farthest session. If no session lies before the end, the curve is a straight
     line.
     """
     hours = np.sort(hours[hours > 0])
@@ -251,7 +298,7 @@ def _closer(hours: Floats, points: EndPoints) -> Entry:
 
 
 def _knots(hours: Floats, start: float, end: float) -> Floats:
-    """The percentiles of the hours between two others, to a tenth of an hour: 101 knots at most."""
+    """Return the percentiles of the hours between two others, rounded to a tenth of an hour: at most 101 knots."""
     inside = hours[(hours > start) & (hours < end)]
     if not len(inside):
         return inside
@@ -260,7 +307,7 @@ def _knots(hours: Floats, start: float, end: float) -> Floats:
 
 
 def _curve(hours: Floats, membership: Floats) -> Entry:
-    """The curve as the parameters file has it, from 0 hours on, without needless knots."""
+    """Return the curve as in the parameters file, from 0 hours on, without needless knots."""
     if hours[0] > 0:
         hours, membership = np.append(0.0, hours), np.append(membership[0], membership)
     is_kept = corners(hours, membership)
@@ -268,10 +315,11 @@ def _curve(hours: Floats, membership: Floats) -> Entry:
 
 
 def _phase_weights(rows: pd.DataFrame, entries: dict[str, Any]) -> dict[str, float]:
-    """How many sessions a phase takes: a session belongs to each phase in proportion to its shares.
+    """Return each phase's share of the sessions; a session belongs to each phase in proportion to its shares.
 
-    The vendor says that a phase weighs more the more slowly it is passed. Here slowness counts in sessions: in hours to
-    the conversion the closer would get next to none. A phase that no session is in still weighs 1 %: none may weigh 0.
+    According to the vendor, a phase weighs more the more slowly it is passed. Here, slowness is measured in sessions:
+    measured in hours to the conversion, the closer would have almost no weight. A phase without sessions still gets 1
+    %, as no weight may be 0.
     """
     rising = entries["initializer"]
     uncut = {**rising, "membership": np.minimum(rising["membership"], BELOW_RESTART).tolist()}
@@ -311,18 +359,18 @@ def _warnings(rows: pd.DataFrame, steps: Timeline, points: EndPoints) -> Iterato
     if journeys < GOOD_JOURNEYS:
         yield f"Trained on {counted(journeys, 'journey')}; {GOOD_JOURNEYS:,} is a good amount: expect rough curves."
     if points.initializer_end <= points.start:
-        yield "Most hours between sessions are the same, so the initializer's curve is about a straight line."
+        yield "Most hours between sessions are the same, so the initializer's curve is almost a straight line."
     yield from _closer_warnings(rows, steps)
     if not (rows["holder_engagement"] == 1).any():
-        yield "No session has holder_engagement = 1, so the holder's weight means nothing."
+        yield "No session has holder_engagement = 1, so the holder's weight has no meaning."
 
 
 def _closer_warnings(rows: pd.DataFrame, steps: Timeline) -> Iterator[str]:
     hours = steps.to_conversion[(rows["closer_engagement"].to_numpy() == 1) & ~steps.is_last]
     if not (hours > 0).any():
         yield (
-            "No session with closer_engagement = 1 comes before its conversion, so the closer's curve is made of all "
-            "sessions."
+            "No session with closer_engagement = 1 precedes its conversion, so the closer's curve is estimated from "
+            "all sessions."
         )
     elif hours.min() == hours.max():
         yield "All closing sessions are equally far from their conversion, so the closer's curve is a straight line."

@@ -1,4 +1,4 @@
-"""How well parameters that were calibrated on some answers predict others."""
+"""Validate a calibration on held-out answers."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from ihc.models.ihc import attribute, time_order
 from ihc.schemas.tables import PHASES, SHARES
 
 FOLDS = 5
-SMALL_QUOTA = 100  # answers of two and more sessions, as somebody with a small quota has
+SMALL_QUOTA = 100  # answers with two or more sessions, as from a small quota
 DRAWS = 10
 
 
 def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int = FOLDS) -> pd.DataFrame:
-    """Calibrate on all answers but every `folds`-th, predict those, and so on until each is predicted once.
+    """Cross-validate a calibration: predict each fold from a calibration on all others.
 
-    In: as `calibrate`. Out: one row a session of the usable answers for orders of two and more sessions (single ones
-    are trivially right): `conv_id, session_id, channel_name, sessions [count in the journey], gap, to_conversion [h],
-    seen_gap, seen_to_conversion [h: the longest that is known by the answers that were calibrated on]`, and for each of
-    `initializer, holder, closer, ihc` the error [share]: predicted minus answered; the answer's rounding to four
-    decimals counts as error. Of a session that does not close, `to_conversion` is NaN, as no curve is read there.
+    In: as `calibrate`. Out: one row per session of the usable answers for orders with two or more sessions (single
+    sessions are trivially right): `conv_id, session_id, channel_name, sessions [count in the journey], gap,
+    to_conversion [h], seen_gap, seen_to_conversion [h: the range of the answers used for calibration]`, and for each of
+    `initializer, holder, closer, ihc` the error [share]: predicted minus answered, including the answer's rounding to
+    four decimals. For a session that does not close, `to_conversion` is NaN, because no curve is read there.
 
-    The folds are of conversions, chosen by a hash of their ids, so the same answers give the same errors.
-    Raises InputError for fewer than 2 folds, or fewer than `folds` such answers.
+    The folds consist of conversions and depend on a hash of their ids, so the same answers give the same errors. Raises
+    InputError for fewer than 2 folds, or fewer than `folds` such answers.
     """
     if folds < 2:
-        raise InputError(f"cross_validate: folds is {folds}, it must be 2 or more.")
+        raise InputError(f"cross_validate: folds is {folds}; it must be 2 or more.")
     used = _of_two_and_more(usable_answers(journeys, answers)[0])
     conv_ids = _shuffled(used["conv_id"])
     if len(conv_ids) < folds:
         raise InputError(
-            f"A test in {folds} parts needs {folds} answers of two and more sessions, and "
+            f"A cross-validation with {folds} folds needs {folds} answers with two or more sessions, and "
             f"{counted(len(conv_ids), 'answer')} can be used: get more answers."
         )
     parts = [used["conv_id"].isin(conv_ids[number::folds]) for number in range(folds)]
@@ -47,14 +47,14 @@ def cross_validate(journeys: pd.DataFrame, answers: pd.DataFrame, *, folds: int 
 
 
 def from_few(journeys: pd.DataFrame, answers: pd.DataFrame, *, count: int, draws: int = DRAWS) -> pd.DataFrame:
-    """Calibrate on `count` answers of two and more sessions, and predict all others, in several draws.
+    """Calibrate on `count` answers with two or more sessions and predict all others, in several draws.
 
-    In: as `calibrate`; answers of one session carry no information. Out: `draw, mean, largest [error of ihc per
-    session, share]`, one row per draw; none where there are not more than `count` such answers. Raises InputError for
-    a count below 1.
+    In: as `calibrate`; answers with one session carry no information. Out: `draw, mean, largest [error of ihc per
+    session, share]`, one row per draw; no rows if there are not more than `count` such answers. Raises InputError for a
+    count below 1.
     """
     if count < 1:
-        raise InputError(f"from_few: count is {count}, it must be 1 or more.")
+        raise InputError(f"from_few: count is {count}; it must be 1 or more.")
     used = _of_two_and_more(usable_answers(journeys, answers)[0])
     rows = []
     for draw in range(draws if used["conv_id"].nunique() > count else 0):
@@ -69,15 +69,15 @@ def _of_two_and_more(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shuffled(conv_ids: pd.Series[str], salt: str = "") -> npt.NDArray[np.object_]:
-    """The distinct ids in an order that means nothing and is always the same."""
+    """Return the distinct ids in a pseudo-random but reproducible order."""
     ids = np.sort(conv_ids.unique().astype("object"))
     mixed = pd.util.hash_array(np.array([f"{salt} {name}" for name in ids], dtype="object"), categorize=False)
     return ids[np.argsort(mixed, kind="stable")]
 
 
 def _predicted(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
-    told = journeys[journeys["conv_id"].isin(known["conv_id"])]
-    found = calibrate(told, known)
+    known_journeys = journeys[journeys["conv_id"].isin(known["conv_id"])]
+    found = calibrate(known_journeys, known)
     rows = journeys[journeys["conv_id"].isin(held_out["conv_id"])]
     both = attribute(rows, found.parameters).merge(held_out, on=["conv_id", "session_id"], suffixes=("", "_answered"))
     errors = {share: both[share] - both[f"{share}_answered"] for share in SHARES}
@@ -88,7 +88,8 @@ def _predicted(journeys: pd.DataFrame, known: pd.DataFrame, held_out: pd.DataFra
 
 
 def _hours(journeys: pd.DataFrame) -> pd.DataFrame:
-    journeys = journeys.sort_values("conv_id", kind="stable")  # the same errors in the same order, whatever came in
+    # A fixed order of rows gives the same errors for any input order.
+    journeys = journeys.sort_values("conv_id", kind="stable")
     order, steps = time_order(journeys)
     rows = journeys[["conv_id", "session_id", "channel_name"]].take(order).reset_index(drop=True)
     closes = (journeys["closer_engagement"].to_numpy() == 1)[order] | steps.is_last
@@ -96,7 +97,7 @@ def _hours(journeys: pd.DataFrame) -> pd.DataFrame:
 
 
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Sum up errors: `phase, mean, p99, largest [absolute error per session, share]`. In: as of `cross_validate`."""
+    """Summarise errors: `phase, mean, p99, largest [absolute error per session, share]`. In: `cross_validate`."""
     sizes = errors[list(SHARES)].abs()
     return pd.DataFrame(
         {"phase": list(SHARES), "mean": sizes.mean(), "p99": sizes.quantile(0.99), "largest": sizes.max()}
@@ -104,22 +105,22 @@ def error_table(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def channel_errors(errors: pd.DataFrame, conversions: int) -> pd.DataFrame:
-    """How far each channel's credit is off in all: `channel_name, sessions [count], credit [orders], off [share]`.
+    """Sum the error of each channel: `channel_name, sessions [count], credit [orders], off [share]`.
 
-    In: errors as of `cross_validate`; `conversions`: how many were answered, with those of one session. `off` is the
-    credit's part of all conversions; the channel that is farthest off comes first.
+    In: errors as of `cross_validate`; `conversions`: the number of answered conversions, including those with one
+    session. `off` is `credit` / `conversions`; the channel with the largest absolute error comes first.
 
     Raises InputError for fewer than 1 conversion.
     """
     if conversions < 1:
-        raise InputError(f"channel_errors: conversions is {conversions}, it must be 1 or more.")
+        raise InputError(f"channel_errors: conversions is {conversions}; it must be 1 or more.")
     totals = errors.groupby("channel_name")["ihc"].agg(sessions="size", credit="sum").reset_index()
     totals = totals.assign(off=totals["credit"] / conversions)
     return totals.sort_values("off", key=abs, ascending=False, kind="stable", ignore_index=True)
 
 
 def worst_journeys(errors: pd.DataFrame, *, most: int = 5) -> pd.DataFrame:
-    """The journeys with the largest error of ihc, and what it comes from: `conv_id, sessions, largest, why`."""
+    """List the journeys with the largest error of ihc and its cause: `conv_id, sessions, largest, why`."""
     size = errors["ihc"].abs()
     largest = size.groupby(errors["conv_id"]).max().sort_values(ascending=False, kind="stable").head(most)
     parts = [errors[errors["conv_id"] == conv_id] for conv_id in largest.index]
@@ -134,7 +135,7 @@ def worst_journeys(errors: pd.DataFrame, *, most: int = 5) -> pd.DataFrame:
 
 
 def _why(journey: pd.DataFrame) -> str:
-    """Name the hours at which a curve was read beyond those known, or the phase and the session that are off most."""
+    """Name the hours at which a curve was extrapolated, or else the phase and the session with the largest error."""
     beyond = list(_beyond(journey))
     if beyond:
         return "; ".join(beyond)
@@ -142,13 +143,13 @@ def _why(journey: pd.DataFrame) -> str:
     phase = str(sizes.max().idxmax())
     off = f"the {phase} is off by {sizes[phase].max():.4f}"
     if phase == "holder":
-        return f"{off}, as it reads both curves"
+        return f"{off}; it depends on both curves"
     column, where = (
         ("gap", "after a gap of {:,.2f} hours")
         if phase == "initializer"
         else ("to_conversion", "{:,.2f} hours before the conversion")
     )
-    # The first and the converting session read no curve: they are off because others are.
+    # The first and the converting session read no curve: their errors come from other sessions.
     read = sizes[phase].where(journey[column] > 0, -1.0).to_numpy()
     hours = journey[column].iloc[int(read.argmax())]
     return f"{off}, most {where.format(hours)}"
@@ -158,4 +159,4 @@ def _beyond(journey: pd.DataFrame) -> Iterator[str]:
     for column, what in (("gap", "a gap"), ("to_conversion", "a session before the conversion")):
         longest, seen = journey[column].max(), journey[f"seen_{column}"].iloc[0]
         if longest > seen:
-            yield f"{what} of {longest:,.1f} hours, where the other answers show {seen:,.1f} at most: extrapolated"
+            yield f"{what} of {longest:,.1f} hours, where the other answers have at most {seen:,.1f}: extrapolated"

@@ -59,14 +59,42 @@ def read_tables(
     end_date: str | date | None = None,
     users: Collection[str] | None = None,
 ) -> Tables:
-    """Read, check and type the three input tables of a database (path or URL), as of one moment.
+    """Read, check and type the three input tables of a database, in one transaction.
 
-    In: `start_date` and `end_date` [YYYY-MM-DD, inclusive] choose conversions by `conv_date`, `users` those of some;
-    then sessions are those of users with a chosen conversion, at any date, and costs those of these sessions. The
-    database chooses, so no other row is read, nor checked. Without any, all three tables are read whole.
+    Parameters
+    ----------
+    database : Database, str or Path
+        An SQLite file or a database URL.
+    start_date, end_date : str or date, optional
+        Select conversions by `conv_date` [YYYY-MM-DD, inclusive].
+    users : collection of str, optional
+        Select the conversions of these users.
 
-    Out: `sessions, conversions, costs` with the tables' columns, more columns kept.
-    Raises DatabaseError if it cannot be read, InputError with all findings if a table is missing or unfit.
+    Returns
+    -------
+    Tables
+        `sessions`: `session_id, user_id, event_date, event_time, channel_name, holder_engagement, closer_engagement,
+        impression_interaction [0/1]`; `conversions`: `conv_id, user_id, conv_date, conv_time, revenue [currency]`,
+        optionally `refund_of`; `costs`: `session_id, cost [currency; NaN if empty]`. Other columns are kept.
+
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be read.
+    InputError
+        If a table is missing or invalid, with all findings; for an invalid date.
+
+    Notes
+    -----
+    With a selection, sessions are those of users with a selected conversion, on any date, and costs are those of these
+    sessions. The database selects the rows; no other rows are read or checked. Without a selection, all tables are read
+    whole.
+
+    Examples
+    --------
+    >>> import ihc
+    >>> sessions, conversions, costs = ihc.read_tables("shop.db", start_date="2023-09-01")  # doctest: +SKIP
+
     """
     database = database if isinstance(database, Database) else Database(database)
     chosen = Selection.of(start_date, end_date, users)

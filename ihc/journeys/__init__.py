@@ -1,1 +1,1 @@
-"""From sessions and orders to journeys, and the credit on them."""
+"""Build customer journeys from sessions and conversions, and check their credit."""

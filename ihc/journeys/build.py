@@ -1,4 +1,4 @@
-"""Sessions + conversions -> journeys: which sessions led to which order."""
+"""Build customer journeys from sessions and conversions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.schemas.refunds import purchase_indexer
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
 
-# Measured on whole runs, at their widest: whatever the shop; for each row of its journeys; for each letter of its ids.
+# Peak memory, measured on whole runs: fixed; per journey row; per character of its ids.
 BYTES_OF_A_RUN, BYTES_A_ROW, BYTES_A_LETTER = 900_000_000, 800, 5
 
 
 class Spans(NamedTuple):
-    """Which sessions each conversion's journey holds, before any row of it is made.
+    """The sessions in each conversion's journey, as ranges, before any journey row is created.
 
-    `conversions`: the chosen ones with `conv_timestamp [UTC; a refund's is its order's]`, by time, then id; `moment`
-    [UTC] of each session; `visit`: the places of the sessions whose user has a conversion, by user, time and id;
-    `user`: the number of each one's user; `begin`, `end`: where in `visit` each conversion's journey lies; `buyer`: the
-    number of its user.
+    `conversions`: the selected conversions, sorted by time, then id, with `conv_timestamp [UTC; of a refund, the time
+    of its order]`; `moment` [UTC]: the time of each session; `visit`: the positions of the sessions whose user has a
+    conversion, sorted by user, time and id; `user`: the user number of each of them; `begin`, `end`: the range in
+    `visit` of each conversion's journey; `buyer`: the user number of each conversion.
     """
 
     conversions: pd.DataFrame
@@ -41,11 +41,11 @@ class Spans(NamedTuple):
 
     @property
     def lengths(self) -> Integers:
-        """How many sessions each conversion's journey has."""
+        """The number of sessions in each conversion's journey."""
         return self.end - self.begin
 
     def following(self) -> Integers:
-        """The place of each conversion's next session: its user's first one after it; -1 where there is none."""
+        """Return the position of the user's first session after each conversion, or -1 if there is none."""
         at = np.append(self.visit, -1)[self.end]
         return np.where(np.append(self.user, -1)[self.end] == self.buyer, at, -1)
 
@@ -59,22 +59,61 @@ def build_journeys(
     lookback_days: float | None = None,
     memory: int | None = None,
 ) -> pd.DataFrame:
-    """Give each conversion all sessions of its user at or before its time.
+    """Build one customer journey per conversion: all sessions of its user up to its time.
 
-    A refund has the journey of its order: the time is that of the order, see `refunds.purchase_indexer`.
+    A refund gets the journey of its order: the order's time counts, see `refunds.purchase_indexer`.
 
-    In: `sessions` and `conversions` with the tables' columns. `start_date` and `end_date` [YYYY-MM-DD, inclusive]
-    choose conversions by `conv_date`; older sessions still belong to their journeys. `lookback_days` [24 h each]
-    leaves out sessions before conversion time minus that. `memory` [bytes; None: any]: what is free, see
-    `memory.free_memory`.
+    Parameters
+    ----------
+    sessions : DataFrame
+        The table of sessions: `session_id, user_id, event_date, event_time, channel_name, holder_engagement,
+        closer_engagement, impression_interaction [0/1]`.
+    conversions : DataFrame
+        The table of conversions: `conv_id, user_id, conv_date, conv_time, revenue [currency]`, optionally `refund_of`.
+    start_date, end_date : str or date, optional
+        Select conversions by `conv_date` [YYYY-MM-DD, inclusive]. Older sessions still belong to their journeys.
+    lookback_days : float, optional
+        The lookback window [days of 24 h]: sessions older than this at the time of the conversion are left out.
+        Default: no limit.
+    memory : int, optional
+        The free memory [bytes], see `memory.free_memory`. Default: no check.
 
-    Out: `journeys`, one row per (`conv_id`, `session_id`): `conv_id, session_id, user_id, timestamp [UTC],
-    channel_name, holder_engagement, closer_engagement, impression_interaction [0/1], conversion [0/1],
-    conv_timestamp [UTC], revenue [currency]`; conversions by time, then `conv_id`; sessions by time, then `session_id`.
-    `conversion` is 1 on the last session only. A conversion without any session has no row.
+    Returns
+    -------
+    DataFrame
+        The journeys, one row per (`conv_id`, `session_id`): `conv_id, session_id, user_id, timestamp [UTC],
+        channel_name, holder_engagement, closer_engagement, impression_interaction [0/1], conversion [0/1],
+        conv_timestamp [UTC], revenue [currency]`; conversions by time, then `conv_id`; sessions by time, then
+        `session_id`. `conversion` is 1 on the last session only. A conversion without sessions has no row.
 
-    Raises InputError for a missing column, a wrong date, a `lookback_days` outside of 0 to 100,000, or journeys
-    that need more than `memory`: it then names the user whose orders make most of their rows.
+    Raises
+    ------
+    InputError
+        For a missing column, an invalid date, or a `lookback_days` outside 0 to 100,000. Also if the journeys need more
+        than `memory`; the message names the user whose orders create the most rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import ihc
+    >>> flags = {"holder_engagement": 1, "closer_engagement": 1, "impression_interaction": 0}
+    >>> sessions = pd.DataFrame(
+    ...     {
+    ...         "session_id": ["s1", "s2", "s3"],
+    ...         "user_id": "u",
+    ...         "event_date": ["2023-09-01", "2023-09-02", "2023-09-03"],
+    ...         "event_time": "12:00:00",
+    ...         "channel_name": ["Search", "Mail", "Search"],
+    ...     }
+    ... ).assign(**flags)
+    >>> conversions = pd.DataFrame(
+    ...     {"conv_id": ["c"], "user_id": "u", "conv_date": "2023-09-02", "conv_time": "13:00:00", "revenue": 80.0}
+    ... )
+    >>> ihc.build_journeys(sessions, conversions)[["conv_id", "session_id", "channel_name", "conversion"]]
+      conv_id session_id channel_name  conversion
+    0       c         s1       Search           0
+    1       c         s2         Mail           1
+
     """
     spans = find_spans(sessions, conversions, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
     check_memory(spans, memory)
@@ -85,8 +124,8 @@ def build_journeys(
     is_last[lengths.cumsum()[lengths > 0] - 1] = 1
     of_visits = {name: sessions[name].array for name in ("session_id", "channel_name", *FLAGS)} | {"timestamp": moment}
     of_conversions = {name: conversions[name].array for name in ("conv_id", "user_id", "conv_timestamp", "revenue")}
-    # Half of the work is copying texts, for which one core mostly waits: two share the columns. Ids lie far apart until
-    # they are brought together once; each journey is then a run of them, and runs are copied several times as fast.
+    # Half of the work is copying texts, which is bound by memory access, so two threads share the columns. Taking the
+    # visits first makes the ids of a journey adjacent; adjacent ids are copied several times as fast.
     with ThreadPoolExecutor(2) as pool:
         copies = {name: pool.submit(lambda each: each.take(visit).take(place), of_visits[name]) for name in of_visits}
         copies |= {name: pool.submit(values.take, conversion) for name, values in of_conversions.items()}
@@ -102,17 +141,17 @@ def find_spans(
     end_date: str | date | None = None,
     lookback_days: float | None = None,
 ) -> Spans:
-    """Find which sessions each conversion's journey holds. In, and raises InputError: as `build_journeys`.
+    """Find the sessions of each conversion's journey. In, and raises InputError: as `build_journeys`.
 
-    The sessions are sorted by user, time and id. User and moment are packed into one integer key, so that one binary
-    search a conversion finds each end of its journey.
+    Sessions are sorted by user, time and id. User and time are packed into one integer key, so that one binary search
+    per conversion finds each end of its journey.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     if lookback_days is not None and not 0 < lookback_days <= LONGEST_LOOKBACK:
         raise InputError(
             f"lookback_days is {lookback_days}: give a number above 0 and up to {LONGEST_LOOKBACK:,}, "
-            "or None for sessions of any age."
+            "or None for no lookback window."
         )
     moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
     chosen = np.flatnonzero(inside(conversions["conv_date"], start_date, end_date))
@@ -126,7 +165,7 @@ def find_spans(
     moments, visit_moment = np.unique(moment[row], return_inverse=True)
     stride = len(moments) + 1
     key = visitor[row] * stride + visit_moment
-    by_user = np.argsort(key)  # not stable, which would take three times as long: ties are broken by id
+    by_user = np.argsort(key)  # a stable sort would take three times as long; ties are broken by id below
     key = key[by_user]
     visit = break_ties(row[by_user], equals_previous(key), sessions["session_id"])
 
@@ -141,10 +180,11 @@ def find_spans(
 
 
 def check_memory(spans: Spans, memory: int | None) -> None:
-    """Raise InputError where a run on these journeys would need more than `memory` [bytes; None: any], and name whose.
+    """Raise InputError if a run on these journeys would need more than `memory` [bytes; None: no limit].
 
-    What a run needs at its widest goes by the rows of its journeys and the lengths of their ids. Where the journeys fit
-    into half of what is free, they are not to blame for a lack of it, and nothing is refused.
+    The peak memory of a run depends on the number of journey rows and the length of the ids. If the journeys fit into
+    half of the free memory, they are not the cause of a shortage, and no error is raised. The message names the user
+    with the most rows.
     """
     rows = int(spans.lengths.sum())
     of_rows = rows * (BYTES_A_ROW + BYTES_A_LETTER * _letters(spans)) if rows else 0
@@ -154,23 +194,23 @@ def check_memory(spans: Spans, memory: int | None) -> None:
     user = rows_by_user(spans).iloc[0]
     raise InputError(
         f"The journeys would have {rows:,} rows; a run would need {needed / 1e9:,.1f} GB of memory, and "
-        f"{memory / 1e9:,.1f} GB are free. User {some([user['user_id']])} makes {user['rows']:,} of the rows: "
-        f"{counted(user['orders'], 'order')}, each with all sessions of that user before it. If many people share "
-        "this id, `ihc check` says what to do. Otherwise choose fewer days (--start-date, --end-date) or a shorter "
+        f"{memory / 1e9:,.1f} GB are free. User {some([user['user_id']])} accounts for {user['rows']:,} of the rows: "
+        f"{counted(user['orders'], 'order')}, each with all earlier sessions of that user. If several people share "
+        "this id, run `ihc check` for a remedy. Otherwise choose fewer days (--start-date, --end-date) or a shorter "
         "lookback window (--lookback-days)."
     )
 
 
 def _letters(spans: Spans) -> float:
-    """The mean length of the ids of a conversion and its user; a session's is taken to be as long as a conversion's."""
+    """The mean total length of the ids in a row; session ids are assumed to be as long as conversion ids."""
     conversion, user = (spans.conversions[name].str.len().mean() for name in ("conv_id", "user_id"))
     return float(2 * conversion + user)
 
 
 def rows_by_user(spans: Spans) -> pd.DataFrame:
-    """Count what each buyer has: `user_id, orders, sessions, rows [count, of journeys]`, most rows first."""
+    """Count per buyer: `user_id, orders, sessions, rows [count, of journeys]`, most rows first."""
     conversions, rows = (np.bincount(spans.buyer, weights=each) for each in (None, spans.lengths))
-    place = np.flatnonzero(conversions)  # a user's number is the place of their first conversion
+    place = np.flatnonzero(conversions)  # a user's number is the position of their first conversion
     sessions = np.bincount(spans.user, minlength=len(conversions))
     counts = {"orders": conversions, "sessions": sessions, "rows": rows}
     table = pd.DataFrame({name: values[place].astype("int64") for name, values in counts.items()})
@@ -179,7 +219,7 @@ def rows_by_user(spans: Spans) -> pd.DataFrame:
 
 
 def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
-    """The conversions that have no session at all, with the columns of `conversions`."""
+    """Return the conversions without any session, with the columns of `conversions`."""
     return conversions[~isin(conversions["conv_id"], journeys["conv_id"])]
 
 
@@ -191,17 +231,16 @@ def non_converting_paths(
     end_date: str | date | None = None,
     lookback_days: float | None = None,
 ) -> pd.DataFrame:
-    """The paths that led to no conversion: all sessions of each user that has none, at any date.
+    """Return the paths without a conversion: all sessions of each user who never converted.
 
-    In: as for `build_journeys`, with the user's last session in the place of the conversion: `start_date` and
-    `end_date` choose users by its day, older sessions still belong to their paths, and `lookback_days` counts back
-    from it.
+    In: as for `build_journeys`, with the user's last session in place of the conversion: `start_date` and `end_date`
+    select users by its day, older sessions still belong to their paths, and `lookback_days` counts back from it.
 
-    Out: `user_id, session_id, timestamp [UTC], channel_name`, one row a session; users by the time of their last
+    Out: `user_id, session_id, timestamp [UTC], channel_name`, one row per session; users by the time of their last
     session, then `user_id`; sessions by time, then `session_id`.
 
-    Sessions after a user's last conversion are in no path: a journey holds all of its user's sessions from the first
-    on, and such a rest would be a path that begins in its middle.
+    Sessions after a user's last conversion belong to no path. A journey holds all earlier sessions of its user, so the
+    remaining ones would form a path that starts in the middle.
 
     Raises InputError as `build_journeys` does.
     """

@@ -1,4 +1,7 @@
-"""Is an engine's answer whole? Only then it is stored; every order ends credited, unattributed or failed."""
+"""Validate the answers of an attribution engine and record the outcome of each order.
+
+Only complete answers are stored. Each order ends as credited, unattributed, failed or waiting.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,22 @@ from ihc.arrays.lookup import PAIR, get_pair_indexer, isin, join, lookup
 from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, as_text, require_columns
 
-REFUND = "a refund"  # the reason of credited refunds, by which they are told from orders
-TOLERANCE = 0.005  # how far an order's credit may sum from 1
-ROUNDING = 0.00005  # of one session's credit in an answer of the API, that has four decimals
+REFUND = "a refund"  # the reason of credited refunds, which distinguishes them from orders
+TOLERANCE = 0.005  # how far the credit of an order may sum from 1
+ROUNDING = 0.00005  # of one session's credit in an API answer, which has four decimals
 
 
 def tolerance(sessions: int) -> float:
-    """How far the credit of a journey of so many sessions may sum from 1."""
+    """Return how far the credit of a journey with this many sessions may sum from 1."""
     return max(TOLERANCE, ROUNDING * sessions)
 
 
 def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
     """Find the conversions whose credits cannot be stored.
 
-    In: an engine's `conv_id, session_id, ihc` and the `journeys` it was asked for.
-    Out: `conv_id, reason`, one row a failed conversion: its sessions are not exactly the journey's, a credit is
-    negative or no number, or its sum is further from 1 than `tolerance`.
+    In: an engine's `conv_id, session_id, ihc`, and the `journeys` sent to it. Out: `conv_id, reason`, one row per
+    failed conversion: its sessions are not exactly those of the journey, a credit is negative or not a number, or the
+    sum differs from 1 by more than `tolerance`.
     """
     require_columns(credits, CREDITS, "credits")
     lacking = journeys.loc[get_pair_indexer(journeys, credits) < 0, "conv_id"]
@@ -41,21 +44,24 @@ def check_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame
 
 
 def sound_credits(credits: pd.DataFrame, journeys: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the credits that can be stored. Out: those, and `conv_id, outcome, reason` of the orders that failed."""
+    """Split credits into those that can be stored and the orders that failed.
+
+    Out: the valid credits, and `conv_id, outcome, reason` of the failed orders.
+    """
     failed = check_credits(credits, journeys).assign(outcome="failed")[["conv_id", "outcome", "reason"]]
     return credits[~isin(credits["conv_id"], failed["conv_id"])].reset_index(drop=True), failed
 
 
 def _reasons(tests: pd.DataFrame) -> pd.DataFrame:
-    """The orders that fail, by `conv_id`, with the first reason that holds."""
+    """Return the failed orders by `conv_id`, each with the first reason that applies."""
     is_off = (tests["total"] - 1).abs() > tests["sessions"].map(tolerance)
     failed = tests[(tests[["missing", "foreign", "bad"]] > 0).any(axis=1) | is_off].sort_values("conv_id")
     reasons = np.select(
         [failed["missing"] > 0, failed["foreign"] > 0, failed["bad"] > 0],
         [
-            "sessions of the journey without a credit: " + failed["missing"].astype("str"),
-            "credits for sessions not in the journey, or given twice: " + failed["foreign"].astype("str"),
-            "credits that are negative or no number: " + failed["bad"].astype("str"),
+            "journey sessions without credit: " + failed["missing"].astype("str"),
+            "credits for sessions outside the journey, or duplicate credits: " + failed["foreign"].astype("str"),
+            "credits that are negative or not a number: " + failed["bad"].astype("str"),
         ],
         default="the credits sum to " + failed["total"].map("{:.4f}".format).astype("str") + ", not 1",
     )
@@ -63,23 +69,27 @@ def _reasons(tests: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_phases(credits: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
-    """Add `initializer, holder, closer [share]` to credits (`conv_id, session_id`); NaN where `phases` has none."""
+    """Add `initializer, holder, closer [share]` to credits (`conv_id, session_id`); NaN if `phases` has none."""
     return join(credits, phases, PHASES)
 
 
 def with_credits(journeys: pd.DataFrame, credits: pd.DataFrame) -> pd.DataFrame:
-    """The sessions of `journeys` that have credit, with what `credits` (`with_phases`) says of it, in their order."""
+    """Return the sessions of `journeys` that have credit, in their order, with its columns.
+
+    In: `journeys`, and `credits` with phases, as of `with_phases`.
+    """
     found = join(journeys, credits, SHARES)
     return found[found["ihc"].notna()].reset_index(drop=True)
 
 
 def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the answers that hold for the journeys as they are.
+    """Split answers into those that match the current journeys and those that do not.
 
     In: `journeys` with the engine's columns, and `answers` with `conv_id, session_id, initializer, holder, closer, ihc
-    [share]`, rows in any order, ids and shares also as they stand in a CSV file. Out: the usable answers, with ids as
-    texts and shares as numbers, and `conv_id, reason` of the others: their conversion is not in the journeys, they do
-    not have exactly its sessions, or their shares are no shares or do not sum to 1 (the holder's may all be 0).
+    [share]`, rows in any order; ids and shares may be texts, as in a CSV file. Out: the usable answers, with ids as
+    texts and shares as numbers, and `conv_id, reason` of the others. An answer is unusable if its conversion is not in
+    the journeys, if its sessions are not exactly those of the journey, or if its shares are invalid or do not sum to 1
+    (the holder's may all be 0).
 
     Raises InputError for a missing column, and for ids whose last digits are lost.
     """
@@ -99,24 +109,23 @@ def usable_answers(journeys: pd.DataFrame, answers: pd.DataFrame) -> tuple[pd.Da
 
 
 def _unfit_phases(answers: pd.DataFrame) -> pd.DataFrame:
-    """The conversions of which a phase holds no shares, or shares that do not sum to 1, nor to 0 as a holder's may."""
+    """Find conversions with a phase whose shares are invalid or do not sum to 1 (for a holder, 1 or 0)."""
     grouped = answers.groupby("conv_id")[list(PHASES)]
     is_share = grouped.min().ge(0) & grouped.max().le(1 + ROUNDING)
     sums = grouped.sum()
     is_whole = (sums - 1).abs().le(grouped.size().map(tolerance), axis="index")
     is_whole["holder"] |= sums["holder"] == 0
     is_fit = (is_share & is_whole & grouped.count().eq(grouped.size(), axis="index")).all(axis="columns")
-    reason = "a phase's shares are no shares, or do not sum to 1"
+    reason = "the shares of a phase are invalid or do not sum to 1"
     return pd.DataFrame({"conv_id": is_fit.index[~is_fit].astype("str"), "reason": reason}, dtype="str")
 
 
 def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.DataFrame) -> pd.DataFrame:
-    """Say how each of `conversions` ended.
+    """Return the outcome of each of `conversions`.
 
-    In: the run's `conversions`, their `journeys`, and the engine's `ends` (`conv_id, outcome, reason`) where there is
-    something to say.
-    Out: `conv_id, outcome [credited, unattributed, failed or waiting], reason`, one row a conversion. The reason of
-    credited refunds is `REFUND`.
+    In: the run's `conversions`, their `journeys`, and the engine's `ends` (`conv_id, outcome, reason`), which may be
+    partial. Out: `conv_id, outcome [credited, unattributed, failed or waiting], reason`, one row per conversion. The
+    reason of credited refunds is `REFUND`.
     """
     conv_id = conversions["conv_id"].reset_index(drop=True)
     usual = np.where(isin(conv_id, journeys["conv_id"]), "credited", "unattributed")
@@ -127,12 +136,11 @@ def outcomes_of(conversions: pd.DataFrame, journeys: pd.DataFrame, ends: pd.Data
 
 
 def provenance(outcomes: pd.DataFrame, *orders: pd.Series[str]) -> pd.DataFrame:
-    """Say which engine and parameters the stored credits of some orders come from.
+    """Return the engines and parameters that the stored credits of some orders come from.
 
     In: stored `outcomes` with `conv_id, outcome, reason, engine, parameters, lookback_days`, and the ids of the orders,
-    in one or more columns.
-    Out: `engine, parameters, lookback_days [days; NaN: sessions of any age], orders [count; without refunds]`, most
-    orders first.
+    in one or more columns. Out: `engine, parameters, lookback_days [days; NaN: no lookback window], orders [count;
+    without refunds]`, most orders first.
     """
     is_meant = isin(outcomes["conv_id"], pd.concat(orders))
     credited = outcomes[is_meant & (outcomes["outcome"] == "credited")]
@@ -143,5 +151,8 @@ def provenance(outcomes: pd.DataFrame, *orders: pd.Series[str]) -> pd.DataFrame:
 
 
 def vanished(runs: pd.DataFrame, run_id: str) -> int:
-    """How many stored orders a run found gone from the tables [count]. In: stored `runs` with `run_id, vanished`."""
+    """Return how many stored orders a run no longer found in the tables [count].
+
+    In: stored `runs` with `run_id, vanished`.
+    """
     return int(runs.loc[runs["run_id"] == run_id, "vanished"].sum())

@@ -1,3 +1,3 @@
-"""What a journey may be asked for; apart, as the command line says it without loading pandas."""
+"""Limits of journeys, in a module of their own so that the command line can use them without loading pandas."""
 
 LONGEST_LOOKBACK = 100_000  # days

@@ -1,4 +1,7 @@
-"""The users' paths as channel numbers: all that is needed to say what the channels earn in total."""
+"""User paths as channel codes.
+
+This is all that channel totals need; sessions are not kept.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.journeys.touchpoints import Touchpoints, channel_codes, in_time_order
 
-LOST, WON, FIRST = 0, 1, 2  # a path ends without a conversion; with one; the number of the first channel
-Codes = npt.NDArray[np.integer[Any]]  # unsigned, of one byte as long as there are few channels
+LOST, WON, FIRST = 0, 1, 2  # codes: end without a conversion; end with one; the first channel
+Codes = npt.NDArray[np.integer[Any]]  # unsigned; one byte if there are few channels
 
 
 @dataclass(frozen=True)
 class ChannelPaths:
-    """All paths, one behind the other, each touchpoint as its channel's number.
+    """All paths in one array, each touchpoint as the code of its channel.
 
-    `codes`: FIRST and up, and after each path, and before the first of them, LOST or WON. `names`: of the channels,
-    sorted, the first of them being number FIRST.
+    `codes`: FIRST and above for channels; LOST or WON after each path, and one before the first path. `names`: the
+    channel names, sorted; the first one has code FIRST.
     """
 
     codes: Codes
@@ -31,16 +34,15 @@ class ChannelPaths:
 
     @property
     def size(self) -> int:
-        """How many numbers there are, LOST and WON among them."""
+        """The number of codes, including LOST and WON."""
         return FIRST + len(self.names)
 
 
 def channel_paths(journeys: pd.DataFrame, idle: pd.DataFrame | None = None) -> ChannelPaths:
-    """Number the channels of all paths, in time order: once for all models that count on them.
+    """Encode the channels of all paths in time order, once for all models that use them.
 
-    In: `journeys`, each a path to its conversion; `idle`, as of `non_converting_paths`:
-    `user_id, session_id, timestamp [UTC], channel_name`.
-    Raises InputError for a missing column or timestamp, or sessions of `idle` that are in `journeys`.
+    In: `journeys`, each a path to its conversion; `idle`, as of `non_converting_paths`: `user_id, session_id, timestamp
+    [UTC], channel_name`. Raises InputError for a missing column or timestamp, and for sessions in both frames.
     """
     won = in_time_order(journeys, "channel_name")
     if idle is None:
@@ -59,17 +61,20 @@ def channel_paths(journeys: pd.DataFrame, idle: pd.DataFrame | None = None) -> C
 
 
 def _check_apart(journeys: pd.DataFrame, won: Touchpoints, idle: pd.DataFrame) -> None:
-    """Raise InputError where a session is in both. A session is its user's, so only users in both are looked at."""
+    """Raise InputError if a session is in both frames.
+
+    A session belongs to one user, so only users in both frames are checked.
+    """
     users = journeys["user_id"].take(won.row[won.starts]) if len(idle) else idle["user_id"]
     shared = idle[isin(idle["user_id"], users)]
     twice = shared.loc[isin(shared["session_id"], journeys["session_id"]), "session_id"].unique()
     if len(twice):
         raise InputError(
-            f"idle holds {counted(len(twice), 'session')} of journeys ({some(twice)}): a path ends in a conversion or "
-            "without one. Make it by non_converting_paths."
+            f"idle and journeys share {counted(len(twice), 'session')} ({some(twice)}): a path either converts or "
+            "does not. Create idle with non_converting_paths."
         )
 
 
 def _closed(channel: Codes, paths: Touchpoints, end: int) -> Codes:
-    """Put the `end` behind each path."""
+    """Append the code `end` to each path."""
     return np.insert(channel, np.append(paths.starts[1:], len(channel))[: len(paths.starts)], end)

@@ -1,4 +1,4 @@
-"""The rows of `journeys` in time order, as arrays: what every model counts on, and how it hands its credit back."""
+"""Journey rows in time order, as arrays, and the conversion of model results to credits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ihc.schemas.tables import require_columns
 
 @dataclass(frozen=True)
 class Touchpoints:
-    """One entry a touchpoint, path by path, by time and then `session_id` within a path.
+    """One entry per touchpoint, path by path; within a path by time, then `session_id`.
 
-    `row`: its place in the frame it came from. `path`: the number of its path. `moment` [µs]: its time. `starts`: the
-    entry with which each path begins.
+    `row`: its position in the original frame. `path`: the number of its path. `moment` [µs]: its time. `starts`: the
+    first entry of each path.
     """
 
     row: Integers
@@ -29,29 +29,29 @@ class Touchpoints:
 
     @cached_property
     def rank(self) -> Integers:
-        """Each touchpoint's place in its path, from 0."""
+        """Each touchpoint's position in its path, from 0."""
         return np.arange(len(self.row)) - self.starts[self.path]
 
     @cached_property
     def length(self) -> Integers:
-        """How many touchpoints its path has."""
+        """The number of touchpoints in its path."""
         return np.diff(self.starts, append=len(self.row))[self.path]
 
     @property
     def last(self) -> Integers:
-        """The entry of the path's last touchpoint, on each of its touchpoints."""
+        """The entry of the path's last touchpoint, repeated for each of its touchpoints."""
         return np.append(self.starts[1:], len(self.row))[self.path] - 1
 
 
 def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what: str = "journeys") -> Touchpoints:
-    """Put the rows of a frame in time order.
+    """Sort the rows of a frame by path and time.
 
-    In: the column `path`, `session_id, timestamp [UTC]`, and what else the model `needs`; rows in any order.
-    Raises InputError for a missing column or timestamp.
+    In: the column `path`, `session_id, timestamp [UTC]`, and the other columns that the model `needs`; rows in any
+    order. Raises InputError for a missing column or timestamp.
     """
     require_columns(frame, (path, "session_id", "timestamp", *needs), what)
     if frame["timestamp"].isna().any():
-        raise InputError(f"{what[0].upper()}{what[1:]} have rows without a timestamp: fill them in or leave them out.")
+        raise InputError(f"{what[0].upper()}{what[1:]} have rows without a timestamp: fill them in or drop these rows.")
     code = factorize(frame[path])
     moment = frame["timestamp"].to_numpy("datetime64[us]").astype("int64")
     row = np.arange(len(code))
@@ -64,13 +64,16 @@ def in_time_order(frame: pd.DataFrame, *needs: str, path: str = "conv_id", what:
 
 
 def _is_sorted(code: Integers, moment: Integers) -> bool:
-    """Do the rows come path by path in time order, as of `build_journeys`? Looking is much faster than sorting."""
+    """Check whether the rows are already sorted by path and time, as `build_journeys` returns them.
+
+    The check is much faster than sorting.
+    """
     step = np.diff(code)
     return bool(((step > 0) | ((step == 0) & (np.diff(moment) >= 0))).all())
 
 
 def channel_codes(names: pd.Series[str]) -> tuple[Integers, pd.Series[str]]:
-    """Number the channels by their sorted names: each row's number, and the names."""
+    """Encode channels in the order of their sorted names. Out: each row's code, and the names."""
     codes, found = pd.factorize(names.astype("str"), sort=True, use_na_sentinel=False)
     return codes.astype("int64"), pd.Series(found, dtype="str", name="channel_name")
 
@@ -78,8 +81,8 @@ def channel_codes(names: pd.Series[str]) -> tuple[Integers, pd.Series[str]]:
 def credits_of(journeys: pd.DataFrame, touchpoints: Touchpoints, raw: Floats) -> pd.DataFrame:
     """Normalise a model's raw values to credits.
 
-    In: `raw` [≥ 0, its sum above 0 in each journey], one value a touchpoint of `journeys`.
-    Out: `conv_id, session_id, ihc [share]`, one row for each row of `journeys`, in its order; sum 1 per conversion.
+    In: `raw` [≥ 0, sum above 0 in each journey], one value per touchpoint of `journeys`. Out: `conv_id, session_id, ihc
+    [share]`, one row per row of `journeys`, in its order; sum 1 per conversion.
     """
     total = np.bincount(touchpoints.path, weights=raw)[touchpoints.path]
     ihc = np.empty(len(raw))
@@ -88,10 +91,9 @@ def credits_of(journeys: pd.DataFrame, touchpoints: Touchpoints, raw: Floats) ->
 
 
 def spread_by_channel(touchpoints: Touchpoints, channel: Integers, worth: Floats) -> Floats:
-    """Give each journey's channels what they are worth, and a channel's sessions in the journey equal parts of it.
+    """Weight each journey's channels by `worth`, and split a channel's weight evenly over its sessions there.
 
-    In: `channel`, a touchpoint's channel as a number; `worth`, a value for each such number.
-    Out: raw values for `credits_of`.
+    In: `channel`, the channel code of each touchpoint; `worth`, one value per code. Out: raw values for `credits_of`.
     """
     pair = touchpoints.path * len(worth) + channel
     code, _ = pd.factorize(pair)

@@ -1,1 +1,1 @@
-"""The attribution models, one a file."""
+"""Attribution models, one per module."""

@@ -1,4 +1,4 @@
-"""What the local engine knows, and how it makes a credit of it: tables to be read, and to be drawn."""
+"""Explain credit step by step, and the model parameters, as tables."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 BEFORE, RESTARTS = "before the restart", "restart"
-MOST_SESSIONS = 9  # of a journey that is still read at a glance
-MARKS = (1.0, 6.0, 24.0, 72.0, 120.0, 168.0)  # hours at which one would like to read a curve
-VISIBLE = 0.05  # how far marks on a curve are apart, that their labels can be told apart
+MOST_SESSIONS = 9  # the longest journey that is easy to read
+MARKS = (1.0, 6.0, 24.0, 72.0, 120.0, 168.0)  # hours at which a curve is labelled
+VISIBLE = 0.05  # the least distance of marks on a curve, so that their labels do not overlap
 BEFORE_REDISTRIBUTION = tuple(f"{phase}_before" for phase in PHASES)
 STEPS = (
     *("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement"),
@@ -38,37 +38,86 @@ STEPS = (
 def explain(
     journeys: pd.DataFrame, parameters: Parameters, conv_id: str, redistribution: Redistribution | None = None
 ) -> pd.DataFrame:
-    """Show how the credit of one order comes about.
+    """Explain how the credit of one order is calculated.
 
-    In: `journeys`, with the order `conv_id` among them. Out: as `explanations`, the order's sessions only.
-    Raises InputError where no row of `journeys` is of this order, or a column is missing.
+    Parameters
+    ----------
+    journeys : DataFrame
+        The journeys, see `build_journeys`.
+    parameters : Parameters
+        The model parameters, see `load_parameters`.
+    conv_id : str
+        The id of the order.
+    redistribution : Redistribution, optional
+        Which channels give their credit to others, see `load_redistribution`.
+
+    Returns
+    -------
+    DataFrame
+        One row per session of the order, by time, then `session_id`: `conv_id, session_id, timestamp [UTC],
+        channel_name, holder_engagement, closer_engagement [0/1], gap [h since the previous session; NaN on the first],
+        to_conversion [h until the converting session], restart [empty, or whether the session restarts the journey or
+        precedes the restart and so gets no credit]`. Then for each phase `<phase>_membership [1]`, `<phase>_weight [1;
+        the channel's]`, `<phase> [share of the phase]` and `<phase>_credit [share of ihc]`; then `ihc [sum of the three
+        credits]` and `ihc_revenue [currency]`. With a `redistribution`, also `<phase>_before [share of the phase before
+        it]`.
+
+    Raises
+    ------
+    InputError
+        If the order is not in `journeys`, or a column is missing.
+
+    Notes
+    -----
+    `<phase>` is membership x weight, 0 before a restart, normalised over the order. `<phase>_credit` is the share of
+    the phase x its phase weight; the weight of a phase without credit is shared by the others in proportion. The
+    formulas are those of `attribute`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import ihc
+    >>> journeys = pd.DataFrame(
+    ...     {
+    ...         "conv_id": "c",
+    ...         "session_id": ["s1", "s2"],
+    ...         "timestamp": pd.to_datetime(["2023-09-01 12:00", "2023-09-02 12:00"]),
+    ...         "channel_name": ["Search", "Mail"],
+    ...         "holder_engagement": 1,
+    ...         "closer_engagement": 1,
+    ...         "revenue": 80.0,
+    ...     }
+    ... )
+    >>> steps = ihc.explain(journeys, ihc.load_parameters(), "c")
+    >>> steps[["channel_name", "gap", "to_conversion"]]
+      channel_name   gap  to_conversion
+    0       Search   NaN           24.0
+    1         Mail  24.0            0.0
+
     """
     require_columns(journeys, ("conv_id",), "journeys")
     rows = journeys[journeys["conv_id"] == conv_id]
     if rows.empty:
-        raise InputError(
-            f"Order {some([conv_id])} is not in the journeys, so there is no credit to explain: take a conv_id of the "
-            "table of conversions that has a session and is inside of the dates."
-        )
+        raise InputError(f"Order {some([conv_id])} not found, or it has no session. Check the ID and the dates.")
     return explanations(rows, parameters, redistribution)
 
 
 def explanations(
     journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
 ) -> pd.DataFrame:
-    """Show how the credit of each order comes about, so that it can be done again by hand.
+    """Explain how the credit of each order is calculated, so that it can be reproduced by hand.
 
     In: `journeys`.
 
-    Out: a row a session, each order's by time, then `session_id`: `conv_id, session_id, timestamp [UTC], channel_name,
-    holder_engagement, closer_engagement [0/1], gap [h since the previous session; NaN on the first], to_conversion [h
-    until the converting session], restart [empty, or whether the session restarts the journey or lies before that and
-    so gets nothing]`; for each phase `<phase>_membership [1; before a restart as if there were none, because the
-    holder's is made of the other two over the whole order]`, `<phase>_weight [1; the channel's]`, `<phase> [share of
-    the phase: membership x weight, 0 before a restart, normalised over the order]` and `<phase>_credit [share of ihc:
-    share of the phase x phase weight, the weight of a phase without any credit shared by the others in proportion]`;
-    `ihc [sum of the three]`, `ihc_revenue [currency]`. With a `redistribution`, `<phase>_before` is the share of the
-    phase before it, and `<phase>` the one after.
+    Out: one row per session, each order's by time, then `session_id`: `conv_id, session_id, timestamp [UTC],
+    channel_name, holder_engagement, closer_engagement [0/1], gap [h since the previous session; NaN on the first],
+    to_conversion [h until the converting session], restart [empty, or whether the session restarts the journey or
+    precedes the restart and so gets no credit]`; for each phase `<phase>_membership [1; before a restart as if there
+    were none, because the holder depends on the other two phases over the whole order]`, `<phase>_weight [1; the
+    channel's]`, `<phase> [share of the phase: membership x weight, 0 before a restart, normalised over the order]` and
+    `<phase>_credit [share of ihc: share of the phase x phase weight; the weight of a phase without credit is shared by
+    the others in proportion]`; `ihc [sum of the three]`, `ihc_revenue [currency]`. With a `redistribution`,
+    `<phase>_before` is the share of the phase before it, and `<phase>` the share after it.
 
     Raises InputError for a missing column.
     """
@@ -87,10 +136,10 @@ def explanations(
 
 
 def instructive_journey(journeys: pd.DataFrame, *, most: int = MOST_SESSIONS) -> pd.DataFrame:
-    """Pick the journey that shows most: of those with up to `most` sessions the longest.
+    """Choose the most instructive journey: the longest with up to `most` sessions.
 
-    Of several, the one with the most channels, then the lowest `conv_id`. Where all are longer, the shortest.
-    In: `journeys`; out: its rows, none where there is no journey.
+    Ties are broken by the number of channels, then the lowest `conv_id`. If all journeys are longer, the shortest is
+    chosen. In: `journeys`. Out: its rows; none without journeys.
     """
     by_order = journeys.groupby("conv_id").agg(sessions=("session_id", "size"), channels=("channel_name", "nunique"))
     sessions = by_order["sessions"]
@@ -101,11 +150,11 @@ def instructive_journey(journeys: pd.DataFrame, *, most: int = MOST_SESSIONS) ->
 
 
 def curve_points(curve: Curve, seen_until: float = np.inf) -> pd.DataFrame:
-    """A membership curve as points: its knots, and where one would like to read it.
+    """Return the knots of a membership curve, and the points to label.
 
-    In: `seen_until` [h]: how far there were data; beyond, the curve is extrapolated.
-    Out: by hours `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`. Marked are the end of a flat
-    beginning, the hours `MARKS` up to the last knot, and this, as far as each differs visibly from the mark before.
+    In: `seen_until` [h]: the range of the data; beyond it, the curve is extrapolated. Out: by hours: `hours [h],
+    membership [1], is_knot, is_marked, is_seen [bool]`. Marked are the end of a flat beginning, the hours `MARKS` up to
+    the last knot, and the last knot, each only if it differs visibly from the previous mark.
     """
     flat_end = max(
         hours for hours, value in zip(curve.hours, curve.membership, strict=True) if value == curve.membership[0]
@@ -126,7 +175,7 @@ def curve_points(curve: Curve, seen_until: float = np.inf) -> pd.DataFrame:
 
 
 def _differ(values: Floats, least: float) -> list[int]:
-    """Places of the first value, and of each that is at least so far from the one kept before it."""
+    """Return the position of the first value, and of each that is at least `least` from the last one kept."""
     kept = [0]
     for place, value in enumerate(values):
         if abs(value - values[kept[-1]]) >= least:
@@ -135,14 +184,14 @@ def _differ(values: Floats, least: float) -> list[int]:
 
 
 def phase_weight_table(parameters: Parameters) -> pd.DataFrame:
-    """The weights of the phases: `phase, phase_weight [share]`."""
+    """Return the phase weights: `phase, phase_weight [share]`."""
     return pd.DataFrame({"phase": PHASES, "phase_weight": [parameters.phase_weights[phase] for phase in PHASES]})
 
 
 def channel_weight_table(parameters: Parameters, journeys: pd.DataFrame) -> pd.DataFrame:
-    """The weights of the channels that the parameters know, and of those in `journeys`, which count as 1 if unknown.
+    """Return the weights of the channels in the parameters and in `journeys`; unknown channels have weight 1.
 
-    Out: by name `channel_name, initializer_weight, holder_weight, closer_weight [1]`.
+    Out: by name: `channel_name, initializer_weight, holder_weight, closer_weight [1]`.
     """
     names = sorted(parameters.channels | set(journeys["channel_name"].unique()))
     weights = {

@@ -1,10 +1,10 @@
-"""The local engine: the IHC model's arithmetic, vectorised over all journeys at once.
+"""The IHC model: the local attribution engine, vectorised over all journeys.
 
-Initializer, holder and closer are three memberships of a session in the phases of its journey: first contact,
-interest kept, decision. The formulas were found from answers of the IHC Attribution API and reproduce their phases to
-the last printed digit (https://ihc-attribution.com describes the model in words).
+Initializer, holder and closer are three memberships of a session in the phases of its journey: first contact, sustained
+interest, decision. The formulas were derived from answers of the IHC Attribution API and reproduce its phases to the
+last printed digit (https://ihc-attribution.com describes the model in words).
 
-A session flagged as `impression_interaction` counts like any other: no real answer shows how the vendor treats one.
+Sessions with `impression_interaction` count like any other: no API answer shows how the vendor treats them.
 """
 
 from __future__ import annotations
@@ -26,23 +26,71 @@ from ihc.schemas.tables import PHASES, SHARES
 
 ENGINE_COLUMNS = ("conv_id", "session_id", "timestamp", "channel_name", "holder_engagement", "closer_engagement")
 MICROSECONDS_AN_HOUR = np.timedelta64(1, "h") / np.timedelta64(1, "us")
-BLOCK_ROWS = 2**16  # rows that are worked on at a time, so that what is in between stays in the processor's cache
+BLOCK_ROWS = 2**16  # rows per block, so that intermediate arrays stay in the processor's cache
 
 
 def attribute(
     journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
 ) -> pd.DataFrame:
-    """Spread each conversion's credit over the sessions of its journey by the IHC model.
+    """Distribute the credit of each conversion over the sessions of its journey by the IHC model.
 
-    In: `journeys` with `conv_id, session_id, timestamp [UTC], channel_name, holder_engagement,
-    closer_engagement [0/1]`, rows in any order; the last session by time, then `session_id`, is the converting one.
+    Parameters
+    ----------
+    journeys : DataFrame
+        The journeys: `conv_id, session_id, timestamp [UTC], channel_name, holder_engagement, closer_engagement [0/1]`,
+        rows in any order. The last session by time, then `session_id`, is the converting one.
+    parameters : Parameters
+        The model parameters, see `load_parameters`.
+    redistribution : Redistribution, optional
+        Which channels give their credit to others, see `load_redistribution`.
 
-    Out: `conv_id, session_id, initializer, holder, closer, ihc`, one row for each row of `journeys`, in its order,
-    each column a share in [0, 1], unrounded. Per conversion `ihc` sums to 1, and so does each phase that has an
-    eligible session; the weight of a phase that has none is shared among the others in proportion. With a
-    `redistribution`, the phases are those after it, and `ihc` is made of them.
+    Returns
+    -------
+    DataFrame
+        One row per row of `journeys`, in its order: `conv_id, session_id, initializer, holder, closer, ihc`, each a
+        share in [0, 1], unrounded. Per conversion, `ihc` sums to 1, and so does each phase that has an eligible
+        session. With a `redistribution`, the phases are those after it, and `ihc` is calculated from them.
 
-    Raises InputError for a missing column, an empty timestamp, or a flag that is no number.
+    Raises
+    ------
+    InputError
+        For a missing column, an empty timestamp, or a flag that is not a number.
+
+    Notes
+    -----
+    With m the membership curves of the parameters, a session has in each phase the membership
+
+    * initializer: 1 for the first session, m(hours since the previous session) for later ones; at 1 the journey
+      restarts, and the sessions before get no credit;
+    * closer: m(hours to the conversion) for the converting and closer-engaged sessions, otherwise 0;
+    * holder: the mean of the arithmetic and the harmonic mean of 1 - initializer share and 1 - closer share for
+      holder-engaged sessions, otherwise 0.
+
+    Memberships times channel weights are normalised over the journey to the phase shares. `ihc` is the mean of the
+    phase shares, weighted by the phase weights; the weight of a phase without a session is shared by the others in
+    proportion. The formulas were derived from answers of the IHC Attribution API; https://ihc-attribution.com describes
+    the model.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import ihc
+    >>> journeys = pd.DataFrame(
+    ...     {
+    ...         "conv_id": "c",
+    ...         "session_id": ["s1", "s2"],
+    ...         "timestamp": pd.to_datetime(["2023-09-01 12:00", "2023-09-02 12:00"]),
+    ...         "channel_name": ["Search", "Mail"],
+    ...         "holder_engagement": 1,
+    ...         "closer_engagement": 1,
+    ...     }
+    ... )
+    >>> credits = ihc.attribute(journeys, ihc.load_parameters())
+    >>> list(credits.columns)
+    ['conv_id', 'session_id', 'initializer', 'holder', 'closer', 'ihc']
+    >>> float(credits["ihc"].sum())
+    1.0
+
     """
     return _worked_out(journeys, SHARES, parameters, redistribution)
 
@@ -50,18 +98,18 @@ def attribute(
 def workings(
     journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
 ) -> pd.DataFrame:
-    """Show every step of `attribute`: what each session's credit is made of.
+    """Return every intermediate result of `attribute`.
 
     In: as `attribute`.
 
-    Out: one row for each row of `journeys`, in its order: `conv_id, session_id, gap [h since the journey's previous
-    session; 0 on the first], to_conversion [h until the converting session], counts [bool: at or after the journey's
-    last restart]`; then for each phase `<phase>_membership [1; before a restart as if there were none]`,
-    `<phase>_weight [1; the channel's]`, `<phase>_before [share of the phase: membership x weight of the sessions that
-    count, normalised]`, `<phase> [the same after a redistribution, if there is one]` and `<phase>_credit [share of
-    ihc]`; and `ihc`, the sum of the three credits.
+    Out: one row per row of `journeys`, in its order: `conv_id, session_id, gap [h since the journey's previous session;
+    0 on the first], to_conversion [h until the converting session], counts [bool: at or after the journey's last
+    restart]`; then for each phase `<phase>_membership [1; before a restart as if there were none]`, `<phase>_weight [1;
+    the channel's]`, `<phase>_before [share of the phase: membership x weight of the sessions that count, normalised]`,
+    `<phase> [the same after the redistribution, if any]` and `<phase>_credit [share of ihc]`; and `ihc`, the sum of the
+    three credits.
 
-    Raises InputError for a missing column, an empty timestamp, or a flag that is no number.
+    Raises InputError for a missing column, an empty timestamp, or a flag that is not a number.
     """
     by_phase = [f"{phase}_{step}" for step in ("membership", "weight", "before", "credit") for phase in PHASES]
     columns = ("gap", "to_conversion", "counts", *by_phase, *SHARES)
@@ -71,7 +119,7 @@ def workings(
 def _worked_out(
     journeys: pd.DataFrame, columns: tuple[str, ...], parameters: Parameters, redistribution: Redistribution | None
 ) -> pd.DataFrame:
-    """The journeys' keys, and the `columns` of what is worked out for them, block by block."""
+    """Return the keys of the journeys, and the `columns`, computed block by block."""
     points = in_time_order(journeys, *ENGINE_COLUMNS)
     code, names = channel_codes(journeys["channel_name"])
     engaged = {phase: _flags(journeys[f"{phase}_engagement"]) for phase in ("holder", "closer")}
@@ -95,7 +143,7 @@ def _flags(values: pd.Series[Any]) -> Booleans:
 
 
 def _blocks(points: Touchpoints) -> Iterator[slice]:
-    """Cut the rows into runs of whole journeys, of about `BLOCK_ROWS` rows unless a single journey is longer."""
+    """Split the rows into blocks of whole journeys with about `BLOCK_ROWS` rows; a longer journey is one block."""
     rows = len(points.row)
     ends = np.append(points.starts[1:], rows)
     start = 0
@@ -107,7 +155,7 @@ def _blocks(points: Touchpoints) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The journeys' rows in time order: which journey each is in, the hours since the last and to the conversion."""
+    """Journey rows in time order: journey number, hours since the previous session and until the conversion."""
 
     journey: Integers
     is_first: Booleans
@@ -116,17 +164,17 @@ class Timeline:
     to_conversion: Floats
 
     def sum(self, values: Floats) -> Floats:
-        """The journey's sum, on each of its rows."""
+        """Return the journey's sum on each of its rows."""
         return np.bincount(self.journey, weights=values).astype("float64")[self.journey]
 
     def share(self, values: Floats) -> Floats:
-        """Values normalised to sum 1 over the journey; 0 where the journey has none."""
+        """Normalise values to sum 1 over the journey; 0 if the journey has none."""
         totals = self.sum(values)
         return np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
 
 
 def time_order(journeys: pd.DataFrame) -> tuple[Integers, Timeline]:
-    """The places of the rows in time order, journey by journey, and the steps that they then are."""
+    """Return the positions of the rows in time order, journey by journey, and their timeline."""
     points = in_time_order(journeys)
     return points.row, _steps(points.path, points.moment)
 
@@ -141,7 +189,7 @@ def _steps(path: Integers, moment: Integers) -> Timeline:
 
 
 class _Sessions(NamedTuple):
-    """What the model asks of sessions in time order: their channels, by number and name, and their flags."""
+    """Sessions in time order, as the model needs them: channel numbers, channel names and flags."""
 
     names: pd.Series[str]
     channel: Integers
@@ -152,7 +200,7 @@ class _Sessions(NamedTuple):
 def _work_out(
     sessions: _Sessions, steps: Timeline, parameters: Parameters, redistribution: Redistribution | None
 ) -> dict[str, npt.NDArray[Any]]:
-    """Every step from the sessions to their credit, under the names of `workings`."""
+    """Compute every step from the sessions to their credit, named as in `workings`."""
     counts = _since_last_restart(steps, parameters)
     memberships = _memberships(sessions, steps, parameters)
     weights = {phase: _weights(sessions, parameters.channel_weights[phase]) for phase in PHASES}
@@ -173,14 +221,14 @@ def _work_out(
 
 
 def _weights(sessions: _Sessions, weights: Mapping[str, float]) -> Floats:
-    """Each session's channel weight; a channel without one counts as 1."""
+    """Return each session's channel weight; 1 for a channel without one."""
     return np.array([weights.get(name, 1.0) for name in sessions.names], dtype="float64")[sessions.channel]
 
 
 def _memberships(sessions: _Sessions, steps: Timeline, parameters: Parameters) -> dict[str, Floats]:
-    """Each session's membership in each phase, before channel weights and normalising, as if nothing restarted.
+    """Return each session's membership in each phase, before channel weights and normalisation, without restarts.
 
-    The holder needs the whole journey: it takes what the other two phases leave, sessions before a restart included.
+    The holder needs the whole journey: it takes what the other two phases leave, including sessions before a restart.
     """
     initializer = _begins(steps, parameters)
     closer = np.where(steps.is_last | sessions.may_close, parameters.closer(steps.to_conversion), 0.0)
@@ -190,26 +238,26 @@ def _memberships(sessions: _Sessions, steps: Timeline, parameters: Parameters) -
 
 
 def _begins(steps: Timeline, parameters: Parameters) -> Floats:
-    """How far each session is a new beginning: the first wholly, a later one by the silence before it."""
+    """Return the initializer membership: 1 for the first session, for later ones by the gap before them."""
     return np.where(steps.is_first, 1.0, parameters.initializer(steps.gap))
 
 
 def _since_last_restart(steps: Timeline, parameters: Parameters) -> Booleans:
-    """Mark the rows from the journey's last restart on: an initializer membership of 1 begins it anew."""
+    """Mark the rows from the journey's last restart on; an initializer membership of 1 is a restart."""
     part: Integers = (_begins(steps, parameters) >= 1).cumsum()
     is_latest: Booleans = part == part[steps.is_last][steps.journey]
     return is_latest
 
 
 def _mean_of_means(u: Floats, v: Floats) -> Floats:
-    """The mean of the arithmetic and the harmonic mean of `u` and `v`, 0 where both are 0."""
+    """Return the mean of the arithmetic and the harmonic mean of `u` and `v`; 0 if both are 0."""
     total = u + v
     harmonic = np.divide(2 * u * v, total, out=np.zeros_like(total), where=total > 0)
     return (total / 2 + harmonic) / 2
 
 
 def _credits(shares: Mapping[str, Floats], steps: Timeline, parameters: Parameters) -> dict[str, Floats]:
-    """What each phase adds to the credit: its share by its weight, of the weights of the journey's present phases."""
+    """Return each phase's credit: its share x its phase weight / the sum of the weights of the journey's phases."""
     weight = np.zeros(len(steps.journey))
     for phase in PHASES:
         weight += parameters.phase_weights[phase] * (steps.sum(shares[phase]) > 0)

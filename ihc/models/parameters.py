@@ -1,4 +1,4 @@
-"""What the local engine knows of a shop: two membership curves, phase weights, channel weights."""
+"""Model parameters: two membership curves, phase weights and channel weights."""
 
 from __future__ import annotations
 
@@ -24,25 +24,41 @@ DEFAULT = RESOURCES / "default_parameters.json"
 
 @dataclass(frozen=True)
 class Curve:
-    """A membership in [0, 1] over hours: straight between its knots, constant outside them."""
+    """A membership in [0, 1] over hours: linear between its knots, constant outside them."""
 
     hours: tuple[float, ...]
     membership: tuple[float, ...]
 
     def __call__(self, hours: Floats) -> Floats:
-        """Read the membership at each of `hours`."""
+        """Return the membership at each of `hours`."""
         return np.interp(hours, self.hours, self.membership)
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """One set of the engine's parameters.
+    """A set of parameters of the IHC model.
 
-    `initializer`: membership over hours since the previous session, rising; at 1 the journey restarts.
-    `closer`: membership over hours to the converting session, falling from 1 at 0 hours.
-    `phase_weights`: initializer, holder and closer, summing to 1.
-    `channel_weights`: per phase, channel name to weight; a channel without one counts as 1.
-    `provenance`: how the set was made, from what, when, and of which `shop`.
+    Attributes
+    ----------
+    name : str
+        The name of the set.
+    initializer : Curve
+        Membership [1] over hours since the previous session, rising; at 1 the journey restarts.
+    closer : Curve
+        Membership [1] over hours to the converting session, falling from 1 at 0 hours.
+    phase_weights : Mapping[str, float]
+        The weights of initializer, holder and closer [share], summing to 1.
+    channel_weights : Mapping[str, Mapping[str, float]]
+        Per phase, the weight [1] of each channel; a channel without one counts as 1.
+    provenance : Mapping[str, Any]
+        How the set was created, from what, when, and for which `shop`. Not compared.
+
+    See Also
+    --------
+    load_parameters : Read a set from a file.
+    calibrate : Create a set from answers of the API.
+    train : Create a set from journeys alone.
+
     """
 
     name: str
@@ -53,43 +69,66 @@ class Parameters:
     provenance: Mapping[str, Any] = field(compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How a set is sent to another process, as its read-only mappings cannot be: the same to the last bit."""
+        """Pickle via JSON, because read-only mappings cannot be pickled; the copy is identical to the last bit."""
         return parse_parameters, (json.loads(parameters_json(self)),)
 
     @property
     def fingerprint(self) -> str:
-        """Twelve characters that change with every number of the set, though not with its name or provenance."""
+        """A hash of twelve characters over all numbers of the set; name and provenance do not count."""
         numbers = [self.initializer, self.closer, sorted(self.phase_weights.items())]
         numbers += [sorted(self.channel_weights[phase].items()) for phase in PHASES]
         return hashlib.sha256(repr(numbers).encode()).hexdigest()[:12]
 
     @property
     def label(self) -> str:
-        """Name and fingerprint, as every output states them."""
+        """Name and fingerprint, as shown in every output."""
         return f"{self.name} ({self.fingerprint})"
 
     def seen_until(self, phase: str) -> float:
-        """The hours up to which a curve rests on data, by its provenance [h]; infinite where that says nothing."""
+        """Return the range of the data behind a curve [h], from the provenance; infinite if unknown."""
         seen = self.provenance.get("seen_until_hours")
         hours = seen.get(phase) if isinstance(seen, Mapping) else None
         return float(hours) if isinstance(hours, int | float) and hours > 0 else math.inf
 
     @property
     def shop(self) -> str:
-        """The shop that the set was made from, by its provenance; empty where that does not say."""
+        """The shop for which the set was created, from the provenance; empty if unknown."""
         shop = self.provenance.get("shop")
         return shop.strip() if isinstance(shop, str) else ""
 
     @property
     def channels(self) -> frozenset[str]:
-        """The channels that have a weight in any phase."""
+        """The channels with a weight in any phase."""
         return frozenset[str]().union(*self.channel_weights.values())
 
 
 def load_parameters(path: str | Path | None = None) -> Parameters:
-    """Read a parameters file (JSON); None means the set that ships with the package.
+    """Read model parameters from a JSON file.
 
-    Raises ParametersError: a sentence that names the file, the entry and what it must be.
+    Parameters
+    ----------
+    path : str or Path, optional
+        The file. Default: the set that ships with the package.
+
+    Returns
+    -------
+    ihc.Parameters
+        The checked parameters.
+
+    Raises
+    ------
+    ParametersError
+        If the file cannot be read or an entry is invalid; the message names the file, the entry and what it must be.
+
+    Examples
+    --------
+    >>> import ihc
+    >>> parameters = ihc.load_parameters()
+    >>> sorted(parameters.phase_weights)
+    ['closer', 'holder', 'initializer']
+    >>> round(sum(parameters.phase_weights.values()), 6)
+    1.0
+
     """
     path = Path(path or DEFAULT)
     try:
@@ -105,15 +144,15 @@ def load_parameters(path: str | Path | None = None) -> Parameters:
 
 
 def parse_parameters(entries: Any) -> Parameters:
-    """Check the entries of a parameters file and make the object of them; raises ParametersError."""
+    """Create parameters from the entries of a parameters file. Raises ParametersError for invalid entries."""
     entries = _object("the file", entries)
     known = {"name", "initializer", "closer", "phase_weights", "channel_weights", "provenance"}
     if missing := sorted(known - entries.keys()):
         raise ParametersError(f"lacks {', '.join(missing)}.")
     if extra := sorted(entries.keys() - known):
-        raise ParametersError(f"has entries that mean nothing here: {', '.join(map(str, extra))}.")
+        raise ParametersError(f"has unknown entries: {', '.join(map(str, extra))}.")
     if not isinstance(entries["name"], str) or not entries["name"].strip():
-        raise ParametersError("name must be a text that is not empty.")
+        raise ParametersError("name must be a non-empty text.")
     return Parameters(
         name=entries["name"],
         initializer=_curve("initializer", entries["initializer"], rising=True),
@@ -125,7 +164,7 @@ def parse_parameters(entries: Any) -> Parameters:
 
 
 def parameters_json(parameters: Parameters) -> str:
-    """Write a set as the text of a parameters file, that `load_parameters` reads back as it was."""
+    """Convert a set to the text of a parameters file, which `load_parameters` reads back unchanged."""
     curves = {
         name: {"hours": list(curve.hours), "membership": list(curve.membership)}
         for name, curve in (("initializer", parameters.initializer), ("closer", parameters.closer))
@@ -141,7 +180,7 @@ def parameters_json(parameters: Parameters) -> str:
 
 
 def _readable(value: Any, margin: str = "\n") -> str:
-    """JSON with a line an entry, and a list of numbers on one line."""
+    """Convert to JSON with one line per entry, and lists of numbers on one line."""
     if not isinstance(value, Mapping) or not value:
         return json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False, allow_nan=False)
     inner = f"{margin}  "
@@ -157,7 +196,7 @@ def _curve(name: str, entry: Any, *, rising: bool) -> Curve:
         raise ParametersError(f"{name} must have hours and membership, and nothing else.")
     hours, membership = (_numbers(f"{name}.{key}", entry[key]) for key in ("hours", "membership"))
     if len(hours) != len(membership) or len(hours) < 2:
-        raise ParametersError(f"{name} needs as many membership values as hours, and at least two.")
+        raise ParametersError(f"{name} needs as many membership values as hours, and at least two of each.")
     if hours[0] != 0 or any(b <= a for a, b in pairwise(hours)):
         raise ParametersError(f"{name}.hours must start at 0 and rise from knot to knot.")
     steps = [b - a if rising else a - b for a, b in pairwise(membership)]

@@ -1,6 +1,6 @@
-"""Whose credit is given away to whom: the IHC model's redistribution, read from a file, checked and carried out.
+"""Redistribution of credit between channels: read, check and apply.
 
-Per phase, sessions of the listed channels give their value to sessions of the other channels of their journey.
+Per phase, sessions of the listed channels give their value to sessions of other channels in their journey.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from ihc.schemas.tables import PHASES
 DIRECTIONS = ("earlier_sessions_only", "later_sessions_only", "any_session")
 OPPOSITE = dict(zip(DIRECTIONS, (DIRECTIONS[1], DIRECTIONS[0], DIRECTIONS[2]), strict=True))
 ENTRIES = ("direction", "receive_threshold", "redistribution_channel_labels")
-# Whatever a value is divided by must be above this, or the quotient may be infinite.
+# Divisors must be above this, otherwise the quotient could be infinite.
 SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
 class Redistribution:
-    """A checked redistribution: per phase its `direction`, `receive_threshold` and channels, as JSON in one form."""
+    """A checked redistribution as canonical JSON: per phase `direction`, `receive_threshold` and channels."""
 
     text: str
 
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
-        """The entries per phase, as the API takes them."""
+        """The entries per phase, in the format of the API."""
         entries: dict[str, dict[str, Any]] = json.loads(self.text)
         return entries
 
     @property
     def fingerprint(self) -> str:
-        """Twelve characters that change with every entry."""
+        """A hash of twelve characters over all entries."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
     @property
@@ -50,14 +50,47 @@ class Redistribution:
 
 
 def labelled(label: str, redistribution: Redistribution | None) -> str:
-    """A label of the engine's, and its redistribution if it has one, as every output states them."""
+    """Append the redistribution, if any, to an engine's label, as shown in every output."""
     return f"{label}, redistribution {redistribution.fingerprint}" if redistribution else label
 
 
 def load_redistribution(path: Path) -> Redistribution:
     """Read a redistribution from a JSON file.
 
-    Raises SettingsError: a sentence that names the file, the entry and what it must be.
+    Parameters
+    ----------
+    path : Path
+        The file. For each of `initializer`, `holder` and `closer` it has `direction [earlier_sessions_only,
+        later_sessions_only or any_session]`, `receive_threshold [0 to 1; a session receives only if its own value in
+        the phase is above it]` and `redistribution_channel_labels [the channels that give their value away]`.
+
+    Returns
+    -------
+    Redistribution
+        The checked redistribution, for `attribute` and `explain`.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read or an entry is invalid; the message names the file, the entry and what it must be.
+
+    Examples
+    --------
+    >>> import json, tempfile
+    >>> from pathlib import Path
+    >>> import ihc
+    >>> entry = {
+    ...     "direction": "any_session",
+    ...     "receive_threshold": 0,
+    ...     "redistribution_channel_labels": ["Direct"],
+    ... }
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "redistribution.json"
+    ...     _ = path.write_text(json.dumps({"initializer": entry, "holder": entry, "closer": entry}))
+    ...     redistribution = ihc.load_redistribution(path)
+    >>> sorted(redistribution.channels)
+    ['Direct']
+
     """
     try:
         entries = json.loads(path.read_text("utf-8-sig"))
@@ -69,8 +102,8 @@ def load_redistribution(path: Path) -> Redistribution:
 def parse_redistribution(entries: object, where: str) -> Redistribution:
     """Check a redistribution: for each of initializer, holder and closer a direction, a threshold and channels.
 
-    `receive_threshold` [0 to 1]: a session receives only where its own value in the phase is above it.
-    Raises SettingsError, its message beginning with `where`.
+    `receive_threshold` [0 to 1]: a session receives only if its own value in the phase is above it. Raises
+    SettingsError with a message that starts with `where`.
     """
     by_phase = _object(entries, PHASES, where)
     checked = {phase: _checked(by_phase[phase], f"{where}, {phase}") for phase in PHASES}
@@ -78,14 +111,17 @@ def parse_redistribution(entries: object, where: str) -> Redistribution:
 
 
 def redistribution_schema() -> dict[str, Any]:
-    """What a redistribution must look like, in the words of JSON Schema."""
+    """Return the JSON Schema of a redistribution."""
     phase = {
-        "direction": {"enum": list(DIRECTIONS), "description": "Which sessions may receive, seen from the giving one."},
+        "direction": {
+            "enum": list(DIRECTIONS),
+            "description": "Which sessions can receive, relative to the giving one.",
+        },
         "receive_threshold": {
             "type": "number",
             "minimum": 0,
             "maximum": 1,
-            "description": "A session receives only where its own value in the phase is above it.",
+            "description": "A session receives only if its own value in the phase is above this.",
         },
         "redistribution_channel_labels": {
             "type": "array",
@@ -97,7 +133,7 @@ def redistribution_schema() -> dict[str, Any]:
 
 
 def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with exactly these entries."""
+    """Return the JSON Schema of an object with exactly these entries."""
     return {
         "type": "object",
         "properties": dict(properties),
@@ -132,10 +168,10 @@ def _checked(entries: object, where: str) -> dict[str, Any]:
 def redistribute(
     shares: Mapping[str, Floats], channels: pd.Series[str], journey: Integers, redistribution: Redistribution
 ) -> dict[str, Floats]:
-    """Move each phase's values from the sessions of its listed channels to the others of their journey.
+    """Move each phase's values from the sessions of its listed channels to others in their journey.
 
-    In: per phase the sessions' `shares` in [0, 1], their `channels`, and the number of each one's `journey`; the
-    sessions of a journey in time order. Out: the shares per phase; their sum over a journey stays what it was.
+    In: per phase the sessions' `shares` in [0, 1]; their `channels`; the `journey` number of each; the sessions of a
+    journey in time order. Out: the shares per phase; their sum over a journey is unchanged.
     """
     codes, names = pd.factorize(channels, use_na_sentinel=False)
     entries, moved = redistribution.entries, {}
@@ -148,30 +184,30 @@ def redistribute(
 
 
 def move(values: Floats, gives: Booleans, journey: Integers, direction: str, threshold: float) -> Floats:
-    """Let the sessions that give hand their values to those of their journey that may receive, all at once.
+    """Move the values of giving sessions to the receiving sessions of their journey, all at once.
 
-    In: `values` of the sessions, the sessions of a journey in time order. A session may receive if it does not give
-    and its own value is above `threshold`; it gets of each gift in proportion to its own value. A gift goes to the
-    sessions that are earlier or later than the giving one, or to any, as `direction` says. Where none of these may
-    receive, the giving session keeps its value.
+    In: `values` of the sessions; the sessions of a journey in time order. A session can receive if it does not give and
+    its own value is above `threshold`. Each gift is split in proportion to the receivers' own values. Depending on
+    `direction`, receivers are earlier than the giving session, later, or any. Without a receiver, the giving session
+    keeps its value.
     """
     if not gives.any():
         return values
     receives = ~gives & (values > max(threshold, SMALLEST))
-    # Sums of what is above 0, so they are 0 exactly where no session may receive.
+    # Sums of positive values: 0 exactly if no session can receive.
     receivers = _reached(np.where(receives, values, 0.0), journey, direction)
     is_given = gives & (receivers > 0)
-    # What each gift adds to a receiver for every unit of its own.
+    # The gain of a receiver per unit of its own value.
     per_unit = np.divide(values, receivers, out=np.zeros_like(values), where=is_given)
     gains = _reached(per_unit, journey, OPPOSITE[direction])
     return np.where(is_given, 0.0, np.where(receives, values + values * gains, values))
 
 
 def _reached(values: Floats, journey: Integers, direction: str) -> Floats:
-    """The sum over the sessions that each one reaches in its direction; its own value, which is 0 there, included."""
+    """Return for each session the sum over the sessions in its direction, including its own value (0 here)."""
     if direction == "any_session":
         return np.bincount(journey, weights=values).astype("float64")[journey]
     step = 1 if direction == "earlier_sessions_only" else -1
-    # Within each journey, not as a difference of sums over all of them, that would leave something of the others.
+    # Per journey: differences of overall cumulative sums would carry rounding errors from other journeys.
     sums = pd.Series(values[::step]).groupby(journey[::step], sort=False).cumsum()
     return sums.to_numpy()[::step].astype("float64")

@@ -1,4 +1,4 @@
-"""The models that are compared with the engines, by the name that charts and tables give them."""
+"""The models for comparison, by the name used in charts and tables."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ MODELS: dict[str, Model] = {
 
 
 def models_with(direct: Collection[str]) -> dict[str, Model]:
-    """All models, with the names of channels that count as `direct`."""
+    """Return all models; `direct`: the names of direct channels."""
     return MODELS | {"Last non-direct touch": partial(last_non_direct_touch, direct=direct)}
 
 
 def models_for(journeys: pd.DataFrame, idle: pd.DataFrame, direct: Collection[str] = DIRECT) -> dict[str, Model]:
-    """The models that these journeys can be compared by; Markov's chain knows the `idle` paths too.
+    """Return the models that can be compared on these journeys; Markov also uses the `idle` paths.
 
-    In: `journeys`, the frame of `non_converting_paths`, and the names of channels that count as `direct`. With more
-    channels than a chain may have states, Markov is left out.
+    In: `journeys`, the frame of `non_converting_paths`, and the names of channels that count as `direct`. Markov is
+    left out if there are more channels than its chain supports.
     """
     models = models_with(direct)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()

@@ -1,4 +1,4 @@
-"""Shapley attribution: a conversion's credit shared among the channels that had to come together for it."""
+"""Shapley attribution: split each conversion by the Shapley values of its channels."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from ihc.journeys.touchpoints import channel_codes, credits_of, in_time_order, s
 
 
 def shapley(journeys: pd.DataFrame) -> pd.DataFrame:
-    """Give each channel its Shapley value in the game of the conversions, and its sessions equal parts of it.
+    """Give each channel its Shapley value in the game of the conversions, split evenly over its sessions.
 
-    In: `journeys`; out: `conv_id, session_id, ihc [share]`. Raises InputError for a missing column.
+    In: `journeys`. Out: `conv_id, session_id, ihc [share]`. Raises InputError for a missing column.
 
-    The worth v(S) of a set S of channels is the number of conversions whose journeys use no channel outside S. That
-    game is the sum of one game a conversion: worth 1 for the sets that hold all its journey's channels, 0 for the
-    others. In such a unanimity game the Shapley value is the same for each channel that is needed and 0 for the rest,
-    and values of a sum of games add up. So each conversion is shared equally among the distinct channels of its
-    journey, exactly, without going through the 2^n sets. The same holds for revenue in the place of the count.
+    The worth v(S) of a set S of channels is the number of conversions whose journeys use no channel outside S. This
+    game is the sum of one game per conversion: worth 1 for the sets that contain all channels of the journey, 0 for the
+    others. In such a unanimity game, each needed channel has the same Shapley value and all others have 0, and Shapley
+    values are additive over games. Each conversion is therefore split equally between the distinct channels of its
+    journey, exactly, without enumerating 2^n sets. The same holds for revenue instead of the count.
 
-    Conversion rates as v(S) are not offered: they are not defined for sets of channels that nobody used, and give
-    negative values where a channel lowers the rate.
+    Conversion rates are not supported as v(S): they are undefined for sets of channels that nobody used, and give
+    negative values to channels that lower the rate.
 
-    Sources: Shapley (1953), A value for n-person games, Contributions to the Theory of Games II, 307-317;
-    Zhao, Mahboobi, Bagheri (2018), Shapley value methods for attribution modeling in online advertising,
-    arXiv:1804.05327.
+    Sources: Shapley (1953), A value for n-person games, Contributions to the Theory of Games II, 307-317; Zhao,
+    Mahboobi, Bagheri (2018), Shapley value methods for attribution modeling in online advertising, arXiv:1804.05327.
     """
     steps = in_time_order(journeys, "channel_name")
     code, names = channel_codes(journeys["channel_name"])

@@ -135,11 +135,33 @@ def _plain(value: Any) -> Any:
 
 
 def open(database: str | Path = "", **options: Any) -> Shop:
-    """Open a shop's database, an SQLite file or a URL [default: as `ihc run`; the made-up shop if there is none].
+    """Open a shop's database. Nothing is written.
 
-    `options`: those of `ihc run`, such as `schema`; the report may set others. Nothing is written.
+    Parameters
+    ----------
+    database : str or Path, optional
+        An SQLite file or a database URL. Default: as for `ihc run`; the sample shop if that database does not exist.
+    **options
+        Options of `ihc run`, such as `schema`. A report can override them.
 
-    Raises DatabaseError where there is no such database, SettingsError for an option.
+    Returns
+    -------
+    Shop
+        The shop: `.tables`, `.quality`, `.report()` and `.attribute()`.
+
+    Raises
+    ------
+    DatabaseError
+        If the database does not exist.
+    SettingsError
+        For an invalid option.
+
+    Examples
+    --------
+    >>> import ihc
+    >>> shop = ihc.open("shop.db")  # doctest: +SKIP
+    >>> shop.report("2023-09-01", "2023-09-30")  # doctest: +SKIP
+
     """
     given = {"base": Path.cwd(), "database": str(database), **options} if str(database) else options
     return _checked(Shop(load_settings(**given), given))
@@ -153,9 +175,30 @@ def _checked(shop: Shop) -> Shop:
 
 
 def from_notebook(variables: Mapping[str, Any]) -> Shop:
-    """Open the shop that a notebook's parameters name. In: the notebook's `globals()`.
+    """Open the shop named by a notebook's parameters. Nothing is written.
 
-    Raises DatabaseError or SettingsError as `open`.
+    Parameters
+    ----------
+    variables : Mapping[str, Any]
+        The `globals()` of the notebook. Names that are options of `ihc run` are used, all others are ignored.
+
+    Returns
+    -------
+    Shop
+        The shop, as of `open`.
+
+    Raises
+    ------
+    DatabaseError
+        If the database does not exist.
+    SettingsError
+        For an invalid option.
+
+    Examples
+    --------
+    >>> import ihc
+    >>> shop = ihc.from_notebook(globals())  # doctest: +SKIP
+
     """
     given = {name: variables[name] for name in NAMES if name in variables}
     return _checked(Shop(load_settings(**given), given))

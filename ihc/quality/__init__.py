@@ -1,1 +1,1 @@
-"""What is odd in the shop's tables, and what mends it."""
+"""Data quality checks of the shop's tables, with remedies."""

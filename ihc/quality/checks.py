@@ -1,4 +1,4 @@
-"""What is odd in the tables without being wrong: each finding with its size, and what mends it."""
+"""Data quality findings: what is unusual in the tables, its size, and a remedy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ihc.quality.sql import MOST_VALUES, Sql
 from ihc.schemas.refunds import is_purchase, purchase_indexer
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables
 
-NONE = "(none)"  # the name that a blank channel may get
-USUAL = 0.5  # share of a channel's sessions with a cost row from which on a session without one is odd
+NONE = "(none)"  # the suggested name for a blank channel
+USUAL = 0.5  # if at least this share of a channel's sessions has a cost row, a session without one is unusual
 UNTRACKED = Advice(
     "No channel gets their revenue; often the tracking lost their sessions.",
     LIST,
@@ -26,13 +26,13 @@ UNTRACKED = Advice(
     f"moment FROM {SESSIONS} GROUP BY user_id) AS visit ON visit.user_id = {CONVERSIONS}.user_id "
     "WHERE revenue >= 0 AND (visit.moment IS NULL OR visit.moment > conv_date || ' ' || conv_time)",
 )
-NO_ORDER = "They count as revenue, not as orders, and lower the revenue of all sessions before the refund."
+NO_ORDER = "They reduce the revenue of all sessions before the refund; they are not orders."
 REFUNDS = Advice(
     NO_ORDER,
     "To add refund_of, a column for the conv_id of the refunded order",
     f"ALTER TABLE {CONVERSIONS} ADD COLUMN refund_of TEXT",
 )
-STRAY_REFUNDS = Advice(NO_ORDER, "To mend it", "Set refund_of to the conv_id of the refunded order.")
+STRAY_REFUNDS = Advice(NO_ORDER, "To fix it", "Set refund_of to the conv_id of the refunded order.")
 FREE = Advice(
     "They count as orders and lower the CPO.", LIST, f"SELECT * FROM {CONVERSIONS} WHERE CAST(revenue AS NUMERIC) = 0"
 )
@@ -50,14 +50,14 @@ STRAY_COST = Advice(
     f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
 )
 IMPRESSIONS = Advice(
-    "No real answer of the API with impressions has been seen, so how they count is unverified.",
+    "They count like other sessions; how the API treats impressions is unverified.",
     LIST,
     f"SELECT * FROM {SESSIONS} WHERE CAST(impression_interaction AS INTEGER) = 1",
 )
 
 
 def table_shapes(tables: Tables) -> pd.DataFrame:
-    """How large the tables are: `table, rows, users [distinct], first_day, last_day, sum [currency]`."""
+    """Return the size of the tables: `table, rows, users [distinct], first_day, last_day, sum [currency]`."""
     sessions, conversions, costs = tables
     days = sessions["event_date"], conversions["conv_date"]
     users = [*(frame["user_id"].nunique() for frame in (sessions, conversions)), None]
@@ -74,12 +74,12 @@ def table_shapes(tables: Tables) -> pd.DataFrame:
 
 
 def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
-    """Look for what an analyst should know before trusting the figures.
+    """Run all data quality checks.
 
-    In: the tables; the SQL of their database, by default SQLite's.
-    Out: `check, finding, count, amount [currency; NaN where none belongs to it], of [revenue, cost or none], share [of
-    all of it], examples [up to five ids], consequence, mend [a statement or setting], aim [what it does]`, one row per
-    check: first the findings, then the checks that found nothing, with a count of 0.
+    In: the tables; the SQL dialect of their database, by default SQLite's. Out: `check, finding, count, amount
+    [currency; NaN if not applicable], of [revenue, cost or none], share [of the total], examples [up to five ids],
+    consequence, mend [a statement or setting], aim [what it does]`, one row per check: first the findings, then the
+    checks without findings, with a count of 0.
     """
     shop = Shop.of(tables, sql or Sql())
     shared = shared_id_finding(shop)
@@ -104,20 +104,20 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
 
 
 def shown_findings(findings: pd.DataFrame) -> pd.DataFrame:
-    """What a reader is shown: `finding, amount [currency], share, of, consequence`, one row per finding."""
+    """Return what is shown to readers: `finding, amount [currency], share, of, consequence`, one row per finding."""
     columns = ["finding", "amount", "share", "of", "consequence"]
     return findings.loc[findings["count"] > 0, columns].reset_index(drop=True)
 
 
 def mends(findings: pd.DataFrame) -> pd.DataFrame:
-    """What to look at and what mends each finding: `check, examples, aim, mend`, one row per finding."""
+    """Return examples and the remedy of each finding: `check, examples, aim, mend`, one row per finding."""
     return findings.loc[findings["count"] > 0, ["check", "examples", "aim", "mend"]].reset_index(drop=True)
 
 
 def _conversion_findings(shop: Shop) -> list[Finding]:
     conversions, spans = shop.tables.conversions, shop.spans
     is_free = conversions["revenue"] == 0
-    is_free &= not is_free.all()  # where no order has revenue, leads are counted
+    is_free &= not is_free.all()  # if no order has revenue, the orders are leads
     refunds = conversions[~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))]
     untracked = spans.conversions[(spans.lengths == 0) & (spans.conversions["revenue"] >= 0).to_numpy()]
     return [
@@ -204,8 +204,8 @@ def _channel_finding(shop: Shop) -> Finding:
 def channel_variants(counts: pd.Series[int]) -> dict[str, str]:
     """Find channel names that differ only by case, blanks, punctuation or Unicode normal form.
 
-    In: sessions [count] by channel name. Out: each such name with the commonest of those that it is like,
-    and of equally common ones the shortest, as a composed letter is.
+    In: sessions [count] by channel name. Out: each such name, mapped to the most common of its variants; of equally
+    common ones to the shortest, which prefers composed letters.
     """
     names = counts.rename_axis("name").reset_index(name="sessions").sort_values("name", ignore_index=True)
     names = names.assign(length=names["name"].str.len()).sort_values(
@@ -218,12 +218,12 @@ def channel_variants(counts: pd.Series[int]) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """A name without case, blanks, punctuation and what is not seen; marks stay, as scripts write vowels by them."""
+    """Strip case, blanks, punctuation and invisible characters from a name; marks stay, as some scripts need them."""
     composed = normalize("NFC", name.casefold())
     return "".join(letter for letter in composed if not (letter in punctuation or category(letter)[0] in "PZC"))
 
 
 def clean_sentence(findings: pd.DataFrame) -> str:
-    """Name the checks that found nothing. In: `quality_findings`."""
+    """List the checks without findings. In: `quality_findings`."""
     names = findings.loc[findings["count"] == 0, "check"]
     return f"{counted(len(names), 'check')} found nothing: {'; '.join(names)}." if len(names) else ""

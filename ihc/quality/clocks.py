@@ -1,4 +1,4 @@
-"""Times that cannot be right: clocks that differ, times cut short, days far out, what happened twice at once."""
+"""Implausible times: differing clocks, truncated times, distant dates, duplicates."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ihc.quality.sql import seconds
 from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.tables import CONVERSIONS, SESSIONS
 
-LONGEST_BREAK = 730  # days without a row, beyond which what lies apart is not of the same time
-CHANCE = 0.01  # share of the orders below which such times may come by chance
+LONGEST_BREAK = 730  # days; a longer gap without rows separates two groups of days
+CHANCE = 0.01  # below this share of the orders, such times can be chance
 SHORTLY = 300  # seconds
-ALWAYS = 0.9  # share of the times on full minutes from which on they are cut to the minute
+ALWAYS = 0.9  # if at least this share of the times is on full minutes, seconds were cut off
 AT_ONCE = "user_id, event_date, substr(CAST(event_time AS TEXT), 1, 8)"
 AGAIN = "user_id, revenue, conv_date, substr(CAST(conv_time AS TEXT), 1, 5)"
 SET_LATER = "To set their time to that of the session"
@@ -34,12 +34,12 @@ SHORTLY_AFTER = Advice(
     f"WHERE later.conv_id = {CONVERSIONS}.conv_id",
 )
 MIDNIGHT = Advice(
-    "Sessions of the same day get no credit for them; their time may be missing.",
+    "Sessions of the same day get no credit for them; the time of day may be missing.",
     "To count the sessions of the same day",
     f"UPDATE {CONVERSIONS} SET conv_time = '23:59:59' WHERE CAST(conv_time AS TEXT) LIKE '00:00:00%'",
 )
 FULL_MINUTES = Advice(
-    "Sessions of the same minute get no credit for them; their seconds may be missing.",
+    "Sessions of the same minute get no credit for them; the seconds may be missing.",
     "To count the sessions of the same minute",
     f"UPDATE {CONVERSIONS} SET conv_time = substr(conv_time, 1, 6) || '59' "
     "WHERE substr(conv_time, 7, 2) = '00' AND conv_time NOT LIKE '00:00:00%'",
@@ -59,20 +59,20 @@ SAME_SECOND = Advice(
     f"HAVING count(DISTINCT channel_name) > 1) AND user_id IN (SELECT user_id FROM {CONVERSIONS})",
 )
 TWICE = Advice(
-    "They may be one order that is stored twice.",
-    "To list them with the other",
+    "They may be duplicates of one order.",
+    "To list them with their duplicates",
     f"SELECT * FROM {CONVERSIONS} WHERE ({AGAIN}) IN (SELECT {AGAIN} FROM {CONVERSIONS} GROUP BY {AGAIN} "
     "HAVING count(*) > 1)",
 )
 
 
 def far_days(days: pd.Series[Any]) -> pd.Series[bool]:
-    """Mark the days that lie apart from most rows, as 0001-01-01 and 9999-12-31 do.
+    """Mark days far away from most rows, such as 0001-01-01 and 9999-12-31.
 
-    Rows with more than two years without any row between them belong to different groups; the largest group, the
-    latest of equals, is the shop's own time, and all others are far.
+    A gap of more than two years without rows separates two groups of days. All groups except the largest (the latest of
+    equals) are far.
 
-    In: days `YYYY-MM-DD`, one for each row. Out: a mask with the same index.
+    In: days `YYYY-MM-DD`, one per row. Out: a mask with the same index.
     """
     codes, distinct = pd.factorize(days, sort=True)
     if not len(distinct):
@@ -85,18 +85,18 @@ def far_days(days: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def far_dates(*columns: pd.Series[Any]) -> list[str]:
-    """The days that are far, in time order. In: columns of days `YYYY-MM-DD`, the rows of all of which count."""
+    """Return the far days in time order. In: columns of days `YYYY-MM-DD`; the rows of all columns count."""
     days = pd.concat(columns, ignore_index=True)
     return sorted(days[far_days(days)].unique())
 
 
 def without(frame: pd.DataFrame, column: str, days: Collection[str]) -> pd.DataFrame:
-    """Leave out the rows whose `column` is one of `days`."""
+    """Drop the rows whose `column` is one of `days`."""
     return frame[~frame[column].isin(days)] if days else frame
 
 
 def clock_findings(shop: Shop, shared: Collection[object]) -> list[Finding]:
-    """Look for times that cannot be right. In: `shared`, the user ids that many people share, whose times meet."""
+    """Find implausible times. In: `shared`, user ids of several people, whose times can coincide."""
     return [
         *_conversion_findings(shop, shared),
         *_far_findings(shop),
@@ -116,7 +116,7 @@ def _conversion_findings(shop: Shop, shared: Collection[object]) -> list[Finding
     is_cut = is_timed & _on_minute(conversions["conv_time"])
     is_cut &= is_cut.sum() >= max(2, ALWAYS * is_timed.sum())
     if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
-        is_cut[:] = False  # all times are cut alike, so that none is before another by its seconds
+        is_cut[:] = False  # sessions are cut off too, so seconds do not change the order of times
     return [
         shop.of_conversions(
             "followed by a session of their user within 5 minutes", conversions[_if_many(is_shortly)], SHORTLY_AFTER
@@ -132,7 +132,7 @@ def _conversion_findings(shop: Shop, shared: Collection[object]) -> list[Finding
 
 
 def _until_next_session(spans: Spans) -> npt.NDArray[np.timedelta64]:
-    """The time from each order to its user's next session; NaT where there is none."""
+    """Return the time from each order to its user's next session; NaT if there is none."""
     moment = np.append(spans.moment, np.datetime64("NaT"))[spans.following()]
     gap: npt.NDArray[np.timedelta64] = moment - spans.conversions["conv_timestamp"].to_numpy()
     return gap
@@ -143,7 +143,7 @@ def _on_minute(times: pd.Series[str]) -> Booleans:
 
 
 def _if_many(is_found: Booleans) -> Booleans:
-    """The same marks, or none where so few may come by chance."""
+    """Return the marks, or none if there are so few that they can be chance."""
     return is_found & (is_found.mean() >= CHANCE if len(is_found) else False)
 
 
@@ -168,7 +168,7 @@ def _far_findings(shop: Shop) -> list[Finding]:
 
 
 def _same_second_finding(shop: Shop, shared: Collection[object]) -> Finding:
-    """Sessions of a buyer in one second, on more than one channel."""
+    """Find sessions of one buyer in the same second on different channels."""
     spans = shop.spans
     second = spans.moment[spans.visit].astype("datetime64[s]")
     is_same = equals_previous(spans.user) & equals_previous(second)
@@ -189,7 +189,7 @@ def _twice_finding(shop: Shop, shared: Collection[object]) -> Finding:
 
 
 def far_sentence(rows: pd.DataFrame, orders: pd.DataFrame, days: Collection[str]) -> str:
-    """Say what charts and tables over time leave out, as it lies on far days; empty where nothing does.
+    """Say what charts and tables over time leave out because of far days; empty if nothing.
 
     In: `channel_reporting` and the conversions of the reported dates, and the `far_dates`.
     """
@@ -200,7 +200,7 @@ def far_sentence(rows: pd.DataFrame, orders: pd.DataFrame, days: Collection[str]
     which = "1 day that lies" if len(named) == 1 else f"{fixed(len(named))} days that lie"
     return (
         f"Charts and tables over time leave out {which} years apart from all others "
-        f"({listed([dated(day) for day in named], 5)}): "
-        f"{fixed(sums['cost'].sum(), 2)} of cost, {fixed(sums['ihc_revenue'].sum(), 2)} of attributed revenue and "
-        f"{counted(len(placed), 'order')}. All totals have them."
+        f"({listed([dated(day) for day in named], 5)}): {fixed(sums['cost'].sum(), 2)} of spend, "
+        f"{fixed(sums['ihc_revenue'].sum(), 2)} of attributed revenue and {counted(len(placed), 'order')}. "
+        "All totals include them."
     )

@@ -1,4 +1,4 @@
-"""What a finding in the input tables is: how many rows, what they amount to, what follows from them, how to mend it."""
+"""The structure of a data quality finding: rows, amount, consequence and remedy."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ REVENUE, COST = "revenue", "cost"
 
 
 class Advice(NamedTuple):
-    """What to say of a finding.
+    """The explanation of a finding.
 
-    `consequence`: what follows for the report; `mend`: a statement or setting, and `aim`: what it does. A statement
-    that would lose data lists the rows instead. `detail`: what else was found.
+    `consequence`: the effect on the report; `mend`: a statement or setting, and `aim`: what it does. If a statement
+    would lose data, it lists the rows instead. `detail`: further results of the check.
     """
 
     consequence: str
@@ -38,11 +38,11 @@ LIST = "To list them"
 
 
 class Finding(NamedTuple):
-    """One check's result.
+    """The result of one check.
 
-    `noun` and `what`: what was looked for, as in "order" and "at 00:00:00"; `ids` of the rows found; `amount`
-    [currency; None where none belongs to it] of them, and `whole`, that of all rows, which is `of` revenue or cost;
-    `advice`: what follows for the report, and what to do about it.
+    `noun` and `what`: what was checked, as in "order" and "at 00:00:00"; `ids` of the rows found; `amount` [currency;
+    None if not applicable] of these rows, and `whole`, that of all rows, `of` revenue or cost; `advice`: the
+    consequence and the remedy.
     """
 
     noun: str
@@ -55,7 +55,7 @@ class Finding(NamedTuple):
 
     @property
     def check(self) -> str:
-        """What was looked for."""
+        """What was checked."""
         return f"{self.noun}s {self.what}"
 
     @property
@@ -64,21 +64,22 @@ class Finding(NamedTuple):
         return f"{counted(len(self.ids), self.noun)} {self.what}{self.advice.detail}"
 
     def without_amount(self) -> Finding:
-        """The same where no amount belongs to the rows."""
+        """Return the finding without an amount."""
         return self._replace(of="", amount=None)
 
     @property
     def share(self) -> float | None:
-        """The amount as a share of that of all rows; None where there is none, as refunds have none of the revenue."""
+        """The amount as a share of the total; None if not applicable, as for refunds."""
         share = self.amount / self.whole if self.amount is not None and self.whole else None
         return share if share is not None and 0 <= share <= 1 else None
 
 
 @dataclass(frozen=True)
 class Shop:
-    """The shop's tables, as the checks share them.
+    """The shop's tables, prepared for the checks.
 
-    `cost_places`: the place of each cost row's session, -1 where there is none; `revenue`, `cost` [currency] of all.
+    `cost_places`: the position of each cost row's session, -1 if there is none; `revenue`, `cost` [currency]: the
+    totals.
     """
 
     tables: Tables
@@ -98,7 +99,7 @@ class Shop:
 
     @property
     def is_known_buyer(self) -> Booleans:
-        """Marks the conversions of `spans` whose user has a session, at whatever time."""
+        """Marks the conversions of `spans` whose user has a session at any time."""
         is_there = np.zeros(len(self.spans.buyer), dtype=bool)
         is_there[self.spans.user] = True
         return is_there[self.spans.buyer]
@@ -115,7 +116,7 @@ class Shop:
         return Finding("order", what, rows["conv_id"], advice, REVENUE, total(rows["revenue"]), self.revenue)
 
     def of_sessions(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
-        """A finding about rows of `session_sources`, with what they cost."""
+        """A finding about rows of `session_sources`, with their cost."""
         return Finding("session", what, rows["session_id"], advice, COST, self.cost_of(rows["session_id"]), self.cost)
 
     def of_costs(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
@@ -123,6 +124,6 @@ class Shop:
         return Finding("cost row", what, rows["session_id"], advice, COST, total(rows["cost"]), self.cost)
 
     def cost_of(self, ids: pd.Series[str]) -> float:
-        """What sessions cost [currency]."""
+        """Return the cost of sessions [currency]."""
         costs = self.tables.costs
         return total(costs.loc[isin(costs["session_id"], ids), "cost"]) if len(ids) else 0.0

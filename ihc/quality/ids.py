@@ -1,4 +1,4 @@
-"""Ids that stand for many people, and ids that would match but for how they are written."""
+"""Ids shared by several people, and ids that match only after normalisation."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ PLACEHOLDERS = (
     *("(unknown)", "unknown", "anonymous", "anon", "guest", "-1", "false"),
 )
 ZEROS = r"[0-]+"  # 0, 0000 and 00000000-0000-0000-0000-000000000000
-FAR = 10  # times as many sessions, and as many orders, as the user that comes next
-FEWEST = 10  # orders without which nobody is called no person for their number
-MOST_USERS = 5  # users that may stand out by their numbers
-# All that Unicode calls a blank, and what is not seen at all: joiners, and the mark of a file's byte order.
+FAR = 10  # a shared id has this many times the sessions and the orders of the next user
+FEWEST = 10  # the fewest orders for an id to count as shared because of their number
+MOST_USERS = 5  # the most users that can stand out by their numbers
+# All Unicode blanks, and invisible characters: joiners and the byte order mark.
 _CODES = (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, 0x180E, *range(0x2000, 0x200E), 0x2028, 0x2029, 0x202F)
 BLANKS = "".join(map(chr, (*_CODES, 0x205F, 0x2060, 0x3000, 0xFEFF)))
-SCIENTIFIC = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"  # as Excel writes a long number: its last digits are lost
+SCIENTIFIC = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]+$"  # a long number from Excel: its last digits are lost
 
 
 class Rule(NamedTuple):
-    """Something in which ids differ: how it is taken away, and the same as SQL, where that is alike everywhere."""
+    """A difference between ids: the function that removes it, and the same in SQL if databases agree on it."""
 
     plain: Callable[[Any], Any]
     sql: str = ""
@@ -57,7 +57,7 @@ ALL = Rule(lambda ids: reduce(lambda texts, rule: rule.plain(texts), RULES.value
 
 
 def shared_id_finding(shop: Shop) -> Finding:
-    """Look for user ids that have sessions and orders, and are not one person's."""
+    """Find user ids with sessions and orders that do not belong to one person."""
     spans, sessions = shop.spans, shop.tables.sessions
     users = rows_by_user(spans)
     users = users[users["sessions"] > 0]
@@ -70,10 +70,10 @@ def shared_id_finding(shop: Shop) -> Finding:
     )
     return Finding(
         "user id",
-        "that may stand for many people",
+        "that may be shared by several people",
         found["user_id"],
         Advice(
-            "If so, their orders give credit to the sessions of other people.",
+            "If so, their orders give credit to other people's sessions.",
             "To count their orders as untracked",
             f"UPDATE {CONVERSIONS} SET user_id = 'unknown buyer of ' || conv_id "
             f"WHERE CAST(user_id AS TEXT) IN {shop.sql.among(found['user_id'])}",
@@ -89,14 +89,14 @@ def _is_placeholder(ids: pd.Series[str]) -> Booleans:
 
 
 def _far(counts: Integers) -> Booleans:
-    """Mark up to MOST_USERS users before the last of those gaps that part the largest counts by a factor of FAR."""
+    """Mark up to MOST_USERS users above the last gap of a factor of FAR among the largest counts."""
     top = np.sort(counts)[::-1][: MOST_USERS + 1]
     gaps = np.flatnonzero(top[:-1] >= FAR * top[1:])
     return counts >= (top[gaps[-1]] if len(gaps) else np.inf)
 
 
 def near_miss_findings(shop: Shop) -> list[Finding]:
-    """Look for ids that would match those of sessions but for how they are written, and for ids that lost digits."""
+    """Find ids that match a session only after normalisation, and ids with lost digits."""
     sessions = shop.tables.sessions
     strangers, strays = shop.spans.conversions[~shop.is_known_buyer], shop.tables.costs[shop.cost_places < 0]
     free = sessions.loc[~shop.has_cost, "session_id"]
@@ -110,25 +110,25 @@ def near_miss_findings(shop: Shop) -> list[Finding]:
 def _misses(
     shop: Shop, about: Callable[..., Finding], rows: pd.DataFrame, column: str, known: pd.Series[str]
 ) -> list[Finding]:
-    """One finding for each rule that would find a session for some of the rows; one without rows where none does."""
+    """Return one finding per rule that matches some rows; an empty one if there is none."""
     near = near_ids(rows[column], known)
     rule_of = rows[column].map(dict(zip(near["id"], near["rule"], strict=True)))
     what = f"whose {column.replace('_', ' ')} differs from that of a session only by "
     rules = [rule for rule in (*RULES, ANY) if (near["rule"] == rule).any()]
     return [
-        about(what + rule, rows[rule_of == rule], _mend(shop.sql, column, rule, near[near["rule"] == rule]))
+        about(what + rule, rows[rule_of == rule], _advice(shop.sql, column, rule, near[near["rule"] == rule]))
         for rule in rules
     ] or [about(what + ANY, rows.iloc[:0], NO_ADVICE)]
 
 
 def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
-    """Find the ids that equal a known one but for how they are written.
+    """Find ids that equal a known one after normalisation.
 
-    In: ids, none of them among the known ones. Out: `id, near, rule`: of each that has one, the nearest known id, and
-    the rule that makes them equal; ANY where it takes several.
+    In: ids, none of them among the known ones. Out: `id, near, rule`: for each match, the nearest known id and the rule
+    that makes them equal; ANY if several are needed.
     """
     ids, known_ids = (pc.unique(arrow_texts(column)) for column in (strange, known if len(strange) else known[:0]))
-    # All rules at once leave few of the known ids; each rule alone is then tried on those.
+    # Apply all rules at once to reduce the known ids, then each rule separately to the remaining ones.
     known_ids = known_ids.filter(pc.is_in(ALL.plain(known_ids), value_set=ALL.plain(ids)))
     parts = []
     for name, rule in [*RULES.items(), (ANY, ALL)]:
@@ -141,8 +141,8 @@ def near_ids(strange: pd.Series[str], known: pd.Series[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
-    """Say what follows, and give each row the id of the session that is meant."""
+def _advice(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
+    """Return the consequence, and a statement that sets the id of the matching session."""
     table = CONVERSIONS if column == "user_id" else COSTS
     consequence = (
         "They count as untracked." if table == CONVERSIONS else "This cost is in the total spend and in no channel."
@@ -150,7 +150,9 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
     aim = "To give them the id of the session"
     letters = set("".join(near[["id", "near"]].to_numpy().ravel()))
     forms = [each.sql for name, each in RULES.items() if rule in (name, ANY) and each.sql]
-    if not forms or (rule in ("case", ANY) and not all(map(str.isascii, letters))):  # not every database folds others
+    if not forms or (
+        rule in ("case", ANY) and not all(map(str.isascii, letters))
+    ):  # databases differ for other letters
         return Advice(consequence, aim, sql.replace(table, column, dict(zip(near["id"], near["near"], strict=True))))
     blanks = sql.literal("".join(letter for letter in BLANKS if letter in letters))
 
@@ -171,8 +173,8 @@ def _mend(sql: Sql, column: str, rule: str, near: pd.DataFrame) -> Advice:
 def _scientific(shop: Shop) -> list[Finding]:
     what = "with a user id in scientific notation, such as 1.23457E+15"
     lost = Advice(
-        "The last digits are lost, so that users are mixed up or not found.",
-        "To mend it",
+        "The last digits are lost, so users are mixed up or not found.",
+        "To fix it",
         "Export the ids again as text.",
     )
     sessions, conversions, _ = shop.tables

@@ -1,1 +1,1 @@
-"""The shop's tables: columns, rules, refunds, and the words of a refusal."""
+"""The shop's tables: columns, validation, refunds and error messages."""

@@ -1,4 +1,7 @@
-"""Refunds: conversions of negative revenue. They give revenue back to a customer and are no orders."""
+"""Refunds: conversions with negative revenue.
+
+They return revenue to a customer and do not count as orders.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +19,29 @@ NO_ORDER = "the value names a refund, not an order; give the conv_id of the orde
 
 
 def is_purchase(frame: pd.DataFrame) -> Booleans:
-    """Mark the rows of orders, whose `revenue` [currency] is 0 or more; the others are of refunds."""
+    """Mark the rows of orders, whose `revenue` [currency] is 0 or more; all other rows are refunds."""
     mask: Booleans = ~(frame["revenue"].to_numpy("float64") < 0)
     return mask
 
 
 def purchases(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of orders. In: conversions, or journeys or credits with their `revenue` [currency]."""
+    """Return the rows of orders. In: conversions, or journeys or credits with their `revenue` [currency]."""
     mask = is_purchase(frame)
     return frame if mask.all() else frame[mask]
 
 
 def purchase_indexer(conversions: pd.DataFrame) -> Integers:
-    """The place of the order that each conversion belongs to: its own, or that of the order it refunds.
+    """Return the position of each conversion's order: its own, or that of the order it refunds.
 
-    In: `conv_id, user_id`, and `refund_of [conv_id; NaN: none]`, if the shop has that column. A refund whose order is
-    not among those of its user has its own place.
+    In: `conv_id, user_id`, and optionally `refund_of [conv_id; NaN: none]`. A refund whose order is not among those of
+    its user gets its own position.
     """
     target = _named_places(conversions)
     return np.where(target >= 0, target, np.arange(len(conversions)))
 
 
 def _named_places(conversions: pd.DataFrame) -> Integers:
-    """The place of the user's conversion that each one names in `refund_of`; -1 where it names none."""
+    """Return the position of the same user's conversion named in `refund_of`; -1 if there is none."""
     target = np.full(len(conversions), -1)
     if REFUND_OF in conversions:
         refund = np.flatnonzero(conversions[REFUND_OF].notna())
@@ -50,7 +53,7 @@ def _named_places(conversions: pd.DataFrame) -> Integers:
 
 
 def purchase_ids(ids: pd.Series[str], conversions: pd.DataFrame) -> pd.Series[str]:
-    """The `conv_id` of the order that each id belongs to, as of `purchase_indexer`; an id that is not there stays."""
+    """Replace the `conv_id` of each refund by that of its order, see `purchase_indexer`; other ids are unchanged."""
     order = purchase_indexer(conversions)
     refund = np.flatnonzero(order != np.arange(len(order)))
     if not len(refund):
@@ -61,7 +64,7 @@ def purchase_ids(ids: pd.Series[str], conversions: pd.DataFrame) -> pd.Series[st
 
 
 def check_refunds(conversions: pd.DataFrame) -> None:
-    """Raise InputError for a refund of a revenue that is not negative, and for one that refunds no order.
+    """Raise InputError for a refund whose revenue is not negative, and for a refund of a refund.
 
     In: as `purchase_indexer`, with `revenue` [currency].
     """

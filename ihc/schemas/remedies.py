@@ -1,6 +1,6 @@
-"""What a value that is unfit looks like, and how to mend it: the sentences of a refusal.
+"""Recognise invalid values and suggest how to fix them.
 
-SQL in a remedy is that of a view, as SQLite and PostgreSQL both take it unless it says which.
+SQL in a remedy is for a view, in syntax that SQLite and PostgreSQL share unless the remedy names one of them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-LITERAL_LENGTH = 64  # characters of a value that are shown
+LITERAL_LENGTH = 64  # the most characters of a value that are shown
 
 
 class Look(NamedTuple):
-    """A form that unfit values have: a pattern of the whole text, what to call it, and how to mend it.
+    """A form of invalid values: a pattern for the whole text, its name, and how to fix it.
 
-    `{c}` stands for the column, in the times' remedies `{d}` for that of their dates; names of groups in the pattern
-    stand for what the shown value has there.
+    `{c}` stands for the column, and `{d}` in the remedies for times for the column of dates. Other names stand for
+    groups of the pattern, with the text of the example value.
     """
 
     pattern: str
@@ -27,7 +27,7 @@ class Look(NamedTuple):
 
 
 def _kept(form: str, otherwise: str) -> str:
-    """SQL for a column of a view that keeps the values that have their form already, as a column may mix forms."""
+    """Return SQL for a view column that leaves valid values unchanged, because a column can mix forms."""
     return f"CASE WHEN {{c}} LIKE '{form}' THEN {{c}} ELSE {otherwise} END AS {{c}}"
 
 
@@ -40,11 +40,11 @@ def _time(otherwise: str) -> str:
 
 
 def _cut_date(*parts: tuple[int, int]) -> str:
-    """SQL for a date, made of the year, the month and the day: where each begins and how long it is."""
+    """Return SQL that builds a date from year, month and day, each given as start and length."""
     return _date(" || '-' || ".join(f"substr({{c}}, {begin}, {length})" for begin, length in parts))
 
 
-Diagnosis = tuple[Look, "pd.Index[Any]"]  # a form, and the rows that have it
+Diagnosis = tuple[Look, "pd.Index[Any]"]  # a form, and its rows
 BLOB_ID = Look(
     "",
     "is a BLOB",
@@ -305,8 +305,7 @@ NEGATIVE = Look(
 _NO_FLAG = "Write 1 or 0; where it is not known, in a view: coalesce({c}, 0) AS {c}."
 _NO_MOMENT = "Write it, or leave the row out in a view: WHERE {c} IS NOT NULL."
 NULLS = {
-    "user_id": "Give the row a user of its own, who has no other session or order; in a view: coalesce({c}, 'none ' || "
-    "{key}) AS {c}.",
+    "user_id": "Give the row a unique user id; in a view: coalesce({c}, 'none ' || {key}) AS {c}.",
     "channel_name": "Write a name for sessions without a channel; in a view: coalesce({c}, 'unknown') AS {c}.",
     "revenue": "Write 0 for an order without revenue; in a view: coalesce({c}, 0) AS {c}.",
     "event_date": _NO_MOMENT,
@@ -315,7 +314,7 @@ NULLS = {
     "conv_time": "Write the time; where it is not known, in a view: coalesce({c}, '23:59:59') AS {c}.",
     **dict.fromkeys(("holder_engagement", "closer_engagement", "impression_interaction"), _NO_FLAG),
 }
-NO_KEY = "Give the row an id of its own, or leave it out in a view: WHERE {c} IS NOT NULL."
+NO_KEY = "Give the row a unique id, or leave it out in a view: WHERE {c} IS NOT NULL."
 SUMMED = ("revenue", "cost")
 NO_FLAGS = (
     " A shop that does not record them takes constants in a view: 1 AS holder_engagement, 1 AS closer_engagement, "
@@ -324,12 +323,12 @@ NO_FLAGS = (
 
 
 def null_remedy(column: str, key: str) -> str:
-    """What to write instead of NULL."""
+    """Return how to replace NULL in a column."""
     return NULLS.get(column, NO_KEY).format(c=column, key=key)
 
 
 def diagnose(looks: Sequence[Look], unfit: pd.Series[Any]) -> Iterator[Diagnosis]:
-    """Sort unfit values by what they look like. In: forms, of which the last one takes any text."""
+    """Group invalid values by form. In: the forms, of which the last one matches any text."""
     texts = unfit.astype("str")
     found: list[Diagnosis] = []
     for look in looks:
@@ -341,7 +340,7 @@ def diagnose(looks: Sequence[Look], unfit: pd.Series[Any]) -> Iterator[Diagnosis
 
 
 def _one_order(found: list[Diagnosis]) -> list[Diagnosis]:
-    """Where some days have their place for sure, those that could be read in two ways are written like them."""
+    """Read ambiguous dates like the unambiguous ones, if these are all day-first or all month-first."""
     by_look = dict(found)
     sure = [look for look in (DAY_FIRST, MONTH_FIRST) if look in by_look]
     if EITHER_FIRST in by_look and len(sure) == 1:
@@ -350,7 +349,7 @@ def _one_order(found: list[Diagnosis]) -> list[Diagnosis]:
 
 
 def sql_literal(value: object) -> str:
-    """A value as SQL writes it: a BLOB by its bytes, a text in quotes, a number as it is."""
+    """Format a value as an SQL literal: a BLOB as bytes, a text in quotes, a number as it is."""
     if isinstance(value, bytes | bytearray | memoryview):
         return f"x'{_cut(bytes(value).hex())}'"
     return repr(_cut(value)) if isinstance(value, str) else _cut(str(value))
@@ -361,16 +360,17 @@ def _cut(text: str) -> str:
 
 
 def remedy_of(look: Look, value: object, column: str) -> str:
-    """How to mend a value, with what it would be where that is plain."""
+    """Return how to fix a value, including the corrected value if it is known."""
     found = re.fullmatch(look.pattern, str(value))
     groups = {name: (text or "").replace("'", "''") for name, text in found.groupdict().items()} if found else {}
     return look.remedy.format(**{"c": column, "d": column.replace("time", "date"), **groups})
 
 
 def of_copies(table: str, copies: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, str, str]]:
-    """Sort rows that share a key by whether they are equal: the rows, what to say of them, and how to go on.
+    """Group rows with duplicate keys by whether they are identical.
 
-    In: rows with the columns of the table, the first of which is the key, and none that has its key alone.
+    In: rows with the columns of the table, the key first, all with a duplicate key. Out: the rows, a description, and a
+    remedy.
     """
     columns = list(copies.columns)
     key, amount, source = columns[0], columns[-1], f"your_{table}"
@@ -388,9 +388,7 @@ def of_copies(table: str, copies: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, 
     if (others := copies[~is_equal]).empty:
         return
     differing = [name for name in columns[1:] if (others.groupby(key)[name].nunique(dropna=False) > 1).any()]
-    go_on = (
-        f"Keep one row, or make the ids differ where they mean two things; in a view: shop || '-' || {key} AS {key}."
-    )
+    remedy_text = f"Keep one row, or make the ids unique if the rows differ; in a view: shop || '-' || {key} AS {key}."
     if differing == [amount] and amount in SUMMED:
-        go_on = f"If they are parts of one amount, sum them; in a view: {summed}."
-    yield others, f"the rows differ in {', '.join(differing)}", go_on
+        remedy_text = f"If they are parts of one amount, sum them; in a view: {summed}."
+    yield others, f"the rows differ in {', '.join(differing)}", remedy_text

@@ -1,4 +1,4 @@
-"""The tables: their columns, their types, and what makes a table unfit to compute with."""
+"""The input tables: columns, types and validation."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from ihc.schemas.remedies import (
     sql_literal,
 )
 
-EXACT = 2**53  # from which on floating point numbers do not tell whole numbers apart
-LARGEST = 1e15  # an amount from which on cents are lost in floating point
+EXACT = 2**53  # from here on, floating-point numbers cannot represent every whole number
+LARGEST = 1e15  # from here on, floating-point amounts lose cents
 EPOCH = "1970-01-01"
 FLAGS = ("holder_engagement", "closer_engagement", "impression_interaction")
 PHASES = ("initializer", "holder", "closer")
@@ -49,14 +49,14 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     COSTS: ("session_id", "cost"),
 }
 KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
-OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: ()}  # columns that a table may lack
+OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: ()}  # columns that may be missing
 JOURNEYS = (
     *("conv_id", "session_id", "user_id", "timestamp", "channel_name", *FLAGS),
     *("conversion", "conv_timestamp", "revenue"),
 )
 CREDITS = ("conv_id", "session_id", "ihc")
 REPORTING = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
-Window = tuple[str | None, str | None]  # first and last day, YYYY-MM-DD; None: as far as there are any
+Window = tuple[str | None, str | None]  # first and last day, YYYY-MM-DD; None: open
 
 
 class Tables(NamedTuple):
@@ -90,7 +90,7 @@ def _is_cost(values: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def _is_text(values: pd.Series[Any]) -> pd.Series[bool]:
-    """Mark what is a text without doubt: texts, and numbers that are whole and have lost no digit."""
+    """Mark unambiguous ids: texts, and whole numbers without lost digits."""
     if pd.api.types.is_float_dtype(values):
         return values.mod(1).eq(0) & values.abs().lt(EXACT)
     if _has_one_kind(values):
@@ -133,18 +133,18 @@ RULES: dict[str, Rule] = {
     "revenue": (_is_finite, AMOUNTS),
     "cost": (_is_cost, AMOUNTS),
 }
-REPEATED = ("event_date", "conv_date", "event_time", "conv_time", *FLAGS)  # few values, which are looked at once
+REPEATED = ("event_date", "conv_date", "event_time", "conv_time", *FLAGS)  # few distinct values; each is checked once
 NULLABLE = ("cost",)
 
 
 def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Check one input table as it was read, and give it back with the types of its schema.
+    """Check one input table as it was read, and return it with the types of its schema.
 
-    In: the columns of `COLUMNS[table]`, in any case; more are kept as they are.
-    Out: a new frame; ids and texts `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; of the
-    columns of `OPTIONAL[table]` those that are there, with NaN for an empty text.
+    In: the columns of `COLUMNS[table]`, in any case; other columns are kept unchanged. Out: a new frame; ids and texts
+    `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; existing columns of `OPTIONAL[table]`
+    with NaN for an empty text.
 
-    Raises InputError: one line a finding, with table, column, a value, count, up to five ids and how to go on.
+    Raises InputError with one line per finding: table, column, a value, the count, up to five ids and a remedy.
     """
     names = columns_of(table, list(frame.columns))
     frame = frame.rename(columns={found: name for name, found in names.items()}).reset_index(drop=True)
@@ -155,7 +155,7 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_fit(table: str, frame: pd.DataFrame) -> bool:
-    """Does the schema hold? Finding out is quick; what is wrong, and where, is looked for only where it does not."""
+    """Check whether the table is valid. This is fast; details are collected only if it is not."""
     is_sound = all(_is_fit_column(name, frame[name]) for name in COLUMNS[table])
     return is_sound and _texts(frame[KEYS[table]]).is_unique
 
@@ -168,7 +168,7 @@ def _is_fit_column(name: str, values: pd.Series[Any]) -> bool:
 
 
 def fits(column: str, values: pd.Series[Any]) -> pd.Series[bool]:
-    """Mark the values, none of them NULL, that a column of an input table takes."""
+    """Mark the valid values of a column of an input table. In: values without NULL."""
     is_blob = _is_blob(values)
     if is_blob.any():  # pandas would read them as texts
         values = values.mask(is_blob)
@@ -228,16 +228,16 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _references(values: pd.Series[Any]) -> pd.Series[str]:
-    """Ids that need not be there, as texts; NaN where there is none."""
+    """Convert optional ids to texts; NaN if empty."""
     texts = as_text(values)
     return texts.where(texts.str.strip() != "")
 
 
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
-    """Ids and names as texts, row by row: an id that was stored as 7.0, as where a column once had a NULL, is 7.
+    """Convert ids and names to texts, value by value; an id stored as 7.0 (a column that once had a NULL) becomes 7.
 
-    The rule of `id_text` in SQL. Raises InputError for a fractional number, a BLOB, and a floating point number so
-    large that its last digits are lost.
+    The rule is that of `id_text` in SQL. Raises InputError for a fractional number, a BLOB, or a floating-point number
+    so large that its last digits are lost.
     """
     known = values.dropna()
     unfit = known[~fits("", known)]
@@ -248,7 +248,7 @@ def as_text(values: pd.Series[Any]) -> pd.Series[str]:
 
 
 def _texts(values: pd.Series[Any]) -> pd.Series[str]:
-    """The same for any values, fit or not: what is unfit has some text."""
+    """Convert any values to texts, including invalid ones."""
     if pd.api.types.is_float_dtype(values):
         is_text = _is_text(values)
         whole = values.where(is_text).astype("Int64").astype("str")
@@ -265,12 +265,12 @@ def _text(value: object) -> str:
 
 
 def plain_names(names: pd.Series[str]) -> pd.Series[str]:
-    """Names without case and spaces, to find those that mean the same."""
+    """Return names without case and spaces, to find equivalent ones."""
     return names.astype("str").str.casefold().str.replace(r"\s+", "", regex=True)
 
 
 def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.DataFrame) -> Tables:
-    """Check the three input tables; raises InputError with the findings of all three at once."""
+    """Check the three input tables. Raises InputError with the findings of all three."""
     checked, findings = [], []
     for table, frame in zip(COLUMNS, (sessions, conversions, costs), strict=True):
         try:
@@ -285,9 +285,9 @@ def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.Da
 
 
 def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, str]:
-    """Find the columns of an input table among `names`, in any case: how each that is there is written.
+    """Find the columns of an input table among `names`, in any case. Out: each column found, as it is written.
 
-    Raises InputError where one is missing, or several could be meant; `file` is named in it, if there is one.
+    Raises InputError if a column is missing or ambiguous; the message names the `file`, if given.
     """
     what = f"table {table}{file}"
     wanted = (*COLUMNS[table], *OPTIONAL[table])
@@ -296,7 +296,7 @@ def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, st
         alike[name] = [found for found in names if str(found).lower() == name]
     for name, found in alike.items():
         if len(found) > 1:
-            raise InputError(f"{_begun(what)} has several columns for {name}: {some(found)}. Keep one of them.")
+            raise InputError(f"{_capitalized(what)} has several columns for {name}: {some(found)}. Keep one of them.")
     require_columns(pd.DataFrame(columns=[name for name, found in alike.items() if found]), COLUMNS[table], what)
     return {name: found[0] for name, found in alike.items() if found}
 
@@ -306,17 +306,17 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> N
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise InputError(
-            f"{_begun(what)} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
+            f"{_capitalized(what)} lacks the column{'s'[: len(missing) - 1]} {some(missing)}; "
             f"it needs {', '.join(columns)}.{NO_FLAGS if set(missing) <= set(FLAGS) else ''}"
         )
 
 
-def _begun(what: str) -> str:
+def _capitalized(what: str) -> str:
     return what[0].upper() + what[1:]
 
 
 def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Timestamp]:
-    """Join a date and a time column to timestamps [UTC as stored, µs]; raises InputError where one is none."""
+    """Combine a date and a time column to timestamps [UTC as stored, µs]. Raises InputError for invalid values."""
     try:
         joined = _parsed(dates, after=" 00:00:00") + _parsed(times, before=f"{EPOCH} ").view("timedelta64[us]")
         if not np.isnat(joined).any():
@@ -329,7 +329,7 @@ def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Tim
 
 
 def _no_moment(dates: pd.Series[Any], times: pd.Series[Any]) -> str:
-    """Name a value that is no date or time, where there is one."""
+    """Name an invalid date or time, if any."""
     for values, rule in ((dates, _is_date), (times, _is_time)):
         unfit = values[~rule(values)]
         if len(unfit):
@@ -338,14 +338,14 @@ def _no_moment(dates: pd.Series[Any], times: pd.Series[Any]) -> str:
 
 
 def _parsed(texts: pd.Series[str], before: str = "", after: str = "") -> npt.NDArray[np.datetime64]:
-    """Texts with what stands `before` and `after` each, as moments; dates and times repeat, so each is parsed once."""
+    """Parse texts, with the given prefix and suffix, to timestamps; each distinct text is parsed once."""
     codes, distinct = pd.factorize(texts)
     moments = pd.to_datetime(before + pd.Series(distinct) + after, format="ISO8601").astype("datetime64[us]")
     return np.asarray(pd.api.extensions.take(moments.to_numpy(), codes, allow_fill=True))
 
 
 def check_window(start_date: str | date | None, end_date: str | date | None) -> tuple[str | None, str | None]:
-    """Give back both dates as `YYYY-MM-DD` or None; raises InputError if one is no date or they are reversed."""
+    """Return both dates as `YYYY-MM-DD` or None. Raises InputError for an invalid date or reversed dates."""
     start, end = _day("start_date", start_date), _day("end_date", end_date)
     if start and end and end < start:
         raise InputError(f"end_date {end} is before start_date {start}: swap them, or leave one out.")

@@ -27,7 +27,7 @@ def earned_of(*rows):
 
 
 def summary_of(earned, **cost):
-    """The summary of `earned`, a row a channel of `cost`, the total last."""
+    """The summary of `earned`: one row per channel of `cost`, the total last."""
     sums = earned.groupby("channel_name")[["ihc", "ihc_revenue"]].sum().reindex(list(cost), fill_value=0.0)
     orders = earned.groupby("channel_name")["conv_id"].nunique().reindex(list(cost), fill_value=0)
     sums = sums.assign(cost=[float(value) for value in cost.values()], influenced_conversions=orders).reset_index()
@@ -43,7 +43,7 @@ def summary_of(earned, **cost):
 TWO = earned_of(("k1", "A", 1, 10), ("k2", "B", 1, 30))
 
 
-def test_bounds_are_percentiles_of_the_sums_over_orders_drawn_with_replacement():
+def test_bounds_are_percentiles_of_sums_over_resampled_orders():
     found = bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0)).set_index("channel_name")
     assert found.loc["A", ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]].tolist() == [0, 2, 0, 20]
     assert found.loc["B", ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]].tolist() == [0, 2, 0, 60]
@@ -53,9 +53,9 @@ def test_bounds_are_percentiles_of_the_sums_over_orders_drawn_with_replacement()
     assert found.loc["Total", ["ROAS_low", "ROAS_high", "CPO_low", "CPO_high"]].tolist() == [4, 12, 2.5, 2.5]
 
 
-def test_ratios_are_empty_without_cost_without_credit_and_where_they_have_no_bound():
+def test_ratios_are_nan_without_cost_without_credit_and_if_unbounded():
     found = bootstrap_intervals(TWO, summary_of(TWO, A=5, B=0, C=7, D=0)).set_index("channel_name")
-    # A: no order in a quarter of the draws, so that an order of it may cost any amount.
+    # A has no order in a quarter of the draws, so its CPO is unbounded.
     assert found.loc["A", "CPO_low"] == 2.5
     assert np.isnan(found.loc["A", "CPO_high"])
     assert found.loc[["B", "D"], ["ROAS_low", "ROAS_high"]].isna().all(axis=None)
@@ -64,7 +64,7 @@ def test_ratios_are_empty_without_cost_without_credit_and_where_they_have_no_bou
 
 
 def test_all_credit_of_an_order_is_drawn_together():
-    # Each order gives A and B a half: whatever is drawn, each has 1 of the 2.
+    # Each order gives A and B one half, so every draw gives each 1 of the 2.
     earned = earned_of(*((key, name, 0.5, 10) for key in ("k1", "k2") for name in "AB"))
     found = bootstrap_intervals(earned, summary_of(earned, A=5, B=5))
     assert found[["ihc_low", "ihc_high"]].to_numpy().tolist() == [[1, 1], [1, 1], [2, 2]]
@@ -77,12 +77,12 @@ def test_a_channel_is_thin_below_the_threshold():
 
 
 @pytest.mark.parametrize("orders", [0, 1])
-def test_fewer_than_two_orders_have_no_intervals_as_every_draw_is_the_same(orders):
+def test_fewer_than_two_orders_have_no_intervals(orders):
     few = TWO.iloc[:orders]
     found = bootstrap_intervals(few, summary_of(few, A=5))
     assert found[LOW + HIGH].isna().all(axis=None)
     assert found["is_thin"].all()
-    assert len(bootstrap_intervals(few.iloc[:0], summary_of(few.iloc[:0]))) == 1  # the total alone
+    assert len(bootstrap_intervals(few.iloc[:0], summary_of(few.iloc[:0]))) == 1  # only the total
 
 
 def random_orders(count):
@@ -106,7 +106,7 @@ def random_orders(count):
     ).astype({"conv_id": "str", "channel_name": "str"})
 
 
-def test_intervals_are_as_wide_as_the_standard_error_of_a_sum_says():
+def test_interval_width_matches_the_standard_error_of_a_sum():
     # A sum over n orders drawn of n has the variance Σ (x - mean x)²; its 95 % interval is 2 x 1.96 times its root.
     earned = random_orders(1_000)
     summary = summary_of(earned, A=1_000, B=1_000, C=1_000)
@@ -123,7 +123,7 @@ def test_intervals_are_as_wide_as_the_standard_error_of_a_sum_says():
     assert found.loc["Total", "ihc_high"] - found.loc["Total", "ihc_low"] < 1e-9
 
 
-def test_another_seed_gives_other_draws_and_the_same_seed_the_same():
+def test_draws_depend_on_the_seed_only():
     earned = random_orders(50)
     summary = summary_of(earned, A=1, B=1, C=1)
     first, again, other = (bootstrap_intervals(earned, summary, seed=seed) for seed in (1, 1, 2))
@@ -131,14 +131,14 @@ def test_another_seed_gives_other_draws_and_the_same_seed_the_same():
     assert not first[LOW].equals(other[LOW])
 
 
-def test_intervals_stand_beside_the_figures_of_their_own_summary_only():
+def test_intervals_are_joined_to_their_own_summary_only():
     summary = summary_of(TWO, A=5, B=0)
     intervals = bootstrap_intervals(TWO, summary)
     both = with_intervals(summary, intervals.set_index(pd.Index([7, 8, 9])))
     assert list(both) == [*summary, *intervals.columns.drop("channel_name")]
     assert not {*intervals} - {*GLOSSARY, *HEADINGS}
     assert both["ROAS_high"].equals(intervals["ROAS_high"])
-    with pytest.raises(InputError, match="not of the same channels"):
+    with pytest.raises(InputError, match="have different channels"):
         with_intervals(summary.iloc[::-1], intervals)
 
 
@@ -151,14 +151,14 @@ def test_intervals_stand_beside_the_figures_of_their_own_summary_only():
         (TWO, summary_of(TWO, A=5, B=0).drop(columns="cost"), 1, "Summary lacks the column 'cost'"),
     ],
 )
-def test_what_cannot_be_drawn_from_is_refused(earned, summary, draws, says):
+def test_invalid_input_is_refused(earned, summary, draws, says):
     with pytest.raises(InputError, match=says):
         bootstrap_intervals(earned, summary, draws=draws)
 
 
 @FEW
 @given(shops(), windows(), st.integers(0, 9))
-def test_bounds_are_in_order_and_in_reach_whatever_the_order_of_the_rows(shop, window, seed):
+def test_bounds_are_ordered_and_plausible_in_any_row_order(shop, window, seed):
     credits = attribute(build_journeys(shop.sessions, shop.conversions), curves_of())
     visits = shop.sessions[inside(shop.sessions["event_date"], *window)]
     earned = conversion_credits(visits, shop.conversions, credits)
@@ -168,7 +168,7 @@ def test_bounds_are_in_order_and_in_reach_whatever_the_order_of_the_rows(shop, w
     assert found["channel_name"].tolist() == summary["channel_name"].tolist()
     low, high = found[LOW].to_numpy(), found[HIGH].to_numpy()
     assert ((low <= high) | np.isnan(low) | np.isnan(high)).all()
-    # No draw has more of a channel than as many times the most that one order has.
+    # No draw exceeds the number of orders times the largest credit of one order.
     largest = earned.groupby(["channel_name", "conv_id"])["ihc"].sum().groupby("channel_name").max()
     most = largest.reindex(found["channel_name"].iloc[:-1], fill_value=0.0) * earned["conv_id"].nunique()
     bounds = found.iloc[:-1][["ihc_low", "ihc_high"]].to_numpy()
@@ -186,8 +186,8 @@ def test_bounds_are_in_order_and_in_reach_whatever_the_order_of_the_rows(shop, w
     assert_frame_equal(summary, before[1])
 
 
-def test_a_refund_is_drawn_with_its_order_or_stays_in_every_draw():
-    # Orders k and l of 100 each, and a refund of 40 that takes from the channel of k.
+def test_a_refund_is_drawn_with_its_order_or_is_in_every_draw():
+    # Orders k and l of 100 each, and a refund of 40 in k's channel.
     rows = earned_of(("k", "Ads", 1, 100), ("l", "Mail", 1, 100), ("r", "Ads", 0, -40))
     earned = rows.assign(ihc_revenue=[100.0, 100.0, -40.0])
     summary, bounds = summary_of(earned, Ads=1, Mail=1), ["ihc_low", "ihc_high", "ihc_revenue_low", "ihc_revenue_high"]

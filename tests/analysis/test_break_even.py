@@ -37,7 +37,7 @@ def table_of(*rows, roas=1.0):
     return break_even_table(*frames_of(*rows), roas)
 
 
-def test_the_break_even_cost_is_the_revenue_by_the_roas_that_is_needed():
+def test_the_break_even_cost_is_revenue_divided_by_the_break_even_roas():
     # At ROAS 4, 800 of revenue carries 200 of cost: 100 more than the 100 spent; 100 carries 25, 25 less than the 50.
     found = table_of(("A", 100, 800, 700, 900, False), ("B", 50, 100, 90, 110, False), roas=4.0)
     assert found["channel_name"].tolist() == ["A", "B"]
@@ -52,7 +52,7 @@ def test_the_break_even_cost_is_the_revenue_by_the_roas_that_is_needed():
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (100, 120, ABOVE),  # exactly at the line
+        (100, 120, ABOVE),  # exactly at break-even
         (100, 100, ABOVE),
         (99, 120, UNCLEAR),
         (80, 100, UNCLEAR),
@@ -60,11 +60,11 @@ def test_the_break_even_cost_is_the_revenue_by_the_roas_that_is_needed():
         (-50, -10, BELOW),
     ],
 )
-def test_the_verdict_is_of_the_whole_interval(low, high, verdict):
+def test_the_verdict_depends_on_the_whole_interval(low, high, verdict):
     assert table_of(("A", 100, 100, low, high, False))["verdict"].tolist() == [verdict]
 
 
-def test_few_orders_decide_only_where_the_interval_spans_break_even_and_no_cost_comes_before_all():
+def test_too_few_orders_applies_only_to_intervals_across_break_even_and_no_cost_comes_first():
     nan = float("nan")
     found = table_of(
         ("above", 100, 300, 200, 400, True),
@@ -79,18 +79,18 @@ def test_few_orders_decide_only_where_the_interval_spans_break_even_and_no_cost_
 
 
 def test_a_channel_below_1_percent_of_the_cost_has_no_headroom():
-    # 1 of 101 is less than 1 %: 50 of revenue say nothing of what could be spent there. 0 of cost is no budget either.
+    # 1 of 101 is less than 1 %, too little cost to estimate headroom. Neither is there headroom for 0 of cost.
     found = table_of(("small", 1, 50, 40, 60, False), ("large", 100, 300, 200, 400, False), ("free", 0, 9, 9, 9, False))
     assert found["headroom"].tolist() == pytest.approx([float("nan"), 200, float("nan")], nan_ok=True)
     assert found["break_even_cost"].tolist() == [50, 300, 9]
 
 
-def test_other_intervals_missing_columns_and_a_break_even_roas_that_is_none_are_refused():
+def test_intervals_of_other_channels_missing_columns_and_an_invalid_break_even_roas_are_refused():
     summary, intervals = frames_of(("A", 1, 1, 1, 1, False), ("B", 1, 1, 1, 1, False))
     for roas in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="The break-even ROAS is a number above 0"):
+        with pytest.raises(InputError, match="The break-even ROAS must be a number above 0"):
             break_even_table(summary, intervals, roas)
-    with pytest.raises(InputError, match="not of the same channels"):
+    with pytest.raises(InputError, match="have different channels"):
         break_even_table(summary, intervals.iloc[1:])
     with pytest.raises(InputError, match="Summary lacks the column 'ROAS'"):
         break_even_table(summary.drop(columns="ROAS"), intervals)
@@ -98,7 +98,7 @@ def test_other_intervals_missing_columns_and_a_break_even_roas_that_is_none_are_
         break_even_table(summary, intervals.drop(columns="is_thin"))
 
 
-def test_rows_are_picked_and_ordered_for_the_charts():
+def test_rows_are_selected_and_sorted_for_the_charts():
     # 1 of 201 is less than 1 % of the cost, 2.01 is exactly 1 %.
     found = table_of(
         ("free", 0, 9, 9, 9, False),
@@ -121,7 +121,7 @@ amount = st.integers(-900, 9_000).map(float)
     st.sampled_from([0.25, 1.0, 4.0]),
 )
 def test_a_verdict_never_contradicts_the_headroom(rows, roas):
-    # An interval that holds the figure, as one of many orders does.
+    # An interval that contains the figure, as with many orders.
     rows = [(f"c{n}", cost, *_around(a, b, c), thin) for n, (cost, a, b, c, thin) in enumerate(rows)]
     summary, intervals = frames_of(*rows)
     before = summary.copy(deep=True), intervals.copy(deep=True)

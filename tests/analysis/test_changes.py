@@ -29,7 +29,7 @@ OTHER_CREDIT = [("a", "Search", 1, 0.75), ("a", "Mail", 2, 0.25), ("b", "Mail", 
 
 
 def moved(changes):
-    """By channel, what each cause moved, without what is 0."""
+    """The change per channel and cause, without zeros."""
     rows = changes.channels.set_index("channel_name")[list(CAUSES)]
     return {name: {cause: amount for cause, amount in row.items() if amount} for name, row in rows.iterrows()}
 
@@ -38,7 +38,7 @@ def by_cause(changes):
     return changes.causes.set_index("cause").to_dict("index")
 
 
-def test_between_a_report_and_itself_nothing_moves():
+def test_a_report_does_not_differ_from_itself():
     changes = compare(BASE, BASE)
     assert moved(changes) == {"Mail": {}, "Search": {}, TOTAL: {}}
     assert changes.causes.empty
@@ -47,7 +47,7 @@ def test_between_a_report_and_itself_nothing_moves():
     assert total[["cost_before", "cost_after"]].tolist() == [24, 24]
 
 
-def test_an_order_in_the_later_report_only_is_new_and_one_in_the_earlier_only_is_gone():
+def test_orders_in_one_report_only_are_new_or_gone():
     credits = [*OF_BASE, ("c", "Search", 2, 0.25), ("c", "Social", 2, 0.75)]
     more = state([("a", 100), ("b", 10), ("c", 40)], credits)._replace(costs=BASE.costs)
     # c's 40: a quarter to Search, three to Social.
@@ -62,7 +62,7 @@ def test_an_order_in_the_later_report_only_is_new_and_one_in_the_earlier_only_is
     assert moved(compare(more, BASE))[TOTAL] == {"gone_orders": -40}
 
 
-def test_refunds_that_come_or_go_are_a_cause_of_their_own():
+def test_new_and_removed_refunds_are_a_cause_of_their_own():
     # 20 of order a's 100 are given back, half by each channel.
     given = [("a", 100), ("b", 10), ("r", -20)]
     after = state(given, [*OF_BASE, ("r", "Search", 1, 0.5), ("r", "Mail", 2, 0.5)])._replace(costs=BASE.costs)
@@ -86,20 +86,20 @@ def test_a_late_session_shifts_the_credit_of_its_order():
     assert by_cause(changes)["late or changed sessions"] == {"orders": 1, "ihc_revenue_change": 0, "shifted": 25}
 
 
-def test_other_settings_shift_credit_and_win_over_other_sessions():
+def test_other_settings_take_precedence_over_other_sessions():
     changes = compare(BASE, state([("a", 100, 2, "there"), ("b", 10, 1, "there")], OTHER_CREDIT))
     assert moved(changes)["Search"] == {"other_settings": 25}
-    # b, too, was computed by other settings, without any effect.
+    # b was also computed with other settings, without effect.
     assert by_cause(changes) == {"other engine or settings": {"orders": 2, "ihc_revenue_change": 0, "shifted": 25}}
 
 
-def test_other_credit_of_the_same_sessions_by_the_same_settings_was_computed_anew():
+def test_other_credit_with_the_same_sessions_and_settings_was_recomputed():
     changes = compare(BASE, state([("a", 100), ("b", 10)], OTHER_CREDIT))
     assert moved(changes)["Search"] == {"computed_anew": 25}
-    assert by_cause(changes)["the same sessions computed anew"]["orders"] == 1
+    assert by_cause(changes)["recomputed (same sessions)"]["orders"] == 1
 
 
-def test_a_corrected_revenue_counts_by_the_earlier_credit_and_the_rest_by_its_own_cause():
+def test_corrected_revenue_is_valued_at_the_earlier_credit_and_the_rest_by_its_cause():
     # a is worth 120 now, and has 3/4 in Search: its 50 become 60 by the revenue, and 90 by the late session.
     changes = compare(BASE, state([("a", 120, 2), ("b", 10)], OTHER_CREDIT))
     assert moved(changes) == {
@@ -113,7 +113,7 @@ def test_a_corrected_revenue_counts_by_the_earlier_credit_and_the_rest_by_its_ow
     }
 
 
-def test_days_that_one_report_shows_alone_count_as_other_dates_whatever_else_changed():
+def test_days_in_one_report_only_count_as_other_dates():
     cost = [("Search", 1, 20.0), ("Mail", 2, 5.0), ("Mail", 3, 2.0)]
     after = state([("a", 120), ("b", 10), ("c", 8)], [*OF_BASE, ("c", "Mail", 3, 1.0)], cost)
     changes = compare(BASE, after, ("2023-09-01", "2023-09-02"), ("2023-09-02", "2023-09-03"))
@@ -129,7 +129,7 @@ def test_days_that_one_report_shows_alone_count_as_other_dates_whatever_else_cha
     assert costs.loc["Mail"].tolist() == [4, 1, 2, 7]
 
 
-def test_roas_is_of_each_reports_own_sums():
+def test_roas_uses_each_reports_own_sums():
     changes = compare(BASE, state([("a", 100)], OF_BASE[:2], [("Search", 1, 25.0)]))
     roas = changes.channels.set_index("channel_name")[["ROAS_before", "ROAS_after"]]
     # Search: 50/20, then 50/25; Mail: 60/4, then without cost.
@@ -139,13 +139,13 @@ def test_roas_is_of_each_reports_own_sums():
     assert roas.loc[TOTAL].tolist() == [110 / 24, 4.0]
 
 
-def test_the_channel_that_changed_most_comes_first_and_one_that_is_called_total_is_a_channel():
+def test_the_largest_change_comes_first_and_a_channel_named_total_is_a_channel():
     after = state([("a", 100), ("b", 10), ("c", 7)], [*OF_BASE, ("c", TOTAL, 2, 1.0)])
     names = compare(BASE, after).channels["channel_name"].tolist()
     assert names == [TOTAL, "Mail", "Search", "Total of all channels"]
 
 
-def test_any_name_is_a_channel():
+def test_special_channel_names_are_ordinary_names():
     after = state([("a", 8)], [("a", name, 1, 1 / 8) for name in UNTRUSTED])
     found = moved(compare(state(), after))
     assert found == {name: {"new_orders": 1} for name in UNTRUSTED} | {TOTAL: {"new_orders": 8}}
@@ -153,7 +153,7 @@ def test_any_name_is_a_channel():
 
 @given(shops(), shops(), windows(), windows())
 @FEW
-def test_any_two_reports_differ_by_what_is_said_and_stored_and_not_by_the_order_of_rows(one, other, before, after):
+def test_changes_add_up_and_can_be_stored_in_any_row_order(one, other, before, after):
     credits = [linear(build_journeys(shop.sessions, shop.conversions)) for shop in (one, other)]
     states = of_shop(one, credits=credits[0]), of_shop(other, "other", credits[1])
     copies = [[frame.copy(deep=True) for frame in each] for each in states]
@@ -195,7 +195,7 @@ def test_any_two_reports_differ_by_what_is_said_and_stored_and_not_by_the_order_
     assert not len(rows.closed_orders) + len(rows.closed_costs) + sum(map(len, rows.opened))
 
 
-def test_causes_that_moved_nothing_have_no_column():
+def test_causes_without_effect_have_no_column():
     changes = compare(BASE, state([("a", 120), ("b", 10)], OF_BASE, [("Search", 1, 21.0), ("Mail", 2, 4.0)]))
     assert revenue_changes(changes.channels).columns.tolist() == [
         "channel_name",
@@ -211,13 +211,13 @@ def test_causes_that_moved_nothing_have_no_column():
 
 
 def many(count):
-    """So many channels, the first of which gets the most by new orders."""
+    """This many channels; the first gets the most from new orders."""
     orders = [(f"k{number}", 1000.0 - number) for number in range(count)]
     credits = [(f"k{number}", f"channel {number}", 1, 1.0) for number in range(count)]
     return compare(state(), state(orders, credits)).channels
 
 
-def test_a_chart_gets_up_to_twelve_channels_and_those_beyond_as_one():
+def test_the_chart_has_up_to_twelve_channels_and_one_for_the_rest():
     assert MOST_BARS == 12
     assert largest_changes(many(12))["channel_name"].tolist() == [f"channel {number}" for number in range(12)]
     folded = largest_changes(many(14))
@@ -226,18 +226,18 @@ def test_a_chart_gets_up_to_twelve_channels_and_those_beyond_as_one():
     assert folded.iloc[-1][["new_orders", "ihc_revenue_change"]].tolist() == [2964, 2964]
 
 
-def test_tables_get_the_channels_that_changed_most_the_others_as_one_and_the_total():
+def test_tables_show_the_largest_changes_the_rest_and_the_total():
     listed = shown_changes(many(33))
     assert listed["channel_name"].tolist() == [*(f"channel {n}" for n in range(30)), "other (3 channels)", TOTAL]
     assert listed.loc[30, "ihc_revenue_after"] == 970 + 969 + 968
     assert listed["new_orders"].iloc[:-1].sum() == listed["new_orders"].iloc[-1]
     assert_frame_equal(shown_changes(many(14)), many(14))
-    # ROAS is anew a ratio of sums.
+    # ROAS is recomputed as a ratio of sums.
     dear = many(33).assign(cost_after=1.0)
     assert shown_changes(dear).loc[30, "ROAS_after"] == (970 + 969 + 968) / 3
 
 
-def test_the_channel_that_earns_most_is_named_however_little_it_changed():
+def test_the_top_earning_channel_is_always_named():
     names = [f"channel {number}" for number in range(14)]
     credits = [(name, name, 1, 1.0) for name in names]
     before = state([(name, 100) for name in names] + [("big", 9_000)], [*credits, ("big", "Search", 1, 1.0)])
@@ -248,7 +248,7 @@ def test_the_channel_that_earns_most_is_named_however_little_it_changed():
     assert found["ihc_revenue_change"].tolist() == [*[50] * 11, 1, 150]
 
 
-def test_a_chart_gets_no_channel_that_moved_nothing_and_no_cause_that_did_not_occur():
+def test_the_chart_has_only_channels_and_causes_with_a_change():
     changes = compare(BASE, state([("a", 100), ("b", 15)], OF_BASE))
     found = largest_changes(changes.channels)
     assert found.to_dict("records") == [{"channel_name": "Mail", "revenue_corrected": 5, "ihc_revenue_change": 5}]
@@ -281,7 +281,7 @@ def made_of(shop=SHOP, credits=CREDITS, ends=outcomes(("a", "local", "p", 30), (
     )
 
 
-def test_credit_is_added_up_by_order_channel_and_day_of_the_sessions():
+def test_credit_is_summed_by_order_channel_and_session_day():
     found = made_of()
     # s1 and s2 meet in Search on 1 September: 1/4 + 1/4.
     assert found.credits.to_numpy().tolist() == [
@@ -292,16 +292,16 @@ def test_credit_is_added_up_by_order_channel_and_day_of_the_sessions():
     assert found.orders[["conv_id", "revenue"]].to_numpy().tolist() == [["a", 100.0], ["b", 10.0]]
 
 
-def test_what_is_nothing_is_left_out():
+def test_zeros_are_left_out():
     nothing = CREDITS.assign(ihc=[0.0, 0.0, 1.0, 1.0])
     found = made_of(credits=nothing)
     assert set(found.credits["channel_name"]) == {"Mail"}
     # Mail's sessions cost nothing; s1 and s2 cost 1 + 2.
     assert found.costs.to_numpy().tolist() == [["Search", "2023-09-01", 3.0]]
-    assert found.orders["sessions"].equals(made_of().orders["sessions"])  # whatever their credit
+    assert found.orders["sessions"].equals(made_of().orders["sessions"])  # independent of credit
 
 
-def test_each_order_names_engine_parameters_and_lookback_where_they_are_known():
+def test_each_order_names_engine_parameters_and_lookback_if_known():
     assert made_of().orders["source"].tolist() == [
         "local engine with parameters p, lookback 30 days",
         "IHC Attribution API, q, sessions of any age",
@@ -315,10 +315,10 @@ def test_each_order_names_engine_parameters_and_lookback_where_they_are_known():
         {"session_id": ["s9", "s2", "s3", "s4"]},
         {"channel_name": ["Mail", "Search", "Mail", "Mail"]},
         {"event_date": ["2023-08-31", "2023-09-01", "2023-09-02", "2023-09-02"]},
-        {"channel_name": ["Search", "Mail", "Search", "Mail"]},  # two of its sessions have changed places
+        {"channel_name": ["Search", "Mail", "Search", "Mail"]},  # two of its sessions swapped
     ],
 )
-def test_the_fingerprint_tells_sessions_channels_and_days_apart(change):
+def test_the_fingerprint_depends_on_sessions_channels_and_days(change):
     other = SHOP._replace(sessions=SHOP.sessions.assign(**change))
     credits = CREDITS.assign(session_id=[*other.sessions["session_id"]])
     before, after = made_of().orders["sessions"], made_of(other, credits).orders["sessions"]
@@ -326,8 +326,8 @@ def test_the_fingerprint_tells_sessions_channels_and_days_apart(change):
     assert before[1] == after[1]
 
 
-def test_the_fingerprint_stays_what_it_is():
-    # Kept in databases: if it changed, every order would seem to have other sessions.
+def test_the_fingerprint_is_stable_across_versions():
+    # It is stored in databases: if it changed, every order would seem to have other sessions.
     assert made_of().orders["sessions"].tolist() == [8517249591781979554, -6358922251671669813]
 
 
@@ -342,7 +342,7 @@ def test_the_fingerprint_stays_what_it_is():
     ],
     ids=["revenue", "sessions", "source", "credit", "channel"],
 )
-def test_an_order_that_differs_in_anything_is_replaced_and_no_other(after):
+def test_only_orders_that_differ_are_replaced(after):
     found = changed_rows(BASE, after)
     assert found.closed_orders.tolist() == ["b"]
     assert found.opened.orders["conv_id"].tolist() == ["b"]
@@ -351,7 +351,7 @@ def test_an_order_that_differs_in_anything_is_replaced_and_no_other(after):
     assert found.opened.costs.empty
 
 
-def test_sums_that_were_added_up_in_another_order_do_not_differ():
+def test_differences_from_summation_order_are_ignored():
     after = BASE._replace(
         credits=BASE.credits.assign(ihc=BASE.credits["ihc"] + 1e-15),
         costs=BASE.costs.assign(cost=BASE.costs["cost"] * (1 + 1e-14)),
@@ -361,14 +361,14 @@ def test_sums_that_were_added_up_in_another_order_do_not_differ():
     assert found.closed_costs.empty
 
 
-def test_a_cost_that_differs_is_replaced_a_new_one_added_and_one_that_is_gone_closed():
+def test_changed_costs_are_replaced_new_ones_added_and_missing_ones_closed():
     after = BASE._replace(costs=state(costs=[("Search", 1, 3.5), ("Social", 1, 2.0)]).costs)
     found = changed_rows(BASE, after)
     assert sorted(found.closed_costs.to_numpy().tolist()) == [["Mail", "2023-09-02"], ["Search", "2023-09-01"]]
     assert_frame_equal(found.opened.costs.reset_index(drop=True), after.costs)
 
 
-def test_totals_are_of_the_days_of_the_report():
+def test_totals_cover_the_days_of_the_report():
     # On 2 September: half of a (50) and all of b (10), cost 4.
     assert totals(BASE, ("2023-09-02", None)) == {"orders": 2, "ihc": 1.5, "ihc_revenue": 60.0, "cost": 4.0}
     assert totals(BASE, (None, "2023-09-01")) == {"orders": 1, "ihc": 0.5, "ihc_revenue": 50.0, "cost": 20.0}

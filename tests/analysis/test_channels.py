@@ -34,7 +34,7 @@ CREDITS = credits_of([("k1", "a1", 0.5), ("k1", "a2", 0.0), ("k1", "a3", 0.5), (
 
 
 def test_scores_compare_a_channels_share_of_a_phase_with_the_mean_share():
-    # Three channels would have a third each; Social has no credit. Initializer: Search 1, Mail 1, Social 0 of 2:
+    # The mean share of three channels is one third; Social has no credit. Initializer: Search 1, Mail 1, Social 0 of 2:
     # shares 1/2, 1/2, 0; scores 1.5, 1.5, 0.
     rows = pd.concat([ROWS, journey((0, "Social", 1, 1), (1, "Search", 1, 1), conv_id="k3", prefix="c")])
     more = credits_of([("k3", "c1", 0.0), ("k3", "c2", 1.0)]).assign(initializer=0.0, holder=0.0, closer=[0.0, 2.0])
@@ -45,11 +45,11 @@ def test_scores_compare_a_channels_share_of_a_phase_with_the_mean_share():
     assert found["ihc_score"].tolist() == [2.0, 1.0, 0]  # 2, 1 and 0 of 3
 
 
-def test_a_phase_in_which_nobody_has_anything_has_no_scores():
+def test_a_phase_without_credit_has_no_scores():
     assert channel_scores(with_channels(CREDITS, ROWS))["holder_score"].isna().all()
 
 
-def test_the_average_impact_is_the_mean_credit_over_the_orders_with_the_channel_even_without_credit():
+def test_the_average_impact_is_the_mean_credit_per_influenced_order():
     # Mail: 0 in k1, 1 in k2; Search: 1/2 + 1/2 in k1, that counts once.
     placed = with_channels(CREDITS, ROWS)
     assert influenced_conversions(placed).to_numpy().tolist() == [["Mail", 2, 1.0], ["Search", 1, 0.5]]
@@ -76,12 +76,12 @@ def test_the_average_impact_is_the_mean_credit_over_the_orders_with_the_channel_
         (1.0001, "all_credit"),
     ],
 )
-def test_a_class_of_credit_ends_where_its_name_says(ihc, name):
+def test_credit_classes_include_their_upper_edge(ihc, name):
     found = credit_distribution(with_channels(credits_of([("k", "s1", ihc)]), journey((0, "A", 1, 1))))
     assert found[list(CLASSES)].iloc[0].to_dict() == {column: float(column == name) for column in CLASSES}
 
 
-def test_the_distribution_of_credit_is_in_shares_of_the_channels_sessions():
+def test_the_credit_distribution_is_in_shares_of_the_channels_sessions():
     found = credit_distribution(with_channels(CREDITS, ROWS))
     assert found["channel_name"].tolist() == ["Mail", "Search"]
     assert found["sessions_in_journeys"].tolist() == [2, 2]
@@ -90,7 +90,7 @@ def test_the_distribution_of_credit_is_in_shares_of_the_channels_sessions():
     assert found["all_credit"].tolist() == [0.5, 0]
 
 
-def test_before_and_after_are_sums_a_channel_and_their_difference():
+def test_before_and_after_are_sums_per_channel_and_their_difference():
     found = before_after(linear(ROWS), last_touch(ROWS), ROWS)
     # Linear: Mail 1/3 + 1, Search 2/3; last touch: Mail 1, Search 1.
     assert found["channel_name"].tolist() == ["Mail", "Search"]
@@ -100,11 +100,11 @@ def test_before_and_after_are_sums_a_channel_and_their_difference():
 
 
 def test_before_and_after_of_different_sessions_are_refused():
-    with pytest.raises(InputError, match="3 sessions stand only in one of them, as in order 'k1'"):
+    with pytest.raises(InputError, match="3 sessions occur in only one of them, for example in order 'k1'"):
         before_after(CREDITS, CREDITS[CREDITS["conv_id"] == "k2"], ROWS)
 
 
-def test_a_credit_whose_session_is_in_no_journey_counts_nowhere():
+def test_a_credit_whose_session_is_in_no_journey_is_left_out():
     rows = ROWS[ROWS["conv_id"] == "k2"]
     assert influenced_conversions(with_channels(CREDITS, rows)).to_numpy().tolist() == [["Mail", 1, 1.0]]
 
@@ -120,13 +120,13 @@ def views(credits, rows):
     }
 
 
-def test_no_credits_give_empty_views_with_the_same_columns():
+def test_no_credits_give_empty_tables_with_the_same_columns():
     full, empty = views(CREDITS, ROWS), views(CREDITS.iloc[:0], ROWS.iloc[:0])
     assert all(frame.empty for frame in empty.values())
     assert {name: list(frame) for name, frame in empty.items()} == {name: list(frame) for name, frame in full.items()}
 
 
-def test_phase_shares_are_of_the_channels_own_sums():
+def test_phase_shares_are_relative_to_the_channels_own_sums():
     # Search: initializer 1, holder 0.5, closer 1 of 2.5; Mail: 1, 0.5 and 1 of 2.5 but for the closer of k2, 0.5: of 2.
     credits = CREDITS.assign(holder=[0.5, 0.5, 0.0, 0.0], closer=[0.0, 0.0, 1.0, 0.5])
     found = phase_shares(with_channels(credits, ROWS))
@@ -134,7 +134,7 @@ def test_phase_shares_are_of_the_channels_own_sums():
     assert found.to_numpy().tolist() == [["Mail", 1.0, 0.5, 0.25, 0.25], ["Search", 1.0, 0.4, 0.2, 0.4]]
 
 
-def test_a_phase_that_is_not_known_counts_as_nothing_and_without_any_there_are_no_shares():
+def test_an_unknown_phase_counts_as_0_and_without_phases_shares_are_nan():
     # Of Mail, only k2 has phases: it starts and closes.
     known = CREDITS.assign(**{phase: CREDITS[phase].where(CREDITS["conv_id"] == "k2") for phase in PHASES})
     found = phase_shares(with_channels(known, ROWS)).set_index("channel_name")

@@ -26,7 +26,7 @@ from ihc.schemas.tables import Tables, inside
 
 
 def lines(*rows, section=ORDERS):
-    """`(kind, line, count, amount)`; the cost's section stands below."""
+    """`(kind, line, count, amount)`; the section of the cost follows."""
     full = [(section, *row) for row in rows] + [(COST, "step", "cost read", 9, 90.0)]
     frame = pd.DataFrame(full, columns=["section", "kind", "line", "count", "amount"])
     return frame.astype({"count": "float64", "amount": "float64"})
@@ -47,7 +47,7 @@ SHOP = lines(
 )
 
 
-def test_steps_hang_between_the_totals_and_the_first_line_stands_on_zero():
+def test_steps_connect_the_totals_and_the_first_line_starts_at_zero():
     found = waterfall(SHOP, ORDERS)
     assert found.columns.tolist() == ["line", "kind", "start", "end", "amount"]
     assert bars_of(found) == [
@@ -60,13 +60,13 @@ def test_steps_hang_between_the_totals_and_the_first_line_stands_on_zero():
     ]
 
 
-def test_a_step_of_nothing_has_no_length_and_a_step_upwards_goes_up():
+def test_a_step_of_0_has_no_length_and_a_positive_step_goes_up():
     found = waterfall(lines(("step", "credited", 1, 0.3), ("step", "plus", 0, 0.1), ("step", "less", 0, 0.0)), ORDERS)
     # 0.3 + 0.1 is 0.4 and not 0.4000...01
     assert found[["start", "end"]].to_numpy().tolist() == [[0, 0.3], [0.3, 0.4], [0.4, 0.4]]
 
 
-def test_a_section_that_is_not_there_is_refused_with_those_that_are():
+def test_an_unknown_section_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match=f"no section 'Credits': it has {ORDERS}, {COST}"):
         waterfall(SHOP, "Credits")
 
@@ -97,7 +97,7 @@ def visits(credits, tables=Tables(SESSIONS, ORDERS_READ, COSTS)):  # noqa: B008
     return visits_of(tables.sessions, tables.costs, earned)
 
 
-def test_a_session_is_without_credit_if_no_order_gave_it_more_than_nothing():
+def test_a_session_is_without_credit_if_no_order_gives_it_credit_above_0():
     # a has credit of one order and 0 of another; b has 0; c and d are in no journey. Of Search, 6 of 10 have none.
     credits = credits_of([("k", "a", 1.0), ("k", "b", 0.0), ("failed", "a", 0.0)])
     found = without_credit_by_channel(visits(credits))
@@ -118,7 +118,7 @@ def test_missing_columns_are_refused():
         without_credit_by_day(visits(credits_of()), ORDERS_READ.drop(columns="revenue"), credits_of(), outcomes())
 
 
-def test_a_day_counts_its_orders_and_its_sessions():
+def test_each_day_has_its_own_orders_and_sessions():
     ends = outcomes([("k", "credited"), ("failed", "failed"), ("lonely", "unattributed")])
     credits = credits_of([("k", "a", 0.5), ("k", "b", 0.5)])
     found = without_credit_by_day(visits(credits), ORDERS_READ, credits, ends)
@@ -139,7 +139,7 @@ def test_a_day_counts_its_orders_and_its_sessions():
     assert not {name for table in tables for name in table} - {*GLOSSARY, *HEADINGS}
 
 
-def test_empty_tables_have_no_days_and_a_total_of_nothing():
+def test_empty_tables_have_no_days_and_a_total_of_0():
     empty = Tables(sessions(), conversions(), costs())
     found = without_credit_by_day(visits(credits_of(), empty), empty.conversions, credits_of(), outcomes())
     assert found.empty
@@ -164,7 +164,7 @@ def runs(draw):
 
 @FEW
 @given(runs(), windows(), st.integers(0, 9))
-def test_bars_close_and_days_and_channels_sum_to_the_lines_of_the_reconciliation(run, window, seed):
+def test_bars_days_and_channels_add_up_to_the_reconciliation(run, window, seed):
     shop, credits, ends = run
     before = [frame.copy(deep=True) for frame in (*shop, credits, ends)]
     there = visits(credits, shop)

@@ -18,7 +18,7 @@ CAMPAIGNS = VISITS.assign(campaign=pd.array(["autumn", None, " "], dtype="str"),
 GROUPS = {"Search": "Paid", "Brand": "Paid"}
 
 
-def test_another_column_takes_the_channels_place_and_gaps_are_named():
+def test_another_column_replaces_the_channel_and_missing_values_are_named():
     assert with_dimension(CAMPAIGNS, by="campaign")["channel_name"].tolist() == ["autumn", "(none)", "(none)"]
     assert with_dimension(CAMPAIGNS, by="number")["channel_name"].tolist() == ["1", "2", "2"]
     assert with_dimension(CAMPAIGNS, by="channel_name")["channel_name"].tolist() == ["Search", "Brand", "Mail"]
@@ -33,7 +33,7 @@ def test_another_column_takes_the_channels_place_and_gaps_are_named():
         ("holder_engagement", "is the key, user, time or flag of a session"),
     ],
 )
-def test_a_column_that_is_not_there_or_of_another_use_is_refused_with_those_that_there_are(by, why):
+def test_an_unknown_or_unusable_column_is_refused_with_the_usable_ones(by, why):
     with pytest.raises(InputError) as refused:
         with_dimension(CAMPAIGNS, by=by)
     assert str(refused.value) == f"--by '{by}' {why}; report by one of 'channel_name', 'campaign', 'number'."
@@ -45,8 +45,8 @@ def test_a_channel_without_a_group_keeps_its_name():
     assert_frame_equal(with_dimension(VISITS), VISITS)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # as of a spreadsheet, with a byte order mark
-def test_groups_are_read_whatever_the_channels_are_called(tmp_path, encoding):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # as exported from a spreadsheet, with a byte order mark
+def test_groups_are_read_for_special_channel_names(tmp_path, encoding):
     frame = pd.DataFrame({"channel_name": [*UNTRUSTED, "NA", ""], "channel_group": "Paid"})
     frame.to_csv(tmp_path / "groups.csv", index=False, encoding=encoding)
     assert load_channel_groups(tmp_path / "groups.csv") == dict.fromkeys([*UNTRUSTED, "NA", ""], "Paid")
@@ -64,7 +64,7 @@ def test_groups_are_read_whatever_the_channels_are_called(tmp_path, encoding):
         ('channel_name,channel_group\n"a,b\n', "cannot be read as CSV"),
     ],
 )
-def test_a_wrong_file_of_groups_is_refused_in_a_sentence(tmp_path, text, says):
+def test_an_invalid_groups_file_is_refused(tmp_path, text, says):
     path = tmp_path / "groups.csv"
     if text is not None:
         path.write_text(text, encoding="utf-8")
@@ -83,14 +83,14 @@ WHOLE = by_channel(ROWS, EARNED)
 FEW = Folding(["c"], "other (3 channels)")
 
 
-def test_the_first_channels_of_the_order_that_are_there_are_named():
+def test_the_first_existing_channels_in_the_order_are_named():
     assert folding("dcba", "xabcd", most=2) == Folding(["a", "b"], "other (2 channels)")
-    assert folding("abc", "cab", most=2) == Folding(["c", "a", "b"], "")  # a single one is no rest
+    assert folding("abc", "cab", most=2) == Folding(["c", "a", "b"], "")  # a rest of one channel is named
     names = [f"c{number}" for number in range(2_000)]
     assert folding(names, names) == Folding(names[:MOST_ROWS], "other (1,970 channels)")
 
 
-def test_the_rest_is_summed_up_behind_the_named_channels_and_before_the_total():
+def test_the_rest_is_a_row_between_the_named_channels_and_the_total():
     found = FEW.table(WHOLE, by_channel, ROWS, EARNED, has_total=True)
     assert found["channel_name"].tolist() == ["c", "other (3 channels)", TOTAL]
     # One order, 100 of revenue for 1 + 3 + 2 of cost.
@@ -98,23 +98,23 @@ def test_the_rest_is_summed_up_behind_the_named_channels_and_before_the_total():
     assert_frame_equal(found.tail(1).reset_index(drop=True), WHOLE.tail(1).reset_index(drop=True))
 
 
-def test_a_channel_called_like_the_total_is_no_total():
+def test_a_channel_named_like_the_total_is_a_channel():
     rows = ROWS.assign(channel_name=[TOTAL, "b", "c", "d"])
     found = Folding([TOTAL], "other (3 channels)").table(WHOLE, by_channel, rows, EARNED.iloc[:0], has_total=True)
     assert found["channel_name"].tolist() == [TOTAL, "other (3 channels)", "Total of all channels"]
     assert found["cost"].tolist() == [1, 9, 10]
 
 
-def test_without_a_rest_everything_stays_as_it_is():
+def test_without_a_rest_nothing_changes():
     every = Folding(list("abcd"), "")
     assert every.table(WHOLE, by_channel, ROWS, EARNED, has_total=True) is WHOLE
     assert every.of(ROWS) is ROWS
     assert every.only(WHOLE) is WHOLE
 
 
-def test_folding_leaves_the_frame_alone_and_has_its_rows():
+def test_folding_keeps_the_rows_and_does_not_change_its_input():
     before = ROWS.copy(deep=True)
     assert FEW.of(ROWS)["channel_name"].tolist() == [FEW.rest, FEW.rest, "c", FEW.rest]
     assert_frame_equal(ROWS, before)
     assert FEW.of(ROWS.iloc[:0]).empty
-    assert FEW.only(WHOLE)["channel_name"].tolist() == ["c"]  # of figures that cannot be summed up
+    assert FEW.only(WHOLE)["channel_name"].tolist() == ["c"]  # for figures that cannot be summed

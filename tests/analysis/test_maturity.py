@@ -15,7 +15,7 @@ from ihc.models.heuristics import linear
 
 
 def shop(*rows):
-    """`(day of September, lag, credit)`: the credits, and an order for each."""
+    """`(day of September, lag, credit)`: the credits, with one order each."""
     earned = [(f"k{number}", f"2023-09-{day:02d}", credit) for number, (day, _, credit) in enumerate(rows)]
     orders = [
         (f"k{number}", "u", f"2023-09-{day + lag:02d} 12:00:00", 1.0) for number, (day, lag, _) in enumerate(rows)
@@ -24,7 +24,7 @@ def shop(*rows):
     return frame.astype({"conv_id": "str", "date": "str", "ihc": "float64"}), conversions(orders)
 
 
-# A row a credit: lags of 0, 1 and 2 of day 1, 0 and 1 of day 2, 0 of day 3.
+# One row per credit: lags 0, 1 and 2 on day 1, 0 and 1 on day 2, 0 on day 3.
 TRIANGLE = ((1, 0, 6), (1, 1, 2), (1, 2, 2), (2, 0, 9), (2, 1, 3), (3, 0, 5))
 
 
@@ -37,9 +37,9 @@ def arrivals(*shares):
     return pd.DataFrame({"age": range(len(shares)), "arrived": np.array(shares, dtype="float64")})
 
 
-def test_credit_is_added_up_by_lag_and_no_lag_is_missing():
+def test_credit_is_summed_by_lag_without_gaps():
     # 10 orders: 4 of lag 0, 1 of lag 1, none of lag 2, 5 of lag 3.
-    # A session without credit, and one whose order is gone, make no lag.
+    # A session without credit and one whose order is missing do not count.
     earned, orders = shop((1, 0, 3), (2, 0, 1), (1, 1, 1), (1, 3, 5), (1, 5, 0), (1, 9, 1))
     found = credit_by_lag(earned, orders.iloc[:-1])
     assert found["lag"].tolist() == [0, 1, 2, 3]
@@ -49,12 +49,12 @@ def test_credit_is_added_up_by_lag_and_no_lag_is_missing():
 
 
 @pytest.mark.parametrize(("day", "lags"), [("2023-09-01", [0, 1]), ("2023-09-05", [0])])
-def test_lags_are_of_days_not_of_24_hours_and_not_below_0(day, lags):
+def test_lags_are_calendar_days_and_never_negative(day, lags):
     earned = pd.DataFrame({"conv_id": ["k"], "date": [day], "ihc": [1.0]})
     assert credit_by_lag(earned, conversions([("k", "u", "2023-09-02 00:00:01", 1.0)]))["lag"].tolist() == lags
 
 
-def test_without_credit_there_is_no_lag_and_of_it_or_of_a_single_day_no_estimate():
+def test_without_credit_there_is_no_lag_and_one_day_gives_no_estimate():
     for rows in ((), ((1, 0, 0),)):
         assert credit_by_lag(*shop(*rows)).empty
         assert arrival(*shop(*rows), last_day="2023-09-05").empty
@@ -71,7 +71,7 @@ def test_columns_that_are_missing_are_named():
         maturity(days().drop(columns="ihc_revenue"), arrivals(1), last_day="2023-09-03")
 
 
-def test_the_chain_ladder_by_hand():
+def test_the_chain_ladder_calculated_by_hand():
     # Credit up to the lag:   0   1   2
     #   day 1                 6   8  10
     #   day 2                 9  12
@@ -82,16 +82,16 @@ def test_the_chain_ladder_by_hand():
     assert found["arrived"].tolist() == pytest.approx([0.6, 0.8, 1.0])
 
 
-def test_sessions_before_the_first_day_of_orders_are_left_out_as_they_lack_short_lags():
+def test_sessions_before_the_first_day_of_orders_are_left_out():
     earned, orders = shop((1, 5, 40), *((day + 5, lag, credit) for day, lag, credit in TRIANGLE))
     found = arrival(earned, orders, last_day="2023-09-08")
     assert found["arrived"].tolist() == pytest.approx([0.6, 0.8, 1.0])
-    # With a later first day, day 7 alone tells what arrives: 9 of 12 at once.
+    # With a later first day, only day 7 is used: 9 of 12 arrive at once.
     found = arrival(earned, orders, last_day="2023-09-08", first_day="2023-09-07")
     assert found["arrived"].tolist() == pytest.approx([0.75, 1.0])
 
 
-def test_where_nothing_comes_at_once_nothing_has_arrived():
+def test_without_credit_at_lag_0_nothing_has_arrived_at_age_0():
     found = arrival(*shop((1, 2, 1), (2, 2, 1)), last_day="2023-09-05", first_day="2023-09-01")
     assert found["arrived"].tolist() == [0, 0, 1, 1, 1]
     table = maturity(days(("2023-09-05", 0.0, 0.0)), found, last_day="2023-09-05")
@@ -106,7 +106,7 @@ triangles = st.lists(
 
 @FEW
 @given(triangles)
-def test_the_estimate_is_that_of_the_whole_triangle(rows):
+def test_the_estimate_equals_the_chain_ladder_of_the_full_triangle(rows):
     last = 14
     found = arrival(*shop(*rows), last_day=f"2023-09-{last}", first_day="2023-09-01")
     credit = np.zeros((last + 1, last))
@@ -146,7 +146,7 @@ def test_shares_rise_to_one_and_the_order_of_rows_does_not_matter(tables, seed):
     assert (table["ihc_expected"].dropna() >= table["ihc"][table["ihc_expected"].notna()] - 1e-9).all()
 
 
-def test_maturity_sums_a_days_channels_and_says_what_they_come_to():
+def test_maturity_sums_channels_per_day_and_extrapolates():
     daily = days(("2023-09-02", 3.0, 30.0), ("2023-09-03", 6.0, 60.0), ("2023-09-02", 1.0, 10.0))
     table = maturity(daily, arrivals(0.6, 0.8, 1.0), last_day="2023-09-03")
     # 4 / 0.8 = 5 and 6 / 0.6 = 10.
@@ -160,25 +160,25 @@ def test_maturity_sums_a_days_channels_and_says_what_they_come_to():
     assert {*table, *arrivals(), *credit_by_lag(*shop(*TRIANGLE))} <= {*GLOSSARY, *HEADINGS}
 
 
-def test_days_older_than_the_estimate_reaches_are_whole():
+def test_days_older_than_the_estimate_covers_are_complete():
     table = maturity(days(("2023-08-01", 1.0, 10.0)), arrivals(0.6, 1.0), last_day="2023-09-03")
     assert table[["age", "arrived", "is_immature"]].to_numpy().tolist() == [[33, 1, False]]
 
 
 @pytest.mark.parametrize(("arrived", "is_immature"), [(0.949, True), (0.95, False), (0.951, False)])
-def test_a_day_with_exactly_the_threshold_to_come_is_mature(arrived, is_immature):
+def test_a_day_exactly_at_the_threshold_is_complete(arrived, is_immature):
     table = maturity(days(("2023-09-03", 1.0, 1.0)), arrivals(arrived, 1.0), last_day="2023-09-03")
     assert table["is_immature"].tolist() == [is_immature]
 
 
-def test_days_after_the_last_day_are_immature_without_an_estimate():
+def test_days_after_the_last_day_are_incomplete_without_an_estimate():
     table = maturity(days(("2023-09-03", 1.0, 1.0), ("2023-09-04", 1.0, 1.0)), arrivals(1, 1), last_day="2023-09-03")
     assert table["is_immature"].tolist() == [False, True]
     assert table.loc[1, ["age", "arrived", "still_to_come", "ihc_expected"]].isna().all()
     assert immature_from(table) == "2023-09-04"
 
 
-def test_without_an_estimate_no_day_is_called_immature():
+def test_without_an_estimate_no_day_is_incomplete():
     table = maturity(days(("2023-09-03", 1.0, 1.0)), arrivals(), last_day="2023-09-03")
     assert table["arrived"].isna().all()
     assert immature_from(table) is None
@@ -201,6 +201,6 @@ ORDERS = conversions([(f"k{n}", "u", f"2023-09-0{min(n, 5)} 12:00:00", 1.0) for 
         ((), None),
     ],
 )
-def test_the_span_is_the_latest_days_on_which_every_order_has_ended(ended, span):
+def test_the_span_is_the_latest_run_of_days_with_only_ended_orders(ended, span):
     assert complete_span(ORDERS, outcomes([(f"k{day}", how) for day, how in enumerate(ended, start=1)])) == span
     assert complete_span(conversions(), outcomes()) is None

@@ -27,7 +27,7 @@ def together(*lists):
 
 
 def of_names(*names_of):
-    """Journeys of a session an hour, of these channels."""
+    """Journeys with one session per hour, on these channels."""
     return together(*([(hour, name, 1, 1) for hour, name in enumerate(names)] for names in names_of))
 
 
@@ -65,7 +65,7 @@ def test_time_to_conversion_is_from_the_first_to_the_last_session(hours, label):
     assert times["share"].sum() == 1
 
 
-def test_a_path_names_each_channel_once_in_a_row_and_adds_up_orders_and_revenue():
+def test_a_path_merges_consecutive_repeats_and_sums_orders_and_revenue():
     rows = of_names("AAB", "AB", "ABA", "B")
     expected = pd.DataFrame(
         {
@@ -79,7 +79,7 @@ def test_a_path_names_each_channel_once_in_a_row_and_adds_up_orders_and_revenue(
     assert commonest_paths(rows, most=1)["path"].tolist() == ["A > B"]
 
 
-def test_equally_common_paths_are_by_name_also_where_the_list_ends():
+def test_ties_between_paths_are_broken_by_name():
     rows = of_names(*([name, "Z"] for name in ("D", "A b", "C", "A", "A")))
     # As texts "A > Z" comes after "A b > Z" no more than any other; twice it is first, and of the rest two are shown.
     found = commonest_paths(rows, most=3)
@@ -87,7 +87,7 @@ def test_equally_common_paths_are_by_name_also_where_the_list_ends():
     assert found["share"].tolist() == [0.4, 0.2, 0.2]
 
 
-def test_sessions_at_the_same_moment_are_in_the_order_of_their_ids():
+def test_sessions_at_the_same_time_are_sorted_by_id():
     assert commonest_paths(together([(0, "B", 1, 1), (0, "A", 1, 1)]))["path"].tolist() == ["B > A"]
 
 
@@ -110,11 +110,11 @@ def test_a_path_of_any_length_is_counted_by_all_its_channels():
         ("two\nlines > (.*)", ["(.*)"], ["two\nlines", "(.*)"]),
     ],
 )
-def test_a_path_is_taken_apart_into_its_channels_whatever_their_names(path, names, channels):
+def test_a_path_is_split_into_its_channels(path, names, channels):
     assert channels_of(path, names) == channels
 
 
-def test_each_order_of_a_channel_is_one_of_its_five_roles():
+def test_each_order_counts_in_one_of_five_roles():
     # A: begins ABC and AB, is alone in AA, begins and ends ABA. B: between in ABC and ABA, ends AB. C: ends ABC.
     found = channel_roles(of_names("ABC", "AB", "AA", "ABA"))
     assert found.columns.tolist() == ["channel_name", "orders", *ROLES, *(f"share_{role}" for role in ROLES)]
@@ -126,8 +126,8 @@ def test_each_order_of_a_channel_is_one_of_its_five_roles():
     assert found.iloc[0, 7:].tolist() == [0.5, 0.25, 0.0, 0.0, 0.25]
 
 
-def test_a_channel_counts_once_in_an_order_and_the_ends_of_a_journey_come_before_its_middle():
-    # A stands first and between: it begins. B stands between and last: it ends.
+def test_a_channel_has_one_role_per_order_and_first_and_last_take_precedence():
+    # A is first and in between: it starts. B is in between and last: it ends.
     found = channel_roles(of_names("ABAB"))
     assert found[["channel_name", *ROLES]].to_numpy().tolist() == [["A", 1, 0, 0, 0, 0], ["B", 0, 0, 0, 1, 0]]
 
@@ -136,7 +136,7 @@ def moves(found):
     return {(row[0], row[1]): row[2] for row in found.itertuples(index=False, name=None) if row[2]}
 
 
-def test_moves_lead_from_the_start_through_the_channels_to_the_order():
+def test_transitions_run_from_the_start_through_the_channels_to_the_order():
     found = transition_matrix(of_names("AABBA", "A"))
     # A > B > A, and A.
     assert moves(found) == {(START, "A"): 2, ("A", "B"): 1, ("B", "A"): 1, ("A", ORDER): 2}
@@ -145,14 +145,14 @@ def test_moves_lead_from_the_start_through_the_channels_to_the_order():
     assert found["to"].tolist() == ["A", "B", ORDER] * 3
 
 
-def test_the_last_channel_of_one_order_leads_to_no_other_order():
+def test_there_are_no_transitions_between_journeys():
     assert moves(transition_matrix(of_names("A", "B"))) == {
         **{(START, name): 1 for name in "AB"},
         **{(name, ORDER): 1 for name in "AB"},
     }
 
 
-def test_channels_that_are_not_named_are_one_state_that_may_follow_itself_and_comes_last():
+def test_the_rest_is_one_state_that_can_follow_itself_and_comes_last():
     found = transition_matrix(of_names("A", "AB", "ABCD"), folding("ABCD", "BACD", most=2))
     other = "other (2 channels)"
     assert found["to"].unique().tolist() == ["A", "B", other, ORDER]
@@ -161,14 +161,14 @@ def test_channels_that_are_not_named_are_one_state_that_may_follow_itself_and_co
     assert moves(found)[(other, ORDER)] == 1
 
 
-def test_channels_called_like_a_state_stay_states_of_their_own():
+def test_channels_named_like_a_state_are_separate_states():
     # The start, the channel "(order)" and the channel "(start)", to these channels and the order.
     found = transition_matrix(of_names([START, ORDER]))
     assert found["count"].tolist() == [0, 1, 0, 0, 0, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("view", [journey_lengths, time_to_conversion, commonest_paths])
-def test_no_journeys_are_counted_as_none(view):
+def test_no_journeys_give_counts_of_0(view):
     found = view(EMPTY)
     assert found["orders"].sum() == 0
     assert found["share"].isna().all()
@@ -194,7 +194,7 @@ def test_missing_columns_are_refused(view, column):
 
 @FEW
 @given(journeys(), st.integers(0, 9), st.integers(1, 3))
-def test_everything_adds_up_in_any_row_order_and_the_journeys_are_left_alone(rows, seed, most):
+def test_sums_hold_in_any_row_order_and_the_input_is_unchanged(rows, seed, most):
     before, mixed = rows.copy(deep=True), shuffled(rows, seed)
     roles = channel_roles(rows)
     few = folding(roles["channel_name"], roles["channel_name"], most=most)

@@ -35,7 +35,7 @@ ROWS = reporting(
 )
 
 
-def test_weeks_run_from_monday_to_sunday_and_their_days_are_those_of_the_span():
+def test_weeks_run_from_monday_to_sunday_and_count_reported_days():
     found = weekly_reporting(ROWS)
     assert found.columns.tolist() == ["channel_name", "week", "days", *SUMS, "CPO", "ROAS"]
     assert found[["channel_name", "week", "days"]].to_numpy().tolist() == [
@@ -65,7 +65,7 @@ def test_days_are_summed_over_channels():
 
 
 @pytest.mark.parametrize("add_up", [weekly_reporting, daily_totals])
-def test_no_days_add_up_to_none_and_a_missing_column_is_named(add_up):
+def test_no_days_give_no_rows_and_a_missing_column_is_named(add_up):
     assert add_up(ROWS.iloc[:0]).empty
     assert not {*add_up(ROWS)} - {*GLOSSARY, *HEADINGS}
     with pytest.raises(InputError, match="Reporting lacks the column 'cost'"):
@@ -85,7 +85,7 @@ def test_no_days_add_up_to_none_and_a_missing_column_is_named(add_up):
         ("0001-01-02", "0001-12-31", None),
     ],
 )
-def test_the_period_before_is_as_long_and_ends_the_day_before(start, end, before):
+def test_the_previous_period_is_equally_long_and_ends_the_day_before(start, end, before):
     assert previous_window(start, end) == before
 
 
@@ -122,7 +122,7 @@ def figures(tables=SHOP, credits=CREDITS, ends=ENDS, window=WINDOW):
     return key_figures(visits, earned, tables, ends, start_date=window[0], end_date=window[1])
 
 
-def test_key_figures_by_hand():
+def test_key_figures_calculated_by_hand():
     found = figures().set_index("figure")
     # 3rd and 4th: 3 orders of 300; on their sessions 60 + 100 of revenue by 1.5 orders; cost 50 + 0.2 + 49.8.
     # Each channel cost something: 160 of revenue for 100 of cost.
@@ -146,7 +146,7 @@ def test_key_figures_by_hand():
 
 
 @pytest.mark.parametrize("window", [(None, None), ("2023-09-03", None), (None, "2023-09-04")])
-def test_without_both_dates_nothing_is_before(window):
+def test_without_both_dates_there_is_no_previous_period(window):
     found = figures(window=window)
     assert found[["before", "change"]].isna().all(axis=None)
     assert found["value"].notna().all()
@@ -154,7 +154,7 @@ def test_without_both_dates_nothing_is_before(window):
 
 
 @pytest.mark.parametrize("missing", ["sessions", "conversions"])
-def test_nothing_is_compared_with_days_that_the_tables_do_not_reach(missing):
+def test_days_outside_the_tables_are_not_compared(missing):
     cut = getattr(SHOP, missing)
     cut = cut[cut.iloc[:, 2] > "2023-09-01"]
     assert figures(SHOP._replace(**{missing: cut}))["before"].isna().all()
@@ -164,7 +164,7 @@ def test_nothing_is_compared_with_days_that_the_tables_do_not_reach(missing):
 @pytest.mark.parametrize(
     "ends", [ENDS.iloc[1:], outcomes([("k1", "waiting")]), outcomes([("k1", "failed")]), ENDS.iloc[:1]]
 )
-def test_figures_of_credit_are_not_compared_where_an_order_of_either_period_has_none(ends):
+def test_credit_figures_are_not_compared_if_an_order_of_either_period_has_not_ended(ends):
     found = figures(ends=ends).set_index("figure")["before"]
     assert found[found.isna()].index.tolist() == [
         "Attributed revenue", "Attributed orders", "CPO", "Attributed ROAS of paid channels"
@@ -179,7 +179,7 @@ def test_a_figure_that_was_zero_has_no_change():
     assert np.isnan(found.loc["Blended ROAS", "before"])
 
 
-def test_a_loss_that_shrinks_is_a_rise():
+def test_a_smaller_loss_is_a_positive_change():
     refunds = conversions([("k1", "u1", "2023-09-01 09:00:00", -100.0), ("k2", "u3", "2023-09-03 09:00:00", -50.0)])
     assert figures(SHOP._replace(conversions=refunds)).loc[0, "change"] == 0.5
 
@@ -204,7 +204,7 @@ def test_spend_without_a_session_is_in_the_total_spend_of_all_days():
     ]
 
 
-def test_with_dates_spend_without_a_session_is_left_out_and_that_is_said_at_the_figures():
+def test_with_dates_spend_without_a_session_is_left_out_and_noted():
     found = figures(STRAY).set_index("figure")
     assert found.loc[["Total spend", "Spend without a session", "Blended ROAS"], "value"].tolist() == [100, 100, 3]
     assert found["note"].to_dict() == {
@@ -223,7 +223,7 @@ def test_with_dates_spend_without_a_session_is_left_out_and_that_is_said_at_the_
 
 
 @pytest.mark.parametrize(("days", "said"), [([False, True], "last day"), ([True, True], "last 2 days")])
-def test_figures_of_incomplete_days_are_no_trend_and_say_so(days, said):
+def test_figures_of_incomplete_days_have_no_change_and_a_note(days, said):
     found = with_incomplete(figures(), pd.DataFrame({"is_immature": days})).set_index("figure")
     assert found["change"].isna().tolist() == [False] * 4 + [True] * 4
     assert found.loc["Attributed revenue", "note"] == f"incomplete: {said} (200.00 in the period before)"
@@ -234,13 +234,13 @@ def test_figures_of_incomplete_days_are_no_trend_and_say_so(days, said):
 
 
 @pytest.mark.parametrize(("window", "days"), [(WINDOW, [False, False]), ((None, None), [True, True])])
-def test_complete_days_and_figures_that_are_not_compared_stay_as_they_are(window, days):
+def test_complete_days_and_figures_without_comparison_are_unchanged(window, days):
     assert_frame_equal(
         with_incomplete(figures(window=window), pd.DataFrame({"is_immature": days})), figures(window=window)
     )
 
 
-def test_a_refund_lowers_the_revenue_and_is_no_order():
+def test_a_refund_lowers_revenue_and_is_not_an_order():
     refund = conversions([("r", "u3", "2023-09-04 12:00:00", -20.0)])
     shop = SHOP._replace(conversions=pd.concat([SHOP.conversions, refund], ignore_index=True))
     credits = pd.concat([CREDITS, credits_of([("r", "s3", 1.0)])], ignore_index=True)

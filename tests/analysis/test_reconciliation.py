@@ -58,7 +58,7 @@ def assert_steps_add_up(lines):
         assert part["kind"].iloc[-1] == "total"
 
 
-def test_the_whole_shop_is_led_from_what_was_read_to_what_is_reported():
+def test_the_whole_shop_is_reconciled_from_input_to_report():
     found = reconcile(SHOP, CREDITS, OUTCOMES, REPORTED)
     assert found.columns.tolist() == ["section", "kind", "line", "count", "counted", "amount"]
     assert found["section"].unique().tolist() == [ORDERS, CREDIT, COST]
@@ -82,7 +82,7 @@ def test_the_whole_shop_is_led_from_what_was_read_to_what_is_reported():
     ]
 
 
-def test_dates_lead_from_the_orders_of_the_days_to_the_sessions_of_the_days():
+def test_with_dates_orders_of_the_days_are_reconciled_with_sessions_of_the_days():
     # Orders of the 2nd: k (100), failed, lonely and waiting. Session a, on the 1st, has 1/4 of k: 25 are outside.
     # Order l is of the 3rd, but half of it, 25, belongs to session b of the 2nd.
     found = reconcile(SHOP, CREDITS, OUTCOMES, REPORTED, start_date="2023-09-02", end_date="2023-09-02")
@@ -103,7 +103,7 @@ def test_dates_lead_from_the_orders_of_the_days_to_the_sessions_of_the_days():
     ]
 
 
-def test_the_rounding_of_answers_is_a_line_of_its_own():
+def test_rounding_of_answers_has_its_own_line():
     # Credits of k sum to 1.0002: 0.0002 orders and 0.02 of revenue too much.
     credits = credits_of([("k", "a", 0.25), ("k", "b", 0.7502)])
     shop = SHOP._replace(conversions=SHOP.conversions.iloc[:1])
@@ -114,13 +114,13 @@ def test_the_rounding_of_answers_is_a_line_of_its_own():
     ]
 
 
-def test_credit_of_a_session_that_vanished_is_a_line_of_its_own():
+def test_credit_of_a_deleted_session_has_its_own_line():
     shop = SHOP._replace(sessions=SHOP.sessions.iloc[1:])
     found = reconcile(shop, CREDITS, OUTCOMES, channel_reporting(*shop, CREDITS))
     assert ("step", "less: credit of sessions that no longer exist", -0.75, -50) in lines_of(found, CREDIT)
 
 
-def test_cents_lost_by_rounding_the_lines_are_a_line_of_their_own():
+def test_cents_lost_by_rounding_lines_have_their_own_line():
     # Read 0.008, shown as 0.01; unattributed 0.004, shown as 0.00; with a journey 0.004, shown as 0.00.
     orders = conversions([(key, "u", "2023-09-02 12:00:00", 0.004) for key in ("failed", "lonely")])
     shop = Tables(sessions(), orders, costs())
@@ -151,7 +151,7 @@ def test_a_reporting_that_is_off_by_a_cent_is_refused(column, section, change, w
         (CREDITS, REPORTED.drop(index=1), CREDIT),
         (CREDITS, pd.concat([REPORTED, REPORTED.iloc[[0]]]), CREDIT),
         (CREDITS.iloc[1:], REPORTED, CREDIT),
-        (CREDITS.iloc[:2], channel_reporting(*SHOP, CREDITS.iloc[:2]), ORDERS),  # of l, that is called credited
+        (CREDITS.iloc[:2], channel_reporting(*SHOP, CREDITS.iloc[:2]), ORDERS),  # of l, whose outcome is credited
     ],
 )
 def test_a_reporting_of_other_rows_or_credits_is_refused(credits, reporting, section):
@@ -159,7 +159,7 @@ def test_a_reporting_of_other_rows_or_credits_is_refused(credits, reporting, sec
         reconcile(SHOP, credits, OUTCOMES, reporting)
 
 
-def test_a_currency_of_large_numbers_closes_too():
+def test_very_large_amounts_reconcile():
     # 400 orders of 40 billion each, 1.6e13 in all, where two neighbouring floats are a fifth of a cent apart.
     names = [f"s{n}" for n in range(400)]
     orders = [(key, key, "2023-09-06 10:00:00", 40_000_000_000.37 + n * 1_234.57) for n, key in enumerate(names)]
@@ -194,7 +194,7 @@ def runs(draw):
 
 @FEW
 @given(runs(), windows())
-def test_any_shop_closes_in_any_dates_and_its_steps_add_up_to_the_cent(run, window):
+def test_any_shop_reconciles_to_the_cent_for_any_dates(run, window):
     shop, credits, ends = run
     reporting = channel_reporting(*shop, credits)
     frames = [*shop, credits, ends, reporting]

@@ -34,7 +34,7 @@ from ihc.models.heuristics import linear
 from ihc.report.files import read_csv, write_csv
 from ihc.schemas.tables import REPORTING, Tables, inside
 
-# What a reader of a table may take for nothing, for a number, a formula, the total, a path, or for each other.
+# Channel names that could be mistaken for a missing value, a number, a formula, the total, a path, or each other.
 ODD = (
     *("NA", "None", "null", "NaN", "(not set)", "", "Total", "1", "1.0", "=SUM(A1)"),
     *("\u00c9mail", "E\u0301mail", "Social \u2013 Paid", "A > B"),
@@ -54,7 +54,7 @@ CREDITS = credits_of([("k", "a", 0.25), ("k", "b", 0.75), ("l", "a", 0.5), ("l",
 SHOP = VISITS, ORDERS, PRICES, CREDITS
 
 
-def test_each_channel_is_a_row_of_its_own_from_the_database_to_the_csv_whatever_it_is_called(tmp_path):
+def test_special_channel_names_stay_separate_from_database_to_csv(tmp_path):
     create_tables(Database(tmp_path / "shop.db"))
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
         for number, name in enumerate(ODD):
@@ -73,7 +73,7 @@ def test_each_channel_is_a_row_of_its_own_from_the_database_to_the_csv_whatever_
 
 
 @pytest.mark.parametrize("name", ["Total", "TOTAL ", "to tal"])
-def test_the_total_has_another_name_than_a_channel_that_reads_like_it(name):
+def test_the_total_has_a_longer_name_if_a_channel_is_called_total(name):
     assert total_name(pd.Series(["Mail", name])) == "Total of all channels"
     assert total_name(pd.Series(["Mail", "Totals"])) == "Total"
 
@@ -91,7 +91,7 @@ def test_cpo_and_roas_are_ratios_of_sums():
     assert sums.columns.tolist() == ["cost", "ihc", "ihc_revenue"]
 
 
-def test_a_credit_earns_its_share_of_the_orders_revenue_at_its_sessions_place_and_day():
+def test_a_credit_earns_its_share_of_revenue_on_the_channel_and_day_of_its_session():
     earned = conversion_credits(VISITS, ORDERS, CREDITS)
     assert earned.iloc[0].to_dict() == {
         "conv_id": "k",
@@ -106,12 +106,12 @@ def test_a_credit_earns_its_share_of_the_orders_revenue_at_its_sessions_place_an
     assert earned["ihc_revenue"].tolist() == [25.0, 75.0, 30.0, 30.0, 0.0]
 
 
-def test_a_credit_whose_order_or_session_is_gone_has_no_row():
+def test_a_credit_without_order_or_session_is_left_out():
     credits = credits_of([("k", "gone", 0.5), ("gone", "a", 0.5), ("k", "b", 0.5)])
     assert conversion_credits(VISITS, ORDERS, credits)["session_id"].tolist() == ["b"]
 
 
-def test_renamed_are_the_same_rows_under_the_names_of_other_sessions():
+def test_renamed_changes_only_the_channel_names():
     earned = conversion_credits(VISITS, ORDERS, CREDITS)
     groups = VISITS.assign(channel_name=["One", "Two", "One", "Two", "Two"])
     there, here = renamed(visits_of(VISITS, PRICES, earned), earned, groups)
@@ -120,7 +120,7 @@ def test_renamed_are_the_same_rows_under_the_names_of_other_sessions():
     assert_frame_equal(there, visits_of(groups, PRICES, expected))
 
 
-def test_a_session_without_a_cost_costs_nothing_and_the_index_is_the_sessions():
+def test_a_session_without_a_cost_row_costs_0_and_the_index_is_kept():
     found = session_costs(VISITS.set_axis([9, 9, 8, 7, 6]), PRICES)
     assert found.tolist() == [4.0, 0.0, 10.0, 6.0, 0.0]
     assert found.index.tolist() == [9, 9, 8, 7, 6]
@@ -143,7 +143,7 @@ def test_reporting_adds_up_cost_and_credit_by_channel_and_day_of_the_session():
     assert_frame_equal(channel_reporting(*SHOP), expected)
 
 
-def test_the_summary_has_a_row_a_channel_by_revenue_and_the_total_last():
+def test_the_summary_has_one_row_per_channel_by_revenue_and_the_total_last():
     # k was influenced by Search and Mail, l by both too (a credit of 0 is a part in the journey).
     summary = channel_summary(*SHOP).set_index("channel_name")
     assert summary.index.tolist() == ["Search", "Mail", "Social", "Total"]
@@ -163,10 +163,10 @@ def test_shares_are_nan_without_any_credit_or_cost():
     summary = channel_summary(VISITS, ORDERS, costs(), credits_of())
     assert summary[["share_of_credit", "share_of_cost", "CPO", "ROAS"]].isna().all(axis=None)
     assert material(summary).empty
-    assert summary["sessions"].tolist() == [1, 3, 1, 5]  # Mail, Search, Social: by name where nothing tells them apart
+    assert summary["sessions"].tolist() == [1, 3, 1, 5]  # Mail, Search, Social: ties are sorted by name
 
 
-def test_empty_tables_are_reported_as_no_rows_and_a_total_of_0():
+def test_empty_tables_give_no_rows_and_a_total_of_0():
     empty = sessions(), conversions(), costs(), credits_of()
     assert channel_reporting(*empty).columns.tolist() == list(REPORTING)
     assert channel_reporting(*empty).empty
@@ -193,7 +193,7 @@ def test_a_missing_column_is_refused(place, column, says):
             report(*frames)
 
 
-def test_material_channels_have_one_percent_of_the_cost_the_costliest_first():
+def test_material_channels_have_one_percent_of_the_cost_highest_first():
     summary = pd.DataFrame(
         {
             "channel_name": ["tiny", "edge", "large", "free", "Total"],
@@ -204,7 +204,7 @@ def test_material_channels_have_one_percent_of_the_cost_the_costliest_first():
     assert material(summary)["channel_name"].tolist() == ["large", "edge"]
 
 
-def test_models_are_compared_by_revenue_a_channel():
+def test_models_are_compared_by_revenue_per_channel():
     rows = journey((0, "Search", 1, 1), (1, "Mail", 1, 1), revenue=50.0)
     models = {
         "one": credits_of([("k", "s1", 0.4), ("k", "s2", 0.6)]),
@@ -215,8 +215,8 @@ def test_models_are_compared_by_revenue_a_channel():
     assert_frame_equal(model_comparison(rows.iloc[:0], models), expected.iloc[:0])
 
 
-def test_models_are_set_against_the_first_one():
-    # 30 of 20 is half more; -20 is 10 less than -10, so once as far below; nothing is measured against 0.
+def test_models_are_compared_with_the_first_one():
+    # 30 is 50 % more than 20; -20 is 100 % less than -10; there is no ratio to 0.
     comparison = pd.DataFrame({"channel_name": ["A", "B", "C"], "one": [20.0, -10.0, 0.0], "two": [30.0, -20.0, 5.0]})
     expected = comparison.assign(two=[0.5, -1.0, float("nan")])
     assert_frame_equal(relative_to_first(comparison), expected)
@@ -224,7 +224,7 @@ def test_models_are_set_against_the_first_one():
     assert relative_to_first(comparison.iloc[:0]).empty
 
 
-def test_exported_credits_say_where_when_and_how_each_credit_was_earned():
+def test_exported_credits_have_channel_day_and_phases():
     visits = sessions([("s1", "u", "2023-09-01 10:00:00", "Mail"), ("s2", "u", "2023-09-02 10:00:00", "Search")])
     tables = Tables(visits, conversions([("k", "u", "2023-09-02 11:00:00", 80.0)]), costs())
     credits = credits_of([("k", "s2", 0.25), ("k", "s1", 0.75), ("gone", "s1", 1.0)])
@@ -246,7 +246,7 @@ def test_exported_credits_say_where_when_and_how_each_credit_was_earned():
 
 @FEW
 @given(shops(), windows(), st.integers(0, 9))
-def test_what_goes_in_comes_out_by_day_and_by_channel_in_any_row_order(shop, window, seed):
+def test_totals_by_day_and_channel_equal_the_input_in_any_row_order(shop, window, seed):
     journeys = build_journeys(shop.sessions, shop.conversions)
     frames = (*shop, linear(journeys))
     before = [frame.copy(deep=True) for frame in frames]

@@ -55,7 +55,7 @@ SEARCH_GIVES = parse_redistribution(dict.fromkeys(PHASES, ENTRY), "It")
 
 
 def revenue(grid):
-    """By cell, in the order of the cells, the revenue a channel."""
+    """Revenue per channel, by cell in the order of the cells."""
     return grid.pivot_table(index=cell_numbers(grid), columns="channel_name", values="ihc_revenue")
 
 
@@ -66,21 +66,21 @@ def test_a_cell_is_the_credit_under_one_setting():
     assert cells["lookback_days"].isna().tolist() == [True, True, False, False, False, False]
     assert cells["redistribution"].tolist() == [AS_IS, DIRECT_GIVES] * 3
     assert set(cells["model"]) == {"Linear"}
-    # Any age: half of 100 each, or all of it to Search; within 7 days k2 has no session; within a day Search neither.
+    # No lookback window: half of 100 each, or all of it to Search; 7 days: k2 has no session; 1 day: no Search either.
     table = revenue(found)[["Search", "Mail", "Direct"]].to_numpy().tolist()
     assert table == [[50, 60, 50], [100, 60, 0], [50, 0, 50], [100, 0, 0], [0, 0, 100], [0, 0, 100]]
     assert cells["orders"].tolist() == [2, 2, 1, 1, 1, 1]
 
 
-def test_models_know_the_channels_and_rows_may_be_of_what_stands_in_their_place():
+def test_models_see_channels_while_rows_can_be_another_dimension():
     rows = ROWS.assign(reported_as=ROWS["channel_name"].replace({"Search": "Paid", "Mail": "Owned", "Direct": "Owned"}))
     costs = pd.DataFrame({"channel_name": ["Paid", "Owned"], "cost": [50.0, 30.5]})
     found = sensitivity(rows, costs, LINEAR, [None], redistributions_to_try(ROWS["channel_name"]))
-    # Half of 100 for Search, half of it and 60 for the others; Direct still gives its part away as itself.
+    # Half of 100 for Search, the other half and 60 for the others; Direct is still redistributed by its own name.
     assert revenue(found)[["Paid", "Owned"]].to_numpy().tolist() == [[50, 110], [100, 60]]
 
 
-def test_ratios_are_of_sums_and_ranks_are_of_channels_with_enough_of_the_cost():
+def test_ratios_are_of_sums_and_only_material_channels_are_ranked():
     # Direct has 0.5 of 80.5: less than 1 %. Search 50 / 50, Mail 60 / 30.
     grid = sensitivity(ROWS, COSTS, LINEAR, [None])
     found = grid.set_index("channel_name")
@@ -91,7 +91,7 @@ def test_ratios_are_of_sums_and_ranks_are_of_channels_with_enough_of_the_cost():
         assert not {*frame} - {*GLOSSARY, *HEADINGS}
 
 
-def test_a_channel_without_cost_stands_last_and_one_without_journeys_has_roas_0_and_equals_share_the_better_rank():
+def test_channels_without_cost_come_last_without_journeys_have_roas_0_and_ties_share_a_rank():
     # Radio is in no journey. Mail earns 60 for 30, Direct and Search 50: nothing for Direct, 25 for Search.
     costs = pd.DataFrame({"channel_name": ["Radio", "Mail", "Search"], "cost": [20.0, 30.0, 25.0]})
     found = sensitivity(ROWS, costs, LINEAR, [None])
@@ -100,17 +100,17 @@ def test_a_channel_without_cost_stands_last_and_one_without_journeys_has_roas_0_
     assert found["rank"].fillna(-1).tolist() == [3, 1, 1, -1]
 
 
-def test_a_model_or_a_lookback_that_is_no_use_is_refused():
-    with pytest.raises(InputError, match="Credits of Half must have a row for each row of journeys"):
+def test_invalid_models_and_lookback_windows_are_refused():
+    with pytest.raises(InputError, match="Credits of Half must have one row per row of journeys"):
         sensitivity(ROWS, COSTS, {"Half": lambda rows, _: LINEAR["Linear"](rows, None).iloc[1:]}, [None])
-    with pytest.raises(InputError, match="A lookback is 0 days"):
+    with pytest.raises(InputError, match="The lookback window is 0 days"):
         sensitivity(ROWS, COSTS, LINEAR, [None, 0])
     for nothing in (({}, [None], {AS_IS: None}), (LINEAR, [], {AS_IS: None}), (LINEAR, [None], {})):
-        with pytest.raises(InputError, match="at least one model, one lookback and one redistribution"):
+        with pytest.raises(InputError, match="at least one model, one lookback window and one redistribution"):
             sensitivity(ROWS, COSTS, *nothing)
     with pytest.raises(InputError, match="Costs lacks the column 'cost'"):
         sensitivity(ROWS, COSTS[["channel_name"]], LINEAR, [None])
-    with pytest.raises(InputError, match="There is no model 'Lineal'; there are IHC, First touch, "):
+    with pytest.raises(InputError, match="Unknown model 'Lineal'; choose from IHC, First touch, "):
         variants_of(PARAMETERS, ["IHC", "Lineal"])
     with pytest.raises(InputError, match="Journeys lacks the column 'revenue'"):
         sensitivity(ROWS.drop(columns="revenue"), COSTS, LINEAR, [None])
@@ -118,8 +118,8 @@ def test_a_model_or_a_lookback_that_is_no_use_is_refused():
 
 @FEW
 @given(shops(), windows(), st.sampled_from([None, 1 / 48, 0.5, 1, 3.25, 100]))
-def test_the_cell_of_the_runs_settings_is_its_summary_and_a_lookback_that_of_build_journeys(shop, window, days):
-    # Sessions and orders meet at half hours, so some are exactly as old as the lookback.
+def test_the_base_cell_equals_the_summary_and_lookbacks_equal_those_of_build_journeys(shop, window, days):
+    # Times are on half hours, so some sessions are exactly as old as the lookback window.
     dates = dict(zip(("start_date", "end_date"), window, strict=True))
     rows = build_journeys(shop.sessions, shop.conversions)
     shorter = build_journeys(shop.sessions, shop.conversions, lookback_days=days)
@@ -134,14 +134,14 @@ def test_the_cell_of_the_runs_settings_is_its_summary_and_a_lookback_that_of_bui
 
 @FEW
 @given(journeys(), st.integers(0, 9))
-def test_no_revenue_is_lost_but_that_of_orders_without_a_session_and_row_order_is_irrelevant(rows, seed):
+def test_only_revenue_of_untracked_orders_is_lost_and_row_order_is_irrelevant(rows, seed):
     costs = pd.DataFrame({"channel_name": ["Search", "Social"], "cost": [10.0, 20.0]})
     before = rows.copy(deep=True)
     models = variants_of(PARAMETERS, ["IHC", "Linear"])
     rules = {AS_IS: None, "Search gives": SEARCH_GIVES}
     found = sensitivity(rows, costs, models, [2], rules)
     assert_frame_equal(rows, before)
-    # Every journey ends with a session at the time of its order, so no lookback takes it away.
+    # Every journey ends with a session at the time of its order, which no lookback window excludes.
     orders = rows.drop_duplicates("conv_id")
     sums = found.groupby(cell_numbers(found))[["ihc", "ihc_revenue"]].sum()
     assert len(sums) == 4
@@ -180,19 +180,19 @@ def test_no_revenue_is_lost_but_that_of_orders_without_a_session_and_row_order_i
         ({"A": 2.0}, [{"A": 1.5}], 2.5, [STABLE]),
     ],
 )
-def test_a_channel_is_stable_that_keeps_its_side_of_break_even_and_about_its_place(base, others, roas, stability):
+def test_a_stable_channel_keeps_its_side_of_break_even_and_roughly_its_rank(base, others, roas, stability):
     grid = grid_of((BASE, base), *zip((OTHER, (7, "IHC", AS_IS)), others, strict=False))
     assert rank_stability(grid, roas=roas)["stability"].tolist() == stability
 
 
-def test_a_channels_roas_and_rank_are_shown_in_the_base_and_at_their_ends():
+def test_roas_and_rank_are_given_for_the_base_and_their_extremes():
     grid = grid_of((BASE, {"A": 3.0, "B": 0.9}), (OTHER, {"A": 1.5, "B": 4.0}))
     found = rank_stability(grid).set_index("channel_name").drop(columns="stability")
     assert found.loc["A"].tolist() == [3.0, 1.5, 3.0, 1, 1, 2, 1.0]
     assert found.loc["B"].tolist() == [0.9, 0.9, 4.0, 2, 1, 2, 0.5]
 
 
-def test_channels_come_by_falling_revenue_in_the_base_and_those_without_a_rank_not_at_all():
+def test_channels_are_sorted_by_base_revenue_and_unranked_ones_left_out():
     grid = grid_of((BASE, {"A": 1.0, "B": 3.0, "C": 2.0}), (OTHER, {"A": 9.0, "B": 3.0, "C": 2.0}))
     assert rank_stability(grid)["channel_name"].tolist() == ["B", "C", "A"]
     small = grid.assign(rank=grid["rank"].where(grid["channel_name"] != "C"))
@@ -220,7 +220,7 @@ def test_a_single_change_leaves_the_other_settings_as_in_the_base():
     assert found.iloc[0].tolist() == ["model", 2, 0, 2]
 
 
-def test_any_name_is_only_a_name():
+def test_special_channel_names_are_ordinary_names():
     rows = pd.concat([journey((0, name, 1, 1), conv_id=f"k{n}", prefix=f"{n}s") for n, name in enumerate(UNTRUSTED)])
     costs = pd.DataFrame({"channel_name": pd.array(UNTRUSTED, dtype="str"), "cost": 50.0})
     grid = sensitivity(rows, costs, variants_of(PARAMETERS, COMPARED), [None, 30, 7])
@@ -250,17 +250,17 @@ def given_away(model, redistribution, rows=THREE_SESSIONS):
         (linear, rules(direction=LATER), [1 / 3, 0, 2 / 3]),
         # 0.4, 0.2, 0.4 stays even.
         (position_based, rules(), [0.5, 0, 0.5]),
-        # The only receiver, at the end, may not be above the threshold.
+        # The only possible receiver, at the end, is not above the threshold.
         (linear, rules(threshold=0.4), [1 / 3, 1 / 3, 1 / 3]),
-        # Direct and Mail give all they have to Search.
+        # Direct and Mail give all their credit to Search.
         (linear, rules(["Direct", "Mail"]), [1, 0, 0]),
-        # None but Direct has anything, or nobody is left to receive: it stays.
+        # Only Direct has credit, or no receiver is left: the credit stays.
         (linear, rules(["Direct", "Mail", "Search"]), [1 / 3, 1 / 3, 1 / 3]),
         (last_touch, rules(["Mail"]), [0, 0, 1]),
         (linear, None, [1 / 3, 1 / 3, 1 / 3]),
         (linear, rules([]), [1 / 3, 1 / 3, 1 / 3]),
-        # Phases that disagree are read in the most generous way, one that lists no channel has no say, and the
-        # channels of all give.
+        # If phases disagree, the most permissive values apply; a phase without channels is ignored; the
+        # channels of all phases give.
         (linear, rules(direction=EARLIER, threshold=0.4, holder={"direction": LATER, "receive_threshold": 0.5}),
          [1 / 2, 0, 1 / 2]),
         (linear, rules(direction=EARLIER, holder={"direction": ANY, "redistribution_channel_labels": []}),
@@ -268,22 +268,22 @@ def given_away(model, redistribution, rows=THREE_SESSIONS):
         (linear, rules(closer={"redistribution_channel_labels": ["Mail"]}), [1, 0, 0]),
     ],
 )  # fmt: skip
-def test_a_model_without_phases_gives_the_credit_itself_away(model, redistribution, shares):
+def test_a_model_without_phases_redistributes_its_credit(model, redistribution, shares):
     assert given_away(model, redistribution) == pytest.approx(shares)
 
 
-def test_credits_of_other_rows_than_those_of_the_journeys_are_refused():
+def test_credits_with_other_rows_than_the_journeys_are_refused():
     credits = linear(THREE_SESSIONS)
     for wrong in (credits.iloc[::-1], credits.iloc[1:], credits.assign(conv_id="other")):
-        with pytest.raises(InputError, match="Credits must have a row for each row of journeys, in its order"):
+        with pytest.raises(InputError, match="Credits must have one row per row of journeys, in the same order"):
             redistributed(wrong, THREE_SESSIONS, rules())
-    with pytest.raises(InputError, match="Credits must have a number in each row of ihc"):
+    with pytest.raises(InputError, match="Credits must have a number in every row of ihc"):
         redistributed(credits.assign(ihc=float("nan")), THREE_SESSIONS, rules())
     with pytest.raises(InputError, match="Credits lacks the column 'ihc'"):
         redistributed(credits.drop(columns="ihc"), THREE_SESSIONS, rules())
 
 
-def test_a_session_exactly_as_old_as_the_lookback_stays():
+def test_a_session_exactly_as_old_as_the_lookback_window_is_inside():
     rows = journey((0, "A", 1, 1), (24, "B", 1, 1))
     assert [rows[is_within(rows, days)]["channel_name"].tolist() for days in (None, 1, 0.999)] == [["A", "B"]] * 2 + [
         ["B"]
@@ -292,7 +292,7 @@ def test_a_session_exactly_as_old_as_the_lookback_stays():
 
 @pytest.mark.parametrize("days", [0, -1, LONGEST_LOOKBACK + 1, float("nan")])
 def test_a_lookback_out_of_range_is_refused(days):
-    with pytest.raises(InputError, match="give above 0 and up to 100,000, or None"):
+    with pytest.raises(InputError, match="must be above 0 and up to 100,000, or None"):
         is_within(THREE_SESSIONS, days)
 
 
@@ -305,14 +305,14 @@ def test_only_lookbacks_shorter_than_the_runs_are_tried(own, tried):
 
 
 @pytest.mark.parametrize("name", ["Direct", " direct\t", "(Direct)/(None)"])
-def test_direct_traffic_gives_where_there_is_any(name):
+def test_direct_traffic_is_redistributed_if_there_is_any(name):
     found = redistributions_to_try(["Search", name, "Directory", name])[DIRECT_GIVES]
     assert found.channels == {name}
     assert {entry["direction"] for entry in found.entries.values()} == {ANY}
     assert redistributions_to_try(["Search", *UNTRUSTED]) == {AS_IS: None}
 
 
-def test_direct_traffic_may_have_a_name_of_the_shops_own():
+def test_direct_traffic_can_have_a_custom_name():
     rows = journey((0, "Mail", 1, 1), (1, "Typed in", 1, 1))
     last = variants_of(curves_of(), ["Last non-direct touch"], ["typed in"])["Last non-direct touch"]
     assert last(rows, None)["ihc"].tolist() == [1, 0]
@@ -320,14 +320,14 @@ def test_direct_traffic_may_have_a_name_of_the_shops_own():
     assert tried[DIRECT_GIVES].channels == {"Typed in"}
 
 
-def test_the_redistribution_of_the_run_comes_first_and_is_tried_against_none():
+def test_the_runs_own_redistribution_comes_first_and_is_compared_with_none():
     assert list(redistributions_to_try(["Direct"])) == [AS_IS, DIRECT_GIVES]
     own = rules()
     assert redistributions_to_try(["Direct"], own) == {OWN: own, AS_IS: None}
     assert next(iter(redistributions_to_try([], own))) == OWN
 
 
-def test_ihc_redistributes_its_phases_and_the_others_their_credit():
+def test_ihc_redistributes_phases_and_other_models_credit():
     parameters, redistribution = curves_of(), rules(["Mail"], EARLIER)
     variants = variants_of(parameters, COMPARED)
     assert tuple(variants) == COMPARED
@@ -343,14 +343,14 @@ def test_ihc_redistributes_its_phases_and_the_others_their_credit():
         assert variant(THREE_SESSIONS, redistribution)["ihc"].sum() == pytest.approx(1)
 
 
-def test_each_phase_stands_beside_the_models_and_an_order_without_it_has_nothing_in_it():
-    # The second order has a single session, that initializes and closes; nothing holds.
+def test_each_phase_is_a_model_and_orders_without_it_use_their_ihc_credit():
+    # The second order has a single session, which initializes and closes; there is no holder.
     rows = pd.concat([THREE_SESSIONS, journey((0, "Mail", 1, 1), conv_id="k2", prefix="t", revenue=40)])
     credits = attribute(rows, curves_of())
     phases = phase_credits(credits)
     assert list(phases) == ["Initializer", "Holder", "Closer"]
     assert_frame_equal(phases["Closer"], credits[["conv_id", "session_id"]].assign(ihc=credits["closer"]))
-    # Where nothing holds, and where the phases are not known, the credit of IHC stands in.
+    # Without a holder, and with unknown phases, the IHC credit is used.
     assert phases["Holder"]["ihc"].tolist() == [*credits["holder"].iloc[:3], 1.0]
     unknown = phase_credits(credits.assign(initializer=float("nan")))
     assert unknown["Initializer"]["ihc"].tolist() == credits["ihc"].tolist()

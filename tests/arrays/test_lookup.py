@@ -10,33 +10,33 @@ IDS = pd.Series(["a", "b", "a", "c"], index=[7, 7, 8, 9], dtype="str")
 KNOWN = pd.DataFrame({"key": pd.Series(["c", "a", "d", "a"], dtype="str"), "figure": [1.5, 2.5, 3.5, 4.5]})
 
 
-def test_the_first_place_of_each_id_is_found():
+def test_get_indexer_returns_the_first_position():
     assert get_indexer(IDS, KNOWN["key"]).tolist() == [1, -1, 1, 0]
     assert isin(IDS, KNOWN["key"]).tolist() == [True, False, True, True]
-    assert get_indexer(pd.concat([IDS] * 3), KNOWN["key"]).tolist() == [1, -1, 1, 0] * 3  # in several pieces
+    assert get_indexer(pd.concat([IDS] * 3), KNOWN["key"]).tolist() == [1, -1, 1, 0] * 3  # as several Arrow chunks
 
 
-def test_among_none_nothing_is_found_and_none_find_nothing():
+def test_empty_ids_and_empty_tables_give_empty_results():
     assert isin(IDS, KNOWN["key"].iloc[:0]).tolist() == [False] * 4
     assert isin(IDS.iloc[:0], KNOWN["key"]).tolist() == []
     assert lookup(IDS, KNOWN.iloc[:0], "key", "figure").isna().all()
 
 
-def test_what_stands_beside_an_id_keeps_the_index_of_the_ids():
+def test_lookup_keeps_the_index_of_the_ids():
     found = lookup(IDS, KNOWN, "key", "figure")
     assert found.index.tolist() == IDS.index.tolist()
     assert found.fillna(0.0).tolist() == [2.5, 0.0, 2.5, 1.5]
     assert lookup(IDS, KNOWN, "key", "key").fillna("none").tolist() == ["a", "none", "a", "c"]
 
 
-def test_ids_are_compared_as_texts_and_an_empty_one_is_nowhere():
+def test_ids_are_compared_as_texts_and_missing_ids_are_never_found():
     assert isin(pd.Series([1, 2]), pd.Series(["2", "3"], dtype="str")).tolist() == [False, True]
     assert isin(pd.Series(["2", None], dtype="object"), pd.Series([None, "2"], dtype="str")).tolist() == [
         True, False
     ]  # fmt: skip
 
 
-def test_ids_are_numbered_by_their_first_appearance_whether_they_stand_together_or_not():
+def test_factorize_numbers_ids_by_first_appearance():
     assert factorize(IDS).tolist() == [0, 1, 0, 2]
     assert factorize(IDS.iloc[[0, 2, 1, 3, 1]]).tolist() == [0, 0, 1, 2, 1]
     assert factorize(IDS.iloc[:0]).tolist() == []
@@ -45,7 +45,7 @@ def test_ids_are_numbered_by_their_first_appearance_whether_they_stand_together_
 
 @FEW
 @given(*[st.lists(st.sampled_from(["", "a", "A", "b", "é", " a", "\n"]), max_size=8)] * 2)
-def test_as_isin_says(ids, known):
+def test_isin_equals_pandas_isin(ids, known):
     columns = pd.Series(ids, dtype="str"), pd.Series(known, dtype="str")
     assert isin(*columns).tolist() == columns[0].isin(columns[1]).tolist()
     found = get_indexer(*columns)
@@ -57,7 +57,7 @@ def test_as_isin_says(ids, known):
 PAIRS = credits_of([("k", "a", 0.25), ("k", "b", 0.75), ("l", "a", 1.0)])
 
 
-def test_a_pair_is_found_by_both_of_its_ids():
+def test_a_pair_is_found_by_both_ids():
     rows = credits_of([("l", "a", 0.0), ("l", "b", 0.0), ("k", "b", 0.0), ("k", "b", 0.0)])
     assert get_pair_indexer(rows, PAIRS).tolist() == [2, -1, 1, 1]
     assert get_pair_indexer(PAIRS, PAIRS.copy()).tolist() == [0, 1, 2]
@@ -65,11 +65,11 @@ def test_a_pair_is_found_by_both_of_its_ids():
     assert get_pair_indexer(rows, PAIRS.iloc[:0]).tolist() == [-1] * 4
 
 
-def test_of_a_pair_that_stands_several_times_the_first_counts():
+def test_the_first_of_several_equal_pairs_is_used():
     assert get_pair_indexer(PAIRS.iloc[:1], pd.concat([PAIRS.iloc[1:], PAIRS.iloc[:1], PAIRS])).tolist() == [2]
 
 
-def test_what_is_joined_keeps_rows_and_order_and_is_empty_where_there_is_nothing():
+def test_join_keeps_rows_and_order_and_gives_nan_without_a_match():
     found = join(PAIRS.set_axis([5, 5, 6]), PAIRS.iloc[[2, 0]].assign(holder=[0.1, 0.2]), ["holder"])
     assert found.index.tolist() == [5, 5, 6]
     assert found["holder"].fillna(-1.0).tolist() == [0.2, -1.0, 0.1]
@@ -78,6 +78,6 @@ def test_what_is_joined_keeps_rows_and_order_and_is_empty_where_there_is_nothing
 
 @FEW
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("cab")), max_size=9))
-def test_rows_are_ordered_by_their_key_and_then_by_their_id(rows):
+def test_argsort_sorts_by_key_then_id(rows):
     keys, ids = np.array([key for key, _ in rows], dtype="int64"), pd.Series([one for _, one in rows], dtype="str")
     assert [rows[place] for place in argsort(keys, ids)] == sorted(rows)

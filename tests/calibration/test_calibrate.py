@@ -30,10 +30,10 @@ def errors(found, true, rows):
 
 
 def assert_found(found, true, *, rows=SHOP, others=OTHERS, mean=0.00002, largest=0.004):
-    """The curves at hours that occur, the weights beside each other, the phases, and other journeys' credits."""
+    """Compare curves at observed hours, weight ratios, phase weights and the credits of other journeys."""
     _, steps = time_order(rows)
     for phase, hours in (("initializer", steps.gap), ("closer", steps.to_conversion)):
-        # Where the curve nears its end few sessions tell it.
+        # Near its end, the curve depends on few sessions.
         seen = np.quantile(hours, [0.1, 0.3, 0.5, 0.7, 0.9, 0.97])
         assert getattr(found, phase)(seen) == pytest.approx(getattr(true, phase)(seen), abs=0.001)
     for phase in PHASES:
@@ -64,7 +64,7 @@ JUMPS = ([0, 0.0998, 0.1, 0.1998, 0.2, 0.2998, 0.3, 2, 60, 500], [1, 0.99, 0.9, 
     ],
     ids=["weights of 0.05 and 20", "jumps and far phases", "flat curves"],
 )
-def test_a_few_hundred_answers_give_the_parameters_back_and_predict_other_journeys(changes):
+def test_a_few_hundred_answers_recover_the_parameters_and_predict_other_journeys(changes):
     true = truth(**changes)
     assert_found(calibrate(SHOP, answers_of(SHOP, true)).parameters, true)
 
@@ -82,25 +82,23 @@ def test_a_curve_that_reaches_1_is_found_with_its_restarts():
     assert off.max() <= 0.005
 
 
-def test_closers_before_a_restart_are_extrapolated_where_the_answers_do_not_show_them_and_nobody_is_blamed():
+def test_closers_before_a_restart_are_extrapolated_without_a_contradiction_warning():
     # The closer's curve reaches 500 hours; after a restart the answers show 111.3 of them. The holder reads the rest.
     true = truth(initializer=RESTARTS["initializer"])
     result = calibrate(SHOP, answers_of(SHOP, true))
     assert errors(result.parameters, true, SHOP).max() > 0.01
     (said,) = result.warnings
-    assert said.endswith(
-        "read the closer's curve beyond the 111.3 hours that the answers show: there it is extrapolated."
-    )
+    assert said.endswith("read the closer's curve beyond the 111.3 hours in the answers, where it is extrapolated.")
 
 
-def test_journeys_of_up_to_200_sessions_are_read_as_well():
+def test_journeys_of_up_to_200_sessions_are_calibrated():
     rows = random_journeys(80, mean_length=30, longest=200)
     assert rows.groupby("conv_id").size().max() > 100
     # The largest share of a journey takes what the rounding of all its sessions leaves over.
     assert_found(calibrate(rows, answers_of(rows, truth())).parameters, truth(), rows=rows, mean=0.00004)
 
 
-def test_the_order_of_the_rows_and_columns_they_need_not_have_are_irrelevant_and_the_inputs_left_alone():
+def test_row_order_and_extra_columns_are_irrelevant_and_inputs_unchanged():
     rows, answers = shuffled(SMALL, 1).assign(ihc=1.0, initializer=9.0), shuffled(SMALL_ANSWERS, 2).assign(cost=1.0)
     before = rows.copy(deep=True), answers.copy(deep=True)
     found, again = calibrate(SMALL, SMALL_ANSWERS), calibrate(rows, answers)
@@ -112,7 +110,7 @@ def test_the_order_of_the_rows_and_columns_they_need_not_have_are_irrelevant_and
     assert_frame_equal(answers, before[1])
 
 
-def test_there_may_be_more_channels_than_answers():
+def test_there_can_be_more_channels_than_answers():
     rows = random_journeys(60).assign(channel_name=lambda frame: [f"c{number}" for number in range(len(frame))])
     result = calibrate(rows, answers_of(rows, truth()))
     assert errors(result.parameters, truth(), rows).max() <= 0.001
@@ -120,13 +118,15 @@ def test_there_may_be_more_channels_than_answers():
     assert sum(f"Not identified: {names} of {names} " in said for said in result.warnings) == 3
 
 
-def test_more_channels_than_the_equations_can_hold_are_refused():
+def test_too_many_channels_are_refused():
     rows = random_journeys(400).assign(channel_name=lambda frame: [f"c{number}" for number in range(len(frame))])
-    with pytest.raises(InputError, match=f"channels, and a calibration weighs {MOST_CHANNELS:,} at most: give similar"):
+    with pytest.raises(
+        InputError, match=f"channels, and a calibration supports at most {MOST_CHANNELS:,}: give similar"
+    ):
         calibrate(rows, answers_of(rows, truth()))
 
 
-def test_channel_names_are_any_texts(tmp_path):
+def test_special_channel_names_are_ordinary_names(tmp_path):
     rows = SMALL.assign(channel_name=(UNTRUSTED * len(SMALL))[: len(SMALL)])
     true = truth(channels={"closer": {UNTRUSTED[0]: 2.0}})
     found = calibrate(rows, answers_of(rows, true)).parameters
@@ -153,12 +153,12 @@ def test_odd_shops_are_calibrated_to_their_own_answers(rows):
     assert errors(calibrate(rows, answers_of(rows, true)).parameters, true, rows).max() <= 0.001
 
 
-def test_without_closer_flags_the_converting_session_alone_closes():
+def test_without_closer_flags_only_the_converting_session_closes():
     rows = SMALL.assign(closer_engagement=0)
     result = calibrate(rows, answers_of(rows, truth()))
     assert errors(result.parameters, truth(), rows).max() <= 0.001
     assert set(result.parameters.closer.membership) == {1}
-    assert any("No answer shows the closer's curve" in said for said in result.warnings)
+    assert any("The closer's curve is unknown" in said for said in result.warnings)
 
 
 def test_without_holder_flags_the_other_phases_keep_their_ratio():
@@ -173,7 +173,7 @@ def test_without_holder_flags_the_other_phases_keep_their_ratio():
 
 
 def mixed(rows, answers, share, other):
-    """Answers of which every so many-th journey is answered by other parameters; and those."""
+    """Answers where every n-th journey uses other parameters; and the ids of these journeys."""
     ids = rows["conv_id"].unique()[::share]
     wrong = answers["conv_id"].isin(ids)
     both = answers.where(~wrong, answers_of(rows, other))
@@ -181,7 +181,7 @@ def mixed(rows, answers, share, other):
     return both, set(moved.index[moved > 0.02])
 
 
-def test_answers_by_other_parameters_for_2_percent_of_the_journeys_hardly_matter_and_are_named():
+def test_2_percent_contradicting_answers_have_little_effect_and_are_named():
     other = truth(initializer=([0, 10, 110], [0, 0, 1]), closer=([0, 100], [1, 0]))
     answers, wrong = mixed(SHOP, ANSWERS, 50, other)
     result = calibrate(SHOP, answers)
@@ -189,14 +189,14 @@ def test_answers_by_other_parameters_for_2_percent_of_the_journeys_hardly_matter
     off = errors(result.parameters, truth(), OTHERS)
     assert off.mean() <= 0.0002
     assert off.quantile(0.99) <= 0.002
-    (said,) = [text for text in result.warnings if "cannot be explained" in text]
+    (said,) = [text for text in result.warnings if "contradict the parameters" in text]
     assert 1 <= len(wrong) <= 5
     assert said.startswith(f"{len(wrong)} of ")
     assert all(repr(conv_id) in said for conv_id in wrong)
     assert "better leave them out" in said
 
 
-def test_answers_of_two_conversion_types_are_warned_of():
+def test_answers_of_two_conversion_types_give_a_warning():
     other = truth(initializer=([0, 2, 53], [0, 0, 1]), phases=(0.32, 0.37, 0.31))
     answers, _ = mixed(SMALL, SMALL_ANSWERS, 2, other)
     assert any("another conversion type" in said for said in calibrate(SMALL, answers).warnings)
@@ -214,13 +214,13 @@ def redistributed(rows, parameters, channel):
     return shares
 
 
-def test_redistributed_answers_are_warned_of_with_the_channel_that_gave_its_credit_away():
+def test_redistributed_answers_give_a_warning_with_the_channel():
     result = calibrate(SMALL, redistributed(SMALL, truth(), "Direct"))
     assert any("give no share to the channels 'Direct', as a redistribution does" in said for said in result.warnings)
     assert any("or redistributed" in said for said in result.warnings)
 
 
-def test_a_calibration_says_what_it_rests_on():
+def test_a_calibration_reports_its_support():
     # k: 2 hours, closes; l: 30 hours, closes; m: one session.
     rows = pd.concat(
         [
@@ -262,7 +262,7 @@ def test_a_calibration_says_what_it_rests_on():
     assert result.support["membership"].iloc[7] == "1.000 - " + f"{result.parameters.closer(np.array([0.1]))[0]:.3f}"
 
 
-def test_the_phase_weights_are_those_that_explain_ihc():
+def test_the_phase_weights_reproduce_ihc():
     # Two sessions: initializer 1, 0; closer 0, 1; the holder, of the second alone, 0, 1. ihc 0.2 on the first, so
     # p_I = 0.2 and p_H + p_C = 0.8. A second journey without a holder: ihc 0.4 and 0.6, so p_I / p_C = 2 / 3,
     # p_C = 0.3 and p_H = 0.5. Least squares stay within the decimals that the pull towards 1/3 leaves.
@@ -284,12 +284,12 @@ def test_one_answer_of_two_sessions_gives_parameters_and_warnings():
     key = SHOP.loc[LENGTH == 2, "conv_id"].iloc[0]
     result = calibrate(SHOP, ANSWERS[ANSWERS["conv_id"] == key])
     assert errors(result.parameters, truth(), SHOP[SHOP["conv_id"] == key]).max() <= 0.001
-    assert "too few answers: 1 of two and more sessions can be used" in result.warnings[0]
-    assert any("No answer of two and more sessions has the channels" in said for said in result.warnings)
+    assert "Too few answers: 1 with two or more sessions are usable" in result.warnings[0]
+    assert any("No answer with two or more sessions has the channels" in said for said in result.warnings)
     assert any("beyond the" in said and "extrapolated" in said for said in result.warnings)
 
 
-def test_answers_with_a_share_that_is_none_are_left_out_alone():
+def test_only_answers_with_an_invalid_share_are_left_out():
     wrong, ids = SMALL_ANSWERS.copy(), SMALL_ANSWERS["conv_id"].unique()[:4]
     for conv_id, column, value in zip(ids, SHARES, (np.nan, np.inf, -0.1, 1.5), strict=True):
         wrong.loc[wrong.index[wrong["conv_id"] == conv_id][0], column] = value
@@ -298,15 +298,15 @@ def test_answers_with_a_share_that_is_none_are_left_out_alone():
     assert errors(result.parameters, truth(), SMALL).max() <= 0.003
 
 
-NO_USE = "there is none that can be used"
+NO_USE = "none is usable"
 
 
 CASES = [
-    (SHOP, ANSWERS.assign(conv_id="x" + ANSWERS["conv_id"]), f"{NO_USE}: 300 answers cannot .'xk0': no order"),
-    (SHOP, ANSWERS.assign(initializer=0.0), "a phase's shares are no shares, or do not sum to 1"),
-    (SHOP, ANSWERS.iloc[:0], f"{NO_USE}: 0 answers for orders of one session are all there is"),
+    (SHOP, ANSWERS.assign(conv_id="x" + ANSWERS["conv_id"]), f"{NO_USE}: 300 answers cannot be used .'xk0': no order"),
+    (SHOP, ANSWERS.assign(initializer=0.0), "the shares of a phase are invalid or do not sum to 1"),
+    (SHOP, ANSWERS.iloc[:0], f"{NO_USE}: there are only 0 answers for orders with one session"),
     (SHOP, pd.DataFrame(columns=ANSWERS.columns), "Get more answers"),
-    (SHOP, ANSWERS[LENGTH == 1], "answers for orders of one session are all there is"),
+    (SHOP, ANSWERS[LENGTH == 1], "there are only .* answers for orders with one session"),
     (SHOP.iloc[:0], ANSWERS, "no order with a session in the database has this id"),
     (SHOP, ANSWERS.drop(columns="holder"), "Answers lacks the column 'holder'"),
     (SHOP.drop(columns="timestamp"), ANSWERS, "Journeys lacks the column 'timestamp'"),
@@ -314,12 +314,12 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rows", "answers", "says"), CASES, ids=[says for _, _, says in CASES])
-def test_answers_that_cannot_be_used_are_refused_with_a_sentence(rows, answers, says):
+def test_unusable_answers_are_refused(rows, answers, says):
     with pytest.raises(InputError, match=says):
         calibrate(rows, answers)
 
 
-def test_answers_as_they_stand_in_a_file_are_read(tmp_path):
+def test_answers_as_texts_are_parsed(tmp_path):
     numbered = SMALL.assign(conv_id=SMALL["conv_id"].str[1:])
     SMALL_ANSWERS.assign(conv_id=SMALL_ANSWERS["conv_id"].str[1:]).to_csv(tmp_path / "answers.csv", index=False)
     read, texts = pd.read_csv(tmp_path / "answers.csv"), pd.read_csv(tmp_path / "answers.csv", dtype="str")
@@ -329,7 +329,7 @@ def test_answers_as_they_stand_in_a_file_are_read(tmp_path):
 
 @st.composite
 def whole_shares(draw, rows):
-    """Answers of any sense or none, but whole: a journey's shares sum to 1 in each phase, the holder's perhaps to 0."""
+    """Arbitrary but complete answers: shares sum to 1 per journey and phase, the holder's to 1 or 0."""
     parts = []
     for _, part in rows.groupby("conv_id", sort=False):
         units = st.lists(st.sampled_from([0, 0, 1, 50, 3_000]), min_size=len(part), max_size=len(part))
@@ -343,7 +343,7 @@ def whole_shares(draw, rows):
 
 @settings(FIXED, max_examples=6)
 @given(journeys(), st.data())
-def test_any_whole_answers_give_valid_parameters_or_a_sentence_and_no_warning_of_numpys(rows, data):
+def test_arbitrary_complete_answers_give_valid_parameters_or_an_error_without_numpy_warnings(rows, data):
     answers = data.draw(whole_shares(rows))
     if rows.groupby("conv_id").size().max() == 1:
         with pytest.raises(InputError, match=NO_USE):

@@ -16,7 +16,7 @@ def pairs_of(*rows):
 
 
 def with_restarts(pairs, *hours):
-    """The same with silences of so many `hours` that restart a journey."""
+    """The same, with gaps of these `hours` that restart a journey."""
     more = pairs_of(*[(hour, 1.0, 1.0) for hour in hours])._replace(is_restart=np.ones(len(hours), dtype=bool))
     return Pairs(*(np.concatenate(both) for both in zip(pairs, more, strict=True)))
 
@@ -35,7 +35,7 @@ def close(*values, within=3e-4):
     return pytest.approx(list(values), abs=within)
 
 
-def test_a_pair_tells_the_point_of_the_curve_by_its_shares():
+def test_a_pair_determines_a_point_of_the_curve():
     # 0.2 beside 0.4 at 10 hours: m = 1/2; 0.3 beside 0.4 at 20 hours: 3/4.
     fit = fit_curve(pairs_of((10, 0.2, 0.4), (20, 0.3, 0.4)), 1, rising=True)
     assert read(fit, 10, 20) == close(0.5, 0.75)
@@ -43,7 +43,7 @@ def test_a_pair_tells_the_point_of_the_curve_by_its_shares():
     assert fit.log_weights.tolist() == close(0)
 
 
-def test_one_pair_that_contradicts_many_hardly_moves_the_curve():
+def test_one_contradicting_pair_hardly_changes_the_curve():
     rows = points(lambda hour: hour / 100, [10, 20, 30] * 20)
     alone = fit_curve(pairs_of(*rows), 1, rising=True)
     fit = fit_curve(pairs_of(*rows, (20, 0.5, 0.5)), 1, rising=True)
@@ -58,7 +58,7 @@ def test_without_a_pair_the_curve_is_constant():
         assert (fit.seen_until, fit.log_weights.tolist()) == (0, [0, 0])
 
 
-def test_the_curve_reaches_1_at_a_silence_that_restarted_and_not_at_one_that_did_not():
+def test_the_curve_reaches_1_at_a_restarting_gap_only():
     # Straight from 0 to 1 over 50 hours; 47 hours did not restart, 61 did: the line reaches 1 at 50.
     told = pairs_of(*points(lambda hour: hour / 50, range(1, 48)))
     fit = fit_curve(with_restarts(told, 61.0, 80.0), 1, rising=True)
@@ -68,7 +68,7 @@ def test_the_curve_reaches_1_at_a_silence_that_restarted_and_not_at_one_that_did
     assert fit.seen_until == np.inf
 
 
-def test_a_restart_counts_from_the_very_silence_that_was_seen():
+def test_a_restart_is_exact_at_the_observed_gap():
     # 53.12345678 hours has more decimals than a curve; rounded up, the engine would not restart there.
     seconds = 53.12345678
     fit = fit_curve(with_restarts(pairs_of((1, 0.0, 1.0), (53.0, 0.0, 1.0)), seconds), 1, rising=True)
@@ -81,7 +81,7 @@ def test_a_curve_close_to_1_stays_below_it_where_no_restart_was_seen():
     assert max(fit.curve.membership) < 1
 
 
-def test_restarts_that_most_pairs_contradict_are_none():
+def test_restarts_contradicted_by_most_pairs_are_ignored():
     told = pairs_of(*points(lambda hour: hour / 100, range(1, 61)))
     fit = fit_curve(with_restarts(told, 0.0, 5.0, 20.0), 1, rising=True)
     assert read(fit, 30, 60) == close(0.3, 0.6)
@@ -94,7 +94,7 @@ def test_restarts_alone_give_a_curve_that_reaches_1_there():
     assert fit.curve.membership == (0, 1)
 
 
-def test_weights_alone_are_found_beside_a_known_membership():
+def test_weights_are_fitted_with_a_known_membership():
     # 1/2 of the reference without weights, and 0.8 of it with: the second channel weighs 1.6.
     weights = fit_weights(pairs_of(*[(0, 0.4, 0.5, 1, 0)] * 20), np.full(20, 0.5), 3)
     assert np.exp(weights[1] - weights[0]) == pytest.approx(1.6, abs=0.005)
@@ -125,7 +125,7 @@ def test_any_shares_give_a_valid_curve_and_finite_weights(rows, rising):
     assert (np.abs(fit.log_weights) <= np.log(1000)).all()
 
 
-# Its shape
+# The shape of the curve
 
 
 def exactly(*values):
@@ -136,7 +136,7 @@ def array(*values):
     return np.array(values, dtype="float64")
 
 
-def test_neighbours_that_fall_are_pooled_to_their_mean_by_precision():
+def test_violating_neighbours_are_pooled_to_their_weighted_mean():
     # 0.5 (precision 3) before 0.1 (precision 1): (1.5 + 0.1) / 4 = 0.4.
     assert isotonic(array(0, 0.5, 0.1, 0.6), array(1, 3, 1, 1)).tolist() == exactly(0, 0.4, 0.4, 0.6)
 
@@ -146,7 +146,7 @@ numbers = st.floats(-1, 2).map(lambda value: round(value, 4))
 
 @FIXED
 @given(st.lists(st.tuples(numbers, st.floats(0.001, 1e6)), min_size=1, max_size=12))
-def test_pooling_never_falls_keeps_the_weighted_mean_and_changes_nothing_twice(pairs):
+def test_pooling_is_monotone_keeps_the_weighted_mean_and_is_idempotent(pairs):
     values, precision = np.array(pairs).T
     pooled = isotonic(values, precision)
     assert (np.diff(pooled) >= 0).all()
@@ -168,7 +168,7 @@ def test_the_curve_through_the_kept_knots_stays_at_all_others(units):
     np.testing.assert_allclose(np.interp(hours, hours[is_kept], values[is_kept]), values, atol=2.1e-5)
 
 
-def test_a_rising_curve_goes_on_straight_as_over_its_last_tenth_and_stops_short_of_a_restart():
+def test_a_rising_curve_is_extrapolated_linearly_and_stops_below_a_restart():
     # From 90 to 100 hours it rises by 0.1, to 0.5; another 0.49 takes 49 hours.
     hours, values = extrapolate(array(0, 90, 100), array(0, 0.4, 0.5), np.inf)
     assert hours.tolist() == exactly(0, 90, 100, 149)
@@ -190,7 +190,7 @@ def test_knots_beyond_the_restart_are_left_out():
     assert (hours.tolist(), values.tolist()) == ([0, 0.02, 0.025], [0, 0, 1])
 
 
-def test_a_falling_curve_decays_on_by_the_rate_of_its_last_tenth_for_as_long_as_it_was_seen():
+def test_a_falling_curve_is_extrapolated_exponentially():
     # From 90 to 100 hours it halves, from 0.4 to 0.2: it halves in every 10 hours more, in steps of 12.5, up to 200.
     hours, values = extrapolate(array(0, 90, 100), array(1, 0.4, 0.2), np.inf)
     assert hours.tolist() == exactly(0, 90, 100, *(100 + 12.5 * step for step in range(1, 9)))
@@ -198,11 +198,11 @@ def test_a_falling_curve_decays_on_by_the_rate_of_its_last_tenth_for_as_long_as_
 
 
 @pytest.mark.parametrize("last", [0.0, 0.3, 1.0], ids=["nothing", "a constant", "all"])
-def test_a_curve_that_does_not_move_any_more_stays(last):
+def test_a_flat_end_is_extrapolated_as_constant(last):
     hours, values = extrapolate(array(0, 50, 100), array(1, last, last), np.inf)
     assert (hours.tolist(), values.tolist()) == ([0, 50, 100], [1, last, last])
 
 
-def test_a_rise_by_less_than_what_counts_as_straight_is_none():
+def test_a_negligible_rise_is_not_extrapolated():
     hours, _ = extrapolate(array(0, 90, 100), array(0, 0.5, 0.50001), np.inf)
     assert hours.tolist() == [0, 90, 100]

@@ -17,7 +17,7 @@ SHOP = random_journeys(200)
 
 
 def said(rows, true, *, unanswered=()):
-    """The warnings of a calibration on all answers but those of the `unanswered` journeys."""
+    """The warnings of a calibration without answers for the `unanswered` journeys."""
     answers = answers_of(rows, true)
     return calibrate(rows, answers[~answers["conv_id"].isin(unanswered)]).warnings
 
@@ -30,7 +30,7 @@ def test_an_initializer_that_never_rises_gives_all_to_the_first_session():
     texts = said(SHOP, truth(initializer=([0, 5_000], [0, 0])))
     assert len(texts) == 2
     assert texts[0] == (
-        "The initializer's curve stays at 0 over the hours that the answers show, 0 to 300.0: the first session of a "
+        "The initializer's curve stays at 0 over the hours in the answers, 0 to 300.0: the first session of a "
         "journey takes the whole phase."
     )
     assert texts[1].startswith("Not identified: 6 of 6 initializer weights")
@@ -41,20 +41,20 @@ def test_an_initializer_that_never_rises_gives_all_to_the_first_session():
     [
         (
             {"initializer": ([0, 5_000], [0.3, 0.3])},
-            "each later session counts 0.300 of what the first one does, however long the silence",
+            "each later session counts 0.300 times as much as the first one, however long the gap",
         ),
         (
             {"closer": ([0, 5_000], [1, 1])},
-            r"closer's curve is constant over the hours that the answers show, 0 to [\d.]+: all sessions that close",
+            r"closer's curve is constant over the hours in the answers, 0 to [\d.]+: all closing sessions",
         ),
     ],
 )
-def test_a_constant_curve_counts_sessions_alike(curves, says):
+def test_a_constant_curve_gives_a_warning(curves, says):
     (text,) = said(SHOP, truth(**curves))
     assert re.search(says, text)
 
 
-def test_sessions_are_counted_that_read_a_curve_beyond_the_hours_seen():
+def test_sessions_beyond_the_data_of_a_curve_are_counted():
     # Seen: 10 hours. Of the 3 journeys without an answer, k2 reads both curves at 20 hours; the first session of k3
     # may not close, so the initializer alone is read at 30; k4 is within 10 hours.
     rows = pd.concat(
@@ -65,7 +65,7 @@ def test_sessions_are_counted_that_read_a_curve_beyond_the_hours_seen():
     assert "1 session of the database read the closer's curve beyond the 10.0 hours" in texts
 
 
-def test_a_curve_that_restarts_journeys_is_known_at_any_hours_but_not_the_closers_before_the_restart():
+def test_a_curve_with_restarts_is_known_for_all_hours_but_not_for_closers_before_a_restart():
     # k1 restarts after 60 hours, and k2 after 90: of the closer's curve the answers show the 10 hours of k0.
     rows = pd.concat([two(60, conv_id="k1"), two(10, conv_id="k0"), two(90, conv_id="k2")])
     texts = "\n".join(said(rows, truth(initializer=([0, 2, 53], [0, 0, 1])), unanswered=["k2"]))
@@ -73,7 +73,7 @@ def test_a_curve_that_restarts_journeys_is_known_at_any_hours_but_not_the_closer
     assert "2 sessions of the database read the closer's curve beyond the 10.0 hours" in texts
 
 
-def test_a_closer_that_was_seen_to_reach_0_is_known_at_any_hours():
+def test_a_closer_observed_to_reach_0_is_known_for_all_hours():
     # The curve is 0 from 5 hours on, and the answers show 10.
     rows = pd.concat([two(10, conv_id="k1"), two(2, conv_id="k0"), two(90, conv_id="k2")])
     texts = "\n".join(said(rows, truth(closer=([0, 5], [1, 0])), unanswered=["k2"]))
@@ -87,7 +87,7 @@ def test_channels_without_an_answer_are_neutral():
     )
     texts = said(rows, truth(), unanswered=["new"])
     assert texts == (
-        "No answer of two and more sessions has the channels 'Unseen': their weights are 1 in each phase.",
+        "No answer with two or more sessions has the channels 'Unseen': their weights are 1 in each phase.",
     )
 
 
@@ -98,16 +98,16 @@ def test_every_warning_is_a_sentence_on_one_line():
     assert all("\n" not in text and text.endswith(".") for text in texts)
 
 
-# What tells a weight
+# Identification of the weights
 
 
 def told(rows, parameters):
-    """By phase, the orders that split it, each with its channels in one text."""
+    """By phase, the orders that split it, each with its channels as one text."""
     found = splits(rows, parameters)
     return {phase: pairs.groupby("conv_id")["channel_name"].agg("".join).to_dict() for phase, pairs in found.items()}
 
 
-def test_a_journey_tells_the_weights_of_the_channels_between_which_it_splits_a_phase():
+def test_a_journey_identifies_the_weights_of_channels_that_share_a_phase():
     # k: m_I(60 h) = 1/2, and all sessions hold and close. l: the second session has no initializer after 5 hours,
     # and the first may not close. m: one channel only.
     rows = pd.concat(
@@ -125,17 +125,17 @@ def test_a_journey_tells_the_weights_of_the_channels_between_which_it_splits_a_p
     }
 
 
-def test_sessions_before_a_restart_tell_no_weight():
+def test_sessions_before_a_restart_identify_no_weight():
     rows = journey((0, "A", 1, 1), (110, "B", 1, 1), (170, "C", 1, 1))
     assert told(rows, curves_of(closer=([0, 1000], [1, 0]))) == {phase: {"k": "BC"} for phase in PHASES}
 
 
-def test_a_channel_that_gives_its_credit_away_is_told_by_what_it_does_not_get():
+def test_a_channel_with_weight_near_0_is_identified():
     rows = journey((0, "A", 1, 1), (60, "B", 1, 1))
     assert told(rows, curves_of(channels={"initializer": {"A": 0.001}}))["initializer"] == {"k": "AB"}
 
 
-def test_weights_that_fewer_than_5_journeys_tell_are_named_with_their_journeys():
+def test_weights_with_fewer_than_5_journeys_are_named():
     # 4 journeys mix A and B, a fifth B and C: A has 4, B 5, and C 1.
     rows = pd.concat(
         [journey((0, "AAAAB"[number], 1, 1), (60, "BBBBC"[number], 1, 1), conv_id=f"k{number}") for number in range(5)],
@@ -151,7 +151,7 @@ def test_weights_that_fewer_than_5_journeys_tell_are_named_with_their_journeys()
     )
 
 
-def test_a_shop_that_mixes_its_channels_identifies_all_weights_but_those_of_a_rare_one():
+def test_mixed_journeys_identify_all_weights_except_rare_channels():
     rare = journey((0, "Search", 1, 1), (5, "Rare", 1, 1), conv_id="rare")
     rows = pd.concat([SHOP, rare])
     texts = calibrate(rows, answers_of(rows, truth())).warnings
@@ -159,7 +159,7 @@ def test_a_shop_that_mixes_its_channels_identifies_all_weights_but_those_of_a_ra
     assert not any("Not identified" in said for said in calibrate(SHOP, answers_of(SHOP, truth())).warnings)
 
 
-def test_one_channel_has_nothing_to_identify_nor_has_a_phase_that_no_answer_has():
+def test_one_channel_or_an_absent_phase_needs_no_identification():
     rows = SHOP.assign(channel_name="A")
     assert calibrate(rows, answers_of(rows, truth())).warnings == ()
     rows = journey((0, "A", 0, 1), (60, "B", 0, 1))
@@ -170,7 +170,7 @@ def test_one_channel_has_nothing_to_identify_nor_has_a_phase_that_no_answer_has(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not RESTARTING.exists(), reason="the real answers are not part of the project")
-def test_real_journeys_that_hardly_mix_channels_identify_no_weight():
+def test_journeys_that_hardly_mix_channels_identify_no_weight():
     tables = read_tables(RESTARTING / "answered.db")
     answers = pd.read_csv(RESTARTING / "answers.csv").rename(columns={"conversion_id": "conv_id"})
     texts = calibrate(build_journeys(tables.sessions, tables.conversions), answers).warnings

@@ -24,7 +24,7 @@ def trained(rows):
 
 
 def trios(*gaps, closes=(1, 0, 1), holds=(1, 1, 1)):
-    """A journey of three sessions for each two gaps [hours]."""
+    """One journey of three sessions per two gaps [hours]."""
     parts = [
         journey(*zip((0, a, a + b), "ABC", holds, closes, strict=True), conv_id=f"k{number}")
         for number, (a, b) in enumerate(gaps)
@@ -57,13 +57,13 @@ def test_the_curves_run_between_the_end_points_of_the_published_rule():
     assert found.distributions.set_index("percentile").loc[90].tolist() == close(7.4, 10.1)
 
 
-def test_between_them_the_initializer_is_the_running_integral_of_the_gaps_distribution():
+def test_the_initializer_is_the_running_integral_of_the_gap_distribution():
     # Of the gaps, 6 are at most 3 hours, 7 at most 4, 8 at most 6: 6 + 2 * 7 + 1.4 * 8 = 31.2 up to 7.4 hours.
     curve = trained(FIVE).parameters.initializer
     assert read(curve, 4, 5, 6) == close(6 / 31.2, 13 / 31.2, 20 / 31.2)
 
 
-def test_gaps_from_their_99_percent_quantile_on_do_not_shape_the_initializer():
+def test_the_longest_1_percent_of_gaps_is_ignored_for_the_initializer():
     # 300 gaps of 1 hour, and 2, 4, 6, 8, 20 as the longest: the curve runs from 1 to 7.4. The 99 % quantile is 3.92, so
     # that 300 gaps are at most 1 hour, 301 at most 2, and no more: 300 + 5.4 * 301 = 1925.4.
     parts = [
@@ -86,14 +86,14 @@ def test_the_closer_is_1_up_to_a_tenth_of_an_hour_and_jumps_there():
     assert read(trained(rows).parameters.closer, 0.05, 0.1, 0.1002, 0.5501, 1) == close(1, 1, 1 / 3, 1 / 6, 0)
 
 
-def test_the_closer_reads_closer_engaged_sessions_only_and_not_the_converting_one():
+def test_the_closer_uses_only_closer_engaged_sessions_before_the_converting_one():
     # First sessions that do not close, far away: the closing ones are 2, 4, 6, 8 and 20 hours away, the end is 7.4.
     result = trained(trios((90, 2), (90, 4), (90, 6), (90, 8), (90, 20), closes=(0, 1, 0)))
     assert read(result.parameters.closer, 2, 4, 6, 7.4) == close(2 / 3, 1 / 3, 0, 0)
     assert not any("closer" in warning for warning in result.warnings)
 
 
-def test_without_closer_engaged_sessions_the_closer_is_that_of_all_sessions_and_a_warning_says_so():
+def test_without_closer_engaged_sessions_the_closer_uses_all_sessions_with_a_warning():
     # Hours to the conversion of the first and second sessions: 3, 2, 5, 4, 8, 6, 11, 8, 23, 20.
     # 7 are before the end of 10.1.
     result = trained(FIVE.assign(closer_engagement=0))
@@ -101,7 +101,7 @@ def test_without_closer_engaged_sessions_the_closer_is_that_of_all_sessions_and_
     assert any("No session with closer_engagement = 1" in warning for warning in result.warnings)
 
 
-def test_where_the_rules_end_is_0_the_closer_ends_at_the_farthest_session():
+def test_a_rule_end_of_0_is_replaced_by_the_farthest_session():
     # Eight of ten earliest closing sessions are the converting ones, two are 8 hours before: below the 80 % quantile of
     # 1.6 hours all are 0. Before the conversion, two sessions close at 8 hours and two at 4.
     rows = trios(*[(4, 4)] * 10, closes=(1, 1, 1))
@@ -115,23 +115,23 @@ def test_equal_gaps_give_straight_curves_and_warnings():
     assert read(result.parameters.initializer, 6, 9, 12) == close(0, 0.5, 1)
     assert read(result.parameters.closer, 0, 6, 12) == close(1, 0.5, 0)
     said = "\n".join(result.warnings)
-    assert "initializer's curve is about a straight line" in said
+    assert "initializer's curve is almost a straight line" in said
     assert "closer's curve is a straight line" in said
 
 
-def test_gaps_that_are_mostly_0_leave_the_longest_as_the_initializers_end():
+def test_with_mostly_zero_gaps_the_longest_gap_ends_the_initializer():
     curve = trained(trios(*[(0, 0)] * 19, (0, 8))).parameters.initializer
     assert read(curve, 0, 2, 8) == close(0, 0.25, 1)
 
 
-def test_the_phase_weights_are_the_sessions_that_a_phase_takes():
+def test_the_phase_weights_are_the_phases_shares_of_sessions():
     # Shares of the three sessions: initializer 1, 0, 0 (a gap of 6 is 0 on its curve); holder 0, 1, 0; closer 0, 1/3,
     # 2/3 (12 hours: 0, 6 hours: 1/2, 0 hours: 1). The second session is 3/4 holder and 1/4 closer.
     weights = trained(trios((6, 6), (6, 6), closes=(1, 1, 1), holds=(0, 1, 0))).parameters.phase_weights
     assert dict(weights) == {"initializer": 0.3333, "holder": 0.25, "closer": 0.4167}
 
 
-def test_no_journey_is_cut_at_a_restart_where_phases_are_weighed():
+def test_journeys_are_not_cut_at_restarts_for_phase_weights():
     # The gap of 30 hours ends the initializer's curve. Uncut, the last journey's first session is all initializer, its
     # last one 1/3 initializer and 2/3 closer. Of the others, the first is initializer and the last closer: 5 1/3 to
     # 4 2/3 sessions. No session holds, so 0.5333, 0.01, 0.4667 of 1.01. Cut, it would be 4.5 to 4.5.
@@ -139,7 +139,7 @@ def test_no_journey_is_cut_at_a_restart_where_phases_are_weighed():
     assert dict(weights) == {"initializer": 0.5281, "holder": 0.0099, "closer": 0.462}
 
 
-def test_the_report_and_the_provenance_tell_the_cleaning_and_the_curves_knots():
+def test_the_report_and_provenance_contain_cleaning_and_knots():
     single = journey((48, "A", 1, 1), conv_id="single")
     found = trained(pd.concat([FIVE, single]))
     assert found.rules.iloc[-1].tolist() == ["journeys of fewer than 3 sessions", 6, 16, 5, 15]
@@ -157,7 +157,7 @@ def test_the_report_and_the_provenance_tell_the_cleaning_and_the_curves_knots():
     assert not any(parameters.channel_weights.values())
 
 
-def test_few_journeys_and_a_phase_that_no_session_is_in_are_warned_of():
+def test_few_journeys_and_an_empty_phase_give_warnings():
     said = "\n".join(trained(FIVE.assign(holder_engagement=0)).warnings)
     assert "Trained on 5 journeys; 15,000 is a good amount" in said
     assert "holder_engagement" in said
@@ -173,7 +173,7 @@ def test_few_journeys_and_a_phase_that_no_session_is_in_are_warned_of():
     ],
     ids=["one journey", "none", "two sessions each", "all at once"],
 )
-def test_journeys_that_teach_nothing_are_refused(rows, says):
+def test_journeys_without_information_are_refused(rows, says):
     with pytest.raises(InputError, match=says):
         trained(rows)
 
@@ -190,7 +190,7 @@ def test_extreme_gaps_give_curves_too(gaps, hours):
 
 @settings(FIXED, max_examples=8)
 @given(journeys(most=6), st.integers(0, 9))
-def test_any_journeys_in_any_order_give_parameters_that_credit_them_or_are_too_few_or_all_at_once(rows, seed):
+def test_arbitrary_journeys_give_valid_parameters_or_an_error_in_any_row_order(rows, seed):
     spread = rows.groupby("conv_id")["timestamp"].agg(["nunique", "size"])
     spread = spread[spread["size"] >= 3]
     if len(spread) < 2 or (spread["nunique"] < 2).all():
@@ -215,7 +215,7 @@ def test_any_journeys_in_any_order_give_parameters_that_credit_them_or_are_too_f
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real sample is not part of the project")
-def test_the_curves_come_near_those_that_the_vendor_trained_on_the_real_journeys(tmp_path):
+def test_the_curves_are_close_to_the_vendors_on_real_journeys(tmp_path):
     tables = read_tables(shutil.copy(REAL / "challenge.db", tmp_path / "real.db"))
     parameters = trained(build_journeys(tables.sessions, tables.conversions)).parameters
     points = pd.read_csv(REAL / "trained_curves.csv")
@@ -227,7 +227,7 @@ def test_the_curves_come_near_those_that_the_vendor_trained_on_the_real_journeys
         assert error.max() <= largest
 
 
-# What is left out before
+# Cleaning
 
 
 CLEANING_RULES = ["sessions after the conversion", "repeated sessions", "journeys of fewer than 3 sessions"]
@@ -238,7 +238,7 @@ def of_length(count, conv_id):
 
 
 def counts(cleaned):
-    """Journeys and sessions before and after each rule that left something out."""
+    """Journeys and sessions before and after each rule that removed something."""
     rows = cleaned.rules[cleaned.rules["sessions_before"] > cleaned.rules["sessions_after"]]
     return {
         row.rule: ((row.journeys_before, row.sessions_before), (row.journeys_after, row.sessions_after))
@@ -253,8 +253,8 @@ def test_sessions_after_the_conversion_are_left_out_and_counted():
     assert counts(cleaned) == {"sessions after the conversion": ((1, 5), (1, 3))}
 
 
-def test_a_repeated_session_counts_once_and_its_earliest_row_stays():
-    # Those of l are no repetitions of k's.
+def test_a_repeated_session_counts_once_with_its_earliest_row():
+    # Those of l do not repeat k's.
     rows = pd.concat([of_length(3, "k"), of_length(3, "l")], ignore_index=True)
     late = rows.iloc[[1, 1]].assign(timestamp=ORIGIN + pd.Timedelta(minutes=90))
     cleaned = clean_journeys(pd.concat([late, rows]))
@@ -262,7 +262,7 @@ def test_a_repeated_session_counts_once_and_its_earliest_row_stays():
     assert counts(cleaned) == {"repeated sessions": ((2, 8), (2, 6))}
 
 
-def test_journeys_of_fewer_than_3_sessions_are_left_out_even_if_they_became_so_by_cleaning():
+def test_journeys_with_fewer_than_3_sessions_after_cleaning_are_left_out():
     # k: two sessions; l: its third row repeats its second; m stays.
     short = of_length(2, "l")
     cleaned = clean_journeys(pd.concat([of_length(2, "k"), short, short.iloc[1:], of_length(3, "m")]))
@@ -278,7 +278,7 @@ def test_an_empty_value_is_refused(name):
         clean_journeys(rows)
 
 
-def test_a_missing_column_and_times_that_are_none_are_refused():
+def test_a_missing_column_and_invalid_times_are_refused():
     rows = of_length(2, "k")
     with pytest.raises(InputError, match="Journeys lacks the column 'conv_timestamp'"):
         clean_journeys(rows.drop(columns="conv_timestamp"))
@@ -288,7 +288,7 @@ def test_a_missing_column_and_times_that_are_none_are_refused():
         clean_journeys(rows.assign(conv_timestamp=rows["conv_timestamp"].dt.tz_localize("UTC")))
 
 
-def test_only_sessions_after_the_last_conversion_of_their_user_count():
+def test_sessions_after_the_last_conversion_of_their_user_are_counted():
     # u: orders at 10:00 and 12:00; the session of 11:00 belongs to the second one, that of 12:00 too. v never ordered.
     visits = [
         ("s1", "u", "2023-09-01 09:00:00", "A"),
@@ -306,7 +306,7 @@ def test_only_sessions_after_the_last_conversion_of_their_user_count():
 
 @settings(FIXED, max_examples=5)
 @given(journeys(), st.integers(-100, 200), st.integers(0, 9))
-def test_the_counts_go_from_all_rows_to_those_that_stay_in_any_order(rows, hours, seed):
+def test_cleaning_counts_are_consistent_in_any_row_order(rows, hours, seed):
     rows = pd.concat([rows, rows.iloc[::3]]).assign(conv_timestamp=ORIGIN + pd.Timedelta(hours=hours))
     given_rows = rows.copy(deep=True)
     cleaned = clean_journeys(rows)
@@ -323,7 +323,7 @@ def test_the_counts_go_from_all_rows_to_those_that_stay_in_any_order(rows, hours
     assert_frame_equal(again.rules, cleaned.rules)
 
 
-# Between which hours the curves run
+# End points of the curves
 
 PUBLISHED = ROOT.parent / "shared" / "vendor_training"
 
@@ -334,7 +334,7 @@ def points_of(rows):
 
 
 def of_hours(*journeys):
-    """Journeys of sessions at these hours; a negative hour is that of a session that does not close."""
+    """Journeys with sessions at these hours; a negative hour marks a session that does not close."""
     parts = [
         journey(*[(abs(hour), "A", 1, int(hour >= 0)) for hour in hours], conv_id=f"k{number}")
         for number, hours in enumerate(journeys)
@@ -342,21 +342,21 @@ def of_hours(*journeys):
     return pd.concat(parts, ignore_index=True)
 
 
-def test_the_initializer_runs_from_the_median_gap_to_the_90_percent_quantile_of_the_longest_without_outliers():
+def test_the_initializer_runs_from_the_median_gap_to_the_90_percent_quantile_of_longest_gaps():
     # Longest gaps 0 (one session), 2, 4, 6, 8, 20. Their 80 % quantile is at place 4: 8. Below it: 0, 2, 4, 6.
     # Of these the 90 % quantile is at place 2.7: 4 + 0.7 * 2. All gaps: 1, 2, 4, 6, 8, 20; median 5.
     found = points_of(of_hours([0], [0, 1, 3], [0, 4], [0, 6], [0, 8], [0, 20]))
     assert (found.start, found.initializer_end) == pytest.approx((5, 5.4), abs=1e-12)
 
 
-def test_the_closer_ends_at_the_same_quantile_of_the_hours_from_the_earliest_closing_session_to_the_last():
+def test_the_closer_ends_at_the_90_percent_quantile_of_hours_from_the_earliest_closer():
     # Earliest closers 0, 3, 4, 8 and 20 hours before the end; the third journey's first session does not close. The
     # 80 % quantile is at place 3.2: 8 + 0.2 * 12. Below it: 0, 3, 4, 8, whose 90 % quantile is at 2.7: 4 + 0.7 * 4.
     found = points_of(of_hours([5], [0, 1, 3], [-1, 2, 6], [0, 8], [0, 5, 20]))
     assert found.closer_end == pytest.approx(6.8, abs=1e-12)
 
 
-def test_a_journey_without_a_closing_session_tells_nothing_of_the_closer():
+def test_a_journey_without_a_closing_session_is_ignored_for_the_closer():
     # Only 0 and 6 count: the 80 % quantile is 4.8, and 0 is left.
     assert points_of(of_hours([0], [0, 6], [-1, -50])).closer_end == 0
 

@@ -19,7 +19,7 @@ ANSWERS = answers_of(SHOP, truth())
 LENGTH = SHOP.groupby("conv_id")["session_id"].transform("size")
 
 
-def test_each_answer_of_two_and_more_sessions_is_predicted_once_and_well_in_any_order_of_the_rows():
+def test_each_answer_is_predicted_once_and_well_in_any_row_order():
     errors = cross_validate(SHOP, ANSWERS, folds=3)
     long = SHOP[LENGTH > 1]
     assert sorted(errors["session_id"]) == sorted(long["session_id"])
@@ -30,8 +30,8 @@ def test_each_answer_of_two_and_more_sessions_is_predicted_once_and_well_in_any_
     assert_frame_equal(cross_validate(shuffled(SHOP, 1), shuffled(ANSWERS, 2), folds=3), errors)
 
 
-def test_what_is_predicted_is_held_out_and_not_what_was_calibrated_on():
-    # The longest silence is in one fold alone: there it is longer than any that the others show.
+def test_predictions_are_for_held_out_answers():
+    # The longest gap is in one fold only, where it exceeds the range of all others.
     errors = cross_validate(SHOP, answers_of(SHOP, truth(closer=([0, 2, 5_000], [1, 0.5, 0]))), folds=3)
     longest = errors.loc[errors["to_conversion"].idxmax()]
     assert longest["seen_to_conversion"] < longest["to_conversion"]
@@ -50,7 +50,7 @@ def test_an_error_is_predicted_minus_answered():
     np.testing.assert_allclose(found, shares - shares[::-1], atol=0.0003)
 
 
-def test_journeys_that_a_session_may_not_close_read_no_closers_curve_there():
+def test_sessions_that_do_not_close_read_no_closer_curve():
     rows = pd.concat(
         [
             journey((0, "A", 1, flag), (10, "A", 1, 0), conv_id=f"k{flag}{number}")
@@ -66,12 +66,14 @@ def test_journeys_that_a_session_may_not_close_read_no_closers_curve_there():
 
 def test_too_few_answers_or_folds_are_refused():
     few = SHOP.loc[LENGTH > 1, "conv_id"].unique()[:4]
-    with pytest.raises(InputError, match="in 5 parts needs 5 answers of two and more sessions, and 4 answers can be"):
+    with pytest.raises(
+        InputError, match="with 5 folds needs 5 answers with two or more sessions, and 4 answers can be"
+    ):
         cross_validate(SHOP, ANSWERS[ANSWERS["conv_id"].isin(few)])
     for folds in (1, 0, -3):
-        with pytest.raises(InputError, match=f"folds is {folds}, it must be 2 or more"):
+        with pytest.raises(InputError, match=f"folds is {folds}; it must be 2 or more"):
             cross_validate(SHOP, ANSWERS, folds=folds)
-    with pytest.raises(InputError, match="count is 0, it must be 1 or more"):
+    with pytest.raises(InputError, match="count is 0; it must be 1 or more"):
         from_few(SHOP, ANSWERS, count=0)
 
 
@@ -84,8 +86,8 @@ def test_a_few_answers_predict_all_others_in_several_draws():
     assert found["mean"].nunique() == 2
 
 
-def test_no_draw_is_made_where_nothing_would_be_left_to_predict():
-    # Answers of one session carry no information, and are no answers to test on.
+def test_without_answers_left_to_predict_there_is_no_draw():
+    # Answers with one session carry no information and are not used for testing.
     long = SHOP.loc[LENGTH > 1, "conv_id"].nunique()
     assert len(from_few(SHOP, ANSWERS, count=long - 1, draws=1)) == 1
     assert from_few(SHOP, ANSWERS, count=long, draws=2).empty
@@ -107,7 +109,7 @@ ERRORS = errors_of(
 )
 
 
-def test_errors_are_summed_up_by_phase_without_their_signs():
+def test_absolute_errors_are_summarised_by_phase():
     # ihc: 0.002, 0.002, 0, 0.001. Its 99th percentile is at the largest, as the two largest are equal.
     table = error_table(ERRORS)
     assert table["phase"].tolist() == list(SHARES)
@@ -116,7 +118,7 @@ def test_errors_are_summed_up_by_phase_without_their_signs():
     assert table["largest"].tolist() == pytest.approx([0.001, 0, 0.004, 0.002])
 
 
-def test_a_channels_errors_cancel_and_are_told_as_orders_and_as_a_share_of_all():
+def test_a_channels_errors_cancel_and_are_in_orders_and_share_of_all():
     # A: -0.002 + 0 + 0.001 = -0.001; B: 0.002. Of 4 conversions.
     table = channel_errors(ERRORS, 4)
     assert table["channel_name"].tolist() == ["B", "A"]
@@ -131,31 +133,33 @@ def why(*rows):
     return worst_journeys(errors_of(*rows))["why"].tolist()
 
 
-def test_the_worst_journeys_come_first_with_the_phase_and_the_hours_at_which_they_are_off():
+def test_the_worst_journeys_come_first_with_phase_and_hours():
     worst = worst_journeys(ERRORS)
     assert worst["conv_id"].tolist() == ["k", "l"]
     assert worst["sessions"].tolist() == [2, 2]
     assert worst["largest"].tolist() == pytest.approx([0.002, 0.001])
     assert worst["why"].iloc[0] == "the closer is off by 0.0040, most 50.00 hours before the conversion"
     assert worst_journeys(ERRORS, most=1)["conv_id"].tolist() == ["k"]
-    # The first session is off by as much as the two others together: it is because of the later of them.
+    # The first session is off by as much as the two others together; the later of them is the cause.
     first = why(
         ("k", "A", 0, 60, 0.003, 0, 0, 0), ("k", "A", 10, 50, -0.001, 0, 0, 0.1), ("k", "A", 50, 0, -0.002, 0, 0, 0)
     )
     assert first == ["the initializer is off by 0.0030, most after a gap of 50.00 hours"]
-    assert why(("k", "A", 50, 0, 0, 0.002, 0, 0.1)) == ["the holder is off by 0.0020, as it reads both curves"]
+    assert why(("k", "A", 50, 0, 0, 0.002, 0, 0.1)) == ["the holder is off by 0.0020; it depends on both curves"]
 
 
-def test_hours_beyond_those_seen_are_named_first():
+def test_extrapolated_hours_are_named_first():
     assert why(("k", "A", 0, 300, 0, 0, 0.1, 0.1), ("k", "A", 300, 0, 0, 0, 0, -0.1)) == [
-        "a gap of 300.0 hours, where the other answers show 100.0 at most: extrapolated; "
-        "a session before the conversion of 300.0 hours, where the other answers show 200.0 at most: extrapolated"
+        "a gap of 300.0 hours, where the other answers have at most 100.0: extrapolated; "
+        "a session before the conversion of 300.0 hours, where the other answers have at most 200.0: extrapolated"
     ]
 
 
-def test_sessions_at_the_same_moment_or_that_do_not_close_have_a_reason_too():
+def test_simultaneous_and_non_closing_sessions_have_a_reason_too():
     assert why(("k", "A", 0, 0, 0.1, 0, 0, 0.1)) == ["the initializer is off by 0.1000, most after a gap of 0.00 hours"]
-    assert why(("k", "A", 0, float("nan"), 0, 0.1, 0, 0.1)) == ["the holder is off by 0.1000, as it reads both curves"]
+    assert why(("k", "A", 0, float("nan"), 0, 0.1, 0, 0.1)) == [
+        "the holder is off by 0.1000; it depends on both curves"
+    ]
 
 
 def answered(database, answers):
@@ -199,13 +203,13 @@ def test_real_answers_of_journeys_that_restart_predict_each_other(restarting):
 
 
 @pytest.mark.slow
-def test_real_answers_tell_where_the_curve_reaches_1_and_none_contradicts_the_others(restarting):
+def test_real_answers_show_where_the_curve_reaches_1_without_contradictions(restarting):
     journeys, answers = restarting
     result = calibrate(journeys, answers)
     assert result.parameters.initializer.hours[-1] == pytest.approx(52.7, abs=0.05)
     assert result.parameters.initializer.membership[-1] == 1
     assert dict(result.parameters.phase_weights) == {"initializer": 0.323, "holder": 0.374, "closer": 0.303}
-    assert not any("cannot be explained" in said for said in result.warnings)
+    assert not any("contradict the parameters" in said for said in result.warnings)
 
 
 @pytest.mark.slow

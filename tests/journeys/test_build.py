@@ -44,7 +44,7 @@ def pairs(journeys):
 
 
 def by_merging(visits, orders, start_date, end_date, lookback_days):
-    """The same by a plain merge of everything with everything of a user, filtered afterwards."""
+    """Reference result: merge all sessions and conversions of a user, then filter."""
     visits = visits.assign(timestamp=pd.to_datetime(visits["event_date"] + " " + visits["event_time"]))
     orders = orders.assign(conv_timestamp=pd.to_datetime(orders["conv_date"] + " " + orders["conv_time"]))
     both = visits.merge(orders, on="user_id")
@@ -56,13 +56,13 @@ def by_merging(visits, orders, start_date, end_date, lookback_days):
     return both.assign(conversion=(~both["conv_id"].duplicated(keep="last")).astype(int))[list(JOURNEYS)]
 
 
-def test_each_order_gets_all_sessions_of_its_user_up_to_its_time_in_time_order():
+def test_a_journey_holds_all_sessions_of_the_user_up_to_the_conversion_in_time_order():
     assert pairs(build_journeys(VISITS, ORDERS)) == [
         ("early", "a"),
         ("early", "b"),
         ("late", "a"),
         ("late", "b"),
-        ("late", "c"),  # at the very second of the order
+        ("late", "c"),  # in the same second as the order
     ]
 
 
@@ -94,7 +94,7 @@ def test_the_columns_carry_the_session_and_its_order():
         ("2023-09-04", "2023-09-30", []),
     ],
 )
-def test_the_dates_choose_orders_by_their_day_both_included(start, end, orders):
+def test_dates_select_conversions_by_day_inclusive(start, end, orders):
     journeys = build_journeys(VISITS, ORDERS, start_date=start, end_date=end)
     assert journeys["conv_id"].unique().tolist() == orders
 
@@ -124,7 +124,7 @@ def test_the_lookback_leaves_out_older_sessions(days, found):
           for days in (0, -1, float("nan"), 100_001, float("inf"))),
     ],
 )  # fmt: skip
-def test_what_cannot_be_joined_is_refused_instead_of_lost(visits, orders, options, says):
+def test_invalid_input_is_refused(visits, orders, options, says):
     for join in (build_journeys, non_converting_paths):
         with pytest.raises(InputError, match=says):
             join(visits, orders, **options)
@@ -154,7 +154,7 @@ def visited(paths):
     return list(zip(paths["user_id"], paths["session_id"], strict=True))
 
 
-def test_idle_paths_are_all_sessions_of_the_users_without_any_order_in_time_order():
+def test_idle_paths_are_all_sessions_of_users_without_a_conversion_in_time_order():
     # v's session is in no journey, but v has an order; u's last one comes after all of u's orders.
     assert non_converting_paths(VISITS, ORDERS, end_date="2023-09-01").empty
     paths = non_converting_paths(pd.concat([VISITS, LOOKERS]), ORDERS)
@@ -169,18 +169,18 @@ def test_idle_paths_are_all_sessions_of_the_users_without_any_order_in_time_orde
     [
         ({"start_date": "2023-09-04"}, ["b1", "b2"]),
         ({"end_date": "2023-09-03"}, ["a1"]),
-        ({"start_date": "2023-09-01", "end_date": "2023-09-02"}, []),  # b came, but was last seen later
+        ({"start_date": "2023-09-01", "end_date": "2023-09-02"}, []),  # b had sessions then, but its last one is later
         ({"lookback_days": 3}, ["a1", "b1", "b2"]),
         ({"lookback_days": 2.99}, ["a1", "b2"]),
     ],
 )
-def test_dates_choose_idle_users_by_their_last_session_and_the_lookback_counts_from_it(choice, expected):
+def test_dates_select_idle_users_by_their_last_session_and_the_lookback_starts_there(choice, expected):
     assert non_converting_paths(LOOKERS, ORDERS, **choice)["session_id"].tolist() == expected
 
 
 @FEW
 @given(shops(), windows(), st.sampled_from([None, 0.25, 1, 1.5, 3]), st.integers(0, 9))
-def test_paths_equal_a_plain_merge_and_filter_in_any_row_order(shop, window, lookback, seed):
+def test_journeys_equal_a_merge_and_filter_in_any_row_order(shop, window, lookback, seed):
     visits, orders = tables = shop.sessions, shop.conversions
     before = [frame.copy(deep=True) for frame in tables]
     dates = {"start_date": window[0], "end_date": window[1]}
@@ -202,19 +202,20 @@ def test_paths_equal_a_plain_merge_and_filter_in_any_row_order(shop, window, loo
         assert_frame_equal(frame, old)
 
 
-def test_journeys_that_need_more_memory_than_is_free_are_refused_with_the_user_who_makes_most_rows():
+def test_journeys_that_exceed_the_free_memory_are_refused_and_the_largest_user_is_named():
     # late has 3 rows, early 2; ids of 4 letters on average (late, early, none, stranger: 21 / 4), users of 1.
     half = 5 * (BYTES_A_ROW + BYTES_A_LETTER * (2 * 21 / 4 + 1))
     assert len(build_journeys(VISITS, ORDERS, memory=int(2 * half) + 1)) == 5
     with pytest.raises(InputError) as refused:
         build_journeys(VISITS, ORDERS, memory=int(2 * half) - 1)
     assert str(refused.value).startswith(
-        "The journeys would have 5 rows; a run would need 0.9 GB of memory, and 0.0 GB are free. User 'u' makes 5 of "
-        "the rows: 2 orders, each with all sessions of that user before it. If many people share this id, `ihc check`"
+        "The journeys would have 5 rows; a run would need 0.9 GB of memory, and 0.0 GB are free. User 'u' accounts for "
+        "5 of the rows: 2 orders, each with all earlier sessions of that user. If several people share this id, "
+        "run `ihc check`"
     )
 
 
-def test_rows_are_counted_before_they_are_made():
+def test_rows_are_counted_before_they_are_created():
     visits = pd.concat([VISITS] * 2_000, ignore_index=True)
     orders = pd.concat([ORDERS] * 2_000, ignore_index=True)  # 2,000 orders of 6,000 and of 4,000 sessions
     spans = find_spans(visits, orders)
@@ -225,7 +226,7 @@ def test_rows_are_counted_before_they_are_made():
         check_memory(spans, needed - 1)
 
 
-def test_the_session_that_follows_an_order_is_the_next_one_of_its_user():
+def test_following_is_the_next_session_of_the_user():
     spans = find_spans(VISITS, ORDERS)
     following = [VISITS["session_id"].get(place) for place in spans.following()]
     assert dict(zip(spans.conversions["conv_id"], following, strict=True)) == {
@@ -236,7 +237,7 @@ def test_the_session_that_follows_an_order_is_the_next_one_of_its_user():
     }
 
 
-def test_users_are_counted_by_the_rows_that_their_journeys_have():
+def test_rows_by_user_counts_journey_rows():
     assert rows_by_user(find_spans(VISITS, ORDERS)).to_dict("list") == {
         "user_id": ["u", "v", "w"],
         "orders": [2, 1, 1],

@@ -23,25 +23,25 @@ def reasons(rows):
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (WHOLE[1:], "without a credit: 1"),
-        (WHOLE[2:], "sessions of the journey without a credit: 2"),
-        ([*WHOLE, ("k", "stranger", 0.0)], "not in the journey"),
-        ([*WHOLE, ("k", "l-1", 0.0)], "not in the journey"),
-        ([*WHOLE, WHOLE[0]], "given twice"),
-        ([("k", "k-1", -0.25), ("k", "k-2", 1.25), *WHOLE[2:]], "negative or no number"),
-        ([("k", "k-1", float("nan")), *WHOLE[1:]], "negative or no number"),
-        ([("k", "k-1", float("inf")), *WHOLE[1:]], "negative or no number"),
+        (WHOLE[1:], "without credit: 1"),
+        (WHOLE[2:], "journey sessions without credit: 2"),
+        ([*WHOLE, ("k", "stranger", 0.0)], "outside the journey"),
+        ([*WHOLE, ("k", "l-1", 0.0)], "outside the journey"),
+        ([*WHOLE, WHOLE[0]], "duplicate credits"),
+        ([("k", "k-1", -0.25), ("k", "k-2", 1.25), *WHOLE[2:]], "negative or not a number"),
+        ([("k", "k-1", float("nan")), *WHOLE[1:]], "negative or not a number"),
+        ([("k", "k-1", float("inf")), *WHOLE[1:]], "negative or not a number"),
         ([("k", "k-1", 0.2), *WHOLE[1:]], "the credits sum to 0.9500, not 1"),
         ([("k", "k-1", 0.0), ("k", "k-2", 0.0), *WHOLE[2:]], "the credits sum to 0.0000, not 1"),
     ],
 )
-def test_an_order_whose_credits_are_not_whole_fails_alone_with_its_reason(rows, says):
-    found = reasons([*rows, ("other", "s", 1.0)])  # that was not asked for
+def test_an_order_with_incomplete_credits_fails_alone_with_its_reason(rows, says):
+    found = reasons([*rows, ("other", "s", 1.0)])  # not in the request
     assert list(found) == ["k", "other"]
     assert says in found["k"]
 
 
-def test_whole_credits_whose_sum_is_off_by_the_rounding_of_an_answer_pass_and_are_left_alone():
+def test_complete_credits_within_the_rounding_tolerance_pass_unchanged():
     for sum_of_credits, fails in ((1.0049, False), (0.9951, False), (1.0051, True), (0.9949, True)):
         rows = [("k", "k-1", 0.25), ("k", "k-2", sum_of_credits - 0.25), *WHOLE[2:]]
         given_credits = credits_of(rows)
@@ -65,7 +65,7 @@ ANSWERS = [
 
 
 def left_out(rows):
-    """The reasons by order; the others must be kept as they are."""
+    """The reasons by order; all other answers must be unchanged."""
     used, others = usable_answers(JOURNEYS, answers_of(rows))
     assert others.columns.tolist() == ["conv_id", "reason"]
     kept = [row for row in rows if row[0] not in set(others["conv_id"])]
@@ -73,16 +73,16 @@ def left_out(rows):
     return dict(zip(others["conv_id"], others["reason"], strict=True))
 
 
-NO_SHARES = "a phase's shares are no shares, or do not sum to 1"
+NO_SHARES = "the shares of a phase are invalid or do not sum to 1"
 
 
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (ANSWERS[1:], "sessions of the journey without a credit: 1"),
-        ([*ANSWERS, ("k", "stranger", 0.0, 0.0, 0.0, 0.0)], "not in the journey"),
-        ([*ANSWERS, ANSWERS[0]], "given twice"),
-        ([("k", "k-1", 0.75, 0.0, 0.25, None), *ANSWERS[1:]], "negative or no number"),
+        (ANSWERS[1:], "journey sessions without credit: 1"),
+        ([*ANSWERS, ("k", "stranger", 0.0, 0.0, 0.0, 0.0)], "outside the journey"),
+        ([*ANSWERS, ANSWERS[0]], "duplicate credits"),
+        ([("k", "k-1", 0.75, 0.0, 0.25, None), *ANSWERS[1:]], "negative or not a number"),
         ([("k", "k-1", 0.75, 0.0, 0.25, 0.4), *ANSWERS[1:]], "the credits sum to 0.9000, not 1"),
         ([("k", "k-1", None, 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
         ([("k", "k-1", float("inf"), 0.0, 0.25, 0.5), *ANSWERS[1:]], NO_SHARES),
@@ -93,19 +93,19 @@ NO_SHARES = "a phase's shares are no shares, or do not sum to 1"
         ([("k", "k-1", 1.0, 0.0, 0.0, 0.5), ("k", "k-2", 0.0, 0.0, 0.0, 0.5), *ANSWERS[2:]], NO_SHARES),
     ],
 )
-def test_an_answer_that_does_not_hold_for_its_journey_is_left_out_alone_with_its_reason(rows, says):
+def test_an_answer_that_does_not_match_its_journey_is_left_out_alone_with_its_reason(rows, says):
     found = left_out([*rows, ("other", "s", 1.0, 0.0, 1.0, 1.0)])
     assert says in found.pop("k")
     assert found == {"other": "no order with a session in the database has this id"}
 
 
-def test_whole_answers_are_used_also_where_a_holder_is_0_and_phases_are_off_by_the_rounding_of_four_decimals():
+def test_complete_answers_are_used_even_with_a_zero_holder_and_rounding_errors():
     assert left_out(ANSWERS) == {}
     assert left_out([("k", "k-1", 0.7501, 0.0, 0.2502, 0.5), *ANSWERS[1:]]) == {}
     assert list(left_out([("k", "k-1", 0.7551, 0.0, 0.25, 0.5), *ANSWERS[1:]])) == ["k"]
 
 
-def test_answers_as_a_file_holds_them_are_read_and_what_is_no_number_is_left_out():
+def test_answers_as_texts_are_parsed_and_invalid_numbers_are_left_out():
     numbered = JOURNEYS.assign(conv_id=JOURNEYS["conv_id"].replace({"k": "7", "l": "8"}))
     rows = answers_of(ANSWERS).astype("object").replace({"conv_id": {"k": 7.0, "l": 8.0}})
     rows = rows.assign(conv_id=rows["conv_id"].astype("float64"), ihc=["0.5", " 0.5", "0,6", "0,4"])
@@ -113,7 +113,7 @@ def test_answers_as_a_file_holds_them_are_read_and_what_is_no_number_is_left_out
     assert used["conv_id"].tolist() == ["7", "7"]
     assert used["ihc"].tolist() == [0.5, 0.5]
     assert used["holder"].dtype == "float64"
-    assert others.to_dict("list") == {"conv_id": ["8"], "reason": ["credits that are negative or no number: 2"]}
+    assert others.to_dict("list") == {"conv_id": ["8"], "reason": ["credits that are negative or not a number: 2"]}
 
 
 @FEW
@@ -171,11 +171,11 @@ def test_provenance_counts_credited_orders_by_engine_parameters_and_lookback_mos
     assert sources["engine"].tolist() == ["local", "local", "api"]
     assert sources["parameters"].tolist() == ["default (1)"] * 3
     assert sources["lookback_days"].isna().tolist() == [True, False, True]
-    # Of the orders in question, each once.
+    # Each of the given orders counts once.
     assert provenance(stored, pd.Series(["a", "x"]), pd.Series(["a", "b", "b"]))["orders"].tolist() == [1, 1]
 
 
-def test_the_reason_of_a_credited_refund_tells_it_from_orders():
+def test_the_reason_of_a_credited_refund_marks_it_as_a_refund():
     orders = conversions([("k", "u", "2023-09-01 10:00:00", 10.0), ("r", "u", "2023-09-02 10:00:00", -4.0)])
     ends = pd.DataFrame({"conv_id": ["k", "r"], "outcome": "credited", "reason": "its journey was cut"})
     assert outcomes_of(orders, JOURNEYS, ends)["reason"].tolist() == ["its journey was cut", REFUND]

@@ -12,20 +12,20 @@ WORDS = st.lists(st.text("ABCD", min_size=1, max_size=5), max_size=5)
 
 
 def spelled(paths):
-    """The paths as they were written: a + ends one that converts, a - another, or stands in front."""
+    """The paths as text: + ends a converting path; - ends any other path and marks the start."""
     letters = {LOST: "-", WON: "+"} | dict(enumerate(paths.names, FIRST))
     return "".join(letters[code] for code in paths.codes.tolist())
 
 
 def ended(text):
-    """The single paths of all of them, each with its end."""
+    """The individual paths, each with its end marker."""
     return re.findall(r"\w+[+-]", text)
 
 
-def test_paths_stand_one_behind_the_other_each_with_its_end():
+def test_paths_are_concatenated_each_with_its_end_code():
     paths = channel_paths(converting("BAB", "C"), idle("D", "BA"))
     assert spelled(paths) == "-BAB+C+D-BA-"
-    # A 2, B 3, C 4, D 5; 0 before and behind those without a conversion, 1 behind the others
+    # A 2, B 3, C 4, D 5; 0 at the start and after paths without a conversion, 1 after the others
     assert paths.codes.tolist() == [0, 3, 2, 3, 1, 4, 1, 5, 0, 3, 2, 0]
     assert (paths.names.tolist(), paths.size) == (["A", "B", "C", "D"], 6)
 
@@ -37,8 +37,8 @@ def test_without_idle_paths_all_convert_and_without_any_path_there_are_no_channe
 
 
 @pytest.mark.parametrize(("channels", "kind"), [(253, "uint8"), (254, "uint16"), (300, "uint16")])
-def test_a_number_takes_one_byte_as_long_as_there_are_few_channels(channels, kind):
-    # FIRST = 2 and 253 channels: the numbers up to 254, and their count 255, fit into one byte.
+def test_codes_take_one_byte_if_there_are_few_channels(channels, kind):
+    # FIRST = 2 and 253 channels: the codes up to 254 and their count 255 fit into one byte.
     rows = journey(*[(hour, f"c{hour:03}", 1, 1) for hour in range(channels)])
     codes = channel_paths(rows).codes
     assert codes.dtype == kind
@@ -58,7 +58,8 @@ def test_the_order_of_the_rows_within_a_path_is_irrelevant(wins, losses, seed):
 def test_idle_paths_with_sessions_of_journeys_are_refused():
     rows = converting("AB")
     with pytest.raises(
-        InputError, match=r"idle holds 1 session of journeys \('k0s1'\).*Make it by non_converting_paths"
+        InputError,
+        match=r"idle and journeys share 1 session \('k0s1'\).*Create idle with non_converting_paths",
     ):
         channel_paths(rows, rows.iloc[:1])
 

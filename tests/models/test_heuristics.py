@@ -47,12 +47,12 @@ def test_a_journey_of_three_sessions(model, shares):
         (["Directory", "Direct mail", "Direct"], [0, 1, 0]),
     ],
 )
-def test_the_last_session_that_is_not_direct_gets_all_or_the_last_where_there_is_none(channels, shares):
+def test_the_last_non_direct_session_gets_all_or_else_the_last_one(channels, shares):
     steps = [(hour, channel, 1, 1) for hour, channel in enumerate(channels)]
     assert last_non_direct_touch(journey(*steps))["ihc"].tolist() == shares
 
 
-def test_the_direct_channels_are_told_as_they_are_written_each_once():
+def test_direct_channels_are_returned_once_as_written():
     assert direct_channels(["Mail", "DIRECT ", "accès  direct", "DIRECT ", "Directory"]) == ["DIRECT ", "accès  direct"]
     assert direct_channels(["Mail", "Direct"], ["mail"]) == ["Mail"]
     assert direct_channels([]) == []
@@ -72,19 +72,19 @@ def test_the_direct_channels_are_told_as_they_are_written_each_once():
         (3, 0.7, 0.3, [0.7, 0, 0.3]),  # 1 - 0.7 - 0.3 is below 0 in floating point
     ],
 )
-def test_position_based_shares_the_rest_evenly_between_the_ends(length, first, last, shares):
+def test_position_based_splits_the_rest_evenly(length, first, last, shares):
     credits = position_based(journey(*((hour, "A", 1, 1) for hour in range(length))), first=first, last=last)["ihc"]
     np.testing.assert_allclose(credits, shares, atol=1e-15)
     assert credits.min() >= 0
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 0.4), (0.4, 0), (0.6, 0.5), (float("nan"), 0.4)])
-def test_what_a_model_cannot_use_is_refused(first, last):
+def test_invalid_arguments_are_refused(first, last):
     with pytest.raises(InputError, match="position_based"):
         position_based(HALVED, first=first, last=last)
     with pytest.raises(InputError, match="half_life_days"):
         time_decay(HALVED, half_life_days=min(first, 0))
-    with pytest.raises(InputError, match="direct is the text 'Direct', give a list"):
+    with pytest.raises(InputError, match="direct is the text 'Direct'; give a list"):
         last_non_direct_touch(HALVED, direct="Direct")
 
 
@@ -96,11 +96,11 @@ def test_what_a_model_cannot_use_is_refused(first, last):
         (1e12, [1 / 3, 1 / 3, 1 / 3]),
     ],
 )
-def test_time_decay_halves_by_the_half_life_however_long_it_is(days, shares):
+def test_time_decay_halves_per_half_life(days, shares):
     np.testing.assert_allclose(time_decay(HALVED, half_life_days=days)["ihc"], shares, atol=1e-9)
 
 
-def test_sessions_of_the_same_moment_stand_by_session_id():
+def test_sessions_at_the_same_time_are_sorted_by_session_id():
     rows = journey((0, "A", 1, 1), (0, "A", 1, 1)).iloc[::-1]
     assert first_touch(rows)["ihc"].tolist() == [0, 1]
     assert last_touch(rows)["ihc"].tolist() == [1, 0]

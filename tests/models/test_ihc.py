@@ -26,7 +26,7 @@ def credit(*steps, **parameters):
 
 
 def rules(**phases):
-    """A redistribution: a phase is `(direction, threshold, channels)`; one that is not given lists no channel."""
+    """A redistribution: a phase is `(direction, threshold, channels)`; a missing phase lists no channels."""
     names = ("direction", "receive_threshold", "redistribution_channel_labels")
     entries = {phase: dict(zip(names, phases.get(phase, (ANY, 0, [])), strict=True)) for phase in PHASES}
     return parse_redistribution(entries, "It")
@@ -48,7 +48,7 @@ def test_the_closer_counts_flagged_sessions_by_their_hours_to_the_conversion_and
     assert found["closer"] == close(1 / 7, 2 / 7, 0, 4 / 7)
 
 
-def test_the_holder_is_the_mean_of_the_arithmetic_and_the_harmonic_mean_of_what_the_others_leave():
+def test_the_holder_is_the_mean_of_arithmetic_and_harmonic_mean():
     # Initializer raw 1, 1/2 -> 2/3, 1/3. Closer raw m_C(60) = 2/5, 1 -> 2/7, 5/7.
     # First:  u = 1/3, v = 5/7: arithmetic 11/21, harmonic (10/21) / (22/21) = 5/11, their mean 113/231 = 565/1155.
     # Second: u = 2/3, v = 2/7: arithmetic 10/21, harmonic (8/21) / (20/21) = 2/5, their mean 46/105 = 506/1155.
@@ -73,7 +73,7 @@ def test_the_weight_of_a_phase_without_an_eligible_session_is_shared_by_the_othe
     assert found["ihc"] == close(0.4 * 2 / 3, 0.4 / 3 + 0.6)
 
 
-def test_a_silence_of_membership_1_restarts_the_journey_and_zeroes_all_before_it_in_every_phase():
+def test_a_gap_with_membership_1_restarts_the_journey_and_zeroes_earlier_sessions():
     # Gaps 60, 110 and 60 hours: raw initializer 1, 1/2, 1, 1/2; the third session restarts: 0, 0, 1, 1/2.
     # 230, 170, 60 and 0 hours before the conversion, on a line of 1000 hours: m_C 0.77, 0.83, 0.94, 1; 0, 0, 0.94, 1.
     # Holder over the whole journey, where the initializer's sum is 3 and the closer's 3.54 = 177/50:
@@ -88,7 +88,7 @@ def test_a_silence_of_membership_1_restarts_the_journey_and_zeroes_all_before_it
     assert sum(found["ihc"]) == pytest.approx(1, abs=1e-12)
 
 
-def test_a_single_session_after_the_last_of_several_restarts_holds_if_it_may():
+def test_a_single_session_after_several_restarts_can_hold():
     # Raw initializer 1, 1, 1: u = 2/3 on the third, v = 0: its raw value 1/6 is all that is left.
     steps = (0, "A", 1, 1), (110, "A", 1, 1)
     found = credit(*steps, (220, "A", 1, 1))
@@ -106,7 +106,7 @@ def test_channel_weights_multiply_the_raw_values_of_their_phase():
     assert found["holder"] == close(565 / 1577, 1012 / 1577)  # 565, 506 * 2: u and v are those without weights
 
 
-def test_sessions_of_the_same_moment_stand_by_session_id():
+def test_sessions_at_the_same_time_are_sorted_by_session_id():
     # s1 and s2 at once: s1 is first (the gap of s2 is 0 hours), s2 is the converting one.
     found = credit((0, "A", 0, 0), (0, "A", 0, 0))
     assert found["initializer"] == close(1, 0)
@@ -118,7 +118,7 @@ def test_sessions_of_the_same_moment_stand_by_session_id():
     assert turned.index.tolist() == [0, 1]
 
 
-def test_a_redistribution_moves_each_phase_by_its_entry_and_ihc_is_made_of_what_comes_out():
+def test_a_redistribution_moves_each_phase_and_ihc_uses_the_result():
     # As above: initializer 2/3, 1/3, holder 565/1071, 506/1071, closer 2/7, 5/7.
     # Initializer: B gives to the earlier A: 1, 0. Holder: nothing is listed. Closer: A gives to the later B: 0, 1.
     found = attribute(
@@ -148,7 +148,7 @@ def test_no_journeys_give_no_credits():
         ("closer_engagement", [1.0, None], "Column closer_engagement of journeys must hold 0 and 1"),
     ],
 )
-def test_what_would_count_as_something_else_is_refused(column, values, says):
+def test_ambiguous_values_are_refused(column, values, says):
     rows = journey((0, "A", 1, 1), (60, "A", 1, 1))
     with pytest.raises(InputError, match=says):
         attribute(rows.assign(**{column: pd.Series(values)}), curves_of())
@@ -156,7 +156,7 @@ def test_what_would_count_as_something_else_is_refused(column, values, says):
         attribute(rows.drop(columns=column), curves_of())
 
 
-def test_journeys_longer_than_a_block_and_cut_at_none_of_its_ends_are_credited_as_if_alone(monkeypatch):
+def test_blocks_do_not_change_the_credit(monkeypatch):
     rows = pd.concat(
         [journey(*((hour, "A", 1, 1) for hour in range(length)), conv_id=f"k{length}") for length in (1, 5, 2, 9, 3)]
     )
@@ -178,7 +178,7 @@ def normalised(values):
 
 
 def by_the_book(rows, parameters):
-    """One journey's shares by the model's text, a session at a time."""
+    """One journey's shares, calculated session by session from the description of the model."""
     rows = rows.sort_values(["timestamp", "session_id"])
     hours = [(at - rows["timestamp"].iloc[0]) / pd.Timedelta(hours=1) for at in rows["timestamp"]]
     raw_initializer, start = [], 0
@@ -210,7 +210,7 @@ def by_the_book(rows, parameters):
 
 @FEW
 @given(journeys(), channels, phase_weights)
-def test_the_vectorised_pass_equals_the_model_worked_a_session_at_a_time(rows, weights, phases):
+def test_the_vectorised_model_equals_the_reference_implementation(rows, weights, phases):
     parameters = curves_of(channels=weights, phases=phases)
     found = attribute(rows, parameters).sort_values(["conv_id", "session_id"], ignore_index=True)
     parts = [by_the_book(part, parameters).assign(conv_id=key) for key, part in rows.groupby("conv_id")]
@@ -250,7 +250,7 @@ def long_journeys(draw):
 
 @FEW
 @given(long_journeys(), channels, st.one_of(st.none(), redistributions), st.integers(0, 9))
-def test_journeys_of_up_to_500_sessions_have_whole_credits_in_any_row_order(rows, weights, redistribution, seed):
+def test_long_journeys_have_complete_credits_in_any_row_order(rows, weights, redistribution, seed):
     parameters, before = curves_of(channels=weights), rows.copy(deep=True)
     credits = attribute(rows, parameters, redistribution).sort_values("session_id", ignore_index=True)
     assert credits[SHARES].ge(0).all(axis=None)

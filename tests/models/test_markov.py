@@ -31,7 +31,7 @@ def exact_effects(wins, losses, order):
     moves = {}
     for path, end in [(path, "won") for path in wins] + [(path, "null") for path in losses]:
         states = ["", *(path[max(0, at - order) : at] for at in range(1, len(path) + 1)), end]
-        if order > 1:  # the beginning of a path is a state of its own
+        if order > 1:  # the start of a path is a state of its own
             states = [f"^{state}" if 0 < at < order else state for at, state in enumerate(states[:-1])] + [end]
         for source, target in pairwise(states):
             moves.setdefault(source, []).append(target)
@@ -62,7 +62,7 @@ def solved(rows):
     return [row[-1] for row in rows]
 
 
-def test_a_conversion_is_shared_by_the_effects_of_the_channels_that_it_had():
+def test_a_conversion_is_split_by_the_effects_of_its_channels():
     # start: A 2/3, B 1/3. A: B 1/2, null 1/2. B: C 1. C: conversion 1/2, null 1/2.
     # P(conversion) = (2/3 * 1/2 + 1/3) * 1 * 1/2 = 1/3. Without A: 1/3 * 1/2 = 1/6, effect 1/2. Without B or C: 0.
     table = effects_table(converting("ABC"), idle=idle("A", "BC"))
@@ -72,7 +72,7 @@ def test_a_conversion_is_shared_by_the_effects_of_the_channels_that_it_had():
     np.testing.assert_allclose(markov(converting("ABC"), idle=idle("A", "BC"))["ihc"], [1 / 5, 2 / 5, 2 / 5])
 
 
-def test_each_order_is_shared_among_its_own_channels_and_not_the_total_as_channelattribution_does():
+def test_each_order_is_split_between_its_own_channels_unlike_channelattribution():
     # 9 orders of A alone and 1 of A, B: effects 1 and 0.1. Of the total, 10 orders, B would have 0.1 / 1.1 = 0.91; of
     # its own order it has 0.09.
     rows = converting(*["A"] * 9, "AB")
@@ -82,14 +82,14 @@ def test_each_order_is_shared_among_its_own_channels_and_not_the_total_as_channe
     assert orders[["A", "B"]].tolist() == pytest.approx([10 - 0.1 / 1.1, 0.1 / 1.1])
 
 
-def test_sessions_of_one_channel_share_its_part_evenly():
+def test_a_channels_share_is_split_evenly_over_its_sessions():
     # start: A 1. A: B 1/3, itself 1/3, conversion 1/3. B: A 1. Without B, from A: a = 1/3 a + 1/3, a = 1/2.
     # Effects A 1, B 1/2: A gets 2/3 over its three sessions, B 1/3.
     np.testing.assert_allclose(markov(converting("ABAA"))["ihc"], [2 / 9, 1 / 3, 2 / 9, 2 / 9])
 
 
 def test_a_second_order_chain_remembers_two_channels():
-    # AC converts, BC does not. First order: from C 1/2 converts, whatever was before, so B carries half of it.
+    # AC converts, BC does not. First order: 1/2 of the paths at C convert, so B has half of it.
     # Second order: (A, C) always converts and (B, C) never does, so B is not needed.
     paths = {"journeys": converting("AC"), "idle": idle("BC")}
     assert effects(**paths) == pytest.approx({"A": 1 / 2, "B": 1 / 2, "C": 1})
@@ -97,7 +97,7 @@ def test_a_second_order_chain_remembers_two_channels():
         assert effects(**paths, order=order) == pytest.approx({"A": 1, "B": 0, "C": 1})
 
 
-def test_an_order_beyond_the_longest_path_changes_nothing_more():
+def test_an_order_beyond_the_longest_path_has_no_further_effect():
     paths = {"journeys": converting("ABCAB", "AB"), "idle": idle("ABC", "BA")}
     assert effects(**paths, order=10**9) == effects(**paths, order=5)
 
@@ -133,15 +133,15 @@ def test_without_journeys_there_is_no_effect_and_no_credit():
 
 
 @pytest.mark.parametrize("order", [0, -1, 1.5, 2.0, "1"])
-def test_an_order_that_is_no_whole_number_from_1_on_is_refused(order):
-    with pytest.raises(InputError, match=r"order is .*, it must be a whole number from 1 on"):
+def test_an_order_that_is_not_a_positive_whole_number_is_refused(order):
+    with pytest.raises(InputError, match=r"order is .*; it must be a whole number of 1 or more"):
         markov(converting("AB"), order=order)
 
 
-def test_more_states_than_can_be_solved_are_refused(monkeypatch):
+def test_too_many_states_are_refused(monkeypatch):
     monkeypatch.setattr(module, "MOST_STATES", 3)
     assert len(effects_table(converting("ABC"))) == 3
-    with pytest.raises(InputError, match="these paths have 4 states at order 2, more than 3: give a lower order"):
+    with pytest.raises(InputError, match="these paths have 4 states at order 2, more than 3: use a lower order"):
         effects_table(converting("ABCA"), order=2)
 
 
@@ -151,9 +151,9 @@ def test_more_states_than_can_be_solved_are_refused(monkeypatch):
     st.lists(st.text("BCD", min_size=1, max_size=4), max_size=5),
     st.integers(1, 3),
 )
-def test_chains_of_different_users_add_up_to_the_chain_of_all(wins, losses, parts):
+def test_chains_of_disjoint_users_add_up(wins, losses, parts):
     journeys, others = converting(*wins), idle(*losses)
-    # The paths are dealt out in turn; none at all is a part too.
+    # The paths are distributed in turn; a part can be empty.
     of_journey = journeys["conv_id"].str.removeprefix("k").astype("int64") % parts
     of_idle = others["user_id"].astype("str").str.removeprefix("u").astype("int64") % parts
     chains = [count_moves(channel_paths(journeys[of_journey == one], others[of_idle == one])) for one in range(parts)]
@@ -162,7 +162,7 @@ def test_chains_of_different_users_add_up_to_the_chain_of_all(wins, losses, part
     pd.testing.assert_frame_equal(found.moves, whole.moves)
 
 
-def test_known_effects_spread_credit_as_the_chain_itself_does():
+def test_known_effects_give_the_same_credit_as_the_chain():
     journeys, others = converting("AB", "B", "ACB", "CCA"), idle("A", "CB", "D")
     chain = count_moves(channel_paths(journeys, others))
     names = chain.states["channel_name"]

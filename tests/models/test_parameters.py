@@ -28,7 +28,7 @@ def changed(path, value):
     return entries
 
 
-def test_a_curve_is_straight_between_its_knots_and_constant_outside():
+def test_a_curve_is_linear_between_its_knots_and_constant_outside():
     curve = Curve((0.0, 10.0, 110.0), (0.0, 0.0, 1.0))
     # From 10 to 110 hours it rises by 1/100 an hour.
     np.testing.assert_allclose(curve(np.array([0, 5, 10, 35, 60, 110, 500])), [0, 0, 0, 0.25, 0.5, 1, 1])
@@ -84,9 +84,9 @@ def test_the_fingerprint_does_not_depend_on_name_provenance_or_spelling(path, va
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("name", " ", "name must be a text that is not empty"),
-        ("name", 7, "name must be a text"),
-        ("surplus", 1, "has entries that mean nothing here: surplus"),
+        ("name", " ", "name must be a non-empty text"),
+        ("name", 7, "name must be a non-empty text"),
+        ("surplus", 1, "has unknown entries: surplus"),
         ("initializer", [], "initializer must be a JSON object, not list"),
         ("initializer.weight", 1, "initializer must have hours and membership, and nothing else"),
         ("initializer.hours", "0 10 110", "initializer.hours must hold numbers only"),
@@ -115,7 +115,7 @@ def test_the_fingerprint_does_not_depend_on_name_provenance_or_spelling(path, va
         ("provenance", "by hand", "provenance must be a JSON object, not str"),
     ],
 )
-def test_a_wrong_entry_is_refused_by_its_name(path, value, says):
+def test_an_invalid_entry_is_refused_by_name(path, value, says):
     with pytest.raises(ParametersError) as refusal:
         parse_parameters(changed(path, value))
     assert says in str(refusal.value)
@@ -140,7 +140,7 @@ def test_missing_entries_are_named():
     ],
     ids=["missing", "empty", "a list", "cut off", "too deep", "not UTF-8", "incomplete", "a number of 5,000 digits"],
 )
-def test_a_file_that_is_none_of_parameters_is_refused_with_its_path(tmp_path, content, says):
+def test_an_invalid_file_is_refused_with_its_path(tmp_path, content, says):
     path = tmp_path / "mine.json"
     if content is not None:
         path.write_bytes(content)
@@ -153,7 +153,7 @@ def test_a_file_that_is_none_of_parameters_is_refused_with_its_path(tmp_path, co
 @pytest.mark.parametrize(
     "entries", [ENTRIES, changed("name", "[ \n بحث"), changed("channel_weights.holder", {'"': 2.0})]
 )
-def test_a_set_is_written_so_that_it_is_read_back_as_it_was(entries, tmp_path):
+def test_a_set_survives_writing_and_reading(entries, tmp_path):
     parameters, path = parse_parameters(entries), tmp_path / "set.json"
     path.write_text(parameters_json(parameters), "utf-8-sig")  # as an editor may leave it
     for again in (load_parameters(path), load_parameters(str(path)), pickle.loads(pickle.dumps(parameters))):
@@ -161,7 +161,7 @@ def test_a_set_is_written_so_that_it_is_read_back_as_it_was(entries, tmp_path):
         assert (again.label, dict(again.provenance)) == (parameters.label, dict(parameters.provenance))
 
 
-def test_the_written_form_has_a_line_a_curve_and_is_the_form_of_the_set_that_ships():
+def test_the_written_form_has_one_line_per_curve_like_the_shipped_set():
     assert '    "hours": [0.0, 10.0, 110.0],\n' in parameters_json(parse_parameters(ENTRIES))
     assert parameters_json(load_parameters()) == DEFAULT.read_text("utf-8")
     assert load_parameters().provenance
@@ -177,5 +177,5 @@ def test_the_written_form_has_a_line_a_curve_and_is_the_form_of_the_set_that_shi
         ({"seen_until_hours": {"initializer": 3}}, np.inf),
     ],
 )
-def test_how_far_a_curve_was_seen_is_in_the_provenance_or_unknown(provenance, hours):
+def test_the_data_range_of_a_curve_comes_from_the_provenance_or_is_unknown(provenance, hours):
     assert parse_parameters(changed("provenance", provenance)).seen_until("closer") == hours

@@ -50,8 +50,8 @@ def test_the_entries_are_what_the_api_takes(tmp_path):
     assert labelled("default (1)", None) == "default (1)"
 
 
-def test_the_fingerprint_of_a_redistribution_stays_the_same_in_every_version():
-    """Should this fail, every journey that was ever answered with a redistribution would be asked again."""
+def test_the_fingerprint_is_stable_across_versions():
+    """If this fails, every journey answered with a redistribution would be requested again."""
     text = (
         '{"closer": {"direction": "any_session", "receive_threshold": 0.1, "redistribution_channel_labels": []}, '
         '"holder": {"direction": "any_session", "receive_threshold": 0.0, '
@@ -73,7 +73,7 @@ def test_the_fingerprint_of_a_redistribution_stays_the_same_in_every_version():
     ],
     ids=["order of the phases", "order of the entries", "order of the channels and one twice", "0 as 0.0"],
 )
-def test_what_means_the_same_has_the_same_fingerprint(same):
+def test_equivalent_redistributions_have_the_same_fingerprint(same):
     assert parsed(same) == parsed(ENTRIES)
 
 
@@ -120,7 +120,7 @@ WRONG_ENTRIES = [
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
-def test_what_is_no_redistribution_is_refused_by_phase_and_name(entries, says):
+def test_an_invalid_redistribution_is_refused_by_phase_and_entry(entries, says):
     with pytest.raises(SettingsError, match=f"^It{says}"):
         parsed(entries)
 
@@ -128,7 +128,7 @@ def test_what_is_no_redistribution_is_refused_by_phase_and_name(entries, says):
 @pytest.mark.parametrize(
     "content", [None, b"{", b"\xff\xfe\x00", b"[" * 100_000], ids=lambda content: repr(content)[:9]
 )
-def test_a_file_that_is_no_json_is_refused_by_name(tmp_path, content):
+def test_a_file_that_is_not_json_is_refused_by_name(tmp_path, content):
     path = tmp_path / "redistribution.json"
     if content is not None:
         path.write_bytes(content)
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_json_is_refused_by_name(tmp_path, content):
     assert str(path) in str(error.value)
 
 
-def test_the_schema_takes_what_is_taken_and_refuses_what_is_refused():
+def test_the_schema_accepts_and_refuses_the_same_entries():
     schema = Draft202012Validator(redistribution_schema())
     taken = [ENTRIES, *(changed(direction=direction, receive_threshold=1) for direction in DIRECTIONS)]
     refused = [*WRONG_PHASES, *(ENTRIES | {"closer": phase} for phase in WRONG_PHASE)]
@@ -148,7 +148,7 @@ def test_the_schema_takes_what_is_taken_and_refuses_what_is_refused():
     assert [entries["closer"]["receive_threshold"] for entries in wrongly] == pytest.approx([np.nan], nan_ok=True)
 
 
-# What moves
+# The calculation
 
 
 def moved(values, gives, direction=ANY, threshold=0.0, journey=None):
@@ -197,7 +197,7 @@ FIVE, SECOND_AND_FOURTH = [0.2, 0.3, 0.1, 0.2, 0.2], ".G.G."
         (EARLIER, 0.1, [0.7, 0, 0.1, 0, 0.2]),
     ],
 )
-def test_sessions_receive_in_proportion_to_their_own_value_before_anything_moved(direction, threshold, after):
+def test_sessions_receive_in_proportion_to_their_original_value(direction, threshold, after):
     assert moved(FIVE, SECOND_AND_FOURTH, direction, threshold) == close(*after)
 
 
@@ -217,7 +217,7 @@ def test_a_value_too_small_to_divide_by_receives_nothing():
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_a_journey_among_very_many_is_moved_as_if_it_were_alone(direction):
+def test_other_journeys_do_not_affect_a_journey(direction):
     shares = np.random.default_rng(1).random((10_000, 5))
     shares = np.concatenate([shares, [FIVE, [0, 0, 1, 0, 0], FIVE]])
     shares /= shares.sum(axis=1, keepdims=True)
@@ -230,7 +230,7 @@ def test_a_journey_among_very_many_is_moved_as_if_it_were_alone(direction):
     assert found[-2].tolist() == [0, 0, 1, 0, 0]
 
 
-def test_any_name_may_be_listed_and_only_the_very_same_name_gives():
+def test_any_name_can_be_listed_and_must_match_exactly():
     names = [*UNTRUSTED, "A", "a", "A\0", "", " A"]
     channels = pd.Series([*names, "receiver"], dtype="str")
     values = np.full(len(channels), 1 / len(channels))
@@ -242,7 +242,7 @@ def test_any_name_may_be_listed_and_only_the_very_same_name_gives():
 
 
 def by_the_book(values, gives, direction, threshold):
-    """One journey's values afterwards, a session at a time."""
+    """One journey's resulting values, calculated session by session."""
     after = list(values)
     for giver, is_given in enumerate(gives):
         places = {EARLIER: range(giver), LATER: range(giver + 1, len(values)), ANY: range(len(values))}[direction]
@@ -261,7 +261,7 @@ thresholds = st.sampled_from([0, 0.125, 0.25, 0.5, 1])
 
 @FEW
 @given(st.lists(sessions, min_size=1, max_size=4), st.sampled_from(DIRECTIONS), thresholds)
-def test_the_vectorised_pass_equals_the_rule_worked_a_session_at_a_time(parts, direction, threshold):
+def test_the_vectorised_rule_equals_the_reference_implementation(parts, direction, threshold):
     shares = [[value / max(1, sum(value for value, _ in part)) for value, _ in part] for part in parts]
     gives = [[is_given for _, is_given in part] for part in parts]
     journey = np.repeat(np.arange(len(parts)), [len(part) for part in parts])

@@ -16,7 +16,7 @@ KEYS = ["conv_id", "session_id"]
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_a_model_gives_a_single_session_all_and_no_journey_anything(model):
+def test_a_single_session_gets_all_credit_and_no_journeys_give_none(model):
     assert model(journey((0, "A", 0, 0)))["ihc"].tolist() == [1]
     credits = model(ROWS.iloc[:0])
     assert credits.columns.tolist() == ["conv_id", "session_id", "ihc"]
@@ -28,7 +28,7 @@ def test_a_model_gives_a_single_session_all_and_no_journey_anything(model):
 
 @FEW
 @given(journeys(), st.permutations(UNTRUSTED), st.integers(0, 9))
-def test_shares_sum_to_1_an_order_and_neither_row_order_nor_the_channels_names_matter(rows, names, seed):
+def test_shares_sum_to_1_and_row_order_and_channel_names_are_irrelevant(rows, names, seed):
     before, mixed = rows.copy(deep=True), shuffled(rows, seed)
     mixed["channel_name"] = mixed["channel_name"].map(dict(zip(CHANNELS, names[:3], strict=True)))
     for model in MODELS.values():
@@ -41,7 +41,7 @@ def test_shares_sum_to_1_an_order_and_neither_row_order_nor_the_channels_names_m
     assert_frame_equal(rows, before)
 
 
-def test_last_non_direct_passes_over_the_channels_that_are_named():
+def test_last_non_direct_skips_the_named_channels():
     model = models_for(ROWS, ROWS.iloc[:0], direct=["a"])["Last non-direct touch"]
     assert model(ROWS)["ihc"].tolist() == [0, 1, 0]
 
@@ -56,7 +56,7 @@ IDLE = pd.DataFrame(
 )
 
 
-def test_the_chain_of_a_comparison_knows_the_paths_that_led_to_no_order():
+def test_the_comparison_chain_includes_paths_without_an_order():
     found = models_for(ROWS, IDLE)
     assert list(found) == list(MODELS)
     assert_frame_equal(found["Markov"](ROWS), markov(ROWS, idle=IDLE))
@@ -64,7 +64,7 @@ def test_the_chain_of_a_comparison_knows_the_paths_that_led_to_no_order():
         assert_frame_equal(found[name](ROWS), MODELS[name](ROWS))
 
 
-def test_more_channels_than_a_chain_has_states_leave_markov_out_and_the_sentence_says_so(monkeypatch):
+def test_too_many_channels_leave_markov_out_with_a_note(monkeypatch):
     monkeypatch.setattr("ihc.models.registry.MOST_STATES", 2)  # A and B in the journeys, C in the idle paths
     found = models_for(ROWS, IDLE)
     assert list(found) == [name for name in MODELS if name != "Markov"]

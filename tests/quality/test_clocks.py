@@ -9,14 +9,12 @@ from ihc.quality.checks import quality_findings
 
 
 @pytest.mark.parametrize(("tables", "check", "says", "ids", "amount", "share"), CLOCK_FINDINGS)
-def test_a_finding_has_its_rows_their_amount_and_a_statement_that_mends_it_or_lists_them(
-    tables, check, says, ids, amount, share
-):
+def test_a_finding_has_rows_amount_and_a_statement_that_fixes_or_lists_them(tables, check, says, ids, amount, share):
     found = finding(tables, check)
     assert found["finding"].startswith(says)
     assert (found["examples"], found["amount"], found["share"]) == (some(ids), amount, pytest.approx(share))
     if is_listing(found["mend"]):
-        others = ["k"] if found["aim"] == "To list them with the other" else []
+        others = ["k"] if found["aim"] == "To list them with their duplicates" else []
         assert listed(tables, found["mend"]) == [*others, *ids]
     else:
         assert finding(mended(tables, found["mend"]), check) is None
@@ -28,13 +26,13 @@ def test_orders_years_away_are_left_out_by_dates():
     assert found["mend"] == "--start-date 2023-09-01 --end-date 2023-09-04"
 
 
-def test_an_order_whose_next_session_is_later_than_five_minutes_or_on_another_day_is_none():
+def test_a_next_session_after_five_minutes_or_on_another_day_is_not_reported():
     orders = [("k", "u", "2023-09-03 10:00:36", 1.0), ("l", "v", "2023-09-02 23:59:59", 1.0)]
     assert finding(timed_shop(VISITS, orders), "orders followed by a session") is None
     assert finding(timed_shop(VISITS, orders), "orders without a session before") is None
 
 
-def test_few_orders_of_many_may_be_at_midnight_or_before_a_session_by_chance():
+def test_a_few_orders_at_midnight_or_before_a_session_can_be_chance():
     times = pd.date_range("2023-09-05 10:00:01", periods=120, freq="61min").strftime("%Y-%m-%d %H:%M:%S")
     many = [(f"m{number}", "w", at, 1.0) for number, at in enumerate(times)]
     odd = [("k", "u", "2023-09-03 10:05:07", 1.0), ("l", "v", "2023-09-04 00:00:00", 1.0)]
@@ -43,14 +41,14 @@ def test_few_orders_of_many_may_be_at_midnight_or_before_a_session_by_chance():
     assert finding(timed_shop(VISITS, [*many, *odd]), "orders followed by a session") is None
 
 
-def test_times_of_orders_are_not_cut_where_those_of_sessions_are_cut_too():
+def test_order_times_are_not_reported_if_session_times_are_cut_too():
     visits = [("a", "u", "2023-09-01 09:00:00", "Search"), ("b", "v", "2023-09-03 10:05:00", "Mail")]
     orders = [("k", "u", "2023-09-03 10:05:00", 100.0), ("l", "v", "2023-09-03 11:00:00", 50.0)]
     assert finding(timed_shop(visits, orders), "orders with times") is None
     assert finding(timed_shop(VISITS, orders[:1]), "orders with times") is None  # one of sixty is on a full minute
 
 
-def test_refunds_have_no_clock_and_may_be_equal():
+def test_refunds_are_ignored_in_clock_and_duplicate_checks():
     refunds = [("r1", "u", "2023-09-09 00:00:00", -5.0), ("r2", "u", "2023-09-09 00:00:00", -5.0)]
     orders = conversions([("k", "u", "2023-09-04 10:00:01", 75.0), *refunds])
     for tables in (timed_shop(VISITS, []), timed_shop([*VISITS, ("d", "u", "2023-09-09 00:00:09", "Mail")], [])):
@@ -59,7 +57,7 @@ def test_refunds_have_no_clock_and_may_be_equal():
             assert not found.loc[found["count"] > 0, "check"].str.startswith("orders").any()
 
 
-def test_sessions_of_a_second_are_none_where_the_channel_is_the_same_or_the_user_another_or_no_buyer():
+def test_simultaneous_sessions_are_reported_only_for_one_buyer_on_different_channels():
     visits = [
         ("a", "u", "2023-09-01 09:00:00", "Search"),
         ("b", "u", "2023-09-01 09:00:00", "Search"),

@@ -26,7 +26,7 @@ ROWS = pd.DataFrame(
 ORDERS = pd.DataFrame({"conv_id": ["a", "b"], "conv_date": ["0001-01-01", "2025-03-04"]})
 
 
-def test_the_days_of_sessions_and_orders_are_looked_at_together():
+def test_days_of_sessions_and_orders_are_checked_together():
     # By itself, the order of the year 1 would be as good as that of 2025.
     assert far_dates(ROWS["date"], ORDERS["conv_date"].iloc[:1]) == ["0001-01-01", "9999-12-31"]
     assert far_dates(ROWS["date"].iloc[:2]) == []
@@ -37,11 +37,11 @@ def test_rows_of_far_days_are_left_out():
     assert without(ORDERS, "conv_date", []) is ORDERS
 
 
-def test_the_sentence_names_the_days_and_what_is_on_them():
+def test_the_sentence_names_the_days_and_their_amounts():
     far = far_dates(ROWS["date"], ORDERS["conv_date"])
     assert far_sentence(ROWS, ORDERS, far) == (
         "Charts and tables over time leave out 2 days that lie years apart from all others (0001-01-01 and "
-        "9999-12-31): 4.00 of cost, 0.50 of attributed revenue and 1 order. All totals have them."
+        "9999-12-31): 4.00 of spend, 0.50 of attributed revenue and 1 order. All totals include them."
     )
     assert "leave out 1 day that lies years apart" in far_sentence(ROWS, ORDERS.iloc[1:], far)
     assert far_sentence(ROWS.iloc[:2], ORDERS.iloc[1:], far) == ""

@@ -17,7 +17,7 @@ from ihc.quality.ids import BLANKS, near_ids
 from ihc.schemas.tables import Tables
 
 
-def test_orders_and_costs_whose_ids_are_written_otherwise_are_found_and_mended():
+def test_ids_that_match_only_after_normalisation_are_found_and_fixed():
     found, mends = findings(NEAR_SHOP).set_index("check"), []
     for rule, ids in NEAR_IDS.items():
         of_orders = found.loc[f"orders whose user id differs from that of a session only by {rule}"]
@@ -32,12 +32,12 @@ def test_orders_and_costs_whose_ids_are_written_otherwise_are_found_and_mended()
     assert finding(after, NEAR_ORDERS) is finding(after, NEAR_COSTS) is None
 
 
-def test_a_cost_is_no_near_miss_where_the_session_has_a_cost_row_already():
+def test_a_cost_is_not_a_near_miss_if_the_session_already_has_a_cost_row():
     visits = sessions([("s", "u", "2023-09-01 10:00:07", "Mail")])
     assert finding(Tables(visits, conversions(), costs([("s", 3.0), ("s ", 1.0)])), NEAR_COSTS) is None
 
 
-def test_one_statement_mends_many_ids_that_differ_by_several_rules_and_joins_no_blank_ones():
+def test_one_statement_fixes_many_ids_and_does_not_match_blank_ones():
     visits = sessions([(f"s{n}", f"User-{n} ", "2023-09-01 10:00:07", "Mail") for n in range(30)])
     visits = pd.concat([visits, sessions([("blank", " ", "2023-09-01 10:00:07", "Mail")])], ignore_index=True)
     orders = [(f"k{n}", f"user-{n}", "2023-09-01 12:00:01", 1.0) for n in range(30)]
@@ -47,7 +47,7 @@ def test_one_statement_mends_many_ids_that_differ_by_several_rules_and_joins_no_
     assert finding(mended(tables, found["mend"]), "orders without a session")["examples"] == "'blank'"
 
 
-def test_an_id_goes_by_the_first_rule_that_is_enough():
+def test_the_first_sufficient_rule_is_reported():
     found = near_ids(pd.Series(["A ", "b", "0B", "x"]), pd.Series(["A", "a ", "B", "c"]))
     assert found.to_dict("list") == {
         "id": ["A ", "b", "0B"],
@@ -58,13 +58,13 @@ def test_an_id_goes_by_the_first_rule_that_is_enough():
     assert set("\t\n\u00a0\u200b\u3000\ufeff\u2028\u205f") <= set(BLANKS)
 
 
-def test_many_ids_that_only_a_list_can_mend_are_named_up_to_twenty():
+def test_ids_that_need_a_list_are_named_up_to_twenty():
     visits = sessions([(f"s{n}", f"{COMPOSED}{n}", "2023-09-01 10:00:07", "Mail") for n in range(23)])
     orders = conversions([(f"k{n}", f"{DECOMPOSED}{n}", "2023-09-01 12:00:01", 1.0) for n in range(23)])
     tables = Tables(visits, orders, costs())
     found = finding(tables, NEAR_ORDERS)
     assert found["count"] == 23
-    assert found["mend"].endswith(" -- and 3 more alike")
+    assert found["mend"].endswith(" -- and 3 more like these")
     after = mended(tables, found["mend"])
     assert finding(after, NEAR_ORDERS)["count"] == 3
 
@@ -102,12 +102,13 @@ PLACEHOLDERS = [
 ]
 
 
-def test_placeholders_with_sessions_and_orders_are_named_with_their_journey_rows_and_mended():
+def test_placeholder_users_are_reported_with_journey_rows_and_fixed():
     tables = shared_id(*PLACEHOLDERS, "-")
     found = finding(tables, "user ids")
     # 1 + 2 + 3 rows of each of 13 placeholders, and 1 of the other user.
     assert found["finding"] == (
-        "13 user ids that may stand for many people, with 39 of 40 orders, 39 of 40 sessions and 78 of 79 journey rows"
+        "13 user ids that may be shared by several people, with 39 of 40 orders, 39 of 40 sessions and 78 of 79 "
+        "journey rows"
     )
     assert (found["count"], found["amount"], found["share"]) == (13, 390.0, 390 / 460)
     after = mended(tables, found["mend"])
@@ -115,7 +116,7 @@ def test_placeholders_with_sessions_and_orders_are_named_with_their_journey_rows
     assert finding(after, "orders without a session (untracked orders)")["count"] == 39
 
 
-def test_names_that_only_look_like_placeholders_are_persons():
+def test_names_similar_to_placeholders_are_not_reported():
     assert finding(shared_id("10", "nullius", "ann", "not set yet", "0a"), "user ids") is None
 
 
@@ -129,18 +130,18 @@ def test_names_that_only_look_like_placeholders_are_persons():
         ("(not set)", 0, 3, False),
     ],
 )
-def test_a_user_is_a_person_unless_by_name_or_by_numbers(user, visits, orders, is_found):
+def test_a_user_id_is_shared_by_name_or_by_numbers(user, visits, orders, is_found):
     found = finding(shared_id(user, visits=visits, orders=orders), "user ids")
     assert (found is not None) == is_found
 
 
-def test_the_only_user_of_a_shop_is_a_person():
+def test_the_only_user_of_a_shop_is_not_reported():
     tables = shared_id("ann", visits=20, orders=20)
     alone = Tables(tables.sessions.iloc[:20], tables.conversions.iloc[:20], tables.costs)
     assert finding(alone, "user ids") is None
 
 
-def test_times_of_a_shared_user_id_say_nothing_about_clocks_and_repeats():
+def test_shared_user_ids_are_ignored_in_clock_and_duplicate_checks():
     visits = [("a", "(not set)", "2023-09-01 05:00:01", "Mail"), ("b", "(not set)", "2023-09-01 05:00:01", "Search")]
     orders = [(key, "(not set)", "2023-09-01 05:00:00", 1.0) for key in "kl"]
     tables = Tables(sessions(visits), conversions(orders), costs())

@@ -42,13 +42,13 @@ def evaluated(expression):
 
 @FEW
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_literal_is_printed_as_it_is_and_means_the_same_text(text):
+def test_a_literal_is_printable_and_evaluates_to_the_same_text(text):
     literal = Sql().literal(text)
     assert literal.isprintable()
     assert evaluated(literal) == text
 
 
-def test_what_is_not_seen_is_written_by_its_number():
+def test_invisible_characters_are_written_by_code():
     assert [evaluated(Sql().literal(text)) for text in UNTRUSTED] == UNTRUSTED
     assert Sql().literal("O'Neil\u00a0") == "'O''Neil' || char(160)"
     assert Sql(is_postgres=True).literal("cafe\u0301") == "'cafe' || chr(769)"
@@ -58,7 +58,7 @@ def test_what_is_not_seen_is_written_by_its_number():
 def test_a_statement_names_up_to_twenty_values():
     becomes = {f"a{n}": "b" for n in range(MOST_VALUES + 2)}
     statement = Sql().replace("sessions", "channel", becomes)
-    assert statement.endswith(" -- and 2 more alike")
+    assert statement.endswith(" -- and 2 more like these")
     assert statement.count("WHEN") == MOST_VALUES == 20
 
 
@@ -67,7 +67,7 @@ def test_seconds_since_midnight():
 
 
 @pytest.mark.parametrize(("tables", "checks"), MENDED)
-def test_statements_mend_findings_or_list_their_rows_in_postgresql_too(schema_url, tables, checks):
+def test_statements_work_in_postgresql_too(schema_url, tables, checks):
     create_tables(Database(schema_url))
     with Database(schema_url).transaction(is_writing=True) as writing:
         for table, frame in zip(COLUMNS, tables, strict=True):

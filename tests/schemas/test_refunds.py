@@ -1,4 +1,4 @@
-"""Refunds: revenue that goes back to the sessions of its order, and no order of its own."""
+"""Refunds reduce the revenue of their order's sessions and are not orders."""
 
 import pandas as pd
 import pytest
@@ -61,15 +61,15 @@ def test_a_refund_has_the_journey_of_its_order():
     journeys = build_journeys(VISITS, ORDERS)
     assert [row[0] for row in steps(journeys, "c1")] == ["s1", "s2"]
     assert steps(journeys, "back") == steps(journeys, "c1")
-    # The lookback goes by the time of the order; the dates choose a refund by its own day and leave its order out.
+    # The lookback window counts from the order; the dates select the refund by its own day and leave the order out.
     assert steps(build_journeys(VISITS, ORDERS, lookback_days=1), "back") == steps(journeys, "c1")
     alone = build_journeys(VISITS, ORDERS, start_date="2024-05-09")
     assert alone[["conv_id", "session_id"]].to_numpy().tolist() == [["back", "s1"], ["back", "s2"]]
 
 
 @pytest.mark.parametrize("named", [None, "gone", "c2"])
-def test_a_refund_without_an_order_of_its_user_goes_to_its_own_sessions(named):
-    # "gone" is no conversion, and c2 is another user's.
+def test_a_refund_without_an_order_of_its_user_has_its_own_journey(named):
+    # "gone" does not exist, and c2 belongs to another user.
     orders = refunds([*ROWS[:2], (*ROWS[2][:4], named)])
     assert purchase_indexer(orders).tolist() == [0, 1, 2]
     assert [row[0] for row in steps(build_journeys(VISITS, orders), "back")] == ["s1", "s2", "s3"]
@@ -77,7 +77,7 @@ def test_a_refund_without_an_order_of_its_user_goes_to_its_own_sessions(named):
     pd.testing.assert_frame_equal(build_journeys(VISITS, orders), build_journeys(VISITS, plain))
 
 
-def test_ids_become_those_of_the_orders_where_there_is_one():
+def test_refund_ids_are_replaced_by_order_ids():
     ids = pd.Series(["back", "c2", "elsewhere", "back"], index=[7, 8, 9, 10], dtype="str")
     found = purchase_ids(ids, ORDERS)
     assert found.to_dict() == {7: "c1", 8: "c2", 9: "elsewhere", 10: "c1"}
@@ -94,7 +94,7 @@ def test_ids_become_those_of_the_orders_where_there_is_one():
         (("x", "u1", "2024-05-09 12:00:00", -5.0, "plain"), NO_ORDER),
     ],
 )
-def test_refunds_of_nothing_and_of_refunds_are_refused(row, says):
+def test_refunds_that_are_not_negative_or_refund_a_refund_are_refused(row, says):
     orders = refunds([*ROWS, ("plain", "u1", "2024-05-09 11:30:00", -5.0, None), row])
     with pytest.raises(InputError) as refused:
         check_tables(VISITS, orders, SHOP.costs)
@@ -109,7 +109,7 @@ def test_an_empty_reference_refunds_no_order_and_one_that_is_a_number_does(empty
     assert purchase_indexer(check_tables(VISITS, numbers, SHOP.costs).conversions).tolist() == [0, 1, 0]
 
 
-def test_a_refund_takes_revenue_and_adds_no_order():
+def test_a_refund_reduces_revenue_and_is_not_an_order():
     credits = credits_for(SHOP)
     summary = channel_summary(*SHOP, credits).set_index("channel_name")
     # 100 - 40 of u1 and 60 of u2; cost 3 / 2 orders.
@@ -142,14 +142,14 @@ def test_refunds_without_credit_have_lines_of_their_own(outcome):
     assert found.loc["credited", ["count", "amount"]].tolist() == [2, 160]
 
 
-def test_the_lines_close_and_name_the_refunds():
+def test_the_reconciliation_closes_and_names_the_refunds():
     credits = credits_for(SHOP)
     ends = outcomes_of(ORDERS, build_journeys(VISITS, ORDERS), NOTHING)
     found = reconcile(SHOP, credits, ends, channel_reporting(*SHOP, credits))
     assert found[["line", "count", "amount"]].iloc[:9].to_numpy().tolist() == [
         ["orders read", 2, 160],
         ["refunds: 1", 0, -40],
-        ["less: without any session (unattributed)", 0, 0],
+        ["less: untracked (no session)", 0, 0],
         ["with a journey", 2, 120],
         ["less: failed", 0, 0],
         ["credited", 2, 120],
@@ -170,7 +170,7 @@ def test_the_export_and_the_history_keep_the_shares_of_a_refund():
     assert totals(state) == pytest.approx({"orders": 2, "ihc": 2, "ihc_revenue": 120, "cost": 3})
 
 
-def test_every_model_gives_a_refund_the_credit_of_its_order_and_it_is_no_path_of_a_chain():
+def test_a_refund_gets_the_credit_of_its_order_under_every_model_and_is_not_a_path():
     journeys, without = build_journeys(VISITS, ORDERS), build_journeys(VISITS, ORDERS.iloc[:2])
     for model in MODELS.values():
         credits = model(journeys)
@@ -179,7 +179,7 @@ def test_every_model_gives_a_refund_the_credit_of_its_order_and_it_is_no_path_of
             zip(of_order["session_id"], of_order["ihc"], strict=True)
         )
         assert credits[credits["conv_id"] != "back"].reset_index(drop=True).equals(model(without))
-    # A refund whose channels led to no order is shared evenly.
+    # A refund whose channels led to no order is split evenly.
     assert markov(build_journeys(VISITS, ORDERS, start_date="2024-05-09"))["ihc"].tolist() == pytest.approx([0.5, 0.5])
 
 
@@ -191,7 +191,7 @@ def test_orders_are_counted_without_refunds_and_all_revenue_is_kept(shop, window
     credits = linear(journeys)
     rows = channel_reporting(*shop, credits)
     ends = outcomes_of(shop.conversions, journeys, NOTHING)
-    found = reconcile(shop, credits, ends, rows, **dates)  # raises where a line does not close
+    found = reconcile(shop, credits, ends, rows, **dates)  # raises if a line does not close
     chosen = shop.conversions[inside(shop.conversions["conv_date"], *window)]
     assert found["count"].iloc[0] == (chosen["revenue"] >= 0).sum()
     credited = shop.conversions[shop.conversions["conv_id"].isin(credits["conv_id"])]

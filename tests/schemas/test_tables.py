@@ -28,14 +28,14 @@ FRAMES = {SESSIONS: VISITS, CONVERSIONS: ORDERS, COSTS: PRICES}
 
 
 def with_value(table, column, value):
-    """The table's literal frame with `value` in the first row of `column`."""
+    """The table with `value` in the first row of `column`."""
     frame = FRAMES[table].astype({column: "object"})
     frame.loc[0, column] = value
     return frame
 
 
 @pytest.mark.parametrize("table", COLUMNS)
-def test_a_sound_table_comes_back_typed_and_its_input_is_left_alone(table):
+def test_a_valid_table_is_returned_typed_and_the_input_is_unchanged(table):
     given = FRAMES[table].astype("object").assign(own="EUR")
     before = given.copy(deep=True)
     assert_frame_equal(check_table(table, given), FRAMES[table].assign(own="EUR"))
@@ -56,7 +56,7 @@ def test_ids_that_were_numbers_become_text_and_flags_int8():
         check_table(SESSIONS, VISITS.assign(session_id=pd.Series([1, "1"], dtype="object")))
 
 
-def test_columns_are_found_in_any_case_unless_two_could_be_meant():
+def test_columns_are_found_in_any_case_unless_ambiguous():
     assert check_table(COSTS, PRICES.rename(columns={"cost": "Cost"}))["cost"].iloc[0] == 1.5
     assert check_table(COSTS, PRICES.assign(COST=9.0))["cost"].iloc[0] == 1.5
     with pytest.raises(InputError, match=r"Table session_costs has several columns for cost: 'Cost', 'COST'\. Keep"):
@@ -98,7 +98,7 @@ def test_columns_are_found_in_any_case_unless_two_could_be_meant():
         (COSTS, "cost", "free", "'free' is not a number"),
     ],
 )
-def test_an_unfit_value_is_refused_with_table_column_value_and_reason(table, column, value, says):
+def test_an_invalid_value_is_refused_with_table_column_value_and_reason(table, column, value, says):
     with pytest.raises(InputError) as refusal:
         check_table(table, with_value(table, column, value))
     assert f"Table {table}, column {column}: {says} in " in str(refusal.value)
@@ -114,10 +114,10 @@ def test_a_finding_counts_its_own_rows_and_names_five_of_their_ids():
     with pytest.raises(InputError, match=r"in 7 rows \(session_id 's0', 's1', 's2', 's3', 's4' and 2 more\)"):
         check_table(SESSIONS, visits)
     with pytest.raises(InputError, match=r"in 1 row \(session_id 'a'\)"):
-        check_table(SESSIONS, with_value(SESSIONS, "holder_engagement", 3).set_axis([0, 0]))  # whose index repeats
+        check_table(SESSIONS, with_value(SESSIONS, "holder_engagement", 3).set_axis([0, 0]))  # a repeated index
 
 
-def test_the_findings_of_all_three_tables_come_at_once():
+def test_the_findings_of_all_three_tables_are_reported_together():
     with pytest.raises(InputError) as refusal:
         check_tables(
             with_value(SESSIONS, "event_date", "?"), with_value(CONVERSIONS, "revenue", "?"), PRICES[["session_id"]]
@@ -143,7 +143,7 @@ def test_timestamps_join_date_and_time_to_the_microsecond():
     ("day", "time"),
     [("2023-09-31", "10:00:00"), ("2023-09-01", "25:00:00"), ("yesterday", "10:00:00"), (None, "10:00:00")],
 )
-def test_timestamps_refuse_what_is_no_moment(day, time):
+def test_invalid_timestamps_are_refused(day, time):
     days = pd.Series([day, "2023-09-01"], name="event_date", dtype="str")
     times = pd.Series([time, "10:00:00"], name="event_time", dtype="str")
     wrong = repr(day) if day not in (None, "2023-09-01") else "NULL" if day is None else repr(time)
@@ -165,12 +165,12 @@ def test_timestamps_refuse_what_is_no_moment(day, time):
         (("0001-01-01", "2023-09-01"), ("0001-01-01", "2023-09-01")),
     ],
 )
-def test_a_window_is_given_back_as_days(given, window):
+def test_check_window_returns_iso_dates(given, window):
     assert check_window(*given) == window
 
 
 @pytest.mark.parametrize("value", ["2023-13-01", "01.09.2023", "today", 20230901, 1.5, pd.NaT])
-def test_a_date_that_is_none_or_before_the_start_is_refused_by_the_name_of_its_option(value):
+def test_an_invalid_date_or_one_before_the_start_is_refused_by_option_name(value):
     with pytest.raises(InputError, match=r"end_date .* is not a date"):
         check_window(None, value)
     with pytest.raises(InputError, match="end_date 2023-09-01 is before start_date 2023-09-02"):
