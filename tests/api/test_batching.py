@@ -79,7 +79,7 @@ def test_three_journeys_fill_two_requests():
 
 
 def test_both_limits_are_reached_together():
-    """Two journeys of 9 and eighteen of 1 are 36 sessions: only two requests of 10 journeys and 18 sessions each fit."""
+    """Two journeys of 9 and eighteen of 1 are 36 sessions: they fit only in two requests of 10 journeys with 18."""
     requests = pack_requests(journeys_of([9] * 2 + [1] * 18), max_journeys=10, max_sessions=18)
     assert sizes(requests) == [(10, 18)] * 2
 
