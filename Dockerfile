@@ -17,8 +17,8 @@ COPY ihc ihc/
 COPY notebooks notebooks/
 COPY fixtures fixtures/
 
-# uv and its downloads are removed within the layer. Any user may write to data and to home, where matplotlib and Jupyter
-# keep their caches, and to nothing else.
+# uv and its downloads are removed within the layer. Any user may write to data and to home (caches of matplotlib and
+# Jupyter), and to nothing else.
 RUN python -m venv .uv \
     && .uv/bin/pip install --quiet --no-cache-dir "uv>=0.9,<1" \
     && .uv/bin/uv sync --locked --no-dev --extra server --extra postgres --no-editable --no-cache --compile-bytecode \
