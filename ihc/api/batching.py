@@ -43,13 +43,26 @@ SENT = ("session_id", "timestamp", "channel_name", *FLAGS, "conversion")
 def pack_requests(
     journeys: pd.DataFrame, *, max_journeys: int = MAX_JOURNEYS, max_sessions: int = MAX_SESSIONS
 ) -> list[pd.DataFrame]:
-    """Split `journeys` into few, full requests of whole journeys. Deterministic.
+    """Split journeys into few, full API requests. Journeys are never split, and the result is deterministic.
 
-    In: `journeys` with `conv_id`, one row per session; a journey's rows keep their order. `max_journeys` [count] and
-    `max_sessions` [count] limit each request. Out: one frame per request, with the rows and columns of `journeys`.
+    Parameters
+    ----------
+    journeys : DataFrame
+        Journeys with `conv_id`, one row per session. The rows of a journey keep their order.
+    max_journeys, max_sessions : int
+        Limits of each request [count].
 
-    Raises InputError for a missing column, a limit below 1, or a journey longer than `max_sessions`. `fit_journeys`
-    truncates or drops such journeys.
+    Returns
+    -------
+    list of DataFrame
+        One frame per request, with the rows and columns of `journeys`.
+
+    Raises
+    ------
+    InputError
+        For a missing column, a limit below 1, or a journey longer than `max_sessions`, which `fit_journeys` truncates
+        or drops.
+
     """
     require_columns(journeys, ("conv_id",), "journeys")
     if max_journeys < 1 or max_sessions < 1:

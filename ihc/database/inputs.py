@@ -56,14 +56,32 @@ def read_tables(
     end_date: str | date | None = None,
     users: Collection[str] | None = None,
 ) -> Tables:
-    """Read and validate the three input tables of a database (path or URL) from one consistent snapshot.
+    """Read and validate the three input tables of a database from one consistent snapshot.
 
-    In: `start_date` and `end_date` [YYYY-MM-DD, inclusive] filter conversions by `conv_date`, `users` by user. Sessions
-    are then all sessions of the users with a selected conversion, on any date, and costs are the costs of these
-    sessions. The database filters, so other rows are neither read nor validated. Without a filter, all rows are read.
+    With a filter, sessions are all sessions of the users with a selected conversion, on any date, and costs are the
+    costs of these sessions. The database filters, so other rows are neither read nor validated.
 
-    Out: `sessions, conversions, costs` with typed columns; extra columns are kept.
-    Raises DatabaseError if a table cannot be read, InputError with all findings if one is missing or invalid.
+    Parameters
+    ----------
+    database : Database, str or Path
+        The database, or its path or URL.
+    start_date, end_date : str or date, optional
+        Select conversions by `conv_date` [YYYY-MM-DD, inclusive].
+    users : Collection of str, optional
+        Select conversions by `user_id`.
+
+    Returns
+    -------
+    ihc.schemas.tables.Tables
+        `sessions, conversions, costs` with typed columns; extra columns are kept.
+
+    Raises
+    ------
+    DatabaseError
+        If a table cannot be read.
+    InputError
+        If a table is missing or invalid; the message lists all findings.
+
     """
     database = database if isinstance(database, Database) else Database(database)
     chosen = Selection.of(start_date, end_date, users)

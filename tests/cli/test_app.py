@@ -73,7 +73,7 @@ def test_an_option_that_is_no_date_says_what_it_looks_like(command, option, give
     [
         (["--database", "nothing.db"], "does not exist"),
         (["--database", "postgresql://ann:s3cret@127.0.0.1:1/shop"], "Connection refused"),
-        (["--database", "nosuch://ann:s3cret@host/shop"], "A database of nosuch:// needs its dialect"),
+        (["--database", "nosuch://ann:s3cret@host/shop"], "A nosuch:// database needs its SQLAlchemy dialect"),
         (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], "before start_date"),
         (["--parameters", "nothing.json"], "nothing.json cannot be read: there is no such file or folder."),
     ],
@@ -99,7 +99,7 @@ def test_init_makes_the_tables_and_can_empty_the_results(tmp_path):
 def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
     done = ihc_here("sample", own_shop, cwd=tmp_path)
     assert done.returncode == 1
-    assert "exists already" in done.stderr
+    assert "already exists" in done.stderr
 
 
 def test_reporting_csv_has_the_documented_columns_and_closes_with_the_tables(finished):

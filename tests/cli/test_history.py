@@ -83,8 +83,8 @@ def test_between_two_runs_without_a_change_nothing_is_said_to_have_changed(histo
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["1", "9"], "No run '9' is recorded"),
-        (["20250401T060000Z-ac", "1"], "did you mean 20250401T060000Z-ab? `ihc runs` lists them"),
+        (["1", "9"], "Run '9' not found"),
+        (["20250401T060000Z-ac", "1"], "did you mean 20250401T060000Z-ab? `ihc runs` lists all runs"),
         (["1", "2", "--output", "blocked/sub"], "cannot be written"),
     ],
 )
@@ -105,9 +105,9 @@ def test_a_database_without_history_has_no_runs_and_stays_without(shop, tmp_path
     before = path.read_bytes()
     listed, compared = (ihc_here(*call, "--database", path, cwd=tmp_path) for call in (["runs"], ["diff", "1", "2"]))
     assert listed.returncode == 0
-    assert listed.stdout == f"No run is recorded in {path} yet: `ihc run` records each.\n"
+    assert listed.stdout == f"{path} has no recorded runs yet: `ihc run` records one.\n"
     assert compared.returncode == 1
-    assert "yet: `ihc run` records each." in compared.stderr
+    assert "has no recorded runs yet: `ihc run` records one." in compared.stderr
     assert path.read_bytes() == before
 
 

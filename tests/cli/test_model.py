@@ -44,7 +44,7 @@ def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, t
     every[is_known].to_csv(tmp_path / "some.csv", index=False)
     done = ihc_here("calibrate", "--database", shop, "--answers", "some.csv", "--output", "mine.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Errors on answers that were held out" in done.stdout
+    assert "Errors on held-out answers" in done.stdout
     assert "Written: mine.json, calibrated (" in done.stdout
     found = attribute(journeys, load_parameters(tmp_path / "mine.json"))
     both = every[~is_known].merge(
@@ -71,8 +71,8 @@ def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_wo
     some_of(answers, 12).to_csv(tmp_path / "some.csv", index=False)
     done = ihc_here("calibrate", "--database", shop, "--answers", "some.csv", "--evaluate", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "The journeys with the largest errors" in done.stdout
-    assert "From 5 answers of two and more sessions, the mean error of ihc is 0.0" in done.stdout
+    assert "Journeys with the largest errors" in done.stdout
+    assert "Calibrated on 5 answers with two or more sessions, the mean error of ihc is 0.0" in done.stdout
     assert (tmp_path / "data" / "calibrated_parameters.json").exists()
 
 
@@ -97,9 +97,9 @@ def test_answers_that_do_not_fit_the_database_or_are_few_are_said(shop, answers,
     ("arguments", "says"),
     [
         (["--answers", "nothing.csv"], "cannot be read as CSV"),
-        ([], "no answers of the API"),
+        ([], "no API answers"),
         (["--conv-type-id", "sales"], "for the conversion type 'sales'"),
-        (["--answers", "nothing.csv", "--conv-type-id", "sales"], "leave one out"),
+        (["--answers", "nothing.csv", "--conv-type-id", "sales"], "leave out one"),
         ({"IHC_CONV_TYPE_ID": "other"}, "for the conversion type 'other'"),
     ],
 )
@@ -116,8 +116,12 @@ def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, jo
     done = ihc_here("train", "--database", shop, "--output", "sets/mine.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for said in (
-        *("15,000 is a good amount", "Cleaning", "Sessions per journey", "90th percentile", "The curves"),
-        *("the vendor's rule is not known", "0 sessions after the user's last order: in no journey.", "weights: 1 for"),
+        *("15,000 is a good amount", "Cleaning", "Sessions per journey", "90th percentile", "Curves"),
+        *(
+            "the vendor's rule is unknown",
+            "0 sessions after the user's last order, not in any journey.",
+            "weights: 1 for",
+        ),
     ):
         assert said in done.stdout
     parameters = load_parameters(tmp_path / "sets" / "mine.json")
@@ -146,7 +150,7 @@ def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys
     done = ihc_here("explain", conv_id, "--database", shop, "--parameters", "truth.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Order {conv_id} has ")
-    assert "Before the redistribution" not in done.stdout
+    assert "Before redistribution" not in done.stdout
     folder = tmp_path / "data" / "explanations"
     assert sorted(path.name for path in folder.iterdir()) == [f"{conv_id}.{kind}" for kind in ("csv", "png", "svg")]
     steps = pd.read_csv(folder / f"{conv_id}.csv")
@@ -182,7 +186,7 @@ def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_i
     command = ("explain", "../../<b>x", "--database", own_shop, "--redistribution", "r.json")
     done = ihc_here(*command, cwd=tmp_path, **dates)
     assert done.returncode == 0, done.stderr
-    assert "Before the redistribution" in done.stdout
+    assert "Before redistribution" in done.stdout
     assert ", redistribution " in done.stdout
     files = sorted((tmp_path / "data" / "explanations").iterdir())
     assert [path.suffix for path in files] == [".csv", ".png", ".svg"]
@@ -193,8 +197,8 @@ def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_i
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ("shop.db", "is what is read from"),
-        ("notes.txt", "holds no parameters, so it is not overwritten"),
+        ("shop.db", "is an input file"),
+        ("notes.txt", "is not a parameters file and is not overwritten"),
         ("folder", "it is a folder"),
         ("shop.db/mine.json", "cannot be written"),
     ],

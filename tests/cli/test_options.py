@@ -45,6 +45,6 @@ def test_what_is_given_is_what_it_is():
     }
 
 
-@pytest.mark.parametrize("text", ["SQLite file or URL", "[x>=1]", "Again.", "Its own."])
+@pytest.mark.parametrize("text", ["SQLite file or database URL", "[x>=1]", "Again.", "Its own."])
 def test_the_help_says_of_each_what_it_does(text):
     assert text in called("--help")[0].output

@@ -85,7 +85,7 @@ def test_without_the_extra_it_says_what_to_install(folder, tmp_path, monkeypatch
     ("options", "code", "says"),
     [
         (["--sessions", "nothing/*.parquet"], 1, r"--sessions nothing/\*\.parquet matches no file"),
-        (["--costs", "s3://bucket/x"], 1, r"--costs s3://bucket/x cannot be looked up: Install s3fs"),
+        (["--costs", "s3://bucket/x"], 1, r"--costs s3://bucket/x cannot be read: Install s3fs"),
         (["--output", "/proc/nothing"], 1, "--output /proc/nothing cannot be written"),
         (["--parameters", "nothing.json"], 1, "Parameters file nothing.json cannot be read"),
         (["--redistribution", "nothing.json"], 1, "The redistribution nothing.json cannot be read"),
@@ -165,7 +165,7 @@ def test_workers_without_the_package_are_told_what_to_install(folder, tmp_path, 
     with running("dask_worker", scheduler, "--no-dashboard", PYTHONPATH=str(tmp_path / "stub")):
         done = ihc("scale", *folder.options(), "--output", "out", "--scheduler", scheduler, cwd=tmp_path)
     assert done.returncode == 1
-    assert "A worker cannot do the work" in done.stderr
+    assert "A worker cannot run ihc" in done.stderr
     assert "pip install 'ihc-attribution[dask]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
@@ -175,7 +175,7 @@ def test_workers_without_the_package_are_told_what_to_install(folder, tmp_path, 
 def test_a_scheduler_without_workers_is_said_to_have_none(folder, tmp_path, scheduler):
     done = ihc("scale", *folder.options(), "--output", "out", "--scheduler", scheduler, cwd=tmp_path)
     assert done.returncode == 1
-    assert f"The scheduler {scheduler} has no worker: start some with `dask worker {scheduler}`" in done.stderr
+    assert f"The scheduler {scheduler} has no workers: start some with `dask worker {scheduler}`" in done.stderr
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder
             scheduler.kill()
             _, said = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.search("^ihc: .*: the scheduler is gone", said.splitlines()[-1])
+    assert re.search("^ihc: .*: lost the connection to the scheduler", said.splitlines()[-1])
     assert "Traceback" not in said
     assert list(output.iterdir()) == []
 
@@ -200,7 +200,7 @@ def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder
 def test_workers_of_another_version_are_refused(client, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
     with pytest.raises(
-        ScaleError, match=r"Workers have ihc '0\.1\.0', and here it is '9\.9\.9': install the same on all"
+        ScaleError, match=r"Workers have ihc '0\.1\.0', this machine has '9\.9\.9': install the same version everywhere"
     ):
         cluster.check_workers(client, open_output(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
@@ -212,7 +212,7 @@ def test_workers_that_do_not_see_the_output_are_refused(client, tmp_path, monkey
     monkeypatch.setattr(
         cluster, "_ask", lambda client, function, *of: {"tcp://x": False} if of else ask(client, function)
     )
-    with pytest.raises(ScaleError, match=r"Workers do not see the folder .*out .*'tcp://x'.*give an --output that all"):
+    with pytest.raises(ScaleError, match=r"Workers cannot access the folder .*out .*'tcp://x'.*use a shared folder"):
         cluster.check_workers(client, store)
 
 

@@ -83,7 +83,7 @@ def test_a_file_that_is_not_there_not_text_or_not_the_apis_is_refused_in_a_sente
     (tmp_path / "semicolons.csv").write_text(HEADER.replace(",", ";") + "\nk;s;1;0;1;1\n", "utf-8")
     with pytest.raises(InputError, match="separated by semicolons"):
         answers_of_file(tmp_path / "semicolons.csv")
-    with pytest.raises(InputError, match="have no rows"):
+    with pytest.raises(InputError, match="has no rows"):
         answers_of_file(write(tmp_path / "empty.csv"))
 
 
@@ -109,15 +109,15 @@ def test_an_answer_for_other_sessions_than_there_are_now_is_not_taken(database):
     found = answers_of_database(database, changed)
     assert set(found.frame["conv_id"]) == {"k2"}
     assert found.outdated == 1
-    with pytest.raises(InputError, match="for other sessions than there are now"):
+    with pytest.raises(InputError, match="for other sessions than the current ones"):
         answers_of_database(database, TWO.assign(channel_name="C"))
 
 
 def test_a_database_without_answers_or_without_their_tables_says_where_to_get_them(database, tmp_path):
-    with pytest.raises(InputError, match=r"no answers of the API that were given.*--answers, or ask the API"):
+    with pytest.raises(InputError, match=r"no API answers computed without.*--answers, or request answers"):
         answers_of_database(database, TWO)
     (tmp_path / "empty.db").touch()
-    with pytest.raises(InputError, match="no answers of the API"):
+    with pytest.raises(InputError, match="no API answers"):
         answers_of_database(Database(tmp_path / "empty.db"), TWO)
 
 
@@ -130,7 +130,7 @@ def test_redistributed_answers_are_not_taken(database):
 def test_of_several_conversion_types_one_must_be_chosen(database):
     answer(database, TWO, replace(ACCOUNT, conv_type_id="leads"), hours=50.0)
     shares = answer(database, TWO, hours=200.0)
-    with pytest.raises(SettingsError, match=r"'leads of https.*'sales of https.*choose one by --conv-type-id"):
+    with pytest.raises(SettingsError, match=r"'leads of https.*'sales of https.*select one with --conv-type-id"):
         answers_of_database(database, TWO)
     found = answers_of_database(database, TWO, "sales").frame.sort_values(["conv_id", "session_id"])
     assert found["closer"].tolist() == shares["closer"].tolist()

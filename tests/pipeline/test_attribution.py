@@ -213,7 +213,7 @@ def test_the_local_engine_needs_no_database(compute, database):
 def test_progress_is_said(compute, server):
     said = []
     compute(JOURNEYS, server, said=said)
-    assert said == ["API: 1 request; 3 of 3 conversions answered"]
+    assert said == ["API: 1 request; 3 of 3 orders answered"]
 
 
 def test_what_is_known_costs_no_request_and_needs_no_server(compute, shop):
@@ -284,7 +284,7 @@ def test_a_refresh_that_was_stopped_says_so(compute):
         compute(JOURNEYS, url, refresh=True)
         assert set(api.asked.values()) == {3}
     assert_frame_equal(after.credits, before.credits)
-    assert "Not asked again yet, and credited by an earlier answer: 3 orders. The run has sent as many" in after.about
+    assert "Not asked again yet, and credited by an earlier answer: 3 orders. The run reached the limit" in after.about
 
 
 def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop):
@@ -345,7 +345,7 @@ def test_a_long_journey_can_be_skipped_and_fails_with_that_reason(compute):
     with misbehaving() as (url, api):
         result = compute(LONG, url, variables={"IHC_MAX_SESSIONS": "7", "IHC_LONG_JOURNEYS": "skip"})
     assert "long" not in api.asked
-    assert ends_of(result) == {"long": ("failed", "its journey of 8 sessions is longer than IHC_MAX_SESSIONS, 7")}
+    assert ends_of(result) == {"long": ("failed", "its journey of 8 sessions exceeds IHC_MAX_SESSIONS, 7")}
     assert result.credits["conv_id"].unique().tolist() == ["k", "l", "m", "longer"]
 
 
@@ -395,8 +395,8 @@ def test_what_the_ceiling_left_waits_and_the_next_run_goes_on(compute, shop):
         assert answered == set(api.answered)
         ends = ends_of(first)
         assert set(ends) == set(orders["conv_id"]) - answered
-        assert set(ends.values()) == {("waiting", "The run has sent as many requests as --max-requests allows.")}
-        assert f"{len(ends)} orders wait for the next run: The run has sent" in first.about
+        assert set(ends.values()) == {("waiting", "The run reached the limit of --max-requests.")}
+        assert f"{len(ends)} orders wait for the next run: The run reached the limit" in first.about
         outcomes = outcomes_of(orders, shop, first.ends)["outcome"].value_counts().to_dict()
         assert outcomes == {"credited": len(answered), "waiting": len(ends)}
         second = compute(shop, url)
@@ -407,7 +407,7 @@ def test_what_the_ceiling_left_waits_and_the_next_run_goes_on(compute, shop):
 
 def test_a_ceiling_before_any_answer_is_an_error(compute):
     with misbehaving() as (url, api):
-        with pytest.raises(CeilingError, match="as many requests as --max-requests allows"):
+        with pytest.raises(CeilingError, match="limit of --max-requests"):
             compute(JOURNEYS, url, max_requests=0)
         assert api.requests == 0
 
@@ -430,7 +430,7 @@ def test_a_key_that_is_refused_is_an_error_even_with_earlier_answers(compute):
 def test_a_conversion_that_the_api_refuses_fails_with_its_words_and_is_asked_again_apart(compute):
     with misbehaving(lambda number, conversions: "400" if "l" in conversions else "") as (url, api):
         result = compute(JOURNEYS, url)
-        says = "The API refuses what it is asked (400: Invalid value in a session)."
+        says = "The API rejected the request (400: Invalid value in a session)."
         assert ends_of(result) == {"l": ("failed", says)}
         assert result.credits["conv_id"].unique().tolist() == ["k", "m"]
         before = api.asked.copy()
@@ -441,7 +441,7 @@ def test_a_conversion_that_the_api_refuses_fails_with_its_words_and_is_asked_aga
 def test_an_answer_that_is_not_whole_fails_and_is_asked_again_only_on_request(compute):
     with misbehaving(lambda number, conversions: "" if number else "sums to two") as (url, api):
         first = compute(JOURNEYS, url)
-        says = "the answer is not for exactly the 3 sessions of the journey: it has 6"
+        says = "the answer does not match the 3 sessions of the journey: it has 6"
         assert ends_of(first) == {"k": ("failed", says)}
         again = compute(JOURNEYS, url)
         assert api.requests == 1
@@ -462,7 +462,7 @@ def test_an_answer_that_was_asked_again_in_vain_stays(compute):
 def test_a_request_takes_no_longer_than_the_settings_say(compute):
     with (
         misbehaving(wait=0.5) as (url, api),
-        pytest.raises(OutageError, match=r"no whole answer within 0\.1 s, the limit"),
+        pytest.raises(OutageError, match=r"no complete response within 0\.1 s, the limit"),
     ):
         compute(JOURNEYS[JOURNEYS["conv_id"] == "m"], url, variables={"IHC_REQUEST_SECONDS": "0.1"})
     assert api.requests == 5

@@ -117,5 +117,5 @@ def test_what_only_has_to_be_run_again_is_told_apart(tmp_path):
 
 def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):
     _, execution = execution_of(tmp_path, one=["import os; os._exit(1)"])
-    with pytest.raises(NotebookError, match="Notebook one: its kernel died"):
+    with pytest.raises(NotebookError, match="Notebook one: the kernel died"):
         execution.run({"one": ()})

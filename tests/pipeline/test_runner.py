@@ -132,7 +132,7 @@ def test_the_sample_is_only_made_in_the_place_of_the_default_database(tmp_path, 
     monkeypatch.delenv("IHC_DATABASE", raising=False)
     said = []
     prepare(load_settings(base=tmp_path), said.append)
-    assert said == [f"There was no {tmp_path / 'data' / 'ihc.db'}, so a sample shop was made there."]
+    assert said == [f"{tmp_path / 'data' / 'ihc.db'} did not exist and was created with a sample shop."]
     prepare(load_settings(base=tmp_path), said.append)
     assert len(said) == 1
     shutil.rmtree(tmp_path / "data")

@@ -61,7 +61,7 @@ def test_sessions_of_paid_channels_have_a_campaign_and_all_else_is_as_without():
 def test_a_database_that_exists_is_not_touched(tmp_path):
     path = tmp_path / "shop.db"
     path.write_bytes(b"mine")
-    with pytest.raises(DatabaseError, match="exists already"):
+    with pytest.raises(DatabaseError, match="already exists"):
         write_sample(Database(path), 10)
     assert path.read_bytes() == b"mine"
 

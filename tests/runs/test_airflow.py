@@ -243,7 +243,7 @@ CONNECTIONS = {
     json.dumps(POSTGRES | {"password": "", "host": "/tmp"}): "postgresql://ana@/shop?host=%2Ftmp",
     json.dumps(POSTGRES | {"conn_type": "mysql"}): (
         "AirflowFailException: The Connection ihc_database is of type mysql; it must be Postgres. "
-        "A file stands in the Variable ihc."
+        "Set a database file in the Variable ihc."
     ),
 }
 # Whatever is set stays so for the environments after it.
@@ -303,15 +303,20 @@ def test_settings_of_the_variable_are_the_environment_of_the_kernels(found, api)
 
 def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
     misspelt, key, homeless = found["environments"][3:6]
-    assert misspelt.startswith("AirflowFailException: The Variable ihc has lokback_days; it takes project, python, ")
-    assert key.endswith("A key belongs into the Connection ihc_api.")
+    assert misspelt.startswith(
+        "AirflowFailException: The Variable ihc has unknown lokback_days; entries are project, python, "
+    )
+    assert key.endswith("Set the API key in the Connection ihc_api.")
     assert KEY not in key
-    assert homeless == 'AirflowFailException: The Variable ihc must say where the project is: {"project": "/srv/ihc"}.'
+    assert (
+        homeless
+        == 'AirflowFailException: The Variable ihc must contain the path of the project: {"project": "/srv/ihc"}.'
+    )
 
 
 def test_a_password_in_the_variable_is_refused_and_not_shown(found):
     *refused, without = found["environments"][6:10]
-    says = "AirflowFailException: The database in the Variable ihc holds a password: it belongs into the Connection "
+    says = "AirflowFailException: The database in the Variable ihc contains a password: use the Connection "
     assert refused == [f"{says}ihc_database."] * 3
     assert without["IHC_DATABASE"] == "postgresql://ana@db.example:5432/shop"
 
@@ -327,8 +332,8 @@ def test_a_database_on_a_server_comes_from_a_connection_whatever_its_extras(give
 
 def test_orders_that_wait_are_tried_again_and_orders_that_failed_fail_the_run_after_its_report(found):
     event = {"report": "report.html", "start_date": "2025-03-03", "end_date": "2025-03-03"}
-    waits = "AirflowException: Orders that wait for the API: 1. What it answered is stored; try again later."
-    fails = "AirflowFailException: Orders that failed: 1; orders_without_credit.csv says why. The report is written: "
+    waits = "AirflowException: Orders waiting for the API: 1. Its answers so far are stored; try again later."
+    fails = "AirflowFailException: Failed orders: 1; see orders_without_credit.csv for the reasons. Report: "
     assert found["judged"] == [[waits, None, event], [None, f"{fails}report.html.", {}], [None, None, event]]
 
 
@@ -380,7 +385,7 @@ def test_a_rerun_repairs_it_and_orders_that_wait_are_asked_by_the_next_try(print
     first = runs["first"]
     assert success(first)
     assert {name: number for name, (_, number) in first.tasks.items() if number > 1} == {"03_attribute": 2}
-    assert "Orders that wait for the API: 2." in printed_and_runs[0]
+    assert "Orders waiting for the API: 2." in printed_and_runs[0]
     orders = {conv_id for conv_id, _, _ in first.tables["attribution_outcomes"]}
     assert len(orders) == len(runs["second"].tables["attribution_outcomes"]) + 4
 

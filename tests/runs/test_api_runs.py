@@ -152,7 +152,7 @@ def test_two_runs_at_once_ask_each_conversion_once_and_leave_the_journal_mode(tm
         ends = [run.communicate(timeout=200) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ends
     assert set(api.asked.values()) == {1}
-    assert sum("waiting for it to end" in err for _, err in ends) == 1
+    assert sum("waiting for it to finish" in err for _, err in ends) == 1
     assert sum("skipped as known 0" in out for out, _ in ends) == 1
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -215,7 +215,7 @@ def test_a_ceiling_of_requests_leaves_orders_waiting_and_the_next_run_finishes(o
         assert api.requests == 1
         waiting = read_csv(first.output / "orders_without_credit.csv").query("outcome == 'waiting'")
         assert len(waiting) > 20
-        assert f"{len(waiting)} orders wait for the next run: The run has sent as many requests" in first.out
+        assert f"{len(waiting)} orders wait for the next run: The run reached the limit requests" in first.out
         lines = read_csv(first.output / "reconciliation.csv").set_index("line")
         assert lines.loc["less: waiting, not attributed yet", "count"] == -len(waiting)
         assert lines.loc["less: waiting, not attributed yet", "amount"] == -round(waiting["revenue"].sum(), 2)
@@ -234,8 +234,8 @@ def test_an_order_that_the_api_answers_wrongly_fails_alone_and_the_key_is_nowher
     assert done.code == 1
     failed = read_csv(done.output / "orders_without_credit.csv").query("outcome == 'failed'")
     assert len(failed) == 1
-    assert "not for exactly" in failed["reason"].iloc[0]
-    assert "1 order failed; all are in orders_without_credit.csv" in done.out
+    assert "does not match" in failed["reason"].iloc[0]
+    assert "1 order failed (full list: orders_without_credit.csv)" in done.out
     assert read_csv(done.output / "reconciliation.csv").set_index("line").loc["less: failed", "count"] == -1
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert not [1 for content in files if b"k3y-of-ann" in content]
@@ -247,7 +247,7 @@ def test_a_key_that_the_api_refuses_is_said_in_a_sentence(own_shop, tmp_path):
     with misbehaving(lambda number, conversions: "403") as (url, api):
         done = run_api(tmp_path, own_shop, url)
     assert done.code == 1
-    assert "The API does not take the key (403: Forbidden): check IHC_API_KEY" in done.err
+    assert "The API rejected the key (403: Forbidden): check IHC_API_KEY" in done.err
     assert "Traceback" not in done.err
     assert api.requests <= 4
     assert results(own_shop)["attribution_customer_journey"] == []
@@ -261,9 +261,9 @@ def test_a_key_that_the_api_refuses_is_said_in_a_sentence(own_shop, tmp_path):
         (
             ("--engine", "api", "--conv-type-id", "t"),
             {"IHC_API_KEY": "k3y-of-ann", "IHC_API_URL": "http://api.example.com/v1"},
-            "must begin with https://",
+            "must start with https://",
         ),
-        (("--engine", "api", "--conv-type-id", "t"), {"IHC_API_KEY": "k3y-of-ann"}, "The sample shop is made up"),
+        (("--engine", "api", "--conv-type-id", "t"), {"IHC_API_KEY": "k3y-of-ann"}, "The sample shop is synthetic"),
         (("--engine", "local", "--redistribution", "r.json"), {}, "r.json"),
         (("--engine", "api", "--redistribution", "r.json"), {"IHC_API_URL": "http://127.0.0.1:9/"}, "r.json"),
     ],

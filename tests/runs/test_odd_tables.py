@@ -312,7 +312,7 @@ def test_columns_in_capitals_of_a_postgresql_are_found_and_a_table_in_capitals_i
         assert [len(frame) for frame in tables] == [1, 1, 1]
     sql(schema_url, 'ALTER TABLE session_costs RENAME TO "Session_Costs"')
     view = """CREATE VIEW session_costs AS SELECT * FROM "Session_Costs\""""
-    assert f"'Session_Costs' differs only in case: {view}." in refusal(schema_url)
+    assert f"'Session_Costs' differs only in upper and lower case: {view}." in refusal(schema_url)
     sql(schema_url, view)
     assert len(read_tables(schema_url).costs) == 1
 
@@ -361,7 +361,7 @@ def test_a_view_whose_table_is_gone_is_refused_by_its_name(tmp_path):
         "CREATE VIEW session_costs AS SELECT * FROM a",
         "DROP TABLE a",
     )
-    with pytest.raises(DatabaseError, match=r"no such table: main\.a; a view reads it"):
+    with pytest.raises(DatabaseError, match=r"no such table: main\.a; a view reads it: recreate"):
         read_tables(path)
 
 
@@ -369,7 +369,7 @@ def test_a_text_in_another_encoding_is_refused_by_its_column(tmp_path):
     path = made(tmp_path / "shop.db")
     sql(path, "UPDATE session_sources SET channel_name = CAST(x'fc' AS TEXT)")  # ü in Latin-1
     for chosen in ({}, EVERY_DAY):
-        with pytest.raises(DatabaseError, match=r"column 'channel_name' .*; it was written in another encoding: load"):
+        with pytest.raises(DatabaseError, match=r"column 'channel_name' .*; the data has another encoding: import"):
             read_tables(path, **chosen)
 
 
