@@ -1,4 +1,4 @@
-"""calibrate, train and explain, as a user calls them."""
+"""`ihc calibrate`, `ihc train` and `ihc explain` end to end."""
 
 import json
 import sqlite3
@@ -30,14 +30,14 @@ def journeys(shop):
 
 @pytest.fixture(scope="module")
 def answers(journeys, tmp_path_factory):
-    """What an API with the parameters TRUTH would print for all orders."""
+    """The answers of an API with the parameters TRUTH for all orders."""
     printed = answers_of(journeys, TRUTH)
     path = tmp_path_factory.mktemp("answers") / "answers.csv"
     printed.rename(columns={"conv_id": "conversion_id"}).to_csv(path, index=False)
     return path
 
 
-def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, tmp_path):
+def test_calibrating_on_some_answers_predicts_the_others(shop, journeys, answers, tmp_path):
     every = pd.read_csv(answers)
     ids = every["conversion_id"].unique()
     is_known = every["conversion_id"].isin(ids[: len(ids) * 3 // 4])
@@ -58,13 +58,13 @@ def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, t
 
 
 def some_of(answers, count):
-    """Answers for so many orders of two and more sessions."""
+    """Answers for this number of orders with two or more sessions."""
     every = pd.read_csv(answers)
     ids = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()[:count]
     return every[every["conversion_id"].isin(ids)]
 
 
-def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_would_do(
+def test_the_evaluation_prints_the_largest_errors_and_the_errors_with_fewer_answers(
     shop, answers, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(validation, "SMALL_QUOTA", 5)
@@ -76,8 +76,8 @@ def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_wo
     assert (tmp_path / "data" / "calibrated_parameters.json").exists()
 
 
-def test_answers_that_do_not_fit_the_database_or_are_few_are_said(shop, answers, tmp_path):
-    """Whatever dates a run is set to: a calibration takes the answers of all days."""
+def test_unusable_and_too_few_answers_are_reported(shop, answers, tmp_path):
+    """The date settings are ignored: a calibration uses the answers of all days."""
     few = some_of(answers, 5)
     first, second, *_ = few["conversion_id"].unique()
     few["ihc"] = few["ihc"].mask(few["conversion_id"] == second, few["ihc"] / 2)
@@ -112,7 +112,7 @@ def test_a_calibration_without_answers_is_refused_in_a_sentence(arguments, says,
     assert not (tmp_path / "data").exists()
 
 
-def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, journeys, tmp_path):
+def test_training_prints_a_report_and_writes_parameters_for_a_run(shop, journeys, tmp_path):
     done = ihc_here("train", "--database", shop, "--output", "sets/mine.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for said in (
@@ -135,16 +135,16 @@ def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, jo
     assert knots["closer"] == list(parameters.closer.hours)
 
 
-def test_training_takes_the_orders_of_the_dates(shop, journeys, tmp_path):
+def test_training_uses_the_orders_of_the_period(shop, journeys, tmp_path):
     day = str(journeys["conv_timestamp"].dt.date.iloc[0])
     command = ("train", "--database", shop, "--start-date", day, "--end-date", day)
     done = ihc_here(*command, cwd=tmp_path)
     orders = journeys.loc[journeys["conv_timestamp"].dt.strftime("%Y-%m-%d") == day, "conv_id"].nunique()
     assert done.stdout.startswith(f"{orders} journeys with ")
-    assert ihc_here(*command, cwd=tmp_path).returncode == 0  # parameters may be written again
+    assert ihc_here(*command, cwd=tmp_path).returncode == 0  # a parameters file may be overwritten
 
 
-def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys, tmp_path):
+def test_an_explanation_prints_everything_needed_to_recompute_the_credit(shop, journeys, tmp_path):
     (tmp_path / "truth.json").write_text(parameters_json(TRUTH), "utf-8")
     conv_id = journeys["conv_id"].value_counts().index[0]
     done = ihc_here("explain", conv_id, "--database", shop, "--parameters", "truth.json", cwd=tmp_path)
@@ -166,7 +166,7 @@ def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys
     assert steps["ihc"].tolist() == pytest.approx(expected["ihc"].tolist(), abs=1e-12)
 
 
-def test_an_order_that_is_not_there_is_refused_in_a_sentence(shop, tmp_path):
+def test_an_unknown_order_is_refused_in_a_sentence(shop, tmp_path):
     done = ihc_here("explain", "nothing", "--database", shop, cwd=tmp_path)
     assert done.returncode == 1
     assert "Order 'nothing' is not in the journeys" in done.stderr
@@ -174,7 +174,7 @@ def test_an_order_that_is_not_there_is_refused_in_a_sentence(shop, tmp_path):
 
 
 def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_in_its_folder(own_shop, tmp_path):
-    """Whatever dates a run is set to."""
+    """The date settings are ignored."""
     (tmp_path / "r.json").write_text(json.dumps(dict.fromkeys(TRUTH.phase_weights, PHASE)), "utf-8")
     with closing(sqlite3.connect(own_shop)) as connection, connection:
         row = connection.execute(
@@ -203,7 +203,7 @@ def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_i
         ("shop.db/mine.json", "cannot be written"),
     ],
 )
-def test_an_output_that_would_overwrite_something_or_cannot_be_written_is_refused_first(output, says, own_shop):
+def test_an_output_that_would_overwrite_other_data_or_cannot_be_written_is_refused_first(output, says, own_shop):
     folder = own_shop.parent
     (folder / "folder").mkdir()
     (folder / "notes.txt").write_text("mine", "utf-8")

@@ -1,4 +1,4 @@
-"""Whole runs against the API over real sockets: killed, started twice, refused, and compared with the local engine."""
+"""Whole runs against the API over real sockets: killed, parallel, refused, and compared with the local engine."""
 
 import json
 import os
@@ -36,7 +36,7 @@ RESULTS = {
 
 
 def results(database):
-    """The result tables, in an order of their own."""
+    """The result tables, sorted."""
     with closing(sqlite3.connect(database)) as connection:
         return {
             table: sorted(connection.execute(f"SELECT {columns} FROM {table}")) for table, columns in RESULTS.items()
@@ -87,14 +87,14 @@ def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_o
         print(f"{len(api.answered):,} conversions answered, {twice:,} of them twice over {kills} kills")
         assert results(tmp_path / "killed" / "shop.db") == results(tmp_path / "undisturbed" / "shop.db")
         assert twice <= kills * workers * batch
-        # Nearly all was answered before the last run, or the kills came too early to prove anything.
+        # Nearly everything must be answered before the last run, otherwise the kills came too early to prove anything.
         with closing(sqlite3.connect(tmp_path / "killed" / "shop.db")) as connection:
             runs = connection.execute("SELECT count(DISTINCT run_id) FROM api_requests").fetchone()[0]
         assert runs >= KILLS // 4
 
 
 @pytest.mark.slow
-def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_was_on_its_way(tmp_path):
+def test_killing_the_command_ends_its_kernels_and_the_next_run_requests_only_what_was_in_flight(tmp_path):
     write_sample(Database(tmp_path / "shop.db"), 1500)
     with misbehaving(wait=0.5) as (url, api):
         command = ("-m", "ihc", "run", "--engine", "api", "--database", "shop.db", "--output", "out")
@@ -115,7 +115,7 @@ def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_wa
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_an_interrupted_run_stores_what_was_on_its_way(tmp_path):
+def test_an_interrupted_run_stores_requests_in_flight(tmp_path):
     write_sample(Database(tmp_path / "shop.db"), 1500)
     with misbehaving(wait=0.5) as (url, api):
         run = started("-c", ATTRIBUTE, cwd=tmp_path, IHC_API_URL=url)
@@ -128,7 +128,7 @@ def test_an_interrupted_run_stores_what_was_on_its_way(tmp_path):
             stored = {row[0] for row in connection.execute("SELECT DISTINCT conv_id FROM api_answers")}
             ends = {row[0] for row in connection.execute("SELECT DISTINCT outcome FROM api_ledger")}
         assert stored == set(api.answered) == set(api.asked)
-        # Asked or waiting: noted, and interrupted just before it was sent.
+        # Asked or waiting: recorded, and interrupted just before being sent.
         assert ends <= {"answered", "asked", "waiting"}
 
 
@@ -160,7 +160,7 @@ def test_two_runs_at_once_ask_each_conversion_once_and_leave_the_journal_mode(tm
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_give_the_credits_of_the_local_engine(own_shop, tmp_path):
-    """`ihc serve` without keys on this machine, and `ihc run --engine api` with nothing but its address."""
+    """`ihc serve` without keys on this machine, and `ihc run --engine api` with only its URL."""
     port = free_port()
     server = started("-m", "ihc", "serve", "--no-auth", "--port", str(port), cwd=tmp_path)
     try:
@@ -243,7 +243,7 @@ def test_an_order_that_the_api_answers_wrongly_fails_alone_and_the_key_is_nowher
 
 
 @pytest.mark.slow
-def test_a_key_that_the_api_refuses_is_said_in_a_sentence(own_shop, tmp_path):
+def test_a_rejected_key_is_reported_in_a_sentence(own_shop, tmp_path):
     with misbehaving(lambda number, conversions: "403") as (url, api):
         done = run_api(tmp_path, own_shop, url)
     assert done.code == 1
