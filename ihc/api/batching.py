@@ -86,7 +86,7 @@ def _assign(lengths: Integers, max_journeys: int, max_sessions: int) -> Integers
     """The request number of each journey."""
     order = np.argsort(-lengths, kind="stable")
     sizes = lengths[order].tolist()
-    halves = int((lengths > max_sessions / 2).sum())  # no two of these share a request
+    halves = int((lengths > max_sessions / 2).sum())  # no two of these fit into one request
     enough = max(-(-len(sizes) // max_journeys), -(-sum(sizes) // max_sessions), halves)
     too_few, step = enough - 1, max(1, enough // 200)
     while (places := _distribute(sizes, enough, max_journeys, max_sessions)) is None:
@@ -154,7 +154,7 @@ def _too_long(ids: pd.Index, max_sessions: int) -> str:
 
 
 def halves(request: pd.DataFrame) -> list[pd.DataFrame]:
-    """Split a request of two and more journeys into two, between journeys, as evenly in sessions as that allows."""
+    """Split a request of two or more journeys into two requests with similar numbers of sessions."""
     starts = np.flatnonzero((request["conv_id"] != request["conv_id"].shift()).to_numpy())[1:]
     middle = starts[np.abs(starts - len(request) / 2).argmin()]
     return [request.iloc[:middle], request.iloc[middle:]]

@@ -153,7 +153,7 @@ class _Dispatcher:
             free -= 1
 
     def _settle(self, done: Future[Answer]) -> RequestResult:
-        """Evaluate a finished request: the outcomes of its conversions, and whether the run goes on."""
+        """Evaluate a finished request: the outcomes of its conversions, and whether the run continues."""
         job, note = self.in_flight[done]
         error = done.exception()
         if error is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 REQUEST_SECONDS = 180.0  # whole request, from connecting to the last byte of the response
-MAX_JOURNEYS, MAX_SESSIONS = 100, 200  # of a test account, https://ihc-attribution.com
+MAX_JOURNEYS, MAX_SESSIONS = 100, 200  # limits of a test account, https://ihc-attribution.com
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class _Breaker:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Raise DeadlineError when the time is up, whatever other error that caused in the request."""
+        """Raise DeadlineError when the time is up, in place of the error that the shutdown causes in the request."""
         self._is_over = False
         timer = Timer(seconds, self._end)
         timer.daemon = True
@@ -131,7 +131,7 @@ class _Held:
     sock: Any
 
     def _tunnel(self) -> None:
-        self.breaker.hold(self.sock)  # a proxy answers before `connect` is done
+        self.breaker.hold(self.sock)  # a proxy answers before `connect` returns
         super()._tunnel()  # type: ignore[misc]
 
     def connect(self) -> None:

@@ -95,7 +95,7 @@ class Generic(Transaction):
         return list(result.keys()), list(zip(*columns, strict=True))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows to a table."""
+        """Insert rows into a table."""
         into, rest = insertion(table, columns), iter(rows)
         while batch := [dict(zip(columns, row, strict=True)) for row in islice(rest, BATCH)]:
             self.connection.execute(into, batch)

@@ -142,12 +142,12 @@ def _cursor(stack: ExitStack, connection: Connection) -> Cursor:
 
 
 def _read(watch: Cursor, cursors: Sequence[Cursor], tables: Sequence[str]) -> list[pd.DataFrame] | None:
-    """Read each table by a connection of its own, and look at its texts by another one, all at the same time."""
+    """Read each table and check its text columns in parallel, each on a separate connection."""
     version = _asked(watch, "PRAGMA data_version")
     for cursor, table in zip(cursors, [*tables, *tables], strict=True):
         cursor.execute(f"SELECT * FROM {table}")
     if _asked(watch, "PRAGMA data_version") != version:
-        return None  # some connections see what others do not
+        return None  # the connections may see different states
     with ThreadPoolExecutor(2) as pool:
         read = [pool.submit(cursor.fetch_arrow_table) for cursor in cursors[: len(tables)]]
         mixed = [pool.submit(_mixes_kinds, *each) for each in zip(cursors[len(tables) :], tables, strict=True)]

@@ -69,7 +69,7 @@ class Attribution:
     @property
     def ends(self) -> Exhibit:
         """Conversions that failed or wait, or whose journey was truncated, with the reason."""
-        return Exhibit("ends", "Failed, waiting or cut", self._answer.ends)
+        return Exhibit("ends", "Failed, waiting or truncated", self._answer.ends)
 
     @property
     def without_credit(self) -> Exhibit:

@@ -43,7 +43,7 @@ def find_files(pattern: str, what: str) -> Files:
     """
     try:
         fs, path = fsspec.core.url_to_fs(pattern)
-        is_name = "[" in path and fs.exists(path)  # a name that looks like a glob
+        is_name = "[" in path and fs.exists(path)  # a file name that looks like a glob
         named = [path] if is_name else [file.path for file in fsspec.open_files(pattern, mode="rb")]
         paths = [found for each in named for found in _files_of(fs, each)]
     except (OSError, ValueError, ImportError) as error:

@@ -52,8 +52,8 @@ class Session(BaseModel):
     session_id: str = Field(description="Unique within the journey.")
     timestamp: str = Field(description="`%Y-%m-%d %H:%M:%S` in UTC, or with a time zone, `%Y-%m-%d %H:%M:%S %z`.")
     channel_label: str = Field(description="The channel.")
-    holder_engagement: Flag = Field(description="1: the session counts for the holder phase.")
-    closer_engagement: Flag = Field(description="1: the session counts for the closer phase.")
+    holder_engagement: Flag = Field(description="1: counts for the holder phase.")
+    closer_engagement: Flag = Field(description="1: counts for the closer phase.")
     conversion: Flag = Field(
         description="1: the session of the conversion. The first such session ends the journey, and each later session "
         "gets an entry in `partialFailureErrors`. If there is none, the last session converts."

@@ -27,7 +27,7 @@ Days = Annotated[float, Within(LONGEST_LOOKBACK)]
 Lookback = Annotated[Days | None, BeforeValidator(lambda days: None if days == ANY_AGE else days)]
 
 
-class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a setting, and an old method of pydantic
+class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a setting and also a deprecated pydantic method
     """All settings as given. Empty text, or only commas, means not given."""
 
     model_config = SettingsConfigDict(

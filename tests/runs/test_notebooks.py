@@ -131,4 +131,4 @@ def test_a_password_given_as_a_parameter_is_refused(tmp_path):
     url = "postgresql://ann:s3cret@host/shop"
     done = papermill("01_check_data", tmp_path / "out.ipynb", "-p", "database", url, cwd=tmp_path)
     assert done.returncode != 0
-    assert "must not be a parameter" in done.stderr
+    assert "must not be a notebook parameter" in done.stderr
