@@ -1,4 +1,4 @@
-# The whole application in an image.
+# Container image of ihc with server and PostgreSQL support.
 #
 #   docker build -t ihc .
 #   docker run --rm -v "$PWD/data:/app/data" --user "$(id -u)" ihc
@@ -17,8 +17,8 @@ COPY ihc ihc/
 COPY notebooks notebooks/
 COPY fixtures fixtures/
 
-# uv and what it downloads are gone again before the layer is stored. Whoever the container runs as may write to data,
-# and to home, where matplotlib and Jupyter keep their caches; to nothing else.
+# uv and its downloads are removed within the layer. Any user may write to data and to home (caches of matplotlib and
+# Jupyter), and to nothing else.
 RUN python -m venv .uv \
     && .uv/bin/pip install --quiet --no-cache-dir "uv>=0.9,<1" \
     && .uv/bin/uv sync --locked --no-dev --extra server --extra postgres --no-editable --no-cache --compile-bytecode \
@@ -30,7 +30,7 @@ RUN python -m venv .uv \
 USER 10001:10001
 EXPOSE 8000
 
-# Asks /health, if it is a server that runs; a report in the making is healthy as it is.
+# Checks /health if the container runs a server; a container that makes a report counts as healthy.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "\
 import http.client, re, sys; \
 command = open('/proc/1/cmdline').read(); \

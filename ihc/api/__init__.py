@@ -1,1 +1,1 @@
-"""The IHC Attribution API."""
+"""Client for the IHC Attribution API: batching, requests, retries and stored answers."""

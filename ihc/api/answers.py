@@ -1,4 +1,4 @@
-"""Read an answer of the API into rows by conversion, and check which conversions it answers whole."""
+"""Parse API responses into rows per conversion and check which conversions are complete."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ihc.journeys.credits import tolerance
 from ihc.schemas.tables import SHARES
 
 NUMBERS = frozenset((int, float))
-MESSAGES = ("message", "Message", "errorMessage", "error", "detail")  # where gateways put what they say
-Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer, ihc, as the API gave them
+MESSAGES = ("message", "Message", "errorMessage", "error", "detail")  # fields in which gateways return a message
+Row = tuple[str, Any, Any, Any, Any]  # session_id, initializer, holder, closer, ihc, as returned by the API
 
 
 class Checked(NamedTuple):
-    """An answer sorted: whole ones, `conv_id: reason` of those that are not, and those without any value."""
+    """A checked response: complete conversions, `conv_id: reason` of rejected ones, and those without a value."""
 
     whole: dict[str, list[Row]]
     rejected: dict[str, str]
@@ -25,38 +25,38 @@ class Checked(NamedTuple):
 
 
 def parse_json(content: bytes) -> Any:
-    """Read JSON, or what comes close to it; None where it is neither."""
+    """Parse JSON, also with NaN and Infinity; None if it cannot be parsed."""
     try:
         return orjson.loads(content)
     except ValueError:
         pass
     try:
-        # Python's own reader takes NaN and the like too, so that only the journey that has it fails.
+        # Python's json module also accepts NaN and Infinity, so only the journey that contains them fails.
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
 
 
 def stated_status(body: Mapping[str, Any], status: int) -> int:
-    """The status in the body, which counts as much as HTTP's `status`."""
+    """The status stated in the body; the HTTP `status` if that is 200 or missing."""
     try:
         number = int(body["statusCode"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return status
-    return status if number == 200 else max(-1, min(number, 999))  # not of any length in a message
+    return status if number == 200 else max(-1, min(number, 999))  # limits its length in a message
 
 
 def message_of(body: Any) -> str:
-    """What an answer says for itself, or nothing."""
+    """The message in a response, or an empty text."""
     said = body if isinstance(body, dict) else {}
     return next((str(said[name]) for name in MESSAGES if said.get(name)), "")
 
 
 def read_values(entries: Sequence[Any]) -> dict[str, list[Row]]:
-    """Sort the values of an answer by conversion."""
+    """Group the values of a response by conversion."""
     values: dict[str, list[Row]] = {}
     for entry in entries:
-        # What is no object, or of no conversion, leaves a journey incomplete, and check_answer says so.
+        # An entry that is no object or has no conversion leaves a journey incomplete; check_answer reports that.
         if isinstance(entry, dict):
             get = entry.get
             row = (str(get("session_id")), get("initializer"), get("holder"), get("closer"), get("ihc"))
@@ -65,9 +65,9 @@ def read_values(entries: Sequence[Any]) -> dict[str, list[Row]]:
 
 
 def read_reasons(entries: Any) -> dict[str, Any]:
-    """The first reason of each conversion, from an entry for each session without a value.
+    """The first reason per conversion. In: one entry per session without a value.
 
-    An entry of another form than the API's is itself the reason, of the conversion "".
+    An entry in an unknown format becomes itself the reason, for the conversion "".
     """
     reasons: dict[str, Any] = {}
     for entry in entries if isinstance(entries, list) else [entries]:
@@ -80,10 +80,10 @@ def read_reasons(entries: Any) -> dict[str, Any]:
 
 
 def check_answer(sent: Mapping[str, Sequence[str]], values: Mapping[str, list[Row]]) -> Checked:
-    """Sort an answer into what is whole, what is not and why, and what is missing.
+    """Split a response into complete, rejected (with the reason) and missing conversions.
 
-    In: each conversion's sessions as sent, and its rows as answered. Whole is: exactly the sessions sent, each value
-    a number in [0, 1], `ihc` sums to 1, and so does each phase that is present (see `credits.tolerance`).
+    In: the sessions sent and the rows returned per conversion. A conversion is complete if it has exactly the sessions
+    sent, each value is a number in [0, 1], and `ihc` and each phase present sum to 1 (see `credits.tolerance`).
     """
     whole, rejected, missing = {}, {}, []
     for conv_id, sessions in sent.items():
@@ -100,14 +100,14 @@ def check_answer(sent: Mapping[str, Sequence[str]], values: Mapping[str, list[Ro
 def _fault(sessions: Sequence[str], rows: Sequence[Row]) -> str:
     answered = [row[0] for row in rows]
     if answered != sessions and sorted(answered) != sorted(sessions):
-        return f"the answer is not for exactly the {len(sessions)} sessions of the journey: it has {len(rows)}"
+        return f"the answer does not match the {len(sessions)} sessions of the journey: it has {len(rows)}"
     allowed = tolerance(len(rows))
     _, *columns = zip(*rows, strict=True)
     for name, column in zip(SHARES, columns, strict=True):
         if not (NUMBERS.issuperset(map(type, column)) and min(column) >= 0 and max(column) <= 1):
-            return f"{name} is not a number from 0 to 1 in every session"
+            return f"{name} is not a number between 0 and 1 in every session"
         total = sum(column)
-        # NaN, which compares with nothing, does not pass this either.
+        # Written so that NaN fails too.
         if not abs(total - 1) <= allowed and (total != 0 or name == "ihc"):
             return f"{name} sums to {total:.4f}, not 1"
     return ""

@@ -1,8 +1,8 @@
-"""Journeys -> requests: as few as the API's two limits allow, no journey in two of them.
+"""Pack journeys into as few API requests as possible.
 
-A request holds at most so many journeys and at most so many sessions. Calls are counted, so requests must be full:
-the journeys are dealt out, longest first, each to the request with the most room (a bin packing with two limits, after
-the longest-first rule of Graham 1969), over the smallest number of requests that is found to hold them all.
+A request is limited in journeys and in sessions, and a journey is never split. Calls are billed, so requests must be
+full: journeys are assigned longest first, each to the request with the most free capacity (bin packing with two limits,
+after the longest-first rule of Graham 1969), using the smallest number of requests found to hold all of them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def pack_requests(
     lengths = np.bincount(codes, minlength=len(ids))
     if (lengths > max_sessions).any():
         raise InputError(
-            f"{_too_long(ids[lengths > max_sessions], max_sessions)} Cut them or leave them out by fit_journeys."
+            f"{_too_long(ids[lengths > max_sessions], max_sessions)} Truncate or drop them with fit_journeys."
         )
     request = _assign(lengths, max_journeys, max_sessions)[codes]
     order = np.lexsort((codes, request))
@@ -100,54 +100,54 @@ def pack_requests(
 
 
 def _assign(lengths: Integers, max_journeys: int, max_sessions: int) -> Integers:
-    """The number of the request that each journey goes to."""
+    """The request number of each journey."""
     order = np.argsort(-lengths, kind="stable")
     sizes = lengths[order].tolist()
-    halves = int((lengths > max_sessions / 2).sum())  # no two of these share a request
+    halves = int((lengths > max_sessions / 2).sum())  # no two of these fit into one request
     enough = max(-(-len(sizes) // max_journeys), -(-sum(sizes) // max_sessions), halves)
     too_few, step = enough - 1, max(1, enough // 200)
-    while (places := _deal(sizes, enough, max_journeys, max_sessions)) is None:
+    while (places := _distribute(sizes, enough, max_journeys, max_sessions)) is None:
         too_few, enough, step = enough, enough + step, 2 * step
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        fewer = _deal(sizes, middle, max_journeys, max_sessions)
+        fewer = _distribute(sizes, middle, max_journeys, max_sessions)
         too_few, enough, places = (middle, enough, places) if fewer is None else (too_few, middle, fewer)
     request = np.empty(len(sizes), dtype="int64")
     request[order] = places
     return request
 
 
-def _deal(sizes: Sequence[int], requests: int, max_journeys: int, max_sessions: int) -> list[int] | None:
-    """Deal journeys, longest first, each to the roomiest request; None where one finds no room.
+def _distribute(sizes: Sequence[int], requests: int, max_journeys: int, max_sessions: int) -> list[int] | None:
+    """Assign journeys, longest first, each to the request with the most free capacity; None if one does not fit.
 
-    The roomiest has the most sessions free for each journey that it may still take, so that requests with a long
-    journey are filled up with short ones, and both limits are reached together.
+    Free capacity is the number of free sessions per journey that the request can still take. Requests with a long
+    journey are thus filled up with short ones, and both limits are reached together.
     """
-    roomiest = [(-max_sessions / max_journeys, number) for number in range(requests)]
+    most_free = [(-max_sessions / max_journeys, number) for number in range(requests)]
     sessions, places_left = [max_sessions] * requests, [max_journeys] * requests
     places = []
     for size in sizes:
-        if not roomiest or sessions[roomiest[0][1]] < size:
+        if not most_free or sessions[most_free[0][1]] < size:
             return None
-        number = roomiest[0][1]
+        number = most_free[0][1]
         places.append(number)
         sessions[number] -= size
         places_left[number] -= 1
         if places_left[number]:
-            heapq.heapreplace(roomiest, (-sessions[number] / places_left[number], number))
+            heapq.heapreplace(most_free, (-sessions[number] / places_left[number], number))
         else:
-            heapq.heappop(roomiest)
+            heapq.heappop(most_free)
     return places
 
 
 def fit_journeys(
     journeys: pd.DataFrame, max_sessions: int, long_journeys: str = "latest"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cut the journeys that are longer than a request may be, or leave them out.
+    """Truncate or drop the journeys that are longer than a request may be.
 
     In: `journeys` with `conv_id`, rows of a journey in time order; `long_journeys`: `latest` keeps their latest
-    `max_sessions` sessions, `skip` leaves them out, `raise` raises InputError.
-    Out: the journeys that fit, and `conv_id, sessions [count before]` of those that did not.
+    `max_sessions` sessions, `skip` drops them, `raise` raises InputError.
+    Out: the journeys that fit, and `conv_id, sessions [count before]` of those that were too long.
     """
     require_columns(journeys, ("conv_id",), "journeys")
     codes, ids = pd.factorize(journeys["conv_id"])
@@ -156,7 +156,7 @@ def fit_journeys(
     if is_long.any() and long_journeys == "raise":
         raise InputError(
             f"{_too_long(ids[is_long], max_sessions)} Raise IHC_MAX_SESSIONS if the account allows it, shorten the "
-            "lookback, or set IHC_LONG_JOURNEYS to latest or skip."
+            "lookback window, or set IHC_LONG_JOURNEYS to latest or skip."
         )
     place = journeys.groupby(codes, sort=False).cumcount().to_numpy()
     keep = 0 if long_journeys == "skip" else max_sessions
@@ -171,14 +171,14 @@ def _too_long(ids: pd.Index, max_sessions: int) -> str:
 
 
 def halves(request: pd.DataFrame) -> list[pd.DataFrame]:
-    """Split a request of two and more journeys into two, between journeys, as evenly in sessions as that allows."""
+    """Split a request of two or more journeys into two requests with similar numbers of sessions."""
     starts = np.flatnonzero((request["conv_id"] != request["conv_id"].shift()).to_numpy())[1:]
     middle = starts[np.abs(starts - len(request) / 2).argmin()]
     return [request.iloc[:middle], request.iloc[middle:]]
 
 
 def request_body(request: pd.DataFrame, redistribution: Redistribution | None = None) -> bytes:
-    """The JSON that asks for the credit of a request's journeys."""
+    """The JSON body of a request."""
     columns = [_values(request[column]) for column in FIELDS.values()]
     sessions = [dict(zip(FIELDS, values, strict=True)) for values in zip(*columns, strict=True)]
     entries = {"redistribution_parameter": redistribution.entries} if redistribution else {}
@@ -186,7 +186,7 @@ def request_body(request: pd.DataFrame, redistribution: Redistribution | None = 
 
 
 def _values(column: pd.Series) -> list[Any]:
-    """The values as JSON has them; a fraction of a second is left out, and what is missing is None or NaN."""
+    """The values for JSON. Fractions of a second are dropped; missing values are None or NaN."""
     if column.name != "timestamp":
         return column.tolist()
     texts: list[Any] = pa.array(column.to_numpy("datetime64[s]")).cast(pa.string()).to_pylist()
@@ -194,10 +194,10 @@ def _values(column: pd.Series) -> list[Any]:
 
 
 def fingerprints(journeys: pd.DataFrame) -> pd.DataFrame:
-    """Sixteen characters a journey that change with everything that is sent of its sessions.
+    """Hash each journey: sixteen characters that change with everything that is sent about its sessions.
 
-    In: `journeys` as `build_journeys` makes them: a journey's rows together and in time order.
-    Out: `conv_id, fingerprint`, a row a journey, in the journeys' order.
+    In: `journeys` as returned by `build_journeys`: a journey's rows together and in time order.
+    Out: `conv_id, fingerprint`, one row per journey, in the order of the journeys.
     """
     require_columns(journeys, ("conv_id", *SENT), "journeys")
     end_of_row, end_of_value = pa.scalar("\x1e", pa.large_string()), pa.scalar("\x1f", pa.large_string())

@@ -1,4 +1,4 @@
-"""The IHC Attribution API: one request, sent until it is answered or given up."""
+"""HTTP client of the IHC Attribution API: send one request, with retries."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ATTEMPTS = 5
 
 
 class Answer(NamedTuple):
-    """What a request brought: each conversion's rows, how often it was sent, and why a conversion lacks sessions.
+    """The answer to a request: rows per conversion, number of calls, and why sessions are missing.
 
-    `reasons`: by conversion, "" for what the API says of none in particular.
+    `reasons`: by conversion; the key "" holds a reason that names no conversion.
     """
 
     values: dict[str, list[Row]]
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Budget:
-    """What the requests of one run share: calls and retries that are left, and the moment of the next call."""
+    """Budget that the requests of one run share: remaining calls and retries, and the time of the next call."""
 
     calls: int | None = None
     retries: int = 0
@@ -48,21 +48,21 @@ class Budget:
         self._lock = threading.Lock()
 
     def spend_call(self) -> None:
-        """Count a call; raises CeilingError if none is left."""
+        """Use one call; raises CeilingError if none is left."""
         with self._lock:
             if self.calls is not None:
                 if self.calls <= 0:
-                    raise CeilingError("The run has sent as many requests as --max-requests allows.")
+                    raise CeilingError("The run reached the limit of --max-requests.")
                 self.calls -= 1
 
     def spend_retry(self) -> bool:
-        """Count a retry, if one is left."""
+        """Use one retry; False if none is left."""
         with self._lock:
             self.retries -= 1
             return self.retries >= 0
 
     def pause(self) -> float:
-        """Take the next free moment for a call; how long it is until then [s]."""
+        """Reserve the next slot for a call and return the wait until then [s]."""
         with self._lock:
             now = time.monotonic()
             moment = max(now, self.next_call)
@@ -70,16 +70,16 @@ class Budget:
             return moment - now
 
     def hold(self, seconds: float) -> None:
-        """Let no call begin before so many seconds have passed."""
+        """Start no call during the next `seconds`."""
         with self._lock:
             self.next_call = max(self.next_call, time.monotonic() + seconds)
 
 
 class Client:
-    """Asks the API for credit, from as many threads as wanted, each over a connection of its own.
+    """Requests credits from the API. Thread-safe; each thread has its own connection.
 
-    `seconds`: how long a request may take in all. `sleep` waits for so many seconds, and less once `stopped` is set;
-    then nothing is tried again.
+    `seconds`: time limit of a whole request. `sleep` waits for a number of seconds and returns early once `stopped` is
+    set; from then on there are no retries.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class Client:
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
     def ask(self, body: bytes, attempts: int = ATTEMPTS) -> Answer:
-        """Send one request, again after failures that may pass, at most `attempts` times.
+        """Send one request and retry transient failures, at most `attempts` calls.
 
-        In: its JSON, of `request_body`. Out: the answer as it came, see `check_answer`.
+        In: the JSON from `request_body`. Out: the answer, not yet checked by `check_answer`.
 
-        Raises ApiError, with the number of its `calls`: what the API refused, or why there was no answer.
+        Raises ApiError with the number of `calls`: what the API refused, or why there was no answer.
         """
         calls = 0
         try:
@@ -126,12 +126,12 @@ class Client:
         return tenacity.Retrying(retry=passes, stop=is_over, wait=self._wait, sleep=sleep, reraise=True)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """A growing pause, or what the API asks for; a Retry-After under one second falls back to a growing pause."""
+        """Exponential backoff, or the Retry-After of the API. Under one second, it falls back to our own backoff."""
         failed = state.outcome.exception() if state.outcome else None
         wanted, pause = getattr(failed, "wait", None) or 0.0, self._backoff(state)
         if not wanted and not isinstance(failed, QuotaError):
             return pause
-        # The API asks for fewer requests, so the others wait too.
+        # The API is throttling, so all other threads wait too.
         seconds = wanted if wanted >= 1 else max(wanted, 4 * pause)
         self.budget.hold(seconds)
         return seconds
@@ -139,7 +139,7 @@ class Client:
     def _begin_call(self) -> None:
         self._sleep(self.budget.pause())
         if self.stopped.is_set():
-            raise ApiStoppedError("The run ended before this was asked.")
+            raise ApiStoppedError("The run ended before this request was sent.")
         self.budget.spend_call()
 
     def _call(self, body: bytes) -> tuple[dict[str, list[Row]], dict[str, str]]:
@@ -161,16 +161,16 @@ class Client:
         body, status = parse_json(content), response.status_code
         if status in (200, 206):
             if not isinstance(body, dict):
-                raise UnansweredError("The API's answer is no JSON object, or not a whole one.")
+                raise UnansweredError("The API's response is not a complete JSON object.")
             status = stated_status(body, status)
         said = self._shown(message_of(body))
         if status not in (200, 206):
             raise of_status(status, said, response.headers)
         if not isinstance(body.get("value"), list):
-            raise UnansweredError(f"The API's answer has no list of values{said and ': '}{said}.")
+            raise UnansweredError(f"The API's response has no list of values{said and ': '}{said}.")
         reasons = read_reasons(body.get("partialFailureErrors") or [])
         return read_values(body["value"]), {conv_id: self._shown(reason) for conv_id, reason in reasons.items()}
 
     def _shown(self, said: object) -> str:
-        """What the API said, on one line, cut, and without the key."""
+        """The API's message on one line, truncated, with the key masked."""
         return shown(masked(str(said), [self.account.key])[:1000], 200) if said != "" else ""

@@ -1,6 +1,6 @@
-"""The ledger of the API: what was asked, how it ended, and every answer, one transaction each.
+"""API ledger: store every request, its outcome and its answers, in one transaction each.
 
-A conversion is known where its account (address, conversion type, redistribution) has answered for the same sessions.
+A conversion is known if the same account (URL, conversion type, redistribution) has answered for the same sessions.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ ANSWERED, REJECTED, MISSING, FAILED, AGAIN, WAITING = "answered", "rejected", "m
 
 @dataclass(frozen=True)
 class RequestNote:
-    """What the ledger notes of a request before it is sent: its conversions' fingerprints, and their sessions."""
+    """The ledger entry written before a request is sent: fingerprints and sessions of its conversions."""
 
     fingerprints: Mapping[str, str]
     sessions: Mapping[str, Sequence[str]]
-    # Ids that rise with time keep what is stored together in one place of the tables, and tell the latest answer.
+    # Ids increase with time: rows of a request stay close together on disk, and the latest answer has the greatest id.
     request_id: str = field(default_factory=lambda: f"{time.time_ns():016x}{token_hex(2)}")
 
     @classmethod
     def of(cls, journeys: pd.DataFrame, fingerprints: Mapping[str, str]) -> RequestNote:
-        """Make the note of a request out of its `journeys` and the fingerprint of each conversion."""
+        """Make the entry from the `journeys` of a request and the fingerprint of each conversion."""
         sessions: dict[str, list[str]] = {}
         for conv_id, session_id in zip(journeys["conv_id"].tolist(), journeys["session_id"].tolist(), strict=True):
             sessions.setdefault(conv_id, []).append(session_id)
@@ -46,9 +46,9 @@ class RequestNote:
 
 @dataclass(frozen=True)
 class RequestResult:
-    """How a request ended: calls sent, the outcome in words, the whole answers, and how the other conversions ended.
+    """The result of a request: calls sent, outcome in words, complete answers, and outcomes of the other conversions.
 
-    `ends`: `conv_id: (outcome, reason)` of each conversion that has no whole answer.
+    `ends`: `conv_id: (outcome, reason)` of each conversion without a complete answer.
     """
 
     note: RequestNote
@@ -59,10 +59,10 @@ class RequestResult:
 
 
 class Known(NamedTuple):
-    """What came of earlier asking.
+    """Results of earlier requests.
 
-    `answers`: `conv_id, session_id, initializer, holder, closer, ihc`; `rejected`: `conv_id, reason` where the answer
-    was not whole; neither needs asking. `failed`: `conv_id, reason` where there was no answer.
+    `answers`: `conv_id, session_id, initializer, holder, closer, ihc`; `rejected`: `conv_id, reason` of incomplete
+    answers. Neither is requested again. `failed`: `conv_id, reason` of conversions without an answer.
     """
 
     answers: pd.DataFrame
@@ -71,7 +71,7 @@ class Known(NamedTuple):
 
 
 class Ledger:
-    """The open ledger of one run and account; made by `open_ledger`."""
+    """The open ledger of one run and account; use `open_ledger`."""
 
     def __init__(
         self, begin: Callable[[], AbstractContextManager[Transaction]], account: ApiAccount, run_id: str
@@ -79,7 +79,7 @@ class Ledger:
         self._transaction, self.account, self._run_id = begin, account, run_id
 
     def write(self, notes: Sequence[RequestNote], results: Sequence[RequestResult]) -> None:
-        """Note requests that are about to be sent, and store those that ended with their answers: one transaction."""
+        """Record requests about to be sent and store finished ones with their answers, in one transaction."""
         with self._transaction() as opened:
             for result in results:
                 self._store(opened, result)
@@ -105,7 +105,7 @@ class Ledger:
         other = of_request.where(API_LEDGER.c.conv_id == sa.bindparam("conversion"))
         ends = [{"conversion": key, "outcome": end, "reason": why} for key, (end, why) in result.ends.items()]
         opened.each(other, ends)
-        # An interruption may come just after a request was stored, and store it once more.
+        # After an interruption, a request that was just stored may be stored again.
         opened.connection.execute(sa.delete(API_ANSWERS).where(API_ANSWERS.c.request_id == request_id))
         answers = [(request_id, conv_id, *row) for conv_id, rows in result.whole.items() for row in rows]
         _add(opened, API_ANSWERS, answers)
@@ -123,7 +123,7 @@ def open_ledger(database: Database, account: ApiAccount, run_id: str) -> Iterato
 
 
 def begin_refresh(database: Database, account: ApiAccount) -> str:
-    """Begin to ask everything again, or go on with that; the moment since which an answer is fresh."""
+    """Start or resume a refresh. Out: the time [UTC] since which answers count as fresh."""
     with database.transaction(is_writing=True) as opened:
         began = sa.select(sa.func.max(API_REFRESHES.c.began_at)).where(*_unfinished(account))
         since = opened.connection.execute(began).scalar()
@@ -134,7 +134,7 @@ def begin_refresh(database: Database, account: ApiAccount) -> str:
 
 
 def end_refresh(database: Database, account: ApiAccount) -> None:
-    """Note that everything was asked again."""
+    """Record that the refresh is complete."""
     with database.transaction(is_writing=True) as opened:
         opened.connection.execute(sa.update(API_REFRESHES).where(*_unfinished(account)).values(ended_at=_now()))
 
@@ -144,11 +144,11 @@ def _unfinished(account: ApiAccount) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def read_known(database: Database, account: ApiAccount, fingerprints: pd.DataFrame, since: str = "") -> Known:
-    """Read what came of asking the account for these journeys, as they are now, `since` a moment [UTC].
+    """Read the results for these journeys, as they are now, from requests sent `since` a time [UTC].
 
     In: `conv_id, fingerprint`. Raises DatabaseError.
     """
-    answers, ends = _read(database, fingerprints, account.id, since, (_answers, _ends))
+    answers, ends = _read(database, fingerprints, account.id, since, (_latest_answers, _outcomes))
     answers = _typed(answers)
     ends = ends.astype("str")[~ends["conv_id"].isin(answers["conv_id"])]
     ends = ends.drop_duplicates("conv_id", keep="last")
@@ -158,19 +158,19 @@ def read_known(database: Database, account: ApiAccount, fingerprints: pd.DataFra
 
 
 def read_answers(database: Database, account: str, fingerprints: pd.DataFrame) -> pd.DataFrame:
-    """Read an account's latest whole answers for journeys as they are now.
+    """Read an account's latest complete answers for journeys as they are now.
 
     In: the account's id and `conv_id, fingerprint`; out: `conv_id, session_id, initializer, holder, closer, ihc`.
     Raises DatabaseError.
     """
-    (answers,) = _read(database, fingerprints, account, "", (_answers,))
+    (answers,) = _read(database, fingerprints, account, "", (_latest_answers,))
     return _typed(answers)
 
 
 def answered_accounts(database: Database) -> pd.DataFrame:
-    """Whom the database has answers of, given without a redistribution.
+    """List the accounts with stored answers that were computed without a redistribution.
 
-    Out: `account, conv_type_id, url, conversions [count, answered]`, by conversion type. Raises DatabaseError.
+    Out: `account, conv_type_id, url, conversions [count, answered]`, sorted by conversion type. Raises DatabaseError.
     """
     request = API_REQUESTS.c
     answered = sa.func.count(sa.distinct(API_LEDGER.c.conv_id)).label("conversions")
@@ -194,9 +194,9 @@ def _read(
     since: str,
     queries: Sequence[Callable[[sa.ColumnElement[bool]], sa.Select[Any]]],
 ) -> list[pd.DataFrame]:
-    """What each query finds of an account for these journeys."""
+    """Run each query for an account and these journeys."""
     wanted = pd.Series(fingerprints["fingerprint"].array, index=fingerprints["conv_id"].array)
-    marks = wanted.drop_duplicates().tolist()  # of one journey each, nearly always
+    marks = wanted.drop_duplicates().tolist()  # nearly always one per journey
     is_of_account = sa.and_(API_REQUESTS.c.account == account, API_REQUESTS.c.sent_at >= since)
     with database.transaction() as opened, opened.listed(marks) as listed:
         is_wanted = sa.and_(is_of_account, API_LEDGER.c.fingerprint.in_(listed))
@@ -207,8 +207,8 @@ def _read(
 _ASKED = API_LEDGER.join(API_REQUESTS, API_REQUESTS.c.request_id == API_LEDGER.c.request_id)
 
 
-def _answers(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """The latest answers, where a conversion was asked again."""
+def _latest_answers(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Query the latest answer per conversion."""
     asked = API_LEDGER.c
     latest = sa.select(asked.conv_id, asked.fingerprint, sa.func.max(asked.request_id).label("request_id"))
     latest = latest.select_from(_ASKED).where(is_wanted, asked.outcome == ANSWERED)
@@ -219,15 +219,15 @@ def _answers(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(of.conv_id, of.fingerprint, answer.session_id, *shares).where(is_its)
 
 
-def _ends(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """How conversions without an answer ended, the latest request last."""
+def _outcomes(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Query the outcomes of conversions without an answer, latest request last."""
     asked = API_LEDGER.c
     query = sa.select(asked.conv_id, asked.fingerprint, asked.outcome, asked.reason).select_from(_ASKED)
     return query.where(is_wanted, asked.outcome.in_([REJECTED, FAILED])).order_by(asked.request_id)
 
 
 def requests_of(database: Database, run_id: str) -> dict[str, int]:
-    """Count what a run asked: `calls` sent, and conversions `asked` and `answered` [counts]."""
+    """Count the `calls` of a run and the conversions `asked` for and `answered` [counts]."""
     is_of_run, calls = API_REQUESTS.c.run_id == run_id, API_REQUESTS.c.calls
     conversions = sa.select(sa.func.count(sa.distinct(API_LEDGER.c.conv_id))).select_from(_ASKED).where(is_of_run)
     queries = {

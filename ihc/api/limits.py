@@ -1,20 +1,20 @@
-"""How the API is asked: the limits of an account, and those of a run."""
+"""Request limits of an API account and of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-REQUEST_SECONDS = 180.0  # for a whole request, from the connection to the last byte of the answer
-MAX_JOURNEYS, MAX_SESSIONS = 100, 200  # of a test account, https://ihc-attribution.com
+REQUEST_SECONDS = 180.0  # whole request, from connecting to the last byte of the response
+MAX_JOURNEYS, MAX_SESSIONS = 100, 200  # limits of a test account, https://ihc-attribution.com
 
 
 @dataclass(frozen=True)
 class ApiLimits:
-    """How the API is asked: the account's limits, and the run's own.
+    """Request limits of the account and of the run.
 
-    `max_journeys`, `max_sessions` [count a request]; `long_journeys`: what becomes of a journey over `max_sessions`;
-    `workers` [requests at a time]; `requests_per_second` [1/s; None: no ceiling]; `request_seconds` [s, for a whole
-    request]; `max_requests` [calls of the run; None: no ceiling]; `refresh`: ask again what is answered already.
+    `max_journeys`, `max_sessions` [count per request]; `long_journeys`: what to do with a journey over `max_sessions`;
+    `workers` [parallel requests]; `requests_per_second` [1/s; None: no limit]; `request_seconds` [s, whole request];
+    `max_requests` [calls per run; None: no limit]; `refresh`: request again what is already answered.
     """
 
     max_journeys: int = MAX_JOURNEYS

@@ -1,7 +1,7 @@
-"""One request over HTTP that ends: in time, however the server sends, and within a size, packed and unpacked.
+"""HTTP POST with a hard deadline and a size limit, compressed and decompressed.
 
-Each read of a socket has a time-out of its own, but http.client reads head, chunk sizes and trailers for as long as
-something comes. So a timer shuts the socket down when the whole request's time is up.
+Each socket read has a timeout, but http.client keeps reading headers, chunk sizes and trailers as long as data arrives.
+A timer therefore shuts the socket down when the time of the whole request is up.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 LARGEST_ANSWER = 64 * 1024 * 1024  # [bytes]
 AT_ONCE = 65_536  # [bytes]
 UNREADABLE = (
-    "The API's answer cannot be decoded: its body is not one whole gzip stream, the only form that was asked for."
+    "The API's response cannot be decoded: its body is not one complete gzip stream, the only encoding accepted."
 )
 
 
 class BoundedSession(requests.Session):
-    """The connection of one thread: it stays open, follows no redirect, and takes at most `seconds` a request."""
+    """The connection of one thread: kept open, follows no redirect, takes at most `seconds` per request."""
 
     def __init__(self, seconds: float, headers: Mapping[str, str]) -> None:
         super().__init__()
@@ -40,32 +40,33 @@ class BoundedSession(requests.Session):
             self.mount(scheme, _Adapter(self._breaker))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """There is none: requests would read the body whole, and fail over a target that is no address."""
+        """None: requests would read the whole body and fail on a target that is no URL."""
 
     def ask(self, url: str, body: bytes, parameters: Mapping[str, str]) -> tuple[requests.Response, bytes]:
-        """Send a POST request; its answer, and the body of that.
+        """Send a POST request and return the response and its body.
 
-        Raises DeadlineError, AnswerSizeError, UnansweredError for a body that cannot be unpacked, and what requests
-        and urllib3 raise.
+        Raises DeadlineError, AnswerSizeError, UnansweredError for a body that cannot be decompressed, and the errors
+        of requests and urllib3.
         """
         options: dict[str, Any] = {"params": parameters, "allow_redirects": False, "stream": True}
         options["timeout"] = (min(CONNECT_SECONDS, self._seconds), READ_SECONDS)
         if is_loopback(url):
-            # A proxy of the environment is for other machines; it would get the key of a server on this one.
+            # A proxy set in the environment is for remote hosts; it would receive the key of a local server.
             options["proxies"] = {"no_proxy": urlsplit(url).hostname}
         with self._breaker.within(self._seconds), self.post(url, data=body, **options) as response:
             return response, _content(response)
 
 
 def _no_other_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from adding a password that it finds in ~/.netrc."""
+    """Stop requests from adding a password from ~/.netrc."""
     return request
 
 
 class _Breaker:
-    """Shuts the socket of a request down when its time is up.
+    """Shuts down the socket of a request when its time is up.
 
-    It knows no session: urllib3 keeps connections until the session's pool is collected, and they know this.
+    It holds no reference to the session: connections refer to it, and urllib3 keeps them until the session's pool is
+    garbage-collected.
     """
 
     def __init__(self) -> None:
@@ -74,7 +75,7 @@ class _Breaker:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Raise DeadlineError where the time is up, whatever became of the request then."""
+        """Raise DeadlineError when the time is up, in place of the error that the shutdown causes in the request."""
         self._is_over = False
         timer = Timer(seconds, self._end)
         timer.daemon = True
@@ -86,14 +87,14 @@ class _Breaker:
                 raise
         finally:
             timer.cancel()
-            timer.join()  # else it could end the next request
+            timer.join()  # otherwise it could end the next request
         if self._is_over:
             raise DeadlineError(
-                f"The API sent no whole answer within {seconds:g} s, the limit of IHC_REQUEST_SECONDS."
+                f"The API sent no complete response within {seconds:g} s, the limit of IHC_REQUEST_SECONDS."
             ) from None
 
     def hold(self, connected: Any) -> None:
-        """Take a connected socket. One that is encrypted inside of an encrypted one is no socket, but has the other."""
+        """Keep a connected socket. TLS inside TLS is a wrapper object that holds the outer socket."""
         self._socket = getattr(connected, "socket", connected)
         if self._is_over:
             self._shut()
@@ -103,14 +104,14 @@ class _Breaker:
         self._shut()
 
     def _shut(self) -> None:
-        # Not closed, as another thread reads it; that one then finds the end of what was sent.
+        # Shut down, not closed: another thread is reading it and then sees the end of the stream.
         if self._socket is not None:
             with suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections that hand over each socket when it is connected."""
+    """Makes connections that pass each connected socket to the breaker."""
 
     def __init__(self, breaker: _Breaker) -> None:
         super().__init__()
@@ -124,37 +125,37 @@ class _Adapter(HTTPAdapter):
 
 
 class _Held:
-    """What a class of urllib3's connections gets in addition."""
+    """Mixin for urllib3's connection classes."""
 
     breaker: _Breaker
     sock: Any
 
     def _tunnel(self) -> None:
-        self.breaker.hold(self.sock)  # a proxy answers before `connect` is done
+        self.breaker.hold(self.sock)  # a proxy answers before `connect` returns
         super()._tunnel()  # type: ignore[misc]
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        self.breaker.hold(self.sock)  # by now another object, if it is encrypted
+        self.breaker.hold(self.sock)  # a different object than above, if it is encrypted
 
 
 def _content(response: requests.Response) -> bytes:
-    """Read a body up to the size that is allowed, packed and unpacked."""
-    unpacker = _unpacker(response.headers.get("Content-Encoding", ""))
-    came, content = 0, bytearray()
-    # read1 gives what has come, where iter_content would wait for a whole chunk, however slowly it trickles in.
+    """Read a body up to the size limit, compressed and decompressed."""
+    decompressor = _decompressor(response.headers.get("Content-Encoding", ""))
+    received, content = 0, bytearray()
+    # read1 returns the data received so far; iter_content would wait for a whole chunk, however slowly it arrives.
     while chunk := response.raw.read1(AT_ONCE, decode_content=False):
-        came += len(chunk)
-        content += _unpacked(unpacker, chunk, LARGEST_ANSWER + 1 - len(content)) if unpacker else chunk
-        if max(came, len(content)) > LARGEST_ANSWER:
-            raise AnswerSizeError(f"The API's answer is larger than {LARGEST_ANSWER / 2**20:,.0f} MB.")
-    if unpacker and came and not unpacker.eof:
+        received += len(chunk)
+        content += _decompressed(decompressor, chunk, LARGEST_ANSWER + 1 - len(content)) if decompressor else chunk
+        if max(received, len(content)) > LARGEST_ANSWER:
+            raise AnswerSizeError(f"The API's response is larger than {LARGEST_ANSWER / 2**20:,.0f} MB.")
+    if decompressor and received and not decompressor.eof:
         raise UnansweredError(UNREADABLE)
     return bytes(content)
 
 
-def _unpacker(encoding: str) -> Any:
-    """What unpacks a body of this Content-Encoding; None where it is not packed."""
+def _decompressor(encoding: str) -> Any:
+    """The decompressor for this Content-Encoding; None if the body is not compressed."""
     if encoding.strip().lower() in ("", "identity"):
         return None
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
@@ -162,14 +163,14 @@ def _unpacker(encoding: str) -> Any:
     return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
 
-def _unpacked(unpacker: Any, chunk: bytes, most: int) -> bytes:
-    """Unpack at most so many bytes. A second member is refused: empty ones may follow each other without end."""
-    if unpacker.eof:
+def _decompressed(decompressor: Any, chunk: bytes, most: int) -> bytes:
+    """Decompress at most `most` bytes. A second gzip member is refused: empty members could follow without end."""
+    if decompressor.eof:
         raise UnansweredError(UNREADABLE)
     try:
-        found: bytes = unpacker.decompress(chunk, most)
+        found: bytes = decompressor.decompress(chunk, most)
     except zlib.error:
         raise UnansweredError(UNREADABLE) from None
-    if unpacker.unused_data:
+    if decompressor.unused_data:
         raise UnansweredError(UNREADABLE)
     return found

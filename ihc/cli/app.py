@@ -1,4 +1,4 @@
-"""The command line: parse, call, print."""
+"""Command-line application: commands init, sample and serve, and the entry point."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _root(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Which channel earned this revenue? From three tables to credit, CPO, ROAS, charts and a report.
+    """Marketing attribution: from three tables to credits, CPO, ROAS, charts and a report.
 
-    Settings come from options, then the environment (IHC_DATABASE, ...), then .env; see .env.example.
+    Settings are read from options, then environment variables (IHC_DATABASE, ...), then .env; see .env.example.
     """
 
 
@@ -52,9 +52,9 @@ def init(
     clean_results: Annotated[bool, typer.Option("--clean-results", help="Empty the result tables.")] = False,
     **options: Any,
 ) -> None:
-    """Create the tables that are missing.
+    """Create missing tables.
 
-    The file of a database too, if there is none; nothing that exists is touched.
+    Also creates the database file if it is missing. Existing tables stay unchanged.
     """
     from ihc.database.results import create_tables
 
@@ -71,37 +71,41 @@ def init(
 @takes("schema")
 def sample(
     database: Annotated[
-        str | None, typer.Argument(metavar="DB", help="The new SQLite file, or a URL. [default: IHC_DATABASE]")
+        str | None, typer.Argument(metavar="DB", help="New SQLite file, or database URL. [default: IHC_DATABASE]")
     ] = None,
-    conversions: Annotated[int, typer.Option(min=1, metavar="N", help="How many orders.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed makes the same shop.")] = 1,
+    conversions: Annotated[int, typer.Option(min=1, metavar="N", help="Number of orders.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Random seed.")] = 1,
     **options: Any,
 ) -> None:
-    """Make a new database with a synthetic shop."""
+    """Create a new database with a synthetic shop."""
     from ihc.database.database import Database
     from ihc.pipeline.sample import write_sample
 
     settings = settled(database=database, engine="local", **options)
     if database is None and settings.is_default_database:
-        raise SettingsError("Where is the sample to be made? Name a new SQLite file, or set IHC_DATABASE.")
+        raise SettingsError("No database given: name a new SQLite file, or set IHC_DATABASE.")
     write_sample(settings.database, conversions, seed)
     made = Database(database).label if database else settings.database.label
-    typer.echo(f"Made {made}: a synthetic shop with {conversions:,} orders, seed {seed}.")
+    typer.echo(f"Created {made}: a synthetic shop with {conversions:,} orders, seed {seed}.")
 
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port to listen on.")] = 8000,
     parameters: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="A conversion type; may be repeated. [default: the set that ships]"),
+        typer.Option(
+            metavar="FILE", help="Parameters file of a conversion type; may be repeated. [default: built-in set]"
+        ),
     ] = None,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="Take requests without a key, on this machine.")] = False,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Accept requests without a key, on this machine only.")
+    ] = False,
 ) -> None:
     """Serve the IHC Attribution API with the local engine.
 
-    Needs the extra [server]. Keys are in IHC_SERVER_KEYS; a conversion type is the name in a parameters file.
+    Needs the extra [server]. Set the keys in IHC_SERVER_KEYS. Conversion types are the names in the parameters files.
     """
     from ihc.server.settings import load_server_settings
 
@@ -124,8 +128,8 @@ def _interrupt(_signal: int, _frame: Any) -> None:
 
 
 def main() -> None:
-    """Run the command; what `ihc` refuses is said in a sentence on standard error."""
-    # A kill must end the kernels too, so it takes the way of Ctrl-C.
+    """Run the command; an error of `ihc` is printed as one message on stderr."""
+    # SIGTERM must end the kernels too, so it is handled like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app(standalone_mode=True)

@@ -1,4 +1,4 @@
-"""The command `ihc check`: what is odd in the shop's tables, and how to mend it."""
+"""Command `ihc check`: data quality findings and how to fix them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FOUND = 1
 
 @takes("database", "schema")
 def check(**options: Any) -> None:
-    """Check the tables and say how to mend what is found.
+    """Check the tables and show how to fix each finding.
 
-    Nothing is changed. Exit code 0: nothing found; 1: a finding, or refused.
+    Changes nothing. Exit codes: 0 no findings; 1 findings, or an error.
     """
     from ihc.database.inputs import read_tables
     from ihc.pipeline.sample import prepare
@@ -46,7 +46,7 @@ def check(**options: Any) -> None:
 
 
 def _lines(finding: pd.Series) -> Iterator[str]:
-    """A finding on lines of its own: what and how much, which, what follows, what to do."""
+    """The lines of a finding: description and size, examples, consequence, remedy."""
     from ihc.glossary import FORMATS, MONEY, SHARE
 
     amount = f": {finding['of']} {FORMATS[MONEY](finding['amount'])}" if finding["of"] else ""

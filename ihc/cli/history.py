@@ -1,4 +1,4 @@
-"""The commands about earlier runs: runs and diff."""
+"""Commands `ihc runs` and `ihc diff`: list and compare recorded runs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WIDE = 160  # characters
 
 @takes("database", "schema", database=OWN_DATABASE)
 def runs(**options: Any) -> None:
-    """List the recorded runs and the totals of their reports.
+    """List recorded runs with the totals of their reports.
 
-    The latest comes last; `ihc diff` compares two of them.
+    The latest run is last. Compare two runs with `ihc diff`.
     """
     from ihc.analysis.changes import list_runs
 
@@ -30,7 +30,7 @@ def runs(**options: Any) -> None:
     table = list_runs(settings.database)
     console = _console()
     if table.empty:
-        console.print(f"No run is recorded in {settings.database.label} yet: `ihc run` records each.")
+        console.print(f"{settings.database.label} has no recorded runs yet: `ihc run` records one.")
         return
     console.print(f"Runs recorded in {settings.database.label}:")
     print_table(console, "", _listed(table))
@@ -38,16 +38,16 @@ def runs(**options: Any) -> None:
 
 @takes("database", "schema", database=OWN_DATABASE)
 def diff(
-    before: Annotated[str, typer.Argument(metavar="RUN", help="The earlier run: its number or id, as in `ihc runs`.")],
-    after: Annotated[str, typer.Argument(metavar="RUN", help="The later run.")],
+    before: Annotated[str, typer.Argument(metavar="RUN", help="Earlier run: number or id from `ihc runs`.")],
+    after: Annotated[str, typer.Argument(metavar="RUN", help="Later run.")],
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder to write changes.csv to. [default: it is not written]")
+        Path | None, typer.Option(metavar="DIR", help="Folder for changes.csv. [default: not written]")
     ] = None,
     **options: Any,
 ) -> None:
-    """Say what changed between two recorded runs, and why.
+    """Show what changed between two recorded runs, and why.
 
-    Channel by channel, in attributed revenue, cost and ROAS. The database stays as it is.
+    By channel: attributed revenue, spend and ROAS. Does not change the database.
     """
     from ihc.analysis.changes import changes_since, cost_changes, revenue_changes
     from ihc.database.history import find_run, read_state
@@ -63,13 +63,13 @@ def diff(
     if len(changes.causes):
         print_table(console, "Causes", changes.causes)
     print_table(console, "Attributed revenue", revenue_changes(changes.channels))
-    print_table(console, "Cost", cost_changes(changes.channels))
+    print_table(console, "Spend", cost_changes(changes.channels))
     if target:
         console.print(f"Written: {write_csv(changes.channels, target)}")
 
 
 def _console() -> Console:
-    """A terminal, or where the output goes to a file, one with room for whole ids and names."""
+    """A console; if the output is redirected, wide enough for whole ids and names."""
     console = make_console()
     if not console.is_terminal:
         console.width = WIDE
@@ -77,7 +77,7 @@ def _console() -> Console:
 
 
 def _listed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The columns that tell runs apart."""
+    """The columns that distinguish runs."""
     from ihc.narrative.run import dates_sentence
 
     dates = [dates_sentence(start, end) for start, end in zip(runs["start_date"], runs["end_date"], strict=True)]

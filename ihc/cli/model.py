@@ -1,4 +1,4 @@
-"""The commands about the model: calibrate, train and explain."""
+"""Commands `ihc calibrate`, `ihc train` and `ihc explain` for model parameters."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
 EXPLAINED = {
-    "Sessions, the hours since the one before and until the conversion": (
+    "Sessions, hours since the previous session and until the conversion": (
         *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
     ),
-    "Memberships, multiplied by channel weights; sessions before the restart then get 0": (
+    "Memberships times channel weights; sessions before a restart get 0": (
         *("number", "initializer_membership", "initializer_weight", "holder_membership", "holder_weight"),
         *("closer_membership", "closer_weight"),
     ),
-    "Before the redistribution": ("number", "initializer_before", "holder_before", "closer_before"),
-    "Phases, and the credit as their weighted mean": (
+    "Before redistribution": ("number", "initializer_before", "holder_before", "closer_before"),
+    "Phases, and credit as their weighted mean": (
         *("number", "initializer", "holder", "closer", "ihc", "ihc_revenue"),
     ),
 }
@@ -48,31 +48,31 @@ EXPLAINED = {
 def calibrate(
     answers: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="Answers of the API. [default: those that runs stored in the database]"),
+        typer.Option(metavar="CSV", help="CSV file with API answers. [default: answers stored in the database]"),
     ] = None,
     conv_type_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="Which conversion type's stored answers to take.")
+        str | None, typer.Option(metavar="ID", help="Use stored answers of this conversion type.")
     ] = None,
     evaluate: Annotated[
-        bool, typer.Option("--evaluate", help="Print also how few answers would do, and where the fit is worst.")
+        bool, typer.Option("--evaluate", help="Also print the errors with fewer answers, and the largest errors.")
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write them. [default: data/calibrated_parameters.json]"),
+        typer.Option(metavar="FILE", help="Output file. [default: data/calibrated_parameters.json]"),
     ] = None,
     **options: Any,
 ) -> None:
-    """Recover the local engine's parameters from answers of the API.
+    """Calibrate the local engine's parameters on API answers.
 
-    Answers are rows of conversion_id, session_id, initializer, holder, closer, ihc. A few hundred of two and more
-    sessions are enough to predict the API's numbers for all other orders.
+    Answers have the columns conversion_id, session_id, initializer, holder, closer, ihc. A few hundred with two or more
+    sessions are enough to predict the API's results for all other orders.
     """
     from ihc.calibration.calibrate import calibrate as recover
     from ihc.pipeline.answers import answers_of_database, answers_of_file
     from ihc.schemas.tables import PHASES
 
     if answers and conv_type_id:
-        raise SettingsError("--conv-type-id chooses among stored answers, and --answers names others: leave one out.")
+        raise SettingsError("--conv-type-id selects stored answers, and --answers a file: leave out one.")
     settings, journeys, _ = _journeys(every_day=True, **options)
     if answers:
         given = answers_of_file(answers)
@@ -85,17 +85,17 @@ def calibrate(
     used = asked - len(found.left_out)
     console.print(
         f"{used:,} of {counted(asked, 'answer')} can be used; the parameters are fitted to the "
-        f"{found.parameters.provenance['journeys']:,} of two and more sessions."
+        f"{found.parameters.provenance['journeys']:,} with two or more sessions."
     )
     if given.outdated:
         console.print(
-            f"{counted(given.outdated, 'stored answer')} left out: for orders whose sessions are not, or no longer, "
-            "those that were sent."
+            f"{counted(given.outdated, 'stored answer')} left out: the sessions of these orders differ from those "
+            "sent to the API."
         )
     for reason, orders in found.left_out.groupby("reason", sort=False)["conv_id"]:
         console.print(f"Left out, {counted(len(orders), 'answer')}: {reason} ({some(orders)}).")
     say(console, found.warnings)
-    print_table(console, "Sessions behind each part of the curves", found.support)
+    print_table(console, "Sessions per section of the curves", found.support)
     for title, what in (("Channel weights", "weight"), ("Journeys that identify the weights", "journeys")):
         columns = ["channel_name", *(f"{phase}_{what}" for phase in PHASES)]
         print_table(console, title, found.channels[columns])
@@ -107,7 +107,7 @@ def calibrate(
 def _print_errors(
     console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, used: int, evaluate: bool
 ) -> dict[str, Any]:
-    """Predict answers that are held out, print how far off that is, and give it back for the provenance."""
+    """Print the errors of predicting held-out answers, and return them for the provenance."""
     from ihc.calibration.validation import FOLDS, channel_errors, cross_validate, error_table
 
     try:
@@ -116,10 +116,10 @@ def _print_errors(
         console.print(f"The parameters could not be tested on held-out answers. {error}")
         return {}
     table = error_table(errors)
-    title = f"Errors on answers that were held out ({FOLDS} parts in turn, orders of two and more sessions)"
+    title = f"Errors on held-out answers ({FOLDS}-fold cross-validation, orders with two or more sessions)"
     print_table(console, title, table)
     off = channel_errors(errors, used)
-    console.print(f"Over all {used:,} orders, no channel's credit is off by more than {off['off'].abs().max():.5%}.")
+    console.print(f"Over all {used:,} orders, the largest error of a channel's credit is {off['off'].abs().max():.5%}.")
     if evaluate:
         _print_evaluation(console, journeys, answers, errors)
     return {str(row["phase"]): {name: round(row[name], 6) for name in table.columns[1:]} for _, row in table.iterrows()}
@@ -128,27 +128,27 @@ def _print_errors(
 @takes("database", "schema", "start_date", "end_date", "lookback_days")
 def train(
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write them. [default: data/trained_parameters.json]")
+        Path | None, typer.Option(metavar="FILE", help="Output file. [default: data/trained_parameters.json]")
     ] = None,
     **options: Any,
 ) -> None:
-    """Train the local engine's parameters on journeys alone.
+    """Train the local engine's parameters on journeys only.
 
-    A start for a shop without answers of the API, and no copy of what the API would answer. Prints a training report
+    A starting point for a shop without API answers; it does not reproduce the API's results. Prints a training report
     and writes its tables as CSV files next to the parameters.
     """
     from ihc.calibration.training import sessions_after_conversion
-    from ihc.calibration.training import train as learn
+    from ihc.calibration.training import train as train_parameters
     from ihc.report.files import writable, write_csv
 
     settings, journeys, tables = _journeys(**options)
     target = _target(output or settings.output / "trained_parameters.json", settings.database)
     files = {name: writable(target.with_name(f"{target.stem}_{name}.csv")) for name in TRAINING_TABLES}
-    found = learn(journeys, name="trained", made=date.today().isoformat())
+    found = train_parameters(journeys, name="trained", made=date.today().isoformat())
     console = make_console()
     late = sessions_after_conversion(tables.sessions, tables.conversions)
     console.print(f"{counted(journeys['conv_id'].nunique(), 'journey')} with {counted(len(journeys), 'session')}.")
-    console.print(f"{counted(late, 'session')} after the user's last order: in no journey.")
+    console.print(f"{counted(late, 'session')} after the user's last order, not in any journey.")
     say(console, found.warnings)
     _print_training(console, found)
     _say_written(console, [write_csv(getattr(found, name), path) for name, path in files.items()])
@@ -159,20 +159,20 @@ def train(
     *("database", "schema", "parameters", "redistribution", "lookback_days", "output"),
     output="Folder for the table and the chart. [default: data]",
 )
-def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The order.")], **options: Any) -> None:
-    """Show how the local engine makes the credit of one order.
+def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="Order id.")], **options: Any) -> None:
+    """Show how the local engine computes the credit of one order.
 
-    Every session with its hours, memberships, weights, phases and credit: on the screen, as CSV and as a chart.
+    Prints hours, memberships, weights, phases and credit of each session, and writes them as CSV and as a chart.
     """
     from ihc.charts.models import explanation_chart
     from ihc.database.results import read_credit
-    from ihc.models.explanation import explain as work_out
+    from ihc.models.explanation import explain as explain_order
     from ihc.narrative.models import explanation_sentence, stored_credit_sentence
     from ihc.report.figures import Picture, write_chart
     from ihc.report.files import writable, write_csv
 
     settings, journeys, _ = _journeys(every_day=True, conv_id=conv_id, **options)
-    steps = work_out(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
+    steps = explain_order(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
     folder, name = settings.output / "explanations", _file_name(conv_id)
     target = writable(folder / f"{name}.csv")
     sentence = explanation_sentence(steps)
@@ -197,9 +197,9 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="The 
 def _journeys(
     *, every_day: bool = False, conv_id: str | None = None, **options: Any
 ) -> tuple[Settings, pd.DataFrame, Tables]:
-    """The settings of a command that computes at home, its journeys, and the tables that they are made of.
+    """Settings, journeys and tables for a command that uses the local engine.
 
-    `every_day`: of all orders, whatever dates a run is set to; `conv_id`: of this order's user only, refunds too.
+    `every_day`: ignore the date settings; `conv_id`: only this order's user, including refunds.
     """
     from ihc.database.inputs import read_tables, users_of
     from ihc.journeys.build import build_journeys
@@ -232,55 +232,55 @@ def _print_training(console: Console, found: Trained) -> None:
     import numpy as np
     import pandas as pd
 
-    print_table(console, "Cleaning", found.rules)
+    print_table(console, "Cleaning rules", found.rules)
     print_table(console, "Sessions per journey before and after cleaning", found.lengths)
-    title = "Hours per journey, without outliers: the curves end at the 90th percentile"
+    title = "Hours per journey without outliers (curves end at the 90th percentile)"
     print_table(console, title, found.distributions.iloc[::10])
     hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
     curves = {f"{phase}_membership": getattr(found.parameters, phase)(hours) for phase in ("initializer", "closer")}
-    print_table(console, "The curves", pd.DataFrame({"hours": hours, **curves}))
+    print_table(console, "Curves", pd.DataFrame({"hours": hours, **curves}))
     _print_phase_weights(console, found.parameters)
-    console.print("A phase weighs as much as its share of the sessions; the vendor's rule is not known.")
+    console.print("Phase weights are the phases' shares of sessions; the vendor's rule is unknown.")
     console.print(
-        "Channel weights: 1 for every channel. On a real shop, weights learned from journeys predicted held-out "
-        "answers of the API no better than 1."
+        "Channel weights: 1 for every channel. For a real shop, weights learned from journeys did not predict held-out "
+        "API answers better than 1."
     )
 
 
 def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame) -> None:
     from ihc.calibration.validation import SMALL_QUOTA, channel_errors, from_few, worst_journeys
 
-    print_table(console, "The journeys with the largest errors", worst_journeys(errors))
-    print_table(
-        console, "Credit by channel, predicted - answered", channel_errors(errors, answers["conv_id"].nunique())
-    )
+    print_table(console, "Journeys with the largest errors", worst_journeys(errors))
+    print_table(console, "Credit by channel, predicted - actual", channel_errors(errors, answers["conv_id"].nunique()))
     few = from_few(journeys, answers, count=SMALL_QUOTA)
     if few.empty:
         console.print(
-            f"{SMALL_QUOTA} or fewer answers have two and more sessions, so there are none to test {SMALL_QUOTA} on."
+            f"At most {SMALL_QUOTA} answers have two or more sessions: too few to test a calibration on {SMALL_QUOTA}."
         )
         return
-    print_table(console, f"From {SMALL_QUOTA} answers of two and more sessions, errors of ihc on all others", few)
+    print_table(
+        console, f"Calibrated on {SMALL_QUOTA} answers with two or more sessions: errors of ihc on all others", few
+    )
     console.print(
-        f"From {SMALL_QUOTA} answers of two and more sessions, the mean error of ihc is {few['mean'].mean():.6f} on "
-        f"average over {len(few)} draws."
+        f"Calibrated on {SMALL_QUOTA} answers with two or more sessions, the mean error of ihc is "
+        f"{few['mean'].mean():.6f} on average over {len(few)} draws."
     )
 
 
 def _target(path: Path, database: Database, answers: Path | None = None) -> Path:
-    """Refuse, before anything is computed, a file for parameters that is another one or cannot be written."""
+    """Check the output file before computing: it must be writable and must not overwrite other data."""
     from ihc.models.parameters import load_parameters
     from ihc.report.files import writable
 
     sources = [file.resolve() for file in (database.file, answers) if file]
     if path.resolve() in sources:
-        raise SettingsError(f"--output {path} is what is read from: name another file.")
+        raise SettingsError(f"--output {path} is an input file: choose another file.")
     if path.is_file():
         try:
             load_parameters(path)
         except ParametersError:
             raise SettingsError(
-                f"--output {path} exists and holds no parameters, so it is not overwritten: name another file."
+                f"--output {path} exists, is not a parameters file and is not overwritten: choose another file."
             ) from None
     return writable(path)
 
@@ -291,10 +291,10 @@ def _write(console: Console, parameters: Parameters, path: Path, **provenance: o
 
     parameters = replace(parameters, provenance={**parameters.provenance, **provenance})
     write_text(parameters_json(parameters), path)
-    console.print(f"Written: {path}, {parameters.label}. Use it: ihc run --parameters {path}")
+    console.print(f"Written: {path}, {parameters.label}. Use it with: ihc run --parameters {path}")
 
 
 def _file_name(conv_id: str) -> str:
-    """A file's name for an order, whatever its id holds; ids that differ have names that differ."""
+    """A safe file name for any order id, unique per id."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", conv_id)[:80]
     return plain if plain == conv_id else f"{plain}-{hashlib.sha256(conv_id.encode()).hexdigest()[:8]}"

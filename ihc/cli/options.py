@@ -1,4 +1,4 @@
-"""The settings as options of the commands."""
+"""Options of the commands, generated from the settings."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ihc.settings.run import Settings
 
 KINDS = get_type_hints(Options, include_extras=True)
-# Of a command that makes no sample where there is no database.
-OWN_DATABASE = "SQLite file or URL of another database. [default: data/ihc.db]"
+# For commands that do not create a sample shop.
+OWN_DATABASE = "SQLite file or database URL. [default: data/ihc.db]"
 
 
 def takes(*names: str, **texts: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command these settings as options; its `**options` holds them, None for each that is not given.
+    """Decorator that adds settings as options to a command. Its `**options` holds them, None if not given.
 
-    `texts`: the help of those of which this command has something else to say than `ihc run`.
+    `texts`: help texts that differ from those of `ihc run`.
     """
 
     def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -39,7 +39,7 @@ def takes(*names: str, **texts: str) -> Callable[[Callable[..., None]], Callable
 
 
 def settled(**options: Any) -> Settings:
-    """The settings of a command; paths start at the folder where it was called."""
+    """Resolve the settings of a command; relative paths start at the working directory."""
     from ihc.settings.run import load_settings
 
     return load_settings(base=Path.cwd(), **options)
@@ -47,7 +47,7 @@ def settled(**options: Any) -> Settings:
 
 def _parameter(name: str, text: str | None) -> inspect.Parameter:
     annotation, says, *_ = get_args(KINDS[name])
-    kind, *_ = get_args(annotation) or (annotation,)  # of `int | None` and of `tuple[str, ...]`, the first
+    kind, *_ = get_args(annotation) or (annotation,)  # the first type of `int | None` or `tuple[str, ...]`
     is_listed = get_origin(annotation) is tuple
     option = typer.Option(
         f"--{name.replace('_', '-')}",
@@ -63,12 +63,12 @@ def _parameter(name: str, text: str | None) -> inspect.Parameter:
 
 
 def _listed(given: list[str] | None) -> list[str]:
-    """The names of an option that takes several, by commas, or is repeated."""
+    """The values of an option that is comma-separated or repeated."""
     return [name.strip() for name in ",".join(given or []).split(",") if name.strip()]
 
 
 def _day(given: str | None) -> str | None:
-    """The day of an option as it is given; typer names the option where it is none."""
+    """Validate a date option; typer adds the option's name to the message."""
     from ihc.schemas.tables import check_window
 
     try:

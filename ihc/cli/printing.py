@@ -1,4 +1,4 @@
-"""Frames and sentences on the terminal."""
+"""Print tables and sentences to the terminal."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A terminal that takes texts from the data as they are."""
+    """A console that does not interpret markup, because texts come from the data."""
     from rich.console import Console
 
     return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
 
 
 def say(console: Console, sentences: Iterable[str]) -> None:
-    """Print each sentence on a line of its own."""
+    """Print one sentence per line."""
     for sentence in sentences:
         console.print(sentence)
 
 
 @contextmanager
 def bars(console: Console, *, transient: bool = False) -> Iterator[Progress]:
-    """Bars of progress, on a terminal only."""
+    """Progress bars, only on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -41,7 +41,7 @@ def bars(console: Console, *, transient: bool = False) -> Iterator[Progress]:
 
 
 def print_channels(console: Console, verdicts: pd.DataFrame) -> None:
-    """Print the channels by spend, with their ROAS, its interval and the verdict. In: `break_even_table`."""
+    """Print channels by spend, with ROAS, confidence interval and verdict. In: `break_even_table`."""
     from rich import box
     from rich.table import Table
 
@@ -60,7 +60,7 @@ def print_channels(console: Console, verdicts: pd.DataFrame) -> None:
 
 
 def print_reconciliation(console: Console, reconciliation: pd.DataFrame) -> None:
-    """Print each section of the reconciliation, its totals bold."""
+    """Print each section of the reconciliation, totals in bold."""
     from rich import box
     from rich.table import Table
 
@@ -80,7 +80,7 @@ def print_reconciliation(console: Console, reconciliation: pd.DataFrame) -> None
 
 
 def print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int | None = None) -> None:
-    """Print a frame under the glossary's headings; `decimals` for its figures that are no counts, if they differ."""
+    """Print a frame with the headings of the glossary; `decimals` applies to figures other than counts."""
     from rich import box
     from rich.table import Table
 
@@ -94,7 +94,7 @@ def print_table(console: Console, title: str, frame: pd.DataFrame, decimals: int
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
     for column, unit in units.items():
         name = heading(column)[0]
-        width = max(map(len, name.split()), default=0)  # a heading breaks between its words only
+        width = max(map(len, name.split()), default=0)  # headings wrap only between words
         table.add_column(name, justify="left" if unit == TEXT else "right", overflow="fold", min_width=width)
     for row in frame.to_dict("records"):
         table.add_row(*(_cell(value, formats[str(column)]) for column, value in row.items()))

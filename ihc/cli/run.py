@@ -1,4 +1,4 @@
-"""The command `ihc run`: its options, its progress, and what it says at its end."""
+"""Command `ihc run`: options, progress and summary."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def run(
     report_only: Annotated[bool, typer.Option("--report-only", help="Rebuild the report from stored results.")] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the path of the report alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the path of the report.")] = False,
     **options: Any,
 ) -> None:
-    """Attribute the orders and write the report.
+    """Attribute orders and write the report.
 
-    Exit code 0: every order is credited or has no session; 1: refused, or an order or a chart failed; 2: wrong usage;
-    3: orders wait for the next run.
+    Exit codes: 0 all orders are credited or untracked; 1 error, or an order or a chart failed; 2 usage error; 3 orders
+    wait for the next run.
     """
     gc.set_threshold(10_000)  # looking for garbage as often as usual takes a tenth of a report's time
     from ihc.narrative import run as narrative
@@ -78,13 +78,13 @@ def _run_with_progress(settings: Settings, *, report_only: bool, is_quiet: bool)
             return execute(settings, console.print, shown.step, report_only=report_only)
         except KeyboardInterrupt:
             make_console(stderr=True).print(
-                "ihc: interrupted. What was stored is whole; run the same command again to finish."
+                "ihc: interrupted. Stored results are consistent; run the same command again to finish."
             )
             raise typer.Exit(INTERRUPTED) from None
 
 
 class _Steps:
-    """The steps of a run on the terminal: those that run, which may be several, and how many are done."""
+    """Progress of a run: the running steps, possibly in parallel, and the number of finished ones."""
 
     def __init__(self, console: Console, progress: Progress, total: int) -> None:
         self._console, self._progress, self._total = console, progress, total
@@ -119,7 +119,7 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     if result.asked:
         console.print(narrative.asked_sentence(result.asked, result.ends))
     console.print(f"Orders of {narrative.dates_sentence(**settings.window)}: {report.reconciliation.text}")
-    if len(sources := report.data.sources) <= 1:  # several are a warning
+    if len(sources := report.data.sources) <= 1:  # several sources are reported as a warning
         console.print(narrative.provenance_sentence(sources))
     console.print(report.reconciled.capitalize() + ".")
     print_channels(console, report.data.few_verdicts)
@@ -134,18 +134,18 @@ def _print_result(result: RunResult, settings: Settings) -> None:
 
 
 def _print_trouble(result: RunResult, console: Console) -> None:
-    """Say what is wrong with the figures, which orders failed, and which charts."""
+    """Print warnings, failed orders and failed charts."""
     say(console, result.report.warnings)
     failed = result.ends[result.ends["outcome"] == "failed"]
     if len(failed):
-        console.print(f"{counted(len(failed), 'order')} failed; all are in orders_without_credit.csv:")
+        console.print(f"{counted(len(failed), 'order')} failed (full list: orders_without_credit.csv):")
         for order in failed.head(5).itertuples():
             console.print(f"  {shown(order.conv_id, 64)}: {order.reason}")
     say(console, result.failed_charts)
 
 
 def _as_json(result: RunResult, settings: Settings) -> dict[str, Any]:
-    """What scripts want to know of a run."""
+    """The result of a run for scripts."""
     report = result.report
     return {
         "run_id": settings.run_id,

@@ -1,4 +1,4 @@
-"""The command `ihc scale`: its options, its progress, and what it says at its end."""
+"""Command `ihc scale`: options, progress and summary."""
 
 from __future__ import annotations
 
@@ -21,35 +21,34 @@ if TYPE_CHECKING:
     from ihc.scale.job import Progress, Scaled
 
 
-FILES = "Parquet files: a path, a glob, a folder or a URL."
+FILES = "as Parquet files: a path, a glob, a folder or a URL."
 
 
 @takes("start_date", "end_date", "lookback_days", "parameters", "redistribution", "direct")
-def scale(  # noqa: PLR0913 - one argument an option
-    sessions: Annotated[str, typer.Option(metavar="GLOB", help=f"Sessions, {FILES}")],
-    conversions: Annotated[str, typer.Option(metavar="GLOB", help="Conversions, likewise.")],
-    costs: Annotated[str, typer.Option(metavar="GLOB", help="Costs of sessions, likewise.")],
-    output: Annotated[str, typer.Option(metavar="DIR|URL", help="Folder for credits and report tables.")],
+def scale(  # noqa: PLR0913 - one argument per option
+    sessions: Annotated[str, typer.Option(metavar="GLOB", help=f"Sessions {FILES}")],
+    conversions: Annotated[str, typer.Option(metavar="GLOB", help="Conversions, in the same form.")],
+    costs: Annotated[str, typer.Option(metavar="GLOB", help="Session costs, in the same form.")],
+    output: Annotated[str, typer.Option(metavar="DIR|URL", help="Output folder for credits and report tables.")],
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster. [default: workers on this machine]"),
+        typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster. [default: local workers]"),
     ] = None,
     partitions: Annotated[
         int | None,
-        typer.Option(min=1, max=10_000, metavar="N", help="Parts of the users. [default: one for 500,000 sessions]"),
+        typer.Option(min=1, max=10_000, metavar="N", help="Number of parts. [default: one per 500,000 sessions]"),
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(min=0.5, metavar="GB", help="Memory of a worker here. [default: all, shared]")
+        float | None,
+        typer.Option(min=0.5, metavar="GB", help="Memory per local worker. [default: all, shared equally]"),
     ] = None,
-    export_journeys: Annotated[
-        bool, typer.Option("--export-journeys", help="Write the journeys too, beside the credits.")
-    ] = False,
+    export_journeys: Annotated[bool, typer.Option("--export-journeys", help="Also write the journeys.")] = False,
     **options: Any,
 ) -> None:
-    """Attribute a shop that is larger than memory, on a Dask cluster.
+    """Attribute data larger than memory on a Dask cluster.
 
-    Needs the extra [dask]. Writes credits as Parquet and the report tables as CSV, the same to the last digit as the
-    library gives in one pass. Exit code 0: every order is credited or has no session; 1: refused, or orders failed.
+    Needs the extra [dask]. Writes credits as Parquet and report tables as CSV, identical to those of a single pass.
+    Exit codes: 0 all orders are credited or untracked; 1 error, or orders failed.
     """
     try:
         from ihc.scale.cluster import check_workers, connected, dashboard
@@ -89,7 +88,7 @@ def scale(  # noqa: PLR0913 - one argument an option
 
                 found = attribute(client, job, noted)
     except KeyboardInterrupt:
-        changed = f"{output} is whole only if it holds scale.json"
+        changed = f"{output} is complete only if it contains scale.json"
         what = changed if PUBLISHING in seen else f"Nothing in {output} was changed"
         console.print(f"ihc: interrupted. {what}; run the same command again.")
         raise typer.Exit(INTERRUPTED) from None
@@ -100,7 +99,7 @@ def scale(  # noqa: PLR0913 - one argument an option
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Progress]:
-    """A bar for each stage on a terminal, else a line when it is done."""
+    """One progress bar per stage on a terminal; otherwise one line per finished stage."""
     with bars(console) as shown:
         stages: dict[str, TaskID] = {}
 
@@ -119,8 +118,10 @@ def _print_result(found: Scaled, output: str) -> None:
 
     console = make_console()
     rows = ", ".join(f"{count:,} rows of {table}" for table, count in found.rows.items())
-    console.print(f"Read {rows}; {counted(found.parts, 'part')} of the users.")
-    console.print(f"Written to {output}: {found.credits:,} credits in credits/, how each order ended in outcomes/,")
+    console.print(f"Read {rows} in {counted(found.parts, 'part')}.")
+    console.print(
+        f"Written to {output}: {found.credits:,} credits in credits/, the outcome of each order in outcomes/,"
+    )
     console.print(f"  {', '.join(f'{name}.csv' for name in found.reports._fields)} and scale.json")
     print_reconciliation(console, found.reports.reconciliation)
     console.print(narrative.orders_sentence(found.reports.reconciliation))

@@ -1,1 +1,1 @@
-"""The shop's database: inputs, results, history, locks."""
+"""Database access: input tables, results, run history and locks."""

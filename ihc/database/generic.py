@@ -1,6 +1,6 @@
-"""Any database that SQLAlchemy has a dialect for, by SQLAlchemy Core alone; tested on DuckDB.
+"""Any database with an SQLAlchemy dialect, using SQLAlchemy Core only; tested on DuckDB.
 
-SQLite and PostgreSQL, in modules of their own, do otherwise only what they must, or what is measured to be faster.
+The SQLite and PostgreSQL modules differ only where they must, or where it is measurably faster.
 """
 
 from __future__ import annotations
@@ -26,53 +26,53 @@ from ihc.schemas.tables import EXACT
 
 DUCKDB = "duckdb"
 BATCH = 10_000  # rows
-# For how long a file of DuckDB that another process writes is waited for, and one that this process has open [seconds].
+# How long to wait for a DuckDB file that another process writes, or that this process has open [seconds].
 PATIENCE = {"could not set lock": 600.0, "different configuration|unique file handle conflict": 5.0}
 PAUSE, SOON = 0.02, 1.0  # seconds
-# Words of an error, and what to do; the first that is found counts.
+# Error pattern -> what to do; the first match is used.
 HINTS = {
-    r"(table|relation) .*(doesn.t|does not) exist|no such table": "`ihc init` makes the tables that are missing",
+    r"(table|relation) .*(doesn.t|does not) exist|no such table": "`ihc init` creates missing tables",
     r"conversion error|could not convert|can.t be cast|no column named|invalid column|default value": OTHERS_TABLE,
-    r"base table|is not a table": "a view has the name of a table of ihc: rename it and run again",
-    r"could not set lock": "another program has the file open: end that one and run again",
-    r"different configuration|unique file handle": "this program has the file open already: close that and run again",
-    r"conflict on": "something else wrote at the same time, and this step left nothing behind: run again",
-    r"not a valid duckdb": "name a file of DuckDB, or one that does not exist yet",
-    r"read.?only": "name a database that takes writes",
+    r"base table|is not a table": "a view uses the name of an ihc table: rename it and run again",
+    r"could not set lock": "another program has the file open: close it and run again",
+    r"different configuration|unique file handle": "this process already has the file open: close it and run again",
+    r"conflict on": "another process wrote at the same time, and this step was rolled back: run again",
+    r"not a valid duckdb": "give a DuckDB file, or one that does not exist yet",
+    r"read.?only": "give a writable database",
 }
 LOGGER = logging.getLogger("ihc")
 
 
 class Generic(Transaction):
-    """An open transaction; the class knows what is particular to the kind of the database."""
+    """An open transaction; the class implements what is specific to the database."""
 
     @staticmethod
     def checked(url: sa.URL) -> sa.URL:
-        """Give the URL back in one form; raises SettingsError where it cannot serve."""
+        """Return the URL in canonical form; raises SettingsError if it is not supported."""
         try:
             url.get_dialect().import_dbapi()
         except (sa.exc.NoSuchModuleError, ImportError) as error:
             package = "duckdb-sqlalchemy" if url.get_backend_name() == DUCKDB else "its dialect and driver"
             raise SettingsError(
-                f"A database of {url.drivername}:// needs its dialect of SQLAlchemy and its driver ({error}): "
-                f"pip install {package}, or name an SQLite file or a postgresql:// URL."
+                f"A {url.drivername}:// database needs its SQLAlchemy dialect and driver ({error}): "
+                f"pip install {package}, or give an SQLite file or a postgresql:// URL."
             ) from None
         return in_a_file(url) if url.get_backend_name() == DUCKDB else url
 
     @staticmethod
     def file_of(url: sa.URL) -> Path | None:
-        """The file of the database; None where a server keeps it."""
+        """The file of the database; None for a server."""
         return Path(str(url.database)).resolve() if url.get_backend_name() == DUCKDB else None
 
     @classmethod
     def missing(cls, url: sa.URL) -> str:
-        """What is wrong where there is no database, as far as that is known without a connection."""
+        """Why the database does not exist, as far as known without a connection; empty if it does."""
         file = cls.file_of(url)
-        return no_file(file, "a file of DuckDB") if file else ""
+        return no_file(file, "a DuckDB file") if file else ""
 
     @classmethod
     def make_empty(cls, url: sa.URL) -> None:
-        """Make the database where there is none and ihc can; raises OSError."""
+        """Create the database if it is missing and ihc can create it; raises OSError."""
         file = cls.file_of(url)
         if file and not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,13 +80,13 @@ class Generic(Transaction):
 
     @staticmethod
     def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
-        """An engine for transactions of the isolation that the database has by default."""
+        """An engine with the database's default isolation level."""
         return _engine(url, is_writing)
 
     @staticmethod
     def reason_of(error: BaseException, _url: sa.URL) -> str:
-        """What an error means, and what to do."""
-        reason = _in_short(str(error)).rstrip("!") or type(error).__name__
+        """The cause of an error, and what to do."""
+        reason = _one_line(str(error)).rstrip("!") or type(error).__name__
         hint = next((hint for words, hint in HINTS.items() if re.search(words, reason, re.IGNORECASE)), "")
         return f"{reason}; {hint}" if hint else reason
 
@@ -95,14 +95,14 @@ class Generic(Transaction):
         return list(result.keys()), list(zip(*columns, strict=True))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows to a table."""
+        """Insert rows into a table."""
         into, rest = insertion(table, columns), iter(rows)
         while batch := [dict(zip(columns, row, strict=True)) for row in islice(rest, BATCH)]:
             self.connection.execute(into, batch)
 
     def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
-        """An id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
-        kind = self._types(column.table.name).get(column.name)  # type: ignore[union-attr]  # columns of a table
+        """An id as text, whatever the column type: 7.00 becomes 7, as in `as_text`."""
+        kind = self._types(column.table.name).get(column.name)  # type: ignore[union-attr]  # always a column of a table
         text = sa.cast(column, sa.Text)
         if not isinstance(kind, sa.Numeric | sa.Float) or getattr(kind, "scale", None) == 0:
             return text
@@ -110,18 +110,18 @@ class Generic(Transaction):
         return sa.case((column == whole, sa.cast(whole, sa.Text)), else_=text)
 
     def unfit_id(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        """Whether an id is one that `as_text` refuses: a fraction, or a float of lost digits."""
+        """Whether `as_text` rejects an id: a fraction, or a float that lost digits."""
         if not isinstance(self._types(column.table.name).get(column.name), sa.Float):  # type: ignore[union-attr]
             return sa.false()
         return sa.or_(column != sa.func.floor(column), sa.func.abs(column) >= EXACT)
 
 
-@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
+@cache  # SQLAlchemy sends a server several queries before the first use of an engine
 def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
-    sa.event.listen(engine, "handle_error", _as_its_error)
+    sa.event.listen(engine, "handle_error", _wrapped_error)
     if url.get_backend_name() == DUCKDB:
-        # Those that only read may have the file open together, and nothing is fetched from the network to read it.
+        # Readers may share the file, and no extension is downloaded.
         offline = {"read_only": not is_writing, "config": {"autoinstall_known_extensions": "false"}}
 
         @sa.event.listens_for(engine, "do_connect")
@@ -131,15 +131,15 @@ def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
     return engine
 
 
-def _as_its_error(context: sa.engine.ExceptionContext) -> Exception | None:
-    """An error of a driver that is none of its own, as for a value that it cannot write, as one that it is."""
+def _wrapped_error(context: sa.engine.ExceptionContext) -> Exception | None:
+    """Wrap an exception that the driver does not define itself, e.g. for a value that it cannot write."""
     error = context.original_exception
     is_fault = isinstance(error, Exception) and context.sqlalchemy_exception is None
     return sa.exc.DBAPIError(None, None, error) if is_fault else None
 
 
 def _patiently(connect: Callable[[], Any]) -> Any:
-    """A connection, as soon as nothing else has the file open in a way that does not go together with it."""
+    """Connect, and wait while another connection blocks the file."""
     begun, is_said = time.monotonic(), False
     while True:
         try:
@@ -151,23 +151,23 @@ def _patiently(connect: Callable[[], Any]) -> Any:
                 raise sa.exc.DBAPIError(None, None, error) from None
             if waited > SOON and not is_said:
                 is_said = True
-                LOGGER.warning("%s; waiting for it to be closed.", _in_short(str(error)))
+                LOGGER.warning("%s; waiting for it to be closed.", _one_line(str(error)))
         time.sleep(PAUSE)
 
 
-def _in_short(error: str) -> str:
-    """An error in one line; without DuckDB's advice on a file in use, which is not for users of ihc."""
+def _one_line(error: str) -> str:
+    """An error on one line, without DuckDB's advice on files in use, which does not apply to ihc."""
     return re.sub(r"(\(PID \d+\)).*", r"\1", " ".join(error.split()))
 
 
 def _number(value: Decimal) -> int | float:
-    """Whole numbers stay exact, as ids must; others become floats, correctly rounded."""
+    """Keep whole numbers exact, as ids need it; other numbers become correctly rounded floats."""
     text = str(value)
     return int(text) if text.lstrip("-").isdigit() else float(value)
 
 
 def _moment(value: datetime | clock) -> str:
-    """A moment without zeros at the end of its fraction of a second."""
+    """A timestamp without trailing zeros in its fraction of a second."""
     return re.sub(r"\.(\d*?)0+(?=$|[+-])", lambda found: f".{found[1]}" if found[1] else "", str(value))
 
 
@@ -177,5 +177,5 @@ PLAIN: dict[type, Callable[[Any], Any]] = {
 
 
 def _plain(value: Any) -> Any:
-    """What a driver gives, as the text or number that an SQLite shop holds."""
+    """Convert a driver's value to the text or number that SQLite would hold."""
     return PLAIN[type(value)](value) if type(value) in PLAIN else value

@@ -1,6 +1,6 @@
-"""What each run's report was made of, kept so that later runs can be compared with it: grows only by what changes.
+"""Run history: store the state of each run, so that later runs can be compared with it.
 
-A row holds from its `first_run` to its `last_run`, both inclusive; NULL means that it still does.
+Only changes are stored. A row is valid from `first_run` to `last_run`, both inclusive; NULL: still valid.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ORDERS, COSTS = HISTORY_ORDERS.c, HISTORY_COSTS.c
 
 
 class State(NamedTuple):
-    """What a report is made of, over all days.
+    """The data behind a report, for all days.
 
     `orders`: `conv_id, revenue [currency], sessions [fingerprint of the journey's sessions], source [engine, parameters
-    and lookback]`, refunds among them; `credits`: `conv_id, channel_name, date [the sessions'], ihc [share; no zeros]`;
+    and lookback]`, including refunds; `credits`: `conv_id, channel_name, date [the sessions'], ihc [share; no zeros]`;
     `costs`: `channel_name, date, cost [currency; no zeros]`.
     """
 
@@ -38,9 +38,9 @@ class State(NamedTuple):
 
 
 class RowChanges(NamedTuple):
-    """What leads from one state to another.
+    """The difference between two states.
 
-    `closed_orders` [conv_id] and `closed_costs` (`channel_name, date`) do not hold any more; `opened` does since.
+    `closed_orders` [conv_id] and `closed_costs` (`channel_name, date`) are no longer valid; `opened` is new.
     """
 
     closed_orders: pd.Series[str]
@@ -50,7 +50,7 @@ class RowChanges(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run whose report was recorded, and the totals of its report over its dates.
+    """A recorded run with the totals of its report.
 
     `orders [count; with credit on these dates], ihc [orders], ihc_revenue, cost [currency]`.
     """
@@ -71,21 +71,21 @@ class RecordedRun:
 
     @property
     def window(self) -> Window:
-        """The first and the last day of the report; None where it is open."""
+        """First and last day of the report; None: unbounded."""
         return self.start_date, self.end_date
 
 
 def record(
     database: Database, run: Run, totals: Mapping[str, Any], changes: Callable[[State], RowChanges]
 ) -> RecordedRun:
-    """Record what a run's report is made of, in one transaction; only what differs from the run before is written.
+    """Record the state of a run in one transaction; only differences from the previous run are written.
 
-    Recording a run again replaces its record, or, if later runs are recorded, comes after them as `<run id>.<number>`.
-    In: the run, its totals over the run's dates, and what leads from the state before to its own. Raises DatabaseError
-    if it cannot be stored.
+    Recording a run again replaces its record. If later runs are recorded, it is added after them as
+    `<run id>.<number>`. In: the run, its totals over its dates, and a function from the previous state to the changes.
+    Raises DatabaseError if it cannot be stored.
     """
     with database.transaction(is_writing=True) as opened:
-        number, run_id = _place(opened, run.run_id)
+        number, run_id = _record_key(opened, run.run_id)
         orders, before = _read(opened, number - 1)
         _store(opened, changes(before), orders.set_index("conv_id")["version"], number)
         recorded = noted(replace(run, run_id=run_id), totals, number, run.started_at)
@@ -99,20 +99,20 @@ def noted(run: Run, totals: Mapping[str, Any], number: int, recorded_at: str) ->
     return RecordedRun(number=number, recorded_at=recorded_at, **asked, **totals)
 
 
-def _place(opened: Transaction, run_id: str) -> tuple[int, str]:
-    """The number for a run and the id to record it by; what the last record says of the same run is taken back."""
+def _record_key(opened: Transaction, run_id: str) -> tuple[int, str]:
+    """The number and id for a run's record. A last record of the same run is undone."""
     names = opened.connection.execute(sa.select(REPORT_RUNS.c.run_id, REPORT_RUNS.c.number))
     numbers = {str(name): int(number) for name, number in names}
     last = max(numbers.values(), default=0)
     for name in (run_id, f"{run_id}.{last}"):
         if numbers.get(name) == last:
-            _take_back(opened.connection, last)
+            _undo(opened.connection, last)
             return last, name
     return last + 1, f"{run_id}.{last + 1}" if run_id in numbers else run_id
 
 
-def _take_back(connection: sa.Connection, number: int) -> None:
-    """Undo the record of the last run: what it opened is gone, and what it closed holds again."""
+def _undo(connection: sa.Connection, number: int) -> None:
+    """Undo the record of the last run: delete the rows it opened and reopen those it closed."""
     versions = sa.select(ORDERS.version).where(ORDERS.first_run == number)
     connection.execute(sa.delete(HISTORY_CREDITS).where(HISTORY_CREDITS.c.version.in_(versions)))
     for table in (HISTORY_ORDERS, HISTORY_COSTS):
@@ -122,7 +122,7 @@ def _take_back(connection: sa.Connection, number: int) -> None:
 
 
 def _store(opened: Transaction, changed: RowChanges, versions: pd.Series[int], number: int) -> None:
-    """Close what does not hold any more, and open what does. In: by order, the version that held so far."""
+    """Close rows that are no longer valid and insert new ones. In: `versions`, the valid version of each order."""
     close = sa.update(HISTORY_ORDERS).values(last_run=number - 1)
     closing = [{"closed": version} for version in versions.loc[changed.closed_orders].tolist()]
     opened.each(close.where(ORDERS.version == sa.bindparam("closed")), closing)
@@ -134,7 +134,7 @@ def _store(opened: Transaction, changed: RowChanges, versions: pd.Series[int], n
     last = int(opened.connection.execute(sa.select(sa.func.coalesce(sa.func.max(ORDERS.version), 0))).scalar_one())
     orders = new.orders.assign(version=last + 1 + np.arange(len(new.orders)), first_run=number, last_run=None)
     version = new.credits["conv_id"].map(orders.set_index("conv_id")["version"]).astype("int64")
-    # In the order of their keys, in which they are stored fastest.
+    # Inserting in key order is fastest.
     credits = new.credits.assign(version=version).sort_values("version", kind="stable")
     costs = new.costs.assign(first_run=number, last_run=None)
     for table, frame in ((HISTORY_ORDERS, orders), (HISTORY_CREDITS, credits), (HISTORY_COSTS, costs)):
@@ -143,7 +143,7 @@ def _store(opened: Transaction, changed: RowChanges, versions: pd.Series[int], n
 
 def _read(opened: Transaction, number: int) -> tuple[pd.DataFrame, State]:
     """The orders of a run with their versions, and its state; empty for a number before the first."""
-    held, paid = (_holds(table, number) for table in (HISTORY_ORDERS, HISTORY_COSTS))
+    held, paid = (_is_valid(table, number) for table in (HISTORY_ORDERS, HISTORY_COSTS))
     columns = (ORDERS.version, ORDERS.conv_id, ORDERS.revenue, ORDERS.sessions, ORDERS.source)
     orders = opened.read(sa.select(*columns).where(held)).astype(
         {"version": "int64", "conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"}
@@ -161,20 +161,20 @@ def _read(opened: Transaction, number: int) -> tuple[pd.DataFrame, State]:
     return orders, State(orders.drop(columns="version"), credits, costs)
 
 
-def _holds(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
-    """Which rows hold in a run."""
+def _is_valid(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
+    """Condition for the rows that are valid in a run."""
     last = table.c.last_run
     return sa.and_(table.c.first_run <= number, sa.or_(last.is_(None), last >= number))
 
 
 def read_state(database: Database, run: RecordedRun) -> State:
-    """Read what a recorded run's report was made of; raises DatabaseError."""
+    """Read the state of a recorded run; raises DatabaseError."""
     with database.transaction() as opened:
         return _read(opened, run.number)[1]
 
 
 def recorded_runs(database: Database) -> list[RecordedRun]:
-    """All recorded runs, the first one first; none where nothing was ever recorded. Raises DatabaseError."""
+    """All recorded runs, oldest first; empty if there are none. Raises DatabaseError."""
     with database.transaction() as opened:
         if REPORT_RUNS.name not in opened.tables():
             return []
@@ -183,18 +183,18 @@ def recorded_runs(database: Database) -> list[RecordedRun]:
 
 
 def find_run(database: Database, run: str) -> RecordedRun:
-    """Find a recorded run by its id or its number; raises InputError that says which there are."""
+    """Find a recorded run by id or number; raises InputError with the closest match if there is none."""
     runs = recorded_runs(database)
     if not runs:
-        raise InputError(f"No run is recorded in {database.label} yet: `ihc run` records each.")
+        raise InputError(f"{database.label} has no recorded runs yet: `ihc run` records one.")
     names = {str(recorded.number): recorded for recorded in runs} | {recorded.run_id: recorded for recorded in runs}
     if run in names:
         return names[run]
     close = get_close_matches(run, [recorded.run_id for recorded in runs], n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise InputError(f"No run {run!r} is recorded in {database.label}: {hint}`ihc runs` lists them.")
+    raise InputError(f"Run {run!r} not found in {database.label}: {hint}`ihc runs` lists all runs.")
 
 
 def previous_run(database: Database, run: RecordedRun) -> RecordedRun | None:
-    """The run that was recorded before this one; None before the first."""
+    """The previously recorded run; None for the first."""
     return find_run(database, str(run.number - 1)) if run.number > 1 else None

@@ -1,7 +1,4 @@
-"""Reading the three tables of the shop: all rows, or those that the database chooses by dates and users.
-
-Nothing writes to them.
-"""
+"""Read the three input tables, whole or filtered by date and user. They are never written."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ Columns = Mapping[str, sa.ColumnClause[Any]]
 
 
 class Selection(NamedTuple):
-    """The conversions that are wanted: of these days [YYYY-MM-DD, inclusive] and users; None: of any."""
+    """Filter for conversions: days [YYYY-MM-DD, inclusive] and users; None: no filter."""
 
     start_date: str | None
     end_date: str | None
@@ -47,7 +44,7 @@ class Selection(NamedTuple):
     def of(
         cls, start_date: str | date | None, end_date: str | date | None, users: Collection[str] | None
     ) -> Selection | None:
-        """Make a selection; None where nothing is left out. Raises InputError for a wrong date."""
+        """Make a selection; None if nothing is filtered. Raises InputError for an invalid date."""
         made = cls(*check_window(start_date, end_date), None if users is None else tuple(dict.fromkeys(users)))
         return None if made == (None, None, None) else made
 
@@ -108,7 +105,7 @@ def _require_tables(opened: Transaction, database: Database) -> None:
     existing = opened.tables()
     if missing := [table for table in COLUMNS if table not in existing]:
         alike = [
-            f" {own!r} differs only in case: CREATE VIEW {own.lower()} AS SELECT * FROM {quoted(own)}."
+            f" {own!r} differs only in upper and lower case: CREATE VIEW {own.lower()} AS SELECT * FROM {quoted(own)}."
             for own in sorted(existing)
             if own.lower() in missing
         ]
@@ -119,7 +116,7 @@ def _require_tables(opened: Transaction, database: Database) -> None:
 
 
 def read_columns(database: Database) -> pd.DataFrame:
-    """Read the table of sessions without its rows: the columns that there are.
+    """Read the columns of the sessions table, without rows.
 
     Raises DatabaseError, or InputError if a table is missing.
     """
@@ -129,7 +126,7 @@ def read_columns(database: Database) -> pd.DataFrame:
 
 
 def users_of(database: Database, conv_id: str) -> list[str]:
-    """The user of an order, to choose rows by; none where there is no such order.
+    """The user of an order, as a filter; empty if there is no such order.
 
     Raises DatabaseError, or InputError if a table is missing.
     """
@@ -142,7 +139,7 @@ def users_of(database: Database, conv_id: str) -> list[str]:
 
 
 def read_conversion_ids(database: Database) -> pd.DataFrame:
-    """Read the `conv_id` of all conversions: what there is, to see which stored conversions are gone."""
+    """Read the `conv_id` of all conversions, to find stored conversions that no longer exist."""
     with database.transaction() as opened:
         ids = opened.read(sa.select(columns_in(opened)[CONVERSIONS]["conv_id"]), coerce_float=False)
     return pd.DataFrame({"conv_id": as_text(ids.iloc[:, 0])})
@@ -153,9 +150,9 @@ def _no_row(table: str) -> sa.Select[Any]:
 
 
 def columns_in(opened: Transaction) -> dict[str, Columns]:
-    """The columns of each input table by ihc's names, as they are written there.
+    """Map ihc's column names to the columns of each input table as spelled there.
 
-    Raises InputError with all findings where one is missing.
+    Raises InputError with all findings if one is missing.
     """
     columns: dict[str, Columns] = {}
     missing = []
@@ -174,11 +171,11 @@ def columns_in(opened: Transaction) -> dict[str, Columns]:
 
 
 def read_chosen(opened: Transaction, chosen: Selection) -> list[pd.DataFrame]:
-    """Read the chosen conversions, all sessions of their users, and what these sessions cost, as they are stored.
+    """Read the selected conversions, all sessions of their users, and the costs of these sessions, unconverted.
 
-    With a chosen refund comes the order that it refunds, of whatever day, as the refund has its journey. Ids are
-    compared as texts, for the tables may keep them in columns of different types. Raises InputError where a table lacks
-    a column, or has a row, chosen or not, by whose date or id nothing can be chosen.
+    A selected refund also selects the order that it refunds, on any day, because it has the order's journey. Ids are
+    compared as text, because column types may differ between tables. Raises InputError if a table lacks a column, or
+    if any row has a date or id that cannot be compared.
     """
     columns = columns_in(opened)
     _check_comparable(opened, chosen, columns)
@@ -187,9 +184,9 @@ def read_chosen(opened: Transaction, chosen: Selection) -> list[pd.DataFrame]:
 
 
 def _check_comparable(opened: Transaction, chosen: Selection, columns: Mapping[str, Columns]) -> None:
-    """Refuse ids that are no texts without doubt and, where days are chosen, dates of another form.
+    """Reject ids that have no unambiguous text form and, with a date filter, dates in another format.
 
-    No comparison would find them, so that a choice would leave them out without a word.
+    No comparison would match them, so a filter would silently drop them.
     """
     unfit = {
         table: [opened.unfit_id(own[name]) for name in own if name.endswith(("_id", REFUND_OF))]
@@ -205,10 +202,10 @@ def _check_comparable(opened: Transaction, chosen: Selection, columns: Mapping[s
 def _queries(
     opened: Transaction, chosen: Selection, users: sa.Select[tuple[str]] | None, columns: Mapping[str, Columns]
 ) -> list[sa.Select[Any]]:
-    """Queries for the chosen rows of each input table. In: one for the chosen `users`, if they are."""
+    """Queries for the selected rows of each input table. In: a query for the selected `users`, if any."""
     sessions, conversions, costs = (columns[table] for table in COLUMNS)
     buyer, user = opened.id_text(conversions["user_id"]), opened.id_text(sessions["user_id"])
-    day, untyped = conversions["conv_date"], sa.types.NullType()  # compared as the type of the column has it
+    day, untyped = conversions["conv_date"], sa.types.NullType()  # compared in the column's own type
     of_users = [] if users is None else [buyer.in_(users)]
     wanted = [
         *([day >= sa.literal(chosen.start_date, untyped)] if chosen.start_date else []),
@@ -220,12 +217,12 @@ def _queries(
     is_chosen = sa.and_(*wanted)
     if REFUND_OF in conversions:
         refunded = opened.id_text(conversions[REFUND_OF])
-        given_back = sa.select(refunded).where(*wanted, refunded.is_not(None)).correlate(None)
-        is_chosen = sa.or_(is_chosen, sa.and_(*of_users, opened.id_text(conversions["conv_id"]).in_(given_back)))
+        refunded_ids = sa.select(refunded).where(*wanted, refunded.is_not(None)).correlate(None)
+        is_chosen = sa.or_(is_chosen, sa.and_(*of_users, opened.id_text(conversions["conv_id"]).in_(refunded_ids)))
     return [_rows(sessions).where(is_visit), _rows(conversions).where(is_chosen), _rows(costs).where(is_paid)]
 
 
 def _rows(columns: Columns) -> sa.Select[Any]:
-    """A query for the rows of a table with all its columns, those that ihc does not know too."""
+    """A query for a table with all its columns, also those unknown to ihc."""
     table: Any = next(iter(columns.values())).table
     return sa.select(EVERY_COLUMN).select_from(table)

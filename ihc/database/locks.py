@@ -1,4 +1,4 @@
-"""A lock that is an open file: it lasts until the last process that has the file open has ended, however it ended."""
+"""File lock, held until the last process that has the file open has ended, however it ended."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ihc.errors import DatabaseError, why
 
 
 class Lock(Protocol):
-    """What holds a lock: an open file, or a connection to a server."""
+    """A lock holder: an open file or a server connection."""
 
     def fileno(self) -> int:
-        """The number that a process hands on to its children."""
+        """The file descriptor, which child processes inherit."""
 
 
 @contextmanager
 def locked_file(path: Path, wait: Callable[[str], object]) -> Iterator[IO[str]]:
-    """Hold the lock of a file; where another has it, `wait` is told who.
+    """Hold a file lock; if another process holds it, `wait` is called with that process.
 
     Raises DatabaseError if the file cannot be opened.
     """

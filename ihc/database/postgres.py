@@ -1,6 +1,6 @@
-"""PostgreSQL: schemas, one writer at a time, COPY, its types as texts, and what its errors mean.
+"""PostgreSQL: schemas, single writer, COPY, types read as text, and error messages.
 
-The driver, psycopg, is an extra, and is loaded where a database is one of PostgreSQL.
+The driver psycopg is an optional extra and is imported only for a PostgreSQL database.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-SCHEMA = "schema"  # in the URL's query; ihc's own
-ENCODING = "client_encoding"  # ours is utf8, whatever the URL, PGCLIENTENCODING or the database says
-# A wrong host is given up, and a dead one noticed, in so many seconds; a URL may say otherwise.
+SCHEMA = "schema"  # parameter in the URL's query, specific to ihc
+ENCODING = "client_encoding"  # always utf8, overrides the URL, PGCLIENTENCODING and the database
+# Seconds until a wrong host is abandoned and a dead one is noticed; a URL may override them.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-# Read as the texts that an SQLite shop holds: 2023-09-01, 13:05:59, and so on.
+# Types read as text, as in SQLite: 2023-09-01, 13:05:59, and so on.
 AS_TEXT = (
     *("date", "time", "timetz", "timestamp", "timestamptz", "interval"),
     *("uuid", "json", "jsonb", "inet", "cidr"),
 )
-FLOATS = (700, 701)  # the numbers of the types real and double precision
+FLOATS = (700, 701)  # type OIDs of real and double precision
 NUMERIC, BYTEA = 1700, 17
 TYPES = {2950: sa.Uuid(), 1082: sa.Date(), 1114: sa.DateTime(), 1184: sa.DateTime()}
 BATCH = 250_000  # rows
-# A value of the wrong type, out of range or too long, no date, or empty where there must be one.
+# SQLSTATE: wrong type, out of range, too long, invalid date, or NULL in a NOT NULL column.
 NOT_TAKEN = ("22P02", "22003", "22001", "22007", "22008", "23502")
 MISSING = {
     "column": OTHERS_TABLE,
-    "relation": "`ihc init` makes the tables that are missing",
-    "role": "check the user in IHC_DATABASE, or let the administrator make that role",
-    "database": "check its name in IHC_DATABASE, or let the administrator make it",
+    "relation": "`ihc init` creates missing tables",
+    "role": "check the user in IHC_DATABASE, or ask the administrator to create that role",
+    "database": "check its name in IHC_DATABASE, or ask the administrator to create it",
 }
 
 
 class Postgres(Transaction):
-    """An open transaction on a schema of PostgreSQL."""
+    """An open transaction on a PostgreSQL schema."""
 
     @staticmethod
     def checked(url: sa.URL) -> sa.URL:
-        """Give the URL back, for the driver that there is; raises SettingsError where it is not installed."""
+        """Return the URL for psycopg; raises SettingsError if it is not installed."""
         try:
-            import psycopg  # noqa: F401 - is it there?
+            import psycopg  # noqa: F401 - is it installed?
         except ImportError as error:
             raise SettingsError(
                 f"A PostgreSQL database needs the extra postgres ({error}): pip install 'ihc-attribution[postgres]'"
@@ -66,27 +66,27 @@ class Postgres(Transaction):
 
     @staticmethod
     def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
-        """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
+        """An engine whose transactions read one snapshot, or are the only writer among ihc's."""
         return _engine(url, is_writing)
 
     @staticmethod
     def driver_errors() -> tuple[type[Exception], ...]:
-        """What the driver raises."""
+        """The driver's exceptions."""
         import psycopg
 
         return (psycopg.Error,)
 
     @staticmethod
     def reason_of(error: BaseException, url: sa.URL) -> str:
-        """What an error means, and what to do."""
+        """The cause of an error, and what to do."""
         return _reason_of(error, url)
 
     def tables(self) -> set[str]:
-        """The names of the tables and views in the schema, or in all those of the search path."""
+        """The names of the tables and views in the schema, or in all schemas of the search path."""
         return set(self.connection.scalars(sa.text(TABLES)))
 
     def append(self, table: str, frame: pd.DataFrame) -> None:
-        """Add the rows of a frame to a table that has its columns, by COPY of a CSV: twice as fast as row by row."""
+        """Insert the rows of a frame with COPY from CSV: twice as fast as row by row."""
         from pyarrow import csv
 
         with self._copying(table, list(frame.columns), "(FORMAT csv)") as copy:
@@ -96,7 +96,7 @@ class Postgres(Transaction):
                 copy.write(text.getvalue())
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows to a table by COPY."""
+        """Insert rows with COPY."""
         with self._copying(table, columns) as copy:
             for row in rows:
                 copy.write_row(row)
@@ -108,29 +108,29 @@ class Postgres(Transaction):
             yield copy
 
     def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
-        """An id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+        """An id as text, whatever the column type: 7.00 becomes 7, as in `as_text`."""
         text = sa.cast(column, sa.Text)
         is_number = self._kind_of(column) in (*FLOATS, NUMERIC)
         return sa.cast(sa.func.trim_scale(sa.cast(text, sa.Numeric)), sa.Text) if is_number else text
 
     def unfit_id(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        """Whether an id is one that `as_text` refuses: bytes, a fraction, or a float of lost digits."""
+        """Whether `as_text` rejects an id: bytes, a fraction, or a float that lost digits."""
         kind = self._kind_of(column)
         if kind == BYTEA:
             return column.is_not(None)
         if kind not in (*FLOATS, NUMERIC):
             return sa.false()
-        # Of a NUMERIC, only what is written with a point becomes a float.
+        # Only a NUMERIC with a decimal point becomes a float.
         is_float = sa.func.scale(column).is_distinct_from(0) if kind == NUMERIC else sa.true()
         return sa.or_(column != sa.func.trunc(column), sa.and_(sa.func.abs(column) >= EXACT, is_float))
 
     def _kind_of(self, column: sa.ColumnClause[Any]) -> int:
-        """The number of a column's type."""
+        """The OID of a column's type."""
         described: Any = self.connection.execute(sa.select(column).where(sa.false())).cursor.description
         return int(described[0][1])
 
     def _types(self, table: str) -> dict[str, Any]:
-        # Not by SQLAlchemy's inspector, which needs values of json as the driver itself reads them.
+        # SQLAlchemy's inspector does not work here: it needs json values as the driver reads them by default.
         query = sa.select(sa.text("*")).select_from(sa.table(table)).where(sa.false())
         described: Any = self.connection.execute(query).cursor.description
         return {column.name: TYPES.get(column.type_code) for column in described}
@@ -143,17 +143,17 @@ TABLES = """
 
 
 def schema_of(url: sa.URL) -> str | None:
-    """The schema in which everything lives; None: what the server's search path names."""
+    """The schema in the URL; None: the server's search path is used."""
     schema = url.query.get(SCHEMA)
     return schema[-1] if isinstance(schema, tuple) else schema or None
 
 
 def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever it holds."""
+    """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
-@cache  # SQLAlchemy asks a server several questions before it uses an engine for the first time
+@cache  # SQLAlchemy sends a server several queries before the first use of an engine
 def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
     engine = plain_engine(url)
     begin = _begin(schema_of(url), is_writing=is_writing)
@@ -171,7 +171,7 @@ def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
 
 
 def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:
-    """An engine without transactions. In: `options` of libpq, which go before those of the URL."""
+    """An engine without transactions. In: libpq `options`, which override those of the URL."""
     plain = url.difference_update_query([SCHEMA, ENCODING]).set(drivername="postgresql+psycopg")
     given = {name: value for name, value in PATIENCE.items() if name not in url.query}
     named = {} if "application_name" in url.query else {"application_name": "ihc"}
@@ -185,7 +185,7 @@ def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: psycopg.Connection, _record: Any) -> None:
-        connection.autocommit = True  # ihc begins its transactions itself, several statements at once
+        connection.autocommit = True  # ihc begins transactions itself, with several statements at once
         connection.prepare_threshold = None
         for name, loader in _loaders().items():
             connection.adapters.register_loader(name, loader)
@@ -200,9 +200,9 @@ def driver_connection(connection: sa.Connection) -> psycopg.Connection:
 
 
 def _begin(schema: str | None, *, is_writing: bool) -> str:
-    """How a transaction begins, as one batch; its last row is the schema, NULL where there is none.
+    """The statements that begin a transaction, as one batch; the last row is the schema, or NULL.
 
-    A writing one waits for the one before, as in SQLite, and then sees what that wrote: hence READ COMMITTED.
+    A writer waits for the previous writer, as in SQLite, and must then see its changes: hence READ COMMITTED.
     """
     statements = [f"BEGIN ISOLATION LEVEL {'READ COMMITTED' if is_writing else 'REPEATABLE READ'}"]
     statements += [f"SET LOCAL search_path = {quoted(schema)}"] if schema else []
@@ -220,21 +220,21 @@ OURS = (
 
 
 def lock_key(purpose: str) -> str:
-    """SQL for the number of an advisory lock on the schema; the server keeps those of its databases apart.
+    """SQL for the key of an advisory lock on the schema. Advisory locks are separate per database.
 
-    The schema is the one that has our tables: along a search path it may be another than the role's own.
+    The schema is the one that contains ihc's tables, which in a search path may not be the role's own.
     """
     return f"hashtextextended('ihc {purpose} ' || coalesce(({OURS}), current_schema(), ''), 0)"
 
 
 @cache
 def _loaders() -> dict[str, Any]:
-    """How values are read so that a frame is the same as from SQLite."""
+    """Loaders that read values so that a frame equals the one from SQLite."""
     from psycopg.adapt import Loader
     from psycopg.types.string import TextLoader
 
     class Number(Loader):
-        """Whole numbers stay exact, as ids must; others become floats, correctly rounded."""
+        """Keeps whole numbers exact, as ids need it; other numbers become correctly rounded floats."""
 
         def load(self, data: Any) -> int | float:
             text = bytes(data)
@@ -245,7 +245,7 @@ def _loaders() -> dict[str, Any]:
             return int(bytes(data) == b"t")
 
     class Padded(Loader):
-        """The blanks that fill up a `char(n)` mean nothing."""
+        """Strips the padding of `char(n)`."""
 
         def load(self, data: Any) -> str:
             return bytes(data).decode().rstrip(" ")
@@ -254,7 +254,7 @@ def _loaders() -> dict[str, Any]:
 
 
 def _without_nothing(frame: pd.DataFrame) -> pa.Table:
-    """A frame as a table of Arrow, in which a column of NULLs alone is one of texts: others cannot be written."""
+    """A frame as an Arrow table, with all-NULL columns as text, because the null type cannot be written."""
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -272,16 +272,16 @@ HOLDER = """
 
 @contextmanager
 def run_lock(url: sa.URL, wait: Callable[[str], object]) -> Iterator[psycopg.Connection]:
-    """Hold the schema's lock for a run, by a connection of its own; where another has it, `wait` is told who.
+    """Hold the schema's run lock on a separate connection; if another run holds it, `wait` is called with its name.
 
-    The lock lasts as long as the connection, that is until the last process that holds it has ended. Raises
-    DatabaseError at the end where it did not last that long.
+    The lock lasts as long as the connection: until the last process that has it open has ended. Raises DatabaseError
+    at the end if the connection was lost.
     """
     name = f"ihc, process {os.getpid()} on {socket.gethostname()}"
     schema = schema_of(url)
     with plain_engine(url, application_name=name[:63]).connect() as connection:
         lock = driver_connection(connection)
-        # It is idle while the run works, and waits as long as another does.
+        # The connection is idle during the run, and waits as long as another run takes.
         for setting in ("statement_timeout", "lock_timeout", "idle_session_timeout"):
             lock.execute("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = %s", [setting])
         if schema:
@@ -303,29 +303,29 @@ def _check_held(lock: psycopg.Connection) -> None:
 
 
 def no_schema(schema: str | None, role: str) -> str:
-    """What to do where a schema is not there, or may not be used."""
+    """The message for a schema that does not exist or may not be used."""
     if schema is None:
-        return "The server's search path names no schema that there is: name one by --schema (IHC_SCHEMA)."
+        return "No schema in the server's search path exists: set --schema (IHC_SCHEMA)."
     return (
-        f"There is no schema {schema!r} that {role} may use: name another by --schema (IHC_SCHEMA), or let its owner "
-        f"call CREATE SCHEMA {quoted(schema)}, or GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)}."
+        f"Schema {schema!r} does not exist, or {role} may not use it: set another --schema (IHC_SCHEMA), or have its "
+        f"owner run CREATE SCHEMA {quoted(schema)} or GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)}."
     )
 
 
 def _reason_of(error: BaseException, url: sa.URL) -> str:
-    """What an error means, and what to do."""
+    """The cause of an error, and what to do."""
     diagnosis = getattr(error, "diag", None)
     reason = " ".join(str(getattr(diagnosis, "message_primary", None) or error).split())
     details = " ".join(str(getattr(diagnosis, "message_detail", None) or "").split())
-    lost = f"the connection was lost ({reason}); the step it was at left nothing behind: run again"
+    lost = f"the connection was lost ({reason}), and the current step was rolled back: run again"
     hints = {
-        "because it is a view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "cannot copy to view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "cannot insert into view": f"{reason}; ihc keeps its results there: rename it and run again",
-        "read-only transaction": f"it cannot be written ({reason}): connect to the server that takes writes",
-        "lock timeout": f"another program has kept it locked for {BUSY_SECONDS} seconds: end that one and run again",
+        "because it is a view": f"{reason}; ihc stores its results there: rename it and run again",
+        "cannot copy to view": f"{reason}; ihc stores its results there: rename it and run again",
+        "cannot insert into view": f"{reason}; ihc stores its results there: rename it and run again",
+        "read-only transaction": f"it cannot be written ({reason}): connect to the primary server",
+        "lock timeout": f"another program has locked it for {BUSY_SECONDS} seconds: end that program and run again",
         "password authentication failed": f"{reason}: check user and password in IHC_DATABASE",
-        "no password supplied": f"{reason}: write it in IHC_DATABASE, PGPASSWORD or ~/.pgpass",
+        "no password supplied": f"{reason}: set it in IHC_DATABASE, PGPASSWORD or ~/.pgpass",
         "timeout expired": f"the server does not answer ({reason}): check host and port",
         **dict.fromkeys(("is lost", "is closed", "closed the connection", "terminating connection"), lost),
     }
@@ -340,7 +340,7 @@ def _reason_of(error: BaseException, url: sa.URL) -> str:
 
 
 def _not_taken(diagnosis: Any, reason: str) -> str:
-    """Where a table does not take the rows of ihc, as another program made it."""
+    """The message for a result table that another program created and that rejects ihc's rows; else empty."""
     place = re.match(r"COPY (\S+), line \d+(?:, column (\w+))?", str(getattr(diagnosis, "context", None) or ""))
     if not place or diagnosis.sqlstate not in NOT_TAKEN:
         return ""
@@ -350,7 +350,7 @@ def _not_taken(diagnosis: Any, reason: str) -> str:
 
 
 def _not_granted(reason: str, url: sa.URL) -> str:
-    """Which GRANT is missing, where one is."""
+    """The missing GRANT; empty if none is missing."""
     role = quoted(url.username) if url.username else "the role"
     denied = re.search(r"permission denied for (table|view|schema|database|relation) (.+)", reason)
     if "temporary tables" in reason:
@@ -360,12 +360,12 @@ def _not_granted(reason: str, url: sa.URL) -> str:
     kind, name = denied.groups()
     if kind == "schema":
         return (
-            f"where tables are missing, call `ihc init` as the owner of the schema; else GRANT USAGE ON SCHEMA "
+            f"if tables are missing, run `ihc init` as the owner of the schema; otherwise GRANT USAGE ON SCHEMA "
             f"{quoted(name)} TO {role}"
         )
     if kind == "database":
         return f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(name)} TO {role}"
     if name not in COLUMNS and name not in KEPT:
-        return f"the owner of the view that reads it needs the right to: GRANT SELECT ON {quoted(name)} TO that owner"
+        return f"the owner of the view that reads it lacks a permission: GRANT SELECT ON {quoted(name)} TO that owner"
     place = ".".join(quoted(part) for part in (schema_of(url), name) if part)
     return f"GRANT {'SELECT' if name in COLUMNS else 'SELECT, INSERT, UPDATE, DELETE'} ON {place} TO {role}"

@@ -1,4 +1,4 @@
-"""Making the tables, storing results and reading them: one transaction a unit of work."""
+"""Create the tables, store results and read them; one transaction per unit of work."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ NUMBERS = {column.name for table in (*STORED, PHASE_TABLE) for column in table.c
 
 
 class Results(NamedTuple):
-    """What is stored of earlier runs.
+    """Stored results of earlier runs.
 
-    `credits`: `conv_id, session_id, ihc`; `outcomes`: how each order ended, with its run's settings; `runs`: the runs;
-    `unsound`: `conv_id, reason` of stored credits that are not whole, and so in neither of the former.
+    `credits`: `conv_id, session_id, ihc`; `outcomes`: the outcome of each conversion, with the settings of its run;
+    `runs`: the runs; `unsound`: `conv_id, reason` of invalid stored credits, which the other frames exclude.
     """
 
     credits: pd.DataFrame
@@ -59,15 +59,15 @@ class Results(NamedTuple):
 
 
 class _RollBack(Exception):  # noqa: N818 - not an error
-    """Leave a transaction without a trace."""
+    """Leave a transaction and roll it back."""
 
 
 def read_results(database: Database) -> Results:
-    """Read what is stored of earlier runs; all frames are empty where nothing is.
+    """Read the stored results of earlier runs; all frames are empty if there are none.
 
     Out: `credits` (`conv_id, session_id, ihc`), `outcomes` (`conv_id, outcome, reason, run_id, engine, parameters,
     lookback_days`), `runs` and `unsound` (`conv_id, reason`). Credits that another program stored count as credited by
-    an unknown engine; credits that are negative, no number or do not sum to 1 an order are left out, and in `unsound`.
+    an unknown engine. Credits that are negative, not a number or do not sum to 1 per conversion go to `unsound` only.
     """
     with database.transaction() as opened:
         frames = [_stored(opened, table) for table in STORED]
@@ -75,17 +75,17 @@ def read_results(database: Database) -> Results:
 
 
 def no_results() -> Results:
-    """What `read_results` gives where nothing is stored."""
+    """The result of `read_results` if nothing is stored."""
     return _results(*map(_empty, STORED))
 
 
 def no_phases() -> pd.DataFrame:
-    """What `read_phases` gives where nothing is stored."""
+    """The result of `read_phases` if nothing is stored."""
     return _empty(PHASE_TABLE)
 
 
 def _stored(opened: Transaction, table: sa.Table) -> pd.DataFrame:
-    """The rows of a table of results; none where the table is not there yet."""
+    """The rows of a result table; empty if the table does not exist yet."""
     return _typed(opened.read(sa.select(table))) if table.name in opened.tables() else _empty(table)
 
 
@@ -98,16 +98,16 @@ def _results(credits: pd.DataFrame, outcomes: pd.DataFrame, runs: pd.DataFrame) 
     credits = credits[~isin(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
     outcomes = outcomes[~isin(outcomes["conv_id"], unsound["conv_id"])]
     outcomes = outcomes.merge(runs[["run_id", "engine", "parameters", "lookback_days"]], on="run_id")
-    strange = credits.loc[~isin(credits["conv_id"], outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
-    strange = strange.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
-    outcomes = pd.concat([outcomes, strange], ignore_index=True) if len(strange) else outcomes
+    foreign = credits.loc[~isin(credits["conv_id"], outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
+    foreign = foreign.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
+    outcomes = pd.concat([outcomes, foreign], ignore_index=True) if len(foreign) else outcomes
     return Results(credits, outcomes, runs, unsound)
 
 
 def read_phases(database: Database) -> pd.DataFrame:
     """Read the phases of the stored credits: `conv_id, session_id, initializer, holder, closer [share]`.
 
-    Orders of which another program stored the credits have none; those with a value that is no share are left out.
+    Conversions whose credits another program stored have none; those with a value outside [0, 1] are dropped.
     Raises DatabaseError.
     """
     with database.transaction() as opened:
@@ -129,9 +129,9 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_credit(database: Database, conv_id: str) -> pd.DataFrame:
-    """Read the stored credit of one order: `session_id, ihc [share], engine, parameters`, a row a session.
+    """Read the stored credit of one conversion: `session_id, ihc [share], engine, parameters`, one row per session.
 
-    No row where nothing is stored of it. Raises DatabaseError.
+    Empty if nothing is stored. Raises DatabaseError.
     """
     outcome, run = OUTCOME_TABLE.c, RUN_TABLE.c
     joined = CREDIT_TABLE.outerjoin(OUTCOME_TABLE, outcome.conv_id == conv_id)
@@ -145,7 +145,7 @@ def read_credit(database: Database, conv_id: str) -> pd.DataFrame:
 
 
 def try_writing(database: Database) -> None:
-    """Raise DatabaseError if the result tables cannot be made, emptied or filled; changes nothing."""
+    """Raise DatabaseError if the result tables cannot be created, emptied or filled; changes nothing."""
     with suppress(_RollBack), database.transaction(is_writing=True) as opened:
         _create_missing(opened)
         with opened.listed(["1"]):
@@ -156,9 +156,9 @@ def try_writing(database: Database) -> None:
 
 
 def _try_table(opened: Transaction, table: sa.Table) -> None:
-    """Change and delete no row at all, and add one as a run does: what cannot be done is an error of the database.
+    """Try an UPDATE and a DELETE of no rows, and insert one row as a run does.
 
-    Raises DatabaseError where ids would be kept as floating point numbers, or credits as whole ones.
+    Raises DatabaseError if the table would store ids as floating-point numbers or round credits to whole numbers.
     """
     row, first = opened.example(table), next(iter(table.columns))
     opened.connection.execute(sa.delete(table).where(sa.false()))
@@ -168,20 +168,17 @@ def _try_table(opened: Transaction, table: sa.Table) -> None:
     for name, value in stored.items():
         if name in ("conv_id", "session_id") and isinstance(value, float):
             raise DatabaseError(
-                f"Table {table.name}, column {name}: it keeps ids as floating point numbers, which changes them; "
+                f"Table {table.name}, column {name}: it stores ids as floating-point numbers, which changes them; "
                 "rename the table and run again."
             )
         if row[str(name)] == FRACTION and float(value) != float(FRACTION):
-            raise DatabaseError(
-                f"Table {table.name}, column {name}: its type would round what is stored there; {OTHERS_TABLE}."
-            )
+            raise DatabaseError(f"Table {table.name}, column {name}: its type would round the values; {OTHERS_TABLE}.")
 
 
 def create_tables(database: Database, *, clean_results: bool = False) -> None:
-    """Create the tables that are missing, and the file; touch nothing that exists.
+    """Create missing tables and the database file; existing tables stay unchanged.
 
-    `clean_results` empties the result tables and the history, but not the ledger of the API, whose answers were paid
-    for.
+    `clean_results` empties the result tables and the history, but not the API ledger, whose answers were paid for.
     Raises DatabaseError if the database cannot be written.
     """
     database.make_empty()
@@ -193,10 +190,10 @@ def create_tables(database: Database, *, clean_results: bool = False) -> None:
 
 
 def _create_missing(opened: Transaction, more: Mapping[str, Collection[str]] | None = None) -> None:
-    """Create the tables that are missing; `more`: columns of texts, by table, beside those of the schema."""
+    """Create missing tables; `more`: additional text columns by table."""
     existing = opened.tables()
     for name, table in METADATA.tables.items():
-        # A view may serve as an input table; CREATE TABLE IF NOT EXISTS alone would stumble over it.
+        # A view may serve as an input table; CREATE TABLE IF NOT EXISTS would fail on it.
         if name not in existing:
             made = table.to_metadata(sa.MetaData())
             for column in (more or {}).get(name, ()):
@@ -207,21 +204,21 @@ def _create_missing(opened: Transaction, more: Mapping[str, Collection[str]] | N
 def store_credits(
     database: Database, run: Run, credits: pd.DataFrame, outcomes: pd.DataFrame, conversions: pd.DataFrame
 ) -> int:
-    """Replace what is stored of a run's orders, in one transaction.
+    """Replace the stored results of a run's conversions, in one transaction.
 
-    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`) of the orders that are credited; `outcomes`
-    (`conv_id, outcome, reason`) of all orders of the run; all `conversions`, or their `conv_id`. Orders of the run
-    that are not credited lose their credits, and so do stored orders that are gone from `conversions`; the other
-    orders keep theirs.
+    In: `credits` (`conv_id, session_id, initializer, holder, closer, ihc`) of the credited conversions; `outcomes`
+    (`conv_id, outcome, reason`) of all conversions of the run; all `conversions`, or their `conv_id`. Conversions of
+    the run without credit lose their stored credits, as do stored conversions that are no longer in `conversions`.
+    All others keep theirs.
 
-    Out: how many stored orders were gone, and were removed. Raises DatabaseError.
+    Out: the number of stored conversions removed because they no longer exist. Raises DatabaseError.
     """
-    # Rows that come in the order of the key are stored nearly twice as fast.
+    # Inserting in key order is nearly twice as fast.
     credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
     existing = set(conversions["conv_id"])
     with database.transaction(is_writing=True) as opened:
         vanished = [conv_id for conv_id in _stored_conversions(opened) if conv_id not in existing]
-        _forget(opened, [*vanished, *outcomes["conv_id"]])
+        _delete(opened, [*vanished, *outcomes["conv_id"]])
         opened.connection.execute(sa.delete(RUN_TABLE).where(RUN_TABLE.c.run_id == run.run_id))
         opened.append(RUN_TABLE.name, pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
         opened.append(OUTCOME_TABLE.name, outcomes.assign(run_id=run.run_id))
@@ -231,16 +228,16 @@ def store_credits(
 
 
 def _stored_conversions(opened: Transaction) -> list[str]:
-    """The ids of all conversions of which anything is stored."""
-    # As texts, for another program may have made the table with ids that are integers.
+    """The ids of all conversions with stored results."""
+    # As text, because another program may have created the table with integer ids.
     its_id = opened.id_text(CREDIT_TABLE.c.conv_id)
     credited = sa.select(its_id.label("conv_id")).where(CREDIT_TABLE.c.conv_id.is_not(None))
     known = opened.read(sa.union(credited, sa.select(OUTCOME_TABLE.c.conv_id)))
     return known["conv_id"].astype("str").tolist()
 
 
-def _forget(opened: Transaction, conversions: Sequence[str]) -> None:
-    """Delete what is stored of conversions."""
+def _delete(opened: Transaction, conversions: Sequence[str]) -> None:
+    """Delete the stored results of conversions."""
     with opened.listed(conversions) as listed:
         for table in (CREDIT_TABLE, PHASE_TABLE, OUTCOME_TABLE):
             opened.connection.execute(sa.delete(table).where(opened.stored_id(table.c.conv_id).in_(listed)))
@@ -254,15 +251,15 @@ def store_reporting(database: Database, reporting: pd.DataFrame) -> None:
 
 
 def store_sample(database: Database, tables: Tables) -> None:
-    """Make the tables, fill the input with a shop that is made up, and leave a mark that it is: one transaction.
+    """Create the tables, insert a synthetic shop and mark it as a sample, in one transaction.
 
-    Raises DatabaseError where there is any of the input tables.
+    Raises DatabaseError if one of the input tables exists.
     """
     with database.transaction(is_writing=True) as opened:
         if found := [table for table in COLUMNS if table in opened.tables()]:
             raise DatabaseError(
-                f"Database {database.label} has a table {some(found)} already; a sample is only written where there "
-                "are none of the input tables."
+                f"Database {database.label} already has a table {some(found)}; a sample is only written to a database "
+                "without input tables."
             )
         own = {table: frame.columns.drop(list(COLUMNS[table])) for table, frame in zip(COLUMNS, tables, strict=True)}
         _create_missing(opened, own)
@@ -272,7 +269,7 @@ def store_sample(database: Database, tables: Tables) -> None:
 
 
 def is_marked_sample(database: Database) -> bool:
-    """Is the shop in this database made up? False where there is no database that can be read."""
+    """Whether this database holds the sample shop; False if it cannot be read."""
     if not database.exists():
         return False
     try:

@@ -1,4 +1,4 @@
-"""SQLite: a file, transactions that ihc begins itself, whole tables read through Arrow, and what its errors mean."""
+"""SQLite: explicit transactions, fast table reads through Arrow, and error messages."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 HINTS = {
-    "not a database": "it is not an SQLite file; one of DuckDB is named by a URL, as duckdb:///data/shop.duckdb",
-    "no such table: main.": "{reason}; a view reads it: make that table again, or drop the view",
-    "decode to UTF-8": "{reason}; it was written in another encoding: load it again as UTF-8",
-    "readonly": "it cannot be written: check the rights of the file and its folder",
-    "unable to open": "it cannot be opened: check the rights of the file and its folder",
-    "has no column": "{reason}; another program or version made that table: rename it and run again",
-    "because it is a view": "{reason}; ihc keeps its results there: rename it and run again",
-    "locked": f"another program has kept it locked for {BUSY_SECONDS} seconds: close that program and run again",
+    "not a database": "it is not an SQLite file; for DuckDB give a URL such as duckdb:///data/shop.duckdb",
+    "no such table: main.": "{reason}; a view reads it: recreate that table or drop the view",
+    "decode to UTF-8": "{reason}; the data has another encoding: import it again as UTF-8",
+    "readonly": "it cannot be written: check the permissions of the file and its folder",
+    "unable to open": "it cannot be opened: check the permissions of the file and its folder",
+    "has no column": "{reason}; another program or version created that table: rename it and run again",
+    "because it is a view": "{reason}; ihc stores its results there: rename it and run again",
+    "locked": f"another program has locked it for {BUSY_SECONDS} seconds: close that program and run again",
 }
 
 
@@ -40,7 +40,7 @@ class Sqlite(Transaction):
 
     @staticmethod
     def checked(url: sa.URL) -> sa.URL:
-        """Give the URL back; raises SettingsError where nothing that is written would last."""
+        """Return the URL; raises SettingsError for a database in memory."""
         return in_a_file(url)
 
     @staticmethod
@@ -51,12 +51,12 @@ class Sqlite(Transaction):
 
     @staticmethod
     def missing(url: sa.URL) -> str:
-        """What is wrong where there is no file; else an empty text."""
+        """Why the file does not exist; empty if it does."""
         return no_file(Sqlite.file_of(url), "an SQLite file")
 
     @staticmethod
     def make_empty(url: sa.URL) -> None:
-        """Make the file where there is none; raises OSError."""
+        """Create the file if it is missing; raises OSError."""
         file = Sqlite.file_of(url)
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +64,10 @@ class Sqlite(Transaction):
 
     @staticmethod
     def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
-        """An engine of which each transaction reads as of one moment, or is the only one that writes."""
+        """An engine whose transactions read one snapshot, or are the only writer."""
         engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": BUSY_SECONDS})
 
-        # The driver would begin one only at the first write, and none around CREATE TABLE; so ihc begins them.
+        # The driver begins a transaction only at the first write, and none around CREATE TABLE; so ihc begins them.
         @sa.event.listens_for(engine, "connect")
         def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
             connection.isolation_level = None
@@ -80,48 +80,48 @@ class Sqlite(Transaction):
 
     @staticmethod
     def driver_errors() -> tuple[type[Exception], ...]:
-        """What the driver raises."""
+        """The driver's exceptions."""
         return (sqlite3.Error,)
 
     @staticmethod
     def reason_of(error: BaseException, _url: sa.URL) -> str:
-        """What an error means, and what to do."""
+        """The cause of an error, and what to do."""
         reason = str(error).rstrip(".")
         hint = next((hint for words, hint in HINTS.items() if words in reason), "{reason}")
         return hint.replace("{reason}", reason)
 
     def read_whole(self, tables: Sequence[str]) -> list[pd.DataFrame]:
-        """Read whole tables, as they are stored."""
+        """Read whole tables without conversion."""
         return read_through_arrow(self.file_of(self.connection.engine.url), tables) or super().read_whole(tables)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows to a table in one call of the driver: several times as fast as a dictionary a row."""
+        """Insert rows in one driver call: several times faster than one dictionary per row."""
         cursor = self.connection.connection.cursor()
         cursor.executemany(str(insertion(table, columns).compile(self.connection)), rows)
         cursor.close()
 
     def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
-        """An id as a text, whatever type a row keeps it in: 7.0 is 7, as `as_text` has it."""
+        """An id as text, whatever the type in a row: 7.0 becomes 7, as in `as_text`."""
         whole = sa.cast(column, sa.Integer)
         is_whole = sa.and_(sa.func.typeof(column) == "real", column == whole)
         return sa.cast(sa.case((is_whole, whole), else_=column), sa.Text)
 
     def unfit_id(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        """Whether an id is one that `as_text` refuses: a BLOB, a fraction, or a float of lost digits."""
+        """Whether `as_text` rejects an id: a BLOB, a fraction, or a float that lost digits."""
         kind = sa.func.typeof(column)
         is_exact = sa.and_(column == sa.cast(column, sa.Integer), sa.func.abs(column) < EXACT)
         return sa.or_(kind == "blob", sa.and_(kind == "real", sa.not_(is_exact)))
 
     def stored_id(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-        """An id that is compared with texts: SQLite compares by the column's type, and so finds it by its key."""
+        """An id for comparison with text. SQLite compares by column type, so the key's index is used."""
         return column
 
 
 def read_through_arrow(file: Path, tables: Sequence[str]) -> list[pd.DataFrame] | None:
-    """Read whole tables by ADBC's driver as of one moment, without a Python object a value: the same frames.
+    """Read whole tables from one snapshot with the ADBC driver, without one Python object per value.
 
-    None where the driver is not installed, where another program writes just now, or where a table holds what only
-    Python's rows tell exactly: an SQLite column may mix texts, numbers and bytes, and one of Arrow may not.
+    Out: the same frames as `read_whole`. None if the driver is not installed, if another program is writing, or if a
+    column mixes text, numbers and bytes, which SQLite allows and Arrow does not.
     """
     try:
         from adbc_driver_sqlite import dbapi
@@ -142,12 +142,12 @@ def _cursor(stack: ExitStack, connection: Connection) -> Cursor:
 
 
 def _read(watch: Cursor, cursors: Sequence[Cursor], tables: Sequence[str]) -> list[pd.DataFrame] | None:
-    """Read each table by a connection of its own, and look at its texts by another one, all at the same time."""
+    """Read each table and check its text columns in parallel, each on a separate connection."""
     version = _asked(watch, "PRAGMA data_version")
     for cursor, table in zip(cursors, [*tables, *tables], strict=True):
         cursor.execute(f"SELECT * FROM {table}")
     if _asked(watch, "PRAGMA data_version") != version:
-        return None  # some connections see what others do not
+        return None  # the connections may see different states
     with ThreadPoolExecutor(2) as pool:
         read = [pool.submit(cursor.fetch_arrow_table) for cursor in cursors[: len(tables)]]
         mixed = [pool.submit(_mixes_kinds, *each) for each in zip(cursors[len(tables) :], tables, strict=True)]
@@ -163,9 +163,9 @@ def _asked(cursor: Cursor, query: str) -> Any:
 
 
 def _is_plain(column: Any) -> bool:
-    """Say whether a column has values at all, and all of them texts or numbers that a frame holds exactly.
+    """Whether a column has values, all of them text or numbers that a frame represents exactly.
 
-    Without any value its type is not known; floats beyond 2**53 may be whole numbers that were rounded.
+    Without a value, the type is unknown; floats beyond 2**53 may be rounded whole numbers.
     """
     if len(column) == column.null_count or pa.types.is_binary(column.type):
         return False
@@ -176,10 +176,10 @@ def _is_plain(column: Any) -> bool:
 
 
 def _mixes_kinds(cursor: Cursor, table: str) -> bool:
-    """Say whether a column whose first values are texts holds anything else, too.
+    """Whether a column that starts with text also holds other types.
 
-    SQLite orders numbers before the empty text and bytes behind all texts, so comparing says it, in a third of the time
-    of `typeof`.
+    SQLite sorts numbers before the empty text and bytes after all text, so a comparison finds them in a third of the
+    time of `typeof`.
     """
     described = cursor.description or []
     names = ['"' + name.replace('"', '""') + '"' for name, kind, *_ in described if kind == pa.string()]
@@ -188,6 +188,6 @@ def _mixes_kinds(cursor: Cursor, table: str) -> bool:
 
 
 def _frame(table: Any) -> pd.DataFrame:
-    table.validate(full=True)  # a text may be no UTF-8
+    table.validate(full=True)  # text may be invalid UTF-8
     frame: pd.DataFrame = table.to_pandas()
     return frame

@@ -1,4 +1,4 @@
-"""All tables of ihc: the shop's three, results, ledger and history. fixtures/schema.sql says what each column means."""
+"""Table definitions: input, results, API ledger and history. See fixtures/schema.sql for the columns."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ihc.schemas import tables as shop
 METADATA = sa.MetaData()
 TEXT, WHOLE, LONG = sa.Text(), sa.Integer(), sa.BigInteger()
 REAL: sa.DOUBLE_PRECISION[float] = sa.DOUBLE_PRECISION()
-# The latest request is the one with the greatest id, in whatever order a server sorts texts.
+# The latest request has the greatest id, independent of the server's collation.
 IN_ORDER = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run was asked for, as stored beside its results."""
+    """The settings of a run, as stored with its results."""
 
     run_id: str
     started_at: str
@@ -28,7 +28,7 @@ class Run:
     start_date: str | None
     end_date: str | None
     version: str
-    vanished: int = 0  # stored orders that were gone from `conversions`, and were removed
+    vanished: int = 0  # stored orders that are no longer in `conversions` and were removed
 
 
 def _table(name: str, *columns: sa.Column[Any] | sa.UniqueConstraint, **options: Any) -> sa.Table:
@@ -160,7 +160,7 @@ API_ANSWERS = _table(
     _key("conv_id"),
     _key("session_id"),
     *(_needed(share, REAL) for share in shop.SHARES),
-    sqlite_with_rowid=False,  # half the size and the time, with a key this long
+    sqlite_with_rowid=False,  # half the size and time with a key this long
 )
 
 
@@ -168,7 +168,7 @@ def _columns(*tables: sa.Table) -> dict[str, tuple[str, ...]]:
     return {table.name: tuple(table.columns.keys()) for table in tables}
 
 
-# What ihc keeps beside the shop's tables, by name, with the columns.
+# ihc's own tables by name, with their columns.
 RESULTS = _columns(CREDIT_TABLE, REPORTING_TABLE, PHASE_TABLE, RUN_TABLE, OUTCOME_TABLE)
 LEDGER = _columns(API_REQUESTS, API_REFRESHES, API_LEDGER, API_ANSWERS)
 HISTORY = _columns(REPORT_RUNS, HISTORY_ORDERS, HISTORY_CREDITS, HISTORY_COSTS)

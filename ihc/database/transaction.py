@@ -1,4 +1,4 @@
-"""An open transaction of any kind of database: rows read and written by SQLAlchemy Core."""
+"""Base class of a database transaction: read and write rows with SQLAlchemy Core."""
 
 from __future__ import annotations
 
@@ -16,63 +16,63 @@ from ihc.errors import SettingsError
 from ihc.schemas.tables import EXACT
 
 BUSY_SECONDS = 60
-OTHERS_TABLE = "another program or version made that table: rename it and run again"
-# What a row that is written to try it holds, in columns of other types than text.
+OTHERS_TABLE = "another program or version created that table: rename it and run again"
+# Values of a test row for columns of other types than text.
 EXAMPLE, FRACTION = "-17", "0.5"
 EXAMPLES = {sa.Date: "1900-01-17", sa.DateTime: "1900-01-17", sa.Uuid: "00000000-0000-0000-0000-000000000017"}
 
 
 class Transaction:
-    """An open transaction; the class knows what is particular to the kind of the database."""
+    """An open transaction; the class implements what is specific to the database."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
 
     @staticmethod
     def checked(url: sa.URL) -> sa.URL:
-        """Give the URL back in one form; raises SettingsError where it cannot serve."""
+        """Return the URL in canonical form; raises SettingsError if it is not supported."""
         return url
 
     @staticmethod
     def file_of(_url: sa.URL) -> Path | None:
-        """The file of the database; None where a server keeps it."""
+        """The file of the database; None for a server."""
         return None
 
     @staticmethod
     def missing(_url: sa.URL) -> str:
-        """What is wrong where there is no database, as far as that is known without a connection."""
+        """Why the database does not exist, as far as known without a connection; empty if it does."""
         return ""
 
     @staticmethod
     def make_empty(_url: sa.URL) -> None:
-        """Make the database where there is none and ihc can; raises OSError."""
+        """Create the database if it is missing and ihc can create it; raises OSError."""
 
     @staticmethod
     def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
-        """An engine of which each transaction reads as of one moment, or is the only one of ihc that writes."""
+        """An engine whose transactions read one snapshot, or are the only writer among ihc's."""
         raise NotImplementedError
 
     @staticmethod
     def driver_errors() -> tuple[type[Exception], ...]:
-        """What the driver raises, where SQLAlchemy does not make errors of its own of it."""
+        """The driver's exceptions that SQLAlchemy does not wrap."""
         return ()
 
     @staticmethod
     def reason_of(error: BaseException, _url: sa.URL) -> str:
-        """What an error means, and what to do."""
+        """The cause of an error, and what to do."""
         return str(error)
 
     def tables(self) -> set[str]:
-        """The names of all tables and views, in lower case where the database does not tell them by it."""
+        """The names of all tables and views, in lower case if the database ignores case."""
         inspector = sa.inspect(self.connection)
         return {name.lower() for name in (*inspector.get_table_names(), *inspector.get_view_names())}
 
     def read(
         self, query: sa.Executable, given: Mapping[str, Any] | None = None, *, coerce_float: bool = True
     ) -> pd.DataFrame:
-        """Read a query's rows as `pd.read_sql` does, with every value as SQLite would hold it.
+        """Read the rows of a query like `pd.read_sql`, with every value as SQLite would hold it.
 
-        Whole numbers that a column of floats would round stay as they are.
+        Whole numbers that a float column would round stay exact.
         """
         columns, rows = self._fetched(self.connection.execute(query, given or {}))
         frame = pd.DataFrame.from_records(rows, columns=columns, coerce_float=coerce_float)
@@ -84,30 +84,30 @@ class Transaction:
         return frame
 
     def read_whole(self, tables: Sequence[str]) -> list[pd.DataFrame]:
-        """Read whole tables, as they are stored."""
+        """Read whole tables without conversion."""
         return [self.read(sa.select(sa.text("*")).select_from(sa.table(name)), coerce_float=False) for name in tables]
 
     def _fetched(self, result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
-        """The columns and rows of a query, as the driver gives them: in two thirds of the time."""
+        """Columns and rows straight from the driver, in two thirds of the time."""
         cursor = result.cursor
         return [column[0] for column in cursor.description], cursor.fetchall()
 
     def append(self, table: str, frame: pd.DataFrame) -> None:
-        """Add the rows of a frame to a table that has its columns."""
+        """Insert the rows of a frame into a table with the same columns."""
         self.insert(table, list(frame.columns), rows_of(frame))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows to a table."""
+        """Insert rows into a table."""
         raise NotImplementedError
 
     def each(self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute a statement for each of `rows`, which may be none."""
+        """Execute a statement for each of `rows`, which may be empty."""
         if rows:
             self.connection.execute(statement, rows)
 
     @contextmanager
     def listed(self, ids: Sequence[str]) -> Iterator[sa.Select[tuple[str]]]:
-        """A query for `ids`, each of which is there once: of a table that lasts no longer than the block."""
+        """A query for unique `ids`, from a temporary table that is dropped after the block."""
         key = sa.Column("id", sa.Text, primary_key=True)
         table = sa.Table("listed", sa.MetaData(), key, prefixes=["TEMPORARY"])
         table.create(self.connection, checkfirst=False)
@@ -116,19 +116,19 @@ class Transaction:
         table.drop(self.connection, checkfirst=False)
 
     def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
-        """An id as a text, whatever type the column keeps it in: 7.00 is 7, as `as_text` has it."""
+        """An id as text, whatever the column type: 7.00 becomes 7, as in `as_text`."""
         raise NotImplementedError
 
     def unfit_id(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        """Whether an id is one that `as_text` refuses: bytes, a fraction, or a float of lost digits."""
+        """Whether `as_text` rejects an id: bytes, a fraction, or a float that lost digits."""
         raise NotImplementedError
 
     def stored_id(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-        """An id of a result table that is compared with texts, so that its key still serves."""
+        """An id of a result table for comparison with text, such that the key's index is used."""
         return self.id_text(column)
 
     def example(self, table: sa.Table) -> dict[str, str]:
-        """A row to try a table by, of which each column takes what its type does."""
+        """A test row for a table, with a value that fits the type of each column."""
         kinds = self._types(table.name)
         return {
             name: FRACTION
@@ -138,34 +138,34 @@ class Transaction:
         }
 
     def _types(self, table: str) -> dict[str, Any]:
-        with warnings.catch_warnings(action="ignore", category=sa.exc.SAWarning):  # of a type that it does not know
+        with warnings.catch_warnings(action="ignore", category=sa.exc.SAWarning):  # about unknown types
             return {column["name"]: column["type"] for column in sa.inspect(self.connection).get_columns(table)}
 
 
 def in_a_file(url: sa.URL) -> sa.URL:
-    """Give the URL of a file back; raises SettingsError where nothing that is written would last, or it is no file."""
+    """Return the URL of a file; raises SettingsError for a database in memory or on a server."""
     if url.database in (None, "", ":memory:"):
-        raise SettingsError("The database is in memory, where nothing outlives a notebook: name a file.")
+        raise SettingsError("The database is in memory and would be lost: give a file.")
     if url.host or url.port or url.username or url.password:
-        raise SettingsError(f"A {url.drivername}:// URL names a file alone, as {url.drivername}:///data/shop.db.")
+        raise SettingsError(f"A {url.drivername}:// URL must be a file, such as {url.drivername}:///data/shop.db.")
     return url
 
 
 def no_file(file: Path, kind: str) -> str:
-    """What is wrong where there is no file, which is to be of a `kind`; else an empty text."""
+    """Why there is no file of this `kind`; empty if there is."""
     if file.is_file():
         return ""
     what = "is a folder" if file.is_dir() else "does not exist"
-    return f"{what}. Name {kind}, or make one with `ihc init` or `ihc sample`."
+    return f"{what}. Give {kind}, or create one with `ihc init` or `ihc sample`."
 
 
 def insertion(table: str, columns: Sequence[str]) -> sa.Insert:
-    """The statement that adds rows."""
+    """The INSERT statement."""
     return sa.insert(sa.table(table, *map(sa.column, columns)))
 
 
 def rows_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """The rows of a frame as a driver takes them: Python's own numbers and texts, None for NULL."""
+    """The rows of a frame for a driver: Python numbers and strings, None for NULL."""
     columns = (
         values.astype(object).where(values.notna(), None).tolist() if values.hasnans else values.tolist()
         for _, values in frame.items()

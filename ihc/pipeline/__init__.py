@@ -1,1 +1,1 @@
-"""A run, from the tables to the report."""
+"""The pipeline of a run: attribution, notebooks and report."""

@@ -1,4 +1,4 @@
-"""Orders -> credits by the engine that the settings name, and storing them; both engines give the same frames."""
+"""Attribute orders with the configured engine and store the credits; both engines return the same frames."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ENDS = ("conv_id", "outcome", "reason")
 
 
 class Attribution:
-    """The dates' orders attributed by the engine, to be looked at and stored."""
+    """The attributed orders of the period, to inspect and store."""
 
     def __init__(self, settings: Settings, orders: pd.DataFrame, journeys: pd.DataFrame, answer: Credited) -> None:
         self.settings = settings
@@ -63,25 +63,25 @@ class Attribution:
 
     @property
     def credits(self) -> Exhibit:
-        """The credit of each session in each phase of its journey, and of all: an order's sum to 1."""
+        """The credit of each session, per phase and in total; sums to 1 per order."""
         return Exhibit("credits", "Credits", self._answer.credits, text=self._answer.about)
 
     @property
     def ends(self) -> Exhibit:
-        """The conversions that failed or wait, or whose journey was cut, and why."""
-        return Exhibit("ends", "Failed, waiting or cut", self._answer.ends)
+        """Conversions that failed or wait, or whose journey was truncated, with the reason."""
+        return Exhibit("ends", "Failed, waiting or truncated", self._answer.ends)
 
     @property
     def without_credit(self) -> Exhibit:
-        """All conversions without credit, and why."""
+        """All conversions without credit, with the reason."""
         without = self._orders.merge(self._outcomes[self._outcomes["outcome"] != "credited"], on="conv_id")
         return Exhibit("orders_without_credit", "Orders without credit", without[NOT_CREDITED])
 
     def store(self) -> Exhibit:
-        """Store the credits and the reporting, and record the run, whole or not at all for each of them.
+        """Store the credits and the reporting and record the run, each in one transaction.
 
-        Out: what was stored, with the settings that all stored credits of these orders come from. Orders without credit
-        are written to `orders_without_credit.csv` in the output folder. Raises DatabaseError.
+        Out: a summary, with the settings of all stored credits of these orders. Orders without credit are written to
+        `orders_without_credit.csv` in the output folder. Raises DatabaseError.
         """
         settings, database = self.settings, self.settings.database
         write_csv(self.without_credit.frame, settings.output / "orders_without_credit.csv")
@@ -99,9 +99,9 @@ class Attribution:
 
 
 def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> Attribution:
-    """Attribute the dates' orders; of the API, each answer is stored as it comes.
+    """Attribute the orders of the period; API answers are stored as they arrive.
 
-    A default database that is missing is made, as the sample shop. Raises ParametersError, ApiError or DatabaseError.
+    A missing default database is created as the sample shop. Raises ParametersError, ApiError or DatabaseError.
     """
     database = settings.database
     prepare(settings, say)
@@ -118,15 +118,15 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
 
 
 def read_source(settings: Settings) -> Source:
-    """Read what a report of stored credits is made of. Raises DatabaseError, or InputError for unfit tables."""
+    """Read the data for a report of stored credits. Raises DatabaseError, or InputError for invalid tables."""
     database = settings.database
     return Source(read_tables(database), read_results(database), read_phases(database), is_stored=True)
 
 
 def store_report(settings: Settings) -> Results:
-    """Store what the channels cost and earned each day by the stored credits, and record the run.
+    """Store cost and attributed revenue by channel and day from the stored credits, and record the run.
 
-    The caller holds the lock. Raises DatabaseError, or ReconciliationError before anything is stored.
+    The caller must hold the lock. Raises DatabaseError, or ReconciliationError before anything is stored.
     """
     data = ReportData(settings, read_source(settings))
     _ = data.reconciliation
@@ -136,11 +136,10 @@ def store_report(settings: Settings) -> Results:
 
 
 class Credited(NamedTuple):
-    """What an engine made of journeys.
+    """The result of an engine.
 
-    `credits`: `conv_id, session_id, initializer, holder, closer, ihc` of the conversions that are whole; `ends`:
-    `conv_id, outcome, reason` of those that failed or wait, or whose journey was cut; `about`: the engine in a
-    sentence.
+    `credits`: `conv_id, session_id, initializer, holder, closer, ihc` of complete conversions; `ends`: `conv_id,
+    outcome, reason` of those that failed or wait, or whose journey was truncated; `about`: a sentence about the engine.
     """
 
     credits: pd.DataFrame
@@ -151,23 +150,23 @@ class Credited(NamedTuple):
 def compute_credits(
     settings: Settings, journeys: pd.DataFrame, conversions: pd.DataFrame, say: Callable[[str], object] = print
 ) -> Credited:
-    """Spread the credit of `journeys` by the settings' engine.
+    """Compute the credits of `journeys` with the configured engine.
 
-    The API is asked only for what it has not answered before; its answers are stored as they come. A refund has the
-    credit of its order, for which the engine is asked once. In: the `conversions` say which order that is. `say` prints
-    the API's progress. Raises ParametersError, ApiError or DatabaseError.
+    Only conversions without a stored answer are requested from the API; answers are stored as they arrive. A refund
+    gets the credit of its order (see `conversions`), which is computed once. `say` prints the API's progress. Raises
+    ParametersError, ApiError or DatabaseError.
     """
     account, rules = settings.account, settings.redistribution_rules
     order_of = _orders_of(journeys, conversions)
     orders = _order_journeys(journeys, order_of)
     credited = _by_api(settings, account, orders, say) if account else _locally(settings, orders)
-    unheard = redistribution_sentence(rules, orders) if rules else ""
+    redistribution_note = redistribution_sentence(rules, orders) if rules else ""
     credits, ends = (_of_each(frame, order_of) for frame in (credited.credits, credited.ends))
-    return Credited(credits, ends, f"{credited.about} {unheard}".strip())
+    return Credited(credits, ends, f"{credited.about} {redistribution_note}".strip())
 
 
 def _orders_of(journeys: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
-    """The conversions that have a journey, and the order of each: `conv_id, order_id`; no row without any refund."""
+    """The order of each conversion with a journey: `conv_id, order_id`; empty if there are no refunds."""
     ids = conversions["conv_id"]
     has_refunds = not purchase_ids(ids, conversions).equals(ids)
     conv_id = journeys["conv_id"].iloc[: None if has_refunds else 0].drop_duplicates(ignore_index=True)
@@ -175,7 +174,7 @@ def _orders_of(journeys: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFram
 
 
 def _order_journeys(journeys: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
-    """The journeys under the `conv_id` of their orders, each of them once."""
+    """The journeys with the `conv_id` of their orders, one per order."""
     if order_of.empty:
         return journeys
     first = order_of.drop_duplicates("order_id")["conv_id"]
@@ -184,7 +183,7 @@ def _order_journeys(journeys: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFr
 
 
 def _of_each(frame: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
-    """What an engine says of orders, said of each of their conversions. In: `conv_id`, rows of an order together."""
+    """Repeat an engine's rows of each order for all of its conversions. In: `conv_id`, rows of an order together."""
     if order_of.empty:
         return frame
     each = order_of.rename(columns={"conv_id": "each"}).merge(frame, left_on="order_id", right_on="conv_id")
@@ -213,7 +212,7 @@ def _by_api(settings: Settings, account: ApiAccount, journeys: pd.DataFrame, say
         known = read_known(settings.database, account, marks)
     if stopped and known.answers.empty:
         raise type(stopped)(
-            f"{stopped} There is no answer yet, and nothing was changed: all {len(marks):,} orders wait."
+            f"{stopped} There are no answers yet and nothing was changed: all {len(marks):,} orders wait."
         )
     ends = pd.concat(
         [
@@ -231,7 +230,7 @@ def _by_api(settings: Settings, account: ApiAccount, journeys: pd.DataFrame, say
 def _ask(
     settings: Settings, account: ApiAccount, journeys: pd.DataFrame, unknown: pd.DataFrame, say: Callable[[str], object]
 ) -> ApiError | None:
-    """Ask the API for the `unknown` of the journeys; why the rest of them waits, if it does."""
+    """Request the `unknown` journeys from the API. Out: the error that stopped the run, if any."""
     limits = settings.api_limits
     interval = 1 / limits.requests_per_second if limits.requests_per_second else 0.0
     client = Client(account, Budget(limits.max_requests, interval=interval), seconds=limits.request_seconds)
@@ -241,12 +240,12 @@ def _ask(
 
 
 def _in_order(answers: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFrame:
-    """The answers in the journeys' order, so that nothing depends on when they came."""
+    """Sort answers in the order of the journeys, so that results do not depend on arrival."""
     return journeys[["conv_id", "session_id"]].merge(answers, on=["conv_id", "session_id"])[list(FRAME)]
 
 
 def _unanswered(marks: pd.DataFrame, known: Known, stopped: str) -> pd.DataFrame:
-    """The conversions without an answer: failed where the ledger says so, else they wait."""
+    """Conversions without an answer: failed if the ledger says so, otherwise waiting."""
     rest = marks.loc[~marks["conv_id"].isin(known.answers["conv_id"]), ["conv_id"]]
     failed = pd.concat([known.rejected, known.failed])
     ends = rest.merge(failed, how="left", on="conv_id")
@@ -256,22 +255,20 @@ def _unanswered(marks: pd.DataFrame, known: Known, stopped: str) -> pd.DataFrame
 
 
 def _long(too_long: pd.DataFrame, limits: ApiLimits, known: Known) -> pd.DataFrame:
-    """The conversions whose journeys were cut, and then answered, or left out, as the settings say."""
+    """Conversions with too long journeys: truncated and answered, or skipped, depending on the settings."""
     limit = limits.max_sessions
     if limits.long_journeys == "latest":
         cut = too_long[too_long["conv_id"].isin(known.answers["conv_id"])]
         reason = f"{CUT} to the latest {limit} of " + cut["sessions"].astype("str") + " sessions"
         return cut.assign(outcome="credited", reason=reason)[list(ENDS)]
-    skipped = (
-        "its journey of " + too_long["sessions"].astype("str") + f" sessions is longer than IHC_MAX_SESSIONS, {limit}"
-    )
+    skipped = "its journey of " + too_long["sessions"].astype("str") + f" sessions exceeds IHC_MAX_SESSIONS, {limit}"
     return too_long.assign(outcome="failed", reason=skipped)[list(ENDS)]
 
 
 def _kept(
     settings: Settings, account: ApiAccount, unknown: pd.DataFrame, known: Known, since: str, stopped: ApiError | None
 ) -> pd.DataFrame:
-    """The conversions that a refresh did not reach, and that keep an earlier answer."""
+    """Conversions that a stopped refresh did not reach and that keep an earlier answer."""
     if not since or not stopped:
         return pd.DataFrame(columns=list(ENDS), dtype="str")
     fresh = read_known(settings.database, account, unknown, since).answers["conv_id"]

@@ -1,4 +1,4 @@
-"""The notebooks of a run, executed by papermill: two at the same time, each in a kernel of its own."""
+"""Execute the notebooks of a run with papermill, two at a time, each in its own kernel."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from ihc.report.files import write_text
 from ihc.secrets import masked
 
 AT_ONCE = 2
-NO_HISTORY = ["--HistoryManager.enabled=False"]  # cells of a run are no lines that the user has typed
-LONGEST_SOCKET = 80  # a socket's path has some 100 characters at most
+NO_HISTORY = ["--HistoryManager.enabled=False"]  # keep the cells of a run out of the user's IPython history
+LONGEST_SOCKET = 80  # socket paths are limited to about 100 characters
 Say = Callable[[str], object]
 Step = Callable[[str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class Execution:
-    """Notebooks of a folder, to be executed into another one, all with the same parameters.
+    """Executes notebooks of a folder into another folder, all with the same parameters.
 
-    In: the whole `environment` of their kernels, and the `lock` that each kernel holds with its run; `secrets`: what is
-    masked in the notebooks; `say` prints a line; `step` is entered with the name of each notebook as long as it runs.
+    In: the `environment` of the kernels; the `lock` of the run, inherited by each kernel; `secrets`: texts to mask in
+    the notebooks; `say` prints a line; `step` is a context manager entered with the name of each running notebook.
     """
 
     notebooks: Path
@@ -52,9 +52,9 @@ class Execution:
     _is_ended: Event = field(default_factory=Event, init=False)
 
     def run(self, needs: Mapping[str, Collection[str]]) -> dict[str, Path]:
-        """Execute notebooks, two at the same time, each after those that it `needs`.
+        """Execute notebooks, two at a time, each after the ones it `needs`.
 
-        Out: the executed notebooks by name. Raises NotebookError for the first that fails; all others are ended then.
+        Out: the executed notebooks by name. Raises NotebookError for the first failure and ends all other kernels.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         executed: dict[str, Path] = {}
@@ -69,13 +69,13 @@ class Execution:
                     for done in wait(running, return_when=FIRST_COMPLETED).done:
                         executed[running.pop(done)] = done.result()
             except BaseException:
-                # A failure or an interruption: what still runs is not waited for, and the pool's threads end with it.
+                # After a failure or an interruption, end the running kernels, and with them the threads of the pool.
                 self.end()
                 raise
         return executed
 
     def end(self) -> None:
-        """End every kernel, and start none any more."""
+        """End all kernels and start no more."""
         self._is_ended.set()
         for kernel in self._kernels:
             _end(kernel)
@@ -88,7 +88,7 @@ class Execution:
                     self.notebooks / f"{name}.ipynb",
                     target,
                     parameters=dict(self.parameters),
-                    # Saved when it ends, and when a cell fails: twice a cell would take an eighth of the run.
+                    # Save only at the end and on failure: saving at each cell takes an eighth of the run time.
                     request_save_on_cell_execute=False,
                     progress_bar=False,
                     stdout_file=_Forward(self.say),
@@ -105,15 +105,15 @@ class Execution:
 
     @contextmanager
     def _kernel(self) -> Iterator[AsyncKernelManager]:
-        """A kernel of this very Python; its noise goes to `kernels.log`."""
+        """A kernel with the same Python; its stderr goes to `kernels.log`."""
         specs = KernelSpecManager(kernel_dirs=[])
         kernel = AsyncKernelManager(kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=specs)
-        # Newer kernels warn, without it, that others on the machine could listen.
+        # Without it, newer kernels warn about unencrypted connections.
         if kernel.has_trait("transport_encryption"):
             kernel.transport_encryption = "auto"
         self._kernels.append(kernel)
         with (self.folder / "kernels.log").open("ab") as log, TemporaryDirectory(prefix="ihc-") as sockets:
-            # Ports are looked for first and taken later, so that two runs at once could take the same; files are not.
+            # Two parallel runs could choose the same free port; socket files avoid that.
             if os.name == "posix" and len(sockets) < LONGEST_SOCKET:
                 kernel.transport, kernel.ip = "ipc", f"{sockets}/kernel"
             if self._is_ended.is_set():
@@ -132,33 +132,33 @@ class Execution:
 
 
 def _end(kernel: AsyncKernelManager) -> None:
-    """End a kernel, whatever it does."""
+    """End a kernel immediately."""
     if kernel.has_kernel:
         run_sync(kernel.shutdown_kernel)(now=True)
 
 
 class _Forward:
-    """Takes what a notebook prints and says it line by line."""
+    """File-like object that passes a notebook's output on line by line."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
 
     def write(self, text: str) -> None:
-        """Say each line."""
+        """Pass on each line."""
         for line in filter(str.strip, text.splitlines()):
             self._say(line)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: output is not buffered."""
 
 
 def _failure(error: Exception, name: str, target: Path) -> tuple[str, bool]:
-    """Why a notebook failed, in a sentence, and whether it only has to be run again."""
+    """Why a notebook failed, as a message, and whether it only needs to be run again."""
     if not isinstance(error, papermill.PapermillExecutionError):
-        return f"Notebook {name}: its kernel died, perhaps for want of memory.", False
+        return f"Notebook {name}: the kernel died, possibly out of memory.", False
     kind = getattr(errors, error.ename, None)
     reason = error.evalue if kind else f"{error.ename}: {error.evalue}"
-    where = f"Its cells, as far as they ran, are in {target}"
+    where = f"The executed cells are in {target}"
     return f"Notebook {name}: {reason}\n{where}", kind is not None and issubclass(kind, ApiStoppedError)
 
 

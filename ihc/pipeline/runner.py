@@ -1,4 +1,4 @@
-"""A run: check everything, execute the notebooks in order through papermill, write the report."""
+"""Run everything: check the settings and tables, execute the notebooks, write the report."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from ihc.report.files import try_folder
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
-WITHOUT = "orders_without_credit.csv"  # written by the attribution itself
-# What a run executes: the attribution, each notebook after those that it needs; then the others, the longest first.
+WITHOUT = "orders_without_credit.csv"  # written by the attribution
+# Notebooks of a run: first the attribution with dependencies, then the others, longest first.
 ATTRIBUTION = {"01_check_data": (), "03_attribute": ("01_check_data",)}
 ANALYSIS = (
     *("07_compare_models", "04_channels", "06_what_changed"),
     *("05_over_time", "02_journeys", "08_engine_parameters"),
 )
 NOTEBOOKS = (*ATTRIBUTION, *ANALYSIS)
-REPORT = "report"  # what the progress calls the last step, which is no notebook
+REPORT = "report"  # name of the last step in the progress; not a notebook
 Say = Callable[[str], object]
 Step = Callable[[str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run wrote and found.
+    """The result of a run.
 
-    `report`: all figures; `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: what was asked of the API,
-    empty if nothing; `failed_charts`: a sentence for each chart that was not drawn.
+    `report`: all figures; `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: counts of API requests,
+    empty if none; `failed_charts`: a message for each chart that could not be drawn.
     """
 
     report: Report
@@ -58,7 +58,7 @@ class RunResult:
 
 
 def check(settings: Settings) -> None:
-    """Refuse what cannot work before anything is written; raises the IhcError that says what and where."""
+    """Validate everything before writing; raises an IhcError with the problem and its location."""
     _ = settings.source
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
@@ -78,20 +78,20 @@ def _check_output(output: Path) -> None:
 
 
 def steps(*, report_only: bool = False) -> int:
-    """How many steps a run has: its notebooks, and the report."""
+    """The number of steps of a run: notebooks plus the report."""
     return 1 if report_only else len(NOTEBOOKS) + 1
 
 
 def run(settings: Settings, say: Say = print, step: Step = nullcontext, *, report_only: bool = False) -> RunResult:
-    """Run everything end to end, or rebuild the report from stored results without asking any engine.
+    """Run everything end to end, or only rebuild the report from stored results.
 
-    `say` prints a line; `step` is entered with the name of each notebook, and of the report, as long as it runs.
+    `say` prints a line; `step` is a context manager entered with the name of each running notebook and of the report.
 
-    Raises IhcError: refused before anything was written, or NotebookError for a notebook that failed.
+    Raises IhcError before anything is written, or NotebookError for a failed notebook.
     """
     speak(settings.report.style.language)
     if report_only:
-        # It stores no credits, so what is unfit in the tables may come out as late as in the report.
+        # No credits are stored, so invalid tables may be detected as late as in the report.
         with settings.database.transaction():
             _check_output(settings.output)
     else:
@@ -115,8 +115,8 @@ def _save(settings: Settings, step: Step) -> tuple[Report, Saved]:
 
 
 def _execute_and_save(settings: Settings, say: Say, step: Step, lock: Lock | None) -> RunResult:
-    """Attribute, then execute the other notebooks while the report is written here."""
-    from ihc.pipeline.notebooks import Execution  # takes seconds, and a report alone needs none
+    """Run the attribution, then the other notebooks while this process writes the report."""
+    from ihc.pipeline.notebooks import Execution  # slow import, not needed for a report only
 
     execution = Execution(
         notebooks=shipped("notebooks"),
@@ -153,9 +153,9 @@ def _result(report: Report, saved: Saved, executed: list[Path], *, report_only: 
 
 
 def notebook_parameters(settings: Settings) -> dict[str, Any]:
-    """The parameters of a run's notebooks that are set; the cell of all of them has the defaults of the others.
+    """The notebook parameters that differ from the defaults.
 
-    A database URL is left to the environment, as it may hold a password.
+    A database URL is passed in the environment instead, because it may contain a password.
     """
     values = settings.values() | {
         "database": "" if settings.database.is_url else settings.database.address,

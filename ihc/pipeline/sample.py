@@ -1,4 +1,4 @@
-"""A synthetic shop with lifelike channels, gaps, repeat buyers and costs; the same seed makes the same shop."""
+"""Synthetic sample shop with realistic channels, gaps, repeat buyers and costs; reproducible by seed."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ FIRST_DAY = np.datetime64("2025-03-01T00:00:00", "s")
 DAYS = 28
 ORDERS = 2000
 SEED = 1
-# Of the channels that cost something; drawn apart from all else, so that the rest of a shop is the same without them.
+# Campaigns of paid channels use a separate random stream, so that they do not change the rest of a shop.
 CAMPAIGNS = ("Always on", "New arrivals", "Spring sale")
 CAMPAIGN_STREAM = 1
 
 
 class Channel(NamedTuple):
-    """How a channel behaves: how often it opens a journey, joins one later, engages, and what a session costs."""
+    """Behaviour of a channel: how often it starts a journey, joins one later, engages, and its cost per session."""
 
     name: str
     opens: float
     joins: float
     holder: float
     closer: float
-    cost: float  # mean cost of a session [currency]
+    cost: float  # mean cost per session [currency]
 
 
 CHANNELS = [
@@ -56,10 +56,10 @@ CHANNELS = [
 
 
 def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
-    """Make the three tables of a shop with so many `conversions`; raises SettingsError unless that is 1 or more.
+    """Make the three tables of a shop with this number of `conversions`; raises SettingsError if it is below 1.
 
-    About one user in four buys, some of them again; 3 % of the orders have no session; 1 % of the sessions have no
-    cost row, some a NULL cost, and a few cost rows belong to no session. Sessions of paid channels have a `campaign`.
+    About one user in four buys, some repeatedly; 3 % of the orders are untracked; 1 % of the sessions have no cost row,
+    some a NULL cost, and a few cost rows have no session. Sessions of paid channels have a `campaign`.
     """
     if conversions < 1 or seed < 0:
         raise SettingsError("A sample needs at least 1 conversion and a seed of 0 or more.")
@@ -71,9 +71,9 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
 
 
 def write_sample(database: Database, conversions: int = ORDERS, seed: int = SEED) -> None:
-    """Make a sample shop, whole or not at all: a new SQLite file, or new tables in any other database.
+    """Write a sample shop atomically: a new SQLite file, or new tables in any other database.
 
-    Raises DatabaseError if the file, or any of the tables, exists already or cannot be made.
+    Raises DatabaseError if the file or one of the tables already exists or cannot be created.
     """
     tables = make_sample(conversions, seed)
     file = database.file
@@ -82,26 +82,26 @@ def write_sample(database: Database, conversions: int = ORDERS, seed: int = SEED
         store_sample(database, tables)
         return
     if file.exists():
-        raise DatabaseError(f"Database {database.label} exists already; a sample is only written to a new file.")
-    growing = file.with_name(f".{file.name}.{os.getpid()}")
+        raise DatabaseError(f"Database {database.label} already exists; a sample is only written to a new file.")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        Database(growing).make_empty()
-        store_sample(Database(growing), tables)
-        growing.replace(file)
+        Database(temporary).make_empty()
+        store_sample(Database(temporary), tables)
+        temporary.replace(file)
     finally:
-        with suppress(OSError):  # as where the folder cannot be written: that was said
-            growing.unlink(missing_ok=True)
+        with suppress(OSError):  # e.g. the folder cannot be written, which was already reported
+            temporary.unlink(missing_ok=True)
 
 
 def prepare(settings: Settings, say: Callable[[str], object] = print) -> None:
-    """Make the sample shop where the default database is asked for and none is there."""
+    """Create the sample shop if the default database is used and missing."""
     if settings.is_default_database and not settings.database.exists():
         write_sample(settings.database)
-        say(f"There was no {settings.database.label}, so a sample shop was made there.")
+        say(f"{settings.database.label} did not exist and was created with a sample shop.")
 
 
 def _orders(random: np.random.Generator, count: int, seed: int) -> pd.DataFrame:
-    # Drawing users with replacement from a smaller crowd makes about a fifth of the orders repeat purchases.
+    # Drawing users with replacement makes about a fifth of the orders repeat purchases.
     user = random.integers(0, max(1, int(count * 2.2)), count)
     moment = FIRST_DAY + _seconds_of_day_and_week(random, count)
     is_untracked = random.random(count) < 0.03
@@ -136,7 +136,7 @@ def _sessions(random: np.random.Generator, orders: pd.DataFrame, seed: int) -> p
 
     path = np.repeat(np.arange(len(end)), length)
     place = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
-    # Backwards in time: the converting session is minutes before the order, the others hours to days apart.
+    # Backwards in time: the last session is minutes before the order, the others hours to days apart.
     gap = np.where(place == 0, random.exponential(0.15, len(path)), random.lognormal(2.3, 1.7, len(path)).clip(max=900))
     hours = pd.Series(gap).groupby(path).cumsum().to_numpy()
     moment = end[path] - (hours * 3_600).astype("timedelta64[s]")
@@ -186,7 +186,7 @@ def _ids(kind: str, seed: int, which: int | pd.Series[int]) -> npt.NDArray[np.ob
 
 
 def _split(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Turn `moment` into the date and time columns of the table's schema, in its order."""
+    """Split `moment` into the date and time columns of the table, in schema order."""
     columns = list(COLUMNS[table])
     day, time = (name for name in columns if name.endswith(("_date", "_time")))
     moment = frame["moment"].dt

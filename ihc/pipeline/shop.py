@@ -1,4 +1,4 @@
-"""A shop as an analyst opens it: its tables, its report, and the calls that attribute and store."""
+"""The `Shop` object for notebooks: tables, attribution, storage and report."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from ihc.settings.run import Settings, load_settings
 
 
 class Shop:
-    """A shop's tables, and what can be asked of them.
+    """A shop's database: tables, data quality, attribution and report.
 
-    These calls write, and no others: `attribute` (tables for results, and the API's answers), its `store`, and a
-    report's `save` and `to_excel`.
+    Only these methods write: `attribute` (creates result tables, stores API answers), its `store`, and a report's
+    `save` and `to_excel`.
     """
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
@@ -43,19 +43,19 @@ class Shop:
 
     @property
     def is_sample(self) -> bool:
-        """Whether the shop is the made-up one, as there is no database where the default one would be."""
+        """Whether this is the sample shop, because the default database does not exist."""
         return self.settings.is_default_database and not self.settings.database.exists()
 
     @cached_property
     def tables(self) -> Tables:
-        """The tables: `sessions`, `conversions`, `costs`; read once."""
+        """The input tables `sessions`, `conversions`, `costs`; read once."""
         if self.is_sample:
             return check_tables(*make_sample())
         return read_tables(self.settings.database)
 
     @property
     def stored(self) -> tuple[Results, pd.DataFrame]:
-        """The stored credits, and their phases."""
+        """The stored credits and their phases."""
         if self.is_sample:
             return no_results(), no_phases()
         return read_results(self.settings.database), read_phases(self.settings.database)
@@ -63,25 +63,25 @@ class Shop:
     def report(
         self, start_date: str | date | None = None, end_date: str | date | None = None, **options: Any
     ) -> Report:
-        """The report of the orders and sessions from `start_date` to `end_date` (inclusive) [default: of all].
+        """Make the report for orders and sessions from `start_date` to `end_date` (inclusive) [default: all].
 
         `options`: `lookback_days`, `break_even_roas`, `currency`, `by`, `channel_groups`, `direct`, `parameters`,
-        `redistribution`, as of `ihc run`. Stored credits are used where they are what is asked for; else the local
-        engine computes them here, and stores nothing.
+        `redistribution`, as in `ihc run`. Stored credits are used if they match these settings; otherwise the local
+        engine computes credits without storing them.
 
-        Raises SettingsError for an option, InputError for tables that are unfit, or where the API is to compute and no
-        credit is stored.
+        Raises SettingsError for an invalid option, InputError for invalid tables, or if the engine is the API and no
+        credits are stored.
         """
         if of_the_shop := options.keys() & {"database", "schema"}:
-            raise SettingsError(f"{', '.join(sorted(of_the_shop))}: an option of ihc.open, not of a report.")
+            raise SettingsError(f"{', '.join(sorted(of_the_shop))}: set this in ihc.open, not in a report.")
         given = {"start_date": start_date, "end_date": end_date} | options
         chosen = self._options | {name: _plain(value) for name, value in given.items() if value is not None}
         settings = load_settings(**chosen)
         results, phases = self.stored
         if settings.account and results.outcomes.empty and not settings.given.run_id:
             raise InputError(
-                "The API is to compute, and no credit is stored yet: attribute and store first (`ihc run`, or "
-                "shop.attribute().store()), or ask for a report(engine='local')."
+                "The engine is the API, but no credits are stored yet: run `ihc run` or shop.attribute().store(), or "
+                "use report(engine='local')."
             )
         if answers(settings, self.tables, results):
             settings = as_stored(settings, self.tables, results)
@@ -94,29 +94,29 @@ class Shop:
 
     @property
     def quality(self) -> Exhibit:
-        """What is odd in the tables, with how much money it is about and what follows."""
+        """Data quality findings, with the amounts involved and the consequences."""
         return findings(self._checks)
 
     @property
     def remedies(self) -> Exhibit:
-        """What mends each finding."""
+        """The remedy for each finding."""
         return remedies(self._checks)
 
     def attribute(self) -> Attribution:
-        """Attribute the dates' orders by the engine of the settings.
+        """Attribute the orders of the period with the configured engine.
 
-        The tables for results are made where they are missing, and the API's answers are kept as they come; credits are
-        stored by `.store()`. Raises ParametersError, ApiError or DatabaseError.
+        Creates missing result tables and stores API answers as they arrive; `.store()` stores the credits. Raises
+        ParametersError, ApiError or DatabaseError.
         """
         return attribute_shop(self.settings)
 
     def __repr__(self) -> str:
-        name = "a made-up shop" if self.is_sample else self.settings.database.label
+        name = "sample shop" if self.is_sample else self.settings.database.label
         shapes = table_shapes(self.tables).to_string(index=False)
         return f"Shop: {name}\n{shapes}\n{self._spans}"
 
     def _repr_html_(self) -> str:
-        name = "A made-up shop" if self.is_sample else self.settings.database.label
+        name = "Sample shop" if self.is_sample else self.settings.database.label
         return f"<h3>{escape(name)}</h3>{notebook_table(table(table_shapes(self.tables)))}<p>{escape(self._spans)}</p>"
 
     @property
@@ -125,7 +125,7 @@ class Shop:
         kept = (
             f"Stored credits: {fixed(results.credits['conv_id'].nunique())} orders."
             if len(results.credits)
-            else "No credit is stored yet: a report computes it with the local engine."
+            else "No credits are stored yet: reports compute them with the local engine."
         )
         return f"{span_sentence(self.tables.sessions, self.tables.conversions)} {kept}".strip()
 
@@ -170,7 +170,7 @@ def open(database: str | Path = "", **options: Any) -> Shop:
 def _checked(shop: Shop) -> Shop:
     database = shop.settings.database
     if not database.exists() and not shop.is_sample:
-        raise DatabaseError(f"There is no database {database.label}: check the path, or make one by `ihc sample`.")
+        raise DatabaseError(f"There is no database {database.label}: check the path, or create one with `ihc sample`.")
     return shop
 
 

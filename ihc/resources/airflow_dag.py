@@ -1,10 +1,10 @@
-"""Attribute each day's orders: a task a notebook, and the report at the end.
+"""Attribute the orders of each day: one task per notebook, then the report.
 
-Copy this file into Airflow's folder of DAGs. It needs Airflow with its Papermill provider and nothing of ihc, which
-lives in an environment of its own: the notebooks run there, as its kernel `ihc`.
+Copy this file into Airflow's DAGs folder. It needs Airflow with the Papermill provider, but not ihc: the notebooks run
+in a separate environment, with its Jupyter kernel `ihc`.
 
-The Variable `ihc` (JSON) says where that is: `{"project": "/srv/ihc"}`. The README tells what else it takes.
-The Connections `ihc_api` (password: the key of the API) and `ihc_database` (a database of type Postgres) are optional.
+The Variable `ihc` (JSON) holds the path of the project, `{"project": "/srv/ihc"}`, and settings (see the README).
+The Connections `ihc_api` (password: the API key) and `ihc_database` (type Postgres) are optional.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Asset, Connection, CronDataIntervalTimetable, Variable, chain
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
-# When to run, and how a day is meant: at another hour, too, a run takes the whole days of its interval.
+# Schedule, and the time zone of days. A run covers the whole days of its interval, whatever the hour of the schedule.
 SCHEDULE, TIMEZONE = "0 0 * * *", "UTC"
 FIRST_DAY = datetime(2025, 1, 1, tzinfo=ZoneInfo(TIMEZONE))
-# Without an answer for an hour or two, somebody has to look.
+# Retries cover one to two hours; longer outages need attention.
 RETRIES, RETRY_DELAY = 3, timedelta(minutes=5)
 
 KERNEL = "ihc"
-# The analysis needs what the attribution stores.
+# The analysis notebooks need the stored results of the attribution.
 NOTEBOOKS = (
     *("01_check_data", "03_attribute", "02_journeys", "04_channels", "05_over_time", "06_what_changed"),
     *("07_compare_models", "08_engine_parameters"),
@@ -42,7 +42,7 @@ ATTRIBUTE = "03_attribute"
 REPORT = Asset("ihc_channel_reporting")
 ONE_DAY = timedelta(days=1)
 
-# What the Variable takes: paths, and settings as in .env.example, without IHC_ and in lower case.
+# Entries of the Variable: paths, and settings as in .env.example, in lower case without IHC_.
 PATHS = ("project", "python", "notebooks", "output", "database")
 SETTINGS = (
     *("schema", "lookback_days", "engine", "parameters", "conv_type_id", "redistribution", "max_requests"),
@@ -51,7 +51,7 @@ SETTINGS = (
     *("channel_groups", "style", "sensitivity_lookbacks", "sensitivity_models"),
 )
 
-# Extras of a Connection that are the driver's own, and not Airflow's.
+# Connection extras for the driver, not for Airflow.
 EXTRAS = (
     *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "target_session_attrs"),
     *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
@@ -59,7 +59,7 @@ EXTRAS = (
 
 
 class Plan(NamedTuple):
-    """Where a DAG run finds what it needs, where it writes, and of which days."""
+    """Paths and period of a DAG run."""
 
     project: str
     python: str
@@ -70,7 +70,7 @@ class Plan(NamedTuple):
 
 
 def plan(dag_run: Any) -> Plan:
-    """Read at run time what the tasks need to know; relative paths start at the project."""
+    """Read the paths and period at run time; relative paths start at the project."""
     given, days = _variable(), days_of(dag_run)
     project = Path(given["project"])
     interval = "_".join(dict.fromkeys(map(str, days)))
@@ -78,7 +78,7 @@ def plan(dag_run: Any) -> Plan:
         project=str(project),
         python=str(project / given.get("python", ".venv/bin/python")),
         notebooks=str(project / given.get("notebooks", "notebooks")),
-        # Each interval has a folder of its own, whatever the order in which they run.
+        # Each interval has its own folder, so runs may be in any order.
         output=str(project / given.get("output", "data") / interval),
         first_day=days[0],
         last_day=days[1],
@@ -86,9 +86,9 @@ def plan(dag_run: Any) -> Plan:
 
 
 def days_of(dag_run: Any) -> tuple[date, date]:
-    """The first and the last whole day of the data interval; without one, the last whole day before the run.
+    """First and last whole day of the data interval; without an interval, the last whole day before the run.
 
-    An interval within one day means that day so far.
+    An interval within one day covers that day so far.
     """
     zone = ZoneInfo(TIMEZONE)
     end = (dag_run.data_interval_end or dag_run.run_after).astimezone(zone)
@@ -101,15 +101,15 @@ def _variable() -> Mapping[str, Any]:
     given = Variable.get("ihc", default={}, deserialize_json=True)
     if unknown := set(given) - {*PATHS, *SETTINGS}:
         raise AirflowFailException(
-            f"The Variable ihc has {', '.join(sorted(unknown))}; it takes {', '.join((*PATHS, *SETTINGS))}. "
-            "A key belongs into the Connection ihc_api."
+            f"The Variable ihc has unknown {', '.join(sorted(unknown))}; entries are {', '.join((*PATHS, *SETTINGS))}. "
+            "Set the API key in the Connection ihc_api."
         )
     if not given.get("project"):
-        raise AirflowFailException('The Variable ihc must say where the project is: {"project": "/srv/ihc"}.')
-    # Variables are shown to all who may see them, and what is written so is no path either.
+        raise AirflowFailException('The Variable ihc must contain the path of the project: {"project": "/srv/ihc"}.')
+    # Variables are visible in the Airflow UI, and text in this form is not a path.
     if re.search(r":(?!//).*@|password\s*=", str(given.get("database") or ""), re.IGNORECASE | re.DOTALL):
         raise AirflowFailException(
-            "The database in the Variable ihc holds a password: it belongs into the Connection ihc_database."
+            "The database in the Variable ihc contains a password: use the Connection ihc_database."
         )
     return dict(given)
 
@@ -122,11 +122,11 @@ def _connection(name: str) -> Any:
 
 
 def _url(connection: Any) -> str:
-    """The URL of a database; of the connection's extras, it has those that the driver knows."""
+    """The URL of a database, with the connection's extras that the driver knows."""
     if not str(connection.conn_type).startswith("postgres"):
         raise AirflowFailException(
             f"The Connection ihc_database is of type {connection.conn_type}; it must be Postgres. "
-            "A file stands in the Variable ihc."
+            "Set a database file in the Variable ihc."
         )
     extras = {name: value for name, value in connection.extra_dejson.items() if name in EXTRAS}
     host, password = connection.host or "", quote(connection.password or "", safe="")
@@ -140,7 +140,7 @@ def _url(connection: Any) -> str:
 
 
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
-    """The settings as the environment of the notebooks' kernels; secrets, as in a database's URL, are nowhere else."""
+    """The settings as environment of the kernels. Secrets, such as database URLs, are passed only here."""
     values = {f"IHC_{name.upper()}": str(given[name]) for name in SETTINGS if given.get(name) is not None}
     if database := given.get("database"):
         values["IHC_DATABASE"] = database if "://" in database else str(Path(given["project"]) / database)
@@ -152,10 +152,10 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def prepare(context: Any) -> None:
-    """Set the environment in the process of a task, which its kernel inherits and with which it ends."""
+    """Set the environment of the task process, which the kernel inherits. It ends with the task."""
     instance = context["ti"]
     if instance.task_id == ATTRIBUTE:
-        # Each try is a run of its own; the notebooks after it belong to the one that succeeded.
+        # Each try is a separate run; the following notebooks belong to the successful one.
         name = re.sub("[^A-Za-z0-9_.-]", "-", context["dag_run"].run_id)
         instance.xcom_push(key="run_id", value=f"{name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     run_id = instance.xcom_pull(task_ids=ATTRIBUTE, key="run_id")
@@ -166,24 +166,26 @@ def prepare(context: Any) -> None:
 
 
 def _without_credit(context: Any) -> Counter[str]:
-    """How many orders have no credit, by outcome."""
+    """The number of orders without credit, by outcome."""
     path = Path(plan(context["dag_run"]).output) / "orders_without_credit.csv"
     with path.open(encoding="utf-8", newline="") as file:
         return Counter(row["outcome"] for row in csv.DictReader(file))
 
 
 def check_waiting(context: Any, _result: Any) -> None:
-    """Let the attribution fail, and be tried again later, while orders wait for the API."""
+    """Fail the attribution task while orders wait for the API, so that it is retried."""
     if waiting := _without_credit(context)["waiting"]:
-        raise AirflowException(f"Orders that wait for the API: {waiting}. What it answered is stored; try again later.")
+        raise AirflowException(
+            f"Orders waiting for the API: {waiting}. Its answers so far are stored; try again later."
+        )
 
 
 def announce(context: Any, result: Any) -> None:
-    """Tell the asset's consumers where the report is; let the run fail if orders did, as `ihc run` does."""
+    """Publish the path of the report in the asset event; fail the run if orders failed, as `ihc run` does."""
     days = plan(context["dag_run"])
     if failed := _without_credit(context)["failed"]:
         raise AirflowFailException(
-            f"Orders that failed: {failed}; orders_without_credit.csv says why. The report is written: {result}."
+            f"Failed orders: {failed}; see orders_without_credit.csv for the reasons. Report: {result}."
         )
     extra = {"report": result, "start_date": str(days.first_day), "end_date": str(days.last_day)}
     context["outlet_events"][REPORT].extra = extra
@@ -224,7 +226,7 @@ with DAG(
     ]
     report = BashOperator(
         task_id="report",
-        # Its last line is the report's path, which so becomes the task's XCom.
+        # The last line of output, the path of the report, becomes the task's XCom.
         bash_command="{{ plan(dag_run).python | quote }} -m ihc run --report-only --quiet"
         " --output {{ plan(dag_run).output | quote }}"
         " --start-date {{ plan(dag_run).first_day }} --end-date {{ plan(dag_run).last_day }}",

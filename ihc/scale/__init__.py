@@ -1,1 +1,1 @@
-"""A run on a Dask cluster."""
+"""Attribution on a Dask cluster, for data larger than memory."""

@@ -1,4 +1,4 @@
-"""What is wrong with tables that are spread over a cluster, in the words of `check_tables`, counted over all of it."""
+"""Validate tables distributed over a cluster, with the messages and totals of `check_tables`."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ihc.scale.frames import shuffled
 from ihc.scale.parquet import no_rows
 from ihc.schemas.tables import COLUMNS, KEYS, NULLABLE, check_table, fits
 
-SHOWN = 10_000  # rows that are unfit, at most so many of which are read again to say why
+SHOWN = 10_000  # maximum number of invalid rows that are read again for the message
 FOUND = pd.DataFrame({"key": pd.Series(dtype="str"), "is_unfit": pd.Series(dtype="bool")})
 COUNTS = pd.DataFrame({"key": pd.Series(dtype="str"), "rows": pd.Series(dtype="int64")})
 
 
 def count_unfit(table: str, frame: dd.DataFrame, parts: int) -> dd.DataFrame:
-    """Count a table's unfit rows where equal keys meet. In: `read_parquet`.
+    """Count the invalid rows of a table after shuffling by key. In: `read_parquet`.
 
-    Out: `key` and `rows`: of no key all rows that are unfit, some in each part; of a key that stands twice its copies.
+    Out: `key` and `rows`: without a key, the number of invalid rows of each part; for a duplicate key, its copies.
     """
-    found = frame.map_partitions(partial(_looked_at, table), meta=FOUND)
+    found = frame.map_partitions(partial(_inspected, table), meta=FOUND)
     return shuffled(found, "key", parts).map_partitions(_counted, meta=COUNTS)
 
 
-def _looked_at(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+def _inspected(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"key": frame[KEYS[table]], "is_unfit": is_unfit(table, frame)})
 
 
@@ -40,7 +40,7 @@ def _counted(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_unfit(table: str, frame: pd.DataFrame) -> pd.Series[bool]:
-    """Mark the rows that have a value that `check_table` refuses; keys that stand twice are found where they meet."""
+    """Mark the rows with a value that `check_table` rejects. Duplicate keys are found after shuffling."""
     key = KEYS[table]
     numbers = pd.Series(range(len(frame)), index=frame.index).astype("str")
     try:
@@ -59,9 +59,9 @@ def _is_unfit_value(name: str, values: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def unfit_rows(table: str, frame: dd.DataFrame, counts: pd.DataFrame) -> dd.DataFrame:
-    """The rows that are unfit, as they stand in the files and in that order; `SHOWN` at most. In: `count_unfit`."""
+    """The invalid rows, in file order, at most `SHOWN`. In: the result of `count_unfit`."""
     copies = counts.dropna().sort_values("key")
-    is_shown = copies["rows"].cumsum() <= SHOWN  # a key with all its copies: one alone would pass
+    is_shown = copies["rows"].cumsum() <= SHOWN  # a key with all its copies, because one alone is valid
     is_shown.iloc[:1] = True
     suspects = partial(_suspects, table, copies["key"][is_shown].tolist())
     return frame.map_partitions(suspects, meta=no_rows(table)).head(SHOWN, npartitions=-1, compute=False)
@@ -72,11 +72,11 @@ def _suspects(table: str, keys: list[str], frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def finding(table: str, rows: pd.DataFrame, counts: pd.DataFrame) -> str:
-    """Say what is wrong with `unfit_rows`, and how many there are where not all are looked at."""
+    """The message about `unfit_rows`, with the total if not all were read."""
     every = int(counts.loc[counts["key"].isna(), "rows"].sum())
     try:
         check_table(table, rows)
     except InputError as error:
-        more = f"\nTable {table} has {counted(every, 'row')} like this; {counted(len(rows), 'row')} are counted above."
+        more = f"\nTable {table} has {counted(every, 'row')} like this; {counted(len(rows), 'row')} are included above."
         return f"{error}{more if every > len(rows) else ''}"
-    return f"Table {table} had {counted(every, 'row')} with an unfit value or a duplicate key, and has changed since."
+    return f"Table {table} had {counted(every, 'row')} with an invalid value or a duplicate key, and has changed since."

@@ -1,4 +1,4 @@
-"""The Dask cluster that does the work: one that is there already, or workers on this machine for the time of a job."""
+"""Connect to a Dask cluster, or start local workers for one job."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ihc import __version__
 from ihc.errors import ScaleError, why
 from ihc.formatting import some
 
-SECONDS = 10  # within which a scheduler must answer, and have a worker
+SECONDS = 10  # timeout for the scheduler to answer and to have a worker
 
 
 @contextmanager
 def connected(scheduler: str | None, memory: str | None = None) -> Iterator[Client]:
-    """A client of the scheduler at an address, or of workers of its own: one a core, each with so much `memory`.
+    """A client of a scheduler, or of new local workers, one per core, each with this `memory`.
 
-    Raises ScaleError where the scheduler does not answer within some seconds, or has no worker.
+    Raises ScaleError if the scheduler does not answer in time or has no worker.
     """
-    # What a dying worker or scheduler leaves in the logs is said by the job, where it matters.
+    # The job reports lost workers and schedulers itself, so their log messages are hidden.
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -39,7 +39,7 @@ def connected(scheduler: str | None, memory: str | None = None) -> Iterator[Clie
         dask.config.set({"distributed.scheduler.dashboard.status.task-stream-length": 0}),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # another port for the dashboard, where its own is taken
+        warnings.simplefilter("ignore")  # about another dashboard port, if the default is in use
         with (
             LocalCluster(threads_per_worker=1, memory_limit=memory or "auto", silence_logs=logging.CRITICAL) as cluster,
             Client(cluster) as client,
@@ -54,25 +54,25 @@ def _remote(scheduler: str) -> Iterator[Client]:
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise ScaleError(
             f"The scheduler {scheduler} did not answer within {SECONDS} s ({why(error)}): "
-            "check the address, like tcp://10.0.0.1:8786, and that it is running."
+            "check that it is running and the address is like tcp://10.0.0.1:8786."
         ) from None
     with client:
         try:
             client.wait_for_workers(1, timeout=SECONDS)
         except TimeoutError:
             raise ScaleError(
-                f"The scheduler {scheduler} has no worker: start some with `dask worker {scheduler}`."
+                f"The scheduler {scheduler} has no workers: start some with `dask worker {scheduler}`."
             ) from None
         yield client
 
 
 def dashboard(client: Client) -> str | None:
-    """Where the work can be watched; None where Bokeh, which draws it, is missing here."""
+    """The URL of the dashboard; None if Bokeh, which it needs, is not installed."""
     return client.dashboard_link if find_spec("bokeh") else None
 
 
 def check_workers(client: Client, output: DirFileSystem) -> None:
-    """See that each worker has this `ihc` and sees the output's folder; raises ScaleError."""
+    """Check that each worker has the same version of `ihc` and can access the output folder; raises ScaleError."""
     output.pipe_file(seen := f".seen-{uuid4().hex}", b"")
     try:
         versions = _ask(client, _version)
@@ -80,10 +80,12 @@ def check_workers(client: Client, output: DirFileSystem) -> None:
     finally:
         output.rm(seen)
     if wrong := sorted({str(version) for version in versions.values() if version != __version__}):
-        raise ScaleError(f"Workers have ihc {some(wrong)}, and here it is {__version__!r}: install the same on all.")
+        raise ScaleError(
+            f"Workers have ihc {some(wrong)}, this machine has {__version__!r}: install the same version everywhere."
+        )
     if blind := [worker for worker, does in sees.items() if not does]:
         raise ScaleError(
-            f"Workers do not see the folder {output.path} ({some(blind)}): give an --output that all machines share."
+            f"Workers cannot access the folder {output.path} ({some(blind)}): use a shared folder or URL for --output."
         )
 
 
@@ -96,10 +98,10 @@ def _version() -> str:
 def _ask(client: Client, function: Any, *arguments: Any) -> dict[str, Any]:
     try:
         answers: dict[str, Any] = client.run(function, *arguments)
-    except Exception as error:  # whatever a worker's Python raises
+    except Exception as error:  # a worker may raise anything
         first_line = str(error).strip().partition("\n")[0]
         raise ScaleError(
-            f"A worker cannot do the work ({type(error).__name__}: {first_line}): install on each worker "
-            "pip install 'ihc-attribution[dask]', of the same version as here."
+            f"A worker cannot run ihc ({type(error).__name__}: {first_line}): run pip install 'ihc-attribution[dask]' "
+            "on each worker, with the same version as here."
         ) from None
     return answers

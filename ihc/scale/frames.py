@@ -1,6 +1,6 @@
-"""The library's functions over Dask DataFrames that are partitioned by user: each partition goes through the same code.
+"""Library functions for Dask DataFrames partitioned by user; each partition uses the same pandas code.
 
-Dask gives texts as `string` where pandas has `str`; every partition is turned to the tables' types before it is used.
+Dask uses `string` where pandas has `str`, so each partition is first converted to pandas types.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, as_text, require_columns
 
-AT_ONCE = 8  # partial sums that are added together in one step
+AT_ONCE = 8  # partial sums added in one step
 
 
 def by_user(frame: dd.DataFrame, parts: int) -> dd.DataFrame:
     """Partition sessions or conversions by user. In: `user_id`; out: the same rows in `parts` partitions.
 
-    Tables that are given the same number have each user's rows in partitions of the same place.
+    With the same number of parts, each user's rows are in the same partition number of all tables.
     Raises InputError for a missing column.
     """
     require_columns(frame, ("user_id",), "the frame")
@@ -38,9 +38,9 @@ def by_user(frame: dd.DataFrame, parts: int) -> dd.DataFrame:
 
 
 def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd.DataFrame:
-    """Partition costs by the user of their session; those of no session go to any partition.
+    """Partition costs by the user of their session; costs without a session go to any partition.
 
-    In: `session_id, cost` and the sessions in any partitions, with unique keys, texts or numbers that mean the same.
+    In: `session_id, cost` and the sessions, in any partitions, with unique keys, as text or equivalent numbers.
     Raises InputError for a missing column.
     """
     require_columns(costs, COLUMNS[COSTS], "costs")
@@ -51,7 +51,7 @@ def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd
 
 
 def shuffled(frame: dd.DataFrame, key: str, parts: int) -> dd.DataFrame:
-    """Shuffle rows, so that those with equal ids in a column, as texts, are in one of `parts` partitions."""
+    """Shuffle rows into `parts` partitions, such that equal ids in a column (as text) are in the same one."""
     frame = frame.map_partitions(_with_texts, key, meta=_with_texts(frame._meta, key))
     return frame.shuffle(on=key, npartitions=parts, ignore_index=True)
 
@@ -61,7 +61,7 @@ def _with_texts(frame: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 def _with_users(costs: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    """Costs with the `user_id` of their session; those of no session get any, so that they are not all in one part."""
+    """Add the `user_id` of the session to costs. Costs without a session get various ids, to spread them evenly."""
     users = lookup(costs["session_id"], sessions, "session_id", "user_id")
     return costs.assign(user_id=users.fillna(costs["session_id"]))
 
@@ -74,7 +74,7 @@ def journeys(
     end_date: str | date | None = None,
     lookback_days: float | None = None,
 ) -> dd.DataFrame:
-    """`build_journeys` over partitions. In: both `by_user`, in as many parts; else, out and raises: as there."""
+    """Apply `build_journeys` to each partition. In: tables `by_user` with the same parts. Raises the same errors."""
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     build = partial(build_journeys, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
@@ -84,16 +84,16 @@ def journeys(
 def credits(
     journeys: dd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
 ) -> dd.DataFrame:
-    """`attribute` over partitions. In: `journeys`, whole ones in each partition; out and raises: as there."""
+    """Apply `attribute` to each partition. In: `journeys`, none split over partitions. Raises the same errors."""
     return _together(partial(attribute, parameters=parameters, redistribution=redistribution), journeys)
 
 
 def channel_reporting(
     sessions: dd.DataFrame, conversions: dd.DataFrame, costs: dd.DataFrame, credits: dd.DataFrame
 ) -> Any:
-    """`channel_reporting` over partitions, equal to the last bit. In: all four partitioned by user, in as many parts.
+    """`channel_reporting` over all partitions, bit-identical. In: four tables by user, in the same number of parts.
 
-    Out: a Dask Delayed of the frame. Exact sums of each partition are added together, and rounded once.
+    Out: a Dask Delayed of the frame. Exact partial sums of the partitions are added and rounded once.
     """
     frames = [frame.to_delayed() for frame in _aligned(sessions, conversions, costs, credits)]
     step = dask.delayed(_reporting_part)
@@ -112,7 +112,7 @@ def _reporting_part(
 
 
 def _together(function: Callable[..., pd.DataFrame], *frames: dd.DataFrame) -> dd.DataFrame:
-    """Call a function on the partitions in the same place of each frame."""
+    """Call a function with the partitions of the same number of each frame."""
     meta = function(*(own_types(frame._meta) for frame in frames))
     return dd.map_partitions(partial(_typed_call, function), *_aligned(*frames), meta=meta, align_dataframes=False)
 
@@ -124,13 +124,13 @@ def _typed_call(function: Callable[..., pd.DataFrame], *frames: pd.DataFrame) ->
 def _aligned(*frames: dd.DataFrame) -> tuple[dd.DataFrame, ...]:
     if len(counts := {frame.npartitions for frame in frames}) > 1:
         raise InputError(
-            f"The frames have {', '.join(map(str, sorted(counts)))} partitions: partition all by_user, in as many."
+            f"The frames have {', '.join(map(str, sorted(counts)))} partitions: use by_user with the same parts."
         )
     return frames
 
 
 def own_types(frame: pd.DataFrame) -> pd.DataFrame:
-    """A partition with the types that pandas gives: texts `str`, where Dask has `string` or categories."""
+    """Convert a partition to pandas types: `str` instead of Dask's `string` or categories."""
     return frame.astype({name: "str" for name, kind in frame.dtypes.items() if _is_dask_text(kind)})
 
 

@@ -1,6 +1,6 @@
-"""A shop that is larger than memory, attributed on a Dask cluster part by part, equal to the last bit to one pass.
+"""Attribute data larger than memory on a Dask cluster, with results bit-identical to a single pass.
 
-Dask shuffles the tables by user into files, so that a worker that dies later costs the time of its own steps alone.
+Dask shuffles the tables by user into files, so a lost worker only repeats its own steps.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from ihc.scale.parts import (
 )
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables, check_table
 
-ROWS = 500_000  # sessions a part has, about, unless the number of parts is given
+ROWS = 500_000  # approximate number of sessions per part, unless the number of parts is given
 PATHS = "paths"
 READING, CHECKING, SHUFFLING, ATTRIBUTING, MARKOV = STAGES = (
-    "Reading the files",
+    "Reading files",
     "Checking values and keys",
     "Shuffling by user",
     "Attributing",
-    "Markov's model",
+    "Markov model",
 )
-AGAIN = "Reading unfit rows again"
-PUBLISHING = "Naming the results"
-Progress = Callable[[str, int, int], object]  # stage, parts done, parts in all
+AGAIN = "Reading invalid rows again"
+PUBLISHING = "Publishing the results"
+Progress = Callable[[str, int, int], object]  # stage, parts done, total parts
 
 
 class Input(NamedTuple):
@@ -66,7 +66,7 @@ class Input(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done: which files, with what settings, in how many parts, and where the results go."""
+    """The input files, settings, number of parts and output of a job."""
 
     files: Input
     asked: Asked
@@ -76,7 +76,7 @@ class Job:
 
 
 class Scaled(NamedTuple):
-    """What a job led to: the report tables, and how large it was."""
+    """The result of a job: the report tables, and the numbers of rows, parts, credits and failed orders."""
 
     reports: Reports
     rows: dict[str, int]
@@ -86,11 +86,11 @@ class Scaled(NamedTuple):
 
 
 def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Scaled:
-    """Attribute a shop's orders on a cluster, part by part, and write credits and report tables to the job's output.
+    """Attribute conversions on a cluster, part by part, and write credits and report tables to the job's output.
 
-    Raises InputError for tables that are unfit, in the words of `check_tables`; SettingsError where the output holds
-    anything else; ScaleError where the cluster gives up.
-    Nothing is written under its final name before all of it is whole.
+    Raises InputError for invalid tables, with the messages of `check_tables`; SettingsError if the output contains
+    other files; ScaleError if the cluster fails.
+    Results get their final names only when all of them are complete.
     """
     check_output(job.output, job.files)
     run = _Run(client, job, progress)
@@ -99,15 +99,17 @@ def scale(client: Client, job: Job, progress: Progress = lambda *_: None) -> Sca
             return run.whole()
     except KilledWorker as error:
         raise ScaleError(
-            f"{run.stage}: {counted(error.allowed_failures + 1, 'worker')} died over one part, most often because "
-            "memory is short. Give more --partitions, or workers with more memory."
+            f"{run.stage}: {counted(error.allowed_failures + 1, 'worker')} died on the same part, probably out of "
+            "memory. Increase --partitions, or give workers more memory."
         ) from None
     except (CancelledError, CommClosedError, TimeoutError):
-        raise ScaleError(f"{run.stage}: the scheduler is gone. Run the same command again when it is back.") from None
+        raise ScaleError(
+            f"{run.stage}: lost the connection to the scheduler. Run the same command again when it is available."
+        ) from None
     except (OSError, pa.ArrowException) as error:
         raise ScaleError(
-            f"{run.stage}: a file could not be read or written: {why(error)}. See that the disk has room, and that "
-            "nobody changes the files meanwhile."
+            f"{run.stage}: a file could not be read or written: {why(error)}. Check the free disk space, and that "
+            "the files do not change during the run."
         ) from None
 
 
@@ -133,7 +135,7 @@ class _Run:
         return Scaled(reports, self.rows, self.parts, credits, failed)
 
     def _each(self, stage: str, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Compute Dask collections on the cluster; the place of each and what it gives, as it comes."""
+        """Compute Dask collections on the cluster; yields the index and result of each as it completes."""
         self.stage = stage
         self.progress(stage, 0, len(tasks))
         futures = self.client.compute(list(tasks))
@@ -144,14 +146,14 @@ class _Run:
                 future.release()
                 self.progress(stage, done, len(tasks))
         finally:
-            with suppress(CancelledError, OSError, TimeoutError):  # a scheduler that is gone has nothing to cancel
+            with suppress(CancelledError, OSError, TimeoutError):  # a lost scheduler has nothing to cancel
                 self.client.cancel(futures)
 
     def _in_order(self, stage: str, tasks: Sequence[Any]) -> list[Any]:
         return [result for _, result in sorted(self._each(stage, tasks), key=lambda found: found[0])]
 
     def _read(self) -> dict[str, dd.DataFrame]:
-        """The tables as they stand in the files."""
+        """The tables as stored in the files."""
         by_table = dict(zip(COLUMNS, self.job.files, strict=True))
         look = dask.delayed(layout_of, pure=False)
         tasks = [look(table, files.fs, path) for table, files in by_table.items() for path in files.paths]
@@ -165,7 +167,7 @@ class _Run:
         return tables
 
     def _check(self, tables: dict[str, dd.DataFrame]) -> None:
-        """Raise InputError, in the words of `check_tables`, where a value is unfit or a key stands twice anywhere."""
+        """Raise InputError, with the messages of `check_tables`, for an invalid value or a duplicate key."""
         counts = self._in_order(CHECKING, [count_unfit(table, frame, self.parts) for table, frame in tables.items()])
         unfit = {table: own for table, own in zip(tables, counts, strict=True) if own["rows"].any()}
         if unfit:
@@ -196,7 +198,7 @@ class _Run:
         self._in_order(SHUFFLING, written)
 
     def _attributed(self) -> tuple[Part, int, int]:
-        """The sum of all parts, and how many credits and failed orders there are."""
+        """The sum of all parts, and the numbers of credits and failed orders."""
         job, sizes = self.job, []
         for folder in (CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else [])):
             job.output.makedirs(f"{SCRATCH}/{folder}")
@@ -207,12 +209,12 @@ class _Run:
                 sizes.append(size)
                 yield part
 
-        part = reduce(lambda whole, one: add([whole, one]), parts())  # no more than two are held
+        part = reduce(lambda whole, one: add([whole, one]), parts())  # holds at most two parts
         credits, failed = np.sum(sizes, axis=0).tolist()
         return part, credits, failed
 
     def _markov(self, effects: pd.DataFrame | None) -> pd.DataFrame | None:
-        """What channels earn under Markov's model, as of `markov_part`; None where that has too many channels."""
+        """Revenue by channel under the Markov model, from `markov_part`; None if there are too many channels."""
         if effects is None:
             return None
         task = dask.delayed(partial(_markov, self.job.output, effects), pure=False)
@@ -222,9 +224,9 @@ class _Run:
 
 
 def _attribute(output: DirFileSystem, asked: Asked, with_journeys: bool, number: int) -> tuple[Part, int, int]:
-    """Attribute one part: its credits go to a file, what it adds to the report comes back."""
+    """Attribute one part: write its credits to a file and return its contribution to the report."""
     sessions, conversions, costs = (_read_part(output, table, number) for table in COLUMNS)
-    # Shuffled rows come in any order; the outcomes are in that of the orders.
+    # Shuffled rows are in any order, and outcomes follow the order of the conversions.
     tables = Tables(sessions, conversions.sort_values("conv_id", ignore_index=True), costs)
     found = attribute_part(tables, asked, free_memory())
     _write_part(output, CREDITS, number, found.credits)
@@ -237,7 +239,7 @@ def _attribute(output: DirFileSystem, asked: Asked, with_journeys: bool, number:
     return part, len(found.credits), int((found.outcomes["outcome"] == "failed").sum())
 
 
-STEPS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")  # what Markov asks of journeys
+STEPS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")  # columns needed by the Markov model
 
 
 def _markov(output: DirFileSystem, effects: pd.DataFrame, number: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The folder that `ihc scale` writes to: what may be overwritten there, and how all of it gets its name at once."""
+"""Output folder of `ihc scale`: overwrite protection, locking and atomic publishing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ihc.scale.parts import Reports
 CREDITS, OUTCOMES, JOURNEYS = "credits", "outcomes", "journeys"
 FOLDERS = (CREDITS, OUTCOMES, JOURNEYS)
 ABOUT = "scale.json"
-SCRATCH = ".ihc-scale"  # holds what a run writes, until all of it is there
+SCRATCH = ".ihc-scale"  # holds the results of a run until they are complete
 LOCK = f"{SCRATCH}/lock"
 WRITTEN = (*FOLDERS, *(f"{name}.csv" for name in Reports._fields), ABOUT)
 KEYS = {"parameters", "redistribution", "lookback_days", "rows", "parts"}
 
 
 def open_output(url: str) -> DirFileSystem:
-    """Name a folder by path or URL, and write to it for a trial; raises SettingsError where that cannot be done."""
+    """Open a folder by path or URL and test writing to it; raises SettingsError if that fails."""
     try:
         fs, root = fsspec.core.url_to_fs(url)
         fs.makedirs(root, exist_ok=True)
@@ -36,23 +36,23 @@ def open_output(url: str) -> DirFileSystem:
         output.pipe_file(trial := f"{SCRATCH}.trial", b"")
         output.rm(trial)
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
-        raise SettingsError(f"--output {url} cannot be written: {why(error)}. Name another folder.") from None
+        raise SettingsError(f"--output {url} cannot be written: {why(error)}. Choose another folder.") from None
     return output
 
 
 def check_output(output: DirFileSystem, inputs: Iterable[Files]) -> None:
-    """See that nothing is overwritten but results of `ihc scale`, and no file that is read; raises SettingsError."""
+    """Check that only results of `ihc scale` are overwritten, and no input file; raises SettingsError."""
     taken = [name for name in WRITTEN if output.exists(name)]
     if taken and not any(_is_ours(output, name) for name in (ABOUT, f"{SCRATCH}/{ABOUT}")):
         raise SettingsError(
-            f"--output {output.path} holds {some(taken)}, and no {ABOUT} says that ihc scale wrote it: name another "
-            "folder, or move that away."
+            f"--output {output.path} contains {some(taken)}, but no {ABOUT} of ihc scale: choose another folder, or "
+            "move these files away."
         )
     for files in inputs:
         for path, name in ((path, name) for path in files.paths for name in FOLDERS):
             if files.fs == output.fs and _is_below(path, folder := f"{output.path}/{name}", is_disk(output)):
                 raise SettingsError(
-                    f"The input {path} lies in the folder {folder}, which is written anew: name another --output."
+                    f"The input {path} is in the folder {folder}, which would be overwritten: choose another --output."
                 )
 
 
@@ -71,21 +71,21 @@ def _is_below(path: str, folder: str, follows_links: bool) -> bool:
 
 
 def is_disk(output: DirFileSystem) -> bool:
-    """Say whether the folder is on a file system of this machine."""
+    """Whether the folder is on a local file system."""
     protocol = output.fs.protocol
     return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
 @contextmanager
 def claimed(output: DirFileSystem) -> Iterator[None]:
-    """Keep other runs out of an output, and delete what lies in its scratch folder before and afterwards.
+    """Lock an output against other runs, and empty its scratch folder before and after.
 
-    On a disk a lock, that ends with its process, tells a run that goes on from one that was killed; elsewhere nothing
-    does, and a user has to. What holds results that have got their names in part is left for the next run.
-    Raises ScaleError where another run goes on.
+    On a local disk, the file lock ends with its process, so a killed run leaves no lock. Elsewhere a running and a
+    killed run look the same, and the user must decide. The scratch folder is kept if results were published in part.
+    Raises ScaleError if another run is active.
     """
     if not is_disk(output) and output.exists(LOCK):
-        raise _others_run(output, f", or was killed: delete {output.path}/{SCRATCH} where none goes on")
+        raise _others_run(output, f", or was killed: delete {output.path}/{SCRATCH} if no run is active")
     output.makedirs(SCRATCH, exist_ok=True)
     output.touch(LOCK)
     lock = portalocker.Lock(f"{output.path}/{LOCK}", "a", timeout=0) if is_disk(output) else nullcontext()
@@ -104,19 +104,19 @@ def claimed(output: DirFileSystem) -> Iterator[None]:
 
 
 def _others_run(output: DirFileSystem, more: str) -> ScaleError:
-    return ScaleError(f"Another run with --output {output.path} goes on{more}. Give each run an --output of its own.")
+    return ScaleError(f"Another run with --output {output.path} is active{more}. Use a separate --output for each run.")
 
 
 def write_tables(output: DirFileSystem, reports: Reports) -> None:
-    """Write the report tables where the run's other results wait for their names."""
+    """Write the report tables to the scratch folder."""
     for name, table in reports._asdict().items():
         output.pipe_file(f"{SCRATCH}/{name}.csv", csv_bytes(table))
 
 
 def publish(output: DirFileSystem, about: Mapping[str, Any]) -> None:
-    """Give a run's results their final names; `scale.json`, that says what they are, gets its own at the very end.
+    """Move the results of a run to their final names; `scale.json`, which describes them, comes last.
 
-    Raises ScaleError where a file cannot be moved.
+    Raises ScaleError if a file cannot be moved.
     """
     try:
         output.pipe_file(f"{SCRATCH}/{ABOUT}", f"{json.dumps(about, indent=2, ensure_ascii=False)}\n".encode())
@@ -128,6 +128,6 @@ def publish(output: DirFileSystem, about: Mapping[str, Any]) -> None:
                 output.mv(f"{SCRATCH}/{name}", name, recursive=name in FOLDERS)
     except OSError as error:
         raise ScaleError(
-            f"The results could not all get their names in {output.path}: {why(error)}. What is there is not whole: "
-            "run the same command again."
+            f"Not all results could be published in {output.path}: {why(error)}. The folder is incomplete: run the "
+            "same command again."
         ) from None

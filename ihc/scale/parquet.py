@@ -1,4 +1,4 @@
-"""The three tables in Parquet files, at any address that fsspec knows, as texts and numbers of a Dask DataFrame."""
+"""Read the three input tables from Parquet files at any fsspec URL into Dask DataFrames."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from ihc.errors import InputError, SettingsError, why
 from ihc.schemas.tables import COLUMNS, FLAGS, OPTIONAL, as_text, columns_of
 
 AMOUNTS = ("revenue", "cost")
-AT_A_TIME = 500_000  # rows of a partition, about: of one file, as many row groups as have so many
+AT_A_TIME = 500_000  # approximate rows per partition, in whole row groups of one file
 
 
 class Files(NamedTuple):
-    """The Parquet files of a table: the file system that holds them, and their paths there."""
+    """The Parquet files of a table: file system and paths."""
 
     fs: Any
     paths: list[str]
 
 
 class Layout(NamedTuple):
-    """How a file is written: of each column its name, what it is called there and its type; rows of each row group."""
+    """The layout of a file: for each column ihc's name, the name in the file and the type; the rows per row group."""
 
     columns: tuple[tuple[str, str, str], ...]
     rows: tuple[int, ...]
 
 
 def find_files(pattern: str, what: str) -> Files:
-    """The files of a table, in the order of their names.
+    """Find the files of a table, sorted by name.
 
-    In: a path, a glob, a folder or any URL that fsspec knows; `what` names the option in the message.
-    Raises SettingsError where there are none, or the address cannot be reached.
+    In: a path, a glob, a folder or any fsspec URL; `what` is the option named in messages.
+    Raises SettingsError if there are no files, or the URL cannot be read.
     """
     try:
         fs, path = fsspec.core.url_to_fs(pattern)
-        is_name = "[" in path and fs.exists(path)  # a name that looks like a glob
+        is_name = "[" in path and fs.exists(path)  # a file name that looks like a glob
         named = [path] if is_name else [file.path for file in fsspec.open_files(pattern, mode="rb")]
         paths = [found for each in named for found in _files_of(fs, each)]
     except (OSError, ValueError, ImportError) as error:
-        raise SettingsError(f"{what} {pattern} cannot be looked up: {why(error)}.") from None
+        raise SettingsError(f"{what} {pattern} cannot be read: {why(error)}.") from None
     if not paths:
         raise SettingsError(f"{what} {pattern} matches no file: give a Parquet file, a folder of them, or a glob.")
     return Files(fs, sorted(paths))
@@ -65,12 +65,12 @@ def _files_of(fs: Any, path: str) -> list[str]:
 
 
 def _is_data(path: str) -> bool:
-    """Say whether a file below a folder is one of its table: not what writers leave aside, `_temporary` or `.crc`."""
+    """Whether a file in a folder belongs to the table; excludes `_temporary`, `.crc` and other non-data files."""
     return path.lower().endswith(".parquet") and not any(name.startswith((".", "_")) for name in path.split("/"))
 
 
 def layout_of(table: str, fs: Any, path: str) -> Layout:
-    """Look at a file without its rows; raises InputError if it is no Parquet, lacks a column, or has one of no use."""
+    """Read the layout of a file; raises InputError if it is not Parquet, lacks a column, or has an unusable type."""
     try:
         with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
             schema = file.schema_arrow
@@ -83,9 +83,9 @@ def layout_of(table: str, fs: Any, path: str) -> Layout:
 
 
 def read_parquet(table: str, files: Files, layouts: Sequence[Layout]) -> dd.DataFrame:
-    """Read a table as frames for `check_table`, in the order of its files; those that are written alike go first.
+    """Read a table as frames for `check_table`, in file order, grouped by layout.
 
-    In: the `layout_of` each file: Dask reads all files of one call as it reads the first.
+    In: the `layout_of` each file. Dask reads all files of one call like the first, so each layout needs its own call.
     """
     alike: dict[Any, list[tuple[str, Layout]]] = {}
     for path, layout in zip(files.paths, layouts, strict=True):
@@ -101,7 +101,7 @@ def _read_alike(table: str, fs: Any, files: list[tuple[str, Layout]]) -> dd.Data
         filesystem=fs,
         columns=list(names.values()),
         index=False,
-        dtype_backend="pyarrow",  # what pandas would make of ids that are numbers, among them NULL, loses digits
+        dtype_backend="pyarrow",  # pandas would read numeric ids with NULL as floats, which lose digits
         split_row_groups=max(1, AT_A_TIME // max(1, largest)),
     )
     return raw.map_partitions(partial(_plain_rows, table, names), meta=no_rows(table))
@@ -113,14 +113,14 @@ def _plain_rows(table: str, names: Mapping[str, str], frame: pd.DataFrame) -> pd
 
 
 def no_rows(table: str) -> pd.DataFrame:
-    """A table without rows, as a frame for `check_table`: its columns, those that a table may lack last."""
+    """An empty frame for `check_table`, with optional columns last."""
     return pd.DataFrame({name: pd.Series(dtype="str") for name in (*COLUMNS[table], *OPTIONAL[table])})
 
 
 def _plain_frame(table: str, found: pa.Table, file: str = "") -> pd.DataFrame:
     columns = {}
     for name in no_rows(table).columns.tolist():
-        if name not in found.column_names:  # one that the file may lack, so that all files give the same columns
+        if name not in found.column_names:  # an optional column, added so that all files have the same columns
             columns[name] = pd.Series(np.nan, index=range(len(found)), dtype="str")
             continue
         try:
@@ -140,10 +140,10 @@ def _is_number(name: str) -> bool:
 
 
 def plain(table: pa.Table) -> pd.DataFrame:
-    """Columns of any type that means the same as texts and numbers, value by value, so that pieces are as the whole.
+    """Convert columns of other types to text and numbers, value by value, so the result is independent of partitions.
 
-    Dictionaries, UUIDs, dates, times, timestamps and ids that are numbers become texts: a timestamp at midnight the
-    day, any other what it is (UTC); decimals numbers.
+    Dictionaries, UUIDs, dates, times, timestamps and numeric ids become text; a timestamp at midnight becomes a date,
+    others a UTC timestamp. Decimals become numbers.
     """
     return pd.DataFrame({name: _plain(name, table[name].combine_chunks()) for name in table.column_names})
 
@@ -152,7 +152,7 @@ def _plain(name: str, values: Any) -> pd.Series[Any]:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pa.types.is_nested(values.type):
-        raise TypeError("each value holds several")
+        raise TypeError("it is a nested type")
     if _is_number(name):
         return _numbers(name, values)
     kind = values.type
@@ -177,7 +177,7 @@ def _numbers(name: str, values: Any) -> pd.Series[Any]:
 
 
 def _days(values: Any) -> Any:
-    """Timestamps as texts: `2023-09-01` at midnight, `2023-09-01 13:05:59` else."""
+    """Timestamps as text: `2023-09-01` at midnight, otherwise `2023-09-01 13:05:59`."""
     utc = values.cast(pa.timestamp("us"), safe=False)
     days = utc.cast(pa.date32(), safe=False)
     is_midnight = pc.equal(days.cast(pa.timestamp("us")), utc)

@@ -1,4 +1,4 @@
-"""What a part of the users adds to the report: exact sums and counts that add up to the tables of all users."""
+"""Partial results for a part of the users: exact sums and counts that add up to the report tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MARKOV = "Markov"
 
 
 class Asked(NamedTuple):
-    """What the local engine is asked for: its settings, which orders, by day, of sessions how old; what is direct."""
+    """Settings of the local engine: parameters, dates, lookback window and direct-traffic channels."""
 
     parameters: Parameters
     redistribution: Redistribution | None = None
@@ -51,12 +51,12 @@ class Asked(NamedTuple):
 
     @property
     def window(self) -> dict[str, str | date | None]:
-        """The days, as functions take them."""
+        """The dates, as arguments for the library's functions."""
         return {"start_date": self.start_date, "end_date": self.end_date}
 
 
 class Attributed(NamedTuple):
-    """The journeys of a part's credited orders, their credits, and how each order of the dates ended."""
+    """The credited journeys of a part, their credits, and the outcome of each conversion in the period."""
 
     journeys: pd.DataFrame
     credits: pd.DataFrame
@@ -64,11 +64,11 @@ class Attributed(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part's sums, as of `sums.part_by`, and counts.
+    """Partial sums (see `sums.part_by`) and counts of a part.
 
-    `reporting`: by channel and day; `counts`: of `channel_counts`; `orders`: distinct ones with credit on the days;
-    `comparison`: revenue by channel and model; `figures`: of the reconciliation; `chain`: of the users' paths, None
-    with more channels than it may have.
+    `reporting`: by channel and day; `counts`: from `channel_counts`; `orders`: number of orders with credit in the
+    period; `comparison`: revenue by channel and model; `figures`: of the reconciliation; `chain`: Markov chain of the
+    users' paths, None with too many channels.
     """
 
     reporting: pd.DataFrame
@@ -80,7 +80,7 @@ class Part(NamedTuple):
 
 
 class Reports(NamedTuple):
-    """The report tables of all users, by the names of their files."""
+    """The report tables of all users, by file name."""
 
     channel_reporting: pd.DataFrame
     channel_summary: pd.DataFrame
@@ -89,10 +89,10 @@ class Reports(NamedTuple):
 
 
 def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> Attributed:
-    """Spread the credit of a part's orders.
+    """Attribute the conversions of a part.
 
-    In: checked tables that hold all rows of their users; `memory` and InputError as of `build_journeys`,
-    and InputError for refunds that are unfit, as of `check_tables`.
+    In: validated tables with all rows of their users; `memory` and InputError as in `build_journeys`. Raises InputError
+    for invalid refunds, as in `check_tables`.
     """
     check_refunds(tables.conversions)
     lookback = asked.lookback_days
@@ -106,7 +106,7 @@ def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> A
 
 
 def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
-    """Sum up what a part adds to the report, but for Markov's column. In: as `attribute_part`, and what it found."""
+    """Compute a part's sums without the Markov model. In: as `attribute_part`, and its result."""
     earned = conversion_credits(tables.sessions, tables.conversions, found.credits)
     visits = visits_of(tables.sessions, tables.costs, earned)
     days = [rows[inside(rows["date"], **asked.window)] for rows in (visits, earned)]
@@ -124,7 +124,7 @@ def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
 
 
 def comparison_part(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Sum up what a part's channels earn under models. In: as `model_comparison`; out: as of `sums.part_by`."""
+    """Partial sums of revenue by channel and model. In: as `model_comparison`; out: as `sums.part_by`."""
     return part_by(model_revenue(journeys, models), CHANNEL, list(models))
 
 
@@ -135,7 +135,7 @@ def _chain(tables: Tables, journeys: pd.DataFrame, asked: Asked) -> Chain | None
 
 
 def add(parts: Iterable[Part]) -> Part:
-    """Add parts together, in any order; the sum is a part of all their users."""
+    """Add parts, in any order; the sum is the part of all their users."""
     reporting, counts, orders, comparison, figures, chains = zip(*parts, strict=True)
     return Part(
         reporting=add_parts(reporting, DAILY),
@@ -154,7 +154,7 @@ def _add_chains(chains: tuple[Chain | None, ...]) -> Chain | None:
 
 
 def removal_effects_of(part: Part) -> pd.DataFrame | None:
-    """Solve the chain of all users: `channel_name, removal_effect [share]`; None where it has too many channels."""
+    """Solve the Markov chain of all users: `channel_name, removal_effect [share]`; None with too many channels."""
     if part.chain is None:
         return None
     names = part.chain.states["channel_name"]
@@ -162,15 +162,15 @@ def removal_effects_of(part: Part) -> pd.DataFrame | None:
 
 
 def markov_part(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
-    """Sum up what a part's channels earn under Markov's model. In: `journeys` and `removal_effects_of` all users."""
+    """Partial sums of revenue by channel under the Markov model. In: `journeys`, `removal_effects_of` all users."""
     return comparison_part(journeys, {MARKOV: spread_by_effects(journeys, effects)})
 
 
 def reports_of(part: Part, markov_revenue: pd.DataFrame | None, asked: Asked) -> Reports:
-    """Round the sums of all users to the tables of the report.
+    """Round the sums of all users to the report tables.
 
-    In: the sum of all parts, that of their `markov_part`, if there is any, and what was asked for.
-    Raises ReconciliationError if what was read and what is reported do not close to the cent.
+    In: the sum of all parts, the sum of their `markov_part`, if any, and the settings.
+    Raises ReconciliationError if the report does not reconcile with the input to the cent.
     """
     reporting = sum_of_parts(part.reporting, DAILY)
     shown = reporting[inside(reporting["date"], **asked.window)]

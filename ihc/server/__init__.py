@@ -1,1 +1,1 @@
-"""The IHC Attribution API over the local engine."""
+"""HTTP server with the interface of the IHC Attribution API, using the local engine."""

@@ -1,7 +1,7 @@
-"""Credits as the API answers them: for sessions just as they were sent, with four decimals that sum to 1.
+"""Compute credits in the format of the API: sessions as sent, four decimals, sums of exactly 1.
 
-Each session without a value gets a reason instead: it comes after the conversion, or its journey cannot be computed.
-The other journeys keep their credits.
+A session without a value gets a reason: it is after the conversion, or its journey cannot be computed. The other
+journeys are not affected.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def round_shares(shares: Floats, journey: Integers) -> Floats:
-    """Round each journey's shares to four decimals that sum to 1.
+    """Round the shares of each journey to four decimals that sum to 1.
 
-    In: `shares` in [0, 1] that sum to 1 a journey, or to 0; `journey`: the number of each one's journey, from 0 up.
-    Out: each share rounded to four decimals, a half upwards. The largest share of the journey, the first of equals,
-    takes the difference to 1. A long journey can be over 1 by more than that share; then the largest shares give
-    0.0001 each instead.
+    In: `shares` in [0, 1] that sum to 1 or 0 per journey; `journey`: the journey number of each share, from 0.
+    Out: each share rounded half up to four decimals. The largest share of a journey (the first, if several are equal)
+    absorbs the difference to 1. If a long journey exceeds 1 by more than that share, the largest shares are instead
+    reduced by 0.0001 each.
     """
-    units = np.floor(np.round(shares * UNITS, 6) + 0.5)  # equal shares stay equal, whatever their last bits
+    units = np.floor(np.round(shares * UNITS, 6) + 0.5)  # equal shares stay equal despite floating-point noise
     rest = (np.rint(_sums(shares, journey)) * UNITS - _sums(units, journey))[journey]
     place = pd.Series(units).groupby(journey).rank(method="first", ascending=False).to_numpy()  # 1: the largest
     is_over = _any((place == 1) & (units + rest < 0), journey)
@@ -58,11 +58,11 @@ def round_shares(shares: Floats, journey: Integers) -> Floats:
 
 
 def credit_of_printed(phases: Mapping[str, Floats], weights: Mapping[str, float], journey: Integers) -> Floats:
-    """Make the printed credit of the printed phases.
+    """Compute the rounded credit from the rounded phases.
 
-    In: `phases`: each phase's shares as `round_shares` gives them; `weights`: the weight of each phase; `journey` as of
-    `round_shares`. Out: `ihc` [share] with four decimals, sum 1 a journey that has a phase; phases that have no share
-    in a journey leave their weight to the others in proportion.
+    In: `phases`: shares per phase from `round_shares`; `weights`: weight per phase; `journey` as in `round_shares`.
+    Out: `ihc` [share] with four decimals, sum 1 per journey. The weight of a phase without shares in a journey is
+    distributed to the other phases in proportion.
     """
     credit, present = np.zeros(len(journey)), np.zeros(len(journey))
     for phase, shares in phases.items():
@@ -78,14 +78,15 @@ def _sums(values: Floats, journey: Integers) -> Floats:
 def answer(
     sessions: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compute every journey that can be computed, and give credit away as the `redistribution` says.
+    """Compute all journeys that can be computed, and apply the `redistribution`.
 
     In: `conv_id, session_id, timestamp [text, %Y-%m-%d %H:%M:%S, with or without %z], channel_name,
-    holder_engagement, closer_engagement, conversion [0/1]`, rows in any order; sessions of one moment keep it.
+    holder_engagement, closer_engagement, conversion [0/1]`, in any order. Sessions with the same
+    timestamp keep their order.
 
-    Out: `conv_id, session_id, initializer, holder, closer, ihc`, and `conv_id, session_id, reason` of the sessions that
-    have none, both in the order of the rows. The first session with conversion = 1 ends the journey; without any, the
-    last session does. Per conversion `ihc` sums to exactly 1, and so does each phase that has an eligible session.
+    Out: `conv_id, session_id, initializer, holder, closer, ihc`, and `conv_id, session_id, reason` of the sessions
+    without a value, both in the order of the rows. The journey ends at the first session with conversion = 1, or at its
+    last session if there is none. Per conversion, `ihc` and each phase with an eligible session sum to exactly 1.
 
     Raises InputError for a missing column.
     """
@@ -99,19 +100,19 @@ def answer(
 
 
 def _credits(steps: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None) -> pd.DataFrame:
-    """The printed shares of journeys in time order, a row a session."""
+    """The rounded shares of journeys in time order, one row per session."""
     credits = steps[["conv_id", "session_id"]]
     if not len(steps):
         return credits
     journey = pd.factorize(steps["journey"])[0].astype("int64")
-    # Numbers for the ids: the order is settled.
+    # Replace ids by numbers, because the order is already fixed.
     shares = attribute(steps.assign(conv_id=journey, session_id=np.arange(len(steps))), parameters, redistribution)
     phases = {phase: round_shares(shares[phase].to_numpy(), journey) for phase in PHASES}
     return credits.assign(**phases, ihc=credit_of_printed(phases, parameters.phase_weights, journey))
 
 
 def _in_time_order(sessions: pd.DataFrame) -> pd.DataFrame:
-    """The sessions journey by journey, by time; those of one moment as they were sent."""
+    """Sort sessions by journey and time; sessions with the same timestamp stay in the order sent."""
     moments = [_moment(text) for text in sessions["timestamp"]]
     steps = sessions.reset_index(drop=True).assign(
         timestamp=_microseconds(moments),
@@ -136,7 +137,7 @@ def _microseconds(moments: Iterable[datetime | None]) -> npt.NDArray[np.datetime
 
 
 def _reasons(steps: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Why each session has no value, "" where it has one; `steps` in time order."""
+    """Why each session has no value; "" if it has one. In: `steps` in time order."""
     journey, has_zone = steps["journey"].to_numpy(), steps["has_zone"].to_numpy()
     tests = [
         _any(~steps["is_timed"], journey),
@@ -148,6 +149,6 @@ def _reasons(steps: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def _any(is_so: npt.ArrayLike, journey: Integers) -> Booleans:
-    """Whether it is so in any session of the journey, on each of its sessions."""
+    """Whether the condition holds for any session of the journey, for each session."""
     is_any: Booleans = np.bincount(journey, weights=is_so)[journey] > 0
     return is_any

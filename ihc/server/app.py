@@ -1,7 +1,7 @@
-"""The server: credits of the local engine for whoever speaks the IHC Attribution API's language.
+"""HTTP server compatible with the IHC Attribution API, using the local engine.
 
-One flat list of sessions in, one flat list of values out; the HTTP status is the answer's `statusCode`. The names
-`conversion_id` and `channel_label` are the API's and end here: the library calls them `conv_id` and `channel_name`.
+One flat list of sessions in, one flat list of values out; the HTTP status equals the answer's `statusCode`. The API's
+names `conversion_id` and `channel_label` are used only here: the library calls them `conv_id` and `channel_name`.
 """
 
 from __future__ import annotations
@@ -26,43 +26,43 @@ from ihc.formatting import counted
 from ihc.models.parameters import DEFAULT, Parameters, load_parameters
 from ihc.models.redistribution import Redistribution, parse_redistribution, redistribution_schema
 from ihc.server.answers import answer
-from ihc.server.middleware import RequestLog, gate, log_to_stderr, read_body, refuse
+from ihc.server.middleware import RequestLog, access_check, log_to_stderr, read_body, refuse
 from ihc.server.settings import ServerSettings, load_server_settings
 
 COMPUTE, HEALTH, DOCUMENT = "/v1/compute_ihc", "/health", "/openapi.json"
-THREADS = 2  # requests computed at once: more would only take turns, and hold more memory
-DESCRIPTION = f"The IHC model on this machine, spoken to like the IHC Attribution API: `POST {COMPUTE}`."
+THREADS = 2  # parallel requests; more threads would not be faster, but use more memory
+DESCRIPTION = f"The IHC model on this server, with the interface of the IHC Attribution API: `POST {COMPUTE}`."
 
 
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("a flag is 0 or 1, neither true nor false")
+        raise ValueError("a flag must be 0 or 1, not true or false")
     return value
 
 
 Flag = Annotated[Literal[0, 1], BeforeValidator(_no_truth)]
-Share = Annotated[float, Field(ge=0, le=1, description="A share, with four decimals.")]
+Share = Annotated[float, Field(ge=0, le=1, description="A share with four decimals.")]
 Entries = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "null"}, redistribution_schema()]})]
 
 
 class Session(BaseModel):
-    """A session of a journey; further fields are ignored."""
+    """A session of a journey; other fields are ignored."""
 
-    conversion_id: str = Field(description="The journey: the sessions that share it.")
+    conversion_id: str = Field(description="The journey: all sessions with the same value.")
     session_id: str = Field(description="Unique within the journey.")
-    timestamp: str = Field(description="`%Y-%m-%d %H:%M:%S`, taken as UTC, or with its zone `%Y-%m-%d %H:%M:%S %z`.")
+    timestamp: str = Field(description="`%Y-%m-%d %H:%M:%S` in UTC, or with a time zone, `%Y-%m-%d %H:%M:%S %z`.")
     channel_label: str = Field(description="The channel.")
-    holder_engagement: Flag = Field(description="1: the session counts for the holder phase.")
-    closer_engagement: Flag = Field(description="1: the session counts for the closer phase.")
+    holder_engagement: Flag = Field(description="1: counts for the holder phase.")
+    closer_engagement: Flag = Field(description="1: counts for the closer phase.")
     conversion: Flag = Field(
-        description="1 on the session in which the conversion happened. The first such session ends the journey, and "
-        "each session after it has an entry in `partialFailureErrors`. Without any, the last session converts."
+        description="1: the session of the conversion. The first such session ends the journey, and each later session "
+        "gets an entry in `partialFailureErrors`. If there is none, the last session converts."
     )
-    impression_interaction: Flag = Field(default=0, description="1: an ad impression; it counts like a visit.")
+    impression_interaction: Flag = Field(default=0, description="1: an ad impression; it counts like any session.")
 
 
 class Question(BaseModel):
-    """What a request asks for."""
+    """The body of a request."""
 
     customer_journeys: Annotated[list[Session], FailFast()] = Field(min_length=1)
     redistribution_parameter: Entries = None
@@ -79,7 +79,7 @@ EXAMPLE = [
 
 
 class Value(BaseModel):
-    """A session's shares: of its conversion, and of each phase of its journey."""
+    """The shares of a session: of the conversion, and of each phase of the journey."""
 
     conversion_id: str
     session_id: str
@@ -105,7 +105,7 @@ class Failure(BaseModel):
 
 
 class Answer(BaseModel):
-    """Values in the order of the sessions; with status 206 some sessions have none, and an entry each."""
+    """Values in the order of the sessions. With status 206, sessions without a value are listed as failures."""
 
     statusCode: Literal[200, 206]  # noqa: N815 - the API's name
     value: list[Value]
@@ -113,14 +113,14 @@ class Answer(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Nothing was computed, and why."""
+    """A rejected request: nothing was computed."""
 
     statusCode: int  # noqa: N815 - the API's name
     message: str
 
 
 class Health(BaseModel):
-    """The server is up, in this version, for these conversion types."""
+    """The server is up: its version and conversion types."""
 
     status: Literal["ok"]
     version: str
@@ -128,9 +128,9 @@ class Health(BaseModel):
 
 
 def create_app(settings: ServerSettings) -> FastAPI:
-    """Make the application.
+    """Create the application.
 
-    Raises ParametersError for a parameters file that cannot be used, SettingsError for two of the same name.
+    Raises ParametersError for an invalid parameters file, SettingsError for two with the same name.
     """
     types = load_conversion_types(settings.parameters)
     app = FastAPI(
@@ -138,7 +138,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         openapi_url=DOCUMENT,
-        docs_url=None,  # these pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -149,9 +149,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
 
 def load_conversion_types(files: Sequence[Path]) -> dict[str, Parameters]:
-    """Read the parameters files, or the one that ships: a conversion type each, called by the set's name.
+    """Read the parameters files, by default the built-in one. Each set is a conversion type with the name of the set.
 
-    Raises ParametersError for a file that cannot be used, SettingsError for two of the same name.
+    Raises ParametersError for an invalid file, SettingsError for two sets with the same name.
     """
     found: dict[str, Path] = {}
     types = {}
@@ -160,7 +160,7 @@ def load_conversion_types(files: Sequence[Path]) -> dict[str, Parameters]:
         if parameters.name in found:
             raise SettingsError(
                 f"The parameters files {found[parameters.name]} and {path} have the same name {parameters.name!r}, "
-                "and a conversion type is called by it: change the name in one of them."
+                "which is the name of the conversion type: change it in one of them."
             )
         found[parameters.name], types[parameters.name] = path, parameters
     return types
@@ -172,7 +172,7 @@ def _add_endpoints(app: FastAPI, types: Mapping[str, Parameters], settings: Serv
     @app.post(
         COMPUTE,
         summary="Compute the values of customer journeys",
-        dependencies=[Depends(gate(settings.keys, settings.requests_per_minute))],
+        dependencies=[Depends(access_check(settings.keys, settings.requests_per_minute))],
         responses=_statuses(next(iter(types.values())), with_keys=bool(settings.keys)),
         response_model=Answer,
         openapi_extra=_document(types, settings),
@@ -190,19 +190,19 @@ def _add_endpoints(app: FastAPI, types: Mapping[str, Parameters], settings: Serv
 
         return await to_thread.run_sync(compute, limiter=threads)
 
-    @app.get(HEALTH, summary="Say that the server is up", responses={500: {"model": Refusal}})
+    @app.get(HEALTH, summary="Health check", responses={500: {"model": Refusal}})
     async def health() -> Health:
         return Health(status="ok", version=__version__, conversion_types=list(types))
 
 
 def _question(body: bytes, counts: State) -> Question:
-    """Read a request, and leave the counts of its journeys and sessions for the log."""
+    """Parse a request, and store its number of journeys and sessions for the log."""
     try:
         question = Question.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the body"
-        raise HTTPException(400, f"The request is not as it must be, at {where}: {first['msg']}.") from None
+        raise HTTPException(400, f"Invalid request at {where}: {first['msg']}.") from None
     counts.sessions = len(question.customer_journeys)
     counts.journeys = len({session.conversion_id for session in question.customer_journeys})
     return question
@@ -213,12 +213,12 @@ def _check_limits(counts: State, settings: ServerSettings) -> None:
     for noun, most in limits.items():
         number = getattr(counts, noun)
         if number > most:
-            raise HTTPException(413, f"The request holds {number:,} {noun}; the limit is {most:,} {noun} a request.")
+            raise HTTPException(413, f"The request holds {number:,} {noun}; the limit is {most:,} {noun} per request.")
 
 
 def _conversion_type(asked: str, types: Mapping[str, Parameters]) -> Parameters:
     if asked not in types:
-        raise HTTPException(400, "The conversion type is unknown: conv_type_id must be one that /health names.")
+        raise HTTPException(400, "Unknown conversion type: conv_type_id must be one of those listed by /health.")
     return types[asked]
 
 
@@ -247,7 +247,7 @@ def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
 
 
 def _document(types: Mapping[str, Parameters], settings: ServerSettings) -> dict[str, Any]:
-    """What the signature of the operation cannot say of its request, in the words of OpenAPI."""
+    """The parts of the OpenAPI document that FastAPI cannot derive from the function signature."""
     question = Question.model_json_schema()
     question["properties"]["customer_journeys"]["items"] = question.pop("$defs")["Session"]
     limits = f"{settings.max_journeys:,} journeys, {settings.max_sessions:,} sessions, {settings.max_bytes:,} bytes"
@@ -256,7 +256,7 @@ def _document(types: Mapping[str, Parameters], settings: ServerSettings) -> dict
         "name": "conv_type_id",
         "in": "query",
         "required": True,
-        "description": "The conversion type: the name of one of this server's parameters sets.",
+        "description": "Conversion type: the name of a parameters set of this server.",
         "schema": {"type": "string", "enum": list(types)},
         "example": next(iter(types)),
     }
@@ -265,12 +265,12 @@ def _document(types: Mapping[str, Parameters], settings: ServerSettings) -> dict
 
 
 def _statuses(parameters: Parameters, *, with_keys: bool) -> dict[int | str, dict[str, Any]]:
-    """The statuses of an answer, documented."""
+    """The documented response statuses."""
     refusals = {
-        400: "The body, the conversion type or the redistribution is not as it must be.",
-        413: "Over a limit of journeys, sessions or bytes.",
-        429: "Over the limit of requests a minute.",
-        500: "The server failed.",
+        400: "Invalid body, conversion type or redistribution.",
+        413: "Too many journeys, sessions or bytes.",
+        429: "Too many requests per minute.",
+        500: "Server error.",
     } | ({403: "The key is missing or unknown."} if with_keys else {})
     statuses: dict[int | str, dict[str, Any]] = {
         200: {"description": "All values.", "content": _json(_answer(EXAMPLE[:2], parameters))},
@@ -288,19 +288,19 @@ def _json(example: object, **more: object) -> dict[str, Any]:
 
 
 def serve(settings: ServerSettings, say: Callable[[str], object] = print) -> None:
-    """Serve until a signal ends it, and `say` where; the log goes to standard error. Raises as `create_app` does."""
+    """Serve until a signal ends it; `say` prints the address, the log goes to stderr. Raises like `create_app`."""
     app = create_app(settings)
-    authentication = counted(len(settings.keys), "key") if settings.keys else "no key asked for"
-    say(f"Serving http://{settings.host}:{settings.port}{COMPUTE}, {authentication}; Ctrl-C ends it.")
+    authentication = counted(len(settings.keys), "key") if settings.keys else "no authentication"
+    say(f"Serving http://{settings.host}:{settings.port}{COMPUTE}, {authentication}; press Ctrl-C to stop.")
     log_to_stderr()
     options: dict[str, Any] = {"access_log": False, "server_header": False, "proxy_headers": False, "ws": "none"}
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", **options)
 
 
 def from_environment() -> FastAPI:
-    """Make the application from the environment, for gunicorn: `-k uvicorn_worker.UvicornWorker` and this call.
+    """Create the application from environment settings, for gunicorn with `-k uvicorn_worker.UvicornWorker`.
 
-    Raises SettingsError or ParametersError for settings that cannot be used.
+    Raises SettingsError or ParametersError for invalid settings.
     """
     log_to_stderr()
     return create_app(load_server_settings())

@@ -1,6 +1,6 @@
-"""What a request to the server passes: its line in the log, its key, its rate, and the size of its body.
+"""Middleware: request log, authentication, rate limit and body size limit.
 
-Neither a key nor anything that a request holds gets into the log: only counts, and paths that the server itself has.
+The log contains neither keys nor request content, only counts and the server's own paths.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOGGER = logging.getLogger("ihc.server.app")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-CLIENT_GONE = 499  # nginx's number for it; nobody is left to see it but the reader of the log
-FAILED = "The server failed to answer this request; its log says where. Try again, or tell whoever runs it."
+CLIENT_GONE = 499  # nginx's status for a closed connection; only used in the log
+FAILED = "Server error; details are in the server log. Try again, or contact the operator."
 SENTENCES = {
-    404: "There is nothing at this address; /openapi.json says what there is.",
-    405: "This address has no such method; /openapi.json says what there is.",
+    404: "Not found; see /openapi.json for the available paths.",
+    405: "Method not allowed; see /openapi.json for the available methods.",
 }
 KEY = APIKeyHeader(name="x-api-key", auto_error=False, description="One of the keys in `IHC_SERVER_KEYS`.")
-Gate = Callable[..., Awaitable[None]]
+Dependency = Callable[..., Awaitable[None]]
 
 
 def refusal(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer that is none: the status, and a sentence that says what to do."""
+    """An error response: the status, and a message that says what to do."""
     return JSONResponse({"statusCode": status, "message": message}, status, headers)
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
-    """Answer an HTTPException, whoever raised it, in the one shape of a refusal."""
+    """Convert any HTTPException to an error response."""
     refused = cast(AnyHTTPException, error)
     message = SENTENCES.get(refused.status_code, refused.detail)
     return refusal(refused.status_code, message, dict(refused.headers or {}))
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """Read a body of at most `most` bytes; refuse more by the length it announces, or else when that many have come."""
-    over = HTTPException(413, f"The body is over the limit of {most:,} bytes; send fewer sessions a request.")
+    """Read a body of at most `most` bytes; reject it by Content-Length, or as soon as it exceeds the limit."""
+    over = HTTPException(413, f"The body exceeds the limit of {most:,} bytes; send fewer sessions per request.")
     if int(request.headers.get("content-length", "0")) > most:
         raise over
     body = bytearray()
@@ -64,13 +64,13 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 class RequestLog:
-    """Write a line of JSON for each request, and answer 500 where the application fails."""
+    """Log each request as one line of JSON, and answer 500 if the application fails."""
 
     def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
         self.app, self.paths = app, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; afterwards `scope["state"]` holds the counts that the answer left there."""
+        """Handle a request, then log it with the counts that the handler left in `scope["state"]`."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -106,12 +106,12 @@ class RequestLog:
 
 
 def _where(error: Exception) -> str:
-    """The last three lines of code that an exception came through; its message may quote what was sent."""
+    """The last three code locations of an exception, without its message, which may quote the request."""
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-3:])
 
 
 def log_to_stderr() -> None:
-    """Write the log's lines to standard error as they are."""
+    """Write log lines to stderr unformatted."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     LOGGER.handlers[:] = [handler]
@@ -119,10 +119,10 @@ def log_to_stderr() -> None:
     LOGGER.propagate = False
 
 
-def gate(keys: Sequence[str], requests_per_minute: int) -> Gate:
-    """A dependency that lets in whoever has one of `keys`, so many times a minute; without keys, by address.
+def access_check(keys: Sequence[str], requests_per_minute: int) -> Dependency:
+    """FastAPI dependency: check the key and limit the rate per key; without `keys`, limit the rate per client address.
 
-    The times are counted in this process's memory: each worker of gunicorn counts its own.
+    Requests are counted in memory, separately in each gunicorn worker.
     """
     limiter = MovingWindowRateLimiter(MemoryStorage())
     rate = RateLimitItemPerMinute(requests_per_minute)
@@ -131,13 +131,13 @@ def gate(keys: Sequence[str], requests_per_minute: int) -> Gate:
     def count(who: str) -> None:
         if not limiter.hit(rate, who):
             wait = max(1, math.ceil(limiter.get_window_stats(rate, who).reset_time - time.time()))
-            message = f"More than {requests_per_minute:,} requests a minute; try again in {wait} s."
+            message = f"More than {requests_per_minute:,} requests per minute; try again in {wait} s."
             raise HTTPException(429, message, {"Retry-After": str(wait)})
 
     async def by_key(key: Annotated[str | None, Security(KEY)] = None) -> None:
         number = _number_of((key or "").encode("latin-1"), known)
         if number is None:
-            raise HTTPException(403, "The header x-api-key is missing, or holds a key that this server does not know.")
+            raise HTTPException(403, "The header x-api-key is missing or contains an unknown key.")
         count(f"key {number}")
 
     async def by_address(request: Request) -> None:
@@ -147,6 +147,6 @@ def gate(keys: Sequence[str], requests_per_minute: int) -> Gate:
 
 
 def _number_of(key: bytes, known: Sequence[bytes]) -> int | None:
-    """Which of the known keys it is, found in the same time whichever it is."""
+    """The index of the matching key, compared in constant time."""
     matches = [hmac.compare_digest(key, each) for each in known]
     return matches.index(True) if True in matches else None

@@ -1,4 +1,4 @@
-"""What a server is asked for: option, then environment, then `.env`, then default."""
+"""Settings of the server, resolved from options, environment, `.env` and defaults."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ihc.settings.variables import read_variables
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What a server is asked for; without `keys` it answers everyone. No `parameters`: the set that ships.
+    """Settings of the server. No `keys`: no authentication; no `parameters`: the built-in set.
 
-    Limits: `max_journeys`, `max_sessions` [count a request], `max_bytes` [bytes a request], `requests_per_minute`
-    [1/min a key].
+    Limits: `max_journeys`, `max_sessions` [count per request], `max_bytes` [bytes per request], `requests_per_minute`
+    [1/min per key].
     """
 
     host: str
@@ -37,19 +37,21 @@ def load_server_settings(
     parameters: Sequence[str] = (),
     no_auth: bool = False,
 ) -> ServerSettings:
-    """Settle what a server needs: options, then the environment, then `.env`.
+    """Resolve the server settings: options, then the environment, then `.env`.
 
-    Keys stand in IHC_SERVER_KEYS, separated by commas; parameters files also in IHC_SERVER_PARAMETERS.
-    Raises SettingsError: without keys a server starts on loopback only, and only if told to.
+    Keys are in IHC_SERVER_KEYS, separated by commas; parameters files may also be in IHC_SERVER_PARAMETERS.
+    Raises SettingsError if there are no keys, unless `no_auth` is set and the server listens on loopback only.
     """
     base = base or Path.cwd()
     given = read_variables(base)
     if no_auth and not is_loopback_host(host):
-        raise SettingsError(f"--no-auth is for this machine only, and {host} is not: leave out --host, or set keys.")
+        raise SettingsError(
+            f"--no-auth is only allowed on this machine, not for {host}: leave out --host, or set keys."
+        )
     if not given.server_keys and not no_auth:
         raise SettingsError(
-            "A server needs keys: set IHC_SERVER_KEYS in the environment or in .env, separated by commas; on this "
-            "machine alone --no-auth does without."
+            "The server needs keys: set IHC_SERVER_KEYS in the environment or in .env, separated by commas, or use "
+            "--no-auth on this machine only."
         )
     return ServerSettings(
         host=host,

@@ -1,1 +1,1 @@
-"""Settings: option, environment, `.env`, default."""
+"""Settings from options, environment variables, `.env` and defaults, in this order of precedence."""

@@ -1,4 +1,4 @@
-"""How a run is made again: one command line, and nothing in it that is secret or concerns nobody else."""
+"""Build the command line that reproduces a run, without secrets and local paths."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from ihc.settings.options import Options
 from ihc.settings.run import Settings
 
-# Of the variables, those that change the report.
+# Environment variables that change the report.
 REPORT = ("IHC_BOOTSTRAP_DRAWS", "IHC_BOOTSTRAP_SEED", "IHC_SENSITIVITY_LOOKBACKS", "IHC_SENSITIVITY_MODELS")
 FILES = ("parameters", "redistribution", "channel_groups", "style")
-# What says how a run is carried out, and not what comes of it.
+# Options that affect how a run is executed, but not its result.
 NOT_NAMED = ("output", "refresh", "max_requests")
 
 
 def command_line(settings: Settings, *, report_only: bool = False) -> str:
-    """The command that makes the run's report again, on the same tables with the same stored answers.
+    """The command that reproduces the report of a run from the same tables and stored answers.
 
-    Database and files by their names without folders, settings that have their default left out; `report_only`: no
-    engine was asked, so none is to be asked again. The API's key is never in it.
+    Database and files are named without folders; settings at their default are omitted. `report_only`: the run used no
+    engine, so the command uses none either. The API key is never included.
     """
     values = settings.values() | {"database": settings.database.name}
     variables = settings.given.beside_options()

@@ -1,6 +1,6 @@
-"""The settings that a user chooses, said once: name, kind, default and what it does.
+"""User settings: name, type, default and help text.
 
-Each is an option of `ihc run`, a parameter of the notebooks, and a variable of the environment and of `.env`.
+Each is an option of `ihc run`, a parameter of the notebooks, and a variable in the environment and in `.env`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 from ihc.journeys.limits import LONGEST_LOOKBACK
 
-MANY = 1_000_000  # of whatever is counted, no setting takes more
+MANY = 1_000_000  # upper limit of count settings
 
 
 class Engine(StrEnum):
-    """Who computes the credit; auto: the API where key, conversion type and a database of one's own are set."""
+    """Attribution engine; auto: the API if key, conversion type and the user's own database are set."""
 
     AUTO = "auto"
     API = "api"
@@ -26,7 +26,7 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True)
 class Help:
-    """What `--help` and the notebooks say of a setting; `least`: less than that is wrong usage of a command."""
+    """Help text of a setting for `--help` and the notebooks; `least`: smaller values are a usage error."""
 
     text: str
     metavar: str | None = None
@@ -35,19 +35,19 @@ class Help:
 
 @dataclass(frozen=True)
 class Within:
-    """The limits of a number: a whole one from `least`, else one above 0, and up to `most`."""
+    """Limits of a number: up to `most`, from `least` for whole numbers, otherwise above 0."""
 
     most: int
     least: int | None = None
 
     @property
     def says(self) -> str:
-        """What to give."""
+        """The valid range, for messages."""
         lowest = "a number above 0 and up" if self.least is None else f"a whole number from {self.least}"
         return f"give {lowest} to {self.most:,}"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        """Check it after pydantic has parsed it, which is not loaded for `--help`."""
+        """Validate after pydantic's parsing. Pydantic is imported here to keep `--help` fast."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
@@ -59,47 +59,47 @@ class Within:
 
 
 class Options:
-    """What a run may be asked for; relative paths start where `.env` is looked for."""
+    """The settings of a run. Relative paths start at the folder of `.env`."""
 
     database: Annotated[
-        str, Help("SQLite file or URL of another database. [default: data/ihc.db, a sample if missing]", "PATH|URL")
+        str, Help("SQLite file or database URL. [default: data/ihc.db, a sample shop if missing]", "PATH|URL")
     ] = "data/ihc.db"
-    schema: Annotated[str | None, Help("Schema of PostgreSQL. [default: as its search path]", "NAME")] = None
-    start_date: Annotated[str | None, Help("First day of the orders.", "YYYY-MM-DD")] = None
-    end_date: Annotated[str | None, Help("Last day of the orders.", "YYYY-MM-DD")] = None
+    schema: Annotated[str | None, Help("PostgreSQL schema. [default: from the search path]", "NAME")] = None
+    start_date: Annotated[str | None, Help("First order date, inclusive.", "YYYY-MM-DD")] = None
+    end_date: Annotated[str | None, Help("Last order date, inclusive.", "YYYY-MM-DD")] = None
     lookback_days: Annotated[
         float | None,
-        Help("Leave out older sessions. [default: any age counts]", "N", least=1),
+        Help("Lookback window in days. [default: unlimited]", "N", least=1),
         Within(LONGEST_LOOKBACK),
     ] = None
     engine: Annotated[
         Engine,
-        Help("Who computes the credit. [default: auto, the API if key, conversion type and database are set]"),
+        Help("Attribution engine. [default: auto; the API if key, conversion type and database are set]"),
     ] = Engine.AUTO
-    conv_type_id: Annotated[str | None, Help("Conversion type of the API; its key is in IHC_API_KEY.", "ID")] = None
+    conv_type_id: Annotated[str | None, Help("API conversion type. Set the API key in IHC_API_KEY.", "ID")] = None
     parameters: Annotated[
-        Path | None, Help("Parameters of the local engine. [default: the set that ships]", "FILE")
+        Path | None, Help("Model parameters of the local engine (JSON). [default: built-in set]", "FILE")
     ] = None
-    redistribution: Annotated[Path | None, Help("Redistribution parameter of the engine (JSON).", "FILE")] = None
-    refresh: Annotated[bool, Help("Ask the API again for what it has answered already.")] = False
+    redistribution: Annotated[Path | None, Help("Redistribution parameter (JSON).", "FILE")] = None
+    refresh: Annotated[bool, Help("Request all orders from the API again, despite stored answers.")] = False
     max_requests: Annotated[
-        int | None, Help("Send at most N requests to the API in this run.", "N", least=0), Within(MANY, least=0)
+        int | None, Help("Maximum number of API requests in this run.", "N", least=0), Within(MANY, least=0)
     ] = None
-    by: Annotated[str | None, Help("Report by this column of session_sources instead of the channel.", "COLUMN")] = None
+    by: Annotated[str | None, Help("Report by this column of session_sources instead of by channel.", "COLUMN")] = None
     channel_groups: Annotated[
-        Path | None, Help("Report by groups of channels: a CSV of channel_name, channel_group.", "FILE")
+        Path | None, Help("Report by channel group: CSV file with channel_name, channel_group.", "FILE")
     ] = None
     direct: Annotated[
         tuple[str, ...],
-        Help("Channels that are direct traffic, separated by commas. [default: usual names]", "NAME"),
+        Help("Direct traffic channels, separated by commas. [default: common names]", "NAME"),
     ] = ()
-    currency: Annotated[str, Help("What amounts are in, e.g. EUR.", "CODE")] = ""
-    break_even_roas: Annotated[
-        float, Help("ROAS from which on a channel pays for itself. [default: 1]", "ROAS"), Within(1_000)
-    ] = 1.0
-    style: Annotated[Path | None, Help("House style of the report: a TOML file.", "FILE")] = None
-    export_credits: Annotated[bool, Help("Write order_credits.csv, a row an order and session.")] = False
-    output: Annotated[Path, Help("Folder for report, CSV, charts, notebooks. [default: data]", "DIR")] = Path("data")
+    currency: Annotated[str, Help("Currency code, e.g. EUR.", "CODE")] = ""
+    break_even_roas: Annotated[float, Help("Break-even ROAS. [default: 1]", "ROAS"), Within(1_000)] = 1.0
+    style: Annotated[Path | None, Help("House style of the report (TOML).", "FILE")] = None
+    export_credits: Annotated[bool, Help("Write order_credits.csv, one row per order and session.")] = False
+    output: Annotated[Path, Help("Folder for report, CSV files, charts and notebooks. [default: data]", "DIR")] = Path(
+        "data"
+    )
 
 
 NAMES = tuple(Options.__annotations__)

@@ -1,4 +1,4 @@
-"""How the report is made, apart from the credit: its dimension, its currency, break-even, draws and variants."""
+"""Report options: dimension, currency, break-even ROAS, bootstrap, sensitivity and style."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from ihc.settings.variables import Variables
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How the report is made.
+    """Report options.
 
-    `by`: the column of `session_sources` that takes the channel's place; `channel_groups`: a file that groups channels,
-    and `groups`, what is in it; `direct`: the names of channels that are direct traffic; `currency`: printed beside
-    amounts; `break_even_roas` [1]: the ROAS from which on a channel pays for itself; `draws` [count] and `seed` of the
-    bootstrap; `lookbacks` [days; None: any age] and `models` of the sensitivity; `style`: how the page looks;
-    `export_credits`: whether `order_credits.csv` is written.
+    `by`: column of `session_sources` used instead of the channel; `channel_groups`: file with channel groups, and
+    `groups`, its content; `direct`: names of direct-traffic channels; `currency`: printed next to amounts;
+    `break_even_roas` [1]; `draws` [count] and `seed` of the bootstrap; `lookbacks` [days; None: unlimited] and `models`
+    of the sensitivity analysis; `style`: house style; `export_credits`: whether to write `order_credits.csv`.
     """
 
     by: str | None
@@ -40,19 +39,19 @@ class ReportOptions:
 
     @property
     def dimension(self) -> dict[str, Any]:
-        """What the report's rows stand for, as arguments for `with_dimension`."""
+        """The dimension of the report's rows, as arguments for `with_dimension`."""
         return {"by": self.by, "groups": self.groups}
 
     @property
     def money(self) -> str:
-        """What an axis of amounts is measured in."""
+        """The unit of an axis of amounts."""
         return self.currency or "currency"
 
 
 def report_options(given: Variables) -> ReportOptions:
-    """Settle the options of the report; raises SettingsError."""
+    """Resolve the report options; raises SettingsError."""
     if given.by and given.channel_groups:
-        raise SettingsError("Groups are of channels, so --channel-groups and --by do not go together: leave out one.")
+        raise SettingsError("--channel-groups and --by cannot be combined: leave out one.")
     return ReportOptions(
         by=given.by,
         channel_groups=given.channel_groups,

@@ -1,4 +1,4 @@
-"""What a run is asked for: option, then environment, then `.env`, then default."""
+"""Settings of a run, resolved from options, environment, `.env` and defaults."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from ihc.shipped import CHECKOUT
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one run, checked; paths are absolute. `account` is None where the local engine computes.
+    """The validated settings of one run; paths are absolute. `account` is None for the local engine.
 
-    `given`: what was set, which may be more than is needed; `held_lock`: the name of the lock that the run that started
-    this kernel holds for it, if one did.
+    `given`: all settings as given, also those not needed; `held_lock`: the name of the lock held by the run that
+    started this kernel, if any.
     """
 
     database: Database
@@ -52,7 +52,7 @@ class Settings:
 
     @property
     def engine(self) -> str:
-        """Who computes the credit: `api` or `local`."""
+        """The attribution engine: `api` or `local`."""
         return "api" if self.account else "local"
 
     @property
@@ -62,21 +62,21 @@ class Settings:
 
     @property
     def source(self) -> str:
-        """What the credits depend on beside the tables: conversion type or parameters, and the redistribution."""
+        """What credits depend on besides the tables: conversion type or model parameters, and the redistribution."""
         return self.account.label if self.account else labelled(self.load_parameters().label, self.redistribution_rules)
 
     def run(self) -> Run:
-        """The record of this run, to be stored beside its credits."""
+        """The record of this run, to store with its credits."""
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         asked = (self.lookback_days, self.start_date, self.end_date)
         return Run(self.run_id, now, self.engine, self.source, *asked, version=__version__)
 
     def load_parameters(self) -> Parameters:
-        """The local engine's parameters; raises ParametersError."""
+        """The model parameters of the local engine; raises ParametersError."""
         return load_parameters(self.given.parameters)
 
     def values(self) -> dict[str, Any]:
-        """Each of the options as it is settled; paths and lists as texts, None where nothing is set."""
+        """The resolved options; paths and lists as text, None if not set."""
         values = {name: getattr(self.given, name) for name in NAMES}
         values |= {"database": self.database.address, "schema": self.database.schema, "engine": self.engine}
         values["conv_type_id"] = self.account.conv_type_id if self.account else None
@@ -84,27 +84,27 @@ class Settings:
 
 
 def project_root() -> Path:
-    """The folder that relative paths mean in a notebook: the checkout, or else where the kernel was started."""
+    """The folder at which relative paths in a notebook start: the checkout, or the kernel's working directory."""
     is_checkout = (CHECKOUT / "pyproject.toml").exists() and (CHECKOUT / "notebooks").is_dir()
     return CHECKOUT if is_checkout else Path.cwd()
 
 
 def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
-    """Settle every setting: the option given here, then the environment, then `.env`, then the default.
+    """Resolve every setting: the option given here, then the environment, then `.env`, then the default.
 
-    `options`: any of `NAMES`; None and "" mean not given. Relative paths start at `base`, where `.env` is looked for
-    too; by default the project's root.
+    `options`: any of `NAMES`; None and "" mean not given. `base`: folder of `.env`, at which relative paths start; by
+    default the project root.
 
-    Raises SettingsError or InputError: which setting, its value, what it must be.
+    Raises SettingsError or InputError that names the setting, its value and what is valid.
     """
     if base is None and password_of(str(options.get("database") or "")):
         raise SettingsError(
-            "A database URL with a password must not be a parameter, as a notebook keeps its parameters: "
+            "A database URL with a password must not be a notebook parameter, because notebooks store parameters: "
             "set IHC_DATABASE in the environment or in .env."
         )
     base = base or project_root()
     if unknown := options.keys() - set(NAMES):
-        raise SettingsError(f"No such setting: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
+        raise SettingsError(f"Unknown setting: {', '.join(sorted(unknown))}. Settings are {', '.join(NAMES)}.")
     given = read_variables(base, options)
     check_window(given.start_date, given.end_date)
     database = Database(given.database, given.schema, base=base)
@@ -133,9 +133,9 @@ def _is_made_up(database: Database, is_default_database: bool) -> bool:
 
 
 def _account(given: Variables, rules: Redistribution | None, is_made_up: Callable[[], bool]) -> ApiAccount | None:
-    """Whom to ask, where the API is wanted; None for the local engine.
+    """The API account; None for the local engine.
 
-    Whether the shop is made up is asked of the database, and only where it matters.
+    `is_made_up`, whether the database is the sample shop, needs a database query and is called only if it matters.
     """
     key, conv_type_id = given.api_key.get_secret_value(), given.conv_type_id or ""
     is_auto = given.engine is Engine.AUTO
@@ -147,14 +147,14 @@ def _account(given: Variables, rules: Redistribution | None, is_made_up: Callabl
     account = make_account(given.api_url, key, conv_type_id, rules)
     if not is_own and not is_loopback(given.api_url):
         raise SettingsError(
-            "The sample shop is made up and not worth calls to the API: name your own database by --database, or use "
-            "--engine local."
+            "The sample shop is synthetic and should not use paid API calls: set your own database with --database, "
+            "or use --engine local."
         )
     return account
 
 
 def kernel_environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of a run's kernels: the settings as variables, secrets included."""
-    settled = settings.values() | {"run_id": settings.run_id, "run_lock": settings.database.lock_name}
-    variables = {variable_of(name): "" if value is None else as_text(value) for name, value in settled.items()}
+    """The environment of a run's kernels: all settings as variables, including secrets."""
+    resolved = settings.values() | {"run_id": settings.run_id, "run_lock": settings.database.lock_name}
+    variables = {variable_of(name): "" if value is None else as_text(value) for name, value in resolved.items()}
     return {**os.environ, **settings.given.beside_options(), **variables}

@@ -1,4 +1,4 @@
-"""What option, environment and `.env` set, in this order: the only place that reads them."""
+"""Read settings from options, environment and `.env`; the only module that does."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Days = Annotated[float, Within(LONGEST_LOOKBACK)]
 Lookback = Annotated[Days | None, BeforeValidator(lambda days: None if days == ANY_AGE else days)]
 
 
-class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a setting, and an old method of pydantic
-    """Every setting as it is given; an empty text, also one of commas, means that it is not."""
+class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a setting and also a deprecated pydantic method
+    """All settings as given. Empty text, or only commas, means not given."""
 
     model_config = SettingsConfigDict(
         alias_generator=variable_of,
@@ -59,10 +59,10 @@ class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a se
     server_keys: tuple[SecretStr, ...] = ()
     server_parameters: tuple[Path, ...] = ()
     server_requests_per_minute: Count = 600
-    # What a run hands to its kernels: its id, and the lock that it holds for them.
+    # Passed from a run to its kernels: the run id and the name of the lock it holds.
     run_id: str = ""
     run_lock: str | None = None
-    # The variable in which PostgreSQL's own clients look for a password: it must never be printed.
+    # The password variable of PostgreSQL clients; must never be printed.
     pgpassword: SecretStr = Field(SecretStr(""), alias="PGPASSWORD")
 
     @model_validator(mode="before")
@@ -91,31 +91,31 @@ class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a se
         return text.strip()
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        """Without the database, whose URL may hold a password."""
+        """The repr omits the database, whose URL may contain a password."""
         return [(name, value) for name, value in super().__repr_args__() if name != "database"]
 
     def beside_options(self) -> dict[str, str]:
-        """What is set and is no option, as variables again; secrets included."""
+        """Settings that are not options, as variables, including secrets."""
         names = [name for name in KNOWN.values() if name in self.model_fields_set and name not in NAMES]
         return {variable_of(name): as_text(getattr(self, name)) for name in names}
 
     def secrets(self) -> tuple[str, ...]:
-        """Every key and password, in each form in which it could turn up."""
+        """Every key and password, in each form in which it could appear."""
         hidden = [each.get_secret_value() for each in (self.api_key, self.pgpassword, *self.server_keys)]
         secrets = [*(secret for secret in hidden if len(secret) >= SHORTEST), *passwords_of(self.database)]
         return tuple(dict.fromkeys(secrets))
 
 
 NOT_TO_BE_SET = ("run_id", "run_lock", "pgpassword")
-# What may stand in `.env`: variable -> name of the setting.
+# Variables allowed in `.env` -> name of the setting.
 KNOWN = {variable_of(name): name for name in Variables.model_fields if name not in NOT_TO_BE_SET}
 
 
 def read_variables(base: Path, options: Mapping[str, Any] | None = None) -> Variables:
-    """Read what is set: an option, else the environment, else `.env` in the folder `base`, else the default.
+    """Read each setting from the options, else the environment, else `.env` in the folder `base`, else the default.
 
-    Paths are absolute: relative ones start at `base`.
-    Raises SettingsError: which setting is wrong, its value, where it is set, and what it must be.
+    Relative paths start at `base` and become absolute.
+    Raises SettingsError that names the invalid setting, its value, where it is set and what is valid.
     """
     file = base / ".env"
     _check_file(file)
@@ -130,12 +130,12 @@ def read_variables(base: Path, options: Mapping[str, Any] | None = None) -> Vari
 
 
 def is_given(value: object) -> bool:
-    """Say whether an option or a variable is set to anything."""
+    """Whether an option or variable has a value."""
     return value is not None and str(value).strip(" ,") != ""
 
 
 def as_text(value: object) -> str:
-    """A setting as its variable has it."""
+    """A setting as the text of its variable."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):
@@ -144,7 +144,7 @@ def as_text(value: object) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse a `.env` that is none, or that sets an `IHC_` variable that is no setting."""
+    """Reject an invalid `.env` file, or one that sets an unknown `IHC_` variable."""
     if not path.exists():
         return
     try:
@@ -155,22 +155,22 @@ def _check_file(path: Path) -> None:
     wrong = [_line(each.original) for each in bindings if each.error or (each.key and each.value is None)]
     if wrong:
         raise SettingsError(
-            f"The file {path} is no .env file: line {', '.join(wrong[:5])} is not NAME=value. "
-            "Correct it; .env.example shows how it looks."
+            f"The file {path} is not a valid .env file: line {', '.join(wrong[:5])} is not NAME=value. "
+            "See .env.example for the format."
         )
     names = dict.fromkeys(each.key for each in bindings if each.key)
     if unknown := [name for name in names if name.startswith("IHC_") and name not in KNOWN]:
-        raise SettingsError(f"The file {path} sets {some(unknown)}; the settings are {', '.join(sorted(KNOWN))}.")
+        raise SettingsError(f"The file {path} sets unknown {some(unknown)}; settings are {', '.join(sorted(KNOWN))}.")
 
 
 def _line(original: Original) -> str:
-    """The number of the line with the fault; the text before it may begin with empty lines."""
+    """The number of an invalid line; the parsed text may start with empty lines."""
     text = original.string
     return str(original.line + text[: len(text) - len(text.lstrip())].count("\n"))
 
 
 def _sentence(error: ErrorDetails, where: str) -> str:
-    """What pydantic refuses, as this package says it."""
+    """A validation error of pydantic as a message of ihc."""
     variable = str(error["loc"][0])
     name = KNOWN[variable]
     called = f"{name} ({variable})" if name in NAMES else variable

@@ -28,14 +28,14 @@ ELSEWHERE = [
     "http://localhost.example.com",
     "http://example.com/@localhost",
     "http://localhost\\.example.com",
-    "http://2130706433",  # 127.0.0.1 as one number, and below in short: not every resolver agrees
+    "http://2130706433",  # 127.0.0.1 as one number, and below in short form: resolvers differ
     "http://127.1",
     "http://[::2]",
 ]
 
 
 def test_the_id_of_an_account_stays_the_same_in_every_version():
-    """Should this fail, every journey that was ever answered would be asked, and paid for, again."""
+    """If this changed, every stored answer would be lost, and every journey requested and paid for again."""
     asked = json.dumps(["https://api.ihc-attribution.com/v1/compute_ihc", "sales", ""])
     assert ACCOUNT.id == hashlib.sha256(asked.encode()).hexdigest()[:12] == "2ba5ec8c5f34"
 
@@ -82,7 +82,7 @@ def test_an_address_in_another_form_is_the_same_account(url):
 @pytest.mark.parametrize("url", ELSEWHERE)
 def test_another_machine_is_never_asked_without_encryption(url):
     assert not is_loopback(url)
-    with pytest.raises(SettingsError, match=r"IHC_API_URL must begin with https://: .* is another machine"):
+    with pytest.raises(SettingsError, match=r"IHC_API_URL must start with https://: .* is a remote host"):
         make_account(url, KEY, "sales")
 
 
@@ -96,7 +96,7 @@ def test_another_machine_needs_a_key_and_a_conversion_type():
 @pytest.mark.parametrize("key", ["two words", "trailing\n", "schlüssel", "nul\0", "“quoted”"])
 @pytest.mark.parametrize("url", [API_URL, LOOPBACK[0]])
 def test_a_key_that_no_header_can_carry_is_refused_without_printing_it(url, key):
-    with pytest.raises(SettingsError, match="IHC_API_KEY holds blanks or letters that no key has") as error:
+    with pytest.raises(SettingsError, match="IHC_API_KEY contains spaces or characters that no key has") as error:
         make_account(url, key, "sales")
     assert key.strip() not in str(error.value)
 
@@ -128,8 +128,8 @@ def test_a_conversion_type_that_cannot_be_printed_is_refused(conv_type_id):
         f"https://host/v1#{KEY}",
     ],
 )
-def test_an_address_that_is_none_or_holds_more_is_refused_without_printing_it(url):
-    with pytest.raises(SettingsError, match="IHC_API_URL must be an address like https://api") as error:
+def test_an_invalid_url_is_refused_without_printing_it(url):
+    with pytest.raises(SettingsError, match="IHC_API_URL must be a URL like https://api") as error:
         make_account(url, KEY, "sales")
     assert KEY not in str(error.value)
     assert "word@" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What is read of an answer, and whether it is whole; the answers of `test_client.py` come over real sockets."""
+"""Parsing and checking of responses; `test_client.py` receives them over real sockets."""
 
 import json
 
@@ -21,7 +21,7 @@ def checked(*entries, sent=None):
 
 
 def fault(*rows):
-    """Why these rows `(session_id, initializer, holder, closer, ihc)` of a conversion are not whole, if so."""
+    """Why these rows `(session_id, initializer, holder, closer, ihc)` of a conversion are rejected, if they are."""
     result = check_answer({"k": [row[0] for row in rows]}, {"k": list(rows)})
     assert not result.missing
     assert set(result.whole) | set(result.rejected) == {"k"}
@@ -29,7 +29,7 @@ def fault(*rows):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"<html>", b"\xff\xfe", b"[" * 100_000, b"null"])
-def test_what_is_no_json_is_none(content):
+def test_invalid_json_is_read_as_none(content):
     assert parse_json(content) is None
 
 
@@ -46,7 +46,7 @@ def test_a_value_that_json_does_not_have_rejects_its_journey_alone(number):
     ("stated", "status"),
     [(200, 206), (206, 206), ("403", 403), (None, 206), ("fine", 206), ([], 206), (10**99, 999), (-5, -1), (True, 1)],
 )
-def test_the_status_in_the_body_counts_where_it_is_one(stated, status):
+def test_a_valid_status_in_the_body_is_used(stated, status):
     assert stated_status({"statusCode": stated}, 206) == status
     assert stated_status({}, 206) == 206
 
@@ -63,7 +63,7 @@ def test_the_status_in_the_body_counts_where_it_is_one(stated, status):
         (None, ""),
     ],
 )
-def test_an_answer_says_what_is_wrong_in_one_of_several_fields(body, says):
+def test_the_message_is_found_in_any_of_several_fields(body, says):
     assert message_of(body) == says
 
 
@@ -125,7 +125,7 @@ def test_a_conversion_without_any_value_is_missing(entries):
     ],
 )
 def test_an_answer_for_other_sessions_than_sent_is_rejected(entries):
-    says = f"the answer is not for exactly the 2 sessions of the journey: it has {len(entries)}"
+    says = f"the answer does not match the 2 sessions of the journey: it has {len(entries)}"
     assert checked(*entries) == ({}, {"k": says}, [])
 
 
@@ -144,7 +144,9 @@ def test_a_value_that_is_no_number_from_0_to_1_is_rejected_by_name(field, value)
 @pytest.mark.parametrize("field", FIELDS[2:])
 def test_a_value_that_is_missing_is_rejected_by_name(field):
     without = {name: value for name, value in entry(*SECOND).items() if name != field}
-    assert checked(entry(*FIRST), without).rejected == {"k": f"{field} is not a number from 0 to 1 in every session"}
+    assert checked(entry(*FIRST), without).rejected == {
+        "k": f"{field} is not a number between 0 and 1 in every session"
+    }
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_ihc_and_each_phase_that_is_present_sum_to_1(rows, says):
 
 
 def test_the_more_sessions_the_more_their_rounding_may_add_up():
-    """Of 200 sessions with 1/200 each, 0.00005 each may be lost: 0.01 in all, and not 0.012."""
+    """With 200 sessions of 1/200 each, rounding may lose 0.00005 each: 0.01 in total, but not 0.012."""
     allowed, too_much = 0.9901 / 200, 0.988 / 200
     assert fault(*[(f"s{number}", 0, 0, 0, allowed) for number in range(200)]) == ""
     assert "ihc sums to 0.9880" in fault(*[(f"s{number}", 0, 0, 0, too_much) for number in range(200)])

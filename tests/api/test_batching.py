@@ -22,7 +22,7 @@ PINNED_MARK = "4bc927ea3340c08c"
 
 
 def journeys_of(lengths, prefix="k"):
-    """Journeys of so many sessions, one after the other."""
+    """Journeys with these numbers of sessions."""
     conv_id = np.repeat([f"{prefix}{number}" for number in range(len(lengths))], lengths)
     place = np.concatenate([np.arange(length) for length in lengths]) if len(lengths) else np.array([], dtype=int)
     rows = {"conv_id": conv_id, "session_id": [f"s{number}" for number in range(len(conv_id))], "place": place}
@@ -34,17 +34,17 @@ def lengths_of(journeys):
 
 
 def sizes(requests):
-    """Journeys and sessions of each request."""
+    """Number of journeys and sessions of each request."""
     return [(request["conv_id"].nunique(), len(request)) for request in requests]
 
 
 def fewest(journeys, max_journeys, max_sessions):
-    """No packing can do with fewer requests."""
+    """Lower bound of the number of requests."""
     return max(-(-journeys["conv_id"].nunique() // max_journeys), -(-len(journeys) // max_sessions))
 
 
 def first_come(journeys, max_journeys, max_sessions):
-    """How many requests it takes to fill one after the other, in the order of the journeys."""
+    """Number of requests if they are filled one after the other, in the order of the journeys."""
     requests, count, sessions = 1, 0, 0
     for length in lengths_of(journeys):
         if count == max_journeys or sessions + length > max_sessions:
@@ -60,7 +60,7 @@ def sample_journeys(orders, seed):
 
 
 def assert_packed(journeys, requests, max_journeys, max_sessions):
-    """Every row exactly once, no journey in two requests, its rows in their order, both limits kept."""
+    """Every row exactly once, no journey in two requests, rows in order, both limits respected."""
     together = pd.concat(requests) if requests else journeys.iloc[:0]
     assert_frame_equal(together.sort_index(), journeys.sort_index())
     of = [set(request["conv_id"]) for request in requests]
@@ -73,13 +73,13 @@ def assert_packed(journeys, requests, max_journeys, max_sessions):
 
 
 def test_three_journeys_fill_two_requests():
-    """3 + 2 sessions fill one request of 5, 4 + 1 the other."""
+    """3 + 2 sessions fill the first request of 5, 4 + 1 the second."""
     requests = pack_requests(journeys_of([3, 4, 2, 1]), max_journeys=2, max_sessions=5)
     assert [request["conv_id"].unique().tolist() for request in requests] == [["k1", "k3"], ["k0", "k2"]]
 
 
 def test_both_limits_are_reached_together():
-    """Two journeys of 9 and eighteen of 1 are 36 sessions: two requests of 10 journeys with 18, and of no other mix."""
+    """Two journeys of 9 and eighteen of 1 are 36 sessions: they fit only in two requests of 10 journeys with 18."""
     requests = pack_requests(journeys_of([9] * 2 + [1] * 18), max_journeys=10, max_sessions=18)
     assert sizes(requests) == [(10, 18)] * 2
 
@@ -98,7 +98,7 @@ def test_journeys_are_left_alone():
     assert_frame_equal(journeys, before)
 
 
-def test_no_journeys_are_no_requests():
+def test_without_journeys_there_are_no_requests():
     assert list(pack_requests(journeys_of([]))) == []
 
 
@@ -132,7 +132,7 @@ def test_requests_are_as_few_as_can_be_on_lifelike_journeys(orders, seed, max_jo
 
 
 def test_filling_one_request_after_the_other_would_take_more_of_them():
-    """972 orders with 3,095 sessions need 31 requests of 100; in the order of the orders it takes 32, 3 % more."""
+    """972 orders with 3,095 sessions need 31 requests of 100; filled in the given order, they take 32 (3 % more)."""
     journeys = sample_journeys(1000, 3)
     assert fewest(journeys, 50, 100) == len(pack_requests(journeys, max_journeys=50, max_sessions=100)) == 31
     assert first_come(journeys, 50, 100) > 1.02 * 31
@@ -147,7 +147,7 @@ def test_the_order_of_the_conversions_changes_neither_the_number_of_requests_nor
 
 @st.composite
 def packings(draw):
-    """Journeys whose rows may lie apart, and limits that they fit into."""
+    """Journeys whose rows may not be adjacent, and limits that they fit into."""
     max_journeys, max_sessions = draw(st.integers(1, 6)), draw(st.integers(1, 12))
     journeys = journeys_of(draw(st.lists(st.integers(1, max_sessions), max_size=20)))
     if draw(st.booleans()):
@@ -194,7 +194,7 @@ def test_journeys_that_fit_are_left_as_they_are(long_journeys):
 
 @settings(FIXED, max_examples=15)
 @given(packings(), st.sampled_from(["latest", "skip"]), st.integers(1, 12))
-def test_what_was_made_to_fit_fits(packing, long_journeys, max_sessions):
+def test_fitted_journeys_fit_into_requests(packing, long_journeys, max_sessions):
     journeys, *_ = packing
     fitting, too_long = fit_journeys(journeys, max_sessions, long_journeys)
     lost = set(too_long["conv_id"]) if long_journeys == "skip" else set()
@@ -209,9 +209,9 @@ def test_what_was_made_to_fit_fits(packing, long_journeys, max_sessions):
         ([1, 1], (1, 1)),
         ([1, 9], (1, 9)),
         ([9, 1], (9, 1)),
-        ([3, 3, 4], (6, 4)),  # as 3 + 7 would be less even
+        ([3, 3, 4], (6, 4)),  # more even than 3 + 7
         ([1, 1, 1, 1], (2, 2)),
-        ([2, 6, 2], (2, 8)),  # as uneven as 8 + 2
+        ([2, 6, 2], (2, 8)),  # the same imbalance as 8 + 2
     ],
 )
 def test_a_request_is_halved_between_two_journeys(lengths, split):
@@ -268,7 +268,7 @@ def test_names_from_the_data_arrive_as_they_are(name):
     assert (session["channel_label"], session["session_id"], session["conversion_id"]) == (name, name, name)
 
 
-def test_what_is_missing_is_sent_as_null_and_fractions_of_a_second_are_left_out():
+def test_missing_values_are_sent_as_null_without_fractions_of_a_second():
     late = pd.to_datetime([None, "2023-09-01 10:00:00.999999"])
     first, second = sent(PINNED.assign(channel_name=["Search", None], timestamp=late))["customer_journeys"]
     assert (first["timestamp"], first["channel_label"]) == (None, "Search")
@@ -292,8 +292,8 @@ def mark_of(journeys, conv_id="k"):
 
 
 def test_the_fingerprint_of_a_journey_stays_the_same_in_every_version():
-    """Should this fail, every journey that was ever answered would be asked, and paid for, again."""
-    # A row a session; 1693526400 is 2023-09-01 00:00:00 UTC in seconds, and 26.5 hours are 95,400 of them.
+    """If this changed, every stored answer would be lost, and every journey requested and paid for again."""
+    # One row per session; 1693526400 is 2023-09-01 00:00:00 UTC in seconds, and 26.5 hours are 95,400 of them.
     rows = ["s1 1693526400 Search 1 0 0 0", "s2 1693621800 بحث 0 1 0 1"]
     sent = "".join(f"{row} \x1e".replace(" ", "\x1f") for row in rows)
     assert hashlib.blake2b(sent.encode(), digest_size=8).hexdigest() == PINNED_MARK

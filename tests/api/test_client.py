@@ -1,4 +1,4 @@
-"""The client over real sockets: what it sends, what it makes of every answer, and what it keeps to itself."""
+"""The client over real sockets: what it sends, how it reads each response, and that it keeps secrets."""
 
 import gzip
 import json
@@ -51,7 +51,7 @@ def make_client(url, *, calls=None, retries=0, sleep=lambda seconds: None):
 
 
 def ask(*answers, attempts=5, **options):
-    """Ask a server that gives these answers, and give back what came of it and what the server saw."""
+    """Send a request to a server with these answers; return the result and what the server received."""
     with answering(*answers) as (url, server):
         return make_client(url, **options).ask(BODY, attempts), server
 
@@ -89,7 +89,7 @@ def test_a_thread_sends_its_requests_over_one_connection():
     assert server.connections == 1
 
 
-# What is made of an answer
+# How responses are read
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_the_status_in_the_body_counts_as_much_as_that_of_http(status, stated, e
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
-        (http(200, b""), UnansweredError, "no JSON object"),
-        (http(200, b"<html>"), UnansweredError, "no JSON object"),
-        (http(200, [1]), UnansweredError, "no JSON object"),
+        (http(200, b""), UnansweredError, "not a complete JSON object"),
+        (http(200, b"<html>"), UnansweredError, "not a complete JSON object"),
+        (http(200, [1]), UnansweredError, "not a complete JSON object"),
         (http(200, {}), UnansweredError, "no list of values"),
         (http(200, {"value": {"k": 1}, "message": "why"}), UnansweredError, "no list of values: why"),
         (http(200, b"no gzip", "Content-Encoding: gzip"), UnansweredError, "cannot be decoded"),
@@ -147,15 +147,15 @@ def test_the_status_in_the_body_counts_as_much_as_that_of_http(status, stated, e
         (http(400, {"message": "Unknown conv_type_id"}), ConversionTypeError, "--conv-type-id"),
         (http(400, b"<html>"), RequestRefusedError, r"\(400\)"),
         (http(301, b"", "Location: http://[bad/"), ApiAddressError, "redirects"),
-        (b"", UnansweredError, "broke off"),
-        (b"SSH-2.0-OpenSSH\r\n", UnansweredError, "broke off"),
-        (GOOD[:-30], UnansweredError, "broke off"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", UnansweredError, "broke off"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 300 + b"\r\n", UnansweredError, "broke off"),
+        (b"", UnansweredError, "was lost"),
+        (b"SSH-2.0-OpenSSH\r\n", UnansweredError, "was lost"),
+        (GOOD[:-30], UnansweredError, "was lost"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", UnansweredError, "was lost"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 300 + b"\r\n", UnansweredError, "was lost"),
     ],
     ids=lambda value: repr(value)[:40] if isinstance(value, bytes) else None,
 )
-def test_an_answer_that_is_none_says_so(answer, error, says):
+def test_an_invalid_answer_raises_an_error(answer, error, says):
     with pytest.raises(error, match=says) as raised:
         ask(answer)
     assert type(raised.value) is error
@@ -168,17 +168,17 @@ def test_a_server_that_is_not_there_cannot_be_reached():
         make_client(url).ask(BODY)
 
 
-def test_the_reasons_of_sessions_without_a_value_come_along_on_one_line_cut_and_without_the_key():
+def test_reasons_are_returned_on_one_line_truncated_and_without_the_key():
     trigger = {"conversion_id": "k", "session_id": "s2"}
     entries = [{"trigger": trigger, "reason": f"x-api-key {KEY}\n" + "x" * 5000, "statusCode": 206}]
     answer, _ = ask(http(206, values(FIRST, status=206, partialFailureErrors=entries)))
     assert answer == ({"k": [FIRST[1:]]}, 1, {"k": f"x-api-key *** {'x' * 185}…"})
 
 
-# Trying again
+# Retries
 
 
-def test_what_may_pass_is_tried_again_until_it_does():
+def test_transient_failures_are_retried_until_they_pass():
     answer, server = ask(http(503, {}), b"", http(429, {}), http(200, b"{"), GOOD, retries=4)
     assert list(answer.values) == ["k"]
     assert answer.calls == len(server.heads) == 5
@@ -186,7 +186,7 @@ def test_what_may_pass_is_tried_again_until_it_does():
 
 
 @pytest.mark.parametrize(("attempts", "retries", "calls"), [(5, 9, 5), (2, 9, 2), (1, 9, 1), (5, 2, 3), (5, 0, 1)])
-def test_it_is_given_up_after_so_many_attempts_or_when_the_run_has_no_retries_left(attempts, retries, calls):
+def test_a_request_is_abandoned_after_too_many_attempts_or_without_retries_left(attempts, retries, calls):
     with answering(http(503, {"message": "tired"})) as (url, server):
         with pytest.raises(UnansweredError, match=r"failed to answer \(503: tired\)") as error:
             make_client(url, retries=retries).ask(BODY, attempts)
@@ -194,7 +194,7 @@ def test_it_is_given_up_after_so_many_attempts_or_when_the_run_has_no_retries_le
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 413])
-def test_what_will_not_pass_is_asked_once(status):
+def test_permanent_failures_are_not_retried(status):
     with answering(http(status, {})) as (url, server):
         with pytest.raises(ApiError) as error:
             make_client(url, retries=9).ask(BODY)
@@ -210,22 +210,22 @@ def test_the_wait_is_what_the_api_asks_for():
         retries=3,
         sleep=waits.append,
     )
-    # Before each call the run's own pause, which the wait holds back for the other threads too.
+    # Before each call, the run's own pause; the wait delays the other threads too.
     assert waits[0] == 0
     assert waits[1::2] == [7, 1.5]
     assert waits[2::2] == [pytest.approx(7, abs=0.5)] * 2
 
 
 @pytest.mark.parametrize("header", ["Retry-After: 0", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"])
-def test_a_wish_for_no_wait_at_all_does_not_take_away_the_growing_ones(header):
+def test_a_retry_after_of_zero_falls_back_to_backoff(header):
     waits = []
     with pytest.raises(QuotaError):
         ask(http(429, {}, header), retries=9, sleep=waits.append)
-    # Of four waits at random, up to 2, 4, 8 and 16 s, not all are next to nothing.
+    # Four random waits of up to 2, 4, 8 and 16 s are not all close to zero.
     assert max(waits[1::2]) > 0.05
 
 
-def test_without_a_wish_of_the_api_the_waits_grow_at_random_up_to_30_seconds():
+def test_without_retry_after_the_backoff_grows_at_random_up_to_30_seconds():
     waits = []
     with pytest.raises(UnansweredError):
         ask(http(503, {}, "Retry-After: soon"), retries=99, attempts=30, sleep=waits.append)
@@ -237,7 +237,7 @@ def test_without_a_wish_of_the_api_the_waits_grow_at_random_up_to_30_seconds():
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, QuotaError), (503, OutageError)])
-def test_a_longer_wait_than_two_minutes_is_not_waited_for(status, error):
+def test_a_retry_after_of_more_than_two_minutes_is_not_awaited(status, error):
     with answering(http(status, {}, "Retry-After: 121")) as (url, server):
         with pytest.raises(error):
             make_client(url, retries=9, sleep=time.sleep).ask(BODY)
@@ -248,7 +248,7 @@ def test_a_run_that_is_stopped_sends_nothing_more():
     with answering(GOOD) as (url, server):
         client = make_client(url)
         client.stopped.set()
-        with pytest.raises(ApiStoppedError, match="The run ended before this was asked") as error:
+        with pytest.raises(ApiStoppedError, match="The run ended before this request was sent") as error:
             client.ask(BODY)
         assert error.value.calls == server.connections == 0
 
@@ -267,13 +267,13 @@ def test_a_run_that_is_stopped_does_not_wait_to_its_end():
         assert len(server.heads) == 1
 
 
-# Whom the key reaches
+# Who receives the key
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(status):
     with answering(GOOD) as (other, bystander), answering(http(status, {}, f"Location: {other}")) as (url, server):
-        with pytest.raises(ApiAddressError, match=r"redirects .* the key does not follow"):
+        with pytest.raises(ApiAddressError, match=r"redirects .* the key is not sent on"):
             make_client(url, retries=9).ask(BODY)
         assert server.connections == 1
         assert bystander.connections == 0
@@ -284,7 +284,7 @@ def authority():
     return trustme.CA()
 
 
-# This machine too, but no loopback address: it is asked as another machine is.
+# Also this machine, but no loopback address, so it is treated as a remote host.
 ELSEWHERE = "0.0.0.0"
 
 
@@ -296,14 +296,14 @@ def tls(authority, *names):
 
 @pytest.fixture
 def trusted(authority, tmp_path, monkeypatch):
-    """Trust the authority as behind a company's proxy, where the environment names its certificates."""
+    """Trust the certificate authority through the environment, as behind a company proxy."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
 
 
-def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_sent(authority):
+def test_an_untrusted_certificate_ends_the_run_before_anything_is_sent(authority):
     with answering(GOOD, scheme="https", context=tls(authority, "127.0.0.1")) as (url, server):
-        with pytest.raises(ApiAddressError, match=r"certificate of https://127.* cannot be trusted") as error:
+        with pytest.raises(ApiAddressError, match=r"certificate of https://127.* is not trusted") as error:
             make_client(url, retries=9).ask(BODY)
         assert error.value.calls == server.connections == 1
         assert server.received == b""
@@ -311,7 +311,7 @@ def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_s
 
 def test_a_certificate_of_another_name_ends_the_run_before_anything_is_sent(authority, trusted):
     with answering(GOOD, scheme="https", host=ELSEWHERE, context=tls(authority, "example.com")) as (url, server):
-        with pytest.raises(ApiAddressError, match="cannot be trusted, so the key was not sent"):
+        with pytest.raises(ApiAddressError, match="is not trusted, so the key was not sent"):
             make_client(url, retries=9).ask(BODY)
         assert server.connections == 1
         assert server.received == b""
@@ -336,7 +336,7 @@ def test_a_password_from_netrc_is_not_sent(authority, trusted, tmp_path, monkeyp
 
 @pytest.fixture
 def proxy(monkeypatch):
-    """A proxy that the environment names, and that refuses to connect to anything."""
+    """A proxy set in the environment that refuses every connection."""
     with answering(http(502, {"message": "no"})) as (url, server):
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, url)
@@ -361,12 +361,12 @@ def test_a_proxy_of_the_environment_is_asked_for_another_machine_and_never_sees_
     assert KEY.encode() not in proxy.received
 
 
-def test_an_address_that_cannot_be_one_ends_the_run():
-    with pytest.raises(ApiAddressError, match="cannot be asked at"):
+def test_an_invalid_url_ends_the_run():
+    with pytest.raises(ApiAddressError, match="is not possible"):
         make_client("https://a..b/v1/compute_ihc").ask(BODY)
 
 
-# What is said of an answer
+# Messages about responses
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 403, 413, 429, 503])
@@ -381,7 +381,7 @@ def test_an_address_that_cannot_be_one_ends_the_run():
     ],
 )
 def test_a_key_that_the_server_repeats_is_not_repeated(status, message):
-    # The last message is cut within the key.
+    # The last message is truncated within the key.
     with pytest.raises(ApiError) as error:
         ask(http(status, {"statusCode": max(status, 300), "message": message}))
     assert KEY[:8] not in everything_said(error.value)
@@ -421,13 +421,13 @@ def test_what_the_server_says_is_on_one_line_cut_and_without_control_characters(
     assert len(text.splitlines()) == 1
 
 
-# What the requests of a run share
+# The budget of a run
 
 
 def test_a_ceiling_of_calls_counts_every_try():
     with answering(http(503, {}), http(503, {}), GOOD) as (url, server):
         client = make_client(url, calls=2, retries=9)
-        with pytest.raises(CeilingError, match="as many requests as --max-requests allows") as error:
+        with pytest.raises(CeilingError, match="limit of --max-requests") as error:
             client.ask(BODY)
         assert error.value.calls == len(server.heads) == 2
 
@@ -453,7 +453,7 @@ def test_calls_begin_an_interval_apart_where_there_is_one():
     assert [budget.pause() for _ in range(3)] == [0, pytest.approx(10, abs=0.5), pytest.approx(20, abs=0.5)]
 
 
-def test_a_call_that_was_not_used_in_time_is_not_made_up_for():
+def test_an_unused_slot_for_a_call_is_not_made_up_for():
     budget = Budget(interval=0.05)
     budget.pause()
     time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Runs of requests against a server that fails on purpose, over real sockets."""
+"""Dispatching requests to a server that fails on purpose, over real sockets."""
 
 import shutil
 import sqlite3
@@ -59,7 +59,7 @@ def test_everything_is_asked_once_in_full_requests_and_stored(database, journeys
     said = []
     with misbehaving(wait=0.1) as (url, api):
         stopped, known = ask(database, url, journeys, said=said)
-        ask(database, url, journeys)  # asks for nothing
+        ask(database, url, journeys)  # sends nothing
     assert stopped is None
     assert_right(known.answers, journeys)
     assert api.requests == len(pack_requests(journeys, **LIMITS)) == 17  # 1,640 sessions / 100
@@ -72,8 +72,8 @@ def test_everything_is_asked_once_in_full_requests_and_stored(database, journeys
     assert requests_of(database, "run") == {"calls": 17, "asked": len(api.asked), "answered": len(api.asked)}
 
 
-def test_faults_in_turn_lose_nothing_and_ask_no_answered_conversion_again(database, journeys):
-    """Of 10 requests 3 fail; each is sent again, and half of a 206 is asked for anew, at worst in a request more."""
+def test_faults_lose_nothing_and_no_answered_conversion_is_requested_again(database, journeys):
+    """3 of 10 requests fail and are retried; half of a 206 is requested again, in at most one extra request."""
     with misbehaving(in_turn()) as (url, api):
         stopped, known = ask(database, url, journeys)
     assert stopped is None
@@ -83,15 +83,15 @@ def test_faults_in_turn_lose_nothing_and_ask_no_answered_conversion_again(databa
 
 
 @pytest.mark.parametrize("fault", ["503", "400 exceeds"])
-def test_a_journey_that_poisons_its_batch_is_found_and_the_others_go_through(fault, database, journeys):
+def test_a_journey_that_fails_its_batch_is_found_and_the_others_are_answered(fault, database, journeys):
     poison = journeys["conv_id"].iloc[500]
     with misbehaving(lambda number, conversions: fault if poison in conversions else "") as (url, api):
         stopped, known = ask(database, url, journeys)
     assert stopped is None
     assert known.failed["conv_id"].tolist() == [poison]
-    assert known.failed["reason"].str.contains("refuses|failed to answer|IHC_MAX_SESSIONS").all()
+    assert known.failed["reason"].str.contains("rejected|failed to answer|IHC_MAX_SESSIONS").all()
     assert_right(known.answers, journeys[journeys["conv_id"] != poison])
-    # 5 tries of the whole batch, at most 2 of each of its at most 6 halvings, and the good halves once each.
+    # 5 attempts for the whole batch, at most 2 for each of at most 6 bisections, and 1 for each good half.
     assert api.asked[poison] <= 5 + 6 * 2
     assert api.requests <= 17 + 5 + 6 * 3
 
@@ -116,7 +116,7 @@ def test_a_value_that_is_missing_again_and_again_fails_after_three_answers(datab
         stopped, known = ask(database, url, few[few["conv_id"] == lost])
     assert stopped is None
     assert api.requests == 3
-    reason = "the API gave no value for it in 3 answers: sorry"
+    reason = "the API returned no value in 3 attempts: sorry"
     assert known.failed.to_dict("records") == [{"conv_id": lost, "reason": reason}]
     assert rows(database, "SELECT outcome FROM api_ledger ORDER BY rowid") == [("missing",), ("missing",), ("failed",)]
 
@@ -130,7 +130,7 @@ def test_an_order_whose_first_session_converts_is_rejected_with_the_reason_of_th
     assert api.requests == 1
     assert known.answers["conv_id"].tolist() == ["l"]
     excluded = "Session/Impression excluded from customer journey since it occurs after the conversion event"
-    reason = f"the answer is not for exactly the 3 sessions of the journey: it has 1: {excluded}"
+    reason = f"the answer does not match the 3 sessions of the journey: it has 1: {excluded}"
     assert known.rejected.to_dict("records") == [{"conv_id": "k", "reason": reason}]
     assert rows(database, "SELECT outcome FROM api_requests") == [(f"answered; {excluded}",)]
 
@@ -141,14 +141,14 @@ def test_an_order_without_any_value_fails_with_its_own_reason(database):
     twice = lost.assign(session_id="s")  # two sessions of one id: the journey cannot be computed
     with misbehaving() as (url, _):
         _, known = ask(database, url, pd.concat([twice, other], ignore_index=True))
-    reason = "the API gave no value for it in 3 answers: Two sessions of this journey have the same session_id."
+    reason = "the API returned no value in 3 attempts: Two sessions of this journey have the same session_id."
     assert known.failed.to_dict("records") == [{"conv_id": "k", "reason": reason}]
     assert known.answers["conv_id"].tolist() == ["l", "l"]
 
 
 @pytest.mark.parametrize("fractions", [("", "", ""), (".9", ".5", ".1")], ids=["one moment", "one second"])
 def test_sessions_of_one_second_get_the_credit_that_the_local_engine_gives_them(database, fractions):
-    # By time, then by id. Fractions are not sent: the order of the request says that s3 is the first, and s1 the last.
+    # By time, then by id. Fractions are not sent, so the order in the request decides that s3 is first and s1 last.
     visits = [(f"s{number}", "u", f"2023-09-01 00:00:00{end}", "A", 1, 1) for number, end in enumerate(fractions, 1)]
     journeys = build_journeys(sessions(visits[::-1]), conversions([("k", "u", "2023-09-02 00:00:00", 1.0)]))
     with misbehaving() as (url, _):
@@ -164,12 +164,12 @@ def test_an_answer_that_is_not_whole_fails_alone_and_is_not_asked_again(database
     (wrong,) = known.rejected["conv_id"]
     assert stopped is None
     assert api.requests == 1
-    assert "not for exactly" in known.rejected["reason"].iloc[0]
+    assert "does not match" in known.rejected["reason"].iloc[0]
     assert_right(known.answers, few[few["conv_id"] != wrong])
 
 
 def test_a_smaller_limit_than_expected_halves_the_requests_and_goes_on(database, journeys):
-    """Of seven requests of 235 sessions those on their way at first are refused, and all are halved."""
+    """Of seven requests of 235 sessions, the first ones in flight are refused, and all are halved."""
     with misbehaving(lambda number, conversions: "413 over 200") as (url, api):
         stopped, known = ask(database, url, journeys, max_sessions=250, max_journeys=100, said=(said := []))
     assert stopped is None
@@ -178,7 +178,7 @@ def test_a_smaller_limit_than_expected_halves_the_requests_and_goes_on(database,
     refused = api.requests - rows(database, "SELECT count(*) FROM api_requests WHERE outcome = 'answered'")[0][0]
     assert 0 < refused <= 4
     assert api.requests - refused <= 17
-    assert any("going on with at most" in line and "Set IHC_MAX_SESSIONS" in line for line in said)
+    assert any("continuing with at most" in line and "Set IHC_MAX_SESSIONS" in line for line in said)
 
 
 def test_many_journeys_over_the_accounts_limit_fail_one_by_one_and_do_not_end_the_run(database, few):
@@ -199,36 +199,36 @@ def test_an_api_that_answers_without_a_whole_journey_ends_the_run_soon(fault, da
     with misbehaving(lambda number, conversions: fault) as (url, api):
         stopped, _ = ask(database, url, journeys)
     assert isinstance(stopped, OutageError)
-    assert "without a whole journey" in str(stopped)
+    assert "no complete journey" in str(stopped)
     assert api.requests <= 4 + 2 + 1 + 3
 
 
 def test_when_most_requests_fail_no_order_that_is_sound_counts_as_failed(database, journeys):
-    """Nine in ten fail with 503: the retries run out, and what was not answered waits."""
+    """Nine in ten requests fail with 503: the retries run out, and unanswered orders wait."""
     with misbehaving(lambda number, conversions: "503" if number % 10 else "") as (url, api):
         stopped, known = ask(database, url, journeys)
     assert isinstance(stopped, OutageError)
     assert known.failed.empty
-    assert api.requests <= 67 + 17 + 2 * 20  # the run's retries, the requests, and halves of those that were given up
+    assert api.requests <= 67 + 17 + 2 * 20  # the run's retries, the requests, and the halves of abandoned requests
 
 
 @pytest.mark.parametrize(
     ("fault", "error", "says"),
     [
-        ("403", ApiKeyError, r"does not take the key \(403: Forbidden\): check IHC_API_KEY"),
-        ("404", ApiAddressError, r"not at this address \(404: Not Found\): check IHC_API_URL"),
+        ("403", ApiKeyError, r"rejected the key \(403: Forbidden\): check IHC_API_KEY"),
+        ("404", ApiAddressError, r"not found at this URL \(404: Not Found\): check IHC_API_URL"),
         ("301", ApiAddressError, "redirects"),
         ("400 type", ConversionTypeError, "conversion type .* check --conv-type-id"),
     ],
 )
-def test_what_no_request_can_get_past_ends_the_run_at_once_and_is_not_retried(fault, error, says, database, journeys):
+def test_fatal_errors_end_the_run_at_once_and_are_not_retried(fault, error, says, database, journeys):
     with misbehaving(lambda number, conversions: fault) as (url, api), pytest.raises(error, match=says):
         ask(database, url, journeys)
     assert api.requests <= 4
     assert rows(database, "SELECT DISTINCT outcome FROM api_ledger") == [("waiting",)]
 
 
-def test_what_came_before_the_key_was_revoked_is_stored(database, journeys):
+def test_answers_received_before_the_key_was_revoked_are_stored(database, journeys):
     with misbehaving(lambda number, conversions: "403" if number >= 8 else "") as (url, api):
         with pytest.raises(ApiKeyError):
             ask(database, url, journeys)
@@ -263,7 +263,7 @@ def test_an_api_that_only_fails_is_not_asked_for_every_part_of_every_request(dat
     with misbehaving(lambda number, conversions: "400") as (url, api):
         stopped, _ = ask(database, url, journeys)
     assert isinstance(stopped, OutageError)
-    # The requests on their way at first, the failures in a row that end it, and what is on its way then.
+    # The first requests in flight, the consecutive failures that end the run, and the requests in flight at that time.
     assert api.requests <= 17 + 7 + 3
 
 

@@ -35,12 +35,12 @@ SECOND = [("s3", 1, 0, 1, 1)]
 
 @pytest.fixture
 def file(empty_files, tmp_path):
-    """A new SQLite file, for what does not depend on the kind of the database."""
+    """A new SQLite file, for tests that do not depend on the kind of database."""
     return Database(shutil.copy(empty_files / "shop.db", tmp_path / "shop.db"))
 
 
 def note(**marks):
-    """The note of two journeys, k1 of s1 and s2, and k2 of s3, unless others are named: `conv_id=fingerprint`."""
+    """The note of two journeys, k1 with s1 and s2, and k2 with s3, unless others are given as `conv_id=fingerprint`."""
     sessions = {"k1": ["s1", "s2"], "k2": ["s3"]}
     marks = marks or {"k1": "f1", "k2": "f2"}
     return RequestNote(marks, {conv_id: sessions.get(conv_id, ["s9"]) for conv_id in marks})
@@ -51,7 +51,7 @@ def answered(request, calls=1, ends=None, **whole):
 
 
 def write(database, *ended, begun=(), account=ACCOUNT, run_id="run"):
-    """Write requests to the ledger as a run does: first that they are sent, then how they ended."""
+    """Write requests to the ledger as a run does: first when they are sent, then when they end."""
     with open_ledger(database, account, run_id) as ledger:
         ledger.write([*(each.note for each in ended), *begun], [])
         ledger.write([], list(ended))
@@ -63,7 +63,7 @@ def known(database, account=ACCOUNT, **marks):
 
 
 def answers(database, **options):
-    """What is known: a list of rows for each conversion."""
+    """The known answers: a list of rows per conversion."""
     frame = known(database, **options).answers
     return {
         conv_id: sorted(rows.drop(columns="conv_id").itertuples(index=False, name=None))
@@ -75,7 +75,7 @@ def contents(database):
     return {table: rows_of(database, table) for table in ("api_requests", "api_ledger", "api_answers")}
 
 
-def test_nothing_is_known_of_a_new_database_and_then_what_was_answered_as_it_came_in_the_same_types(database):
+def test_a_new_database_knows_nothing_and_then_the_answers_in_the_same_types(database):
     before = known(database)
     assert [len(frame) for frame in before] == [0, 0, 0]
     write(database, answered(note(), ends={"k2": (FAILED, "no")}, k1=FIRST))
@@ -88,7 +88,7 @@ def test_nothing_is_known_of_a_new_database_and_then_what_was_answered_as_it_cam
     assert list(after.rejected.columns) == list(after.failed.columns) == ["conv_id", "reason"]
 
 
-def test_only_what_is_wanted_is_given(file):
+def test_only_requested_conversions_are_read(file):
     write(file, answered(note(), k1=FIRST, k2=SECOND))
     assert answers(file, k2="f2") == {"k2": SECOND}
     nothing = pd.DataFrame({"conv_id": [], "fingerprint": []}, dtype="str")
@@ -102,7 +102,7 @@ def test_a_journey_that_changed_is_not_known_until_it_is_as_it_was(file):
     write(file, answered(RequestNote({"k1": "changed"}, {"k1": ["s1"]}), k1=changed))
     assert answers(file, k1="changed") == {"k1": changed}
     assert answers(file, k1="f1") == {"k1": FIRST}
-    assert answers(file, k1="f2", k2="f1") == {}  # those of each other
+    assert answers(file, k1="f2", k2="f1") == {}  # swapped
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_the_latest_reason_counts_and_each_conversion_is_named_once(file):
     assert known(file).failed.empty
 
 
-def test_what_is_to_be_asked_again_is_neither_rejected_nor_failed(file):
+def test_conversions_to_request_again_are_neither_rejected_nor_failed(file):
     for outcome in (MISSING, AGAIN, WAITING):
         write(file, answered(note(), ends=dict.fromkeys(("k1", "k2"), (outcome, ""))))
     assert [len(frame) for frame in known(file)] == [0, 0, 0]
@@ -177,7 +177,7 @@ def test_a_request_that_was_sent_and_never_ended_leaves_its_note_and_is_not_know
     ]
 
 
-def test_a_request_is_noted_with_whom_it_asks_and_how_it_ended(file):
+def test_a_request_is_recorded_with_its_account_and_outcome(file):
     account = replace(ACCOUNT, redistribution=REDISTRIBUTION)
     request = note()
     write(file, answered(request, calls=3, ends={"k2": (FAILED, "why")}, k1=FIRST), account=account)
@@ -336,7 +336,7 @@ def test_a_database_without_the_tables_of_the_ledger_is_refused(nowhere, tmp_pat
 
 
 def test_a_server_sorts_the_ids_of_requests_by_their_bytes_in_whatever_language_it_is(schema_url):
-    # Danish, for one, sorts aa behind all other letters, and the latest answer is that of the greatest id.
+    # Danish, for example, sorts aa after all other letters; the latest answer is the one with the greatest id.
     create_tables(Database(schema_url))
     query = (
         "SELECT DISTINCT collname FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation "

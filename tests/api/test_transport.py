@@ -1,4 +1,4 @@
-"""Servers that would hold a client for ever, over real sockets: each request ends in a named error."""
+"""Servers that would block a client forever, over real sockets: each request ends in a named error."""
 
 import gc
 import gzip
@@ -31,7 +31,7 @@ GOOD = {
 OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
 EMPTY_MEMBER = gzip.compress(b"")
-EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: stored, not the last, 0 bytes
+EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # a deflate block: stored, not final, 0 bytes
 SECONDS = 0.3
 
 
@@ -45,7 +45,7 @@ def ask(*answers, attempts=1, retries=0, **options):
 
 
 def endlessly(begin, again, pause=0.0):
-    """Send `begin` and then `again` without end, until the client goes away."""
+    """Send `begin` and then `again` repeatedly until the client disconnects."""
 
     def send(connection):
         connection.sendall(begin)
@@ -79,13 +79,15 @@ TRICKLES = {
 
 @pytest.mark.parametrize(("begin", "again"), FLOODS.values(), ids=FLOODS)
 def test_an_answer_that_floods_without_end_is_over_at_the_deadline(begin, again):
-    with pytest.raises(DeadlineError, match=r"sent no whole answer within 0\.3 s, the limit of IHC_REQUEST_SECONDS"):
+    with pytest.raises(
+        DeadlineError, match=r"sent no complete response within 0\.3 s, the limit of IHC_REQUEST_SECONDS"
+    ):
         ask(endlessly(begin, again))
 
 
 @pytest.mark.parametrize(("begin", "again"), TRICKLES.values(), ids=TRICKLES)
 def test_an_answer_that_trickles_in_is_over_at_the_deadline(begin, again):
-    with pytest.raises(DeadlineError, match=r"sent no whole answer within 0\.3 s"):
+    with pytest.raises(DeadlineError, match=r"sent no complete response within 0\.3 s"):
         ask(endlessly(begin, again, pause=0.02))
 
 
@@ -98,7 +100,7 @@ def test_an_answer_that_does_not_come_is_over_at_the_deadline(begin):
 @pytest.mark.parametrize("begin", [b"", OK + b"Content-Length: 100\r\n\r\n{"], ids=["head", "body"])
 def test_a_silence_ends_a_request_before_its_deadline(begin, monkeypatch):
     monkeypatch.setattr("ihc.api.transport.READ_SECONDS", 0.2)
-    with pytest.raises(UnansweredError, match="broke off or timed out"):
+    with pytest.raises(UnansweredError, match="was lost or timed out"):
         ask(lambda connection: (connection.sendall(begin), connection.recv(1)), seconds=30)
 
 
@@ -166,7 +168,7 @@ def test_a_proxy_that_answers_without_end_is_over_at_the_deadline(scheme, contex
 
 
 def relayed(port):
-    """Answer as a proxy does: pass on all bytes from and to a port of this machine."""
+    """Act as a proxy: relay all bytes to and from a port of this machine."""
 
     def pass_on(source, target):
         with suppress(OSError):
@@ -225,7 +227,7 @@ def test_connections_are_closed_with_the_client_that_made_them():
     ],
 )
 def test_a_body_over_64_mb_is_cut_off(begin, again):
-    with pytest.raises(AnswerSizeError, match=r"The API's answer is larger than 64 MB\.$"):
+    with pytest.raises(AnswerSizeError, match=r"The API's response is larger than 64 MB\.$"):
         ask(endlessly(begin, again), seconds=30)
 
 
@@ -247,7 +249,7 @@ def test_an_answer_up_to_the_largest_size_is_taken(pack, monkeypatch):
         ask(http(200, pack(body.ljust(200_001)), *headers))
 
 
-# What is packed
+# Compression
 
 
 WHOLE = gzip.compress(json.dumps(GOOD).encode())
@@ -272,7 +274,7 @@ def test_a_packed_answer_is_unpacked(encoding):
     ],
 )
 def test_an_answer_that_is_packed_in_another_way_cannot_be_decoded(encoding, body):
-    with pytest.raises(UnansweredError, match="cannot be decoded: its body is not one whole gzip stream"):
+    with pytest.raises(UnansweredError, match="cannot be decoded: its body is not one complete gzip stream"):
         ask(http(200, body, f"Content-Encoding: {encoding}"))
 
 

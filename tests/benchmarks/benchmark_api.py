@@ -1,6 +1,7 @@
-"""How fast the API client is: `uv run python tests/benchmarks/benchmark_api.py`.
+"""Benchmark the API client: `uv run python tests/benchmarks/benchmark_api.py`.
 
-Ratios within one run, and milliseconds for what has no yardstick. Over real sockets on loopback; nothing is asserted.
+Prints ratios within one run, and milliseconds where there is no reference. Over real sockets on loopback, without
+assertions.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from ihc.pipeline.sample import make_sample
 sys.path.append(str(Path(__file__).parents[1]))
 from helpers.serving import free_port, is_up, started, until
 
-WAIT = 0.05  # [s] a request
+WAIT = 0.05  # [s] per request
 
 
 def make_journeys(orders):
@@ -41,7 +42,7 @@ def make_journeys(orders):
 
 
 def equal_shares(body):
-    """The answer of an API that shares each conversion's credit equally."""
+    """The answer of an API with equal credits per conversion."""
     sessions = orjson.loads(body)["customer_journeys"]
     lengths = Counter(session["conversion_id"] for session in sessions)
     return orjson.dumps(
@@ -58,7 +59,7 @@ def equal_shares(body):
 
 
 async def waiting_api(scope, receive, send):
-    """Wait as a distant API would, then share equally."""
+    """Wait like a remote API, then return equal credits."""
     if scope["path"] == "/health":
         body = b"{}"
     else:
@@ -99,7 +100,7 @@ def seconds(work):
 
 
 def throughput(workers, journeys, url):
-    """Requests a second of a whole run."""
+    """Requests per second of a whole run."""
     account, marks = ApiAccount(url, "key", "default"), fingerprints(journeys).assign(is_suspect=False)
     with new_database() as database, open_ledger(Database(database), account, "run") as ledger:
         limits = ApiLimits(workers=workers)
@@ -148,7 +149,7 @@ def overhead_of_a_request():
 
 
 def wait_for_the_server():
-    """What one client waits for a full request, at the median, of the server with the local engine."""
+    """Median time of a full request of one client to the server with the local engine."""
     journeys = make_journeys(2_000)
     port = free_port()
     server = started("-m", "ihc", "serve", "--no-auth", "--port", str(port), stderr=subprocess.DEVNULL)

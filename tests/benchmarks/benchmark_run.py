@@ -1,6 +1,6 @@
-"""How long a whole run takes beside its notebooks' bare kernels: `uv run python tests/benchmarks/benchmark_run.py`.
+"""Compare a whole run with the bare kernels of its notebooks: `uv run python tests/benchmarks/benchmark_run.py`.
 
-A bare kernel is one that starts and imports what the notebooks use, one kernel a notebook, one after the other.
+A bare kernel only starts and imports what the notebooks use; one kernel per notebook, one after the other.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main():
         if not given:
             write_sample(Database(database), 2000)
         command = [*IHC, "run", "--database", database, "--output", f"{folder}/out", "--engine", "local"]
-        # In turn, and the least of each, as the machine may have other work.
+        # Alternating, and the minimum of each, because other processes may disturb.
         times = [(seconds(lambda: called(command, folder)), seconds(bare_kernels)) for _ in range(ROUNDS)]
         run, bare = map(min, zip(*times, strict=True))
         print(f"ihc run: {run:.1f} s; the notebooks' bare kernels with imports: {bare:.1f} s; ratio {run / bare:.2f}")

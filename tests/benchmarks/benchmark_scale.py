@@ -1,4 +1,4 @@
-"""A large shop made file by file, and attributed on workers of a few gigabytes: seconds, and the memory of a worker.
+"""Attribute a large shop, made file by file, on workers with a few gigabytes: time and memory of a worker.
 
     uv run python tests/benchmarks/benchmark_scale.py 1000000 10000000 --memory 4 --folder /tmp/large
 """  # fmt: skip
@@ -24,15 +24,15 @@ from ihc.scale.output import open_output
 from ihc.scale.parquet import find_files
 from ihc.scale.parts import Asked
 
-ROWS = 1_000_000  # sessions a file
+ROWS = 1_000_000  # sessions per file
 DAYS = 90
 NAMES = np.array([channel.name for channel in CHANNELS])
 
 
 def make_shop(folder: Path, sessions: int, seed: int = 1) -> None:
-    """A file holds some days of all users, as exports do, so that a user's sessions are spread over the files.
+    """Make files with some days of all users each, like exports, so that a user's sessions are in several files.
 
-    Five sessions a user, an order to four users in ten, and costs of seven sessions in ten.
+    Five sessions per user, orders for four users in ten, and costs for seven sessions in ten.
     """
     users = sessions // 5
     files = max(1, sessions // ROWS)
@@ -69,7 +69,7 @@ def make_shop(folder: Path, sessions: int, seed: int = 1) -> None:
 
 
 def _ids(letter, numbers):
-    # Multiplied by an odd number, so that neighbours do not look alike: no id twice, below 2^63.
+    # Multiplied by an odd number, so that consecutive ids look different; unique below 2^63.
     mixed = (numbers.astype("uint64") * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(1)
     return pa.array(np.char.add(letter, mixed.astype("U20")), pa.string())
 
@@ -85,7 +85,7 @@ def write(path, **columns):
 
 
 class Watch(threading.Thread):
-    """The most memory [bytes] that any process below this one held."""
+    """The maximum memory [bytes] of any child process."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -135,7 +135,7 @@ def measure(folder: Path, sessions: int, memory: float) -> tuple[float, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sessions", type=int, nargs="+")
-    parser.add_argument("--memory", type=float, default=4.0, help="GB a worker")
+    parser.add_argument("--memory", type=float, default=4.0, help="GB per worker")
     parser.add_argument("--folder", type=Path, required=True)
     arguments = parser.parse_args()
     found = [(count, *measure(arguments.folder, count, arguments.memory)) for count in arguments.sessions]

@@ -1,9 +1,9 @@
-"""Each stage at each size, by our function and by its peers; `run.py` calls this and makes a table of it.
+"""Time each stage at each size, for our function and its peers; `run.py` calls this and makes a table.
 
-One of them: `uv run --group peers pytest -n 0 "tests/benchmarks/benchmark_stages.py::test_stage[journeys-4k-Polars]"`.
-Sizes up to 200k take seconds, 5m up to minutes for some peers. A peer's time counts only if its result is ours. Every
-contender is called once before its time counts: the first call loads what it needs, and has the system hand out memory,
-which may take longer than the work. The extra memory is that of this call.
+One case: `uv run --group peers pytest -n 0 "tests/benchmarks/benchmark_stages.py::test_stage[journeys-4k-Polars]"`.
+Sizes up to 200k take seconds, 5m takes up to minutes for some peers. A peer's time counts only if its result equals
+ours. Each contender is called once before timing: the first call imports modules and allocates memory, which may take
+longer than the work. The extra memory is that of the first call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shop import SIZES, Shop
 from stages import OURS, STAGES, STORED
 
 ROUNDS = {"4k": 5, "200k": 3, "5m": 3}
-PATIENCE = {"4k": 1, "200k": 1, "5m": 10}  # [s] what takes longer is measured once
+PATIENCE = {"4k": 1, "200k": 1, "5m": 10}  # [s]; slower cases are measured once
 CASES = [
     (stage, size, name)
     for size in SIZES
@@ -51,7 +51,7 @@ def test_stage(stage, size, name, folder, benchmark):
     del result
     result = benchmark.pedantic(work, args=given, rounds=ROUNDS[size] if took < PATIENCE[size] else 1)
     benchmark.extra_info.update(stage=stage, size=size, contender=name, rows=each.rows(shop), extra=extra)
-    del given  # the largest are gigabytes
+    del given  # the largest have gigabytes
     if name != OURS:
         benchmark.extra_info["same"] = each.peers[name].same(each.work(*each.given(shop)), result) or ""
     shutil.rmtree(shop.folder / STORED, ignore_errors=True)

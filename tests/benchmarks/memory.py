@@ -1,4 +1,4 @@
-"""How much memory this process holds, and at most held since it was last asked (Linux)."""
+"""Current and peak memory of this process (Linux)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pyarrow as pa
 
 
 def current() -> int:
-    """What this process holds in memory now [bytes]."""
+    """The current memory of this process [bytes]."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def settle() -> int:
-    """Give back what is free, and forget the highest memory so far; what is held then [bytes]."""
+    """Release free memory and reset the peak; returns the current memory [bytes]."""
     gc.collect()
     pa.default_memory_pool().release_unused()
     with open("/proc/self/clear_refs", "w") as file:
@@ -29,20 +29,20 @@ def settle() -> int:
 
 
 def peak() -> int:
-    """The process's highest memory since it settled [bytes]."""
+    """The peak memory of the process since `settle` [bytes]."""
     with open("/proc/self/status") as file:
         (line,) = (line for line in file if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
 
 def size(result: Any, given: Any = ()) -> int:
-    """What a result takes [bytes] beside what was given: columns that it shares with that, or twice, count once."""
+    """The memory of a result [bytes] without columns shared with the input; shared columns count once."""
     known = dict(_parts(given))
     return sum(count for place, count in dict(_parts(result)).items() if place not in known)
 
 
 def _parts(values: Any) -> Iterator[tuple[int, int]]:
-    """The places in memory of frames' columns and of bytes, and how many bytes each takes."""
+    """The addresses and sizes of frames' columns and of bytes."""
     if isinstance(values, pd.DataFrame):
         yield from (
             (_place(values[name].array), int(values[name].memory_usage(index=False, deep=True))) for name in values
@@ -61,7 +61,7 @@ def _parts(values: Any) -> Iterator[tuple[int, int]]:
 
 
 def _place(column: Any) -> int:
-    """Where a column's values begin in memory."""
+    """The address of a column's values."""
     if isinstance(column, pd.arrays.ArrowStringArray):
         whole = pa.array(column)
         first = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) and whole.num_chunks else whole

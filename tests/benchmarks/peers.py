@@ -1,4 +1,4 @@
-"""The same work as it is usually done, or by other packages: each peer takes and gives what our stage does."""
+"""Peers: the same work with common approaches or other packages, with the same input and output as our stage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ihc.database.tables import RESULTS
 from ihc.schemas.tables import COLUMNS, CREDITS, JOURNEYS, Tables
 
 ORDER = ["conv_timestamp", "conv_id", "timestamp", "session_id"]
-BATCH = 500  # conversions a query
+BATCH = 500  # conversions per query
 QUERY = """
 SELECT conv_id, session_id, user_id, {moment} AS timestamp, channel_name, holder_engagement, closer_engagement,
     impression_interaction, {order} AS conv_timestamp, revenue
@@ -34,13 +34,13 @@ RENAMED = {column: field for field, column in FIELDS.items()}
 
 
 def read_by_pandas(database: Path) -> list[pd.DataFrame]:
-    """Read the three tables by `pd.read_sql`."""
+    """Read the three tables with `pd.read_sql`."""
     with closing(sqlite3.connect(database)) as connection:
         return [pd.read_sql(f"SELECT * FROM {table}", connection) for table in COLUMNS]
 
 
 def journeys_by_sql(database: Path) -> pd.DataFrame:
-    """Ask SQLite, which has an index by user, for the sessions of 500 conversions at a time."""
+    """Query SQLite, indexed by user, for the sessions of 500 conversions at a time."""
     with closing(sqlite3.connect(database)) as connection:
         found = connection.execute(f"SELECT conv_id FROM conversions ORDER BY {PLACED}, conv_id").fetchall()
         ids = [conv_id for (conv_id,) in found]
@@ -54,7 +54,7 @@ def journeys_by_sql(database: Path) -> pd.DataFrame:
 
 
 def journeys_by_merge(sessions: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
-    """Merge all sessions of a user with all of its conversions, and filter."""
+    """Merge all sessions of a user with all conversions, and filter."""
     visits = sessions.assign(timestamp=pd.to_datetime(sessions["event_date"] + " " + sessions["event_time"]))
     orders = conversions.assign(
         conv_timestamp=pd.to_datetime(conversions["conv_date"] + " " + conversions["conv_time"])
@@ -69,7 +69,7 @@ def _duckdb_query() -> str:
 
 
 def journeys_by_duckdb(sessions: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
-    """Join and sort by DuckDB, to a pandas frame by its `df`."""
+    """Join and sort in DuckDB, converted to pandas with `df`."""
     import duckdb
 
     with duckdb.connect() as connection:
@@ -79,7 +79,7 @@ def journeys_by_duckdb(sessions: pd.DataFrame, conversions: pd.DataFrame) -> pd.
 
 
 def journeys_by_duckdb_and_arrow(sessions: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
-    """The same, but to a pandas frame by way of Arrow, which its `df` doesn't take."""
+    """The same, converted to pandas through Arrow, which `df` does not use."""
     import duckdb
 
     with duckdb.connect() as connection:
@@ -89,7 +89,7 @@ def journeys_by_duckdb_and_arrow(sessions: pd.DataFrame, conversions: pd.DataFra
 
 
 def journeys_by_polars(sessions: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
-    """Join and sort by Polars, lazily."""
+    """Join and sort in Polars, lazily."""
     import polars as pl
 
     def moments(frame: pd.DataFrame, day: str, time: str, name: str) -> Any:
@@ -109,7 +109,7 @@ def _marked(journeys: pd.DataFrame) -> pd.DataFrame:
 
 
 def bodies_by_json(requests: list[pd.DataFrame]) -> list[bytes]:
-    """Make each request's JSON by `to_dict` and `json.dumps`; the packing is done already."""
+    """Make the JSON of each packed request with `to_dict` and `json.dumps`."""
     return [_body(request).encode() for request in requests]
 
 
@@ -120,19 +120,19 @@ def _body(request: pd.DataFrame) -> str:
 
 
 def channel_attribution() -> ModuleType:
-    """The package ChannelAttribution, without what it prints when it is loaded."""
+    """Import ChannelAttribution without its output."""
     with contextlib.redirect_stdout(io.StringIO()):
         import ChannelAttribution
     return ChannelAttribution
 
 
 def heuristics_by_channel_attribution(texts: pd.DataFrame) -> pd.DataFrame:
-    """First, last and linear by ChannelAttribution, of path texts that are made already."""
+    """First, last and linear touch with ChannelAttribution, from prepared path texts."""
     return channel_attribution().heuristic_models(texts, "path", "conversions", sep=">", flg_pro=False)
 
 
 def markov_by_channel_attribution(texts: pd.DataFrame, precision: float = 0.05) -> pd.DataFrame:
-    """Removal effects by ChannelAttribution's simulation, to its own `precision` (`conv_par`)."""
+    """Removal effects with ChannelAttribution's simulation, to its `precision` (`conv_par`)."""
     found = channel_attribution().markov_model(
         texts, "path", "conversions", var_null="nulls", sep=">", conv_par=precision, out_more=True, verbose=False,
         flg_pro=False,
@@ -141,12 +141,12 @@ def markov_by_channel_attribution(texts: pd.DataFrame, precision: float = 0.05) 
 
 
 def markov_precisely_by_channel_attribution(texts: pd.DataFrame) -> pd.DataFrame:
-    """The same, until its repetitions differ by at most 0.5 %."""
+    """The same, until repetitions differ by at most 0.5 %."""
     return markov_by_channel_attribution(texts, precision=0.005)
 
 
 def markov_by_marketing_attribution_models(touchpoints: pd.DataFrame) -> pd.DataFrame:
-    """Removal effects by the package marketing-attribution-models. In: `path, timestamp, channel_name, won`."""
+    """Removal effects with the package marketing-attribution-models. In: `path, timestamp, channel_name, won`."""
     from mam.core import MAM
 
     model = MAM(
@@ -168,7 +168,7 @@ def reporting_by_merging(tables: Tables, credits: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_for_executemany(credits: pd.DataFrame, outcomes: pd.DataFrame) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows that a run stores, as sqlite3 takes them."""
+    """The rows stored by a run, for sqlite3."""
     frames = {
         "attribution_customer_journey": credits[list(CREDITS)],
         "attribution_phases": credits[list(RESULTS["attribution_phases"])],
@@ -178,14 +178,14 @@ def rows_for_executemany(credits: pd.DataFrame, outcomes: pd.DataFrame) -> dict[
 
 
 def new_database(folder: Path) -> Path:
-    """Make an empty database of another name each time."""
+    """Make an empty database with a new name."""
     database = folder / f"{token_hex(4)}.db"
     create_tables(Database(database))
     return database
 
 
 def store_by_executemany(folder: Path, rows: dict[str, list[tuple[Any, ...]]]) -> Path:
-    """Store rows that are made already in the tables of a new database."""
+    """Store prepared rows in the tables of a new database."""
     database = new_database(folder)
     with closing(sqlite3.connect(database)) as connection, connection:
         for table, values in rows.items():

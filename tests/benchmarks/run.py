@@ -1,8 +1,8 @@
-"""Measure every stage beside its peers, and print a table: `uv run --group peers python tests/benchmarks/run.py`.
+"""Measure all stages and their peers and print a table: `uv run --group peers python tests/benchmarks/run.py`.
 
-Each size is measured several times over, all contenders in turn, and the least time of each counts, as the machine may
-have other work; at 5m each contender has a process of its own. The first call in a process does not count. Extra
-memory is the highest while the function runs, less what the process held before, less what the result takes.
+Each size is measured several times, alternating between contenders, and the minimum time counts, because other
+processes may disturb; at 5m each contender has its own process. The first call in a process does not count. Extra
+memory is the peak during the call, minus the memory before it, minus the size of the result.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BEGINS, ENDS = (
 )
 PACKAGES = ("pandas", "numpy", "pyarrow", "duckdb", "polars", "ChannelAttribution", "marketing-attribution-models")
 ROUNDS = {"4k": 3, "200k": 3, "5m": 2}
-SLOW = {"4k": 1, "200k": 2, "5m": 8}  # [s] what takes longer is measured once
+SLOW = {"4k": 1, "200k": 2, "5m": 8}  # [s]; slower cases are measured once
 MOST_SECONDS = 1200
 HEAD = ["Stage", "Sessions", "Seconds", "Million rows/s", "Extra memory", "Growth", "Peers: seconds, times ours"]
 
@@ -39,7 +39,7 @@ Figures = dict[tuple[str, str, str], dict[str, Any]]  # by stage, size, contende
 
 
 def main() -> int:
-    """Measure, print the table, and write it into the README if asked; 1 where something could not be measured."""
+    """Measure, print the table and optionally write it to the README; returns 1 if a case could not be measured."""
     asked = _asked()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(asked.sizes, asked.stages, Path(asked.folder or folder))
@@ -51,11 +51,11 @@ def main() -> int:
 
 
 def _asked(given: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure every stage beside its peers.")
+    parser = argparse.ArgumentParser(description="Measure all stages and their peers.")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="sessions of the shop")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE")
-    parser.add_argument("--folder", help="keep the shops in this folder, and take those that are there")
-    parser.add_argument("--write-readme", action="store_true", help="write the table into the README")
+    parser.add_argument("--folder", help="folder to store and reuse the shops")
+    parser.add_argument("--write-readme", action="store_true", help="write the table to the README")
     asked = parser.parse_args(given)
     if asked.write_readme and (set(asked.sizes), set(asked.stages)) != (set(SIZES), set(STAGES)):
         parser.error("--write-readme needs all sizes and stages: the README's table would lose the others.")
@@ -63,9 +63,9 @@ def _asked(given: list[str] | None = None) -> argparse.Namespace:
 
 
 def measure(sizes: list[str], stages: list[str], folder: Path) -> Figures:
-    """The least time of each case; progress is printed as it comes."""
+    """The minimum time of each case; prints progress."""
     found: Figures = {}
-    for size in dict.fromkeys(["4k", *sizes]):  # the small one warms up the others
+    for size in dict.fromkeys(["4k", *sizes]):  # the smallest size warms up the others
         subprocess.run([sys.executable, HERE / "shop.py", folder, size], check=True)
     for size in sizes:
         for _ in range(ROUNDS[size]):
@@ -77,7 +77,7 @@ def measure(sizes: list[str], stages: list[str], folder: Path) -> Figures:
 
 
 def _processes(stages: list[str], size: str, found: Figures) -> list[list[tuple[str, str, str]]]:
-    """What is measured in one process each: at 5m a single case. What was slow or failed is not measured again."""
+    """The cases per process: at 5m a single case. Slow and failed cases are not measured again."""
     cases = [(stage, size, name) for stage in stages for name in _contenders(stage, size)]
     cases = [case for case in cases if case not in found or found[case].get("seconds", np.inf) < SLOW[size]]
     return [[case] for case in cases] if size == "5m" else [cases]
@@ -88,7 +88,7 @@ def _contenders(stage: str, size: str) -> list[str]:
 
 
 def _measured(cases: list[tuple[str, str, str]], folder: Path) -> Figures:
-    """What one process measured; what it did not, or whose result was not ours, has failed."""
+    """The results of one process; cases without a result or with a result unlike ours have failed."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         said = _run_pytest(cases, folder, file.name)
         text = Path(file.name).read_text("utf-8")
@@ -104,7 +104,7 @@ def _measured(cases: list[tuple[str, str, str]], folder: Path) -> Figures:
 
 
 def _run_pytest(cases: list[tuple[str, str, str]], folder: Path, results: str) -> str:
-    """Measure the cases in a process; what it says."""
+    """Measure the cases in a process; returns its output."""
     tests = [f"{HERE / 'benchmark_stages.py'}::test_stage[{'-'.join(case)}]" for case in cases]
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "--benchmark-json", results, *tests]
     given = {**os.environ, "IHC_BENCHMARK_FOLDER": str(folder)}
@@ -118,7 +118,7 @@ def _run_pytest(cases: list[tuple[str, str, str]], folder: Path, results: str) -
 
 
 def as_table(found: Figures) -> list[str]:
-    """A row a stage and size, in Markdown."""
+    """A Markdown table with one row per stage and size."""
     cases = [(stage, size) for stage in STAGES for size in SIZES if (stage, size, OURS) in found]
     rows = [HEAD, ["---", *["--:"] * 5, "---"], *(_row(found, *case) for case in cases)]
     return [f"| {' | '.join(cells)} |" for cells in rows]
@@ -151,7 +151,7 @@ def _gigabytes(count: int) -> str:
 
 
 def _growth(found: Figures, stage: str, size: str) -> str:
-    """The power of the rows by which the time grows since the size before."""
+    """The exponent by which time grows with the number of rows, compared with the previous size."""
     smaller = [
         other for other in SIZES if SIZES[other] < SIZES[size] and "seconds" in found.get((stage, other, OURS), {})
     ]
@@ -162,7 +162,7 @@ def _growth(found: Figures, stage: str, size: str) -> str:
 
 
 def as_lines(found: Figures) -> list[str]:
-    """What does not fit into the table: how near results are that are no equal ones, and what failed."""
+    """Notes below the table: differences of results that are not identical, and failures."""
     lines = []
     for (stage, size, name), figure in found.items():
         what = f"{stage}, {SIZES[size]:,} sessions, {name}"
@@ -174,7 +174,7 @@ def as_lines(found: Figures) -> list[str]:
 
 
 def about() -> str:
-    """When and with what."""
+    """Date, machine and versions of the measurement."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES if _is_there(name))
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
@@ -191,7 +191,7 @@ def _is_there(package: str) -> bool:
 
 
 def write_readme(text: str) -> None:
-    """Put the figures between their two marks."""
+    """Replace the figures between their marks in the README."""
     before, rest = README.read_text("utf-8").split(BEGINS)
     _, after = rest.split(ENDS)
     README.write_text(f"{before}{BEGINS}\n\n{text}\n\n{ENDS}{after}", "utf-8")

@@ -1,8 +1,8 @@
-"""A shop as large as wanted, and everything that the stages are given, kept in a folder once it is made.
+"""Shops of any size and the inputs of all stages, cached in a folder.
 
-How many sessions a user has follows a Pareto law: most have one or two, a few have hundreds. Any session may end in an
-order, so that who comes often orders often, and the journeys have about 2.3 rows for each session of the shop at any
-size. Users, moments and ids are drawn for the whole shop at once.
+The number of sessions per user follows a Pareto distribution: most users have one or two, a few have hundreds. Any
+session may lead to an order, so frequent visitors order often, and journeys have about 2.3 rows per session at any
+size. Users, times and ids are drawn for the whole shop at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, SESSIONS, Tables
 
 SIZES = {"4k": 4_000, "200k": 200_000, "5m": 5_000_000}  # sessions
 SESSIONS_AN_ORDER = 10
-TAIL, MOST = 1.4, 480  # the exponent of the Pareto law, and the most sessions of a user
+TAIL, MOST = 1.4, 480  # exponent of the Pareto distribution, and maximum sessions per user
 FIRST_DAY = np.datetime64("2025-01-01", "s")
 DAYS = 90
 ID_BYTES = 10
@@ -41,7 +41,7 @@ Integers = npt.NDArray[np.int64]
 
 
 def make_shop(count: int, seed: int = 1) -> Tables:
-    """Make the three tables of a shop with so many sessions [count], each table in time order, as a log is."""
+    """Make the three tables of a shop with this number of sessions [count], sorted by time like a log."""
     random = np.random.default_rng(seed)
     lengths = np.minimum(random.random(count) ** (-1 / TAIL), MOST).astype("int64")
     user = np.repeat(np.arange(count), lengths)[:count]
@@ -69,14 +69,14 @@ def _weights() -> npt.NDArray[np.float64]:
 
 
 def _ids(random: np.random.Generator, count: int) -> Any:
-    """So many texts of 20 hexadecimal digits, cut out of one long text."""
+    """Texts of 20 hexadecimal digits, cut from one long text."""
     digits = pa.py_buffer(random.bytes(ID_BYTES * count).hex().encode())
     ends = pa.py_buffer(np.arange(0, 2 * ID_BYTES * (count + 1), 2 * ID_BYTES))
     return pd.array(pa.LargeStringArray.from_buffers(count, ends, digits), dtype="str")
 
 
 def _split(users: Any, user: Integers, moment: Integers, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The columns of user, date and time. In: `moment` [s since the first day]."""
+    """The user, date and time columns. In: `moment` [s since the first day]."""
     date, time = (name for name in columns if name.endswith(("_date", "_time")))
     days = np.datetime_as_string(FIRST_DAY + 86_400 * np.arange(DAYS), unit="D")
     clock = np.char.partition(np.datetime_as_string(FIRST_DAY + np.arange(86_400)), "T")[:, 2]
@@ -90,7 +90,7 @@ def _split(users: Any, user: Integers, moment: Integers, columns: tuple[str, ...
 
 
 class Shop:
-    """A size's tables and what the stages make of them; each is made once, and then read from the folder."""
+    """The tables of one size and the results of the stages; each is computed once and then read from the folder."""
 
     def __init__(self, folder: Path, size: str) -> None:
         self.folder, self.size = folder / size, size
@@ -112,11 +112,11 @@ class Shop:
         return self._kept("channel_paths", lambda: channel_paths(self.journeys(), self.idle()))
 
     def path_texts(self) -> pd.DataFrame:
-        """What ChannelAttribution takes: `path` as a text, and how often it ended how."""
+        """Input of ChannelAttribution: `path` as text, and the number of each outcome."""
         return self._kept("path_texts", lambda: path_texts(self.journeys(), self.idle()))
 
     def database(self) -> Path:
-        """The tables in SQLite, with an index by user."""
+        """The tables in SQLite, indexed by user."""
         file = self.folder / "shop.db"
         if not file.exists():
             create_tables(Database(file))
@@ -137,7 +137,7 @@ class Shop:
 
 
 def path_texts(journeys: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
-    """Join each path's channels to a text. Out: `path, conversions, nulls [count], revenue`, a row a path."""
+    """Join the channels of each path to a text. Out: `path, conversions, nulls [count], revenue`, one row per path."""
     won = journeys.groupby("conv_id", sort=False).agg(path=("channel_name", " > ".join), revenue=("revenue", "first"))
     lost = idle.groupby("user_id", sort=False).agg(path=("channel_name", " > ".join))
     won, lost = won.assign(conversions=1, nulls=0), lost.assign(conversions=0, nulls=1, revenue=0.0)

@@ -1,4 +1,4 @@
-"""The stages of a run: what each is given, our function and its peers, and when their results are the same."""
+"""The stages of a run: input, our function, its peers, and the comparison of results."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from ihc.models.parameters import load_parameters
 from ihc.schemas.tables import COLUMNS
 
 OURS = "ihc"
-STORED = "stored"  # the folder of the databases that are made while storing is measured
-FEW = 1_000_000  # rows that are compared one by one
+STORED = "stored"  # folder of the databases written while measuring `store`
+FEW = 1_000_000  # maximum number of rows compared one by one
 RUN = Run("run", "2026-01-01 00:00:00", "local", "default", None, None, None, "0")
 
 Contender = Callable[..., Any]
@@ -41,11 +41,10 @@ Given = tuple[Any, ...]
 
 
 class Peer(NamedTuple):
-    """Another way to do a stage's work.
+    """An alternative implementation of a stage.
 
-    `given`: its arguments, where they are others than ours. `needs`: a package that is not always installed. `largest`:
-    the largest size that it does in 16 GB. `same`: raises AssertionError unless its result is ours, and may say how
-    near it is.
+    `given`: its arguments, if different from ours. `needs`: an optional package. `largest`: the largest size that
+    fits in 16 GB. `same`: raises AssertionError unless its result equals ours; may return a note on the difference.
     """
 
     work: Contender
@@ -56,16 +55,16 @@ class Peer(NamedTuple):
 
     @property
     def is_there(self) -> bool:
-        """Is what it needs installed?"""
+        """Whether its package is installed."""
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
     def does(self, size: str) -> bool:
-        """Is the size one that it can do?"""
+        """Whether it can handle this size."""
         return not self.largest or SIZES[size] <= SIZES[self.largest]
 
 
 class Stage(NamedTuple):
-    """A stage: our function, what it is given, how many rows [count] of it the speed is counted in, and its peers."""
+    """A stage: our function, its input, the number of rows [count] for the speed, and its peers."""
 
     work: Contender
     given: Callable[[Shop], Given]
@@ -81,13 +80,13 @@ class Stage(NamedTuple):
 
 
 def read_whole(database: Path) -> list[pd.DataFrame]:
-    """Read the three tables as `read_tables` does, without its checks."""
+    """Read the three tables like `read_tables`, without validation."""
     with Database(database).transaction() as opened:
         return opened.read_whole([*COLUMNS])
 
 
 def same_frames(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
-    """The same rows in the same order; numbers up to rounding."""
+    """The same rows in the same order; numbers up to rounding errors."""
     assert list(ours) == list(theirs)
     for name in ours:
         one, other = _arrow(ours[name]), _arrow(theirs[name])
@@ -110,23 +109,23 @@ def same_tables(ours: list[pd.DataFrame], theirs: list[pd.DataFrame]) -> None:
 
 
 def make_bodies(journeys: pd.DataFrame) -> list[bytes]:
-    """Pack journeys into requests, and write each one's JSON, as a run does."""
+    """Pack journeys into requests and make their JSON, as a run does."""
     return [request_body(request) for request in pack_requests(journeys)]
 
 
 def same_bodies(ours: list[bytes], theirs: list[bytes]) -> None:
-    """The same JSON, whatever blanks are between."""
+    """The same JSON, ignoring whitespace."""
     for one, other in zip(ours, theirs, strict=True):
         assert orjson.loads(one) == orjson.loads(other)
 
 
 def rules_of_thumb(journeys: pd.DataFrame) -> list[pd.DataFrame]:
-    """The credits by first, last and linear touch, a row a session."""
+    """The credits by first, last and linear touch, one row per session."""
     return [model(journeys) for model in (first_touch, last_touch, linear)]
 
 
 def same_totals(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
-    """The same totals by channel: ChannelAttribution's are of the channels that have any."""
+    """The same totals by channel; ChannelAttribution omits channels without any."""
     theirs = theirs.set_index("channel_name").sort_index()
     for name, total in ours.set_index("channel_name").items():
         (column,) = (column for column in theirs if column.startswith(str(name)))
@@ -134,14 +133,14 @@ def same_totals(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
 
 
 def same_paths(ours: ChannelPaths, theirs: pd.DataFrame) -> None:
-    """As many paths of each end, and as many touchpoints."""
+    """The same number of paths per outcome, and of touchpoints."""
     ends = [int((ours.codes == end).sum()) for end in (WON, LOST)]
     assert ends == [theirs["conversions"].sum(), theirs["nulls"].sum() + 1]
     assert len(ours.codes) - sum(ends) == theirs["path"].str.count(" > ").sum() + len(theirs)
 
 
 def same_effects(tolerance: float) -> Callable[[pd.DataFrame, pd.DataFrame], str]:
-    """Removal effects that differ by at most so much [share]; says by how much."""
+    """Removal effects that differ by at most a share; returns the difference."""
 
     def same(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
         one, other = (frame.set_index("channel_name")["removal_effect"].sort_index() for frame in (ours, theirs))
@@ -153,7 +152,7 @@ def same_effects(tolerance: float) -> Callable[[pd.DataFrame, pd.DataFrame], str
 
 
 def touchpoints(shop: Shop) -> pd.DataFrame:
-    """All paths, those of the journeys and the idle ones: `path, timestamp, channel_name, won`."""
+    """All paths, with and without conversion: `path, timestamp, channel_name, won`."""
     parts = [(shop.journeys(), "conv_id"), (shop.idle(), "user_id")]
     return pd.concat(
         [
@@ -165,7 +164,7 @@ def touchpoints(shop: Shop) -> pd.DataFrame:
 
 
 def outcomes_of(conversions: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes of the orders that are credited: `conv_id, outcome, reason`."""
+    """The outcomes of the credited orders: `conv_id, outcome, reason`."""
     return conversions[["conv_id"]].assign(outcome="credited", reason="")
 
 
@@ -177,7 +176,7 @@ def store(folder: Path, credits: pd.DataFrame, outcomes: pd.DataFrame) -> Path:
 
 
 def same_databases(ours: Path, theirs: Path) -> None:
-    """The same rows, as far as their counts and sums tell; in small databases, each of them."""
+    """The same counts and sums; in small databases, the same rows."""
     with closing(sqlite3.connect(ours)) as connection:
         connection.execute("ATTACH ? AS other", [str(theirs)])
         for table in ("attribution_customer_journey", "attribution_phases", "attribution_outcomes"):

@@ -1,4 +1,4 @@
-"""The benchmarks stay whole: each stage and each peer that is installed runs on a small shop, with the same result."""
+"""Each stage and each installed peer runs on a small shop, with equal results."""
 
 import sys
 from pathlib import Path
@@ -33,20 +33,20 @@ def test_the_shop_is_sound_and_the_same_each_time():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_stage_runs_and_says_how_many_rows_it_took(stage, shop):
+def test_each_stage_runs_and_counts_its_rows(stage, shop):
     each = STAGES[stage]
     each.work(*each.given(shop))
     assert each.rows(shop) >= 4_000
 
 
 @pytest.mark.parametrize(("stage", "name"), QUICK, ids=["-".join(pair) for pair in QUICK])
-def test_each_peers_result_is_ours(stage, name, shop):
+def test_each_peer_has_our_result(stage, name, shop):
     each = STAGES[stage]
     work, given = each.contender(name, shop)
     each.peers[name].same(each.work(*each.given(shop)), work(*given))
 
 
-def test_a_peer_whose_result_is_another_one_does_not_pass(shop):
+def test_a_peer_with_another_result_fails(shop):
     each = STAGES["journeys"]
     ours = each.work(*each.given(shop))
     wrong = ours.assign(session_id=ours["session_id"].to_numpy()[::-1])
@@ -54,15 +54,15 @@ def test_a_peer_whose_result_is_another_one_does_not_pass(shop):
         each.peers["merge"].same(ours, wrong)
 
 
-def test_columns_that_a_result_shares_with_what_was_given_or_holds_twice_count_once():
-    # Two columns of 8 bytes a row are new, 0.0 and 1.0; the ids are those of the frame that was given.
+def test_columns_shared_with_the_input_or_repeated_count_once():
+    # Two new columns of 8 bytes per row, 0.0 and 1.0; the id columns are shared with the input.
     given = pd.DataFrame({"id": pd.Series(["a", "b"], dtype="str")})
     one = pd.DataFrame({"id": given["id"].array, "share": np.array([0.0, 1.0])}, copy=False)
     assert memory.size([one, one, {"more": one.assign(other=[1, 2])}], (given,)) == 2 * 16
     assert memory.size([b"four"]) == 4
 
 
-def test_the_table_holds_seconds_speed_growth_and_times_ours():
+def test_the_table_has_seconds_speed_growth_and_factors():
     # From 10 to 1,000 rows in 0.01 to 4 s: log(400) / log(100) = 1.30.
     figures = {
         ("journeys", "4k", OURS): {"seconds": 0.01, "rows": 10, "extra": 0, "same": ""},
@@ -77,7 +77,7 @@ def test_the_table_holds_seconds_speed_growth_and_times_ours():
     assert run.as_lines(figures) == ["- journeys, 5,000,000 sessions, Polars failed: no memory"]
 
 
-def test_the_table_is_written_between_its_marks_and_nowhere_else(tmp_path, monkeypatch):
+def test_the_table_is_written_only_between_its_marks(tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{run.BEGINS}\nold\n{run.ENDS}\nafter\n", "utf-8")
     monkeypatch.setattr(run, "README", readme)
@@ -86,7 +86,7 @@ def test_the_table_is_written_between_its_marks_and_nowhere_else(tmp_path, monke
 
 
 @pytest.mark.parametrize("part", [["--sizes", "4k"], ["--stages", next(iter(STAGES))]])
-def test_a_part_of_the_table_is_not_written_into_the_readme(part, capsys):
+def test_a_partial_table_is_not_written_to_the_readme(part, capsys):
     assert not run._asked(part).write_readme
     assert run._asked(["--write-readme"]).write_readme
     with pytest.raises(SystemExit):

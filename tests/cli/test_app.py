@@ -1,4 +1,4 @@
-"""The commands as a user calls them: exit codes, what is printed, what is written."""
+"""Commands end to end: exit codes, output and files."""
 
 import re
 import shutil
@@ -62,7 +62,7 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(arguments, tmp_path):
         ("run", "--start-date", "soon", "'soon' is not a date: write it as YYYY-MM-DD, e.g. 2023-09-01."),
     ],
 )
-def test_an_option_that_is_no_date_says_what_it_looks_like(command, option, given, says, tmp_path):
+def test_an_invalid_date_option_names_its_format(command, option, given, says, tmp_path):
     done = ihc_here(command, option, given, cwd=tmp_path)
     assert f"Invalid value for '{option}': {says}" in done.stderr
     assert "%Y" not in done.stderr
@@ -73,12 +73,12 @@ def test_an_option_that_is_no_date_says_what_it_looks_like(command, option, give
     [
         (["--database", "nothing.db"], "does not exist"),
         (["--database", "postgresql://ann:s3cret@127.0.0.1:1/shop"], "Connection refused"),
-        (["--database", "nosuch://ann:s3cret@host/shop"], "A database of nosuch:// needs its dialect"),
+        (["--database", "nosuch://ann:s3cret@host/shop"], "A nosuch:// database needs its SQLAlchemy dialect"),
         (["--start-date", "2023-09-02", "--end-date", "2023-09-01"], "before start_date"),
         (["--parameters", "nothing.json"], "nothing.json cannot be read: there is no such file or folder."),
     ],
 )
-def test_what_is_refused_exits_with_1_in_one_sentence(arguments, says, tmp_path):
+def test_errors_exit_with_1_and_one_sentence(arguments, says, tmp_path):
     done = ihc_here("run", *arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert says in done.stderr
@@ -99,7 +99,7 @@ def test_init_makes_the_tables_and_can_empty_the_results(tmp_path):
 def test_sample_refuses_a_file_that_exists(own_shop, tmp_path):
     done = ihc_here("sample", own_shop, cwd=tmp_path)
     assert done.returncode == 1
-    assert "exists already" in done.stderr
+    assert "already exists" in done.stderr
 
 
 def test_reporting_csv_has_the_documented_columns_and_closes_with_the_tables(finished):
@@ -119,7 +119,7 @@ def test_reporting_csv_has_the_documented_columns_and_closes_with_the_tables(fin
 
 
 def test_a_dated_second_run_leaves_the_credits_of_other_orders(finished, tmp_path):
-    """The dates' bridge closes."""
+    """The reconciliation of the period closes."""
     database = Path(shutil.copy(finished.database, tmp_path / "shop.db"))
     report = stored_report(database, tmp_path, start_date=FIRST, end_date=LAST)
     lines = report.data.reconciliation.set_index("line")
@@ -147,8 +147,8 @@ ihc.models.ihc.attribute = attribute
 
 
 @pytest.mark.slow
-def test_an_order_whose_credits_are_not_whole_fails_alone(own_shop, tmp_path):
-    """An engine that answers one order wrongly, in real kernels: exit code 1, the rest is stored and reported."""
+def test_an_order_with_invalid_credits_fails_alone(own_shop, tmp_path):
+    """An engine with a wrong result for one order, in real kernels: exit code 1; all others are stored and reported."""
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "sitecustomize.py").write_text(BREAK_ONE_ORDER)

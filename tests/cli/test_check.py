@@ -1,4 +1,4 @@
-"""ihc check, as a user calls it."""
+"""`ihc check` end to end."""
 
 import sqlite3
 from contextlib import closing
@@ -29,7 +29,7 @@ def execute(path, statements):
         connection.executescript(statements)
 
 
-def test_a_shop_without_a_finding_ends_with_0_names_what_was_checked_and_stays_as_it_is(clean, tmp_path):
+def test_a_shop_without_findings_exits_with_0_and_stays_unchanged(clean, tmp_path):
     before = clean.read_bytes()
     done = ihc_here("check", "--database", clean, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -40,7 +40,7 @@ def test_a_shop_without_a_finding_ends_with_0_names_what_was_checked_and_stays_a
     assert list(tmp_path.iterdir()) == [clean]
 
 
-def test_a_finding_is_printed_with_its_size_ids_consequence_and_statement_and_ends_with_1(clean, tmp_path):
+def test_a_finding_is_printed_with_size_ids_consequence_and_sql_and_exits_with_1(clean, tmp_path):
     execute(clean, "INSERT INTO session_costs VALUES ('s ', 6)")
     execute(clean, "DELETE FROM session_costs WHERE session_id = 's'")
     done = ihc_here("check", "--database", clean, cwd=tmp_path)
@@ -63,7 +63,7 @@ def test_unfit_tables_are_refused(clean, tmp_path):
     assert "column conv_date" in done.stderr
 
 
-def test_the_sample_shop_has_the_findings_that_are_put_into_it(shop, tmp_path):
+def test_the_sample_shop_has_its_intended_findings(shop, tmp_path):
     done = ihc_here("check", "--database", shop, cwd=tmp_path)
     found = [line for line in done.stdout.splitlines() if line[:1].isdigit()][:-2]
     kinds = ["without a session (", "without a cost row", "empty cost", "session does not exist", "are impressions"]

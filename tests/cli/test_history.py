@@ -1,4 +1,4 @@
-"""runs and diff, as a user calls them."""
+"""`ihc runs` and `ihc diff` end to end."""
 
 import shutil
 import sqlite3
@@ -26,7 +26,7 @@ def run(number, **dates):
 
 @pytest.fixture(scope="module")
 def history(shop, tmp_path_factory):
-    """A shop with three recorded runs: all but the last day, all days, and all days again."""
+    """A shop with three recorded runs: without the last day, all days, and all days again."""
     path = shutil.copy(shop, tmp_path_factory.mktemp("history") / "shop.db")
     create_tables(Database(path))
     tables = read_tables(path)
@@ -57,7 +57,7 @@ def test_runs_are_listed_with_their_ids_dates_settings_and_totals(history, tmp_p
     assert lines[2][-4:-2] == [str(orders), f"{revenue:,.2f}"]
 
 
-def test_a_difference_says_what_changed_and_why_and_is_written_where_that_is_asked_for(history, tmp_path):
+def test_diff_prints_changes_and_causes_and_writes_them_on_request(history, tmp_path):
     before = dumped(history), history.read_bytes()
     done = ihc_here("diff", "1", "20250402T060000Z-ab", "--database", history, "--output", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -73,7 +73,7 @@ def test_a_difference_says_what_changed_and_why_and_is_written_where_that_is_ask
     assert [path.name for path in history.parent.iterdir()] == [history.name]
 
 
-def test_between_two_runs_without_a_change_nothing_is_said_to_have_changed(history, tmp_path):
+def test_diff_of_equal_runs_reports_no_change(history, tmp_path):
     done = ihc_here("diff", "2", "3", "--database", history, cwd=tmp_path)
     assert done.stdout.startswith("Nothing changed since run 2 of 2025-04-02")
     assert "Causes" not in done.stdout
@@ -83,12 +83,12 @@ def test_between_two_runs_without_a_change_nothing_is_said_to_have_changed(histo
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["1", "9"], "No run '9' is recorded"),
-        (["20250401T060000Z-ac", "1"], "did you mean 20250401T060000Z-ab? `ihc runs` lists them"),
+        (["1", "9"], "Run '9' not found"),
+        (["20250401T060000Z-ac", "1"], "did you mean 20250401T060000Z-ab? `ihc runs` lists all runs"),
         (["1", "2", "--output", "blocked/sub"], "cannot be written"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_a_sentence(arguments, says, history, tmp_path):
+def test_runs_that_cannot_be_compared_are_refused_in_a_sentence(arguments, says, history, tmp_path):
     (tmp_path / "blocked").write_text("a file", "utf-8")
     done = ihc_here("diff", *arguments, "--database", history, cwd=tmp_path)
     assert done.returncode == 1
@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(arguments, says, histo
     assert done.stdout == ""
 
 
-def test_a_database_without_history_has_no_runs_and_stays_without(shop, tmp_path):
+def test_a_database_without_history_has_no_runs_and_stays_unchanged(shop, tmp_path):
     path = shutil.copy(shop, tmp_path / "shop.db")
     with closing(sqlite3.connect(path)) as connection, connection:
         for table in ("report_runs", "history_orders", "history_credits", "history_costs"):
@@ -105,14 +105,14 @@ def test_a_database_without_history_has_no_runs_and_stays_without(shop, tmp_path
     before = path.read_bytes()
     listed, compared = (ihc_here(*call, "--database", path, cwd=tmp_path) for call in (["runs"], ["diff", "1", "2"]))
     assert listed.returncode == 0
-    assert listed.stdout == f"No run is recorded in {path} yet: `ihc run` records each.\n"
+    assert listed.stdout == f"{path} has no recorded runs yet: `ihc run` records one.\n"
     assert compared.returncode == 1
-    assert "yet: `ihc run` records each." in compared.stderr
+    assert "has no recorded runs yet: `ihc run` records one." in compared.stderr
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("call", [["runs"], ["diff", "1", "2"]])
-def test_without_a_database_no_sample_is_made(call, tmp_path):
+def test_without_a_database_no_sample_is_created(call, tmp_path):
     done = ihc_here(*call, cwd=tmp_path)
     assert done.returncode == 1
     assert "does not exist" in done.stderr

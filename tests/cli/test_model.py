@@ -1,4 +1,4 @@
-"""calibrate, train and explain, as a user calls them."""
+"""`ihc calibrate`, `ihc train` and `ihc explain` end to end."""
 
 import json
 import sqlite3
@@ -30,21 +30,21 @@ def journeys(shop):
 
 @pytest.fixture(scope="module")
 def answers(journeys, tmp_path_factory):
-    """What an API with the parameters TRUTH would print for all orders."""
+    """The answers of an API with the parameters TRUTH for all orders."""
     printed = answers_of(journeys, TRUTH)
     path = tmp_path_factory.mktemp("answers") / "answers.csv"
     printed.rename(columns={"conv_id": "conversion_id"}).to_csv(path, index=False)
     return path
 
 
-def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, tmp_path):
+def test_calibrating_on_some_answers_predicts_the_others(shop, journeys, answers, tmp_path):
     every = pd.read_csv(answers)
     ids = every["conversion_id"].unique()
     is_known = every["conversion_id"].isin(ids[: len(ids) * 3 // 4])
     every[is_known].to_csv(tmp_path / "some.csv", index=False)
     done = ihc_here("calibrate", "--database", shop, "--answers", "some.csv", "--output", "mine.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Errors on answers that were held out" in done.stdout
+    assert "Errors on held-out answers" in done.stdout
     assert "Written: mine.json, calibrated (" in done.stdout
     found = attribute(journeys, load_parameters(tmp_path / "mine.json"))
     both = every[~is_known].merge(
@@ -58,26 +58,26 @@ def test_calibrating_on_some_answers_gives_the_others(shop, journeys, answers, t
 
 
 def some_of(answers, count):
-    """Answers for so many orders of two and more sessions."""
+    """Answers for this number of orders with two or more sessions."""
     every = pd.read_csv(answers)
     ids = every.loc[every["conversion_id"].duplicated(), "conversion_id"].unique()[:count]
     return every[every["conversion_id"].isin(ids)]
 
 
-def test_the_evaluation_says_where_the_fit_is_worst_and_whether_fewer_answers_would_do(
+def test_the_evaluation_prints_the_largest_errors_and_the_errors_with_fewer_answers(
     shop, answers, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(validation, "SMALL_QUOTA", 5)
     some_of(answers, 12).to_csv(tmp_path / "some.csv", index=False)
     done = ihc_here("calibrate", "--database", shop, "--answers", "some.csv", "--evaluate", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "The journeys with the largest errors" in done.stdout
-    assert "From 5 answers of two and more sessions, the mean error of ihc is 0.0" in done.stdout
+    assert "Journeys with the largest errors" in done.stdout
+    assert "Calibrated on 5 answers with two or more sessions, the mean error of ihc is 0.0" in done.stdout
     assert (tmp_path / "data" / "calibrated_parameters.json").exists()
 
 
-def test_answers_that_do_not_fit_the_database_or_are_few_are_said(shop, answers, tmp_path):
-    """Whatever dates a run is set to: a calibration takes the answers of all days."""
+def test_unusable_and_too_few_answers_are_reported(shop, answers, tmp_path):
+    """The date settings are ignored: a calibration uses the answers of all days."""
     few = some_of(answers, 5)
     first, second, *_ = few["conversion_id"].unique()
     few["ihc"] = few["ihc"].mask(few["conversion_id"] == second, few["ihc"] / 2)
@@ -88,7 +88,7 @@ def test_answers_that_do_not_fit_the_database_or_are_few_are_said(shop, answers,
     assert done.returncode == 0, done.stderr
     assert "Left out, 1 answer: no order with a session in the database has this id ('=cmd()')." in done.stdout
     assert f"Left out, 1 answer: the credits sum to 0.5000, not 1 ('{second}')." in done.stdout
-    assert "These are too few answers: 3 of two and more sessions can be used" in done.stdout
+    assert "Too few answers: 3 with two or more sessions are usable" in done.stdout
     assert "The parameters could not be tested on held-out answers." in done.stdout
     assert load_parameters(tmp_path / "data" / "calibrated_parameters.json").provenance["held_out_errors"] == {}
 
@@ -97,9 +97,9 @@ def test_answers_that_do_not_fit_the_database_or_are_few_are_said(shop, answers,
     ("arguments", "says"),
     [
         (["--answers", "nothing.csv"], "cannot be read as CSV"),
-        ([], "no answers of the API"),
+        ([], "no API answers"),
         (["--conv-type-id", "sales"], "for the conversion type 'sales'"),
-        (["--answers", "nothing.csv", "--conv-type-id", "sales"], "leave one out"),
+        (["--answers", "nothing.csv", "--conv-type-id", "sales"], "leave out one"),
         ({"IHC_CONV_TYPE_ID": "other"}, "for the conversion type 'other'"),
     ],
 )
@@ -112,12 +112,16 @@ def test_a_calibration_without_answers_is_refused_in_a_sentence(arguments, says,
     assert not (tmp_path / "data").exists()
 
 
-def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, journeys, tmp_path):
+def test_training_prints_a_report_and_writes_parameters_for_a_run(shop, journeys, tmp_path):
     done = ihc_here("train", "--database", shop, "--output", "sets/mine.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for said in (
-        *("15,000 is a good amount", "Cleaning", "Sessions per journey", "90th percentile", "The curves"),
-        *("the vendor's rule is not known", "0 sessions after the user's last order: in no journey.", "weights: 1 for"),
+        *("15,000 is a good amount", "Cleaning", "Sessions per journey", "90th percentile", "Curves"),
+        *(
+            "the vendor's rule is unknown",
+            "0 sessions after the user's last order, not in any journey.",
+            "weights: 1 for",
+        ),
     ):
         assert said in done.stdout
     parameters = load_parameters(tmp_path / "sets" / "mine.json")
@@ -131,22 +135,22 @@ def test_training_reports_what_it_did_and_writes_a_set_that_a_run_takes(shop, jo
     assert knots["closer"] == list(parameters.closer.hours)
 
 
-def test_training_takes_the_orders_of_the_dates(shop, journeys, tmp_path):
+def test_training_uses_the_orders_of_the_period(shop, journeys, tmp_path):
     day = str(journeys["conv_timestamp"].dt.date.iloc[0])
     command = ("train", "--database", shop, "--start-date", day, "--end-date", day)
     done = ihc_here(*command, cwd=tmp_path)
     orders = journeys.loc[journeys["conv_timestamp"].dt.strftime("%Y-%m-%d") == day, "conv_id"].nunique()
     assert done.stdout.startswith(f"{orders} journeys with ")
-    assert ihc_here(*command, cwd=tmp_path).returncode == 0  # parameters may be written again
+    assert ihc_here(*command, cwd=tmp_path).returncode == 0  # a parameters file may be overwritten
 
 
-def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys, tmp_path):
+def test_an_explanation_prints_everything_needed_to_recompute_the_credit(shop, journeys, tmp_path):
     (tmp_path / "truth.json").write_text(parameters_json(TRUTH), "utf-8")
     conv_id = journeys["conv_id"].value_counts().index[0]
     done = ihc_here("explain", conv_id, "--database", shop, "--parameters", "truth.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Order {conv_id} has ")
-    assert "Before the redistribution" not in done.stdout
+    assert "Before redistribution" not in done.stdout
     folder = tmp_path / "data" / "explanations"
     assert sorted(path.name for path in folder.iterdir()) == [f"{conv_id}.{kind}" for kind in ("csv", "png", "svg")]
     steps = pd.read_csv(folder / f"{conv_id}.csv")
@@ -162,15 +166,15 @@ def test_an_explanation_recomputes_the_credit_from_what_it_prints(shop, journeys
     assert steps["ihc"].tolist() == pytest.approx(expected["ihc"].tolist(), abs=1e-12)
 
 
-def test_an_order_that_is_not_there_is_refused_in_a_sentence(shop, tmp_path):
+def test_an_unknown_order_is_refused_in_a_sentence(shop, tmp_path):
     done = ihc_here("explain", "nothing", "--database", shop, cwd=tmp_path)
     assert done.returncode == 1
-    assert "Order 'nothing' is not in the journeys" in done.stderr
+    assert "Order 'nothing' not found, or it has no session" in done.stderr
     assert not (tmp_path / "data" / "explanations").exists()
 
 
 def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_in_its_folder(own_shop, tmp_path):
-    """Whatever dates a run is set to."""
+    """The date settings are ignored."""
     (tmp_path / "r.json").write_text(json.dumps(dict.fromkeys(TRUTH.phase_weights, PHASE)), "utf-8")
     with closing(sqlite3.connect(own_shop)) as connection, connection:
         row = connection.execute(
@@ -182,7 +186,7 @@ def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_i
     command = ("explain", "../../<b>x", "--database", own_shop, "--redistribution", "r.json")
     done = ihc_here(*command, cwd=tmp_path, **dates)
     assert done.returncode == 0, done.stderr
-    assert "Before the redistribution" in done.stdout
+    assert "Before redistribution" in done.stdout
     assert ", redistribution " in done.stdout
     files = sorted((tmp_path / "data" / "explanations").iterdir())
     assert [path.suffix for path in files] == [".csv", ".png", ".svg"]
@@ -193,13 +197,13 @@ def test_an_explanation_with_a_redistribution_of_an_order_with_an_odd_id_stays_i
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ("shop.db", "is what is read from"),
-        ("notes.txt", "holds no parameters, so it is not overwritten"),
+        ("shop.db", "is an input file"),
+        ("notes.txt", "is not a parameters file and is not overwritten"),
         ("folder", "it is a folder"),
         ("shop.db/mine.json", "cannot be written"),
     ],
 )
-def test_an_output_that_would_overwrite_something_or_cannot_be_written_is_refused_first(output, says, own_shop):
+def test_an_output_that_would_overwrite_other_data_or_cannot_be_written_is_refused_first(output, says, own_shop):
     folder = own_shop.parent
     (folder / "folder").mkdir()
     (folder / "notes.txt").write_text("mine", "utf-8")

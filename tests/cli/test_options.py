@@ -1,4 +1,4 @@
-"""The settings as options: what a command gets of what is given."""
+"""Settings as command options."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from ihc.settings.options import Engine
 
 
 def called(*arguments):
-    """What a command with some of the settings, and an option of its own, gets."""
+    """Call a command with some settings and its own option, and return the arguments that it receives."""
     app, got = typer.Typer(), {}
 
     @app.command()
@@ -23,13 +23,13 @@ def called(*arguments):
     return CliRunner().invoke(app, arguments), got
 
 
-def test_what_is_not_given_is_none_so_that_the_environment_may_say_it():
+def test_options_not_given_are_none_so_that_the_environment_applies():
     _, got = called()
     names = ("database", "start_date", "lookback_days", "engine", "parameters", "refresh", "direct")
     assert got == dict.fromkeys(names) | {"own": 3}
 
 
-def test_what_is_given_is_what_it_is():
+def test_given_options_are_passed_with_their_types():
     given = ["--database", "shop.db", "--start-date", "2023-09-01", "--lookback-days", "30", "--engine", "local"]
     given += ["--parameters", "p.json", "--refresh", "--direct", "A b, C", "--direct", "D", "--own", "4"]
     _, got = called(*given)
@@ -45,6 +45,6 @@ def test_what_is_given_is_what_it_is():
     }
 
 
-@pytest.mark.parametrize("text", ["SQLite file or URL", "[x>=1]", "Again.", "Its own."])
-def test_the_help_says_of_each_what_it_does(text):
+@pytest.mark.parametrize("text", ["SQLite file or database URL", "[x>=1]", "Again.", "Its own."])
+def test_the_help_describes_each_option(text):
     assert text in called("--help")[0].output

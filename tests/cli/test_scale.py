@@ -1,4 +1,4 @@
-"""`ihc scale` as a user calls it, and the clusters it meets."""
+"""`ihc scale` end to end, with different clusters."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def client():
         yield client
 
 
-def test_the_example_in_the_readme_gives_the_tables_of_one_pass(client, shop, tmp_path):
+def test_the_example_in_the_readme_equals_a_single_pass(client, shop, tmp_path):
     (example,) = re.findall(r"```console\nuv run --extra dask ihc (scale .*?)```", README, re.DOTALL)
     folder = written(tmp_path / "in", read_tables(shop), files=1, row_group_size=1_000)
     (folder.path / "conversions" / "0.parquet").rename(folder.path / "conversions.parquet")
@@ -59,7 +59,7 @@ def test_the_example_in_the_readme_gives_the_tables_of_one_pass(client, shop, tm
     assert "Of the 8 channels" in done.stdout
 
 
-def test_the_example_of_the_library_gives_the_reporting_of_one_pass():
+def test_the_library_example_equals_a_single_pass():
     (example,) = re.findall(r"```pycon\n(.*?)```", README, re.DOTALL)
     known = {name: dd.from_pandas(frame, npartitions=2) for name, frame in TIES._asdict().items()}
     known["load_parameters"] = load_parameters
@@ -85,7 +85,7 @@ def test_without_the_extra_it_says_what_to_install(folder, tmp_path, monkeypatch
     ("options", "code", "says"),
     [
         (["--sessions", "nothing/*.parquet"], 1, r"--sessions nothing/\*\.parquet matches no file"),
-        (["--costs", "s3://bucket/x"], 1, r"--costs s3://bucket/x cannot be looked up: Install s3fs"),
+        (["--costs", "s3://bucket/x"], 1, r"--costs s3://bucket/x cannot be read: Install s3fs"),
         (["--output", "/proc/nothing"], 1, "--output /proc/nothing cannot be written"),
         (["--parameters", "nothing.json"], 1, "Parameters file nothing.json cannot be read"),
         (["--redistribution", "nothing.json"], 1, "The redistribution nothing.json cannot be read"),
@@ -95,7 +95,7 @@ def test_without_the_extra_it_says_what_to_install(folder, tmp_path, monkeypatch
         (["--partitions", "0"], 2, "Invalid value"),
     ],
 )
-def test_what_cannot_work_is_refused_in_a_sentence(folder, tmp_path, options, code, says):
+def test_invalid_arguments_are_refused_in_a_sentence(folder, tmp_path, options, code, says):
     done = ihc_here("scale", *folder.options(), "--output", "out", *options, cwd=tmp_path)
     assert done.returncode == code
     assert re.search(says, done.stderr)
@@ -103,7 +103,7 @@ def test_what_cannot_work_is_refused_in_a_sentence(folder, tmp_path, options, co
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_unfit_tables_are_refused_and_what_was_there_stays(client, tmp_path):
+def test_invalid_tables_are_refused_and_existing_results_stay(client, tmp_path):
     folder = written(tmp_path / "in", TIES._replace(costs=TIES.costs.assign(cost=-1.0)))
     (tmp_path / "out").mkdir()
     before = json.dumps(dict.fromkeys(KEYS))
@@ -144,7 +144,7 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_there_gives_the_same_files_as_workers_here(folder, tmp_path, scheduler):
+def test_an_existing_cluster_gives_the_same_files_as_local_workers(folder, tmp_path, scheduler):
     options = [*folder.options(), "--partitions", "3"]
     here = ihc("scale", *options, "--output", "here", cwd=tmp_path)
     assert here.returncode == 0, here.stderr
@@ -165,17 +165,17 @@ def test_workers_without_the_package_are_told_what_to_install(folder, tmp_path, 
     with running("dask_worker", scheduler, "--no-dashboard", PYTHONPATH=str(tmp_path / "stub")):
         done = ihc("scale", *folder.options(), "--output", "out", "--scheduler", scheduler, cwd=tmp_path)
     assert done.returncode == 1
-    assert "A worker cannot do the work" in done.stderr
+    assert "A worker cannot run ihc" in done.stderr
     assert "pip install 'ihc-attribution[dask]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_scheduler_without_workers_is_said_to_have_none(folder, tmp_path, scheduler):
+def test_a_scheduler_without_workers_is_reported(folder, tmp_path, scheduler):
     done = ihc("scale", *folder.options(), "--output", "out", "--scheduler", scheduler, cwd=tmp_path)
     assert done.returncode == 1
-    assert f"The scheduler {scheduler} has no worker: start some with `dask worker {scheduler}`" in done.stderr
+    assert f"The scheduler {scheduler} has no workers: start some with `dask worker {scheduler}`" in done.stderr
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder
             scheduler.kill()
             _, said = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.search("^ihc: .*: the scheduler is gone", said.splitlines()[-1])
+    assert re.search("^ihc: .*: lost the connection to the scheduler", said.splitlines()[-1])
     assert "Traceback" not in said
     assert list(output.iterdir()) == []
 
@@ -200,23 +200,23 @@ def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder
 def test_workers_of_another_version_are_refused(client, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
     with pytest.raises(
-        ScaleError, match=r"Workers have ihc '0\.1\.0', and here it is '9\.9\.9': install the same on all"
+        ScaleError, match=r"Workers have ihc '0\.1\.0', this machine has '9\.9\.9': install the same version everywhere"
     ):
         cluster.check_workers(client, open_output(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_workers_that_do_not_see_the_output_are_refused(client, tmp_path, monkeypatch):
+def test_workers_without_access_to_the_output_are_refused(client, tmp_path, monkeypatch):
     store = open_output(str(tmp_path / "out"))
     ask = cluster._ask
     monkeypatch.setattr(
         cluster, "_ask", lambda client, function, *of: {"tcp://x": False} if of else ask(client, function)
     )
-    with pytest.raises(ScaleError, match=r"Workers do not see the folder .*out .*'tcp://x'.*give an --output that all"):
+    with pytest.raises(ScaleError, match=r"Workers cannot access the folder .*out .*'tcp://x'.*use a shared folder"):
         cluster.check_workers(client, store)
 
 
-def test_the_dashboard_is_linked_to_where_it_can_be_drawn(client, monkeypatch):
+def test_the_dashboard_is_linked_if_bokeh_is_installed(client, monkeypatch):
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     assert cluster.dashboard(client) is None
     monkeypatch.setattr(cluster, "find_spec", lambda name: name)

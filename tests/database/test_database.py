@@ -1,4 +1,4 @@
-"""Rows and transactions, over each kind of database in turn."""
+"""Rows and transactions, with each kind of database."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ KEPT = sa.table("kept", *map(sa.column, ("id", "figure", "note")))
 
 @pytest.fixture
 def kept(nowhere):
-    """A database with a table of ids and figures, in which there is one row."""
+    """A database with a table of one row."""
     nowhere.make_empty()
     sql(
         nowhere,
@@ -56,7 +56,7 @@ def test_a_statement_is_executed_for_each_of_the_rows(kept):
     assert rows_of(kept, "kept") == [("a", 1.0, "50 %")]
 
 
-def test_a_query_is_read_with_what_is_given_for_its_names(kept):
+def test_a_query_is_read_with_its_parameters(kept):
     with kept.transaction() as opened:
         query = sa.text("SELECT id, figure FROM kept WHERE note = :note AND id = :id")
         found = opened.read(query, {"note": "first", "id": "a"})
@@ -113,7 +113,7 @@ def test_a_value_that_cannot_be_written_is_refused_in_a_sentence(value, kept):
 
 @pytest.mark.parametrize("count", [0, 1, 2500])
 def test_rows_are_found_by_a_list_of_ids_of_any_length(count, kept):
-    ids = [f"id-{number}" for number in range(count)]  # of which no database takes more than some in a list
+    ids = [f"id-{number}" for number in range(count)]  # more than any database accepts in a list
     with kept.transaction(is_writing=True) as opened:
         opened.append("kept", pd.DataFrame({"id": ids}, dtype="str"))
         with opened.listed(ids) as listed:
@@ -121,7 +121,7 @@ def test_rows_are_found_by_a_list_of_ids_of_any_length(count, kept):
     assert sorted(found["id"].tolist()) == sorted(ids)
 
 
-def test_a_second_list_in_one_transaction_is_one_of_its_own(kept):
+def test_two_lists_in_one_transaction_are_independent(kept):
     found = []
     with kept.transaction() as opened:
         for ids in (["a", "b"], ["b"], ["a"]):
@@ -133,16 +133,16 @@ def test_a_second_list_in_one_transaction_is_one_of_its_own(kept):
 def test_sqlite_and_duckdb_have_a_file_and_its_name_is_all_that_a_report_says(nowhere, tmp_path):
     has_file = not nowhere.is_postgres
     assert nowhere.file == (tmp_path / Path(nowhere.url.database).name if has_file else None)
-    assert nowhere.exists() != has_file  # a server is asked, not looked for
+    assert nowhere.exists() != has_file  # a server is not checked in advance
     assert str(tmp_path) not in nowhere.name
     assert Database(nowhere.address) == nowhere
 
 
-def test_a_relative_file_is_one_of_the_base(tmp_path):
+def test_a_relative_path_starts_at_the_base(tmp_path):
     made = Database("duckdb:///sub/shop.duckdb", base=tmp_path)
     assert (made.file, made.name) == (tmp_path / "sub" / "shop.duckdb", "duckdb:///shop.duckdb")
     assert Database("sub/shop.db", base=tmp_path) == Database(f"sqlite:///{tmp_path}/sub/shop.db")
-    with pytest.raises(SettingsError, match="is a relative file: URL; write its path in full"):
+    with pytest.raises(SettingsError, match="is a relative file: URL; give an absolute path"):
         Database("sqlite:///file:shop.db?uri=true", base=tmp_path)
 
 
@@ -163,8 +163,8 @@ def test_a_relative_file_is_one_of_the_base(tmp_path):
         "no S3://url",
     ],
 )
-def test_what_is_neither_a_path_nor_a_url_is_refused_and_its_password_is_not_shown(text):
-    with pytest.raises(SettingsError, match=r"is no URL that can be understood.*write @ as %40") as error:
+def test_an_invalid_address_is_refused_without_showing_its_password(text):
+    with pytest.raises(SettingsError, match=r"URL is invalid.*write @ as %40") as error:
         Database(text)
     assert "S3" not in str(error.value)
 
@@ -180,14 +180,17 @@ def test_a_path_with_signs_of_its_own_is_a_file(path):
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("oracle+cx_oracle://ann:s3cret@host/shop", "oracle.cx_oracle:// needs its dialect .*'cx_Oracle'.: pip"),
-        ("nosuch://ann:s3cret@host/shop", "nosuch:// needs its dialect"),
+        (
+            "oracle+cx_oracle://ann:s3cret@host/shop",
+            "oracle.cx_oracle:// database needs its SQLAlchemy dialect .*'cx_Oracle'.: pip",
+        ),
+        ("nosuch://ann:s3cret@host/shop", "nosuch:// database needs its SQLAlchemy dialect"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("duckdb://", "in memory"),
         ("duckdb:///:memory:", "in memory"),
-        ("duckdb://ann:s3cret@host/shop.duckdb", "names a file alone"),
-        ("duckdb://host:1/shop.duckdb", "names a file alone"),
+        ("duckdb://ann:s3cret@host/shop.duckdb", "must be a file"),
+        ("duckdb://host:1/shop.duckdb", "must be a file"),
     ],
 )
 def test_urls_that_cannot_serve_are_refused_without_showing_the_password(url, says):
@@ -200,11 +203,11 @@ def test_neither_label_nor_repr_shows_password_or_query():
     made = Database("postgres://ann:s3cret@host/shop?password=s3cret", "a b")
     assert made.label == "postgresql://ann:***@host/shop (schema a b)"
     assert repr(made) == "Database('postgresql://ann:***@host/shop (schema a b)')"
-    assert made == Database(made.address)  # that is what is handed on
+    assert made == Database(made.address)  # the address is passed to other processes
 
 
 def test_a_schema_is_refused_for_a_file():
-    with pytest.raises(SettingsError, match="is a file, which has none"):
+    with pytest.raises(SettingsError, match="is a file: leave out"):
         Database("shop.db", "x")
 
 

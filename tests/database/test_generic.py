@@ -13,14 +13,14 @@ from ihc.database.results import create_tables
 from ihc.errors import DatabaseError
 from ihc.pipeline.sample import write_sample
 
-# A process that has the file open, until it is told to end.
+# A process that keeps the file open until its input ends.
 HOLD = """
 import duckdb, sys
 connection = duckdb.connect({file!r}, read_only={read_only})
 print("open", flush=True)
 sys.stdin.read()
 """
-# One that ends without closing the file that it wrote to.
+# A process that is killed without closing the file that it wrote to.
 DIE = """
 import duckdb, os, signal, sys
 connection = duckdb.connect(sys.argv[1])
@@ -45,7 +45,7 @@ def made(file):
 
 @pytest.fixture
 def holding(file, made):
-    """A process that has the file open, for reading or for writing."""
+    """A process that has the file open for reading or writing."""
     started = []
 
     def hold(read_only):
@@ -72,9 +72,9 @@ def count(database, *, is_writing=False):
         return opened.connection.exec_driver_sql("SELECT count(*) FROM kept").scalar()
 
 
-def test_a_file_that_is_not_there_is_not_made_by_reading(file):
+def test_reading_does_not_create_a_missing_file(file):
     for is_writing in (True, False):
-        with pytest.raises(DatabaseError, match=r"does not exist\. Name a file of DuckDB"):
+        with pytest.raises(DatabaseError, match=r"does not exist\. Give a DuckDB file"):
             count(Database(f"duckdb:///{file}"), is_writing=is_writing)
     assert not Database(f"duckdb:///{file}").exists()
     assert not file.exists()
@@ -85,9 +85,9 @@ def test_a_folder_and_another_kind_of_file_are_refused_in_a_sentence(tmp_path):
         count(Database(f"duckdb:///{tmp_path}"))
     text = tmp_path / "shop.duckdb"
     text.write_text("a,b\n" * 9_000)
-    Database(f"duckdb:///{text}").make_empty()  # it is there
+    Database(f"duckdb:///{text}").make_empty()  # it exists
     with pytest.raises(
-        DatabaseError, match=r"^Database .*not a valid DuckDB database file; name a file of DuckDB, or one .*\.$"
+        DatabaseError, match=r"^Database .*not a valid DuckDB database file; give a DuckDB file, or one .*\.$"
     ):
         count(Database(f"duckdb:///{text}"))
     assert text.read_text() == "a,b\n" * 9_000
@@ -98,8 +98,8 @@ def test_a_wrong_option_is_said_when_the_file_is_made(file):
         create_tables(Database(f"duckdb:///{file}?memory_limit=banana"))
 
 
-def test_a_path_of_such_a_file_is_answered_by_how_its_url_is_written(made, file):
-    with pytest.raises(DatabaseError, match=r"one of DuckDB is named by a URL, as duckdb:///"):
+def test_a_path_to_a_duckdb_file_says_how_to_write_its_url(made, file):
+    with pytest.raises(DatabaseError, match=r"for DuckDB give a URL such as duckdb:///"):
         read_tables(file)
 
 
@@ -115,7 +115,7 @@ def test_several_processes_read_at_once(made, holding):
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [("write", "read"), ("read", "write")])
-def test_who_reads_waits_for_who_writes_and_the_other_way_round(theirs, ours, made, holding):
+def test_readers_wait_for_writers_and_writers_for_readers(theirs, ours, made, holding):
     other = holding(read_only=theirs == "read")
     done = []
     waiting = threading.Thread(target=lambda: done.append(count(made, is_writing=ours == "write")))
@@ -127,18 +127,18 @@ def test_who_reads_waits_for_who_writes_and_the_other_way_round(theirs, ours, ma
     assert done == [1]
 
 
-def test_a_file_that_another_process_keeps_open_is_given_up_with_what_to_do(made, holding, impatient, caplog):
+def test_a_file_kept_open_by_another_process_is_refused_with_the_remedy(made, holding, impatient, caplog):
     other = holding(read_only=False)
-    with pytest.raises(DatabaseError, match=rf"PID {other.pid}\); another program has the file open: end that one"):
+    with pytest.raises(DatabaseError, match=rf"PID {other.pid}\); another program has the file open: close it"):
         count(made)
     (said,) = caplog.messages
     assert said.endswith(f"(PID {other.pid}); waiting for it to be closed.")
 
 
-def test_a_file_that_this_process_keeps_open_is_given_up_with_what_to_do(made, impatient):
+def test_a_file_kept_open_by_this_process_is_refused_with_the_remedy(made, impatient):
     with (
         made.transaction(),
-        pytest.raises(DatabaseError, match="this program has the file open already: close that"),
+        pytest.raises(DatabaseError, match="this process already has the file open: close it"),
     ):
         count(made, is_writing=True)
 
@@ -153,7 +153,7 @@ def test_between_transactions_others_may_write(made, holding):
 
 
 def test_a_connection_that_is_just_being_closed_is_waited_for(made):
-    """DuckDB refuses to open a file that another thread of the process is about to close."""
+    """DuckDB refuses to open a file that another thread of the process is still closing."""
     failed = []
 
     def often(is_writing):
@@ -171,7 +171,7 @@ def test_a_connection_that_is_just_being_closed_is_waited_for(made):
     assert failed == []
 
 
-def test_a_sample_is_whole_where_what_a_killed_process_left_of_another_file_lies(made, file):
+def test_a_sample_is_complete_beside_leftovers_of_a_killed_process(made, file):
     subprocess.run([sys.executable, "-c", DIE, str(file)], check=False)
     assert file.with_name(f"{file.name}.wal").exists()
     file.unlink()

@@ -22,7 +22,7 @@ A = state(
     [("a", "Search", 1, 0.5), ("a", "Mail", 2, 0.5), ("b", "Mail", 2, 1.0)],
     [("Search", 1, 20.0), ("Mail", 2, 4.0)],
 )
-# b has another revenue, c is new, Search cost more, Mail nothing.
+# b has a new revenue, c is new, the cost of Search increased, that of Mail became zero.
 B = state(
     [("a", 100), ("b", 15), ("c", 8)],
     [("a", "Search", 1, 0.5), ("a", "Mail", 2, 0.5), ("b", "Mail", 2, 1.0), ("c", "Search", 1, 1.0)],
@@ -37,7 +37,7 @@ def run(number, **dates):
 
 @pytest.fixture
 def file(empty_files, tmp_path):
-    """A new SQLite file, for what does not depend on the kind of the database."""
+    """A new SQLite file, for tests that do not depend on the kind of database."""
     return Database(shutil.copy(empty_files / "shop.db", tmp_path / "shop.db"))
 
 
@@ -123,7 +123,7 @@ def test_a_run_that_others_follow_is_recorded_again_after_them(file):
     for number, each in ((1, A), (2, B)):
         record_run(file, run(number), each)
     before = recorded_runs(file)
-    # Twice, as a task that is retried does it: the second time replaces the first.
+    # Twice, like a retried task: the second record replaces the first.
     for each in (B, A):
         again = record_run(file, run(1), each)
         assert (again.number, again.run_id) == (3, "run-1.3")
@@ -138,7 +138,7 @@ WRITTEN = [("DELETE", "history_credits"), ("UPDATE", "history_costs"), ("INSERT"
 
 
 @pytest.mark.parametrize(("event", "table"), WRITTEN)
-def test_a_run_that_is_stopped_anywhere_while_it_is_recorded_again_leaves_the_state_before(file, event, table):
+def test_an_interruption_while_recording_again_leaves_the_previous_state(file, event, table):
     record_run(file, run(1), A)
     record_run(file, run(2), B)
     before = rows(file)
@@ -185,23 +185,23 @@ def test_a_database_that_never_recorded_anything_has_no_runs_and_gets_no_tables(
     path.touch()
     assert recorded_runs(Database(path)) == []
     assert list_runs(Database(path)).empty
-    with pytest.raises(InputError, match=r"No run is recorded in .*empty\.db yet: `ihc run` records each"):
+    with pytest.raises(InputError, match=r"empty\.db has no recorded runs yet: `ihc run` records one"):
         find_run(Database(path), "1")
     assert path.read_bytes() == b""
 
 
-def test_a_run_is_found_by_its_id_or_its_number_or_refused_with_the_nearest_that_is(file):
+def test_a_run_is_found_by_id_or_number_or_refused_with_the_closest_id(file):
     first, second = record_run(file, run(1), A), record_run(file, Run("1", *list(vars(run(2)).values())[1:]), A)
     assert find_run(file, "run-1") == first
-    assert find_run(file, "2") == find_run(file, "1") == second  # an id comes before a number
-    refusals = {"run-11": r"No run 'run-11' is recorded in .*: did you mean run-1\? `ihc runs` lists them"}
-    refusals |= {"7": "No run '7' is recorded in .*: `ihc runs` lists them", "": "No run '' is recorded"}
+    assert find_run(file, "2") == find_run(file, "1") == second  # an id takes precedence over a number
+    refusals = {"run-11": r"Run 'run-11' not found in .*: did you mean run-1\? `ihc runs` lists all runs"}
+    refusals |= {"7": "Run '7' not found in .*: `ihc runs` lists all runs", "": "Run '' not found"}
     for name, says in refusals.items():
         with pytest.raises(InputError, match=says):
             find_run(file, name)
 
 
-def test_the_run_before_is_the_one_that_was_recorded_before(file):
+def test_the_previous_run_is_the_one_recorded_before(file):
     recorded = [record_run(file, run(number), A) for number in (1, 2, 3)]
     assert previous_run(file, recorded[0]) is None
     assert previous_run(file, recorded[2]) == recorded[1]
@@ -233,7 +233,7 @@ def test_a_run_is_compared_with_one_before_it_each_over_its_own_dates(file):
     total = changes_since(file, first, second, B).channels.iloc[-1]
     assert total["ihc_revenue_before"] == first.ihc_revenue
     assert total["ihc_revenue_after"] == second.ihc_revenue
-    # a's 50 and c's 8 of 1 September are not reported any more; b is worth 5 more.
+    # a's 50 and c's 8 of 1 September are no longer reported; b has 5 more.
     assert total[["other_dates", "revenue_corrected"]].tolist() == [-50, 5]
 
 

@@ -1,4 +1,4 @@
-"""Rows of the input tables that the database chooses: the same as if all were read and the others left out."""
+"""Filtering in the database gives the same rows as reading everything and filtering in pandas."""
 
 import pandas as pd
 import pytest
@@ -25,14 +25,14 @@ def by_key(frame):
 
 
 def chosen_here(tables, users=None, **dates):
-    """What the selection means, by pandas."""
+    """The same selection in pandas."""
     orders = tables.conversions[inside(tables.conversions["conv_date"], dates.get("start_date"), dates.get("end_date"))]
     orders = orders if users is None else orders[orders["user_id"].isin(users)]
     sessions = tables.sessions[tables.sessions["user_id"].isin(orders["user_id"])]
     return sessions, orders, tables.costs[tables.costs["session_id"].isin(sessions["session_id"])]
 
 
-def test_the_database_chooses_what_pandas_would(shop):
+def test_the_database_filters_like_pandas(shop):
     whole = read_tables(shop)
     some = whole.conversions["user_id"].iloc[::7].tolist()
     for asked in (
@@ -51,9 +51,9 @@ def test_the_database_chooses_what_pandas_would(shop):
     assert len(chosen.sessions) < len(whole.sessions) / 4
 
 
-@pytest.mark.parametrize("nowhere", ["postgresql"], indirect=True)  # the others count no rows
+@pytest.mark.parametrize("nowhere", ["postgresql"], indirect=True)  # the others do not count rows
 def test_only_the_chosen_rows_leave_the_database(shop):
-    """Counted at the cursor: what pandas leaves out later would be counted here too."""
+    """Counted at the cursor, where rows that pandas filters later would count too."""
     fetched = []
     with shop.transaction() as opened:
 
@@ -63,7 +63,7 @@ def test_only_the_chosen_rows_leave_the_database(shop):
 
         frames = read_chosen(opened, Selection("2025-03-10", "2025-03-12", None))
     reads = [count for verb, count in fetched if verb == "SELECT"]
-    # Those before them ask for columns and their types, and for rows by which nothing could be chosen.
+    # The queries before them read columns, their types, and rows that cannot be compared.
     assert reads[-3:] == [len(frame) for frame in frames]
     assert set(reads[:-3]) == {0}
     assert len(frames[0]) < len(make_sample(60, seed=3).sessions) / 4
@@ -75,7 +75,7 @@ def test_without_a_choice_nothing_is_left_out():
     assert Selection.of(None, None, []) == (None, None, ())
 
 
-def test_dates_that_are_none_are_refused(tmp_path):
+def test_invalid_dates_are_refused(tmp_path):
     with pytest.raises(InputError, match="is not a date"):
         read_tables(tmp_path / "shop.db", start_date="tomorrow")
 
@@ -110,7 +110,7 @@ def test_an_order_is_found_by_its_id_and_what_is_unfit_elsewhere_is_not_read(sho
         read_tables(shop)
 
 
-def test_ids_in_columns_of_different_types_meet(database):
+def test_ids_match_across_columns_of_different_types(database):
     kinds = ("REAL", "INTEGER", "REAL") if is_file(database) else ("DOUBLE PRECISION", "BIGINT", "NUMERIC")
     sql(
         database,
@@ -131,7 +131,7 @@ def test_ids_in_columns_of_different_types_meet(database):
 
 @pytest.fixture
 def refunded(database):
-    """An order of the 1st, another user's of the 3rd, and on the 9th a refund of the first."""
+    """An order on the 1st, one by another user on the 3rd, and on the 9th a refund of the first order."""
     sql(
         database,
         "ALTER TABLE conversions ADD COLUMN refund_of VARCHAR(40)",
@@ -156,6 +156,6 @@ def test_with_a_refund_of_the_dates_its_order_is_read_too(refunded):
     pd.testing.assert_frame_equal(journeys, build_journeys(*whole[:2], **day))
     others = read_tables(refunded, start_date="2024-05-02", end_date="2024-05-04")
     assert others.conversions["conv_id"].tolist() == ["c2"]
-    # Without dates a user has own orders and refunds alone.
+    # Without dates, only the user's own orders and refunds are selected.
     assert sorted(read_tables(refunded, users=["u1"]).conversions["conv_id"]) == ["back", "c1"]
     assert read_tables(refunded, users=["u2"]).conversions["conv_id"].tolist() == ["c2"]

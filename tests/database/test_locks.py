@@ -10,7 +10,7 @@ from helpers.databases import WITH_TRIGGERS, sql
 from ihc.database.database import Database
 from ihc.errors import DatabaseError
 
-# A process with the lock of a database, and a child that has it too until its input ends.
+# A process that holds the lock, and a child that inherits it until its input ends.
 HOLD = """
 import subprocess, sys
 from ihc.database.database import Database
@@ -46,7 +46,7 @@ def is_free_soon(database):
 def test_the_lock_is_held_inside_and_free_afterwards_also_after_an_error(nowhere):
     with nowhere.lock():
         assert not is_free(nowhere)
-        with nowhere.lock(held=nowhere.lock_name) as held:  # as a kernel of the run
+        with nowhere.lock(held=nowhere.lock_name) as held:  # like a kernel of the run
             assert held is None
     with pytest.raises(ZeroDivisionError), nowhere.lock():
         _ = 1 / 0
@@ -74,8 +74,8 @@ def test_a_second_run_waits_says_so_and_goes_on_when_the_last_process_of_the_fir
     assert waits.wait(20)
     assert said[0].startswith("Another run (")
     assert f"process {first.pid}" in said[0]
-    assert not goes_on.wait(0.2)  # the child, that inherited the lock, still has it
-    os.close(writes)  # the child reads the end of its input and ends too
+    assert not goes_on.wait(0.2)  # the child inherited the lock and still holds it
+    os.close(writes)  # the child reaches the end of its input and exits too
     assert goes_on.wait(20)
     second.join()
 
@@ -93,7 +93,7 @@ def lose_its_lock(database, and_then=lambda: None):
         and_then()
 
 
-def test_a_lock_that_the_server_ended_is_said_at_the_end_unless_the_run_failed(schema_url):
+def test_a_lock_ended_by_the_server_is_reported_at_the_end_unless_the_run_failed(schema_url):
     database = Database(schema_url)
     with pytest.raises(DatabaseError, match=r"ended the connection with the run's lock.*: run again"):
         lose_its_lock(database)
@@ -102,7 +102,7 @@ def test_a_lock_that_the_server_ended_is_said_at_the_end_unless_the_run_failed(s
     assert is_free_soon(database)
 
 
-def test_a_lock_that_cannot_be_had_is_refused_in_a_sentence(tmp_path):
+def test_a_lock_that_cannot_be_opened_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(DatabaseError, match="Connection refused") as error:
         is_free(Database("postgresql://ann:s3cret@127.0.0.1:1/shop"))
     assert "s3cret" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What only PostgreSQL has: types, rights, passwords, servers that go away."""
+"""PostgreSQL only: types, permissions, passwords, lost connections."""
 
 import os
 import re
@@ -35,7 +35,7 @@ NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="s
 
 
 def attributed(database, run=RUN):
-    """Attribute all orders and store everything that a run stores."""
+    """Attribute all orders and store all results of a run."""
     tables = read_tables(database)
     journeys = build_journeys(tables.sessions, tables.conversions)
     credits = attribute(journeys, load_parameters())
@@ -82,7 +82,7 @@ def test_an_id_in_a_column_of_any_type_is_the_same_text_in_sql_as_in_python(sche
 
 @pytest.fixture
 def typed(schema):
-    """A shop as another team's columns would hold it."""
+    """A shop with columns of other types."""
     sql(
         schema,
         *(f"CREATE TABLE {table} ({columns})" for table, columns in TYPED.items()),
@@ -138,7 +138,7 @@ def test_result_tables_with_integer_ids_of_another_program_serve_too(schema):
 
 def test_a_result_table_that_would_change_ids_is_refused(schema):
     sql(schema, "CREATE TABLE attribution_customer_journey (conv_id float, session_id text, ihc float)")
-    with pytest.raises(DatabaseError, match="column conv_id: it keeps ids as floating point numbers"):
+    with pytest.raises(DatabaseError, match="column conv_id: it stores ids as floating-point numbers"):
         try_writing(schema)
 
 
@@ -241,12 +241,12 @@ def test_text_is_kept_in_a_database_of_another_encoding_and_refused_where_it_is_
                 opened.read(sa.text("SELECT a FROM kept"))
 
 
-# Which database
+# Choosing the database and schema
 
 
 @pytest.mark.parametrize("name", ["nothing", 'x"; DROP SCHEMA public; --', "pg_catalog; SELECT 1"])
 def test_a_schema_that_is_not_there_is_refused_whatever_its_name(postgres_url, name):
-    with pytest.raises(DatabaseError, match="There is no schema"):
+    with pytest.raises(DatabaseError, match="may not use it"):
         tables_of_schema(Database(postgres_url, name))
     assert sql(postgres_url, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'") == [(1,)]
 
@@ -295,7 +295,7 @@ def test_a_sample_is_the_same_as_in_a_file(schema, tmp_path):
         pd.testing.assert_frame_equal(was_read, made.reset_index(drop=True), check_dtype=False)
 
 
-# What a server refuses
+# Refused connections
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_a_server_that_cannot_be_used_is_named_without_the_password(postgres_url
     assert "\n" not in str(error.value)
 
 
-def test_a_server_that_never_answers_is_given_up():
+def test_a_server_that_never_answers_times_out():
     assert PATIENCE["connect_timeout"] == 10
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"postgresql://ann:s3cret@127.0.0.1:{deaf.getsockname()[1]}/shop?connect_timeout=2"
@@ -344,7 +344,7 @@ def test_a_wrong_password_is_refused_and_neither_form_of_it_is_shown(server, pos
 
 
 def until_asked_for_a_password(url):
-    """Connect until the server has read its rules anew."""
+    """Connect until the server has reloaded its rules."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with Database(url).transaction():
@@ -357,7 +357,7 @@ def test_a_server_of_postgresql_without_its_driver_says_what_to_install(monkeypa
         Database("postgresql://ann@host/shop")
 
 
-# Rights
+# Permissions
 
 
 @pytest.fixture
@@ -371,7 +371,7 @@ def shop(schema):
     return schema
 
 
-def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop, role):
+def test_the_permissions_in_the_readme_suffice_and_inputs_cannot_be_written(shop, role):
     sql(shop, *grants(shop, role))
     limited = Database(as_role(shop, role))
     try_writing(limited)
@@ -400,7 +400,7 @@ def test_the_rights_of_the_readme_are_enough_and_inputs_cannot_be_written(shop, 
         ("UPDATE ON history_orders", "permission denied for table history_orders"),
     ],
 )
-def test_a_right_that_is_missing_is_named_with_its_grant_before_anything_is_written(shop, role, revoked, says):
+def test_a_missing_permission_is_named_with_its_grant_before_anything_is_written(shop, role, revoked, says):
     sql(shop, *grants(shop, role), f'REVOKE {revoked} FROM "{role}"')
     limited, before = Database(as_role(shop, role)), contents(shop)
     says = says.replace("SCHEMA", f'"{shop.url.query["schema"]}"')
@@ -409,7 +409,7 @@ def test_a_right_that_is_missing_is_named_with_its_grant_before_anything_is_writ
     assert contents(shop) == before
 
 
-def test_a_right_that_the_owner_of_a_view_has_not_is_one_to_read_for_that_owner(shop, role):
+def test_a_missing_permission_of_a_view_owner_names_that_owner(shop, role):
     sql(
         shop,
         *grants(shop, role),
@@ -427,10 +427,10 @@ def test_a_right_that_the_owner_of_a_view_has_not_is_one_to_read_for_that_owner(
     ("change", "says"),
     [
         ("ALTER TABLE channel_reporting RENAME ihc TO credit", r'column "ihc" .*rename it and run again'),
-        ("DROP TABLE channel_reporting", r'relation "channel_reporting" does not exist; `ihc init` makes'),
+        ("DROP TABLE channel_reporting", r'relation "channel_reporting" does not exist; `ihc init` creates'),
     ],
 )
-def test_what_is_missing_is_said_with_what_helps(change, says, shop):
+def test_missing_objects_are_named_with_the_remedy(change, says, shop):
     tables = read_tables(shop)
     reporting = channel_reporting(*tables, first_touch(build_journeys(tables.sessions, tables.conversions)))
     sql(shop, change)
@@ -443,9 +443,9 @@ def refuse_early(database):
     try_writing(database)
 
 
-def test_tables_that_are_missing_and_cannot_be_made_are_said(shop, role):
+def test_missing_tables_that_cannot_be_created_are_named(shop, role):
     sql(shop, *grants(shop, role), "DROP TABLE api_answers")
-    with pytest.raises(DatabaseError, match=r"permission denied for schema .*call `ihc init` as the owner"):
+    with pytest.raises(DatabaseError, match=r"permission denied for schema .*run `ihc init` as the owner"):
         try_writing(Database(as_role(shop, role)))
 
 
@@ -461,9 +461,9 @@ def test_a_role_that_may_not_make_temporary_tables_is_refused_before_anything_is
             try_writing(Database(as_role(url, role)))
 
 
-def test_a_server_that_takes_no_writes_is_said(shop, role):
+def test_a_read_only_server_is_named(shop, role):
     sql(shop, *grants(shop, role), f'ALTER ROLE "{role}" SET default_transaction_read_only = on')
-    with pytest.raises(DatabaseError, match=r"it cannot be written .*connect to the server that takes writes"):
+    with pytest.raises(DatabaseError, match=r"it cannot be written .*connect to the primary server"):
         try_writing(Database(as_role(shop, role)))
 
 
@@ -474,11 +474,11 @@ def test_checking_that_it_can_be_written_leaves_no_table_and_no_row(shop):
     assert (tables_of_schema(shop), contents(shop)) == before
 
 
-# Servers and clients that go away
+# Lost connections
 
 
 def sleep_at(database, table, seconds):
-    """Let the insertion into a table take its time, so that it can be stopped in the middle."""
+    """Slow down inserts into a table, so that they can be interrupted."""
     sql(
         database,
         "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS "
@@ -488,7 +488,7 @@ def sleep_at(database, table, seconds):
 
 
 def writer(database, query):
-    """The server's process that is at a query, once there is one."""
+    """Wait for a server process that runs a query, and return its id."""
     schema, deadline = database.url.query["schema"], time.monotonic() + 30
     find = (
         "SELECT pid FROM pg_stat_activity JOIN pg_locks USING (pid) WHERE wait_event = 'PgSleep' "
@@ -566,7 +566,7 @@ def test_roles_with_schemas_of_their_own_take_one_lock_on_the_tables_that_they_s
         assert sql(Database(as_role(url, role)), keys[0])[0][1] != ours[0][1]
 
 
-def test_a_transaction_reads_as_of_one_moment(shop):
+def test_a_transaction_reads_one_snapshot(shop):
     with shop.transaction() as opened:
         before = opened.read(sa.text("SELECT count(*) AS n FROM conversions"))["n"].tolist()
         sql(shop, "DELETE FROM conversions")

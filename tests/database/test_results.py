@@ -25,7 +25,7 @@ NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="s
 
 
 def attributed(path, run=RUN, **window):
-    """Attribute the orders of the window and store them; give back how many stored orders were gone."""
+    """Attribute the orders of the window and store them; return how many stored orders no longer exist."""
     tables = read_tables(path)
     journeys = build_journeys(tables.sessions, tables.conversions, **window)
     orders = tables.conversions[tables.conversions["conv_date"].between(window.get("start_date", ""), "9999")]
@@ -42,7 +42,7 @@ def small(database):
 
 @pytest.fixture
 def small_file(empty_files, tmp_path):
-    """The same as an SQLite file, for what only a file has or does not depend on the kind of the database."""
+    """The same as an SQLite file, for tests of files or independent of the kind of database."""
     return filled(Database(shutil.copy(empty_files / "shop.db", tmp_path / "shop.db")))
 
 
@@ -110,7 +110,7 @@ def test_a_run_over_a_window_leaves_other_orders_alone_but_for_those_that_vanish
         "DELETE FROM session_sources WHERE session_id IN ('s1', 's3')",
     )
     assert attributed(small, start_date="2023-09-03") == 0
-    # c2, of that day, became unattributed; c1 keeps its credits, though a session is gone.
+    # c2, on that day, became untracked; c1 keeps its credits although a session is gone.
     assert stored(small) == [("c1", "s1"), ("c1", "s2")]
     assert sql(small, "SELECT DISTINCT ihc FROM attribution_customer_journey") == [(0.5,)]
     assert sql(small, "SELECT outcome FROM attribution_outcomes WHERE conv_id = 'c2'") == [("unattributed",)]
@@ -134,7 +134,7 @@ def test_reporting_replaces_the_whole_table(small_file):
     attributed(small_file)
     sql(small_file, "INSERT INTO channel_reporting VALUES ('old', '2020-01-01', 1, 1, 1)")
     store_reporting(small_file, channel_reporting(*read_tables(small_file), read_results(small_file).credits))
-    # A on 09-01: s1 costs 1; on 09-02: s3 has all of c2; B on 09-02: s2, whose cost is NULL.
+    # A on 09-01: s1 costs 1; on 09-02: s3 gets all of c2; B on 09-02: s2, whose cost is NULL.
     assert sql(small_file, "SELECT channel_name, date, cost FROM channel_reporting ORDER BY 1, 2") == [
         ("A", "2023-09-01", 1.0),
         ("A", "2023-09-02", 0.0),
@@ -160,7 +160,7 @@ def test_cleaning_empties_the_results_and_keeps_the_input_and_the_answers_that_w
 
 
 @pytest.mark.parametrize("value", ["5.0", "NULL", "-1", "'much'"])
-def test_stored_credits_that_are_not_whole_are_left_out_and_named(small_file, value):
+def test_invalid_stored_credits_are_excluded_and_named(small_file, value):
     attributed(small_file)
     sql(
         small_file,
@@ -213,7 +213,7 @@ def test_input_tables_are_never_written_to(small):
         (lambda path: path.write_bytes(b""), "has no table 'session_sources', 'conversions', 'session_costs'"),
     ],
 )
-def test_what_is_no_database_is_refused_in_a_sentence(tmp_path, make, says):
+def test_an_invalid_database_is_refused_in_a_sentence(tmp_path, make, says):
     path = tmp_path / "it.db"
     make(path)
     with pytest.raises((DatabaseError, InputError), match=says) as error:
@@ -261,7 +261,7 @@ def test_result_tables_with_integer_ids_of_another_program_serve_too(tmp_path):
     attributed(path, start_date="2023-09-02")
     assert stored(path) == [(11, 1), (12, 1)]
     tables, results = read_tables(path), read_results(path)
-    # Both orders' 5.00 and the session's 2.50 meet in channel A on 1 September.
+    # Both orders' 5.00 and the session's 2.50 are in channel A on 1 September.
     assert channel_reporting(*tables, results.credits).to_numpy().tolist() == [["A", "2023-09-01", 2.5, 2.0, 10.0]]
     sql(
         path,
@@ -276,19 +276,19 @@ def test_a_result_table_that_would_change_ids_is_refused(small_file):
     sql(small_file, "DROP TABLE attribution_customer_journey")
     sql(small_file, "CREATE TABLE attribution_customer_journey (conv_id REAL, session_id TEXT, ihc REAL)")
     with pytest.raises(
-        DatabaseError, match="Table attribution_customer_journey, column conv_id: it keeps ids as floating"
+        DatabaseError, match="Table attribution_customer_journey, column conv_id: it stores ids as floating"
     ):
         try_writing(small_file)
 
 
-def test_an_order_with_a_phase_that_is_no_share_has_no_phases(small_file):
+def test_an_order_with_an_invalid_phase_has_no_phases(small_file):
     attributed(small_file)
     for value in ("-0.1", "9e999", "'x'", "1.1"):
         sql(small_file, f"UPDATE attribution_phases SET holder = {value} WHERE session_id = 's1'")
         assert read_phases(small_file)["conv_id"].tolist() == ["c2"]
 
 
-def test_the_stored_credit_of_a_database_without_results_is_none_and_that_of_another_program_is_of_an_unknown_engine(
+def test_without_results_there_is_no_stored_credit_and_credit_of_another_program_has_an_unknown_engine(
     small_file, tmp_path
 ):
     (tmp_path / "empty.db").touch()

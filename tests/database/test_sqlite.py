@@ -1,4 +1,4 @@
-"""The quick reader gives the frames of the driver's rows, or leaves the reading to it."""
+"""The Arrow reader returns the same frames as the standard reader, or falls back to it."""
 
 import sqlite3
 import subprocess
@@ -13,7 +13,7 @@ from ihc.database.database import Database
 from ihc.database.inputs import read_tables
 from ihc.database.sqlite import read_through_arrow
 
-MANY = 3000  # more than the driver looks at to find a column's type
+MANY = 3000  # more rows than the driver inspects to infer a type
 
 
 def database_of(path, declared, values):
@@ -61,14 +61,14 @@ BY_ROWS = {
 
 
 @pytest.mark.parametrize(("declared", "values"), QUICK.values(), ids=QUICK)
-def test_the_frames_are_those_of_the_rows(tmp_path, declared, values):
+def test_frames_equal_those_of_the_standard_reader(tmp_path, declared, values):
     file = database_of(tmp_path / "a.db", declared, values)
     (frame,) = read_through_arrow(file, ["t"])
     pd.testing.assert_frame_equal(frame, by_rows(file))
 
 
 @pytest.mark.parametrize(("declared", "values"), BY_ROWS.values(), ids=BY_ROWS)
-def test_what_arrow_cannot_tell_exactly_is_left_to_the_rows(tmp_path, declared, values):
+def test_what_arrow_cannot_represent_exactly_is_read_by_rows(tmp_path, declared, values):
     assert read_through_arrow(database_of(tmp_path / "a.db", declared, values), ["t"]) is None
 
 
@@ -95,7 +95,7 @@ def test_a_view_is_read_like_a_table(tmp_path):
 
 
 def test_a_table_that_another_program_changes_meanwhile_is_left_to_the_rows(tmp_path, monkeypatch):
-    """With a write-ahead log, writers do not wait for readers, so that two readers may see two states."""
+    """With a write-ahead log, writers do not wait for readers, so two readers may see different states."""
     file = database_of(tmp_path / "a.db", "a TEXT", ["x"])
     with closing(sqlite3.connect(file, isolation_level=None)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
@@ -105,7 +105,7 @@ def test_a_table_that_another_program_changes_meanwhile_is_left_to_the_rows(tmp_
 
         def and_write(stack, connection):
             opened.append(connection)
-            if len(opened) == 2:  # the first one watches
+            if len(opened) == 2:  # the first one watches for changes
                 cursor = real(stack, connection)
                 return Late(cursor, lambda: writer.execute("INSERT INTO t VALUES ('y')"))
             return real(stack, connection)
@@ -133,7 +133,7 @@ def test_without_the_driver_the_rows_are_read(shop, monkeypatch):
         pd.testing.assert_frame_equal(with_driver, without)
 
 
-def test_the_shop_s_tables_are_read_the_quick_way(shop):
+def test_the_input_tables_are_read_through_arrow(shop):
     frames = read_through_arrow(shop, ["session_sources", "conversions", "session_costs"])
     assert [len(frame) > 0 for frame in frames] == [True] * 3
 

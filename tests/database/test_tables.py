@@ -10,7 +10,7 @@ from ihc.shipped import shipped
 
 
 def described(connection, table):
-    """The columns, types, keys and unique columns of a table of SQLite, and whether it has row ids."""
+    """The columns, types, keys and unique columns of an SQLite table, and whether it has row ids."""
     columns = [(*row[1:4], row[5]) for row in connection.execute(f"PRAGMA table_info({table})")]
     unique = {
         tuple(name for _, _, name in connection.execute(f"PRAGMA index_info({index})"))

@@ -1,4 +1,4 @@
-"""Random shops whose answers are known to come from given parameters: the truth that a calibration must find again."""
+"""Random shops with answers from known parameters, which a calibration must recover."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from ihc.server.answers import credit_of_printed, round_shares
 
 SHOP_CHANNELS = ("Search", "Social", "Mail", "Direct", "Referral", "Video")
 
-# As a shop's curves look: an initializer of straight pieces, and a closer that falls fast at first.
+# Realistic curves: a piecewise linear initializer, and a closer that falls fast at first.
 INITIALIZER = ([0, 20, 60, 180, 400], [0, 0, 0.02, 0.35, 0.8])
 CLOSER = ([0, 0.5, 2, 12, 60, 200, 500], [1, 0.85, 0.6, 0.45, 0.3, 0.06, 0])
 
 
 def truth(**changes) -> Parameters:
-    """The parameters that answer; each entry may be changed as in `curves_of`."""
+    """The true parameters; each entry may be changed as in `curves_of`."""
     return curves_of(**{"initializer": INITIALIZER, "closer": CLOSER, "phases": (0.345, 0.38, 0.275), **changes})
 
 
@@ -32,7 +32,7 @@ def random_journeys(
     longest: int = 40,
     flags: float = 0.8,
 ) -> pd.DataFrame:
-    """Journeys of 1 to `longest` sessions, seconds to weeks apart, of which a share of `flags` may hold or close."""
+    """Journeys of 1 to `longest` sessions, seconds to weeks apart; `flags`: share eligible as holder or closer."""
     draw = np.random.default_rng(seed)
     lengths = np.minimum(draw.geometric(1 / mean_length, count), longest)
     journey = np.repeat(np.arange(count), lengths)
@@ -53,7 +53,7 @@ def random_journeys(
 
 
 def answers_of(journeys: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
-    """What the API would print for the journeys."""
+    """The answers of the API for the journeys."""
     shares = attribute(journeys, parameters)
     journey = pd.factorize(shares["conv_id"])[0].astype("int64")
     phases = {phase: round_shares(shares[phase].to_numpy(), journey) for phase in PHASES}

@@ -1,4 +1,4 @@
-"""A server of one's own for tests of the client: bare sockets on loopback that send whatever a test wants."""
+"""A test server on loopback that sends arbitrary bytes, for tests of the client."""
 
 import json
 import re
@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 
 
 class Answering:
-    """Listens on loopback and gives one answer a connection, the last one again and again.
+    """Listens on loopback and sends one answer per connection, repeating the last one.
 
-    An answer is the bytes to send, or a function of the connection. `heads`, `bodies`: what was received of each
-    request; `connections`: how many there were, `received`: all bytes that came.
+    An answer is the bytes to send, or a function of the connection. `heads`, `bodies`: received per request;
+    `connections`: their number; `received`: all received bytes.
     """
 
     def __init__(self, *answers, context=None):
@@ -29,7 +29,7 @@ class Answering:
                 return
             self.connections += 1
             with suppress(OSError), self._secured(connection) as secured:
-                self._answer(secured)  # in some tests the client goes away meanwhile, as it should
+                self._answer(secured)  # in some tests the client disconnects, as it should
 
     def _secured(self, connection):
         return self.context.wrap_socket(connection, server_side=True) if self.context else connection
@@ -74,7 +74,7 @@ def answering(*answers, scheme="http", host="127.0.0.1", **options):
 
 
 def http(status, content, *headers):
-    """An answer: JSON unless it is bytes."""
+    """An HTTP response with a JSON body, unless the body is bytes."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return "\r\n".join([*head, "", ""]).encode("latin-1") + body

@@ -1,4 +1,4 @@
-"""Runs of requests against an API of the test's own: journeys to ask for, asking, and what must come of it."""
+"""Dispatching requests to a test API, and checking the result."""
 
 import time
 
@@ -14,7 +14,7 @@ from ihc.models.parameters import load_parameters
 from ihc.pipeline.sample import make_sample
 
 KEY = "k3y-of-the-test"
-# What the third and fourth notebook do, without the seconds that kernels take to start.
+# The work of two notebooks, without the time to start kernels.
 ATTRIBUTE = """
 from pathlib import Path
 from ihc import build_journeys, channel_reporting, read_tables
@@ -45,7 +45,7 @@ def shortly(seconds):
 
 
 def ask(database, url, journeys, *, suspects=(), calls=None, run_id="run", said=None, **limits):
-    """Dispatch what is not known yet, as a run does; give back why it stopped and what is known then."""
+    """Request unknown conversions as a run does; returns the error that stopped it and the known answers."""
     account = ApiAccount(url, KEY, "default")
     marks = fingerprints(journeys)
     known = set(read_known(database, account, marks).answers["conv_id"])
@@ -60,7 +60,7 @@ def ask(database, url, journeys, *, suspects=(), calls=None, run_id="run", said=
 
 
 def assert_right(answers, journeys):
-    """Each answer is the local engine's, but for the rounding to four decimals."""
+    """Each answer equals the local engine's, rounded to four decimals."""
     both = answers.merge(attribute(journeys, load_parameters()), on=["conv_id", "session_id"], suffixes=("", "_local"))
     assert len(both) == len(answers) == len(journeys)
     for name in ("initializer", "holder", "closer", "ihc"):

@@ -1,4 +1,4 @@
-"""Every chart with a table for it, and reading a chart back."""
+"""Every chart with its table, and reading texts and bars from a drawn chart."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -28,12 +28,12 @@ DAYS = ["2023-09-01", "2023-09-02", "2023-09-03"]
 
 
 def of_channels(**columns):
-    """A row a channel of NAMES."""
+    """One row per channel of NAMES."""
     return pd.DataFrame({"channel_name": NAMES} | columns)
 
 
 def renamed(frame, names):
-    """The frame's rows, repeated, one for each of `names`."""
+    """The frame's rows, repeated to one row per name."""
     rows = frame.iloc[[number % len(frame) for number in range(len(names))]].reset_index(drop=True)
     return rows.assign(channel_name=pd.array(names, dtype="str"))
 
@@ -160,7 +160,7 @@ def common_paths(table):
 
 
 class Drawn(NamedTuple):
-    """How to draw a chart, of which table, and of a table with whichever channels, if it has any."""
+    """A chart's function, its table, and a table for arbitrary channels, if the chart shows channels."""
 
     draw: Callable
     frame: pd.DataFrame
@@ -202,7 +202,7 @@ CHARTS = {
     "transitions_chart": Drawn(
         paths.transitions_chart, transition_matrix(SHOP), lambda names: transition_matrix(journeys_of(names)), 22
     ),
-    # A cell a row leaves 60 characters for a name.
+    # One cell per row leaves 60 characters for a name.
     "commonest_paths_chart": Drawn(
         common_paths,
         commonest_paths(SHOP),
@@ -230,13 +230,13 @@ def svg(figure):
 
 
 def texts(figure):
-    """What the chart says, read from its SVG as XML."""
+    """The texts of the chart, from its SVG."""
     root = ET.fromstring(svg(figure))
     return ["".join(entry.itertext()) for entry in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def labels(axes):
-    """What is written among a chart's marks."""
+    """The labels within the plot area."""
     return [text.get_text() for text in axes.texts]
 
 
@@ -245,7 +245,7 @@ def row_names(axes):
 
 
 def spans(axes):
-    """Where each bar begins and how long it is."""
+    """Start and length of each bar."""
     return [(bar.get_x(), bar.get_width()) for bar in axes.patches]
 
 
@@ -254,7 +254,7 @@ def offsets(marks):
 
 
 def overlapping(figure):
-    """Pairs of texts of the chart that lie on each other, slanted ones aside, and texts that its edge cuts off."""
+    """Overlapping pairs of texts (except slanted ones), and texts cut off at the edge."""
     with styled():
         figure.draw_without_rendering()
         written = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
@@ -266,7 +266,7 @@ def overlapping(figure):
 
 
 def _in_sight(text):
-    """Whether a text is drawn: ticks that have no label, or lie beyond the axis, have a text of their own too."""
+    """Whether a text is visible: ticks without a label or outside the axis also have text objects."""
     for axes in text.figure.axes:
         for axis, bounds, place in ((axes.xaxis, axes.get_xlim(), 0), (axes.yaxis, axes.get_ylim(), 1)):
             for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:

@@ -1,4 +1,4 @@
-"""Runs of the command line, in a process of its own or in this one, and the folders they need."""
+"""Run commands in a separate process or in this one, in the folders they need."""
 
 import io
 import os
@@ -20,7 +20,7 @@ RESTARTING = ROOT.parent / "shared" / "real_sample_b"
 
 
 class Finished(NamedTuple):
-    """A command that ended: its output and where it wrote."""
+    """A finished command: its output and output folder."""
 
     code: int
     out: str
@@ -30,7 +30,7 @@ class Finished(NamedTuple):
 
 
 def ihc(*arguments, cwd, **environment):
-    """Run the command line as a user would, in a process of its own, without the settings of this one."""
+    """Run a command in a separate process, without the settings of this one."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
     command = [sys.executable, "-m", "ihc", *map(str, arguments)]
     return subprocess.run(
@@ -39,7 +39,7 @@ def ihc(*arguments, cwd, **environment):
 
 
 def ihc_here(*arguments, cwd, **environment):
-    """Run the command line in this process, for what does not hang on its start; its errors hold all warnings."""
+    """Run a command in this process, which is faster; stderr includes all warnings."""
     out, err, interrupted = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in [name for name in os.environ if name.startswith("IHC_")]:

@@ -1,4 +1,4 @@
-"""SQLite, PostgreSQL and DuckDB as another program sees them: the same test runs over each."""
+"""Access SQLite, PostgreSQL and DuckDB like another program, for tests that run on each."""
 
 import sqlite3
 from contextlib import closing, contextmanager
@@ -17,7 +17,7 @@ KINDS = (*WITH_TRIGGERS, "duckdb")
 
 
 def address_of(database):
-    """The path or URL of a database, which may be an object."""
+    """The path or URL of a database or Database object."""
     return database.address if isinstance(database, Database) else str(database)
 
 
@@ -31,7 +31,7 @@ def is_duckdb(database):
 
 @contextmanager
 def opened(database, **options):
-    """A connection of the driver, in the schema that the URL names; committed at the end."""
+    """A driver connection in the schema of the URL; committed at the end."""
     if is_file(database):
         with closing(sqlite3.connect(address_of(database), timeout=0)) as connection, connection:
             yield connection
@@ -51,7 +51,7 @@ def opened(database, **options):
 
 @contextmanager
 def new_database(server, options=""):
-    """Make a PostgreSQL database on a server, and drop it at the end, whoever is connected; yields its URL."""
+    """Create a PostgreSQL database and drop it at the end despite open connections; yields its URL."""
     name = f"ihc_test_{token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" {options}')
@@ -63,7 +63,7 @@ def new_database(server, options=""):
 
 
 def sql(database, *statements):
-    """Execute statements as another program would, and give back the rows of the last, if it has any."""
+    """Execute statements as another program; returns the rows of the last one, if any."""
     with opened(database) as connection:
         for statement in statements:
             cursor = connection.cursor()
@@ -72,12 +72,12 @@ def sql(database, *statements):
 
 
 def rows_of(database, table):
-    """All rows of a table, in one order."""
+    """All rows of a table, sorted."""
     return sorted(sql(database, f"SELECT * FROM {table}"), key=lambda row: tuple(map(repr, row)))
 
 
 def raise_at(database, event, table, says, when=""):
-    """Let a table refuse an event, such as BEFORE INSERT, with an error; not in DuckDB, which has no triggers."""
+    """Make an event of a table, such as BEFORE INSERT, fail with an error; not in DuckDB, which has no triggers."""
     name = f"{says}_{event}_{table}".replace(" ", "_").lower()
     when = f" WHEN ({when})" if when else ""
     if is_file(database):
@@ -97,9 +97,9 @@ def stop_raising(database, event, table, says):
 
 
 def copy_tables(source: Path, target, tables, arrange=lambda rows: rows):
-    """Copy the rows of tables, as `arrange` puts them, from an SQLite file into another database that has them.
+    """Copy the rows of tables, ordered by `arrange`, from an SQLite file to the same tables of another database.
 
-    In: `tables`, the columns by table that the other database has; further columns of texts are added to it.
+    In: `tables`, the columns by table in the other database; further text columns are added to it.
     """
     with closing(sqlite3.connect(source)) as connection:
         for table, columns in tables.items():

@@ -1,4 +1,4 @@
-"""An API that misbehaves on purpose, and keeps count: the real server behind a wrapper, over real sockets."""
+"""An API that fails on purpose and counts requests: the real server in a wrapper, over real sockets."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from ihc.server.settings import ServerSettings
 
 PATH = "/v1/compute_ihc"
 IN_TURN = ("429", "503", "dropped", "truncated", "broken JSON", "206")
-# Faults that are an answer: status, content, headers.
+# Faults that are responses: status, content, headers.
 ANSWERS = {
     "301": (301, {}, ("location", "http://127.0.0.1:9/elsewhere")),
     "400": (400, {"message": "Invalid value in a session"}),
@@ -31,9 +31,9 @@ ANSWERS = {
 
 
 class Faults:
-    """Wraps an ASGI application; `choose(number, conversions)` names the fault of the request, or none.
+    """Wraps an ASGI application; `choose(number, conversions)` returns the fault for a request, or none.
 
-    `requests`: how many came; `answered`: how often each conversion was answered whole.
+    `requests`: number of requests; `answered`: number of complete answers per conversion.
     """
 
     def __init__(self, app, choose, wait):
@@ -51,7 +51,7 @@ class Faults:
             body += event.get("body", b"")
         sessions = json.loads(body)["customer_journeys"]
         conversions = list(dict.fromkeys(session["conversion_id"] for session in sessions))
-        # Its number is taken before anything is awaited: others come meanwhile.
+        # Take the number before awaiting anything, because other requests arrive meanwhile.
         number = self.requests
         self._count(scope, sessions, conversions)
         self.at_once += 1
@@ -92,7 +92,7 @@ class Faults:
             await self._answer_in_part(fault, scope, send, body)
 
     async def _answer_in_part(self, fault, scope, send, body):
-        """Answer as the server does, but half of the conversions only, or the first or each for a session more."""
+        """Answer like the server, but only half of the conversions, or with an extra session for the first or each."""
         parts = []
 
         async def keep(event):
@@ -115,7 +115,7 @@ class Faults:
 
 
 async def _passed_on(app, scope, send, body):
-    """Let the application answer to a body that was read already."""
+    """Pass a body that was already read to the application."""
     events = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive():
@@ -135,7 +135,7 @@ async def _send(send, status, content, *headers):
 
 
 def in_turn(share=0.3):
-    """Let this share of the requests fail, evenly spread, by one fault after the other."""
+    """Make this share of the requests fail, evenly spread, with one fault after the other."""
 
     def choose(number, conversions):
         count = int((number + 1) * share)
@@ -151,7 +151,7 @@ def _application(keys):
 
 @contextmanager
 def misbehaving(choose=lambda number, conversions: "", wait=0.0, keys=()):
-    """Serve the API with faults; yields the address and the wrapper with its counts."""
+    """Serve the API with faults; yields the URL and the wrapper with its counts."""
     faults = Faults(_application(keys), choose, wait)
     with running(faults) as base:
         yield base + PATH, faults

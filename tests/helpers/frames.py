@@ -1,4 +1,4 @@
-"""Builders of literal frames, and random shops for the invariants."""
+"""Builders for literal frames, and random shops for property tests."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ FEW = settings(FIXED, max_examples=10)
 ORIGIN = pd.Timestamp("2023-09-01 00:00:00")
 OUTCOMES = ("conv_id", "outcome", "reason")
 
-# Names that shops really have, or that somebody puts into a tracking link.
+# Names found in real shops or in manipulated tracking links.
 UNTRUSTED = [
     "<script>alert(1)</script>",
     "=cmd()",
@@ -69,7 +69,7 @@ def outcomes(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
 
 
 def journey(*steps: Sequence[Any], conv_id: str = "k", revenue: float = 100.0, prefix: str = "s") -> pd.DataFrame:
-    """One journey of sessions s1, s2, ...: a step is `(hours since the origin, channel_name, holder, closer)`."""
+    """One journey with sessions s1, s2, ...; a step is `(hours since the origin, channel_name, holder, closer)`."""
     times = [ORIGIN + pd.Timedelta(hours=step[0]) for step in steps]
     rows = [
         (
@@ -91,7 +91,7 @@ def journey(*steps: Sequence[Any], conv_id: str = "k", revenue: float = 100.0, p
 
 
 def converting(*paths: str) -> pd.DataFrame:
-    """A journey for each path of channels, written like "ABA"."""
+    """One journey per path of channels, written like "ABA"."""
     parts = [
         journey(*[(hour, name, 1, 1) for hour, name in enumerate(path)], conv_id=f"k{number}", prefix=f"k{number}s")
         for number, path in enumerate(paths)
@@ -100,7 +100,7 @@ def converting(*paths: str) -> pd.DataFrame:
 
 
 def idle(*paths: str) -> pd.DataFrame:
-    """A user without a conversion for each path."""
+    """One user without a conversion per path."""
     rows = [
         (f"u{number}", f"u{number}s{hour}", ORIGIN + pd.Timedelta(hours=hour), name)
         for number, path in enumerate(paths)
@@ -116,7 +116,7 @@ def curves_of(
     phases: tuple[float, float, float] = (0.2, 0.5, 0.3),
     channels: dict[str, dict[str, float]] | None = None,
 ) -> Parameters:
-    """Parameters with curves that are easily read: m_I(60 h) = m_C(50 h) = 1/2; every channel neutral unless given."""
+    """Parameters with simple curves: m_I(60 h) = m_C(50 h) = 1/2; channels have weight 1 unless given."""
     curves = {"initializer": initializer, "closer": closer}
     names = ("initializer", "holder", "closer")
     return parse_parameters(
@@ -131,7 +131,7 @@ def curves_of(
 
 
 def shuffled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The same rows in another order, with the index they had."""
+    """The same rows in another order, with their index."""
     return frame.sample(frac=1, random_state=seed)
 
 
@@ -158,7 +158,7 @@ _flag = st.integers(0, 1)
 
 @st.composite
 def journeys(draw: st.DrawFn, most: int = 4, step_hours: int = 1) -> pd.DataFrame:
-    """Up to `most` journeys of one to five sessions, hours apart, some at once."""
+    """Up to `most` journeys of one to five sessions, hours apart, some at the same time."""
     step = st.tuples(st.integers(0, 250).map(lambda hour: hour * step_hours), st.sampled_from(CHANNELS), _flag, _flag)
     parts = [
         journey(*draw(st.lists(step, min_size=1, max_size=5)), conv_id=f"k{number}", revenue=draw(amounts()))
@@ -173,7 +173,7 @@ def amounts(least: int = -20_000, most: int = 900_000) -> st.SearchStrategy[floa
 
 
 def moments() -> st.SearchStrategy[str]:
-    """A moment in five days, coarse enough that sessions and orders meet."""
+    """A time within five days, coarse enough for ties between sessions and orders."""
     return st.builds(
         "2023-09-0{} {:02d}:{:02d}:00".format, st.integers(1, 5), st.integers(0, 23), st.sampled_from([0, 30])
     )
@@ -195,7 +195,7 @@ def shops(draw: st.DrawFn) -> Tables:
 
 @st.composite
 def shops_with_refunds(draw: st.DrawFn) -> Tables:
-    """A small shop in which some negative rows name an order: of their user, of another one, or none that is there."""
+    """A small shop in which some negative rows refer to an order: of their user, of another user, or a missing one."""
     shop = draw(shops())
     orders = shop.conversions
     ids = [*orders.loc[orders["revenue"] >= 0, "conv_id"], "gone"]
@@ -204,6 +204,6 @@ def shops_with_refunds(draw: st.DrawFn) -> Tables:
 
 
 def windows() -> st.SearchStrategy[tuple[str | None, str | None]]:
-    """A first and a last day around those of `shops`, either or both left out, never reversed."""
+    """A first and last day around those of `shops`; either or both may be None; never reversed."""
     day = st.one_of(st.none(), st.builds("2023-09-0{}".format, st.integers(1, 6)))
     return st.tuples(day, day).filter(lambda days: None in days or days[0] <= days[1])

@@ -1,4 +1,4 @@
-"""Grids of settings made by hand, as `sensitivity` makes them."""
+"""Hand-made grids of settings, like those of `sensitivity`."""
 
 import pandas as pd
 

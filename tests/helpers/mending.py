@@ -1,4 +1,4 @@
-"""What a finding says, and what the tables are after its statement was run on them."""
+"""Findings of the data quality checks, and the tables after running their SQL."""
 
 import sqlite3
 import tempfile
@@ -13,7 +13,7 @@ _KNOWN = {}
 
 
 def findings(tables):
-    """All findings in tables, which are looked for once; the tables are kept, so that no others get their ids."""
+    """All findings in tables, cached; the tables are kept alive, so that no others get the same object id."""
     key = tuple(map(id, tables))
     if key not in _KNOWN:
         _KNOWN[key] = tables, quality_findings(tables)
@@ -21,7 +21,7 @@ def findings(tables):
 
 
 def finding(tables, check, found=None):
-    """The only finding whose name begins so; None where it found nothing."""
+    """The only finding whose name starts with this text; None if nothing was found."""
     found = findings(tables) if found is None else found
     found = found[found["check"].str.startswith(check)]
     assert len(found), f"no check is named {check}"
@@ -29,7 +29,7 @@ def finding(tables, check, found=None):
 
 
 def mended(tables, *mends, **given):
-    """The tables after statements were run on them in SQLite, as they are read again."""
+    """The tables after running statements on them in SQLite."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shop.db"
         _run(path, tables, mends, given)
@@ -37,7 +37,7 @@ def mended(tables, *mends, **given):
 
 
 def listed(tables, mend):
-    """The first column of what a statement lists in SQLite: the ids of rows."""
+    """The first column of a query in SQLite: the ids of rows."""
     with tempfile.TemporaryDirectory() as folder:
         return _run(Path(folder) / "shop.db", tables, [mend])
 
@@ -50,5 +50,5 @@ def _run(path, tables, mends, given=()):
 
 
 def is_listing(mend):
-    """Does a statement change nothing?"""
+    """Whether a statement is a query."""
     return mend.startswith("SELECT ")

@@ -1,4 +1,4 @@
-"""Shops with something odd in each: what the checks of the tables find, and their statements mend."""
+"""Shops with one data quality problem each, which the checks find and their SQL fixes."""
 
 import numpy as np
 
@@ -96,7 +96,7 @@ CLOCK_FINDINGS = [
 NEAR_ORDERS, NEAR_COSTS = "orders whose user id differs", "cost rows whose session id differs"
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 SEVERAL_RULES = "blanks, case, Unicode normal form, .0 or leading zeros"
-# How an id is known, and how it is written elsewhere, by the rule that makes them equal.
+# An id, and a variant of it in another table, by the rule that makes them equal.
 NEAR_IDS = {
     "blanks at the ends": {
         **{"u1": "u1 ", "\ufeffu2": "u2", "u3\u00a0": "\u2003u3"},
@@ -109,7 +109,7 @@ NEAR_IDS = {
     SEVERAL_RULES: {" O'Neil": "o'neil"},
 }
 KNOWN, WRITTEN = ([id for ids in NEAR_IDS.values() for id in each(ids)] for each in (dict.keys, dict.values))
-# Of each known user a session of the same id, and an order and a cost row that are written otherwise.
+# For each user, a session with the same id, and an order and a cost row with the variant.
 NEAR_SHOP = Tables(
     sessions((one, one, "2023-09-01 10:00:07", "Mail") for one in [*KNOWN, "t"]),
     conversions((f"k{n}", one, "2023-09-01 12:00:01", 25.0) for n, one in enumerate([*WRITTEN, "t"])),
@@ -118,7 +118,7 @@ NEAR_SHOP = Tables(
 
 
 def shared_id(*users, visits=3, orders=3):
-    """Users with so many sessions an hour apart, each order an hour after one of them, and another user with one."""
+    """Users with this number of sessions an hour apart, orders an hour after them, and another user with one."""
     hours = [(f"{n}-{hour}", user, hour) for n, user in enumerate(users) for hour in range(24)]
     of_users = [(key, user, f"2023-09-01 {hour:02}:00:01", "Mail") for key, user, hour in hours if hour < visits]
     purchases = [(key, user, f"2023-09-01 {hour:02}:30:01", 10.0) for key, user, hour in hours if hour < orders]

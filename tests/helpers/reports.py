@@ -1,4 +1,4 @@
-"""Shops that are attributed and reported in this process, without a notebook."""
+"""Attribute and report shops in this process, without notebooks."""
 
 import sqlite3
 from contextlib import closing
@@ -20,7 +20,7 @@ def change(database, *statements):
 
 
 def make_strange(database):
-    """Give a shop's channels the names that a shop may call them, and change other data, as since an earlier run."""
+    """Rename channels to unusual names and change other data, as if since an earlier run."""
     with closing(sqlite3.connect(database)) as connection, connection:
         renamed = "UPDATE session_sources SET channel_name = ? WHERE channel_name = ?"
         connection.executemany(renamed, [(new, old) for old, new in STRANGE.items()])
@@ -28,12 +28,12 @@ def make_strange(database):
 
 
 def write_groups(folder):
-    """The groups of its channels, as a file `g.csv`."""
+    """Write the channel groups to a file `g.csv`."""
     pd.DataFrame(GROUPS.items(), columns=["channel_name", "channel_group"]).to_csv(folder / "g.csv", index=False)
 
 
 def stored_report(database, folder, *, is_attributed=True, **options):
-    """Attribute a shop and store it as a run does, or only read what is stored; gives back its report."""
+    """Attribute a shop and store it as a run does, or only read stored results; returns its report."""
     settings = load_settings(base=folder, database=str(database), output="out", **options)
     if is_attributed:
         attribute_shop(settings, say=lambda line: None).store()

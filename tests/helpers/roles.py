@@ -1,4 +1,4 @@
-"""Roles of PostgreSQL, and the rights that the README gives them."""
+"""PostgreSQL roles with the permissions in the README."""
 
 import re
 
@@ -23,7 +23,7 @@ def grants(database, role):
 
 
 def statements(block, names):
-    """The statements of a block of SQL, with the names of a test in the place of its own."""
+    """The statements of an SQL block, with names replaced by those of a test."""
     for placeholder, name in names.items():
         block = re.sub(rf"(?<![\w.]){placeholder}\b(?!_)", f'"{name}"', block)
     return [statement for statement in block.split(";") if statement.strip()]

@@ -1,4 +1,4 @@
-"""What the tests of the cluster share: shops as Parquet files, one pass in memory, and the results side by side."""
+"""Helpers for cluster tests: shops as Parquet files, a single pass in memory, and comparison of results."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +71,7 @@ def workers_here():
 
 
 class Folder(NamedTuple):
-    """A shop's tables as Parquet files, a folder each."""
+    """A shop's tables as Parquet files, one folder per table."""
 
     path: Path
 
@@ -85,7 +85,7 @@ class Folder(NamedTuple):
         return Input(*(find_files(self.glob(name), name) for name in NAMES))
 
     def read(self):
-        """The whole tables in memory, as they stand in the files."""
+        """The whole tables in memory, in file order."""
         return [read_whole(table, own) for table, own in zip(COLUMNS, self.files(), strict=True)]
 
     def job(self, output, parts, asked, journeys=False):
@@ -93,13 +93,13 @@ class Folder(NamedTuple):
 
 
 def read_whole(table, files):
-    """A table in memory, as it stands in its files."""
+    """A table in memory, in file order."""
     layouts = [layout_of(table, files.fs, path) for path in files.paths]
     return read_parquet(table, files, layouts).compute(scheduler="sync").reset_index(drop=True)
 
 
 def written(folder, tables, files=2, row_group_size=7, casts=None):
-    """Write tables in so many files each, the rows in their order; `casts`: by column the type that Parquet has."""
+    """Write each table to this number of files, in row order; `casts`: Parquet type by column."""
     for name, frame in zip(NAMES, tables, strict=True):
         (folder / name).mkdir(parents=True)
         table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -115,7 +115,7 @@ def written(folder, tables, files=2, row_group_size=7, casts=None):
 
 
 def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]:
-    """The same by the library's functions on whole tables: credits, outcomes and the report tables."""
+    """The result of the library on whole tables: credits, outcomes and report tables."""
     tables: Tables = check_tables(*raw)
     journeys = build_journeys(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
     idle = non_converting_paths(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
@@ -136,7 +136,7 @@ def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]
 
 
 def assert_same_bits(found, expected, key):
-    """The same rows with the same bits, whatever order the files have them in."""
+    """The same rows, bit-identical, in any order."""
     found, expected = (frame.sort_values(key, ignore_index=True) for frame in (found, expected))
     assert_frame_equal(found, expected, check_exact=True)
     for name in expected.select_dtypes("float64"):

@@ -1,4 +1,4 @@
-"""Servers of their own for tests: on a free port of this machine, in a thread or a process, gone afterwards."""
+"""Test servers on a free local port, in a thread or a process, stopped afterwards."""
 
 import os
 import socket
@@ -16,18 +16,18 @@ import uvicorn
 
 @contextmanager
 def running(app: Any, *wrappers: Callable[[Any], Any]) -> Iterator[str]:
-    """Serve an ASGI application in a thread, inside `wrappers` of it, the last outermost; yields its base URL."""
+    """Serve an ASGI application in a thread, inside `wrappers` (last is outermost); yields its base URL."""
     for wrap in wrappers:
         app = wrap(app)
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        # As asyncio does for the sockets that it opens itself; without it each answer waits 40 ms for the client.
+        # As asyncio does for its own sockets; without it, each response waits 40 ms for the client.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
-            # The port takes connections from here on; the kernel keeps them until the server answers.
+            # The port accepts connections from here on; they are queued until the server answers.
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
@@ -38,7 +38,7 @@ def running(app: Any, *wrappers: Callable[[Any], Any]) -> Iterator[str]:
 
 
 def started(*command: str, cwd: Any = None, stderr: Any = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
-    """Start this Python with `command`, without the settings of this process; end it by `terminate`."""
+    """Start this Python with `command`, without the settings of this process; `terminate` it at the end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IHC_")}
     return subprocess.Popen(
         [sys.executable, *command],
@@ -51,14 +51,14 @@ def started(*command: str, cwd: Any = None, stderr: Any = subprocess.PIPE, **env
 
 
 def free_port() -> int:
-    """A port on which nothing listens now."""
+    """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def is_up(url: str) -> bool:
-    """Whether a server of the application answers at its base URL."""
+    """Whether a server answers at this base URL."""
     try:
         return httpx.get(f"{url}/health").status_code == 200
     except httpx.TransportError:
@@ -66,7 +66,7 @@ def is_up(url: str) -> bool:
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait until a condition holds; fail when it does not in time."""
+    """Wait until a condition holds; fail after a timeout."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not so within {seconds} s"

@@ -1,23 +1,23 @@
-"""Settings for tests: a `.env` in a folder, and variables in the environment."""
+"""Settings for tests: a `.env` file and environment variables."""
 
 import json
 
 from ihc.settings.run import load_settings
 
 KEY = "k3y-of-the-test"
-# All that chooses the API.
+# The settings that select the API.
 ASK = {"IHC_API_KEY": KEY, "IHC_CONV_TYPE_ID": "sales", "IHC_DATABASE": "shop.db"}
 PHASE = {"direction": "any_session", "receive_threshold": 0.5, "redistribution_channel_labels": ["Direct"]}
 
 
 def dotenv(folder, text):
-    """Write a `.env` into a folder, and give the folder back."""
+    """Write a `.env` file to a folder and return the folder."""
     (folder / ".env").write_bytes(text if isinstance(text, bytes) else text.encode())
     return folder
 
 
 def load(folder, monkeypatch, variables, **options):
-    """Settings of a folder with these variables in the environment; None leaves one out."""
+    """The settings for a folder with these environment variables; None unsets one."""
     for name, value in variables.items():
         if value is not None:
             monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""Builders of what a report is made of, and of recorded runs."""
+"""Builders for states and recorded runs."""
 
 import pandas as pd
 
@@ -26,7 +26,7 @@ def _frame(rows, kinds):
 
 
 def of_shop(tables, parameters="default (abc)", credits=None):
-    """The state of a shop, credited in equal parts unless `credits` are given."""
+    """The state of a shop with equal credits, unless `credits` are given."""
     journeys = build_journeys(tables.sessions, tables.conversions)
     credits = linear(journeys) if credits is None else credits
     outcomes = pd.DataFrame({"conv_id": tables.conversions["conv_id"], "engine": "local", "parameters": parameters})
@@ -44,7 +44,7 @@ def recorded(number=1, made_of=None, window=(None, None), **settings):
 
 
 def in_order(frame):
-    """The same rows, sorted, so that frames can be compared."""
+    """The same rows, sorted for comparison."""
     return frame.sort_values(list(frame.columns), ignore_index=True)
 
 

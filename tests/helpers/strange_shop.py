@@ -1,8 +1,8 @@
-"""What the second of the shared runs does to the shop of the first."""
+"""The changes to the shop between the two shared runs."""
 
 from helpers.frames import UNTRUSTED
 
-# What a shop may call its channels, by what the sample calls them.
+# Channel name in the sample -> unusual name.
 STRANGE = dict(
     zip(
         (
@@ -16,7 +16,7 @@ STRANGE = dict(
 GROUPS = {"Total": "=SUM(A1)", "[bold]markup[/bold]": "=SUM(A1)", "$x_1$": "<img src=x onerror='window.ran = 1'>"}
 FIRST, LAST, CURRENCY = "2025-03-10", "2025-03-16", "<i>€$x_1$"
 SINCE = [
-    # Orders gone, a new one of somebody who had not bought before, corrected values and costs, of the dates alone.
+    # Deleted orders, a new order of a new buyer, corrected values and costs, only within the period.
     "DELETE FROM conversions WHERE conv_id IN (SELECT min(conv_id) FROM conversions WHERE conv_date = '2025-03-12')",
     "INSERT INTO conversions SELECT '=new', user_id, '2025-03-16', '23:59:59', 50 FROM session_sources "
     "WHERE event_date = '2025-03-14' AND user_id NOT IN (SELECT user_id FROM conversions) LIMIT 1",

@@ -34,7 +34,7 @@ def write(path, *lines):
 
 
 def answer(database, journeys, account=ACCOUNT, hours=100.0):
-    """Store answers for journeys as a run does: those of an engine whose closer reaches back so many hours."""
+    """Store answers for journeys as a run does, from an engine whose closer curve has this range in hours."""
     shares = attribute(journeys, curves_of(closer=([0, hours], [1, 0]))).round(4)
     whole = {
         conv_id: list(rows[["session_id", *SHARES]].itertuples(index=False, name=None))
@@ -63,7 +63,7 @@ def test_a_file_gives_ids_as_texts_and_shares_as_numbers(tmp_path):
     assert found.source == "answers of the IHC Attribution API in answers.csv"
 
 
-def test_more_columns_of_a_file_are_passed_over_and_what_is_no_number_is_nan(tmp_path):
+def test_extra_columns_are_ignored_and_invalid_numbers_are_nan(tmp_path):
     path = tmp_path / "answers.csv"
     path.write_text(f"{HEADER},colour\nk,s,1,many,0,1,red\n", "utf-8")
     frame = answers_of_file(path).frame
@@ -71,7 +71,7 @@ def test_more_columns_of_a_file_are_passed_over_and_what_is_no_number_is_nan(tmp
     assert frame["holder"].isna().tolist() == [True]
 
 
-def test_a_file_that_is_not_there_not_text_or_not_the_apis_is_refused_in_a_sentence(tmp_path):
+def test_a_missing_or_invalid_file_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="cannot be read as CSV"):
         answers_of_file(tmp_path / "nothing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81")
@@ -83,11 +83,11 @@ def test_a_file_that_is_not_there_not_text_or_not_the_apis_is_refused_in_a_sente
     (tmp_path / "semicolons.csv").write_text(HEADER.replace(",", ";") + "\nk;s;1;0;1;1\n", "utf-8")
     with pytest.raises(InputError, match="separated by semicolons"):
         answers_of_file(tmp_path / "semicolons.csv")
-    with pytest.raises(InputError, match="have no rows"):
+    with pytest.raises(InputError, match="has no rows"):
         answers_of_file(write(tmp_path / "empty.csv"))
 
 
-def test_stored_answers_are_given_as_they_came(database):
+def test_stored_answers_are_read_unchanged(database):
     shares = answer(database, TWO)
     found = answers_of_database(database, TWO)
     rows = found.frame.sort_values(["conv_id", "session_id"], ignore_index=True)
@@ -96,32 +96,32 @@ def test_stored_answers_are_given_as_they_came(database):
     assert found.outdated == 0
 
 
-def test_the_latest_of_stored_answers_counts(database):
+def test_the_latest_stored_answer_is_used(database):
     answer(database, TWO, hours=100.0)
     shares = answer(database, TWO, hours=200.0)
     found = answers_of_database(database, TWO).frame.sort_values(["conv_id", "session_id"])
     assert found["closer"].tolist() == shares["closer"].tolist()
 
 
-def test_an_answer_for_other_sessions_than_there_are_now_is_not_taken(database):
+def test_an_answer_for_other_sessions_than_the_current_ones_is_not_used(database):
     answer(database, TWO)
     changed = TWO.assign(channel_name=TWO["channel_name"].mask(TWO["conv_id"] == "k1", "C"))
     found = answers_of_database(database, changed)
     assert set(found.frame["conv_id"]) == {"k2"}
     assert found.outdated == 1
-    with pytest.raises(InputError, match="for other sessions than there are now"):
+    with pytest.raises(InputError, match="for other sessions than the current ones"):
         answers_of_database(database, TWO.assign(channel_name="C"))
 
 
 def test_a_database_without_answers_or_without_their_tables_says_where_to_get_them(database, tmp_path):
-    with pytest.raises(InputError, match=r"no answers of the API that were given.*--answers, or ask the API"):
+    with pytest.raises(InputError, match=r"no API answers computed without.*--answers, or request answers"):
         answers_of_database(database, TWO)
     (tmp_path / "empty.db").touch()
-    with pytest.raises(InputError, match="no answers of the API"):
+    with pytest.raises(InputError, match="no API answers"):
         answers_of_database(Database(tmp_path / "empty.db"), TWO)
 
 
-def test_redistributed_answers_are_not_taken(database):
+def test_redistributed_answers_are_not_used(database):
     answer(database, TWO, replace(ACCOUNT, redistribution=REDISTRIBUTION))
     with pytest.raises(InputError, match="without a redistribution"):
         answers_of_database(database, TWO)
@@ -130,7 +130,7 @@ def test_redistributed_answers_are_not_taken(database):
 def test_of_several_conversion_types_one_must_be_chosen(database):
     answer(database, TWO, replace(ACCOUNT, conv_type_id="leads"), hours=50.0)
     shares = answer(database, TWO, hours=200.0)
-    with pytest.raises(SettingsError, match=r"'leads of https.*'sales of https.*choose one by --conv-type-id"):
+    with pytest.raises(SettingsError, match=r"'leads of https.*'sales of https.*select one with --conv-type-id"):
         answers_of_database(database, TWO)
     found = answers_of_database(database, TWO, "sales").frame.sort_values(["conv_id", "session_id"])
     assert found["closer"].tolist() == shares["closer"].tolist()

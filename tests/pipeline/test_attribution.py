@@ -1,4 +1,4 @@
-"""Both engines behind one function, the API's over real sockets to the local engine's own server."""
+"""Both engines with the same function; the API is the local engine's server over real sockets."""
 
 import json
 import sqlite3
@@ -42,7 +42,7 @@ ORDERS = conversions(
         ("m", "w", "2023-09-08 00:00:00", 1.0),
     ]
 )
-JOURNEYS = build_journeys(VISITS, ORDERS)  # k of a, b, c; l of d, e; m of f
+JOURNEYS = build_journeys(VISITS, ORDERS)  # k has a, b, c; l has d, e; m has f
 LONG = pd.concat(
     [
         JOURNEYS,
@@ -55,7 +55,7 @@ LONG = pd.concat(
 
 @pytest.fixture(autouse=True)
 def _bare(bare_environment):
-    """Without the settings of whoever runs the tests."""
+    """Remove the settings of the environment in which the tests run."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def database(tmp_path):
 
 @pytest.fixture
 def compute(database, monkeypatch):
-    """Compute credits by an engine as a run on the database does: settings from options and variables."""
+    """Compute credits as a run on the database does, with settings from options and variables."""
 
     def compute(journeys, url="", engine="api", said=None, variables=None, orders=None, **options):
         with monkeypatch.context() as environment:
@@ -102,7 +102,7 @@ def rows(database, query):
 
 
 def asked_since(api, before):
-    """Conversions that were asked more often than `before`."""
+    """Conversions requested more often than `before`."""
     return sorted((api.asked - before).elements())
 
 
@@ -124,7 +124,7 @@ def test_both_engines_give_the_same_frame_and_the_same_credits(compute, shop):
 
 
 def redistribution_file(folder, *channels):
-    """A redistribution with another direction in each phase, and a threshold in one; its path."""
+    """Write a redistribution with a different direction in each phase and a threshold in one; returns its path."""
     directions = dict(zip(PHASES, DIRECTIONS, strict=True))
     listed = {"redistribution_channel_labels": list(channels)}
     entries = {phase: {"direction": directions[phase], "receive_threshold": 0, **listed} for phase in PHASES}
@@ -148,7 +148,7 @@ def test_both_engines_redistribute_alike(compute, shop, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["local", "api"])
-def test_a_listed_channel_that_never_occurs_is_warned_of_whoever_computes(compute, server, tmp_path, engine):
+def test_both_engines_warn_about_a_listed_channel_that_never_occurs(compute, server, tmp_path, engine):
     path = redistribution_file(tmp_path, "Mail", "Search", "search")
     about = compute(JOURNEYS, server, engine=engine, redistribution=path).about
     fingerprint = load_redistribution(Path(path)).fingerprint
@@ -166,13 +166,13 @@ def server():
 
 
 def test_the_order_of_the_answers_is_that_of_the_journeys(compute, server, shop):
-    """Some were known before, the others came from four workers at once."""
+    """Some answers are stored before, the others come from four parallel workers."""
     some = shop["conv_id"].unique()[100:200]
     compute(shop[shop["conv_id"].isin(some)], server)
     assert_frame_equal(compute(shop, server).credits[["conv_id", "session_id"]], shop[["conv_id", "session_id"]])
 
 
-def test_the_engines_say_in_a_sentence_who_computed(compute, server):
+def test_the_engines_describe_themselves_in_a_sentence(compute, server):
     about = compute(JOURNEYS, server, conv_type_id="default").about
     host = server.split("/")[2]
     assert about == (
@@ -191,7 +191,7 @@ def test_no_journeys_get_no_credits_in_the_same_columns_and_types(compute, serve
     assert empty.credits.dtypes.to_dict() == full.credits.dtypes.to_dict()
 
 
-def test_without_journeys_nobody_is_asked(compute):
+def test_without_journeys_no_request_is_sent(compute):
     with misbehaving() as (url, api):
         compute(JOURNEYS.iloc[:0], url)
     assert api.requests == 0
@@ -210,13 +210,13 @@ def test_the_local_engine_needs_no_database(compute, database):
     assert not database.exists()
 
 
-def test_progress_is_said(compute, server):
+def test_progress_is_printed(compute, server):
     said = []
     compute(JOURNEYS, server, said=said)
-    assert said == ["API: 1 request; 3 of 3 conversions answered"]
+    assert said == ["API: 1 request; 3 of 3 orders answered"]
 
 
-def test_what_is_known_costs_no_request_and_needs_no_server(compute, shop):
+def test_known_answers_need_no_request_and_no_server(compute, shop):
     with misbehaving() as (url, api):
         first = compute(shop, url)
         requests = api.requests
@@ -248,7 +248,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("changed", "asked"), CHANGES.values(), ids=CHANGES)
-def test_a_change_asks_for_its_conversion_alone_and_going_back_asks_nothing(compute, changed, asked):
+def test_a_change_requests_its_conversion_only_and_undoing_it_requests_nothing(compute, changed, asked):
     with misbehaving() as (url, api):
         whole = compute(JOURNEYS, url)
         before = api.asked.copy()
@@ -276,7 +276,7 @@ def test_a_refresh_that_was_stopped_says_so(compute):
         before = compute(JOURNEYS, url)
         after = compute(JOURNEYS, url, refresh=True, max_requests=0)
         assert api.requests == 1
-        # The next refresh goes on, and asks only what the first did not reach; the one after it begins anew.
+        # The next refresh continues with what the first did not reach; the one after that starts again.
         halfway = compute(JOURNEYS[JOURNEYS["conv_id"] == "k"], url, refresh=True, max_requests=0)
         assert ends_of(halfway)["k"][0] == "credited"
         compute(JOURNEYS, url, refresh=True)
@@ -284,7 +284,7 @@ def test_a_refresh_that_was_stopped_says_so(compute):
         compute(JOURNEYS, url, refresh=True)
         assert set(api.asked.values()) == {3}
     assert_frame_equal(after.credits, before.credits)
-    assert "Not asked again yet, and credited by an earlier answer: 3 orders. The run has sent as many" in after.about
+    assert "Not asked again yet, and credited by an earlier answer: 3 orders. The run reached the limit" in after.about
 
 
 def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop):
@@ -300,7 +300,7 @@ def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop
 
 
 def test_fractions_of_a_second_do_not_matter_to_the_server(compute, server):
-    """The order's session a is 0.5 s after b; the API gets whole seconds, and a comes first by its id."""
+    """Session a is 0.5 s after b; the API receives whole seconds, and a is first by id."""
     visits = sessions([("b", "u", "2023-09-01 10:00:00.2", "Search"), ("a", "u", "2023-09-01 10:00:00.7", "Mail")])
     journeys = build_journeys(visits, conversions([("k", "u", "2023-09-01 10:00:01", 9.0)]))
     result = compute(journeys, server)
@@ -345,7 +345,7 @@ def test_a_long_journey_can_be_skipped_and_fails_with_that_reason(compute):
     with misbehaving() as (url, api):
         result = compute(LONG, url, variables={"IHC_MAX_SESSIONS": "7", "IHC_LONG_JOURNEYS": "skip"})
     assert "long" not in api.asked
-    assert ends_of(result) == {"long": ("failed", "its journey of 8 sessions is longer than IHC_MAX_SESSIONS, 7")}
+    assert ends_of(result) == {"long": ("failed", "its journey of 8 sessions exceeds IHC_MAX_SESSIONS, 7")}
     assert result.credits["conv_id"].unique().tolist() == ["k", "l", "m", "longer"]
 
 
@@ -373,7 +373,7 @@ def test_the_api_is_asked_once_for_an_order_and_its_refund(compute):
     visits = sessions([("s1", "u", "2024-05-01 09:00:00", "Ads"), ("s2", "u", "2024-05-01 10:00:00", "Mail")])
     orders = refunds([("k", "u", "2024-05-01 11:00:00", 9.0, None), ("r", "u", "2024-05-09 11:00:00", -9.0, "k")])
     with misbehaving() as (url, api):
-        # Only the refund is of the dates: its order is asked for, and gets nothing itself.
+        # Only the refund is in the period: its order is requested, but gets no credit itself.
         alone = compute(build_journeys(visits, orders, start_date="2024-05-09"), url, orders=orders)
         assert dict(api.asked) == {"k": 1}
         assert alone.credits["conv_id"].tolist() == ["r", "r"]
@@ -386,7 +386,7 @@ def test_the_api_is_asked_once_for_an_order_and_its_refund(compute):
     assert sorted(failed.ends["conv_id"]) == ["k", "r"]
 
 
-def test_what_the_ceiling_left_waits_and_the_next_run_goes_on(compute, shop):
+def test_orders_beyond_the_request_limit_wait_and_the_next_run_continues(compute, shop):
     orders = no_refunds(shop)
     with misbehaving() as (url, api):
         first = compute(shop, url, max_requests=2)
@@ -395,8 +395,8 @@ def test_what_the_ceiling_left_waits_and_the_next_run_goes_on(compute, shop):
         assert answered == set(api.answered)
         ends = ends_of(first)
         assert set(ends) == set(orders["conv_id"]) - answered
-        assert set(ends.values()) == {("waiting", "The run has sent as many requests as --max-requests allows.")}
-        assert f"{len(ends)} orders wait for the next run: The run has sent" in first.about
+        assert set(ends.values()) == {("waiting", "The run reached the limit of --max-requests.")}
+        assert f"{len(ends)} orders wait for the next run: The run reached the limit" in first.about
         outcomes = outcomes_of(orders, shop, first.ends)["outcome"].value_counts().to_dict()
         assert outcomes == {"credited": len(answered), "waiting": len(ends)}
         second = compute(shop, url)
@@ -405,14 +405,14 @@ def test_what_the_ceiling_left_waits_and_the_next_run_goes_on(compute, shop):
     assert_close(second.credits, compute(shop, engine="local").credits)
 
 
-def test_a_ceiling_before_any_answer_is_an_error(compute):
+def test_a_request_limit_reached_before_any_answer_is_an_error(compute):
     with misbehaving() as (url, api):
-        with pytest.raises(CeilingError, match="as many requests as --max-requests allows"):
+        with pytest.raises(CeilingError, match="limit of --max-requests"):
             compute(JOURNEYS, url, max_requests=0)
         assert api.requests == 0
 
 
-def test_a_ceiling_with_answers_from_an_earlier_run_is_none(compute):
+def test_a_request_limit_with_answers_from_an_earlier_run_is_no_error(compute):
     with misbehaving() as (url, _):
         compute(JOURNEYS[JOURNEYS["conv_id"] == "l"], url)
         result = compute(JOURNEYS, url, max_requests=0)
@@ -430,7 +430,7 @@ def test_a_key_that_is_refused_is_an_error_even_with_earlier_answers(compute):
 def test_a_conversion_that_the_api_refuses_fails_with_its_words_and_is_asked_again_apart(compute):
     with misbehaving(lambda number, conversions: "400" if "l" in conversions else "") as (url, api):
         result = compute(JOURNEYS, url)
-        says = "The API refuses what it is asked (400: Invalid value in a session)."
+        says = "The API rejected the request (400: Invalid value in a session)."
         assert ends_of(result) == {"l": ("failed", says)}
         assert result.credits["conv_id"].unique().tolist() == ["k", "m"]
         before = api.asked.copy()
@@ -441,7 +441,7 @@ def test_a_conversion_that_the_api_refuses_fails_with_its_words_and_is_asked_aga
 def test_an_answer_that_is_not_whole_fails_and_is_asked_again_only_on_request(compute):
     with misbehaving(lambda number, conversions: "" if number else "sums to two") as (url, api):
         first = compute(JOURNEYS, url)
-        says = "the answer is not for exactly the 3 sessions of the journey: it has 6"
+        says = "the answer does not match the 3 sessions of the journey: it has 6"
         assert ends_of(first) == {"k": ("failed", says)}
         again = compute(JOURNEYS, url)
         assert api.requests == 1
@@ -451,7 +451,7 @@ def test_an_answer_that_is_not_whole_fails_and_is_asked_again_only_on_request(co
     assert_close(refreshed.credits, compute(JOURNEYS, engine="local").credits)
 
 
-def test_an_answer_that_was_asked_again_in_vain_stays(compute):
+def test_an_answer_stays_if_requesting_it_again_fails(compute):
     with misbehaving(lambda number, conversions: "400" if number else "") as (url, _):
         first = compute(JOURNEYS, url)
         again = compute(JOURNEYS, url, refresh=True)
@@ -462,13 +462,13 @@ def test_an_answer_that_was_asked_again_in_vain_stays(compute):
 def test_a_request_takes_no_longer_than_the_settings_say(compute):
     with (
         misbehaving(wait=0.5) as (url, api),
-        pytest.raises(OutageError, match=r"no whole answer within 0\.1 s, the limit"),
+        pytest.raises(OutageError, match=r"no complete response within 0\.1 s, the limit"),
     ):
         compute(JOURNEYS[JOURNEYS["conv_id"] == "m"], url, variables={"IHC_REQUEST_SECONDS": "0.1"})
     assert api.requests == 5
 
 
-def test_what_a_run_asked_bears_its_id(compute, database, monkeypatch):
+def test_requests_are_stored_with_the_id_of_their_run(compute, database, monkeypatch):
     monkeypatch.setenv("IHC_RUN_ID", "run-7")
     with misbehaving() as (url, _):
         compute(JOURNEYS, url)
@@ -486,7 +486,7 @@ def test_the_order_of_the_conversions_changes_no_credit(compute, server, shop):
 
 
 def test_both_engines_agree_on_any_shop(compute, server):
-    @settings(FIXED, max_examples=15)  # each asks a server
+    @settings(FIXED, max_examples=15)  # each example uses a server
     @given(shops())
     def agree(shop):
         journeys = build_journeys(shop.sessions, shop.conversions)

@@ -1,4 +1,4 @@
-"""Real kernels: one a notebook, two side by side, failing, dying and interrupted."""
+"""Real kernels: one per notebook, in parallel, failing, dying and interrupted."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ PARAMETERS = "who = ''"
 
 
 def execution_of(folder, **cells):
-    """The execution of notebooks of the given cells, by name, and what it says; each has the parameter `who`."""
+    """An execution of notebooks with the given cells, by name, and its output; each has the parameter `who`."""
     (folder / "notebooks").mkdir()
     for name, sources in cells.items():
         parameters = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
@@ -107,7 +107,7 @@ def test_an_interruption_ends_the_kernels(tmp_path):
     assert has_ended(tmp_path / "run" / "pid")
 
 
-def test_what_only_has_to_be_run_again_is_told_apart(tmp_path):
+def test_failures_that_only_need_another_run_are_marked(tmp_path):
     cells = ["from ihc.errors import CeilingError", "raise CeilingError('enough for now')"]
     _, execution = execution_of(tmp_path, one=cells)
     with pytest.raises(NotebookError, match="Notebook one: enough for now\n") as failure:
@@ -115,7 +115,7 @@ def test_what_only_has_to_be_run_again_is_told_apart(tmp_path):
     assert failure.value.waits
 
 
-def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):
+def test_a_dead_kernel_is_reported(tmp_path):
     _, execution = execution_of(tmp_path, one=["import os; os._exit(1)"])
-    with pytest.raises(NotebookError, match="Notebook one: its kernel died"):
+    with pytest.raises(NotebookError, match="Notebook one: the kernel died"):
         execution.run({"one": ()})

@@ -1,4 +1,4 @@
-"""What a run refuses before it writes anything, without starting a kernel."""
+"""Errors that a run raises before it writes anything or starts a kernel."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def everything_in(folder):
 
 
 @pytest.mark.parametrize("name", RUBBISH)
-def test_rubbish_in_the_tables_is_refused_by_table_column_count_and_ids(name, own_shop, tmp_path):
+def test_invalid_tables_are_refused_with_table_column_count_and_ids(name, own_shop, tmp_path):
     statements, says = RUBBISH[name]
     with closing(sqlite3.connect(own_shop)) as connection, connection:
         for statement in statements:
@@ -64,7 +64,7 @@ def test_a_bad_parameters_file_is_refused_by_name(content, own_shop, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_own_parameters_are_taken(own_shop, tmp_path):
+def test_own_parameters_are_used(own_shop, tmp_path):
     entries = json.loads(DEFAULT.read_text())
     (tmp_path / "mine.json").write_text(json.dumps(entries | {"name": "mine"}))
     settings = settings_for(tmp_path, parameters="mine.json")
@@ -79,7 +79,7 @@ def test_an_output_that_is_a_file_is_refused(own_shop, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_a_database_that_was_named_is_not_made_up(tmp_path):
+def test_a_given_database_is_never_replaced_by_a_sample(tmp_path):
     with pytest.raises(IhcError, match="does not exist"):
         check(settings_for(tmp_path, database="nothing.db"))
     assert list(tmp_path.iterdir()) == []
@@ -132,7 +132,7 @@ def test_the_sample_is_only_made_in_the_place_of_the_default_database(tmp_path, 
     monkeypatch.delenv("IHC_DATABASE", raising=False)
     said = []
     prepare(load_settings(base=tmp_path), said.append)
-    assert said == [f"There was no {tmp_path / 'data' / 'ihc.db'}, so a sample shop was made there."]
+    assert said == [f"{tmp_path / 'data' / 'ihc.db'} did not exist and was created with a sample shop."]
     prepare(load_settings(base=tmp_path), said.append)
     assert len(said) == 1
     shutil.rmtree(tmp_path / "data")

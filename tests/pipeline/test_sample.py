@@ -30,7 +30,7 @@ def test_makes_as_many_orders_as_asked_and_passes_every_check(orders):
     assert len(tables.conversions) == orders
 
 
-def test_has_what_a_shop_has():
+def test_the_sample_has_realistic_features():
     tables = make_sample(1000, seed=1)
     sessions, conversions, costs = tables
     journeys = build_journeys(sessions, conversions)
@@ -53,7 +53,7 @@ def test_sessions_of_paid_channels_have_a_campaign_and_all_else_is_as_without():
     is_free = sessions["channel_name"].isin(["Organic Search", "Referral", "Direct"])
     assert sessions["campaign"].isna().tolist() == is_free.tolist()
     assert set(sessions.loc[~is_free, "campaign"]) == {"Always on", "New arrivals", "Spring sale"}
-    # Figures that the sample had before it had campaigns.
+    # Figures of the sample before campaigns were added.
     assert (len(sessions), (sessions["channel_name"] == "Direct").sum()) == (2192, 152)
     assert (round(conversions["revenue"].sum(), 2), round(costs["cost"].sum(), 4)) == (20_406.39, 3_470.7596)
 
@@ -61,12 +61,12 @@ def test_sessions_of_paid_channels_have_a_campaign_and_all_else_is_as_without():
 def test_a_database_that_exists_is_not_touched(tmp_path):
     path = tmp_path / "shop.db"
     path.write_bytes(b"mine")
-    with pytest.raises(DatabaseError, match="exists already"):
+    with pytest.raises(DatabaseError, match="already exists"):
         write_sample(Database(path), 10)
     assert path.read_bytes() == b"mine"
 
 
-def test_what_is_written_is_what_was_made(tmp_path):
+def test_the_written_tables_are_those_that_were_made(tmp_path):
     write_sample(Database(tmp_path / "shop.db"), 30, seed=2)
     read = read_tables(tmp_path / "shop.db")
     for was_read, made in zip(read, make_sample(30, seed=2), strict=True):

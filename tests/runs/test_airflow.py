@@ -1,4 +1,4 @@
-"""The DAG in a real Airflow, in an environment of its own: IHC_TEST_AIRFLOW is its folder."""
+"""The DAG in a real Airflow in a separate environment, in the folder IHC_TEST_AIRFLOW."""
 
 import json
 import os
@@ -28,26 +28,26 @@ INSTALL = (
     "then set IHC_TEST_AIRFLOW=/tmp/airflow"
 )
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-# The charts of the journeys take their colours from the credit.
+# The charts of journeys take their colours from the credits.
 IN_ORDER = [NOTEBOOKS[0], NOTEBOOKS[2], NOTEBOOKS[1], *NOTEBOOKS[3:]]
-# What is compared of the results: all but which run it was, which is another one each time.
+# Compared columns: all except the run id, which differs each time.
 TABLES = {
     table: ", ".join(name for name in columns if name != "run_id")
     for table, columns in RESULTS.items()
     if table != "attribution_runs"
 }
-# Three days, of which the first has four orders with a journey; `airflow dags test` wants the day after.
+# Three days; the first has four orders with a journey. `airflow dags test` takes the following day.
 DAYS = {"2025-03-05": "2025-03-06", "2025-03-06": "2025-03-07", "2025-03-07": "2025-03-08"}
 FIRST, SECOND, THIRD = DAYS
 TRIES = 2
 DAILY = "0 0 * * *"
-# Intervals that overlap, the later one first: the moment of `airflow dags test`, the schedule, and the days so meant.
+# Overlapping intervals, the later one first: the date for `airflow dags test`, the schedule, and the days covered.
 INTO_NEXT_WEEK = ("2025-03-12", "0 0 8,12 * *", "2025-03-08", "2025-03-11")
 WEEK = ("2025-03-10", "0 0 * * 1", "2025-03-03", "2025-03-09")
 
 
 class Ended(NamedTuple):
-    """A DAG run that ended: exit code, how each task ended after which try, XComs, events of the asset, the tables."""
+    """A finished DAG run: exit code, state and tries of each task, XComs, asset events, tables."""
 
     code: int
     tasks: dict
@@ -57,7 +57,7 @@ class Ended(NamedTuple):
 
 
 class Airflow:
-    """An installation with a home of its own, that knows the project by its Variable alone."""
+    """An installation with its own home folder, which knows the project only through its Variable."""
 
     def __init__(self, folder, bin, url):
         self.folder, self.bin, self.home, self.project = folder, bin, folder / "home", folder / "project"
@@ -65,7 +65,7 @@ class Airflow:
         self.variable = {
             **{"project": str(self.project), "python": sys.executable, "notebooks": str(ROOT / "notebooks")},
             **{"database": "shop.db", "output": "out", "engine": "api", "conv_type_id": "default"},
-            # Two orders a try, so that the four of the first day take a second one.
+            # Two orders per try, so that the four of the first day need a second try.
             **{"max_requests": 2, "max_journeys": 1, "workers": 1},
             **{"bootstrap_draws": 10, "sensitivity_models": "IHC", "sensitivity_lookbacks": "any"},
         }
@@ -80,7 +80,7 @@ class Airflow:
         }
 
     def call(self, *command, **environment):
-        """Call a program of the installation."""
+        """Run a program of the installation."""
         command = [self.bin / command[0], *map(str, command[1:])]
         return subprocess.run(
             command,
@@ -93,7 +93,7 @@ class Airflow:
         )
 
     def test(self, project, runs, **settings):
-        """`airflow dags test` of runs (date, schedule), one after the other, in a project; what it printed, too."""
+        """Execute runs (date, schedule) with `airflow dags test`, one after the other; returns also the output."""
         database, copies = project / "shop.db", project / "copies"
         copies.mkdir()
         variable = json.dumps(self.variable | {"project": str(project)} | settings)
@@ -126,7 +126,7 @@ def _ended(copies, date, code):
 
 
 def results(database):
-    """The result tables, in an order of their own; none before anything is stored."""
+    """The result tables, sorted; empty before anything is stored."""
     with closing(sqlite3.connect(database)) as connection:
         existing = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         return {
@@ -136,7 +136,7 @@ def results(database):
 
 
 def copied_shop(airflow, name):
-    """A new folder, and in it a copy of the shop of which nothing is attributed yet."""
+    """A new folder with a copy of the shop before any attribution."""
     folder = airflow.folder / name
     folder.mkdir()
     return folder, Path(shutil.copy(airflow.folder / "shop.db", folder / "shop.db"))
@@ -144,7 +144,7 @@ def copied_shop(airflow, name):
 
 @pytest.fixture(scope="module")
 def environment():
-    """Where Airflow is installed, apart from ihc."""
+    """The folder of the Airflow installation, separate from ihc."""
     folder = os.environ.get("IHC_TEST_AIRFLOW")
     if not folder:
         assert not os.environ.get("CI"), "IHC_TEST_AIRFLOW must be set where CI is set"
@@ -154,7 +154,7 @@ def environment():
 
 @pytest.fixture(scope="module")
 def api():
-    """The API over loopback, that wants a key; `faults.choose` makes it misbehave."""
+    """The API over loopback, with a key; `faults.choose` makes it misbehave."""
     with misbehaving(keys=(KEY,)) as (url, faults):
         yield url, faults
 
@@ -180,7 +180,7 @@ def airflow(environment, api, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def printed_and_runs(airflow, api):
-    """DAG runs in an order that no calendar has; that of the first day is refused by the API twice."""
+    """DAG runs not in calendar order; the API refuses the first day's run twice."""
     with closing(sqlite3.connect(airflow.database)) as connection:
         orders = connection.execute("SELECT conv_id FROM conversions WHERE conv_date = ?", [FIRST]).fetchall()
     refusals, first = [], {conv_id for (conv_id,) in orders}
@@ -243,10 +243,10 @@ CONNECTIONS = {
     json.dumps(POSTGRES | {"password": "", "host": "/tmp"}): "postgresql://ana@/shop?host=%2Ftmp",
     json.dumps(POSTGRES | {"conn_type": "mysql"}): (
         "AirflowFailException: The Connection ihc_database is of type mysql; it must be Postgres. "
-        "A file stands in the Variable ihc."
+        "Set a database file in the Variable ihc."
     ),
 }
-# Whatever is set stays so for the environments after it.
+# Variables stay set for the following environments.
 ENVIRONMENTS += [
     {"AIRFLOW_VAR_IHC": json.dumps({"project": "/srv/ihc"}), "AIRFLOW_CONN_IHC_DATABASE": given}
     for given in CONNECTIONS
@@ -255,7 +255,7 @@ ENVIRONMENTS += [
 
 @pytest.fixture(scope="module")
 def found(airflow):
-    """What Airflow makes of the DAG as it ships."""
+    """The DAG as parsed by Airflow."""
     folder = airflow.folder / "shipped"
     folder.mkdir()
     shutil.copy(RESOURCES / "airflow_dag.py", folder)
@@ -266,7 +266,7 @@ def found(airflow):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_it_imports_without_an_error_where_ihc_is_not(airflow, found):
+def test_it_imports_without_ihc(airflow, found):
     assert airflow.call("python", "-c", "import ihc").returncode == 1
     listed = airflow.call("airflow", "dags", "list-import-errors", "--local")
     assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, "No data found")
@@ -303,15 +303,20 @@ def test_settings_of_the_variable_are_the_environment_of_the_kernels(found, api)
 
 def test_a_variable_with_a_wrong_name_or_without_a_project_is_refused(found):
     misspelt, key, homeless = found["environments"][3:6]
-    assert misspelt.startswith("AirflowFailException: The Variable ihc has lokback_days; it takes project, python, ")
-    assert key.endswith("A key belongs into the Connection ihc_api.")
+    assert misspelt.startswith(
+        "AirflowFailException: The Variable ihc has unknown lokback_days; entries are project, python, "
+    )
+    assert key.endswith("Set the API key in the Connection ihc_api.")
     assert KEY not in key
-    assert homeless == 'AirflowFailException: The Variable ihc must say where the project is: {"project": "/srv/ihc"}.'
+    assert (
+        homeless
+        == 'AirflowFailException: The Variable ihc must contain the path of the project: {"project": "/srv/ihc"}.'
+    )
 
 
 def test_a_password_in_the_variable_is_refused_and_not_shown(found):
     *refused, without = found["environments"][6:10]
-    says = "AirflowFailException: The database in the Variable ihc holds a password: it belongs into the Connection "
+    says = "AirflowFailException: The database in the Variable ihc contains a password: use the Connection "
     assert refused == [f"{says}ihc_database."] * 3
     assert without["IHC_DATABASE"] == "postgresql://ana@db.example:5432/shop"
 
@@ -327,8 +332,8 @@ def test_a_database_on_a_server_comes_from_a_connection_whatever_its_extras(give
 
 def test_orders_that_wait_are_tried_again_and_orders_that_failed_fail_the_run_after_its_report(found):
     event = {"report": "report.html", "start_date": "2025-03-03", "end_date": "2025-03-03"}
-    waits = "AirflowException: Orders that wait for the API: 1. What it answered is stored; try again later."
-    fails = "AirflowFailException: Orders that failed: 1; orders_without_credit.csv says why. The report is written: "
+    waits = "AirflowException: Orders waiting for the API: 1. Its answers so far are stored; try again later."
+    fails = "AirflowFailException: Failed orders: 1; see orders_without_credit.csv for the reasons. Report: "
     assert found["judged"] == [[waits, None, event], [None, f"{fails}report.html.", {}], [None, None, event]]
 
 
@@ -346,7 +351,7 @@ def test_three_days_give_the_tables_of_one_run_over_them(airflow, runs, api):
 
 @pytest.fixture(scope="module")
 def one_run(airflow):
-    """The tables that one `ihc run` over all days of the overlapping intervals leaves."""
+    """The tables after one `ihc run` over all days of the overlapping intervals."""
     days = ["--start-date", WEEK[2], "--end-date", INTO_NEXT_WEEK[3]]
     done = run_ihc(*copied_shop(airflow, "one run"), *days, "--engine", "local", IHC_BOOTSTRAP_DRAWS="10")
     assert done.code == 0, done.err
@@ -361,7 +366,7 @@ def test_intervals_that_overlap_leave_the_tables_of_one_run_over_their_days(airf
     assert [success(run) for run in ended] == [True, True], printed
     days = [(event["start_date"], event["end_date"]) for run in ended for _, event in run.events]
     assert days == [(first, last) for _, _, first, last in intervals]
-    # Orders of a day each from 3 to 11 March: 1, 1, 4, 2, 3, 1, 1, 1, 3.
+    # Orders per day from 3 to 11 March: 1, 1, 4, 2, 3, 1, 1, 1, 3.
     assert [len(run.tables["attribution_outcomes"]) for run in ended] == [6, 17]
     assert ended[1].tables == one_run
 
@@ -380,7 +385,7 @@ def test_a_rerun_repairs_it_and_orders_that_wait_are_asked_by_the_next_try(print
     first = runs["first"]
     assert success(first)
     assert {name: number for name, (_, number) in first.tasks.items() if number > 1} == {"03_attribute": 2}
-    assert "Orders that wait for the API: 2." in printed_and_runs[0]
+    assert "Orders waiting for the API: 2." in printed_and_runs[0]
     orders = {conv_id for conv_id, _, _ in first.tables["attribution_outcomes"]}
     assert len(orders) == len(runs["second"].tables["attribution_outcomes"]) + 4
 
@@ -406,13 +411,13 @@ def test_the_runs_are_recorded_by_the_names_of_the_dag_runs(airflow, runs):
     ids = [runs[name].xcoms["03_attribute", "run_id"] for name in ("second", "first", "third", "again")]
     expected = [(run, day, day) for run, day in zip(ids, (SECOND, FIRST, THIRD, SECOND), strict=True)]
     assert [row for row in recorded if row[0] in ids] == expected
-    # Two orders a try: the first try of the days with four and with three leaves orders waiting. It has stored what
-    # was answered, and has a record of its own.
+    # Two orders per try: the first try of the days with four and with three orders leaves some waiting. It has stored
+    # the answers, and has its own record.
     assert [row[1:] for row in recorded if row[0] not in ids] == [(FIRST, FIRST), (THIRD, THIRD)]
 
 
-def test_the_key_is_nowhere(airflow, printed_and_runs):
-    # The API has sent it back when it refused.
+def test_the_key_appears_nowhere(airflow, printed_and_runs):
+    # The API returned it when it refused the request.
     failed = airflow.project / "copies" / "1-out" / FIRST / "notebooks" / "03_attribute.ipynb"
     assert "You sent ***" in failed.read_text("utf-8")
     assert "You sent ***" in printed_and_runs[0]

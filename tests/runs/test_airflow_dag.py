@@ -1,4 +1,4 @@
-"""The DAG file as such: what it imports and which settings it takes; test_airflow.py runs it."""
+"""Imports and settings of the DAG file; test_airflow.py runs it."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ from ihc.shipped import RESOURCES
 
 SOURCE = (RESOURCES / "airflow_dag.py").read_text("utf-8")
 TREE = ast.parse(SOURCE)
-# The DAG's own: dates and paths; and what stands in Connections, or makes no sense every day.
+# Set by the DAG (dates and paths), set in Connections, or useless in a daily run.
 ELSEWHERE = {
     *("IHC_DATABASE", "IHC_OUTPUT", "IHC_START_DATE", "IHC_END_DATE", "IHC_API_KEY", "IHC_API_URL", "IHC_REFRESH"),
     *("IHC_SERVER_KEYS", "IHC_SERVER_PARAMETERS", "IHC_SERVER_REQUESTS_PER_MINUTE"),
@@ -39,7 +39,7 @@ def test_the_five_lines_of_the_readme_tell_airflow_where_the_project_is_and_copy
     section = (ROOT / "README.md").read_text("utf-8").split("\n## Airflow\n")[1].split("\n## ")[0]
     lines = re.search(r"```console\n(.*?)\n```", section, re.DOTALL)[1].splitlines()
     assert len(lines) == 5
-    # The others install, which .ci/run does too, and start a scheduler.
+    # The other lines install Airflow, as .ci/run does, and start a scheduler.
     told, copied = lines[1], lines[3]
     script = f'{told}\n{copied}\nprintf "%s\\n%s" "$AIRFLOW_VAR_IHC" "$AIRFLOW_HOME"'
     done = subprocess.run(

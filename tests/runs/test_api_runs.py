@@ -1,4 +1,4 @@
-"""Whole runs against the API over real sockets: killed, started twice, refused, and compared with the local engine."""
+"""Whole runs against the API over real sockets: killed, parallel, refused, and compared with the local engine."""
 
 import json
 import os
@@ -36,7 +36,7 @@ RESULTS = {
 
 
 def results(database):
-    """The result tables, in an order of their own."""
+    """The result tables, sorted."""
     with closing(sqlite3.connect(database)) as connection:
         return {
             table: sorted(connection.execute(f"SELECT {columns} FROM {table}")) for table, columns in RESULTS.items()
@@ -87,14 +87,14 @@ def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_o
         print(f"{len(api.answered):,} conversions answered, {twice:,} of them twice over {kills} kills")
         assert results(tmp_path / "killed" / "shop.db") == results(tmp_path / "undisturbed" / "shop.db")
         assert twice <= kills * workers * batch
-        # Nearly all was answered before the last run, or the kills came too early to prove anything.
+        # Nearly everything must be answered before the last run, otherwise the kills came too early to prove anything.
         with closing(sqlite3.connect(tmp_path / "killed" / "shop.db")) as connection:
             runs = connection.execute("SELECT count(DISTINCT run_id) FROM api_requests").fetchone()[0]
         assert runs >= KILLS // 4
 
 
 @pytest.mark.slow
-def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_was_on_its_way(tmp_path):
+def test_killing_the_command_ends_its_kernels_and_the_next_run_requests_only_what_was_in_flight(tmp_path):
     write_sample(Database(tmp_path / "shop.db"), 1500)
     with misbehaving(wait=0.5) as (url, api):
         command = ("-m", "ihc", "run", "--engine", "api", "--database", "shop.db", "--output", "out")
@@ -115,7 +115,7 @@ def test_killing_the_command_ends_its_kernels_and_the_next_run_asks_only_what_wa
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_an_interrupted_run_stores_what_was_on_its_way(tmp_path):
+def test_an_interrupted_run_stores_requests_in_flight(tmp_path):
     write_sample(Database(tmp_path / "shop.db"), 1500)
     with misbehaving(wait=0.5) as (url, api):
         run = started("-c", ATTRIBUTE, cwd=tmp_path, IHC_API_URL=url)
@@ -128,7 +128,7 @@ def test_an_interrupted_run_stores_what_was_on_its_way(tmp_path):
             stored = {row[0] for row in connection.execute("SELECT DISTINCT conv_id FROM api_answers")}
             ends = {row[0] for row in connection.execute("SELECT DISTINCT outcome FROM api_ledger")}
         assert stored == set(api.answered) == set(api.asked)
-        # Asked or waiting: noted, and interrupted just before it was sent.
+        # Asked or waiting: recorded, and interrupted just before being sent.
         assert ends <= {"answered", "asked", "waiting"}
 
 
@@ -152,7 +152,7 @@ def test_two_runs_at_once_ask_each_conversion_once_and_leave_the_journal_mode(tm
         ends = [run.communicate(timeout=200) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ends
     assert set(api.asked.values()) == {1}
-    assert sum("waiting for it to end" in err for _, err in ends) == 1
+    assert sum("waiting for it to finish" in err for _, err in ends) == 1
     assert sum("skipped as known 0" in out for out, _ in ends) == 1
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -160,7 +160,7 @@ def test_two_runs_at_once_ask_each_conversion_once_and_leave_the_journal_mode(tm
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_give_the_credits_of_the_local_engine(own_shop, tmp_path):
-    """`ihc serve` without keys on this machine, and `ihc run --engine api` with nothing but its address."""
+    """`ihc serve` without keys on this machine, and `ihc run --engine api` with only its URL."""
     port = free_port()
     server = started("-m", "ihc", "serve", "--no-auth", "--port", str(port), cwd=tmp_path)
     try:
@@ -215,7 +215,7 @@ def test_a_ceiling_of_requests_leaves_orders_waiting_and_the_next_run_finishes(o
         assert api.requests == 1
         waiting = read_csv(first.output / "orders_without_credit.csv").query("outcome == 'waiting'")
         assert len(waiting) > 20
-        assert f"{len(waiting)} orders wait for the next run: The run has sent as many requests" in first.out
+        assert f"{len(waiting)} orders wait for the next run: The run reached the limit requests" in first.out
         lines = read_csv(first.output / "reconciliation.csv").set_index("line")
         assert lines.loc["less: waiting, not attributed yet", "count"] == -len(waiting)
         assert lines.loc["less: waiting, not attributed yet", "amount"] == -round(waiting["revenue"].sum(), 2)
@@ -234,8 +234,8 @@ def test_an_order_that_the_api_answers_wrongly_fails_alone_and_the_key_is_nowher
     assert done.code == 1
     failed = read_csv(done.output / "orders_without_credit.csv").query("outcome == 'failed'")
     assert len(failed) == 1
-    assert "not for exactly" in failed["reason"].iloc[0]
-    assert "1 order failed; all are in orders_without_credit.csv" in done.out
+    assert "does not match" in failed["reason"].iloc[0]
+    assert "1 order failed (full list: orders_without_credit.csv)" in done.out
     assert read_csv(done.output / "reconciliation.csv").set_index("line").loc["less: failed", "count"] == -1
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert not [1 for content in files if b"k3y-of-ann" in content]
@@ -243,11 +243,11 @@ def test_an_order_that_the_api_answers_wrongly_fails_alone_and_the_key_is_nowher
 
 
 @pytest.mark.slow
-def test_a_key_that_the_api_refuses_is_said_in_a_sentence(own_shop, tmp_path):
+def test_a_rejected_key_is_reported_in_a_sentence(own_shop, tmp_path):
     with misbehaving(lambda number, conversions: "403") as (url, api):
         done = run_api(tmp_path, own_shop, url)
     assert done.code == 1
-    assert "The API does not take the key (403: Forbidden): check IHC_API_KEY" in done.err
+    assert "The API rejected the key (403: Forbidden): check IHC_API_KEY" in done.err
     assert "Traceback" not in done.err
     assert api.requests <= 4
     assert results(own_shop)["attribution_customer_journey"] == []
@@ -261,9 +261,9 @@ def test_a_key_that_the_api_refuses_is_said_in_a_sentence(own_shop, tmp_path):
         (
             ("--engine", "api", "--conv-type-id", "t"),
             {"IHC_API_KEY": "k3y-of-ann", "IHC_API_URL": "http://api.example.com/v1"},
-            "must begin with https://",
+            "must start with https://",
         ),
-        (("--engine", "api", "--conv-type-id", "t"), {"IHC_API_KEY": "k3y-of-ann"}, "The sample shop is made up"),
+        (("--engine", "api", "--conv-type-id", "t"), {"IHC_API_KEY": "k3y-of-ann"}, "The sample shop is synthetic"),
         (("--engine", "local", "--redistribution", "r.json"), {}, "r.json"),
         (("--engine", "api", "--redistribution", "r.json"), {"IHC_API_URL": "http://127.0.0.1:9/"}, "r.json"),
     ],

@@ -1,4 +1,4 @@
-"""The Dockerfile's commands, run in order in an empty directory: as near to an image as it gets without an engine."""
+"""The commands of the Dockerfile, run in order in an empty folder, to test the image without Docker."""
 
 import fnmatch
 import json
@@ -23,7 +23,7 @@ KEY = "the only key"
 
 @dataclass
 class Image:
-    """What a Dockerfile has made: the folder that stands for /app, and how a container would be started in it."""
+    """The result of a Dockerfile: the folder for /app, and how a container would be started in it."""
 
     context: Path
     folder: Path
@@ -31,7 +31,7 @@ class Image:
     settings: dict[str, object] = field(default_factory=dict)
 
     def command(self, *arguments):
-        """The command of a container with these arguments; without any, the default one."""
+        """The command of a container with these arguments, by default the CMD."""
         return self.found([*self.settings["ENTRYPOINT"], *(arguments or self.settings["CMD"])])
 
     def found(self, command):
@@ -44,7 +44,7 @@ class Image:
         return subprocess.run(command, capture_output=True, check=False, **options)
 
     def probe(self, process):
-        """The health check's exit code, with a process of this machine for the container's process 1."""
+        """The exit code of the health check, with a local process as the container's process 1."""
         command = [part.replace("/proc/1/", f"/proc/{process.pid}/") for part in self.settings["HEALTHCHECK"]]
         return self.run(self.found(command)).returncode
 
@@ -59,7 +59,7 @@ def instructions(text):
 
 
 def is_ignored(path, patterns):
-    """Whether .dockerignore keeps a path out: the last pattern that matches it, or a folder above it, decides."""
+    """Whether .dockerignore excludes a path: the last pattern that matches it or a parent folder decides."""
     ignored = False
     parts = Path(path).parts
     above = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
@@ -77,7 +77,7 @@ def patterns():
 
 
 def tracked_files():
-    """What a clean checkout holds."""
+    """The files of a clean checkout."""
     if (ROOT / ".git").exists():
         command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
@@ -138,7 +138,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    """The Dockerfile's commands, done in order in an empty folder."""
+    """The commands of the Dockerfile, run in order in an empty folder."""
     top = tmp_path_factory.mktemp("image")
     context, folder = top / "context", top / "folder"
     for name in tracked_files():
@@ -163,13 +163,13 @@ def test_the_image_holds_neither_secrets_nor_data_nor_tests(path):
 
 
 @pytest.mark.parametrize("path", ["ihc/models/ihc.py", "ihc/resources/page/style.css", "pyproject.toml", "uv.lock"])
-def test_the_image_holds_what_it_is_built_of(path):
+def test_the_image_contains_its_sources(path):
     assert not is_ignored(path, patterns())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_image_is_slim_runs_as_nobody_in_particular_and_starts_ihc(image):
+def test_the_image_is_slim_runs_as_any_user_and_starts_ihc(image):
     assert image.settings["FROM"] == "python:3.12-slim"
     assert re.fullmatch("[1-9][0-9]*:[1-9][0-9]*", image.settings["USER"])
     assert image.settings["EXPOSE"] == "8000"
@@ -225,7 +225,7 @@ def test_by_argument_it_serves_and_the_health_check_follows_it(image):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("arguments", "healthy"), [(["run"], True), (["serve", "--port={port}"], False)])
-def test_the_health_check_asks_servers_alone(image, arguments, healthy):
+def test_the_health_check_applies_to_servers_only(image, arguments, healthy):
     arguments = [argument.format(port=free_port()) for argument in arguments]
     silent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)", *arguments])
     try:

@@ -1,4 +1,4 @@
-"""A run over a shop with far more channels than a page has room for, days years apart, and a chart that fails."""
+"""A run over a shop with too many channels for a page, days years apart, and a failing chart."""
 
 import re
 import sqlite3
@@ -16,14 +16,14 @@ from ihc.report.files import read_csv
 pytestmark = pytest.mark.slow
 
 CHANNELS = 200
-BIGGEST = "channel 199"  # the only one without cost, and with the dearest order
+BIGGEST = "channel 199"  # the only one without cost, and with the largest order
 OTHERS = f"other ({CHANNELS - MOST_ROWS} channels)"
 FAILED = "cost_and_revenue"
 
 
 @pytest.fixture(scope="module")
 def run(once):
-    """Each channel has the two sessions of a buyer, on two days of March 2025; all but one cost 1 a session."""
+    """Each channel has two sessions of one buyer, on two days of March 2025; all but one cost 1 per session."""
 
     def made(folder):
         create_tables(Database(folder / "shop.db"))
@@ -38,7 +38,7 @@ def run(once):
                 connection.execute("INSERT INTO conversions VALUES (?, ?, ?, '12:00:00', ?)", order)
             connection.execute(add, ("far", "u0", "9999-12-31", "channel 0"))
             connection.execute("INSERT INTO conversions VALUES ('early', 'u1', '0001-01-01', '12:00:00', 7)")
-        (folder / "out" / "charts" / f"{FAILED}.svg").mkdir(parents=True)  # nothing can be written there
+        (folder / "out" / "charts" / f"{FAILED}.svg").mkdir(parents=True)  # blocks the chart's file
         return run_ihc(folder, folder / "shop.db")
 
     return once("extreme", made)
@@ -61,7 +61,7 @@ def test_the_credits_are_stored_and_the_chart_that_failed_is_named_with_an_exit_
     assert len(page.select("svg.chart")) > 8
 
 
-def test_the_page_is_small_and_no_table_is_longer_than_a_reader_takes_in(run, page):
+def test_the_page_is_small_and_its_tables_are_short(run, page):
     assert (run.output / "report.html").stat().st_size < 2_000_000
     lengths = [len(table.select("tbody tr")) for table in page.select("table.ihc:not(.glossary)")]
     assert max(lengths) <= 50
@@ -82,7 +82,7 @@ def test_the_channel_with_the_most_credit_has_a_row_and_a_colour_of_its_own(run,
     assert f">{OTHERS.replace('170', '189')}<" in weeks
 
 
-def test_far_days_bound_nothing_over_time_and_are_named(run, page):
+def test_days_far_apart_are_excluded_over_time_and_named(run, page):
     assert "leave out 2 days that lie years apart from all others ('0001-01-01', '9999-12-31')" in page.text
     for name, column in (("channel_weekly", "week"), ("days", "date")):
         assert read_csv(run.output / f"{name}.csv")[column].str[:4].unique().tolist() == ["2025"]

@@ -1,4 +1,4 @@
-"""The notebooks: how they are written, and that each runs alone."""
+"""The notebooks: their form, and that each runs alone."""
 
 import ast
 import os
@@ -60,13 +60,13 @@ def test_a_notebook_is_prose_and_one_call_a_cell(path):
     assert sum(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes) <= 3
     forbidden = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
     assert not [node for node in nodes if isinstance(node, forbidden)]
-    first, *others = trees[1:]  # behind the parameters
+    first, *others = trees[1:]  # after the parameters
     assert len(first.body) <= 4
     assert max(len(tree.body) for tree in others) <= 2
 
 
 @each_notebook
-def test_run_all_writes_nothing_but_where_a_cell_says_so(path):
+def test_run_all_writes_only_where_a_cell_says_so(path):
     writing = [cell.source for cell in cells(path, "code") if re.search(r"\.(store|save|to_\w+)\(", cell.source)]
     assert writing == (["attribution.store()"] if path.stem == "03_attribute" else [])
 
@@ -89,7 +89,7 @@ def rows(database, query):
 
 
 def noise(path):
-    """What a notebook said that no reader should see."""
+    """Warnings and errors in a notebook's output."""
     outputs = [output for cell in cells(path, "code") for output in cell.outputs]
     return [each for each in outputs if each.output_type == "error" or each.get("name") == "stderr"]
 
@@ -120,7 +120,7 @@ def test_each_other_notebook_runs_alone_by_papermill(name, own_shop, tmp_path):
 
 
 @pytest.mark.slow
-def test_relative_paths_mean_the_projects_root_wherever_the_kernel_starts(tmp_path):
+def test_relative_paths_start_at_the_project_root_wherever_the_kernel_starts(tmp_path):
     done = papermill("01_check_data", tmp_path / "out.ipynb", "-p", "database", "data/not-there.db", cwd=tmp_path)
     assert done.returncode != 0
     assert f"There is no database {ROOT / 'data' / 'not-there.db'}" in done.stderr
@@ -131,4 +131,4 @@ def test_a_password_given_as_a_parameter_is_refused(tmp_path):
     url = "postgresql://ann:s3cret@host/shop"
     done = papermill("01_check_data", tmp_path / "out.ipynb", "-p", "database", url, cwd=tmp_path)
     assert done.returncode != 0
-    assert "must not be a parameter" in done.stderr
+    assert "must not be a notebook parameter" in done.stderr

@@ -1,4 +1,4 @@
-"""Tables as shops have them: what is taken, what is refused in which words, and that the remedy mends it."""
+"""Tables with unusual values: accepted, or rejected with a message whose remedy works."""
 
 import re
 import sqlite3
@@ -32,11 +32,11 @@ SESSION = {
 ORDER = {"conv_id": "c1", "user_id": "u1", "conv_date": "2024-05-02", "conv_time": "11:00:00", "revenue": 100}
 COST = {"session_id": "s1", "cost": 2.5}
 ROWS = {SESSIONS: [SESSION], CONVERSIONS: [ORDER], COSTS: [COST]}
-EVERY_DAY = {"start_date": "0001-01-01", "end_date": "9999-12-31"}  # read as the database chooses
+EVERY_DAY = {"start_date": "0001-01-01", "end_date": "9999-12-31"}  # filtered by the database
 
 
 def made(path, rows=ROWS):
-    """A database whose tables keep each value as it is given: no column has a type."""
+    """A database that stores values unchanged, because no column has a type."""
     with closing(sqlite3.connect(path)) as connection, connection:
         for table, columns in COLUMNS.items():
             connection.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
@@ -47,7 +47,7 @@ def made(path, rows=ROWS):
 
 
 def with_value(path, table, column, *values):
-    """The same with a row for each value of a column, each with a key of its own unless the column is the key."""
+    """The same with one row per value of a column, with unique keys unless the column is the key."""
     key, row = KEYS[table], ROWS[table][0]
     rows = [row | {key: f"{row[key]}{'+' * place}", column: value} for place, value in enumerate(values)]
     return made(path, ROWS | {table: rows})
@@ -59,7 +59,7 @@ def refusal(path, **chosen):
     return str(error.value)
 
 
-# table, column, value as it is stored; what the message calls it; and what the view of the remedy makes of it
+# table, column, stored value; its name in the message; its value in the view of the remedy
 UNFIT = [
     (CONVERSIONS, "conv_date", "2024-05-01T10:00:00Z", "is an ISO timestamp", "2024-05-01"),
     (SESSIONS, "event_date", "2024-05-01 10:00:00", "is an ISO timestamp", "2024-05-01"),
@@ -147,7 +147,7 @@ UNFIT = [
     (SESSIONS, "event_time", None, "NULL", "00:00:00"),
     (CONVERSIONS, "conv_date", None, "NULL", None),
 ]
-# What the other rows of the column have, and what it is read as: the view must leave it as it is.
+# The value of the other rows and how it is read: the view must not change it.
 RIGHT = {
     **{day: {"2024-05-01": "2024-05-01"} for day in ("event_date", "conv_date")},
     **{time: {"10:00:00": "10:00:00"} for time in ("event_time", "conv_time")},
@@ -160,7 +160,7 @@ NAMES = [f"{column}-{value!r}" for _, column, value, *_ in UNFIT]
 
 
 @pytest.mark.parametrize(("table", "column", "value", "says", "mended"), UNFIT, ids=NAMES)
-def test_an_unfit_value_is_named_with_its_row_and_the_view_of_its_remedy_mends_it(
+def test_an_invalid_value_is_named_with_its_row_and_the_view_of_its_remedy_fixes_it(
     tmp_path, table, column, value, says, mended
 ):
     right = RIGHT.get(column, {})
@@ -187,18 +187,18 @@ def test_an_unfit_value_is_named_with_its_row_and_the_view_of_its_remedy_mends_i
         ("revenue", "12.50", 12.5),
         ("revenue", "1e3", 1000),
         ("revenue", " 12.5 ", 12.5),
-        ("revenue", 12500000, 12500000),  # perhaps millionths: nobody can tell
+        ("revenue", 12500000, 12500000),  # possibly in millionths, which cannot be detected
         ("conv_id", "c\0" + "1", "c\0" + "1"),
         ("user_id", 7.0, "7"),
     ],
 )
-def test_an_unusual_value_that_has_one_meaning_is_taken(tmp_path, column, value, expected):
+def test_an_unusual_but_unambiguous_value_is_accepted(tmp_path, column, value, expected):
     path = with_value(tmp_path / "shop.db", CONVERSIONS, column, value)
     for tables in (read_tables(path), read_tables(path, **EVERY_DAY)):
         assert tables.conversions[column].tolist() == [expected]
 
 
-def test_days_that_could_be_read_in_two_ways_are_read_like_those_that_could_not(tmp_path):
+def test_ambiguous_dates_are_read_like_unambiguous_ones(tmp_path):
     path = with_value(tmp_path / "shop.db", CONVERSIONS, "conv_date", "05/03/2025", "26/03/2025")
     assert "conv_date: '26/03/2025' looks like DD/MM/YYYY in 2 rows (conv_id 'c1+', 'c1')" in refusal(path)
     both = with_value(tmp_path / "both.db", CONVERSIONS, "conv_date", "05/03/2025", "26/03/2025", "03/26/2025")
@@ -206,11 +206,11 @@ def test_days_that_could_be_read_in_two_ways_are_read_like_those_that_could_not(
 
 
 @pytest.mark.parametrize("date", ["26/03/2025", 20240501, "0000-00-00"])
-def test_a_date_that_cannot_be_compared_is_never_left_out_by_a_choice_of_days(tmp_path, date):
+def test_a_date_that_cannot_be_compared_is_never_dropped_by_a_filter(tmp_path, date):
     path = with_value(tmp_path / "shop.db", CONVERSIONS, "conv_date", "2024-05-02", date)
     expected = refusal(path)
     assert refusal(path, start_date="2024-05-02", end_date="2024-05-02") == expected
-    assert read_tables(path, users=["u2"]).conversions.empty  # days are not compared
+    assert read_tables(path, users=["u2"]).conversions.empty  # dates are not compared
 
 
 COPIES = {
@@ -236,7 +236,9 @@ COPIES = {
 
 
 @pytest.mark.parametrize(("table", "change", "says"), COPIES.values(), ids=COPIES)
-def test_a_duplicate_key_says_how_its_rows_differ_and_the_view_of_the_remedy_makes_one(tmp_path, table, change, says):
+def test_a_duplicate_key_names_the_differences_and_the_view_of_the_remedy_merges_its_rows(
+    tmp_path, table, change, says
+):
     row = ROWS[table][0]
     path = made(tmp_path / "shop.db", ROWS | {table: [row, row | change]})
     key = KEYS[table]
@@ -251,7 +253,7 @@ def test_a_duplicate_key_says_how_its_rows_differ_and_the_view_of_the_remedy_mak
         assert tables.costs["cost"].item() == (3 if change == {"cost": 0.5} else 2.5)
 
 
-def test_equal_costs_of_a_session_may_be_parts_of_it_too(tmp_path):
+def test_equal_costs_of_a_session_may_be_partial_amounts(tmp_path):
     message = refusal(made(tmp_path / "shop.db", ROWS | {COSTS: [COST, COST]}))
     assert "If they are parts of one amount, sum them: SELECT session_id, SUM(cost) AS cost FROM" in message
 
@@ -263,7 +265,7 @@ def test_copies_that_are_equal_and_copies_that_differ_are_two_findings(tmp_path)
     assert "(session_id 's2'); the rows differ in cost" in second
 
 
-def test_a_shop_without_flags_is_told_what_to_put(tmp_path):
+def test_a_shop_without_flags_gets_constants_to_use(tmp_path):
     path = made(tmp_path / "shop.db")
     flags = ("holder_engagement", "closer_engagement", "impression_interaction")
     sql(path, *(f"ALTER TABLE session_sources DROP COLUMN {flag}" for flag in flags))
@@ -284,7 +286,7 @@ def test_tables_and_columns_are_found_in_any_case(tmp_path):
     for table, columns in COLUMNS.items():
         renamed = [f"ALTER TABLE {table} RENAME COLUMN {name} TO {name.upper()}" for name in columns]
         sql(path, *renamed, f"ALTER TABLE {table} RENAME TO own", f"ALTER TABLE own RENAME TO {table.title()}")
-    create_tables(Database(path))  # makes none of them a second time
+    create_tables(Database(path))  # creates none of them again
     for tables in (
         read_tables(path),
         read_tables(path, **EVERY_DAY),
@@ -312,12 +314,12 @@ def test_columns_in_capitals_of_a_postgresql_are_found_and_a_table_in_capitals_i
         assert [len(frame) for frame in tables] == [1, 1, 1]
     sql(schema_url, 'ALTER TABLE session_costs RENAME TO "Session_Costs"')
     view = """CREATE VIEW session_costs AS SELECT * FROM "Session_Costs\""""
-    assert f"'Session_Costs' differs only in case: {view}." in refusal(schema_url)
+    assert f"'Session_Costs' differs only in upper and lower case: {view}." in refusal(schema_url)
     sql(schema_url, view)
     assert len(read_tables(schema_url).costs) == 1
 
 
-def test_columns_of_the_shops_own_with_names_of_ours_change_nothing(tmp_path):
+def test_extra_columns_with_names_used_by_ihc_change_nothing(tmp_path):
     path = made(tmp_path / "shop.db")
     plain = read_tables(path)
     for table in COLUMNS:
@@ -361,7 +363,7 @@ def test_a_view_whose_table_is_gone_is_refused_by_its_name(tmp_path):
         "CREATE VIEW session_costs AS SELECT * FROM a",
         "DROP TABLE a",
     )
-    with pytest.raises(DatabaseError, match=r"no such table: main\.a; a view reads it"):
+    with pytest.raises(DatabaseError, match=r"no such table: main\.a; a view reads it: recreate"):
         read_tables(path)
 
 
@@ -369,7 +371,7 @@ def test_a_text_in_another_encoding_is_refused_by_its_column(tmp_path):
     path = made(tmp_path / "shop.db")
     sql(path, "UPDATE session_sources SET channel_name = CAST(x'fc' AS TEXT)")  # ü in Latin-1
     for chosen in ({}, EVERY_DAY):
-        with pytest.raises(DatabaseError, match=r"column 'channel_name' .*; it was written in another encoding: load"):
+        with pytest.raises(DatabaseError, match=r"column 'channel_name' .*; the data has another encoding: import"):
             read_tables(path, **chosen)
 
 
@@ -380,7 +382,7 @@ def test_tables_without_rows_are_read_as_such(tmp_path, empty):
     assert {table for table, frame in found.items() if frame.empty} == set(empty)
 
 
-# How ids are joined, whole and by choice
+# Joining ids, with and without a filter
 
 
 IDS = st.one_of(
@@ -394,7 +396,7 @@ SOUND = IDS.filter(lambda one: isinstance(one, int | str) or (isinstance(one, fl
 
 
 def joined(path, **chosen):
-    """Which orders see which sessions and costs; None where the tables are refused."""
+    """Which orders have which sessions and costs; None if the tables are rejected."""
     try:
         tables = read_tables(path, **chosen)
     except InputError:
@@ -421,14 +423,14 @@ def shop_of(path, buyers, visitors, priced):
     st.lists(IDS, max_size=4),
     st.lists(st.integers(0, 3).map(float), unique=True),
 )
-def test_any_mixture_of_stored_ids_is_joined_alike_by_both_ways_of_reading(shared_path, buyers, visitors, priced):
+def test_any_mixture_of_stored_ids_is_joined_alike_with_and_without_a_filter(shared_path, buyers, visitors, priced):
     path = shop_of(shared_path, buyers, visitors, priced)
     assert joined(path) == joined(path, **EVERY_DAY)
 
 
 @settings(FIXED, max_examples=10)
 @given(st.lists(SOUND, min_size=1, max_size=4), st.lists(SOUND, max_size=4), st.lists(st.integers(0, 3), unique=True))
-def test_ids_that_mean_the_same_are_joined_whatever_they_are_stored_as(shared_path, buyers, visitors, priced):
+def test_equivalent_ids_are_joined_whatever_their_type(shared_path, buyers, visitors, priced):
     path = shop_of(shared_path, buyers, visitors, priced)
     plain = [[one if isinstance(one, str) else str(int(one)) for one in ids] for ids in (buyers, visitors)]
     expected = sorted(
@@ -465,7 +467,7 @@ def test_one_damaged_id_is_named_and_takes_no_session_from_any_order(tmp_path, c
         ("BYTEA", r"'\x0001ff'", "x'0001ff' is a BLOB"),
     ],
 )
-def test_an_id_that_is_no_text_without_doubt_is_refused_by_both_ways_in_postgresql(schema_url, kind, value, says):
+def test_an_ambiguous_id_is_refused_with_and_without_a_filter_in_postgresql(schema_url, kind, value, says):
     create_tables(Database(schema_url))
     sql(
         schema_url,

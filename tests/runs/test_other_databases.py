@@ -1,4 +1,4 @@
-"""Whole runs on other databases than SQLite: the same results to the last digit, and no password anywhere."""
+"""Whole runs on other databases than SQLite: identical results, and no password in any output."""
 
 import os
 import random
@@ -24,15 +24,15 @@ from ihc.pipeline.sample import write_sample
 from ihc.schemas.tables import COLUMNS
 from tests.runs.test_notebooks import papermill
 
-pytestmark = pytest.mark.timeout(900)  # two whole runs are made before the first test
+pytestmark = pytest.mark.timeout(900)  # the fixtures make two whole runs
 PASSWORD, ENCODED = "s3cr@t/wörd+ 100%", "s3cr%40t%2Fw%C3%B6rd%2B%20100%25"
 FORMS = (PASSWORD, ENCODED, "s3cr%40t", "s3cr@t")
-# What a run writes of itself, and differs from run to run.
+# Output that differs from run to run.
 ITS_OWN = {"attribution_runs": (0, 1), "report_runs": (1, 2), "attribution_outcomes": (1,)}
 
 
 class OtherRun(NamedTuple):
-    """A whole run on another database: what it did, the variables that it had, and how the report names it."""
+    """A whole run on another database: its result, its environment, and the database name in the report."""
 
     done: Finished
     variables: dict[str, str]
@@ -41,7 +41,7 @@ class OtherRun(NamedTuple):
 
 
 def on_server(postgres_url):
-    """A schema of PostgreSQL for a role with a password and no right too many."""
+    """A PostgreSQL schema for a role with a password and only the needed permissions."""
     schema, role = f"Runs {os.getpid()}", f"runner-{os.getpid()}"
     sql(postgres_url, f'CREATE SCHEMA "{schema}"', f'CREATE ROLE "{role}" LOGIN')
     url = sa.make_url(postgres_url)
@@ -56,7 +56,7 @@ def on_server(postgres_url):
 
 
 def in_file(folder):
-    """A file of DuckDB, named as one types it."""
+    """A DuckDB file with a relative URL."""
     database = f"duckdb:///{folder / 'shop.duckdb'}"
     create_tables(Database(database))
     return database, {"IHC_DATABASE": "duckdb:///shop.duckdb"}, "duckdb:///shop.duckdb", str(folder)
@@ -64,7 +64,7 @@ def in_file(folder):
 
 @pytest.fixture(scope="module", params=["postgresql", "duckdb"])
 def other(request, shop, tmp_path_factory):
-    """The run of `finished` on another database, whose tables have the rows in another order."""
+    """The run of `finished` on another database, with rows in another order."""
     folder, chance = tmp_path_factory.mktemp("other"), random.Random(1)
     is_server = request.param == "postgresql"
     database, variables, *names = on_server(request.getfixturevalue("postgres_url")) if is_server else in_file(folder)
@@ -90,13 +90,13 @@ def test_every_table_csv_and_chart_is_the_same_as_on_sqlite_to_the_last_digit(ot
         path.relative_to(finished.output) for kind in ("*.csv", "charts/*.svg") for path in finished.output.glob(kind)
     ]
     assert len(names) > 30
-    # Its examples are the first rows that are found, and its SQL is the database's own.
+    # Its examples are the first rows found, and its SQL depends on the database.
     names = [name for name in names if name.stem != "data_quality_remedies"]
     assert [name for name in names if (done.output / name).read_bytes() != (finished.output / name).read_bytes()] == []
 
 
 @pytest.mark.slow
-def test_no_form_of_the_password_is_in_anything_that_a_run_prints_or_writes(other):
+def test_the_password_appears_nowhere_in_the_output_of_a_run(other):
     done = other.done
     written = [path for path in done.output.rglob("*") if path.is_file()]
     assert {".html", ".json", ".ipynb", ".log", ".csv"} <= {path.suffix for path in written}
@@ -120,7 +120,7 @@ def test_the_commands_work(other):
         ("explain", order, "--output", "explained"): "stored",
         ("runs",): "local",
         ("train", "--output", "trained.json"): "Written",
-        ("calibrate",): "has no answers of the API",
+        ("calibrate",): "has no API answers",
         ("diff", "1", "1"): "run 1",
     }
     for arguments, says in commands.items():
@@ -178,7 +178,7 @@ def test_a_notebook_alone_attributes_the_dates_in_the_schema_that_is_its_paramet
 
 
 @pytest.mark.slow
-def test_a_run_on_the_api_that_is_killed_again_and_again_asks_only_for_the_rest(schema_url, tmp_path):
+def test_a_run_on_the_api_that_is_killed_repeatedly_requests_only_the_rest(schema_url, tmp_path):
     chance, kills, workers, batch = random.Random(1), 3, 4, 100
     write_sample(Database(schema_url), 800)
     code = ATTRIBUTE.replace('"shop.db"', repr(schema_url))
@@ -216,7 +216,7 @@ def test_parameters_are_learned_from_answers_of_the_api(nowhere, tmp_path_factor
 
 
 @pytest.mark.parametrize("nowhere", ["postgresql", "duckdb"], indirect=True)
-def test_a_sample_is_made_where_nothing_is_and_init_adds_and_empties(nowhere, tmp_path_factory):
+def test_a_sample_is_created_in_an_empty_database_and_init_adds_and_empties(nowhere, tmp_path_factory):
     folder, url = tmp_path_factory.mktemp("folder"), nowhere.address
     made = ihc_here("sample", "--conversions", "20", cwd=folder, IHC_DATABASE=url)
     assert "a synthetic shop with 20 orders" in made.stdout, made.stderr
@@ -236,17 +236,17 @@ def test_a_schema_is_an_option_and_is_refused_for_a_file(schema_url, postgres_ur
     assert f"(schema {name}) has all tables" in done.stdout, done.stderr
     assert rows_of(schema_url, "conversions") == []
     refused = ihc_here("run", "--database", "shop.db", "--schema", name, cwd=tmp_path)
-    assert (refused.returncode, "which has none" in refused.stderr) == (1, True)
+    assert (refused.returncode, "is a file" in refused.stderr) == (1, True)
 
 
 def test_a_server_that_is_written_without_a_scheme_is_refused_and_no_file_is_named_after_it(tmp_path):
     done = ihc_here("init", cwd=tmp_path, IHC_DATABASE="ihc:S3cret@host/shop")
-    assert (done.returncode, "is no URL that can be understood" in done.stderr) == (1, True)
+    assert (done.returncode, "database URL is invalid" in done.stderr) == (1, True)
     assert "S3cret" not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_not_there_ends_a_run_in_one_sentence(tmp_path):
+def test_an_unreachable_server_ends_a_run_in_one_sentence(tmp_path):
     url = f"postgresql://ann:{ENCODED}@127.0.0.1:1/shop"
     by_environment = ihc_here("run", cwd=tmp_path, IHC_DATABASE=url)
     (tmp_path / ".env").write_text(f"IHC_DATABASE={url}\n")

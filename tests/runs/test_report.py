@@ -1,4 +1,4 @@
-"""Whole runs by the command line: what they write, print and end with."""
+"""Whole runs on the command line: files, output and exit codes."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ from ihc.report.files import read_csv
 
 @pytest.fixture(scope="module")
 def stored(finished, tmp_path_factory):
-    """The shop of the finished run with other names and values since, attributed again, and its folder."""
+    """The shop of the finished run with changed names and values, attributed again, and its folder."""
     folder = tmp_path_factory.mktemp("strange")
     database = Path(shutil.copy(finished.database, folder / "shop.db"))
     make_strange(database)
@@ -34,7 +34,7 @@ def stored(finished, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(stored):
-    """The report of it, rebuilt with every option, as if by an API that cannot be reached."""
+    """Its report, rebuilt with every option and an unreachable API."""
     database, folder = stored
     options = ["--channel-groups", "g.csv", "--currency", CURRENCY, "--break-even-roas", "4", "--export-credits"]
     dates = ["--start-date", FIRST, "--end-date", LAST]
@@ -70,7 +70,7 @@ def test_the_terminal_ends_with_the_headline_the_channels_and_the_path(finished)
     assert str(finished.output / "report.html") in finished.out
 
 
-def test_a_rebuilt_report_asks_nobody_and_records_no_run(alone):
+def test_a_rebuilt_report_sends_no_request_and_records_no_run(alone):
     assert alone.code == 0, alone.err
     assert "03_attribute" not in alone.err
     assert "API:" not in alone.out
@@ -84,7 +84,7 @@ def test_a_rebuilt_report_asks_nobody_and_records_no_run(alone):
     assert command.endswith("--report-only")
 
 
-def test_exported_credits_are_whole_and_of_the_dates(alone):
+def test_exported_credits_are_complete_and_of_the_period(alone):
     credits, tables = read_csv(alone.output / EXPORT), read_tables(alone.database)
     sums = credits.groupby("conv_id")["ihc"].sum()
     assert sums.tolist() == pytest.approx([1.0] * len(sums))
@@ -117,7 +117,7 @@ def test_the_runs_are_listed_with_the_totals_of_their_reports(finished, alone):
         assert line[-3:] == [f"{total[name]:,.2f}" for name in ("ihc_revenue", "cost", "ROAS")]
 
 
-def test_a_script_is_told_the_result_as_json_and_by_the_path_alone(stored):
+def test_the_result_is_printed_as_json_or_as_the_path_only(stored):
     database, folder = stored
     done = ihc_here("run", "--report-only", "--json", "--database", database, "--output", "json", cwd=folder)
     told = json.loads(done.stdout)
@@ -128,7 +128,7 @@ def test_a_script_is_told_the_result_as_json_and_by_the_path_alone(stored):
     assert done.stdout == f"{folder / 'quiet' / 'report.html'}\n"
 
 
-def test_what_a_report_lacks_is_said_before_all_else(stored):
+def test_missing_data_is_reported_first(stored):
     database, folder = stored
     day = ["--start-date", "2030-01-01", "--end-date", "2030-01-01"]
     done = ihc_here("run", "--report-only", *day, "--database", database, "--output", "none", cwd=folder)

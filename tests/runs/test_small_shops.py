@@ -1,4 +1,4 @@
-"""Small shops with one difficulty each, from the tables to the sums of a channel."""
+"""Small shops with one difficulty each, from the tables to the channel totals."""
 
 import pandas as pd
 import pytest
@@ -10,7 +10,7 @@ from ihc.schemas.tables import PHASES, Tables
 
 
 def credited(shop, redistribution=None, **dates):
-    """Each order's credit by session: `conv_id, session_id, ihc`, of the parameters that ship with the package."""
+    """The credit of each order by session, `conv_id, session_id, ihc`, with the built-in parameters."""
     journeys = build_journeys(shop.sessions, shop.conversions, **dates)
     return attribute(journeys, load_parameters(), redistribution)[["conv_id", "session_id", "ihc"]]
 
@@ -32,7 +32,7 @@ def test_a_repeat_buyer_needs_no_new_session_and_each_order_is_credited_wholly()
     assert credit["c1", "s1"] == credit["c2", "s1"] == 1
     assert 0 < credit["c3", "s1"] < 1
     found = by_channel(shop, credits)
-    # Ads have all of c1 and c2, and what Mail leaves of c3.
+    # Ads gets all of c1 and c2, and the rest of c3 beside Mail.
     assert found.loc["Ads", "ihc_revenue"] == pytest.approx(150 + 80 * credit["c3", "s1"])
     assert found.iloc[-1][["ihc", "ihc_revenue", "cost"]].tolist() == pytest.approx([3, 230, 2.5])
 
@@ -57,7 +57,7 @@ def test_one_channel_with_one_order_and_no_cost_row_has_all_credit_and_no_roas()
     assert pd.isna(found["ROAS"])
 
 
-def test_sessions_of_the_orders_own_second_stand_by_their_ids_as_texts():
+def test_sessions_in_the_second_of_the_order_are_sorted_by_id_as_text():
     at = "2024-05-01 10:00:00"
     shop = Tables(
         sessions([(key, "u1", at, name) for key, name in zip(("9", "10", "2", "1"), "ABCD", strict=True)]),
@@ -95,4 +95,4 @@ def test_a_redistribution_takes_all_credit_from_a_payment_provider_that_has_anot
     assert plain["s2"] > 0
     assert moved.to_dict() == pytest.approx(
         {"s1": 1, "s2": 0, "s3": 1}
-    )  # of an order with no other session it keeps the credit
+    )  # keeps the credit of an order without other sessions

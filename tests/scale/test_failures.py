@@ -1,4 +1,4 @@
-"""Workers in processes of their own, killed in the middle; runs that are stopped."""
+"""Separate worker processes that are killed, and interrupted runs."""
 
 import json
 import os
@@ -57,11 +57,11 @@ def test_a_worker_killed_in_any_stage_changes_nothing(folder, undisturbed, tmp_p
     assert files_of(tmp_path / "out") == undisturbed
 
 
-def test_workers_that_die_again_and_again_are_said_to(folder, tmp_path, monkeypatch):
+def test_workers_that_die_repeatedly_are_reported(folder, tmp_path, monkeypatch):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         monkeypatch.setattr("ihc.scale.job.layout_of", _die)
         with pytest.raises(
-            ScaleError, match=r"Reading the files: 4 workers died over one part, .*Give more --partitions"
+            ScaleError, match=r"Reading files: 4 workers died on the same part, .*Increase --partitions"
         ):
             scale(client, folder.job(tmp_path / "out", 3, ASKED))
     assert list((tmp_path / "out").iterdir()) == []

@@ -31,7 +31,7 @@ def spread(shop, parts, partitions=2):
 
 @settings(FIXED, max_examples=3)
 @given(shops(), st.integers(1, 4), st.sampled_from([None, GIVES]))
-def test_any_shop_in_any_partitions_is_as_in_one_pass(shop, parts, rules):
+def test_any_shop_in_any_partitions_equals_a_single_pass(shop, parts, rules):
     visits, orders, prices = spread(shop, parts)
     found = journeys(visits, orders, end_date="2023-09-04", lookback_days=3)
     expected = build_journeys(*shop[:2], end_date="2023-09-04", lookback_days=3)
@@ -89,13 +89,13 @@ def test_missing_columns_are_refused():
 @pytest.mark.parametrize(
     "visits",
     [
-        # Ids that are numbers here and texts there, categories, and a column of the name that Dask may give one.
+        # Ids that are numbers in one table and text in the other, categories, and a column name that Dask uses itself.
         TIES.sessions.assign(session_id=range(5), part=9).astype({"channel_name": "category"}),
         TIES.sessions.assign(session_id=range(5)).set_index(pd.Index(range(50, 55), name="part")),
     ],
     ids=["columns", "an index"],
 )
-def test_other_names_and_types_are_as_in_one_pass(visits):
+def test_other_names_and_types_equal_a_single_pass(visits):
     shop = TIES._replace(sessions=visits, costs=TIES.costs.assign(session_id=["1", "0", "2", "77", "4"]))
     visits, orders, prices = spread(shop, 3)
     found = channel_reporting(visits, orders, prices, credits(journeys(visits, orders), CURVES)).compute()

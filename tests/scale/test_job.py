@@ -26,7 +26,7 @@ ASKED = Asked(load_parameters())
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    """A worker in this process: what a process of its own changes is tested apart."""
+    """A worker in this process; separate processes are tested elsewhere."""
     with workers_here() as client:
         yield client
 
@@ -45,7 +45,7 @@ def files_of(output):
     st.integers(1, 3),
     st.sampled_from([None, GIVES]),
 )
-def test_any_shop_in_any_number_of_parts_is_as_in_one_pass(
+def test_any_shop_in_any_number_of_parts_equals_a_single_pass(
     client, tmp_path_factory, shop, window, lookback, parts, files, rules
 ):
     folder = tmp_path_factory.mktemp("shop")
@@ -55,7 +55,7 @@ def test_any_shop_in_any_number_of_parts_is_as_in_one_pass(
     assert_same_as_in_one_pass(folder / "out", found.reports, shop.read(), asked)
 
 
-def test_the_sample_shop_is_as_in_one_pass_and_its_files_hold_the_tables(client, shop, tmp_path):
+def test_the_sample_shop_equals_a_single_pass_and_its_files_hold_the_tables(client, shop, tmp_path):
     folder = written(tmp_path / "in", read_tables(shop), files=1)
     asked = Asked(load_parameters(), GIVES, "2025-03-05", "2025-03-20", 14.0)
     found = scale(client, folder.job(tmp_path / "out", 3, asked, journeys=True))
@@ -78,7 +78,7 @@ def _times(column):
     ).cast(pa.time32("s"), safe=False)
 
 
-# Of what other types the columns may be.
+# Other column types.
 CASTS = {
     "session_id": lambda column: column.cast(pa.string()),
     "user_id": lambda column: column.dictionary_encode(),
@@ -94,13 +94,13 @@ CASTS = {
 
 @pytest.fixture(scope="module")
 def ties(client, tmp_path_factory):
-    """The shop with ties, NULL costs, untracked orders and stray costs, its first run and where that wrote."""
+    """A shop with ties, NULL costs, untracked orders and stray costs, its first run and the output folder."""
     folder = written(tmp_path_factory.mktemp("ties") / "in", TIES, casts=CASTS)
     output = folder.path.parent / "out"
     return folder, output, scale(client, folder.job(output, 2, ASKED, journeys=True))
 
 
-def test_ties_null_costs_untracked_orders_and_strays_in_columns_of_other_types_are_as_in_one_pass(ties):
+def test_ties_null_costs_untracked_orders_and_strays_in_other_types_equal_a_single_pass(ties):
     _, output, found = ties
     assert_same_as_in_one_pass(output, found.reports, TIES, ASKED)
     assert found.failed == 0
@@ -109,7 +109,7 @@ def test_ties_null_costs_untracked_orders_and_strays_in_columns_of_other_types_a
     assert strays[["count", "amount"]].tolist() == [-1, -5]
 
 
-def test_a_run_after_one_whose_results_got_their_names_in_part_gives_the_same_files(client, ties, tmp_path):
+def test_a_run_after_a_partly_published_one_gives_the_same_files(client, ties, tmp_path):
     folder, first, _ = ties
     output = shutil.copytree(first, tmp_path / "out")
     shutil.copy(output / "credits" / "part-00000.parquet", output / "credits" / "part-00009.parquet")
@@ -121,7 +121,7 @@ def test_a_run_after_one_whose_results_got_their_names_in_part_gives_the_same_fi
     assert files_of(output) == kept
 
 
-def test_tables_without_rows_are_as_in_one_pass(client, tmp_path):
+def test_empty_tables_equal_a_single_pass(client, tmp_path):
     folder = written(tmp_path / "in", [frame.iloc[:0] for frame in TIES], files=1)
     found = scale(client, folder.job(tmp_path / "out", 1, ASKED))
     assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
@@ -148,7 +148,7 @@ def test_unfit_tables_are_refused_in_the_same_words_and_nothing_is_written(clien
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_files_that_go_away_meanwhile_end_the_run_with_a_sentence(client, tmp_path):
+def test_files_deleted_during_the_run_end_it_with_a_message(client, tmp_path):
     folder = written(tmp_path / "in", TIES)
 
     def take_away(stage, done, total):

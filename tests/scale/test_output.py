@@ -26,7 +26,7 @@ def names(output):
 
 @pytest.mark.parametrize("address", ["/proc/nothing", "s3://bucket/x", "nonsense://x"])
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(address):
-    with pytest.raises(SettingsError, match=f"--output {address} cannot be written: .*Name another folder"):
+    with pytest.raises(SettingsError, match=f"--output {address} cannot be written: .*Choose another folder"):
         open_output(address)
 
 
@@ -39,7 +39,9 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
 @pytest.mark.parametrize("name", [*WRITTEN, "credits/x", "journeys/deep/x", "scale.json/x"])
 def test_what_the_command_did_not_write_is_not_overwritten(output, name):
     put(output, name)
-    with pytest.raises(SettingsError, match=r"holds '.*', and no scale.json says .*name another folder, or move that"):
+    with pytest.raises(
+        SettingsError, match=r"contains '.*', but no scale.json of ihc scale: choose another folder, or move"
+    ):
         check_output(output, [])
 
 
@@ -53,28 +55,30 @@ def test_results_of_before_are_overwritten_whole_or_not_and_other_files_do_not_m
 
 
 @pytest.mark.parametrize("content", [b"{}", b"[1]", b"\xff", b'{"parts": 1}'])
-def test_a_scale_json_of_somebody_else_says_nothing(output, content):
+def test_a_scale_json_of_another_program_is_not_accepted(output, content):
     put(output, ABOUT, content)
-    with pytest.raises(SettingsError, match="holds 'scale"):
+    with pytest.raises(SettingsError, match="contains 'scale"):
         check_output(output, [])
 
 
-def test_an_input_in_a_folder_that_is_written_anew_is_refused(output):
+def test_an_input_in_a_folder_that_would_be_overwritten_is_refused(output):
     put(output, ABOUT, OURS)
     check_output(output, [Files(output.fs, [f"{output.path}/sessions/x.parquet"])])
     for name in ("credits", "journeys/deep"):
-        with pytest.raises(SettingsError, match=rf"input .*{name}/x.parquet lies in the folder .*, which is written"):
+        with pytest.raises(
+            SettingsError, match=rf"input .*{name}/x.parquet is in the folder .*, which would be overwritten"
+        ):
             check_output(output, [Files(output.fs, [f"{output.path}/{name}/x.parquet"])])
 
 
 def test_an_input_by_another_name_of_the_folder_is_refused_too(tmp_path):
     output = open_output(str(tmp_path / "out"))
     (tmp_path / "other").symlink_to(tmp_path / "out")
-    with pytest.raises(SettingsError, match="lies in the folder"):
+    with pytest.raises(SettingsError, match="is in the folder"):
         check_output(output, [Files(output.fs, [str(tmp_path / "other" / "credits" / "x.parquet")])])
 
 
-def test_the_scratch_folder_goes_with_the_run_unless_results_have_got_their_names_in_part(output):
+def test_the_scratch_folder_is_deleted_unless_results_were_published_in_part(output):
     put(output, "notes")
     with claimed(output):
         put(output, f"{SCRATCH}/credits/x")
@@ -84,18 +88,22 @@ def test_the_scratch_folder_goes_with_the_run_unless_results_have_got_their_name
     assert names(output) == [SCRATCH, "notes"]
 
 
-def test_results_that_cannot_get_their_names_are_said_and_stay_for_the_next_run(output):
+def test_results_that_cannot_be_published_are_reported_and_kept_for_the_next_run(output):
     with claimed(output):
         put(output, f"{SCRATCH}/credits/x")
-        with pytest.raises(ScaleError, match=r"could not all get their names .*not whole: run the same command again"):
+        with pytest.raises(
+            ScaleError, match=r"Not all results could be published .*incomplete: run the same command again"
+        ):
             publish(output, dict.fromkeys(KEYS))
     assert names(output) == [SCRATCH, "credits"]
     check_output(output, [])
 
 
-def test_a_second_run_is_refused_while_one_goes_on(output):
+def test_a_second_run_is_refused_while_one_is_active(output):
     with claimed(output):
-        with pytest.raises(ScaleError, match=r"Another run with --output .*out goes on.* an --output of its own"):
+        with pytest.raises(
+            ScaleError, match=r"Another run with --output .*out is active.* a separate --output for each run"
+        ):
             claimed(output).__enter__()
         assert names(output) == [SCRATCH]
     with claimed(output):
@@ -109,5 +117,5 @@ def test_what_a_killed_run_left_is_deleted_on_a_disk_and_named_elsewhere(output,
         with claimed(output):
             assert not output.exists(f"{SCRATCH}/left")
     else:
-        with pytest.raises(ScaleError, match=rf"or was killed: delete .*out/{SCRATCH} where none goes on"):
+        with pytest.raises(ScaleError, match=rf"or was killed: delete .*out/{SCRATCH} if no run is active"):
             claimed(output).__enter__()

@@ -42,7 +42,7 @@ UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([SEVEN.bytes, None], 
         ("event_time", pa.array([dt.time(1, 2, 3, 4)], pa.time64("ns")), ["01:02:03.000004"]),
     ],
 )
-def test_columns_that_mean_a_text_become_it_value_by_value(name, values, expected):
+def test_columns_of_other_types_become_text_value_by_value(name, values, expected):
     assert texts(name, values) == expected
     assert [texts(name, values.slice(place, 1))[0] for place in range(len(values))] == expected
 
@@ -67,7 +67,7 @@ def test_amounts_stay_what_check_table_takes_for_numbers(values, expected):
         (pa.array([Decimal("7.00"), Decimal("7.50")], pa.decimal128(25, 2)), "7.50 is a fractional number in 1 row"),
     ],
 )
-def test_numbers_that_are_no_ids_without_doubt_are_refused(values, says):
+def test_ambiguous_numeric_ids_are_refused(values, says):
     with pytest.raises(InputError, match=f"Column session_id: {says}. .* as text"):
         texts("session_id", values)
 
@@ -87,7 +87,7 @@ def test_files_are_found_by_path_glob_folder_and_address(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["in", "i[1]"])
-def test_a_folder_gives_what_belongs_to_its_table_and_nothing_that_writers_leave_aside(tmp_path, folder):
+def test_a_folder_gives_the_data_files_of_its_table_only(tmp_path, folder):
     for name in ("a.parquet", "deep/b.PARQUET", "_temporary/c.parquet", ".d.parquet", "_e.parquet", "f.csv"):
         (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / name).touch()
@@ -104,7 +104,7 @@ def test_a_folder_gives_what_belongs_to_its_table_and_nothing_that_writers_leave
         ("", "matches no file"),
     ],
 )
-def test_no_files_are_said_to_be_none(tmp_path, pattern, says):
+def test_missing_files_are_reported(tmp_path, pattern, says):
     with pytest.raises(SettingsError, match=says):
         find_files(str(tmp_path / pattern), "--sessions")
 
@@ -115,7 +115,7 @@ def test_addresses_that_cannot_be_reached_are_refused_in_a_sentence(address):
         looked_at(SESSIONS, address)
 
 
-def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
+def test_invalid_parquet_and_missing_columns_are_named(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1 nothing")
     with pytest.raises(
         InputError, match=rf"Table session_sources, file {tmp_path}/x.parquet cannot be read as Parquet"
@@ -136,7 +136,7 @@ def test_what_is_no_parquet_or_lacks_a_column_is_named(tmp_path):
         ("cost", pa.array([{"x": 1.0}, {"x": 2.0}])),
     ],
 )
-def test_a_column_of_a_type_that_means_no_text_or_number_is_named(tmp_path, name, values):
+def test_a_column_of_an_unusable_type_is_named(tmp_path, name, values):
     columns = {"session_id": ["a", "b"], "cost": [1.0, 2.0]} | {name: values}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     with pytest.raises(InputError, match=rf"Table session_costs.*: column {name} of the type"):

@@ -10,7 +10,7 @@ from ihc.schemas.tables import Tables
 
 
 def of_users(shop: Tables, users) -> Tables:
-    """The rows of some users; costs of no session go with the first user."""
+    """The rows of some users; costs without a session belong to the first user."""
     visits = shop.sessions[shop.sessions["user_id"].isin(list(users))]
     others = shop.sessions.loc[~shop.sessions["user_id"].isin(list(users)), "session_id"]
     is_own = shop.costs["session_id"].isin(visits["session_id"])
@@ -37,7 +37,7 @@ def test_parts_add_up_to_the_report_in_any_order():
         assert_same_reports(reports_of(whole, revenue, asked), expected)
 
 
-def test_parts_of_few_channels_that_have_more_than_a_chain_may_have_together_leave_markov_out(monkeypatch):
+def test_parts_that_together_exceed_the_channels_of_a_chain_omit_markov(monkeypatch):
     monkeypatch.setattr("ihc.scale.parts.MOST_STATES", 3)
     monkeypatch.setattr("ihc.models.registry.MOST_STATES", 3)
     shop, asked = of_users(TIES, "uw"), Asked(curves_of())
@@ -47,7 +47,7 @@ def test_parts_of_few_channels_that_have_more_than_a_chain_may_have_together_lea
     assert_same_reports(reports_of(add(parts), None, asked), in_one_pass(shop, asked)[2])
 
 
-def test_orders_whose_credits_do_not_hold_fail_and_are_counted(monkeypatch):
+def test_orders_with_invalid_credits_fail_and_are_counted(monkeypatch):
     def broken(journeys, *_):
         return journeys[["conv_id", "session_id"]].assign(initializer=0.0, holder=0.0, closer=0.0, ihc=2.0)
 
@@ -65,7 +65,7 @@ def test_orders_whose_credits_do_not_hold_fail_and_are_counted(monkeypatch):
     assert lines.loc["less: failed refunds: 1", ["count", "amount"]].tolist() == [0, 3.5]
 
 
-def test_a_part_alone_is_a_sum_too():
+def test_a_single_part_is_a_sum_too():
     asked = Asked(curves_of())
     part = part_for(TIES, attribute_part(TIES, asked), asked)
     whole = add([part])

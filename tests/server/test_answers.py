@@ -32,7 +32,7 @@ def reasons(*steps):
 def test_shares_have_four_decimals_that_sum_to_1():
     # A gap of 60 hours. Initializer raw 1, 1/2 -> 2/3, 1/3. Closer raw m_C(60 h) = 2/5, 1 -> 2/7, 5/7.
     # Holder 565/1071 = 0.527544, 506/1071 = 0.472456.
-    # ihc of what is printed: 0.2 * 0.6667 + 0.5 * 0.5275 + 0.3 * 0.2857 = 0.48280, and 0.51720.
+    # ihc from the rounded phases: 0.2 * 0.6667 + 0.5 * 0.5275 + 0.3 * 0.2857 = 0.48280, and 0.51720.
     credits, failed = answer(
         sent(("k", "s1", "2023-09-01 00:00:00", 0), ("k", "s2", "2023-09-03 12:00:00", 1)), curves_of()
     )
@@ -54,7 +54,7 @@ def rules(direction, threshold, *channels):
 
 
 def test_the_first_session_with_a_conversion_ends_the_journey_and_each_later_one_has_a_reason():
-    # s1, s2 as above. s3 and s4, with and without a conversion of their own, are in no journey.
+    # s1, s2 as above. s3 and s4, with and without a conversion, are after the journey.
     credits, failed = answer(
         sent(
             ("k", "s4", "2023-09-05 00:00:00", 0),
@@ -81,7 +81,7 @@ def test_without_a_conversion_the_last_session_converts():
 
 
 def test_sessions_of_one_moment_stay_in_the_order_in_which_they_were_sent():
-    # The first of two begins the journey: initializer 1, 0. Both close at m_C(0) = 1: 1/2, 1/2.
+    # The first of two starts the journey: initializer 1, 0. Both close at m_C(0) = 1: 1/2, 1/2.
     for first, second in [("s1", "s2"), ("s2", "s1")]:
         credits, failed = answer(sent(("k", first, MIDNIGHT, 0), ("k", second, MIDNIGHT, 1)), curves_of())
         assert credits["session_id"].tolist() == [first, second]
@@ -137,7 +137,7 @@ def test_a_zone_is_taken_into_account_before_the_order_of_the_rows():
         "9" * 5_000,
     ],
 )
-def test_a_journey_with_a_timestamp_that_is_none_fails(timestamp):
+def test_a_journey_with_an_invalid_timestamp_fails(timestamp):
     assert reasons(("k", "s1", timestamp, 1)) == [("s1", NOT_A_TIME)]
 
 
@@ -145,7 +145,7 @@ def test_a_journey_with_a_timestamp_that_is_none_fails(timestamp):
     "timestamp",
     ["0001-01-01 00:00:00 +2359", "9999-12-31 23:59:59 -2359", "2023-09-01 00:00:00 Z", "2024-02-29 00:00:00 +05:30"],
 )
-def test_a_timestamp_at_the_edge_is_one(timestamp):
+def test_the_first_and_last_timestamps_are_valid(timestamp):
     assert reasons(("k", "s1", timestamp, 1)) == []
 
 
@@ -195,14 +195,14 @@ redistributions = st.builds(rules, st.sampled_from(DIRECTIONS), st.sampled_from(
 def test_the_shares_are_the_engines_to_four_decimals_and_every_sum_is_exact(rows, seed, zone, redistribution):
     last = rows.sort_values(["timestamp", "session_id"]).groupby("conv_id").tail(1).index
     rows["conversion"] = rows.index.isin(last).astype(int)
-    # Shuffled, but for sessions of one moment.
+    # Shuffled, except for sessions with the same timestamp.
     rows = shuffled(rows, seed).sort_values("session_id", kind="stable", ignore_index=True)
     texts = rows["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S") + zone
     credits, failed = answer(rows.assign(timestamp=texts)[COLUMNS], curves_of(), redistribution)
     expected = attribute(rows, curves_of(), redistribution)
     assert failed.empty
     assert_frame_equal(credits[["conv_id", "session_id"]], expected[["conv_id", "session_id"]])
-    # Of five sessions four may be rounded by half of 0.0001 each, which the largest takes: in each phase, then in ihc.
+    # Four of five sessions may be rounded by half of 0.0001 each, which the largest absorbs: per phase, then in ihc.
     assert np.abs(credits[list(PHASES)] - expected[list(PHASES)]).max(axis=None) < 0.00021
     assert np.abs(credits["ihc"] - expected["ihc"]).max() < 0.00042
     units = np.rint(credits[SHARES] * 10_000).astype("int64")
@@ -211,7 +211,7 @@ def test_the_shares_are_the_engines_to_four_decimals_and_every_sum_is_exact(rows
     assert sums["holder"].isin((0, 10_000)).all()
 
 
-# How shares are rounded
+# Rounding of shares
 
 
 def rounded(*journeys):
@@ -220,17 +220,17 @@ def rounded(*journeys):
 
 
 def test_the_largest_share_takes_the_difference_to_1_upwards_and_downwards():
-    # 0.2856 + 0.2856 + 0.4287 = 0.9999: 0.0001 more for the largest. The cut of 2/7 loses most, and gets nothing.
+    # 0.2856 + 0.2856 + 0.4287 = 0.9999: 0.0001 more for the largest. 2/7 loses most by rounding, but gets nothing.
     assert rounded([0.28564, 0.28564, 0.42872]) == [0.2856, 0.2856, 0.4288]
     # 0.2857 + 0.2857 + 0.4287 = 1.0001.
     assert rounded([0.28566, 0.28566, 0.42868]) == [0.2857, 0.2857, 0.4286]
 
 
-def test_of_equal_shares_the_first_takes_it():
+def test_of_equal_shares_the_first_absorbs_the_difference():
     assert rounded([1 / 3] * 3) == [0.3334, 0.3333, 0.3333]
     # 6 x 0.1667 = 1.0002.
     assert rounded([1 / 6] * 6) == [0.1665] + [0.1667] * 5
-    # As a real answer has it: 1/14, 4/14, 4/14, 4/14, 1/14.
+    # As in a real answer: 1/14, 4/14, 4/14, 4/14, 1/14.
     assert rounded([1 / 14, 4 / 14, 4 / 14, 4 / 14, 1 / 14]) == [0.0714, 0.2858, 0.2857, 0.2857, 0.0714]
 
 
@@ -240,7 +240,7 @@ def test_a_half_is_rounded_upwards():
 
 
 def test_no_share_falls_below_0_where_a_long_journey_is_rounded_up():
-    # 198 x 1/198 = 198 x 0.00505...: 0.0051 each is 1.0098. The first could not take 0.0098, so 98 give 0.0001 each.
+    # 198 x 1/198 = 198 x 0.00505...: 0.0051 each is 1.0098. The first cannot absorb 0.0098, so 98 lose 0.0001 each.
     assert rounded([1 / 198] * 198, [1.0]) == [0.0050] * 98 + [0.0051] * 100 + [1]
 
 
@@ -248,14 +248,14 @@ def test_each_journey_keeps_its_own_sum():
     assert rounded([1 / 3] * 3, [1.0], [0.0, 0.0], [2 / 7, 5 / 7]) == [0.3334, 0.3333, 0.3333, 1, 0, 0, 0.2857, 0.7143]
 
 
-def test_a_share_of_nothing_stays_nothing_and_one_of_all_stays_all():
+def test_shares_of_0_and_1_stay_unchanged():
     assert rounded([0.0, 1.0, 0.0]) == [0, 1, 0]
     assert rounded([0.0, 0.99996, 0.00004]) == [0, 1, 0]
     assert rounded() == []
 
 
 @pytest.mark.parametrize("noise", [1e-13, -1e-13])
-def test_noise_in_the_last_bits_moves_no_unit(noise):
+def test_floating_point_noise_changes_no_rounding(noise):
     assert rounded([0.3 + noise, 0.7 - noise]) == [0.3, 0.7]
     assert rounded([1 / 3 + noise, 1 / 3 - noise, 1 / 3]) == [0.3334, 0.3333, 0.3333]
 
@@ -283,8 +283,8 @@ def test_sums_are_exact_and_only_the_largest_share_moves_by_more_than_half_a_uni
     assert max(found) <= 1
 
 
-def test_the_credit_is_made_of_the_printed_phases():
-    # 0.345 x 0.9876 + 0.38 x 0.2976 + 0.275 x 0.2296 = 0.516950 -> 0.5170; 0.483050 -> 0.4831; in all 1.0001.
+def test_the_credit_is_computed_from_the_rounded_phases():
+    # 0.345 x 0.9876 + 0.38 x 0.2976 + 0.275 x 0.2296 = 0.516950 -> 0.5170; 0.483050 -> 0.4831; sum 1.0001.
     phases = {"initializer": [0.9876, 0.0124], "holder": [0.2976, 0.7024], "closer": [0.2296, 0.7704]}
     assert credit(phases) == [0.5169, 0.4831]
 

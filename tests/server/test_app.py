@@ -38,7 +38,7 @@ def visit(conversion_id="k", session_id="s1", timestamp="2023-09-03 12:00:00", c
     return {**ids, **flags, "conversion": conversion, "impression_interaction": 0, **more}
 
 
-# A gap of 60 hours; tests/server/test_answers.py works the values out.
+# A gap of 60 hours; tests/server/test_answers.py derives the values.
 JOURNEY = [visit(timestamp="2023-09-01 00:00:00", conversion=0), visit(session_id="s2")]
 FIELDS = ("conversion_id", "session_id", "initializer", "holder", "closer", "ihc")
 VALUES = [
@@ -60,14 +60,14 @@ def settings_of(by_hand, **limits):
 
 @pytest.fixture(scope="module")
 def server(by_hand):
-    """A server with the parameters by hand, and low limits."""
+    """A server with the hand-made parameters and low limits."""
     with running(create_app(settings_of(by_hand, max_journeys=3, max_sessions=5, max_bytes=4_000))) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def large(by_hand):
-    """A server with the limits that it has unless told otherwise."""
+    """A server with the default limits."""
     with running(create_app(settings_of(by_hand))) as url:
         yield url
 
@@ -80,7 +80,7 @@ def post(url, sessions=None, key=KEY, conv_type_id="by hand", **options):
 
 
 def refused(response, status):
-    """The message of an answer that must be a refusal."""
+    """The message of an error response."""
     assert response.status_code == status
     assert response.headers["content-type"] == "application/json"
     assert response.json().keys() == {"statusCode", "message"}
@@ -99,7 +99,7 @@ def test_fields_that_mean_nothing_here_are_ignored_and_an_impression_may_stay_un
     sessions = [{**session, "colour": {"deep": [None]}} for session in JOURNEY]
     for session in sessions:
         del session["impression_interaction"]
-        session["conversion"] = float(session["conversion"])  # a flag may be a number with a point
+        session["conversion"] = float(session["conversion"])  # a flag may be a float
     assert post(server, sessions, more={"colour": 1, "redistribution_parameter": None}).json()["value"] == VALUES
 
 
@@ -138,7 +138,7 @@ def test_journeys_that_cannot_be_computed_fail_alone(server):
 def test_a_wrong_key_is_refused(server, key):
     headers = {} if key is None else {"x-api-key": key.encode("latin-1")}
     answered = httpx.post(server + COMPUTE, headers=headers, json={"customer_journeys": JOURNEY})
-    assert refused(answered, 403) == "The header x-api-key is missing, or holds a key that this server does not know."
+    assert refused(answered, 403) == "The header x-api-key is missing or contains an unknown key."
 
 
 def test_every_key_is_compared_in_constant_time_whichever_was_sent(server, monkeypatch):
@@ -149,22 +149,22 @@ def test_every_key_is_compared_in_constant_time_whichever_was_sent(server, monke
     assert compared == [(KEY.encode(), KEY.encode()), (KEY.encode(), OTHER_KEY.encode())]
 
 
-def test_without_keys_everyone_may_ask_and_the_document_says_so(by_hand):
+def test_without_keys_there_is_no_authentication_and_the_document_says_so(by_hand):
     settings = ServerSettings("127.0.0.1", 0, (), (by_hand,), requests_per_minute=2)
     with running(create_app(settings)) as url:
         assert post(url, JOURNEY, key=None).status_code == 200
         assert post(url, JOURNEY, key="any").status_code == 200
-        assert "a minute" in refused(post(url, JOURNEY, key="another"), 429)
+        assert "per minute" in refused(post(url, JOURNEY, key="another"), 429)
         document = httpx.get(f"{url}/openapi.json").json()
     assert "securitySchemes" not in document["components"]
     assert "403" not in document["paths"][COMPUTE]["post"]["responses"]
 
 
-def test_a_key_may_ask_so_many_times_a_minute(by_hand):
+def test_the_rate_is_limited_per_key(by_hand):
     with running(create_app(settings_of(by_hand, requests_per_minute=2))) as url:
         assert [post(url, JOURNEY).status_code for _ in range(2)] == [200, 200]
         answered = post(url, JOURNEY)
-        assert refused(answered, 429).startswith("More than 2 requests a minute; try again in ")
+        assert refused(answered, 429).startswith("More than 2 requests per minute; try again in ")
         assert re.fullmatch("[0-9]+", answered.headers["retry-after"])
         assert 1 <= int(answered.headers["retry-after"]) <= 61
         refused(post(url, key="wrong"), 403)
@@ -179,9 +179,9 @@ def chunks(number):
 
 def test_a_body_over_the_limit_of_bytes_is_refused_whether_or_not_it_announces_its_length(server):
     for content in (b" " * 4_001, chunks(5)):
-        assert refused(post(server, content=content), 413).startswith("The body is over the limit of 4,000 bytes")
-    assert "is not as it must be" in refused(post(server, content=b" " * 4_000), 400)
-    assert "is not as it must be" in refused(post(server, content=chunks(4)), 400)
+        assert refused(post(server, content=content), 413).startswith("The body exceeds the limit of 4,000 bytes")
+    assert "Invalid request" in refused(post(server, content=b" " * 4_000), 400)
+    assert "Invalid request" in refused(post(server, content=chunks(4)), 400)
 
 
 def test_a_body_is_read_only_after_the_key(server):
@@ -189,7 +189,7 @@ def test_a_body_is_read_only_after_the_key(server):
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=5)
     connection.putrequest("POST", COMPUTE)
     connection.putheader("Transfer-Encoding", "chunked")
-    connection.endheaders()  # and no body ever
+    connection.endheaders()  # but no body
     assert connection.getresponse().status == 403
     connection.close()
 
@@ -212,7 +212,7 @@ def test_a_body_is_read_only_after_the_key(server):
     ],
 )
 def test_a_body_of_another_shape_is_refused(server, content):
-    assert "is not as it must be" in refused(post(server, content=content), 400)
+    assert "Invalid request" in refused(post(server, content=content), 400)
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_a_refusal_quotes_nothing_that_was_sent(server):
 
 def test_the_limits_of_journeys_and_sessions_are_named(server):
     many = [visit(f"k{number}") for number in range(4)]
-    assert refused(post(server, many), 413) == "The request holds 4 journeys; the limit is 3 journeys a request."
+    assert refused(post(server, many), 413) == "The request holds 4 journeys; the limit is 3 journeys per request."
     long = [visit(session_id=f"s{number}", conversion=0) for number in range(6)]
-    assert refused(post(server, long), 413) == "The request holds 6 sessions; the limit is 5 sessions a request."
+    assert refused(post(server, long), 413) == "The request holds 6 sessions; the limit is 5 sessions per request."
     assert post(server, many[:3]).status_code == 200
     assert post(server, long[:5]).status_code == 200
 
@@ -249,7 +249,7 @@ def test_the_limits_of_journeys_and_sessions_are_named(server):
 @pytest.mark.parametrize("conv_type_id", [None, "", "unknown", "by_hand"])
 def test_an_unknown_conversion_type_is_refused(server, conv_type_id):
     message = refused(post(server, JOURNEY, conv_type_id=conv_type_id), 400)
-    assert message == "The conversion type is unknown: conv_type_id must be one that /health names."
+    assert message == "Unknown conversion type: conv_type_id must be one of those listed by /health."
 
 
 def test_each_parameters_file_is_a_conversion_type(by_hand, tmp_path):
@@ -282,7 +282,7 @@ WHOLE = {"initializer": PHASE, "holder": PHASE, "closer": PHASE}
 
 
 def test_a_redistribution_moves_the_values_before_they_are_rounded(server):
-    # Both sessions are of A, so none can receive. With the second of B, it gets all that the first has.
+    # Both sessions are in A, so none can receive. If the second is in B, it gets the whole share of the first.
     assert post(server, JOURNEY, more={"redistribution_parameter": WHOLE}).json()["value"] == VALUES
     two = [JOURNEY[0], {**JOURNEY[1], "channel_label": "B"}]
     all_of_it = {"initializer": 1, "holder": 1, "closer": 1, "ihc": 1}
@@ -309,26 +309,24 @@ def test_a_redistribution_that_is_wrong_is_refused(server, entries, says):
     assert says in refused(post(server, JOURNEY, more={"redistribution_parameter": entries}), 400)
 
 
-def test_what_is_wrong_first_is_said_first(server):
+def test_the_first_error_is_reported(server):
     many = [visit(f"k{number}") for number in range(4)]
     wrong = {"conv_type_id": "unknown", "more": {"redistribution_parameter": {}}}
     refused(post(server, [1], key="wrong", **wrong), 403)
-    assert "is not as it must be" in refused(post(server, [1], **wrong), 400)
+    assert "Invalid request" in refused(post(server, [1], **wrong), 400)
     assert "4 journeys" in refused(post(server, many, **wrong), 413)
     assert "conversion type" in refused(post(server, JOURNEY, **wrong), 400)
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", COMPUTE + "/", "/v1/%00", "/healthz"])
-def test_another_address_holds_nothing(server, path):
-    assert (
-        refused(httpx.get(server + path), 404) == "There is nothing at this address; /openapi.json says what there is."
-    )
+def test_another_path_is_not_found(server, path):
+    assert refused(httpx.get(server + path), 404) == "Not found; see /openapi.json for the available paths."
 
 
 @pytest.mark.parametrize(("method", "path", "allowed"), [("GET", COMPUTE, "POST"), ("POST", "/health", "GET")])
 def test_another_method_is_refused_and_the_right_one_named(server, method, path, allowed):
     answered = httpx.request(method, server + path)
-    assert refused(answered, 405) == "This address has no such method; /openapi.json says what there is."
+    assert refused(answered, 405) == "Method not allowed; see /openapi.json for the available methods."
     assert answered.headers["allow"] == allowed
 
 
@@ -379,7 +377,7 @@ def test_each_request_is_a_line_of_counts_without_keys_and_ids(server, log):
     ]
     for number, request in enumerate(requests, start=1):
         request()
-        until(lambda number=number: len(log) == number)  # the line is written when the answer is out
+        until(lambda number=number: len(log) == number)  # the line is written after the response
     assert [(line["method"], line["path"], line["status"]) for line in log] == [
         ("POST", COMPUTE, 400),
         ("POST", COMPUTE, 200),
@@ -401,9 +399,7 @@ def test_a_failure_is_a_500_whose_line_says_type_and_place_and_no_more(server, l
 
     monkeypatch.setattr(ihc.server.app, "answer", fail)
     message = refused(post(server, JOURNEY), 500)
-    assert (
-        message == "The server failed to answer this request; its log says where. Try again, or tell whoever runs it."
-    )
+    assert message == "Server error; details are in the server log. Try again, or contact the operator."
     until(lambda: log)
     assert log[0]["status"] == 500
     assert log[0]["error"] == "KeyError"
@@ -411,7 +407,7 @@ def test_a_failure_is_a_500_whose_line_says_type_and_place_and_no_more(server, l
     assert "SECRET" not in json.dumps(log)
 
 
-def test_a_client_that_goes_in_the_middle_of_its_body_is_a_line_too(server, log):
+def test_a_client_that_disconnects_within_its_body_is_logged_too(server, log):
     address = urlsplit(server)
     connection = http.client.HTTPConnection(address.hostname, address.port)
     connection.putrequest("POST", COMPUTE)
@@ -448,7 +444,7 @@ def test_health_answers_while_full_requests_are_computed(large):
             client.get(f"{large}/health")
             waits.append(time.perf_counter() - start)
     assert {each.result().status_code for each in asked} == {200}
-    # The clients of this test hold up the server's thread too, so this is far from what a client sees elsewhere.
+    # The clients of this test also block the server's thread, so these times are far from those of a real client.
     assert sorted(waits)[len(waits) // 2] < 0.25
 
 
@@ -469,7 +465,7 @@ def test_serve_answers_logs_to_standard_error_and_ends_at_a_signal(by_hand):
         out, err = server.communicate(timeout=20)
     assert answered.json()["value"] == VALUES
     assert "server" not in answered.headers
-    where = f"Serving http://127.0.0.1:{port}{COMPUTE}, 1 key; Ctrl-C ends it.\n"
+    where = f"Serving http://127.0.0.1:{port}{COMPUTE}, 1 key; press Ctrl-C to stop.\n"
     assert (server.returncode, out) == (0, where)
     lines = [json.loads(line) for line in err.splitlines()]
     assert {"path": COMPUTE, "status": 200, "sessions": 2}.items() <= lines[-1].items()
@@ -501,7 +497,7 @@ def test_the_library_and_the_command_line_do_without_what_the_server_needs():
 
 @pytest.mark.slow
 def test_the_server_keeps_what_its_document_promises(tmp_path, log):
-    # schemathesis makes valid and invalid requests of the document and checks each answer against it.
+    # schemathesis generates valid and invalid requests from the document and checks each response against it.
     app = create_app(ServerSettings("127.0.0.1", 0, (KEY,), (), requests_per_minute=1_000_000))
     with running(app) as url:
         command = ["-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--header", f"x-api-key: {KEY}"]
@@ -511,7 +507,7 @@ def test_the_server_keeps_what_its_document_promises(tmp_path, log):
         )
     assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
     assert "2 selected / 2 total" in done.stdout
-    # It came as far as every kind of answer, so it has checked something.
+    # Every kind of response was reached.
     statuses = Counter(line["status"] for line in log if line["path"] == COMPUTE)
     assert {200, 206, 400, 403, 405} <= statuses.keys()
     assert max(statuses) < 500

@@ -1,4 +1,4 @@
-"""Many clients at once: nothing is lost, nothing gets mixed up."""
+"""Many parallel clients: no response is lost or mixed up."""
 
 import os
 import random
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 class Work(NamedTuple):
-    """What a client sends time and again under ever new ids, and the answer that it must get."""
+    """The journeys that a client sends repeatedly under new ids, and the expected response."""
 
     sessions: pd.DataFrame
     credits: pd.DataFrame
@@ -33,7 +33,7 @@ class Work(NamedTuple):
 
 
 def work_of(client):
-    """Journeys that no other client has; one of every third client's cannot be computed."""
+    """Journeys unique to a client; for every third client, one cannot be computed."""
     chance = random.Random(client)
     rows = []
     for journey in range(chance.randint(1, 30)):
@@ -51,20 +51,20 @@ def work_of(client):
 
 
 def named(frame, prefix):
-    """Rows as the API has them, with a prefix to their ids."""
+    """Rows in the API's format, with a prefix on their ids."""
     ids = {name: prefix + frame[name] for name in ("conv_id", "session_id") if name in frame}
     names = {"conv_id": "conversion_id", "channel_name": "channel_label"}
     return frame.assign(**ids).rename(columns=names).to_dict("records")
 
 
 def entries(failed, prefix):
-    """The sessions without a value, as the API lists them."""
+    """The sessions without a value, in the API's format."""
     rows = named(failed, prefix)
     return [{"trigger": row, "reason": row.pop("reason"), "statusCode": 206} for row in rows]
 
 
 def ask_until(end, url, client):
-    """Ask as one client; gives the seconds that each answer took. Raises on any answer but the right one."""
+    """Send requests as one client; return the seconds of each. Raises on any unexpected response."""
     work, waits = work_of(client), []
     headers = {"x-api-key": KEYS[client % 2]}
     with httpx.Client(headers=headers, timeout=60) as http:
@@ -84,7 +84,7 @@ def ask_until(end, url, client):
     return waits
 
 
-def test_fifty_clients_at_once_lose_nothing_and_mix_nothing_up(tmp_path):
+def test_fifty_parallel_clients_get_their_own_responses(tmp_path):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"IHC_SERVER_KEYS": ",".join(KEYS), "IHC_SERVER_REQUESTS_PER_MINUTE": "1000000"}

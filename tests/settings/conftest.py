@@ -3,4 +3,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _bare(bare_environment):
-    """Without the settings of whoever runs the tests."""
+    """Remove the settings of the environment in which the tests run."""

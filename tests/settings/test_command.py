@@ -7,7 +7,7 @@ from ihc.settings.command import command_line
 from ihc.settings.run import load_settings
 
 
-def test_a_run_of_the_sample_is_two_words_and_its_database(tmp_path):
+def test_the_command_of_a_sample_run_names_only_database_and_engine(tmp_path):
     assert command_line(load_settings(base=tmp_path)) == "ihc run --database ihc.db --engine local"
 
 
@@ -35,17 +35,17 @@ def test_every_setting_that_is_not_the_default_is_named(tmp_path, monkeypatch):
     )
 
 
-def test_the_key_of_the_api_and_a_password_are_never_in_it(tmp_path, monkeypatch):
+def test_api_key_and_password_are_never_in_the_command(tmp_path, monkeypatch):
     variables = {"IHC_API_KEY": "k3y-of-ann", "IHC_CONV_TYPE_ID": "sales"}
     settings = load(tmp_path, monkeypatch, variables, database=f"sqlite:///{tmp_path}/shop.db")
     assert command_line(settings) == "ihc run --database shop.db --engine api --conv-type-id sales"
 
 
-def test_a_report_without_an_engine_is_made_again_without_one(tmp_path):
+def test_a_report_only_run_is_reproduced_as_report_only(tmp_path):
     assert command_line(load_settings(base=tmp_path), report_only=True).endswith("--engine local --report-only")
 
 
 @pytest.mark.parametrize("name", ["$(rm x)", "a'b", "x; y"])
-def test_what_a_shell_would_run_is_quoted(tmp_path, name):
+def test_shell_syntax_is_quoted(tmp_path, name):
     words = shlex.split(command_line(load_settings(base=tmp_path, by=name)))
     assert words[words.index("--by") + 1] == name

@@ -1,4 +1,4 @@
-"""Every setting is said once; what repeats it for a reader says the same."""
+"""Help texts are defined once; notebooks and `.env.example` repeat them unchanged."""
 
 import json
 from typing import get_args, get_type_hints
@@ -13,14 +13,14 @@ KINDS = get_type_hints(Options, include_extras=True)
 
 
 def parameter(name):
-    """The line of a notebook: nothing is given, and what the setting does."""
+    """The line in a notebook: an empty value and the help text."""
     kind, says, *_ = get_args(KINDS[name])
     nothing = None if {bool, int, float} & {kind, *get_args(kind)} else ""
     return f"{name} = {json.dumps(nothing).replace('null', 'None')}  # {'True: ' * (kind is bool)}{says.text}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_the_parameters_of_a_notebook_are_the_settings_and_say_what_the_options_say(path):
+def test_notebook_parameters_are_the_settings_with_their_help_texts(path):
     cells = json.loads(path.read_text("utf-8"))["cells"]
     (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     comment, *lines = "".join(cell["source"]).splitlines()

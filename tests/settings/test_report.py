@@ -42,8 +42,8 @@ def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
     )
 
 
-def test_groups_that_are_wrong_or_go_beside_another_column_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(SettingsError, match="--channel-groups and --by do not go together: leave out one"):
+def test_invalid_groups_and_groups_with_another_column_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(SettingsError, match="--channel-groups and --by cannot be combined: leave out one"):
         load(tmp_path, monkeypatch, {}, by="campaign", channel_groups="groups.csv")
     with pytest.raises(SettingsError, match=r"nothing\.csv cannot be read"):
         load(tmp_path, monkeypatch, {"IHC_CHANNEL_GROUPS": "nothing.csv"})

@@ -24,7 +24,7 @@ def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
     assert (settings.engine, settings.lookback_days, settings.given.parameters) == ("local", None, None)
 
 
-def test_relative_paths_in_a_notebook_mean_the_projects_root(monkeypatch):
+def test_relative_paths_in_a_notebook_start_at_the_project_root(monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
     assert project_root() == ROOT
     assert load_settings(database="data/x.db").database == Database(ROOT / "data" / "x.db")
@@ -36,7 +36,7 @@ def test_relative_paths_in_a_notebook_mean_the_projects_root(monkeypatch):
         ({"start_date": "2023-09-31"}, InputError, "start_date '2023-09-31' is not a date"),
         ({"start_date": 2023}, InputError, "start_date '2023' is not a date"),
         ({"start_date": "2023-09-02", "end_date": "2023-09-01"}, InputError, "is before start_date"),
-        ({"databse": "x"}, SettingsError, "No such setting: databse"),
+        ({"databse": "x"}, SettingsError, "Unknown setting: databse"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(tmp_path, options, error, says):
@@ -50,10 +50,10 @@ def test_a_database_url_with_a_password_is_no_parameter_of_a_notebook():
     assert "s3cret" not in str(error.value)
 
 
-# Who computes
+# Choosing the engine
 
 
-def test_key_conversion_type_and_a_database_of_ones_own_choose_the_api(tmp_path, monkeypatch):
+def test_key_conversion_type_and_own_database_select_the_api(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, ASK)
     assert settings.engine == "api"
     assert (settings.account.url, settings.account.key, settings.account.conv_type_id) == (API_URL, KEY, "sales")
@@ -73,11 +73,11 @@ def test_if_one_of_them_is_missing_the_local_engine_computes(tmp_path, monkeypat
     assert settings.account is None
 
 
-def test_a_generated_sample_is_computed_locally_wherever_it_lies_and_never_paid_for(tmp_path, monkeypatch):
+def test_a_sample_shop_is_always_computed_locally(tmp_path, monkeypatch):
     write_sample(Database(tmp_path / "shop.db"), conversions=5)
     assert load(tmp_path, monkeypatch, ASK).engine == "local"
     assert load_settings(base=tmp_path, database=f"sqlite:///{tmp_path}/shop.db").engine == "local"
-    with pytest.raises(SettingsError, match="The sample shop is made up"):
+    with pytest.raises(SettingsError, match="The sample shop is synthetic"):
         load(tmp_path, monkeypatch, ASK, engine="api")
 
 
@@ -93,15 +93,15 @@ def test_the_engine_can_be_asked_for(tmp_path, monkeypatch):
     [
         ("IHC_API_KEY", "The API needs a key: set IHC_API_KEY"),
         ("IHC_CONV_TYPE_ID", "The API needs a conversion type: set --conv-type-id or IHC_CONV_TYPE_ID"),
-        ("IHC_DATABASE", "The sample shop is made up and not worth calls to the API: name your own database"),
+        ("IHC_DATABASE", "The sample shop is synthetic and should not use paid API calls: set your own database"),
     ],
 )
-def test_asking_for_the_api_says_what_is_missing(tmp_path, monkeypatch, lacking, says):
+def test_selecting_the_api_names_missing_settings(tmp_path, monkeypatch, lacking, says):
     with pytest.raises(SettingsError, match=says):
         load(tmp_path, monkeypatch, ASK | {lacking: None}, engine="api")
 
 
-def test_an_own_shop_may_stand_at_the_default_place_where_it_is_named(tmp_path, monkeypatch):
+def test_an_own_shop_may_use_the_default_path_if_it_is_given(tmp_path, monkeypatch):
     create_tables(Database(tmp_path / "data" / "ihc.db"))
     named = ASK | {"IHC_DATABASE": "data/ihc.db"}
     assert load(tmp_path, monkeypatch, named | {"IHC_DATABASE": None}).engine == "local"
@@ -109,13 +109,13 @@ def test_an_own_shop_may_stand_at_the_default_place_where_it_is_named(tmp_path, 
 
 
 @pytest.mark.parametrize("url", [LOOPBACK, "http://localhost:8000/v1", "http://[::1]:8000/v1"])
-def test_a_server_of_ones_own_needs_no_key_no_conversion_type_and_no_shop_of_ones_own(tmp_path, monkeypatch, url):
+def test_a_local_server_needs_no_key_no_conversion_type_and_no_own_shop(tmp_path, monkeypatch, url):
     settings = load(tmp_path, monkeypatch, {"IHC_API_URL": url}, engine="api")
     assert settings.engine == "api"
     assert (settings.account.key, settings.account.conv_type_id) == ("", "default")
 
 
-def test_a_server_of_ones_own_is_not_chosen_unless_asked_for(tmp_path, monkeypatch):
+def test_a_local_server_is_only_used_if_selected(tmp_path, monkeypatch):
     assert load(tmp_path, monkeypatch, {"IHC_API_URL": LOOPBACK, "IHC_DATABASE": "shop.db"}).engine == "local"
 
 
@@ -128,7 +128,7 @@ def test_a_redistribution_is_read_for_the_api(tmp_path, monkeypatch):
     assert settings.source.endswith(f", redistribution {settings.account.redistribution.fingerprint}")
 
 
-def test_a_redistribution_is_read_for_the_local_engine_and_its_credits_are_not_taken_for_those_without(tmp_path):
+def test_a_redistribution_is_read_for_the_local_engine_and_changes_the_source_of_credits(tmp_path):
     redistribution_file(tmp_path)
     settings = load_settings(base=tmp_path, redistribution="redistribution.json")
     assert settings.engine == "local"
@@ -140,7 +140,7 @@ def test_a_redistribution_is_read_for_the_local_engine_and_its_credits_are_not_t
         load_settings(base=tmp_path, engine="local", redistribution="none.json")
 
 
-# How the API is asked
+# API limits
 
 
 def test_a_test_accounts_limits_are_the_default(tmp_path, monkeypatch):
@@ -151,7 +151,7 @@ def test_a_test_accounts_limits_are_the_default(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("given", "ceiling"), [("0", 0), ("", None), (None, None)])
-def test_a_ceiling_of_no_requests_is_not_the_same_as_none(tmp_path, monkeypatch, given, ceiling):
+def test_a_limit_of_zero_requests_differs_from_no_limit(tmp_path, monkeypatch, given, ceiling):
     assert load(tmp_path, monkeypatch, {"IHC_MAX_REQUESTS": given}).api_limits.max_requests == ceiling
 
 
@@ -181,7 +181,7 @@ def test_a_wrong_value_of_a_variable_is_refused_by_name(tmp_path, monkeypatch, v
     assert "s3cret" not in str(error.value)
 
 
-# What a run hands on
+# Environment of the kernels
 
 
 def test_a_kernel_gets_what_stood_in_the_env_file_and_computes_the_same(tmp_path, monkeypatch):
@@ -208,7 +208,7 @@ def test_a_kernel_gets_what_stood_in_the_env_file_and_computes_the_same(tmp_path
     assert kernel["PATH"] == os.environ["PATH"]
 
 
-def test_a_kernel_of_the_local_engine_stays_local_whatever_it_finds(tmp_path, monkeypatch):
+def test_a_kernel_of_the_local_engine_stays_local(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, ASK, engine="local")
     for name, value in kernel_environment(settings).items():
         monkeypatch.setenv(name, value)

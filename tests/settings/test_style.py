@@ -33,21 +33,21 @@ def test_a_file_gives_title_logo_language_colours_and_sections(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("title = Acme", "is no TOML: Invalid value"),
-        ('titel = "Acme"', "there is no entry titel; there are title, logo, language, accent, channels, sections"),
+        ("title = Acme", "is not valid TOML: Invalid value"),
+        ('titel = "Acme"', "unknown entry titel; entries are title, logo, language, accent, channels, sections"),
         ("title = 5", "title is 5: give a text"),
         ('accent = "red"', "accent is 'red': give a colour such as #0b6e4f"),
-        ('accent = "#ffcc00"', "accent is '#ffcc00': on white its contrast is 1.5: give a darker one, of 4.5 or more"),
+        ('accent = "#ffcc00"', "accent is '#ffcc00': its contrast on white is 1.5: give a darker colour (4.5 or more)"),
         ('[channels]\nSearch = "blue"', "channels.Search is 'blue': give a colour such as #0b6e4f"),
         ('language = "klingon"', "language is 'klingon': give the code of a language, such as en, de or fr-CH"),
         (
             '[channels]\nSearch = "#ffffff"',
-            "the contrast of #ffffff, for 'Search', is 1.0: give a colour of 1.5",
+            "the contrast of #ffffff for 'Search' on white is 1.0",
         ),
         ('sections = "Paths"', "sections is 'Paths': give a list of texts"),
-        ('logo = "text.png"', "text.png is no image"),
-        ('logo = "folder.png"', "folder.png is no image"),
-        ('sections = ["Path"]', "there is no section 'Path'; there are Channels, Trend and conversion lag, "),
+        ('logo = "text.png"', "text.png is not an image"),
+        ('logo = "folder.png"', "folder.png is not an image"),
+        ('sections = ["Path"]', "unknown section 'Path'; sections are Channels, Trend and conversion lag, "),
         ('logo = "logo.bmp"', "logo is 'logo.bmp': give an image: .svg, .png"),
         ('logo = "gone.png"', "gone.png cannot be read: there is no such file or folder"),
     ],
@@ -61,7 +61,7 @@ def test_an_entry_that_is_wrong_is_named_with_its_value(tmp_path, text, says):
     assert says in str(refused.value)
 
 
-def test_a_logo_that_would_swell_the_page_is_refused(tmp_path):
+def test_a_logo_that_is_too_large_is_refused(tmp_path):
     (tmp_path / "logo.png").write_bytes(bytes(LARGEST_LOGO + 1))
     with pytest.raises(SettingsError, match="the image has 500,001 bytes: give one of at most 500,000"):
         styled(tmp_path, 'logo = "logo.png"')

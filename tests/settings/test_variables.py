@@ -1,4 +1,4 @@
-"""What option, environment and `.env` set, and what is refused."""
+"""Reading options, environment and `.env`, and rejecting invalid values."""
 
 import os
 
@@ -10,9 +10,7 @@ from ihc.settings.options import Engine, variable_of
 from ihc.settings.variables import read_variables
 
 
-def test_an_option_goes_before_the_environment_and_that_before_dotenv_and_that_before_the_default(
-    tmp_path, monkeypatch
-):
+def test_precedence_is_option_environment_dotenv_default(tmp_path, monkeypatch):
     base = dotenv(tmp_path, "IHC_BY=from_file\nIHC_CURRENCY=EUR\nIHC_WORKERS=9\n")
     monkeypatch.setenv("IHC_BY", "from_environment")
     monkeypatch.setenv("IHC_CURRENCY", "USD")
@@ -31,7 +29,7 @@ def test_an_option_goes_before_the_environment_and_that_before_dotenv_and_that_b
         ("IHC_BY=", None),
         ("# IHC_BY=other\nIHC_BY=ö", "ö"),
         ("IHC_BY=first\r\nIHC_BY=last\r\n", "last"),
-        ("OTHER_PROGRAM=1", None),  # none of our business
+        ("OTHER_PROGRAM=1", None),  # ignored
     ],
 )
 def test_a_file_sets_what_it_says_and_changes_no_environment(tmp_path, line, value):
@@ -66,11 +64,11 @@ def test_options_of_0_and_false_are_given_and_empty_ones_are_not(tmp_path, monke
         ("# fine\n\nIHC_API_KEY='never ends\n", "line 3 is not NAME=value"),
         ("=s3cret-value\nOK=1\nwhat is this\n", "line 1, 3 is not NAME=value"),
         (b"\xff\xfeI\x00", "cannot be read as text"),
-        ("IHC_APIKEY=s3cret-value\n", "sets 'IHC_APIKEY'; the settings are IHC_API_KEY, IHC_API_URL, "),
-        ("IHC_RUN_ID=1\nIHC_NOTHING=\n", "sets 'IHC_RUN_ID', 'IHC_NOTHING'; the settings are "),
+        ("IHC_APIKEY=s3cret-value\n", "sets unknown 'IHC_APIKEY'; settings are IHC_API_KEY, IHC_API_URL, "),
+        ("IHC_RUN_ID=1\nIHC_NOTHING=\n", "sets unknown 'IHC_RUN_ID', 'IHC_NOTHING'; settings are "),
     ],
 )
-def test_a_file_that_is_none_or_sets_what_is_no_setting_is_refused_without_printing_it(tmp_path, content, says):
+def test_an_invalid_env_file_or_unknown_setting_is_refused_without_printing_values(tmp_path, content, says):
     with pytest.raises(SettingsError, match=says) as error:
         read_variables(dotenv(tmp_path, content))
     assert str(tmp_path / ".env") in str(error.value)
@@ -133,7 +131,7 @@ def test_a_wrong_part_of_a_list_is_named(tmp_path, monkeypatch, value, wrong):
     )
 
 
-def test_all_that_is_wrong_is_said_at_once_and_where_it_is_set(tmp_path, monkeypatch):
+def test_all_errors_are_reported_at_once_with_their_source(tmp_path, monkeypatch):
     monkeypatch.setenv("IHC_WORKERS", "none")
     dotenv(tmp_path, 'IHC_REFRESH="maybe"\n')
     with pytest.raises(SettingsError) as error:
@@ -160,7 +158,7 @@ def test_a_value_is_taken_as_text_and_as_what_it_is(tmp_path, name, value, parse
     assert getattr(read_variables(tmp_path, {name: value}), name) == parsed
 
 
-def test_secrets_are_every_key_and_password_and_stand_in_no_text(tmp_path, monkeypatch):
+def test_secrets_are_every_key_and_password_and_appear_in_no_text(tmp_path, monkeypatch):
     dotenv(tmp_path, "IHC_API_KEY=api-key\nIHC_SERVER_KEYS='one-key, other-key,abc'\nPGPASSWORD=0ther\n")
     monkeypatch.setenv("IHC_DATABASE", "postgresql://ann:s3cret@host/shop")
     given = read_variables(tmp_path)
