@@ -274,7 +274,7 @@ HEADINGS = {
     "count": ("Count", COUNT),
     "amount": ("Amount", MONEY),
     "examples": ("Examples", TEXT),
-    "consequence": ("Effect", TEXT),
+    "consequence": ("Consequence", TEXT),
     "of": ("Share of", TEXT),
     "check": ("Finding", TEXT),
     "aim": ("Purpose", TEXT),
