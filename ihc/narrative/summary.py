@@ -119,8 +119,8 @@ def _untracked(lines: pd.DataFrame) -> list[Point]:
     if count <= 0:
         return []
     verb = "is" if round(count) == 1 else "are"
-    orders = f"{counted(round(count), 'order')} with {fixed(amount)} of revenue"
-    return [Point(amount, f"{orders} {verb} untracked: check the tracking.")]
+    which = f"{counted(round(count), 'order')} with {fixed(amount)} of revenue"
+    return [Point(amount, f"{which} {verb} untracked: check the tracking.")]
 
 
 def _idle(idle: pd.DataFrame) -> list[Point]:

@@ -23,7 +23,7 @@ def test_classes_are_bars_with_orders_and_share():
 
 
 def test_roles_are_bar_segments_with_shares_and_the_number_of_orders():
-    # A, of 5: first (ABC), first and last (ABA), last (CBA), only channel twice. B, of 4: assist 3 times, only channel once.
+    # A, of 5: first (ABC), first and last (ABA), last (CBA), only channel twice. B, of 4: 3 assists, only channel once.
     axes = channel_roles_chart(channel_roles(SHOP)).axes[0]
     first = spans(axes)[::3]
     assert first == [pytest.approx(part) for part in [(0, 0.2), (0.2, 0.2), (0.4, 0), (0.4, 0.2), (0.6, 0.4)]]
