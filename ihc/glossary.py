@@ -81,15 +81,17 @@ GLOSSARY = {
         TEXT,
         "Splits each order among its own channels by removal effect. ChannelAttribution splits the total of orders.",
     ),
-    "gap": Term("Gap", HOURS, "Hours since the previous session of the journey. Empty for the first session."),
+    "gap": Term("Gap [hours]", HOURS, "Hours since the previous session of the journey. Empty for the first session."),
     "to_conversion": Term(
-        "Time to conversion", HOURS, "Hours until the converting session, which is the last of the journey."
+        "Time to conversion [hours]", HOURS, "Hours until the converting session, which is the last of the journey."
     ),
     "initializer_hours": Term(
-        "Longest gap", HOURS, "Longest gap between consecutive sessions of a journey. 0 for a single session."
+        "Longest gap [hours]", HOURS, "Longest gap between consecutive sessions of a journey. 0 for a single session."
     ),
     "closer_hours": Term(
-        "Earliest closer", HOURS, "Hours from the first closer-engaged session of a journey to its last session."
+        "Earliest closer [hours]",
+        HOURS,
+        "Hours from the first closer-engaged session of a journey to its last session.",
     ),
     "initializer_membership": Term(
         "Initializer membership",
@@ -152,7 +154,7 @@ GLOSSARY = {
     "headroom": Term(
         "Headroom",
         MONEY,
-        "Break-even spend - spend. Negative below break-even. Only for channels with at least 1% of spend.",
+        "Break-even spend minus spend. Negative below break-even. Only for channels with at least 1% of spend.",
     ),
     "verdict": Term(
         "Verdict",

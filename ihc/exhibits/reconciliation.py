@@ -33,7 +33,7 @@ def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
     return Exhibit(
         name="reconciliation",
         chart=WATERFALLS[section],
-        title=f"Reconciliation: {section.lower()}",
+        title=f"Reconciliation: {'spend' if section == COST else section.lower()}",
         frame=lines,
         text=text,
         alt=f"Waterfall chart of {unit}, from input tables to report. {text}",

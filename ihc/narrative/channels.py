@@ -43,14 +43,12 @@ def _leading(table: pd.DataFrame) -> str:
         return f"{shown(first['channel_name'])} {both}, and the lowest holder share"
     if not starts and not closes:
         return "No channel stands out as initializer or closer"
-    told = [
-        f"{shown(row['channel_name'])} has the highest {phase} share {share}"
-        if share
-        else f"no channel stands out as {phase}"
-        for row, phase, share in ((first, "initializer", starts), (last, "closer", closes))
-    ]
-    text = ", ".join(told)
-    return text if starts else f"{text[0].upper()}{text[1:]}"
+    starting = f"{shown(first['channel_name'])} has the highest initializer share {starts}"
+    verb = "the" if starts else "has the"
+    closing = f"{shown(last['channel_name'])} {verb} highest closer share {closes}"
+    return f"{starting if starts else 'No channel stands out as initializer'}, " + (
+        closing if closes else "no channel stands out as closer"
+    )
 
 
 def _share(best: pd.Series[Any], table: pd.DataFrame, phase: str) -> str:

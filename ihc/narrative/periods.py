@@ -82,7 +82,7 @@ def trend_sentence(weekly: pd.DataFrame, *, immature_from: str | None = None) ->
     complete = full[[not immature_from or _sunday(week) < immature_from for week in full["week"]]]
     later = "" if len(complete) == len(full) else " Later weeks are incomplete because of conversion lag."
     if len(complete) < 2:
-        return f"There are not two complete weeks (Monday to Sunday) to compare.{later}"
+        return f"There are fewer than two complete weeks (Monday to Sunday) to compare.{later}"
     last, earlier = complete.iloc[-1], complete.iloc[:-1]
     mean = float(earlier["ihc_revenue"].mean())
     base = (

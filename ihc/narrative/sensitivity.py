@@ -47,8 +47,9 @@ def _sides(fragile: pd.DataFrame, roas: float) -> str:
     above, below = (fragile.loc[fragile["cells_above"] == share, "channel_name"] for share in (1, 0))
     side = "side of break-even" if roas == 1 else f"side of break-even (ROAS {fixed(roas, 2)})"
     same, every = len(above) + len(below), len(fragile)
-    ends = [f"{_named(names)} {what}" for what, names in (("above", above), ("below", below)) if len(names)]
-    where = f"on the same {side} under all settings{':' if ends else ''} {'; '.join(ends)}".rstrip() + "."
+    ends = [f"{what}: {_named(names)}" for what, names in (("above", above), ("below", below)) if len(names)]
+    which = f" ({'; '.join(ends)})" if ends else ""
+    where = f"on the same {side} under all settings{which}."
     if every == 1:
         return f"The only channel with {enough_cost()} {'stays' if same else 'does not stay'} {where}"
     if same == every:

@@ -131,7 +131,7 @@ def cards(report: Report) -> list[Card]:
         value = "–" if np.isnan(row.value) else write(row.value)
         notes = [f"{percentage(row.change, 1, sign=True)} vs. previous period"] if np.isfinite(row.change) else []
         if figure == SPEND and UNPLACED in figures and not any(report.data.window.values()):
-            notes.append(f"{fixed(figures[UNPLACED].value)} without a session")
+            notes.append(f"including {fixed(figures[UNPLACED].value)} without a session")
         money = printable(report.data.options.currency) if row.unit == MONEY else ""
         found.append(Card(label, f"{value} {money}".strip(), "; ".join(notes)))
     return [*found, _tracked(report.data)]

@@ -37,7 +37,7 @@
     return value.split(COMMA).join("").replace(POINT, ".").replace(/\u2212/g, "-");
   }
 
-  // The first figure of a cell; NaN where there is none.
+  // The first figure of a cell; NaN if there is none.
   function figure(row, place) {
     return parseFloat(plain(text(row, place)));
   }
