@@ -1,4 +1,4 @@
-"""Every figure's name, unit and definition: table headers, the report and the README take them from here."""
+"""Heading, unit and definition of every figure in tables, report and README."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FORMATS: dict[str, Write] = {
 
 
 class Term(NamedTuple):
-    """A column's heading, what it is measured in, and what it means."""
+    """Heading, unit and definition of a column."""
 
     heading: str
     unit: str
@@ -40,228 +40,231 @@ class Term(NamedTuple):
 
 
 GLOSSARY = {
-    "channel_name": Term("Channel", TEXT, "How a session came to the shop, as the sessions table names it."),
-    "date": Term("Date", TEXT, "The day of the sessions, not of the orders."),
-    "sessions": Term("Sessions", COUNT, "Visits to the shop, whether or not they led to an order."),
+    "channel_name": Term("Channel", TEXT, "Marketing channel of a session, as named in the sessions table."),
+    "date": Term("Date", TEXT, "Day of the sessions, not of the orders."),
+    "sessions": Term("Sessions", COUNT, "Visits to the shop, with or without an order."),
     "influenced_conversions": Term(
         "Influenced orders",
         COUNT,
-        "Distinct orders with the channel in their journey; one with two channels counts in both, once in the total.",
+        "Orders with the channel in their journey. An order with two channels counts for both, but once in the total.",
     ),
-    "cost": Term("Cost", MONEY, "Cost of all sessions, each counted once, whether or not they led to an order."),
+    "cost": Term("Spend", MONEY, "Cost of all sessions, with or without an order. Each session counts once."),
     "ihc": Term(
         "Attributed orders",
         CREDIT,
-        "Sum of the credit: each order's credit sums to 1 over its sessions. A refund is no order.",
+        "Sum of credit. The credit of an order sums to 1 over its sessions. Refunds do not count as orders.",
     ),
-    "ihc_revenue": Term(
-        "Attributed revenue", MONEY, "Sum of credit times the order's revenue, less what refunds gave back."
-    ),
+    "ihc_revenue": Term("Attributed revenue", MONEY, "Sum of credit × order revenue, minus refunds."),
     "refund": Term(
         "Refund",
         MONEY,
-        "A conversion of negative revenue. With `refund_of` its revenue goes to the sessions of that order.",
+        "A conversion with negative revenue. With `refund_of`, it is charged to the sessions of that order.",
     ),
-    "share_of_credit": Term("Share of credit", SHARE, "The channel's attributed orders / all attributed orders."),
-    "share_of_cost": Term("Share of cost", SHARE, "The channel's cost / all cost."),
+    "share_of_credit": Term("Share of credit", SHARE, "Attributed orders of the channel / all attributed orders."),
+    "share_of_cost": Term("Share of spend", SHARE, "Spend of the channel / spend of all channels."),
     "CPO": Term(
-        "CPO", MONEY, "Cost per order: cost / attributed orders, without refunds; empty without attributed orders."
+        "CPO", MONEY, "Cost per order: spend / attributed orders, excluding refunds. Empty without attributed orders."
     ),
     "ROAS": Term(
         "ROAS",
         RATIO,
-        "Return on ad spend: attributed revenue / cost; empty without cost. At 1, revenue equals cost.",
+        "Return on ad spend: attributed revenue / spend. Empty without spend. At 1, revenue equals spend.",
     ),
-    "initializer": Term("Initializer", SHARE, "The session's part in beginning the journey: first contact."),
-    "holder": Term("Holder", SHARE, "The session's part in keeping the interest alive."),
-    "closer": Term("Closer", SHARE, "The session's part in the decision to buy."),
+    "initializer": Term("Initializer", SHARE, "Share in starting the journey (first contact)."),
+    "holder": Term("Holder", SHARE, "Share in keeping the customer interested."),
+    "closer": Term("Closer", SHARE, "Share in the decision to buy."),
     "removal_effect": Term(
-        "Removal effect", SHARE, "The part of the conversion probability that is lost without the channel (Markov)."
+        "Removal effect", SHARE, "Share of the conversion probability that is lost without the channel (Markov model)."
     ),
     "markov": Term(
         "Markov",
         TEXT,
-        "Shares each order among its own channels by removal effect; ChannelAttribution shares the total of orders.",
+        "Splits each order among its own channels by removal effect. ChannelAttribution splits the total of orders.",
     ),
-    "gap": Term("Gap", HOURS, "Hours since the journey's previous session; empty on the first."),
-    "to_conversion": Term("To conversion", HOURS, "Hours until the journey's last session, the converting one."),
+    "gap": Term("Gap [hours]", HOURS, "Hours since the previous session of the journey. Empty for the first session."),
+    "to_conversion": Term(
+        "Time to conversion [hours]", HOURS, "Hours until the converting session, which is the last of the journey."
+    ),
     "initializer_hours": Term(
-        "Longest gap", HOURS, "Of a journey: the most hours between two sessions in a row; 0 with a single session."
+        "Longest gap [hours]", HOURS, "Longest gap between consecutive sessions of a journey. 0 for a single session."
     ),
     "closer_hours": Term(
-        "Earliest closer", HOURS, "Of a journey: hours from its first closer-engaged session to its last session."
+        "Earliest closer [hours]",
+        HOURS,
+        "Hours from the first closer-engaged session of a journey to its last session.",
     ),
     "initializer_membership": Term(
-        "Initializer membership", WEIGHT, "What the curve gives for the session's gap; 1 for the first session."
+        "Initializer membership",
+        WEIGHT,
+        "Value of the initializer curve at the session's gap. 1 for the first session.",
     ),
     "holder_membership": Term(
         "Holder membership",
         WEIGHT,
-        "Of engaged sessions: the mean of the arithmetic and the harmonic mean of 1 - initializer and 1 - closer, both "
-        "as shares of the whole journey without channel weights.",
+        "For engaged sessions: average of the arithmetic and the harmonic mean of 1 - initializer and 1 - closer. Both "
+        "are shares of the whole journey before channel weights.",
     ),
     "closer_membership": Term(
         "Closer membership",
         WEIGHT,
-        "Of sessions flagged as closers, and of the last: what the curve gives for the hours to the conversion.",
+        "For the last session and sessions flagged as closers: value of the closer curve at the time to conversion.",
     ),
     "restart": Term(
         "Restart",
         TEXT,
-        "At an initializer membership of 1 the journey restarts: earlier sessions get no credit.",
+        "A session with an initializer membership of 1 restarts the journey: earlier sessions get no credit.",
     ),
     "phase_weight": Term(
-        "Phase weight", WEIGHT, "How much of the credit the phase decides; the three weights sum to 1."
+        "Phase weight", WEIGHT, "Share of the credit that a phase assigns. The three weights sum to 1."
     ),
     "channel_weight": Term(
-        "Channel weight", WEIGHT, "What a channel's memberships are multiplied with in a phase: 1 is neutral."
+        "Channel weight", WEIGHT, "Factor for a channel's memberships in a phase. A weight of 1 is neutral."
     ),
     "channel_score": Term(
         "Channel score",
         RATIO,
-        "The channel's share of a phase's credit / the mean share of the channels in journeys.",
+        "The channel's share of a phase's credit / the average share of the channels in journeys.",
     ),
-    "average_impact": Term(
-        "Average impact", SHARE, "The channel's mean credit in the orders that have it in their journey."
-    ),
+    "average_impact": Term("Average impact", SHARE, "Average credit of the channel in the orders it influenced."),
     "journey": Term(
         "Journey",
         TEXT,
-        "All sessions of an order's user at or before the order, as far back as the lookback reaches.",
+        "All sessions of a customer up to and including the order, within the lookback window.",
     ),
-    "unattributed": Term("Unattributed", TEXT, "An order without any session: no channel gets its revenue."),
-    "failed": Term("Failed", TEXT, "An order for which the engine gave no whole credit; the reason is stored."),
-    "waiting": Term("Waiting", TEXT, "An order that the API was not asked about yet: the next run does."),
+    "unattributed": Term(
+        "Unattributed", TEXT, "An untracked order: it has no session, so no channel gets its revenue."
+    ),
+    "failed": Term("Failed", TEXT, "An order without complete credit from the engine. The reason is stored."),
+    "waiting": Term("Waiting", TEXT, "An order that has not been sent to the API yet. The next run sends it."),
     "break-even": Term(
         "Break-even",
         TEXT,
-        "The ROAS that a channel must reach, 1 unless set: there its attributed revenue just covers what it must.",
+        "The ROAS that a channel needs to pay for itself. The default of 1 means that revenue covers spend.",
     ),
     "interval": Term(
-        "Interval",
+        "Confidence interval",
         TEXT,
-        "The 95 % confidence interval (bootstrap over the orders); empty with fewer than two orders.",
+        "Bootstrap interval over the orders at 95% confidence. Empty with fewer than two orders.",
     ),
     "break_even_cost": Term(
-        "Break-even cost",
+        "Break-even spend",
         MONEY,
-        "Attributed revenue / break-even ROAS: the cost at which the channel just breaks even, if its revenue stays.",
+        "Attributed revenue / break-even ROAS: the spend at which the channel breaks even at constant revenue.",
     ),
     "headroom": Term(
         "Headroom",
         MONEY,
-        "Break-even cost - cost, negative over break-even; only for channels with at least 1 % of the cost.",
+        "Break-even spend minus spend. Negative below break-even. Only for channels with at least 1% of spend.",
     ),
     "verdict": Term(
         "Verdict",
         TEXT,
-        "Above or below break-even with the whole interval; else inconclusive, too few orders (under 30), or no cost.",
+        "Above or below break-even with the whole confidence interval. Otherwise inconclusive, too few orders (under "
+        "30) or no cost.",
     ),
-    "lag": Term("Lag [days]", COUNT, "Days from the session to the order that gives it credit."),
-    "arrived": Term(
-        "Arrived",
-        SHARE,
-        "The part of a day's final credit that is estimated to be there already.",
-    ),
+    "lag": Term("Conversion lag [days]", COUNT, "Days from a session to the order that gives it credit."),
+    "arrived": Term("Completeness", SHARE, "Estimated share of a day's final credit that is already assigned."),
     "still_to_come": Term(
-        "Still to come", SHARE, "The part of a day's final credit that has yet to arrive: 1 - arrived."
+        "Outstanding credit",
+        SHARE,
+        "Estimated share of a day's final credit that is not assigned yet: 1 - completeness.",
     ),
     "ihc_expected": Term(
-        "Expected orders", CREDIT, "Attributed orders / arrived: what the day is estimated to come to."
+        "Expected orders", CREDIT, "Attributed orders / completeness: the estimated final value of the day."
     ),
     "ihc_revenue_expected": Term(
-        "Expected revenue", MONEY, "Attributed revenue / arrived: what the day is estimated to come to."
+        "Expected revenue", MONEY, "Attributed revenue / completeness: the estimated final value of the day."
     ),
     "is_immature": Term(
-        "Immature",
+        "Incomplete day",
         COUNT,
-        "Marks by 1 a day with more than 5 % of its credit still to come, or whose orders are not all credited yet.",
+        "Marks days with more than 5% outstanding credit, or with orders that are not all attributed yet.",
     ),
     "total_spend": Term(
         "Total spend",
         MONEY,
-        "All cost, also that without a session. With dates: the cost of the sessions of the dates.",
+        "All spend, including spend without a session. With dates: the spend of the sessions on these dates.",
     ),
     "spend_without_session": Term(
         "Spend without a session",
         MONEY,
-        "Cost whose session does not exist: it has no channel and no day. With dates, the total spend leaves it out.",
+        "Spend of sessions that do not exist. It has no channel and no day. With dates, it is not in the total spend.",
     ),
     "blended_roas": Term(
         "Blended ROAS",
         RATIO,
-        "Revenue of all orders of the dates / total spend: the overall ROAS. It needs no credit.",
+        "Revenue of all orders / total spend of the dates. It does not depend on attribution.",
     ),
     "paid_roas": Term(
         "Attributed ROAS of paid channels",
         RATIO,
-        "Attributed revenue / cost of the channels with any cost. Leaves out untracked orders, channels without cost "
-        "and spend without a session.",
+        "Attributed revenue / spend of the channels with spend. Excludes untracked orders, channels without spend and "
+        "spend without a session.",
     ),
-    "rank": Term(
-        "Rank", COUNT, "Place by ROAS among the channels with at least 1 % of the cost; 1 is the highest ROAS."
-    ),
+    "rank": Term("Rank", COUNT, "Rank by ROAS among the channels with at least 1% of spend. 1 is the highest ROAS."),
     "redistribution": Term(
-        "Redistribution", TEXT, "Which channels give their credit away to the other sessions of the journey."
+        "Redistribution", TEXT, "Which channels pass their credit on to the other sessions of the journey."
     ),
     "cells_above": Term(
-        "Settings above", SHARE, "The part of the settings tried in which the channel at least breaks even."
+        "Settings above break-even", SHARE, "Share of the tested settings in which the channel reaches break-even."
     ),
     "stability": Term(
-        "Stability",
+        "Robustness",
         TEXT,
-        "Whether the side of break-even, or the rank by more than one place, is another under other settings.",
+        "Whether other settings move the channel across break-even, or its rank by more than one place.",
     ),
-    "new_orders": Term("New orders", MONEY, "Attributed revenue of orders that had no credit at the run before."),
+    "new_orders": Term("New orders", MONEY, "Attributed revenue of orders that had no credit in the previous run."),
     "gone_orders": Term(
-        "Orders gone",
+        "Removed orders",
         MONEY,
-        "Attributed revenue of orders that have no credit any more: deleted, failed, or waiting to be asked again.",
+        "Attributed revenue of orders that no longer have credit: deleted, failed, or waiting for the API.",
     ),
     "refunds": Term(
         "Refunds",
         MONEY,
-        "Attributed revenue that refunds took away since the run before; that of refunds gone is back.",
+        "Attributed revenue lost to refunds since the previous run. Refunds that were removed are added back.",
     ),
     "late_sessions": Term(
         "Late or changed sessions",
         MONEY,
-        "What moved in orders whose journeys have other sessions, or sessions of another channel or day, than before.",
+        "Change in orders whose journeys have other sessions than before, or sessions with another channel or day.",
     ),
     "other_settings": Term(
         "Other engine or settings",
         MONEY,
-        "What moved in orders computed by another engine, other parameters or another lookback, whatever else changed.",
+        "Change in orders with another engine, other parameters or another lookback window, whatever else changed.",
     ),
     "computed_anew": Term(
-        "The same sessions computed anew",
+        "Same sessions, recalculated",
         MONEY,
-        "What moved in orders with the same sessions and settings: times or flags corrected, or other answers.",
+        "Change in orders with the same sessions and settings: corrected times or flags, or other API answers.",
     ),
     "revenue_corrected": Term(
-        "Corrected order values", MONEY, "By how much the orders' revenue differs, by their credit at the run before."
+        "Corrected order values", MONEY, "Change in the revenue of orders, split by their credit in the previous run."
     ),
     "other_dates": Term(
         "Other dates",
         MONEY,
-        "Attributed revenue of days that only one of the two reports shows, whatever else changed.",
+        "Attributed revenue of days that only one of the two reports covers, whatever else changed.",
     ),
     "sessions_without_credit": Term(
-        "Sessions without credit", COUNT, "Sessions to which no order gave any credit; their cost counts all the same."
+        "Sessions without credit",
+        COUNT,
+        "Sessions with no credit from any order. Their spend is included in all figures.",
     ),
-    "cost_without_credit": Term("Cost without credit", MONEY, "The part of the cost at sessions without credit."),
+    "cost_without_credit": Term("Spend without credit", MONEY, "Spend on sessions without credit."),
     "share_without_credit": Term(
-        "Part without credit", SHARE, "Cost without credit / cost of the same channel; empty without cost."
+        "Share without credit", SHARE, "Spend without credit / spend of the same channel. Empty without spend."
     ),
-    "starts": Term("Begins", COUNT, "Orders whose first session is the channel's, and the last another channel's."),
+    "starts": Term("First", COUNT, "Orders with the channel in the first session and another channel in the last."),
     "starts_and_ends": Term(
-        "Begins and ends", COUNT, "Orders whose first and last session are the channel's, with another channel between."
+        "First and last", COUNT, "Orders with the channel in the first and last session and another channel in between."
     ),
-    "assists": Term("Between", COUNT, "Orders with the channel in their journey, but neither first nor last."),
-    "ends": Term("Ends", COUNT, "Orders whose last session is the channel's, and the first another channel's."),
-    "alone": Term("Alone", COUNT, "Orders with no other channel in their journey."),
+    "assists": Term("Assist", COUNT, "Orders with the channel in the journey, but not in the first or last session."),
+    "ends": Term("Last", COUNT, "Orders with the channel in the last session and another channel in the first."),
+    "alone": Term("Only channel", COUNT, "Orders with no other channel in the journey."),
 }
-# Headings of columns that explain themselves.
+# Headings of columns that need no definition.
 HEADINGS = {
     "table": ("Table", TEXT),
     "rows": ("Rows", COUNT),
@@ -274,11 +277,11 @@ HEADINGS = {
     "amount": ("Amount", MONEY),
     "examples": ("Examples", TEXT),
     "consequence": ("Consequence", TEXT),
-    "of": ("Of all", TEXT),
+    "of": ("Share of", TEXT),
     "check": ("Finding", TEXT),
     "aim": ("Purpose", TEXT),
-    "mend": ("Statement or setting", TEXT),
-    "length": ("Sessions", TEXT),
+    "mend": ("SQL statement or setting", TEXT),
+    "length": ("Sessions per order", TEXT),
     "path": ("Path", TEXT),
     "orders": ("Orders", COUNT),
     "share": ("Share", SHARE),
@@ -290,11 +293,11 @@ HEADINGS = {
     "counted": ("Counted", TEXT),
     "engine": ("Engine", TEXT),
     "parameters": ("Parameters", TEXT),
-    "lookback_days": ("Lookback [days]", COUNT),
+    "lookback_days": ("Lookback window [days]", COUNT),
     "conv_id": ("Order", TEXT),
     "outcome": ("Outcome", TEXT),
     "reason": ("Reason", TEXT),
-    "rule": ("Left out", TEXT),
+    "rule": ("Exclusion rule", TEXT),
     "journeys_before": ("Journeys before", COUNT),
     "sessions_before": ("Sessions before", COUNT),
     "journeys_after": ("Journeys after", COUNT),
@@ -308,13 +311,13 @@ HEADINGS = {
     "membership": ("Membership", TEXT),
     "hours": ("Hours", COUNT),
     "conversions": ("Orders", COUNT),
-    "draw": ("Draw", COUNT),
+    "draw": ("Sample", COUNT),
     "mean": ("Mean error", ERROR),
-    "p99": ("99 % within", ERROR),
+    "p99": ("99th percentile of the error", ERROR),
     "largest": ("Largest error", ERROR),
     "credit": ("Credit [orders]", ERROR),
-    "off": ("Of all orders", ERROR),
-    "why": ("Why", TEXT),
+    "off": ("Share of all orders", ERROR),
+    "why": ("Reason", TEXT),
     "number": ("No.", COUNT),
     "holder_engagement": ("Holder engagement", COUNT),
     "closer_engagement": ("Closer engagement", COUNT),
@@ -333,15 +336,15 @@ HEADINGS = {
     "initializer_score": ("Initializer score", RATIO),
     "holder_score": ("Holder score", RATIO),
     "closer_score": ("Closer score", RATIO),
-    "ihc_score": ("Score of all credit", RATIO),
+    "ihc_score": ("Overall score", RATIO),
     "share_of_conversions": ("Share of orders", SHARE),
     "sessions_in_journeys": ("Sessions in journeys", COUNT),
     "no_credit": ("none", SHARE),
-    "up_to_10": ("up to 10 %", SHARE),
-    "up_to_25": ("10 to 25 %", SHARE),
-    "up_to_50": ("25 to 50 %", SHARE),
-    "below_all": ("50 to 100 %", SHARE),
-    "all_credit": ("all of it", SHARE),
+    "up_to_10": ("up to 10%", SHARE),
+    "up_to_25": ("10 to 25%", SHARE),
+    "up_to_50": ("25 to 50%", SHARE),
+    "below_all": ("50 to 100%", SHARE),
+    "all_credit": ("100%", SHARE),
     "ihc_before": ("Orders before", CREDIT),
     "ihc_after": ("Orders after", CREDIT),
     "ihc_change": ("Change", CREDIT),
@@ -356,59 +359,59 @@ HEADINGS = {
     "ROAS_low": ("ROAS, low", RATIO),
     "ROAS_high": ("ROAS, high", RATIO),
     "is_thin": ("Few orders", COUNT),
-    "cumulated": ("Up to this lag", SHARE),
+    "cumulated": ("Cumulative share", SHARE),
     "age": ("Age [days]", COUNT),
-    "week": ("Week from Monday", TEXT),
+    "week": ("Week (from Monday)", TEXT),
     "days": ("Days", COUNT),
     "figure": ("Figure", TEXT),
     "unit": ("Unit", TEXT),
     "value": ("Value", RATIO),
     "note": ("Note", TEXT),
-    "before": ("Period before", RATIO),
+    "before": ("Previous period", RATIO),
     "change": ("Change", SHARE),
     "model": ("Model", TEXT),
     "rank_best": ("Best rank", COUNT),
     "rank_worst": ("Worst rank", COUNT),
-    "setting": ("Changed alone", TEXT),
-    "tried": ("Others tried", COUNT),
-    "channels_crossing": ("Channels that cross break-even", COUNT),
-    "channels_moving": ("Channels that change rank", COUNT),
+    "setting": ("Setting changed", TEXT),
+    "tried": ("Alternatives tested", COUNT),
+    "channels_crossing": ("Channels crossing break-even", COUNT),
+    "channels_moving": ("Channels changing rank", COUNT),
     "run_id": ("Run", TEXT),
     "dates": ("Dates", TEXT),
     "recorded_at": ("Recorded at [UTC]", TEXT),
-    "start_date": ("First day reported", TEXT),
-    "end_date": ("Last day reported", TEXT),
-    "version": ("Version of ihc", TEXT),
+    "start_date": ("First day of the report", TEXT),
+    "end_date": ("Last day of the report", TEXT),
+    "version": ("ihc version", TEXT),
     "cause": ("Cause", TEXT),
-    "ihc_revenue_change": ("Change of attributed revenue", MONEY),
-    "shifted": ("Shifted between channels", MONEY),
+    "ihc_revenue_change": ("Change in attributed revenue", MONEY),
+    "shifted": ("Moved between channels", MONEY),
     "ihc_revenue_before": ("Attributed revenue before", MONEY),
     "ihc_revenue_after": ("Attributed revenue after", MONEY),
-    "cost_before": ("Cost before", MONEY),
-    "cost_change": ("New or corrected cost", MONEY),
-    "cost_dates": ("Cost of other dates", MONEY),
-    "cost_after": ("Cost after", MONEY),
+    "cost_before": ("Spend before", MONEY),
+    "cost_change": ("New or corrected spend", MONEY),
+    "cost_dates": ("Spend on other dates", MONEY),
+    "cost_after": ("Spend after", MONEY),
     "ROAS_before": ("ROAS before", RATIO),
     "ROAS_after": ("ROAS after", RATIO),
-    "start": ("Bar from", MONEY),
-    "end": ("Bar to", MONEY),
+    "start": ("Bar start", MONEY),
+    "end": ("Bar end", MONEY),
     "day": ("Day", TEXT),
-    "unattributed_orders": ("Unattributed orders", COUNT),
-    "unattributed_revenue": ("Unattributed revenue", MONEY),
+    "unattributed_orders": ("Untracked orders", COUNT),
+    "unattributed_revenue": ("Untracked revenue", MONEY),
     "waiting_or_failed_orders": ("Waiting or failed orders", COUNT),
     "waiting_or_failed_revenue": ("Waiting or failed revenue", MONEY),
-    "share_starts": ("Begins, share", SHARE),
-    "share_starts_and_ends": ("Begins and ends, share", SHARE),
-    "share_assists": ("Between, share", SHARE),
-    "share_ends": ("Ends, share", SHARE),
-    "share_alone": ("Alone, share", SHARE),
+    "share_starts": ("First, share", SHARE),
+    "share_starts_and_ends": ("First and last, share", SHARE),
+    "share_assists": ("Assist, share", SHARE),
+    "share_ends": ("Last, share", SHARE),
+    "share_alone": ("Only channel, share", SHARE),
     "from": ("From", TEXT),
     "to": ("To", TEXT),
 }
 
 
 def heading(column: object) -> tuple[str, str]:
-    """The heading and the unit of a column; a column that is not known here is money under its own name."""
+    """Look up the heading and unit of a column. An unknown column keeps its name and has the unit MONEY."""
     name = str(column)
     term = GLOSSARY.get(name)
     return (term.heading, term.unit) if term else HEADINGS.get(name, (name, MONEY))

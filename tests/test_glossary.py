@@ -56,12 +56,12 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_every_column_that_is_shown_has_a_heading_and_a_unit(name):
+def test_every_shown_column_has_a_heading_and_a_unit(name):
     assert not [column for column in SHOWN[name].columns if column not in {*GLOSSARY, *HEADINGS}]
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_a_column_of_texts_is_called_text_and_one_of_figures_is_not(name):
+def test_the_unit_is_text_for_text_columns_only(name):
     for column in SHOWN[name].columns:
         is_text = not pd.api.types.is_numeric_dtype(SHOWN[name][column])
         if len(SHOWN[name]):
@@ -69,14 +69,14 @@ def test_a_column_of_texts_is_called_text_and_one_of_figures_is_not(name):
 
 
 @pytest.mark.parametrize("term", GLOSSARY.values(), ids=GLOSSARY)
-def test_a_term_has_a_heading_a_known_unit_and_a_definition_that_is_a_sentence(term):
+def test_every_term_has_a_heading_a_known_unit_and_a_full_sentence_as_definition(term):
     assert term.heading
     assert term.unit in FORMATS
     assert term.definition[0].isupper()
     assert term.definition.endswith(".")
 
 
-def test_no_two_terms_share_a_heading_and_no_column_is_defined_twice():
+def test_headings_of_terms_are_unique_and_no_column_is_defined_twice():
     headings = [term.heading for term in GLOSSARY.values()]
     assert len(set(headings)) == len(headings)
     assert not GLOSSARY.keys() & HEADINGS.keys()
@@ -88,9 +88,9 @@ def test_headings_have_known_units():
 
 @pytest.mark.parametrize(
     ("column", "found"),
-    [("ROAS", ("ROAS", "ratio")), ("cost", ("Cost", MONEY)), ("orders", ("Orders", "count")), ("IHC", ("IHC", MONEY))],
+    [("ROAS", ("ROAS", "ratio")), ("cost", ("Spend", MONEY)), ("orders", ("Orders", "count")), ("IHC", ("IHC", MONEY))],
 )
-def test_a_heading_is_found_by_column_and_an_unknown_column_is_money_under_its_own_name(column, found):
+def test_an_unknown_column_keeps_its_name_and_has_the_unit_money(column, found):
     assert heading(column) == found
 
 
@@ -105,5 +105,5 @@ def test_a_heading_is_found_by_column_and_an_unknown_column_is_money_under_its_o
         (TEXT, "1234", "1234"),
     ],
 )
-def test_a_unit_says_how_its_figures_are_written(unit, value, text):
+def test_each_unit_has_its_own_number_format(unit, value, text):
     assert FORMATS[unit](value) == text

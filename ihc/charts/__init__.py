@@ -1,1 +1,1 @@
-"""Charts, a file a topic."""
+"""Charts, one module per topic."""

@@ -1,4 +1,4 @@
-"""Charts of how far the channels are from break-even, and how sure that is."""
+"""Charts of ROAS and headroom to break-even."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ihc.formatting import fixed, general, percentage
 
 @chart
 def roas_by_channel_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str], roas: float = 1.0) -> None:
-    """A row a channel: its ROAS as a dot on the line of its interval, against break-even; few orders are hollow.
+    """One row per channel: ROAS as a dot on its confidence interval, with break-even. Few orders: hollow dot.
 
-    Channels with less than 1 % of the cost come last, as texts: a ROAS of thousands would set the scale of all others.
-    In: `channel_name, cost [currency], ROAS, ROAS_low, ROAS_high [1], verdict` of channels that cost something;
-    `colours` by channel; the break-even `roas [1]`.
+    Channels with less than 1% of spend come last, as text, because a ROAS of several thousand would distort the scale.
+    In: `channel_name, cost [currency], ROAS, ROAS_low, ROAS_high [1], verdict` of channels with spend; `colours` by
+    channel; the break-even `roas [1]`.
     """
     share = table["cost"] / table["cost"].sum()
     is_drawn = share >= MATERIAL
@@ -47,32 +47,32 @@ def roas_by_channel_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[
     )
     if is_thin.any():
         marks.text_column(axes, 152, "", np.where(is_thin, "few orders", "").tolist(), [GREY] * len(table))
-    axes.set_xlabel("ROAS [attributed revenue / cost]")
+    axes.set_xlabel("ROAS [attributed revenue / spend]")
 
 
 def _not_drawn(axes: Axes, first: int, texts: Iterable[str]) -> None:
-    """Texts in the rows from `first` on, in the place of marks."""
-    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # over the lines of the axes
+    """Write texts instead of marks, in the rows from `first` on."""
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # covers the grid lines
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9, "color": GREY}
     for row, text in enumerate(texts, start=first):
         axes.text(0.02, row, text, bbox=ground, **style)
 
 
 def _ratio(value: float) -> str:
-    """A ratio in about three digits."""
+    """Format a ratio with about three digits."""
     if not np.isfinite(value):
         return marks.UNKNOWN
     return fixed(value, 2) if abs(value) < 10 else fixed(value, 1) if abs(value) < 100 else fixed(value)
 
 
 def _part(share: float) -> str:
-    """A share of less than 1 % that prints neither as 0 nor as 1 %."""
+    """Format a share below 1% so that it rounds neither to 0% nor to 1%."""
     return percentage(min(share, 0.009), 1) if share >= 0.0005 else f"<{percentage(0.001, 1)}"
 
 
 @chart
 def room_to_break_even_chart(figure: Figure, table: pd.DataFrame, currency: str = "currency") -> None:
-    """A row a channel: a bar from its cost to where it breaks even, to the right as headroom, to the left as too much.
+    """One row per channel: a bar from spend to break-even spend, to the right for headroom, to the left for excess.
 
     In: `channel_name, cost, break_even_cost, headroom [currency]`.
     """
@@ -83,6 +83,6 @@ def room_to_break_even_chart(figure: Figure, table: pd.DataFrame, currency: str 
     axes.scatter(table["cost"], rows, color=INK, marker="|", s=110, linewidth=2, zorder=3)
     marks.from_zero(axes)
     marks.amount_axis(axes.xaxis, 3)
-    marks.text_column(axes, 46, "| cost", [marks.short(cost) for cost in table["cost"]])
+    marks.text_column(axes, 46, "| spend", [marks.short(cost) for cost in table["cost"]])
     marks.text_column(axes, 112, "break-even", [marks.short(cost) for cost in table["break_even_cost"]])
-    axes.set_xlabel(f"cost [{currency}]; blue: headroom, orange: over break-even")
+    axes.set_xlabel(f"spend [{currency}]; blue: headroom, orange: over break-even spend")

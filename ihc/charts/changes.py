@@ -1,4 +1,4 @@
-"""A chart of what changed between two reports."""
+"""Chart of the changes between two runs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart
 from ihc.formatting import fixed
 
-# Okabe and Ito's colours, as in the other charts; grey for what is no change of the shop, but of the dates.
+# The colours of Okabe and Ito, as in the other charts. Grey: changed dates, which are no change in the shop.
 COLOURS = dict(zip(CAUSES, (BLUE, SKY, "#F0E442", "#E69F00", ORANGE, "#009E73", "#CC79A7", GREY), strict=True))
-ROOM = 0.22  # of the bars' reach, for a figure beside them
-# How changes are written, by the largest: from how much on, in which size, with how many decimals, and what follows.
+ROOM = 0.22  # space for the figures, as a share of the length of the bars
+# Number format by the largest change: minimum, divisor, decimals, suffix.
 FORMS = ((1e6, 1e6, 1, " M"), (10, 1, 0, ""), (0, 1, 2, ""))
 
 
 @chart
 def changes_by_channel_chart(figure: Figure, table: pd.DataFrame, currency: str = "currency") -> None:
-    """A row a channel: what each cause added to its attributed revenue, or took from it.
+    """One row per channel: the change in attributed revenue by cause.
 
-    The figure beside a row is the net change; where bars go both ways, a mark shows it too.
-    In: `largest_changes`: `channel_name`, a column a cause that occurs, `ihc_revenue_change` [currency].
+    The figure next to a row is the net change. A marker shows it as well if bars go both ways.
+    In: `largest_changes`: `channel_name`, one column per cause that occurs, `ihc_revenue_change` [currency].
     """
     causes = [cause for cause in CAUSES if cause in table.columns]
     figure.set_size_inches(WIDTH, 1.2 + 0.2 * ((len(causes) + 2) // 2) + 0.3 * len(table))
@@ -50,12 +50,12 @@ def changes_by_channel_chart(figure: Figure, table: pd.DataFrame, currency: str 
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.spines.left.set_visible(False)
     marks.amount_axis(axes.xaxis, 5)
-    axes.set_xlabel(f"change of attributed revenue [{currency}]")
+    axes.set_xlabel(f"change in attributed revenue [{currency}]")
     marks.legend_above(figure)
 
 
 def _write_changes(axes: Axes, change: Floats, ends: Floats) -> None:
-    """Write each row's change beside the end of its bars."""
+    """Write the net change next to the bars of each row."""
     size, decimals, unit = next(entry[1:] for entry in FORMS if np.abs(change).max() >= entry[0])
     for row, (value, end) in enumerate(zip(change, ends, strict=True)):
         text = fixed(value / size, decimals, sign=True) + unit

@@ -1,4 +1,4 @@
-"""Charts of what the channels earned, where in a journey they work, and how their credit is spread."""
+"""Charts of channels: spend and revenue, phases, weights, scores and distribution of credit."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from ihc.formatting import fixed, general, percentage
 from ihc.glossary import FORMATS, heading
 from ihc.schemas.tables import PHASES
 
-# On a coloured mark, which stays as it is where the page turns dark, a text must stay as it is too: none of the
-# neutral colours, and each apart from the mark.
+# Text colours on coloured marks. Marks keep their colour on a dark page, so their text must too: no neutral colours.
 ON_PHASE = dict(zip(PHASES, ("#fdfdfd", "#010101", "#010101"), strict=True))
-BAR_COLOURS, MOST_BARS = (BLUE, ORANGE, SKY, GREY), 20  # of a chart of any figures
-LEGIBLE = 0.065  # a share of a bar below this has no room for its figure
-# From no credit to all of it, the last still seen on a dark page.
+BAR_COLOURS, MOST_BARS = (BLUE, ORANGE, SKY, GREY), 20  # of `bars_chart`
+LEGIBLE = 0.065  # minimum share of a bar with space for its figure
+# From no credit to all credit. The darkest shade is still visible on a dark page.
 SHADES = (PALE, "#d9e7f5", "#abd0e8", "#74b2dc", "#428dc9", "#1f63ad")
 
 
 @chart
 def cost_against_revenue_chart(figure: Figure, summary: pd.DataFrame, currency: str = "currency") -> None:
-    """Two bars a channel: what it cost and what it earned. In: `channel_name, cost, ihc_revenue [currency]`."""
+    """Two bars per channel: spend and attributed revenue. In: `channel_name, cost, ihc_revenue [currency]`."""
     figure.set_size_inches(WIDTH, 1.2 + 0.4 * len(summary))
     axes = figure.add_subplot()
     marks.name_rows(axes, summary["channel_name"])
     rows = np.arange(len(summary))
-    axes.barh(rows - 0.2, summary["cost"], height=0.38, color=ORANGE, label="cost")
+    axes.barh(rows - 0.2, summary["cost"], height=0.38, color=ORANGE, label="spend")
     axes.barh(rows + 0.2, summary["ihc_revenue"], height=0.38, color=BLUE, label="attributed revenue")
     if not summary[["cost", "ihc_revenue"]].any(axis=None):
         axes.set_xlim(0, 1)
@@ -42,20 +41,20 @@ def cost_against_revenue_chart(figure: Figure, summary: pd.DataFrame, currency: 
 
 @chart
 def credit_against_cost_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    """A row a channel: its share of the credit as a dot on the line of its interval, its share of the cost a diamond.
+    """One row per channel: share of credit as a dot on its confidence interval, share of spend as a diamond.
 
     In: `channel_name, share_of_credit, share_of_credit_low, share_of_credit_high, share_of_cost [1]`; `colours` by
     channel.
     """
     axes = marks.row_axes(figure, table["channel_name"], limit=marks.NARROW, grid=True)
-    # On top and empty, so that a dot in the same place is seen in it.
+    # Empty and on top, so that a dot in the same place stays visible.
     axes.scatter(table["share_of_cost"], range(len(table)), color="none", edgecolor=GREY, marker="D", s=44, zorder=5)
     marks.intervals(axes, table, "share_of_credit", colours, [False] * len(table))
     marks.from_zero(axes)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(marks.UP_TO_ALL)
     marks.text_column(axes, 100, "● credit (interval)", marks.with_bounds(table, "share_of_credit", _percent))
-    marks.text_column(axes, 145, "◇ cost", [_percent(share) for share in table["share_of_cost"]], [GREY] * len(table))
+    marks.text_column(axes, 145, "◇ spend", [_percent(share) for share in table["share_of_cost"]], [GREY] * len(table))
     axes.set_xlabel("share of all channels")
 
 
@@ -67,9 +66,9 @@ def _percent(share: float) -> str:
 
 @chart
 def phases_by_channel_chart(figure: Figure, table: pd.DataFrame) -> None:
-    """A bar a channel, parted by where in the journeys it works, and the orders it earned.
+    """One bar per channel with its credit by phase, and its attributed orders.
 
-    In: `channel_name, ihc [orders], initializer, holder, closer [1; NaN leaves no bar]`.
+    In: `channel_name, ihc [orders], initializer, holder, closer [1; NaN: no bar]`.
     """
     axes = marks.row_axes(figure, table["channel_name"], limit=marks.NARROW)
     parts = table[list(PHASES)].fillna(0.0)
@@ -84,12 +83,12 @@ def phases_by_channel_chart(figure: Figure, table: pd.DataFrame) -> None:
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(marks.UP_TO_ALL)
     marks.text_column(axes, 46, "orders", [fixed(orders) for orders in table["ihc"]])
-    axes.set_xlabel("share of the channel's part in the three phases")
+    axes.set_xlabel("share of the channel's credit by phase")
 
 
 @chart
 def channel_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
-    """A panel a phase, a dot a channel: its weight, on a line from 1, the neutral one.
+    """One panel per phase, one dot per channel: its weight, with a line from the neutral weight of 1.
 
     In: `channel_name, initializer_weight, holder_weight, closer_weight [1]`.
     """
@@ -98,11 +97,11 @@ def channel_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
 
 @chart
 def channel_scores_chart(figure: Figure, scores: pd.DataFrame) -> None:
-    """A panel a phase, a dot a channel: its score, on a line from 1, the mean channel's.
+    """One panel per phase, one dot per channel: its score, with a line from the average score of 1.
 
-    In: `channel_name, initializer_score, holder_score, closer_score [1; NaN has no dot]`.
+    In: `channel_name, initializer_score, holder_score, closer_score [1; NaN: no dot]`.
     """
-    _around_one(figure, scores, "score", "share of the phase / mean share")
+    _around_one(figure, scores, "score", "share of the phase / average share")
 
 
 def _around_one(figure: Figure, frame: pd.DataFrame, name: str, label: str) -> None:
@@ -112,7 +111,7 @@ def _around_one(figure: Figure, frame: pd.DataFrame, name: str, label: str) -> N
     for phase, axes in zip(PHASES, panels, strict=True):
         values = frame[f"{phase}_{name}"]
         marks.name_rows(axes, frame["channel_name"], marks.NARROW)
-        # As it is printed: what cannot be told from 1 is no distance worth a colour.
+        # Values that print as 1.00 have no colour and no label.
         is_off = (values.map("{:.2f}".format) != "1.00") & values.notna()
         colours = np.where(is_off, PHASE_COLOURS[phase], "#bbbbbb").tolist()
         axes.axvline(1, color=INK, linewidth=0.8, linestyle="--")
@@ -126,13 +125,13 @@ def _around_one(figure: Figure, frame: pd.DataFrame, name: str, label: str) -> N
         axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: general(value) if value >= 0 else ""))
         axes.tick_params(axis="x", labelsize=8)
-    # Not the figure's own label, whose place the note below a published chart takes.
+    # Not the label of the figure: the note below a saved chart takes its place.
     panels[len(PHASES) // 2].set_xlabel(label)
 
 
 @chart
 def channel_impact_chart(figure: Figure, impact: pd.DataFrame) -> None:
-    """Two panels, a bar a channel: the orders it took part in, and its average credit in them.
+    """Two panels with one bar per channel: influenced orders, and average credit in these orders.
 
     In: `channel_name, influenced_conversions [count], share_of_conversions, average_impact [share]`.
     """
@@ -146,9 +145,9 @@ def channel_impact_chart(figure: Figure, impact: pd.DataFrame) -> None:
             influenced,
             BLUE,
             [f"{fixed(orders)} ({percentage(share)})" for orders, share in shares],
-            "orders with the channel",
+            "influenced orders",
         ),
-        (right, credit, SKY, [percentage(value) for value in credit], "its average credit in them"),
+        (right, credit, SKY, [percentage(value) for value in credit], "average credit in these orders"),
     ):
         marks.name_rows(axes, impact["channel_name"], marks.NARROW)
         axes.barh(range(len(values)), values, color=colour, height=0.7)
@@ -162,9 +161,9 @@ def channel_impact_chart(figure: Figure, impact: pd.DataFrame) -> None:
 
 @chart
 def credit_distribution_chart(figure: Figure, distribution: pd.DataFrame) -> None:
-    """A bar a channel of all its sessions in journeys, parted by how much credit each got.
+    """One bar per channel: its sessions in journeys by amount of credit.
 
-    In: `channel_name, sessions_in_journeys [count]`, and a column a class of credit, from none to all [share].
+    In: `channel_name, sessions_in_journeys [count]`, and one column per class of credit, from none to all [share].
     """
     figure.set_size_inches(WIDTH, 1.5 + 0.3 * len(distribution))
     axes = figure.add_subplot()
@@ -175,13 +174,13 @@ def credit_distribution_chart(figure: Figure, distribution: pd.DataFrame) -> Non
     sessions = distribution["sessions_in_journeys"]
     marks.label_ends(axes, np.ones(len(sessions)), [fixed(count) for count in sessions], gap=5)
     marks.whole_axis(axes, 1.12)
-    axes.set_xlabel("share of its sessions in journeys, and how many")
-    marks.legend_above(figure, 3, title="credit of a session", title_fontsize=9)
+    axes.set_xlabel("share and number of sessions in journeys")
+    marks.legend_above(figure, 3, title="credit per session", title_fontsize=9)
 
 
 @chart
 def bars_chart(figure: Figure, frame: pd.DataFrame, column: str, *figures: str) -> None:
-    """A row for each value of `column`, a bar for each of the `figures` beside each other; 20 rows at most."""
+    """One row per value of `column`, with one bar for each of the `figures`; 20 rows at most."""
     frame = frame.head(MOST_BARS)
     shown = figures[: len(BAR_COLOURS)]
     figure.set_size_inches(WIDTH, 1.2 + (0.16 + 0.16 * len(shown)) * len(frame))

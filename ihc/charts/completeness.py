@@ -1,4 +1,4 @@
-"""Charts of the reconciliation, and of the cost and the orders that bear no credit."""
+"""Charts of the reconciliation, spend without credit, and untracked orders."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, SKY, WIDTH, chart, say
 from ihc.formatting import brief_percent, dated_axis, fixed, printable
 
-LINE_WIDTH = 26  # characters of a line of the reconciliation before it goes on below
-NO_AMOUNT = 1e-6  # an axis of amounts that ends below this has none
-LABELLED_DAYS = 10  # up to so many days each bar has its figure, and each day its tick
-YEAR_SHOWN = 300  # from so many days on the ticks name the year
+LINE_WIDTH = 26  # characters per line of a row label
+NO_AMOUNT = 1e-6  # an axis that ends below this has no amounts
+LABELLED_DAYS = 10  # maximum number of days with a figure on each bar and a tick for each day
+YEAR_SHOWN = 300  # minimum number of days for ticks with a year
 
 
 @chart
 def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currency") -> None:
-    """A row a line of the reconciliation: totals stand on 0, what is taken off or added hangs between them.
+    """Waterfall chart of the reconciliation: totals start at 0, deductions and additions float between them.
 
-    In: `waterfall`: `line, kind, start, end`, and `amount [currency]` or `count`; `currency` is what the axis is in.
+    In: `waterfall`: `line, kind, start, end`, and `amount [currency]` or `count`; `currency`, the unit of the axis.
     """
     figure.set_size_inches(WIDTH, 0.8 + 0.42 * len(bars))
     axes = figure.add_subplot()
@@ -35,7 +35,7 @@ def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currenc
     is_total, figures = bars["kind"] == "total", bars[bars.columns[-1]]
     colours = np.where(is_total, BLUE, np.where(figures < 0, ORANGE, SKY)).tolist()
     axes.barh(rows, bars["end"] - bars["start"], left=bars["start"], color=colours, height=0.6)
-    # From the end of each bar to the next one; so a step too small to be seen has its place too.
+    # Connect the end of each bar with the next one, so that even tiny steps are visible.
     axes.vlines(bars["end"].iloc[:-1], rows[:-1] - 0.3, rows[1:] + 0.3, color=GREY, lw=0.8)
     is_whole = bars.columns[-1] == "count" and (figures == figures.round()).all()
     decimals = 0 if is_whole else 2
@@ -59,21 +59,21 @@ def _amounts(axes: Axes, label: str) -> None:
 
 @chart
 def cost_without_credit_chart(figure: Figure, by_channel: pd.DataFrame, currency: str = "currency") -> None:
-    """A bar a channel of its cost: first what stands at sessions without credit, written beside, then the rest.
+    """One bar per channel: spend on sessions without credit (with its figure), then spend on sessions with credit.
 
     In: the channels of `without_credit_by_channel`, without its total: `channel_name, cost, cost_without_credit
     [currency], share_without_credit [1]`.
     """
     axes = marks.row_axes(figure, by_channel["channel_name"])
     rows, idle = range(len(by_channel)), by_channel["cost_without_credit"]
-    axes.barh(rows, idle, color=ORANGE, height=0.7, label="at sessions without credit (and its part)")
-    axes.barh(rows, by_channel["cost"] - idle, left=idle, color=BLUE, height=0.7, label="at sessions with credit")
+    axes.barh(rows, idle, color=ORANGE, height=0.7, label="spend without credit (share)")
+    axes.barh(rows, by_channel["cost"] - idle, left=idle, color=BLUE, height=0.7, label="spend with credit")
     texts = [
-        (f"{_whole(part)} ({brief_percent(share)})" if part else "0") if cost else "no cost"
+        (f"{_whole(part)} ({brief_percent(share)})" if part else "0") if cost else "no spend"
         for cost, part, share in zip(by_channel["cost"], idle, by_channel["share_without_credit"], strict=True)
     ]
     marks.label_ends(axes, by_channel["cost"], texts)
-    _amounts(axes, f"cost [{currency}]")
+    _amounts(axes, f"spend [{currency}]")
     marks.legend_above(figure)
 
 
@@ -83,17 +83,17 @@ def _whole(amount: float) -> str:
 
 @chart
 def unattributed_by_day_chart(figure: Figure, by_day: pd.DataFrame, currency: str = "currency") -> None:
-    """Bars by day of the revenue of orders without any session, and below, if any, of those that wait or failed.
+    """Bars by day: revenue of untracked orders and, in a second panel, of waiting or failed orders, if any.
 
     In: `without_credit_by_day`: `day, unattributed_revenue, waiting_or_failed_revenue [currency]`.
     """
     panels_of = {
-        "unattributed_revenue": ("unattributed", ORANGE),
+        "unattributed_revenue": ("untracked", ORANGE),
         "waiting_or_failed_revenue": ("waiting or failed", BLUE),
     }
     shown = {column: panel for column, panel in panels_of.items() if by_day[column].any()}
     if not shown:
-        say(figure, "On every day, all orders are credited.")
+        say(figure, "All orders are credited on every day.")
         return
     figure.set_size_inches(WIDTH, 0.9 + 1.7 * len(shown))
     days = pd.to_datetime(by_day["day"])
@@ -101,7 +101,7 @@ def unattributed_by_day_chart(figure: Figure, by_day: pd.DataFrame, currency: st
     for axes, (column, (title, colour)) in zip(panels, shown.items(), strict=True):
         axes.bar(days, by_day[column], color=colour, width=0.8 if len(days) <= LABELLED_DAYS else 1)
         axes.axhline(0, color=INK, linewidth=0.8)
-        axes.set_title(f"Revenue of orders that are {title}", fontsize=10)
+        axes.set_title(f"Revenue of {title} orders", fontsize=10)
         marks.amount_axis(axes.yaxis, 4)
         axes.set_ylabel(currency)
         if len(days) <= LABELLED_DAYS:
@@ -117,7 +117,7 @@ def _write_amounts(axes: Axes, days: pd.Series[pd.Timestamp], revenue: pd.Series
 
 
 def _day_ticks(axes: Axes, days: pd.Series[pd.Timestamp]) -> None:
-    """Ticks that fit three days and two years; and no bar is wider than a fifth of the chart."""
+    """Set ticks that suit three days as well as two years, and limit the width of a bar to a fifth of the chart."""
     reach = (days.max() - days.min()).days
     beside = max(0.6, (5 - reach) / 2)
     axes.set_xlim(date2num(days.min()) - beside, date2num(days.max()) + beside)

@@ -1,4 +1,4 @@
-"""What charts are built from: rows, cells, bars in parts, intervals, axes and the texts beside them."""
+"""Building blocks of charts: rows, cells, stacked bars, intervals, axes and labels."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from ihc.charts.palette import OTHER
 from ihc.charts.style import GREY, INK, PALE, WIDTH
 from ihc.formatting import fixed, general, percent_of, percentage, shown
 
-NARROW = 22  # characters of a name where there is less room than usual
-ROW = 0.28  # inches
-ABOVE = 9  # points from the axes' top to the middle of the line above the first row
-LINE = 0.17  # inches from a small text to the next below it
-AROUND = 0.9  # inches of a figure's height that are not the axes
-LINEAR = 0.1  # ROAS below which the scale of powers of ten is straight
-UNKNOWN = "–"  # in the place of a figure
-Label = tuple[float, str, str]  # where on the y axis it belongs, its text, its colour
+NARROW = 22  # maximum characters of a name in narrow charts
+ROW = 0.28  # row height [inches]
+ABOVE = 9  # distance from the top of the axes to the line above the first row [points]
+LINE = 0.17  # line height of small text [inches]
+AROUND = 0.9  # height of a figure outside the axes [inches]
+LINEAR = 0.1  # the log scale is linear below this ROAS
+UNKNOWN = "–"  # shown for unknown figures
+Label = tuple[float, str, str]  # position on the y axis, text, colour
 
 
 def _amount(value: float, _place: int) -> str:
-    """A tick of an axis of amounts or counts: 0.5, 1,000, 2.5 M."""
-    value += 0.0  # a minus zero becomes a plain one
+    """Format a tick of amounts or counts: 0.5, 1,000, 2.5 M."""
+    value += 0.0  # turns -0.0 into 0.0
     return f"{general(value / 1e6)} M" if abs(value) >= 1e6 else general(value)
 
 
 AMOUNTS = FuncFormatter(_amount)
-# Ticks of shares, as exact as they need be, and none beyond the whole, where the room for labels makes the axis longer.
+# Ticks of shares with as many digits as needed. None beyond 100%, where the axis only has space for labels.
 UP_TO_ALL = FuncFormatter(lambda share, _: percent_of(general(100 * share, 6)) if share < 1.001 else "")
 SHARES = FuncFormatter(lambda share, _: percentage(share))
 
 
 def row_axes(figure: Figure, names: pd.Series[str], *, limit: int = 26, head: float = 1.3, grid: bool = False) -> Axes:
-    """Axes with a row for each of `names`, and so many inches for all that is above and below the rows."""
+    """Create axes with one row per name. `head`: height above and below the rows [inches]."""
     figure.set_size_inches(WIDTH, head + ROW * len(names))
     axes = figure.add_subplot()
     name_rows(axes, names, limit)
@@ -52,14 +52,14 @@ def row_axes(figure: Figure, names: pd.Series[str], *, limit: int = 26, head: fl
 
 
 def name_rows(axes: Axes, names: pd.Series[str], limit: int = 26) -> None:
-    """Rows with the channels' names, each cut to `limit` characters, the first on top."""
+    """Label the rows with names, cut to `limit` characters, the first on top."""
     axes.set_yticks(range(len(names)), labels=[shown(name, limit) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
 
 
 def name_columns(axes: Axes, names: Sequence[str], rotation: float) -> None:
-    """Slanted names above the columns of a grid of cells, which needs no frame."""
+    """Write rotated names above the columns of a heat map, and hide its frame."""
     axes.xaxis.tick_top()
     axes.set_xticks(range(len(names)), labels=names)
     axes.tick_params(axis="x", length=0, labelsize=9, rotation=rotation, pad=2)
@@ -69,17 +69,17 @@ def name_columns(axes: Axes, names: Sequence[str], rotation: float) -> None:
 
 
 def legend_above(figure: Figure, columns: int = 2, **style: Any) -> None:
-    """A legend over the whole width, above the axes."""
+    """Add a legend above the axes, across the whole width."""
     figure.legend(frameon=False, loc="outside upper center", ncols=columns, fontsize=9, **style)
 
 
 def tell(artist: Artist, texts: Sequence[str]) -> None:
-    """Say what each mark of an artist stands for; a page shows it where a reader points at the mark."""
+    """Attach a tooltip to each mark of an artist; the page shows it on hover."""
     artist.told = list(texts)  # type: ignore[attr-defined]
 
 
 def write_in(axes: Axes, x: float, row: float, text: str, colour: str | None = None, **style: Any) -> None:
-    """A small text in the middle of a cell, or of a part of a bar."""
+    """Write small text in the middle of a cell or bar segment."""
     look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": colour}
     axes.text(x, row, text, **look | style)
 
@@ -87,7 +87,7 @@ def write_in(axes: Axes, x: float, row: float, text: str, colour: str | None = N
 def write_beside(
     axes: Axes, x: float, row: float, text: str, *, gap: float = 5, left: bool = False, **style: Any
 ) -> None:
-    """A text `gap` points to the right of a point in a row, or to its left."""
+    """Write text `gap` points to the right or left of a point in a row."""
     axes.annotate(
         text,
         (x, row),
@@ -101,26 +101,26 @@ def write_beside(
 
 
 def label_ends(axes: Axes, ends: Iterable[float], texts: Iterable[str], gap: float = 4) -> None:
-    """A text to the right of where each row's bar ends."""
+    """Write text to the right of each row's bar."""
     for row, (end, text) in enumerate(zip(ends, texts, strict=True)):
         write_beside(axes, end, row, text, gap=gap)
 
 
 def amount_axis(axis: XAxis | YAxis, most: int) -> None:
-    """Ticks of amounts or counts, at most so many and one."""
+    """Set ticks of amounts or counts, with at most `most` intervals."""
     axis.set_major_locator(MaxNLocator(nbins=most))
     axis.set_major_formatter(AMOUNTS)
 
 
 def whole_axis(axes: Axes, end: float) -> None:
-    """An axis of shares up to all, with room for labels up to `end`."""
+    """Set an axis of shares from 0 to 100%, with space for labels up to `end`."""
     axes.set_xlim(0, end)
     axes.set_xticks(np.linspace(0, 1, 5))
     axes.xaxis.set_major_formatter(SHARES)
 
 
 def stack_parts(axes: Axes, parts: pd.DataFrame, looks: Sequence[Mapping[str, Any]], **style: Any) -> list[Floats]:
-    """A bar a row of its parts, one after another, each column with a look of its own; where each part begins."""
+    """Draw one stacked bar per row, with one style per column. Out: where the segments of each column start."""
     start, starts = np.zeros(len(parts)), []
     for name, look in zip(parts.columns, looks, strict=True):
         part = parts[name].fillna(0.0).to_numpy("float64")
@@ -131,7 +131,7 @@ def stack_parts(axes: Axes, parts: pd.DataFrame, looks: Sequence[Mapping[str, An
 
 
 def from_zero(axes: Axes) -> None:
-    """An x axis of amounts with 0 on it, and a margin, also beyond the foot of a bar."""
+    """Let the x axis include 0, with a margin on both sides."""
     axes.use_sticky_edges = False
     axes.margins(x=0.04)
     low, high = axes.get_xlim()
@@ -141,7 +141,7 @@ def from_zero(axes: Axes) -> None:
 def intervals(
     axes: Axes, table: pd.DataFrame, name: str, colours: Mapping[str, str], is_hollow: Iterable[bool]
 ) -> None:
-    """Dots on lines from `name_low` to `name_high`, in the channels' colours."""
+    """Draw dots on lines from `<name>_low` to `<name>_high`, in the channels' colours."""
     rows = range(len(table))
     shades = [colours.get(channel, OTHER) for channel in table["channel_name"]]
     axes.hlines(rows, table[f"{name}_low"], table[f"{name}_high"], color=shades, linewidth=2.2, zorder=3)
@@ -150,7 +150,7 @@ def intervals(
 
 
 def with_bounds(table: pd.DataFrame, name: str, write: Callable[[float], str]) -> list[str]:
-    """Row by row a figure with its interval behind it, if it has one."""
+    """Format figures with their interval in brackets, if there is one."""
     figures = [[write(value) for value in table[column]] for column in (name, f"{name}_low", f"{name}_high")]
     return [
         value if UNKNOWN in (low, high) else f"{value} ({low.removesuffix('%')}–{high})"
@@ -161,7 +161,7 @@ def with_bounds(table: pd.DataFrame, name: str, write: Callable[[float], str]) -
 def text_column(
     axes: Axes, right: float, head: str, texts: Sequence[str], colours: Iterable[str] | None = None
 ) -> None:
-    """A column of texts beside the rows, that ends `right` points from the axes, where no mark can be in its way."""
+    """Write a column of text next to the rows, right-aligned `right` points from the axes."""
     write_above(axes, (1, 1), head, right=right, xycoords="axes fraction", ha="right", color=GREY)
     for row, (text, colour) in enumerate(zip(texts, colours or [INK] * len(texts), strict=True)):
         axes.annotate(
@@ -178,17 +178,17 @@ def text_column(
 
 
 def write_above(axes: Axes, at: tuple[float, float], text: str, right: float = 0, **style: Any) -> None:
-    """A text on the line above the first row."""
+    """Write text on the line above the first row."""
     axes.annotate(text, at, (right, ABOVE), textcoords="offset points", va="center", fontsize=8.5, **style)
 
 
 def least_height(series: int) -> float:
-    """The height of a figure [inches] that has room for the names of so many series beside its axes."""
+    """Return the height of a figure [inches] with space for the labels of so many series next to the axes."""
     return AROUND + LINE * series
 
 
 def label_series(figure: Figure, axes: Axes, right: float, labels: Sequence[Label]) -> None:
-    """Name the ends of lines, or the parts of a bar, right of the axes, moved apart where they would touch."""
+    """Label lines or bar segments to the right of the axes, without overlaps."""
     low, high = axes.get_ylim()
     gap = LINE / (figure.get_size_inches()[1] - AROUND)
     order = sorted(labels)
@@ -201,7 +201,7 @@ def label_series(figure: Figure, axes: Axes, right: float, labels: Sequence[Labe
 
 
 def _apart(places: Sequence[float], gap: float) -> list[float]:
-    """Rising places, moved so that they are at least `gap` apart and not above 1."""
+    """Move ascending positions so that they are at least `gap` apart and not above 1."""
     moved = list(places)
     for number in range(1, len(moved)):
         moved[number] = max(moved[number], moved[number - 1] + gap)
@@ -213,7 +213,7 @@ def _apart(places: Sequence[float], gap: float) -> list[float]:
 
 
 def power_scale(axis: XAxis | YAxis) -> None:
-    """Powers of ten, but straight below LINEAR, so that 0 has a place: ROAS spans 0.05 and 1,000 in one shop."""
+    """Set a log scale that is linear below LINEAR to include 0: ROAS can span 0.05 to 1,000 in one shop."""
     set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("symlog", linthresh=LINEAR, linscale=0.5)
     axis.set_major_locator(FixedLocator([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
@@ -222,7 +222,7 @@ def power_scale(axis: XAxis | YAxis) -> None:
 
 
 def between_powers(axes: Axes) -> None:
-    """Ticks between the powers of ten, and 0, where the axis spans few powers."""
+    """Add 0 and ticks between the powers of ten, if the axis spans few powers."""
     low, high = axes.get_xlim()
     span = high / max(low, LINEAR)
     if low >= -LINEAR and span < 200:
@@ -232,7 +232,7 @@ def between_powers(axes: Axes) -> None:
 
 
 def short(value: float) -> str:
-    """An amount in four characters or so: 950, 28.1k, 1.2M."""
+    """Format an amount in about four characters: 950, 28.1k, 1.2M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{fixed(value / size, 1)}{letter}"

@@ -1,4 +1,4 @@
-"""A chart of how long credit takes to arrive."""
+"""Chart of the conversion lag."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, ORANGE, WIDTH, chart
 from ihc.formatting import counted, fixed, percent
 
-NEARLY_ALL = 0.99  # of the credit; what comes later is a tail
+NEARLY_ALL = 0.99  # share of credit that the chart covers; the rest is a long tail
 
 
 @chart
 def credit_lag_chart(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) -> None:
-    """The share of the credit by lag, added up, with the marks of `lag_marks`; dashed, its estimated arrival.
+    """Cumulative share of credit by lag with the marks of `lag_marks`. Dashed: estimated completeness by age.
 
     In: `credit_by_lag`: `lag [days], cumulated [share]`, and `arrival`: `age [days], arrived [share]`.
     """
@@ -30,13 +30,13 @@ def credit_lag_chart(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) 
     if len(arrival):
         late.append(_reached(arrival["age"], arrival["arrived"], NEARLY_ALL))
     end = max(3, *late, 2 * max(shares_by_lag)) + 1
-    curves = [(lags["lag"], lags["cumulated"], "-", BLUE, "credit so far")]
+    curves = [(lags["lag"], lags["cumulated"], "-", BLUE, "credit to date")]
     if len(arrival):
-        curves.append((arrival["age"], arrival["arrived"], "--", ORANGE, "estimated arrival"))
+        curves.append((arrival["age"], arrival["arrived"], "--", ORANGE, "estimated completeness"))
     ends: list[marks.Label] = []
     for days, shares, style, colour, text in curves:
         drawn = shares[days <= end].tolist()
-        # Beyond its last day a curve stays at all of it.
+        # A curve stays constant after its last day.
         axes.step([*range(len(drawn)), end], [*drawn, drawn[-1]], style, where="post", color=colour, linewidth=1.8)
         ends.append((drawn[-1], text, colour))
     _mark(axes, shares_by_lag)
@@ -44,18 +44,18 @@ def credit_lag_chart(figure: Figure, lags: pd.DataFrame, arrival: pd.DataFrame) 
     axes.set_xlim(-0.02 * end, end)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.yaxis.set_major_formatter(marks.SHARES)
-    axes.set_ylabel("share of the credit")
-    axes.set_xlabel(f"days from the session to the order, at most {fixed(int(lags['lag'].iloc[-1]))}")
+    axes.set_ylabel("cumulative share of credit")
+    axes.set_xlabel(f"days from session to order (longest: {fixed(int(lags['lag'].iloc[-1]))})")
     marks.label_series(figure, axes, end, ends)
 
 
 def _reached(days: pd.Series[int], shares: pd.Series[float], share: float) -> int:
-    """The first day on which the share is reached."""
+    """Return the first day on which the share is reached."""
     return int(days[shares >= share - 1e-9].iloc[0])
 
 
 def _mark(axes: Axes, shares_by_lag: Mapping[int, float]) -> None:
-    """A dot on the curve at each lag, and its text below the curve, where there is room."""
+    """Mark each lag with a dot on the curve, and write its text below the curve."""
     for height, (lag, share) in zip((0.14, 0.34), shares_by_lag.items(), strict=False):
         axes.vlines(lag, height, share, color=GREY, linewidth=0.8)
         axes.scatter(lag, share, color="white", edgecolor=BLUE, s=34, zorder=3)

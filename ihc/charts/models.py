@@ -1,4 +1,4 @@
-"""Charts of the models side by side, of what the engine knows, and of how a credit comes about."""
+"""Charts of model comparison, model parameters and explained credit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ihc.glossary import heading
 from ihc.models.explanation import BEFORE
 from ihc.schemas.tables import PHASES
 
-ON_CELL = "#1c1c1c"  # text on a pale cell: unlike INK it stays dark where the page is dark
-FAR = 0.5  # the difference between models from which on the colour stays the same
-# How an axis of hours is read: from how many hours on in which unit [h], with ticks at which multiples of it.
+ON_CELL = "#1c1c1c"  # text on a pale cell; unlike INK it stays dark on a dark page
+FAR = 0.5  # difference between models at which the colour scale ends
+# Units of a time axis: minimum range [h], unit [h], name, and multiples for ticks.
 UNITS = (
     (4 * HOURS_PER_DAY, HOURS_PER_DAY, "days", (1, 2, 3, 5, 10)),
     (2, 1, "hours", (1, 1.2, 2.4, 3, 6, 10)),
@@ -27,7 +27,7 @@ UNITS = (
 
 @chart
 def models_by_channel_chart(figure: Figure, relative: pd.DataFrame) -> None:
-    """A row a channel, a column a model: how far its revenue is from the first model's, which stands in money.
+    """One row per channel, one column per model: revenue of the first model, and the others' difference to it.
 
     In: `relative_to_first`: `channel_name`, the first model [currency], the others [1].
     """
@@ -44,7 +44,7 @@ def models_by_channel_chart(figure: Figure, relative: pd.DataFrame) -> None:
             marks.write_in(axes, column, row, _difference(share), colour)
     marks.name_columns(axes, [shown(name, marks.NARROW) for name in (f"{first}, revenue", *others)], 40)
     axes.set_xlim(-0.7, len(others) + 0.5)
-    axes.set_xlabel(f"% more or less than under {shown(first)}")
+    axes.set_xlabel(f"% difference from {shown(first)}")
 
 
 def _difference(share: float) -> str:
@@ -56,10 +56,9 @@ def _difference(share: float) -> str:
 
 @chart
 def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
-    """A membership over time, a dot at each knot, the marked points labelled; dotted where no data stand behind it.
+    """Membership curve over time, with knots as dots and labels at marked points. Dotted: no data.
 
-    In: `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`; `label` says what the time is, without its
-    unit.
+    In: `hours [h], membership [1], is_knot, is_marked, is_seen [bool]`; `label` names the time, without its unit.
     """
     figure.set_size_inches(WIDTH, 3.2)
     axes = figure.add_subplot()
@@ -67,13 +66,13 @@ def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
     seen, beyond = points[points["is_seen"]], points[~points["is_seen"].shift(-1, fill_value=False)]
     last = points.iloc[-1]
     falls = last["membership"] < points["membership"].iloc[0]
-    end = 1.25 * last["hours"]  # room for the last label
+    end = 1.25 * last["hours"]  # space for the last label
     axes.plot(seen["hours"], seen["membership"], color=BLUE, linewidth=1.8, zorder=2)
     axes.plot([*beyond["hours"], end], [*beyond["membership"], last["membership"]], color=BLUE, linestyle=":", zorder=2)
     axes.scatter(knots["hours"], knots["membership"], color=BLUE, s=9, zorder=3)
     axes.scatter(marked["hours"], marked["membership"], color="white", edgecolor=ORANGE, s=34, zorder=4)
     for hours, value in zip(marked["hours"], marked["membership"], strict=True):
-        # On the side of the curve that is empty.
+        # On the empty side of the curve.
         shift = (7, 5 if falls else -12)
         text = f"{duration(hours)}: {fixed(value, 2)}"
         axes.annotate(text, (hours, value), shift, textcoords="offset points", fontsize=9)
@@ -86,7 +85,7 @@ def membership_chart(figure: Figure, points: pd.DataFrame, label: str) -> None:
 
 
 def _time_axis(axes: Axes, reach: float, label: str, most: int = 14) -> None:
-    """An x axis of hours up to `reach`, read in the unit that suits it, with at most so many ticks."""
+    """Label an x axis of up to `reach` hours in a suitable unit, with at most `most` ticks."""
     unit, name, steps = next(entry[1:] for entry in UNITS if reach >= entry[0])
     low, high = (value / unit for value in axes.get_xlim())
     ticks = MaxNLocator(nbins=most, integer=True, steps=steps).tick_values(low, high)
@@ -97,7 +96,7 @@ def _time_axis(axes: Axes, reach: float, label: str, most: int = 14) -> None:
 
 @chart
 def phase_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
-    """A bar a phase: its weight in the credit. In: `phase, phase_weight [share]`."""
+    """One bar per phase: its weight. In: `phase, phase_weight [share]`."""
     figure.set_size_inches(WIDTH, 0.9 + 0.32 * len(weights))
     axes = figure.add_subplot()
     marks.name_rows(axes, weights["phase"].map(lambda phase: heading(phase)[0]))
@@ -106,12 +105,12 @@ def phase_weights_chart(figure: Figure, weights: pd.DataFrame) -> None:
     marks.label_ends(axes, values, [fixed(value, 3) for value in values], gap=5)
     axes.margins(x=0.12)
     axes.xaxis.set_major_formatter(marks.SHARES)
-    axes.set_xlabel("part of the credit that the phase decides")
+    axes.set_xlabel("share of credit that the phase assigns")
 
 
 @chart
 def redistribution_chart(figure: Figure, comparison: pd.DataFrame) -> None:
-    """A line a channel from its credit before to its credit after.
+    """One line per channel from its credit before to its credit after redistribution.
 
     In: `channel_name, ihc_before, ihc_after, ihc_change [orders]`.
     """
@@ -131,7 +130,7 @@ def redistribution_chart(figure: Figure, comparison: pd.DataFrame) -> None:
 
 @chart
 def explanation_chart(figure: Figure, steps: pd.DataFrame) -> None:
-    """A row a session of one order: on the left when it was, on the right its credit, parted by phase.
+    """One row per session of an order: its time on the left, its credit by phase on the right.
 
     In: by time `channel_name, to_conversion [h], restart, initializer_credit, holder_credit, closer_credit, ihc
     [share]`.
@@ -157,7 +156,7 @@ def explanation_chart(figure: Figure, steps: pd.DataFrame) -> None:
 
 
 def _when(axes: Axes, to_conversion: pd.Series[float]) -> None:
-    """Mark each row's time before the conversion, which stands on the right."""
+    """Mark the time of each row before the conversion, which is on the right."""
     reach = float(to_conversion.max()) or 1.0
     rows = range(len(to_conversion))
     axes.set_xlim(-1.08 * reach, 0.08 * reach)

@@ -1,4 +1,4 @@
-"""One colour a channel, the same in every chart, and no more series than a reader can tell apart."""
+"""Channel colours, the same in every chart, for a limited number of series."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import pandas as pd
 from ihc.analysis.dimension import Folding, others
 from ihc.arrays.sums import sum_by
 
-# Picked so that any two differ by at least 18 in CIELAB, also as readers without red, green or blue cones see them
-# (simulated after Machado, Oliveira and Fernandes, 2009), and stand out from white and from a dark page.
+# Any two colours differ by at least 18 in CIELAB, also for colour-blind readers (simulated after Machado, Oliveira and
+# Fernandes, 2009), and contrast with white and with a dark page.
 COLOURS = (
     *("#117733", "#E69F00", "#56B4E9", "#8400CD", "#EE3377", "#920000"),
     *("#A6761D", "#B66DFF", "#B9AC70", "#AA4499", "#9F0162"),
 )
 OTHER = "#94A4A2"
-MOST_SERIES = len(COLOURS) + 1  # with one for all others
+MOST_SERIES = len(COLOURS) + 1  # including one series for all others
 
 
 def colours_of(visits: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Give the channels their colours, whatever dates a report has, in the order of `by_weight`.
+    """Assign colours to channels in the order of `by_weight`, independent of the dates of a report.
 
-    In: `visits_of` all sessions, and `chosen` colours of a house style. Out: as of `channel_colours`.
+    In: `visits_of` all sessions, and the colours that a house style has `chosen`. Out: see `channel_colours`.
     """
     return channel_colours(by_weight(visits), chosen)
 
 
 def by_weight(visits: pd.DataFrame) -> list[str]:
-    """The channels, first the one with the most attributed revenue: by revenue and cost together, then by sessions.
+    """Sort channels by importance: revenue and cost together, then sessions.
 
-    A channel's weight is its revenue beside the largest of any channel, or its cost beside the largest, whichever is
-    more; of equal weights, as those of the two largest are, the one with more revenue comes first. In: `visits_of`.
+    The weight of a channel is its revenue / the largest revenue or its cost / the largest cost, whichever is higher.
+    Of equal weights, as for the largest two, the channel with more revenue comes first. In: `visits_of`.
     """
     sums = sum_by(visits, ["channel_name"], ["ihc_revenue", "cost"]).set_index("channel_name")
     parts = sums.abs() / sums.abs().max().where(lambda most: most > 0, 1.0)
@@ -42,11 +42,11 @@ def by_weight(visits: pd.DataFrame) -> list[str]:
 
 
 def channel_colours(names: Sequence[str], chosen: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give each of the first eleven `names` a colour of its own, and grey to the rest.
+    """Assign a colour to each of the first eleven `names`, and grey to the others.
 
-    In: channels, the most important first, as `channel_summary` lists them (without its total), and the colours that
-    are `chosen` for some. Colours go by the names' alphabetical order, so that a channel keeps its colour when figures
-    change; no channel gets one that is chosen for another.
+    In: channels, the most important first, as in `channel_summary` (without its total), and the colours `chosen` for
+    some of them. Colours follow alphabetical order, so that a channel keeps its colour when figures change. No channel
+    gets a colour that is chosen for another.
     """
     chosen = {name: colour for name, colour in (chosen or {}).items() if name in names}
     taken = {colour.lower() for colour in chosen.values()}
@@ -58,10 +58,10 @@ def channel_colours(names: Sequence[str], chosen: Mapping[str, str] | None = Non
 def fold_others(
     frame: pd.DataFrame, colours: Mapping[str, str], by: Sequence[str], figures: Sequence[str]
 ) -> pd.DataFrame:
-    """Add up the channels after the first eleven of `colours` as `other (N channels)`; a single one keeps its name.
+    """Sum the channels after the first eleven of `colours` as `other (N channels)`; a single one keeps its name.
 
-    In: `channel_name`, the columns `by` and the `figures`, sums of which make sense. Out: the same columns, a row a
-    channel and `by`, channels in the order of `colours`, the others last.
+    In: `channel_name`, the columns `by` and the additive `figures`. Out: the same columns, one row per channel and
+    `by`, channels in the order of `colours`, the others last.
     """
     known = list(colours)[: len(COLOURS)]
     left = frame.loc[~frame["channel_name"].isin(known), "channel_name"].unique()

@@ -1,4 +1,4 @@
-"""Charts of the journeys' paths: the commonest, where in them channels stand, and what follows what."""
+"""Charts of paths: most common paths, channel roles, transitions and distributions."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ihc.charts.palette import OTHER
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, WIDTH, chart
 from ihc.formatting import brief_percent, fixed, percentage, shown
 
-# A channel's roles from the beginning of a journey to its end, and the colour of the text upon each.
+# Roles of a channel in a journey: label, colour and text colour.
 ROLES = {
-    "starts": ("begins", BLUE, "white"),
-    "starts_and_ends": ("begins and ends", "#7B5EA7", "white"),
-    "assists": ("between", GREY, "white"),
-    "ends": ("ends", ORANGE, "white"),
-    "alone": ("alone", PALE, INK),
+    "starts": ("first", BLUE, "white"),
+    "starts_and_ends": ("first and last", "#7B5EA7", "white"),
+    "assists": ("assist", GREY, "white"),
+    "ends": ("last", ORANGE, "white"),
+    "alone": ("only channel", PALE, INK),
 }
-LEGIBLE = 0.075  # a share from which on a part of a bar has room for its figure
-MOST_CELLS = 5  # of a path; longer ones leave out their middle
-WIDE_CELLS = 2  # up to so many, a name has one line
+LEGIBLE = 0.075  # minimum share of a bar with space for its figure
+MOST_CELLS = 5  # maximum cells of a path; the middle of longer paths is left out
+WIDE_CELLS = 2  # with up to this many cells, a name has one line
 CELLS_WIDTH = 4.3  # inches
-CHARACTERS = 14  # of a cell's text, an inch
+CHARACTERS = 14  # characters per inch in a cell
 
 
 @chart
 def conversions_by_class_chart(figure: Figure, classes: pd.DataFrame, column: str, label: str) -> None:
-    """Bars of how many orders fall in each class. In: `column` [class], `orders [count]`, `share [1]`."""
+    """One bar per class: its number of orders. In: `column` [class], `orders [count]`, `share [1]`."""
     figure.set_size_inches(WIDTH, 1.1 + 0.3 * len(classes))
     axes = figure.add_subplot()
     marks.name_rows(axes, classes[column])
@@ -51,14 +51,14 @@ def conversions_by_class_chart(figure: Figure, classes: pd.DataFrame, column: st
 
 
 def _counts(frame: pd.DataFrame) -> list[str]:
-    """How many `orders`, and what `share` of all."""
+    """Format `orders` with their `share` of all."""
     rows = zip(frame["orders"], frame["share"], strict=True)
     return [f"{fixed(orders)} ({brief_percent(share)})" if orders else "0" for orders, share in rows]
 
 
 @chart
 def channel_roles_chart(figure: Figure, roles: pd.DataFrame) -> None:
-    """A bar a channel of all orders that have it, parted by where in their journeys it stands.
+    """One bar per channel: its influenced orders by role.
 
     In: `channel_roles`: `channel_name, orders`, and `share_starts` to `share_alone [1]`.
     """
@@ -72,22 +72,22 @@ def channel_roles_chart(figure: Figure, roles: pd.DataFrame) -> None:
                 marks.write_in(axes, left + share / 2, row, percentage(share), ink)
     marks.label_ends(axes, np.ones(len(roles)), [fixed(orders) for orders in roles["orders"]])
     marks.whole_axis(axes, 1.16)
-    axes.set_xlabel("share of the channel's orders, and how many")
+    axes.set_xlabel("share and number of the channel's orders")
     marks.legend_above(figure, len(ROLES), handlelength=1)
 
 
 @chart
 def transitions_chart(figure: Figure, matrix: pd.DataFrame) -> None:
-    """A row a state, a column a state that follows: what share of the moves from there goes there; empty is none.
+    """Heat map with one row per state and one column per next state: share of transitions. Empty: none.
 
-    In: `transition_matrix`: `from, to, count [moves], share [1]`, a row a cell, row by row of the matrix.
+    In: `transition_matrix`: `from, to, count [transitions], share [1]`, one row per cell, in row order.
     """
     size = isqrt(len(matrix))
     share, count = (matrix[name].to_numpy().reshape(size, size) for name in ("share", "count"))
     figure.set_size_inches(WIDTH, 2.2 + 0.3 * size)
     axes = figure.add_subplot()
     marks.name_rows(axes, matrix["from"].iloc[::size], marks.NARROW)
-    # Transparent rather than pale, so that the page may be dark; by the root, so that small shares are seen too.
+    # Transparency works on a dark page too. The square root makes small shares visible.
     depth = 0.9 * np.sqrt(share)
     tint = np.dstack([np.broadcast_to(to_rgba(BLUE)[:3], (size, size, 3)), depth])
     edges = np.arange(size + 1) - 0.5
@@ -97,16 +97,16 @@ def transitions_chart(figure: Figure, matrix: pd.DataFrame) -> None:
         marks.write_in(axes, column, row, text, "white" if depth[row, column] > 0.65 else INK)
     for row, moves in enumerate(count.sum(axis=1)):
         marks.write_in(axes, size - 0.3, row, fixed(moves), GREY, ha="left")
-    marks.name_columns(axes, [*(shown(name, 19) for name in matrix["to"].iloc[:size]), "moves"], 50)
+    marks.name_columns(axes, [*(shown(name, 19) for name in matrix["to"].iloc[:size]), "total"], 50)
     axes.set_xlim(-0.5, size + 0.9)
     axes.tick_params(axis="y", labelsize=9)
     axes.set_ylabel("from")
-    axes.set_xlabel("% of the moves from a row that go to a column")
+    axes.set_xlabel("% of the row's transitions")
 
 
 @chart
 def commonest_paths_chart(figure: Figure, paths: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    """A row a path: its channels from left to right, each underlined in its colour, and how many orders took it.
+    """One row per path: its channels from left to right, underlined in their colours, and its number of orders.
 
     In: `commonest_paths`: `path, orders, share [1]`; `colours` as `channel_colours` gives them to all channels.
     """
@@ -129,7 +129,7 @@ def commonest_paths_chart(figure: Figure, paths: pd.DataFrame, colours: Mapping[
 
 
 def _way(axes: Axes, row: int, way: list[str], colours: Mapping[str, str]) -> None:
-    """The cells of a path, of one width in all rows; a long one shows its first channels and its last."""
+    """Draw the cells of a path. A long path shows its first channels and its last."""
     cells = round(axes.get_xlim()[1])
     limit, height = int(CELLS_WIDTH / cells * CHARACTERS), 1 if cells <= WIDE_CELLS else 2
     is_cut = len(way) > cells
@@ -139,6 +139,6 @@ def _way(axes: Axes, row: int, way: list[str], colours: Mapping[str, str]) -> No
             continue
         lines = wrap(shown(name, height * limit), limit, max_lines=height, placeholder="…")
         label = axes.text(number, row - 0.06, "\n".join(lines), va="center", fontsize=8, color=INK, clip_on=True)
-        # Whatever its letters, a name stays in its cell.
+        # Clip long names to their cell.
         label.set_clip_path(Rectangle((number, row - 1), 0.95, 2, transform=axes.transData))
         axes.hlines(row + 0.34, number, number + 0.95, color=colours.get(name, OTHER), linewidth=4)

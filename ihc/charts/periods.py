@@ -1,4 +1,4 @@
-"""Charts over time: weeks and days."""
+"""Charts over time, by week and by day."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ihc.charts.style import BLUE, INK, ORANGE, PALE, WIDTH, chart
 from ihc.formatting import counted, dated, dated_axis, fixed, shown
 
 INCOMPLETE = "incomplete days"
-FAINT = 0.45  # of the bars of weeks that are not full
-DAYS = (1, 2, 3, 7, 14, 28)  # from tick to tick
+FAINT = 0.45  # opacity of the bars of partial weeks
+DAYS = (1, 2, 3, 7, 14, 28)  # between ticks
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
@@ -28,10 +28,10 @@ MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 def revenue_by_week_chart(
     figure: Figure, weekly: pd.DataFrame, colours: Mapping[str, str], currency: str = "currency"
 ) -> None:
-    """A bar a week of attributed revenue, parted by channel; weeks of less than seven days are pale.
+    """One stacked bar per week: attributed revenue by channel. Weeks of less than seven days are pale.
 
-    In: `weekly_reporting`: `channel_name, week, days, ihc_revenue`; channels without a colour of their own in `colours`
-    are added up.
+    In: `weekly_reporting`: `channel_name, week, days, ihc_revenue`. Channels without their own colour in `colours` are
+    summed.
     """
     folded = fold_others(weekly, colours, ["week"], ["ihc_revenue"])
     names = folded["channel_name"].drop_duplicates().tolist()
@@ -42,15 +42,15 @@ def revenue_by_week_chart(
     ends = _stack(axes, parts, colours, (days < WEEK).to_numpy())
     low, high = parts.clip(upper=0).sum(axis=1).min(), parts.clip(lower=0).sum(axis=1).max()
     _rise_from_zero(axes, low, high, f"attributed revenue [{currency}]")
-    pad = WEEK * max(0, 3 - len(parts)) / 2  # a single week is no wall
+    pad = WEEK * max(0, 3 - len(parts)) / 2  # limits the width of a single bar
     axes.set_xlim(mondays[0] - pad, mondays[-1] + WEEK + pad)
     _date_ticks(axes, mondays, 6, at_least=WEEK, shift=WEEK / 2)
-    axes.set_xlabel(f"week from Monday, {_years(mondays)}{_pale_note(days)}")
+    axes.set_xlabel(f"week (from Monday), {_years(mondays)}{_pale_note(days)}")
     marks.label_series(figure, axes, mondays[-1] + WEEK - 0.5, ends)
 
 
 def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale: Booleans) -> list[marks.Label]:
-    """Bars of the columns upon each other, amounts below 0 under the axis; where each part of the last one is."""
+    """Draw stacked bars, with negative amounts below the axis. Out: labels for the segments of the last bar."""
     ends: list[marks.Label] = []
     up, down, middles = np.zeros(len(parts)), np.zeros(len(parts)), _days(parts.index) + WEEK / 2
     for name in parts.columns:
@@ -68,7 +68,7 @@ def _stack(axes: Axes, parts: pd.DataFrame, colours: Mapping[str, str], is_pale:
 
 def _pale_note(days: pd.Series[int]) -> str:
     short = [f"{dated(shown(week))} ({counted(count, 'day')})" for week, count in days[days < WEEK].items()]
-    return f"\npale: not a full week, {' and '.join(short)}" if short else ""
+    return f"\npale: partial week, {' and '.join(short)}" if short else ""
 
 
 @chart
@@ -80,10 +80,9 @@ def roas_over_time_chart(
     immature: Collection[str] | None = None,
     roas: float = 1.0,
 ) -> None:
-    """A small panel of daily ROAS for each of `channels`, all on one scale, with a line at the ROAS that pays.
+    """One small panel of daily ROAS per channel, on the same scale, with a line at break-even.
 
-    In: `channel_name, date [the sessions'], ROAS [1; NaN leaves a gap]`; the dates that are incomplete have
-    a grey ground.
+    In: `channel_name, date` of the sessions, `ROAS [1; NaN: gap]`. Incomplete dates are shaded.
     """
     columns = min(3, len(channels)) or 1
     rows = ceil(len(channels) / columns) or 1
@@ -105,7 +104,7 @@ def roas_over_time_chart(
     for place, axes in enumerate(figure.axes):
         axes.set_ylabel("ROAS" if place % columns == 0 else "", fontsize=8)
         axes.tick_params(labelsize=8, labelbottom=place + columns >= len(channels))
-    notes = [f"dashed: ROAS {fixed(roas, 2)}", *([f"shaded: {INCOMPLETE}"] if len(young) else []), _years(days)]
+    notes = [f"dashed: break-even {fixed(roas, 2)}", *([f"shaded: {INCOMPLETE}"] if len(young) else []), _years(days)]
     figure.suptitle("; ".join(notes), fontsize=9, color=INK, x=0.01, ha="left")
 
 
@@ -113,7 +112,7 @@ def roas_over_time_chart(
 def cost_and_revenue_chart(
     figure: Figure, totals: pd.DataFrame, maturity: pd.DataFrame, currency: str = "currency"
 ) -> None:
-    """Two lines over the days, cost and attributed revenue; of incomplete days what is expected too.
+    """Two lines by day: spend and attributed revenue, with expected revenue for incomplete days.
 
     In: `daily_totals`: `date, cost, ihc_revenue [currency]`, and of the same days `maturity`: `date,
     ihc_revenue_expected [currency], is_immature`.
@@ -121,11 +120,11 @@ def cost_and_revenue_chart(
     figure.set_size_inches(WIDTH, 3.2)
     axes, days = figure.add_subplot(), _days(totals["date"])
     young = maturity[maturity["is_immature"] & maturity["date"].isin(totals["date"])]
-    # From the last day that is whole, so that the dotted line leaves the solid one.
+    # Start at the last complete day, so that the dotted line starts on the solid line.
     start = maturity["is_immature"] | maturity["is_immature"].shift(-1, fill_value=False)
     expected = maturity[start & maturity["date"].isin(totals["date"])].dropna(subset=["ihc_revenue_expected"])
     lines = [
-        (days, totals["cost"], ORANGE, "-", "cost"),
+        (days, totals["cost"], ORANGE, "-", "spend"),
         (days, totals["ihc_revenue"], BLUE, "-", "attributed revenue"),
     ]
     if len(young) and len(expected):
@@ -135,7 +134,7 @@ def cost_and_revenue_chart(
     for at, values, colour, style, _ in lines:
         _day_line(axes, at, values, colour, style)
     every = pd.concat([entry[1] for entry in lines])
-    _rise_from_zero(axes, every.min(), 1.1 * every.max(), f"{currency} a day")
+    _rise_from_zero(axes, every.min(), 1.1 * every.max(), f"{currency} per day")
     axes.set_xlabel(f"day of the sessions, {_years(days)}")
     if len(young):
         _note_ground(axes, _days(young["date"]), days)
@@ -144,7 +143,7 @@ def cost_and_revenue_chart(
 
 
 def _note_ground(axes: Axes, young: Integers, days: Integers) -> None:
-    """Say what the grey ground is, on the side of its edge that has room."""
+    """Label the shaded area, on the side with more space."""
     right = young.max() + 0.5
     is_left = right - days.min() < (days.max() - days.min() + 1) / 3
     at = young.min() - 0.5 if is_left else right
@@ -155,7 +154,7 @@ def _note_ground(axes: Axes, young: Integers, days: Integers) -> None:
 
 
 def _days(dates: Collection[str] | pd.Series[str] | pd.Index[str]) -> Integers:
-    """Dates (YYYY-MM-DD) as days since 1970."""
+    """Convert dates (YYYY-MM-DD) to days since 1970."""
     return np.asarray(list(dates), dtype="datetime64[D]").astype("int64")
 
 
@@ -174,7 +173,7 @@ def _day_axis(axes: Axes, days: Integers, most: int) -> None:
 
 
 def _date_ticks(axes: Axes, days: Integers, most: int, *, at_least: int = 1, shift: float = 0) -> None:
-    """At most about so many ticks on whole days, or on the first of months where the days span months."""
+    """Set at most about `most` ticks, on whole days, or on the first of a month for longer ranges."""
     first, last = int(days.min()), int(days.max())
     steps = [step for step in DAYS if step >= at_least and (last - first) / step < most]
     ticks = np.arange(first, last + 1, steps[0]) if steps else _months(first, last, most)
@@ -183,7 +182,7 @@ def _date_ticks(axes: Axes, days: Integers, most: int, *, at_least: int = 1, shi
 
 
 def _months(first: int, last: int, most: int) -> Integers:
-    """The firsts of months between two days, as many of them apart as leaves at most `most`."""
+    """Return at most `most` evenly spaced first days of months between two days."""
     ends = np.array([first, last], dtype="datetime64[D]").astype("datetime64[M]")
     starts = np.arange(ends[0], ends[1] + 1)
     starts = starts[starts.astype("datetime64[D]").astype("int64") >= first]
@@ -193,7 +192,7 @@ def _months(first: int, last: int, most: int) -> Integers:
 
 
 def _day_line(axes: Axes, days: Integers, values: pd.Series[float], colour: str, style: str) -> None:
-    """A line over days, with dots where few days leave room; call it once the axes have their limits."""
+    """Draw a line by day, with dots if there are few days. The axes must already have their limits."""
     low, high = axes.get_xlim()
     marker, width = ("o", 1.5) if high - low <= 60 else ("", 0.8 if high - low > 180 else 1.5)
     (line,) = axes.plot(days, values, style, color=colour, marker=marker, markersize=3, linewidth=width)
@@ -207,7 +206,7 @@ def _ground(axes: Axes, young: Integers) -> None:
 
 
 def _rise_from_zero(axes: Axes, low: float, high: float, label: str) -> None:
-    """An axis of amounts that begins at 0, or below it where an amount does."""
+    """Start an axis of amounts at 0, or lower if there are negative amounts."""
     low, high = min(0.0, float(np.nan_to_num(low))), max(0.0, float(np.nan_to_num(high)))
     room = 0.05 * (high - low) or 1.0
     axes.set_ylim(low - room if low else 0, high + room)
@@ -219,7 +218,7 @@ def _rise_from_zero(axes: Axes, low: float, high: float, label: str) -> None:
 
 @chart
 def roas_trend_chart(figure: Figure, frame: pd.DataFrame, column: str, roas: float = 1.0) -> None:
-    """A line of ROAS over the periods of `column`; dashed is break-even. In: `column`, `ROAS` [1; NaN leaves a gap]."""
+    """Line of ROAS over the periods in `column`. Dashed: break-even. In: `column`, `ROAS` [1; NaN: gap]."""
     figure.set_size_inches(WIDTH, 2.8)
     axes = figure.add_subplot()
     places = np.arange(len(frame))

@@ -1,4 +1,4 @@
-"""Charts of what depends on the settings: the ROAS of the channels under other models and lookbacks."""
+"""Charts of the sensitivity of ROAS to model, lookback window and redistribution."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, WIDTH, chart, say
 from ihc.formatting import fixed, general, shown
 
-FAR = 4.0  # so many times break-even, or a part of it, from which on the colour stays the same
-MOST_COLUMNS, MOST_MODELS = 12, 4  # side by side; with more of them the figures, or the names, would touch
-ROOM = 64  # letters of all names that stand side by side
+FAR = 4.0  # the colour scale ends at this multiple, or fraction, of break-even
+MOST_COLUMNS, MOST_MODELS = 12, 4  # per block; more would make figures or names overlap
+ROOM = 64  # total characters of the model names in a block
 NAME_LIMIT = 24
-# What is written on a coloured cell keeps its colour on the dark page, as the cell does.
+# Text on coloured cells keeps its colour on a dark page, as the cells do.
 ON_PALE, ON_DARK = "#111111", "#fdfdfd"
 COLOURS = colormaps["PuOr"]
-LUMA = np.array([0.299, 0.587, 0.114])  # how bright red, green and blue are (ITU-R BT.601)
+LUMA = np.array([0.299, 0.587, 0.114])  # brightness of red, green and blue (ITU-R BT.601)
 
 
 class _Block(NamedTuple):
-    """Cells that stand side by side: one redistribution, some models, and for each of these all lookbacks."""
+    """A block of cells: one redistribution, several models, and all lookback windows of each model."""
 
     redistribution: str
     models: list[str]
@@ -41,9 +41,9 @@ class _Block(NamedTuple):
 
 @chart
 def roas_under_settings_chart(figure: Figure, grid: pd.DataFrame, roas: float = 1.0) -> None:
-    """A block a redistribution, a row a channel that matters, a column a model and lookback: its ROAS, by its colour.
+    """Heat map of ROAS: one block per redistribution, one row per channel, one column per model and lookback window.
 
-    The first cell is the base; framed is what is on the other side of break-even than there.
+    The first cell is the base. Framed cells are on the other side of break-even.
     In: `sensitivity`: `lookback_days [NaN: that of the run], model, redistribution, channel_name, ihc_revenue, ROAS,
     rank [NaN: not drawn]`; `roas` [1, above 0]: break-even.
     """
@@ -51,7 +51,7 @@ def roas_under_settings_chart(figure: Figure, grid: pd.DataFrame, roas: float = 
     matter = matter.assign(is_above=is_above(matter, roas))
     base = matter[cell_numbers(matter) == 0].sort_values("ihc_revenue", ascending=False, kind="stable")
     if base.empty:
-        say(figure, "No channel has enough of the cost.")
+        say(figure, "No channel has enough spend.")
         return
     blocks = _blocks(matter)
     figure.set_size_inches(WIDTH, 0.8 + len(blocks) * (0.75 + 0.22 * len(base)))
@@ -60,7 +60,7 @@ def roas_under_settings_chart(figure: Figure, grid: pd.DataFrame, roas: float = 
         _heat(axes, _in_columns(matter, block), base.set_index("channel_name"), roas)
         _heads(axes, block, ROOM // len(blocks[0].models))
         axes.set_xlim(-0.5, blocks[0].columns - 0.5)
-    # Not the figure's own label, whose place the note below a published chart takes.
+    # Not the label of the figure: the note below a saved chart takes its place.
     panels[-1].set_xlabel(_legend(roas, len(blocks) * blocks[0].columns > 1), fontsize=8, loc="right")
 
 
@@ -74,7 +74,7 @@ def _blocks(matter: pd.DataFrame) -> list[_Block]:
 
 
 def _in_columns(matter: pd.DataFrame, block: _Block) -> pd.DataFrame:
-    """The rows of a block with the number of their `column`: model by model, in each the lookbacks."""
+    """Select the rows of a block and number their `column`: by model, then by lookback window."""
     rows = matter[(matter["redistribution"] == block.redistribution) & matter["model"].isin(block.models)]
     model = pd.Index(block.models).get_indexer(pd.Index(rows["model"]))
     lookback = pd.Index(block.lookbacks, dtype="float64").get_indexer(pd.Index(rows["lookback_days"]))
@@ -82,7 +82,7 @@ def _in_columns(matter: pd.DataFrame, block: _Block) -> pd.DataFrame:
 
 
 def _heat(axes: Axes, cells: pd.DataFrame, base: pd.DataFrame, roas: float) -> None:
-    """The cells of a block with their figures, and a frame around those on another side than in the base."""
+    """Draw the cells of a block with their figures, and frame those on the other side of break-even than the base."""
     values, above = (
         cells.pivot(index="channel_name", columns="column", values=name).reindex(base.index).to_numpy()
         for name in ("ROAS", "is_above")
@@ -104,19 +104,19 @@ def _heat(axes: Axes, cells: pd.DataFrame, base: pd.DataFrame, roas: float) -> N
 
 
 def _size(columns: int) -> float:
-    """The size of the figures [pt], that beyond `MOST_COLUMNS`, of one model's lookbacks, must be smaller."""
+    """Return the font size of the figures [pt]; smaller with more than `MOST_COLUMNS` columns."""
     return 7 * min(1.0, MOST_COLUMNS / columns)
 
 
 def _shades(values: Floats, roas: float) -> Floats:
-    """How far ROAS is from break-even, from 0, `FAR` times below it, to 1, `FAR` times above it."""
+    """Scale ROAS from 0 (1/`FAR` of break-even or less) to 1 (`FAR` times break-even or more)."""
     times = np.clip(values / roas, 1 / FAR, FAR)
     shades: Floats = (1 + np.log(times) / np.log(FAR)) / 2
     return shades
 
 
 def _figure(value: float) -> str:
-    """A ROAS in four characters or so: 0.05, 12.3, 148, 1.2k."""
+    """Format ROAS in about four characters: 0.05, 12.3, 148, 1.2k."""
     if abs(value) < 9.995:
         return fixed(value, 2)
     if abs(value) < 999.5:
@@ -125,7 +125,7 @@ def _figure(value: float) -> str:
 
 
 def _heads(axes: Axes, block: _Block, limit: int) -> None:
-    """Above the cells the lookbacks, above these the models, and on top the redistribution."""
+    """Write the lookback windows above the cells, then the models, then the redistribution."""
     width = len(block.lookbacks)
     labels = ["run" if pd.isna(days) else f"{days:g} d" for days in block.lookbacks]
     axes.xaxis.tick_top()
@@ -149,17 +149,17 @@ def _heads(axes: Axes, block: _Block, limit: int) -> None:
 
 def _legend(roas: float, is_compared: bool) -> str:
     most, least = general(roas * FAR, 3), general(roas / FAR, 3)
-    text = f"ROAS; purple above {general(roas, 3)}, orange below, darkest from {most} and {least} on"
+    text = f"ROAS; purple: above {general(roas, 3)}, orange: below; darkest at {most} and {least}"
     compared = (
-        "columns: model, lookback in days (run: that of the run); the first: base",
-        "framed: on the other side of break-even than in the base",
+        "columns: model and lookback window in days (run: as in the run); first column: base",
+        "framed: on the other side of break-even than the base",
     )
     return "\n".join([text, *compared]) if is_compared else text
 
 
 @chart
 def roas_range_chart(figure: Figure, stability: pd.DataFrame, roas: float = 1.0) -> None:
-    """One row per channel, the highest ROAS first: a line over the ROAS of all settings, a dot at that of the base.
+    """One row per channel, by ROAS: a line over the ROAS under all settings, and a dot for the base.
 
     Orange: the channel is above break-even under some settings only.
     In: `rank_stability`: `channel_name, ROAS, ROAS_low, ROAS_high [1], stability`; the break-even `roas` [1].

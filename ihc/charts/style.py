@@ -1,4 +1,4 @@
-"""One function a chart: a finished table in, a matplotlib figure out. Charts compute nothing but positions."""
+"""Style and fonts of charts. A chart is a function from a finished table to a figure; it calculates positions only."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from matplotlib.ft2font import FT2Font
 from ihc.formatting import month_names
 from ihc.schemas.tables import PHASES
 
-# Okabe and Ito's colours, told apart by colour-blind readers (https://jfly.uni-koeln.de/color/).
+# The colours of Okabe and Ito, safe for colour-blind readers (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, SKY, GREY = "#0072B2", "#D55E00", "#56B4E9", "#767676"
 INK, PALE = "#222222", "#dddddd"
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, SKY, ORANGE), strict=True))
 MOST_PANELS = 12
-WIDTH = 6.2  # inches; narrow, so that the text is still read on a phone
+WIDTH = 6.2  # inches; narrow, so that text is legible on a phone
 STYLE: dict[Any, Any] = {
-    "text.parse_math": False,  # names are data: a $ in one is a $
-    "text.hinting": "none",  # letters at 150 dpi do without, and are drawn a quarter faster
+    "text.parse_math": False,  # a $ in a channel name is not math
+    "text.hinting": "none",  # not needed at 150 dpi, and a quarter faster
     "svg.fonttype": "none",
     "svg.hashsalt": "ihc",
     "font.size": 10,
@@ -44,22 +44,22 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 FIRST = "DejaVu Sans"  # ships with matplotlib
-# The family that has a letter, or "" where none has; looked up once in a process.
+# Font family by letter, or "" if no font has it. Looked up once per process.
 _FAMILIES: dict[str, str] = {}
 P = ParamSpec("P")
 
 
 @contextmanager
 def styled(texts: Iterable[str] = ()) -> Iterator[None]:
-    """The look of all charts, for drawing and for saving them, with fonts for the letters of `texts`."""
+    """Apply the style of all charts for drawing and saving, with fonts for the letters of `texts`."""
     with mpl.rc_context(STYLE | {"font.family": families(texts)}), warnings.catch_warnings():
-        # Said once, by `letters_sentence`.
+        # `letters_sentence` reports missing letters once.
         warnings.filterwarnings("ignore", "(?s)Glyph .* missing from font|Matplotlib currently does not support")
         yield
 
 
 class Drawing(Figure):
-    """A figure that a notebook shows, without pyplot and its list of open figures."""
+    """A figure that a notebook displays without pyplot."""
 
     def _repr_png_(self) -> bytes:
         stream = BytesIO()
@@ -69,9 +69,9 @@ class Drawing(Figure):
 
 
 def chart(draw: Callable[Concatenate[Figure, pd.DataFrame, P], None]) -> Callable[..., Figure]:
-    """Give a drawing function an empty styled figure, and say so where the table has no rows.
+    """Decorate a drawing function: pass it an empty styled figure, or write a sentence if the table has no rows.
 
-    The chart takes the table, what the drawing function takes, and `ax`: axes whose place it then takes.
+    The chart takes the table, the arguments of the drawing function, and `ax`: axes to replace with the chart.
     """
 
     @wraps(draw)
@@ -88,46 +88,46 @@ def chart(draw: Callable[Concatenate[Figure, pd.DataFrame, P], None]) -> Callabl
 
 
 def _in_the_place_of(axes: Axes) -> Figure:
-    """A part of the axes' figure where these were, for a chart that may have axes of its own."""
+    """Replace axes with a subfigure, so that the chart can have several axes."""
     figure, place = axes.get_figure(), axes.get_subplotspec()
     if figure is None or place is None:
-        raise ValueError("ax must be axes of a grid, as of plt.subplots: these have no place of their own.")
+        raise ValueError("ax must be part of a grid, as from plt.subplots: these axes have no grid position.")
     axes.remove()
     part: Any = figure.add_subfigure(place)
-    part.set_size_inches = lambda *_: None  # its size is that of its place
+    part.set_size_inches = lambda *_: None  # the grid sets the size
     part.get_size_inches = lambda: part.bbox.size / figure.dpi
     return cast("Figure", part)
 
 
 def _texts(frame: pd.DataFrame, *others: object) -> set[str]:
-    """What a chart may write: the frame's names and texts, and others that are texts."""
+    """Collect the texts that a chart may write: column names, text columns, and text arguments."""
     columns = frame.select_dtypes(exclude=["number", "bool"])
     texts = {str(value) for name in columns for value in columns[name].unique()}
     return {*map(str, frame.columns), *texts, *(other for other in others if isinstance(other, str))}
 
 
 def say(figure: Figure, text: str) -> None:
-    """A sentence in the place of a chart."""
+    """Write a sentence instead of a chart."""
     figure.set_size_inches(WIDTH, 1.2)
     figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY)
 
 
 def families(texts: Iterable[str]) -> list[str]:
-    """The first font, and of the machine's others those that have what it lacks of the letters of `texts`."""
+    """Return the default font, and installed fonts for the letters of `texts` that it does not have."""
     letters = _letters([*texts, *month_names()])
     _look_up(letters)
     return [FIRST, *sorted({_FAMILIES[letter] for letter in letters} - {"", FIRST})]
 
 
 def letters_without_font(texts: Iterable[str]) -> list[str]:
-    """The letters of `texts` that no font of this machine has, sorted."""
+    """Return the letters of `texts` that no installed font has, sorted."""
     letters = _letters([*texts, *month_names()])
     _look_up(letters)
     return sorted(letter for letter in letters if not _FAMILIES[letter])
 
 
 def _letters(texts: Iterable[str]) -> set[str]:
-    """The letters that need a font: no spaces, no controls, nothing that only changes the look of another."""
+    """Return the letters that need a font: no spaces, control characters or variation selectors."""
     return {
         letter
         for letter in set().union(*texts)
@@ -150,9 +150,9 @@ def _look_up(letters: Collection[str]) -> None:
 
 
 def _fonts() -> Iterator[tuple[str, str]]:
-    """The families that matplotlib knows, with a file of each, the likeliest first; then files that it does not know.
+    """Yield the font families that matplotlib knows, each with a file, the likeliest first; then unknown font files.
 
-    It keeps its list of fonts from run to run, so that one installed since is not in it: these have no family yet.
+    Matplotlib caches its font list between runs, so fonts installed later are not in it. They have no family yet.
     """
     seen = set()
     for entry in sorted(fontManager.ttflist, key=_place):
@@ -172,6 +172,6 @@ def _place(entry: Any) -> tuple[bool, bool, bool, str]:
 def _has(path: str, letters: Collection[str]) -> set[str]:
     try:
         font = FT2Font(path)
-    except (OSError, RuntimeError):  # gone since, or in a form that cannot be read
+    except (OSError, RuntimeError):  # deleted, or an unreadable format
         return set()
     return {letter for letter in letters if font.get_char_index(ord(letter))}

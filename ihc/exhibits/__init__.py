@@ -1,1 +1,1 @@
-"""What a report shows, a file a topic: each function makes an exhibit of a report's data."""
+"""Exhibits of a report, one module per topic. Each function turns report data into an exhibit."""

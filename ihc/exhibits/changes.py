@@ -1,4 +1,4 @@
-"""What changed since the last run, by cause."""
+"""Changes since the last run, by cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ihc.report.tables import table
 
 
 def changes(data: ReportData) -> Exhibit:
-    """The change of each channel's attributed revenue since the last recorded run, by cause."""
+    """Change in attributed revenue by channel and cause since the last recorded run."""
     found = data.changes
     text = changes_sentence(found, data.last_run, data.this_run)
     is_moved = len(found.causes) > 0 or bool(found.channels[["cost_change", "cost_dates"]].any(axis=None))
@@ -30,7 +30,7 @@ def changes(data: ReportData) -> Exhibit:
         title="What changed since the last run",
         frame=found.channels,
         text=text,
-        alt=f"A bar a channel: the change of its attributed revenue, divided by cause. {text}",
+        alt=f"One bar per channel: the change in attributed revenue by cause. {text}",
         note=data.note,
         draw=partial(changes_by_channel_chart, largest_changes(found.channels), currency=data.options.money)
         if is_moved

@@ -1,4 +1,4 @@
-"""The channels: what they earn and cost, how sure that is, and where in the journeys they work."""
+"""Channel performance: spend, revenue, confidence intervals, break-even and phases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WITH_BOUNDS = {"ROAS": ("ROAS_low", "ROAS_high")}
 
 
 def channels(data: ReportData) -> Exhibit:
-    """One row per channel: spend, attributed orders and revenue, CPO, ROAS with its interval."""
+    """One row per channel: spend, attributed orders and revenue, CPO, ROAS with its confidence interval."""
     bounded = with_intervals(data.few_summary, data.few_intervals)
     shares = ["share_of_credit", "share_of_cost"]
     text = break_even_sentence(data.verdicts, data.options.break_even_roas)
@@ -36,7 +36,7 @@ def channels(data: ReportData) -> Exhibit:
         title="ROAS by channel",
         frame=data.summary,
         text=text,
-        alt=f"A dot a channel: its ROAS, with the interval as a line. {text}",
+        alt=f"One dot per channel: ROAS, with the confidence interval as a line. {text}",
         note=data.note,
         draw=partial(roas_by_channel_chart, by_roas(data.few_verdicts), data.colours, data.options.break_even_roas),
         shown=lambda: table(bounded[list(SHOWN)], has_total=True, heat=shares, intervals=WITH_BOUNDS),
@@ -44,7 +44,7 @@ def channels(data: ReportData) -> Exhibit:
 
 
 def intervals(data: ReportData) -> Exhibit:
-    """How far sampling noise moves the channels' figures, and their share of credit against their share of spend."""
+    """Confidence intervals of the channels' figures, and share of credit compared with share of spend."""
     bounded = with_intervals(data.few_summary, data.few_intervals)
     return Exhibit(
         name="channel_intervals",
@@ -52,7 +52,7 @@ def intervals(data: ReportData) -> Exhibit:
         title="Share of credit and share of spend",
         frame=data.intervals,
         text=intervals_sentence(data.summary, data.intervals),
-        alt="A dot a channel with its interval: its share of credit; a diamond: its share of spend.",
+        alt="One dot per channel with its confidence interval: share of credit. A diamond: share of spend.",
         note=data.note,
         draw=partial(credit_against_cost_chart, bounded.iloc[:-1], data.colours),
         shown=lambda: table(data.few_intervals, has_total=True),
@@ -60,7 +60,7 @@ def intervals(data: ReportData) -> Exhibit:
 
 
 def break_even(data: ReportData) -> Exhibit:
-    """The spend at which each channel breaks even, and its headroom."""
+    """Break-even spend and headroom of each channel."""
     text = break_even_sentence(data.verdicts, data.options.break_even_roas)
     few = data.few.only(by_cost(data.few_verdicts))
     return Exhibit(
@@ -69,7 +69,7 @@ def break_even(data: ReportData) -> Exhibit:
         title="Headroom to break-even",
         frame=data.verdicts,
         text=text,
-        alt=f"A bar a channel from its spend to the spend at which it breaks even. {text}",
+        alt=f"One bar per channel, from its spend to its break-even spend. {text}",
         note=data.note,
         draw=partial(room_to_break_even_chart, few, currency=data.options.money),
         shown=lambda: table(data.few_verdicts, intervals=WITH_BOUNDS),
@@ -78,14 +78,14 @@ def break_even(data: ReportData) -> Exhibit:
 
 
 def spend_and_revenue(data: ReportData) -> Exhibit:
-    """Spend against attributed revenue, in money."""
+    """Spend and attributed revenue of each channel."""
     few = data.few_summary
     return Exhibit(
         name="channel_summary",
         chart="cost_against_revenue",
         title="Spend and attributed revenue by channel",
         frame=data.summary,
-        alt="Two bars a channel: its spend and its attributed revenue; the figures are in the table of channels.",
+        alt="Two bars per channel: spend and attributed revenue. The figures are in the channel table.",
         note=data.note,
         draw=partial(cost_against_revenue_chart, few.iloc[:-1], currency=data.options.money),
         shown=lambda: table(few[["channel_name", "cost", "ihc_revenue"]], has_total=True),
@@ -93,7 +93,7 @@ def spend_and_revenue(data: ReportData) -> Exhibit:
 
 
 def phases(data: ReportData) -> Exhibit:
-    """Where in the journeys channels work: starting, holding, closing."""
+    """Credit of each channel by phase: initializer, holder, closer."""
     phased = with_phases(purchases(data.reported), data.source.phases)
     shares = phase_shares(phased)
     few = data.few.table(shares, phase_shares, phased)
@@ -101,10 +101,10 @@ def phases(data: ReportData) -> Exhibit:
     return Exhibit(
         name="channel_phases",
         chart="phases_by_channel",
-        title="Where channels work",
+        title="Channel roles by phase",
         frame=shares,
         text=text,
-        alt=f"A bar a channel, divided by phase. {text}",
+        alt=f"One bar per channel: its credit by phase. {text}",
         note=data.note,
         draw=partial(phases_by_channel_chart, few),
         shown=lambda: table(few),

@@ -1,4 +1,4 @@
-"""What the exhibits of a report are made of: read once, each frame computed when it is first asked for."""
+"""Data of a report. Tables are read once; each frame is calculated on first access."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from ihc.settings.report import ReportOptions
 from ihc.settings.run import Settings
 
 LOCAL = "local"
-# What says how orders are attributed: where one of them is given, credits stored with others do not answer.
+# Settings that define the attribution. If one of them is given, credits stored with other settings are not used.
 ATTRIBUTION = ("engine", "conv_type_id", "lookback_days", "parameters", "redistribution")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a report is made of: the shop's tables, the credits with their phases, and whether these are stored ones."""
+    """Source of a report: the shop's tables, the credits with their phases, and whether the credits are stored."""
 
     tables: Tables
     results: Results
@@ -61,9 +61,9 @@ class Source:
 
 
 def attributed(settings: Settings, tables: Tables) -> Source:
-    """Attribute all conversions of the tables by the local engine; nothing is stored.
+    """Attribute all conversions with the local engine, without storing anything.
 
-    Raises ParametersError, or InputError where the journeys need more memory than there is.
+    Raises ParametersError, or InputError if the journeys need more memory than is available.
     """
     lookback = settings.lookback_days
     journeys = build_journeys(tables.sessions, tables.conversions, lookback_days=lookback, memory=free_memory())
@@ -79,10 +79,10 @@ def attributed(settings: Settings, tables: Tables) -> Source:
 
 
 def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
-    """Whether stored credits are what these settings ask for.
+    """Check whether stored credits match these settings.
 
-    They are in a run, and with the API, which is asked by runs alone; else where each order of the dates has ended, and
-    no other engine, parameters or lookback window are asked for than those that the credits were made with.
+    They always do within a run, and with the API, which only runs call. Otherwise, each order of the dates must have
+    an outcome, and the settings must not request another engine, parameters or lookback window.
     """
     if settings.account or settings.given.run_id:
         return True
@@ -97,7 +97,7 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
 
 
 def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
-    """The settings with the lookback window of the stored credits, where none is asked for and all have the same."""
+    """Use the lookback window of the stored credits if the settings give none and all credits have the same."""
     if settings.account or "lookback_days" in settings.given.model_fields_set:
         return settings
     made = provenance(stored.outcomes, _asked_for(settings, tables))["lookback_days"].unique()
@@ -105,12 +105,12 @@ def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
 
 
 def _asked_for(settings: Settings, tables: Tables) -> pd.Series[str]:
-    """The `conv_id` of the conversions of the dates."""
+    """Return the `conv_id` of the conversions of the dates."""
     return tables.conversions.loc[inside(tables.conversions["conv_date"], **settings.window), "conv_id"]
 
 
 class ReportData:
-    """The frames of one report; nothing is written, and nothing computed that is not asked for."""
+    """Frames of a report, calculated on first access. Nothing is written."""
 
     def __init__(self, settings: Settings, source: Source) -> None:
         self.settings = settings
@@ -118,12 +118,12 @@ class ReportData:
 
     @property
     def options(self) -> ReportOptions:
-        """How the report is made."""
+        """Options of the report."""
         return self.settings.report
 
     @property
     def window(self) -> dict[str, str | None]:
-        """The dates, as arguments."""
+        """First and last date, as keyword arguments."""
         return self.settings.window
 
     @property
@@ -133,16 +133,16 @@ class ReportData:
 
     @property
     def results(self) -> Results:
-        """The credits, and how each order ended."""
+        """The credits, and the outcome of each order."""
         return self.source.results
 
     def inside(self, frame: pd.DataFrame, column: str = "date") -> pd.DataFrame:
-        """The rows of the report's dates."""
+        """Select the rows of the report's dates."""
         return frame[inside(frame[column], **self.window)]
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
-        """The sessions, with what the report's rows stand for as `channel_name`."""
+        """The sessions, with the dimension of the report's rows as `channel_name`."""
         return with_dimension(self.tables.sessions, **self.options.dimension)
 
     @cached_property
@@ -152,12 +152,12 @@ class ReportData:
 
     @property
     def channel_visits(self) -> pd.DataFrame:
-        """`visits_of` all sessions, by channel whatever the rows of the report stand for."""
+        """`visits_of` all sessions, always by channel."""
         return self._of_channels[0]
 
     @cached_property
     def reporting(self) -> pd.DataFrame:
-        """`channel_reporting` over all days, by channel whatever the rows of the report stand for."""
+        """`channel_reporting` over all days, always by channel."""
         return by_channel_and_day(self._of_channels[0])
 
     @cached_property
@@ -166,12 +166,12 @@ class ReportData:
 
     @property
     def visits(self) -> pd.DataFrame:
-        """`visits_of` all sessions."""
+        """`visits_of` all sessions, by the dimension of the report."""
         return self._shown[0]
 
     @property
     def earned(self) -> pd.DataFrame:
-        """`conversion_credits` over all days."""
+        """`conversion_credits` over all days, by the dimension of the report."""
         return self._shown[1]
 
     @cached_property
@@ -186,22 +186,22 @@ class ReportData:
 
     @cached_property
     def sources(self) -> pd.DataFrame:
-        """Where the credits come from: the frame of `provenance`."""
+        """Origin of the credits: the frame of `provenance`."""
         return provenance(self.results.outcomes, self.orders["conv_id"], self.reported["conv_id"])
 
     @cached_property
     def note(self) -> str:
-        """What stands below each chart."""
+        """The note below each chart."""
         return source_note(self.sources, **self.window)
 
     @cached_property
     def state(self) -> State:
-        """What the report is made of, to be recorded or compared."""
+        """The state of the report, to be recorded or compared."""
         return state_of(self._of_channels[1], self.results.outcomes, self.reporting)
 
     @cached_property
     def reconciliation(self) -> pd.DataFrame:
-        """The lines from what was read to what is reported."""
+        """The frame of `reconcile`."""
         return reconcile(self.tables, self.results.credits, self.results.outcomes, self.reporting, **self.window)
 
     @cached_property
@@ -211,12 +211,12 @@ class ReportData:
 
     @cached_property
     def colours(self) -> dict[str, str]:
-        """A colour for each channel: that of the house style, where it names the channel."""
+        """Colours by channel, with those of the house style if it names the channel."""
         return colours_of(self.visits, self.options.style.channels)
 
     @cached_property
     def few(self) -> Folding:
-        """The channels that tables and charts name."""
+        """The channels that tables and charts show."""
         return folding(self.summary["channel_name"].iloc[:-1], self.colours)
 
     @cached_property
@@ -225,7 +225,7 @@ class ReportData:
 
     @property
     def few_summary(self) -> pd.DataFrame:
-        """`summary` with the channels beyond these in one row."""
+        """`summary` with the other channels in one row."""
         return self._few[0]
 
     @property
@@ -234,7 +234,7 @@ class ReportData:
 
     @cached_property
     def intervals(self) -> pd.DataFrame:
-        """`bootstrap_intervals`, the total in the last row."""
+        """`bootstrap_intervals`, with the total in the last row."""
         by_order = self.reported.assign(conv_id=purchase_ids(self.reported["conv_id"], self.tables.conversions))
         return bootstrap_intervals(by_order, self.summary, **self._drawn)
 
@@ -244,7 +244,7 @@ class ReportData:
         return self._few[1]
 
     def folded(self, few: Folding) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """`summary` and `intervals` with the channels that are not named in one row."""
+        """Return `summary` and `intervals` with the other channels in one row."""
         summary = few.table(self.summary, by_channel, self.visits, self.earned, **self.window, has_total=True)
         drawn = {"summary": summary, **self._drawn}
         return summary, few.table(self.intervals, bootstrap_intervals, self.reported, **drawn, has_total=True)
@@ -261,22 +261,22 @@ class ReportData:
 
     @cached_property
     def all_days(self) -> pd.DataFrame:
-        """The rows of the report per channel and day, over all days."""
+        """The report by channel and day, over all days."""
         return by_channel_and_day(self.visits)
 
     @cached_property
     def far(self) -> list[str]:
-        """Days that lie apart from most, as wrong clocks make them; charts over time leave them out."""
+        """Dates far from all others, for example from wrong clocks. Charts over time leave them out."""
         return far_dates(self.all_days["date"], self.tables.conversions["conv_date"])
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """The report per channel and day, with ratios, without far days."""
+        """The report by channel and day, with ratios, without far dates."""
         return with_ratios(without(self.inside(self.all_days), "date", self.far))
 
     @cached_property
     def placed(self) -> pd.DataFrame:
-        """The conversions without far days."""
+        """The conversions without far dates."""
         return without(self.tables.conversions, "conv_date", self.far)
 
     @cached_property
@@ -285,12 +285,12 @@ class ReportData:
 
     @cached_property
     def lags(self) -> pd.DataFrame:
-        """Credit by the days from session to order."""
+        """Credit by conversion lag [days]."""
         return credit_by_lag(without(self.earned, "date", self.far), self.placed)
 
     @cached_property
     def arrivals(self) -> pd.DataFrame:
-        """The share of a day's credit that is known by its age."""
+        """Completeness of a day's credit by its age."""
         first_day, last_day = self._span
         return arrival(without(self.earned, "date", self.far), self.placed, first_day=first_day, last_day=last_day)
 
@@ -301,7 +301,7 @@ class ReportData:
 
     @cached_property
     def weekly(self) -> pd.DataFrame:
-        """The report per channel and week."""
+        """The report by channel and week."""
         return weekly_reporting(self.rows)
 
     @cached_property
@@ -312,7 +312,7 @@ class ReportData:
 
     @cached_property
     def credited(self) -> pd.DataFrame:
-        """The journeys of all credited conversions with their credit, and `reported_as`, the row of the report."""
+        """Journeys of all credited conversions with their credit, and `reported_as`, their row in the report."""
         stored = with_phases(self.results.credits, self.source.phases)
         conversions = self.tables.conversions
         conversions = conversions[isin(conversions["conv_id"], stored["conv_id"])]
@@ -322,7 +322,7 @@ class ReportData:
 
     @cached_property
     def idle(self) -> pd.DataFrame:
-        """The paths of the dates that led to no order."""
+        """Paths of the dates without a conversion."""
         tables = self.tables
         return non_converting_paths(
             tables.sessions, tables.conversions, **self.window, lookback_days=self.settings.lookback_days
@@ -330,12 +330,12 @@ class ReportData:
 
     @cached_property
     def journeys(self) -> pd.DataFrame:
-        """The journeys of the dates' orders by channel, without refunds."""
+        """Journeys of the dates' conversions by channel, without refunds."""
         return self._journeys(self.tables.sessions)
 
     @cached_property
     def shown_journeys(self) -> pd.DataFrame:
-        """The same, by what the report's rows stand for."""
+        """The same, by the dimension of the report."""
         return self._journeys(self.sessions) if any(self.options.dimension.values()) else self.journeys
 
     def _journeys(self, sessions: pd.DataFrame) -> pd.DataFrame:
@@ -345,17 +345,17 @@ class ReportData:
 
     @cached_property
     def is_attributed(self) -> bool:
-        """Whether the run of these settings stored credits."""
+        """Whether this run stored credits."""
         return bool((self.results.runs["run_id"] == self.settings.run_id).any())
 
     @property
     def ends(self) -> pd.DataFrame:
-        """How the orders of the run of these settings ended: rows of `outcomes`."""
+        """Outcomes of this run's conversions: rows of `outcomes`."""
         return self.results.outcomes[self.results.outcomes["run_id"] == self.settings.run_id]
 
     @cached_property
     def this_run(self) -> RecordedRun:
-        """The record of this run, or what a run that only reports would be recorded as."""
+        """The record of this run, or the record that a report without a run would have."""
         runs = recorded_runs(self.settings.database) if self.settings.database.exists() else []
         name = self.settings.run_id
         own = [run for run in runs if run.run_id in (name, f"{name}.{run.number}")]
@@ -368,11 +368,11 @@ class ReportData:
 
     @cached_property
     def last_run(self) -> RecordedRun | None:
-        """The run before this one, over the dates of this one."""
+        """The previous run, over the dates of this one."""
         database = self.settings.database
         return over_dates_of(self.this_run, previous_run(database, self.this_run)) if database.exists() else None
 
     @cached_property
     def changes(self) -> Changes:
-        """What changed since the run before."""
+        """Changes since the previous run."""
         return changes_since(self.settings.database, self.last_run, self.this_run, self.state)

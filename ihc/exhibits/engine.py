@@ -1,4 +1,4 @@
-"""The attribution engine: its parameters, and what the credits say of the channels."""
+"""Model parameters of the attribution engine, and channel scores from its credits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ihc.report.tables import table
 
 
 class Engine:
-    """The local engine's parameters beside a report's journeys and credits, always by channel."""
+    """Parameters of the local engine with a report's journeys and credits, always by channel."""
 
     def __init__(self, data: ReportData) -> None:
         self.data = data
@@ -54,7 +54,7 @@ class Engine:
 
     @property
     def note(self) -> str:
-        """What stands below a chart of the parameters."""
+        """The note below a chart of the parameters."""
         return f"parameters of the local engine: {self.label}"
 
     @cached_property
@@ -65,13 +65,13 @@ class Engine:
 
     @cached_property
     def few(self) -> Folding:
-        """The channels that tables and charts name."""
+        """The channels that tables and charts show."""
         visits = self.data.channel_visits
         return folding(visits["channel_name"].unique(), by_weight(visits))
 
 
 def curve(engine: Engine, phase: str) -> Exhibit:
-    """The membership curve of a phase: initializer over the silence before a session, closer over the time left."""
+    """Membership curve of a phase: initializer by gap since the previous session, closer by time to conversion."""
     parameters = engine.parameters
     label, points = {
         "initializer": ("since the previous session", parameters.initializer),
@@ -86,7 +86,7 @@ def curve(engine: Engine, phase: str) -> Exhibit:
         title=f"{phase.capitalize()} membership",
         frame=frame,
         text=text if phase == "initializer" else "",
-        alt=f"A line: {phase} membership over the time {label}, with its values.",
+        alt=f"Line chart: {phase} membership by the time {label}, with its values.",
         note=engine.note,
         draw=partial(membership_chart, frame, label),
         shown=lambda: _marked(frame),
@@ -94,33 +94,33 @@ def curve(engine: Engine, phase: str) -> Exhibit:
 
 
 def _marked(points: pd.DataFrame) -> Styler:
-    """The few points of a curve that its chart names."""
+    """Select the labelled points of a curve."""
     few = points.loc[points["is_marked"], ["hours", "membership"]]
     return table(few.assign(membership=[fixed(value, 3) for value in few["membership"].astype("float64")]))
 
 
 def phase_weights(engine: Engine) -> Exhibit:
-    """How much of the credit each phase decides."""
+    """Share of the credit that each phase assigns."""
     frame = phase_weight_table(engine.parameters)
     return Exhibit(
         name="phase_weights",
         title="Phase weights",
         frame=frame,
-        alt="A bar a phase: its weight, the share of the credit that it decides.",
+        alt="One bar per phase: its weight, the share of the credit that it assigns.",
         note=engine.note,
         draw=partial(phase_weights_chart, frame),
     )
 
 
 def channel_weights(engine: Engine) -> Exhibit:
-    """What a channel's sessions count in each phase: 1 is neutral."""
+    """Weight of a channel's sessions in each phase; 1 is neutral."""
     frame = channel_weight_table(engine.parameters, engine.data.journeys)
     few = engine.few.only(frame)
     return Exhibit(
         name="channel_weights",
         title="Channel weights",
         frame=frame,
-        alt="A panel a phase, a dot a channel: its weight in the phase, on a line from 1, the neutral weight.",
+        alt="One panel per phase, one dot per channel: its weight, with a line from the neutral weight of 1.",
         note=engine.note,
         draw=partial(channel_weights_chart, few),
         shown=lambda: table(few),
@@ -128,14 +128,14 @@ def channel_weights(engine: Engine) -> Exhibit:
 
 
 def scores(engine: Engine) -> Exhibit:
-    """A channel's share of a phase's credit against the mean channel's."""
+    """A channel's share of a phase's credit relative to the average channel."""
     frame = channel_scores(engine.credits)
     few = engine.few.only(frame)
     return Exhibit(
         name="channel_scores",
         title="Channel scores",
         frame=frame,
-        alt="A panel a phase, a dot a channel: its score in the phase, on a line from 1, the mean channel's.",
+        alt="One panel per phase, one dot per channel: its score, with a line from the average score of 1.",
         note=engine.data.note,
         draw=partial(channel_scores_chart, few),
         shown=lambda: table(few),
@@ -143,14 +143,14 @@ def scores(engine: Engine) -> Exhibit:
 
 
 def impact(engine: Engine) -> Exhibit:
-    """In how many orders a channel took part, and how much of such an order it earned."""
+    """Influenced orders of each channel, and its average credit in them."""
     frame = average_impact(engine.credits)
     few = engine.few.table(frame, average_impact, engine.credits)
     return Exhibit(
         name="channel_impact",
-        title="Influence and impact",
+        title="Influenced orders and average credit",
         frame=frame,
-        alt="Two bars a channel: the orders it took part in, and its average credit in them.",
+        alt="Two bars per channel: influenced orders, and average credit in these orders.",
         note=engine.data.note,
         draw=partial(channel_impact_chart, few),
         shown=lambda: table(few),
@@ -158,14 +158,14 @@ def impact(engine: Engine) -> Exhibit:
 
 
 def distribution(engine: Engine) -> Exhibit:
-    """How the credit of a channel's sessions is spread, from none to a whole order."""
+    """Distribution of credit over each channel's sessions, from none to a whole order."""
     frame = credit_distribution(engine.credits)
     few = engine.few.table(frame, credit_distribution, engine.credits)
     return Exhibit(
         name="credit_distribution",
-        title="Distribution of credit",
+        title="Distribution of credit per session",
         frame=frame,
-        alt="A bar a channel: its sessions in journeys, divided by how much credit each got.",
+        alt="One bar per channel: its sessions in journeys by amount of credit.",
         note=engine.data.note,
         draw=partial(credit_distribution_chart, few),
         shown=lambda: table(few),
@@ -173,7 +173,7 @@ def distribution(engine: Engine) -> Exhibit:
 
 
 def redistribution(engine: Engine) -> Exhibit:
-    """What the redistribution moves from channel to channel, if the report has one."""
+    """Credit before and after redistribution, if the report has one."""
     data, rules = engine.data, engine.data.settings.redistribution_rules
     before = attribute(data.journeys, engine.parameters)
     after = attribute(data.journeys, engine.parameters, rules) if rules else before
@@ -185,23 +185,23 @@ def redistribution(engine: Engine) -> Exhibit:
         title="Redistribution",
         frame=moved,
         text=text,
-        alt=f"A line a channel from its credit before the redistribution to that after. {text}",
+        alt=f"One line per channel, from its credit before to its credit after redistribution. {text}",
         note=engine.note,
         draw=partial(redistribution_chart, moved) if len(moved) else None,
     )
 
 
 def explained(engine: Engine, journey: pd.DataFrame | None = None) -> Exhibit:
-    """One order step by step [default: the longest journey that is still read at a glance]."""
+    """Explain the credit of one order [default: the longest journey that is easy to read]."""
     journey = instructive_journey(engine.data.journeys) if journey is None else journey
     steps = explanations(journey, engine.parameters, engine.data.settings.redistribution_rules)
     text = explanation_sentence(steps)
     return Exhibit(
         name="explained_order",
-        title="One order, step by step",
+        title="Credit of one order, step by step",
         frame=steps,
         text=text,
-        alt=f"A row a session: when it was, and its credit by phase. {text}",
+        alt=f"One row per session: its time and its credit by phase. {text}",
         note=engine.note,
         draw=partial(explanation_chart, steps),
     )

@@ -1,4 +1,4 @@
-"""A report as files: CSV, charts, the page, run.json, and a workbook."""
+"""Save a report as CSV, charts, HTML page, run.json and workbook."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ LONGEST_SHEET, WIDEST = 31, 48
 
 @dataclass(frozen=True)
 class Saved:
-    """What was written, and a sentence for each chart that could not be drawn."""
+    """The written files, and a sentence for each chart that could not be drawn."""
 
     files: list[Path]
     failed_charts: list[str]
 
 
 def save(report: Report, folder: Path) -> Saved:
-    """Write everything into `folder`; raises OSError where it cannot be written."""
+    """Write all files into `folder`. Raises OSError if it is not writable."""
     speak(report.data.options.style.language)
     folder.mkdir(parents=True, exist_ok=True)
     tables = _by_name(report)
@@ -58,7 +58,7 @@ def save(report: Report, folder: Path) -> Saved:
 
 
 def _by_name(report: Report) -> dict[str, Exhibit]:
-    """Each table once, by the first exhibit that shows it."""
+    """Return the first exhibit of each table."""
     found: dict[str, Exhibit] = {}
     for exhibit in report.exhibits:
         found.setdefault(exhibit.name, exhibit)
@@ -66,9 +66,9 @@ def _by_name(report: Report) -> dict[str, Exhibit]:
 
 
 def _write_charts(report: Report, folder: Path) -> tuple[list[Path], list[str]]:
-    """Write the charts of summary and detail; one that an earlier report drew and this one has not is removed.
+    """Write the charts of all sections except the appendix, and delete old files of charts that do not exist any more.
 
-    Those of the appendix are drawn on demand alone. Out: the files, and a sentence for each chart that failed.
+    Out: the files, and a sentence for each chart that failed.
     """
     folder.mkdir(exist_ok=True)
     shown = [exhibit for title, part in report.sections.items() if title not in APPENDIX for exhibit in part]
@@ -94,10 +94,10 @@ def _credits(report: Report) -> pd.DataFrame:
 
 
 def about(report: Report) -> dict[str, Any]:
-    """What a run was asked for, and where its credits come from: the content of run.json."""
+    """Return the content of run.json: the settings of a run and the origin of its credits."""
     data, settings = report.data, report.data.settings
     entries = {"database": settings.database.label} | asdict(settings.run())
-    del entries["started_at"]  # the row in attribution_runs has it, from when the credits were stored
+    del entries["started_at"]  # already in attribution_runs
     return entries | {
         "vanished": vanished(data.results.runs, settings.run_id),
         "command": command_line(settings, report_only=not data.is_attributed),
@@ -108,12 +108,12 @@ def about(report: Report) -> dict[str, Any]:
 
 
 def write_excel(report: Report, path: Path) -> Path:
-    """Write a workbook: first the summary, then a sheet an exhibit; raises OSError where it cannot be written."""
+    """Write a workbook: the summary, then one sheet per exhibit. Raises OSError if it cannot be written."""
     import xlsxwriter
 
     speak(report.data.options.style.language)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Texts from the data are texts, whatever they begin with.
+    # Text from the data is never a formula or a link.
     plain = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}
     with _said_as_os_error(), xlsxwriter.Workbook(str(path), plain) as book:
         formats = {unit: book.add_format({"num_format": style}) for unit, style in EXCEL_FORMATS.items()}

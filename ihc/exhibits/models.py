@@ -1,4 +1,4 @@
-"""Does the attribution model matter? Other models, lookback windows and redistributions."""
+"""Model comparison and sensitivity to model, lookback window and redistribution."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ from ihc.report.tables import table
 
 
 class Comparison:
-    """The credited orders under other models and settings; each frame is computed when it is first asked for."""
+    """Credited orders under other models and settings. Each frame is calculated on first access."""
 
     def __init__(self, data: ReportData) -> None:
         self.data = data
 
     @cached_property
     def journeys(self) -> pd.DataFrame:
-        """The journeys of the dates' conversions with their credit."""
+        """Journeys of the dates' conversions with their credit."""
         return self.data.credited[isin(self.data.credited["conv_id"], self.data.orders["conv_id"])]
 
     @property
     def renamed(self) -> pd.DataFrame:
-        """The same by what the report's rows stand for."""
+        """The same, by the dimension of the report."""
         return self.journeys.assign(channel_name=self.journeys["reported_as"])
 
     @cached_property
     def chosen(self) -> dict[str, Model]:
-        """The models that can be computed."""
+        """The models that can be calculated."""
         return models_for(self.journeys, self.data.idle, self.data.options.direct)
 
     @cached_property
@@ -65,7 +65,7 @@ class Comparison:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """`model_comparison`: a row a channel, a column a model."""
+        """`model_comparison`: one row per channel, one column per model."""
         return model_comparison(self.renamed, self.credits)
 
     @cached_property
@@ -81,7 +81,7 @@ class Comparison:
 
     @cached_property
     def by_model(self) -> pd.DataFrame:
-        """What the report's channels earn under each model, on the sessions of the dates as in `summary`.
+        """Revenue and ROAS by channel and model, for the sessions of the dates, as in `summary`.
 
         Out: `model, channel_name, ihc_revenue, cost [currency], ROAS [1]`, models without IHC.
         """
@@ -105,7 +105,7 @@ def _as_variant(model: Model, journeys: pd.DataFrame, _: Redistribution | None) 
 
 
 def models(compared: Comparison) -> Exhibit:
-    """Attributed revenue under each model."""
+    """Attributed revenue by model."""
     data = compared.data
     own = compared.table[["channel_name", IHC, *compared.chosen]]
     few = data.few.table(compared.table, model_comparison, compared.renamed, compared.credits)
@@ -115,10 +115,10 @@ def models(compared: Comparison) -> Exhibit:
     return Exhibit(
         name="model_comparison",
         chart="models_by_channel",
-        title="Attributed revenue under each model",
+        title="Attributed revenue by model",
         frame=compared.table,
         text=" ".join(filter(None, notes)),
-        alt=f"A row a channel, a column a model: revenue against the first model's, in percent. {differences}",
+        alt=f"One row per channel, one column per model: difference in revenue from the first model. {differences}",
         note=data.note,
         draw=partial(models_by_channel_chart, relative_to_first(few)),
         shown=lambda: table(few),
@@ -136,10 +136,10 @@ def settings(compared: Comparison) -> Exhibit:
     return Exhibit(
         name="sensitivity",
         chart="roas_under_settings",
-        title="ROAS under other settings",
+        title="ROAS by model, lookback window and redistribution",
         frame=grid,
         text=" ".join(filter(None, notes)),
-        alt=f"A grid: a row a channel, a column a combination of settings, its ROAS in the cell. {text}",
+        alt=f"Heat map of ROAS: one row per channel, one column per combination of settings. {text}",
         note=data.note,
         draw=partial(roas_under_settings_chart, few, roas),
         shown=lambda: table(few.head(20)),
@@ -148,7 +148,7 @@ def settings(compared: Comparison) -> Exhibit:
 
 
 def stability(compared: Comparison) -> Exhibit:
-    """The range of each channel's ROAS and rank over all settings."""
+    """Range of ROAS and rank over all settings."""
     data, few = compared.data, compared.data.few.only(compared.stability)
     roas = data.options.break_even_roas
     text = sensitivity_sentence(compared.stability, compared.grid, roas=roas)
@@ -158,7 +158,7 @@ def stability(compared: Comparison) -> Exhibit:
         title="Range of ROAS over models and settings",
         frame=compared.stability,
         text=text,
-        alt=f"One row per channel: a line over its ROAS under all settings, a dot at that of the base. {text}",
+        alt=f"One row per channel: a line over its ROAS under all settings, a dot for the base. {text}",
         note=data.note,
         draw=partial(roas_range_chart, few, roas),
         shown=lambda: table(few),
@@ -167,9 +167,9 @@ def stability(compared: Comparison) -> Exhibit:
 
 
 def single(compared: Comparison) -> Exhibit:
-    """What each setting does when it alone differs from the report."""
+    """Effect of changing one setting at a time."""
     return Exhibit(
         name="single_changes",
-        title="One setting changed alone",
+        title="Effect of changing one setting",
         frame=compared.single,
     )

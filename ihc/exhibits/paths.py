@@ -1,4 +1,4 @@
-"""What buyers did before their orders, whatever credit it earns."""
+"""Customer journeys and paths, independent of attribution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ihc.schemas.refunds import purchases
 
 
 class Paths:
-    """The journeys of some orders, and what they look like; each frame is computed when it is first asked for."""
+    """Journeys of selected orders. Each frame is calculated on first access."""
 
     def __init__(self, data: ReportData, journeys: pd.DataFrame) -> None:
         self.data = data
@@ -48,52 +48,52 @@ class Paths:
 
     @cached_property
     def text(self) -> str:
-        """The journeys in sentences."""
+        """Sentences on the journeys."""
         return paths_sentence(self.lengths, self.times, commonest_paths(self.journeys), self.roles)
 
 
 def lengths(paths: Paths) -> Exhibit:
-    """How many sessions an order takes."""
+    """Orders by number of sessions."""
     frame, orders = paths.lengths, purchases(paths.data.orders)
     return Exhibit(
         name="journey_lengths",
         title="Sessions per order",
         frame=frame,
         text=journeys_sentence(paths.journeys, unattributed(orders, paths.journeys)),
-        alt="Bars: how many orders have a journey of one, two and more sessions.",
+        alt="Bar chart: number of orders by number of sessions in the journey.",
         draw=partial(conversions_by_class_chart, frame, "length", "sessions in the journey"),
     )
 
 
 def times(paths: Paths) -> Exhibit:
-    """How long an order takes, from the first session to the converting one."""
+    """Orders by time from the first to the converting session."""
     frame = paths.times
     return Exhibit(
         name="time_to_conversion",
         title="Time to conversion",
         frame=frame,
-        alt="Bars: how many orders took so long from their first to their converting session.",
+        alt="Bar chart: number of orders by time from the first to the converting session.",
         draw=partial(conversions_by_class_chart, frame, "time", "from the first to the converting session"),
     )
 
 
 def commonest(paths: Paths, most: int = 10) -> Exhibit:
-    """The commonest paths through the channels; repeats in a row are written once."""
+    """Most common paths through the channels. Consecutive repeats are merged."""
     frame = commonest_paths(paths.journeys, most=most)
     return Exhibit(
         name="paths",
         chart="commonest_paths",
-        title="Commonest paths",
+        title="Most common paths",
         frame=frame,
         text=paths.text,
-        alt="A row a path: its channels from left to right, and how many orders took it; the figures are in paths.csv.",
+        alt="One row per path: its channels from left to right and its number of orders. The figures are in paths.csv.",
         draw=partial(commonest_paths_chart, frame, paths.data.colours),
         finding=path_finding(frame),
     )
 
 
 def roles(paths: Paths) -> Exhibit:
-    """In which orders a channel is first, assists, or is last."""
+    """Orders in which a channel is first, assist, last or the only channel."""
     frame, text = paths.roles, paths.text
     few = folding(frame["channel_name"], paths.data.colours).table(frame, channel_roles, paths.journeys)
     return Exhibit(
@@ -101,7 +101,7 @@ def roles(paths: Paths) -> Exhibit:
         title="First, assist, last",
         frame=frame,
         text=text,
-        alt=f"A bar a channel of its orders, divided by where it stands in their journeys. {text}",
+        alt=f"One bar per channel: its influenced orders by role. {text}",
         draw=partial(channel_roles_chart, few),
         shown=lambda: table(few),
         finding=role_finding(few),
@@ -109,14 +109,14 @@ def roles(paths: Paths) -> Exhibit:
 
 
 def transitions(paths: Paths) -> Exhibit:
-    """Which channel follows which."""
+    """Transitions from channel to channel."""
     few = folding(paths.roles["channel_name"], paths.data.colours, most=len(COLOURS))
     frame = transition_matrix(paths.journeys, few)
     return Exhibit(
         name="transitions",
         title="Channel transitions",
         frame=frame,
-        alt="A grid: a row a channel, a column what follows it, in percent; the figures are in transitions.csv.",
+        alt="Heat map: one row per channel, one column per next channel, in %. The figures are in transitions.csv.",
         draw=partial(transitions_chart, frame),
         shown=lambda: table(frame.head(20)),
     )

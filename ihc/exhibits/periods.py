@@ -1,4 +1,4 @@
-"""Over time: weeks, days, and how long credit takes to arrive."""
+"""Key figures, trends and conversion lag."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ihc.report.tables import table
 
 
 def key_figures(data: ReportData) -> Exhibit:
-    """Revenue, orders, spend, CPO and ROAS, beside those of the period before."""
+    """Revenue, orders, spend, CPO and ROAS, compared with the previous period."""
     period = data.settings.start_date, data.settings.end_date
     earlier = previous_window(**data.window)
     changed = change_sentence(data.figures, period, earlier, immature_from=immature_from(data.ages))
@@ -50,7 +50,7 @@ def weekly(data: ReportData) -> Exhibit:
         title="Attributed revenue by week",
         frame=data.weekly,
         text=text,
-        alt=f"A bar a week of attributed revenue, divided by channel; pale weeks are incomplete. {text}",
+        alt=f"One bar per week: attributed revenue by channel. Pale: partial weeks. {text}",
         note=data.note,
         draw=partial(revenue_by_week_chart, data.weekly, data.colours, currency=data.options.money),
         finding=week_finding(since),
@@ -70,7 +70,7 @@ def daily(data: ReportData) -> Exhibit:
         title="Spend and attributed revenue by day",
         frame=data.ages,
         text=text,
-        alt=f"Two lines over the days: spend and attributed revenue. {text}",
+        alt=f"Two lines by day: spend and attributed revenue. {text}",
         note=data.note,
         draw=partial(cost_and_revenue_chart, totals, data.ages, currency=data.options.money),
         finding=trend_finding(totals, data.ages),
@@ -78,7 +78,7 @@ def daily(data: ReportData) -> Exhibit:
 
 
 def roas_by_day(data: ReportData) -> Exhibit:
-    """ROAS by day of the channels with most spend; the frame is `channel_reporting` of the dates."""
+    """ROAS by day of the channels with the most spend. The frame is `channel_reporting` of the dates."""
     names = material(data.summary)["channel_name"].head(MOST_PANELS).tolist()
     young = data.ages.loc[data.ages["is_immature"], "date"].tolist()
     drawn = data.rows[data.rows["channel_name"].isin(names)]
@@ -89,7 +89,7 @@ def roas_by_day(data: ReportData) -> Exhibit:
         title="ROAS by day",
         frame=frame,
         text="",
-        alt=f"A small line chart a channel: ROAS by day, for the {len(names)} with most spend.",
+        alt=f"One small line chart per channel: ROAS by day, for the {len(names)} with the most spend.",
         note=data.note,
         draw=partial(roas_over_time_chart, drawn, names, data.colours, young, data.options.break_even_roas),
         shown=lambda: table(frame.head(20)),
@@ -98,14 +98,14 @@ def roas_by_day(data: ReportData) -> Exhibit:
 
 
 def lag(data: ReportData) -> Exhibit:
-    """Conversion lag: the days from a session to the order that gives it credit."""
+    """Conversion lag: days from a session to the order that gives it credit."""
     text = lag_sentence(data.lags)
     return Exhibit(
         name="credit_lag",
         title="Conversion lag",
         frame=data.lags,
         text=text,
-        alt=f"A line of steps: the share of the credit by the days it took. {text}",
+        alt=f"Step chart: cumulative share of credit by conversion lag. {text}",
         note=data.note,
         draw=partial(credit_lag_chart, data.lags, data.arrivals),
     )

@@ -1,4 +1,4 @@
-"""What is odd in the shop's tables."""
+"""Data quality of the shop's tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ihc.settings.run import Settings
 
 
 class Checks:
-    """The checks of a shop's tables; computed once."""
+    """Checks of a shop's tables, calculated once."""
 
     def __init__(self, tables: Tables, settings: Settings) -> None:
         self.tables = tables
@@ -28,18 +28,18 @@ class Checks:
 
 
 def tables(checks: Checks) -> Exhibit:
-    """How large the tables are, and which days they hold."""
-    return Exhibit(name="tables", title="The tables", frame=table_shapes(checks.tables))
+    """Size of the tables, and the days they cover."""
+    return Exhibit(name="tables", title="Tables", frame=table_shapes(checks.tables))
 
 
 def findings(checks: Checks) -> Exhibit:
-    """What is odd, with how much money it is about and what follows."""
+    """Findings with their amount and consequence."""
     frame = shown_findings(checks.found)
     return Exhibit(name="data_quality", title="Data quality", frame=frame, text=clean_sentence(checks.found))
 
 
 def remedies(checks: Checks) -> Exhibit:
-    """What mends each finding."""
+    """SQL statements and settings that fix each finding."""
     frame = mends(checks.found)
     return Exhibit(
         name="data_quality_remedies", title="Remedies", frame=frame, shown=lambda: table(frame, is_fixed=True)

@@ -1,4 +1,4 @@
-"""What analysts ask beside the report: broken down by a column, over time, under other models and settings."""
+"""Ad-hoc analyses: breakdowns, trends, model comparison, lookback windows, cohorts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CLICKS = {"last_click": "last_touch", "first_click": "first_touch", "last_non_di
 
 
 def by(data: ReportData, column: str, where: Where | None = None) -> Exhibit:
-    """The report broken down by a column of sessions, or of conversions, or by `customers`: new and returning."""
+    """Break the report down by a column of sessions or conversions, or by `customers`: new and returning."""
     sessions, conversions = data.tables.sessions, data.tables.conversions
     if column == CUSTOMERS:
         return _by_conversion(data, column, customers(conversions), where)
@@ -46,7 +46,7 @@ def by(data: ReportData, column: str, where: Where | None = None) -> Exhibit:
 def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
     if column not in data.tables.sessions:
         there = sorted({*data.tables.sessions.columns, *data.tables.conversions.columns, CUSTOMERS})
-        raise InputError(f"No table has a column {column!r} to report by; there are {some(there, 30)}.")
+        raise InputError(f"No table has a column {column!r}. Available columns: {some(there, 30)}.")
     named = data.tables.sessions if column == "channel_name" else with_dimension(data.tables.sessions, by=column)
     is_meant = _matching(data.tables.sessions, where)
     visits = data.visits.assign(channel_name=named["channel_name"])[is_meant]
@@ -58,21 +58,21 @@ def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
 def _breakdown(data: ReportData, column: str, frame: pd.DataFrame, where: Where | None) -> Exhibit:
     whole, rows = frame.iloc[-1], frame.iloc[:-1]
     best = rows.iloc[int(rows["ROAS"].argmax())] if rows["ROAS"].notna().any() else None
-    text = f"ROAS {fixed(whole['ROAS'], 2)} in total." if pd.notna(whole["ROAS"]) else "Nothing was spent."
+    text = f"Total ROAS is {fixed(whole['ROAS'], 2)}." if pd.notna(whole["ROAS"]) else "There is no spend."
     if best is not None and len(rows) > 1:
-        text += f" {shown(best['channel_name'])} has the highest, {fixed(best['ROAS'], 2)}."
+        text += f" {shown(best['channel_name'])} has the highest ROAS, {fixed(best['ROAS'], 2)}."
     name = _label(column, frame.columns.drop("channel_name"))
     title = f"Broken down by {heading(column)[0]}{_where(where)}"
     return _broken_down(data, column, frame.rename(columns={"channel_name": name}), "ROAS", title, text)
 
 
 def _label(column: str, figures: Collection[str]) -> str:
-    """What the column of a breakdown is called beside these figures, none of which it may replace."""
+    """Name the column of a breakdown so that it does not clash with a figure."""
     return f"{column} (value)" if column in figures else column
 
 
 def _broken_down(data: ReportData, column: str, frame: pd.DataFrame, figure: str, title: str, text: str) -> Exhibit:
-    """A breakdown: its values in the first column, the total in the last row, bars of the `figure`."""
+    """Create a breakdown with values in the first column, the total in the last row, and bars of the `figure`."""
     return Exhibit(
         name=f"by_{column}",
         title=title,
@@ -85,7 +85,7 @@ def _broken_down(data: ReportData, column: str, frame: pd.DataFrame, figure: str
 
 
 def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where: Where | None) -> Exhibit:
-    """Orders by a property of theirs; their cost is that of the sessions in their journeys."""
+    """Break orders down by a column of conversions. Their cost is that of the sessions in their journeys."""
     conversions = data.tables.conversions
     texts = values.astype("str").where(values.notna(), NO_VALUE)
     is_meant = inside(conversions["conv_date"], **data.window) & _matching(conversions, where)
@@ -106,16 +106,16 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
         ROAS=ratio(frame["revenue"], frame["cost"]),
     )
     text = (
-        "Cost is that of the sessions in the journeys of these orders, whatever their date; a session in several "
-        f"journeys is divided among them equally. {fixed(earlier, 2)} of it was spent outside these dates. Another "
-        f"{fixed(other, 2)} was spent in these dates on sessions that led to none of these orders."
+        "Spend is the cost of the sessions in the journeys of these orders, on any date. The cost of a session in "
+        f"several journeys is split equally. {fixed(earlier, 2)} of this spend is outside these dates. Another "
+        f"{fixed(other, 2)} was spent within these dates on sessions that led to none of these orders."
     )
     title = f"Orders broken down by {column}{_where(where)}"
     return _broken_down(data, column, frame, "CPO", title, text)
 
 
 def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], float, float]:
-    """The cost [currency] of each order's journey, what of it is outside the dates, and what else the dates cost."""
+    """Return the cost [currency] of each journey, the part of it outside the dates, and the remaining cost inside."""
     cost = session_costs(data.tables.sessions, data.tables.costs)
     pairs = data.credited.loc[isin(data.credited["conv_id"], orders["conv_id"]), ["conv_id", "session_id"]]
     visit = get_indexer(pairs["session_id"], data.tables.sessions["session_id"])
@@ -129,7 +129,7 @@ def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], 
 
 
 def customers(conversions: pd.DataFrame) -> pd.Series[str]:
-    """Whether the buyer of each conversion is new, or returning after an earlier order; a refund is as its order."""
+    """Classify each conversion as by a new customer, or by one with an earlier order. A refund counts as its order."""
     at = timestamps(conversions["conv_date"], conversions["conv_time"])
     first = at.where(is_purchase(conversions)).groupby(conversions["user_id"]).transform("min")
     kinds = pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
@@ -137,13 +137,13 @@ def customers(conversions: pd.DataFrame) -> pd.Series[str]:
 
 
 def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> Exhibit:
-    """Spend, attributed revenue and ROAS by day, week or month, of one channel or of all."""
+    """Spend, attributed revenue and ROAS by day, week or month, for one channel or all."""
     rows = data.rows
     if channel is not None:
         names = rows["channel_name"].unique()
         if channel not in names:
             raise InputError(
-                f"No session of these dates has the channel {channel!r}; there are {some(sorted(names), 20)}."
+                f"No session on these dates has the channel {channel!r}. Available channels: {some(sorted(names), 20)}."
             )
         rows = rows[rows["channel_name"] == channel]
     frame = period_totals(rows, unit)
@@ -151,12 +151,12 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
     young = data.ages.loc[data.ages["is_immature"], "date"]
     first = dated(young.min()) if len(young) else ""
     known = frame.dropna(subset=["ROAS"])
-    text = "Nothing was spent."
+    text = "There is no spend."
     if len(known):
         first_known, last_known = known.iloc[0], known.iloc[-1]
         text = (
-            f"ROAS {fixed(first_known['ROAS'], 2)} in the {unit} {dated(first_known[column])}, "
-            f"{fixed(last_known['ROAS'], 2)} in the {unit} {dated(last_known[column])}."
+            f"ROAS was {fixed(first_known['ROAS'], 2)} in the first {unit} ({dated(first_known[column])}) and "
+            f"{fixed(last_known['ROAS'], 2)} in the last ({dated(last_known[column])})."
         )
     text += f" Days from {first} on are incomplete because of conversion lag." if first else ""
     return Exhibit(
@@ -170,7 +170,7 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
 
 
 def compare(compared: Comparison, *models: str, where: Where | None = None) -> Exhibit:
-    """Attributed revenue and ROAS under the named models beside each other, IHC first."""
+    """Compare attributed revenue and ROAS under the given models with IHC."""
     data = compared.data
     chosen = [_model_of(name, compared) for name in models] or [*compared.chosen]
     chosen = [IHC, *(name for name in dict.fromkeys(chosen) if name != IHC)]
@@ -189,7 +189,7 @@ def compare(compared: Comparison, *models: str, where: Where | None = None) -> E
     text = "; ".join(f"{name} {fixed(totals[name], 2)}" for name in chosen)
     return Exhibit(
         name="compare_" + "_".join(name.lower().replace(" ", "_") for name in chosen),
-        title=f"Attributed revenue under {' and '.join(chosen)}{_where(where)}",
+        title=f"Attributed revenue: {', '.join(chosen)}{_where(where)}",
         frame=frame,
         text=f"Attributed revenue: {text}.",
         note=data.note,
@@ -201,7 +201,7 @@ def _model_of(name: str, compared: Comparison) -> str:
     known = {_plain(each): each for each in (IHC, *compared.chosen)}
     wanted = CLICKS.get(_plain(name), _plain(name))
     if wanted not in known:
-        raise InputError(f"No such model: {name!r}; there are {some(list(known), 20)}.")
+        raise InputError(f"There is no model {name!r}. Available models: {some(list(known), 20)}.")
     return known[wanted]
 
 
@@ -210,9 +210,9 @@ def _plain(name: str) -> str:
 
 
 def lookbacks(data: ReportData, *days: float) -> Exhibit:
-    """The channels' attributed revenue and ROAS under other lookback windows [days], computed by the local engine."""
+    """Attributed revenue and ROAS with other lookback windows [days], calculated by the local engine."""
     if not days:
-        raise InputError("Name the lookback windows in days, such as 7 and 30.")
+        raise InputError("Give the lookback windows in days, such as 7 and 30.")
     days = tuple(dict.fromkeys(map(float, days)))
     columns, notes = [], []
     for each in days:
@@ -221,25 +221,25 @@ def lookbacks(data: ReportData, *days: float) -> Exhibit:
         figures = other.summary.set_index("channel_name")[["ihc_revenue", "ROAS"]]
         columns.append(figures.add_suffix(f" {each:g} days"))
         lost = _unattributed(other, purchases(data.orders)["conv_id"])
-        notes.append(f"{counted(lost, 'order')} without a session within {general(each)} days")
+        notes.append(f"{fixed(lost)} with {general(each)} days")
     frame = pd.concat(columns, axis=1).rename_axis("channel_name").reset_index()
     return Exhibit(
         name="lookbacks",
         title=f"Lookback window: {' and '.join(map(general, days))} days",
         frame=frame,
-        text=f"Of the orders of these dates: {'; '.join(notes)}.",
+        text=f"Untracked orders by lookback window: {'; '.join(notes)}.",
         draw=partial(bars_chart, frame.iloc[:-1], "channel_name", *(f"ihc_revenue {each:g} days" for each in days)),
         shown=lambda: table(frame, has_total=True),
     )
 
 
 def without_channel(data: ReportData, *channels: str) -> Exhibit:
-    """The report as if the sessions of some channels were not there, computed by the local engine."""
+    """Recalculate the report without the sessions of some channels, with the local engine."""
     if not channels:
-        raise InputError("Name the channels to leave out, such as 'Direct'.")
+        raise InputError("Give the channels to leave out, such as 'Direct'.")
     known = data.tables.sessions["channel_name"].unique()
     if missing := [name for name in channels if name not in known]:
-        raise InputError(f"No session has the channel {some(missing)}; there are {some(sorted(known), 20)}.")
+        raise InputError(f"No session has the channel {some(missing)}. Available channels: {some(sorted(known), 20)}.")
     before = ReportData(data.settings, attributed(data.settings, data.tables))
     sessions = data.tables.sessions
     left = data.tables._replace(sessions=sessions[~sessions["channel_name"].isin(list(channels))])
@@ -256,9 +256,8 @@ def without_channel(data: ReportData, *channels: str) -> Exhibit:
     names = listed([shown(name) for name in channels])
     share = percent(lost / len(orders) if len(orders) else 0)
     text = (
-        f"{counted(lost, 'order')} of {fixed(len(orders))} ({share}) "
-        f"{'loses its' if lost == 1 else 'lose their'} journey without {names}: no other session led to "
-        f"{'it' if lost == 1 else 'them'}."
+        f"{fixed(lost)} of {counted(len(orders), 'order')} ({share}) "
+        f"would be untracked without {names}, because {'it has' if lost == 1 else 'they have'} no other session."
     )
     return Exhibit(
         name="without_channels",
@@ -276,7 +275,7 @@ def _unattributed(data: ReportData, orders: pd.Series[str]) -> int:
 
 
 def cohorts(data: ReportData) -> Exhibit:
-    """Customers by the channel of their first session: how often they buy, and for how much."""
+    """Customers by the channel of their first session: orders and revenue per customer."""
     orders = purchases(data.orders)
     sessions = data.sessions[isin(data.sessions["user_id"], orders["user_id"])]
     at = timestamps(sessions["event_date"], sessions["event_time"])
@@ -291,24 +290,24 @@ def cohorts(data: ReportData) -> Exhibit:
         orders_per_customer=ratio(frame["orders"].astype("float64"), people),
         revenue_per_customer=ratio(frame["revenue"], people),
     )
-    text = "No order in these dates."
+    text = "There are no orders on these dates."
     if len(frame):
         best = frame.iloc[int(frame["revenue_per_customer"].argmax())]
         text = (
-            f"Customers whose first session came by {shown(best['channel_name'])} are worth most: "
-            f"{fixed(best['revenue_per_customer'], 2)} of revenue each."
+            f"Customers with a first session from {shown(best['channel_name'])} have the highest revenue per "
+            f"customer, {fixed(best['revenue_per_customer'], 2)}."
         )
     return Exhibit(
         name="cohorts",
         title="Customers by first channel",
         frame=frame,
-        text=f"{text} Revenue is before refunds; the first session is that of the tables, at whatever date.",
+        text=f"{text} Revenue is before refunds. The first session can be on any date in the tables.",
         draw=partial(bars_chart, frame, "channel_name", "revenue_per_customer"),
     )
 
 
 def buyers(data: ReportData, who: str) -> pd.DataFrame:
-    """The journeys of the dates' orders of `new` or of `returning` customers."""
+    """Select the journeys of the dates' orders by `new` or `returning` customers."""
     if who not in (NEW, RETURNING):
         raise InputError(f"Customers are {NEW} or {RETURNING}, not {who!r}.")
     conversions = data.tables.conversions
@@ -317,17 +316,17 @@ def buyers(data: ReportData, who: str) -> pd.DataFrame:
 
 
 def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which rows have the values that are asked for."""
+    """Return a mask of the rows with the given values."""
     mask = np.ones(len(frame), dtype=bool)
     for column, value in (where or {}).items():
         if column not in frame:
-            raise InputError(f"There is no column {column!r} to choose by; there are {some(list(frame.columns), 20)}.")
+            raise InputError(f"There is no column {column!r}. Available columns: {some(list(frame.columns), 20)}.")
         is_meant = np.zeros(len(frame), dtype=bool)
         for each in _several(column, value):
             is_equal = _equals(frame[column], each)
             if not is_equal.any():
                 values = sorted(frame[column].dropna().astype("str").unique())
-                raise InputError(f"No row has {each!r} in the column {column!r}; there are {some(values, 20)}.")
+                raise InputError(f"No row has {each!r} in column {column!r}. Available values: {some(values, 20)}.")
             is_meant |= is_equal
         mask &= is_meant
     return mask

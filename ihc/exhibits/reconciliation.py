@@ -1,4 +1,4 @@
-"""Does it add up? From what was read to what is reported, and what has no credit."""
+"""Reconciliation of orders, credit and spend, spend without credit, and untracked orders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WATERFALLS = {ORDERS: "waterfall", CREDIT: "waterfall_credit", COST: "waterfall_
 
 
 def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
-    """A section of the reconciliation: orders, credit or cost, from what was read to what is reported."""
+    """A section of the reconciliation: orders, credit or cost, from input tables to report."""
     lines = data.reconciliation
     bars = waterfall(lines, section)
     text = orders_sentence(lines) if section == ORDERS else ""
@@ -33,10 +33,10 @@ def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
     return Exhibit(
         name="reconciliation",
         chart=WATERFALLS[section],
-        title=f"Reconciliation: {section.lower()}",
+        title=f"Reconciliation: {'spend' if section == COST else section.lower()}",
         frame=lines,
         text=text,
-        alt=f"A waterfall of {unit} from what was read to what is reported. {text}",
+        alt=f"Waterfall chart of {unit}, from input tables to report. {text}",
         note=data.note,
         draw=partial(waterfall_chart, bars, currency=data.options.money),
         shown=shown,
@@ -44,7 +44,7 @@ def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
 
 
 def without_credit(data: ReportData) -> Exhibit:
-    """Spend on sessions that no order gave any credit, by channel."""
+    """Spend on sessions without credit, by channel."""
     by_channel = without_credit_by_channel(data.visits, **data.window)
     few = data.few.table(by_channel, without_credit_by_channel, data.visits, **data.window, has_total=True)
     text = f"{completeness_sentence(data.reconciliation, by_channel)} " + costless_sentence(
@@ -56,7 +56,7 @@ def without_credit(data: ReportData) -> Exhibit:
         title="Spend without credit",
         frame=by_channel,
         text=text,
-        alt=f"A bar a channel: its spend, divided by whether its sessions earned credit. {text}",
+        alt=f"One bar per channel: spend on sessions with and without credit. {text}",
         note=data.note,
         draw=partial(cost_without_credit_chart, few.iloc[:-1], currency=data.options.money),
         shown=lambda: table(few, has_total=True),
@@ -64,7 +64,7 @@ def without_credit(data: ReportData) -> Exhibit:
 
 
 def untracked(data: ReportData) -> Exhibit:
-    """The revenue of untracked orders by day: a block of days points to broken tracking."""
+    """Revenue of untracked orders by day. Consecutive days with high amounts suggest broken tracking."""
     by_day = without_credit_by_day(
         data.visits, data.tables.conversions, data.results.credits, data.results.outcomes, **data.window
     )
@@ -75,8 +75,8 @@ def untracked(data: ReportData) -> Exhibit:
         chart="unattributed_by_day",
         title="Untracked revenue by day",
         frame=by_day,
-        text=f"Untracked orders: {fixed(orders)}, {fixed(revenue, 2)} of revenue.",
-        alt="Bars by day: the revenue of orders without any session; the figures are in without_credit_by_day.csv.",
+        text=f"Untracked orders: {fixed(orders)}, with {fixed(revenue, 2)} of revenue.",
+        alt="Bar chart by day: revenue of untracked orders. The figures are in without_credit_by_day.csv.",
         note=data.note,
         draw=partial(unattributed_by_day_chart, drawn, currency=data.options.money),
     )

@@ -1,4 +1,4 @@
-"""The report of a shop: every exhibit by name, and the only calls that write."""
+"""Report of a shop, with one property per exhibit, and methods to save it."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ from ihc.schemas.refunds import purchase_ids
 
 
 class Report:
-    """A shop's report over its dates: exhibits, each with `.frame`, `.text` and `.plot()`.
+    """Report of a shop over its dates. Each exhibit has `.frame`, `.text` and `.plot()`.
 
-    Nothing is computed before it is asked for, and nothing is written but by `save` and `to_excel`. Numbers and dates
-    of exhibits are in the language of the report that was made, shown or saved last.
+    Exhibits are calculated on first access. Only `save` and `to_excel` write files. Numbers and dates are in the
+    language of the report that was created, shown or saved last.
     """
 
     def __init__(self, data: ReportData) -> None:
@@ -65,24 +65,24 @@ class Report:
     def _paths(self) -> Paths:
         return Paths(self.data, self.data.shown_journeys)
 
-    # What stands at the top
+    # Summary
 
     @property
     def headline(self) -> str:
-        """Where most of the spend is, and what breaks even."""
+        """Where most of the spend is, and which channels are above break-even."""
         return self.missing or summary.headline(self.data.few_verdicts, self.data.options.break_even_roas)
 
     @property
     def missing(self) -> str:
-        """What the report lacks to be made of: orders or sessions; empty where nothing is missing."""
+        """Missing orders or sessions, as a sentence; empty if nothing is missing."""
         data = self.data
         return missing_sentence(data.tables, data.orders, data.reported, dates_sentence(**data.window))
 
     @property
     def status(self) -> str:
-        """Dates, model, reconciliation and incomplete days, in a line."""
+        """Dates, engine, reconciliation and incomplete days in one line."""
         data, days = self.data, int(self.data.ages["is_immature"].sum())
-        incomplete = "no incomplete day" if not days else "last day incomplete"
+        incomplete = "no incomplete days" if not days else "last day incomplete"
         if days > 1:
             incomplete = f"last {days} days incomplete"
         kind = "stored credits" if data.source.is_stored else "computed here, not stored"
@@ -91,19 +91,19 @@ class Report:
 
     @property
     def reconciled(self) -> str:
-        """The reconciliation in a line."""
+        """The reconciliation in one line."""
         return summary.reconciled(self.data.reconciliation)
 
     @cached_property
     def points(self) -> list[Point]:
-        """Up to five things to look at, those about the most money first."""
+        """Up to five priorities, the largest amount first."""
         data = self.data
         idle, moved = self.without_credit.frame, self.changes.frame
         return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved)
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know of these figures: what the rows stand for, where the parameters come from."""
+        """Notes on the figures: dates, currency, dimension of the rows, origin of the parameters."""
         data, settings = self.data, self.data.settings
         parameters = settings.load_parameters()
         is_local = len(data.sources) and made_by(
@@ -125,7 +125,7 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong with these figures, and must be seen before them; empty where nothing is."""
+        """Problems to know before reading the figures; empty if there are none."""
         data, settings = self.data, self.data.settings
         sentences = [
             provenance_sentence(data.sources) if len(data.sources) > 1 else "",
@@ -137,7 +137,7 @@ class Report:
 
     @property
     def by_model(self) -> pd.DataFrame:
-        """What each channel earns under each model, on the sessions of the dates."""
+        """Attributed revenue and ROAS by channel and model, for the sessions of the dates."""
         return self._compared.by_model
 
     # Exhibits
@@ -154,22 +154,22 @@ class Report:
 
     @cached_property
     def intervals(self) -> Exhibit:
-        """95 % confidence intervals (bootstrap), share of credit against share of spend."""
+        """95% bootstrap confidence intervals, and share of credit compared with share of spend."""
         return channels.intervals(self.data)
 
     @cached_property
     def break_even(self) -> Exhibit:
-        """Headroom of each channel to break-even."""
+        """Break-even spend and headroom of each channel."""
         return channels.break_even(self.data)
 
     @cached_property
     def spend_and_revenue(self) -> Exhibit:
-        """Spend and attributed revenue in money."""
+        """Spend and attributed revenue by channel."""
         return channels.spend_and_revenue(self.data)
 
     @cached_property
     def phases(self) -> Exhibit:
-        """Where in the journeys channels work."""
+        """Credit by channel and phase: initializer, holder, closer."""
         return channels.phases(self.data)
 
     @cached_property
@@ -184,22 +184,22 @@ class Report:
 
     @cached_property
     def roas_by_day(self) -> Exhibit:
-        """ROAS by day of the channels with most spend."""
+        """ROAS by day of the channels with the most spend."""
         return periods.roas_by_day(self.data)
 
     @cached_property
     def lag(self) -> Exhibit:
-        """Conversion lag."""
+        """Conversion lag: credit by days from session to order."""
         return periods.lag(self.data)
 
     @cached_property
     def changes(self) -> Exhibit:
-        """What changed since the last run."""
+        """Changes since the last run, by cause."""
         return changes.changes(self.data)
 
     @cached_property
     def models(self) -> Exhibit:
-        """Attributed revenue under each model."""
+        """Attributed revenue by model."""
         return models.models(self._compared)
 
     @cached_property
@@ -214,92 +214,92 @@ class Report:
 
     @cached_property
     def single_changes(self) -> Exhibit:
-        """What each setting does when it alone differs."""
+        """Effect of changing one setting at a time."""
         return models.single(self._compared)
 
     @cached_property
     def journey_lengths(self) -> Exhibit:
-        """How many sessions an order takes."""
+        """Orders by number of sessions."""
         return paths.lengths(self._paths)
 
     @cached_property
     def journey_times(self) -> Exhibit:
-        """How long an order takes."""
+        """Orders by time from the first to the converting session."""
         return paths.times(self._paths)
 
     @cached_property
     def commonest_paths(self) -> Exhibit:
-        """The commonest paths of all customers."""
+        """Most common paths of all customers."""
         return self.paths()
 
     @cached_property
     def roles(self) -> Exhibit:
-        """In which orders a channel is first, assists, or is last."""
+        """Orders in which a channel is first, assist, last or the only channel."""
         return paths.roles(self._paths)
 
     @cached_property
     def transitions(self) -> Exhibit:
-        """Which channel follows which."""
+        """Transitions from channel to channel."""
         return paths.transitions(self._paths)
 
     @cached_property
     def reconciliation(self) -> Exhibit:
-        """Orders, from what was read to what is credited."""
+        """Reconciliation of orders and revenue, from input tables to credited orders."""
         return reconciliation.reconciliation(self.data, ORDERS)
 
     @cached_property
     def credit_reconciliation(self) -> Exhibit:
-        """Credit, from that of the orders to that of the days."""
+        """Reconciliation of credit, from credited orders to reported days."""
         return reconciliation.reconciliation(self.data, CREDIT)
 
     @cached_property
     def cost_reconciliation(self) -> Exhibit:
-        """Spend, from what was read to what is reported."""
+        """Reconciliation of spend, from input tables to report."""
         return reconciliation.reconciliation(self.data, COST)
 
     @cached_property
     def without_credit(self) -> Exhibit:
-        """Spend on sessions that led to no order."""
+        """Spend on sessions without credit."""
         return reconciliation.without_credit(self.data)
 
     @cached_property
     def untracked(self) -> Exhibit:
-        """Untracked revenue by day."""
+        """Revenue of untracked orders by day."""
         return reconciliation.untracked(self.data)
 
     @cached_property
     def tables(self) -> Exhibit:
-        """How large the shop's tables are."""
+        """Size of the shop's tables."""
         return quality.tables(self._checks)
 
     @cached_property
     def quality(self) -> Exhibit:
-        """What is odd in the shop's tables."""
+        """Data quality findings."""
         return quality.findings(self._checks)
 
     @cached_property
     def remedies(self) -> Exhibit:
-        """What mends each finding."""
+        """SQL statements and settings that fix each finding."""
         return quality.remedies(self._checks)
 
     @cached_property
     def initializer_curve(self) -> Exhibit:
-        """Initializer membership over the silence before a session."""
+        """Initializer membership by gap since the previous session."""
         return engine.curve(self._engine, "initializer")
 
     @cached_property
     def closer_curve(self) -> Exhibit:
-        """Closer membership over the time until the order."""
+        """Closer membership by time to conversion."""
         return engine.curve(self._engine, "closer")
 
     @cached_property
     def phase_weights(self) -> Exhibit:
-        """How much of the credit each phase decides."""
+        """Share of the credit that each phase assigns."""
         return engine.phase_weights(self._engine)
 
     @cached_property
     def channel_weights(self) -> Exhibit:
-        """What a channel's sessions count in each phase."""
+        """Weight of each channel's sessions by phase."""
         return engine.channel_weights(self._engine)
 
     @cached_property
@@ -309,80 +309,80 @@ class Report:
 
     @cached_property
     def impact(self) -> Exhibit:
-        """In how many orders a channel took part, and what it earned of them."""
+        """Influenced orders of each channel, and its average credit in them."""
         return engine.impact(self._engine)
 
     @cached_property
     def distribution(self) -> Exhibit:
-        """How the credit of a channel's sessions is spread."""
+        """Distribution of credit over each channel's sessions."""
         return engine.distribution(self._engine)
 
     @cached_property
     def redistribution(self) -> Exhibit:
-        """What the redistribution moves."""
+        """Credit before and after redistribution."""
         return engine.redistribution(self._engine)
 
     @cached_property
     def explained(self) -> Exhibit:
-        """One order, step by step."""
+        """Credit of one order, step by step."""
         return engine.explained(self._engine)
 
-    # Questions
+    # Ad-hoc analyses
 
     def by(self, column: str, where: Where | None = None) -> Exhibit:
-        """The report broken down by a column of sessions or of conversions, or by `customers`.
+        """Break the report down by a column of sessions or conversions, or by `customers` (new or returning).
 
-        `where`: only rows with this value, or with one of these: `{"channel_name": ["Search", "Mail"]}`. Of a column of
-        conversions, cost is that of the sessions in the orders' journeys; the text says what else was spent.
+        `where` keeps rows with this value, or one of several: `{"channel_name": ["Search", "Mail"]}`. For a column of
+        conversions, cost is that of the sessions in the orders' journeys; the text states the remaining spend.
 
-        Raises InputError for a column or a value that is not there.
+        Raises InputError if the column or value does not exist.
         """
         return questions.by(self.data, column, where)
 
     def trend(self, unit: str = "week", channel: str | None = None) -> Exhibit:
-        """Spend, attributed revenue and ROAS by `day`, `week` or `month`, of one channel or of all.
+        """Spend, attributed revenue and ROAS by `day`, `week` or `month`, for one channel or all.
 
         Raises InputError for another unit, or a channel without sessions.
         """
         return questions.trend(self.data, unit, channel)
 
     def compare(self, *models: str, where: Where | None = None) -> Exhibit:
-        """Attributed revenue and ROAS under the named models beside IHC [default: all]; `last_click` is one of them.
+        """Compare attributed revenue and ROAS under other models, such as `last_click`, with IHC [default: all models].
 
-        Raises InputError for a model, a column or a value that is not there.
+        Raises InputError if the model, column or value does not exist.
         """
         return questions.compare(self._compared, *models, where=where)
 
     def paths(self, customers: str | None = None, top: int = 10) -> Exhibit:
-        """The commonest paths to an order, of all customers, or of `new` or `returning` ones.
+        """Most common paths to an order, for all customers, or for `new` or `returning` ones.
 
-        Raises InputError for other customers.
+        Raises InputError for another value of `customers`.
         """
         chosen = Paths(self.data, questions.buyers(self.data, customers)) if customers is not None else self._paths
         return paths.commonest(chosen, top)
 
     def lookbacks(self, *days: float) -> Exhibit:
-        """The channels under other lookback windows [days], computed by the local engine.
+        """Attributed revenue and ROAS by channel with other lookback windows [days], calculated by the local engine.
 
-        Raises InputError without any.
+        Raises InputError if none is given.
         """
         return questions.lookbacks(self.data, *days)
 
     def without(self, *channels: str) -> Exhibit:
-        """The channels as if the sessions of some were not there, and how many orders lose their journey.
+        """Recalculate the report without the sessions of some channels, and count the orders that lose their journey.
 
         Raises InputError for a channel without sessions.
         """
         return questions.without_channel(self.data, *channels)
 
     def cohorts(self) -> Exhibit:
-        """Customers by the channel of their first session."""
+        """Customers by the channel of their first session: orders and revenue per customer."""
         return questions.cohorts(self.data)
 
     def explain(self, conv_id: str) -> Exhibit:
-        """How the local engine makes an order's credit, session by session; of a refund, that of its order.
+        """Explain the credit of an order from the local engine, session by session. For a refund: that of its order.
 
-        Raises InputError where the order is not found, or has no session.
+        Raises InputError if the order does not exist or has no session.
         """
         of_order = purchase_ids(pd.Series([conv_id], dtype="str"), self.data.tables.conversions).iloc[0]
         journey = self.data.journeys[self.data.journeys["conv_id"] == of_order]
@@ -390,30 +390,30 @@ class Report:
             raise InputError(f"Order {conv_id} not found, or it has no session. Check the ID and the dates.")
         return engine.explained(self._engine, journey.reset_index(drop=True))
 
-    # All of it
+    # All exhibits
 
     @cached_property
     def sections(self) -> dict[str, list[Exhibit]]:
-        """Every exhibit by the section of the report that it stands in."""
+        """All exhibits by section of the report."""
         return {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
 
     @property
     def exhibits(self) -> Iterator[Exhibit]:
-        """Every exhibit once, in the order of the report."""
+        """All exhibits, in the order of the report."""
         for exhibits in self.sections.values():
             yield from exhibits
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write report.html, each exhibit's CSV, and charts as SVG and PNG into `folder`; gives back the files.
+        """Write report.html, one CSV per exhibit, and charts as SVG and PNG into `folder`, and return the files.
 
-        Raises OSError where the folder cannot be written.
+        Raises OSError if the folder is not writable.
         """
         from ihc.exhibits.files import save
 
         return save(self, Path(folder)).files
 
     def to_excel(self, path: str | Path) -> Path:
-        """Write a workbook: a sheet an exhibit, figures as numbers, under the headings of the glossary."""
+        """Write a workbook with one sheet per exhibit, under the headings of the glossary."""
         from ihc.exhibits.files import write_excel
 
         return write_excel(self, Path(path))
@@ -428,7 +428,7 @@ class Report:
                 *(f"<p><b>{escape(printable(warning))}</b></p>" for warning in self.warnings),
                 _as_table(cards(self)),
                 notebook_table(self.channels.table()),
-                f"<h3>To look at, by money</h3><ol>{things}</ol>" if things else "",
+                f"<h3>Priorities by amount</h3><ol>{things}</ol>" if things else "",
             ]
         )
 
@@ -438,7 +438,7 @@ class Report:
 
 
 def _as_table(found: Sequence[Card]) -> str:
-    """The key figures as a table of one row, which a notebook shows as it is."""
+    """Write the key figures as an HTML table with one column per figure."""
     heads = "".join(f"<th>{escape(card.label)}</th>" for card in found)
     values = "".join(f"<td><b>{escape(card.value)}</b></td>" for card in found)
     notes = "".join(f"<td>{escape(card.note)}</td>" for card in found)
@@ -446,7 +446,7 @@ def _as_table(found: Sequence[Card]) -> str:
 
 
 Make = Callable[[Report], Exhibit]
-# The order in which a reader asks; the first section is the summary, the last is the appendix.
+# In the order of the page. The first section is the summary, the last is the appendix.
 SECTIONS: dict[str, tuple[Make, ...]] = {
     "Summary": (
         lambda report: report.figures,

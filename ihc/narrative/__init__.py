@@ -1,1 +1,1 @@
-"""Findings in sentences, a file a topic."""
+"""Findings as sentences, one module per topic."""

@@ -1,4 +1,4 @@
-"""Sentences on the intervals."""
+"""Sentences on confidence intervals."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from ihc.formatting import counted, fixed, named, percentage
 
 
 def intervals_sentence(summary: pd.DataFrame, intervals: pd.DataFrame) -> str:
-    """Say the total's confidence interval, what it does not cover, and which channels have few orders.
+    """Describe the total's confidence interval, what it does not cover, and which channels have few orders.
 
-    In: `channel_summary` and its `bootstrap_intervals`, the total in their last rows.
+    In: `channel_summary` and its `bootstrap_intervals`, each with the total in the last row.
     """
     total = with_intervals(summary, intervals).iloc[-1]
     if total["influenced_conversions"] < 2:
-        orders = ("There is no credited order", "There is only one credited order")[total["influenced_conversions"]]
-        return f"{orders} on the reported days, so there are no confidence intervals."
+        orders = ("No order", "Only one order")[total["influenced_conversions"]]
+        return f"{orders} on these dates has credit, so there are no confidence intervals."
     level = f"{percentage(CONFIDENCE)} confidence interval: "
     earns = f"Attributed revenue is {_span(total, 'ihc_revenue', 0, level)}"
     if pd.notna(total["ROAS"]):
-        without = "untracked orders and spend without a session"
-        earns += f", ROAS without {without} {_span(total, 'ROAS', 2)}"
-    noise = "The intervals cover sampling noise only, not whether the channels caused the orders."
+        earns += f". ROAS is {_span(total, 'ROAS', 2)}, excluding untracked orders and spend without a session"
+    noise = "The intervals cover sampling noise only. They do not show whether a channel caused the orders."
     channels = intervals.iloc[:-1]
     thin = channels.loc[channels["is_thin"], "channel_name"].tolist()
     few = f"fewer than {ENOUGH_ORDERS} influenced orders"
     verb, whose = ("has", "its interval is") if len(thin) == 1 else ("have", "their intervals are")
-    rough = f"{len(thin)} of {counted(len(channels), 'channel')} {verb} {few}, so {whose} rough: {named(thin)}."
-    return f"{earns}. {noise} {rough if thin else f'No channel has {few}.'}"
+    imprecise = f"{len(thin)} of {counted(len(channels), 'channel')} {verb} {few}, so {whose} imprecise: {named(thin)}."
+    return f"{earns}. {noise} {imprecise if thin else f'No channel has {few}.'}"
 
 
 def _span(row: pd.Series[Any], name: str, decimals: int, what: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Sentences on where in the journeys channels work."""
+"""Sentences on channel roles by phase."""
 
 from __future__ import annotations
 
@@ -12,44 +12,46 @@ from ihc.schemas.tables import PHASES
 
 
 def phases_sentence(table: pd.DataFrame) -> str:
-    """Name the channel that starts journeys most and the one that closes them most, against the mean channel.
+    """Name the channels with the highest initializer and closer shares, compared with the average channel.
 
-    In: `phase_shares`. Channels with fewer than ENOUGH_ORDERS attributed orders are not compared: one order would do
-    to lead.
+    In: `phase_shares`. Channels with fewer than ENOUGH_ORDERS attributed orders are left out, because a single order
+    could put them first.
     """
     known = table.dropna(subset=list(PHASES))
     if not table["ihc"].any():
-        return "There is no credited order on the reported days, so there are no phases to compare."
+        return "No order on these dates has credit, so there are no phases to compare."
     if known.empty:
-        return "The stored credits have no phases, so nothing says where in a journey a channel works."
-    enough = known[known["ihc"].round(6) >= ENOUGH_ORDERS]  # a sum of shares may miss a whole by a last bit
+        return "The stored credits have no phases, so the roles of the channels are unknown."
+    enough = known[known["ihc"].round(6) >= ENOUGH_ORDERS]  # rounded: a float sum may be just below a whole number
     many = f"at least {ENOUGH_ORDERS} attributed orders"
     if enough.empty:
-        return f"No channel has {many}, so none are compared by where in a journey they work."
+        return f"No channel has {many}, so their roles are not compared."
     if len(enough) == 1:
         row = enough.iloc[0]
         starts, holds, closes = (percentage(row[phase]) for phase in PHASES)
-        parts = f"starts {starts}, holds {holds} and closes {closes}"
-        return f"Only one channel has {many}: of its work in journeys, {shown(row['channel_name'])} {parts}."
-    return f"Of the {len(enough)} channels with {many}, {_leading(enough)}."
+        parts = f"{starts} initializer, {holds} holder and {closes} closer"
+        return f"The credit of {shown(row['channel_name'])} is {parts}. No other channel has {many}."
+    return f"{_leading(enough)}. This compares the {len(enough)} channels with {many}."
 
 
 def _leading(table: pd.DataFrame) -> str:
+    """Describe the channels with the highest initializer and closer shares."""
     first, last = table.iloc[int(table["initializer"].argmax())], table.iloc[int(table["closer"].argmax())]
     starts, closes = (_share(row, table, phase) for row, phase in ((first, "initializer"), (last, "closer")))
     if starts and closes and first["channel_name"] == last["channel_name"]:
-        both = f"most about starting journeys {starts} and most about closing them {closes}"
-        return f"{shown(first['channel_name'])} is {both}, least about holding"
-    told = [
-        f"{shown(row['channel_name'])} is most about {verb} journeys {share}"
-        if share
-        else f"none stands out in {verb} journeys"
-        for row, verb, share in ((first, "starting", starts), (last, "closing", closes))
-    ]
-    return ", ".join(told)
+        both = f"has the highest initializer share {starts} and the highest closer share {closes}"
+        return f"{shown(first['channel_name'])} {both}, and the lowest holder share"
+    if not starts and not closes:
+        return "No channel stands out as initializer or closer"
+    starting = f"{shown(first['channel_name'])} has the highest initializer share {starts}"
+    verb = "the" if starts else "has the"
+    closing = f"{shown(last['channel_name'])} {verb} highest closer share {closes}"
+    return f"{starting if starts else 'No channel stands out as initializer'}, " + (
+        closing if closes else "no channel stands out as closer"
+    )
 
 
 def _share(best: pd.Series[Any], table: pd.DataFrame, phase: str) -> str:
-    """The largest share of a phase beside the mean one; empty where all are printed alike."""
+    """Write the highest and the average share of a phase; empty if all shares look the same in print."""
     least, mean, most = (percentage(value) for value in (table[phase].min(), table[phase].mean(), best[phase]))
-    return f"({most}, mean {mean})" if least != most else ""
+    return f"({most}, average {mean})" if least != most else ""

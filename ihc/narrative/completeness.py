@@ -1,4 +1,4 @@
-"""Sentences on what bears credit and what does not."""
+"""Sentences on credited orders and on spend without credit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ihc.narrative.run import after_refunds, enough_cost
 
 
 def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
-    """Say what part of the orders is credited, and what share of the spend went to sessions without credit.
+    """State the share of credited orders, and the share of spend on sessions without credit.
 
-    In: the frames of `reconcile` and of `without_credit_by_channel`, the total in its last row.
+    In: the frames of `reconcile` and `without_credit_by_channel`, the latter with the total in the last row.
     """
     orders = lines[lines["section"] == ORDERS]
     read, credited = orders.iloc[0], orders[orders["line"] == CREDITED].iloc[0]
@@ -28,7 +28,7 @@ def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
 
 def _credited(orders: float, revenue: float, credited: pd.Series, after: str) -> str:
     if not orders:
-        return "There is no order in these dates."
+        return "There are no orders on these dates."
     if credited["count"] == orders:
         which = "The only order is" if orders == 1 else f"All {fixed(orders)} orders are"
         return f"{which} credited, {fixed(credited['amount'], 2)} of revenue{after}."
@@ -36,7 +36,7 @@ def _credited(orders: float, revenue: float, credited: pd.Series, after: str) ->
         return f"None of {counted(orders, 'order')} is credited."
     verb = "is" if credited["count"] == 1 else "are"
     purchases = f"{fixed(credited['count'])} of {fixed(orders)} orders ({percent(credited['count'] / orders)})"
-    # Refunds make a part larger than the whole, which says nothing.
+    # With refunds the credited revenue can exceed the total; a share would be meaningless.
     is_part = 0 <= credited["amount"] <= revenue != 0
     part = f" ({percent(credited['amount'] / revenue)})" if is_part else ""
     amount = fixed(credited["amount"], 2)
@@ -46,9 +46,9 @@ def _credited(orders: float, revenue: float, credited: pd.Series, after: str) ->
 def _idle_cost(total: pd.Series, has_credit: bool) -> str:
     cost, idle = total["cost"], total["cost_without_credit"]
     if not cost:
-        return "The sessions of these days cost nothing."
+        return "There is no spend on these dates."
     if not idle:
-        return f"All spend, {fixed(cost, 2)}, went to sessions that have credit."
+        return f"All spend ({fixed(cost, 2)}) went to sessions with credit."
     if not has_credit:
         return f"{fixed(idle, 2)} of {fixed(cost, 2)} of spend went to sessions without credit."
     return (
@@ -58,7 +58,7 @@ def _idle_cost(total: pd.Series, has_credit: bool) -> str:
 
 
 def _most_idle(by_channel: pd.DataFrame) -> str:
-    """The channel with the largest part of its cost at such sessions; empty where there is none to tell apart."""
+    """Name the channel with the highest share of spend without credit; empty if there is nothing to compare."""
     channels, total = by_channel.iloc[:-1], by_channel.iloc[-1]
     paid = channels[ratio(channels["cost"], channels["cost"] * 0 + total["cost"]) >= MATERIAL]
     if len(paid) < 2 or not total["cost_without_credit"]:
@@ -67,8 +67,7 @@ def _most_idle(by_channel: pd.DataFrame) -> str:
     most = paid[share == share.max()]
     part = percent(most["share_without_credit"].iloc[0])
     if len(most) == len(paid):
-        return f"The share is the same in each of the {len(paid)} channels with {enough_cost()}, {part}."
+        return f"The share is {part} in each of the {len(paid)} channels with {enough_cost()}."
     first, others = shown(most["channel_name"].iloc[0]), len(most) - 1
     who = f"{first} and {counted(others, 'other')} have" if others else f"{first} has"
-    whose = "their" if others else "its"
-    return f"Of the {len(paid)} channels with {enough_cost()}, {who} the largest share of {whose} spend there, {part}."
+    return f"Of the {len(paid)} channels with {enough_cost()}, {who} the highest share without credit: {part}."

@@ -1,4 +1,4 @@
-"""Sentences on credit that is still to come."""
+"""Sentences on conversion lag and incomplete days."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ihc.formatting import counted, dated, fixed, percent, percentage
 
 
 def lag_sentence(lags: pd.DataFrame) -> str:
-    """Say which share of the credit goes to sessions how long before the order. In: `credit_by_lag`."""
+    """State the share of credit by conversion lag. In: `credit_by_lag`."""
     if lags.empty:
         return "There is no credit yet, so the conversion lag is unknown."
     longest = int(lags["lag"].iloc[-1])
@@ -28,44 +28,49 @@ def _within(lag: int) -> str:
 
 
 def maturity_sentence(table: pd.DataFrame) -> str:
-    """Say which days' credit is still arriving, and how much of it is to come. In: `maturity`."""
+    """Name the incomplete days, and estimate how much of their credit is outstanding. In: `maturity`."""
     is_past = table["age"].notna()
     if table.empty:
-        return "There is no session on the reported days."
+        return "There are no sessions on these dates."
     if is_past.any() and not table["arrived"].notna().any():
-        return "How much credit is still to come cannot be estimated from so few days of orders."
+        return "There are too few days of orders to estimate how much credit is outstanding."
     young = table[is_past & table["is_immature"]]
     after = table.loc[~is_past, "date"]
     sentences = []
     if len(young):
-        sentences.append(f"The credit of {_listed(young['date'])} is still arriving: {_to_come(young)}")
+        verb = "is" if len(young) == 1 else "are"
+        days = _listed(young["date"])
+        cause = "incomplete because of conversion lag"
+        sentences.append(f"{days[0].upper()}{days[1:]} {verb} {cause}: {_outstanding(young)}")
     elif is_past.any():
-        sentences.append(f"No day is estimated to have more than {percentage(THRESHOLD)} of its credit still to come.")
+        sentences.append(f"No day has more than {percentage(THRESHOLD)} of its credit outstanding.")
     if len(after):
-        sentences.append(f"Nothing is estimated for {_listed(after)}, whose orders are not all credited yet.")
+        whose = "its" if len(after) == 1 else "their"
+        sentences.append(f"There is no estimate for {_listed(after)}: {whose} orders are not all credited yet.")
     return " ".join(sentences)
 
 
 def _listed(days: pd.Series[str]) -> str:
     if len(days) == 1:
         return dated(days.iloc[0])
-    return f"the {counted(len(days), 'day')} from {dated(days.min())} on"
+    return f"the {counted(len(days), 'day')} from {dated(days.min())}"
 
 
-def _to_come(young: pd.DataFrame) -> str:
-    """How much of the final credit of these days is to come, in the sum."""
+def _outstanding(young: pd.DataFrame) -> str:
+    """Estimate how much of the final credit of these days is outstanding."""
+    whose = "its" if len(young) == 1 else "their"
     known = young.dropna(subset=["ihc_expected"])
     final, arrived = known["ihc_expected"].sum(), known["ihc"].sum()
     if final < NO_CREDIT:
-        return "none of it is there yet."
+        return f"none of {whose} credit is assigned yet."
     share = 1 - arrived / final
     part = percentage(share) if share >= 0.005 else f"less than {percentage(0.01)}"
-    orders = f"about {fixed(final - arrived)} of {fixed(final)} orders in the end"
-    return f"an estimated {part} of it is still to come, {orders}."
+    orders = f"{fixed(final - arrived)} of {fixed(final)} orders"
+    return f"an estimated {part} of {whose} credit ({orders}) is outstanding."
 
 
 def reach_sentence(lags: pd.DataFrame, arrivals: pd.DataFrame) -> str:
-    """Say what credit the estimate cannot see; empty where it sees all. In: `credit_by_lag` and `arrival`."""
+    """State the share of credit that the estimate misses; empty if none. In: `credit_by_lag` and `arrival`."""
     if lags.empty or arrivals.empty:
         return ""
     reach = int(arrivals["age"].iloc[-1])
@@ -74,15 +79,15 @@ def reach_sentence(lags: pd.DataFrame, arrivals: pd.DataFrame) -> str:
         return ""
     part = percentage(late, 1) if late >= 0.0005 else f"less than {percentage(0.001, 1)}"
     return (
-        f"The estimate looks {counted(reach, 'day')} ahead, as far as the dates of the orders reach; {part} of the "
-        "credit so far took longer and is not in it."
+        f"The estimate covers lags of up to {counted(reach, 'day')}, the range of the order dates. It misses {part} of "
+        "the credit so far, which has a longer lag."
     )
 
 
 def early_sentence(daily: pd.DataFrame, conversions: pd.DataFrame) -> str:
-    """Say which days lie before the first orders and so have too little credit; empty where none does.
+    """Warn about days before the first order, which have too little credit; empty if there are none.
 
-    In: `date [the sessions']`, and the conversions.
+    In: `date` of the sessions, and the conversions.
     """
     if conversions.empty:
         return ""
@@ -91,9 +96,8 @@ def early_sentence(daily: pd.DataFrame, conversions: pd.DataFrame) -> str:
     if days.empty:
         return ""
     first = dated(days.min())
-    which = f"{first} lies" if len(days) == 1 else f"The {counted(len(days), 'day')} from {first} on lie"
-    whose = "its" if len(days) == 1 else "their"
+    which = first if len(days) == 1 else f"the {counted(len(days), 'day')} from {first}"
     return (
-        f"{which} before {dated(first_day)}, the first day of the orders: {whose} cost is whole, but credit of earlier "
-        f"orders is missing, so {whose} ROAS reads too low."
+        f"ROAS is too low for {which}: orders start on {dated(first_day)}, so spend is complete but credit from "
+        "earlier orders is missing."
     )

@@ -1,4 +1,4 @@
-"""The sentences on the models: what the engine did with an order, and where the models part."""
+"""Sentences on attribution models: how an order is credited, and where the models differ."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from ihc.models.redistribution import Redistribution
 
 
-SAME = 5e-5  # credits that differ by less are printed alike
+SAME = 5e-5  # smaller differences between credits are not visible in print
 MOST_MODELS = 3
 LAST_TOUCH = "Last touch"
 
 
 def explanation_sentence(steps: pd.DataFrame) -> str:
-    """Say how the credit of one order comes about. In: the rows of `explain`."""
+    """Explain how the credit of one order is assigned. In: the rows of `explain`."""
     if steps.empty:
         return "There is no order with a journey to explain."
     order = f"Order {shown(steps['conv_id'].iloc[0])}"
     if len(steps) == 1:
-        return f"{order} has a single session, of {shown(steps['channel_name'].iloc[0])}, that gets all credit."
+        return f"{order} has one session, {shown(steps['channel_name'].iloc[0])}, which gets all credit."
     best = steps.iloc[int(steps["ihc"].argmax())]
     hours = best["to_conversion"]
-    when = f"{duration(hours)} before the converting session" if hours else "at the moment of the conversion"
+    when = f"{duration(hours)} before the converting session" if hours else "at the time of the conversion"
     parts = [f"{percentage(best[f'{phase}_credit'], 1)} as {phase}" for phase in PHASES]
     text = (
-        f"{order} has {fixed(len(steps))} sessions; {shown(best['channel_name'])}, {when}, gets the most of its "
-        f"credit, {percentage(best['ihc'], 1)}: {listed(parts)}."
+        f"{order} has {fixed(len(steps))} sessions. {shown(best['channel_name'])}, {when}, gets the most credit, "
+        f"{percentage(best['ihc'], 1)}: {listed(parts)}."
     )
     absent = [
-        f"No session counts as {phase}, so the other phases share its weight in proportion."
+        f"No session acts as {phase}, so the other phases share its weight in proportion."
         for phase in PHASES
         if not steps[phase].any()
     ]
@@ -52,123 +52,123 @@ def _restart(steps: pd.DataFrame) -> str:
         return ""
     lost = int((steps["restart"] == BEFORE).sum())
     return (
-        f"A silence of {duration(restarts['gap'].iloc[-1])} restarted the journey, so the {counted(lost, 'session')} "
+        f"A gap of {duration(restarts['gap'].iloc[-1])} restarted the journey, so the {counted(lost, 'session')} "
         f"before it get{'s' if lost == 1 else ''} no credit."
     )
 
 
 def stored_credit_sentence(steps: pd.DataFrame, stored: pd.DataFrame) -> str:
-    """Say whether the stored credit of the order is the explained one. In: `explain`'s rows and `read_credit`'s."""
+    """Compare the stored credit of an order with the explained one. In: the rows of `explain` and `read_credit`."""
     if stored.empty:
-        return "No credit of this order is stored yet."
+        return "No credit is stored for this order yet."
     both = steps[["session_id", "ihc"]].merge(stored, how="outer", on="session_id", suffixes=("", "_stored"))
     off = (both["ihc"].fillna(0.0) - both["ihc_stored"].fillna(0.0)).abs().max()
-    differs = "is the same" if off < SAME else f"differs by up to {fixed(off, 4)} for a session"
-    return f"The stored credit, of the {engine_name(stored.iloc[0])}, {differs}."
+    differs = "is the same" if off < SAME else f"differs by up to {fixed(off, 4)} per session"
+    return f"The stored credit, from the {engine_name(stored.iloc[0])}, {differs}."
 
 
 def engine_sentence(label: str, sources: pd.DataFrame) -> str:
-    """Say whose curves and weights are shown, and whether the stored credits come from them.
+    """Name the parameters whose curves and weights are shown, and warn if stored credits were made with others.
 
     In: the label of the local engine's parameters, with its redistribution, and the frame of `provenance`.
     """
-    others = "It is not, or not alone, what made the stored credits, and an order explained by it may have other ones."
+    others = "Some or all stored credits were calculated differently, so the explained credit of an order may differ."
     is_same = sources.empty or made_by(label, sources)
-    shown_here = f"Shown is what the local engine knows with the parameters {label}."
+    shown_here = f"This section shows the local engine with parameters {label}."
     return " ".join([shown_here, *([] if is_same else [others]), provenance_sentence(sources)])
 
 
 def made_by(label: str, sources: pd.DataFrame) -> bool:
-    """Do all stored credits come from the local engine with what `label` names? In: the frame of `provenance`."""
+    """Check that all stored credits come from the local engine with these parameters. In: the frame of `provenance`."""
     return bool((sources["engine"] == "local").all() and (sources["parameters"] == label).all())
 
 
 def grid_source_sentence(label: str, sources: pd.DataFrame) -> str:
-    """Say where IHC under other settings starts from something else than the report; empty where it does not.
+    """Warn if the sensitivity analysis uses other parameters than the report's credits; empty if it does not.
 
     In: the label of the local engine's parameters, and the frame of `provenance`.
     """
     if sources.empty or made_by(label, sources):
         return ""
     return (
-        f"IHC is computed here by the local engine with the parameters {label}, which did not, or not alone, make the "
-        "report's credits: its figures may differ from the report's."
+        f"Here, IHC is calculated by the local engine with parameters {label}. Some or all credits of the report were "
+        "calculated differently, so the figures may differ from the report."
     )
 
 
 def redistribution_effect(moved: pd.DataFrame, redistribution: Redistribution | None) -> str:
-    """Say what a redistribution moves. In: the rows of `before_after` that change."""
+    """Describe the effect of a redistribution. In: the rows of `before_after` that change."""
     if not redistribution:
-        return "The run has no redistribution: every channel keeps what it earns."
+        return "There is no redistribution: every channel keeps its credit."
     if moved.empty:
-        return "The redistribution moves nothing: its channels have no credit here, or nobody could receive it."
+        return "The redistribution has no effect: its channels have no credit here, or no other session can receive it."
     change = moved.set_index("channel_name")["ihc_change"]
     orders = change.clip(lower=0).sum()
     return (
-        f"The redistribution moves the credit of {fixed(orders, 1)} orders: most is given by {shown(change.idxmin())} "
-        f"({fixed(change.min(), 1, sign=True)}), most is received by {shown(change.idxmax())} "
+        f"The redistribution moves the credit of {fixed(orders, 1)} orders. {shown(change.idxmin())} gives the most "
+        f"({fixed(change.min(), 1, sign=True)}), {shown(change.idxmax())} receives the most "
         f"({fixed(change.max(), 1, sign=True)})."
     )
 
 
 def direct_sentence(channels: Collection[str], direct: Collection[str] = DIRECT) -> str:
-    """Say which channels count as direct. In: the channels of the journeys, and the names that count as direct."""
+    """List the channels that count as direct. In: the channels of the journeys, and the names of direct traffic."""
     found = direct_channels(channels, direct)
     known = direct_channels(direct, found)
     missing = [] if direct == DIRECT else [shown(name) for name in direct if name not in known]
     absent = f"No channel is named {some(missing)}." if missing else ""
     if found:
-        return f"Counted as direct traffic: {', '.join(map(shown, found))}. {absent}".strip()
-    why = absent or "No channel has a usual name of direct traffic; set yours by --direct."
-    return f"{why} Last non-direct touch is the same as last touch."
+        return f"Direct traffic: {', '.join(map(shown, found))}. {absent}".strip()
+    why = absent or "No channel has a common name for direct traffic; set yours with --direct."
+    return f"{why} Last non-direct touch is therefore the same as last touch."
 
 
 def models_left_out(compared: Collection[str], every: Collection[str]) -> str:
-    """Name the models that were not computed; empty where all were."""
+    """Name the models that were not calculated; empty if all were."""
     missing = [name for name in every if name not in compared]
-    return f"Left out, as there are too many channels: {', '.join(missing)}." if missing else ""
+    return f"Not calculated because there are too many channels: {', '.join(missing)}." if missing else ""
 
 
 def model_differences(comparison: pd.DataFrame, summary: pd.DataFrame, *, roas: float = 1.0) -> str:
-    """Say which differences between the models matter: the widest, those from last touch, those across break-even.
+    """Describe the main differences between models: the largest, those from last touch, and across break-even.
 
-    In: `model_comparison`, the `channel_summary` with the channels' cost, the total in its last row, and the `roas`
-    [1] that breaks even.
+    In: `model_comparison`, the `channel_summary` with the channels' cost and the total in the last row, and the
+    break-even `roas` [1].
     """
     revenue = comparison.set_index("channel_name")
     return " ".join(filter(None, [_spread(revenue), _against(revenue), _sides(comparison, summary, roas)]))
 
 
 def _spread(revenue: pd.DataFrame) -> str:
-    """The channel whose revenue depends most on the model."""
+    """Name the channel whose revenue depends most on the model."""
     if revenue.empty:
-        return "There is no credited order to compare models by."
+        return "No order has credit, so there are no models to compare."
     spread = revenue.max(axis=1) - revenue.min(axis=1)
     if spread.max() < CENT:
         return "All models give every channel the same revenue."
     models = revenue.iloc[int(spread.argmax())]
     return (
-        f"The model matters most for {shown(models.name)}: {fixed(models.min(), 2)} under {models.idxmin()}, "
-        f"{fixed(models.max(), 2)} under {models.idxmax()}."
+        f"The model matters most for {shown(models.name)}: {fixed(models.min(), 2)} with {models.idxmin()}, "
+        f"{fixed(models.max(), 2)} with {models.idxmax()}."
     )
 
 
 def _against(revenue: pd.DataFrame) -> str:
-    """What the first model gives more and less than last touch; empty where there is nothing to say."""
+    """Compare the first model with last touch; empty if there is no difference."""
     if LAST_TOUCH not in revenue.columns[1:]:
         return ""
     first = revenue.columns[0]
     change = revenue[first] - revenue[LAST_TOUCH]
     moved = []
     if change.max() >= CENT:
-        moved.append(f"gives most more to {shown(change.idxmax())} ({fixed(change.max(), 2, sign=True)})")
+        moved.append(f"adds the most to {shown(change.idxmax())} ({fixed(change.max(), 2, sign=True)})")
     if change.min() <= -CENT:
-        moved.append(f"takes most from {shown(change.idxmin())} ({fixed(change.min(), 2, sign=True)})")
-    return f"Against last touch, {first} {' and '.join(moved)}." if moved else ""
+        moved.append(f"takes the most from {shown(change.idxmin())} ({fixed(change.min(), 2, sign=True)})")
+    return f"Compared with last touch, {first} {' and '.join(moved)}." if moved else ""
 
 
 def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
-    """Which channels break even under some of the models only; empty where no cost matters."""
+    """Name the channels that break even with some models only; empty if no channel has enough spend."""
     paid = material(summary)[["channel_name", "cost"]].merge(comparison, how="left", on="channel_name").fillna(0.0)
     if paid.empty:
         return ""
@@ -176,23 +176,23 @@ def _sides(comparison: pd.DataFrame, summary: pd.DataFrame, roas: float) -> str:
     earns = paid[models].ge(roas * paid["cost"], axis="index")
     turning = earns.any(axis=1) & ~earns.all(axis=1)
     if not turning.any():
-        return f"No channel with {enough_cost()} changes its side of break-even with the model."
+        return f"No channel with {enough_cost()} crosses break-even when the model changes."
     cases = [
         f"{shown(name)} ({_where(row)})"
         for name, (_, row) in zip(paid.loc[turning, "channel_name"], earns[turning].iterrows(), strict=True)
     ]
     rest = f", and {len(cases) - MOST_MODELS} more" if len(cases) > MOST_MODELS else ""
-    one, more = ("earns its cost", "earn their cost") if roas == 1 else ("reaches", "reach")
+    one, more = ("breaks even", "break even") if roas == 1 else ("reaches", "reach")
     what = "" if roas == 1 else f" the break-even ROAS of {general(roas, 4)}"
     return (
         f"Of the {counted(len(paid), 'channel')} with {enough_cost()}, {len(cases)} {one if len(cases) == 1 else more}"
-        f"{what} under some models only: {'; '.join(cases[:MOST_MODELS])}{rest}."
+        f"{what} with some models only: {'; '.join(cases[:MOST_MODELS])}{rest}."
     )
 
 
 def _where(earns: pd.Series[bool]) -> str:
-    """Under which models a channel earns its cost, or under which not, whichever are fewer."""
+    """Name the models with which a channel breaks even, or those with which it does not, whichever are fewer."""
     does, does_not = earns.index[earns].tolist(), earns.index[~earns].tolist()
     fewer, word = (does, "only") if len(does) <= len(does_not) else (does_not, "not")
     rest = f" and {len(fewer) - MOST_MODELS} more" if len(fewer) > MOST_MODELS else ""
-    return f"{word} under {', '.join(fewer[:MOST_MODELS])}{rest}"
+    return f"{word} with {', '.join(fewer[:MOST_MODELS])}{rest}"

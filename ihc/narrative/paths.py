@@ -1,4 +1,4 @@
-"""Sentences on the journeys' paths."""
+"""Sentences on customer journeys and paths."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import pandas as pd
 from ihc.analysis.bootstrap import ENOUGH_ORDERS
 from ihc.formatting import counted, fixed, percent, shown
 
-# A channel begins, or ends, clearly more journeys if it does so in two thirds of ENOUGH_ORDERS: chance alone does
-# that to one channel in twenty.
+# A channel is clearly first (or last) more often if it is so in two thirds of at least ENOUGH_ORDERS orders. By chance,
+# this happens to one channel in twenty.
 CLEAR = 2 / 3
-# The upper ends of the classes of `time_to_conversion`, in words; the last has none.
+# The upper bounds of the classes of `time_to_conversion`, in words. The last class has no upper bound.
 WITHIN = ("an hour", "6 hours", "a day", "3 days", "7 days", "14 days", "30 days")
 
 
 def paths_sentence(lengths: pd.DataFrame, times: pd.DataFrame, paths: pd.DataFrame, roles: pd.DataFrame) -> str:
-    """Say how long journeys are and how long they take, which path is the commonest, and who begins and ends them.
+    """Describe the length and duration of journeys, the most common path, and the first and last channels.
 
     In: the frames of `journey_lengths`, `time_to_conversion`, `commonest_paths` and `channel_roles`.
     """
     if not lengths["orders"].sum():
-        return "There is no journey in these dates."
-    sentences = [_lengths(lengths, times), _commonest(paths, roles), _begin_and_end(roles)]
+        return "There are no journeys on these dates."
+    sentences = [_lengths(lengths, times), _commonest(paths, roles), _first_and_last(roles)]
     return " ".join(filter(None, sentences))
 
 
@@ -29,25 +29,23 @@ def _lengths(lengths: pd.DataFrame, times: pd.DataFrame) -> str:
     orders = int(lengths["orders"].sum())
     single = int(lengths.loc[lengths["length"] == "1", "orders"].sum())
     if single == orders:
-        return "Every order takes a single session, so all models agree on all of them."
+        return "All orders have a single session, so all models agree."
     if not single:
-        return f"No order takes a single session; {_times(times)}."
+        return f"All orders have several sessions; {_times(times)}."
     part = percent(single / orders)
     rest = counted(orders - single, "order")
-    return (
-        f"{part} of the orders take a single session, on which all models agree; of the rest ({rest}), {_times(times)}."
-    )
+    return f"{part} of orders have a single session, so all models agree on them. Of the other {rest}, {_times(times)}."
 
 
 def _times(times: pd.DataFrame) -> str:
-    """Up to which class of time at least half of the orders with several sessions are."""
+    """State the time within which at least half of the orders with several sessions convert."""
     longer = times.iloc[1:]["orders"]
     reached = (longer.cumsum() / longer.sum()).to_numpy()
     middle = int((reached >= 0.5).argmax())
     if middle == len(WITHIN):
         share = 1 - (reached[middle - 1] if middle else 0)
-        return f"{percent(share)} take {WITHIN[-1]} or more from the first session to the last"
-    return f"{percent(reached[middle])} take less than {WITHIN[middle]} from the first session to the last"
+        return f"{percent(share)} take {WITHIN[-1]} or more from the first to the last session"
+    return f"{percent(reached[middle])} take less than {WITHIN[middle]} from the first to the last session"
 
 
 def _commonest(paths: pd.DataFrame, roles: pd.DataFrame) -> str:
@@ -58,36 +56,38 @@ def _commonest(paths: pd.DataFrame, roles: pd.DataFrame) -> str:
     if len(paths) > 1 and paths["orders"].iloc[1] == first["orders"]:
         return f"Several paths are equally common, with {orders} each."
     alone = " alone" if first["path"] in set(roles["channel_name"]) else ""
-    return f"The commonest path is {shown(first['path'], 80)}{alone}, with {orders} ({percent(first['share'])})."
+    return f"The most common path is {shown(first['path'], 80)}{alone}, with {orders} ({percent(first['share'])})."
 
 
-def _begin_and_end(roles: pd.DataFrame) -> str:
-    """A channel that clearly begins more journeys than it ends, and one that ends more; empty where neither is."""
-    verbs = (("starts", "ends", "begins more than it ends"), ("ends", "starts", "ends more than it begins"))
+def _first_and_last(roles: pd.DataFrame) -> str:
+    """Name a channel that is clearly more often first than last, and one more often last; empty if there is neither."""
+    verbs = (("starts", "ends", "more often first than last"), ("ends", "starts", "more often last than first"))
     found = []
     for one, other, verb in verbs:
         both = roles["starts"] + roles["ends"]
         share = (roles[one] / both.where(both >= ENOUGH_ORDERS)).fillna(0.0)
         if len(share) and share.max() >= CLEAR:
             row = roles.iloc[int(share.argmax())]
-            found.append(f"{shown(row['channel_name'])} {verb} ({fixed(row[one])} against {fixed(row[other])})")
-    return f"Of the journeys through several channels, {', and '.join(found)}." if found else ""
+            found.append(f"{shown(row['channel_name'])} is {verb} ({fixed(row[one])} vs. {fixed(row[other])} orders)")
+    return f"In journeys with several channels, {', and '.join(found)}." if found else ""
 
 
 def path_finding(paths: pd.DataFrame) -> str:
-    """The commonest path. In: `commonest_paths`."""
+    """Name the most common path. In: `commonest_paths`."""
     if paths.empty:
         return ""
     row = paths.iloc[0]
-    return f"The commonest path is {shown(row['path'], 60)}: {counted(row['orders'], 'order')}, {percent(row['share'])}"
+    orders = counted(row["orders"], "order")
+    return f"The most common path is {shown(row['path'], 60)}, with {orders} ({percent(row['share'])})"
 
 
 def role_finding(roles: pd.DataFrame) -> str:
-    """Which channel is first most often, and which last. In: `channel_roles`."""
+    """Name the channels that are most often first and last. In: `channel_roles`."""
     if roles.empty or not roles[["starts", "ends"]].to_numpy().any():
         return ""
     first, last = roles.iloc[int(roles["starts"].argmax())], roles.iloc[int(roles["ends"].argmax())]
     return (
-        f"Of paths through several channels, {shown(first['channel_name'])} is first most often "
-        f"({counted(first['starts'], 'order')}), {shown(last['channel_name'])} last ({counted(last['ends'], 'order')})"
+        f"In journeys with several channels, {shown(first['channel_name'])} is most often first "
+        f"({counted(first['starts'], 'order')}), {shown(last['channel_name'])} most often last "
+        f"({counted(last['ends'], 'order')})"
     )

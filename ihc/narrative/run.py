@@ -1,4 +1,4 @@
-"""The sentences that say what the figures mean; plain text, nothing in it is markup."""
+"""Sentences on runs: orders, credits, parameters and API calls. Plain text without markup."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from ihc.schemas.tables import Tables
 
 
-# How the reasons of credited orders begin.
+# Prefixes of the reasons of credited orders.
 CUT, KEPT = "its journey was cut", "it keeps its earlier answer"
 MOST_LETTERS = 5
 
 
 def enough_cost() -> str:
-    """How much of the cost a channel must have to be compared, in words."""
-    return f"at least {percentage(MATERIAL)} of the cost"
+    """State the minimum share of spend of the channels that are compared."""
+    return f"at least {percentage(MATERIAL)} of spend"
 
 
 def best_and_worst(summary: pd.DataFrame) -> str:
-    """Name the channels with the highest and the lowest ROAS of those that have at least 1 % of all cost.
+    """Name the channels with the highest and the lowest ROAS, among those with at least 1% of spend.
 
-    In: `channel_summary`, the total in its last row.
+    In: `channel_summary`, with the total in the last row.
     """
     paid = material(summary).sort_values("ROAS", ascending=False, kind="stable")
     if not summary["ihc_revenue"].any():
-        return "There is no attributed revenue on the reported days to compare channels by."
+        return "There is no attributed revenue on these dates, so channels are not compared."
     if paid.empty:
-        return f"No channel has {enough_cost()}, so none are compared by ROAS."
+        return f"No channel has {enough_cost()}, so channels are not compared by ROAS."
     best, worst = paid.iloc[0], paid.iloc[-1]
     if len(paid) == 1:
         return f"Only one channel has {enough_cost()}: {_earned(best)}."
@@ -50,25 +50,25 @@ def best_and_worst(summary: pd.DataFrame) -> str:
 
 
 def _earned(row: pd.Series) -> str:
-    figures = f"{fixed(row['ihc_revenue'], 2)} of revenue for {fixed(row['cost'], 2)} of cost"
+    figures = f"revenue {fixed(row['ihc_revenue'], 2)}, spend {fixed(row['cost'], 2)}"
     return f"{shown(row['channel_name'])} with ROAS {fixed(row['ROAS'], 2)} ({figures})"
 
 
 def orders_sentence(lines: pd.DataFrame) -> str:
-    """Say how the orders ended. In: the frame of `reconcile`."""
+    """Count the orders by outcome. In: the frame of `reconcile`."""
     orders = lines[lines["section"] == ORDERS]
     counts = {line: round(count) for line, count in zip(orders["line"], orders["count"], strict=True)}
     read, credited = orders["count"].iloc[0], counts[CREDITED]
     refunds = refunded(lines)
     if not read:
-        return f"There is no order in these dates{f', only refunds of {fixed(refunds, 2)}' if refunds else ''}."
+        return f"There are no orders on these dates{f', only refunds of {fixed(refunds, 2)}' if refunds else ''}."
     verb = "is" if read == 1 or credited <= 1 else "are"
-    amount = f", {fixed(orders['amount'].iloc[-1], 2)} of revenue{after_refunds(lines)}" if credited else ""
+    amount = f", with {fixed(orders['amount'].iloc[-1], 2)} of revenue{after_refunds(lines)}" if credited else ""
     text = f"{f'{fixed(credited)}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
     rest = (
-        (UNATTRIBUTED, "has no session", "have no session"),
+        (UNATTRIBUTED, "is untracked", "are untracked"),
         (FAILED, "failed", "failed"),
-        (WAITING, "waits for a run", "wait for a run"),
+        (WAITING, "waits for the next run", "wait for the next run"),
     )
     others = [
         f"{fixed(-counts[line])} {one if counts[line] == -1 else more}" for line, one, more in rest if counts.get(line)
@@ -77,67 +77,68 @@ def orders_sentence(lines: pd.DataFrame) -> str:
 
 
 def after_refunds(lines: pd.DataFrame) -> str:
-    """What refunds took, behind an amount of revenue; empty without refunds. In: the frame of `reconcile`."""
+    """State the refunds deducted from an amount of revenue; empty without refunds. In: the frame of `reconcile`."""
     refunds = refunded(lines)
     return f" after refunds of {fixed(refunds, 2)}" if refunds else ""
 
 
 def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFrame, dates: str) -> str:
-    """Say what a report cannot be made without, and lacks: orders of its dates, orders or sessions; else empty.
+    """State what is missing for a report: sessions, orders, or orders on its dates; empty if nothing is.
 
     In: the tables, the conversions of the `dates`, and the `conversion_credits` of the reported days.
     """
     if tables.conversions.empty:
-        what = "no order" if len(tables.sessions) else "no session and no order"
+        what = "no orders" if len(tables.sessions) else "no sessions and no orders"
         return f"The tables have {what}, so there is nothing to attribute."
     if tables.sessions.empty:
-        return f"The tables have no session, so {counted(len(tables.conversions), 'order')} cannot be attributed."
+        return f"The tables have no sessions, so {counted(len(tables.conversions), 'order')} cannot be attributed."
     if len(orders):
         return ""
     days = tables.conversions["conv_date"]
-    there = f"the table has {counted(len(days), 'order')} of {dated(days.min())} to {dated(days.max())}"
+    there = f"The table has {counted(len(days), 'order')} from {dated(days.min())} to {dated(days.max())}"
     others = counted(reported["conv_id"].nunique(), "order")
-    credit = f" All credit of these days comes from {others} of other days." if len(reported) else ""
-    return f"There is no order of {dates}; {there}.{credit}"
+    credit = f" All credit on these days comes from {others} on other days." if len(reported) else ""
+    return f"There are no orders from {dates}. {there}.{credit}"
 
 
 def costless_sentence(sessions: pd.DataFrame, costs: pd.DataFrame) -> str:
-    """Say how many sessions count as free because their cost is not known. In: the tables."""
+    """Count the sessions whose cost is unknown and therefore counts as 0. In: the tables."""
     without = int((~isin(sessions["session_id"], costs["session_id"])).sum())
     null = int(costs["cost"].isna().sum())
     if not without and not null:
         return "Every session has a cost."
-    no_row, no_figure = counted(without, "session"), counted(null, "cost row")
-    return f"Counted as cost 0: {no_row} without a cost row, {no_figure} without a figure."
+    no_row = f"{counted(without, 'session')} {'has' if without == 1 else 'have'} no cost row"
+    no_figure = f"{counted(null, 'cost row')} {'has' if null == 1 else 'have'} no cost"
+    return f"{no_row} and {no_figure}; all count as 0."
 
 
 def provenance_sentence(sources: pd.DataFrame) -> str:
-    """Say which engine and parameters made the stored credits, and warn when they are not the same for all.
+    """Name the engine and parameters of the stored credits, and warn if they differ between orders.
 
     In: the frame of `provenance`: `engine, parameters, lookback_days, orders`.
     """
     if sources.empty:
         return "There are no credits to report."
     texts = [
-        f"{engine_name(row)} and {lookback(row['lookback_days'])} ({counted(row['orders'], 'order')})"
+        f"{engine_name(row)}, {lookback(row['lookback_days'])} ({counted(row['orders'], 'order')})"
         for _, row in sources.iterrows()
     ]
     if len(texts) == 1:
         return f"All credits come from the {texts[0]}."
-    return f"Attention: the stored credits come from different settings and are not alike: {'; '.join(texts)}."
+    return f"Warning: the stored credits mix settings and are not comparable: {'; '.join(texts)}."
 
 
 def source_note(sources: pd.DataFrame, start_date: str | None, end_date: str | None) -> str:
-    """What stands below every chart: engine, parameters and dates. In: the frame of `provenance`, and the dates."""
+    """Write the note below each chart: engine, parameters and dates. In: the frame of `provenance`, and the dates."""
     dates = dates_sentence(start_date, end_date)
     if sources.empty:
         return f"no credits; {dates}"
-    others = "" if len(sources) == 1 else ", and others"
+    others = "" if len(sources) == 1 else " and others"
     return f"IHC credit: {engine_name(sources.iloc[0])}{others}; {dates}"
 
 
 def dates_sentence(start_date: str | None, end_date: str | None) -> str:
-    """The dates of a run in words."""
+    """Write the dates of a run in words."""
     if not start_date and not end_date:
         return "all days"
     first, last = dated(start_date or "the first day"), dated(end_date or "the last day")
@@ -145,74 +146,78 @@ def dates_sentence(start_date: str | None, end_date: str | None) -> str:
 
 
 def span_sentence(sessions: pd.DataFrame, conversions: pd.DataFrame) -> str:
-    """Say which days the tables reach over; empty where one has no row. In: the tables."""
+    """State the days that the tables cover; empty if one has no rows. In: the tables."""
     if sessions.empty or conversions.empty:
         return ""
     visits, orders = (
         f"{dated(days.min())} to {dated(days.max())}" for days in (sessions["event_date"], conversions["conv_date"])
     )
-    return f"The tables have sessions of {visits} and orders of {orders}."
+    return f"The tables have sessions from {visits} and orders from {orders}."
 
 
 def currency_sentence(currency: str) -> str:
-    """Say what amounts are in; empty where that is not known."""
+    """State the currency; empty if it is unknown."""
     return f"Amounts are in {shown(currency)}." if currency else ""
 
 
 def colours_sentence(chosen: Collection[str], channels: Collection[str]) -> str:
-    """Say which channels a house style has colours for and the shop has not; empty where it has all."""
+    """Name the channels of the house style that the shop does not have; empty if it has all."""
     absent = sorted(set(chosen) - set(channels))
-    return f"The house style has a colour for channels that do not occur: {named(absent)}." if absent else ""
+    return f"The house style has colours for channels that do not exist: {named(absent)}." if absent else ""
 
 
-def journeys_sentence(journeys: pd.DataFrame, lonely: pd.DataFrame) -> str:
-    """Say how many orders have a journey. In: `journeys` of orders, and the orders without any session."""
+def journeys_sentence(journeys: pd.DataFrame, untracked: pd.DataFrame) -> str:
+    """Count the orders with a journey and the untracked ones. In: `journeys` of orders, and the untracked orders."""
     orders = journeys["conv_id"].nunique()
-    if not orders and lonely.empty:
-        return "There is no order in these dates, so there is no journey."
-    each = f", {fixed(len(journeys) / orders, 2)} sessions each on average" if orders else ""
+    if not orders and untracked.empty:
+        return "There are no orders on these dates, so there are no journeys."
+    each = f", with {fixed(len(journeys) / orders, 2)} sessions on average" if orders else ""
     return (
-        f"Orders with a journey: {fixed(orders)}{each}. Without any session, and so unattributed: "
-        f"{fixed(len(lonely))}, {fixed(lonely['revenue'].sum(), 2)} of revenue."
+        f"Orders with a journey: {fixed(orders)}{each}. Untracked orders: {fixed(len(untracked))}, with "
+        f"{fixed(untracked['revenue'].sum(), 2)} of revenue."
     )
 
 
 def parameters_sentence(
     parameters: Parameters, journeys: pd.DataFrame, redistribution: Redistribution | None = None, *, shop: str = ""
 ) -> str:
-    """Say which parameters the engine uses, and their origin. In: as `origin_sentence`, and the redistribution."""
+    """Name the parameters of the engine and their origin. In: as `origin_sentence`, and the redistribution."""
     label = labelled(parameters.label, redistribution)
     return f"The local engine uses the parameters {label}. {origin_sentence(parameters, journeys, shop=shop)}"
 
 
 def origin_sentence(parameters: Parameters, journeys: pd.DataFrame, *, shop: str = "") -> str:
-    """Say which shop parameters come from, and for how many of these channels they hold weights.
+    """State which shop the parameters come from, and how many of these channels have weights.
 
-    In: `journeys`, or any frame with their `channel_name`; the name of the database of this `shop`.
+    In: `journeys`, or any frame with their `channel_name`, and the name of this `shop`'s database.
     """
     origin, channels = parameters.shop, set(journeys["channel_name"].unique())
     if not origin:
-        source = "The parameters do not say which shop they come from."
+        source = "The parameters do not name the shop they come from."
     elif origin == shop:
         source = f"The parameters come from this shop, {shown(origin, 64)}."
     else:
         source = f"The parameters come from another shop: {shown(origin, 64)}."
     if not parameters.channels:
-        return f"{source} They hold no channel weights, so every channel has the neutral weight 1."
+        return f"{source} They have no channel weights, so every channel has the neutral weight 1."
     unknown = channels - parameters.channels
-    weights = f"They hold weights for {len(channels - unknown)} of {counted(len(channels), 'channel')}"
-    others = f"; these have the neutral weight 1: {_named(unknown)}" if unknown else ""
+    weights = f"They have weights for {len(channels - unknown)} of {counted(len(channels), 'channel')}"
+    others = f". The others have the neutral weight 1: {_named(unknown)}" if unknown else ""
     return f"{source} {weights}{others}."
 
 
 def redistribution_sentence(redistribution: Redistribution, journeys: pd.DataFrame) -> str:
-    """Say which channels a redistribution lists in vain; empty where each occurs, or no journey. In: `journeys`."""
+    """Name the channels of a redistribution that have no session; empty if all have, or without journeys.
+
+    In: `journeys`.
+    """
     absent = redistribution.channels - set(journeys["channel_name"].unique())
     if not absent or journeys.empty:
         return ""
     return (
-        f"The redistribution moves nothing for {len(absent)} of the {counted(len(redistribution.channels), 'channel')} "
-        f"that it lists, as these journeys have no session of that name: {_named(absent)}."
+        f"The redistribution has no effect for {len(absent)} of its "
+        f"{counted(len(redistribution.channels), 'channel')}, because no session in these journeys has that channel "
+        f"name: {_named(absent)}."
     )
 
 
@@ -222,16 +227,16 @@ def _named(channels: Collection[str]) -> str:
 
 
 def api_sentence(account: str, asked_for: int, known: int, ends: pd.DataFrame) -> str:
-    """Say what the API was asked. In: the account's label, counts of orders, and the engine's `ends`."""
+    """Describe the request to the API. In: the account's label, counts of orders, and the engine's `ends`."""
     text = (
-        f"The IHC Attribution API computes, {account}: {counted(asked_for, 'order')}, {fixed(known)} of them known "
-        "already."
+        f"The IHC Attribution API ({account}) attributes {counted(asked_for, 'order')}; {fixed(known)} of them were "
+        "already answered."
     )
     return " ".join(filter(None, [text, waiting_sentence(ends), kept_sentence(ends), cut_sentence(ends)]))
 
 
 def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
-    """Say what a run asked of the API, and how its orders ended.
+    """Count the API requests of a run, and its orders by outcome.
 
     In: counts `calls, asked, answered`, and `outcome` of the run's orders.
     """
@@ -239,14 +244,14 @@ def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
     kept = len(_credited_because(ends, KEPT))
     known = counts.get("credited", 0) - asked["answered"] - kept
     return (
-        f"API: {counted(asked['calls'], 'request')} sent; orders asked {fixed(asked['asked'])}, answered "
-        f"{fixed(asked['answered'])}, skipped as known {fixed(known)}, waiting "
-        f"{fixed(counts.get('waiting', 0) + kept)}, failed {fixed(counts.get('failed', 0))}."
+        f"API: {counted(asked['calls'], 'request')}. Orders sent: {fixed(asked['asked'])}, answered: "
+        f"{fixed(asked['answered'])}, already answered: {fixed(known)}, waiting: "
+        f"{fixed(counts.get('waiting', 0) + kept)}, failed: {fixed(counts.get('failed', 0))}."
     )
 
 
 def waiting_sentence(outcomes: pd.DataFrame) -> str:
-    """Say how many orders wait, and for what; empty where none does. In: `outcome, reason`."""
+    """Count the waiting orders and give the reason; empty if there are none. In: `outcome, reason`."""
     waiting = outcomes.loc[outcomes["outcome"] == "waiting", "reason"]
     if waiting.empty:
         return ""
@@ -255,18 +260,24 @@ def waiting_sentence(outcomes: pd.DataFrame) -> str:
 
 
 def cut_sentence(outcomes: pd.DataFrame) -> str:
-    """Say how many journeys were cut to what a request may hold; empty where none was. In: `outcome, reason`."""
+    """Count the journeys that were cut to the size limit of a request; empty if none was. In: `outcome, reason`."""
     cut = len(_credited_because(outcomes, CUT))
-    return f"Longer than the API takes, and cut to their latest sessions: {counted(cut, 'journey')}." if cut else ""
+    if not cut:
+        return ""
+    was, whose = ("was", "its") if cut == 1 else ("were", "their")
+    return f"{counted(cut, 'journey')} exceeded the limit of the API and {was} cut to {whose} latest sessions."
 
 
 def kept_sentence(outcomes: pd.DataFrame) -> str:
-    """Say how many orders a refresh did not reach; empty where none. In: `outcome, reason`."""
+    """Count the orders that a refresh did not reach; empty if there are none. In: `outcome, reason`."""
     kept = _credited_because(outcomes, KEPT)
     if kept.empty:
         return ""
     why = kept.iloc[-1].removeprefix(f"{KEPT}: ")
-    return f"Not asked again yet, and credited by an earlier answer: {counted(len(kept), 'order')}. {why}"
+    text = (
+        "keeps its earlier credit because it was" if len(kept) == 1 else "keep their earlier credit because they were"
+    )
+    return f"{counted(len(kept), 'order')} {text} not sent again yet. {why}"
 
 
 def _credited_because(outcomes: pd.DataFrame, why: str) -> pd.Series[str]:
@@ -275,35 +286,39 @@ def _credited_because(outcomes: pd.DataFrame, why: str) -> pd.Series[str]:
 
 
 def stored_sentence(outcomes: pd.DataFrame) -> str:
-    """Say what was stored. In: `outcomes` of the run."""
+    """Count the stored orders by outcome. In: `outcomes` of the run."""
     is_refund = outcomes["reason"] == REFUND
     counts = outcomes.loc[~is_refund, "outcome"].value_counts()
     refunds = f" Credited refunds: {fixed(is_refund.sum())}." if is_refund.any() else ""
     return (
         f"Orders of this run: {fixed((~is_refund).sum())}. Credited and stored: {fixed(counts.get('credited', 0))}; "
-        f"without any session: {fixed(counts.get('unattributed', 0))}; failed: {fixed(counts.get('failed', 0))}; "
+        f"untracked: {fixed(counts.get('unattributed', 0))}; failed: {fixed(counts.get('failed', 0))}; "
         f"waiting: {fixed(counts.get('waiting', 0))}.{refunds}"
     )
 
 
 def left_out_sentence(vanished: int, unsound: pd.DataFrame) -> str:
-    """Say which stored credits are not in the figures; empty where all are.
+    """Name the stored orders that are not in the figures; empty if all are.
 
-    In: how many stored orders were gone from the tables, and `conv_id, reason` of stored credits that are not whole.
+    In: the number of stored orders that are no longer in the tables, and `conv_id, reason` of incomplete credits.
     """
-    gone = f"Gone from the table of conversions, and removed from the results: {counted(vanished, 'order')}."
+    is_gone, was = ("is", "was") if vanished == 1 else ("are", "were")
+    gone = (
+        f"{counted(vanished, 'order')} {is_gone} no longer in the conversions table and {was} removed from the results."
+    )
     which = f"{counted(len(unsound), 'order')} ({some(unsound['conv_id'])})"
-    not_whole = f"Left out, as the stored credits are not whole: {which}; run their dates again."
+    is_out, whose = ("is", "its") if len(unsound) == 1 else ("are", "their")
+    not_whole = f"{which} {is_out} left out because of incomplete stored credit. Run {whose} dates again."
     return " ".join([*([gone] if vanished else []), *([not_whole] if len(unsound) else [])])
 
 
 def run_sentence(database: str, run_id: str, dates: str) -> str:
-    """Say what the report is about."""
-    return f"Orders and sessions of {dates}, from the database {database}; run {run_id}."
+    """State the dates, database and run of the report."""
+    return f"Orders and sessions: {dates}. Database: {database}. Run: {run_id}."
 
 
 def letters_sentence(missing: Sequence[str]) -> str:
-    """Say which letters the PNG charts lack; empty where they have all. In: `letters_without_font`."""
+    """Name the letters that no font for PNG charts has; empty if there are none. In: `letters_without_font`."""
     if not missing:
         return ""
     named = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in missing[:MOST_LETTERS])

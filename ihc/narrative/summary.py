@@ -1,4 +1,4 @@
-"""The sentences at the top: the headline, what the rows stand for, and what to look at first, by money."""
+"""Headline, status and priorities of the report."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
 from ihc.formatting import CENT, counted, fixed, general, listed, lookback, percent, percentage, shown, some
 
 MOST_NAMED, MOST_POINTS = 3, 5
-ENOUGH = 0.05  # a smaller share of spend is no headline
-
-
-BY_CHANNEL = "the engine, what changed since the last run, channel_reporting.csv and order_credits.csv"
+ENOUGH = 0.05  # a smaller share of spend does not make the headline
+BY_CHANNEL = (
+    "Always by channel: model parameters, changes since the last run, channel_reporting.csv and order_credits.csv."
+)
 
 
 class Point(NamedTuple):
-    """Something to look at: how much money it is about [currency], and what it is."""
+    """A priority: its amount [currency] and its text."""
 
     amount: float
     text: str
 
 
 def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
-    """Where most of the spend is, and what breaks even. In: `break_even_table`, and the `roas` [1] it was made with."""
+    """State where most of the spend is, and what breaks even. In: `break_even_table`, and its break-even `roas` [1]."""
     spend, revenue = verdicts["cost"].sum(), verdicts["ihc_revenue"].sum()
     if not spend:
-        return f"Nothing was spent on these days; {fixed(revenue)} of revenue is attributed."
+        return f"There is no spend on these dates; attributed revenue is {fixed(revenue)}."
     paid = by_cost(verdicts)
     below, above = paid[paid["verdict"] == BELOW], paid[paid["verdict"] == ABOVE]
     if below["cost"].sum() < ENOUGH * spend:
@@ -41,7 +41,7 @@ def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
 
 
 def _below(below: pd.DataFrame, spend: float) -> str:
-    """The channels below break-even that make two thirds of what is spent on such, three of them at most."""
+    """Name up to three channels that make up two thirds of the spend below break-even."""
     reached = below["cost"].cumsum() >= 2 / 3 * below["cost"].sum()
     many = min(int(reached.to_numpy().argmax()) + 1, MOST_NAMED)
     most = below.head(many)
@@ -49,8 +49,7 @@ def _below(below: pd.DataFrame, spend: float) -> str:
     low, high = (fixed(value, 2) for value in (most["ROAS"].min(), most["ROAS"].max()))
     returns = low if low == high else f"{low} to {high}"
     names = listed([shown(name) for name in most["channel_name"]])
-    verb = "returns" if many == 1 else "return"
-    return f"{share} of spend is in {names}, which {verb} {returns} per unit of spend"
+    return f"{share} of spend is in {names} at a ROAS of {returns}"
 
 
 def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
@@ -65,7 +64,7 @@ def _above(above: pd.DataFrame, spend: float, roas: float) -> str:
 
 
 def made_with(sources: pd.DataFrame) -> str:
-    """The engine and its parameters, briefly. In: the frame of `provenance`."""
+    """Name the engine and its parameters briefly. In: the frame of `provenance`."""
     if sources.empty:
         return "no credits"
     if len(sources) > 1:
@@ -77,7 +76,7 @@ def made_with(sources: pd.DataFrame) -> str:
 
 
 def reconciled(lines: pd.DataFrame) -> str:
-    """Say that all revenue is accounted for. In: the frame of `reconcile`, which raises where it does not close."""
+    """State that all revenue is accounted for. In: the frame of `reconcile`, which raises if it is not."""
     orders = lines[lines["section"] == ORDERS]
     return f"reconciled {percentage(1, 2)} of {fixed(orders['amount'].iloc[0], 2)}"
 
@@ -85,7 +84,7 @@ def reconciled(lines: pd.DataFrame) -> str:
 def points(
     verdicts: pd.DataFrame, lines: pd.DataFrame, idle: pd.DataFrame, ages: pd.DataFrame, moved: pd.DataFrame
 ) -> list[Point]:
-    """Up to five things to look at, those about the most money first.
+    """List up to five priorities, the largest amount first.
 
     In: `break_even_table`, the frame of `reconcile`, `without_credit_by_channel`, `maturity` and `Changes.channels`.
     """
@@ -99,7 +98,7 @@ def _headrooms(verdicts: pd.DataFrame) -> list[Point]:
     for row in paid[paid["verdict"] == BELOW].to_dict("records"):
         name, over = shown(row["channel_name"]), -row["headroom"]
         text = (
-            f"{name} costs {fixed(over)} more than break-even: spend {fixed(row['cost'])}, attributed revenue "
+            f"{name} is {fixed(over)} over its break-even spend: spend {fixed(row['cost'])}, attributed revenue "
             f"{fixed(row['ihc_revenue'])}."
         )
         found.append(Point(over, text))
@@ -119,11 +118,9 @@ def _untracked(lines: pd.DataFrame) -> list[Point]:
     count, amount = -orders["count"].sum(), -orders["amount"].sum()
     if count <= 0:
         return []
-    return [
-        Point(
-            amount, f"{counted(round(count), 'order')} of {fixed(amount)} revenue have no session: check the tracking."
-        )
-    ]
+    verb = "is" if round(count) == 1 else "are"
+    which = f"{counted(round(count), 'order')} with {fixed(amount)} of revenue"
+    return [Point(amount, f"{which} {verb} untracked: check the tracking.")]
 
 
 def _idle(idle: pd.DataFrame) -> list[Point]:
@@ -144,9 +141,11 @@ def _expected(ages: pd.DataFrame) -> list[Point]:
     missing = float((young["ihc_revenue_expected"] - young["ihc_revenue"]).clip(lower=0).sum())
     if not missing > CENT:
         return []
-    last = f"last {counted(len(young), 'day')}" if len(young) > 1 else "last day"
+    last, verb = (f"last {counted(len(young), 'day')}", "are") if len(young) > 1 else ("last day", "is")
     return [
-        Point(missing, f"The {last} are incomplete: about {fixed(missing)} more revenue is expected by conversion lag.")
+        Point(
+            missing, f"The {last} {verb} incomplete: about {fixed(missing)} more revenue is expected (conversion lag)."
+        )
     ]
 
 
@@ -158,34 +157,29 @@ def _moved(moved: pd.DataFrame) -> list[Point]:
     if abs(change) < CENT:
         return []
     verb = "rose" if change > 0 else "fell"
-    return [
-        Point(abs(change), f"Since the last run the attributed revenue of these days {verb} by {fixed(abs(change))}.")
-    ]
+    return [Point(abs(change), f"Attributed revenue on these dates {verb} by {fixed(abs(change))} since the last run.")]
 
 
 def dimension_sentence(
     sessions: pd.DataFrame, *, by: str | None = None, groups: Mapping[str, str] | None = None
 ) -> str:
-    """Say what stands in the channels' place, and which channels have no group. In: the sessions as they were read."""
+    """State what the rows show instead of channels, and which channels have no group. In: the sessions as read."""
     if by is not None:
-        return (
-            f"The rows are the values of the column {by}, not channels; what says channel below means those, but for "
-            f"{BY_CHANNEL}."
-        )
+        return f"Rows and channels in this report are the values of the column {by}. {BY_CHANNEL}"
     if groups is None:
         return ""
     names = sorted(sessions["channel_name"].unique())
     unmapped = [name for name in names if name not in groups]
-    text = f"{counted(len(names) - len(unmapped), 'channel')} of {len(names)} are put into groups"
+    text = f"Grouped channels: {len(names) - len(unmapped)} of {len(names)}."
     if not unmapped:
-        return f"{text}; what says channel below means a group, but for {BY_CHANNEL}."
-    return f"{text}; without a group, and under their own name: {some(unmapped, 12)}."
+        return f"{text} Rows and channels in this report are groups. {BY_CHANNEL}"
+    return f"{text} Without a group, under their own name: {some(unmapped, 12)}."
 
 
 def folding_sentence(few: Folding, summary: pd.DataFrame) -> str:
-    """Say which channels tables and charts name, and what the others come to; empty where all are named.
+    """State which channels tables and charts show, and the share of the others; empty if all are shown.
 
-    In: the folding, and the `channel_summary` of its channels, the rest in one row and the total in the last.
+    In: the folding, and the `channel_summary` of its channels, with the others in one row and the total in the last.
     """
     if not few.rest:
         return ""
@@ -194,7 +188,7 @@ def folding_sentence(few: Folding, summary: pd.DataFrame) -> str:
     cost, revenue = (percent(rest[name] / total[name] if total[name] else 0) for name in sums)
     named = counted(len(few.named), "channel")
     return (
-        f"Charts and tables name the {named} with the most attributed revenue or cost. The others have {cost} of the "
-        f"cost and {revenue} of the attributed revenue; where figures can be summed up, they are the row {few.rest!r}. "
-        "The CSV files have every channel."
+        f"Charts and tables show the {named} with the most attributed revenue or spend. The others have {cost} of "
+        f"spend and {revenue} of attributed revenue. Where figures add up, they are combined as {few.rest!r}. "
+        "The CSV files contain all channels."
     )

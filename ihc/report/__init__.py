@@ -1,1 +1,1 @@
-"""What a reader gets: tables, charts, files, the page."""
+"""Output of a report: exhibits, tables, charts, files and the HTML page."""

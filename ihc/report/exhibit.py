@@ -1,4 +1,4 @@
-"""An exhibit: a table, what it shows in a sentence, and a chart, as one thing."""
+"""Exhibit: a table with its finding and chart."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ from ihc.formatting import counted, printable
 from ihc.report.figures import Picture, write_chart
 from ihc.report.tables import notebook_table, table
 
-MOST_ROWS, FEW_ROWS = 50, 15  # of a table on a page, and in a notebook; the frame has all
+MOST_ROWS, FEW_ROWS = 50, 15  # maximum rows of a table on the page and in a notebook; the frame has all rows
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """Something that a report shows: `frame`, the table; `text`, the finding; and a chart, where one helps.
+    """Part of a report: a table (`frame`), its findings (`text`) and an optional chart.
 
-    `name`: of its file, `<name>.csv`; `title`: what it is about; `finding`: what it shows, with a number, where that is
-    not the first sentence of the text; `alt`: the chart in words; `note`: printed below the
-    chart; `draw`: makes the chart; `chart`: the name of its file, where that is not `name`; `shown`: makes the table
-    that is shown, where that is another than the frame: fewer rows, intervals in brackets.
+    - `name`: name of the file `<name>.csv`
+    - `title`: topic
+    - `finding`: title of the chart, with a number [default: the first sentence of `text`]
+    - `alt`: description of the chart
+    - `note`: printed below the chart
+    - `draw`: draws the chart
+    - `chart`: name of the chart file [default: `name`]
+    - `shown`: creates the displayed table, for example with fewer rows or intervals in brackets [default: `frame`]
     """
 
     name: str
@@ -43,46 +47,46 @@ class Exhibit:
     finding: str = ""
 
     def plot(self, ax: Axes | None = None) -> Figure:
-        """Draw the chart as a figure of its own, or in the place of `ax`, on a figure of yours.
+        """Draw the chart as a new figure, or in place of `ax` on an existing figure.
 
-        Raises ValueError where the exhibit has no chart.
+        Raises ValueError if the exhibit has no chart.
         """
         if self.draw is None:
-            raise ValueError(f"The exhibit {self.name!r} has no chart: its table is in .frame.")
+            raise ValueError(f"The exhibit {self.name!r} has no chart. Use .frame for its table.")
         return self.draw(ax=ax)
 
     def table(self, most: int = MOST_ROWS) -> Styler:
-        """The table as it is shown, under the headings of the glossary; of the frame up to `most` rows."""
+        """Return the displayed table with the headings of the glossary; up to `most` rows of the frame."""
         return self.shown() if self.shown else table(self.frame.head(most))
 
     @cached_property
     def picture(self) -> Picture:
-        """The chart, drawn once for its files and for pages. Raises ValueError where the exhibit has no chart."""
+        """The chart, drawn once for files and page. Raises ValueError if the exhibit has no chart."""
         return Picture(self.plot, self.described, self.note)
 
     def write_chart(self, folder: Path) -> str:
-        """Write the chart as SVG and PNG; a sentence where it could not be drawn, which is no error."""
+        """Write the chart as SVG and PNG. Out: a sentence if it could not be drawn, otherwise empty."""
         return write_chart(lambda: self.picture, folder, self.chart_name)
 
     @property
     def described(self) -> str:
-        """The chart in words, for those who do not see it."""
+        """Text alternative of the chart."""
         return printable(self.alt or f"{self.title}. {self.text}")
 
     @property
     def headline(self) -> str:
-        """What the chart shows: its title on a page."""
+        """Title of the chart on the page: its finding."""
         return printable(self.finding or first_sentence(self.text) or self.title)
 
     @property
     def details(self) -> str:
-        """What the text says beside the headline."""
+        """The text without the headline."""
         text = printable(self.text)
         return text if self.finding else text[len(first_sentence(text)) :].removeprefix(".").strip()
 
     @property
     def chart_name(self) -> str:
-        """The name of the chart's files."""
+        """Name of the chart files."""
         return self.chart or self.name
 
     def _repr_html_(self) -> str:
@@ -97,7 +101,7 @@ class Exhibit:
         if not self.frame.empty:
             parts.append(notebook_table(self.table(FEW_ROWS)))
             if not self.shown and len(self.frame) > FEW_ROWS:
-                parts.append(f"<p>The first {FEW_ROWS} of {counted(len(self.frame), 'row')}; .frame has them all.</p>")
+                parts.append(f"<p>First {FEW_ROWS} of {counted(len(self.frame), 'row')}. Use .frame for all rows.</p>")
         return "\n".join(parts)
 
     def __repr__(self) -> str:
@@ -106,6 +110,6 @@ class Exhibit:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a text, without its full stop: a title that says what was found."""
+    """Return the first sentence of a text without its full stop, to be used as a title."""
     head, dot, _ = text.partition(". ")
     return head if dot else text.rstrip(".")

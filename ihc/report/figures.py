@@ -1,4 +1,4 @@
-"""Charts as SVG and PNG: as files, and as text for a page."""
+"""Render charts as SVG and PNG, for files and for the page."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ihc.report.files import write_whole
 from ihc.report.told import told_by
 
 PNG_DPI, SVG_DPI = 150, 72
-FAST = {"compress_level": 1}  # of PNG, which makes pictures of lines and text no larger
-NOTE = "note"  # the id of the text below a chart
-# What the neutral colours of the charts become on a dark page, the ground of which is the first one.
+FAST = {"compress_level": 1}  # PNG; higher levels hardly reduce the size of charts
+NOTE = "note"  # id of the note below a chart
+# Neutral colours of the charts on a dark page. The first is the background.
 ON_DARK = {"#ffffff": "#111418", INK: "#e4e6e8", GREY: "#9aa0a6", PALE: "#3a4048"}
 
 
 class Picture:
-    """A chart that is drawn and laid out: once for its files and for a page.
+    """A chart with its layout, drawn once for files and page.
 
-    `draw`: makes the figure; `alt`: says in words what it shows; `note` (engine, parameters, dates): printed below it.
+    `draw`: draws the figure; `alt`: text alternative; `note`: engine, parameters and dates, printed below the chart.
     """
 
     def __init__(self, draw: Callable[[], Figure], alt: str, note: str = "") -> None:
@@ -35,12 +35,12 @@ class Picture:
         self._note = printable(note)
         self._figure = draw()
         self._figure.set_dpi(PNG_DPI)
-        self._canvas = FigureCanvasAgg(self._figure)  # one for layout and PNG, as it measures each text once
+        self._canvas = FigureCanvasAgg(self._figure)  # used for layout and PNG, so that text is measured once
         with styled([self._note]):
             self._lay_out()
 
     def _lay_out(self) -> None:
-        """Settle where all is: once, and not anew by `savefig` for each format, which takes longer than the drawing."""
+        """Run the layout once. `savefig` would repeat it for each format, which takes longer than drawing."""
         figure = self._figure
         note = figure.supxlabel(self._note, fontsize=8, color=GREY, x=0.01, ha="left", gid=NOTE) if self._note else None
         if figure.axes and (engine := figure.get_layout_engine()):
@@ -56,16 +56,16 @@ class Picture:
 
     @cached_property
     def svg(self) -> bytes:
-        """The chart as SVG, on a light ground."""
+        """The chart as SVG on a light background."""
         stream = BytesIO()
         with styled([self._note]):
-            # Without a date the same table gives the same bytes.
+            # Without a date, the same table gives the same bytes.
             FigureCanvasSVG(self._figure).print_svg(stream, metadata={"Title": self.alt, "Date": None})
         return stream.getvalue()
 
     @property
     def svg_file(self) -> bytes:
-        """The chart as SVG that follows the reader's dark scheme."""
+        """The chart as SVG that follows the reader's colour scheme."""
         return self.svg.replace(b"</style>", f"\n{dark_rules()}</style>".encode(), 1)
 
     @property
@@ -81,8 +81,7 @@ class Picture:
 def write_chart(make: Callable[[], Picture], folder: Path, name: str) -> str:
     """Draw a chart and write it as `name.svg` and `name.png` into `folder`.
 
-    A chart that cannot be drawn ends nothing: no file of its name is left, and a sentence is given back; empty where
-    all went well.
+    A chart that fails does not stop the run: its files are deleted. Out: a sentence on the failure, otherwise empty.
     """
     svg, png = (folder / f"{name}.{kind}" for kind in ("svg", "png"))
     try:
@@ -93,25 +92,25 @@ def write_chart(make: Callable[[], Picture], folder: Path, name: str) -> str:
     except Exception as error:
         for path in (svg, png):
             with suppress(OSError):
-                path.unlink()  # that of an earlier run is not of this one
-        return f"The chart {name} was not drawn ({reason(error)}). The tables and CSV files have its figures."
+                path.unlink()  # it belongs to an earlier run
+        return f"The chart {name} was not drawn ({reason(error)}). Its figures are in the tables and CSV files."
     return ""
 
 
 def reason(error: Exception) -> str:
-    """Why a chart could not be drawn, in a line."""
-    # An OSError's own text begins with a number and names a file of the moment.
+    """Return in one line why a chart could not be drawn."""
+    # The text of an OSError starts with a number and names a temporary file.
     says = (error.strerror or "") if isinstance(error, OSError) else str(error)
     return printable(" ".join(f"{type(error).__name__}: {says}".split()))
 
 
 def dark_rules(scope: str = "") -> str:
-    """Let an SVG follow the reader's dark scheme, as an image in a page does too; channels keep their colours.
+    """Write CSS rules for charts in a dark colour scheme. Channels keep their colours.
 
-    `scope`: a selector of the charts, in the style sheet of a page.
+    `scope`: selector of the charts in the style sheet of a page.
     """
     rules = [
-        # White text stands in a coloured cell, which stays as it is.
+        # White text is on a coloured cell, which keeps its colour.
         f'{scope}{"*:not(text)" if light == "#ffffff" else ""}[style*="{what}: {light}"] {{{what}: {dark} !important}}'
         for light, dark in ON_DARK.items()
         for what in ("fill", "stroke")

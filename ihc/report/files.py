@@ -1,4 +1,4 @@
-"""What a run leaves on disk for people: CSV files, JSON and texts."""
+"""Read and write CSV, JSON and text files."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ import pandas as pd
 from ihc.errors import SettingsError, why
 from ihc.glossary import TEXT, heading
 
-# What a spreadsheet may take for a formula at the start of a field (https://owasp.org/www-community/attacks/CSV_Injection).
-# With its leading apostrophes, so that adding one can be undone.
+# Start of a field that a spreadsheet may run as a formula (https://owasp.org/www-community/attacks/CSV_Injection).
+# Includes leading apostrophes, so that adding one is reversible.
 FORMULA = r"^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))"
 DEFUSED = FORMULA.replace("^(", "^'(", 1)
 
 
 def try_folder(folder: Path) -> None:
-    """Make a folder where it is missing, and write to it for a trial, before anything is computed; raises OSError."""
+    """Create a folder if it is missing, and check that it is writable. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=folder):
         pass
 
 
 def writable(path: Path) -> Path:
-    """A file that is to be written; raises SettingsError where it cannot be, before anything is computed."""
+    """Check that a file can be written before any calculation. Raises SettingsError if not."""
     try:
         try_folder(path.parent)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {why(error)}. Name another file by --output.") from None
+        raise SettingsError(f"{path} cannot be written: {why(error)}. Set another file with --output.") from None
     return path
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a frame as CSV, whole or not at all: see `csv_bytes`."""
+    """Write a frame as CSV atomically; see `csv_bytes`."""
     return write_whole(path, csv_bytes(frame))
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """A frame as CSV: NaN empty, and texts that a spreadsheet would run begin with `'`."""
+    """Convert a frame to CSV: NaN is empty, and text that a spreadsheet would run as a formula starts with `'`."""
     texts = frame.select_dtypes(include=["str", "object"]).columns
-    # A lone carriage return would end the row for some readers, as Python's writer does not quote it.
+    # Python does not quote a single carriage return, which ends the row for some readers.
     safe = {
         name: frame[name].astype("str").str.replace(FORMULA, r"'\1", regex=True).str.replace("\r\n?", "\n", regex=True)
         for name in texts
@@ -55,7 +55,7 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read back what `write_csv` wrote: an empty field is NaN among figures, and an empty text among texts."""
+    """Read a file of `write_csv`. Empty fields are NaN in number columns and empty text in text columns."""
     columns = pd.read_csv(path, nrows=0).columns
     figures = [name for name in columns if heading(name)[1] != TEXT]
     texts = {name: "str" for name in columns if name not in figures}
@@ -64,7 +64,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def write_json(entries: dict[str, Any], path: Path) -> Path:
-    """Write entries as readable JSON, whole or not at all; a frame becomes a list of its rows, NaN becomes null."""
+    """Write entries as readable JSON atomically. A frame becomes a list of rows, NaN becomes null."""
     plain = {
         name: json.loads(value.to_json(orient="records")) if isinstance(value, pd.DataFrame) else value
         for name, value in entries.items()
@@ -74,12 +74,12 @@ def write_json(entries: dict[str, Any], path: Path) -> Path:
 
 
 def write_text(text: str, path: Path) -> Path:
-    """Write a text, whole or not at all."""
+    """Write a text file atomically."""
     return write_whole(path, text.encode())
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file's content, whole or not at all."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     growing = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""Charts as SVG inside a page: ids of their own, texts that a reader finds, and what each mark stands for."""
+"""Embed charts as inline SVG with unique ids, searchable text and tooltips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FONT_SIZE = re.compile(r"(?:font-size:\s*|font:\s*(?:\w+\s+)*?)([\d.]+)px")
 
 
 def inline_svg(picture: Picture, key: str) -> str:
-    """A chart as an `<svg>` element of a page, without the note below it. In: `key`, that all its ids begin with."""
+    """Convert a chart to an `<svg>` element without its note. In: `key`, the prefix of all its ids."""
     root = ET.fromstring(picture.svg)  # noqa: S314 - made by matplotlib
     _drop(root)
     for gid, texts in picture.told.items():
@@ -33,7 +33,7 @@ def inline_svg(picture: Picture, key: str) -> str:
 
 
 def _say(root: ET.Element, gid: str, texts: Sequence[str]) -> None:
-    """Put a title into each mark of a group, where there are as many marks as texts."""
+    """Add a title to each mark of a group, if the number of marks matches the number of texts."""
     group = next((each for each in root.iter() if each.get("id") == gid), None)
     if group is None:
         return
@@ -47,14 +47,14 @@ def _say(root: ET.Element, gid: str, texts: Sequence[str]) -> None:
 
 
 def _drop(root: ET.Element) -> None:
-    """Leave out the note, and what is not of the picture: inside a page, a style would be that of the whole page."""
+    """Remove the note, metadata and style. An inline style would apply to the whole page."""
     for parent in list(root.iter()):
         for child in [each for each in parent if each.tag in DROPPED or each.get("id") == NOTE]:
             parent.remove(child)
 
 
 def _name_ids(root: ET.Element, key: str) -> None:
-    """Give the ids that are pointed at names of this chart alone, and say how small its texts are."""
+    """Prefix the referenced ids with the key of the chart, and record its smallest font size."""
     used = {name for element in root.iter() for value in element.attrib.values() for name in _pointed_at(value)}
     sizes = [float(size) for each in root.iter() for size in FONT_SIZE.findall(each.get("style", ""))]
     for element in root.iter():

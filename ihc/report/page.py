@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: the summary first, then detail and appendix, folded."""
+"""Self-contained HTML page: summary, then folded details and appendix."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from ihc.exhibits.report import Report
 
 PAGE = RESOURCES / "page"
-APPENDIX = ("Reconciliation", "Data quality", "Model parameters")  # shown as tables alone
-SMALL = (7.0, 2.5)  # inches of the two charts of the summary
+APPENDIX = ("Reconciliation", "Data quality", "Model parameters")  # tables only
+SMALL = (7.0, 2.5)  # size of the two summary charts [inches]
 
 
 @dataclass(frozen=True)
 class Block:
-    """An exhibit as the page shows it: its finding, its chart, what else its text says, and its table."""
+    """An exhibit on the page: title, chart, text and table."""
 
     name: str
     title: str
@@ -47,19 +47,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page that is folded."""
+    """A folded section of the page."""
 
     title: str
     blocks: list[Block]
 
     @property
     def key(self) -> str:
-        """What links point at."""
+        """Id of the section, for links."""
         return self.title.lower().replace(" ", "-")
 
 
 def report_page(report: Report) -> str:
-    """The page: loads nothing, and runs its own script alone."""
+    """Render the page. It loads no other files and runs only its own script."""
     speak(report.data.options.style.language)
     script = (PAGE / "page.js").read_text("utf-8")
     house = report.data.options.style
@@ -73,7 +73,7 @@ def report_page(report: Report) -> str:
         house=house,
         language=spoken(),
         script=Markup(script),  # noqa: S704 - ships with the package
-        # The browser runs what has this hash, and nothing else (https://www.w3.org/TR/CSP3/).
+        # The browser only runs the script with this hash (https://www.w3.org/TR/CSP3/).
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         headline=printable(report.headline),
         status=printable(report.status),
@@ -92,7 +92,7 @@ def report_page(report: Report) -> str:
 
 
 def _accent(house: HouseStyle) -> str:
-    """The colour of links and buttons; on a dark page, one that is as light as needed to be read."""
+    """Write CSS for the colour of links and buttons, lighter on a dark page for contrast."""
     if not house.accent:
         return ""
     light = f"color-mix(in srgb, {house.accent} 40%, white)"
@@ -113,7 +113,7 @@ def _small(exhibit: Exhibit) -> Block:
 
 
 def _detail(report: Report) -> list[Section]:
-    """The folded sections; each chart says what no other says, and what has none is a table."""
+    """Build the folded sections. Exhibits without a distinct chart are tables."""
     return [
         Section(
             "Channels",
@@ -155,7 +155,7 @@ def _detail(report: Report) -> list[Section]:
 
 
 def _appendix(report: Report) -> list[Section]:
-    """What proves the figures and explains them, as tables."""
+    """Build the appendix: reconciliation, data quality and parameters, as tables."""
     titles = ("Data quality",) if report.missing else APPENDIX
     sections = [
         Section(title, [_block(exhibit, chart=False, folded=False) for exhibit in report.sections[title]])
@@ -167,7 +167,7 @@ def _appendix(report: Report) -> list[Section]:
 def _block(
     exhibit: Exhibit, *, chart: bool = True, text: bool = True, tabled: bool = True, folded: bool = True
 ) -> Block:
-    """What of an exhibit the page shows; `text`: whether what its text says beside the title is shown too."""
+    """Select the parts of an exhibit for the page. `text`: include the text after the headline."""
     has_rows = not exhibit.frame.empty
     drawn = _chart(exhibit) if chart and exhibit.draw and has_rows else ""
     shown = exhibit.table() if tabled and has_rows else None
@@ -179,12 +179,12 @@ def _block(
 
 
 def _chart(exhibit: Exhibit, size: tuple[float, float] | None = None) -> Markup:
-    """The chart as SVG; a sentence in its place where it cannot be drawn, which ends no report."""
+    """Return the chart as SVG, or a sentence if it cannot be drawn."""
     try:
         picture = Picture(partial(_sized, exhibit, size), exhibit.described) if size else exhibit.picture
         svg = inline_svg(picture, exhibit.chart_name)
     except Exception as error:
-        return Markup("<p>This chart was not drawn ({}). The tables and CSV files have its figures.</p>").format(
+        return Markup("<p>This chart was not drawn ({}). Its figures are in the tables and CSV files.</p>").format(
             reason(error)
         )
     return Markup(svg)  # noqa: S704 - escaped by its maker
@@ -200,8 +200,8 @@ def _sized(exhibit: Exhibit, size: tuple[float, float]) -> Figure:
 def _files(report: Report) -> Block:
     tables = {exhibit.name: exhibit.title for exhibit in report.exhibits}
     rows = [(f"{name}.csv", title) for name, title in sorted(tables.items())]
-    rows += [("charts", "Every chart as SVG and PNG"), ("run.json", "Settings of the run")]
+    rows += [("charts", "All charts as SVG and PNG"), ("run.json", "Settings of the run")]
     frame = pd.DataFrame(rows, columns=["File", "Content"]).astype("str")
     html = page_table(table(frame), "T-files")
     made = Markup(html)  # noqa: S704 - escaped by its maker
-    return Block("files", "Files beside this page", table=made, is_folded=False)
+    return Block("files", "Files in this folder", table=made, is_folded=False)

@@ -1,4 +1,4 @@
-"""Finished frames and sentences as HTML: headings from the glossary, figures to the right, every text escaped."""
+"""Style frames as HTML tables: glossary headings, right-aligned figures, escaped text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ihc.arrays.types import Booleans
 from ihc.formatting import dated
 from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, TEXT, Write, heading
 
-# Shades of blue over whatever the ground is, so light that figures are well read on a light page and on a dark one.
+# Transparent shades of blue, light enough for figures to be legible on a light and a dark page.
 HUE, DARKEST = "0, 114, 178", 0.4
 TO_THE_LEFT = 'style="text-align: left"'
 DATES = ("date", "week", "day", "month", "first_day", "last_day", "timestamp")
@@ -33,9 +33,9 @@ def table(
 ) -> Styler:
     """Style a frame for notebook and report.
 
-    In: any frame whose columns the glossary knows; NaN is shown empty. `has_total` sets off the last row. The columns
-    `heat` are shaded by value, but for the total; `intervals` names of a figure the columns of its bounds, which are
-    then written behind it: 2.31 (1.90–2.80). The report's readers may sort the rows, unless `is_fixed`.
+    In: any frame with columns of the glossary; NaN is empty. `has_total`: highlight the last row as the total.
+    `heat`: columns to shade by value, except for the total. `intervals`: bounds by figure, written as 2.31 (1.90–2.80).
+    `is_fixed`: readers of the page cannot sort the rows.
     """
     frame = frame.reset_index(drop=True)
     intervals = intervals or {}
@@ -62,7 +62,7 @@ def table(
 
 
 def unit_of(values: pd.Series[Any]) -> str:
-    """What a column is measured in; texts and marks in nothing, whatever its name."""
+    """Return the unit of a column; TEXT for text and boolean columns, whatever their name."""
     return heading(values.name)[1] if is_numeric_dtype(values) and not is_bool_dtype(values) else TEXT
 
 
@@ -71,13 +71,13 @@ def _yes(value: object) -> str:
 
 
 def _when(text: str) -> str:
-    """A date in words that a page can sort by; the text, escaped already, where it is as it stands in the data."""
+    """Write a date in the language of the report, sortable on the page; the escaped text itself if nothing changes."""
     told = dated(text)
     return text if told == text else f'<time datetime="{text}">{escape(told)}</time>'
 
 
 def _with_bounds(frame: pd.DataFrame, column: str, low: str, high: str) -> list[str]:
-    """A figure and its bounds as one text; the figure alone where there are none."""
+    """Write figures with their bounds; without bounds, only the figure."""
     write = FORMATS[heading(column)[1]]
     rows = zip(frame[column], frame[low], frame[high], strict=True)
     return [_interval(write, *row) for row in rows]
@@ -88,12 +88,12 @@ def _interval(write: Write, value: float, low: float, high: float) -> str:
         return ""
     if np.isnan(low) or np.isnan(high):
         return write(value)
-    between = "–" if low >= 0 else " to "  # a dash before a minus sign is misread
+    between = "–" if low >= 0 else " to "  # a dash before a minus sign is confusing
     return f"{write(value)} ({write(low)}{between}{write(high)})"
 
 
 def _shades(values: pd.Series[float], has_total: bool) -> list[str]:
-    """A shade a cell, from none for the least value to DARKEST; none at all where all are equal or not known."""
+    """Return the shade of each cell, from none (minimum) to DARKEST (maximum); none if all are equal or unknown."""
     figures = values.astype("float64").replace([np.inf, -np.inf], np.nan)
     figures = figures.where(pd.Series(range(len(figures))) < len(figures) - has_total)
     shares = (figures - figures.min()) / (figures.max() - figures.min())
@@ -108,7 +108,7 @@ def _classes(frame: pd.DataFrame, figures: Sequence[str], is_total: Booleans) ->
 
 
 def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
-    # Written into the notebook too, where the report's style sheet does not reach.
+    # Needed in notebooks, which do not have the style sheet of the page.
     heads = [{"selector": f"th.col{frame.columns.get_loc(column)}", "props": "text-align: right"} for column in figures]
     return [
         {"selector": "td, th", "props": "text-align: left"},
@@ -122,9 +122,9 @@ def _styles(frame: pd.DataFrame, figures: list[str]) -> list[Any]:
 
 
 def notebook_table(styler: Styler) -> str:
-    """A table as HTML for a notebook, its texts to the left even where the notebook is not trusted.
+    """Convert a table to HTML for a notebook, with left-aligned text even if the notebook is not trusted.
 
-    Jupyter then drops a table's style sheet, but not the style of a cell (https://jupyterlab.readthedocs.io).
+    Jupyter then drops the style sheet of a table, but not the style of a cell (https://jupyterlab.readthedocs.io).
     """
     html = styler.to_html()
     texts = set(re.findall(r'class="data row\d+ (col\d+) text', html))
@@ -133,7 +133,7 @@ def notebook_table(styler: Styler) -> str:
 
 
 def page_table(styler: Styler, key: str) -> str:
-    """A table as HTML for a page: ids that begin with `key`, and the glossary's definitions at the headings."""
+    """Convert a table to HTML for the page, with ids that start with `key` and definitions in the headings."""
     html = styler.set_uuid(key).to_html().replace("<th id=", '<th scope="col" id=')
     return re.sub(r"(<th [^>]*>)([^<>]+)(</th>)", _defined, html)
 
@@ -145,7 +145,7 @@ def _defined(match: re.Match[str]) -> str:
 
 
 def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:
-    """One section of the reconciliation: `line, count, amount`, totals set off."""
+    """Style one section of the reconciliation: `line, count, amount`, with highlighted totals."""
     part = lines[lines["section"] == section].reset_index(drop=True)
     headings = {"line": section, "count": part["counted"].iloc[0].capitalize(), "amount": "Amount"}
     frame = part[["line", "count", "amount"]]
@@ -158,12 +158,12 @@ def reconciliation_table(lines: pd.DataFrame, section: str) -> Styler:
 
 
 def count_format(counts: pd.Series[float]) -> Write:
-    """Decimals for counts of credit, none for counts of whole orders or rows."""
+    """Return the number format: decimals for credit, none for whole orders or rows."""
     return FORMATS[COUNT] if (counts == counts.round()).all() else FORMATS[CREDIT]
 
 
 def glossary_table() -> Styler:
-    """The definitions of all figures."""
+    """Return the table of definitions."""
     rows = [(term.heading, term.definition) for term in GLOSSARY.values()]
     frame = pd.DataFrame(rows, columns=["Term", "Definition"])
     return frame.style.hide(axis="index").set_table_attributes('class="ihc glossary fixed"').format(escape="html")

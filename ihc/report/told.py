@@ -1,4 +1,4 @@
-"""What each mark of a chart stands for, which a page shows where a reader points at it."""
+"""Tooltips for the marks of a chart."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ihc.formatting import fixed, percentage
 
 
 def told_by(figure: Figure) -> Iterator[Any]:
-    """The artists that say what their marks stand for; bars and dots of rows are given their row's name and value."""
+    """Yield the artists with tooltips. Bars and dots of rows get the row's name and value."""
     for axes in figure.axes:
         low, high = axes.get_ylim()
         names = [label.get_text() for label in axes.get_yticklabels()]
-        if low > high and len(names) >= low - high - 0.3:  # rows count downwards
+        if low > high and len(names) >= low - high - 0.3:  # the axis of rows points down
             _tell_rows(axes, names)
     yield from figure.findobj(lambda artist: hasattr(artist, "told"))
 

@@ -1,4 +1,4 @@
-"""What stands first on the page: six figures, and the table of verdicts with an interval in each row."""
+"""Summary of the page: six key figures, and the channel table with intervals and verdicts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ihc.exhibits.data import ReportData
     from ihc.exhibits.report import Report
 
-MOST_ROWS = 13  # beyond which the summary would leave the first screen
-FARTHEST = 100.0  # times break-even, or a part of it, beyond which an interval is cut off
-WIDE = 200  # of the drawing of an interval
+MOST_ROWS = 13  # maximum number of rows on the first screen
+FARTHEST = 100.0  # intervals are cut off at this multiple, or fraction, of break-even
+WIDE = 200  # width of the drawing of an interval
 MARGIN = 6
 CARDS = {
     SPEND: "Spend",
@@ -39,7 +39,7 @@ SYMBOLS = {"above": "▲", "below": "▼", "inconclusive": "◆", "too few order
 
 
 class Card(NamedTuple):
-    """A figure that stands at the top."""
+    """A key figure."""
 
     label: str
     value: str
@@ -47,9 +47,9 @@ class Card(NamedTuple):
 
 
 class Line(NamedTuple):
-    """An interval as it is drawn: from `low` to `high` with a dot, all in the drawing's units.
+    """An interval from `low` to `high` with a dot, in units of the drawing.
 
-    `beyond`: `right` or `left`, where the dot lies beyond the scale.
+    `beyond`: `right` or `left` if the dot is outside the scale.
     """
 
     low: float
@@ -61,7 +61,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A channel's row; `revenue` and `roas` have a text for each model."""
+    """The row of a channel; `revenue` and `roas` have one text per model."""
 
     channel: str
     name: str
@@ -77,7 +77,7 @@ class Row:
 
     @property
     def symbol(self) -> str:
-        """The verdict as a sign."""
+        """The symbol of the verdict."""
         return SYMBOLS.get(self.verdict, "")
 
     @property
@@ -88,7 +88,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The table: its rows, the names of the models, break-even and the ticks of the scale."""
+    """The channel table: rows, model names, break-even and ticks of the scale."""
 
     rows: list[Row]
     models: list[str]
@@ -100,7 +100,7 @@ class Verdicts:
 
 
 class _Scale:
-    """One log scale for all rows, made of the channels that matter: what lies beyond it stands at its edge."""
+    """A log scale for all rows, from the channels with enough spend. Values outside are at its edge."""
 
     def __init__(self, table: pd.DataFrame, roas: float) -> None:
         values = by_cost(table)[["ROAS", "ROAS_low", "ROAS_high"]].to_numpy("float64")
@@ -122,17 +122,17 @@ class _Scale:
 
 
 def cards(report: Report) -> list[Card]:
-    """Spend, revenue, blended and paid ROAS, orders and the share that is tracked."""
+    """Return spend, revenue, blended and paid ROAS, orders, and the share of tracked orders."""
     figures: dict[str, Any] = {str(row.figure): row for row in report.data.figures.itertuples()}
     found = []
     for figure, label in CARDS.items():
         row = figures[figure]
         write = fixed if row.unit == MONEY and abs(row.value) >= 1000 else FORMATS[row.unit]
         value = "–" if np.isnan(row.value) else write(row.value)
-        notes = [f"{percentage(row.change, 1, sign=True)} on the period before"] if np.isfinite(row.change) else []
+        notes = [f"{percentage(row.change, 1, sign=True)} vs. previous period"] if np.isfinite(row.change) else []
         unplaced = figures[UNPLACED].value if figure == SPEND and UNPLACED in figures else 0.0
         if unplaced >= CENT and not any(report.data.window.values()):  # with dates, it is not in the total
-            notes.append(f"{FORMATS[MONEY](unplaced)} of it without a session")
+            notes.append(f"including {FORMATS[MONEY](unplaced)} without a session")
         money = printable(report.data.options.currency) if row.unit == MONEY else ""
         found.append(Card(label, f"{value} {money}".strip(), "; ".join(notes)))
     return [*found, _tracked(report.data)]
@@ -143,11 +143,11 @@ def _tracked(data: ReportData) -> Card:
     outcomes = data.results.outcomes
     without = int(isin(orders, outcomes.loc[outcomes["outcome"] == "unattributed", "conv_id"]).sum())
     share = percent(1 - without / len(orders)) if len(orders) else "–"
-    return Card("Tracked orders", share, f"{fixed(without)} without a session" if without else "")
+    return Card("Tracked orders", share, f"{fixed(without)} untracked" if without else "")
 
 
 def verdicts(report: Report) -> Verdicts:
-    """The rows by spend, the largest first, those beyond MOST_ROWS as one, and the total."""
+    """Return the rows by spend, with channels beyond MOST_ROWS in one row, and the total."""
     data = report.data
     roas = data.options.break_even_roas
     few = _few(data)
@@ -171,7 +171,7 @@ def _stability(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def _few(data: ReportData) -> Folding:
-    """The channels with rows of their own, by spend."""
+    """Return the channels with their own row, by spend."""
     table = data.summary.iloc[:-1].sort_values(["cost", "ihc_revenue"], ascending=False, kind="stable")
     names = table["channel_name"].tolist()
     if len(names) <= MOST_ROWS:
@@ -180,7 +180,7 @@ def _few(data: ReportData) -> Folding:
 
 
 def _earned(report: Report, few: Folding, table: pd.DataFrame) -> tuple[list[str], dict[str, list[float]]]:
-    """The models' names, IHC first, and what each channel earns under each."""
+    """Return the model names, IHC first, and the attributed revenue by channel under each model."""
     own = table.set_index("channel_name")[["ihc_revenue"]].rename(columns={"ihc_revenue": IHC})
     if report.missing:
         return [IHC], {str(name): [value] for name, value in own[IHC].items()}

@@ -16,12 +16,12 @@ def one(value, low, high):
 
 
 def marks(figure):
-    """The lines and the dots on them."""
+    """Return the lines and the dots on them."""
     lines, dots = figure.axes[0].collections[-2:]
     return [part[:, 0].tolist() for part in lines.get_segments()], offsets(dots)
 
 
-def test_roas_is_a_dot_on_the_line_of_its_interval_with_its_figures_beside_it():
+def test_roas_is_a_dot_on_its_interval_with_figures_next_to_it():
     figure = roas()
     assert marks(figure) == ([[1.901, 2.8], [0.25, 0.99], [0, 0]], [2.306, 0.5, 0.0])
     assert "2.31 (1.90–2.80)" in labels(figure.axes[0])
@@ -29,7 +29,7 @@ def test_roas_is_a_dot_on_the_line_of_its_interval_with_its_figures_beside_it():
     assert figure.axes[0].yaxis_inverted()
 
 
-def test_channels_have_their_colours_and_those_with_few_orders_are_hollow_and_grey():
+def test_channels_have_their_colours_and_few_orders_are_hollow_and_grey():
     axes = roas().axes[0]
     dots = axes.collections[-1]
     assert [to_hex(colour) for colour in dots.get_edgecolors()] == [*COLOURS.values(), OTHER.lower()]
@@ -41,7 +41,7 @@ def test_channels_have_their_colours_and_those_with_few_orders_are_hollow_and_gr
     assert "few orders" not in labels(roas(ROAS.iloc[:2]).axes[0])
 
 
-def test_a_channel_that_cost_next_to_nothing_is_a_text_below_the_others_and_sets_no_scale():
+def test_a_channel_with_hardly_any_spend_is_text_and_does_not_affect_the_scale():
     # 0.02 and 0.98 of 101 are 0.02 % and 0.97 %.
     table = ROAS.assign(cost=[0.02, 100.0, 0.98], ROAS=[3_412.0, 0.5, 700.0], ROAS_high=[9_000.0, 0.99, 800.0])
     figure = roas(table)
@@ -53,7 +53,7 @@ def test_a_channel_that_cost_next_to_nothing_is_a_text_below_the_others_and_sets
 
 
 @pytest.mark.parametrize(("needed", "written"), [(1.0, "break-even 1"), (1 / 0.3, "break-even 3.333")])
-def test_the_break_even_line_stands_at_the_roas_that_is_needed_and_is_named(needed, written):
+def test_the_break_even_line_is_at_the_break_even_roas_and_labelled(needed, written):
     axes = roas(needed=needed).axes[0]
     assert axes.lines[0].get_xdata() == [needed, needed]
     assert written in labels(axes)
@@ -62,7 +62,7 @@ def test_the_break_even_line_stands_at_the_roas_that_is_needed_and_is_named(need
 @pytest.mark.parametrize(
     ("value", "written"), [(9.994, "9.99"), (12.34, "12.3"), (123.4, "123"), (12_345.6, "12,346"), (-0.5, "-0.50")]
 )
-def test_roas_of_any_size_is_written_in_about_three_digits(value, written):
+def test_roas_of_any_size_has_about_three_digits(value, written):
     assert f"{written} ({written}–{written})" in labels(roas(one(value, value, value)).axes[0])
 
 
@@ -74,25 +74,25 @@ def test_a_short_axis_has_ticks_between_the_powers_of_ten(high, ticks):
     assert [tick for tick in shown_ticks if tick.replace(".", "").isdigit()][-len(ticks) :] == ticks
 
 
-def test_a_roas_below_0_has_its_place():
+def test_a_negative_roas_is_on_the_scale():
     assert "-1" in texts(roas(one(-2.0, -5.0, 0.5)))
 
 
-def test_a_roas_without_an_interval_stands_alone():
+def test_a_roas_without_an_interval_has_no_brackets():
     written = labels(roas(ROAS.assign(ROAS_low=NAN, ROAS_high=NAN)).axes[0])
     assert {"2.31", "0.50", "0.00"} <= set(written)
 
 
-def test_room_is_a_bar_from_the_cost_to_where_it_breaks_even():
+def test_headroom_is_a_bar_from_spend_to_break_even_spend():
     axes = room_to_break_even_chart(ROOM, currency="EUR").axes[0]
     # A bar of negative width starts on its left.
     ends = [sorted((bar.get_x(), bar.get_x() + bar.get_width())) for bar in axes.patches]
     assert ends == [[100, 250], [1_000, 12_300], [50, 50]]
     assert [to_hex(bar.get_facecolor()).upper() for bar in axes.patches] == [BLUE, ORANGE, BLUE]
-    assert labels(axes) == ["| cost", "100", "12.3k", "50", "break-even", "250", "1.0k", "50"]
-    assert axes.get_xlabel().startswith("cost [EUR]")
+    assert labels(axes) == ["| spend", "100", "12.3k", "50", "break-even", "250", "1.0k", "50"]
+    assert axes.get_xlabel().startswith("spend [EUR]")
     assert axes.get_xlim()[0] < 0
 
 
-def test_room_of_channels_that_cost_and_earned_nothing_is_drawn_too():
+def test_headroom_without_spend_and_revenue_is_drawn():
     assert "0" in texts(room_to_break_even_chart(ROOM.assign(cost=0.0, break_even_cost=0.0, headroom=0.0)))

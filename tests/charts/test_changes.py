@@ -6,8 +6,8 @@ from ihc.analysis.changes import CAUSES
 from ihc.charts.changes import COLOURS, changes_by_channel_chart
 
 
-def test_what_was_added_goes_right_and_what_was_taken_goes_left_of_0_one_after_another():
-    # By cause in the order of CAUSES: new orders, orders gone, late sessions; a bar a channel each.
+def test_gains_are_stacked_to_the_right_of_0_and_losses_to_the_left():
+    # In the order of CAUSES: new orders, removed orders, late sessions; one bar per channel each.
     assert spans(changes_by_channel_chart(CHANGES).axes[0]) == [
         *((0, 1200), (0, 300), (0, 0)),
         *((1200, 0), (300, 0), (0, -50)),
@@ -15,18 +15,18 @@ def test_what_was_added_goes_right_and_what_was_taken_goes_left_of_0_one_after_a
     ]
 
 
-def test_the_net_change_is_written_beside_each_row_and_marked_where_bars_go_both_ways():
+def test_the_net_change_is_written_next_to_each_row_and_marked_if_bars_go_both_ways():
     (axes,) = changes_by_channel_chart(CHANGES).axes
     assert labels(axes) == ["+1,000", "+400", "-50"]
     (marks,) = axes.collections
     assert offsets(marks) == [1000]
 
 
-def test_only_the_causes_that_occur_are_in_the_legend_and_the_axis_names_the_currency():
+def test_the_legend_has_only_causes_that_occur_and_the_axis_names_the_currency():
     said = texts(changes_by_channel_chart(CHANGES, "EUR"))
-    assert {"new orders", "orders gone", "late or changed sessions", "net change"} <= set(said)
+    assert {CAUSES["new_orders"], CAUSES["gone_orders"], CAUSES["late_sessions"], "net change"} <= set(said)
     assert not {CAUSES["other_dates"], CAUSES["other_settings"]} & set(said)
-    assert "change of attributed revenue [EUR]" in said
+    assert "change in attributed revenue [EUR]" in said
     alone = texts(changes_by_channel_chart(CHANGES[["channel_name", "new_orders", "ihc_revenue_change"]]))
     assert "net change" not in alone
 
@@ -48,13 +48,13 @@ def test_each_cause_has_a_colour_of_its_own():
         (1.56e6, "+1.6 M"),
     ],
 )
-def test_a_change_of_any_size_is_written_no_more_exactly_than_it_is_read(change, written):
+def test_the_number_format_depends_on_the_size_of_the_change(change, written):
     one = pd.DataFrame({"channel_name": ["A"], "new_orders": [change], "ihc_revenue_change": [change]})
     assert labels(changes_by_channel_chart(one).axes[0]) == [written]
 
 
 @pytest.mark.parametrize("scale", [900, -900, 1e7])
-def test_figures_on_either_side_stand_within_the_chart(scale):
+def test_figures_on_both_sides_are_inside_the_chart(scale):
     table = renamed(CHANGES, [f"channel {number}" for number in range(12)])
     table = table.assign(**{name: scale * table[name] for name in table.columns[1:]})
     assert overlapping(changes_by_channel_chart(table)) == []

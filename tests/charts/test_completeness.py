@@ -19,7 +19,7 @@ def test_the_currency_is_named(draw, frame):
     assert any("EUR" in text for text in texts(draw(frame, "EUR")))
 
 
-def test_bars_of_the_waterfall_span_what_the_table_says_and_carry_their_amounts():
+def test_bars_of_the_waterfall_match_the_table_and_have_labels():
     (axes,) = waterfall_chart(BARS).axes
     assert spans(axes) == [(0, 1_650), (1_650, -50), (1_600, 100.5), (1_700.5, 0), (0, 1_700.5)]
     assert labels(axes) == ["1,650.00", "-50.00", "+100.50", "0", "1,700.50"]
@@ -27,11 +27,11 @@ def test_bars_of_the_waterfall_span_what_the_table_says_and_carry_their_amounts(
     total, less, plus, _, end = (bar.get_facecolor() for bar in axes.patches)
     assert total == end
     assert len({total, less, plus}) == 3
-    # A long line goes on below.
+    # A long label wraps.
     assert row_names(axes)[1] == "less: without any session\n(unattributed)"
 
 
-def test_each_line_is_joined_to_the_next_so_that_a_tiny_step_has_its_place():
+def test_each_bar_is_connected_to_the_next_so_that_tiny_steps_are_visible():
     joints = waterfall_chart(BARS).axes[0].collections[0].get_segments()
     assert [joint[0][0] for joint in joints] == [1_650, 1_600, 1_700.5, 1_700.5]
 
@@ -39,7 +39,7 @@ def test_each_line_is_joined_to_the_next_so_that_a_tiny_step_has_its_place():
 @pytest.mark.parametrize(
     ("counts", "written"), [([5, -1, 4], ["5", "-1", "4"]), ([2.0, -0.25, 1.75], ["2.00", "-0.25", "1.75"])]
 )
-def test_counts_are_whole_unless_they_are_of_credit(counts, written):
+def test_counts_are_integers_except_for_credit(counts, written):
     bars = BARS.iloc[[0, 1, 4]].drop(columns="amount").assign(count=counts)
     assert labels(waterfall_chart(bars, "orders").axes[0]) == written
 
@@ -50,18 +50,18 @@ def test_a_total_below_zero_is_drawn_to_the_left():
     assert labels(axes) == ["-50.00"]
 
 
-def test_the_cost_of_a_channel_is_parted_and_its_part_without_credit_written_beside():
+def test_spend_is_split_by_credit_and_spend_without_credit_is_labelled():
     axes = cost_without_credit_chart(IDLE).axes[0]
     assert spans(axes) == [(0, 250), (0, 0.04), (0, 0), (250, 750), (0.04, pytest.approx(9.96)), (0, 0)]
-    assert labels(axes) == ["250 (25%)", "<1 (<1%)", "no cost"]
+    assert labels(axes) == ["250 (25%)", "<1 (<1%)", "no spend"]
     assert [text.xy[0] for text in axes.texts] == IDLE["cost"].tolist()
 
 
-def test_without_any_cost_the_axis_is_one_of_amounts():
+def test_the_axis_without_spend_ends_at_1():
     assert cost_without_credit_chart(IDLE.iloc[2:]).axes[0].get_xlim() == (0, 1)
 
 
-def test_few_days_have_their_figures_and_each_its_tick():
+def test_with_few_days_each_has_a_figure_and_a_tick():
     figure = unattributed_by_day_chart(by_day(3))
     (axes,) = figure.axes
     assert [bar.get_height() for bar in axes.patches] == [1_200, 2_400, 3_600]
@@ -69,13 +69,13 @@ def test_few_days_have_their_figures_and_each_its_tick():
     assert [text for text in texts(figure) if "Mar" in text] == ["01 Mar", "02 Mar", "03 Mar"]
 
 
-def test_a_single_day_is_a_bar_and_not_a_wall():
+def test_the_bar_of_a_single_day_has_a_limited_width():
     low, high = unattributed_by_day_chart(by_day(1)).axes[0].get_xlim()
     assert high - low == pytest.approx(5)
 
 
 @pytest.mark.parametrize(("days", "tick"), [(11, "05 Mar"), (730, "Jan 2024")])
-def test_many_days_have_ticks_that_do_not_crowd(days, tick):
+def test_many_days_have_few_ticks(days, tick):
     figure = unattributed_by_day_chart(by_day(days))
     assert not labels(figure.axes[0])
     ticks = [text for text in texts(figure) if text[:1].isalnum() and ("Mar" in text or "20" in text[-4:-2])]
@@ -83,21 +83,21 @@ def test_many_days_have_ticks_that_do_not_crowd(days, tick):
     assert 2 <= len(ticks) <= 8
 
 
-def test_what_waits_or_failed_has_a_panel_and_a_colour_of_its_own_where_there_is_any():
+def test_waiting_or_failed_orders_have_their_own_panel_and_colour_if_there_are_any():
     first, second = unattributed_by_day_chart(by_day(2, 7.0)).axes
-    titles = ["Revenue of orders that are unattributed", "Revenue of orders that are waiting or failed"]
+    titles = ["Revenue of untracked orders", "Revenue of waiting or failed orders"]
     assert [axes.get_title(loc="left") for axes in (first, second)] == titles
     (only,) = unattributed_by_day_chart(by_day(2, 7.0).assign(unattributed_revenue=0.0)).axes
     assert only.get_title(loc="left") == titles[1]
     assert only.patches[0].get_facecolor() == second.patches[0].get_facecolor()
 
 
-def test_days_on_which_all_conversions_are_credited_are_told_in_words():
+def test_a_sentence_replaces_the_chart_if_all_orders_are_credited():
     figure = unattributed_by_day_chart(by_day(2).assign(unattributed_revenue=0.0))
-    assert texts(figure) == ["On every day, all orders are credited."]
+    assert texts(figure) == ["All orders are credited on every day."]
 
 
-def test_negative_revenue_hangs_below_the_line():
+def test_negative_revenue_is_below_the_axis():
     axes = unattributed_by_day_chart(by_day(2).assign(unattributed_revenue=[-5.0, 5.0])).axes[0]
     assert labels(axes) == ["-5", "5"]
     assert axes.get_ylim()[0] < -5

@@ -1,4 +1,4 @@
-"""What holds for each chart, whatever it shows."""
+"""Properties that every chart has."""
 
 import pkgutil
 from importlib import import_module
@@ -26,19 +26,19 @@ def test_every_chart_is_tested():
 
 
 @every_chart
-def test_a_chart_without_rows_says_so(chart):
+def test_a_chart_without_rows_is_a_sentence(chart):
     assert texts(chart.draw(chart.frame.iloc[:0])) == ["Nothing to show for these dates."]
 
 
 @every_chart
-def test_a_chart_leaves_its_table_alone_and_gives_the_same_bytes_again(chart):
+def test_a_chart_does_not_change_its_table_and_is_reproducible(chart):
     before = chart.frame.copy(deep=True)
     assert svg(chart.draw(chart.frame)) == svg(chart.draw(chart.frame))
     assert_frame_equal(chart.frame, before)
 
 
 @every_chart
-def test_a_chart_is_as_wide_as_the_page_and_leaves_the_place_of_the_note(chart):
+def test_a_chart_has_the_page_width_and_leaves_space_for_the_note(chart):
     figure = chart.draw(chart.frame)
     assert figure.get_size_inches()[0] == WIDTH
     assert not figure.get_supxlabel()
@@ -46,7 +46,7 @@ def test_a_chart_is_as_wide_as_the_page_and_leaves_the_place_of_the_note(chart):
 
 @every_chart_of_channels
 @pytest.mark.parametrize("names", [UNTRUSTED, STRANGE], ids=["untrusted", "strange"])
-def test_any_name_makes_valid_xml_and_stands_in_it_as_it_is(chart, names):
+def test_any_name_gives_valid_xml_and_is_unchanged(chart, names):
     written = " ".join(texts(chart.draw(chart.of(names))))
     assert [name for name in names if shown(name, chart.limit) not in written] == []
 
@@ -55,20 +55,20 @@ def test_any_name_makes_valid_xml_and_stands_in_it_as_it_is(chart, names):
 def test_a_chart_grows_with_its_channels(chart):
     few, many = (chart.draw(chart.of([f"channel {number}" for number in range(count)])) for count in (1, 25))
     assert few.get_size_inches()[0] == many.get_size_inches()[0] == WIDTH
-    if chart is not CHARTS["revenue_by_week_chart"]:  # sums up all but eleven
+    if chart is not CHARTS["revenue_by_week_chart"]:  # sums all but eleven
         assert few.get_size_inches()[1] < many.get_size_inches()[1]
 
 
 @every_chart
-def test_no_text_overlaps_another_or_leaves_the_figure(chart):
+def test_texts_do_not_overlap_or_leave_the_figure(chart):
     assert overlapping(chart.draw(chart.frame)) == []
 
 
 @every_chart_of_channels
 @pytest.mark.parametrize("count", [1, 11, 25])
-def test_no_text_overlaps_another_however_many_channels_there_are(chart, count):
+def test_texts_do_not_overlap_with_any_number_of_channels(chart, count):
     if chart is CHARTS["transitions_chart"]:
-        count = min(count, len(COLOURS))  # the notebook sums up the others
+        count = min(count, len(COLOURS))  # the report sums the others
     assert (
         overlapping(chart.draw(chart.of([f"A channel with quite a long name {number}" for number in range(count)])))
         == []

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 from ihc.charts import marks
 
 
-def test_series_are_named_apart_and_below_the_top():
+def test_labels_of_series_do_not_overlap_and_stay_below_the_top():
     assert marks._apart([0.2, 0.5], 0.1) == [0.2, 0.5]
     assert marks._apart([0.2, 0.2, 0.25], 0.1) == pytest.approx([0.2, 0.3, 0.4])
     assert marks._apart([0.95, 0.98, 1.0], 0.1) == pytest.approx([0.8, 0.9, 1.0])
@@ -18,7 +18,7 @@ def test_ticks_of_amounts_are_short_and_exact(amount, written):
 
 
 @pytest.mark.parametrize(("share", "written"), [(0.0, "0%"), (0.025, "2.5%"), (1.0, "100%"), (1.2, "")])
-def test_ticks_of_shares_are_as_exact_as_they_need_be_and_none_is_beyond_all(share, written):
+def test_ticks_of_shares_have_the_digits_they_need_and_end_at_100_percent(share, written):
     assert marks.UP_TO_ALL(share) == written
 
 
@@ -27,7 +27,7 @@ def test_an_amount_in_a_cell_is_short(amount, written):
     assert marks.short(amount) == written
 
 
-def test_a_scale_of_powers_has_a_place_for_0():
+def test_a_log_scale_includes_0():
     axes = Figure().add_subplot()
     marks.power_scale(axes.yaxis)
     axes.set_ylim(0, 1_000)

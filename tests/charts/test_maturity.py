@@ -6,10 +6,10 @@ from helpers.charts import ARRIVAL, LAGS, overlapping, texts
 from ihc.charts.maturity import credit_lag_chart
 
 
-def test_the_lag_is_marked_by_the_share_found_where_half_and_90_percent_are_reached():
+def test_marks_show_the_shares_at_which_50_and_90_percent_are_reached():
     said = texts(credit_lag_chart(LAGS, ARRIVAL))
-    assert {"60% within 1 day", "100% within 3 days", "credit so far", "estimated arrival"} <= set(said)
-    assert "days from the session to the order, at most 3" in said
+    assert {"60% within 1 day", "100% within 3 days", "credit to date", "estimated completeness"} <= set(said)
+    assert "days from session to order (longest: 3)" in said
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,9 @@ def test_the_lag_is_marked_by_the_share_found_where_half_and_90_percent_are_reac
     ],
 )
 @pytest.mark.parametrize("arrival", [ARRIVAL, ARRIVAL.iloc[:0]], ids=["estimated", "not estimated"])
-def test_marks_of_the_lag_at_their_turning_points(shares, marks, arrival):
+def test_marks_at_the_limits(shares, marks, arrival):
     figure = credit_lag_chart(pd.DataFrame({"lag": range(len(shares)), "cumulated": shares}), arrival)
     said = texts(figure)
     assert {text for text in said if "% within" in text or "% on" in text} == marks
-    assert ("estimated arrival" in said) == bool(len(arrival))
+    assert ("estimated completeness" in said) == bool(len(arrival))
     assert overlapping(figure) == []

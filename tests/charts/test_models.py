@@ -13,10 +13,10 @@ from ihc.charts.models import (
 from ihc.models.explanation import curve_points, explain
 
 
-def test_models_are_columns_of_differences_beside_the_first_in_money():
+def test_models_are_columns_of_differences_and_the_first_is_an_amount():
     said = texts(models_by_channel_chart(RELATIVE))
     assert said[:3] == ["IHC, revenue", "First touch", "Linear"]
-    assert {"28.1k", "950", "+12", "-50", "0", ">+999", "–", "% more or less than under IHC"} <= set(said)
+    assert {"28.1k", "950", "+12", "-50", "0", ">+999", "–", "% difference from IHC"} <= set(said)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_any_amount_and_any_difference_fit_into_a_cell(revenue, share, written):
     assert labels(figure.axes[0]) == written
 
 
-def test_no_model_is_left_out_however_many_there_are():
+def test_all_models_are_drawn():
     names = [f"model {number}" for number in range(12)]
     figure = models_by_channel_chart(pd.DataFrame({"channel_name": ["A"]} | {name: [1.0] for name in names}))
     assert texts(figure)[:12] == ["model 0, revenue", *names[1:]]
@@ -43,7 +43,7 @@ def curve(points):
     return membership_chart(points, "since the previous session")
 
 
-def test_a_curve_goes_through_its_points_shows_its_knots_labels_its_marks_and_goes_on_as_it_ends():
+def test_a_curve_has_its_points_knots_and_labels_and_continues_constant():
     (axes,) = curve(POINTS).axes
     drawn, beyond = axes.lines
     assert drawn.get_xydata().tolist() == POINTS[["hours", "membership"]].to_numpy().tolist()
@@ -53,7 +53,7 @@ def test_a_curve_goes_through_its_points_shows_its_knots_labels_its_marks_and_go
     assert labels(axes) == ["10 h: 0.00", "24 h: 0.14", "3 days: 0.62", "4.6 days: 1.00"]
 
 
-def test_a_curve_is_dotted_beyond_the_hours_that_were_seen():
+def test_a_curve_is_dotted_beyond_the_observed_hours():
     (axes,) = curve(curve_points(PARAMETERS.initializer, 24.0)).axes
     seen, beyond = axes.lines
     assert seen.get_xdata().tolist() == [0, 10, 24]
@@ -70,7 +70,7 @@ def test_a_curve_is_dotted_beyond_the_hours_that_were_seen():
         (1.0, "since the previous session [minutes]", ["0", "6", "12", "18"]),
     ],
 )
-def test_time_is_read_in_the_unit_that_suits_it(last, label, ticks):
+def test_the_time_axis_has_a_suitable_unit(last, label, ticks):
     figure = curve(curve_points(curves_of(initializer=([0, last], [0, 1])).initializer))
     assert figure.axes[0].get_xlabel() == label
     assert [text for text in texts(figure) if text.isdigit()][:4] == ticks
@@ -87,13 +87,13 @@ def test_phase_weights_are_bars_with_their_value():
     assert labels(axes) == ["0.200", "0.500", "0.300"]
 
 
-def test_credit_before_and_after_a_redistribution_are_two_marks_with_the_change_beside_them():
+def test_credit_before_and_after_redistribution_are_two_marks_with_the_change():
     axes = redistribution_chart(MOVED).axes[0]
     assert [offsets(marks) for marks in axes.collections[1:]] == [[10, 5, 1], [8, 7, 1]]
     assert labels(axes) == ["-2.0", "+2.0", "±0"]
 
 
-def test_a_conversion_is_explained_by_time_on_the_left_and_the_phases_parts_on_the_right():
+def test_an_explained_order_has_time_on_the_left_and_credit_by_phase_on_the_right():
     when, credit = explanation_chart(STEPS).axes
     assert offsets(when.collections[0]) == [-140, -30, 0]
     assert labels(when) == ["5.8 days", "30 h", "0"]
@@ -107,5 +107,5 @@ def test_a_conversion_is_explained_by_time_on_the_left_and_the_phases_parts_on_t
 
 
 @pytest.mark.parametrize("steps", [[(0, "A", 1, 1)], [(0, "A", 1, 1), (0, "A", 1, 1)]])
-def test_a_conversion_of_a_single_moment_is_drawn(steps):
+def test_an_order_with_a_duration_of_0_is_drawn(steps):
     assert "0" in texts(explanation_chart(explain(journey(*steps), PARAMETERS, "k")))

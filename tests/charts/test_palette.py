@@ -27,7 +27,7 @@ def lab(light):
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
-def test_any_two_colours_are_told_apart_by_every_reader():
+def test_all_colours_are_distinguishable_for_colour_blind_readers():
     assert MOST_SERIES == 12
     for first, second in combinations([*COLOURS, OTHER], 2):
         apart = [
@@ -42,7 +42,7 @@ def test_channels_keep_their_colour_when_their_order_changes():
     )
 
 
-def test_from_the_twelfth_on_channels_are_grey():
+def test_channels_are_grey_from_the_twelfth_on():
     names = [f"c{number:02}" for number in range(14)]
     colours = channel_colours(names)
     assert list(colours) == names
@@ -50,7 +50,7 @@ def test_from_the_twelfth_on_channels_are_grey():
     assert len(set(colours.values())) == MOST_SERIES
 
 
-def test_channels_without_a_colour_are_added_up_last():
+def test_channels_without_a_colour_are_summed_and_come_last():
     names = [f"c{number:02}" for number in range(13)]
     colours = channel_colours(names)
     frame = pd.DataFrame({"channel_name": [*names, "c12"], "week": ["w1"] * 13 + ["w2"], "cost": [1.0] * 13 + [5.0]})
@@ -67,7 +67,7 @@ def test_a_single_channel_without_a_colour_keeps_its_name():
     assert fold_others(frame, channel_colours(names), [], ["cost"])["channel_name"].tolist() == names
 
 
-def test_nothing_is_folded_where_every_channel_has_a_colour():
+def test_nothing_is_summed_if_every_channel_has_a_colour():
     frame = pd.DataFrame({"channel_name": ["b", "a", "b"], "cost": [1.0, 2.0, 3.0]})
     folded = fold_others(frame, channel_colours(["b", "a"]), [], ["cost"])
     assert_frame_equal(folded, pd.DataFrame({"channel_name": ["b", "a"], "cost": [4.0, 2.0]}))
@@ -80,8 +80,8 @@ def visits(*rows):
     )
 
 
-def test_revenue_and_cost_give_colours_and_then_the_sessions():
-    # Beside the largest, c12 has 1 of the cost, c11 0.2, and c09 0.5 of the revenue; c10 has two sessions.
+def test_colours_go_by_revenue_and_cost_and_then_by_sessions():
+    # Relative to the largest: c12 has 1 of cost, c11 0.2, and c09 0.5 of revenue; c10 has two sessions.
     paid = [("c12", 5, 10), ("c11", 1, 0), ("c09", 0, 5), ("c10", 0, 0), ("c10", 0, 0)]
     colours = colours_of(visits(*paid, *((f"c{number:02}", 0, 0) for number in range(9))), {})
     assert list(colours)[:5] == ["c12", "c09", "c11", "c10", "c00"]
@@ -89,13 +89,13 @@ def test_revenue_and_cost_give_colours_and_then_the_sessions():
     assert colours_of(visits(), {}) == {}
 
 
-def test_the_channel_with_the_most_revenue_is_never_another_though_twenty_cost_more():
-    # All but equal in revenue, and the only one without cost.
+def test_the_channel_with_the_most_revenue_has_a_colour_even_if_twenty_others_cost_more():
+    # Slightly more revenue than the others, and the only one without cost.
     rows = [(f"paid {number}", 100, 9.9) for number in range(20)]
     assert by_weight(visits(*rows, ("free", 0, 10)))[0] == "free"
 
 
-def test_a_channel_whose_orders_were_returned_matters_by_what_was_lost():
+def test_negative_revenue_counts_with_its_absolute_value():
     assert by_weight(visits(("a", 0, 1), ("lost", 0, -50))) == ["lost", "a"]
 
 

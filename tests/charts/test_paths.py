@@ -16,14 +16,14 @@ from ihc.charts.paths import (
 COLOURS = channel_colours(["A", "B", "C"])
 
 
-def test_classes_are_bars_with_their_conversions_and_share():
+def test_classes_are_bars_with_orders_and_share():
     axes = conversions_by_class_chart(CLASSES, "length", "sessions in the journey").axes[0]
     assert [width for _, width in spans(axes)] == CLASSES["orders"].tolist()
     assert labels(axes) == ["1,200 (80%)", "0", "294 (20%)", "5 (<1%)", "1 (<1%)"]
 
 
-def test_roles_are_parts_of_a_bar_with_their_shares_and_the_number_of_conversions():
-    # A: begins ABC, begins and ends ABA, ends CBA, twice alone, of 5. B: between in 3 of 4, alone in 1.
+def test_roles_are_bar_segments_with_shares_and_the_number_of_orders():
+    # A, of 5: first (ABC), first and last (ABA), last (CBA), only channel twice. B, of 4: 3 assists, only channel once.
     axes = channel_roles_chart(channel_roles(SHOP)).axes[0]
     first = spans(axes)[::3]
     assert first == [pytest.approx(part) for part in [(0, 0.2), (0.2, 0.2), (0.4, 0), (0.4, 0.2), (0.6, 0.4)]]
@@ -32,30 +32,30 @@ def test_roles_are_parts_of_a_bar_with_their_shares_and_the_number_of_conversion
     assert (a, b, c) == ("5", "4", "2")
 
 
-def test_a_part_too_small_for_its_figure_has_none():
+def test_a_small_segment_has_no_figure():
     roles = channel_roles(converting(*["A"] * 19, "AB"))
     assert labels(channel_roles_chart(roles).axes[0]) == ["100%", "95%", "20", "1"]
 
 
-def test_the_legend_names_the_roles_from_the_beginning_to_the_end():
+def test_the_legend_names_the_roles_in_order():
     said = texts(channel_roles_chart(channel_roles(SHOP)))
-    names = ["begins", "begins and ends", "between", "ends", "alone"]
+    names = ["first", "first and last", "assist", "last", "only channel"]
     assert [text for text in said if text in names] == names
 
 
-def test_moves_are_percentages_with_the_number_of_moves_beside_and_none_where_there_is_none():
+def test_transitions_are_percentages_with_row_totals_and_empty_cells():
     # From the start: A four times, B and C once, of 6. A: twice to B, to the order four times. B: twice A, C, order.
     (axes,) = transitions_chart(transition_matrix(SHOP)).axes
     assert row_names(axes) == ["(start)", "A", "B", "C"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["A", "B", "C", "(order)", "moves"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["A", "B", "C", "(order)", "total"]
     assert labels(axes) == ["67", "17", "17", "33", "67", "50", "25", "25", "50", "50", "6", "6", "4", "2"]
 
 
-def test_a_move_that_is_rare_is_not_written_as_none():
+def test_a_rare_transition_is_not_written_as_0():
     assert labels(transitions_chart(transition_matrix(converting(*["A"] * 499, "B"))).axes[0])[:2] == [">99", "<1"]
 
 
-def test_a_name_with_the_sign_of_a_path_stands_as_it_is():
+def test_a_name_with_a_path_separator_is_unchanged():
     rows = journeys_of(["a > b", "ordinary"])
     assert "a > b" in texts(transitions_chart(transition_matrix(rows)))
     table = pd.DataFrame({"path": ["a > b > ordinary"], "orders": [1], "share": [1.0]})
@@ -69,12 +69,12 @@ def common(*paths, share=0.5):
 
 
 def strips(figure):
-    """The place, row and colour of each line below a name."""
+    """Return position, row and colour of each line below a name."""
     lines = [(line.get_segments()[0][0].tolist(), line.get_color()[0]) for line in figure.axes[0].collections]
     return [(place, row // 1, tuple(colour[:3])) for (place, row), colour in lines]
 
 
-def test_a_path_is_a_row_of_names_underlined_in_the_channels_colours():
+def test_a_path_is_a_row_of_names_underlined_in_their_colours():
     figure = common("A > B", "C")
     assert labels(figure.axes[0]) == ["A", "B", "C"]
     assert strips(figure) == [
@@ -98,15 +98,15 @@ def test_a_long_path_shows_its_first_channels_and_its_last(path, written):
     assert labels(common(path).axes[0]) == written
 
 
-def test_a_channel_without_a_colour_is_that_of_the_others():
+def test_a_channel_without_a_colour_has_the_colour_of_the_others():
     assert strips(common("Z")) == [(0, 0, to_rgb(OTHER))]
 
 
-def test_names_go_on_below_in_narrow_cells_and_stay_within_them():
+def test_names_wrap_in_narrow_cells_and_are_clipped():
     figure = common("Newsletter & Email > Direct Traffic > " + "W" * 60)
     first, second, last = figure.axes[0].texts
     assert (first.get_text(), second.get_text()) == ("Newsletter & Email", "Direct Traffic")
-    # 4.3 inches / 3 cells of 14 characters an inch are 20 a line, and two lines 40.
+    # 4.3 inches / 3 cells x 14 characters per inch = 20 per line and 40 in two lines.
     assert last.get_text() == "W" * 20 + "\n" + "W" * 19 + "…"
     cell = last.get_clip_box().bounds
     left, right = (figure.axes[0].transData.transform([(place, 0)])[0, 0] for place in (2, 2.95))

@@ -12,8 +12,8 @@ BASE = (NAN, "IHC", AS_IS)
 OTHER = (NAN, "Linear", AS_IS)
 
 
-def test_a_shop_without_a_channel_that_matters_has_no_heat_map():
-    assert texts(roas_under_settings_chart(GRID.assign(rank=NAN))) == ["No channel has enough of the cost."]
+def test_without_enough_spend_there_is_no_heat_map():
+    assert texts(roas_under_settings_chart(GRID.assign(rank=NAN))) == ["No channel has enough spend."]
 
 
 def heads(axes):
@@ -22,12 +22,12 @@ def heads(axes):
 
 
 def numbered(axes):
-    """Only the texts that are cells."""
+    """Return the texts of the cells only."""
     return {text.get_position(): text.get_text() for text in axes.texts if not hasattr(text, "xy")}
 
 
-def test_a_block_has_the_lookbacks_of_one_model_side_by_side_in_whatever_order_the_cells_come():
-    # By lookback, then model, as `sensitivity` gives them.
+def test_the_columns_of_a_block_are_sorted_by_model_and_then_lookback_window():
+    # By lookback window, then model, as from `sensitivity`.
     values = {(NAN, "IHC"): 1.11, (NAN, "Linear"): 1.22, (7, "IHC"): 1.33, (7, "Linear"): 1.44}
     grid = grid_of(*(((days, model, AS_IS), {"A": roas}) for (days, model), roas in values.items()))
     (axes,) = roas_under_settings_chart(grid).axes
@@ -44,14 +44,14 @@ def test_each_redistribution_is_a_block():
 @pytest.mark.parametrize(
     ("models", "lookbacks", "blocks"), [(4, 3, 1), (5, 3, 2), (9, 1, 3), (2, 5, 1), (3, 5, 2), (1, 20, 1), (2, 20, 2)]
 )
-def test_no_more_columns_stand_side_by_side_than_can_be_read_and_none_is_left_out(models, lookbacks, blocks):
+def test_columns_are_split_into_legible_blocks_and_none_is_left_out(models, lookbacks, blocks):
     figure = roas_under_settings_chart(many_cells(["A", "B"], models, lookbacks))
     assert len(figure.axes) == blocks
     assert sum(len(numbered(axes)) for axes in figure.axes) == models * lookbacks * 2
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
 
 
-def test_what_is_on_the_other_side_of_break_even_than_in_the_base_is_framed():
+def test_cells_on_the_other_side_of_break_even_than_the_base_are_framed():
     grid = grid_of((BASE, {"A": 2.0, "B": 0.5}), (OTHER, {"A": 0.9, "B": 0.6}), ((NAN, "C", AS_IS), {"A": 1, "B": 1.0}))
     (axes,) = roas_under_settings_chart(grid).axes
     drawn = numbered(axes)
@@ -60,7 +60,7 @@ def test_what_is_on_the_other_side_of_break_even_than_in_the_base_is_framed():
     assert not roas_under_settings_chart(grid, 3.0).axes[0].patches
 
 
-def test_the_colour_turns_at_break_even_and_stays_the_same_four_times_from_it():
+def test_the_colour_changes_at_break_even_and_the_scale_ends_at_four_times_break_even():
     grid = grid_of(*(((NAN, str(roas), AS_IS), {"A": roas}) for roas in (2.0, 8.0, 80.0, 0.5, 0.01, 0.0, -1.0)))
     shades = np.concatenate([
         axes.collections[0].get_array().ravel() for axes in roas_under_settings_chart(grid, 2.0).axes
@@ -87,14 +87,14 @@ def test_a_roas_of_any_size_fits_into_its_cell(roas, text):
     assert list(numbered(axes).values()) == [text]
 
 
-def test_what_the_colours_and_frames_mean_is_said():
+def test_the_legend_explains_colours_and_frames():
     said = " ".join(texts(roas_under_settings_chart(GRID, 2.0)))
-    assert "purple above 2, orange below, darkest from 8 and 0.5 on" in said
-    assert "framed: on the other side of break-even than in the base" in said
+    assert "purple: above 2, orange: below; darkest at 8 and 0.5" in said
+    assert "framed: on the other side of break-even than the base" in said
     assert "framed" not in " ".join(texts(roas_under_settings_chart(grid_of((BASE, {"A": 1.0})))))
 
 
-def test_figures_stand_out_from_their_cells():
+def test_figures_contrast_with_their_cells():
     grid = grid_of(((NAN, "IHC", AS_IS), {"pale": 1.0, "dark": 9.0, "brown": 0.1, "light": 0.6}))
     (axes,) = roas_under_settings_chart(grid).axes
     colours = {text.get_text(): text.get_color() for text in axes.texts}
@@ -113,7 +113,7 @@ STABILITY = pd.DataFrame(
 )
 
 
-def test_ranges_are_lines_over_all_settings_with_a_dot_at_the_base_the_highest_roas_on_top():
+def test_ranges_are_lines_with_a_dot_at_the_base_and_sorted_by_roas():
     (axes,) = roas_range_chart(STABILITY).axes
     assert row_names(axes) == ["B", "A", "C"]
     lines, dots = axes.collections
@@ -121,7 +121,7 @@ def test_ranges_are_lines_over_all_settings_with_a_dot_at_the_base_the_highest_r
     assert offsets(dots) == [4, 2, 0.5]
 
 
-def test_a_channel_that_crosses_break_even_has_a_colour_of_its_own():
+def test_a_channel_that_crosses_break_even_has_its_own_colour():
     dots = roas_range_chart(STABILITY).axes[0].collections[1].get_facecolor().tolist()
     assert dots[0] == dots[2] != dots[1]
 

@@ -17,7 +17,7 @@ STIX = next(entry.fname for entry in fontManager.ttflist if entry.fname.endswith
 
 @pytest.fixture
 def alone(monkeypatch):
-    """A machine that has the first font alone."""
+    """A machine with the default font only."""
     only = [entry for entry in fontManager.ttflist if entry.name == FIRST]
     monkeypatch.setattr(fontManager, "ttflist", only)
     monkeypatch.setattr(style, "findSystemFonts", list)
@@ -30,19 +30,19 @@ def shipped(name):
     return next(entry.fname for entry in fontManager.ttflist if entry.name == name)
 
 
-def test_the_first_font_draws_latin_greek_cyrillic_and_arabic_alone():
+def test_the_default_font_covers_latin_greek_cyrillic_and_arabic():
     assert families(["Suche", "Größe", "Ελλάδα", "Яндекс Директ", "بحث مدفوع"]) == [FIRST]
     assert families([]) == [FIRST]
 
 
-def test_another_font_that_has_a_letter_comes_after_the_first():
+def test_another_font_with_a_missing_letter_follows_the_default():
     first, other = families(["Suche", SCRIPT])
     assert first == FIRST
     assert style._has(shipped(other), SCRIPT) == {SCRIPT}
     assert letters_without_font([SCRIPT]) == []
 
 
-def test_a_font_that_was_installed_since_is_found(alone, monkeypatch, tmp_path):
+def test_a_newly_installed_font_is_found(alone, monkeypatch, tmp_path):
     bold, regular = (tmp_path / f"New-{weight}.ttf" for weight in ("Bold", "Regular"))
     for path in (bold, regular):
         shutil.copy(STIX, path)
@@ -51,23 +51,23 @@ def test_a_font_that_was_installed_since_is_found(alone, monkeypatch, tmp_path):
     assert [entry.fname for entry in fontManager.ttflist if entry.name == "STIXGeneral"] == [str(regular)]
 
 
-def test_letters_that_no_font_has_are_given_once(alone):
+def test_letters_without_a_font_are_listed_once(alone):
     assert letters_without_font(["a", CHINESE, "度"]) == sorted(CHINESE)
 
 
-def test_what_is_not_seen_needs_no_font(alone):
+def test_invisible_characters_need_no_font(alone):
     assert letters_without_font(["a\u200b\u200e\ufe0f\x08\u2003\ue000"]) == []
 
 
 @pytest.mark.parametrize("name", ["Suche", CHINESE, SCRIPT, "\U00012000"])
-def test_a_chart_is_drawn_without_warnings_whatever_the_letters(alone, tmp_path, recwarn, name):
+def test_a_chart_with_any_letters_is_drawn_without_warnings(alone, tmp_path, recwarn, name):
     table = pd.DataFrame({"channel_name": [name], "cost": [1.0], "ihc_revenue": [2.0]})
     draw = partial(cost_against_revenue_chart, table, currency=name)
     assert write_chart(partial(Picture, draw, name, name), tmp_path, "chart") == ""
     assert not recwarn.list
 
 
-def test_a_chart_has_the_fonts_of_its_names_and_of_what_it_is_told_to_write():
+def test_a_chart_has_fonts_for_its_names_and_text_arguments():
     table = pd.DataFrame({"channel_name": ["Suche"], "cost": [1.0], "ihc_revenue": [2.0]})
     for figure in (
         cost_against_revenue_chart(table.assign(channel_name=SCRIPT)),

@@ -1,4 +1,4 @@
-"""The questions beside the report, on a shop of three buyers that is worked by hand."""
+"""Ad-hoc analyses of a small shop, with figures calculated by hand."""
 
 import shutil
 import sqlite3
@@ -57,7 +57,7 @@ def rows(exhibit, *columns):
     return exhibit.frame[list(columns)].round(6).to_numpy().tolist()
 
 
-def test_a_shop_shows_its_tables_and_nothing_is_written(database):
+def test_a_shop_shows_its_tables_and_writes_nothing(database):
     before = database.read_bytes()
     shop = ihc.open(database)
     assert "session_sources" in repr(shop)
@@ -67,12 +67,12 @@ def test_a_shop_shows_its_tables_and_nothing_is_written(database):
     assert [path.name for path in database.parent.iterdir()] == ["shop.db"]
 
 
-def test_a_database_that_is_not_there_is_refused_by_its_path(tmp_path):
+def test_a_missing_database_is_refused_with_its_path(tmp_path):
     with pytest.raises(DatabaseError, match=r"There is no database .*gone\.db: check the path"):
         ihc.open(tmp_path / "gone.db")
 
 
-def test_a_column_of_sessions_breaks_the_report_down_within_the_rows_that_are_chosen(report):
+def test_a_column_of_sessions_breaks_down_the_selected_rows(report):
     found = report.by("campaign", where={"channel_name": "Search"})
     # a1 is in k1 and k2, a3 in k2 alone; both cost 10.
     assert dict(rows(found, "campaign", "cost")) == {"spring": 10.0, "summer": 10.0, "Total": 20.0}
@@ -89,7 +89,7 @@ def test_a_column_of_sessions_breaks_the_report_down_within_the_rows_that_are_ch
     assert whole.loc["Search", "ihc_revenue"] == pytest.approx(found.frame["ihc_revenue"].iloc[-1])
 
 
-def test_the_cost_of_a_column_of_conversions_is_that_of_the_journeys_and_the_rest_is_told(report):
+def test_a_column_of_conversions_has_the_cost_of_the_journeys_and_states_the_rest(report):
     found = report.by("country")
     # DE: k1 and k2 share a1 (10), k2 has a3 (10); FR: k3 has b1 (4), of February. c1 (4) is in no journey.
     assert rows(found, "country", "orders", "revenue", "cost", "CPO") == [
@@ -98,8 +98,8 @@ def test_the_cost_of_a_column_of_conversions_is_that_of_the_journeys_and_the_res
         ["(none)", 1, 20.0, 0.0, 0.0],
         ["Total", 5, 260.0, 24.0, 4.8],
     ]
-    assert "4.00 of it was spent outside these dates" in found.text
-    assert "Another 4.00 was spent in these dates on sessions that led to none of these orders" in found.text
+    assert "4.00 of this spend is outside these dates" in found.text
+    assert "Another 4.00 was spent within these dates on sessions that led to none of these orders" in found.text
 
 
 def test_returning_customers_have_an_earlier_order(report):
@@ -123,11 +123,13 @@ def test_a_trend_is_a_ratio_of_sums_by_week_of_one_channel(report):
     assert report.trend("month").frame["month"].tolist() == ["2025-03"]
     with pytest.raises(InputError, match="A trend is by day, week, month, not by 'year'"):
         report.trend("year")
-    with pytest.raises(InputError, match=r"No session of these dates has the channel 'TV'; there are 'Direct'"):
+    with pytest.raises(
+        InputError, match=r"No session on these dates has the channel 'TV'\. Available channels: 'Direct'"
+    ):
         report.trend("week", channel="TV")
 
 
-def test_models_stand_beside_ihc_for_the_rows_that_are_chosen(report):
+def test_models_are_compared_with_ihc_for_the_selected_rows(report):
     # Last touch: k1 and k3 and k4 end with Direct, k2 with Search.
     found = report.compare("last_click", "linear").frame.set_index("channel_name")
     assert found["Last touch"].to_dict() == {"Direct": 180.0, "Search": 60.0, "Social": 0.0}
@@ -135,18 +137,18 @@ def test_models_stand_beside_ihc_for_the_rows_that_are_chosen(report):
     assert found.loc["Search", "ROAS Last touch"] == pytest.approx(60 / 20)
     summer = report.compare("last_click", where={"campaign": "summer"}).frame
     assert summer["Last touch"].sum() == 60.0
-    with pytest.raises(InputError, match=r"No such model: 'best'; there are 'ihc'"):
+    with pytest.raises(InputError, match=r"There is no model 'best'\. Available models: 'ihc'"):
         report.compare("best")
 
 
-def test_a_shorter_lookback_and_a_missing_channel_leave_orders_without_a_journey(report):
+def test_a_shorter_lookback_window_or_a_missing_channel_leaves_orders_untracked(report):
     found = report.lookbacks(7, 60)
-    # Within 7 days k3 has lost b1, but no order all of its sessions; k5 never had any.
-    assert "1 order without a session within 7 days; 1 order without a session within 60 days" in found.text
+    # Within 7 days k3 loses b1, but no order loses all of its sessions. k5 has none.
+    assert "Untracked orders by lookback window: 1 with 7 days; 1 with 60 days." in found.text
     social = found.frame.set_index("channel_name")
     assert social["ihc_revenue 7 days"].get("Social", 0.0) == 0.0
     lost = report.without("Direct")
-    assert lost.text == "1 order of 5 (20%) loses its journey without Direct: no other session led to it."
+    assert lost.text == "1 of 5 orders (20%) would be untracked without Direct, because it has no other session."
     after = lost.frame.set_index("channel_name")
     assert after.loc["Direct", "ihc_revenue_after"] == 0.0
     with pytest.raises(InputError, match="No session has the channel 'TV'"):
@@ -162,7 +164,7 @@ def test_customers_are_grouped_by_the_channel_of_their_first_session(report):
     ]
 
 
-def test_an_order_is_explained_and_one_that_is_not_there_is_refused(report):
+def test_an_order_is_explained_and_a_missing_one_is_refused(report):
     steps = report.explain("k2").frame
     assert steps["session_id"].tolist() == ["a1", "a2", "a3"]
     assert steps["ihc"].sum() == pytest.approx(1)
@@ -173,30 +175,30 @@ def test_an_order_is_explained_and_one_that_is_not_there_is_refused(report):
 @pytest.mark.parametrize(
     ("column", "where", "says"),
     [
-        ("nosuch", None, "No table has a column 'nosuch' to report by; there are .*'country', 'customers'"),
+        ("nosuch", None, "No table has a column 'nosuch'. Available columns: .*'country', 'customers'"),
         ("user_id", None, "is the key, user, time or flag of a session"),
-        ("campaign", {"nosuch": 1}, "There is no column 'nosuch' to choose by"),
-        ("campaign", {"channel_name": "TV"}, "No row has 'TV' in the column 'channel_name'"),
+        ("campaign", {"nosuch": 1}, "There is no column 'nosuch'. Available columns"),
+        ("campaign", {"channel_name": "TV"}, "No row has 'TV' in column 'channel_name'"),
     ],
 )
-def test_a_column_or_value_that_is_not_there_is_refused(report, column, where, says):
+def test_a_missing_column_or_value_is_refused(report, column, where, says):
     with pytest.raises(InputError, match=says):
         report.by(column, where=where)
 
 
-def test_a_workbook_has_a_sheet_an_exhibit_and_figures_as_numbers(report, tmp_path):
+def test_a_workbook_has_one_sheet_per_exhibit_and_figures_as_numbers(report, tmp_path):
     book = load_workbook(report.to_excel(tmp_path / "out" / "march.xlsx"))
     assert book["Summary"]["A1"].value == report.headline
     sheet = book["channel_summary"]
     heads = [cell.value for cell in sheet[4]]
-    assert heads[:4] == ["Channel", "Sessions", "Influenced orders", "Cost"]
+    assert heads[:4] == ["Channel", "Sessions", "Influenced orders", "Spend"]
     assert [cell.value for cell in sheet[5]][3] == report.channels.frame["cost"].iloc[0]
     assert sheet.cell(5, 4).number_format == "#,##0.00"
     assert sheet.freeze_panes == "B5"
     assert set(book.sheetnames) == {"Summary", *(exhibit.name[:31] for exhibit in report.exhibits)}
 
 
-def test_stored_credits_are_used_where_they_are_what_is_asked_for(database, tmp_path):
+def test_stored_credits_are_used_if_they_match_the_settings(database, tmp_path):
     copy = shutil.copy(database, tmp_path / "shop.db")
     attribute_shop(load_settings(base=tmp_path, database=copy, lookback_days=60, output="out")).store()
     shop = ihc.open(copy)
@@ -206,13 +208,13 @@ def test_stored_credits_are_used_where_they_are_what_is_asked_for(database, tmp_
     assert shop.report().channels.frame.equals(shop.report(lookback_days=60).channels.frame)
 
 
-def test_a_refund_is_as_its_order_and_takes_no_cost(database, tmp_path):
+def test_a_refund_counts_with_its_order_and_has_no_cost(database, tmp_path):
     copy = shutil.copy(database, tmp_path / "shop.db")
     with closing(sqlite3.connect(copy)) as connection, connection:
         connection.execute("ALTER TABLE conversions ADD COLUMN refund_of TEXT")
         connection.execute("INSERT INTO conversions VALUES ('r3', 'bob', '2025-03-09', '10:00:00', -50, 'FR', 'k3')")
     report = ihc.open(copy).report("2025-03-01", "2025-03-31")
-    # k3 of Bob, a new customer, is given back: 250 less 50 + 50 = 150 + 50 of k4 and k5 as before.
+    # k3 of Bob, a new customer, is refunded: 200 - 50 = 150.
     assert rows(report.by("customers"), "customers", "orders", "revenue", "cost") == [
         ["new", 4, 150.0, 9.0],
         ["returning", 1, 60.0, 15.0],
@@ -221,7 +223,7 @@ def test_a_refund_is_as_its_order_and_takes_no_cost(database, tmp_path):
     assert report.explain("r3").frame["session_id"].tolist() == ["b1", "b2"]
 
 
-def test_what_was_stored_is_seen_by_the_next_report_of_the_same_shop(database, tmp_path, monkeypatch):
+def test_the_next_report_of_a_shop_uses_newly_stored_credits(database, tmp_path, monkeypatch):
     monkeypatch.setenv("IHC_OUTPUT", str(tmp_path))
     shop = ihc.open(shutil.copy(database, tmp_path / "shop.db"))
     assert "computed here" in shop.report().status
@@ -236,10 +238,10 @@ def test_a_report_of_the_api_without_stored_credits_is_refused(database, monkeyp
     # In a run its dates may have had no order at all.
     monkeypatch.setenv("IHC_RUN_ID", "quiet")
     day = ihc.open(database, conv_type_id="mine").report("2030-01-01", "2030-01-01")
-    assert day.headline.startswith("There is no order of 2030-01-01 to 2030-01-01")
+    assert day.headline.startswith("There are no orders from 2030-01-01 to 2030-01-01")
 
 
-def test_saving_leaves_files_of_others_alone(report, tmp_path):
+def test_saving_keeps_other_files(report, tmp_path):
     (tmp_path / "charts").mkdir()
     (tmp_path / "charts" / "mine.png").touch()
     report.save(tmp_path)

@@ -1,4 +1,4 @@
-"""Every number that stands in several exhibits agrees, whatever the channels are called."""
+"""Figures that appear in several exhibits agree, for any channel names."""
 
 import shutil
 import sqlite3
@@ -17,13 +17,13 @@ from ihc.schemas.tables import inside
 
 SUMS = ["cost", "ihc", "ihc_revenue"]
 EMPTY = ("DELETE FROM conversions", "DELETE FROM session_sources", "DELETE FROM session_costs")
-# Shops and options that leave little or nothing to say: what is changed, the options, and what an exhibit says then.
+# Shops and options with little or no data: SQL statements, options, and the start of the headline.
 EDGES = {
-    "quiet": ((), {"start_date": "2030-01-01", "end_date": "2030-01-01"}, "There is no order of 2030-01-01 to"),
-    "costless": (("UPDATE session_costs SET cost = 0",), {"by": "campaign"}, "Nothing was spent on these days"),
-    "empty": (EMPTY, {}, "The tables have no session and no order, so there is nothing to attribute."),
+    "quiet": ((), {"start_date": "2030-01-01", "end_date": "2030-01-01"}, "There are no orders from 2030-01-01 to"),
+    "costless": (("UPDATE session_costs SET cost = 0",), {"by": "campaign"}, "There is no spend on these dates"),
+    "empty": (EMPTY, {}, "The tables have no sessions and no orders, so there is nothing to attribute."),
 }
-# The sensitivity computes all orders by what the channels are called now; stored are those of other dates as before.
+# The sensitivity uses the new channel names for all orders; stored credits of other dates used the old names.
 RENAMED = 1e-3
 
 
@@ -36,7 +36,7 @@ def whole(shop, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dated(whole, tmp_path_factory):
-    """A second run with every option of the report, after channels got strange names and other data changed."""
+    """A second run with all report options, after renaming channels and changing other data."""
     folder = tmp_path_factory.mktemp("dated")
     database = Path(shutil.copy(whole.data.settings.database.file, folder / "shop.db"))
     make_strange(database)
@@ -47,7 +47,7 @@ def dated(whole, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["whole", "dated", *EDGES])
 def report(request, shop, tmp_path_factory):
-    """The run over all days, the one with dates, groups and strange names, and those at the edges."""
+    """The run over all days, the one with dates, groups and strange names, and edge cases."""
     if request.param not in EDGES:
         return request.getfixturevalue(request.param)
     statements, options, _ = EDGES[request.param]
@@ -68,7 +68,7 @@ def over(numerator, denominator):
 
 
 @pytest.mark.parametrize("report", ["dated", "quiet", "empty"], indirect=True)
-def test_every_exhibit_is_shown_and_says_no_nan(report):
+def test_every_exhibit_is_displayed_without_nan(report):
     for exhibit in report.exhibits:
         page = exhibit._repr_html_()
         assert exhibit.title in page
@@ -79,7 +79,7 @@ def test_every_exhibit_is_shown_and_says_no_nan(report):
 
 
 @pytest.mark.parametrize(("report", "says"), [(name, says) for name, (*_, says) in EDGES.items()], indirect=["report"])
-def test_what_there_is_nothing_of_is_the_headline(report, says):
+def test_missing_data_is_the_headline(report, says):
     assert report.headline.startswith(says)
 
 
@@ -118,7 +118,7 @@ def test_the_totals_are_the_same_everywhere(report):
         assert values == pytest.approx([total[name]] * len(values), rel=1e-9, nan_ok=True), name
 
 
-def test_orders_are_counted_alike_everywhere(report):
+def test_order_counts_agree_everywhere(report):
     read, figures = line(report, ORDERS, "orders read"), report.figures.frame.set_index("figure")["value"]
     assert (figures["Orders"], figures["Revenue"]) == (read.count, pytest.approx(read.amount))
     days, credited = report.untracked.frame, line(report, ORDERS, CREDITED)
@@ -163,13 +163,13 @@ def test_the_base_of_the_sensitivity_is_the_report(report):
         assert base[name].tolist() == pytest.approx(summary[name].tolist(), rel=rel, nan_ok=True), name
 
 
-def test_every_model_spreads_the_revenue_of_the_credited_orders(report):
+def test_every_model_distributes_the_revenue_of_the_credited_orders(report):
     models = report.models.frame.set_index("channel_name")
     assert models.sum().tolist() == pytest.approx([line(report, ORDERS, CREDITED).amount] * len(models.columns))
     assert {"IHC", "Last touch", "Markov", "Shapley", "Holder"} <= set(models.columns)
 
 
-def test_paths_lengths_and_roles_are_of_the_orders_with_a_journey(report):
+def test_paths_lengths_and_roles_cover_the_orders_with_a_journey(report):
     orders = report.journey_lengths.frame["orders"].sum()
     assert orders == line(report, ORDERS, "with a journey").count
     roles, moves = report.roles.frame, report.transitions.frame
@@ -184,9 +184,9 @@ def test_paths_lengths_and_roles_are_of_the_orders_with_a_journey(report):
 
 
 @pytest.mark.parametrize("report", ["whole", "dated"], indirect=True)
-def test_the_sentences_say_what_the_tables_say(report):
+def test_sentences_and_tables_agree(report):
     credited, read = line(report, ORDERS, CREDITED), line(report, ORDERS, "orders read")
-    said = f"{credited.count:,.0f} of {read.count:,.0f} orders are credited, {credited.amount:,.2f} of revenue"
+    said = f"{credited.count:,.0f} of {read.count:,.0f} orders are credited, with {credited.amount:,.2f} of revenue"
     assert said in report.reconciliation.text
     assert f"reconciled 100.00% of {read.amount:,.2f}" in report.status
     idle, total = report.without_credit.frame.iloc[-1], report.channels.frame.iloc[-1]
@@ -195,11 +195,11 @@ def test_the_sentences_say_what_the_tables_say(report):
     )
     models = report.models.frame.set_index("channel_name")
     gain = models["IHC"] - models["Last touch"]
-    assert f"gives most more to {shown(gain.idxmax())} ({gain.max():+,.2f})" in report.models.text
+    assert f"adds the most to {shown(gain.idxmax())} ({gain.max():+,.2f})" in report.models.text
 
 
-def test_groups_are_the_rows_and_channels_are_stored(dated):
-    assert "3 channels of 12 are put into groups; without a group, and under their own name: " in " ".join(dated.notes)
+def test_the_report_has_groups_and_the_database_has_channels(dated):
+    assert "Grouped channels: 3 of 12. Without a group, under their own name: " in " ".join(dated.notes)
     with closing(sqlite3.connect(dated.data.settings.database.file)) as connection:
         stored = pd.read_sql("SELECT * FROM channel_reporting ORDER BY channel_name, date", connection)
     assert set(stored["channel_name"]) == {*STRANGE.values(), "Paid Social", "Price Comparison"}
@@ -208,17 +208,17 @@ def test_groups_are_the_rows_and_channels_are_stored(dated):
     assert rows[SUMS].to_numpy() == pytest.approx(inside_dates[SUMS].to_numpy())
 
 
-def test_the_break_even_that_was_set_is_that_of_all_exhibits(dated):
+def test_all_exhibits_use_the_given_break_even(dated):
     verdicts, fragile = dated.break_even.frame, dated.stability.frame.set_index("channel_name")
     assert (verdicts["break_even_cost"] - verdicts["ihc_revenue"] / 4).abs().max() < 1e-9
     grid = dated.sensitivity.frame[dated.sensitivity.frame["channel_name"].isin(fragile.index)]
     shares = (grid["ROAS"] >= 4).groupby(grid["channel_name"]).mean()
     assert fragile["cells_above"].tolist() == pytest.approx(shares[fragile.index].tolist())
-    assert "break-even ROAS 4 (95% confidence)" in dated.channels.text
+    assert "break-even ROAS of 4 (95% confidence)" in dated.channels.text
     assert "(ROAS 4)" in dated.headline
 
 
-def test_what_changed_is_divided_by_cause_and_adds_up(dated, whole):
+def test_changes_by_cause_add_up(dated, whole):
     changes, causes = dated.changes.frame, dated.data.changes.causes
     total = changes.iloc[-1]
     parts = changes["ihc_revenue_before"] + changes[list(CAUSES)].sum(axis=1)
@@ -229,13 +229,13 @@ def test_what_changed_is_divided_by_cause_and_adds_up(dated, whole):
     said = dated.changes.text
     assert f"from {total['ihc_revenue_before']:,.2f} to {total['ihc_revenue_after']:,.2f}" in said
     assert f"from {total['cost_before']:,.2f} to {total['cost_after']:,.2f}" in said
-    # What the first run had on these days.
+    # The figures of the first run on these dates.
     before = whole.roas_by_day.frame.query("@FIRST <= date <= @LAST")
     assert total["ihc_revenue_before"] == pytest.approx(before["ihc_revenue"].sum())
     assert total["cost_before"] == pytest.approx(before["cost"].sum())
 
 
-def test_a_report_of_stored_credits_alone_records_nothing_and_is_compared_with_the_last_run(whole, tmp_path):
+def test_a_report_of_stored_credits_records_nothing_and_is_compared_with_the_last_run(whole, tmp_path):
     database = Path(shutil.copy(whole.data.settings.database.file, tmp_path / "shop.db"))
     before = database.read_bytes()
     alone = stored_report(database, tmp_path, is_attributed=False)
@@ -245,7 +245,7 @@ def test_a_report_of_stored_credits_alone_records_nothing_and_is_compared_with_t
     assert database.read_bytes() == before
 
 
-def test_points_are_those_about_the_most_money_first(whole):
+def test_priorities_are_sorted_by_amount(whole):
     amounts = [point.amount for point in whole.points]
     assert amounts == sorted(amounts, reverse=True)
     assert 2 <= len(amounts) <= 5

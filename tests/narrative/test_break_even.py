@@ -20,7 +20,7 @@ def test_the_channels_are_counted_and_named_by_verdict(snapshot):
         "no channel matters": told(*((f"c{n}", 1, 2, ABOVE) for n in range(150))),
         "one": told(("A", 10, 40, ABOVE), roas=4.0),
         "none above": told(("A", 10, 30, BELOW), ("B", 10, 30, BELOW), roas=4.0),
-        "in vain": told(("A", 10, 0, BELOW), ("B", 5, 0, BELOW)),
+        "no revenue": told(("A", 10, 0, BELOW), ("B", 5, 0, BELOW)),
         "all verdicts, by cost": told(
             ("A", 100, 150, ABOVE),
             ("B", 110, 150, ABOVE),
@@ -36,7 +36,7 @@ def test_the_channels_are_counted_and_named_by_verdict(snapshot):
 
 
 @pytest.mark.parametrize("name", UNTRUSTED)
-def test_any_channel_is_named_as_it_is_shown(name):
+def test_channel_names_are_printed_on_one_line(name):
     text = told((name, 10, 0, BELOW))
     assert text.count(shown(name)) == 2
     assert text.isprintable()

@@ -28,12 +28,12 @@ def test_without_a_recorded_run_before_nothing_is_compared(snapshot):
 
 
 @pytest.mark.parametrize(("more", "changed"), [(0.004, False), (0.006, True)])
-def test_less_than_half_a_cent_is_no_change(more, changed):
+def test_a_difference_below_half_a_cent_is_no_change(more, changed):
     after = state([("a", 1000), ("b", 200 + more)], OF_BASE, COSTS)
     assert said(BASE, after).startswith("Nothing changed") != changed
 
 
-def test_what_changed_is_told_with_its_causes_the_largest_first(snapshot):
+def test_changes_are_listed_by_cause_the_largest_first(snapshot):
     refund = state([("a", 1000), ("b", 200), ("r", -50)], [*OF_BASE, ("r", "Mail", 2, 1.0)], COSTS)
     # Search: + 0.8 x 1500; Mail: + 0.2 x 1500 + 100 - 200.
     new_and_gone = state(
@@ -50,7 +50,7 @@ def test_what_changed_is_told_with_its_causes_the_largest_first(snapshot):
         state([("a", 1000), ("b", 200), (key, -9)], [*OF_BASE, (key, channel, 1, 1.0)], COSTS)
         for key, channel in (("c", "X"), ("d", "Y"))
     ]
-    # From 2 September on Search has 300 less and Mail 200 more: 100 have gone to the day before.
+    # From 2 September on Search has 300 less and Mail 200 more: 100 moved to the day before.
     one_day = state([("a", 1000)], [("a", "Search", 2, 0.5), ("a", "Mail", 1, 0.5)])
     late = state([("a", 1000, 2)], [("a", "Search", 2, 0.2), ("a", "Mail", 2, 0.2), ("a", "Mail", 1, 0.6)])
     single = [state([("a", revenue)], [("a", "Mail", 1, 1.0)]) for revenue in (10, 12)]
@@ -60,13 +60,13 @@ def test_what_changed_is_told_with_its_causes_the_largest_first(snapshot):
         "nothing, and nothing there": said(state(), state()),
         "settings without effect": said(BASE, BASE._replace(orders=BASE.orders.assign(source="there"))),
         "a refund": said(BASE, refund),
-        "new orders and orders gone": said(BASE, new_and_gone),
+        "new and removed orders": said(BASE, new_and_gone),
         "other settings": said(BASE, shifted, parameters="trained (def)", lookback_days=1.0),
         "other dates": said(BASE, dearer, (EVER, ("2023-09-02", "2023-09-03"))),
         "other dates, same figures": said(BASE, BASE, (EVER, ("2023-09-01", None))),
         "several causes in a channel": said(BASE, mixed),
-        "orders that outweigh each other": said(*outweighed),
-        "net and shifted": said(one_day, late, (("2023-09-02", None), ("2023-09-02", None))),
+        "orders that cancel out": said(*outweighed),
+        "net and moved": said(one_day, late, (("2023-09-02", None), ("2023-09-02", None))),
         "a single channel": said(*single),
         "cost alone": said(BASE, BASE._replace(costs=BASE.costs.assign(cost=[300.0, 0.0]))),
         "no cost any more": said(BASE, BASE._replace(costs=BASE.costs.iloc[:0])),
@@ -74,7 +74,7 @@ def test_what_changed_is_told_with_its_causes_the_largest_first(snapshot):
 
 
 @pytest.mark.parametrize("name", UNTRUSTED)
-def test_any_name_stands_on_one_line_and_is_cut(name):
+def test_names_are_printed_on_one_line_and_cut(name):
     after = state([("a", 1000), ("b", 200), ("c", 5000)], [*OF_BASE, ("c", name, 1, 1.0)], COSTS)
     assert f" {shown(name)} changed most, by +5,000.00" in said(BASE, after)
     assert "\n" not in said(BASE, after)

@@ -15,7 +15,7 @@ def told(*rows):
     return phases_sentence(pd.DataFrame(rows, columns=["channel_name", "ihc", *PHASES]))
 
 
-def test_who_starts_and_who_closes_most_is_named(snapshot):
+def test_the_highest_initializer_and_closer_shares_are_named(snapshot):
     assert {
         "no order": told(),
         "no phases": told(("A", 99, NAN, NAN, NAN)),
@@ -30,7 +30,7 @@ def test_who_starts_and_who_closes_most_is_named(snapshot):
 
 
 @pytest.mark.parametrize("name", UNTRUSTED)
-def test_any_channel_is_named_as_it_is_shown(name):
+def test_channel_names_are_printed_on_one_line(name):
     for others in ([], [("B", 60, 0.3, 0.4, 0.3)], [("B", 60, 0.3, 0.1, 0.6)]):
         text = told((name, 90, 0.5, 0.0, 0.5), *others)
         assert shown(name) in text

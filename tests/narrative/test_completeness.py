@@ -18,7 +18,7 @@ def told(*rows, read=(2, 9), credited=(2, 9)):
     return completeness_sentence(lines, frame.assign(share_without_credit=share))
 
 
-def test_what_part_of_orders_and_revenue_is_credited_is_told(snapshot):
+def test_the_sentence_states_the_share_of_credited_orders_and_revenue(snapshot):
     assert {
         "no order": told(read=(0, 0), credited=(0, 0)),
         "the only order": told(read=(1, 9), credited=(1, 9)),
@@ -33,7 +33,7 @@ def test_what_part_of_orders_and_revenue_is_credited_is_told(snapshot):
     } == snapshot
 
 
-def test_where_spend_is_without_credit_is_told_and_that_it_counts(snapshot):
+def test_the_sentence_states_spend_without_credit_and_that_it_is_included(snapshot):
     assert {
         "no channel": told(),
         "no cost": told(("free", 0, 0)),
@@ -48,5 +48,5 @@ def test_where_spend_is_without_credit_is_told_and_that_it_counts(snapshot):
 
 
 @pytest.mark.parametrize("name", UNTRUSTED)
-def test_any_channel_is_named_as_it_is_shown(name):
-    assert f"1% of the cost, {shown(name)} has" in told((name, 50, 50), ("b", 50, 5))
+def test_channel_names_are_printed_on_one_line(name):
+    assert f"1% of spend, {shown(name)} has" in told((name, 50, 50), ("b", 50, 5))

@@ -23,7 +23,7 @@ def matured(*shares, last_day="2023-09-03"):
     return maturity_sentence(maturity(THREE, arrivals(*shares), last_day=last_day))
 
 
-def test_lags_are_told_by_the_shares_that_are_found(snapshot):
+def test_the_lag_sentence_states_the_share_of_credit_by_lag(snapshot):
     assert {
         "no credit": lag_sentence(lags()),
         "at once": lag_sentence(lags(1)),
@@ -35,7 +35,7 @@ def test_lags_are_told_by_the_shares_that_are_found(snapshot):
     } == snapshot
 
 
-def test_days_whose_credit_is_still_arriving_are_told(snapshot):
+def test_incomplete_days_are_named_with_their_outstanding_credit(snapshot):
     assert {
         "no day": maturity_sentence(maturity(THREE.iloc[:0], arrivals(1), last_day="2023-09-03")),
         "all mature": matured(1, 1),
@@ -49,7 +49,7 @@ def test_days_whose_credit_is_still_arriving_are_told(snapshot):
     } == snapshot
 
 
-def test_credit_out_of_sight_of_the_estimate_is_told(snapshot):
+def test_credit_that_the_estimate_misses_is_stated(snapshot):
     assert {
         "a quarter": reach_sentence(lags(3, 0, 0, 1), arrivals(0.5, 1)),
         "next to nothing": reach_sentence(lags(9_999, 0, 0, 1), arrivals(0.5, 0.7, 1)),
@@ -59,7 +59,7 @@ def test_credit_out_of_sight_of_the_estimate_is_told(snapshot):
     } == snapshot
 
 
-def test_days_before_the_first_orders_are_told(snapshot):
+def test_days_before_the_first_order_are_warned_about(snapshot):
     assert {
         f"orders from {day}": early_sentence(THREE, pd.DataFrame({"conv_date": [day, "2023-09-05"]}))
         for day in ("2023-09-01", "2023-09-02", "2023-09-03")

@@ -27,7 +27,7 @@ def explained(*steps):
     return explanation_sentence(explain(journey(*steps), curves_of(), "k"))
 
 
-def test_how_the_credit_of_an_order_comes_about_is_told(snapshot):
+def test_the_credit_of_an_order_is_explained(snapshot):
     assert {
         "no journey": explanation_sentence(explanations(journey((0, "A", 1, 1)).iloc[:0], curves_of())),
         "one session": explained((0, "A", 1, 1)),
@@ -62,7 +62,7 @@ COST = (("A", 100.0), ("B", 50.0), ("C", 50.0))
 
 
 def differences(rows=COST, roas=1.0, **models):
-    """What is said of models by name, their revenue by channel, with `(channel_name, cost)`."""
+    """Compare models, given as name and revenue by channel, for rows of `(channel_name, cost)`."""
     names = [f"c{n}" for n in range(5)] if len(rows) == 5 else ["A", "B", "C"][: len(next(iter(models.values())))]
     columns = {name.replace("_", " "): values for name, values in models.items()}
     comparison = pd.DataFrame({"channel_name": pd.Series(names, dtype="str"), **columns})
@@ -72,7 +72,7 @@ def differences(rows=COST, roas=1.0, **models):
     return model_differences(comparison, summary, roas=roas)
 
 
-def test_the_differences_between_models_that_matter_are_told(snapshot):
+def test_the_main_differences_between_models_are_stated(snapshot):
     free = [("A", 0.0), ("B", 0.0)]
     nine = {f"model_{number}": [20.0 if number < 4 else 0.0] * 5 for number in range(9)}
     one = {"IHC": [199.0, 100.0, 0.0], "Last_touch": [198.0, 99.0, 2.0]}
@@ -95,7 +95,7 @@ def test_the_differences_between_models_that_matter_are_told(snapshot):
     } == snapshot
 
 
-def test_whose_parameters_are_shown_is_told_and_whether_they_made_the_credits(snapshot):
+def test_parameters_are_named_with_a_warning_if_credits_were_made_with_others(snapshot):
     own, api = ("local", LABEL, NAN, 7), ("api", "conversion type x", NAN, 7)
     cases = {
         "none": [],
@@ -127,14 +127,14 @@ def test_the_channels_that_count_as_direct_are_named(snapshot):
     } == snapshot
 
 
-def test_models_that_were_not_computed_are_named(snapshot):
+def test_models_that_were_not_calculated_are_named(snapshot):
     assert {
         "one": models_left_out(["Linear"], ["Linear", "Shapley"]),
         "none": models_left_out(["A"], ["A"]),
     } == snapshot
 
 
-def test_the_effect_of_a_redistribution_names_who_gives_and_who_receives_most(snapshot):
+def test_the_effect_of_a_redistribution_names_the_largest_giver_and_receiver(snapshot):
     gives = {"direction": "any_session", "receive_threshold": 0.0, "redistribution_channel_labels": ["Direct"]}
     rules = parse_redistribution(dict.fromkeys(PHASES, gives), "It")
     moved = pd.DataFrame({"channel_name": ["Direct", "Mail", "Search"], "ihc_change": [-3.0, 1.0, 2.0]})
@@ -146,7 +146,7 @@ def test_the_effect_of_a_redistribution_names_who_gives_and_who_receives_most(sn
 
 
 @pytest.mark.parametrize("name", UNTRUSTED)
-def test_any_name_is_told_in_printable_characters(name):
+def test_names_are_printed_on_one_line(name):
     for sentence in (
         explained((0, name, 1, 1), (60, name, 1, 1)),
         explained((0, name, 1, 1)),

@@ -8,7 +8,7 @@ from ihc.narrative.paths import paths_sentence
 
 
 def together(*paths):
-    """Journeys of one session an hour, a channel each."""
+    """Journeys with one session per hour, one channel per session."""
     parts = [
         journey(*((hour, name, 1, 1) for hour, name in enumerate(path)), conv_id=f"k{number}")
         for number, path in enumerate(paths)
@@ -25,7 +25,7 @@ def told(rows, times=None, roles=None):
     )
 
 
-def test_lengths_times_and_the_commonest_path_are_told(snapshot):
+def test_lengths_times_and_the_most_common_path_are_stated(snapshot):
     cases = {"none": together("A").iloc[:0]} | {
         " ".join(paths): together(*paths)
         for paths in (["A"], ["A", "B", "B"], ["AB"], ["AA"], ["A", "A", "AA", "AB"], ["A", "BC"])
@@ -33,7 +33,7 @@ def test_lengths_times_and_the_commonest_path_are_told(snapshot):
     assert {name: told(rows) for name, rows in cases.items()} == snapshot
 
 
-def test_the_time_told_is_the_first_class_up_to_which_half_of_the_longer_journeys_are(snapshot):
+def test_the_stated_time_covers_at_least_half_of_the_longer_journeys(snapshot):
     # Exactly half is reached with the first class; with one order less, with the second.
     cases = (
         *((5, 5, 0, 0, 0, 0, 0, 0), (4, 5, 1, 0, 0, 0, 0, 0), (0, 0, 1, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 1, 2, 0)),
@@ -42,7 +42,7 @@ def test_the_time_told_is_the_first_class_up_to_which_half_of_the_longer_journey
     assert {str(times): told(together("AB"), times).split(";")[1] for times in cases} == snapshot
 
 
-def test_who_begins_and_who_ends_is_told_only_where_it_is_clear(snapshot):
+def test_first_and_last_channels_are_named_only_if_the_difference_is_clear(snapshot):
     # 20 of 30 are two thirds; 19 of 29 are fewer than thirty, and 20 of 31 less than two thirds.
     cases = {
         "as many, or none to tell": [("A", 15, 15), ("B", 100, 99)],
@@ -54,6 +54,6 @@ def test_who_begins_and_who_ends_is_told_only_where_it_is_clear(snapshot):
 
 
 @pytest.mark.parametrize("name", UNTRUSTED)
-def test_any_channel_is_named_as_it_is_shown(name):
+def test_channel_names_are_printed_on_one_line(name):
     assert f"path is {shown(name, 80)} alone" in told(together([name], [name], ["B"]))
-    assert f"{shown(name)} begins" in told(together("A"), roles=[(name, 90, 1), ("B", 0, 0)])
+    assert f"{shown(name)} is more often first" in told(together("A"), roles=[(name, 90, 1), ("B", 0, 0)])

@@ -5,7 +5,7 @@ from ihc.narrative.periods import change_sentence, spend_sentence, trend_sentenc
 
 NAN = float("nan")
 WINDOW, BEFORE = ("2023-09-03", "2023-09-04"), ("2023-09-01", "2023-09-02")
-# By figure its value, and that of the period before.
+# Value and previous value by figure.
 GLANCE = {
     **{"Revenue": (300.0, 100.0), "Orders": (3.0, 1.0), "Total spend": (100.0, 50.0), "Blended ROAS": (3.0, 2.0)},
     **{"Attributed revenue": (160.0, 200.0), "Attributed ROAS of paid channels": (1.6, 4.0)},
@@ -25,7 +25,7 @@ def changed(table=None, window=WINDOW, previous=BEFORE, first=None):
     return change_sentence(figures() if table is None else table, window, previous, immature_from=first)
 
 
-def test_spend_is_set_against_the_revenue_of_all_orders(snapshot):
+def test_spend_is_compared_with_the_revenue_of_all_orders(snapshot):
     assert {
         "spend": spend_sentence(figures()),
         "without a session": spend_sentence(figures(Spend_without_a_session=(100.0, NAN))),
@@ -33,7 +33,7 @@ def test_spend_is_set_against_the_revenue_of_all_orders(snapshot):
     } == snapshot
 
 
-def test_the_change_against_the_period_before_is_told_or_why_it_is_not(snapshot):
+def test_the_change_from_the_previous_period_is_stated_or_why_there_is_none(snapshot):
     nothing = figures().assign(before=NAN, change=NAN)
     is_credit = figures()["figure"].str.startswith("Attributed")
     assert {
@@ -49,7 +49,7 @@ def test_the_change_against_the_period_before_is_told_or_why_it_is_not(snapshot)
     } == snapshot
 
 
-def test_a_change_is_written_as_exactly_as_it_reads(snapshot):
+def test_small_changes_are_not_rounded_to_zero(snapshot):
     changes = (0.0, 0.004, -0.005, 0.006, -0.25, 12.5)
     texts = {str(change): changed(figures().assign(change=change)) for change in changes}
     assert {change: text.split("revenue ")[1].split(", orders")[0] for change, text in texts.items()} == snapshot
@@ -65,7 +65,7 @@ def two(before, last):
     return weeks(("2023-09-04", 7, *map(float, before)), ("2023-09-11", 7, *map(float, last)))
 
 
-def test_the_last_complete_week_is_compared_with_the_mean_of_those_before(snapshot):
+def test_the_last_complete_week_is_compared_with_the_average_of_earlier_ones(snapshot):
     three = weeks(*((week, 7, 1.0, 1.0) for week in ("2023-08-28", "2023-09-04", "2023-09-11")))
     # Mean (1,000 + 3,000) / 2 = 2,000; ROAS 1,500 / 20, before 4,000 / 40.
     full = [("2023-09-04", 7, 10.0, 1_000.0), ("2023-09-11", 7, 30.0, 3_000.0), ("2023-09-18", 7, 20.0, 1_500.0)]

@@ -23,9 +23,9 @@ def summary(*rows):
     return frame.assign(ROAS=frame["ihc_revenue"] / cost, share_of_cost=frame["cost"] / cost.iloc[-1])
 
 
-def test_best_and_worst_are_by_roas_among_channels_that_matter(snapshot):
+def test_best_and_worst_are_by_roas_among_channels_with_enough_spend(snapshot):
     cases = {
-        # "tiny" has ROAS 500 but less than 1 % of the cost, "free" none at all.
+        # "tiny" has ROAS 500 but less than 1% of spend, "free" none at all.
         "several": [("good", 100, 250), ("bad", 200, 20), ("middling", 100, 100), ("tiny", 1, 500), ("free", 0, 10)],
         "no channel": [],
         "no revenue": [("a", 10, 0), ("b", 5, 0)],
@@ -38,7 +38,7 @@ def test_best_and_worst_are_by_roas_among_channels_that_matter(snapshot):
     assert {name: narrative.best_and_worst(summary(*rows)) for name, rows in cases.items()} == snapshot
 
 
-def test_orders_are_told_by_how_they_ended_and_refunds_apart(snapshot):
+def test_orders_are_counted_by_outcome_and_refunds_separately(snapshot):
     def told(*rows):
         """Lines of the orders' section: `(line, count, amount)`; another section stands below."""
         full = [(ORDERS, *row) for row in rows] + [(COST, "orders read", 99, 1.0)]
@@ -61,7 +61,7 @@ def test_orders_are_told_by_how_they_ended_and_refunds_apart(snapshot):
     } == snapshot
 
 
-def test_what_a_report_lacks_is_said(snapshot):
+def test_what_is_missing_for_a_report_is_stated(snapshot):
     visits = sessions([("s1", "u1", "2023-09-01 10:00:00", "A")])
     bought = conversions([("k1", "u1", "2023-09-01 11:00:00", 1.0), ("k2", "u1", "2023-09-04 11:00:00", 1.0)])
     earned = pd.DataFrame({"conv_id": ["k1", "k1"]})
@@ -81,7 +81,7 @@ def test_what_a_report_lacks_is_said(snapshot):
     } == snapshot
 
 
-def test_where_credits_come_from_is_told_and_noted_below_charts(snapshot):
+def test_the_origin_of_credits_is_stated_and_noted_below_charts(snapshot):
     one, other = ("local", "default (abc)", None, 1_200), ("local", "mine (def)", 1, 3)
     cases = {
         "none": [],
@@ -101,7 +101,7 @@ def test_where_credits_come_from_is_told_and_noted_below_charts(snapshot):
     } == snapshot
 
 
-def test_dates_currency_run_and_tables_are_told(snapshot):
+def test_dates_currency_run_and_tables_are_stated(snapshot):
     visits = sessions([("s1", "u", "2023-09-01 10:00:00", "a"), ("s2", "u", "2023-09-03 10:00:00", "a")])
     orders = conversions([("k", "u", "2023-09-02 10:00:00", 1.0)])
     dates = [(None, None), ("2023-09-01", None), (None, "2023-09-07"), ("2023-09-01", "2023-09-07")]
@@ -115,15 +115,15 @@ def test_dates_currency_run_and_tables_are_told(snapshot):
     } == snapshot
 
 
-def test_journeys_are_told_with_their_mean_length_and_the_orders_without_any(snapshot):
+def test_journeys_are_counted_with_their_average_length_and_untracked_orders(snapshot):
     # Five sessions of two orders.
     rows = pd.concat(
         [journey((0, "A", 1, 1), (1, "A", 1, 1)), journey(*[(n, "A", 1, 1) for n in range(3)], conv_id="l")]
     )
-    lonely = conversions([(key, "u", "2023-09-01 10:00:00", 500.0) for key in ("m", "n")])
+    untracked = conversions([(key, "u", "2023-09-01 10:00:00", 500.0) for key in ("m", "n")])
     assert {
-        "some": narrative.journeys_sentence(rows, lonely),
-        "no journey": narrative.journeys_sentence(rows.iloc[:0], lonely),
+        "some": narrative.journeys_sentence(rows, untracked),
+        "no journey": narrative.journeys_sentence(rows.iloc[:0], untracked),
         "no order": narrative.journeys_sentence(rows.iloc[:0], conversions()),
     } == snapshot
 
@@ -133,7 +133,7 @@ def redistribution_of(*channels):
     return parse_redistribution(dict.fromkeys(PHASES, phase), "It")
 
 
-def test_parameters_are_told_with_their_shop_and_the_channels_that_they_know(snapshot):
+def test_parameters_are_stated_with_their_shop_and_the_channels_with_weights(snapshot):
     weights = curves_of(channels={"holder": {"A": 2.0}})
     one, three = journey((0, "A", 1, 1)), journey(*[(hour, name, 1, 1) for hour, name in enumerate("BCA")])
     many = journey(*[(hour, f"{hour:02d}", 1, 1) for hour in range(13)])
@@ -150,18 +150,18 @@ def test_parameters_are_told_with_their_shop_and_the_channels_that_they_know(sna
     named = narrative.parameters_sentence(weights, one, redistribution_of("A"))
     assert named.startswith(
         f"The local engine uses the parameters by hand ({weights.fingerprint}), "
-        f"redistribution {redistribution_of('A').fingerprint}. The parameters do not say"
+        f"redistribution {redistribution_of('A').fingerprint}. The parameters do not name"
     )
 
 
-def test_channels_that_a_redistribution_lists_in_vain_are_told(snapshot):
+def test_channels_of_a_redistribution_without_sessions_are_named(snapshot):
     rows = journey((0, "A", 1, 1), (1, "C", 1, 1))
     lists = {"none": ("A", "C"), "no list": (), "two": ("A", "c", "B"), "many": [f"{n:02d}" for n in range(13)]}
     told = {name: narrative.redistribution_sentence(redistribution_of(*names), rows) for name, names in lists.items()}
     assert told | {"no journey": narrative.redistribution_sentence(redistribution_of("B"), rows.iloc[:0])} == snapshot
 
 
-def test_what_a_run_asked_and_stored_and_left_out_is_counted(snapshot):
+def test_orders_sent_stored_and_left_out_are_counted(snapshot):
     def ends(*rows):
         return pd.DataFrame(rows, columns=["conv_id", "outcome", "reason"], dtype="str")
 
@@ -186,7 +186,7 @@ def test_what_a_run_asked_and_stored_and_left_out_is_counted(snapshot):
     } == snapshot  # fmt: skip
 
 
-def test_sessions_whose_cost_is_not_known_are_counted(snapshot):
+def test_sessions_with_unknown_cost_are_counted(snapshot):
     visits = pd.DataFrame({"session_id": ["s-1", "s-2"]})
     cases = {"all": [("s-1", 1.0), ("s-2", 0.0)], "one empty": [("s-1", None)], "none": []}
     frames = {name: pd.DataFrame(rows, columns=["session_id", "cost"]) for name, rows in cases.items()}
@@ -194,7 +194,7 @@ def test_sessions_whose_cost_is_not_known_are_counted(snapshot):
 
 
 @pytest.mark.parametrize("name", UNTRUSTED)
-def test_any_channel_is_named_as_it_is_shown(name):
+def test_channel_names_are_printed_on_one_line(name):
     for sentence in (
         narrative.best_and_worst(summary((name, 10, 20), ("other", 10, 5))),
         narrative.parameters_sentence(curves_of(channels={"holder": {"A": 2.0}}), journey((0, name, 1, 1))),
@@ -204,7 +204,7 @@ def test_any_channel_is_named_as_it_is_shown(name):
         assert sentence.isprintable()
 
 
-def test_letters_that_no_font_has_are_named_with_the_remedy():
+def test_letters_without_a_font_are_named_with_the_remedy():
     assert narrative.letters_sentence(["度", "百"]) == (
         "No font on this machine has 度 (U+5EA6), 百 (U+767E): PNG charts show boxes instead. The charts on this page "
         "use the fonts of your browser. Install a Noto font on this machine and run again."

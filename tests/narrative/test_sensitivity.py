@@ -14,7 +14,7 @@ def told(*cells, roas=1.0):
     return sensitivity_sentence(rank_stability(grid, roas=roas), grid, roas=roas)
 
 
-def test_what_depends_on_the_settings_is_told(snapshot):
+def test_the_dependence_on_the_settings_is_stated(snapshot):
     week, names = (7, "IHC", AS_IS), [f"c{number}" for number in range(7)]
     nobody = grid_of((BASE, {"A": 2.0})).assign(rank=NAN)
     pairs = {
@@ -45,7 +45,7 @@ def test_what_depends_on_the_settings_is_told(snapshot):
     } == snapshot
 
 
-def test_names_are_data():
+def test_channel_names_are_printed_on_one_line_and_cut():
     text = told((BASE, dict.fromkeys(UNTRUSTED, 0.5)), (OTHER, dict.fromkeys(UNTRUSTED, 1.5)))
     assert shown("two\nlines") not in text  # the fifth
     assert "\n" not in text
@@ -53,7 +53,7 @@ def test_names_are_data():
     assert len(told((BASE, {"x" * 200: 0.5}), (OTHER, {"x" * 200: 1.5}))) < 500
 
 
-def test_orders_that_a_shorter_lookback_leaves_without_a_session_are_counted(snapshot):
+def test_orders_without_a_session_in_a_shorter_lookback_window_are_counted(snapshot):
     def lost(*orders):
         cells = (((day, "IHC", AS_IS), {"A": 1.0}) for day in (NAN, 30, 1, 0.5)[: len(orders)])
         return grid_of(*cells).assign(orders=orders)
@@ -65,7 +65,7 @@ def test_orders_that_a_shorter_lookback_leaves_without_a_session_are_counted(sna
     } == snapshot
 
 
-def test_models_under_which_nothing_is_moved_are_named(snapshot):
+def test_models_without_an_effect_of_redistribution_are_named(snapshot):
     rows = [
         ("Linear", "none", 0.5),
         ("Linear", "gives", 0.7),
@@ -82,7 +82,7 @@ def test_models_under_which_nothing_is_moved_are_named(snapshot):
     } == snapshot
 
 
-def test_revenue_without_a_session_in_a_phase_is_told(snapshot):
+def test_revenue_without_a_session_in_a_phase_is_stated(snapshot):
     # k has all phases, k2 a single session, that initializes and closes, and holds nothing.
     rows = pd.concat(
         [

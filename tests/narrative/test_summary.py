@@ -12,7 +12,7 @@ SUMMARY = pd.DataFrame(
 )
 
 
-def test_what_the_rows_stand_for_is_told(snapshot):
+def test_the_dimension_of_the_rows_is_stated(snapshot):
     assert {
         "channels": dimension_sentence(VISITS),
         "a column": dimension_sentence(VISITS, by="campaign"),
@@ -23,7 +23,7 @@ def test_what_the_rows_stand_for_is_told(snapshot):
     } == snapshot
 
 
-def test_what_the_others_come_to_is_told(snapshot):
+def test_the_share_of_the_other_channels_is_stated(snapshot):
     assert {
         "all named": folding_sentence(Folding(["c"], ""), SUMMARY),
         "others": folding_sentence(FEW, SUMMARY),
@@ -36,7 +36,7 @@ def verdicts(*rows):
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_the_headline_is_about_the_largest_amounts(snapshot):
+def test_the_headline_covers_the_largest_amounts(snapshot):
     below = ("Generic", 700.0, 70.0, 0.1, "below", -630.0), ("Social", 200.0, 40.0, 0.2, "below", -160.0)
     above = ("Brand", 100.0, 300.0, 3.0, "above", 200.0), ("Mail", 50.0, 400.0, 8.0, "above", 350.0)
     assert {

@@ -1,4 +1,4 @@
-"""An exhibit: table, sentence and chart as one thing."""
+"""Exhibit: table, text and chart."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ def charted():
     return exhibit(draw=partial(bars_chart, FRAME, "channel_name", "cost"))
 
 
-def test_it_shows_its_title_finding_chart_and_table(charted):
+def test_an_exhibit_shows_title_text_chart_and_table(charted):
     page = BeautifulSoup(charted._repr_html_(), "html.parser")
     assert page.h3.text == "Spend"
     assert page.p.text == "Spend is 103.25. Most is Search."
@@ -32,18 +32,18 @@ def test_it_shows_its_title_finding_chart_and_table(charted):
     assert "Spend is 103.25" in repr(charted)
 
 
-def test_without_a_chart_or_rows_it_shows_what_there_is():
+def test_an_exhibit_without_chart_or_rows_shows_its_text():
     page = BeautifulSoup(exhibit(FRAME.iloc[:0])._repr_html_(), "html.parser")
     assert page.find(["img", "table"]) is None
-    with pytest.raises(ValueError, match=r"The exhibit 'spend' has no chart: its table is in \.frame"):
+    with pytest.raises(ValueError, match=r"The exhibit 'spend' has no chart\. Use \.frame for its table"):
         exhibit().plot()
 
 
-def test_its_chart_is_a_figure_that_a_notebook_shows(charted):
+def test_a_notebook_displays_the_chart(charted):
     assert charted.plot()._repr_png_().startswith(b"\x89PNG")
 
 
-def test_its_chart_takes_the_place_of_axes_of_a_figure_of_yours(charted, tmp_path):
+def test_the_chart_can_replace_axes_of_an_existing_figure(charted, tmp_path):
     figure, (left, right) = plt.subplots(1, 2, layout="constrained")
     left.plot([1, 2])
     charted.plot(ax=right)
@@ -52,7 +52,7 @@ def test_its_chart_takes_the_place_of_axes_of_a_figure_of_yours(charted, tmp_pat
     assert "100.25" in texts
     figure.savefig(tmp_path / "both.png")
     plt.close(figure)
-    with pytest.raises(ValueError, match="ax must be axes of a grid"):
+    with pytest.raises(ValueError, match="ax must be part of a grid"):
         charted.plot(ax=plt.figure().add_axes((0, 0, 1, 1)))
     plt.close("all")
 
@@ -68,6 +68,6 @@ def test_names_from_the_data_are_text(name):
     assert len(page.find_all("img")) == 1
 
 
-def test_the_first_sentence_is_a_title():
+def test_the_first_sentence_is_the_title():
     assert first_sentence("Spend is 103.25. Most is Search.") == "Spend is 103.25"
     assert first_sentence("All is well.") == "All is well"

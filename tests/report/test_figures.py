@@ -20,29 +20,29 @@ def published(folder, alt="Bars: cost.", note="", summary=SUMMARY):
     return write_chart(partial(Picture, partial(cost_against_revenue_chart, summary), alt, note), folder, "chart")
 
 
-def test_a_chart_is_written_twice_with_its_words(tmp_path):
+def test_a_chart_is_written_as_svg_and_png_with_its_text_alternative(tmp_path):
     assert published(tmp_path / "charts", alt='Bars: <b> & "cost"') == ""
     assert ET.parse(tmp_path / "charts" / "chart.svg").getroot()[0].text == 'Bars: <b> & "cost"'
     assert (tmp_path / "charts" / "chart.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "charts").iterdir())) == 2
 
 
-def test_a_chart_that_cannot_be_drawn_is_a_sentence_and_no_earlier_file(tmp_path):
+def test_a_chart_that_fails_gives_a_sentence_and_its_old_files_are_deleted(tmp_path):
     published(tmp_path)
     (tmp_path / "other.svg").touch()
     failed = published(tmp_path, summary=pd.DataFrame({"<b>": [1]}))
     assert failed == (
-        "The chart chart was not drawn (KeyError: 'channel_name'). The tables and CSV files have its figures."
+        "The chart chart was not drawn (KeyError: 'channel_name'). Its figures are in the tables and CSV files."
     )
     assert [path.name for path in tmp_path.iterdir()] == ["other.svg"]
 
 
-def test_a_chart_that_cannot_be_written_is_a_sentence_too(tmp_path):
+def test_a_chart_that_cannot_be_written_gives_a_sentence(tmp_path):
     (tmp_path / "chart.svg").mkdir()
-    assert "The chart chart was not drawn (IsADirectoryError: Is a directory). The tables" in published(tmp_path)
+    assert "The chart chart was not drawn (IsADirectoryError: Is a directory). Its figures" in published(tmp_path)
 
 
-def test_the_same_table_is_published_in_the_same_bytes(tmp_path):
+def test_the_same_table_gives_the_same_files(tmp_path):
     published(tmp_path / "a", note="note")
     published(tmp_path / "b", note="note")
     for kind in ("svg", "png"):
@@ -50,7 +50,7 @@ def test_the_same_table_is_published_in_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("text", [*UNTRUSTED, "\uffff"])
-def test_any_words_and_note_make_valid_xml_and_stand_as_they_are(tmp_path, text, recwarn):
+def test_any_text_and_note_gives_valid_xml_and_is_unchanged(tmp_path, text, recwarn):
     published(tmp_path, alt=f"Best is {text}.", note=f"parameters {text}")
     said = ["".join(entry.itertext()) for entry in ET.parse(tmp_path / "chart.svg").iter()]
     assert {printable(f"Best is {text}."), printable(f"parameters {text}")} <= set(said)
@@ -62,7 +62,7 @@ def dark_rules(folder):
     return style.partition("@media screen and (prefers-color-scheme: dark)")[2]
 
 
-def test_a_chart_recolours_its_neutral_colours_for_a_dark_page_and_no_others(tmp_path):
+def test_only_neutral_colours_change_on_a_dark_page(tmp_path):
     published(tmp_path)
     rules = dark_rules(tmp_path)
     assert list(ON_DARK) == ["#ffffff", INK, GREY, PALE]
@@ -72,17 +72,17 @@ def test_a_chart_recolours_its_neutral_colours_for_a_dark_page_and_no_others(tmp
     assert not [colour for colour in (BLUE, ORANGE, ON_CELL, *COLOURS) if colour.lower() in rules.lower()]
 
 
-def test_white_text_in_a_coloured_cell_stays_white_and_dark_text_in_a_pale_one_dark(tmp_path):
+def test_text_on_coloured_cells_keeps_its_colour_on_a_dark_page(tmp_path):
     relative = pd.DataFrame({"channel_name": ["A"], "IHC": [10.0], "Far": [0.5], "Near": [0.01], "None": [np.nan]})
-    write_chart(partial(Picture, partial(models_by_channel_chart, relative), "A row a channel."), tmp_path, "chart")
+    write_chart(partial(Picture, partial(models_by_channel_chart, relative), "One row per channel."), tmp_path, "chart")
     texts = ET.parse(tmp_path / "chart.svg").iter("{http://www.w3.org/2000/svg}text")
     fills = {"".join(entry.itertext()): entry.get("style").partition("fill: ")[2] for entry in texts}
-    # The rules for white leave texts alone, and know no ON_CELL.
+    # The rules for white skip text, and there is no rule for ON_CELL.
     assert (fills["+50"], fills["+1"], fills["–"]) == ("#ffffff", ON_CELL, INK)
     assert '*:not(text)[style*="fill: #ffffff"]' in dark_rules(tmp_path)
 
 
-def test_words_that_look_like_the_end_of_the_style_sheet_are_left_alone(tmp_path):
+def test_text_that_looks_like_the_end_of_the_style_sheet_is_unchanged(tmp_path):
     published(tmp_path, alt="</style><b>")
     assert ET.parse(tmp_path / "chart.svg").getroot()[0].text == "</style><b>"
     assert "fill" in dark_rules(tmp_path)

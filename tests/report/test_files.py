@@ -20,17 +20,17 @@ def written(tmp_path, frame):
 
 
 def fields(tmp_path, frame):
-    """The first field of each row, as a spreadsheet would read it."""
+    """Return the first field of each row, as a spreadsheet reads it."""
     with write_csv(frame, tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
         return [row[0] for row in csv.reader(file)][1:]
 
 
 def named(*names):
-    """A frame with a row a name, and one more that is surely text."""
+    """Return a frame with one row per name, and another that is certainly text."""
     return pd.DataFrame({"channel_name": [*names, "text"], "cost": [1.5] * (len(names) + 1)})
 
 
-def test_a_csv_has_headings_plain_figures_and_empty_fields_for_nan(tmp_path):
+def test_a_csv_has_headings_plain_numbers_and_empty_fields_for_nan(tmp_path):
     path = write_csv(SUMMARY, tmp_path / "table.csv")
     assert path.read_text("utf-8") == "channel_name,cost,ihc_revenue\nSearch,100.25,250.0\nMail,,10.0\n"
 
@@ -46,7 +46,7 @@ def test_a_csv_has_headings_plain_figures_and_empty_fields_for_nan(tmp_path):
         pd.DataFrame({"channel_name": ["", "A"], "ROAS": [np.nan, 1.5], "amount": [2.5, np.nan]}),
     ],
 )
-def test_texts_and_figures_survive_the_round_trip_though_names_look_like_figures(tmp_path, frame):
+def test_text_and_numbers_survive_the_round_trip_even_if_names_look_like_numbers(tmp_path, frame):
     assert_frame_equal(written(tmp_path, frame), frame)
 
 
@@ -56,12 +56,12 @@ def test_a_name_survives_the_round_trip(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [*FORMULAS, "\nnext", "\tnext"])
-def test_what_a_spreadsheet_would_run_begins_with_an_apostrophe(tmp_path, name):
+def test_formulas_start_with_an_apostrophe(tmp_path, name):
     assert fields(tmp_path, named(name)) == ["'" + name, "text"]
 
 
 @pytest.mark.parametrize(("name", "back"), [("a\rb", "a\nb"), ("a\r\nb", "a\nb"), ("\rnext", "\nnext")])
-def test_a_carriage_return_becomes_a_line_break_that_every_reader_takes_for_one(tmp_path, name, back):
+def test_carriage_returns_become_line_breaks(tmp_path, name, back):
     assert_frame_equal(written(tmp_path, named(name)), named(back))
 
 
@@ -71,21 +71,21 @@ def test_a_frame_without_rows_keeps_its_columns(tmp_path):
 
 @FIXED
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=4))
-def test_any_text_comes_back_and_none_is_a_formula_in_the_file(tmp_path_factory, names):
+def test_any_text_survives_the_round_trip_and_is_no_formula(tmp_path_factory, names):
     folder = tmp_path_factory.getbasetemp()
     back = written(folder, named(*names))["channel_name"].tolist()
     assert back == [name.replace("\r\n", "\n").replace("\r", "\n") for name in names] + ["text"]
     assert not [field for field in fields(folder, named(*names)) if field.lstrip().startswith(("=", "+", "-", "@"))]
 
 
-def test_writing_leaves_the_frame_alone(tmp_path):
+def test_writing_does_not_change_the_frame(tmp_path):
     frame = named("=cmd()")
     before = frame.copy(deep=True)
     write_csv(frame, tmp_path / "table.csv")
     assert_frame_equal(frame, before)
 
 
-def test_folders_are_made_and_an_older_file_is_replaced_without_leftovers(tmp_path):
+def test_folders_are_created_and_old_files_replaced_without_leftovers(tmp_path):
     path = tmp_path / "new" / "folder" / "text.txt"
     write_text("old and long", path)
     assert write_text("neu: é", path) == path
@@ -93,14 +93,14 @@ def test_folders_are_made_and_an_older_file_is_replaced_without_leftovers(tmp_pa
     assert [entry.name for entry in path.parent.iterdir()] == ["text.txt"]
 
 
-def test_a_write_that_fails_leaves_no_part_of_a_file(tmp_path):
+def test_a_failed_write_leaves_no_partial_file(tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="taken"):
         write_text("text", tmp_path / "taken")
     assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
 
 
-def test_json_is_readable_and_keeps_every_letter(tmp_path):
+def test_json_is_readable_and_keeps_all_characters(tmp_path):
     path = write_json({"run_id": "r1", "start_date": None, "names": ["é", '"']}, tmp_path / "run.json")
     assert (
         path.read_text("utf-8")
@@ -108,7 +108,7 @@ def test_json_is_readable_and_keeps_every_letter(tmp_path):
     )
 
 
-def test_a_figure_that_is_not_known_is_no_breach_of_json(tmp_path):
+def test_nan_is_written_as_valid_json(tmp_path):
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 

@@ -1,4 +1,4 @@
-"""The report's page: what is on it, without a browser and in a real one."""
+"""The HTML page, without and with a real browser."""
 
 import json
 import re
@@ -31,7 +31,7 @@ A4 = 703  # pixels between the margins: 186 mm
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The report of a small shop, some channels of which have names that would run where they could."""
+    """The report of a small shop, with channel names that try to run code."""
     path = tmp_path_factory.mktemp("page") / "shop.db"
     write_sample(Database(path), conversions=150, seed=3)
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -47,7 +47,7 @@ def html(report):
 
 @pytest.fixture
 def in_house_style(report, tmp_path, plain_language):
-    """The same report in the style of a house that writes German numbers."""
+    """The same report in a house style with German numbers."""
     (tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="window.ran = 5"/>')
     entries = 'title = "<b>Acme</b>"\nlogo = "logo.svg"\nlanguage = "de"\naccent = "#0b6e4f"\n'
     chosen = 'sections = ["Trend and conversion lag", "Reconciliation"]\n[channels]\n"Organic Search" = "#123456"\n'
@@ -70,7 +70,7 @@ def rows_of(page):
     return page.select("table.verdict-table tbody tr")
 
 
-def test_the_summary_stands_first_with_headline_status_and_six_figures(page, report):
+def test_the_summary_has_headline_status_and_six_figures(page, report):
     assert page.h1.text == report.headline
     assert page.select_one(".status").text == report.status
     assert [card.text for card in page.select("#summary .cards dt")] == [
@@ -80,7 +80,7 @@ def test_the_summary_stands_first_with_headline_status_and_six_figures(page, rep
     assert [point.text for point in page.select(".points li")] == [point.text for point in report.points]
 
 
-def test_the_verdicts_are_by_spend_and_add_up_to_the_frame(page, report):
+def test_the_channel_table_is_sorted_by_spend_and_adds_up(page, report):
     *rows, last = rows_of(page)
     summary = report.channels.frame
     assert [row.th["data-channel"] for row in rows] == (
@@ -94,7 +94,7 @@ def test_the_verdicts_are_by_spend_and_add_up_to_the_frame(page, report):
     assert len(rows) <= MOST_ROWS
 
 
-def test_each_row_has_its_interval_its_verdict_and_its_robustness(page, report):
+def test_each_row_has_interval_verdict_and_robustness(page, report):
     verdicts = report.data.verdicts.set_index("channel_name")
     stability = report.stability.frame.set_index("channel_name")["stability"]
     for row in rows_of(page)[:-1]:
@@ -106,7 +106,7 @@ def test_each_row_has_its_interval_its_verdict_and_its_robustness(page, report):
         assert not drawn or f"ROAS {known['ROAS']:,.2f}" in drawn.title.text == drawn["aria-label"]
 
 
-def test_every_model_is_at_hand_and_shares_the_revenue_of_the_same_sessions(page, report):
+def test_all_models_are_available_for_the_same_sessions(page, report):
     names = [option.text for option in page.select("#model option")]
     assert names == ["IHC", *report._compared.chosen]
     *rows, _ = rows_of(page)
@@ -119,7 +119,7 @@ def test_every_model_is_at_hand_and_shares_the_revenue_of_the_same_sessions(page
         assert amount(values[linear]) == pytest.approx(known[row.th["data-channel"]], abs=0.51)
 
 
-def test_charts_are_few_have_findings_for_titles_and_none_is_empty(page):
+def test_charts_have_findings_as_titles_and_none_is_empty(page):
     charts = page.select("svg.chart")
     assert 8 <= len(charts) <= 12
     titles = [chart.find_parent("article").h3.text for chart in charts]
@@ -145,7 +145,7 @@ def test_the_sections_are_folded(page):
     assert page.select_one(".command").text.startswith("ihc run --database shop.db")
 
 
-def test_ids_are_unique_and_references_find_them(page):
+def test_ids_are_unique_and_references_exist(page):
     ids = Counter(tag["id"] for tag in page.find_all(id=True))
     assert [name for name, count in ids.items() if count > 1] == []
     aims = [tag[name][1:] for name in ("href", "xlink:href") for tag in page.find_all(attrs={name: re.compile("^#")})]
@@ -156,7 +156,7 @@ def test_ids_are_unique_and_references_find_them(page):
     assert aims
 
 
-def test_the_policy_allows_this_script_alone_and_nothing_is_loaded(page):
+def test_the_policy_allows_only_this_script_and_nothing_is_loaded(page):
     policy = page.find("meta", {"http-equiv": "Content-Security-Policy"})["content"]
     digest = b64encode(sha256(page.script.string.encode()).digest()).decode()
     assert dict(rule.split(" ", 1) for rule in policy.split("; ")) == {
@@ -174,7 +174,7 @@ def test_the_policy_allows_this_script_alone_and_nothing_is_loaded(page):
     assert [source for source in sources if not source.startswith("#")] == []
 
 
-def test_names_from_the_data_are_texts(page, html):
+def test_names_from_the_data_are_escaped(page, html):
     assert [name for tag in page.find_all(True) for name in tag.attrs if name.startswith("on")] == []
     assert {row.th.text for row in rows_of(page)} >= set(HOSTILE.values())
     assert SCRIPT not in html
@@ -187,7 +187,7 @@ def test_headings_have_their_definitions(page):
     assert all(head["title"] for head in heads)
 
 
-def test_a_chart_that_cannot_be_drawn_ends_no_page(report, monkeypatch):
+def test_a_chart_that_fails_does_not_stop_the_page(report, monkeypatch):
     def failing(*_, **__):
         raise ValueError("<b>broken</b>")
 
@@ -196,7 +196,7 @@ def test_a_chart_that_cannot_be_drawn_ends_no_page(report, monkeypatch):
     assert "This chart was not drawn (ValueError: &lt;b&gt;broken&lt;/b&gt;)" in page
 
 
-def test_dates_without_an_order_give_a_page_that_says_so(report):
+def test_dates_without_orders_give_a_page_with_a_message(report):
     empty = ihc.open(report.data.settings.database.address).report("2020-01-01", "2020-01-02")
     page = BeautifulSoup(report_page(empty), "html.parser")
     assert page.h1.text == empty.missing
@@ -212,7 +212,7 @@ def file(html, tmp_path_factory):
 
 @pytest.fixture
 def opened(chromium, file):
-    """Open the page; what it asked for and what went wrong are kept."""
+    """Open the page and record its requests and errors."""
     contexts = []
 
     def open_page(width=1280, **options):
@@ -242,7 +242,7 @@ def column(tab, place):
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("side", SIDES)
-def test_axe_finds_no_barrier_and_nothing_is_asked_for(opened, axe, side, scheme):
+def test_axe_finds_no_violations_and_nothing_is_loaded(opened, axe, side, scheme):
     tab = opened(SIDES[side], color_scheme=scheme)
     unfold(tab, "details")
     assert len(tab.requests) == 1
@@ -255,7 +255,7 @@ def test_axe_finds_no_barrier_and_nothing_is_asked_for(opened, axe, side, scheme
 
 
 @pytest.mark.slow
-def test_the_summary_is_one_screen_and_the_page_is_short(opened):
+def test_the_summary_fits_one_screen_and_the_page_is_short(opened):
     tab = opened()
     assert tab.evaluate("document.getElementById('summary').getBoundingClientRect().bottom") <= 900
     assert tab.evaluate("document.body.innerText.split(/\\s+/).length") <= 1500
@@ -264,7 +264,7 @@ def test_the_summary_is_one_screen_and_the_page_is_short(opened):
 
 
 @pytest.mark.slow
-def test_on_a_phone_texts_are_legible_and_roas_is_in_sight(opened):
+def test_on_a_phone_text_is_legible_and_roas_is_visible(opened):
     tab = opened(400)
     unfold(tab)
     sizes = tab.evaluate(
@@ -281,7 +281,7 @@ def test_on_a_phone_texts_are_legible_and_roas_is_in_sight(opened):
 
 
 @pytest.mark.slow
-def test_paper_has_few_pages_the_first_of_which_is_the_summary(opened, tmp_path):
+def test_the_print_has_few_pages_and_the_summary_is_the_first(opened, tmp_path):
     tab = opened(A4, color_scheme="dark")
     tab.pdf(path=tmp_path / "report.pdf", format="A4", prefer_css_page_size=True)
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "report.pdf").read_bytes())) <= 8
@@ -292,7 +292,7 @@ def test_paper_has_few_pages_the_first_of_which_is_the_summary(opened, tmp_path)
 
 
 @pytest.mark.slow
-def test_without_script_the_page_is_whole(opened):
+def test_the_page_is_complete_without_script(opened):
     tab = opened(java_script_enabled=False)
     assert tab.locator(".tools").is_hidden()
     tab.locator("#channels > summary").click()
@@ -300,7 +300,7 @@ def test_without_script_the_page_is_whole(opened):
 
 
 @pytest.mark.slow
-def test_a_heading_sorts_up_down_and_back_with_the_total_last(opened):
+def test_a_heading_sorts_in_both_directions_with_the_total_last(opened):
     tab = opened()
     before = column(tab, 5)
     heading = tab.locator(".verdict-table thead th", has_text="ROAS")
@@ -315,7 +315,7 @@ def test_a_heading_sorts_up_down_and_back_with_the_total_last(opened):
 
 
 @pytest.mark.slow
-def test_a_channel_is_marked_everywhere_and_unmarked_by_keyboard(opened):
+def test_a_channel_is_highlighted_everywhere_by_keyboard(opened):
     tab = opened()
     unfold(tab, "details")
     button = tab.locator(".verdict-table").get_by_role("button", name=SCRIPT)
@@ -331,7 +331,7 @@ def test_a_channel_is_marked_everywhere_and_unmarked_by_keyboard(opened):
 
 
 @pytest.mark.slow
-def test_another_model_has_other_figures_and_says_so_and_channels_without_cost_are_hidden(opened):
+def test_another_model_changes_figures_and_channels_without_spend_can_be_hidden(opened):
     tab = opened()
     own = column(tab, 4)
     tab.locator("#model").select_option(label="Last touch")
@@ -375,7 +375,7 @@ def test_a_house_style_sets_title_logo_colours_language_and_sections(in_house_st
     assert ["fill: #123456" in str(each.select_one("#trend-and-conversion-lag")) for each in (page, plain)] == [
         *(True, False)
     ]
-    assert "a colour for channels that do not occur: Fax." in page.select_one("#about").text
+    assert "colours for channels that do not exist: Fax." in page.select_one("#about").text
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
-// Makes the page alive: sorting, marking a channel, other models, hiding, values at marks, CSV. It is whole without.
+// Interactive features: sorting, highlighting a channel, other models, hiding rows, tooltips, CSV download.
+// The page is complete without this script.
 (function () {
   "use strict";
 
   var NEXT = { none: "ascending", ascending: "descending", descending: "none" };
-  // What a spreadsheet may take for a formula at the start of a field, as in ihc/report/files.py.
+  // Start of a field that a spreadsheet may run as a formula, as in ihc/report/files.py.
   var FORMULA = /^('*(?:\s*[=+\-@＝＋－＠]|[\t\r\n]))/;
 
-  // How figures are written; texts are taken with plain spaces in the place of all others.
+  // Number format of the page. Texts are read with plain spaces instead of all other white space.
   var GROUP = document.documentElement.dataset.group.replace(/\s/, " "), DECIMAL = document.documentElement.dataset.decimal;
 
   function all(selector, from) {
@@ -32,12 +33,12 @@
     return textOf(row.cells[place]);
   }
 
-  // A figure as a program writes it, whatever the language of the page.
+  // Convert a figure to plain number format, whatever the language of the page.
   function plain(value) {
     return value.split(GROUP).join("").replace(DECIMAL, ".").replace(/\u2212/g, "-").replace(/^%\s?(.*)$/, "$1%");
   }
 
-  // The first figure of a cell; NaN where there is none.
+  // The first figure of a cell; NaN if there is none.
   function figure(row, place) {
     return parseFloat(plain(text(row, place)));
   }
@@ -45,7 +46,7 @@
   function compareFigures(place, direction) {
     return function (a, b) {
       var first = figure(a, place), second = figure(b, place);
-      // What has no figure stays last, whatever the direction.
+      // Cells without a figure come last in both directions.
       if (isNaN(first) || isNaN(second)) return isNaN(first) - isNaN(second);
       return direction * (first - second);
     };
@@ -90,7 +91,7 @@
     });
   }
 
-  // A table as CSV
+  // CSV download
 
   function field(cell) {
     var value = textOf(cell);
@@ -123,9 +124,9 @@
     else box.parentNode.insertBefore(get, box.nextSibling);
   }
 
-  // A channel, marked everywhere
+  // Highlighting a channel
 
-  var places = new Map();  // name: what stands for it; a Map, as names are data
+  var places = new Map();  // elements by channel name; a Map is safe for any name
 
   function known(name, element) {
     if (!places.has(name)) places.set(name, []);
@@ -147,7 +148,7 @@
   function nameButton(cell, name) {
     var pick = button("");
     pick.className = "name";
-    pick.title = "Mark this channel everywhere";
+    pick.title = "Highlight this channel everywhere";
     pick.setAttribute("aria-pressed", "false");
     while (cell.firstChild) pick.appendChild(cell.firstChild);
     cell.appendChild(pick);
@@ -178,14 +179,14 @@
     });
   }
 
-  // Other models, and channels without cost
+  // Other models, and channels without spend
 
   function switchModel(select) {
     var note = document.querySelector(".modelled"), chosen = Number(select.value);
     all("[data-models]").forEach(function (cell) { cell.textContent = JSON.parse(cell.dataset.models)[chosen]; });
     document.querySelector(".verdict-table").classList.toggle("other-model", chosen > 0);
     note.hidden = !chosen;
-    note.textContent = chosen ? "Revenue and ROAS under " + select.options[chosen].text + "; interval, verdict and robustness are those of IHC." : "";
+    note.textContent = chosen ? "Revenue and ROAS under " + select.options[chosen].text + ". Interval, verdict and robustness are those of IHC." : "";
   }
 
   function switchCostless(control) {
@@ -194,7 +195,7 @@
     all("tr.costless").forEach(function (row) { row.hidden = on; });
   }
 
-  // Values on keyboard focus, and definitions of headings
+  // Tooltips on keyboard focus, for values and headings
 
   function showTip(event) {
     var target = event.target, tip = document.getElementById("tip");
