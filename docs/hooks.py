@@ -29,7 +29,6 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
-from typer.testing import CliRunner
 
 import ihc
 from ihc.cli.app import app
@@ -66,7 +65,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the comments of a page by what they stand for."""
     markdown = EXAMPLE_WITH_OUTPUT.sub(lambda found: f"{found[1]}\n{output_of(found[2])}", markdown)
-    return GENERATED.sub(lambda found: globals()[found[1]](), markdown)
+    return GENERATED.sub(lambda found: str(globals()[found[1]]()), markdown)
 
 
 def on_shutdown() -> None:
@@ -102,7 +101,7 @@ def notebook_page(name: str) -> str:
     text, _ = MarkdownExporter(config=NO_SETTINGS).from_notebook_node(nbformat.read(path, as_version=4))
     if "<script" in text:
         raise ValueError(f"The notebook {name} shows a script: the site must work without.")
-    return f"{text}\n[This notebook without outputs](index.md) is `notebooks/{name}.ipynb`.\n"
+    return str(text).replace(f"{sample()}/", "") + f"\nThis is `notebooks/{name}.ipynb`; [all notebooks](index.md).\n"
 
 
 def output_of(code: str) -> str:
@@ -120,13 +119,13 @@ def output_of(code: str) -> str:
 
 def commands() -> str:
     """The help text of every command."""
-    runner = CliRunner(env={"COLUMNS": "100"})
     calls = [[], *([name] for name in typer.main.get_command(app).commands)]  # type: ignore[attr-defined]
     parts = []
     for call in calls:
-        said = runner.invoke(app, [*call, "--help"], prog_name="ihc").output.strip()
+        command = [Path(sys.executable).with_name("ihc"), *call, "--help"]
+        said = subprocess.check_output(command, env=os.environ | {"COLUMNS": "100"}, text=True)  # noqa: S603
         line = " ".join(["ihc", *call])
-        parts.append(f"## {line}\n\n```console\n$ {line} --help\n{said}\n```")
+        parts.append(f"## {line}\n\n```console\n$ {line} --help\n{said.strip()}\n```")
     return "\n\n".join(parts)
 
 
@@ -158,7 +157,7 @@ def variables() -> str:
 @cache
 def said_in_example() -> dict[str, str]:
     """What `.env.example` says about each variable."""
-    said = {}
+    said: dict[str, str] = {}
     for block in (ROOT / ".env.example").read_text("utf-8").split("\n\n"):
         lines = [line.removeprefix("#").strip() for line in block.splitlines()]
         text = " ".join(line for line in lines if not line.startswith("IHC_"))
