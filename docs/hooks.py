@@ -19,7 +19,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import grimp
 import nbformat
@@ -147,10 +147,10 @@ def variables() -> str:
         if name in Options.__annotations__:
             continue
         field = Variables.model_fields[name]
-        allowed = field.description or next((each.says for each in field.metadata if hasattr(each, "says")), "")
-        rows.append(
-            [f"`{variable}`", said_in_example()[variable], allowed.removeprefix("give "), as_text(field.default or "")]
-        )
+        choices = ", ".join(get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
+        allowed = field.description or next((each.says for each in field.metadata if hasattr(each, "says")), choices)
+        default = as_text(field.default or "")
+        rows.append([f"`{variable}`", said_in_example()[variable], allowed.removeprefix("give "), default])
     return table(["variable", "meaning", "values", "default"], rows)
 
 
@@ -212,7 +212,7 @@ def held_out() -> str:
 def figure(exhibit: Exhibit) -> str:
     """The chart of an exhibit, as a picture in the page."""
     source = b64encode(exhibit.picture.svg_file).decode()
-    alt, caption = escape(exhibit.described), escape(exhibit.headline)
+    alt, caption = escape(exhibit.described), escape(exhibit.title)
     picture = f'<img src="data:image/svg+xml;base64,{source}" alt="{alt}">'
     return f"<figure>\n{picture}\n<figcaption>{caption}</figcaption>\n</figure>"
 
