@@ -271,7 +271,7 @@ def test_reading_and_searching_asks_no_other_host_and_fits_the_screen(site, serv
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    for path in pages_of(site):
+    for path in [site / "sample-report.html", *pages_of(site)]:
         page.goto(f"{home}/{path.relative_to(site).as_posix()}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     page.click("label[for=__search]:visible") if width == 400 else page.keyboard.press("/")
