@@ -26,6 +26,7 @@ import nbformat
 import pandas as pd
 import typer
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import BuildError
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
@@ -84,7 +85,10 @@ def sample() -> Path:
         del os.environ[name]
     FOLDERS.append(TemporaryDirectory(prefix="ihc-docs-"))
     folder = Path(FOLDERS[-1].name)
-    subprocess.run([sys.executable, "-m", "ihc", "run", "--quiet"], cwd=folder, check=True, capture_output=True)
+    command = [sys.executable, "-m", "ihc", "run", "--quiet"]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise BuildError(done.stderr)
     return folder
 
 
@@ -100,7 +104,7 @@ def notebook_page(name: str) -> str:
     (path,) = (sample() / "data" / "runs").glob(f"*/{name}.ipynb")
     text, _ = MarkdownExporter(config=NO_SETTINGS).from_notebook_node(nbformat.read(path, as_version=4))
     if "<script" in text:
-        raise ValueError(f"The notebook {name} shows a script: the site must work without.")
+        raise BuildError(f"The notebook {name} shows a script: the site must work without.")
     return str(text).replace(f"{sample()}/", "") + f"\nThis is `notebooks/{name}.ipynb`; [all notebooks](index.md).\n"
 
 
