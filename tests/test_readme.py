@@ -1,74 +1,42 @@
-"""The README keeps its word: help texts, example and glossary are the real ones."""
+"""The README: short, in order, and with links that lead somewhere. Its examples run in test_docs.py."""
 
 import re
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 
 import pytest
-from helpers.commands import ROOT, ihc_here
-
-from ihc.database.database import Database
-from ihc.glossary import GLOSSARY
-from ihc.pipeline.sample import write_sample
-from ihc.settings.style import HouseStyle, load_style
+from helpers.commands import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-HELPS = re.findall(r"```console\n\$ ihc (.*?--help)\n(.*?)\n```", README, re.DOTALL)
+PARTS = [
+    "Two commands",
+    "Your own data",
+    "Step through the notebooks",
+    "Read the report",
+    "Schedule it",
+    "The API or the local engine",
+    "Ten lines of library",
+    "Comparison and limits",
+    "License",
+]
 
 
-def test_every_command_is_documented():
-    commands = [
-        "run",
-        "check",
-        "init",
-        "scale",
-        "calibrate",
-        "train",
-        "explain",
-        "runs",
-        "diff",
-        "serve",
-        "sample",
-    ]
-    assert [call for call, _ in HELPS] == ["--help", *(f"{command} --help" for command in commands)]
+def test_it_is_short():
+    assert len(README.splitlines()) <= 200
+    assert len(README.split()) <= 1_300
 
 
-@pytest.mark.parametrize(("call", "text"), HELPS, ids=[call for call, _ in HELPS])
-def test_help_texts_are_the_real_ones(call, text):
-    assert ihc_here(*call.split(), cwd=ROOT, COLUMNS="100").stdout.rstrip() == text
+def test_its_parts_are_in_the_order_in_which_a_newcomer_needs_them():
+    introduction, *_ = README.split("\n## ")
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == PARTS
+    assert "](fixtures/report.png)" in introduction
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["report", "questions", "functions"])
-def test_the_examples_run(example, tmp_path, monkeypatch, capsys):
-    database = tmp_path / "data" / "ihc.db"
-    write_sample(Database(database), 300)
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("ALTER TABLE session_sources ADD COLUMN country TEXT DEFAULT 'DE'")
-    monkeypatch.chdir(tmp_path)
-    found = {}
-    exec(example, found)
-    for call in re.findall(r"^report\.\w+\(.*?\)(?=  )", example, re.MULTILINE):
-        exhibit = eval(call, found)
-        assert isinstance(exhibit, Path | list) or len(exhibit.frame), call
-    if "print" in example:
-        assert "ROAS" in capsys.readouterr().out
+@pytest.mark.parametrize("part", PARTS[:-1])
+def test_each_part_leads_to_a_page_of_the_site(part):
+    text = README.split(f"\n## {part}\n")[1].split("\n## ")[0]
+    assert re.search(r"\]\(docs/[\w/-]+\.md\)", text)
 
 
-def test_the_house_style_can_be_read(tmp_path):
-    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "house.toml").write_text(text)
-    (tmp_path / "logo.svg").write_text("<svg/>")
-    style = load_style(tmp_path / "house.toml")
-    assert set(style.model_fields_set) == set(HouseStyle.model_fields)
-
-
-def test_the_glossary_is_the_one_of_the_report():
-    rows = [f"| {term.heading} | {term.definition} |" for term in GLOSSARY.values()]
-    assert [row for row in rows if row not in README] == []
-
-
-def test_links_and_pictures_exist():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_and_pictures_exist(name):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text("utf-8"))
     assert [link for link in links if not (ROOT / link).exists()] == []
