@@ -1,4 +1,4 @@
-"""Heading, unit and definition of every figure in tables, report and README."""
+"""Heading, unit and definition of every figure in tables, report and documentation."""
 
 from __future__ import annotations
 

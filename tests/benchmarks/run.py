@@ -24,7 +24,7 @@ from shop import SIZES
 from stages import OURS, STAGES
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+README = HERE.parents[1] / "docs" / "performance.md"
 BEGINS, ENDS = (
     "<!-- The figures that follow are written by tests/benchmarks/run.py. -->",
     "<!-- End of the figures. -->",

@@ -26,7 +26,7 @@ from ihc.scale import cluster
 from ihc.scale.output import KEYS, SCRATCH, open_output
 from ihc.scale.parts import Asked
 
-README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guides" / "cluster.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def client():
 
 
 def test_the_example_in_the_readme_equals_a_single_pass(client, shop, tmp_path):
-    (example,) = re.findall(r"```console\nuv run --extra dask ihc (scale .*?)```", README, re.DOTALL)
+    (example,) = re.findall(r"```console\nuv run --extra dask ihc (scale .*?)```", GUIDE, re.DOTALL)
     folder = written(tmp_path / "in", read_tables(shop), files=1, row_group_size=1_000)
     (folder.path / "conversions" / "0.parquet").rename(folder.path / "conversions.parquet")
     options = shlex.split(example.replace("\\\n", " "))
@@ -60,7 +60,7 @@ def test_the_example_in_the_readme_equals_a_single_pass(client, shop, tmp_path):
 
 
 def test_the_library_example_equals_a_single_pass():
-    (example,) = re.findall(r"```pycon\n(.*?)```", README, re.DOTALL)
+    (example,) = re.findall(r"```pycon\n(.*?)```", GUIDE, re.DOTALL)
     known = {name: dd.from_pandas(frame, npartitions=2) for name, frame in TIES._asdict().items()}
     known["load_parameters"] = load_parameters
     *lines, last = [line.removeprefix(">>> ").replace("64", "3") for line in example.strip().splitlines()]
@@ -200,7 +200,7 @@ def test_a_scheduler_that_dies_in_the_middle_ends_the_run_with_a_sentence(folder
 def test_workers_of_another_version_are_refused(client, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
     with pytest.raises(
-        ScaleError, match=r"Workers have ihc '0\.1\.0', this machine has '9\.9\.9': install the same version everywhere"
+        ScaleError, match=r"Workers have ihc '0\.2\.0', this machine has '9\.9\.9': install the same version everywhere"
     ):
         cluster.check_workers(client, open_output(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""PostgreSQL roles with the permissions in the README."""
+"""PostgreSQL roles with the permissions in the PostgreSQL guide."""
 
 import re
 
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from helpers.commands import ROOT
 from helpers.databases import address_of
 
-README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guides" / "postgresql.md").read_text("utf-8")
 
 
 def as_role(database, name):
@@ -16,8 +16,8 @@ def as_role(database, name):
 
 
 def grants(database, role):
-    """The statements of the README, for this role, database and schema."""
-    (block,) = re.findall(r"```sql\n(GRANT.*?)```", README, re.DOTALL)
+    """The statements of the guide, for this role, database and schema."""
+    (block,) = re.findall(r"```sql\n(GRANT.*?)```", GUIDE, re.DOTALL)
     url = sa.make_url(address_of(database))
     return statements(block, {"shop": url.database, "attribution": url.query["schema"], "ihc": role})
 

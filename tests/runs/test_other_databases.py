@@ -14,7 +14,7 @@ from helpers.api_runs import ATTRIBUTE, ask, make_journeys
 from helpers.commands import Finished, ihc, ihc_here
 from helpers.databases import copy_tables, new_database, rows_of, sql
 from helpers.faults import in_turn, misbehaving
-from helpers.roles import README, as_role, grants, statements
+from helpers.roles import GUIDE, as_role, grants, statements
 from helpers.serving import started
 
 from ihc.database.database import Database
@@ -133,7 +133,7 @@ def test_the_commands_work(other):
 
 @pytest.mark.slow
 def test_the_section_of_the_readme_works_in_the_order_in_which_it_stands(server, role, tmp_path):
-    section = README.split("\n## PostgreSQL\n")[1].split("\n## ")[0]
+    section = GUIDE
     blocks = re.findall(r"```(sql|console)\n(.*?)```", section, re.DOTALL)
     assert [kind for kind, _ in blocks] == ["sql", "console", "sql", "console"]
     with new_database(server) as url:
