@@ -215,7 +215,7 @@ def test_a_ceiling_of_requests_leaves_orders_waiting_and_the_next_run_finishes(o
         assert api.requests == 1
         waiting = read_csv(first.output / "orders_without_credit.csv").query("outcome == 'waiting'")
         assert len(waiting) > 20
-        assert f"{len(waiting)} orders wait for the next run: The run reached the limit requests" in first.out
+        assert f"{len(waiting)} orders wait for the next run: The run reached the limit of --max-requests" in first.out
         lines = read_csv(first.output / "reconciliation.csv").set_index("line")
         assert lines.loc["less: waiting, not attributed yet", "count"] == -len(waiting)
         assert lines.loc["less: waiting, not attributed yet", "amount"] == -round(waiting["revenue"].sum(), 2)
