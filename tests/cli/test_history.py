@@ -62,7 +62,7 @@ def test_diff_prints_changes_and_causes_and_writes_them_on_request(history, tmp_
     done = ihc_here("diff", "1", "20250402T060000Z-ab", "--database", history, "--output", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Compared with run 1 of 2025-04-01. Attributed revenue rose by ")
-    for words in ("Causes", "new orders", "Attributed revenue before", "Cost before", "ROAS after", "Total"):
+    for words in ("Causes", "new orders", "Attributed revenue before", "Spend before", "ROAS after", "Total"):
         assert words in done.stdout
     assert done.stdout.rstrip().endswith("Written: out/changes.csv")
     table = read_csv(tmp_path / "out" / "changes.csv")

@@ -61,7 +61,7 @@ def test_a_shop_shows_its_tables_and_writes_nothing(database):
     before = database.read_bytes()
     shop = ihc.open(database)
     assert "session_sources" in repr(shop)
-    assert "No credit is stored yet" in shop._repr_html_()
+    assert "No credits are stored yet" in shop._repr_html_()
     assert "computed here, not stored" in shop.report().status
     assert database.read_bytes() == before
     assert [path.name for path in database.parent.iterdir()] == ["shop.db"]
@@ -233,7 +233,7 @@ def test_the_next_report_of_a_shop_uses_newly_stored_credits(database, tmp_path,
 
 def test_a_report_of_the_api_without_stored_credits_is_refused(database, monkeypatch):
     monkeypatch.setenv("IHC_API_KEY", "secret")
-    with pytest.raises(InputError, match="The API is to compute, and no credit is stored yet"):
+    with pytest.raises(InputError, match="The engine is the API, but no credits are stored yet"):
         ihc.open(database, conv_type_id="mine").report()
     # In a run its dates may have had no order at all.
     monkeypatch.setenv("IHC_RUN_ID", "quiet")

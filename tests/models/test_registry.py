@@ -68,5 +68,5 @@ def test_too_many_channels_leave_markov_out_with_a_note(monkeypatch):
     monkeypatch.setattr("ihc.models.registry.MOST_STATES", 2)  # A and B in the journeys, C in the idle paths
     found = models_for(ROWS, IDLE)
     assert list(found) == [name for name in MODELS if name != "Markov"]
-    assert models_left_out(found, MODELS) == "Left out, as there are too many channels: Markov."
+    assert models_left_out(found, MODELS) == "Not calculated because there are too many channels: Markov."
     assert models_left_out(MODELS, MODELS) == ""

@@ -154,8 +154,8 @@ def test_both_engines_warn_about_a_listed_channel_that_never_occurs(compute, ser
     fingerprint = load_redistribution(Path(path)).fingerprint
     assert f", redistribution {fingerprint}" in about
     assert about.endswith(
-        " The redistribution moves nothing for 1 of the 3 channels that it lists, as these journeys have no session of "
-        "that name: search."
+        "The redistribution has no effect for 1 of its 3 channels, because no session in these journeys has that channel "
+        "name: search."
     )
 
 
@@ -176,9 +176,10 @@ def test_the_engines_describe_themselves_in_a_sentence(compute, server):
     about = compute(JOURNEYS, server, conv_type_id="default").about
     host = server.split("/")[2]
     assert about == (
-        f"The IHC Attribution API computes, conversion type default of {host}: 3 orders, 0 of them known already."
+        f"The IHC Attribution API (conversion type default of {host}) attributes 3 orders; 0 of them were already "
+        "answered."
     )
-    assert "3 orders, 3 of them known already" in compute(JOURNEYS, server).about
+    assert "attributes 3 orders; 3 of them were already answered" in compute(JOURNEYS, server).about
     assert compute(JOURNEYS, engine="local").about.startswith("The local engine uses the parameters default (")
 
 
@@ -223,7 +224,7 @@ def test_known_answers_need_no_request_and_no_server(compute, shop):
         again = compute(shop, url)
         assert api.requests == requests
     assert_frame_equal(again.credits, first.credits)
-    assert "290 orders, 290 of them known already" in again.about
+    assert "290 orders; 290 of them were already answered" in again.about
     assert_frame_equal(compute(shop, url, max_requests=0).credits, first.credits)
 
 
@@ -268,7 +269,7 @@ def test_refresh_asks_for_everything_again(compute):
         compute(JOURNEYS, url)
         assert set(api.asked.values()) == {2}
     assert_frame_equal(again.credits, first.credits)
-    assert "3 orders, 0 of them known already" in again.about
+    assert "3 orders; 0 of them were already answered" in again.about
 
 
 def test_a_refresh_that_was_stopped_says_so(compute):
@@ -284,7 +285,7 @@ def test_a_refresh_that_was_stopped_says_so(compute):
         compute(JOURNEYS, url, refresh=True)
         assert set(api.asked.values()) == {3}
     assert_frame_equal(after.credits, before.credits)
-    assert "Not asked again yet, and credited by an earlier answer: 3 orders. The run reached the limit" in after.about
+    assert "3 orders keep their earlier credit because they were not sent again yet. The run reached the limit" in after.about
 
 
 def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop):
@@ -296,7 +297,7 @@ def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop
         second = compute(shop, url, refresh=True)
         assert set(api.asked.values()) == {2}
         assert second.ends.empty
-        assert f"{shop['conv_id'].nunique() - kept} of them known already" in second.about
+        assert f"{shop['conv_id'].nunique() - kept} of them were already answered" in second.about
 
 
 def test_fractions_of_a_second_do_not_matter_to_the_server(compute, server):
@@ -324,7 +325,7 @@ def test_a_long_journey_is_cut_to_its_latest_sessions_and_that_is_counted(comput
         "long": ("credited", "its journey was cut to the latest 6 of 8 sessions"),
         "longer": ("credited", "its journey was cut to the latest 6 of 7 sessions"),
     }
-    assert "cut to their latest sessions: 2 journeys" in result.about
+    assert "2 journeys exceeded the limit of the API and were cut to their latest sessions" in result.about
     kept = LONG.groupby("conv_id", sort=False).tail(6)
     assert result.credits["session_id"].tolist() == kept["session_id"].tolist()
     assert_close(result.credits, compute(kept, engine="local").credits)

@@ -133,5 +133,5 @@ def test_missing_data_is_reported_first(stored):
     day = ["--start-date", "2030-01-01", "--end-date", "2030-01-01"]
     done = ihc_here("run", "--report-only", *day, "--database", database, "--output", "none", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("There is no order of 2030-01-01 to 2030-01-01; the table has ")
+    assert done.stdout.startswith("There are no orders from 2030-01-01 to 2030-01-01. The table has ")
     assert "Traceback" not in done.stdout + done.stderr
