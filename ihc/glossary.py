@@ -293,7 +293,7 @@ HEADINGS = {
     "counted": ("Counted", TEXT),
     "engine": ("Engine", TEXT),
     "parameters": ("Parameters", TEXT),
-    "lookback_days": ("Lookback window [days]", COUNT),
+    "lookback_days": ("Lookback [days]", COUNT),
     "conv_id": ("Order", TEXT),
     "outcome": ("Outcome", TEXT),
     "reason": ("Reason", TEXT),
