@@ -3,7 +3,7 @@
 Copy this file into Airflow's DAGs folder. It needs Airflow with the Papermill provider, but not ihc: the notebooks run
 in a separate environment, with its Jupyter kernel `ihc`.
 
-The Variable `ihc` (JSON) holds the path of the project, `{"project": "/srv/ihc"}`, and settings (see the documentation).
+The Variable `ihc` (JSON) holds the path of the project, `{"project": "/srv/ihc"}`, and settings (see the docs).
 The Connections `ihc_api` (password: the API key) and `ihc_database` (type Postgres) are optional.
 """
 

@@ -154,8 +154,8 @@ def test_both_engines_warn_about_a_listed_channel_that_never_occurs(compute, ser
     fingerprint = load_redistribution(Path(path)).fingerprint
     assert f", redistribution {fingerprint}" in about
     assert about.endswith(
-        "The redistribution has no effect for 1 of its 3 channels, because no session in these journeys has that channel "
-        "name: search."
+        "The redistribution has no effect for 1 of its 3 channels, because no session in these journeys has that "
+        "channel name: search."
     )
 
 
@@ -285,7 +285,10 @@ def test_a_refresh_that_was_stopped_says_so(compute):
         compute(JOURNEYS, url, refresh=True)
         assert set(api.asked.values()) == {3}
     assert_frame_equal(after.credits, before.credits)
-    assert "3 orders keep their earlier credit because they were not sent again yet. The run reached the limit" in after.about
+    assert (
+        "3 orders keep their earlier credit because they were not sent again yet. The run reached the limit"
+        in after.about
+    )
 
 
 def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop):

@@ -110,7 +110,8 @@ def test_killing_the_command_ends_its_kernels_and_the_next_run_requests_only_wha
         done = run_ihc(tmp_path, "shop.db", "--engine", "api", IHC_API_URL=url)
         assert done.code == 0, done.err
         assert answered_twice(api) <= 4 * 100
-        assert "skipped as known 0" not in done.out
+        assert "already answered: 0" not in done.out
+        assert "already answered: " in done.out
 
 
 @pytest.mark.slow
@@ -153,7 +154,7 @@ def test_two_runs_at_once_ask_each_conversion_once_and_leave_the_journal_mode(tm
     assert [run.returncode for run in runs] == [0, 0], ends
     assert set(api.asked.values()) == {1}
     assert sum("waiting for it to finish" in err for _, err in ends) == 1
-    assert sum("skipped as known 0" in out for out, _ in ends) == 1
+    assert sum("already answered: 0" in out for out, _ in ends) == 1
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -219,11 +220,11 @@ def test_a_ceiling_of_requests_leaves_orders_waiting_and_the_next_run_finishes(o
         lines = read_csv(first.output / "reconciliation.csv").set_index("line")
         assert lines.loc["less: waiting, not attributed yet", "count"] == -len(waiting)
         assert lines.loc["less: waiting, not attributed yet", "amount"] == -round(waiting["revenue"].sum(), 2)
-        assert f"waiting {len(waiting)}, failed 0" in first.out
+        assert f"waiting: {len(waiting)}, failed: 0" in first.out
         assert "wait for the next run" in (first.output / "report.html").read_text("utf-8")
         second = run_api(tmp_path, own_shop, url)
     assert second.code == 0
-    assert f"orders asked {len(waiting)}, answered {len(waiting)}, skipped as known" in second.out
+    assert f"Orders sent: {len(waiting)}, answered: {len(waiting)}, already answered: " in second.out
     assert set(api.answered.values()) == {1}
 
 

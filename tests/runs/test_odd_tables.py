@@ -228,7 +228,7 @@ COPIES = {
     "orders of two shops": (
         CONVERSIONS,
         {"revenue": 5, "user_id": "u2"},
-        "the rows differ in user_id, revenue. Keep one row, or make the ids differ",
+        "the rows differ in user_id, revenue. Keep one row, or make the ids unique",
     ),
     "sessions of two channels": (SESSIONS, {"channel_name": "Ads"}, "the rows differ in channel_name. Keep one row"),
     "costs twice": (COSTS, {}, "the rows are equal. If a row was loaded twice, keep one"),
