@@ -198,8 +198,11 @@ def _sized(exhibit: Exhibit, size: tuple[float, float]) -> Figure:
 
 
 def _files(report: Report) -> Block:
-    tables = {exhibit.name: exhibit.title for exhibit in report.exhibits}
-    rows = [(f"{name}.csv", title) for name, title in sorted(tables.items())]
+    titles: dict[str, list[str]] = {}
+    for exhibit in report.exhibits:
+        titles.setdefault(exhibit.name, []).append(exhibit.title)
+    # Exhibits that share a table are its parts: "Reconciliation: orders", "Reconciliation: spend".
+    rows = [(f"{name}.csv", of[0].split(":")[0] if len(of) > 1 else of[0]) for name, of in sorted(titles.items())]
     rows += [("charts", "All charts as SVG and PNG"), ("run.json", "Settings of the run")]
     frame = pd.DataFrame(rows, columns=["File", "Content"]).astype("str")
     html = page_table(table(frame), "T-files")
