@@ -402,7 +402,7 @@ def test_each_run_has_its_report_in_xcom_and_in_the_event_of_the_asset(airflow, 
         assert runs[name].events == [
             ("ihc_channel_reporting", {"report": str(report), "start_date": day, "end_date": day})
         ]
-        assert f"orders and sessions of {day}" in report.read_text("utf-8").lower()
+        assert f"orders and sessions: {day}" in report.read_text("utf-8").lower()
 
 
 def test_the_runs_are_recorded_by_the_names_of_the_dag_runs(airflow, runs):
