@@ -109,6 +109,7 @@ class Report:
         is_local = len(data.sources) and made_by(
             labelled(parameters.label, settings.redistribution_rules), data.sources
         )
+        chosen = {} if any(data.options.dimension.values()) else data.options.style.channels
         sentences = [
             run_sentence(settings.database.name, settings.run_id, dates_sentence(**data.window))
             if data.is_attributed
@@ -119,7 +120,7 @@ class Report:
             folding_sentence(data.few, data.few_summary),
             origin_sentence(parameters, data.reporting, shop=settings.database.name) if is_local else "",
             letters_sentence(letters_without_font(data.summary["channel_name"])),
-            colours_sentence(data.options.style.channels, data.colours),
+            colours_sentence(chosen, data.colours),
         ]
         return [sentence for sentence in sentences if sentence]
 

@@ -64,7 +64,7 @@ def orders_sentence(lines: pd.DataFrame) -> str:
         return f"There are no orders on these dates{f', only refunds of {fixed(refunds, 2)}' if refunds else ''}."
     verb = "is" if read == 1 or credited <= 1 else "are"
     amount = f", with {fixed(orders['amount'].iloc[-1], 2)} of revenue{after_refunds(lines)}" if credited else ""
-    text = f"{f'{fixed(credited)}' if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
+    text = f"{fixed(credited) if credited else 'None'} of {counted(read, 'order')} {verb} credited{amount}"
     rest = (
         (UNATTRIBUTED, "is untracked", "are untracked"),
         (FAILED, "failed", "failed"),
