@@ -89,8 +89,8 @@ def dated(when: object) -> str:
     Text that is none of them is returned unchanged.
     """
     text, now = str(when), spoken()
-    found = re.fullmatch(r"(\d{4}-\d\d)(-\d\d)?( \d\d:\d\d:\d\d)?", text) if now.name else None
-    if not found or (found[3] and not found[2]):
+    found = re.fullmatch(r"(\d{4}-\d\d)(?:(-\d\d)( \d\d:\d\d:\d\d)?)?", text) if now.name else None
+    if not found:
         return text
     if not found[2]:
         return dated_axis(date.fromisoformat(f"{text}-01"), by_month=True)

@@ -164,10 +164,11 @@ def open(database: str | Path = "", **options: Any) -> Shop:
 
     """
     given = {"base": Path.cwd(), "database": str(database), **options} if str(database) else options
-    return _checked(Shop(load_settings(**given), given))
+    return _opened(given)
 
 
-def _checked(shop: Shop) -> Shop:
+def _opened(given: Mapping[str, Any]) -> Shop:
+    shop = Shop(load_settings(**given), given)
     database = shop.settings.database
     if not database.exists() and not shop.is_sample:
         raise DatabaseError(f"There is no database {database.label}: check the path, or create one with `ihc sample`.")
@@ -201,4 +202,4 @@ def from_notebook(variables: Mapping[str, Any]) -> Shop:
 
     """
     given = {name: variables[name] for name in NAMES if name in variables}
-    return _checked(Shop(load_settings(**given), given))
+    return _opened(given)

@@ -64,6 +64,12 @@ class Exhibit:
         """The chart, drawn once for files and page. Raises ValueError if the exhibit has no chart."""
         return Picture(self.plot, self.described, self.note)
 
+    @property
+    def image(self) -> str:
+        """The chart as HTML that needs no other file. Raises ValueError if the exhibit has no chart."""
+        source = b64encode(self.picture.svg_file).decode()
+        return f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.described)}" style="max-width:44rem">'
+
     def write_chart(self, folder: Path) -> str:
         """Write the chart as SVG and PNG. Out: a sentence if it could not be drawn, otherwise empty."""
         return write_chart(lambda: self.picture, folder, self.chart_name)
@@ -94,10 +100,7 @@ class Exhibit:
         if self.text:
             parts.append(f"<p>{escape(printable(self.text))}</p>")
         if self.draw:
-            source = b64encode(self.picture.svg_file).decode()
-            parts.append(
-                f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.described)}" style="max-width:44rem">'
-            )
+            parts.append(self.image)
         if not self.frame.empty:
             parts.append(notebook_table(self.table(FEW_ROWS)))
             if not self.shown and len(self.frame) > FEW_ROWS:

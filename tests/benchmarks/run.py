@@ -24,7 +24,7 @@ from shop import SIZES
 from stages import OURS, STAGES
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "docs" / "performance.md"
+PAGE = HERE.parents[1] / "docs" / "performance.md"
 BEGINS, ENDS = (
     "<!-- The figures that follow are written by tests/benchmarks/run.py. -->",
     "<!-- End of the figures. -->",
@@ -39,14 +39,14 @@ Figures = dict[tuple[str, str, str], dict[str, Any]]  # by stage, size, contende
 
 
 def main() -> int:
-    """Measure, print the table and optionally write it to the README; returns 1 if a case could not be measured."""
+    """Measure, print the table and optionally write it to the page; returns 1 if a case could not be measured."""
     asked = _asked()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(asked.sizes, asked.stages, Path(asked.folder or folder))
     table = as_table(found)
     print("\n".join(["", *table, *as_lines(found)]))
-    if asked.write_readme:
-        write_readme("\n".join([*table, "", about(), "", *as_lines(found)]))
+    if asked.write_docs:
+        write_table("\n".join([*table, "", about(), "", *as_lines(found)]))
     return int(any("failed" in each for each in found.values()))
 
 
@@ -55,10 +55,10 @@ def _asked(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="sessions of the shop")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE")
     parser.add_argument("--folder", help="folder to store and reuse the shops")
-    parser.add_argument("--write-readme", action="store_true", help="write the table to the README")
+    parser.add_argument("--write-docs", action="store_true", help="write the table to docs/performance.md")
     asked = parser.parse_args(given)
-    if asked.write_readme and (set(asked.sizes), set(asked.stages)) != (set(SIZES), set(STAGES)):
-        parser.error("--write-readme needs all sizes and stages: the README's table would lose the others.")
+    if asked.write_docs and (set(asked.sizes), set(asked.stages)) != (set(SIZES), set(STAGES)):
+        parser.error("--write-docs needs all sizes and stages: the table would lose the others.")
     return asked
 
 
@@ -190,11 +190,11 @@ def _is_there(package: str) -> bool:
         return False
 
 
-def write_readme(text: str) -> None:
-    """Replace the figures between their marks in the README."""
-    before, rest = README.read_text("utf-8").split(BEGINS)
+def write_table(text: str) -> None:
+    """Replace the figures between their marks in docs/performance.md."""
+    before, rest = PAGE.read_text("utf-8").split(BEGINS)
     _, after = rest.split(ENDS)
-    README.write_text(f"{before}{BEGINS}\n\n{text}\n\n{ENDS}{after}", "utf-8")
+    PAGE.write_text(f"{before}{BEGINS}\n\n{text}\n\n{ENDS}{after}", "utf-8")
 
 
 if __name__ == "__main__":

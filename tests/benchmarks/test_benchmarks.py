@@ -78,17 +78,17 @@ def test_the_table_has_seconds_speed_growth_and_factors():
 
 
 def test_the_table_is_written_only_between_its_marks(tmp_path, monkeypatch):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{run.BEGINS}\nold\n{run.ENDS}\nafter\n", "utf-8")
-    monkeypatch.setattr(run, "README", readme)
-    run.write_readme("new")
-    assert readme.read_text("utf-8") == f"before\n{run.BEGINS}\n\nnew\n\n{run.ENDS}\nafter\n"
+    page = tmp_path / "performance.md"
+    page.write_text(f"before\n{run.BEGINS}\nold\n{run.ENDS}\nafter\n", "utf-8")
+    monkeypatch.setattr(run, "PAGE", page)
+    run.write_table("new")
+    assert page.read_text("utf-8") == f"before\n{run.BEGINS}\n\nnew\n\n{run.ENDS}\nafter\n"
 
 
 @pytest.mark.parametrize("part", [["--sizes", "4k"], ["--stages", next(iter(STAGES))]])
-def test_a_partial_table_is_not_written_to_the_readme(part, capsys):
-    assert not run._asked(part).write_readme
-    assert run._asked(["--write-readme"]).write_readme
+def test_a_partial_table_is_not_written_to_the_page(part, capsys):
+    assert not run._asked(part).write_docs
+    assert run._asked(["--write-docs"]).write_docs
     with pytest.raises(SystemExit):
-        run._asked([*part, "--write-readme"])
-    assert "--write-readme needs all sizes and stages" in capsys.readouterr().err
+        run._asked([*part, "--write-docs"])
+    assert "--write-docs needs all sizes and stages" in capsys.readouterr().err
