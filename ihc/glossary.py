@@ -132,7 +132,9 @@ GLOSSARY = {
         "All sessions of a customer up to and including the order, within the lookback window.",
     ),
     "unattributed": Term(
-        "Unattributed", TEXT, "An untracked order: it has no session, so no channel gets its revenue."
+        "Untracked",
+        TEXT,
+        "An order without a session, so no channel gets its revenue. Its outcome is stored as `unattributed`.",
     ),
     "failed": Term("Failed", TEXT, "An order without complete credit from the engine. The reason is stored."),
     "waiting": Term("Waiting", TEXT, "An order that has not been sent to the API yet. The next run sends it."),
@@ -407,11 +409,18 @@ HEADINGS = {
     "share_alone": ("Only channel, share", SHARE),
     "from": ("From", TEXT),
     "to": ("To", TEXT),
+    "customers": ("Customers", COUNT),
+    "orders_per_customer": ("Orders per customer", RATIO),
+    "revenue_per_customer": ("Revenue per customer", MONEY),
 }
+BY_SETTING = ("ihc_revenue", "ROAS")  # figures whose columns can end in a setting, such as `ROAS 7 days`
 
 
 def heading(column: object) -> tuple[str, str]:
     """Look up the heading and unit of a column. An unknown column keeps its name and has the unit MONEY."""
     name = str(column)
+    figure, _, setting = name.partition(" ")
+    if setting and figure in BY_SETTING:
+        return f"{GLOSSARY[figure].heading}, {setting}", GLOSSARY[figure].unit
     term = GLOSSARY.get(name)
     return (term.heading, term.unit) if term else HEADINGS.get(name, (name, MONEY))

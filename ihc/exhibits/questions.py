@@ -50,7 +50,8 @@ def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
     named = data.tables.sessions if column == "channel_name" else with_dimension(data.tables.sessions, by=column)
     is_meant = _matching(data.tables.sessions, where)
     visits = data.visits.assign(channel_name=named["channel_name"])[is_meant]
-    earned = data.earned[is_meant[data.earned["visit"].to_numpy()]]
+    visit = data.earned["visit"].to_numpy()
+    earned = data.earned.assign(channel_name=named["channel_name"].array.take(visit))[is_meant[visit]]
     frame = by_channel(visits, earned, **data.window)
     return _breakdown(data, column, frame, where)
 
@@ -333,12 +334,12 @@ def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dt
 
 
 def _several(column: str, value: object) -> list[object]:
-    """The values that are asked for, each once: one, or those of a list, a set, a Series."""
+    """The wanted values, each once: a single one, or those of a list, a set or a Series."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return [value]
     values = sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
     if not values:
-        raise InputError(f"No value of the column {column!r} is asked for: give one, or leave the column out.")
+        raise InputError(f"No value is given for the column {column!r}: give one, or leave the column out.")
     return list(dict.fromkeys(values))
 
 
@@ -352,4 +353,5 @@ def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[n
 
 def _where(where: Where | None) -> str:
     chosen = {column: " or ".join(map(str, _several(column, value))) for column, value in (where or {}).items()}
-    return "".join(f", {heading(column)[0]}: {values}" for column, values in chosen.items())
+    filters = "; ".join(f"{heading(column)[0]}: {values}" for column, values in chosen.items())
+    return f" ({filters})" if filters else ""

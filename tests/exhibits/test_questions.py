@@ -11,6 +11,7 @@ from openpyxl import load_workbook
 
 import ihc
 from ihc.errors import DatabaseError, InputError
+from ihc.glossary import heading
 from ihc.pipeline.attribution import attribute_shop
 from ihc.settings.run import load_settings
 
@@ -75,15 +76,19 @@ def test_a_missing_database_is_refused_with_its_path(tmp_path):
 def test_a_column_of_sessions_breaks_down_the_selected_rows(report):
     found = report.by("campaign", where={"channel_name": "Search"})
     # a1 is in k1 and k2, a3 in k2 alone; both cost 10.
-    assert dict(rows(found, "campaign", "cost")) == {"spring": 10.0, "summer": 10.0, "Total": 20.0}
+    assert rows(found, "campaign", "influenced_conversions", "cost") == [
+        ["spring", 2, 10.0],
+        ["summer", 1, 10.0],
+        ["Total", 2, 20.0],
+    ]
     both = report.by("campaign", where={"channel_name": ["Search", "Social"]})
-    assert both.title == "Broken down by campaign, Channel: Search or Social"
+    assert both.title == "Broken down by campaign (Channel: Search or Social)"
     assert (
         both.frame["cost"].iloc[-1]
         == 20.0 + report.by("channel_name").frame.set_index("channel_name")["cost"]["Social"]
     )
     assert report.by("campaign", where={"channel_name": pd.Series(["Search", "Social", "Search"])}).title == both.title
-    with pytest.raises(InputError, match="No value of the column 'channel_name' is asked for"):
+    with pytest.raises(InputError, match="No value is given for the column 'channel_name'"):
         report.by("campaign", where={"channel_name": []})
     whole = report.by("channel_name").frame.set_index("channel_name")
     assert whole.loc["Search", "ihc_revenue"] == pytest.approx(found.frame["ihc_revenue"].iloc[-1])
@@ -153,6 +158,14 @@ def test_a_shorter_lookback_window_or_a_missing_channel_leaves_orders_untracked(
     assert after.loc["Direct", "ihc_revenue_after"] == 0.0
     with pytest.raises(InputError, match="No session has the channel 'TV'"):
         report.without("TV")
+
+
+def test_tables_of_lookbacks_models_and_cohorts_have_plain_headings(report):
+    headings = {heading(column)[0] for found in (report.lookbacks(7), report.cohorts()) for column in found.frame}
+    assert {"Attributed revenue, 7 days", "ROAS, 7 days", "Customers", "Revenue per customer"} <= headings
+    headings |= {heading(column)[0] for column in report.compare("linear").frame}
+    assert "ROAS, Linear" in headings
+    assert not [each for each in headings if "_" in each]
 
 
 def test_customers_are_grouped_by_the_channel_of_their_first_session(report):
