@@ -28,8 +28,8 @@ class ApiAccount:
     @property
     def id(self) -> str:
         """Twelve-character hash of everything the answers depend on: URL, conversion type and redistribution."""
-        asked = [self.url, self.conv_type_id, self.redistribution.text if self.redistribution else ""]
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
+        parts = [self.url, self.conv_type_id, self.redistribution.text if self.redistribution else ""]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     @property
     def label(self) -> str:

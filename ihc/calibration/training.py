@@ -357,7 +357,7 @@ def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
 def _warnings(rows: pd.DataFrame, steps: Timeline, points: EndPoints) -> Iterator[str]:
     journeys = int(steps.is_first.sum())
     if journeys < GOOD_JOURNEYS:
-        yield f"Trained on {counted(journeys, 'journey')}; {GOOD_JOURNEYS:,} is a good amount: expect rough curves."
+        yield f"Trained on {counted(journeys, 'journey')}, fewer than {GOOD_JOURNEYS:,}: the curves are rough."
     if points.initializer_end <= points.start:
         yield "Most hours between sessions are the same, so the initializer's curve is almost a straight line."
     yield from _closer_warnings(rows, steps)

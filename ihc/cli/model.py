@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
 EXPLAINED = {
-    "Sessions, hours since the previous session and until the conversion": (
+    "Sessions, with hours since the previous session and hours to the conversion": (
         *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
     ),
     "Memberships times channel weights; sessions before a restart get 0": (
@@ -81,15 +81,15 @@ def calibrate(
     target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
     found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
     console = make_console()
-    asked = given.frame["conv_id"].nunique()
-    used = asked - len(found.left_out)
+    received = given.frame["conv_id"].nunique()
+    used = received - len(found.left_out)
     console.print(
-        f"{used:,} of {counted(asked, 'answer')} can be used; the parameters are fitted to the "
-        f"{found.parameters.provenance['journeys']:,} with two or more sessions."
+        f"{used:,} of {counted(received, 'answer')} can be used. The parameters are fitted to the "
+        f"{found.parameters.provenance['journeys']:,} orders with two or more sessions."
     )
     if given.outdated:
         console.print(
-            f"{counted(given.outdated, 'stored answer')} left out: the sessions of these orders differ from those "
+            f"{counted(given.outdated, 'stored answer')} left out: the order's sessions have changed since they were "
             "sent to the API."
         )
     for reason, orders in found.left_out.groupby("reason", sort=False)["conv_id"]:
@@ -113,7 +113,7 @@ def _print_errors(
     try:
         errors = cross_validate(journeys, answers)
     except InputError as error:
-        console.print(f"The parameters could not be tested on held-out answers. {error}")
+        console.print(f"The parameters were not tested on held-out answers. {error}")
         return {}
     table = error_table(errors)
     title = f"Errors on held-out answers ({FOLDS}-fold cross-validation, orders with two or more sessions)"
@@ -148,7 +148,7 @@ def train(
     console = make_console()
     late = sessions_after_conversion(tables.sessions, tables.conversions)
     console.print(f"{counted(journeys['conv_id'].nunique(), 'journey')} with {counted(len(journeys), 'session')}.")
-    console.print(f"{counted(late, 'session')} after the user's last order, not in any journey.")
+    console.print(f"{counted(late, 'session')} after the user's last order, in no journey.")
     say(console, found.warnings)
     _print_training(console, found)
     _say_written(console, [write_csv(getattr(found, name), path) for name, path in files.items()])
@@ -177,7 +177,7 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="Orde
     target = writable(folder / f"{name}.csv")
     sentence = explanation_sentence(steps)
     console = make_console()
-    console.print(f"{sentence} By the local engine, {settings.source}.")
+    console.print(f"{sentence} Computed by the local engine with parameters {settings.source}.")
     console.print(stored_credit_sentence(steps, read_credit(settings.database, conv_id)))
     numbered = steps.assign(number=range(1, len(steps) + 1))
     for title, columns in EXPLAINED.items():
@@ -234,16 +234,16 @@ def _print_training(console: Console, found: Trained) -> None:
 
     print_table(console, "Cleaning rules", found.rules)
     print_table(console, "Sessions per journey before and after cleaning", found.lengths)
-    title = "Hours per journey without outliers (curves end at the 90th percentile)"
+    title = "Hours per journey, outliers excluded (the curves end at the 90th percentile)"
     print_table(console, title, found.distributions.iloc[::10])
     hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
     curves = {f"{phase}_membership": getattr(found.parameters, phase)(hours) for phase in ("initializer", "closer")}
     print_table(console, "Curves", pd.DataFrame({"hours": hours, **curves}))
     _print_phase_weights(console, found.parameters)
-    console.print("Phase weights are the phases' shares of sessions; the vendor's rule is unknown.")
+    console.print("Each phase weight is the phase's share of sessions; the vendor's rule is not published.")
     console.print(
-        "Channel weights: 1 for every channel. For a real shop, weights learned from journeys did not predict held-out "
-        "API answers better than 1."
+        "Every channel weight is 1: on a real shop, weights learned from journeys predicted held-out API answers no "
+        "better."
     )
 
 
@@ -251,15 +251,18 @@ def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.Data
     from ihc.calibration.validation import SMALL_QUOTA, channel_errors, from_few, worst_journeys
 
     print_table(console, "Journeys with the largest errors", worst_journeys(errors))
-    print_table(console, "Credit by channel, predicted - actual", channel_errors(errors, answers["conv_id"].nunique()))
+    print_table(
+        console, "Credit by channel: predicted minus actual", channel_errors(errors, answers["conv_id"].nunique())
+    )
     few = from_few(journeys, answers, count=SMALL_QUOTA)
     if few.empty:
         console.print(
-            f"At most {SMALL_QUOTA} answers have two or more sessions: too few to test a calibration on {SMALL_QUOTA}."
+            f"At most {SMALL_QUOTA} orders with two or more sessions have an answer: too few to calibrate on "
+            f"{SMALL_QUOTA} and test on others."
         )
         return
     print_table(
-        console, f"Calibrated on {SMALL_QUOTA} answers with two or more sessions: errors of ihc on all others", few
+        console, f"Errors of ihc on all other answers, calibrated on {SMALL_QUOTA} with two or more sessions", few
     )
     console.print(
         f"Calibrated on {SMALL_QUOTA} answers with two or more sessions, the mean error of ihc is "

@@ -61,16 +61,16 @@ def scale(  # noqa: PLR0913 - one argument per option
     from ihc.models.heuristics import DIRECT
     from ihc.models.parameters import load_parameters
     from ihc.models.redistribution import load_redistribution
-    from ihc.scale.parts import Asked
+    from ihc.scale.parts import Plan
     from ihc.schemas.tables import check_window
 
     days, redistribution = check_window(options["start_date"], options["end_date"]), options["redistribution"]
     rules = None if redistribution is None else load_redistribution(redistribution)
     direct = tuple(options["direct"] or DIRECT)
-    asked = Asked(load_parameters(options["parameters"]), rules, *days, options["lookback_days"], direct)
+    plan = Plan(load_parameters(options["parameters"]), rules, *days, options["lookback_days"], direct)
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
-    job = Job(files, asked, open_output(output), partitions, export_journeys)
+    job = Job(files, plan, open_output(output), partitions, export_journeys)
     check_output(job.output, files)
     console = make_console(stderr=True)
     seen: set[str] = set()

@@ -110,8 +110,8 @@ def _require_tables(opened: Transaction, database: Database) -> None:
             if own.lower() in missing
         ]
         raise InputError(
-            f"Database {database.label} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
-            f"and `ihc init` shows their columns by creating them empty.{''.join(alike)}"
+            f"Database {database.label} has no table {some(missing)}. It needs {', '.join(COLUMNS)}: create missing "
+            f"ones empty with `ihc init`, or as views of your own tables.{''.join(alike)}"
         )
 
 

@@ -217,14 +217,14 @@ def store_credits(
     credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
     existing = set(conversions["conv_id"])
     with database.transaction(is_writing=True) as opened:
-        vanished = [conv_id for conv_id in _stored_conversions(opened) if conv_id not in existing]
-        _delete(opened, [*vanished, *outcomes["conv_id"]])
+        gone = [conv_id for conv_id in _stored_conversions(opened) if conv_id not in existing]
+        _delete(opened, [*gone, *outcomes["conv_id"]])
         opened.connection.execute(sa.delete(RUN_TABLE).where(RUN_TABLE.c.run_id == run.run_id))
-        opened.append(RUN_TABLE.name, pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
+        opened.append(RUN_TABLE.name, pd.DataFrame([asdict(replace(run, vanished=len(gone)))]))
         opened.append(OUTCOME_TABLE.name, outcomes.assign(run_id=run.run_id))
         opened.append(CREDIT_TABLE.name, credits[list(CREDITS)])
         opened.append(PHASE_TABLE.name, credits[PHASE_TABLE.columns.keys()])
-    return len(vanished)
+    return len(gone)
 
 
 def _stored_conversions(opened: Transaction) -> list[str]:

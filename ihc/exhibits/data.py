@@ -92,8 +92,8 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
     if not settings.given.model_fields_set & set(ATTRIBUTION):
         return True
     sources = provenance(stored.outcomes, orders)
-    asked = pd.DataFrame([(LOCAL, settings.source, settings.lookback_days)], columns=sources.columns[:3])
-    return bool(sources[sources.columns[:3]].equals(asked.astype({"lookback_days": "float64"})))
+    wanted = pd.DataFrame([(LOCAL, settings.source, settings.lookback_days)], columns=sources.columns[:3])
+    return bool(sources[sources.columns[:3]].equals(wanted.astype({"lookback_days": "float64"})))
 
 
 def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
@@ -349,7 +349,7 @@ class ReportData:
         return bool((self.results.runs["run_id"] == self.settings.run_id).any())
 
     @property
-    def ends(self) -> pd.DataFrame:
+    def outcomes(self) -> pd.DataFrame:
         """Outcomes of this run's conversions: rows of `outcomes`."""
         return self.results.outcomes[self.results.outcomes["run_id"] == self.settings.run_id]
 

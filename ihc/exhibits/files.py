@@ -15,7 +15,7 @@ from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
 from ihc.formatting import printable, speak
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
-from ihc.journeys.credits import vanished
+from ihc.journeys.credits import removed
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import write_csv, write_json, write_text
 from ihc.report.page import APPENDIX, report_page
@@ -99,7 +99,7 @@ def about(report: Report) -> dict[str, Any]:
     entries = {"database": settings.database.label} | asdict(settings.run())
     del entries["started_at"]  # already in attribution_runs
     return entries | {
-        "vanished": vanished(data.results.runs, settings.run_id),
+        "vanished": removed(data.results.runs, settings.run_id),
         "command": command_line(settings, report_only=not data.is_attributed),
         "headline": report.headline,
         "missing": report.missing,

@@ -20,7 +20,7 @@ from ihc.exhibits.paths import Paths
 from ihc.exhibits.quality import Checks
 from ihc.exhibits.questions import Where
 from ihc.formatting import printable, speak
-from ihc.journeys.credits import vanished
+from ihc.journeys.credits import removed
 from ihc.models.redistribution import labelled
 from ihc.narrative import summary
 from ihc.narrative.maturity import early_sentence
@@ -131,8 +131,8 @@ class Report:
         sentences = [
             provenance_sentence(data.sources) if len(data.sources) > 1 else "",
             early_sentence(data.rows, data.placed),
-            left_out_sentence(vanished(data.results.runs, settings.run_id), data.results.unsound),
-            *(sentence_of(data.ends) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
+            left_out_sentence(removed(data.results.runs, settings.run_id), data.results.unsound),
+            *(sentence_of(data.outcomes) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
         ]
         return [sentence for sentence in sentences if sentence]
 

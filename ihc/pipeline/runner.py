@@ -46,14 +46,14 @@ Step = Callable[[str], AbstractContextManager[object]]
 class RunResult:
     """The result of a run.
 
-    `report`: all figures; `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: counts of API requests,
-    empty if none; `failed_charts`: a message for each chart that could not be drawn.
+    `report`: all figures; `outcomes`: `conv_id, outcome, reason` of the run's orders; `requests`: counts of API
+    requests, empty if none; `failed_charts`: a message for each chart that could not be drawn.
     """
 
     report: Report
     files: list[Path]
-    ends: pd.DataFrame
-    asked: dict[str, int]
+    outcomes: pd.DataFrame
+    requests: dict[str, int]
     failed_charts: list[str]
 
 
@@ -146,8 +146,8 @@ def _result(report: Report, saved: Saved, executed: list[Path], *, report_only: 
     return RunResult(
         report=report,
         files=[*filter(Path.exists, without), *saved.files, *executed],
-        ends=report.data.ends[["conv_id", "outcome", "reason"]],
-        asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
+        outcomes=report.data.outcomes[["conv_id", "outcome", "reason"]],
+        requests=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
         failed_charts=saved.failed_charts,
     )
 

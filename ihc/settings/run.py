@@ -68,8 +68,8 @@ class Settings:
     def run(self) -> Run:
         """The record of this run, to store with its credits."""
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        asked = (self.lookback_days, self.start_date, self.end_date)
-        return Run(self.run_id, now, self.engine, self.source, *asked, version=__version__)
+        scope = (self.lookback_days, self.start_date, self.end_date)
+        return Run(self.run_id, now, self.engine, self.source, *scope, version=__version__)
 
     def load_parameters(self) -> Parameters:
         """The model parameters of the local engine; raises ParametersError."""

@@ -23,7 +23,7 @@ from ihc.models.registry import models_for
 from ihc.scale.job import Input, Job
 from ihc.scale.output import open_output
 from ihc.scale.parquet import find_files, layout_of, read_parquet
-from ihc.scale.parts import Asked, Reports
+from ihc.scale.parts import Plan, Reports
 from ihc.schemas.tables import COLUMNS, Tables, check_tables, inside
 
 NAMES = ("sessions", "conversions", "costs")
@@ -88,8 +88,8 @@ class Folder(NamedTuple):
         """The whole tables in memory, in file order."""
         return [read_whole(table, own) for table, own in zip(COLUMNS, self.files(), strict=True)]
 
-    def job(self, output, parts, asked, journeys=False):
-        return Job(self.files(), asked, open_output(str(output)), parts, journeys)
+    def job(self, output, parts, plan, journeys=False):
+        return Job(self.files(), plan, open_output(str(output)), parts, journeys)
 
 
 def read_whole(table, files):
@@ -114,23 +114,23 @@ def written(folder, tables, files=2, row_group_size=7, casts=None):
     return Folder(folder)
 
 
-def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]:
+def in_one_pass(raw, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame, Reports]:
     """The result of the library on whole tables: credits, outcomes and report tables."""
     tables: Tables = check_tables(*raw)
-    journeys = build_journeys(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
-    idle = non_converting_paths(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
-    credits = attribute(journeys, asked.parameters, asked.redistribution)
-    orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
+    journeys = build_journeys(*tables[:2], **plan.window, lookback_days=plan.lookback_days)
+    idle = non_converting_paths(*tables[:2], **plan.window, lookback_days=plan.lookback_days)
+    credits = attribute(journeys, plan.parameters, plan.redistribution)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], **plan.window)]
     outcomes = outcomes_of(orders, journeys, pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str"))
     models = {"IHC": credits} | {
-        name: model(journeys) for name, model in models_for(journeys, idle, asked.direct).items()
+        name: model(journeys) for name, model in models_for(journeys, idle, plan.direct).items()
     }
     reporting = channel_reporting(*tables, credits)
     reports = Reports(
-        channel_reporting=with_ratios(reporting[inside(reporting["date"], **asked.window)]),
-        channel_summary=channel_summary(*tables, credits, **asked.window),
+        channel_reporting=with_ratios(reporting[inside(reporting["date"], **plan.window)]),
+        channel_summary=channel_summary(*tables, credits, **plan.window),
         model_comparison=model_comparison(journeys, models | phase_credits(credits)),
-        reconciliation=reconcile(tables, credits, outcomes, reporting, **asked.window),
+        reconciliation=reconcile(tables, credits, outcomes, reporting, **plan.window),
     )
     return credits, outcomes, reports
 
@@ -149,8 +149,8 @@ def assert_same_reports(found, expected):
         assert_frame_equal(own, table.reset_index(drop=True), check_exact=True, obj=name)
 
 
-def assert_same_as_in_one_pass(output, reports, raw, asked):
-    credits, outcomes, expected = in_one_pass(raw, asked)
+def assert_same_as_in_one_pass(output, reports, raw, plan):
+    credits, outcomes, expected = in_one_pass(raw, plan)
     assert_same_bits(pd.read_parquet(output / "credits"), credits, ["conv_id", "session_id"])
     assert_same_bits(pd.read_parquet(output / "outcomes"), outcomes, ["conv_id"])
     assert_same_reports(reports, expected)

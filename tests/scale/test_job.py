@@ -18,10 +18,10 @@ from ihc.models.parameters import load_parameters
 from ihc.report.files import csv_bytes
 from ihc.scale.job import STAGES, scale
 from ihc.scale.output import SCRATCH
-from ihc.scale.parts import Asked
+from ihc.scale.parts import Plan
 from ihc.schemas.tables import Tables, check_tables
 
-ASKED = Asked(load_parameters())
+ASKED = Plan(load_parameters())
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +50,14 @@ def test_any_shop_in_any_number_of_parts_equals_a_single_pass(
 ):
     folder = tmp_path_factory.mktemp("shop")
     shop = written(folder / "in", shop, files)
-    asked = Asked(curves_of(), rules, *window, lookback)
+    asked = Plan(curves_of(), rules, *window, lookback)
     found = scale(client, shop.job(folder / "out", parts, asked))
     assert_same_as_in_one_pass(folder / "out", found.reports, shop.read(), asked)
 
 
 def test_the_sample_shop_equals_a_single_pass_and_its_files_hold_the_tables(client, shop, tmp_path):
     folder = written(tmp_path / "in", read_tables(shop), files=1)
-    asked = Asked(load_parameters(), GIVES, "2025-03-05", "2025-03-20", 14.0)
+    asked = Plan(load_parameters(), GIVES, "2025-03-05", "2025-03-20", 14.0)
     found = scale(client, folder.job(tmp_path / "out", 3, asked, journeys=True))
     assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), asked)
     for name, table in found.reports._asdict().items():
