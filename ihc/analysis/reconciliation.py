@@ -201,7 +201,7 @@ def _orders(figure: Figure) -> _Account:
     account.add("orders read", "read")
     account.refunds(REFUNDS, "read")
     account.add(UNATTRIBUTED, "unattributed", -1)
-    account.refunds(f"less: unattributed {REFUNDS}", "unattributed", -1)
+    account.refunds(f"less: untracked {REFUNDS}", "unattributed", -1)
     account.check("with a journey", count + failed[0] + waiting[0], credited + failed[1] + waiting[1])
     account.add(FAILED, "failed", -1)
     account.refunds(f"less: failed {REFUNDS}", "failed", -1)

@@ -118,11 +118,12 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     _print_trouble(result, console)
     if result.requests:
         console.print(narrative.requests_sentence(result.requests, result.outcomes))
-    console.print(f"Orders of {narrative.dates_sentence(**settings.window)}: {report.reconciliation.text}")
-    if len(sources := report.data.sources) <= 1:  # several sources are reported as a warning
-        console.print(narrative.provenance_sentence(sources))
-    console.print(report.reconciled.capitalize() + ".")
-    print_channels(console, report.data.few_verdicts)
+    if not report.missing or len(report.data.few_verdicts):
+        console.print(f"Orders of {narrative.dates_sentence(**settings.window)}: {report.reconciliation.text}")
+        if len(sources := report.data.sources) <= 1:  # several sources are reported as a warning
+            console.print(narrative.provenance_sentence(sources))
+        console.print(report.reconciled.capitalize() + ".")
+        print_channels(console, report.data.few_verdicts)
     if not report.missing:
         console.print(report.headline)
     kinds = [path.suffix for path in result.files]

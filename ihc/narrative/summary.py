@@ -35,8 +35,7 @@ def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
     below, above = paid[paid["verdict"] == BELOW], paid[paid["verdict"] == ABOVE]
     if below["cost"].sum() < ENOUGH * spend:
         found = _above(above, spend, roas)
-        returns = f"{fixed(spend)} of spend returns {fixed(revenue)} of attributed revenue"
-        return f"{found[:1].upper()}{found[1:]}: {returns}."
+        return f"{found[:1].upper()}{found[1:]}: spend {fixed(spend)}, attributed revenue {fixed(revenue)}."
     return f"{_below(below, spend)}; {_above(above, spend, roas)}."
 
 
@@ -173,7 +172,7 @@ def dimension_sentence(
     text = f"Grouped channels: {len(names) - len(unmapped)} of {len(names)}."
     if not unmapped:
         return f"{text} Rows and channels in this report are groups. {BY_CHANNEL}"
-    return f"{text} Without a group, under their own name: {some(unmapped, 12)}."
+    return f"{text} Channels without a group keep their own name: {some(unmapped, 12)}."
 
 
 def folding_sentence(few: Folding, summary: pd.DataFrame) -> str:
