@@ -47,6 +47,7 @@ COMMANDS = typer.main.get_command(app).commands
 ELSEWHERE = {"docs/guides/airflow.md", "docs/guides/postgresql.md", "docs/guides/cluster.md"}
 # The first needs a browser; the others are what .ci/run does, with the wheel and for the site.
 NOT_RUN = {"uv run jupyter lab notebooks", "pip install uv && uv run pytest", "pip install uv && uv run ihc run"}
+WIDEST, WRAPPED = 80, {"console", "shell"}
 FOUND = 1  # the exit code of `ihc check` on the sample shop
 
 
@@ -122,6 +123,13 @@ def test_the_examples_run(page, folder, plain_language):
     known = {}
     for example in blocks(PAGES[page], "python"):
         run_example(example, known)
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES) - {"README.md"}))
+def test_code_that_cannot_be_broken_fits_the_page(page):
+    """Commands are shown in several lines if they are long, by the style sheet of the site."""
+    code = [block for kind, block in re.findall(r"```(\w+)\n(.*?)```", PAGES[page], re.DOTALL) if kind not in WRAPPED]
+    assert [line for block in code for line in block.splitlines() if len(line) > WIDEST] == []
 
 
 def test_the_house_style_is_whole_and_can_be_read(folder):
