@@ -61,6 +61,7 @@ class Picture:
         with styled([self._note]):
             # Without a date, the same table gives the same bytes.
             FigureCanvasSVG(self._figure).print_svg(stream, metadata={"Title": self.alt, "Date": None})
+        self._figure.set_dpi(PNG_DPI)  # matplotlib leaves it at that of the SVG, and a later PNG would be small
         return stream.getvalue()
 
     @property
