@@ -10,8 +10,6 @@ import pandas as pd
 from ihc.analysis.changes import record_run
 from ihc.api.account import ApiAccount
 from ihc.api.batching import fingerprints, fit_journeys
-from ihc.api.client import Budget, Client
-from ihc.api.dispatch import dispatch
 from ihc.api.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
 from ihc.api.limits import ApiLimits
 from ihc.arrays.lookup import isin, lookup
@@ -231,6 +229,9 @@ def _ask(
     settings: Settings, account: ApiAccount, journeys: pd.DataFrame, unknown: pd.DataFrame, say: Callable[[str], object]
 ) -> ApiError | None:
     """Request the `unknown` journeys from the API. Out: the error that stopped the run, if any."""
+    from ihc.api.client import Budget, Client  # slow imports, not needed without requests
+    from ihc.api.dispatch import dispatch
+
     limits = settings.api_limits
     interval = 1 / limits.requests_per_second if limits.requests_per_second else 0.0
     client = Client(account, Budget(limits.max_requests, interval=interval), seconds=limits.request_seconds)
