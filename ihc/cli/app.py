@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -131,6 +133,8 @@ def main() -> None:
     """Run the command; an error of `ihc` is printed as one message on stderr."""
     # SIGTERM must end the kernels too, so it is handled like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
+    # Python searches all objects for cycles once more before it ends: half a second after a report.
+    atexit.register(gc.freeze)
     try:
         app(standalone_mode=True)
     except IhcError as error:
