@@ -160,7 +160,7 @@ GLOSSARY = {
         "Verdict",
         TEXT,
         "Above or below break-even with the whole confidence interval. Otherwise inconclusive, too few orders (under "
-        "30) or no cost.",
+        "30) or no spend.",
     ),
     "lag": Term("Conversion lag [days]", COUNT, "Days from a session to the order that gives it credit."),
     "arrived": Term("Completeness", SHARE, "Estimated share of a day's final credit that is already assigned."),

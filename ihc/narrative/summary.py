@@ -32,7 +32,8 @@ def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
     if not spend:
         return f"There is no spend on these dates; attributed revenue is {fixed(revenue)}."
     paid = by_cost(verdicts)
-    below, above = paid[paid["verdict"] == BELOW], paid[paid["verdict"] == ABOVE]
+    # As many as the channel table marks; small channels never lead the headline as below break-even.
+    below, above = paid[paid["verdict"] == BELOW], verdicts[verdicts["verdict"] == ABOVE]
     if below["cost"].sum() < ENOUGH * spend:
         found = _above(above, spend, roas)
         returns = f"{fixed(spend)} of spend returns {fixed(revenue)} of attributed revenue"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PAGE = RESOURCES / "page"
 APPENDIX = ("Reconciliation", "Data quality", "Model parameters")  # tables only
+# Sections and exhibits of the appendix that are not on paper: analysts have the page and its files.
+UNPRINTED = ("Untracked revenue by day", "Remedies", "Model parameters", "Files")
 SMALL = (7.0, 2.5)  # size of the two summary charts [inches]
 
 
@@ -64,6 +66,7 @@ def report_page(report: Report) -> str:
     script = (PAGE / "page.js").read_text("utf-8")
     house = report.data.options.style
     style = (PAGE / "style.css").read_text("utf-8") + dark_rules("svg.chart ") + _accent(house)
+    appendix = _chosen(_appendix(report), house)
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -85,7 +88,8 @@ def report_page(report: Report) -> str:
         charts=[_small(exhibit) for exhibit in _of_summary(report)],
         points=[printable(point.text) for point in report.points],
         sections=[] if report.missing else _chosen(_detail(report), house),
-        appendix=_chosen(_appendix(report), house),
+        appendix=appendix,
+        unprinted=_unprinted(appendix),
         glossary=Markup(page_table(glossary_table(), "glossary")),  # noqa: S704 - escaped by its maker
         command=command_line(report.data.settings, report_only=not report.data.is_attributed),
     )
@@ -102,6 +106,11 @@ def _accent(house: HouseStyle) -> str:
 
 def _chosen(sections: list[Section], house: HouseStyle) -> list[Section]:
     return [section for section in sections if section.title in house.sections]
+
+
+def _unprinted(sections: list[Section]) -> list[str]:
+    titles = [title for section in sections for title in (section.title, *(block.title for block in section.blocks))]
+    return [title for title in titles if title in UNPRINTED]
 
 
 def _of_summary(report: Report) -> list[Exhibit]:
