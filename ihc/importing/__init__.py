@@ -1,0 +1,1 @@
+"""Turn exports of shops and of tracking tools into the input tables."""
