@@ -248,6 +248,8 @@ def _nothing(length: int) -> tuple[Whole, Whole, Marks, npt.NDArray[np.int8]]:
 
 def _read(form: str, texts: pa.Array, day_first: bool | None) -> _Reading:
     found, fields = _parts(form, texts)
+    if not found.any():
+        return _Reading(form, *_nothing(len(texts)))
     if "count" in fields:
         part = _epoch(form, fields)
     elif "serial" in fields:
@@ -338,8 +340,8 @@ def _month(fields: dict[str, pa.Array]) -> Whole:
         return _whole(fields["month"])
     numbers = {month[:3].lower(): number for number, month in enumerate(MONTHS, start=1)}
     names = fields["name"].dictionary_encode()
-    of_names: Whole = np.array([numbers[name[:3].lower()] for name in names.dictionary.to_pylist()], "int64")
-    return of_names[_array(names.indices)]
+    of_names = np.array([numbers[name[:3].lower()] for name in names.dictionary.to_pylist()], "int64")
+    return np.take(of_names, _array(names.indices))
 
 
 def _days(year: Whole, month: Whole, day: Whole) -> tuple[Whole, Marks]:
