@@ -17,7 +17,7 @@ from babel.numbers import list_currencies
 
 from ihc.errors import AmbiguousError, SettingsError
 from ihc.formatting import listed
-from ihc.importing.cells import EMPTY, Cells, problems_of, quoted, read_cells, reasons_of, taken
+from ihc.importing.cells import EMPTY, Cells, as_numpy, problems_of, quoted, read_cells, reasons_of, taken
 
 # Signs that stand for one currency. Others, such as $, ¥ and kr, do not tell which one.
 SIGNS = {
@@ -87,7 +87,7 @@ def read_amounts(values: pd.Series[Any], *, decimal: str | None = None) -> Amoun
     cells = read_cells(values)
     if _is_numeric(values):
         texts = pc.if_else(pc.match_substring_regex(cells.texts, "^[0-9.eE+-]+$"), cells.texts, "nan")
-        numbers = _array(texts.cast(pa.float64()))
+        numbers = as_numpy(texts.cast(pa.float64()))
         return _amounts(values, cells, numbers, np.where(np.isfinite(numbers), 0, NO_AMOUNT), PLAIN)
     parts = _parts(cells.texts)
     fits = {mark: _fits(parts, mark) for mark in FORMS}
@@ -108,16 +108,11 @@ def read_flags(values: pd.Series[Any]) -> Amounts:
     """
     cells = read_cells(values)
     texts = pc.replace_substring_regex(pc.utf8_lower(cells.texts), r"^([01])\.0+$", r"\1")
-    yes, no = (_array(pc.is_in(texts, pa.array(names, texts.type))) for names in (YES, NO))
+    yes, no = (as_numpy(pc.is_in(texts, pa.array(names, texts.type))) for names in (YES, NO))
     flags = _amounts(values, cells, yes.astype("float64"), np.where(yes | no, 0, NO_FLAG), "flags")
     return flags._replace(
         values=flags.values.mask(cells.codes < 0, 0.0), problems=flags.problems[flags.problems != EMPTY]
     )
-
-
-def _array(values: pa.Array) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
-    return array
 
 
 def _is_numeric(values: pd.Series[Any]) -> bool:
@@ -148,13 +143,13 @@ def _joined(parts: Iterable[pa.Array], separator: str = "") -> pa.Array:
 
 
 def _has(text: pa.Array) -> Marks:
-    return _array(pc.not_equal(text, ""))
+    return as_numpy(pc.not_equal(text, ""))
 
 
 def _fits(parts: Parts, mark: str) -> Marks:
     """Mark the digits that are a number with this decimal separator. An exponent needs plain digits and a point."""
-    fits = _array(pc.match_substring_regex(parts["digits"], FORMS[mark]))
-    plain = _array(pc.match_substring_regex(parts["digits"], r"^[0-9]+(\.[0-9]+)?$"))
+    fits = as_numpy(pc.match_substring_regex(parts["digits"], FORMS[mark]))
+    plain = as_numpy(pc.match_substring_regex(parts["digits"], r"^[0-9]+(\.[0-9]+)?$"))
     return fits & (~_has(parts["exponent"]) | (plain & (mark == ".")))
 
 
@@ -164,7 +159,7 @@ def _decimal(column: object, parts: Parts, fits: dict[str, Marks]) -> str | None
     points, commas = (int(marks.sum()) for marks in only.values())
     if points != commas:
         return "." if points > commas else ","
-    open_ = fits["."] & fits[","] & _array(pc.match_substring_regex(parts["digits"], "[.,]"))
+    open_ = fits["."] & fits[","] & as_numpy(pc.match_substring_regex(parts["digits"], "[.,]"))
     where = f"Column {quoted(column)}: " if isinstance(column, str) and column else ""
     if points:
         one, two = (quoted(parts["digits"][int(np.argmax(marks))]) for marks in only.values())
@@ -182,13 +177,13 @@ def _numbers(parts: Parts, fits: Marks, mark: str) -> Numbers:
     """Read the digits with a decimal separator; NaN where they do not fit it."""
     plain = pc.replace_substring_regex(parts["digits"], f"[^0-9{mark}]", "")
     plain = _joined([pc.replace_substring(plain, mark, "."), parts["exponent"]])
-    sizes = _array(pc.if_else(pa.array(fits), plain, "nan").cast(pa.float64()))
+    sizes = as_numpy(pc.if_else(pa.array(fits), plain, "nan").cast(pa.float64()))
     return np.where(_is_negative(parts), -sizes, sizes)
 
 
 def _is_negative(parts: Parts) -> Marks:
     signs = _joined(parts[name] for name in SIGNED)
-    return _array(pc.match_substring_regex(signs, rf"[(]|{MINUS}"))
+    return as_numpy(pc.match_substring_regex(signs, rf"[(]|{MINUS}"))
 
 
 def _is_written_well(parts: Parts) -> Marks:
@@ -203,7 +198,7 @@ def _currencies(parts: Parts) -> npt.NDArray[np.object_]:
     texts = _joined([parts["before"], parts["after"]], " ").dictionary_encode()
     known = list_currencies()
     names = np.array([_currency(text, known) for text in texts.dictionary.to_pylist()], dtype=object)
-    return np.take(names, _array(texts.indices))
+    return np.take(names, as_numpy(texts.indices))
 
 
 def _currency(text: str, known: Collection[str]) -> str:

@@ -39,7 +39,7 @@ def read_cells(values: pd.Series[Any]) -> Cells:
     """
     trimmed = pc.utf8_trim_whitespace(_written(values))
     filled = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, trimmed.type), trimmed).dictionary_encode()
-    codes = filled.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype("int64")
+    codes = as_numpy(filled.indices.fill_null(-1)).astype("int64")
     return Cells(codes, filled.dictionary)
 
 
@@ -75,7 +75,7 @@ def _objects(values: pd.Series[Any]) -> pa.Array:
 
 
 def _floats(array: pa.Array) -> pa.Array:
-    numbers = array.to_numpy(zero_copy_only=False).astype("float64")
+    numbers = as_numpy(array).astype("float64")
     whole = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (np.abs(numbers) < WHOLE_BELOW)
     texts = pa.array(np.where(whole, numbers, 0).astype("int64")).cast(pa.large_string())
     return pc.if_else(pa.array(whole), texts, array.cast(pa.large_string()))
@@ -88,6 +88,12 @@ def _text(value: object) -> str:
         return value.decode("utf-8", "backslashreplace")
     text = format(value, "f") if isinstance(value, Decimal) else str(value)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def as_numpy(values: pa.Array) -> npt.NDArray[Any]:
+    """Return an Arrow array as numpy holds it."""
+    array: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return array
 
 
 def quoted(text: object) -> str:

@@ -1,7 +1,8 @@
 """Read the dates and times of an export: recognise their form, place them in UTC and in the shop's time zone.
 
 A column has one form, the one that reads the most of its distinct values. Each form is a regular expression whose
-groups are named by what they hold. Arithmetic is in whole microseconds, so nothing is rounded.
+groups are named by what they hold. Arithmetic is in whole microseconds; only Excel's fractions of a day are
+rounded, to milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from ihc.errors import AmbiguousError, SettingsError
 from ihc.formatting import counted, listed
-from ihc.importing.cells import Codes, problems_of, quoted, read_cells, reasons_of, taken
+from ihc.importing.cells import Codes, as_numpy, problems_of, quoted, read_cells, reasons_of, taken
 
 YEARS = (1990, 2100)  # earlier and later years are typing errors or placeholders
 LARGEST_OFFSET = 14 * 60  # [minutes] of a time zone: Kiritimati
@@ -233,7 +234,7 @@ def _recognised(texts: pa.Array, day_first: bool | None) -> _Reading:
         best = max(best, reading, key=_success)
         if 2 * _success(best)[0] > len(texts):
             break
-    short = _array(pc.match_substring_regex(texts, TWO_DIGIT_YEAR))
+    short = as_numpy(pc.match_substring_regex(texts, TWO_DIGIT_YEAR))
     return best._replace(faults=np.where(short & (best.faults == NO_FORM), SHORT_YEAR, best.faults).astype("int8"))
 
 
@@ -266,16 +267,11 @@ def _parts(form: str, texts: pa.Array) -> tuple[Marks, dict[str, pa.Array]]:
     parts = pc.extract_regex(texts, f"^(?:{FORMS[form]})$")
     found = parts.is_valid()
     names = [field.name for field in parts.type]
-    return _array(found), dict(zip(names, parts.filter(found).flatten(), strict=True))
-
-
-def _array(values: pa.Array) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
-    return array
+    return as_numpy(found), dict(zip(names, parts.filter(found).flatten(), strict=True))
 
 
 def _whole(text: pa.Array) -> Whole:
-    return _array(pc.if_else(pc.equal(text, ""), "0", text).cast(pa.int64()))
+    return as_numpy(pc.if_else(pc.equal(text, ""), "0", text).cast(pa.int64()))
 
 
 def _digits(text: pa.Array, digits: int) -> Whole:
@@ -341,7 +337,7 @@ def _month(fields: dict[str, pa.Array]) -> Whole:
     numbers = {month[:3].lower(): number for number, month in enumerate(MONTHS, start=1)}
     names = fields["name"].dictionary_encode()
     of_names = np.array([numbers[name[:3].lower()] for name in names.dictionary.to_pylist()], "int64")
-    return np.take(of_names, _array(names.indices))
+    return np.take(of_names, as_numpy(names.indices))
 
 
 def _days(year: Whole, month: Whole, day: Whole) -> tuple[Whole, Marks]:
@@ -360,8 +356,8 @@ def _clock(fields: dict[str, pa.Array]) -> tuple[Whole, Marks]:
     valid = (hour < 24) | ((hour == 24) & (minute + second + micros == 0))
     if "half" in fields:
         half = pc.utf8_upper(fields["half"])
-        is_half = _array(pc.not_equal(half, ""))
-        is_pm = _array(pc.equal(half, "P"))
+        is_half = as_numpy(pc.not_equal(half, ""))
+        is_pm = as_numpy(pc.equal(half, "P"))
         valid &= ~is_half | ((hour >= 1) & (hour <= 12))
         hour = np.where(is_half, hour % 12 + 12 * is_pm, hour)
     return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros, valid & (minute < 60) & (second < 60)
@@ -377,8 +373,8 @@ def _offset(zone: pa.Array | None, length: int) -> tuple[Whole, Marks, Marks]:
         return np.zeros(length, "int64"), np.zeros(length, "bool"), np.ones(length, "bool")
     names = zone.dictionary_encode()
     known = np.array([_minutes(name) for name in names.dictionary.to_pylist()], "int64")
-    places = _array(names.indices)
-    return known[places], _array(pc.not_equal(zone, "")), np.abs(known[places]) <= LARGEST_OFFSET
+    places = as_numpy(names.indices)
+    return known[places], as_numpy(pc.not_equal(zone, "")), np.abs(known[places]) <= LARGEST_OFFSET
 
 
 def _minutes(zone: str) -> int:
