@@ -77,7 +77,19 @@ def test_missing_columns_are_empty(name, row, tmp_path, monkeypatch):
     assert [len(frame) <= 1 for frame in found] == [True, True]
 
 
-TEXTS = ["", "x", "NaN", "-1", "1e300", "99999999999999999999", "2024-13-45 99:99:99", "';DROP TABLE events;--", "é\n"]
+TEXTS = [
+    "",
+    "x",
+    "infinity",
+    "-infinity",
+    "NaN",
+    "-1",
+    "1e300",
+    "99999999999999999999",
+    "2024-13-45 99:99:99",
+    "';DROP TABLE events;--",
+    "é\n",
+]
 
 
 @pytest.mark.parametrize("name", ["ga4_flat", "snowplow", "segment", "events"])
@@ -89,6 +101,22 @@ def test_odd_values_do_no_harm(name, tmp_path, monkeypatch):
         (tmp_path / f"{option}.jsonl").write_text("\n".join(map(json.dumps, odd)))
     found = read_preset(name, **{option: f"{option}.jsonl" for option in FILES[name]})
     assert [len(frame) <= len(TEXTS) for frame in found] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "of_time"),
+    [("ga4", ["event_timestamp"]), ("ga4_flat", ["event_timestamp"]), ("matomo", ["firstActionTimestamp"])],
+)
+def test_an_impossible_time_is_no_time_of_four_digit_years(name, of_time, tmp_path, monkeypatch):
+    monkeypatch.setattr(presets, "EXPORTS", tmp_path)
+    param = {"key": "ga_session_id", "value": {"int_value": 7}}
+    row = {"user_pseudo_id": "u", "ga_session_id": "7", "event_params": [param], "event_name": "purchase", "idVisit": 7}
+    odd = [row | dict.fromkeys(of_time, number) for number in (9 * 10**18, -9 * 10**18)]
+    (tmp_path / "odd.jsonl").write_text("\n".join(map(json.dumps, odd)))
+    found, bought = read_preset(name, **dict.fromkeys(FILES[name], "odd.jsonl"))
+    assert len(found)
+    times = pd.concat([found["time"], bought["time"]]).dropna().astype("str")
+    assert not times.str.fullmatch("[0-9]{4}-.*").any()
 
 
 def test_ga4_takes_the_source_of_the_session_and_never_that_of_the_first_visit():
@@ -274,6 +302,7 @@ def test_the_column_names_of_attribution_tools_are_known(tmp_path, monkeypatch):
         (",20000000,1,0", "more than 10 million"),
         ("A,2.5,1,0", "Row 1 has 2.5 conversions: give whole numbers"),
         ("A,-1,1,0", "Row 1 has -1 conversions"),
+        ("A,infinity,1,0", "Row 1 has infinity conversions"),
         ("A,nan,1,0", "Row 1 has nan conversions"),
         ("A,many,1,0", "Row 1 has many conversions"),
         ("A,1,1,few", "Row 1 has few users without an order"),
