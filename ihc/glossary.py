@@ -190,6 +190,12 @@ GLOSSARY = {
         MONEY,
         "Spend of sessions that do not exist. It has no channel and no day. With dates, it is not in the total spend.",
     ),
+    "daily_spend_without_session": Term(
+        "Daily spend without a session",
+        MONEY,
+        "Spend in channel_costs for a day, channel and campaign without any session. It counts for its channel and "
+        "day.",
+    ),
     "blended_roas": Term(
         "Blended ROAS",
         RATIO,

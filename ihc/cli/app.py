@@ -59,7 +59,7 @@ def init(
     from ihc.database.results import create_tables
 
     settings = settled(engine="local", **options)
-    create_tables(settings.database)
+    create_tables(settings.database, optional=True)
     if clean_results:
         with settings.database.lock(typer.echo, held=settings.held_lock):
             create_tables(settings.database, clean_results=True)

@@ -29,7 +29,6 @@ def check(**options: Any) -> None:
     from ihc.pipeline.sample import prepare
     from ihc.quality.checks import clean_sentence, quality_findings
     from ihc.quality.sql import Sql
-    from ihc.schemas.tables import COLUMNS
 
     settings = settled(engine="local", **options)
     prepare(settings, typer.echo)
@@ -39,7 +38,7 @@ def check(**options: Any) -> None:
     console = make_console()
     for _, finding in found.iterrows():
         say(console, [*_lines(finding), ""])
-    rows = ", ".join(f"{len(frame):,} in {table}" for table, frame in zip(COLUMNS, tables, strict=True))
+    rows = ", ".join(f"{len(frame):,} in {table}" for table, frame in tables.by_name.items())
     summary = f"{counted(len(found), 'finding')} in {settings.database.label}; rows: {rows}."
     say(console, [clean_sentence(findings), summary])
     raise typer.Exit(FOUND if len(found) else 0)

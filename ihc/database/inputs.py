@@ -1,4 +1,4 @@
-"""Read the three input tables, whole or filtered by date and user. They are never written."""
+"""Read the input tables, whole or filtered by date and user. They are never written."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from typing import Any, NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc.arrays.lookup import isin
 from ihc.database.database import Database
 from ihc.database.postgres import quoted
 from ihc.database.transaction import Transaction
 from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.schemas.refunds import REFUND_OF
+from ihc.schemas.spend import campaign_column, check_shop, spread_spend
 from ihc.schemas.tables import (
+    CAMPAIGN,
     COLUMNS,
     CONVERSIONS,
+    COSTS,
     SESSIONS,
+    SPEND,
     Tables,
     as_text,
     check_table,
@@ -56,7 +61,7 @@ def read_tables(
     end_date: str | date | None = None,
     users: Collection[str] | None = None,
 ) -> Tables:
-    """Read, check and type the three input tables of a database, in one transaction.
+    """Read, check and type the three input tables of a database, and its daily spend, in one transaction.
 
     Parameters
     ----------
@@ -72,7 +77,10 @@ def read_tables(
     Tables
         `sessions`: `session_id, user_id, event_date, event_time, channel_name, holder_engagement, closer_engagement,
         impression_interaction [0/1]`; `conversions`: `conv_id, user_id, conv_date, conv_time, revenue [currency]`,
-        optionally `refund_of`; `costs`: `session_id, cost [currency; NaN if empty]`. Other columns are kept.
+        optionally `refund_of`; `costs`: `session_id, cost [currency; NaN if empty]`. Other columns are kept. If the
+        database has the optional table `channel_costs` (`date, channel_name, cost`, optionally `campaign`), `costs`
+        includes this daily spend, with `spend_date, spend_channel, spend_campaign`: shares of sessions, and rows
+        without a `session_id` for spend without any session.
 
     Raises
     ------
@@ -85,7 +93,7 @@ def read_tables(
     -----
     With a selection, sessions are those of users with a selected conversion, on any date, and costs are those of these
     sessions. The database selects the rows; no other rows are read or checked. Without a selection, all tables are read
-    whole.
+    whole. Daily spend is always spread over all sessions of its day; a selection then has the shares of its sessions.
 
     Examples
     --------
@@ -97,8 +105,55 @@ def read_tables(
     chosen = Selection.of(start_date, end_date, users)
     with database.transaction() as opened:
         _require_tables(opened, database)
+        spend = _read_spend(opened)
+        if chosen and spend is not None:
+            return _chosen_with_spend(opened, chosen, spend)
         frames = read_chosen(opened, chosen) if chosen else opened.read_whole([*COLUMNS])
-    return check_tables(*frames)
+    return check_shop(frames, spend)
+
+
+def _read_spend(opened: Transaction) -> pd.DataFrame | None:
+    """Read the table of daily spend, unconverted; None if there is none, or if it has no rows."""
+    name = _name_of_spend(opened)
+    if name is None:
+        return None
+    spend = opened.read(sa.select(EVERY_COLUMN).select_from(sa.table(name)), coerce_float=False)
+    return None if spend.empty else spend
+
+
+def _name_of_spend(opened: Transaction) -> str | None:
+    alike = sorted((name for name in opened.tables() if name.lower() == SPEND), key=lambda name: name != SPEND)
+    return next(iter(alike), None)
+
+
+def _chosen_with_spend(opened: Transaction, chosen: Selection, spend: pd.DataFrame) -> Tables:
+    """Read and check a selection, with its sessions' shares of daily spend."""
+    tables = check_tables(*read_chosen(opened, chosen))
+    spend = check_table(SPEND, spend)
+    costs = spread_spend(*_spend_days(opened, spend), spend)
+    return Tables(*tables[:2], costs[isin(costs["session_id"], tables.sessions["session_id"])].reset_index(drop=True))
+
+
+def _spend_days(opened: Transaction, spend: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read what spreads daily spend: the sessions of its days and channels, and the costs of these sessions.
+
+    In: `spend`, checked. Out: `session_id, event_date, channel_name` and the campaign, if recorded; `session_id, cost`.
+    """
+    columns = columns_in(opened)
+    campaign = campaign_column(opened.read(_no_row(SESSIONS)))
+    names = {name: columns[SESSIONS][name].name for name in ("session_id", "event_date", "channel_name")}
+    names |= {CAMPAIGN: campaign} if campaign else {}
+    sessions = sa.table(SESSIONS, *map(sa.column, names.values()))
+    key, day, channel = (opened.id_text(sessions.c[names[name]]) for name in list(names)[:3])
+    price = columns[COSTS]
+    with opened.listed(spend["channel_name"].unique().tolist()) as channels:
+        is_wanted = sa.and_(day.between(spend["date"].min(), spend["date"].max()), channel.in_(channels))
+        visits = opened.read(sa.select(*sessions.c).where(is_wanted), coerce_float=False)
+        is_paid = opened.id_text(price["session_id"]).in_(sa.select(key).where(is_wanted))
+        costs = opened.read(sa.select(price["session_id"], price["cost"]).where(is_paid), coerce_float=False)
+    visits = visits.set_axis(list(names), axis="columns")
+    texts = {name: as_text(visits[name]) for name in list(names)[:3]}
+    return visits.assign(**texts), check_table(COSTS, costs)
 
 
 def _require_tables(opened: Transaction, database: Database) -> None:

@@ -35,6 +35,8 @@ from ihc.schemas.tables import (
     CREDITS,
     PHASES,
     REPORTING,
+    SESSIONS,
+    SPEND,
     Tables,
     as_text,
 )
@@ -175,23 +177,28 @@ def _try_table(opened: Transaction, table: sa.Table) -> None:
             raise DatabaseError(f"Table {table.name}, column {name}: its type would round the values; {OTHERS_TABLE}.")
 
 
-def create_tables(database: Database, *, clean_results: bool = False) -> None:
+def create_tables(database: Database, *, optional: bool = False, clean_results: bool = False) -> None:
     """Create missing tables and the database file; existing tables stay unchanged.
 
+    `optional` also creates the table of daily spend beside existing input tables; a new database always has it.
     `clean_results` empties the result tables and the history, but not the API ledger, whose answers were paid for.
     Raises DatabaseError if the database cannot be written.
     """
     database.make_empty()
     with database.transaction(is_writing=True) as opened:
-        _create_missing(opened)
+        _create_missing(opened, optional=optional)
         if clean_results:
             for name in RESULTS | HISTORY:
                 opened.connection.execute(sa.delete(METADATA.tables[name]))
 
 
-def _create_missing(opened: Transaction, more: Mapping[str, Collection[str]] | None = None) -> None:
-    """Create missing tables; `more`: additional text columns by table."""
+def _create_missing(
+    opened: Transaction, more: Mapping[str, Collection[str]] | None = None, *, optional: bool = False
+) -> None:
+    """Create missing tables; `more`: additional text columns by table; `optional` as in `create_tables`."""
     existing = opened.tables()
+    if SESSIONS in existing and (not optional or SPEND in map(str.lower, existing)):
+        existing.add(SPEND)  # a shop without daily spend goes on without it
     for name, table in METADATA.tables.items():
         # A view may serve as an input table; CREATE TABLE IF NOT EXISTS would fail on it.
         if name not in existing:

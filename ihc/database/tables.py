@@ -63,6 +63,15 @@ _table(
     _needed("revenue", REAL),
 )
 _table(shop.COSTS, _key("session_id"), sa.Column("cost", REAL))
+_table(
+    shop.SPEND,
+    _needed("date"),
+    _needed("channel_name"),
+    sa.Column(shop.CAMPAIGN, TEXT),
+    sa.Column("cost", REAL),
+    sa.Column("impressions", LONG),
+    sa.Column("clicks", LONG),
+)
 
 CREDIT_TABLE = _table("attribution_customer_journey", _key("conv_id"), _key("session_id"), _needed("ihc", REAL))
 REPORTING_TABLE = _table(

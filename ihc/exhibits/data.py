@@ -31,6 +31,7 @@ from ihc.analysis.reporting import (
     with_ratios,
 )
 from ihc.arrays.lookup import isin, lookup
+from ihc.arrays.sums import total
 from ihc.charts.palette import colours_of
 from ihc.database.history import RecordedRun, State, noted, previous_run, recorded_runs
 from ihc.database.results import Results
@@ -41,6 +42,7 @@ from ihc.models.ihc import attribute
 from ihc.narrative.run import source_note
 from ihc.quality.clocks import far_dates, without
 from ihc.schemas.refunds import purchase_ids, purchases
+from ihc.schemas.spend import as_sessions
 from ihc.schemas.tables import CREDITS, PHASES, Tables, inside
 from ihc.settings.report import ReportOptions
 from ihc.settings.run import Settings
@@ -162,7 +164,28 @@ class ReportData:
 
     @cached_property
     def _shown(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        return renamed(*self._of_channels, self.sessions)
+        alone = with_dimension(self.alone, **self.options.dimension)
+        names = pd.concat([self.sessions["channel_name"], alone["channel_name"]], ignore_index=True)
+        return renamed(*self._of_channels, names)
+
+    @cached_property
+    def alone(self) -> pd.DataFrame:
+        """Daily spend without any session, as rows of sessions: the last rows of `visits`."""
+        return as_sessions(self.tables.sessions, self.tables.costs)
+
+    @cached_property
+    def spend_alone(self) -> float:
+        """Daily spend without any session on the report's days [currency]."""
+        rows = self.inside(self.visits)
+        return total(rows.loc[rows["sessions"] == 0, "cost"])
+
+    def names_by(self, column: str) -> pd.Series[str]:
+        """The value of a column of sessions for each row of `visits`."""
+        parts = (
+            (rows if column == "channel_name" else with_dimension(rows, by=column))["channel_name"]
+            for rows in (self.tables.sessions, self.alone)
+        )
+        return pd.concat(parts, ignore_index=True)
 
     @property
     def visits(self) -> pd.DataFrame:

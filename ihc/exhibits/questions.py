@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.dimension import NO_VALUE, with_dimension
+from ihc.analysis.dimension import NO_VALUE
 from ihc.analysis.periods import PERIODS, period_totals
 from ihc.analysis.reporting import by_channel, model_revenue, ratio, session_costs, total_name
 from ihc.analysis.sensitivity import IHC
@@ -25,6 +25,7 @@ from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import is_purchase, purchase_indexer, purchases
+from ihc.schemas.spend import without_spend_of
 from ihc.schemas.tables import inside, timestamps
 
 Where = Mapping[str, object]
@@ -47,9 +48,9 @@ def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
     if column not in data.tables.sessions:
         there = sorted({*data.tables.sessions.columns, *data.tables.conversions.columns, CUSTOMERS})
         raise InputError(f"No table has a column {column!r}. Available columns: {some(there, 30)}.")
-    named = data.tables.sessions if column == "channel_name" else with_dimension(data.tables.sessions, by=column)
-    is_meant = _matching(data.tables.sessions, where)
-    visits = data.visits.assign(channel_name=named["channel_name"])[is_meant]
+    names = data.names_by(column)
+    is_meant = _matching(where, data.tables.sessions, data.alone)
+    visits = data.visits.assign(channel_name=names.array)[is_meant]
     earned = data.earned[is_meant[data.earned["visit"].to_numpy()]]
     frame = by_channel(visits, earned, **data.window)
     return _breakdown(data, column, frame, where)
@@ -88,7 +89,7 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
     """Break orders down by a column of conversions. Their cost is that of the sessions in their journeys."""
     conversions = data.tables.conversions
     texts = values.astype("str").where(values.notna(), NO_VALUE)
-    is_meant = inside(conversions["conv_date"], **data.window) & _matching(conversions, where)
+    is_meant = inside(conversions["conv_date"], **data.window) & _matching(where, conversions)
     orders = conversions.assign(value=texts)[is_meant]
     counted_orders = purchases(orders)
     groups = orders.groupby("value", sort=True)
@@ -110,6 +111,8 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
         f"several journeys is split equally. {fixed(earlier, 2)} of this spend is outside these dates. Another "
         f"{fixed(other, 2)} was spent within these dates on sessions that led to none of these orders."
     )
+    if data.spend_alone:
+        text += f" Daily spend without a session: {fixed(data.spend_alone, 2)}."
     title = f"Orders broken down by {column}{_where(where)}"
     return _broken_down(data, column, frame, "CPO", title, text)
 
@@ -175,7 +178,8 @@ def compare(compared: Comparison, *models: str, where: Where | None = None) -> E
     chosen = [_model_of(name, compared) for name in models] or [*compared.chosen]
     chosen = [IHC, *(name for name in dict.fromkeys(chosen) if name != IHC)]
     sessions, credited = data.tables.sessions, data.credited
-    is_meant = np.asarray(_matching(sessions, where) & inside(sessions["event_date"], **data.window), dtype="bool")
+    is_inside = inside(data.visits["date"], **data.window)
+    is_meant = np.asarray(_matching(where, sessions, data.alone) & is_inside, dtype="bool")
     visit = get_indexer(credited["session_id"], sessions["session_id"])
     credits = {name: credited if name == IHC else compared.chosen[name](credited) for name in chosen}
     revenue = model_revenue(credited.assign(channel_name=credited["reported_as"]), credits)[is_meant[visit]]
@@ -242,7 +246,10 @@ def without_channel(data: ReportData, *channels: str) -> Exhibit:
         raise InputError(f"No session has the channel {some(missing)}. Available channels: {some(sorted(known), 20)}.")
     before = ReportData(data.settings, attributed(data.settings, data.tables))
     sessions = data.tables.sessions
-    left = data.tables._replace(sessions=sessions[~sessions["channel_name"].isin(list(channels))])
+    left = data.tables._replace(
+        sessions=sessions[~sessions["channel_name"].isin(list(channels))],
+        costs=without_spend_of(data.tables.costs, channels),
+    )
     after = ReportData(data.settings, attributed(data.settings, left))
     total = before.summary["channel_name"].iloc[-1]
     sides = []
@@ -315,17 +322,17 @@ def buyers(data: ReportData, who: str) -> pd.DataFrame:
     return data.shown_journeys[isin(data.shown_journeys["conv_id"], ids)].reset_index(drop=True)
 
 
-def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return a mask of the rows with the given values."""
-    mask = np.ones(len(frame), dtype=bool)
+def _matching(where: Where | None, *frames: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return a mask of the rows with the given values. In: `frames` with the same columns; the mask is for all rows."""
+    mask = np.ones(sum(map(len, frames)), dtype=bool)
     for column, value in (where or {}).items():
-        if column not in frame:
-            raise InputError(f"There is no column {column!r}. Available columns: {some(list(frame.columns), 20)}.")
-        is_meant = np.zeros(len(frame), dtype=bool)
+        if column not in frames[0]:
+            raise InputError(f"There is no column {column!r}. Available columns: {some(list(frames[0].columns), 20)}.")
+        is_meant = np.zeros(len(mask), dtype=bool)
         for each in _several(column, value):
-            is_equal = _equals(frame[column], each)
+            is_equal = np.concatenate([_equals(frame[column], each) for frame in frames])
             if not is_equal.any():
-                values = sorted(frame[column].dropna().astype("str").unique())
+                values = sorted({text for frame in frames for text in frame[column].dropna().astype("str").unique()})
                 raise InputError(f"No row has {each!r} in column {column!r}. Available values: {some(values, 20)}.")
             is_meant |= is_equal
         mask &= is_meant

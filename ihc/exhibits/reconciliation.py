@@ -11,7 +11,7 @@ from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
 from ihc.charts.completeness import cost_without_credit_chart, unattributed_by_day_chart, waterfall_chart
 from ihc.exhibits.data import ReportData
 from ihc.formatting import fixed
-from ihc.narrative.completeness import completeness_sentence
+from ihc.narrative.completeness import alone_sentence, completeness_sentence
 from ihc.narrative.run import costless_sentence, orders_sentence
 from ihc.quality.clocks import without
 from ihc.report.exhibit import Exhibit
@@ -47,9 +47,12 @@ def without_credit(data: ReportData) -> Exhibit:
     """Spend on sessions without credit, by channel."""
     by_channel = without_credit_by_channel(data.visits, **data.window)
     few = data.few.table(by_channel, without_credit_by_channel, data.visits, **data.window, has_total=True)
-    text = f"{completeness_sentence(data.reconciliation, by_channel)} " + costless_sentence(
-        data.tables.sessions, data.tables.costs
-    )
+    sentences = [
+        completeness_sentence(data.reconciliation, by_channel),
+        alone_sentence(data.spend_alone),
+        costless_sentence(data.tables.sessions, data.tables.costs),
+    ]
+    text = " ".join(filter(None, sentences))
     return Exhibit(
         name="without_credit",
         chart="cost_without_credit",

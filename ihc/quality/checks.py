@@ -13,9 +13,10 @@ from ihc.formatting import counted, some
 from ihc.quality.clocks import clock_findings
 from ihc.quality.findings import COST, LIST, NO_ADVICE, Advice, Finding, Shop
 from ihc.quality.ids import near_miss_findings, shared_id_finding
+from ihc.quality.spend import NO_SPEND, spend_findings
 from ihc.quality.sql import MOST_VALUES, Sql
 from ihc.schemas.refunds import is_purchase, purchase_indexer
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables
+from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, SPEND, Tables
 
 NONE = "(none)"  # the suggested name for a blank channel
 USUAL = 0.5  # if at least this share of a channel's sessions has a cost row, a session without one is unusual
@@ -58,19 +59,16 @@ IMPRESSIONS = Advice(
 
 def table_shapes(tables: Tables) -> pd.DataFrame:
     """Return the size of the tables: `table, rows, users [distinct], first_day, last_day, sum [currency]`."""
-    sessions, conversions, costs = tables
-    days = sessions["event_date"], conversions["conv_date"]
-    users = [*(frame["user_id"].nunique() for frame in (sessions, conversions)), None]
-    return pd.DataFrame(
-        {
-            "table": list(COLUMNS),
-            "rows": [len(frame) for frame in tables],
-            "users": pd.array(users, dtype="Int64"),
-            "first_day": [*(column.min() if len(column) else "" for column in days), ""],
-            "last_day": [*(column.max() if len(column) else "" for column in days), ""],
-            "sum": [np.nan, total(conversions["revenue"]), total(costs["cost"])],
-        }
-    )
+    days = {SESSIONS: "event_date", CONVERSIONS: "conv_date", SPEND: "date"}
+    amounts = {CONVERSIONS: "revenue", COSTS: "cost", SPEND: "cost"}
+    rows = []
+    for name, frame in tables.by_name.items():
+        users = frame["user_id"].nunique() if name in (SESSIONS, CONVERSIONS) else None
+        dates = frame[days[name]] if name in days and len(frame) else None
+        ends = ("", "") if dates is None else (dates.min(), dates.max())
+        rows.append((name, len(frame), users, *ends, total(frame[amounts[name]]) if name in amounts else np.nan))
+    columns = ["table", "rows", "users", "first_day", "last_day", "sum"]
+    return pd.DataFrame(rows, columns=columns).astype({"users": "Int64"})
 
 
 def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
@@ -89,6 +87,7 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
         *near_miss_findings(shop),
         *clock_findings(shop, shared.ids),
         *_cost_findings(shop),
+        *spend_findings(shop),
         *_session_findings(shop),
     ]
     rows = [
@@ -162,10 +161,11 @@ def _cost_findings(shop: Shop) -> list[Finding]:
     sessions, _, costs = shop.tables
     channels, has_cost = sessions["channel_name"], pd.Series(shop.has_cost, index=sessions.index)
     is_odd = ~has_cost & (has_cost.groupby(channels).transform("mean") >= USUAL)
+    no_row = NO_COST_ROW if shop.tables.spend is None else NO_COST_ROW._replace(mend=f"{NO_COST_ROW.mend} {NO_SPEND}")
     return [
-        shop.of_sessions("without a cost row", sessions[is_odd], NO_COST_ROW).without_amount(),
+        shop.of_sessions("without a cost row", sessions[is_odd], no_row).without_amount(),
         shop.of_costs("with an empty cost", costs[costs["cost"].isna()], NULL_COST).without_amount(),
-        shop.of_costs("whose session does not exist", costs[shop.cost_places < 0], STRAY_COST),
+        shop.of_costs("whose session does not exist", shop.stray_costs, STRAY_COST),
     ]
 
 

@@ -98,8 +98,8 @@ def _far(counts: Integers) -> Booleans:
 def near_miss_findings(shop: Shop) -> list[Finding]:
     """Find ids that match a session only after normalisation, and ids with lost digits."""
     sessions = shop.tables.sessions
-    strangers, strays = shop.spans.conversions[~shop.is_known_buyer], shop.tables.costs[shop.cost_places < 0]
-    free = sessions.loc[~shop.has_cost, "session_id"]
+    strangers, strays = shop.spans.conversions[~shop.is_known_buyer], shop.stray_costs
+    free = sessions.loc[~shop.has_cost_row, "session_id"]
     return [
         *_misses(shop, shop.of_conversions, strangers, "user_id", sessions["user_id"]),
         *_misses(shop, shop.of_costs, strays, "session_id", free),

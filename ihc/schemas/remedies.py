@@ -310,6 +310,7 @@ NULLS = {
     "revenue": "Write 0 for an order without revenue; in a view: coalesce({c}, 0) AS {c}.",
     "event_date": _NO_MOMENT,
     "conv_date": _NO_MOMENT,
+    "date": _NO_MOMENT,
     "event_time": "Write the time; where it is not known, in a view: coalesce({c}, '00:00:00') AS {c}.",
     "conv_time": "Write the time; where it is not known, in a view: coalesce({c}, '23:59:59') AS {c}.",
     **dict.fromkeys(("holder_engagement", "closer_engagement", "impression_interaction"), _NO_FLAG),

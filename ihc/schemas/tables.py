@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,13 +44,16 @@ SHARES = (*PHASES, "ihc")
 SESSIONS = "session_sources"
 CONVERSIONS = "conversions"
 COSTS = "session_costs"
+SPEND = "channel_costs"  # optional: the spend of a day, for sessions without a cost of their own
+CAMPAIGN = "campaign"
 COLUMNS: dict[str, tuple[str, ...]] = {
     SESSIONS: ("session_id", "user_id", "event_date", "event_time", "channel_name", *FLAGS),
     CONVERSIONS: ("conv_id", "user_id", "conv_date", "conv_time", "revenue"),
     COSTS: ("session_id", "cost"),
 }
+WITH_SPEND = COLUMNS | {SPEND: ("date", "channel_name", "cost")}
 KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
-OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: ()}  # columns that may be missing
+OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: (), SPEND: (CAMPAIGN,)}  # columns that may be missing
 JOURNEYS = (
     *("conv_id", "session_id", "user_id", "timestamp", "channel_name", *FLAGS),
     *("conversion", "conv_timestamp", "revenue"),
@@ -59,12 +63,28 @@ REPORTING = ("channel_name", "date", "cost", "ihc", "ihc_revenue")
 Window = tuple[str | None, str | None]  # first and last day, YYYY-MM-DD; None: open
 
 
-class Tables(NamedTuple):
-    """The shop's three tables, checked and typed."""
-
+class _Tables(NamedTuple):
     sessions: pd.DataFrame
     conversions: pd.DataFrame
     costs: pd.DataFrame
+
+
+class Tables(_Tables):
+    """The shop's three tables, checked and typed: `sessions`, `conversions`, `costs`.
+
+    If the shop has daily spend, `costs` includes it, see `ihc.schemas.spend`; `spend` is then the table `channel_costs`
+    and `session_costs` that table, both as they were read. Otherwise, and for a selection of a shop, both are None.
+    """
+
+    spend: pd.DataFrame | None = None
+    session_costs: pd.DataFrame | None = None
+
+    @property
+    def by_name(self) -> dict[str, pd.DataFrame]:
+        """The input tables by name, as they were read."""
+        if self.spend is None or self.session_costs is None:
+            return dict(zip(COLUMNS, self, strict=True))
+        return {SESSIONS: self.sessions, CONVERSIONS: self.conversions, COSTS: self.session_costs, SPEND: self.spend}
 
 
 def _is_date(values: pd.Series[Any]) -> pd.Series[bool]:
@@ -127,22 +147,30 @@ _TEXT: Rule = (_is_text, ())
 RULES: dict[str, Rule] = {
     "event_date": _DATE,
     "conv_date": _DATE,
+    "date": _DATE,
     "event_time": _TIME,
     "conv_time": _TIME,
     **dict.fromkeys(FLAGS, (_is_flag, FLAG_VALUES)),
     "revenue": (_is_finite, AMOUNTS),
     "cost": (_is_cost, AMOUNTS),
 }
-REPEATED = ("event_date", "conv_date", "event_time", "conv_time", *FLAGS)  # few distinct values; each is checked once
+REPEATED = (
+    "event_date",
+    "conv_date",
+    "date",
+    "event_time",
+    "conv_time",
+    *FLAGS,
+)  # few distinct values; each is checked once
 NULLABLE = ("cost",)
 
 
 def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Check one input table as it was read, and return it with the types of its schema.
 
-    In: the columns of `COLUMNS[table]`, in any case; other columns are kept unchanged. Out: a new frame; ids and texts
-    `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; existing columns of `OPTIONAL[table]`
-    with NaN for an empty text.
+    In: the columns of `WITH_SPEND[table]`, in any case; other columns are kept unchanged. Out: a new frame; ids and
+    texts `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; existing columns of
+    `OPTIONAL[table]` with NaN for an empty text.
 
     Raises InputError with one line per finding: table, column, a value, the count, up to five ids and a remedy.
     """
@@ -150,14 +178,14 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.rename(columns={found: name for name, found in names.items()}).reset_index(drop=True)
     if not is_fit(table, frame):
         raise InputError("\n".join(_findings(table, frame)))
-    typed = frame.assign(**{name: _coerced(frame[name]) for name in COLUMNS[table]})
+    typed = frame.assign(**{name: _coerced(frame[name]) for name in WITH_SPEND[table]})
     return typed.assign(**{name: _references(frame[name]) for name in OPTIONAL[table] if name in frame})
 
 
 def is_fit(table: str, frame: pd.DataFrame) -> bool:
     """Check whether the table is valid. This is fast; details are collected only if it is not."""
-    is_sound = all(_is_fit_column(name, frame[name]) for name in COLUMNS[table])
-    return is_sound and _texts(frame[KEYS[table]]).is_unique
+    is_sound = all(_is_fit_column(name, frame[name]) for name in WITH_SPEND[table])
+    return is_sound and (table not in KEYS or _texts(frame[KEYS[table]]).is_unique)
 
 
 def _is_fit_column(name: str, values: pd.Series[Any]) -> bool:
@@ -178,17 +206,29 @@ def fits(column: str, values: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def _findings(table: str, frame: pd.DataFrame) -> Iterator[str]:
-    key = KEYS[table]
-    ids = _texts(frame[key])
-    for name in COLUMNS[table]:
+    ids = spend_ids(frame) if table == SPEND else _texts(frame[KEYS[table]])
+    for name in WITH_SPEND[table]:
         is_null = frame[name].isna()
         if is_null.any() and name not in NULLABLE:
-            yield _finding(table, name, "NULL", ids[is_null], null_remedy(name, key))
+            yield _finding(table, name, "NULL", ids[is_null], null_remedy(name, KEYS.get(table, "")))
         known = frame.loc[~is_null, name]
         unfit = known[~fits(name, known)]
         for look, rows in _diagnosed(name, unfit):
             value = unfit[rows[0]]
             yield _finding(table, name, f"{sql_literal(value)} {look.says}", ids[rows], remedy_of(look, value, name))
+    if table in KEYS:
+        yield from _copies(table, frame, ids)
+
+
+def spend_ids(spend: pd.DataFrame) -> pd.Series[str]:
+    """Name the rows of daily spend: day, channel and campaign, joined by blanks."""
+    names = [name for name in ("date", "channel_name", CAMPAIGN) if name in spend]
+    parts = [_texts(spend[name]).fillna("") for name in names]
+    return reduce(lambda text, part: text.str.cat(part, sep=" "), parts).str.strip()
+
+
+def _copies(table: str, frame: pd.DataFrame, ids: pd.Series[str]) -> Iterator[str]:
+    key = KEYS[table]
     copies = frame.assign(**{key: ids})[ids.duplicated(keep=False) & frame[key].notna()]
     for equal, says, remedy in of_copies(table, copies[list(COLUMNS[table])]) if len(copies) else ():
         yield _finding(
@@ -215,7 +255,7 @@ def _diagnosed(column: str, unfit: pd.Series[Any]) -> Iterator[Diagnosis]:
 
 
 def _finding(table: str, column: str, says: str, ids: pd.Series[str], remedy: str, more: str = "") -> str:
-    rows = f"{counted(len(ids), 'row')} ({KEYS[table]} {some(ids.drop_duplicates())})"
+    rows = f"{counted(len(ids), 'row')} ({KEYS.get(table, 'of')} {some(ids.drop_duplicates())})"
     return f"Table {table}, column {column}: {says} in {rows}{more}. {remedy}"
 
 
@@ -290,14 +330,14 @@ def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, st
     Raises InputError if a column is missing or ambiguous; the message names the `file`, if given.
     """
     what = f"table {table}{file}"
-    wanted = (*COLUMNS[table], *OPTIONAL[table])
+    wanted = (*WITH_SPEND[table], *OPTIONAL[table])
     alike = {name: [found for found in names if found == name] for name in wanted}
     for name in [name for name, found in alike.items() if not found]:
         alike[name] = [found for found in names if str(found).lower() == name]
     for name, found in alike.items():
         if len(found) > 1:
             raise InputError(f"{_capitalized(what)} has several columns for {name}: {some(found)}. Keep one of them.")
-    require_columns(pd.DataFrame(columns=[name for name, found in alike.items() if found]), COLUMNS[table], what)
+    require_columns(pd.DataFrame(columns=[name for name, found in alike.items() if found]), WITH_SPEND[table], what)
     return {name: found[0] for name, found in alike.items() if found}
 
 
