@@ -24,7 +24,7 @@ def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float
     unchanged revenue], headroom [currency; break_even_cost - cost; NaN below 1 % of all cost], verdict`. The verdict is
     `no cost` for a channel without cost; `above` if the whole interval is at least `roas`; `below` if the whole
     interval is less. If the interval contains `roas` or is missing, it is `too few orders` for a thin channel,
-    otherwise `inconclusive`.
+    otherwise `inconclusive`. A channel with daily spend and without any session can get no credit: `too few orders`.
 
     Raises InputError for a missing column, intervals of other channels, or a `roas` that is not above 0.
     """
@@ -45,11 +45,12 @@ def _is_material(cost: pd.Series[float]) -> pd.Series[bool]:
 
 def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
     """Return the first verdict that applies to each row."""
+    has_sessions = table["sessions"] > 0 if "sessions" in table else table["cost"].notna()
     holds = {
         NO_COST: table["cost"] == 0,
         ABOVE: table["ROAS_low"] >= roas,
-        BELOW: table["ROAS_high"] < roas,
-        TOO_FEW: table["is_thin"],
+        BELOW: (table["ROAS_high"] < roas) & has_sessions,
+        TOO_FEW: table["is_thin"] | ~has_sessions,
     }
     verdicts = np.select([mask.to_numpy("bool") for mask in holds.values()], list(holds), UNCLEAR)
     return pd.Series(verdicts, index=table.index, dtype="str")

@@ -114,7 +114,7 @@ def test_a_credit_without_order_or_session_is_left_out():
 def test_renamed_changes_only_the_channel_names():
     earned = conversion_credits(VISITS, ORDERS, CREDITS)
     groups = VISITS.assign(channel_name=["One", "Two", "One", "Two", "Two"])
-    there, here = renamed(visits_of(VISITS, PRICES, earned), earned, groups)
+    there, here = renamed(visits_of(VISITS, PRICES, earned), earned, groups["channel_name"])
     expected = conversion_credits(groups, ORDERS, CREDITS)
     assert_frame_equal(here, expected)
     assert_frame_equal(there, visits_of(groups, PRICES, expected))

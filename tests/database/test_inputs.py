@@ -7,9 +7,10 @@ from helpers.databases import is_file, sql
 
 from ihc import build_journeys, read_tables
 from ihc.database.inputs import Selection, read_chosen, read_conversion_ids, users_of
+from ihc.database.results import create_tables
 from ihc.errors import InputError
 from ihc.pipeline.sample import make_sample, write_sample
-from ihc.schemas.tables import inside
+from ihc.schemas.tables import SPEND, inside
 
 DATES = {"start_date": "2025-03-10", "end_date": "2025-03-12"}
 
@@ -159,3 +160,73 @@ def test_with_a_refund_of_the_dates_its_order_is_read_too(refunded):
     # Without dates, only the user's own orders and refunds are selected.
     assert sorted(read_tables(refunded, users=["u1"]).conversions["conv_id"]) == ["back", "c1"]
     assert read_tables(refunded, users=["u2"]).conversions["conv_id"].tolist() == ["c2"]
+
+
+def test_daily_spend_is_read_and_spread_and_a_selection_has_the_shares_of_its_sessions(shop):
+    without = read_tables(shop)
+    assert without.spend is None  # the table is there, and empty
+    buyers = without.conversions["user_id"].unique().tolist()
+    first = without.sessions[without.sessions["user_id"].isin(buyers)].iloc[0]
+    paid, day = first["channel_name"], first["event_date"]
+    sql(
+        shop,
+        "DELETE FROM session_costs",
+        f"INSERT INTO channel_costs (date, channel_name, cost) VALUES ('{day}', '{paid}', 10.01), ('{day}', 'TV', 7)",
+    )
+    whole = read_tables(shop)
+    sessions = whole.sessions
+    theirs = sessions[(sessions["channel_name"] == paid) & (sessions["event_date"] == day)]
+    assert sorted(whole.costs["session_id"].dropna()) == sorted(theirs["session_id"])
+    assert whole.costs["cost"].sum() == pytest.approx(17.01)
+    assert len(whole.by_name[SPEND]) == 2
+    chosen = read_tables(shop, users=buyers)
+    assert 0 < len(chosen.costs) == theirs["user_id"].isin(buyers).sum()
+    assert chosen.spend is None
+    expected = whole.costs[whole.costs["session_id"].isin(chosen.costs["session_id"])]
+    pd.testing.assert_frame_equal(by_key(chosen.costs), by_key(expected))
+
+
+def test_a_selection_spreads_daily_spend_by_campaign_and_leaves_sessions_with_a_cost(database):
+    visit = "('{}', '{}', '2023-09-01', '10:00:00', 'Ads', 1, 1, 0, '{}')"
+    visits = [("a", "u", "x"), ("b", "v", "x"), ("c", "u", "y"), ("d", "v", "x")]
+    sql(
+        database,
+        "ALTER TABLE session_sources ADD COLUMN campaign TEXT",
+        f"INSERT INTO session_sources VALUES {', '.join(visit.format(*row) for row in visits)}",
+        "INSERT INTO conversions (conv_id, user_id, conv_date, conv_time, revenue) "
+        "VALUES ('k', 'u', '2023-09-02', '10:00:00', 5)",
+        "INSERT INTO session_costs VALUES ('d', 2.5)",
+        "INSERT INTO channel_costs (date, channel_name, campaign, cost) VALUES ('2023-09-01', 'Ads', 'x', 3), "
+        "('2023-09-01', 'Ads', NULL, 1)",
+    )
+    # a and b share 3.00, as d has a cost of its own; c has the 1.00 without a campaign.
+    assert read_tables(database).costs.set_index("session_id")["cost"].to_dict() == {
+        "d": 2.5,
+        "a": 1.5,
+        "b": 1.5,
+        "c": 1,
+    }
+    chosen = read_tables(database, start_date="2023-09-02").costs
+    assert chosen.set_index("session_id")["cost"].to_dict() == {"a": 1.5, "c": 1.0}
+
+
+@pytest.mark.parametrize("name", ["Channel_Costs", "CHANNEL_COSTS"])
+def test_daily_spend_is_read_from_a_view_in_any_case(shop, name):
+    sql(
+        shop,
+        "DROP TABLE channel_costs",
+        f"CREATE VIEW \"{name}\" AS SELECT '2001-01-01' AS \"Date\", 'TV' AS channel_name, 2.5 AS cost",
+    )
+    create_tables(shop, optional=True)  # does not add a second one
+    for asked in ({}, {"start_date": "2025-03-10"}):
+        assert len(read_tables(shop, **asked).costs.columns) == 5
+    assert read_tables(shop).costs.iloc[-1].tolist()[1:4] == [2.5, "2001-01-01", "TV"]
+
+
+def test_existing_databases_get_the_optional_table_only_on_request(shop):
+    sql(shop, "DROP TABLE channel_costs")
+    for optional in (False, True):
+        create_tables(shop, optional=optional)
+        with shop.transaction() as opened:
+            assert (SPEND in opened.tables()) == optional
+        assert read_tables(shop).spend is None

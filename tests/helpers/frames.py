@@ -58,6 +58,12 @@ def costs(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
     return _typed(rows, COLUMNS[COSTS])
 
 
+def spend(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
+    """`(date, channel_name, campaign, cost)`, the table `channel_costs`; a campaign and a cost can be None."""
+    frame = pd.DataFrame(rows, columns=["date", "channel_name", "campaign", "cost"])
+    return frame.astype({"date": "str", "channel_name": "str", "campaign": "str", "cost": "float64"})
+
+
 def credits_of(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
     """`(conv_id, session_id, ihc)`."""
     return _typed(rows, ("conv_id", "session_id", "ihc"))
