@@ -116,7 +116,7 @@ class Report:
             else "",
             span_sentence(data.tables.sessions, data.tables.conversions),
             currency_sentence(data.options.currency),
-            dimension_sentence(data.tables.sessions, **data.options.dimension),
+            dimension_sentence(data.channel_visits, **data.options.dimension),
             folding_sentence(data.few, data.few_summary),
             origin_sentence(parameters, data.reporting, shop=settings.database.name) if is_local else "",
             letters_sentence(letters_without_font(data.summary["channel_name"])),

@@ -28,7 +28,7 @@ def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
 
 def alone_sentence(spend: float) -> str:
     """State the daily spend without any session [currency]; empty if there is none."""
-    return f"{fixed(spend, 2)} of this is daily spend on days without a session." if spend else ""
+    return f"Spend without credit includes {fixed(spend, 2)} of daily spend without a session." if spend else ""
 
 
 def _credited(orders: float, revenue: float, credited: pd.Series, after: str) -> str:

@@ -129,10 +129,10 @@ def _idle(idle: pd.DataFrame) -> list[Point]:
         return []
     most = channels.iloc[int(channels["cost_without_credit"].argmax())]
     amount, share = most["cost_without_credit"], percent(most["share_without_credit"])
-    text = (
-        f"{share} of the spend on {shown(most['channel_name'])} ({fixed(amount)}) went to sessions that led to no "
-        "order."
-    )
+    spend = f"the spend on {shown(most['channel_name'])} ({fixed(amount)})"
+    text = f"{share} of {spend} went to sessions that led to no order."
+    if not most["sessions"]:
+        text = f"T{spend[1:]} has no session, so no order can be attributed to it."
     return [Point(float(amount), text)]
 
 
@@ -163,7 +163,10 @@ def _moved(moved: pd.DataFrame) -> list[Point]:
 def dimension_sentence(
     sessions: pd.DataFrame, *, by: str | None = None, groups: Mapping[str, str] | None = None
 ) -> str:
-    """State what the rows show instead of channels, and which channels have no group. In: the sessions as read."""
+    """State what the rows show instead of channels, and which channels have no group.
+
+    In: the sessions as read, or `visits_of` them by channel.
+    """
     if by is not None:
         return f"Rows and channels in this report are the values of the column {by}. {BY_CHANNEL}"
     if groups is None:
