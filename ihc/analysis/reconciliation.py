@@ -150,7 +150,9 @@ def _credit_figures(
 
 
 def _cost_figures(tables: Tables, window: Dates) -> dict[str, pd.DataFrame]:
-    costs = tables.costs[~is_daily(tables.costs)] if tables.session_costs is None else tables.session_costs
+    costs = tables.costs if tables.session_costs is None else tables.session_costs
+    if (daily := is_daily(costs)).any():
+        costs = costs[~daily]
     place = get_indexer(costs["session_id"], tables.sessions["session_id"])
     known = costs.loc[place >= 0, "cost"]
     is_inside = inside(tables.sessions["event_date"].take(place[place >= 0]), *window).to_numpy()
