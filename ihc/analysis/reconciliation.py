@@ -265,7 +265,7 @@ def _cost(figure: Figure, reporting: pd.DataFrame, rows: pd.DataFrame, window: D
     account.add("cost read", "cost")
     account.daily("plus: daily spend of days with sessions", "daily")
     account.daily("plus: daily spend without a session", "daily alone")
-    account.daily("less: daily spend not used, session costs exist", "daily unused", -1)
+    account.daily("less: daily spend not used", "daily unused", -1)
     account.add("less: cost whose session does not exist", "stray", -1)
     if any(window):
         account.check("cost in the table channel_reporting", count, total(reporting["cost"]))

@@ -61,7 +61,7 @@ def test_the_reconciliation_has_lines_for_it(report):
         "cost read": 5.5,
         "plus: daily spend of days with sessions: 3": 6.01,
         "plus: daily spend without a session: 2": 12.0,
-        "less: daily spend not used, session costs exist: 1": -2.0,
+        "less: daily spend not used: 1": -2.0,
         "less: cost whose session does not exist": -4.0,
         "cost in channel_reporting.csv": 17.51,
     }

@@ -159,7 +159,7 @@ def test_the_reported_spend_of_a_small_shop():
         "cost read": 5.5,
         "plus: daily spend of days with sessions: 2": 12.0,
         "plus: daily spend without a session: 2": 12.0,
-        "less: daily spend not used, session costs exist: 1": -2.0,
+        "less: daily spend not used: 1": -2.0,
         "less: cost whose session does not exist": -4.0,
         "cost in the table channel_reporting": 23.5,
         "less: cost on days outside the dates": -1.5,
