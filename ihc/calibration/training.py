@@ -25,7 +25,7 @@ from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.models.ihc import Timeline, attribute, time_order
 from ihc.models.parameters import Parameters, parse_parameters
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, PHASES, SESSIONS, require_columns, timestamps
+from ihc.schemas.tables import COLUMNS, CONV, CONVERSIONS, EVENT, PHASES, SESSIONS, moments, require_columns
 
 TRAINING_COLUMNS = (
     *("conv_id", "timestamp", "session_id", "channel_name", "holder_engagement", "closer_engagement"),
@@ -200,8 +200,8 @@ def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame)
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    last = timestamps(conversions["conv_date"], conversions["conv_time"]).groupby(conversions["user_id"]).max()
-    visits = timestamps(sessions["event_date"], sessions["event_time"])
+    last = moments(conversions, CONV).groupby(conversions["user_id"]).max()
+    visits = moments(sessions, EVENT)
     return int((visits.to_numpy() > last.reindex(sessions["user_id"]).to_numpy()).sum())
 
 

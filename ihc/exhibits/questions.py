@@ -25,7 +25,7 @@ from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import is_purchase, purchase_indexer, purchases
-from ihc.schemas.tables import inside, timestamps
+from ihc.schemas.tables import CONV, EVENT, inside, moments
 
 Where = Mapping[str, object]
 CUSTOMERS = "customers"
@@ -130,7 +130,7 @@ def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], 
 
 def customers(conversions: pd.DataFrame) -> pd.Series[str]:
     """Classify each conversion as by a new customer, or by one with an earlier order. A refund counts as its order."""
-    at = timestamps(conversions["conv_date"], conversions["conv_time"])
+    at = moments(conversions, CONV)
     first = at.where(is_purchase(conversions)).groupby(conversions["user_id"]).transform("min")
     kinds = pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
     return kinds.take(purchase_indexer(conversions)).set_axis(conversions.index)
@@ -278,7 +278,7 @@ def cohorts(data: ReportData) -> Exhibit:
     """Customers by the channel of their first session: orders and revenue per customer."""
     orders = purchases(data.orders)
     sessions = data.sessions[isin(data.sessions["user_id"], orders["user_id"])]
-    at = timestamps(sessions["event_date"], sessions["event_time"])
+    at = moments(sessions, EVENT)
     by_time = sessions.assign(_at=at).sort_values(["_at", "session_id"]).drop_duplicates("user_id")
     place = get_indexer(orders["user_id"], by_time["user_id"])
     names = np.append(by_time["channel_name"].to_numpy(object), "(no session)")[place]

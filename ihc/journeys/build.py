@@ -16,7 +16,21 @@ from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.schemas.refunds import purchase_indexer
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
+from ihc.schemas.tables import (
+    COLUMNS,
+    CONV,
+    CONV_UTC,
+    CONVERSIONS,
+    EVENT,
+    EVENT_UTC,
+    FLAGS,
+    JOURNEYS,
+    SESSIONS,
+    check_clocks,
+    inside,
+    moments,
+    require_columns,
+)
 
 # Peak memory, measured on whole runs: fixed; per journey row; per character of its ids.
 BYTES_OF_A_RUN, BYTES_A_ROW, BYTES_A_LETTER = 900_000_000, 800, 5
@@ -67,9 +81,10 @@ def build_journeys(
     ----------
     sessions : DataFrame
         The table of sessions: `session_id, user_id, event_date, event_time, channel_name, holder_engagement,
-        closer_engagement, impression_interaction [0/1]`.
+        closer_engagement, impression_interaction [0/1]`, optionally `event_utc`, which then gives their time.
     conversions : DataFrame
-        The table of conversions: `conv_id, user_id, conv_date, conv_time, revenue [currency]`, optionally `refund_of`.
+        The table of conversions: `conv_id, user_id, conv_date, conv_time, revenue [currency]`, optionally `refund_of`,
+        and `conv_utc` if the sessions have `event_utc`.
     start_date, end_date : str or date, optional
         Select conversions by `conv_date` [YYYY-MM-DD, inclusive]. Older sessions still belong to their journeys.
     lookback_days : float, optional
@@ -153,17 +168,17 @@ def find_spans(
             f"lookback_days is {lookback_days}: give a number above 0 and up to {LONGEST_LOOKBACK:,}, "
             "or None for no lookback window."
         )
-    moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
+    check_clocks(sessions, conversions)
+    moment = moments(sessions, EVENT).to_numpy()
     chosen = np.flatnonzero(inside(conversions["conv_date"], start_date, end_date))
-    timed = conversions[["conv_date", "conv_time"]].take(purchase_indexer(conversions)[chosen])
-    conv_timestamp = timestamps(timed["conv_date"], timed["conv_time"]).to_numpy()
+    conv_timestamp = moments(conversions.take(purchase_indexer(conversions)[chosen]), CONV).to_numpy()
     conversions = conversions.take(chosen).assign(conv_timestamp=conv_timestamp)
     conversions = conversions.take(argsort(conversions["conv_timestamp"].to_numpy(), conversions["conv_id"]))
 
     visitor, buyer = (get_indexer(frame["user_id"], conversions["user_id"]) for frame in (sessions, conversions))
     row = np.flatnonzero(visitor >= 0)
-    moments, visit_moment = np.unique(moment[row], return_inverse=True)
-    stride = len(moments) + 1
+    distinct, visit_moment = np.unique(moment[row], return_inverse=True)
+    stride = len(distinct) + 1
     key = visitor[row] * stride + visit_moment
     by_user = np.argsort(key)  # a stable sort would take three times as long; ties are broken by id below
     key = key[by_user]
@@ -173,8 +188,8 @@ def find_spans(
     since = until = buyer * stride
     if lookback_days is not None:
         oldest = converted - np.timedelta64(round(lookback_days * 86_400_000_000), "us")
-        since = since + np.searchsorted(moments, oldest, side="left")
-    until = until + np.searchsorted(moments, converted, side="right")
+        since = since + np.searchsorted(distinct, oldest, side="left")
+    until = until + np.searchsorted(distinct, converted, side="right")
     begin, end = np.searchsorted(key, since), np.searchsorted(key, until)
     return Spans(conversions, moment, visit, key // stride, begin, end, buyer)
 
@@ -246,12 +261,14 @@ def non_converting_paths(
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
+    moment = moments(sessions, EVENT).to_numpy()
     idle = np.flatnonzero(~isin(sessions["user_id"], conversions["user_id"]))
     idle = idle[np.argsort(moment[idle], kind="stable")]
     last = sessions.take(idle[~sessions["user_id"].take(idle).duplicated(keep="last")])
     ends = last[["user_id"]].assign(
         conv_id=last["user_id"], conv_date=last["event_date"], conv_time=last["event_time"], revenue=0.0
     )
+    if EVENT_UTC in last:
+        ends[CONV_UTC] = last[EVENT_UTC]
     paths = build_journeys(sessions, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
     return paths[["user_id", "session_id", "timestamp", "channel_name"]]

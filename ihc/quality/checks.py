@@ -15,7 +15,7 @@ from ihc.quality.findings import COST, LIST, NO_ADVICE, Advice, Finding, Shop
 from ihc.quality.ids import near_miss_findings, shared_id_finding
 from ihc.quality.sql import MOST_VALUES, Sql
 from ihc.schemas.refunds import is_purchase, purchase_indexer
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables
+from ihc.schemas.tables import COLUMNS, CONV_UTC, CONVERSIONS, COSTS, EVENT_UTC, SESSIONS, Tables
 
 NONE = "(none)"  # the suggested name for a blank channel
 USUAL = 0.5  # if at least this share of a channel's sessions has a cost row, a session without one is unusual
@@ -121,13 +121,20 @@ def _conversion_findings(shop: Shop) -> list[Finding]:
     refunds = conversions[~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))]
     untracked = spans.conversions[(spans.lengths == 0) & (spans.conversions["revenue"] >= 0).to_numpy()]
     return [
-        shop.of_conversions("without a session (untracked orders)", untracked, UNTRACKED),
+        shop.of_conversions("without a session (untracked orders)", untracked, _untracked(shop)),
         shop.of_conversions(
             "without an order in refund_of", refunds, STRAY_REFUNDS if "refund_of" in conversions else REFUNDS
         )._replace(noun="refund"),
         shop.of_conversions("with revenue 0", conversions[is_free], FREE).without_amount(),
         _currency_finding(shop),
     ]
+
+
+def _untracked(shop: Shop) -> Advice:
+    if not shop.has_utc:
+        return UNTRACKED
+    utc = UNTRACKED.mend.replace("event_date || ' ' || event_time", EVENT_UTC)
+    return UNTRACKED._replace(mend=utc.replace("conv_date || ' ' || conv_time", CONV_UTC))
 
 
 def _currency_finding(shop: Shop) -> Finding:

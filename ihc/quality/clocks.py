@@ -108,27 +108,33 @@ def clock_findings(shop: Shop, shared: Collection[object]) -> list[Finding]:
 def _conversion_findings(shop: Shop, shared: Collection[object]) -> list[Finding]:
     spans, conversions = shop.spans, shop.spans.conversions
     gap, is_sale = _until_next_session(spans), is_purchase(conversions)
-    moment = conversions["conv_timestamp"].to_numpy()
     is_shortly = is_sale & (gap <= np.timedelta64(SHORTLY, "s")) & ~conversions["user_id"].isin(shared).to_numpy()
-    is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
     is_midnight = is_sale & conversions["conv_time"].str.startswith("00:00:00").to_numpy()
     is_timed = is_sale & ~is_midnight
     is_cut = is_timed & _on_minute(conversions["conv_time"])
     is_cut &= is_cut.sum() >= max(2, ALWAYS * is_timed.sum())
     if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
         is_cut[:] = False  # sessions are cut off too, so seconds do not change the order of times
-    return [
-        shop.of_conversions(
-            "followed by a session of their user within 5 minutes", conversions[_if_many(is_shortly)], SHORTLY_AFTER
-        ),
-        shop.of_conversions("at 00:00:00", conversions[_if_many(is_midnight)], MIDNIGHT),
-        shop.of_conversions("with times cut to the minute", conversions[is_cut], FULL_MINUTES),
-        shop.of_conversions(
-            "without a session before, but with one later on the same day",
-            conversions[is_sale & (spans.lengths == 0) & is_same_day],
+    found = {
+        "followed by a session of their user within 5 minutes": (_if_many(is_shortly), SHORTLY_AFTER),
+        "at 00:00:00": (_if_many(is_midnight), MIDNIGHT),
+        "with times cut to the minute": (is_cut, FULL_MINUTES),
+        "without a session before, but with one later on the same day": (
+            is_sale & (spans.lengths == 0) & _is_day_of_next_session(shop),
             ONLY_LATER,
         ),
+    }
+    return [
+        shop.of_conversions(what, conversions[is_found], shop.timed(advice, conversions[is_found]))
+        for what, (is_found, advice) in found.items()
     ]
+
+
+def _is_day_of_next_session(shop: Shop) -> Booleans:
+    """Mark the conversions on the day of their user's next session."""
+    days = shop.tables.sessions["event_date"].array.take(shop.spans.following(), allow_fill=True)
+    is_same: Booleans = (shop.spans.conversions["conv_date"].reset_index(drop=True) == days).to_numpy("bool")
+    return is_same
 
 
 def _until_next_session(spans: Spans) -> npt.NDArray[np.timedelta64]:

@@ -15,7 +15,7 @@ from ihc.arrays.types import Booleans, Integers
 from ihc.formatting import counted
 from ihc.journeys.build import Spans, find_spans
 from ihc.quality.sql import Sql
-from ihc.schemas.tables import Tables
+from ihc.schemas.tables import CONV_UTC, CONVERSIONS, Tables
 
 REVENUE, COST = "revenue", "cost"
 
@@ -96,6 +96,18 @@ class Shop:
         spans = find_spans(sessions, conversions)
         cost_places = get_indexer(costs["session_id"], sessions["session_id"])
         return cls(tables, spans, cost_places, total(conversions["revenue"]), total(costs["cost"]), sql)
+
+    @property
+    def has_utc(self) -> bool:
+        """Whether columns in UTC give the times of sessions and orders."""
+        return CONV_UTC in self.tables.conversions
+
+    def timed(self, advice: Advice, rows: pd.DataFrame) -> Advice:
+        """Return advice about times of orders. With columns in UTC, a new local time would change nothing."""
+        if not self.has_utc or not len(rows):
+            return advice
+        listed = f"SELECT * FROM {CONVERSIONS} WHERE CAST(conv_id AS TEXT) IN {self.sql.among(rows['conv_id'])}"
+        return advice._replace(aim=LIST, mend=listed)
 
     @property
     def is_known_buyer(self) -> Booleans:

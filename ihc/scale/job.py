@@ -40,7 +40,7 @@ from ihc.scale.parts import (
     removal_effects_of,
     reports_of,
 )
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables, check_table
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables, check_clocks, check_table
 
 ROWS = 500_000  # approximate number of sessions per part, unless the number of parts is given
 PATHS = "paths"
@@ -163,6 +163,7 @@ class _Run:
             own: list[Layout] = [next(layouts) for _ in files.paths]
             self.rows[table] = sum(sum(layout.rows) for layout in own)
             tables[table] = read_parquet(table, files, own)
+        check_clocks(tables[SESSIONS]._meta, tables[CONVERSIONS]._meta)
         self.parts = self.job.parts or max(1, -(-self.rows[SESSIONS] // ROWS))
         return tables
 

@@ -22,6 +22,7 @@ from ihc.schemas.remedies import (
     FLAG_VALUES,
     FRACTION,
     LARGE,
+    MOMENTS,
     NEGATIVE,
     NO_FLAGS,
     TIMES,
@@ -49,7 +50,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     COSTS: ("session_id", "cost"),
 }
 KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
-OPTIONAL = {SESSIONS: (), CONVERSIONS: (REFUND_OF,), COSTS: ()}  # columns that may be missing
+EVENT, CONV = "event", "conv"  # the prefixes of the columns of days, times and moments
+EVENT_UTC, CONV_UTC = f"{EVENT}_utc", f"{CONV}_utc"
+OPTIONAL = {SESSIONS: (EVENT_UTC,), CONVERSIONS: (REFUND_OF, CONV_UTC), COSTS: ()}  # columns that may be missing
 JOURNEYS = (
     *("conv_id", "session_id", "user_id", "timestamp", "channel_name", *FLAGS),
     *("conversion", "conv_timestamp", "revenue"),
@@ -75,6 +78,28 @@ def _is_date(values: pd.Series[Any]) -> pd.Series[bool]:
 
 def _is_time(values: pd.Series[Any]) -> pd.Series[bool]:
     return values.astype("str").str.fullmatch(r"([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?")
+
+
+def _is_moment(values: pd.Series[Any]) -> pd.Series[bool]:
+    text = _without_zero_offset(values.astype("str"))
+    parts = ((text.str.slice(0, 10), _is_date), (text.str.slice(10, 11), _is_blank), (text.str.slice(11), _is_time))
+    marks = [_of_distinct(part, rule) for part, rule in parts]
+    return marks[0] & marks[1] & marks[2]
+
+
+def _is_blank(values: pd.Series[Any]) -> pd.Series[bool]:
+    return values == " "
+
+
+def _of_distinct(values: pd.Series[str], rule: Callable[[pd.Series[Any]], pd.Series[bool]]) -> pd.Series[bool]:
+    """Apply a rule to each distinct value once."""
+    codes, distinct = pd.factorize(values)
+    return pd.Series(rule(pd.Series(distinct, dtype="str")).to_numpy("bool")[codes], index=values.index)
+
+
+def _without_zero_offset(texts: pd.Series[str]) -> pd.Series[str]:
+    """Remove the offset that PostgreSQL adds to moments in UTC."""
+    return texts.str.replace(r"(Z|\+00(:?00)?)$", "", regex=True)
 
 
 def _is_flag(values: pd.Series[Any]) -> pd.Series[bool]:
@@ -123,12 +148,15 @@ def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
 Rule = tuple[Callable[[Any], Any], Sequence[Look]]
 _DATE: Rule = (_is_date, DATES)
 _TIME: Rule = (_is_time, TIMES)
+_MOMENT: Rule = (_is_moment, MOMENTS)
 _TEXT: Rule = (_is_text, ())
 RULES: dict[str, Rule] = {
     "event_date": _DATE,
     "conv_date": _DATE,
     "event_time": _TIME,
     "conv_time": _TIME,
+    EVENT_UTC: _MOMENT,
+    CONV_UTC: _MOMENT,
     **dict.fromkeys(FLAGS, (_is_flag, FLAG_VALUES)),
     "revenue": (_is_finite, AMOUNTS),
     "cost": (_is_cost, AMOUNTS),
@@ -141,8 +169,8 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Check one input table as it was read, and return it with the types of its schema.
 
     In: the columns of `COLUMNS[table]`, in any case; other columns are kept unchanged. Out: a new frame; ids and texts
-    `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; existing columns of `OPTIONAL[table]`
-    with NaN for an empty text.
+    `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; existing columns of `OPTIONAL[table]`:
+    moments [UTC] as `str`, references with NaN for an empty text.
 
     Raises InputError with one line per finding: table, column, a value, the count, up to five ids and a remedy.
     """
@@ -150,13 +178,18 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.rename(columns={found: name for name, found in names.items()}).reset_index(drop=True)
     if not is_fit(table, frame):
         raise InputError("\n".join(_findings(table, frame)))
-    typed = frame.assign(**{name: _coerced(frame[name]) for name in COLUMNS[table]})
-    return typed.assign(**{name: _references(frame[name]) for name in OPTIONAL[table] if name in frame})
+    typed = frame.assign(**{name: _coerced(frame[name]) for name in ruled_columns(table, frame)})
+    return typed.assign(**{REFUND_OF: _references(frame[REFUND_OF])}) if REFUND_OF in names else typed
+
+
+def ruled_columns(table: str, frame: pd.DataFrame) -> list[str]:
+    """Return the columns of an input table whose values are checked: those it needs, and those with a rule it has."""
+    return [*COLUMNS[table], *(name for name in OPTIONAL[table] if name in RULES and name in frame)]
 
 
 def is_fit(table: str, frame: pd.DataFrame) -> bool:
     """Check whether the table is valid. This is fast; details are collected only if it is not."""
-    is_sound = all(_is_fit_column(name, frame[name]) for name in COLUMNS[table])
+    is_sound = all(_is_fit_column(name, frame[name]) for name in ruled_columns(table, frame))
     return is_sound and _texts(frame[KEYS[table]]).is_unique
 
 
@@ -180,7 +213,7 @@ def fits(column: str, values: pd.Series[Any]) -> pd.Series[bool]:
 def _findings(table: str, frame: pd.DataFrame) -> Iterator[str]:
     key = KEYS[table]
     ids = _texts(frame[key])
-    for name in COLUMNS[table]:
+    for name in ruled_columns(table, frame):
         is_null = frame[name].isna()
         if is_null.any() and name not in NULLABLE:
             yield _finding(table, name, "NULL", ids[is_null], null_remedy(name, key))
@@ -224,7 +257,7 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
         return _numbers(values).astype("int8")
     if values.name in ("revenue", "cost"):
         return _numbers(values)
-    return _texts(values)
+    return _without_zero_offset(_texts(values)) if RULES.get(str(values.name)) is _MOMENT else _texts(values)
 
 
 def _references(values: pd.Series[Any]) -> pd.Series[str]:
@@ -280,8 +313,20 @@ def check_tables(sessions: pd.DataFrame, conversions: pd.DataFrame, costs: pd.Da
     if findings:
         raise InputError("\n".join(findings))
     tables = Tables(*checked)
+    check_clocks(tables.sessions, tables.conversions)
     check_refunds(tables.conversions)
     return tables
+
+
+def check_clocks(sessions: pd.DataFrame, conversions: pd.DataFrame) -> None:
+    """Raise InputError if only one of the two tables has its column of moments in UTC."""
+    sides = [(SESSIONS, EVENT_UTC, EVENT_UTC in sessions), (CONVERSIONS, CONV_UTC, CONV_UTC in conversions)]
+    (lacking, missing, is_complete), (table, column, is_there) = sorted(sides, key=lambda side: side[2])
+    if is_there and not is_complete:
+        raise InputError(
+            f"Table {table} has the column {column}, and table {lacking} has no column {missing}: their times cannot "
+            f"be compared. Add {missing}, or leave {column} out in a view."
+        )
 
 
 def columns_of(table: str, names: Sequence[str], file: str = "") -> dict[str, str]:
@@ -326,6 +371,21 @@ def timestamps(dates: pd.Series[str], times: pd.Series[str]) -> pd.Series[pd.Tim
     raise InputError(
         f"Columns {dates.name} and {times.name} must be texts like 2023-09-01 and 13:05:59{_no_moment(dates, times)}."
     )
+
+
+def moments(frame: pd.DataFrame, prefix: str) -> pd.Series[pd.Timestamp]:
+    """Return when each session (`EVENT`) or conversion (`CONV`) took place [UTC, µs].
+
+    In: `event_utc`, or `event_date, event_time` if there is no such column; the same for `conv`. Raises InputError for
+    invalid values.
+    """
+    utc = f"{prefix}_utc"
+    if utc not in frame:
+        return timestamps(frame[f"{prefix}_date"], frame[f"{prefix}_time"])
+    try:
+        return timestamps(frame[utc].str.slice(0, 10), frame[utc].str.slice(11))
+    except (InputError, AttributeError):
+        raise InputError(f"Column {utc} must hold texts like 2023-09-01 13:05:59, in UTC.") from None
 
 
 def _no_moment(dates: pd.Series[Any], times: pd.Series[Any]) -> str:

@@ -159,3 +159,24 @@ def test_with_a_refund_of_the_dates_its_order_is_read_too(refunded):
     # Without dates, only the user's own orders and refunds are selected.
     assert sorted(read_tables(refunded, users=["u1"]).conversions["conv_id"]) == ["back", "c1"]
     assert read_tables(refunded, users=["u2"]).conversions["conv_id"].tolist() == ["c2"]
+
+
+@pytest.mark.parametrize("kind", ["VARCHAR(40)", "TIMESTAMP", "TIMESTAMPTZ"])
+def test_moments_in_utc_are_read_from_texts_and_timestamps(database, kind):
+    if is_file(database) and kind != "VARCHAR(40)":
+        pytest.skip("SQLite has no timestamps")
+    at = "SET TimeZone = 'UTC'" if kind == "TIMESTAMPTZ" else "SELECT 1"  # of the client that writes
+    sql(
+        database,
+        at,
+        f"ALTER TABLE session_sources ADD COLUMN event_utc {kind}",
+        f"ALTER TABLE conversions ADD COLUMN conv_utc {kind}",
+        "INSERT INTO session_sources VALUES"
+        " ('a', 'u', '2025-10-26', '02:30:00', 'Ads', 1, 1, 0, '2025-10-26 00:30:00')",
+        "INSERT INTO session_sources VALUES"
+        " ('b', 'u', '2025-10-26', '02:30:00', 'Mail', 1, 1, 0, '2025-10-26 01:30:00.25')",
+        "INSERT INTO conversions VALUES ('k', 'u', '2025-10-26', '02:15:00', 9, '2025-10-26 01:15:00')",
+    )
+    for found in (read_tables(database), read_tables(database, start_date="2025-10-26")):
+        assert sorted(found.sessions["event_utc"]) == ["2025-10-26 00:30:00", "2025-10-26 01:30:00.25"]
+        assert build_journeys(*found[:2])["session_id"].tolist() == ["a"]

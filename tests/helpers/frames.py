@@ -53,6 +53,27 @@ def refunds(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     return conversions(row[:4] for row in rows).assign(refund_of=pd.array([row[4] for row in rows], dtype="str"))
 
 
+def clock_change():
+    """Sessions and an order in the hour of 2025-10-26 that comes twice in Berlin, with their moments in UTC.
+
+    Summer time ends at 01:00 UTC: 02:30 is 00:30 UTC the first time and 01:30 UTC the second. The order is at 02:15 the
+    second time, 01:15 UTC, 45 minutes after session a and before session b. Session c is on the same local day, which
+    is the day before in UTC.
+    """
+    visits = sessions(
+        [
+            ("a", "u", "2025-10-26 02:30:00", "Search"),
+            ("b", "u", "2025-10-26 02:30:00", "Mail"),
+            ("c", "u", "2025-10-26 00:30:00", "Social"),
+        ]
+    )
+    orders = conversions([("k", "u", "2025-10-26 02:15:00", 90.0)])
+    return (
+        visits.assign(event_utc=["2025-10-26 00:30:00", "2025-10-26 01:30:00", "2025-10-25 22:30:00"]),
+        orders.assign(conv_utc=["2025-10-26 01:15:00"]),
+    )
+
+
 def costs(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
     """`(session_id, cost)`; None is a NULL cost."""
     return _typed(rows, COLUMNS[COSTS])

@@ -2,7 +2,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from helpers.frames import FEW, conversions, sessions, shops, shuffled, windows
+from helpers.frames import FEW, clock_change, conversions, sessions, shops, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -244,3 +244,35 @@ def test_rows_by_user_counts_journey_rows():
         "sessions": [3, 1, 0],
         "rows": [5, 0, 0],
     }
+
+
+def test_columns_in_utc_give_order_and_distance_in_time():
+    visits, orders = clock_change()
+    journeys = build_journeys(visits, orders)
+    assert pairs(journeys) == [("k", "c"), ("k", "a")]
+    assert journeys["timestamp"].astype("str").tolist() == ["2025-10-25 22:30:00", "2025-10-26 00:30:00"]
+    assert journeys["conv_timestamp"].astype("str").unique().tolist() == ["2025-10-26 01:15:00"]
+    # Session a is 45 minutes before the order, which is 0.03125 days.
+    assert pairs(build_journeys(visits, orders, lookback_days=0.03125)) == [("k", "a")]
+    assert pairs(build_journeys(visits, orders, lookback_days=0.03124)) == []
+    # By the local clock, only c would come before the order.
+    assert pairs(build_journeys(visits.drop(columns="event_utc"), orders.drop(columns="conv_utc"))) == [("k", "c")]
+
+
+def test_orders_are_selected_by_their_local_day_and_paths_without_an_order_are_in_utc_order_too():
+    visits, orders = clock_change()
+    assert pairs(build_journeys(visits, orders, start_date="2025-10-27")) == []
+    night = sessions([("c", "u", "2025-10-26 00:30:00", "Social")]).assign(event_utc="2025-10-25 22:30:00")
+    order = conversions([("k", "u", "2025-10-26 00:40:00", 1.0)]).assign(conv_utc="2025-10-25 22:40:00")
+    assert pairs(build_journeys(night, order, start_date="2025-10-26")) == [("k", "c")]
+    paths = non_converting_paths(visits, orders.iloc[:0])
+    assert paths["session_id"].tolist() == ["c", "a", "b"]
+    assert paths["timestamp"].is_monotonic_increasing
+
+
+def test_only_one_table_with_a_column_in_utc_is_refused():
+    visits, orders = clock_change()
+    with pytest.raises(InputError, match="session_sources has the column event_utc, and table conversions has no"):
+        build_journeys(visits, orders.drop(columns="conv_utc"))
+    with pytest.raises(InputError, match="conversions has the column conv_utc, and table session_sources has no"):
+        build_journeys(visits.drop(columns="event_utc"), orders)

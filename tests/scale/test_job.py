@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from dask.distributed import Client
-from helpers.frames import FIXED, curves_of, shops, shops_with_refunds, windows
+from helpers.frames import FIXED, clock_change, curves_of, shops, shops_with_refunds, windows
 from helpers.scaling import GIVES, TIES, assert_same_as_in_one_pass, workers_here, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +107,18 @@ def test_ties_null_costs_untracked_orders_and_strays_in_other_types_equal_a_sing
     assert "Markov" in found.reports.model_comparison
     strays = found.reports.reconciliation.set_index("line").loc["less: cost whose session does not exist"]
     assert strays[["count", "amount"]].tolist() == [-1, -5]
+
+
+def test_columns_in_utc_give_the_order_of_time_and_belong_to_both_tables(client, tmp_path):
+    visits, orders = clock_change()
+    prices = TIES.costs.iloc[:0]
+    folder = written(tmp_path / "in", (visits, orders, prices))
+    found = scale(client, folder.job(tmp_path / "out", 2, ASKED))
+    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
+    assert sorted(pd.read_parquet(tmp_path / "out" / "credits")["session_id"]) == ["a", "c"]
+    half = written(tmp_path / "half", (visits, orders.drop(columns="conv_utc"), prices))
+    with pytest.raises(InputError, match="Table session_sources has the column event_utc"):
+        scale(client, half.job(tmp_path / "none", 2, ASKED))
 
 
 def test_a_run_after_a_partly_published_one_gives_the_same_files(client, ties, tmp_path):
