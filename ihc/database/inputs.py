@@ -126,7 +126,7 @@ def read_columns(database: Database) -> pd.DataFrame:
 
 
 def users_of(database: Database, conv_id: str) -> list[str]:
-    """The user of an order, as a filter; empty if there is no such order.
+    """The user of an order, as a filter; empty if there is no such order, or if its user is unknown.
 
     Raises DatabaseError, or InputError if a table is missing.
     """
@@ -135,7 +135,8 @@ def users_of(database: Database, conv_id: str) -> list[str]:
         conversions = columns_in(opened)[CONVERSIONS]
         is_wanted = opened.id_text(conversions["conv_id"]) == conv_id
         found = opened.read(sa.select(conversions["user_id"]).where(is_wanted))
-    return as_text(found.iloc[:, 0]).tolist()
+    users = as_text(found.iloc[:, 0]).dropna()
+    return users[users.str.strip() != ""].tolist()
 
 
 def read_conversion_ids(database: Database) -> pd.DataFrame:
@@ -212,7 +213,7 @@ def _queries(
         *([day <= sa.literal(chosen.end_date, untyped)] if chosen.end_date else []),
         *of_users,
     ]
-    is_visit = user.in_(sa.select(buyer).where(*wanted))
+    is_visit = user.in_(sa.select(buyer).where(*wanted, sa.func.trim(buyer) != ""))
     is_paid = opened.id_text(costs["session_id"]).in_(sa.select(opened.id_text(sessions["session_id"])).where(is_visit))
     is_chosen = sa.and_(*wanted)
     if REFUND_OF in conversions:

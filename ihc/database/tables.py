@@ -46,7 +46,7 @@ def _needed(name: str, kind: sa.types.TypeEngine[Any] = TEXT) -> sa.Column[Any]:
 _table(
     shop.SESSIONS,
     _key("session_id"),
-    _needed("user_id"),
+    sa.Column("user_id", TEXT),
     _needed("event_date"),
     _needed("event_time"),
     _needed("channel_name"),
@@ -57,7 +57,7 @@ _table(
 _table(
     shop.CONVERSIONS,
     _key("conv_id"),
-    _needed("user_id"),
+    sa.Column("user_id", TEXT),
     _needed("conv_date"),
     _needed("conv_time"),
     _needed("revenue", REAL),

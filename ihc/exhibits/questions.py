@@ -25,7 +25,7 @@ from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import is_purchase, purchase_indexer, purchases
-from ihc.schemas.tables import CONV, EVENT, inside, moments
+from ihc.schemas.tables import CONV, EVENT, has_user, inside, moments
 
 Where = Mapping[str, object]
 CUSTOMERS = "customers"
@@ -129,10 +129,14 @@ def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], 
 
 
 def customers(conversions: pd.DataFrame) -> pd.Series[str]:
-    """Classify each conversion as by a new customer, or by one with an earlier order. A refund counts as its order."""
+    """Classify each conversion as by a new customer, or by one with an earlier order; NaN without a user.
+
+    A refund counts as its order.
+    """
     at = moments(conversions, CONV)
     first = at.where(is_purchase(conversions)).groupby(conversions["user_id"]).transform("min")
     kinds = pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
+    kinds = kinds.where(has_user(conversions))
     return kinds.take(purchase_indexer(conversions)).set_axis(conversions.index)
 
 

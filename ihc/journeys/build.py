@@ -27,6 +27,7 @@ from ihc.schemas.tables import (
     JOURNEYS,
     SESSIONS,
     check_clocks,
+    has_user,
     inside,
     moments,
     require_columns,
@@ -75,7 +76,8 @@ def build_journeys(
 ) -> pd.DataFrame:
     """Build one customer journey per conversion: all sessions of its user up to its time.
 
-    A refund gets the journey of its order: the order's time counts, see `refunds.purchase_indexer`.
+    A refund gets the journey of its order: the order's time counts, see `refunds.purchase_indexer`. Sessions without a
+    user are in no journey, and conversions without a user have none.
 
     Parameters
     ----------
@@ -176,7 +178,9 @@ def find_spans(
     conversions = conversions.take(argsort(conversions["conv_timestamp"].to_numpy(), conversions["conv_id"]))
 
     visitor, buyer = (get_indexer(frame["user_id"], conversions["user_id"]) for frame in (sessions, conversions))
-    row = np.flatnonzero(visitor >= 0)
+    is_buyer = has_user(conversions)
+    buyer = np.where(is_buyer, buyer, np.arange(len(buyer)))
+    row = np.flatnonzero((visitor >= 0) & np.append(is_buyer, False)[visitor])
     distinct, visit_moment = np.unique(moment[row], return_inverse=True)
     stride = len(distinct) + 1
     key = visitor[row] * stride + visit_moment
@@ -248,6 +252,8 @@ def non_converting_paths(
 ) -> pd.DataFrame:
     """Return the paths without a conversion: all sessions of each user who never converted.
 
+    Sessions without a user are in no path.
+
     In: as for `build_journeys`, with the user's last session in place of the conversion: `start_date` and `end_date`
     select users by its day, older sessions still belong to their paths, and `lookback_days` counts back from it.
 
@@ -262,7 +268,7 @@ def non_converting_paths(
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     moment = moments(sessions, EVENT).to_numpy()
-    idle = np.flatnonzero(~isin(sessions["user_id"], conversions["user_id"]))
+    idle = np.flatnonzero(~isin(sessions["user_id"], conversions["user_id"]) & has_user(sessions))
     idle = idle[np.argsort(moment[idle], kind="stable")]
     last = sessions.take(idle[~sessions["user_id"].take(idle).duplicated(keep="last")])
     ends = last[["user_id"]].assign(

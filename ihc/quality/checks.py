@@ -15,7 +15,7 @@ from ihc.quality.findings import COST, LIST, NO_ADVICE, Advice, Finding, Shop
 from ihc.quality.ids import near_miss_findings, shared_id_finding
 from ihc.quality.sql import MOST_VALUES, Sql
 from ihc.schemas.refunds import is_purchase, purchase_indexer
-from ihc.schemas.tables import COLUMNS, CONV_UTC, CONVERSIONS, COSTS, EVENT_UTC, SESSIONS, Tables
+from ihc.schemas.tables import COLUMNS, CONV_UTC, CONVERSIONS, COSTS, EVENT_UTC, SESSIONS, Tables, has_user
 
 NONE = "(none)"  # the suggested name for a blank channel
 USUAL = 0.5  # if at least this share of a channel's sessions has a cost row, a session without one is unusual
@@ -48,6 +48,14 @@ STRAY_COST = Advice(
     "This cost is in the total spend and in no channel.",
     LIST,
     f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
+)
+NO_BUYER = Advice(
+    "They count as untracked.", LIST, f"SELECT * FROM {CONVERSIONS} WHERE user_id IS NULL OR trim(user_id) = ''"
+)
+NO_USER = Advice(
+    "They are in no journey. Their cost counts, and they get no credit.",
+    LIST,
+    f"SELECT * FROM {SESSIONS} WHERE user_id IS NULL OR trim(user_id) = ''",
 )
 IMPRESSIONS = Advice(
     "They count like other sessions; how the API treats impressions is unverified.",
@@ -118,10 +126,12 @@ def _conversion_findings(shop: Shop) -> list[Finding]:
     conversions, spans = shop.tables.conversions, shop.spans
     is_free = conversions["revenue"] == 0
     is_free &= not is_free.all()  # if no order has revenue, the orders are leads
-    refunds = conversions[~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))]
+    is_stray = ~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))
+    refunds, unknown = conversions[is_stray & has_user(conversions)], conversions[~has_user(conversions)]
     untracked = spans.conversions[(spans.lengths == 0) & (spans.conversions["revenue"] >= 0).to_numpy()]
     return [
         shop.of_conversions("without a session (untracked orders)", untracked, _untracked(shop)),
+        *([shop.of_conversions("without a user", unknown, NO_BUYER)] if len(unknown) else []),
         shop.of_conversions(
             "without an order in refund_of", refunds, STRAY_REFUNDS if "refund_of" in conversions else REFUNDS
         )._replace(noun="refund"),
@@ -131,10 +141,13 @@ def _conversion_findings(shop: Shop) -> list[Finding]:
 
 
 def _untracked(shop: Shop) -> Advice:
-    if not shop.has_utc:
-        return UNTRACKED
-    utc = UNTRACKED.mend.replace("event_date || ' ' || event_time", EVENT_UTC)
-    return UNTRACKED._replace(mend=utc.replace("conv_date || ' ' || conv_time", CONV_UTC))
+    mend = UNTRACKED.mend
+    if not has_user(shop.tables.conversions).all():  # equal but empty ids are not those of one user
+        mend = mend.replace(f"FROM {SESSIONS} GROUP", f"FROM {SESSIONS} WHERE trim(user_id) <> '' GROUP")
+    if shop.has_utc:
+        mend = mend.replace("event_date || ' ' || event_time", EVENT_UTC)
+        mend = mend.replace("conv_date || ' ' || conv_time", CONV_UTC)
+    return UNTRACKED._replace(mend=mend)
 
 
 def _currency_finding(shop: Shop) -> Finding:
@@ -178,6 +191,7 @@ def _cost_findings(shop: Shop) -> list[Finding]:
 
 def _session_findings(shop: Shop) -> list[Finding]:
     sessions = shop.tables.sessions
+    unknown = sessions[~has_user(sessions)]
     blank = sessions[sessions["channel_name"].str.strip() == ""]
     named = shop.sql.replace(SESSIONS, "channel_name", dict.fromkeys(blank["channel_name"].unique(), NONE))
     return [
@@ -187,6 +201,7 @@ def _session_findings(shop: Shop) -> list[Finding]:
             blank,
             Advice("They are reported under a blank name.", f"To name their channel {NONE}", named),
         ),
+        *([shop.of_sessions("without a user", unknown, NO_USER)] if len(unknown) else []),
         shop.of_sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
     ]
 

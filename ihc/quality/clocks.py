@@ -16,7 +16,7 @@ from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Advice, Finding, Shop
 from ihc.quality.sql import seconds
 from ihc.schemas.refunds import is_purchase, purchases
-from ihc.schemas.tables import CONVERSIONS, SESSIONS
+from ihc.schemas.tables import CONVERSIONS, SESSIONS, has_user
 
 LONGEST_BREAK = 730  # days; a longer gap without rows separates two groups of days
 CHANCE = 0.01  # below this share of the orders, such times can be chance
@@ -188,7 +188,7 @@ def _same_second_finding(shop: Shop, shared: Collection[object]) -> Finding:
 
 def _twice_finding(shop: Shop, shared: Collection[object]) -> Finding:
     conversions = purchases(shop.spans.conversions)
-    conversions = conversions[~conversions["user_id"].isin(shared)]
+    conversions = conversions[has_user(conversions) & ~conversions["user_id"].isin(shared)]
     minute = conversions["conv_timestamp"].dt.floor("min")
     is_again = conversions.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
     return shop.of_conversions("of the same user, amount and minute as another", conversions[is_again], TWICE)

@@ -339,7 +339,6 @@ NEGATIVE = Look(
 _NO_FLAG = "Write 1 or 0; where it is not known, in a view: coalesce({c}, 0) AS {c}."
 _NO_MOMENT = "Write it, or leave the row out in a view: WHERE {c} IS NOT NULL."
 NULLS = {
-    "user_id": "Give the row a unique user id; in a view: coalesce({c}, 'none ' || {key}) AS {c}.",
     "channel_name": "Write a name for sessions without a channel; in a view: coalesce({c}, 'unknown') AS {c}.",
     "revenue": "Write 0 for an order without revenue; in a view: coalesce({c}, 0) AS {c}.",
     "event_date": _NO_MOMENT,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ihc.arrays.types import Booleans
 from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.schemas.refunds import REFUND_OF, check_refunds
@@ -162,15 +163,16 @@ RULES: dict[str, Rule] = {
     "cost": (_is_cost, AMOUNTS),
 }
 REPEATED = ("event_date", "conv_date", "event_time", "conv_time", *FLAGS)  # few distinct values; each is checked once
-NULLABLE = ("cost",)
+USER = "user_id"  # NaN if a session or an order has no user
+NULLABLE = ("cost", USER)
 
 
 def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Check one input table as it was read, and return it with the types of its schema.
 
     In: the columns of `COLUMNS[table]`, in any case; other columns are kept unchanged. Out: a new frame; ids and texts
-    `str`, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; existing columns of `OPTIONAL[table]`:
-    moments [UTC] as `str`, references with NaN for an empty text.
+    `str`, an empty user as NaN, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; of
+    `OPTIONAL[table]`, the existing columns: moments [UTC] as `str`, references with NaN for an empty text.
 
     Raises InputError with one line per finding: table, column, a value, the count, up to five ids and a remedy.
     """
@@ -257,12 +259,17 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
         return _numbers(values).astype("int8")
     if values.name in ("revenue", "cost"):
         return _numbers(values)
+    if values.name == USER:
+        return _without_blanks(_texts(values))
     return _without_zero_offset(_texts(values)) if RULES.get(str(values.name)) is _MOMENT else _texts(values)
 
 
 def _references(values: pd.Series[Any]) -> pd.Series[str]:
     """Convert optional ids to texts; NaN if empty."""
-    texts = as_text(values)
+    return _without_blanks(as_text(values))
+
+
+def _without_blanks(texts: pd.Series[str]) -> pd.Series[str]:
     return texts.where(texts.str.strip() != "")
 
 
@@ -295,6 +302,13 @@ def _text(value: object) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
         return sql_literal(value)
     return str(int(value)) if isinstance(value, float | Decimal) and _is_whole(value) else str(value)
+
+
+def has_user(frame: pd.DataFrame) -> Booleans:
+    """Mark the sessions or conversions whose `user_id` is known, neither NaN nor empty."""
+    users = frame[USER]
+    mask: Booleans = (users.notna() & (users != "")).to_numpy("bool")
+    return mask
 
 
 def plain_names(names: pd.Series[str]) -> pd.Series[str]:

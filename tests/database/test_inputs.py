@@ -180,3 +180,23 @@ def test_moments_in_utc_are_read_from_texts_and_timestamps(database, kind):
     for found in (read_tables(database), read_tables(database, start_date="2025-10-26")):
         assert sorted(found.sessions["event_utc"]) == ["2025-10-26 00:30:00", "2025-10-26 01:30:00.25"]
         assert build_journeys(*found[:2])["session_id"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "''"])
+def test_sessions_without_a_user_are_not_those_of_an_order_without_one(database, nothing):
+    sql(
+        database,
+        f"INSERT INTO session_sources VALUES ('s1', {nothing}, '2024-05-01', '09:00:00', 'Ads', 1, 1, 0)",
+        "INSERT INTO session_sources VALUES ('s2', 'u', '2024-05-01', '09:00:00', 'Ads', 1, 1, 0)",
+        f"INSERT INTO conversions VALUES ('k1', {nothing}, '2024-05-01', '10:00:00', 100)",
+        "INSERT INTO conversions VALUES ('k2', 'u', '2024-05-01', '10:00:00', 60)",
+        "INSERT INTO session_costs VALUES ('s1', 2), ('s2', 3)",
+    )
+    found = read_tables(database, start_date="2024-05-01")
+    assert sorted(found.conversions["conv_id"]) == ["k1", "k2"]
+    assert (found.sessions["session_id"].tolist(), found.costs["session_id"].tolist()) == (["s2"], ["s2"])
+    whole = read_tables(database)
+    assert sorted(whole.sessions["user_id"].fillna("nobody")) == ["nobody", "u"]
+    assert build_journeys(*whole[:2])["conv_id"].tolist() == ["k2"]
+    assert users_of(database, "k1") == []
+    assert users_of(database, "k2") == ["u"]

@@ -247,3 +247,23 @@ def test_saving_keeps_other_files(report, tmp_path):
     report.save(tmp_path)
     assert (tmp_path / "charts" / "mine.png").exists()
     assert (tmp_path / "report.html").exists()
+
+
+def test_sessions_and_orders_without_a_user_count_but_have_no_credit(tmp_path):
+    # Next to Ann's order of 100 with a session of Search: a session of Social for 7, and an order of 40.
+    visits = pd.concat([SESSIONS[:1], sessions([("n1", None, "2025-03-03 10:00:00", "Social")])])
+    orders = pd.concat([CONVERSIONS[:1], conversions([("n2", None, "2025-03-04 11:00:00", 40.0)])])
+    tables = {"session_sources": visits, "conversions": orders, "session_costs": costs([("a1", 10.0), ("n1", 7.0)])}
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        for name, frame in tables.items():
+            frame.to_sql(name, connection, index=False)
+    report = ihc.open(tmp_path / "shop.db").report()
+    assert rows(report.channels, "channel_name", "cost", "ihc_revenue")[:2] == [
+        ["Search", 10.0, 100.0],
+        ["Social", 7.0, 0.0],
+    ]
+    outcomes = report.data.results.outcomes.set_index("conv_id")["outcome"].to_dict()
+    assert outcomes == {"k1": "credited", "n2": "unattributed"}
+    frame = report.by("customers").frame.set_index("customers")
+    assert frame["orders"].to_dict() == {"new": 1, "(none)": 1, "Total": 2}
+    assert report.cohorts().frame.set_index("channel_name")["orders"].to_dict() == {"Search": 1, "(no session)": 1}

@@ -224,6 +224,18 @@ def shops_with_refunds(draw: st.DrawFn) -> Tables:
     return shop._replace(conversions=orders.assign(refund_of=pd.array(named, dtype="str")))
 
 
+@st.composite
+def shops_without_some_users(draw: st.DrawFn) -> Tables:
+    """A small shop with refunds in which some sessions and orders have no user."""
+    sessions, conversions, costs = draw(shops_with_refunds())
+    unknown = st.booleans()
+    named = [
+        frame.assign(user_id=frame["user_id"].mask(pd.Series([draw(unknown) for _ in frame.index], dtype="bool")))
+        for frame in (sessions, conversions)
+    ]
+    return Tables(*named, costs)
+
+
 def windows() -> st.SearchStrategy[tuple[str | None, str | None]]:
     """A first and last day around those of `shops`; either or both may be None; never reversed."""
     day = st.one_of(st.none(), st.builds("2023-09-0{}".format, st.integers(1, 6)))

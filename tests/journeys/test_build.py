@@ -2,7 +2,7 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from helpers.frames import FEW, clock_change, conversions, sessions, shops, shuffled, windows
+from helpers.frames import FEW, clock_change, conversions, sessions, shops, shops_without_some_users, shuffled, windows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -47,7 +47,7 @@ def by_merging(visits, orders, start_date, end_date, lookback_days):
     """Reference result: merge all sessions and conversions of a user, then filter."""
     visits = visits.assign(timestamp=pd.to_datetime(visits["event_date"] + " " + visits["event_time"]))
     orders = orders.assign(conv_timestamp=pd.to_datetime(orders["conv_date"] + " " + orders["conv_time"]))
-    both = visits.merge(orders, on="user_id")
+    both = visits.dropna(subset="user_id").merge(orders, on="user_id")
     both = both[both["timestamp"] <= both["conv_timestamp"]]
     both = both[(both["conv_date"] >= (start_date or "0")) & (both["conv_date"] <= (end_date or "9"))]
     if lookback_days is not None:
@@ -276,3 +276,25 @@ def test_only_one_table_with_a_column_in_utc_is_refused():
         build_journeys(visits, orders.drop(columns="conv_utc"))
     with pytest.raises(InputError, match="conversions has the column conv_utc, and table session_sources has no"):
         build_journeys(visits.drop(columns="event_utc"), orders)
+
+
+@pytest.mark.parametrize("unknown", [None, ""])
+def test_sessions_and_orders_without_a_user_are_in_no_journey_and_no_path(unknown):
+    visits = pd.concat([VISITS, VISITS.assign(session_id="no " + VISITS["session_id"], user_id=unknown)])
+    orders = pd.concat([ORDERS, ORDERS.assign(conv_id="no " + ORDERS["conv_id"], user_id=unknown)])
+    assert_frame_equal(build_journeys(visits, orders), build_journeys(VISITS, ORDERS))
+    assert_frame_equal(build_journeys(visits, orders, lookback_days=1), build_journeys(VISITS, ORDERS, lookback_days=1))
+    assert_frame_equal(non_converting_paths(visits, ORDERS[:1]), non_converting_paths(VISITS, ORDERS[:1]))
+    assert len(unattributed(orders, build_journeys(visits, orders))) == 2 + len(ORDERS)
+    spans = find_spans(visits, orders)
+    assert (spans.following() >= 0).sum() == (find_spans(VISITS, ORDERS).following() >= 0).sum()
+    assert rows_by_user(spans)["rows"].sum() == len(build_journeys(VISITS, ORDERS))
+    nobody = orders[orders["conv_id"].str.startswith("no ")]
+    assert len(build_journeys(visits, nobody)) == 0
+
+
+@FEW
+@given(shops_without_some_users())
+def test_journeys_of_a_shop_are_those_of_its_rows_with_a_user(shop):
+    named = [frame.dropna(subset="user_id") for frame in shop[:2]]
+    assert_frame_equal(build_journeys(*shop[:2]), build_journeys(*named))

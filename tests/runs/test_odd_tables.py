@@ -140,8 +140,6 @@ UNFIT = [
     (CONVERSIONS, "user_id", 1234567890.125, "is a fractional number", None),
     (COSTS, "session_id", 2.0**60, "is a floating point number of 16 and more digits", None),
     (SESSIONS, "channel_name", None, "NULL", "unknown"),
-    (SESSIONS, "user_id", None, "NULL", "none s1"),
-    (CONVERSIONS, "user_id", None, "NULL", "none c1"),
     (CONVERSIONS, "revenue", None, "NULL", 0),
     (SESSIONS, "closer_engagement", None, "NULL", 0),
     (SESSIONS, "event_time", None, "NULL", "00:00:00"),

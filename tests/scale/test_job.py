@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from dask.distributed import Client
-from helpers.frames import FIXED, clock_change, curves_of, shops, shops_with_refunds, windows
+from helpers.frames import FIXED, clock_change, curves_of, shops, shops_with_refunds, shops_without_some_users, windows
 from helpers.scaling import GIVES, TIES, assert_same_as_in_one_pass, workers_here, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +38,7 @@ def files_of(output):
 @pytest.mark.slow
 @settings(FIXED, max_examples=8)
 @given(
-    st.one_of(shops(), shops_with_refunds()),
+    st.one_of(shops(), shops_with_refunds(), shops_without_some_users()),
     windows(),
     st.sampled_from([None, 1.0, 3.0]),
     st.integers(1, 5),

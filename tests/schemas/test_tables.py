@@ -17,6 +17,7 @@ from ihc.schemas.tables import (
     check_table,
     check_tables,
     check_window,
+    has_user,
     inside,
     moments,
     plain_names,
@@ -252,3 +253,19 @@ def test_both_tables_have_moments_in_utc_or_none():
     for given in ((visits, orders.drop(columns="conv_utc")), (visits.drop(columns="event_utc"), orders)):
         with pytest.raises(InputError, match=r"has no column \w+_utc: their times cannot be compared\. Add \w+_utc"):
             check_tables(*given, PRICES.iloc[:0])
+
+
+@pytest.mark.parametrize("table", [SESSIONS, CONVERSIONS])
+@pytest.mark.parametrize("unknown", [None, float("nan"), "", "  "])
+def test_a_row_may_have_no_user(table, unknown):
+    checked = check_table(table, with_value(table, "user_id", unknown))
+    assert checked["user_id"].isna().tolist() == [True, False]
+    assert has_user(checked).tolist() == [False, True]
+    assert checked["user_id"].dtype == FRAMES[table]["user_id"].dtype
+    nobody = check_table(table, FRAMES[table].assign(user_id=pd.Series([unknown] * 2, dtype="object")))
+    assert nobody["user_id"].isna().all()
+
+
+def test_users_that_are_numbers_may_be_missing():
+    assert check_table(SESSIONS, VISITS.assign(user_id=[7.0, None]))["user_id"].fillna("").tolist() == ["7", ""]
+    assert has_user(VISITS.assign(user_id=["", "u"])).tolist() == [False, True]
