@@ -23,9 +23,10 @@ from ihc.arrays.types import Booleans, Floats
 from ihc.calibration.curves import WIDTH, corners
 from ihc.errors import InputError
 from ihc.formatting import counted, some
+from ihc.journeys.build import last_conversions
 from ihc.models.ihc import Timeline, attribute, time_order
 from ihc.models.parameters import Parameters, parse_parameters
-from ihc.schemas.tables import COLUMNS, CONV, CONVERSIONS, EVENT, PHASES, SESSIONS, moments, require_columns
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, EVENT, PHASES, SESSIONS, moments, require_columns
 
 TRAINING_COLUMNS = (
     *("conv_id", "timestamp", "session_id", "channel_name", "holder_engagement", "closer_engagement"),
@@ -200,9 +201,8 @@ def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame)
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    last = moments(conversions, CONV).groupby(conversions["user_id"]).max()
-    visits = moments(sessions, EVENT)
-    return int((visits.to_numpy() > last.reindex(sessions["user_id"]).to_numpy()).sum())
+    visits = moments(sessions, EVENT).to_numpy()
+    return int((visits > last_conversions(sessions["user_id"], conversions)).sum())
 
 
 def _check_enough(steps: Timeline) -> None:

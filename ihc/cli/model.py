@@ -44,7 +44,7 @@ EXPLAINED = {
 }
 
 
-@takes("database", "schema", "lookback_days")
+@takes("database", "schema", "lookback_days", "restart_after_order")
 def calibrate(
     answers: Annotated[
         Path | None,
@@ -125,7 +125,7 @@ def _print_errors(
     return {str(row["phase"]): {name: round(row[name], 6) for name in table.columns[1:]} for _, row in table.iterrows()}
 
 
-@takes("database", "schema", "start_date", "end_date", "lookback_days")
+@takes("database", "schema", "start_date", "end_date", "lookback_days", "restart_after_order")
 def train(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Output file. [default: data/trained_parameters.json]")
@@ -156,7 +156,7 @@ def train(
 
 
 @takes(
-    *("database", "schema", "parameters", "redistribution", "lookback_days", "output"),
+    *("database", "schema", "parameters", "redistribution", "lookback_days", "restart_after_order", "output"),
     output="Folder for the table and the chart. [default: data]",
 )
 def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="Order id.")], **options: Any) -> None:
@@ -212,10 +212,8 @@ def _journeys(
     window = {} if every_day else settings.window
     users = None if conv_id is None else users_of(settings.database, conv_id)
     tables = read_tables(settings.database, users=users)
-    lookback = settings.lookback_days
-    journeys = build_journeys(
-        tables.sessions, tables.conversions, **window, lookback_days=lookback, memory=free_memory()
-    )
+    rules = settings.journey_rules
+    journeys = build_journeys(tables.sessions, tables.conversions, **window, **rules, memory=free_memory())
     return settings, journeys if conv_id else purchases(journeys), tables
 
 

@@ -34,19 +34,29 @@ Columns = Mapping[str, sa.ColumnClause[Any]]
 
 
 class Selection(NamedTuple):
-    """Filter for conversions: days [YYYY-MM-DD, inclusive] and users; None: no filter."""
+    """Filter for conversions: days [YYYY-MM-DD, inclusive] and users; None: no filter.
+
+    `every_order`: also the other conversions of the users with a selected one.
+    """
 
     start_date: str | None
     end_date: str | None
     users: tuple[str, ...] | None
+    every_order: bool = False
 
     @classmethod
     def of(
-        cls, start_date: str | date | None, end_date: str | date | None, users: Collection[str] | None
+        cls,
+        start_date: str | date | None,
+        end_date: str | date | None,
+        users: Collection[str] | None,
+        *,
+        every_order: bool = False,
     ) -> Selection | None:
         """Make a selection; None if nothing is filtered. Raises InputError for an invalid date."""
-        made = cls(*check_window(start_date, end_date), None if users is None else tuple(dict.fromkeys(users)))
-        return None if made == (None, None, None) else made
+        window = check_window(start_date, end_date)
+        made = cls(*window, None if users is None else tuple(dict.fromkeys(users)), every_order)
+        return None if made[:3] == (None, None, None) else made
 
 
 def read_tables(
@@ -55,6 +65,7 @@ def read_tables(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
     users: Collection[str] | None = None,
+    every_order: bool = False,
 ) -> Tables:
     """Read, check and type the three input tables of a database, in one transaction.
 
@@ -66,6 +77,8 @@ def read_tables(
         Select conversions by `conv_date` [YYYY-MM-DD, inclusive].
     users : collection of str, optional
         Select the conversions of these users.
+    every_order : bool, optional
+        Also select the other conversions of the users with a selected conversion.
 
     Returns
     -------
@@ -94,7 +107,7 @@ def read_tables(
 
     """
     database = database if isinstance(database, Database) else Database(database)
-    chosen = Selection.of(start_date, end_date, users)
+    chosen = Selection.of(start_date, end_date, users, every_order=every_order)
     with database.transaction() as opened:
         _require_tables(opened, database)
         frames = read_chosen(opened, chosen) if chosen else opened.read_whole([*COLUMNS])
@@ -213,9 +226,10 @@ def _queries(
         *([day <= sa.literal(chosen.end_date, untyped)] if chosen.end_date else []),
         *of_users,
     ]
-    is_visit = user.in_(sa.select(buyer).where(*wanted, sa.func.trim(buyer) != ""))
+    buyers = sa.select(buyer).where(*wanted, sa.func.trim(buyer) != "").correlate(None)
+    is_visit = user.in_(buyers)
     is_paid = opened.id_text(costs["session_id"]).in_(sa.select(opened.id_text(sessions["session_id"])).where(is_visit))
-    is_chosen = sa.and_(*wanted)
+    is_chosen = sa.or_(sa.and_(*wanted), buyer.in_(buyers)) if chosen.every_order else sa.and_(*wanted)
     if REFUND_OF in conversions:
         refunded = opened.id_text(conversions[REFUND_OF])
         refunded_ids = sa.select(refunded).where(*wanted, refunded.is_not(None)).correlate(None)

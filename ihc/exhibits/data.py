@@ -34,7 +34,7 @@ from ihc.arrays.lookup import isin, lookup
 from ihc.charts.palette import colours_of
 from ihc.database.history import RecordedRun, State, noted, previous_run, recorded_runs
 from ihc.database.results import Results
-from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.journeys.build import build_journeys, non_converting_paths, without_new_session
 from ihc.journeys.credits import outcomes_of, provenance, sound_credits, with_credits, with_phases
 from ihc.memory import free_memory
 from ihc.models.ihc import attribute
@@ -43,11 +43,11 @@ from ihc.quality.clocks import far_dates, without
 from ihc.schemas.refunds import purchase_ids, purchases
 from ihc.schemas.tables import CREDITS, PHASES, Tables, inside
 from ihc.settings.report import ReportOptions
-from ihc.settings.run import Settings
+from ihc.settings.run import RESTARTED, Settings
 
 LOCAL = "local"
 # Settings that define the attribution. If one of them is given, credits stored with other settings are not used.
-ATTRIBUTION = ("engine", "conv_type_id", "lookback_days", "parameters", "redistribution")
+ATTRIBUTION = ("engine", "conv_type_id", "lookback_days", "restart_after_order", "parameters", "redistribution")
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,13 @@ def attributed(settings: Settings, tables: Tables) -> Source:
 
     Raises ParametersError, or InputError if the journeys need more memory than is available.
     """
-    lookback = settings.lookback_days
-    journeys = build_journeys(tables.sessions, tables.conversions, lookback_days=lookback, memory=free_memory())
+    shop, rules = (tables.sessions, tables.conversions), settings.journey_rules
+    journeys = build_journeys(*shop, **rules, memory=free_memory())
     credited = attribute(journeys, settings.load_parameters(), settings.redistribution_rules)
     credits, failed = sound_credits(credited, journeys)
-    outcomes = outcomes_of(tables.conversions, journeys, failed).assign(
-        run_id=settings.run_id, engine=LOCAL, parameters=settings.source, lookback_days=lookback
+    ends = pd.concat([failed, without_new_session(*shop, **rules)], ignore_index=True)
+    outcomes = outcomes_of(tables.conversions, journeys, ends).assign(
+        run_id=settings.run_id, engine=LOCAL, parameters=settings.source, lookback_days=settings.lookback_days
     )
     outcomes = outcomes.astype({"lookback_days": "float64"})
     runs = pd.DataFrame({"run_id": pd.Series(dtype="str"), "vanished": pd.Series(dtype="int64")})
@@ -97,11 +98,19 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
 
 
 def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
-    """Use the lookback window of the stored credits if the settings give none and all credits have the same."""
-    if settings.account or "lookback_days" in settings.given.model_fields_set:
+    """Use the lookback window of the stored credits if the settings give none and all credits have the same.
+
+    The same for whether journeys restart after an order.
+    """
+    if settings.account:
         return settings
-    made = provenance(stored.outcomes, _asked_for(settings, tables))["lookback_days"].unique()
-    return replace(settings, lookback_days=float(made[0])) if len(made) == 1 and made[0] == made[0] else settings
+    sources, given = provenance(stored.outcomes, _asked_for(settings, tables)), settings.given.model_fields_set
+    made, restarted = sources["lookback_days"].unique(), sources["parameters"].str.endswith(RESTARTED)
+    if "lookback_days" not in given and len(made) == 1 and made[0] == made[0]:
+        settings = replace(settings, lookback_days=float(made[0]))
+    if "restart_after_order" not in given and len(sources) and restarted.all():
+        settings = replace(settings, restart_after_order=True)
+    return settings
 
 
 def _asked_for(settings: Settings, tables: Tables) -> pd.Series[str]:
@@ -122,7 +131,7 @@ class ReportData:
         return self.settings.report
 
     @property
-    def window(self) -> dict[str, str | None]:
+    def window(self) -> dict[str, Any]:
         """First and last date, as keyword arguments."""
         return self.settings.window
 
@@ -323,10 +332,8 @@ class ReportData:
     @cached_property
     def idle(self) -> pd.DataFrame:
         """Paths of the dates without a conversion."""
-        tables = self.tables
-        return non_converting_paths(
-            tables.sessions, tables.conversions, **self.window, lookback_days=self.settings.lookback_days
-        )
+        tables, rules = self.tables, self.settings.journey_rules
+        return non_converting_paths(tables.sessions, tables.conversions, **self.window, **rules)
 
     @cached_property
     def journeys(self) -> pd.DataFrame:
@@ -340,8 +347,7 @@ class ReportData:
 
     def _journeys(self, sessions: pd.DataFrame) -> pd.DataFrame:
         orders = purchases(self.tables.conversions)
-        lookback = self.settings.lookback_days
-        return build_journeys(sessions, orders, **self.window, lookback_days=lookback, memory=free_memory())
+        return build_journeys(sessions, orders, **self.window, **self.settings.journey_rules, memory=free_memory())
 
     @cached_property
     def is_attributed(self) -> bool:

@@ -21,7 +21,7 @@ from ihc.arrays.lookup import isin
 from ihc.charts.models import models_by_channel_chart
 from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart
 from ihc.exhibits.data import ReportData
-from ihc.models.redistribution import Redistribution, labelled
+from ihc.models.redistribution import Redistribution
 from ihc.models.registry import MODELS, Model, models_for
 from ihc.narrative.models import direct_sentence, grid_source_sentence, model_differences, models_left_out
 from ihc.narrative.sensitivity import (
@@ -130,8 +130,8 @@ def settings(compared: Comparison) -> Exhibit:
     data, grid = compared.data, compared.grid
     roas = data.options.break_even_roas
     text = sensitivity_sentence(compared.stability, grid, roas=roas)
-    label = labelled(data.settings.load_parameters().label, data.settings.redistribution_rules)
-    notes = [text, unmoved_sentence(grid), lookback_sentence(grid), grid_source_sentence(label, data.sources)]
+    source = grid_source_sentence(data.settings.local_source, data.sources)
+    notes = [text, unmoved_sentence(grid), lookback_sentence(grid), source]
     few = data.few.only(grid)
     return Exhibit(
         name="sensitivity",

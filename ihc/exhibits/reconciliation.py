@@ -12,7 +12,7 @@ from ihc.charts.completeness import cost_without_credit_chart, unattributed_by_d
 from ihc.exhibits.data import ReportData
 from ihc.formatting import fixed
 from ihc.narrative.completeness import completeness_sentence
-from ihc.narrative.run import costless_sentence, orders_sentence
+from ihc.narrative.run import costless_sentence, orders_sentence, restarted_sentence
 from ihc.quality.clocks import without
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import reconciliation_table, table
@@ -24,7 +24,8 @@ def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
     """A section of the reconciliation: orders, credit or cost, from input tables to report."""
     lines = data.reconciliation
     bars = waterfall(lines, section)
-    text = orders_sentence(lines) if section == ORDERS else ""
+    restarted = restarted_sentence(data.results.outcomes, data.orders)
+    text = f"{orders_sentence(lines)} {restarted}".strip() if section == ORDERS else ""
     unit = "revenue" if section in (ORDERS, CREDIT) else "spend"
 
     def shown() -> Styler:

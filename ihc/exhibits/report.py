@@ -21,7 +21,6 @@ from ihc.exhibits.quality import Checks
 from ihc.exhibits.questions import Where
 from ihc.formatting import printable, speak
 from ihc.journeys.credits import vanished
-from ihc.models.redistribution import labelled
 from ihc.narrative import summary
 from ihc.narrative.maturity import early_sentence
 from ihc.narrative.models import made_by
@@ -106,9 +105,7 @@ class Report:
         """Notes on the figures: dates, currency, dimension of the rows, origin of the parameters."""
         data, settings = self.data, self.data.settings
         parameters = settings.load_parameters()
-        is_local = len(data.sources) and made_by(
-            labelled(parameters.label, settings.redistribution_rules), data.sources
-        )
+        is_local = len(data.sources) and made_by(settings.local_source, data.sources)
         chosen = {} if any(data.options.dimension.values()) else data.options.style.channels
         sentences = [
             run_sentence(settings.database.name, settings.run_id, dates_sentence(**data.window))

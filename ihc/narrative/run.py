@@ -11,8 +11,10 @@ from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, 
 from ihc.analysis.reporting import MATERIAL, material
 from ihc.arrays.lookup import isin
 from ihc.formatting import counted, dated, engine_name, fixed, lookback, named, percentage, shown, some
+from ihc.journeys.build import NO_NEW_SESSION
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
+from ihc.schemas.refunds import purchases
 
 if TYPE_CHECKING:
     from ihc.models.parameters import Parameters
@@ -74,6 +76,19 @@ def orders_sentence(lines: pd.DataFrame) -> str:
         f"{fixed(-counts[line])} {one if counts[line] == -1 else more}" for line, one, more in rest if counts.get(line)
     ]
     return f"{text}{'; ' if others else ''}{', '.join(others)}."
+
+
+def restarted_sentence(outcomes: pd.DataFrame, orders: pd.DataFrame) -> str:
+    """Count the orders that are untracked because journeys restart after an order; empty if none is.
+
+    In: `conv_id, reason` of the stored outcomes, and the conversions of the dates.
+    """
+    spent = outcomes.loc[outcomes["reason"] == NO_NEW_SESSION, "conv_id"]
+    count = int(isin(purchases(orders)["conv_id"], spent).sum())
+    if not count:
+        return ""
+    has = "1 untracked order has" if count == 1 else f"{fixed(count)} untracked orders have"
+    return f"{has} no session since the previous order of the user: journeys restart after an order."
 
 
 def after_refunds(lines: pd.DataFrame) -> str:

@@ -26,7 +26,7 @@ from ihc.database.results import (
 )
 from ihc.errors import ApiError
 from ihc.exhibits.data import ReportData, Source
-from ihc.journeys.build import build_journeys
+from ihc.journeys.build import build_journeys, without_new_session
 from ihc.journeys.credits import outcomes_of, provenance, sound_credits
 from ihc.memory import free_memory
 from ihc.models.ihc import attribute
@@ -55,10 +55,12 @@ ENDS = ("conv_id", "outcome", "reason")
 class Attribution:
     """The attributed orders of the period, to inspect and store."""
 
-    def __init__(self, settings: Settings, orders: pd.DataFrame, journeys: pd.DataFrame, answer: Credited) -> None:
+    def __init__(
+        self, settings: Settings, orders: pd.DataFrame, journeys: pd.DataFrame, answer: Credited, ends: pd.DataFrame
+    ) -> None:
         self.settings = settings
         self._orders = orders.sort_values(["conv_date", "conv_time", "conv_id"])
-        self._outcomes = outcomes_of(self._orders, journeys, answer.ends)
+        self._outcomes = outcomes_of(self._orders, journeys, pd.concat([answer.ends, ends], ignore_index=True))
         self._answer = answer
 
     @property
@@ -105,16 +107,14 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
     """
     database = settings.database
     prepare(settings, say)
-    tables = read_tables(database, **settings.window)
-    lookback = settings.lookback_days
-    journeys = build_journeys(
-        tables.sessions, tables.conversions, **settings.window, lookback_days=lookback, memory=free_memory()
-    )
+    tables = read_tables(database, **settings.window, every_order=settings.restart_after_order)
+    shop, rules = (tables.sessions, tables.conversions), settings.window | settings.journey_rules
+    journeys = build_journeys(*shop, **rules, memory=free_memory())
     with database.lock(held=settings.held_lock):
         create_tables(database)
         answer = compute_credits(settings, journeys, tables.conversions, say)
     orders = tables.conversions[inside(tables.conversions["conv_date"], **settings.window)]
-    return Attribution(settings, orders, journeys, answer)
+    return Attribution(settings, orders, journeys, answer, without_new_session(*shop, **rules))
 
 
 def read_source(settings: Settings) -> Source:

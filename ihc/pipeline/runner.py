@@ -63,7 +63,7 @@ def check(settings: Settings) -> None:
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
         with_dimension(tables.sessions, **settings.report.dimension)
-        spans = find_spans(tables.sessions, tables.conversions, **settings.window, lookback_days=settings.lookback_days)
+        spans = find_spans(tables.sessions, tables.conversions, **settings.window, **settings.journey_rules)
         check_memory(spans, free_memory())
         try_writing(settings.database)
     _check_output(settings.output)

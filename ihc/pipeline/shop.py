@@ -65,9 +65,9 @@ class Shop:
     ) -> Report:
         """Make the report for orders and sessions from `start_date` to `end_date` (inclusive) [default: all].
 
-        `options`: `lookback_days`, `break_even_roas`, `currency`, `by`, `channel_groups`, `direct`, `parameters`,
-        `redistribution`, `style`, as in `ihc run`. Stored credits are used if they match these settings; otherwise the
-        local engine computes credits without storing them.
+        `options`: `lookback_days`, `restart_after_order`, `break_even_roas`, `currency`, `by`, `channel_groups`,
+        `direct`, `parameters`, `redistribution`, `style`, as in `ihc run`. Stored credits are used if they match these
+        settings; otherwise the local engine computes credits without storing them.
 
         Raises SettingsError for an invalid option, InputError for invalid tables, or if the engine is the API and no
         credits are stored.

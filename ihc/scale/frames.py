@@ -92,11 +92,13 @@ def journeys(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
     lookback_days: float | None = None,
+    restart_after_order: bool = False,
 ) -> dd.DataFrame:
     """Apply `build_journeys` to each partition. In: tables `by_user` with the same parts. Raises the same errors."""
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    build = partial(build_journeys, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
+    rules: dict[str, Any] = {"lookback_days": lookback_days, "restart_after_order": restart_after_order}
+    build = partial(build_journeys, start_date=start_date, end_date=end_date, **rules)
     return _together(build, sessions, conversions)
 
 

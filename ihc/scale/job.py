@@ -270,6 +270,7 @@ def _about(job: Job, rows: dict[str, int], parts: int) -> dict[str, Any]:
         "redistribution": asked.redistribution.fingerprint if asked.redistribution else None,
         **{name: str(day) if day else None for name, day in asked.window.items()},
         "lookback_days": asked.lookback_days,
+        **({"restart_after_order": True} if asked.restart_after_order else {}),
         "rows": rows,
         "parts": parts,
     }

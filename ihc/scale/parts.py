@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ from ihc.analysis.reporting import (
 from ihc.analysis.sensitivity import IHC, phase_credits
 from ihc.arrays.lookup import isin
 from ihc.arrays.sums import add_parts, part_by, sum_of_parts
-from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.journeys.build import build_journeys, non_converting_paths, without_new_session
 from ihc.journeys.credits import outcomes_of, sound_credits
 from ihc.journeys.paths import channel_paths
 from ihc.models.heuristics import DIRECT
@@ -40,7 +40,7 @@ MARKOV = "Markov"
 
 
 class Asked(NamedTuple):
-    """Settings of the local engine: parameters, dates, lookback window and direct-traffic channels."""
+    """Settings of the local engine: parameters, dates, rules of journeys and direct-traffic channels."""
 
     parameters: Parameters
     redistribution: Redistribution | None = None
@@ -48,9 +48,15 @@ class Asked(NamedTuple):
     end_date: str | date | None = None
     lookback_days: float | None = None
     direct: tuple[str, ...] = DIRECT
+    restart_after_order: bool = False
 
     @property
-    def window(self) -> dict[str, str | date | None]:
+    def journey_rules(self) -> dict[str, Any]:
+        """How journeys are built, as arguments for the library's functions."""
+        return {"lookback_days": self.lookback_days, "restart_after_order": self.restart_after_order}
+
+    @property
+    def window(self) -> dict[str, Any]:
         """The dates, as arguments for the library's functions."""
         return {"start_date": self.start_date, "end_date": self.end_date}
 
@@ -95,13 +101,12 @@ def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> A
     for invalid refunds, as in `check_tables`.
     """
     check_refunds(tables.conversions)
-    lookback = asked.lookback_days
-    journeys = build_journeys(
-        tables.sessions, tables.conversions, **asked.window, lookback_days=lookback, memory=memory
-    )
+    shop, rules = (tables.sessions, tables.conversions), asked.window | asked.journey_rules
+    journeys = build_journeys(*shop, **rules, memory=memory)
     credits, failed = sound_credits(attribute(journeys, asked.parameters, asked.redistribution), journeys)
     orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
-    outcomes = outcomes_of(orders, journeys, failed)
+    ends = pd.concat([failed, without_new_session(*shop, **rules)], ignore_index=True)
+    outcomes = outcomes_of(orders, journeys, ends)
     return Attributed(journeys[isin(journeys["conv_id"], credits["conv_id"])], credits, outcomes)
 
 
@@ -129,7 +134,7 @@ def comparison_part(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> 
 
 
 def _chain(tables: Tables, journeys: pd.DataFrame, asked: Asked) -> Chain | None:
-    idle = non_converting_paths(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
+    idle = non_converting_paths(tables.sessions, tables.conversions, **asked.window, **asked.journey_rules)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
     return count_moves(channel_paths(purchases(journeys), idle)) if channels <= MOST_STATES else None
 

@@ -72,6 +72,7 @@ class Options:
         Help("Lookback window in days. [default: unlimited]", "N", least=1),
         Within(LONGEST_LOOKBACK),
     ] = None
+    restart_after_order: Annotated[bool, Help("Begin journeys anew after each order of a user.")] = False
     engine: Annotated[
         Engine,
         Help("Attribution engine. [default: auto; the API if key, conversion type and database are set]"),

@@ -26,6 +26,8 @@ from ihc.settings.report import ReportOptions, report_options
 from ihc.settings.variables import Variables, as_text, read_variables
 from ihc.shipped import CHECKOUT
 
+RESTARTED = ", journeys restart after an order"  # ends the stored `parameters` of such credits
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,6 +43,7 @@ class Settings:
     start_date: str | None
     end_date: str | None
     lookback_days: float | None
+    restart_after_order: bool
     account: ApiAccount | None
     api_limits: ApiLimits
     redistribution_rules: Redistribution | None
@@ -56,14 +59,31 @@ class Settings:
         return "api" if self.account else "local"
 
     @property
-    def window(self) -> dict[str, str | None]:
+    def window(self) -> dict[str, Any]:
         """The dates, as arguments for the library's functions."""
         return {"start_date": self.start_date, "end_date": self.end_date}
 
     @property
+    def journey_rules(self) -> dict[str, Any]:
+        """How journeys are built, as arguments for the library's functions."""
+        return {"lookback_days": self.lookback_days, "restart_after_order": self.restart_after_order}
+
+    @property
     def source(self) -> str:
-        """What credits depend on besides the tables: conversion type or model parameters, and the redistribution."""
-        return self.account.label if self.account else labelled(self.load_parameters().label, self.redistribution_rules)
+        """What credits depend on besides the tables and the lookback window, as stored with them.
+
+        The conversion type or the model parameters, the redistribution, and whether journeys restart after an order.
+        """
+        return self.account.label + self._restarted if self.account else self.local_source
+
+    @property
+    def local_source(self) -> str:
+        """The `source` of the local engine with these settings."""
+        return labelled(self.load_parameters().label, self.redistribution_rules) + self._restarted
+
+    @property
+    def _restarted(self) -> str:
+        return RESTARTED if self.restart_after_order else ""
 
     def run(self) -> Run:
         """The record of this run, to store with its credits."""
@@ -117,6 +137,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         start_date=given.start_date,
         end_date=given.end_date,
         lookback_days=given.lookback_days,
+        restart_after_order=given.restart_after_order,
         account=_account(given, rules, lambda: _is_made_up(database, is_default_database)),
         api_limits=ApiLimits(**{each.name: getattr(given, each.name) for each in fields(ApiLimits)}),
         redistribution_rules=rules,

@@ -72,7 +72,7 @@ def test_only_the_chosen_rows_leave_the_database(shop):
 def test_without_a_choice_nothing_is_left_out():
     assert Selection.of(None, None, None) is None
     assert Selection.of("", "", None) is None
-    assert Selection.of(None, None, []) == (None, None, ())
+    assert Selection.of(None, None, []) == (None, None, (), False)
 
 
 def test_invalid_dates_are_refused(tmp_path):
@@ -200,3 +200,15 @@ def test_sessions_without_a_user_are_not_those_of_an_order_without_one(database,
     assert build_journeys(*whole[:2])["conv_id"].tolist() == ["k2"]
     assert users_of(database, "k1") == []
     assert users_of(database, "k2") == ["u"]
+
+
+def test_with_every_order_the_database_also_selects_earlier_and_later_orders_of_the_users(shop):
+    whole = read_tables(shop)
+    chosen = read_tables(shop, **DATES, every_order=True)
+    orders = whole.conversions
+    users = orders.loc[inside(orders["conv_date"], **DATES), "user_id"]
+    assert sorted(chosen.conversions["conv_id"]) == sorted(orders.loc[orders["user_id"].isin(users), "conv_id"])
+    assert len(chosen.conversions) > len(read_tables(shop, **DATES).conversions)
+    rules = DATES | {"restart_after_order": True}
+    pd.testing.assert_frame_equal(build_journeys(*chosen[:2], **rules), build_journeys(*whole[:2], **rules))
+    assert len(read_tables(shop, every_order=True).conversions) == len(orders)

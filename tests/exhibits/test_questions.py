@@ -267,3 +267,37 @@ def test_sessions_and_orders_without_a_user_count_but_have_no_credit(tmp_path):
     frame = report.by("customers").frame.set_index("customers")
     assert frame["orders"].to_dict() == {"new": 1, "(none)": 1, "Total": 2}
     assert report.cohorts().frame.set_index("channel_name")["orders"].to_dict() == {"Search": 1, "(no session)": 1}
+
+
+def test_journeys_restart_after_an_order_if_asked_and_stored_credits_say_so(database, tmp_path):
+    # Ann's second order has one session since the first, a3; with all sessions it has a1 and a2 too. Dan orders again
+    # two hours later, without a session.
+    copy = tmp_path / "shop.db"
+    shutil.copy(database, copy)
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("INSERT INTO conversions VALUES ('k6', 'dan', '2025-03-06', '13:00:00', 5, NULL)")
+    shop = ihc.open(copy)
+    own = attribute_shop(load_settings(base=tmp_path, database=copy, restart_after_order=True, output="out"))
+    credits = own.credits.frame.groupby("conv_id")["session_id"].agg(list)
+    assert credits.to_dict() == {"k1": ["a1", "a2"], "k2": ["a3"], "k3": ["b1", "b2"], "k4": ["d1"]}
+    late = load_settings(base=tmp_path, database=copy, restart_after_order=True, start_date="2025-03-10", output="out")
+    assert attribute_shop(late).credits.frame["session_id"].tolist() == ["a3"]  # k1 is read, though not selected
+    own.store()
+    report = shop.report()
+    assert "(stored credits)" in report.status
+    assert "journeys restart after an order" in report.status
+    assert report.data.settings.restart_after_order
+    assert report.reconciliation.text == (
+        "4 of 6 orders are credited, with 240.00 of revenue; 2 are untracked. 1 untracked order has no session since "
+        "the previous order of the user: journeys restart after an order."
+    )
+    assert "(stored credits)" in shop.report(restart_after_order=True).status
+    other = shop.report(restart_after_order=False)
+    assert "computed here" in other.status
+    assert "since the previous order" not in other.reconciliation.text
+    computed = ihc.open(database).report(restart_after_order=True)
+    assert "computed here" in computed.status
+    assert computed.data.results.credits.query("conv_id == 'k2'")["session_id"].tolist() == ["a3"]
+    assert list(computed.explain("k2").frame["session_id"]) == ["a3"]
+    # The sessions of the models, and of paths without an order, follow the same rule.
+    assert sorted(report.data.journeys["session_id"]) == ["a1", "a2", "a3", "b1", "b2", "d1"]

@@ -15,7 +15,7 @@ from helpers.frames import conversions, costs, sessions
 from ihc.analysis.reconciliation import reconcile
 from ihc.analysis.reporting import channel_reporting, channel_summary, model_comparison, with_ratios
 from ihc.analysis.sensitivity import phase_credits
-from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.journeys.build import build_journeys, non_converting_paths, without_new_session
 from ihc.journeys.credits import outcomes_of
 from ihc.models.ihc import attribute
 from ihc.models.redistribution import parse_redistribution
@@ -117,11 +117,12 @@ def written(folder, tables, files=2, row_group_size=7, casts=None):
 def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]:
     """The result of the library on whole tables: credits, outcomes and report tables."""
     tables: Tables = check_tables(*raw)
-    journeys = build_journeys(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
-    idle = non_converting_paths(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
+    rules = asked.window | asked.journey_rules
+    journeys = build_journeys(*tables[:2], **rules)
+    idle = non_converting_paths(*tables[:2], **rules)
     credits = attribute(journeys, asked.parameters, asked.redistribution)
     orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
-    outcomes = outcomes_of(orders, journeys, pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str"))
+    outcomes = outcomes_of(orders, journeys, without_new_session(*tables[:2], **rules))
     models = {"IHC": credits} | {
         name: model(journeys) for name, model in models_for(journeys, idle, asked.direct).items()
     }

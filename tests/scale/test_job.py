@@ -44,13 +44,14 @@ def files_of(output):
     st.integers(1, 5),
     st.integers(1, 3),
     st.sampled_from([None, GIVES]),
+    st.booleans(),
 )
 def test_any_shop_in_any_number_of_parts_equals_a_single_pass(
-    client, tmp_path_factory, shop, window, lookback, parts, files, rules
+    client, tmp_path_factory, shop, window, lookback, parts, files, rules, restart
 ):
     folder = tmp_path_factory.mktemp("shop")
     shop = written(folder / "in", shop, files)
-    asked = Asked(curves_of(), rules, *window, lookback)
+    asked = Asked(curves_of(), rules, *window, lookback, restart_after_order=restart)
     found = scale(client, shop.job(folder / "out", parts, asked))
     assert_same_as_in_one_pass(folder / "out", found.reports, shop.read(), asked)
 
