@@ -284,6 +284,8 @@ HEADINGS = {
     "length": ("Sessions per order", TEXT),
     "path": ("Path", TEXT),
     "orders": ("Orders", COUNT),
+    "conversion_type": ("Conversion type", TEXT),
+    "untracked": ("Untracked orders", COUNT),
     "share": ("Share", SHARE),
     "revenue": ("Revenue", MONEY),
     "time": ("First to last session", TEXT),

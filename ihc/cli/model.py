@@ -44,7 +44,7 @@ EXPLAINED = {
 }
 
 
-@takes("database", "schema", "lookback_days", "restart_after_order")
+@takes("database", "schema", "lookback_days", "restart_after_order", "conversion_type")
 def calibrate(
     answers: Annotated[
         Path | None,
@@ -125,7 +125,7 @@ def _print_errors(
     return {str(row["phase"]): {name: round(row[name], 6) for name in table.columns[1:]} for _, row in table.iterrows()}
 
 
-@takes("database", "schema", "start_date", "end_date", "lookback_days", "restart_after_order")
+@takes("database", "schema", "start_date", "end_date", "lookback_days", "restart_after_order", "conversion_type")
 def train(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Output file. [default: data/trained_parameters.json]")
@@ -156,7 +156,8 @@ def train(
 
 
 @takes(
-    *("database", "schema", "parameters", "redistribution", "lookback_days", "restart_after_order", "output"),
+    *("database", "schema", "parameters", "redistribution", "lookback_days", "restart_after_order", "conversion_type"),
+    "output",
     output="Folder for the table and the chart. [default: data]",
 )
 def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="Order id.")], **options: Any) -> None:
@@ -205,6 +206,7 @@ def _journeys(
     from ihc.journeys.build import build_journeys
     from ihc.memory import free_memory
     from ihc.pipeline.sample import prepare
+    from ihc.schemas.conversion_types import check_type, of_type
     from ihc.schemas.refunds import purchases
 
     settings = settled(engine="local", **options)
@@ -212,6 +214,9 @@ def _journeys(
     window = {} if every_day else settings.window
     users = None if conv_id is None else users_of(settings.database, conv_id)
     tables = read_tables(settings.database, users=users)
+    if conv_id is None:
+        check_type(tables.conversions, settings.conversion_type)
+    tables = tables._replace(conversions=of_type(tables.conversions, settings.conversion_type))
     rules = settings.journey_rules
     journeys = build_journeys(tables.sessions, tables.conversions, **window, **rules, memory=free_memory())
     return settings, journeys if conv_id else purchases(journeys), tables

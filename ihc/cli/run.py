@@ -28,9 +28,9 @@ REFUSED, WAITING, INTERRUPTED = 1, 3, 130
 
 
 @takes(
-    *("database", "schema", "start_date", "end_date", "parameters", "lookback_days", "restart_after_order", "engine"),
-    *("conv_type_id", "redistribution", "refresh", "max_requests", "by", "channel_groups", "direct", "currency"),
-    *("break_even_roas", "style", "export_credits", "output"),
+    *("database", "schema", "start_date", "end_date", "parameters", "lookback_days", "restart_after_order"),
+    *("conversion_type", "engine", "conv_type_id", "redistribution", "refresh", "max_requests", "by", "channel_groups"),
+    *("direct", "currency", "break_even_roas", "style", "export_credits", "output"),
 )
 def run(
     report_only: Annotated[bool, typer.Option("--report-only", help="Rebuild the report from stored results.")] = False,

@@ -40,10 +40,11 @@ from ihc.memory import free_memory
 from ihc.models.ihc import attribute
 from ihc.narrative.run import source_note
 from ihc.quality.clocks import far_dates, without
+from ihc.schemas.conversion_types import check_type, of_type, types_of
 from ihc.schemas.refunds import purchase_ids, purchases
 from ihc.schemas.tables import CREDITS, PHASES, Tables, inside
 from ihc.settings.report import ReportOptions
-from ihc.settings.run import RESTARTED, Settings
+from ihc.settings.run import Settings
 
 LOCAL = "local"
 # Settings that define the attribution. If one of them is given, credits stored with other settings are not used.
@@ -105,12 +106,31 @@ def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
     if settings.account:
         return settings
     sources, given = provenance(stored.outcomes, _asked_for(settings, tables)), settings.given.model_fields_set
-    made, restarted = sources["lookback_days"].unique(), sources["parameters"].str.endswith(RESTARTED)
+    made, restarted = sources["lookback_days"].unique(), replace(settings, restart_after_order=True)
+    if "restart_after_order" not in given and len(sources):
+        is_restarted = sources["parameters"].str.endswith(restarted.restart_label).all()
+        settings = restarted if is_restarted else settings
     if "lookback_days" not in given and len(made) == 1 and made[0] == made[0]:
         settings = replace(settings, lookback_days=float(made[0]))
-    if "restart_after_order" not in given and len(sources) and restarted.all():
-        settings = replace(settings, restart_after_order=True)
     return settings
+
+
+def of_chosen_type(settings: Settings, source: Source) -> Source:
+    """Leave out conversions of other types than that of the settings, if any, and what is stored for them.
+
+    Raises InputError if no conversion has this type.
+    """
+    name, tables, results = settings.conversion_type, source.tables, source.results
+    if name is None:
+        return source
+    check_type(tables.conversions, name)
+    tables = tables._replace(conversions=of_type(tables.conversions, name))
+
+    def own(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[isin(frame["conv_id"], tables.conversions["conv_id"])].reset_index(drop=True)
+
+    kept = {"credits": own(results.credits), "outcomes": own(results.outcomes), "unsound": own(results.unsound)}
+    return Source(tables, results._replace(**kept), own(source.phases), is_stored=source.is_stored)
 
 
 def _asked_for(settings: Settings, tables: Tables) -> pd.Series[str]:
@@ -192,6 +212,11 @@ class ReportData:
     def orders(self) -> pd.DataFrame:
         """The conversions of the report's dates."""
         return self.inside(self.tables.conversions, "conv_date")
+
+    @cached_property
+    def has_types(self) -> bool:
+        """Whether the conversions are of several types."""
+        return types_of(self.tables.conversions).nunique() > 1
 
     @cached_property
     def sources(self) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from ihc.exhibits.questions import Where
 from ihc.formatting import printable, speak
 from ihc.journeys.credits import vanished
 from ihc.narrative import summary
+from ihc.narrative.channels import chosen_type_sentence
 from ihc.narrative.maturity import early_sentence
 from ihc.narrative.models import made_by
 from ihc.narrative.run import (
@@ -112,6 +113,7 @@ class Report:
             if data.is_attributed
             else "",
             span_sentence(data.tables.sessions, data.tables.conversions),
+            chosen_type_sentence(settings.conversion_type),
             currency_sentence(data.options.currency),
             dimension_sentence(data.tables.sessions, **data.options.dimension),
             folding_sentence(data.few, data.few_summary),
@@ -169,6 +171,16 @@ class Report:
     def phases(self) -> Exhibit:
         """Credit by channel and phase: initializer, holder, closer."""
         return channels.phases(self.data)
+
+    @cached_property
+    def conversion_types(self) -> Exhibit:
+        """Orders and attributed revenue by conversion type. In the report if there are several types."""
+        return channels.conversion_types(self.data)
+
+    @cached_property
+    def channel_conversion_types(self) -> Exhibit:
+        """Attributed orders and revenue by channel and conversion type. In the report if there are several types."""
+        return channels.channel_conversion_types(self.data)
 
     @cached_property
     def weekly(self) -> Exhibit:
@@ -393,7 +405,10 @@ class Report:
     @cached_property
     def sections(self) -> dict[str, list[Exhibit]]:
         """All exhibits by section of the report."""
-        return {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
+        found = {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
+        if self.data.has_types:
+            found["Channels"] += [self.conversion_types, self.channel_conversion_types]
+        return found
 
     @property
     def exhibits(self) -> Iterator[Exhibit]:

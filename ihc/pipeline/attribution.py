@@ -25,7 +25,7 @@ from ihc.database.results import (
     store_reporting,
 )
 from ihc.errors import ApiError
-from ihc.exhibits.data import ReportData, Source
+from ihc.exhibits.data import ReportData, Source, of_chosen_type
 from ihc.journeys.build import build_journeys, without_new_session
 from ihc.journeys.credits import outcomes_of, provenance, sound_credits
 from ihc.memory import free_memory
@@ -43,6 +43,7 @@ from ihc.narrative.run import (
 from ihc.pipeline.sample import prepare
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import write_csv
+from ihc.schemas.conversion_types import check_type, of_type
 from ihc.schemas.refunds import purchase_ids
 from ihc.schemas.tables import SHARES, inside
 from ihc.settings.run import Settings
@@ -108,19 +109,23 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
     database = settings.database
     prepare(settings, say)
     tables = read_tables(database, **settings.window, every_order=settings.restart_after_order)
-    shop, rules = (tables.sessions, tables.conversions), settings.window | settings.journey_rules
+    conversions = of_type(tables.conversions, settings.conversion_type)
+    if conversions.empty and settings.conversion_type:
+        check_type(read_tables(database).conversions, settings.conversion_type)
+    shop, rules = (tables.sessions, conversions), settings.window | settings.journey_rules
     journeys = build_journeys(*shop, **rules, memory=free_memory())
     with database.lock(held=settings.held_lock):
         create_tables(database)
-        answer = compute_credits(settings, journeys, tables.conversions, say)
-    orders = tables.conversions[inside(tables.conversions["conv_date"], **settings.window)]
+        answer = compute_credits(settings, journeys, conversions, say)
+    orders = conversions[inside(conversions["conv_date"], **settings.window)]
     return Attribution(settings, orders, journeys, answer, without_new_session(*shop, **rules))
 
 
 def read_source(settings: Settings) -> Source:
     """Read the data for a report of stored credits. Raises DatabaseError, or InputError for invalid tables."""
     database = settings.database
-    return Source(read_tables(database), read_results(database), read_phases(database), is_stored=True)
+    source = Source(read_tables(database), read_results(database), read_phases(database), is_stored=True)
+    return of_chosen_type(settings, source)
 
 
 def store_report(settings: Settings) -> Results:

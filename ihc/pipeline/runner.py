@@ -26,6 +26,7 @@ from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
+from ihc.schemas.conversion_types import check_type, of_type
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
@@ -62,8 +63,10 @@ def check(settings: Settings) -> None:
     _ = settings.source
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
+        check_type(tables.conversions, settings.conversion_type)
         with_dimension(tables.sessions, **settings.report.dimension)
-        spans = find_spans(tables.sessions, tables.conversions, **settings.window, **settings.journey_rules)
+        conversions = of_type(tables.conversions, settings.conversion_type)
+        spans = find_spans(tables.sessions, conversions, **settings.window, **settings.journey_rules)
         check_memory(spans, free_memory())
         try_writing(settings.database)
     _check_output(settings.output)

@@ -47,7 +47,7 @@ PATHS = ("project", "python", "notebooks", "output", "database")
 SETTINGS = (
     *("schema", "lookback_days", "restart_after_order", "engine", "parameters", "conv_type_id", "redistribution"),
     *("max_requests", "max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second"),
-    *("request_seconds", "by"),
+    *("request_seconds", "conversion_type", "by"),
     *("direct", "currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
     *("channel_groups", "style", "sensitivity_lookbacks", "sensitivity_models"),
 )

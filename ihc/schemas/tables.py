@@ -14,6 +14,7 @@ import pandas as pd
 from ihc.arrays.types import Booleans
 from ihc.errors import InputError
 from ihc.formatting import counted, some
+from ihc.schemas.conversion_types import CONVERSION_TYPE
 from ihc.schemas.refunds import REFUND_OF, check_refunds
 from ihc.schemas.remedies import (
     AMOUNTS,
@@ -53,7 +54,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 KEYS = {SESSIONS: "session_id", CONVERSIONS: "conv_id", COSTS: "session_id"}
 EVENT, CONV = "event", "conv"  # the prefixes of the columns of days, times and moments
 EVENT_UTC, CONV_UTC = f"{EVENT}_utc", f"{CONV}_utc"
-OPTIONAL = {SESSIONS: (EVENT_UTC,), CONVERSIONS: (REFUND_OF, CONV_UTC), COSTS: ()}  # columns that may be missing
+REFERENCES = (REFUND_OF, CONVERSION_TYPE)  # NaN if empty
+# Columns that may be missing.
+OPTIONAL = {SESSIONS: (EVENT_UTC,), CONVERSIONS: (*REFERENCES, CONV_UTC), COSTS: ()}
 JOURNEYS = (
     *("conv_id", "session_id", "user_id", "timestamp", "channel_name", *FLAGS),
     *("conversion", "conv_timestamp", "revenue"),
@@ -172,7 +175,7 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 
     In: the columns of `COLUMNS[table]`, in any case; other columns are kept unchanged. Out: a new frame; ids and texts
     `str`, an empty user as NaN, flags `int8`, revenue and cost [currency] `float64`, NULL cost as NaN; of
-    `OPTIONAL[table]`, the existing columns: moments [UTC] as `str`, references with NaN for an empty text.
+    `OPTIONAL[table]`, the existing columns: moments [UTC] as `str`, references and types with NaN for an empty text.
 
     Raises InputError with one line per finding: table, column, a value, the count, up to five ids and a remedy.
     """
@@ -181,7 +184,7 @@ def check_table(table: str, frame: pd.DataFrame) -> pd.DataFrame:
     if not is_fit(table, frame):
         raise InputError("\n".join(_findings(table, frame)))
     typed = frame.assign(**{name: _coerced(frame[name]) for name in ruled_columns(table, frame)})
-    return typed.assign(**{REFUND_OF: _references(frame[REFUND_OF])}) if REFUND_OF in names else typed
+    return typed.assign(**{name: _references(frame[name]) for name in REFERENCES if name in names})
 
 
 def ruled_columns(table: str, frame: pd.DataFrame) -> list[str]:
@@ -265,7 +268,7 @@ def _coerced(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _references(values: pd.Series[Any]) -> pd.Series[str]:
-    """Convert optional ids to texts; NaN if empty."""
+    """Convert optional ids and names to texts; NaN if empty."""
     return _without_blanks(as_text(values))
 
 

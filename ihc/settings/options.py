@@ -73,6 +73,9 @@ class Options:
         Within(LONGEST_LOOKBACK),
     ] = None
     restart_after_order: Annotated[bool, Help("Begin journeys anew after each order of a user.")] = False
+    conversion_type: Annotated[
+        str | None, Help("Report and attribute only conversions of this type. [default: all]", "NAME")
+    ] = None
     engine: Annotated[
         Engine,
         Help("Attribution engine. [default: auto; the API if key, conversion type and database are set]"),

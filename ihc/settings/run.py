@@ -26,7 +26,7 @@ from ihc.settings.report import ReportOptions, report_options
 from ihc.settings.variables import Variables, as_text, read_variables
 from ihc.shipped import CHECKOUT
 
-RESTARTED = ", journeys restart after an order"  # ends the stored `parameters` of such credits
+RESTARTED = ", journeys restart after an order"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Settings:
     end_date: str | None
     lookback_days: float | None
     restart_after_order: bool
+    conversion_type: str | None
     account: ApiAccount | None
     api_limits: ApiLimits
     redistribution_rules: Redistribution | None
@@ -74,16 +75,18 @@ class Settings:
 
         The conversion type or the model parameters, the redistribution, and whether journeys restart after an order.
         """
-        return self.account.label + self._restarted if self.account else self.local_source
+        return self.account.label + self.restart_label if self.account else self.local_source
 
     @property
     def local_source(self) -> str:
         """The `source` of the local engine with these settings."""
-        return labelled(self.load_parameters().label, self.redistribution_rules) + self._restarted
+        return labelled(self.load_parameters().label, self.redistribution_rules) + self.restart_label
 
     @property
-    def _restarted(self) -> str:
-        return RESTARTED if self.restart_after_order else ""
+    def restart_label(self) -> str:
+        """The end of `source` if journeys restart after an order, with the type of these orders; otherwise empty."""
+        of_type = "" if self.conversion_type is None else f" of type {self.conversion_type}"
+        return f"{RESTARTED}{of_type}" if self.restart_after_order else ""
 
     def run(self) -> Run:
         """The record of this run, to store with its credits."""
@@ -138,6 +141,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         end_date=given.end_date,
         lookback_days=given.lookback_days,
         restart_after_order=given.restart_after_order,
+        conversion_type=given.conversion_type,
         account=_account(given, rules, lambda: _is_made_up(database, is_default_database)),
         api_limits=ApiLimits(**{each.name: getattr(given, each.name) for each in fields(ApiLimits)}),
         redistribution_rules=rules,

@@ -301,3 +301,67 @@ def test_journeys_restart_after_an_order_if_asked_and_stored_credits_say_so(data
     assert list(computed.explain("k2").frame["session_id"]) == ["a3"]
     # The sessions of the models, and of paths without an order, follow the same rule.
     assert sorted(report.data.journeys["session_id"]) == ["a1", "a2", "a3", "b1", "b2", "d1"]
+
+
+@pytest.fixture
+def typed(database, tmp_path):
+    """The shop with two conversion types: k1 and k3 are leads, the others purchases."""
+    copy = tmp_path / "typed.db"
+    shutil.copy(database, copy)
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("ALTER TABLE conversions ADD COLUMN conversion_type TEXT")
+        connection.execute("UPDATE conversions SET conversion_type = iif(conv_id IN ('k1', 'k3'), 'lead', 'purchase')")
+    return copy
+
+
+def test_several_conversion_types_have_tables_in_the_report_and_one_type_has_none(typed, database, tmp_path):
+    report = ihc.open(typed).report()
+    # Leads: k1 with 100, k3 with 50. Purchases: k2 with 60, k4 with 30, k5 with 20, which is untracked.
+    assert rows(report.conversion_types, "conversion_type", "orders", "untracked", "revenue", "ihc_revenue") == [
+        ["lead", 2, 0, 150.0, 150.0],
+        ["purchase", 3, 1, 110.0, 90.0],
+        ["Total", 5, 1, 260.0, 240.0],
+    ]
+    by_channel = report.channel_conversion_types.frame
+    assert by_channel.groupby("conversion_type")["ihc_revenue"].sum().to_dict() == {"lead": 150.0, "purchase": 90.0}
+    names = {path.name for path in report.save(tmp_path / "typed")}
+    assert {"conversion_types.csv", "channel_conversion_types.csv"} <= names
+    assert "Conversion types" in (tmp_path / "typed" / "report.html").read_text("utf-8")
+    for plain in (ihc.open(database).report(), ihc.open(typed).report(conversion_type="lead")):
+        assert not any("conversion_types" in exhibit.name for exhibit in plain.exhibits)
+
+
+def test_a_report_of_one_conversion_type_knows_no_others(typed, tmp_path):
+    report = ihc.open(typed).report(conversion_type="purchase")
+    assert report.reconciliation.text == "2 of 3 orders are credited, with 90.00 of revenue; 1 is untracked."
+    assert "Only conversions of the type purchase are counted." in report.notes
+    # Only Ann's purchase restarts her journey, not her lead, so k2 has all three sessions.
+    credits = ihc.open(typed).report(conversion_type="purchase", restart_after_order=True).data.results.credits
+    assert credits[credits["conv_id"] == "k2"]["session_id"].tolist() == ["a1", "a2", "a3"]
+    with pytest.raises(InputError, match=r"Existing types: purchase \(3 conversions\), lead \(2 conversions\)"):
+        ihc.open(typed).report(conversion_type="leads")
+
+
+def test_a_run_of_one_conversion_type_keeps_the_stored_credits_of_the_others(typed, tmp_path):
+    options = {"base": tmp_path, "database": typed, "output": "out"}
+    attribute_shop(load_settings(**options, conversion_type="lead")).store()
+    assert "(stored credits)" in ihc.open(typed).report(conversion_type="lead").status
+    assert "computed here" in ihc.open(typed).report().status
+    attribute_shop(load_settings(**options, conversion_type="purchase")).store()
+    whole = ihc.open(typed).report()
+    assert "(stored credits)" in whole.status
+    assert sorted(whole.data.results.credits["conv_id"].unique()) == ["k1", "k2", "k3", "k4"]
+    # A day without leads is no error, another type is.
+    late = {"start_date": "2025-03-11", "end_date": "2025-03-11"}
+    assert attribute_shop(load_settings(**options, **late, conversion_type="lead")).credits.frame.empty
+    with pytest.raises(InputError, match="No conversion has the type 'trial'"):
+        attribute_shop(load_settings(**options, **late, conversion_type="trial"))
+
+
+def test_restarts_after_orders_of_one_type_are_stored_as_such(typed, tmp_path):
+    options = {"base": tmp_path, "database": typed, "output": "out", "restart_after_order": True}
+    attribute_shop(load_settings(**options, conversion_type="purchase")).store()
+    report = ihc.open(typed).report(conversion_type="purchase")
+    assert report.data.settings.restart_after_order
+    sources = report.data.sources["parameters"]
+    assert sources.str.endswith("journeys restart after an order of type purchase").all()
