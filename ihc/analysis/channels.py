@@ -156,13 +156,11 @@ def by_type(
     counts = is_purchase(orders)
     is_untracked = lookup(orders["conv_id"], outcomes, "conv_id", "outcome").eq("unattributed").to_numpy("bool")
     rows = orders[["conv_id", "revenue"]].assign(orders=counts * 1.0, untracked=(counts & is_untracked) * 1.0)
-    sums = [
-        sum_by(_with_types(frame, kinds), [CONVERSION_TYPE], columns)
-        for frame, columns in ((rows, [*COUNTS, "revenue"]), (earned, ["ihc", "ihc_revenue"]))
-    ]
+    parts = ((rows, (*COUNTS, "revenue")), (earned, ("ihc", "ihc_revenue")))
+    sums = [sum_by(_with_types(frame, kinds), [CONVERSION_TYPE], columns) for frame, columns in parts]
     table = sums[0].merge(sums[1], how="outer", on=CONVERSION_TYPE).fillna(dict.fromkeys((*COUNTS, *AMOUNTS), 0.0))
     table = table.sort_values(["revenue", CONVERSION_TYPE], ascending=[False, True])
-    whole = {name: total(table[name]) for name in (*COUNTS, *AMOUNTS)}
+    whole = {name: total(frame[name]) for frame, columns in parts for name in columns}
     row = {CONVERSION_TYPE: total_name(table[CONVERSION_TYPE]), **whole}
     return pd.concat([table, pd.DataFrame([row])], ignore_index=True).astype(dict.fromkeys(COUNTS, "int64"))
 

@@ -273,7 +273,8 @@ def _references(values: pd.Series[Any]) -> pd.Series[str]:
 
 
 def _without_blanks(texts: pd.Series[str]) -> pd.Series[str]:
-    return texts.where(texts.str.strip() != "")
+    is_blank = (texts == "") | texts.str.isspace()  # strip would copy every text
+    return texts.mask(is_blank) if is_blank.any() else texts
 
 
 def as_text(values: pd.Series[Any]) -> pd.Series[str]:
