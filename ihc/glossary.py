@@ -398,6 +398,8 @@ HEADINGS = {
     "day": ("Day", TEXT),
     "unattributed_orders": ("Untracked orders", COUNT),
     "unattributed_revenue": ("Untracked revenue", MONEY),
+    "ihc_revenue_last_closer": ("Attributed revenue, only the last session as closer", MONEY),
+    "difference": ("Difference", MONEY),
     "waiting_or_failed_orders": ("Waiting or failed orders", COUNT),
     "waiting_or_failed_revenue": ("Waiting or failed revenue", MONEY),
     "share_starts": ("First, share", SHARE),

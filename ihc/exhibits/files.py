@@ -13,6 +13,7 @@ import pandas as pd
 
 from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
+from ihc.exhibits.models import ENGAGEMENT
 from ihc.formatting import printable, speak
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
 from ihc.journeys.credits import vanished
@@ -48,6 +49,8 @@ def save(report: Report, folder: Path) -> Saved:
     speak(report.data.options.style.language)
     folder.mkdir(parents=True, exist_ok=True)
     tables = _by_name(report)
+    if ENGAGEMENT not in tables:  # of an earlier report, before the shop recorded engagement
+        (folder / f"{ENGAGEMENT}.csv").unlink(missing_ok=True)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
     charts, failed = _write_charts(report, folder / CHARTS)
     if report.data.options.export_credits:

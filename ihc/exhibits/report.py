@@ -284,6 +284,11 @@ class Report:
         return quality.remedies(self._checks)
 
     @cached_property
+    def engagement(self) -> Exhibit | None:
+        """Effect of closer engagement that is not recorded; None if it is."""
+        return models.engagement(self._compared)
+
+    @cached_property
     def initializer_curve(self) -> Exhibit:
         """Initializer membership by gap since the previous session."""
         return engine.curve(self._engine, "initializer")
@@ -396,7 +401,8 @@ class Report:
     @cached_property
     def sections(self) -> dict[str, list[Exhibit]]:
         """All exhibits by section of the report."""
-        return {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
+        made = {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
+        return {title: [exhibit for exhibit in part if exhibit] for title, part in made.items()}
 
     @property
     def exhibits(self) -> Iterator[Exhibit]:
@@ -446,7 +452,7 @@ def _as_table(found: Sequence[Card]) -> str:
     return f"<table><tr>{heads}</tr><tr>{values}</tr><tr>{notes}</tr></table>"
 
 
-Make = Callable[[Report], Exhibit]
+Make = Callable[[Report], Exhibit | None]  # None: the exhibit does not apply to the shop
 # In the order of the page. The first section is the summary, the last is the appendix.
 SECTIONS: dict[str, tuple[Make, ...]] = {
     "Summary": (
@@ -490,6 +496,7 @@ SECTIONS: dict[str, tuple[Make, ...]] = {
         lambda report: report.tables,
         lambda report: report.quality,
         lambda report: report.remedies,
+        lambda report: report.engagement,
     ),
     "Model parameters": (
         lambda report: report.initializer_curve,
