@@ -104,7 +104,8 @@ def notebook_page(name: str) -> str:
     text, _ = MarkdownExporter(config=NO_SETTINGS).from_notebook_node(nbformat.read(path, as_version=4))
     if "<script" in text:
         raise BuildError(f"The notebook {name} shows a script: the site must work without.")
-    return str(text).replace(f"{sample()}/", "") + f"\nThis is `notebooks/{name}.ipynb`; [all notebooks](index.md).\n"
+    page = str(text).replace(f"{sample()}/", "")
+    return f"---\nhide: [toc]\n---\n\n{page}\nThis is `notebooks/{name}.ipynb`; [all notebooks](index.md).\n"
 
 
 def output_of(code: str) -> str:
@@ -128,7 +129,7 @@ def commands() -> str:
         command = [Path(sys.executable).with_name("ihc"), *call, "--help"]
         said = subprocess.check_output(command, env=os.environ | {"COLUMNS": "100"}, text=True)  # noqa: S603
         line = " ".join(["ihc", *call])
-        parts.append(f"## {line}\n\n```console\n$ {line} --help\n{said.strip()}\n```")
+        parts.append(f"## {line}\n\n```text\n$ {line} --help\n{said.strip()}\n```")
     return "\n\n".join(parts)
 
 
@@ -221,17 +222,17 @@ def figure(exhibit: Exhibit) -> str:
 
 
 @cache
-def floors() -> list[list[str]]:
-    """The packages by floor, from the top, as the import contract in pyproject.toml lays them down."""
+def layers() -> list[list[str]]:
+    """The packages by layer, from the top, as the import contract in pyproject.toml defines them."""
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0]
-    layers = [[name.strip().removeprefix("ihc.") for name in layer.split("|")] for layer in contract["layers"]]
-    return [layer for layer in layers if (ROOT / "ihc" / layer[0]).is_dir()]
+    names = [[name.strip().removeprefix("ihc.") for name in layer.split("|")] for layer in contract["layers"]]
+    return [layer for layer in names if (ROOT / "ihc" / layer[0]).is_dir()]
 
 
 def packages() -> str:
     """What each package holds, by its own docstring."""
     rows = []
-    for layer in floors():
+    for layer in layers():
         for name in layer:
             text = ast.get_docstring(ast.parse((ROOT / "ihc" / name / "__init__.py").read_text("utf-8"))) or ""
             rows.append([f"`{name}`", text.split("\n\n")[0].replace("\n", " ")])
@@ -240,7 +241,7 @@ def packages() -> str:
 
 def arrows() -> Iterator[tuple[str, str]]:
     """The imports between packages, without those that lead there through another package too."""
-    names = [name for layer in floors() for name in layer]
+    names = [name for layer in layers() for name in layer]
     graph = grimp.build_graph("ihc", exclude_type_checking_imports=True, cache_dir=None)
     for name in names:
         graph.squash_module(f"ihc.{name}")
@@ -253,12 +254,12 @@ def arrows() -> Iterator[tuple[str, str]]:
         yield from ((name, each.removeprefix("ihc.")) for each in sorted(imported - roundabout))
 
 
-def floor_plan() -> str:
-    """The floors and packages as a drawing."""
+def layer_plan() -> str:
+    """The layers and packages as a drawing."""
     width, height, step, margin = 120, 30, 64, 8
     places = {
         name: (360 + (place - (len(layer) - 1) / 2) * (width + 40), margin + row * step)
-        for row, layer in enumerate(floors())
+        for row, layer in enumerate(layers())
         for place, name in enumerate(layer)
     }
     lines = [
@@ -269,6 +270,6 @@ def floor_plan() -> str:
         f'<text x="{x:g}" y="{y + 20}">{name}</text></g>'
         for name, (x, y) in places.items()
     ]
-    label = "The packages of ihc by floor; a line leads from a package down to one that it imports."
-    size = f"0 0 720 {margin + len(floors()) * step - step + height + margin}"
+    label = "The packages of ihc by layer; a line leads from a package down to one that it imports."
+    size = f"0 0 720 {margin + len(layers()) * step - step + height + margin}"
     return f'<svg class="map" viewBox="{size}" role="img" aria-label="{label}">{"".join(lines + boxes)}</svg>'

@@ -4,6 +4,7 @@ IhcError
 ├── SettingsError         an option, an environment variable or .env
 ├── DatabaseError         a database that cannot be opened, read or written
 ├── InputError            the content of the tables, or a frame passed to the library
+│   └── AmbiguousError        values of an import that can be read in two ways
 ├── ParametersError       a parameters file of the local engine
 ├── ReconciliationError   the totals do not reconcile
 ├── NotebookError         a notebook of a run failed
@@ -69,6 +70,10 @@ class DatabaseError(IhcError):
 
 class InputError(IhcError):
     """A table or a frame has invalid content."""
+
+
+class AmbiguousError(InputError):
+    """The values of a column to import can be read in two ways, and none of them decides."""
 
 
 class ParametersError(IhcError):

@@ -132,7 +132,9 @@ GLOSSARY = {
         "All sessions of a customer up to and including the order, within the lookback window.",
     ),
     "unattributed": Term(
-        "Unattributed", TEXT, "An untracked order: it has no session, so no channel gets its revenue."
+        "Untracked",
+        TEXT,
+        "An order without a session, so no channel gets its revenue. Its outcome is stored as `unattributed`.",
     ),
     "failed": Term("Failed", TEXT, "An order without complete credit from the engine. The reason is stored."),
     "waiting": Term("Waiting", TEXT, "An order that has not been sent to the API yet. The next run sends it."),
@@ -160,7 +162,7 @@ GLOSSARY = {
         "Verdict",
         TEXT,
         "Above or below break-even with the whole confidence interval. Otherwise inconclusive, too few orders (under "
-        "30) or no cost.",
+        "30) or no spend.",
     ),
     "lag": Term("Conversion lag [days]", COUNT, "Days from a session to the order that gives it credit."),
     "arrived": Term("Completeness", SHARE, "Estimated share of a day's final credit that is already assigned."),
@@ -189,6 +191,12 @@ GLOSSARY = {
         "Spend without a session",
         MONEY,
         "Spend of sessions that do not exist. It has no channel and no day. With dates, it is not in the total spend.",
+    ),
+    "daily_spend_without_session": Term(
+        "Daily spend without a session",
+        MONEY,
+        "Spend in channel_costs for a day, channel and campaign without any session. It counts for its channel and "
+        "day.",
     ),
     "blended_roas": Term(
         "Blended ROAS",
@@ -284,6 +292,8 @@ HEADINGS = {
     "length": ("Sessions per order", TEXT),
     "path": ("Path", TEXT),
     "orders": ("Orders", COUNT),
+    "conversion_type": ("Conversion type", TEXT),
+    "untracked": ("Untracked orders", COUNT),
     "share": ("Share", SHARE),
     "revenue": ("Revenue", MONEY),
     "time": ("First to last session", TEXT),
@@ -398,6 +408,8 @@ HEADINGS = {
     "day": ("Day", TEXT),
     "unattributed_orders": ("Untracked orders", COUNT),
     "unattributed_revenue": ("Untracked revenue", MONEY),
+    "ihc_revenue_last_closer": ("Attributed revenue, only the last session as closer", MONEY),
+    "difference": ("Difference", MONEY),
     "waiting_or_failed_orders": ("Waiting or failed orders", COUNT),
     "waiting_or_failed_revenue": ("Waiting or failed revenue", MONEY),
     "share_starts": ("First, share", SHARE),
@@ -407,11 +419,18 @@ HEADINGS = {
     "share_alone": ("Only channel, share", SHARE),
     "from": ("From", TEXT),
     "to": ("To", TEXT),
+    "customers": ("Customers", COUNT),
+    "orders_per_customer": ("Orders per customer", RATIO),
+    "revenue_per_customer": ("Revenue per customer", MONEY),
 }
+BY_SETTING = ("ihc_revenue", "ROAS")  # figures whose columns can end in a setting, such as `ROAS 7 days`
 
 
 def heading(column: object) -> tuple[str, str]:
     """Look up the heading and unit of a column. An unknown column keeps its name and has the unit MONEY."""
     name = str(column)
+    figure, _, setting = name.partition(" ")
+    if setting and figure in BY_SETTING:
+        return f"{GLOSSARY[figure].heading}, {setting}", GLOSSARY[figure].unit
     term = GLOSSARY.get(name)
     return (term.heading, term.unit) if term else HEADINGS.get(name, (name, MONEY))

@@ -47,6 +47,7 @@ COMMANDS = typer.main.get_command(app).commands
 ELSEWHERE = {"docs/guides/airflow.md", "docs/guides/postgresql.md", "docs/guides/cluster.md"}
 # The first needs a browser; the others are what .ci/run does, with the wheel and for the site.
 NOT_RUN = {"uv run jupyter lab notebooks", "pip install uv && uv run pytest", "pip install uv && uv run ihc run"}
+WIDEST, WRAPPED = 80, {"console", "shell"}
 FOUND = 1  # the exit code of `ihc check` on the sample shop
 
 
@@ -124,6 +125,13 @@ def test_the_examples_run(page, folder, plain_language):
         run_example(example, known)
 
 
+@pytest.mark.parametrize("page", sorted(set(PAGES) - {"README.md"}))
+def test_code_that_cannot_be_broken_fits_the_page(page):
+    """Commands are shown in several lines if they are long, by the style sheet of the site."""
+    code = [block for kind, block in re.findall(r"```(\w+)\n(.*?)```", PAGES[page], re.DOTALL) if kind not in WRAPPED]
+    assert [line for block in code for line in block.splitlines() if len(line) > WIDEST] == []
+
+
 def test_the_house_style_is_whole_and_can_be_read(folder):
     assert set(load_style(folder / "house.toml").model_fields_set) == set(HouseStyle.model_fields)
 
@@ -147,8 +155,7 @@ def test_every_option_that_is_named_exists(page):
 @pytest.mark.timeout(600)
 @each_page_with("console", but=ELSEWHERE)
 def test_the_commands_of_a_page_run_in_their_order(page, folder):
-    if page != "docs/guides/your-data.md":  # which makes the tables and fills them
-        shutil.copy(folder / "data" / "ihc.db", folder / "shop.db")
+    shutil.copy(folder / "data" / "ihc.db", folder / "shop.db")
     for kind, block in re.findall(r"```(console|python)\n(.*?)```", PAGES[page], re.DOTALL):
         if kind == "python":
             run_example(block, {})

@@ -17,6 +17,11 @@ PHRASES = {
     "as others come by chance": r"\b(come|came) by chance\b",
     "what is to be known": r"\b(is|are) to be known\b",
     "still arriving": r"\bstill (to come|arriving)\b",
+    "a long silence": r"\ba long silence\b",
+    "an order is asked again": r"\b(is|are) asked (again|for)\b|\basks? twice\b",
+    "packages on floors": r"\bon (one |lower |the same )?floors?\b",
+    "by money": r"\bby money\b",
+    "spend returns revenue": r"\bspend returns\b",
 }
 FILES = sorted({path for place in PLACES for path in ROOT.glob(place) if path.is_file()})
 

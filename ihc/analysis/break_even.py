@@ -10,7 +10,7 @@ from ihc.analysis.reporting import MATERIAL
 from ihc.errors import InputError
 from ihc.schemas.tables import require_columns
 
-ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST = "above", "below", "inconclusive", "too few orders", "no cost"
+ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_SPEND = "above", "below", "inconclusive", "too few orders", "no spend"
 
 
 def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float = 1.0) -> pd.DataFrame:
@@ -22,9 +22,9 @@ def break_even_table(summary: pd.DataFrame, intervals: pd.DataFrame, roas: float
     Out: one row per channel, in the order of `summary`: `channel_name, cost, ihc_revenue [currency], ROAS, ROAS_low,
     ROAS_high [1], break_even_cost [currency; ihc_revenue / roas, the cost at which the channel breaks even with
     unchanged revenue], headroom [currency; break_even_cost - cost; NaN below 1 % of all cost], verdict`. The verdict is
-    `no cost` for a channel without cost; `above` if the whole interval is at least `roas`; `below` if the whole
+    `no spend` for a channel without cost; `above` if the whole interval is at least `roas`; `below` if the whole
     interval is less. If the interval contains `roas` or is missing, it is `too few orders` for a thin channel,
-    otherwise `inconclusive`.
+    otherwise `inconclusive`. A channel with daily spend and without any session can get no credit: `too few orders`.
 
     Raises InputError for a missing column, intervals of other channels, or a `roas` that is not above 0.
     """
@@ -45,11 +45,12 @@ def _is_material(cost: pd.Series[float]) -> pd.Series[bool]:
 
 def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
     """Return the first verdict that applies to each row."""
+    has_sessions = table["sessions"] > 0 if "sessions" in table else table["cost"].notna()
     holds = {
-        NO_COST: table["cost"] == 0,
+        NO_SPEND: table["cost"] == 0,
         ABOVE: table["ROAS_low"] >= roas,
-        BELOW: table["ROAS_high"] < roas,
-        TOO_FEW: table["is_thin"],
+        BELOW: (table["ROAS_high"] < roas) & has_sessions,
+        TOO_FEW: table["is_thin"] | ~has_sessions,
     }
     verdicts = np.select([mask.to_numpy("bool") for mask in holds.values()], list(holds), UNCLEAR)
     return pd.Series(verdicts, index=table.index, dtype="str")
@@ -57,7 +58,7 @@ def _verdicts(table: pd.DataFrame, roas: float) -> pd.Series[str]:
 
 def by_roas(table: pd.DataFrame) -> pd.DataFrame:
     """Return the channels with cost, highest ROAS first. In and out: rows of `break_even_table`."""
-    return table[table["verdict"] != NO_COST].sort_values("ROAS", ascending=False, kind="stable", ignore_index=True)
+    return table[table["verdict"] != NO_SPEND].sort_values("ROAS", ascending=False, kind="stable", ignore_index=True)
 
 
 def by_cost(table: pd.DataFrame) -> pd.DataFrame:

@@ -42,11 +42,11 @@ NEW, GONE, OTHER_SETTINGS, LATE = "new_orders", "gone_orders", "other_settings",
 ANEW, CORRECTED, DATES, REFUNDED = "computed_anew", "revenue_corrected", "other_dates", "refunds"
 CAUSES = {
     NEW: "new orders",
-    GONE: "orders gone",
+    GONE: "removed orders",
     REFUNDED: "refunds",
     LATE: "late or changed sessions",
     OTHER_SETTINGS: "other engine or settings",
-    ANEW: "recomputed (same sessions)",
+    ANEW: "same sessions, recalculated",
     CORRECTED: "corrected order values",
     DATES: "other dates",
 }

@@ -1,4 +1,4 @@
-"""Channel figures from credits: phase scores, influence, credit distribution, effect of a redistribution."""
+"""Channel figures from credits: scores, influence, credit distribution, redistribution and conversion types."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.reporting import influenced, ratio
-from ihc.arrays.lookup import PAIR, get_pair_indexer, join
-from ihc.arrays.sums import sum_by
+from ihc.analysis.reporting import influenced, ratio, total_name
+from ihc.arrays.lookup import PAIR, get_pair_indexer, join, lookup
+from ihc.arrays.sums import sum_by, total
 from ihc.errors import InputError
 from ihc.formatting import counted, some
+from ihc.schemas.conversion_types import CONVERSION_TYPE, types_of
+from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import CREDITS, PHASES, SHARES, require_columns
 
 CHANNEL_CREDITS = ("conv_id", "channel_name", "ihc")
 EDGES = (0.1, 0.25, 0.5)  # edges of the credit classes; an edge belongs to the class below it
 CLASSES = ("no_credit", "up_to_10", "up_to_25", "up_to_50", "below_all", "all_credit")
+BY_CHANNEL = ["channel_name", CONVERSION_TYPE]
+COUNTS, AMOUNTS = ("orders", "untracked"), ("revenue", "ihc", "ihc_revenue")
 ROUNDING = 1e-9  # credit below this counts as 0, and credit this close to 1 as 1
 
 
@@ -137,3 +141,38 @@ def phase_shares(credits: pd.DataFrame) -> pd.DataFrame:
     whole = sums[phases].sum(axis=1)
     sums[phases] = sums[phases].div(whole.where(whole != 0), axis="index")
     return sums.sort_values("ihc", ascending=False, kind="stable").reset_index()
+
+
+def by_type(
+    conversions: pd.DataFrame, orders: pd.DataFrame, outcomes: pd.DataFrame, earned: pd.DataFrame
+) -> pd.DataFrame:
+    """Sum orders and credit by conversion type.
+
+    In: all conversions; those of the reported dates; `outcomes` (`conv_id, outcome`); and the `conversion_credits` of
+    the reported sessions. Out: `conversion_type, orders, untracked [count; without refunds], revenue [currency; after
+    refunds], ihc [orders], ihc_revenue [currency]`, most revenue first, the total in the last row.
+    """
+    kinds = conversions[["conv_id"]].assign(**{CONVERSION_TYPE: types_of(conversions)})
+    counts = is_purchase(orders)
+    is_untracked = lookup(orders["conv_id"], outcomes, "conv_id", "outcome").eq("unattributed").to_numpy("bool")
+    rows = orders[["conv_id", "revenue"]].assign(orders=counts * 1.0, untracked=(counts & is_untracked) * 1.0)
+    parts = ((rows, (*COUNTS, "revenue")), (earned, ("ihc", "ihc_revenue")))
+    sums = [sum_by(_with_types(frame, kinds), [CONVERSION_TYPE], columns) for frame, columns in parts]
+    table = sums[0].merge(sums[1], how="outer", on=CONVERSION_TYPE).fillna(dict.fromkeys((*COUNTS, *AMOUNTS), 0.0))
+    table = table.sort_values(["revenue", CONVERSION_TYPE], ascending=[False, True])
+    whole = {name: total(frame[name]) for frame, columns in parts for name in columns}
+    row = {CONVERSION_TYPE: total_name(table[CONVERSION_TYPE]), **whole}
+    return pd.concat([table, pd.DataFrame([row])], ignore_index=True).astype(dict.fromkeys(COUNTS, "int64"))
+
+
+def by_channel_and_type(conversions: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
+    """Sum credit by channel and conversion type. In: as `by_type`.
+
+    Out: `channel_name, conversion_type, ihc [orders], ihc_revenue [currency]`, by channel and type.
+    """
+    kinds = conversions[["conv_id"]].assign(**{CONVERSION_TYPE: types_of(conversions)})
+    return sum_by(_with_types(earned, kinds), BY_CHANNEL, ["ihc", "ihc_revenue"])
+
+
+def _with_types(frame: pd.DataFrame, kinds: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(**{CONVERSION_TYPE: lookup(frame["conv_id"], kinds, "conv_id", CONVERSION_TYPE)})

@@ -44,7 +44,7 @@ def waterfall(lines: pd.DataFrame, section: str) -> pd.DataFrame:
 def without_credit_by_channel(
     visits: pd.DataFrame, *, start_date: str | date | None = None, end_date: str | date | None = None
 ) -> pd.DataFrame:
-    """Compute each channel's spend on sessions that led to no order.
+    """Compute each channel's spend on sessions that led to no order, and its daily spend without any session.
 
     In: `visits_of` all sessions; the dates select the days of the sessions. Out: one row per channel, highest
     `cost_without_credit` first, and the total last: `channel_name, sessions [count], cost [currency],
@@ -71,9 +71,9 @@ def _additions(visits: pd.DataFrame, start_date: str | date | None, end_date: st
         {
             "channel_name": visits["channel_name"],
             "day": visits["date"],
-            "sessions": 1,
+            "sessions": visits["sessions"],
             "cost": visits["cost"],
-            "sessions_without_credit": is_idle.astype("int64"),
+            "sessions_without_credit": visits["sessions"].where(is_idle, 0),
             "cost_without_credit": visits["cost"].where(is_idle, 0.0),
         }
     )
@@ -93,8 +93,8 @@ def without_credit_by_day(
     In: `visits_of` all sessions, the conversions, all stored `credits` and the `outcomes` (`conv_id, outcome`). Out:
     one row per day with any order, refund or session: `day [YYYY-MM-DD]`; for the orders placed on it `orders,
     unattributed_orders, waiting_or_failed_orders [count], unattributed_revenue, waiting_or_failed_revenue [currency;
-    less the refunds of the day]`; for the sessions on it `cost, cost_without_credit [currency]`. The sums equal the
-    lines of the reconciliation.
+    less the refunds of the day]`; for the sessions and the daily spend on it `cost, cost_without_credit
+    [currency]`. The sums equal the lines of the reconciliation.
 
     Raises InputError for a missing column or an invalid date.
     """

@@ -34,7 +34,7 @@ def load_channel_groups(path: Path) -> dict[str, str]:
             f"{','.join(GROUP_COLUMNS)}."
         )
     if (is_blank := frame["channel_group"].str.strip() == "").any():
-        raise SettingsError(f"The channel groups {path} give no group to {some(frame.loc[is_blank, 'channel_name'])}.")
+        raise SettingsError(f"The channel groups {path} have no group for {some(frame.loc[is_blank, 'channel_name'])}.")
     repeated = frame.loc[frame["channel_name"].duplicated(), "channel_name"]
     if len(repeated):
         raise SettingsError(
@@ -63,7 +63,7 @@ def with_dimension(
 def _column(sessions: pd.DataFrame, by: str) -> pd.Series:
     usable = [str(name) for name in sessions.columns if name not in NO_DIMENSION]
     if by not in usable:
-        why = "is the key, user, time or flag of a session" if by in NO_DIMENSION else f"is no column of {SESSIONS}"
+        why = "is the key, user, time or flag of a session" if by in NO_DIMENSION else f"is not a column of {SESSIONS}"
         raise InputError(f"--by {by!r} {why}; report by one of {some(usable, 20)}.")
     return sessions[by]
 

@@ -11,9 +11,12 @@ from ihc.analysis.reporting import NO_CREDIT, ratio
 from ihc.arrays.lookup import get_indexer, isin
 from ihc.arrays.sums import sum_by, sums
 from ihc.arrays.types import Floats, Integers
+from ihc.journeys.build import Spans
+from ihc.schemas.refunds import is_purchase
 from ihc.schemas.tables import require_columns
 
 THRESHOLD = 0.05  # a day that is expected to gain more than this share of its credit is incomplete
+LOOKBACK_SHARE, FEWEST_ORDERS = 0.95, 100  # of the credit, or of first orders, that a suggested lookback window keeps
 ENDED = ("credited", "unattributed", "failed")
 
 
@@ -122,6 +125,36 @@ def lag_marks(lags: pd.DataFrame) -> dict[int, float]:
     """
     reached = (lags.loc[lags["cumulated"] >= share - 1e-9].iloc[0] for share in (0.5, 0.9))
     return {int(row["lag"]): float(row["cumulated"]) for row in reached}
+
+
+def lookback_of_credit(lags: pd.DataFrame) -> int | None:
+    """Return the lookback window [days of 24 h] that keeps the sessions with LOOKBACK_SHARE of the credit.
+
+    In: `credit_by_lag`. None if the credit of fewer than FEWEST_ORDERS is known, or if the window would keep all. As
+    lags are calendar days, the window is one day longer than the lag.
+    """
+    if lags.empty or lags["ihc"].sum() < FEWEST_ORDERS - NO_CREDIT:
+        return None
+    lag = int(lags.loc[lags["cumulated"] >= LOOKBACK_SHARE - 1e-9, "lag"].iloc[0])
+    return lag + 1 if lag < lags["lag"].iloc[-1] else None
+
+
+def lookback_of_first_orders(spans: Spans) -> int | None:
+    """Return the days of 24 h within which LOOKBACK_SHARE of users first order, counted from their first session.
+
+    In: the spans of all conversions without a lookback window. Users whose first order has no session before it do not
+    count; None if there are fewer than FEWEST_ORDERS others, or if all order within this time.
+    """
+    is_order = is_purchase(spans.conversions)
+    _, first = np.unique(spans.buyer[is_order], return_index=True)
+    place = np.flatnonzero(is_order)[first]
+    place = place[spans.lengths[place] > 0]
+    if len(place) < FEWEST_ORDERS:
+        return None
+    begun = spans.moment[spans.visit[spans.begin[place]]]
+    waited = (spans.conversions["conv_timestamp"].to_numpy()[place] - begun) / np.timedelta64(1, "D")
+    days = max(1, int(np.ceil(np.quantile(waited, LOOKBACK_SHARE, method="inverted_cdf"))))
+    return days if waited.max() > days else None
 
 
 def _placed(earned: pd.DataFrame, conversions: pd.DataFrame) -> tuple[Integers, Integers, Floats]:

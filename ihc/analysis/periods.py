@@ -23,6 +23,7 @@ SETTLED = ("credited", "unattributed")
 
 # The figures of "At a glance", their units, and those that depend on credit.
 REVENUE, PLACED, SPEND, UNPLACED = "Revenue", "Orders", "Total spend", "Spend without a session"
+ALONE = "Daily spend without a session"
 BLENDED, EARNED, EARNED_ORDERS = "Blended ROAS", "Attributed revenue", "Attributed orders"
 CPO, PAID = "CPO", "Attributed ROAS of paid channels"
 UNITS = {
@@ -30,6 +31,7 @@ UNITS = {
     PLACED: COUNT,
     SPEND: MONEY,
     UNPLACED: MONEY,
+    ALONE: MONEY,
     BLENDED: RATIO,
     EARNED: MONEY,
     EARNED_ORDERS: CREDIT,
@@ -112,20 +114,21 @@ def key_figures(
     """Compute the figures of "At a glance" and those of the previous period of equal length.
 
     Orders and their revenue belong to the orders of the dates, all other figures to the sessions of the dates. Cost
-    without a session has no day: it is in the total spend without dates, and left out with dates. In: `visits_of` and
+    whose session does not exist has no day: it is in the total spend without dates, and left out with dates. Daily
+    spend without a session has a day, and is in the total spend. In: `visits_of` and
     `conversion_credits` over all days, the tables, and all stored `outcomes` (`conv_id, outcome`).
 
     Out: one row per figure: `figure, unit [a unit of the glossary], value, before, change [share; (value - before) /
     |before|], note [what the figure divides by, includes or leaves out]`. `before` and `change` are NaN without a
     previous period, and if sessions or orders do not reach back to its first day; for figures that depend on credit,
-    also if an order of either period is neither credited nor unattributed. `UNPLACED` has a row if it is not 0. Raises
-    InputError for a missing column or an invalid date.
+    also if an order of either period is neither credited nor unattributed. `UNPLACED` and `ALONE` have a row if they
+    are not 0. Raises InputError for a missing column or an invalid date.
     """
     conversions, unplaced = tables.conversions, cost_without_session(tables.sessions, tables.costs)
     window = check_window(start_date, end_date)
     before = previous_window(*window)
     known = dict.fromkeys(UNITS, np.nan)
-    columns = (visits["date"], conversions["conv_date"])
+    columns = (visits.loc[visits["sessions"] > 0, "date"], conversions["conv_date"])
     if before and all(len(days) and str(days.min()) <= before[0] for days in columns):
         known |= _figures(visits, earned, conversions, before)
         if not all(_is_settled(conversions, outcomes, dates) for dates in (before, window)):
@@ -136,7 +139,7 @@ def key_figures(
     rows = [
         (name, unit, values[name], known[name], notes.get(name, ""))
         for name, unit in UNITS.items()
-        if name != UNPLACED or unplaced
+        if name not in (UNPLACED, ALONE) or values[name]
     ]
     table = pd.DataFrame(rows, columns=["figure", "unit", "value", "before", "note"])
     table.insert(4, "change", ratio(table["value"] - table["before"], table["before"].abs()))
@@ -151,6 +154,7 @@ def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[s
         BLENDED: "revenue / total spend",
         CPO: "total spend / attributed orders",
         PAID: "leaves out channels without cost and untracked orders",
+        ALONE: "in its channel and in the total spend",
     }
     if refunds:
         notes[REVENUE] = f"after refunds of {fixed(refunds, 2)}"
@@ -188,12 +192,14 @@ def _figures(
     spend, revenue = float(whole["cost"]) + unplaced, total(orders["revenue"])
     channels = summary.iloc[:-1]
     paid = channels.loc[channels["cost"] > 0, ["cost", "ihc_revenue"]].sum()
+    alone = visits[visits["sessions"] == 0]
     return {
         REVENUE: revenue,
         PLACED: float(is_purchase(orders).sum()),
         EARNED: float(whole["ihc_revenue"]),
         EARNED_ORDERS: float(whole["ihc"]),
         SPEND: spend,
+        ALONE: total(alone.loc[inside(alone["date"], *window), "cost"]),
         CPO: spend / (float(whole["ihc"]) or np.nan),
         BLENDED: revenue / (spend or np.nan),
         PAID: float(paid["ihc_revenue"]) / (float(paid["cost"]) or np.nan),

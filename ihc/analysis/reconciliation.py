@@ -13,6 +13,7 @@ from ihc.arrays.sums import part_by, sum_of_parts, total
 from ihc.errors import ReconciliationError
 from ihc.formatting import CENT
 from ihc.schemas.refunds import is_purchase
+from ihc.schemas.spend import COUNTS, is_daily, is_kept, is_unused
 from ihc.schemas.tables import Tables, inside
 
 ORDERS, CREDIT, COST = "Orders and their revenue", "Credit", "Cost"
@@ -52,6 +53,12 @@ class _Account:
         if count:
             self.step(f"{line}: {count:,.0f}", 0.0, sign * amount)
 
+    def daily(self, line: str, name: str, sign: int = 1) -> None:
+        """Add the amount of daily spend, if any. The number of its rows is in the text of the line."""
+        count, amount = self.figure(name)
+        if count:
+            self.step(f"{line}: {count:,.0f}", 0.0, sign * amount)
+
     def check(self, line: str, count: float, amount: float) -> None:
         """Add a total that was computed independently; raise if the lines so far do not add up to it."""
         # For very large amounts, floating-point error alone exceeds a cent, so the tolerance grows with them.
@@ -87,8 +94,8 @@ def reconcile(
     `reporting`, all rows of `channel_reporting`. The dates select orders by `conv_date`, and the reported days.
 
     Out: `section, kind [step or total], line, count, counted [what the count is of], amount [currency, whole cents]`.
-    In each section the steps above a total add up to it. Refunds have lines of their own, with their number in `line`
-    and a `count` of 0.
+    In each section the steps above a total add up to it. Refunds and daily spend have lines of their own, with their
+    number in `line` and a `count` of 0.
 
     Raises ReconciliationError if a section does not close to the cent.
     """
@@ -143,7 +150,9 @@ def _credit_figures(
 
 
 def _cost_figures(tables: Tables, window: Dates) -> dict[str, pd.DataFrame]:
-    costs = tables.costs
+    costs = tables.costs if tables.session_costs is None else tables.session_costs
+    if (daily := is_daily(costs)).any():
+        costs = costs[~daily]
     place = get_indexer(costs["session_id"], tables.sessions["session_id"])
     known = costs.loc[place >= 0, "cost"]
     is_inside = inside(tables.sessions["event_date"].take(place[place >= 0]), *window).to_numpy()
@@ -152,7 +161,21 @@ def _cost_figures(tables: Tables, window: Dates) -> dict[str, pd.DataFrame]:
         "stray": _each(costs.loc[place < 0, "cost"]),
         "known": _each(known),
         "cost outside": _each(known[~is_inside]),
+        **_daily_figures(tables, window),
     }
+
+
+def _daily_figures(tables: Tables, window: Dates) -> dict[str, pd.DataFrame]:
+    spend = tables.spend
+    if spend is None:  # tables put together from others: all that is known is in the costs
+        rows = tables.costs[is_daily(tables.costs)]
+        if rows.empty:
+            return {}
+        has_session = rows["session_id"].notna().astype("int64")
+        spend = rows.assign(date=rows["spend_date"], **dict.fromkeys(COUNTS, has_session))
+    is_outside = ~inside(spend["date"], *window) & ~is_unused(spend)
+    groups = {"": ~is_kept(spend), " alone": is_kept(spend), " unused": is_unused(spend), " outside": is_outside}
+    return {f"daily{name}": _each(spend.loc[mask, "cost"]) for name, mask in groups.items()}
 
 
 def account_for(
@@ -201,7 +224,7 @@ def _orders(figure: Figure) -> _Account:
     account.add("orders read", "read")
     account.refunds(REFUNDS, "read")
     account.add(UNATTRIBUTED, "unattributed", -1)
-    account.refunds(f"less: unattributed {REFUNDS}", "unattributed", -1)
+    account.refunds(f"less: untracked {REFUNDS}", "unattributed", -1)
     account.check("with a journey", count + failed[0] + waiting[0], credited + failed[1] + waiting[1])
     account.add(FAILED, "failed", -1)
     account.refunds(f"less: failed {REFUNDS}", "failed", -1)
@@ -240,9 +263,13 @@ def _cost(figure: Figure, reporting: pd.DataFrame, rows: pd.DataFrame, window: D
 
     account = _Account(COST, "cost rows", figure)
     account.add("cost read", "cost")
+    account.daily("plus: daily spend of days with sessions", "daily")
+    account.daily("plus: daily spend without a session", "daily alone")
+    account.daily("less: daily spend not used", "daily unused", -1)
     account.add("less: cost whose session does not exist", "stray", -1)
     if any(window):
         account.check("cost in the table channel_reporting", count, total(reporting["cost"]))
         account.add("less: cost on days outside the dates", "cost outside", -1)
+        account.daily("less: daily spend on days outside the dates", "daily outside", -1)
     account.check("cost in channel_reporting.csv", count - figure("cost outside")[0], total(rows["cost"]))
     return account

@@ -11,6 +11,7 @@ from ihc.arrays.lookup import get_indexer, get_pair_indexer, isin, join, lookup
 from ihc.arrays.sums import sum_by, sums, total
 from ihc.errors import InputError
 from ihc.schemas.refunds import is_purchase, purchases
+from ihc.schemas.spend import is_daily, without_session
 from ihc.schemas.tables import (
     COLUMNS,
     CONVERSIONS,
@@ -109,7 +110,8 @@ def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[floa
 
 def cost_without_session(sessions: pd.DataFrame, costs: pd.DataFrame) -> float:
     """Return the total cost [currency] of rows whose session does not exist; it has no channel or day."""
-    return total(costs.loc[~isin(costs["session_id"], sessions["session_id"]), "cost"])
+    is_stray = ~isin(costs["session_id"], sessions["session_id"]) & ~is_daily(costs)
+    return total(costs.loc[is_stray, "cost"])
 
 
 def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
@@ -117,26 +119,42 @@ def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame)
 
     In: two of the tables, and the `conversion_credits` of these sessions. Out: one row per row of `sessions`, with its
     index: `channel_name, date, cost [currency; 0 without a cost row], ihc [orders], ihc_revenue [currency]`, both NaN
-    if no order gives the session credit.
+    if no order gives the session credit, and `sessions [count]`, 1. Rows for daily spend without any session follow, as
+    in `without_session`: they have 0 sessions and no credit.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     visit = earned["visit"].to_numpy("int64")
     has_credit = np.bincount(visit, minlength=len(sessions)) > 0
     earnings = {name: sums(visit, earned[name].to_numpy("float64"), len(sessions)) for name in ("ihc", "ihc_revenue")}
-    return pd.DataFrame(
+    visits = pd.DataFrame(
         {
             "channel_name": sessions["channel_name"],
             "date": sessions["event_date"],
             "cost": session_costs(sessions, costs),
             **{name: np.where(has_credit, values, np.nan) for name, values in earnings.items()},
+            "sessions": np.ones(len(sessions), dtype="int8"),
         }
     )
+    spend = without_session(costs)
+    if spend.empty:
+        return visits
+    alone = pd.DataFrame(
+        {
+            "channel_name": spend["spend_channel"],
+            "date": spend["spend_date"],
+            "cost": spend["cost"],
+            "ihc": np.nan,
+            "ihc_revenue": np.nan,
+            "sessions": np.zeros(len(spend), dtype="int8"),
+        }
+    )
+    return pd.concat([visits, alone], ignore_index=True)
 
 
-def renamed(visits: pd.DataFrame, earned: pd.DataFrame, sessions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Replace the channel names of `visits_of` and `conversion_credits` by those of `sessions`."""
-    names = sessions["channel_name"]
-    return visits.assign(channel_name=names), earned.assign(channel_name=names.array.take(earned["visit"]))
+def renamed(visits: pd.DataFrame, earned: pd.DataFrame, names: pd.Series[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Replace the channel names of `visits_of` and `conversion_credits`. In: one name per row of `visits`."""
+    visits = visits.assign(channel_name=names.array)
+    return visits, earned.assign(channel_name=names.array.take(earned["visit"].to_numpy()))
 
 
 def channel_reporting(
@@ -159,9 +177,9 @@ def channel_reporting(
     Returns
     -------
     DataFrame
-        One row per channel and day with any session: `channel_name, date [the sessions'], cost [currency; of all
-        sessions of the channel and day, each once], ihc [orders; Σ credit], ihc_revenue [currency; Σ credit x
-        revenue]`. Refunds reduce `ihc_revenue` and do not count in `ihc`.
+        One row per channel and day with any session or spend: `channel_name, date [the sessions'], cost [currency; of
+        all sessions of the channel and day, each once, and of daily spend], ihc [orders; Σ credit], ihc_revenue
+        [currency; Σ credit x revenue]`. Refunds reduce `ihc_revenue` and do not count in `ihc`.
 
     Raises
     ------
@@ -269,7 +287,7 @@ def by_channel(
 
 def channel_counts(visits: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
     """Count sessions and orders. In: as `by_channel`. Out: `channel_name, sessions, influenced_conversions`."""
-    counts = visits.groupby("channel_name").size().rename("sessions").to_frame()
+    counts = visits.groupby("channel_name")[["sessions"]].sum()
     counts["influenced_conversions"] = influenced(purchases(earned)).reindex(counts.index, fill_value=0)
     return counts.reset_index()
 

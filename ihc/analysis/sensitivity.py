@@ -1,8 +1,11 @@
-"""Sensitivity of channel results to model, lookback window and redistribution.
+"""Sensitivity of channel results to model, lookback window and redistribution, and to engagement flags.
 
 All reasonable settings are computed, and each conclusion is checked under each of them: a multiverse analysis. Source:
 Steegen, Tuerlinckx, Gelman, Vanpaemel (2016), Increasing transparency through a multiverse analysis, Perspectives on
 Psychological Science 11(5), 702-712.
+
+A shop that does not record engagement sets the flags to 1 for all sessions. Closer engagement has a natural
+alternative: only the last session of each journey is a closer. The difference shows what depends on the flags.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.reporting import MATERIAL, NO_CREDIT, ratio
+from ihc.analysis.reporting import MATERIAL, NO_CREDIT, model_comparison, ratio
 from ihc.arrays.lookup import PAIR
 from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.errors import InputError
@@ -42,6 +45,8 @@ COLUMNS = (
 STABLE, MOVES, CROSSES = "stable", "changes rank", "crosses break-even"
 STEADY_PLACES = 1  # a move by this many places does not count as a change of rank
 REPORTED_AS = "reported_as"
+HOLDER, CLOSER = "holder_engagement", "closer_engagement"
+ALL_CLOSERS, LAST_CLOSER = "ihc_revenue", "ihc_revenue_last_closer"
 DIGITS = 9  # ROAS values that agree to this many decimals are equal
 
 
@@ -313,3 +318,49 @@ def single_changes(grid: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
         counts = [alone.loc[mask, "channel_name"].nunique() for mask in (crossing, moving)]
         rows.append((name, alone["cell"].nunique(), *counts))
     return pd.DataFrame(rows, columns=["setting", "tried", "channels_crossing", "channels_moving"])
+
+
+def unrecorded_flags(sessions: pd.DataFrame) -> list[str]:
+    """Name the engagement flags that are 1 for all sessions; none without sessions.
+
+    In: `holder_engagement, closer_engagement [0/1]`. Raises InputError for a missing column.
+    """
+    require_columns(sessions, (HOLDER, CLOSER), "sessions")
+    return [name for name in (HOLDER, CLOSER) if len(sessions) and (sessions[name] == 1).all()]
+
+
+def closer_variants(
+    journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+) -> dict[str, pd.DataFrame]:
+    """Attribute journeys with all sessions as closers, and with the last session of each journey only.
+
+    In: as `attribute`; the closer flags of the journeys do not matter. Out: the credits of `attribute`, by the column
+    of `engagement_effect` that they lead to. Raises InputError as `attribute`.
+    """
+    # The model counts the last session as closer whatever its flag, so 0 for all leaves the last one.
+    flags = {ALL_CLOSERS: 1, LAST_CLOSER: 0}
+    return {
+        name: attribute(journeys.assign(**{CLOSER: flag}), parameters, redistribution) for name, flag in flags.items()
+    }
+
+
+def engagement_effect(journeys: pd.DataFrame, variants: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Compare each channel's revenue with all sessions as closers and with only the last ones.
+
+    In: `journeys` (`conv_id, session_id, channel_name, revenue`) and their `closer_variants`. Out: one row per channel,
+    highest `ihc_revenue` first: `channel_name, ihc_revenue [currency; all closer flags 1], ihc_revenue_last_closer
+    [currency; only the last session of each journey], difference [currency; the second minus the first]`.
+    """
+    table = model_comparison(journeys, variants)
+    return table.assign(difference=table[LAST_CLOSER] - table[ALL_CLOSERS])
+
+
+def moved_revenue(effect: pd.DataFrame) -> float:
+    """Return the revenue [currency] that moves between channels: half the sum of all absolute differences."""
+    return float(effect["difference"].abs().sum() / 2)
+
+
+def moved_share(effect: pd.DataFrame) -> float:
+    """Return `moved_revenue` as a share of all attributed revenue [1]; NaN if that is not above 0."""
+    whole = float(effect[ALL_CLOSERS].sum())
+    return moved_revenue(effect) / whole if whole > 0 else np.nan

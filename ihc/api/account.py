@@ -28,8 +28,8 @@ class ApiAccount:
     @property
     def id(self) -> str:
         """Twelve-character hash of everything the answers depend on: URL, conversion type and redistribution."""
-        asked = [self.url, self.conv_type_id, self.redistribution.text if self.redistribution else ""]
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
+        parts = [self.url, self.conv_type_id, self.redistribution.text if self.redistribution else ""]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     @property
     def label(self) -> str:
@@ -46,7 +46,9 @@ def make_account(url: str, key: str, conv_type_id: str, redistribution: Redistri
     if not key and not is_local:
         raise SettingsError("The API needs a key: set IHC_API_KEY in the environment or in .env, never in a notebook.")
     if not re.fullmatch("[!-~]*", key):
-        raise SettingsError("IHC_API_KEY contains spaces or characters that no key has: copy it again, without quotes.")
+        raise SettingsError(
+            "IHC_API_KEY contains spaces or other characters that are not part of a key: copy it again, without quotes."
+        )
     if not conv_type_id and not is_local:
         raise SettingsError("The API needs a conversion type: set --conv-type-id or IHC_CONV_TYPE_ID.")
     if not (conv_type_id or LOOPBACK_TYPE).isprintable():

@@ -175,7 +175,7 @@ def answered_accounts(database: Database) -> pd.DataFrame:
     request = API_REQUESTS.c
     answered = sa.func.count(sa.distinct(API_LEDGER.c.conv_id)).label("conversions")
     named = [sa.func.min(column).label(column.name) for column in (request.conv_type_id, request.url)]
-    query = sa.select(request.account, *named, answered).select_from(_ASKED).group_by(request.account)
+    query = sa.select(request.account, *named, answered).select_from(_SENT).group_by(request.account)
     with database.transaction() as opened:
         if API_REQUESTS.name not in opened.tables():
             return pd.DataFrame(columns=query.selected_columns.keys(), dtype="str")
@@ -204,15 +204,15 @@ def _read(
     return [found[found["fingerprint"] == found["conv_id"].map(wanted)].drop(columns="fingerprint") for found in frames]
 
 
-_ASKED = API_LEDGER.join(API_REQUESTS, API_REQUESTS.c.request_id == API_LEDGER.c.request_id)
+_SENT = API_LEDGER.join(API_REQUESTS, API_REQUESTS.c.request_id == API_LEDGER.c.request_id)
 
 
 def _latest_answers(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Query the latest answer per conversion."""
-    asked = API_LEDGER.c
-    latest = sa.select(asked.conv_id, asked.fingerprint, sa.func.max(asked.request_id).label("request_id"))
-    latest = latest.select_from(_ASKED).where(is_wanted, asked.outcome == ANSWERED)
-    of = latest.group_by(asked.conv_id, asked.fingerprint).subquery("latest").c
+    entry = API_LEDGER.c
+    latest = sa.select(entry.conv_id, entry.fingerprint, sa.func.max(entry.request_id).label("request_id"))
+    latest = latest.select_from(_SENT).where(is_wanted, entry.outcome == ANSWERED)
+    of = latest.group_by(entry.conv_id, entry.fingerprint).subquery("latest").c
     answer = API_ANSWERS.c
     is_its = sa.and_(of.request_id == answer.request_id, of.conv_id == answer.conv_id)
     shares = [answer[share] for share in SHARES]
@@ -221,15 +221,15 @@ def _latest_answers(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 def _outcomes(is_wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Query the outcomes of conversions without an answer, latest request last."""
-    asked = API_LEDGER.c
-    query = sa.select(asked.conv_id, asked.fingerprint, asked.outcome, asked.reason).select_from(_ASKED)
-    return query.where(is_wanted, asked.outcome.in_([REJECTED, FAILED])).order_by(asked.request_id)
+    entry = API_LEDGER.c
+    query = sa.select(entry.conv_id, entry.fingerprint, entry.outcome, entry.reason).select_from(_SENT)
+    return query.where(is_wanted, entry.outcome.in_([REJECTED, FAILED])).order_by(entry.request_id)
 
 
 def requests_of(database: Database, run_id: str) -> dict[str, int]:
     """Count the `calls` of a run and the conversions `asked` for and `answered` [counts]."""
     is_of_run, calls = API_REQUESTS.c.run_id == run_id, API_REQUESTS.c.calls
-    conversions = sa.select(sa.func.count(sa.distinct(API_LEDGER.c.conv_id))).select_from(_ASKED).where(is_of_run)
+    conversions = sa.select(sa.func.count(sa.distinct(API_LEDGER.c.conv_id))).select_from(_SENT).where(is_of_run)
     queries = {
         "calls": sa.select(sa.func.coalesce(sa.func.sum(calls), 0)).where(is_of_run),
         "asked": conversions.where(calls > 0),

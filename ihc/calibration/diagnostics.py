@@ -51,8 +51,8 @@ def _too_few(used: pd.DataFrame) -> Iterator[str]:
     if long < LEAST_ANSWERS:
         yield (
             f"Too few answers: {long:,} with two or more sessions are usable, and a calibration needs "
-            f"{LEAST_ANSWERS}. The curves are guessed in between, and single credits may be off by several hundredths. "
-            "Get more answers before you rely on it."
+            f"{LEAST_ANSWERS}. The curves are rough, and the error of a single credit may be several hundredths. Get "
+            "more answers before you rely on it."
         )
 
 
@@ -60,24 +60,24 @@ def _initializer_curve(fit: Fitted) -> Iterator[str]:
     low, high = fit.curve(np.array([0.0, fit.seen_until])).tolist()
     where = f"over the hours in the answers, 0 to {fit.seen_until:,.1f}"
     if high < CONSTANT:
-        yield f"The initializer's curve stays at 0 {where}: the first session of a journey takes the whole phase."
+        yield f"The initializer's curve is 0 {where}: the first session of a journey gets the whole phase."
     elif high - low < CONSTANT:
         yield (
             f"The initializer's curve is constant {where}: each later session counts {high:.3f} times as much as the "
-            "first one, however long the gap before it."
+            "first one, whatever the gap before it."
         )
 
 
 def _closer_curve(fit: Fitted, pairs: Pairs) -> Iterator[str]:
     if not len(pairs.hours):
         yield (
-            "The closer's curve is unknown, because no answer has a closing session before the converting one: any "
-            "such session will count as much as the converting one, however early it was."
+            "The closer's curve is unknown, because no answer has a closing session before the converting one. Such "
+            "sessions will count as much as the converting one, whatever the time between them."
         )
     elif fit.curve(np.array([fit.seen_until]))[0] > 1 - CONSTANT:
         yield (
             f"The closer's curve is constant over the hours in the answers, 0 to {fit.seen_until:,.1f}: all closing "
-            "sessions count alike, however early they were."
+            "sessions count the same, whatever the time to the conversion."
         )
 
 
@@ -89,14 +89,14 @@ def _contradictions(fitted: pd.DataFrame, parameters: Parameters, curves: Mappin
     ids = fitted.loc[is_off, "conv_id"].drop_duplicates()
     if len(ids):
         yield (
-            f"{len(ids):,} of {counted(fitted['conv_id'].nunique(), 'answer')} contradict the parameters that explain "
-            f"the others, by up to {error[is_off].max():.4f} ({some(ids)}): they may be of another conversion type, or "
-            "redistributed. They were down-weighted; better leave them out."
+            f"{len(ids):,} of {counted(fitted['conv_id'].nunique(), 'answer')} contradict the parameters that fit the "
+            f"others, by up to {error[is_off].max():.4f} ({some(ids)}). They may be of another conversion type or "
+            "redistributed. They were down-weighted; it is better to leave them out."
         )
     if not (fitted["holder"] > 0).any():
         yield (
-            "No answer has a holder: its phase weight of about 1/3 and its channel weights of 1 are guesses. They "
-            "matter as soon as a session can hold."
+            "No answer has a holder, so its phase weight of about 1/3 and its channel weights of 1 are guesses. They "
+            "apply to every session with holder_engagement = 1."
         )
 
 
@@ -106,8 +106,8 @@ def _redistribution(parameters: Parameters) -> Iterator[str]:
     empty = sorted({name for phase in PHASES for name, weight in weights[phase].items() if weight < NEGLIGIBLE_WEIGHT})
     if empty:
         yield (
-            f"In some phase the answers give no share to the channels {some(empty)}, as a redistribution does: these "
-            "parameters give them no share there either. For credit before a redistribution, get answers without one."
+            f"The answers give the channels {some(empty)} no share in some phase, as after a redistribution. The "
+            "parameters do the same. For credit before a redistribution, calibrate on answers without one."
         )
 
 
@@ -122,8 +122,8 @@ def _hours(journeys: pd.DataFrame, curves: Mapping[str, Fitted]) -> Iterator[str
     for phase, is_beyond in _beyond(journeys, curves).items():
         if is_beyond.any():
             yield (
-                f"{counted(is_beyond.sum(), 'session')} of the database read the {phase}'s curve beyond the "
-                f"{curves[phase].seen_until:,.1f} hours in the answers, where it is extrapolated."
+                f"For {counted(is_beyond.sum(), 'session')} of the database, the {phase}'s curve is extrapolated "
+                f"beyond the {curves[phase].seen_until:,.1f} hours in the answers."
             )
 
 
@@ -167,6 +167,6 @@ def unidentified(channels: pd.DataFrame, fitted: pd.DataFrame, found: dict[str, 
             names = [f"{counted(count, 'journey')}: {some(few.index[few == count])}" for count in sorted(set(few))]
             yield (
                 f"Not identified: {len(few):,} of {len(channels):,} {phase} weights ({'; '.join(names)}). A weight "
-                f"needs {LEAST_JOURNEYS} journeys that split the {phase} between its channel and another; "
-                f"{pairs['conv_id'].nunique():,} of {fitted['conv_id'].nunique():,} split it between any."
+                f"needs {LEAST_JOURNEYS} journeys that split the {phase} between its channel and another. Of all "
+                f"{fitted['conv_id'].nunique():,} journeys, {pairs['conv_id'].nunique():,} split it between channels."
             )

@@ -23,9 +23,10 @@ from ihc.arrays.types import Booleans, Floats
 from ihc.calibration.curves import WIDTH, corners
 from ihc.errors import InputError
 from ihc.formatting import counted, some
+from ihc.journeys.build import last_conversions
 from ihc.models.ihc import Timeline, attribute, time_order
 from ihc.models.parameters import Parameters, parse_parameters
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, PHASES, SESSIONS, require_columns, timestamps
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, EVENT, PHASES, SESSIONS, moments, require_columns
 
 TRAINING_COLUMNS = (
     *("conv_id", "timestamp", "session_id", "channel_name", "holder_engagement", "closer_engagement"),
@@ -200,9 +201,8 @@ def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame)
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    last = timestamps(conversions["conv_date"], conversions["conv_time"]).groupby(conversions["user_id"]).max()
-    visits = timestamps(sessions["event_date"], sessions["event_time"])
-    return int((visits.to_numpy() > last.reindex(sessions["user_id"]).to_numpy()).sum())
+    visits = moments(sessions, EVENT).to_numpy()
+    return int((visits > last_conversions(sessions["user_id"], conversions)).sum())
 
 
 def _check_enough(steps: Timeline) -> None:
@@ -357,7 +357,7 @@ def _provenance(cleaned: Cleaned, made: str) -> dict[str, Any]:
 def _warnings(rows: pd.DataFrame, steps: Timeline, points: EndPoints) -> Iterator[str]:
     journeys = int(steps.is_first.sum())
     if journeys < GOOD_JOURNEYS:
-        yield f"Trained on {counted(journeys, 'journey')}; {GOOD_JOURNEYS:,} is a good amount: expect rough curves."
+        yield f"Trained on {counted(journeys, 'journey')}, fewer than {GOOD_JOURNEYS:,}: the curves are rough."
     if points.initializer_end <= points.start:
         yield "Most hours between sessions are the same, so the initializer's curve is almost a straight line."
     yield from _closer_warnings(rows, steps)

@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullLocator
 
 from ihc.arrays.types import Floats
 from ihc.charts.palette import OTHER
@@ -79,8 +79,8 @@ def tell(artist: Artist, texts: Sequence[str]) -> None:
 
 
 def write_in(axes: Axes, x: float, row: float, text: str, colour: str | None = None, **style: Any) -> None:
-    """Write small text in the middle of a cell or bar segment."""
-    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": colour}
+    """Write small text in the middle of a cell or bar segment. The layout skips it, as it lies inside the axes."""
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": colour, "in_layout": False}
     axes.text(x, row, text, **look | style)
 
 
@@ -212,11 +212,26 @@ def _apart(places: Sequence[float], gap: float) -> list[float]:
     return moved
 
 
+class _InView(Locator):
+    """Ticks at fixed places, only those inside the axes. With `FixedLocator`, the others would be created too."""
+
+    def __init__(self, places: Sequence[float]) -> None:
+        self._places = np.asarray(places, dtype="float64")
+
+    def __call__(self) -> Any:
+        axis: Any = self.axis
+        return self.tick_values(*axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        low, high = sorted((vmin, vmax))
+        return self._places[(low <= self._places) & (self._places <= high)]
+
+
 def power_scale(axis: XAxis | YAxis) -> None:
     """Set a log scale that is linear below LINEAR to include 0: ROAS can span 0.05 to 1,000 in one shop."""
     set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("symlog", linthresh=LINEAR, linscale=0.5)
-    axis.set_major_locator(FixedLocator([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
+    axis.set_major_locator(_InView([-100, -10, -1, 0, 0.1, 1, 10, 100, 1_000, 10_000, 100_000]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: general(value)))
 
@@ -228,7 +243,7 @@ def between_powers(axes: Axes) -> None:
     if low >= -LINEAR and span < 200:
         steps = (1, 2, 5) if span < 30 else (1, 3)
         ticks = [step * power for power in (0.1, 1, 10, 100, 1_000, 10_000) for step in steps]
-        axes.xaxis.set_major_locator(FixedLocator([0, *ticks]))
+        axes.xaxis.set_major_locator(_InView([0, *ticks]))
 
 
 def short(value: float) -> str:

@@ -35,7 +35,7 @@ def by_weight(visits: pd.DataFrame) -> list[str]:
     """
     sums = sum_by(visits, ["channel_name"], ["ihc_revenue", "cost"]).set_index("channel_name")
     parts = sums.abs() / sums.abs().max().where(lambda most: most > 0, 1.0)
-    sessions = visits.groupby("channel_name").size()
+    sessions = visits.groupby("channel_name")["sessions"].sum()
     table = parts.assign(weight=parts.max(axis=1), sessions=sessions).reset_index()
     order = ["weight", "ihc_revenue", "sessions", "channel_name"]
     return table.sort_values(order, ascending=[False, False, False, True])["channel_name"].tolist()

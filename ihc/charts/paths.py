@@ -96,7 +96,7 @@ def transitions_chart(figure: Figure, matrix: pd.DataFrame) -> None:
         text = brief_percent(share[row, column]).removesuffix("%")
         marks.write_in(axes, column, row, text, "white" if depth[row, column] > 0.65 else INK)
     for row, moves in enumerate(count.sum(axis=1)):
-        marks.write_in(axes, size - 0.3, row, fixed(moves), GREY, ha="left")
+        marks.write_in(axes, size - 0.3, row, fixed(moves), GREY, ha="left", in_layout=True)  # may be wide
     marks.name_columns(axes, [*(shown(name, 19) for name in matrix["to"].iloc[:size]), "total"], 50)
     axes.set_xlim(-0.5, size + 0.9)
     axes.tick_params(axis="y", labelsize=9)

@@ -98,7 +98,7 @@ def roas_over_time_chart(
         _ground(axes, young)
         axes.axhline(roas, color=INK, linewidth=0.8, linestyle="--", zorder=3)
         _day_line(axes, days[is_here], daily.loc[is_here, "ROAS"], colours.get(channel, OTHER), "-")
-        axes.set_title(shown(channel, marks.NARROW), fontsize=9)
+        axes.set_title(shown(channel, marks.NARROW), fontsize=9, y=1)  # a fixed place is not measured again
     for axes in list(panels):
         axes.remove()
     for place, axes in enumerate(figure.axes):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +15,7 @@ import typer
 from ihc import __version__
 from ihc.cli.check import check
 from ihc.cli.history import diff, runs
+from ihc.cli.imports import import_
 from ihc.cli.model import calibrate, explain, train
 from ihc.cli.options import OWN_DATABASE, settled, takes
 from ihc.cli.run import REFUSED, WAITING, run
@@ -44,6 +48,7 @@ def _root(
 
 app.command()(run)
 app.command()(check)
+app.command("import")(import_)
 
 
 @app.command()
@@ -59,7 +64,7 @@ def init(
     from ihc.database.results import create_tables
 
     settings = settled(engine="local", **options)
-    create_tables(settings.database)
+    create_tables(settings.database, optional=True)
     if clean_results:
         with settings.database.lock(typer.echo, held=settings.held_lock):
             create_tables(settings.database, clean_results=True)
@@ -67,20 +72,39 @@ def init(
     typer.echo(f"{settings.database.label} has all tables{cleaned}.")
 
 
+class SampleForm(StrEnum):
+    """What `ihc sample` writes."""
+
+    DATABASE = "database"
+    CSV = "csv"
+
+
 @app.command()
 @takes("schema")
 def sample(
     database: Annotated[
-        str | None, typer.Argument(metavar="DB", help="New SQLite file, or database URL. [default: IHC_DATABASE]")
+        str | None,
+        typer.Argument(
+            metavar="DB|DIR", help="New SQLite file or database URL. [default: IHC_DATABASE] For csv: a folder."
+        ),
     ] = None,
+    as_: Annotated[
+        SampleForm, typer.Option("--as", help="csv: exports of sessions, orders and daily spend, for `ihc import`.")
+    ] = SampleForm.DATABASE,
     conversions: Annotated[int, typer.Option(min=1, metavar="N", help="Number of orders.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Random seed.")] = 1,
     **options: Any,
 ) -> None:
-    """Create a new database with a synthetic shop."""
+    """Create a synthetic shop: a new database, or CSV files as a shop's tools export them."""
     from ihc.database.database import Database
-    from ihc.pipeline.sample import write_sample
+    from ihc.pipeline.sample import write_exports, write_sample
 
+    if as_ is SampleForm.CSV:
+        if database is None:
+            raise SettingsError("No folder given: name one for the CSV files.")
+        files = write_exports(Path(database), conversions, seed)
+        typer.echo(f"Wrote {', '.join(map(str, files))}: a synthetic shop with {conversions:,} orders, seed {seed}.")
+        return
     settings = settled(database=database, engine="local", **options)
     if database is None and settings.is_default_database:
         raise SettingsError("No database given: name a new SQLite file, or set IHC_DATABASE.")
@@ -131,6 +155,8 @@ def main() -> None:
     """Run the command; an error of `ihc` is printed as one message on stderr."""
     # SIGTERM must end the kernels too, so it is handled like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
+    # Python searches all objects for cycles once more before it ends: half a second after a report.
+    atexit.register(gc.freeze)
     try:
         app(standalone_mode=True)
     except IhcError as error:

@@ -25,11 +25,13 @@ def check(**options: Any) -> None:
 
     Changes nothing. Exit codes: 0 no findings; 1 findings, or an error.
     """
+    from ihc.analysis.maturity import lookback_of_first_orders
     from ihc.database.inputs import read_tables
+    from ihc.journeys.build import find_spans
+    from ihc.narrative.maturity import order_lookback_sentence
     from ihc.pipeline.sample import prepare
     from ihc.quality.checks import clean_sentence, quality_findings
     from ihc.quality.sql import Sql
-    from ihc.schemas.tables import COLUMNS
 
     settings = settled(engine="local", **options)
     prepare(settings, typer.echo)
@@ -39,9 +41,10 @@ def check(**options: Any) -> None:
     console = make_console()
     for _, finding in found.iterrows():
         say(console, [*_lines(finding), ""])
-    rows = ", ".join(f"{len(frame):,} in {table}" for table, frame in zip(COLUMNS, tables, strict=True))
+    rows = ", ".join(f"{len(frame):,} in {table}" for table, frame in tables.by_name.items())
     summary = f"{counted(len(found), 'finding')} in {settings.database.label}; rows: {rows}."
-    say(console, [clean_sentence(findings), summary])
+    days = None if settings.lookback_days else lookback_of_first_orders(find_spans(tables.sessions, tables.conversions))
+    say(console, filter(None, [clean_sentence(findings), order_lookback_sentence(days), summary]))
     raise typer.Exit(FOUND if len(found) else 0)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TRAINING_TABLES = ("rules", "lengths", "distributions", "curves")
 EXPLAINED = {
-    "Sessions, hours since the previous session and until the conversion": (
+    "Sessions, with hours since the previous session and hours to the conversion": (
         *("number", "channel_name", "timestamp", "gap", "to_conversion", "restart"),
     ),
     "Memberships times channel weights; sessions before a restart get 0": (
@@ -44,7 +44,7 @@ EXPLAINED = {
 }
 
 
-@takes("database", "schema", "lookback_days")
+@takes("database", "schema", "lookback_days", "restart_after_order", "conversion_type")
 def calibrate(
     answers: Annotated[
         Path | None,
@@ -81,15 +81,15 @@ def calibrate(
     target = _target(output or settings.output / "calibrated_parameters.json", settings.database, answers)
     found = recover(journeys, given.frame, made=date.today().isoformat(), source=given.source)
     console = make_console()
-    asked = given.frame["conv_id"].nunique()
-    used = asked - len(found.left_out)
+    received = given.frame["conv_id"].nunique()
+    used = received - len(found.left_out)
     console.print(
-        f"{used:,} of {counted(asked, 'answer')} can be used; the parameters are fitted to the "
-        f"{found.parameters.provenance['journeys']:,} with two or more sessions."
+        f"{used:,} of {counted(received, 'answer')} can be used. The parameters are fitted to the "
+        f"{found.parameters.provenance['journeys']:,} orders with two or more sessions."
     )
     if given.outdated:
         console.print(
-            f"{counted(given.outdated, 'stored answer')} left out: the sessions of these orders differ from those "
+            f"{counted(given.outdated, 'stored answer')} left out: the order's sessions have changed since they were "
             "sent to the API."
         )
     for reason, orders in found.left_out.groupby("reason", sort=False)["conv_id"]:
@@ -113,7 +113,7 @@ def _print_errors(
     try:
         errors = cross_validate(journeys, answers)
     except InputError as error:
-        console.print(f"The parameters could not be tested on held-out answers. {error}")
+        console.print(f"The parameters were not tested on held-out answers. {error}")
         return {}
     table = error_table(errors)
     title = f"Errors on held-out answers ({FOLDS}-fold cross-validation, orders with two or more sessions)"
@@ -125,7 +125,7 @@ def _print_errors(
     return {str(row["phase"]): {name: round(row[name], 6) for name in table.columns[1:]} for _, row in table.iterrows()}
 
 
-@takes("database", "schema", "start_date", "end_date", "lookback_days")
+@takes("database", "schema", "start_date", "end_date", "lookback_days", "restart_after_order", "conversion_type")
 def train(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Output file. [default: data/trained_parameters.json]")
@@ -148,7 +148,7 @@ def train(
     console = make_console()
     late = sessions_after_conversion(tables.sessions, tables.conversions)
     console.print(f"{counted(journeys['conv_id'].nunique(), 'journey')} with {counted(len(journeys), 'session')}.")
-    console.print(f"{counted(late, 'session')} after the user's last order, not in any journey.")
+    console.print(f"{counted(late, 'session')} after the user's last order, in no journey.")
     say(console, found.warnings)
     _print_training(console, found)
     _say_written(console, [write_csv(getattr(found, name), path) for name, path in files.items()])
@@ -156,7 +156,8 @@ def train(
 
 
 @takes(
-    *("database", "schema", "parameters", "redistribution", "lookback_days", "output"),
+    *("database", "schema", "parameters", "redistribution", "lookback_days", "restart_after_order", "conversion_type"),
+    "output",
     output="Folder for the table and the chart. [default: data]",
 )
 def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="Order id.")], **options: Any) -> None:
@@ -177,7 +178,7 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="Orde
     target = writable(folder / f"{name}.csv")
     sentence = explanation_sentence(steps)
     console = make_console()
-    console.print(f"{sentence} By the local engine, {settings.source}.")
+    console.print(f"{sentence} Computed by the local engine with parameters {settings.source}.")
     console.print(stored_credit_sentence(steps, read_credit(settings.database, conv_id)))
     numbered = steps.assign(number=range(1, len(steps) + 1))
     for title, columns in EXPLAINED.items():
@@ -205,6 +206,7 @@ def _journeys(
     from ihc.journeys.build import build_journeys
     from ihc.memory import free_memory
     from ihc.pipeline.sample import prepare
+    from ihc.schemas.conversion_types import check_type, of_type
     from ihc.schemas.refunds import purchases
 
     settings = settled(engine="local", **options)
@@ -212,10 +214,11 @@ def _journeys(
     window = {} if every_day else settings.window
     users = None if conv_id is None else users_of(settings.database, conv_id)
     tables = read_tables(settings.database, users=users)
-    lookback = settings.lookback_days
-    journeys = build_journeys(
-        tables.sessions, tables.conversions, **window, lookback_days=lookback, memory=free_memory()
-    )
+    if conv_id is None:
+        check_type(tables.conversions, settings.conversion_type)
+    tables = tables._replace(conversions=of_type(tables.conversions, settings.conversion_type))
+    rules = settings.journey_rules
+    journeys = build_journeys(tables.sessions, tables.conversions, **window, **rules, memory=free_memory())
     return settings, journeys if conv_id else purchases(journeys), tables
 
 
@@ -234,16 +237,16 @@ def _print_training(console: Console, found: Trained) -> None:
 
     print_table(console, "Cleaning rules", found.rules)
     print_table(console, "Sessions per journey before and after cleaning", found.lengths)
-    title = "Hours per journey without outliers (curves end at the 90th percentile)"
+    title = "Hours per journey, outliers excluded (the curves end at the 90th percentile)"
     print_table(console, title, found.distributions.iloc[::10])
     hours = np.array([0.0, 1, 2, 6, 12, 24, 48, 72, 120, 240])
     curves = {f"{phase}_membership": getattr(found.parameters, phase)(hours) for phase in ("initializer", "closer")}
     print_table(console, "Curves", pd.DataFrame({"hours": hours, **curves}))
     _print_phase_weights(console, found.parameters)
-    console.print("Phase weights are the phases' shares of sessions; the vendor's rule is unknown.")
+    console.print("Each phase weight is the phase's share of sessions; the vendor's rule is not published.")
     console.print(
-        "Channel weights: 1 for every channel. For a real shop, weights learned from journeys did not predict held-out "
-        "API answers better than 1."
+        "Every channel weight is 1: on a real shop, weights learned from journeys predicted held-out API answers no "
+        "better."
     )
 
 
@@ -251,15 +254,18 @@ def _print_evaluation(console: Console, journeys: pd.DataFrame, answers: pd.Data
     from ihc.calibration.validation import SMALL_QUOTA, channel_errors, from_few, worst_journeys
 
     print_table(console, "Journeys with the largest errors", worst_journeys(errors))
-    print_table(console, "Credit by channel, predicted - actual", channel_errors(errors, answers["conv_id"].nunique()))
+    print_table(
+        console, "Credit by channel: predicted minus actual", channel_errors(errors, answers["conv_id"].nunique())
+    )
     few = from_few(journeys, answers, count=SMALL_QUOTA)
     if few.empty:
         console.print(
-            f"At most {SMALL_QUOTA} answers have two or more sessions: too few to test a calibration on {SMALL_QUOTA}."
+            f"At most {SMALL_QUOTA} orders with two or more sessions have an answer: too few to calibrate on "
+            f"{SMALL_QUOTA} and test on others."
         )
         return
     print_table(
-        console, f"Calibrated on {SMALL_QUOTA} answers with two or more sessions: errors of ihc on all others", few
+        console, f"Errors of ihc on all other answers, calibrated on {SMALL_QUOTA} with two or more sessions", few
     )
     console.print(
         f"Calibrated on {SMALL_QUOTA} answers with two or more sessions, the mean error of ihc is "

@@ -28,9 +28,9 @@ REFUSED, WAITING, INTERRUPTED = 1, 3, 130
 
 
 @takes(
-    *("database", "schema", "start_date", "end_date", "parameters", "lookback_days", "engine", "conv_type_id"),
-    *("redistribution", "refresh", "max_requests", "by", "channel_groups", "direct", "currency", "break_even_roas"),
-    *("style", "export_credits", "output"),
+    *("database", "schema", "start_date", "end_date", "parameters", "lookback_days", "restart_after_order"),
+    *("conversion_type", "engine", "conv_type_id", "redistribution", "refresh", "max_requests", "by", "channel_groups"),
+    *("direct", "currency", "break_even_roas", "style", "export_credits", "output"),
 )
 def run(
     report_only: Annotated[bool, typer.Option("--report-only", help="Rebuild the report from stored results.")] = False,
@@ -59,10 +59,10 @@ def run(
         _print_result(result, settings)
     if open_page:
         webbrowser.open(page.as_uri())
-    outcomes = set(result.ends["outcome"])
+    outcomes = set(result.outcomes["outcome"])
     if "failed" in outcomes or result.failed_charts:
         raise typer.Exit(REFUSED)
-    if "waiting" in outcomes or narrative.kept_sentence(result.ends):
+    if "waiting" in outcomes or narrative.kept_sentence(result.outcomes):
         raise typer.Exit(WAITING)
 
 
@@ -116,13 +116,14 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     console, report = make_console(), result.report
     say(console, filter(None, [report.missing]))
     _print_trouble(result, console)
-    if result.asked:
-        console.print(narrative.asked_sentence(result.asked, result.ends))
-    console.print(f"Orders of {narrative.dates_sentence(**settings.window)}: {report.reconciliation.text}")
-    if len(sources := report.data.sources) <= 1:  # several sources are reported as a warning
-        console.print(narrative.provenance_sentence(sources))
-    console.print(report.reconciled.capitalize() + ".")
-    print_channels(console, report.data.few_verdicts)
+    if result.requests:
+        console.print(narrative.requests_sentence(result.requests, result.outcomes))
+    if not report.missing or len(report.data.few_verdicts):
+        console.print(f"Orders of {narrative.dates_sentence(**settings.window)}: {report.reconciliation.text}")
+        if len(sources := report.data.sources) <= 1:  # several sources are reported as a warning
+            console.print(narrative.provenance_sentence(sources))
+        console.print(report.reconciled.capitalize() + ".")
+        print_channels(console, report.data.few_verdicts)
     if not report.missing:
         console.print(report.headline)
     kinds = [path.suffix for path in result.files]
@@ -136,7 +137,7 @@ def _print_result(result: RunResult, settings: Settings) -> None:
 def _print_trouble(result: RunResult, console: Console) -> None:
     """Print warnings, failed orders and failed charts."""
     say(console, result.report.warnings)
-    failed = result.ends[result.ends["outcome"] == "failed"]
+    failed = result.outcomes[result.outcomes["outcome"] == "failed"]
     if len(failed):
         console.print(f"{counted(len(failed), 'order')} failed (full list: orders_without_credit.csv):")
         for order in failed.head(5).itertuples():
@@ -154,7 +155,7 @@ def _as_json(result: RunResult, settings: Settings) -> dict[str, Any]:
         "status": report.status,
         "figures": json.loads(report.figures.frame.to_json(orient="records")),
         "channels": json.loads(report.channels.frame.to_json(orient="records")),
-        "orders": result.ends["outcome"].value_counts().to_dict(),
-        "asked": result.asked,
+        "orders": result.outcomes["outcome"].value_counts().to_dict(),
+        "asked": result.requests,
         "failed_charts": result.failed_charts,
     }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILES = "as Parquet files: a path, a glob, a folder or a URL."
 
 
-@takes("start_date", "end_date", "lookback_days", "parameters", "redistribution", "direct")
+@takes("start_date", "end_date", "lookback_days", "restart_after_order", "parameters", "redistribution", "direct")
 def scale(  # noqa: PLR0913 - one argument per option
     sessions: Annotated[str, typer.Option(metavar="GLOB", help=f"Sessions {FILES}")],
     conversions: Annotated[str, typer.Option(metavar="GLOB", help="Conversions, in the same form.")],
@@ -61,16 +61,17 @@ def scale(  # noqa: PLR0913 - one argument per option
     from ihc.models.heuristics import DIRECT
     from ihc.models.parameters import load_parameters
     from ihc.models.redistribution import load_redistribution
-    from ihc.scale.parts import Asked
+    from ihc.scale.parts import Plan
     from ihc.schemas.tables import check_window
 
     days, redistribution = check_window(options["start_date"], options["end_date"]), options["redistribution"]
     rules = None if redistribution is None else load_redistribution(redistribution)
     direct = tuple(options["direct"] or DIRECT)
-    asked = Asked(load_parameters(options["parameters"]), rules, *days, options["lookback_days"], direct)
+    restarts = bool(options["restart_after_order"])
+    plan = Plan(load_parameters(options["parameters"]), rules, *days, options["lookback_days"], direct, restarts)
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
-    job = Job(files, asked, open_output(output), partitions, export_journeys)
+    job = Job(files, plan, open_output(output), partitions, export_journeys)
     check_output(job.output, files)
     console = make_console(stderr=True)
     seen: set[str] = set()

@@ -95,8 +95,8 @@ def record(
 
 def noted(run: Run, totals: Mapping[str, Any], number: int, recorded_at: str) -> RecordedRun:
     """The record of a run with its totals."""
-    asked = {each.name: getattr(run, each.name) for each in fields(RecordedRun) if hasattr(run, each.name)}
-    return RecordedRun(number=number, recorded_at=recorded_at, **asked, **totals)
+    known = {each.name: getattr(run, each.name) for each in fields(RecordedRun) if hasattr(run, each.name)}
+    return RecordedRun(number=number, recorded_at=recorded_at, **known, **totals)
 
 
 def _record_key(opened: Transaction, run_id: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Read the three input tables, whole or filtered by date and user. They are never written."""
+"""Read the input tables, whole or filtered by date and user. They are never written."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from typing import Any, NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc.arrays.lookup import isin
 from ihc.database.database import Database
 from ihc.database.postgres import quoted
 from ihc.database.transaction import Transaction
 from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.schemas.refunds import REFUND_OF
+from ihc.schemas.spend import campaign_column, check_shop, spread_spend
 from ihc.schemas.tables import (
+    CAMPAIGN,
     COLUMNS,
     CONVERSIONS,
+    COSTS,
     SESSIONS,
+    SPEND,
     Tables,
     as_text,
     check_table,
@@ -34,19 +39,29 @@ Columns = Mapping[str, sa.ColumnClause[Any]]
 
 
 class Selection(NamedTuple):
-    """Filter for conversions: days [YYYY-MM-DD, inclusive] and users; None: no filter."""
+    """Filter for conversions: days [YYYY-MM-DD, inclusive] and users; None: no filter.
+
+    `every_order`: also the other conversions of the users with a selected one.
+    """
 
     start_date: str | None
     end_date: str | None
     users: tuple[str, ...] | None
+    every_order: bool = False
 
     @classmethod
     def of(
-        cls, start_date: str | date | None, end_date: str | date | None, users: Collection[str] | None
+        cls,
+        start_date: str | date | None,
+        end_date: str | date | None,
+        users: Collection[str] | None,
+        *,
+        every_order: bool = False,
     ) -> Selection | None:
         """Make a selection; None if nothing is filtered. Raises InputError for an invalid date."""
-        made = cls(*check_window(start_date, end_date), None if users is None else tuple(dict.fromkeys(users)))
-        return None if made == (None, None, None) else made
+        window = check_window(start_date, end_date)
+        made = cls(*window, None if users is None else tuple(dict.fromkeys(users)), every_order)
+        return None if made[:3] == (None, None, None) else made
 
 
 def read_tables(
@@ -55,8 +70,9 @@ def read_tables(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
     users: Collection[str] | None = None,
+    every_order: bool = False,
 ) -> Tables:
-    """Read, check and type the three input tables of a database, in one transaction.
+    """Read, check and type the three input tables of a database, and its daily spend, in one transaction.
 
     Parameters
     ----------
@@ -66,13 +82,18 @@ def read_tables(
         Select conversions by `conv_date` [YYYY-MM-DD, inclusive].
     users : collection of str, optional
         Select the conversions of these users.
+    every_order : bool, optional
+        Also select the other conversions of the users with a selected conversion.
 
     Returns
     -------
     Tables
         `sessions`: `session_id, user_id, event_date, event_time, channel_name, holder_engagement, closer_engagement,
         impression_interaction [0/1]`; `conversions`: `conv_id, user_id, conv_date, conv_time, revenue [currency]`,
-        optionally `refund_of`; `costs`: `session_id, cost [currency; NaN if empty]`. Other columns are kept.
+        optionally `refund_of`; `costs`: `session_id, cost [currency; NaN if empty]`. Other columns are kept. If the
+        database has the optional table `channel_costs` (`date, channel_name, cost`, optionally `campaign`), `costs`
+        includes this daily spend, with `spend_date, spend_channel, spend_campaign`: shares of sessions, and rows
+        without a `session_id` for spend without any session.
 
     Raises
     ------
@@ -85,7 +106,7 @@ def read_tables(
     -----
     With a selection, sessions are those of users with a selected conversion, on any date, and costs are those of these
     sessions. The database selects the rows; no other rows are read or checked. Without a selection, all tables are read
-    whole.
+    whole. Daily spend is always spread over all sessions of its day; a selection then has the shares of its sessions.
 
     Examples
     --------
@@ -94,11 +115,58 @@ def read_tables(
 
     """
     database = database if isinstance(database, Database) else Database(database)
-    chosen = Selection.of(start_date, end_date, users)
+    chosen = Selection.of(start_date, end_date, users, every_order=every_order)
     with database.transaction() as opened:
         _require_tables(opened, database)
+        spend = _read_spend(opened)
+        if chosen and spend is not None:
+            return _chosen_with_spend(opened, chosen, spend)
         frames = read_chosen(opened, chosen) if chosen else opened.read_whole([*COLUMNS])
-    return check_tables(*frames)
+    return check_shop(frames, spend)
+
+
+def _read_spend(opened: Transaction) -> pd.DataFrame | None:
+    """Read the table of daily spend, unconverted; None if there is none, or if it has no rows."""
+    name = _name_of_spend(opened)
+    if name is None:
+        return None
+    spend = opened.read(sa.select(EVERY_COLUMN).select_from(sa.table(name)), coerce_float=False)
+    return None if spend.empty else spend
+
+
+def _name_of_spend(opened: Transaction) -> str | None:
+    alike = sorted((name for name in opened.tables() if name.lower() == SPEND), key=lambda name: name != SPEND)
+    return next(iter(alike), None)
+
+
+def _chosen_with_spend(opened: Transaction, chosen: Selection, spend: pd.DataFrame) -> Tables:
+    """Read and check a selection, with its sessions' shares of daily spend."""
+    tables = check_tables(*read_chosen(opened, chosen))
+    spend = check_table(SPEND, spend)
+    costs = spread_spend(*_spend_days(opened, spend), spend)
+    return Tables(*tables[:2], costs[isin(costs["session_id"], tables.sessions["session_id"])].reset_index(drop=True))
+
+
+def _spend_days(opened: Transaction, spend: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read what spreads daily spend: the sessions of its days and channels, and the costs of these sessions.
+
+    In: `spend`, checked. Out: `session_id, event_date, channel_name` and the campaign, if recorded; `session_id, cost`.
+    """
+    columns = columns_in(opened)
+    campaign = campaign_column(opened.read(_no_row(SESSIONS)))
+    names = {name: columns[SESSIONS][name].name for name in ("session_id", "event_date", "channel_name")}
+    names |= {CAMPAIGN: campaign} if campaign else {}
+    sessions = sa.table(SESSIONS, *map(sa.column, names.values()))
+    key, day, channel = (opened.id_text(sessions.c[names[name]]) for name in list(names)[:3])
+    price = columns[COSTS]
+    with opened.listed(spend["channel_name"].unique().tolist()) as channels:
+        is_wanted = sa.and_(day.between(spend["date"].min(), spend["date"].max()), channel.in_(channels))
+        visits = opened.read(sa.select(*sessions.c).where(is_wanted), coerce_float=False)
+        is_paid = opened.id_text(price["session_id"]).in_(sa.select(key).where(is_wanted))
+        costs = opened.read(sa.select(price["session_id"], price["cost"]).where(is_paid), coerce_float=False)
+    visits = visits.set_axis(list(names), axis="columns")
+    texts = {name: as_text(visits[name]) for name in list(names)[:3]}
+    return visits.assign(**texts), check_table(COSTS, costs)
 
 
 def _require_tables(opened: Transaction, database: Database) -> None:
@@ -110,8 +178,8 @@ def _require_tables(opened: Transaction, database: Database) -> None:
             if own.lower() in missing
         ]
         raise InputError(
-            f"Database {database.label} has no table {some(missing)}; the input tables are {', '.join(COLUMNS)}, "
-            f"and `ihc init` shows their columns by creating them empty.{''.join(alike)}"
+            f"Database {database.label} has no table {some(missing)}. It needs {', '.join(COLUMNS)}: create missing "
+            f"ones empty with `ihc init`, or as views of your own tables.{''.join(alike)}"
         )
 
 
@@ -126,7 +194,7 @@ def read_columns(database: Database) -> pd.DataFrame:
 
 
 def users_of(database: Database, conv_id: str) -> list[str]:
-    """The user of an order, as a filter; empty if there is no such order.
+    """The user of an order, as a filter; empty if there is no such order, or if its user is unknown.
 
     Raises DatabaseError, or InputError if a table is missing.
     """
@@ -135,7 +203,8 @@ def users_of(database: Database, conv_id: str) -> list[str]:
         conversions = columns_in(opened)[CONVERSIONS]
         is_wanted = opened.id_text(conversions["conv_id"]) == conv_id
         found = opened.read(sa.select(conversions["user_id"]).where(is_wanted))
-    return as_text(found.iloc[:, 0]).tolist()
+    users = as_text(found.iloc[:, 0]).dropna()
+    return users[users.str.strip() != ""].tolist()
 
 
 def read_conversion_ids(database: Database) -> pd.DataFrame:
@@ -212,9 +281,10 @@ def _queries(
         *([day <= sa.literal(chosen.end_date, untyped)] if chosen.end_date else []),
         *of_users,
     ]
-    is_visit = user.in_(sa.select(buyer).where(*wanted))
+    buyers = sa.select(buyer).where(*wanted, sa.func.trim(buyer) != "").correlate(None)
+    is_visit = user.in_(buyers)
     is_paid = opened.id_text(costs["session_id"]).in_(sa.select(opened.id_text(sessions["session_id"])).where(is_visit))
-    is_chosen = sa.and_(*wanted)
+    is_chosen = sa.or_(sa.and_(*wanted), buyer.in_(buyers)) if chosen.every_order else sa.and_(*wanted)
     if REFUND_OF in conversions:
         refunded = opened.id_text(conversions[REFUND_OF])
         refunded_ids = sa.select(refunded).where(*wanted, refunded.is_not(None)).correlate(None)

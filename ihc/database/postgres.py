@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from ihc.database.tables import KEPT
 from ihc.database.transaction import BUSY_SECONDS, OTHERS_TABLE, Transaction
 from ihc.errors import LOCK_LOST, DatabaseError, SettingsError
-from ihc.schemas.tables import COLUMNS, EXACT
+from ihc.schemas.tables import EXACT, WITH_SPEND
 
 if TYPE_CHECKING:
     import psycopg
@@ -365,7 +365,7 @@ def _not_granted(reason: str, url: sa.URL) -> str:
         )
     if kind == "database":
         return f"GRANT CONNECT, TEMPORARY ON DATABASE {quoted(name)} TO {role}"
-    if name not in COLUMNS and name not in KEPT:
+    if name not in WITH_SPEND and name not in KEPT:
         return f"the owner of the view that reads it lacks a permission: GRANT SELECT ON {quoted(name)} TO that owner"
     place = ".".join(quoted(part) for part in (schema_of(url), name) if part)
-    return f"GRANT {'SELECT' if name in COLUMNS else 'SELECT, INSERT, UPDATE, DELETE'} ON {place} TO {role}"
+    return f"GRANT {'SELECT' if name in WITH_SPEND else 'SELECT, INSERT, UPDATE, DELETE'} ON {place} TO {role}"

@@ -35,6 +35,8 @@ from ihc.schemas.tables import (
     CREDITS,
     PHASES,
     REPORTING,
+    SESSIONS,
+    SPEND,
     Tables,
     as_text,
 )
@@ -147,7 +149,7 @@ def read_credit(database: Database, conv_id: str) -> pd.DataFrame:
 def try_writing(database: Database) -> None:
     """Raise DatabaseError if the result tables cannot be created, emptied or filled; changes nothing."""
     with suppress(_RollBack), database.transaction(is_writing=True) as opened:
-        _create_missing(opened)
+        create_missing(opened)
         with opened.listed(["1"]):
             pass
         for name in KEPT:
@@ -175,23 +177,28 @@ def _try_table(opened: Transaction, table: sa.Table) -> None:
             raise DatabaseError(f"Table {table.name}, column {name}: its type would round the values; {OTHERS_TABLE}.")
 
 
-def create_tables(database: Database, *, clean_results: bool = False) -> None:
+def create_tables(database: Database, *, optional: bool = False, clean_results: bool = False) -> None:
     """Create missing tables and the database file; existing tables stay unchanged.
 
+    `optional` also creates the table of daily spend beside existing input tables; a new database always has it.
     `clean_results` empties the result tables and the history, but not the API ledger, whose answers were paid for.
     Raises DatabaseError if the database cannot be written.
     """
     database.make_empty()
     with database.transaction(is_writing=True) as opened:
-        _create_missing(opened)
+        create_missing(opened, optional=optional)
         if clean_results:
             for name in RESULTS | HISTORY:
                 opened.connection.execute(sa.delete(METADATA.tables[name]))
 
 
-def _create_missing(opened: Transaction, more: Mapping[str, Collection[str]] | None = None) -> None:
-    """Create missing tables; `more`: additional text columns by table."""
+def create_missing(
+    opened: Transaction, more: Mapping[str, Collection[str]] | None = None, *, optional: bool = False
+) -> None:
+    """Create missing tables; `more`: additional text columns by table; `optional` as in `create_tables`."""
     existing = opened.tables()
+    if SESSIONS in existing and (not optional or SPEND in map(str.lower, existing)):
+        existing.add(SPEND)  # a shop without daily spend goes on without it
     for name, table in METADATA.tables.items():
         # A view may serve as an input table; CREATE TABLE IF NOT EXISTS would fail on it.
         if name not in existing:
@@ -217,14 +224,14 @@ def store_credits(
     credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
     existing = set(conversions["conv_id"])
     with database.transaction(is_writing=True) as opened:
-        vanished = [conv_id for conv_id in _stored_conversions(opened) if conv_id not in existing]
-        _delete(opened, [*vanished, *outcomes["conv_id"]])
+        gone = [conv_id for conv_id in _stored_conversions(opened) if conv_id not in existing]
+        _delete(opened, [*gone, *outcomes["conv_id"]])
         opened.connection.execute(sa.delete(RUN_TABLE).where(RUN_TABLE.c.run_id == run.run_id))
-        opened.append(RUN_TABLE.name, pd.DataFrame([asdict(replace(run, vanished=len(vanished)))]))
+        opened.append(RUN_TABLE.name, pd.DataFrame([asdict(replace(run, vanished=len(gone)))]))
         opened.append(OUTCOME_TABLE.name, outcomes.assign(run_id=run.run_id))
         opened.append(CREDIT_TABLE.name, credits[list(CREDITS)])
         opened.append(PHASE_TABLE.name, credits[PHASE_TABLE.columns.keys()])
-    return len(vanished)
+    return len(gone)
 
 
 def _stored_conversions(opened: Transaction) -> list[str]:
@@ -262,7 +269,7 @@ def store_sample(database: Database, tables: Tables) -> None:
                 "without input tables."
             )
         own = {table: frame.columns.drop(list(COLUMNS[table])) for table, frame in zip(COLUMNS, tables, strict=True)}
-        _create_missing(opened, own)
+        create_missing(opened, own)
         sa.Table(SAMPLE_MARK, sa.MetaData(), sa.Column("made_up", WHOLE)).create(opened.connection, checkfirst=False)
         for table, frame in zip(COLUMNS, tables, strict=True):
             opened.append(table, frame)

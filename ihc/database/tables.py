@@ -46,7 +46,7 @@ def _needed(name: str, kind: sa.types.TypeEngine[Any] = TEXT) -> sa.Column[Any]:
 _table(
     shop.SESSIONS,
     _key("session_id"),
-    _needed("user_id"),
+    sa.Column("user_id", TEXT),
     _needed("event_date"),
     _needed("event_time"),
     _needed("channel_name"),
@@ -57,12 +57,21 @@ _table(
 _table(
     shop.CONVERSIONS,
     _key("conv_id"),
-    _needed("user_id"),
+    sa.Column("user_id", TEXT),
     _needed("conv_date"),
     _needed("conv_time"),
     _needed("revenue", REAL),
 )
 _table(shop.COSTS, _key("session_id"), sa.Column("cost", REAL))
+_table(
+    shop.SPEND,
+    _needed("date"),
+    _needed("channel_name"),
+    sa.Column(shop.CAMPAIGN, TEXT),
+    sa.Column("cost", REAL),
+    sa.Column("impressions", LONG),
+    sa.Column("clicks", LONG),
+)
 
 CREDIT_TABLE = _table("attribution_customer_journey", _key("conv_id"), _key("session_id"), _needed("ihc", REAL))
 REPORTING_TABLE = _table(

@@ -1,4 +1,4 @@
-"""Channel performance: spend, revenue, confidence intervals, break-even and phases."""
+"""Channel performance: spend, revenue, confidence intervals, break-even, phases and conversion types."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from functools import partial
 
 from ihc.analysis.bootstrap import with_intervals
 from ihc.analysis.break_even import by_cost, by_roas
-from ihc.analysis.channels import phase_shares
+from ihc.analysis.channels import by_channel_and_type, by_type, phase_shares
 from ihc.charts.break_even import roas_by_channel_chart, room_to_break_even_chart
 from ihc.charts.channels import cost_against_revenue_chart, credit_against_cost_chart, phases_by_channel_chart
 from ihc.exhibits.data import ReportData
 from ihc.journeys.credits import with_phases
 from ihc.narrative.bootstrap import intervals_sentence
 from ihc.narrative.break_even import break_even_sentence, headroom_finding
-from ihc.narrative.channels import phases_sentence
+from ihc.narrative.channels import phases_sentence, types_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import purchases
@@ -108,4 +108,27 @@ def phases(data: ReportData) -> Exhibit:
         note=data.note,
         draw=partial(phases_by_channel_chart, few),
         shown=lambda: table(few),
+    )
+
+
+def conversion_types(data: ReportData) -> Exhibit:
+    """One row per conversion type: orders, untracked orders, revenue, attributed orders and revenue."""
+    frame = by_type(data.tables.conversions, data.orders, data.results.outcomes, data.reported)
+    return Exhibit(
+        name="conversion_types",
+        title="Conversion types",
+        frame=frame,
+        text=types_sentence(frame),
+        note=data.note,
+        shown=lambda: table(frame, has_total=True),
+    )
+
+
+def channel_conversion_types(data: ReportData) -> Exhibit:
+    """One row per channel and conversion type: attributed orders and revenue."""
+    return Exhibit(
+        name="channel_conversion_types",
+        title="Channels by conversion type",
+        frame=by_channel_and_type(data.tables.conversions, data.reported),
+        note=data.note,
     )

@@ -31,23 +31,26 @@ from ihc.analysis.reporting import (
     with_ratios,
 )
 from ihc.arrays.lookup import isin, lookup
+from ihc.arrays.sums import total
 from ihc.charts.palette import colours_of
 from ihc.database.history import RecordedRun, State, noted, previous_run, recorded_runs
 from ihc.database.results import Results
-from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.journeys.build import build_journeys, non_converting_paths, without_new_session
 from ihc.journeys.credits import outcomes_of, provenance, sound_credits, with_credits, with_phases
 from ihc.memory import free_memory
 from ihc.models.ihc import attribute
 from ihc.narrative.run import source_note
 from ihc.quality.clocks import far_dates, without
+from ihc.schemas.conversion_types import check_type, of_type, types_of
 from ihc.schemas.refunds import purchase_ids, purchases
+from ihc.schemas.spend import as_sessions
 from ihc.schemas.tables import CREDITS, PHASES, Tables, inside
 from ihc.settings.report import ReportOptions
 from ihc.settings.run import Settings
 
 LOCAL = "local"
 # Settings that define the attribution. If one of them is given, credits stored with other settings are not used.
-ATTRIBUTION = ("engine", "conv_type_id", "lookback_days", "parameters", "redistribution")
+ATTRIBUTION = ("engine", "conv_type_id", "lookback_days", "restart_after_order", "parameters", "redistribution")
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,13 @@ def attributed(settings: Settings, tables: Tables) -> Source:
 
     Raises ParametersError, or InputError if the journeys need more memory than is available.
     """
-    lookback = settings.lookback_days
-    journeys = build_journeys(tables.sessions, tables.conversions, lookback_days=lookback, memory=free_memory())
+    shop, rules = (tables.sessions, tables.conversions), settings.journey_rules
+    journeys = build_journeys(*shop, **rules, memory=free_memory())
     credited = attribute(journeys, settings.load_parameters(), settings.redistribution_rules)
     credits, failed = sound_credits(credited, journeys)
-    outcomes = outcomes_of(tables.conversions, journeys, failed).assign(
-        run_id=settings.run_id, engine=LOCAL, parameters=settings.source, lookback_days=lookback
+    ends = pd.concat([failed, without_new_session(*shop, **rules)], ignore_index=True)
+    outcomes = outcomes_of(tables.conversions, journeys, ends).assign(
+        run_id=settings.run_id, engine=LOCAL, parameters=settings.source, lookback_days=settings.lookback_days
     )
     outcomes = outcomes.astype({"lookback_days": "float64"})
     runs = pd.DataFrame({"run_id": pd.Series(dtype="str"), "vanished": pd.Series(dtype="int64")})
@@ -92,16 +96,43 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
     if not settings.given.model_fields_set & set(ATTRIBUTION):
         return True
     sources = provenance(stored.outcomes, orders)
-    asked = pd.DataFrame([(LOCAL, settings.source, settings.lookback_days)], columns=sources.columns[:3])
-    return bool(sources[sources.columns[:3]].equals(asked.astype({"lookback_days": "float64"})))
+    wanted = pd.DataFrame([(LOCAL, settings.source, settings.lookback_days)], columns=sources.columns[:3])
+    return bool(sources[sources.columns[:3]].equals(wanted.astype({"lookback_days": "float64"})))
 
 
 def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
-    """Use the lookback window of the stored credits if the settings give none and all credits have the same."""
-    if settings.account or "lookback_days" in settings.given.model_fields_set:
+    """Use the lookback window of the stored credits if the settings give none and all credits have the same.
+
+    The same for whether journeys restart after an order.
+    """
+    if settings.account:
         return settings
-    made = provenance(stored.outcomes, _asked_for(settings, tables))["lookback_days"].unique()
-    return replace(settings, lookback_days=float(made[0])) if len(made) == 1 and made[0] == made[0] else settings
+    sources, given = provenance(stored.outcomes, _asked_for(settings, tables)), settings.given.model_fields_set
+    made, restarted = sources["lookback_days"].unique(), replace(settings, restart_after_order=True)
+    if "restart_after_order" not in given and len(sources):
+        is_restarted = sources["parameters"].str.endswith(restarted.restart_label).all()
+        settings = restarted if is_restarted else settings
+    if "lookback_days" not in given and len(made) == 1 and made[0] == made[0]:
+        settings = replace(settings, lookback_days=float(made[0]))
+    return settings
+
+
+def of_chosen_type(settings: Settings, source: Source) -> Source:
+    """Leave out conversions of other types than that of the settings, if any, and what is stored for them.
+
+    Raises InputError if no conversion has this type.
+    """
+    name, tables, results = settings.conversion_type, source.tables, source.results
+    if name is None:
+        return source
+    check_type(tables.conversions, name)
+    tables = tables._replace(conversions=of_type(tables.conversions, name))
+
+    def own(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[isin(frame["conv_id"], tables.conversions["conv_id"])].reset_index(drop=True)
+
+    kept = {"credits": own(results.credits), "outcomes": own(results.outcomes), "unsound": own(results.unsound)}
+    return Source(tables, results._replace(**kept), own(source.phases), is_stored=source.is_stored)
 
 
 def _asked_for(settings: Settings, tables: Tables) -> pd.Series[str]:
@@ -122,7 +153,7 @@ class ReportData:
         return self.settings.report
 
     @property
-    def window(self) -> dict[str, str | None]:
+    def window(self) -> dict[str, Any]:
         """First and last date, as keyword arguments."""
         return self.settings.window
 
@@ -162,7 +193,28 @@ class ReportData:
 
     @cached_property
     def _shown(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        return renamed(*self._of_channels, self.sessions)
+        alone = with_dimension(self.alone, **self.options.dimension)
+        names = pd.concat([self.sessions["channel_name"], alone["channel_name"]], ignore_index=True)
+        return renamed(*self._of_channels, names)
+
+    @cached_property
+    def alone(self) -> pd.DataFrame:
+        """Daily spend without any session, as rows of sessions: the last rows of `visits`."""
+        return as_sessions(self.tables.sessions, self.tables.costs)
+
+    @cached_property
+    def spend_alone(self) -> float:
+        """Daily spend without any session on the report's days [currency]."""
+        rows = self.inside(self.visits)
+        return total(rows.loc[rows["sessions"] == 0, "cost"])
+
+    def names_by(self, column: str) -> pd.Series[str]:
+        """The value of a column of sessions for each row of `visits`."""
+        parts = (
+            (rows if column == "channel_name" else with_dimension(rows, by=column))["channel_name"]
+            for rows in (self.tables.sessions, self.alone)
+        )
+        return pd.concat(parts, ignore_index=True)
 
     @property
     def visits(self) -> pd.DataFrame:
@@ -183,6 +235,11 @@ class ReportData:
     def orders(self) -> pd.DataFrame:
         """The conversions of the report's dates."""
         return self.inside(self.tables.conversions, "conv_date")
+
+    @cached_property
+    def has_types(self) -> bool:
+        """Whether the conversions are of several types."""
+        return types_of(self.tables.conversions).nunique() > 1
 
     @cached_property
     def sources(self) -> pd.DataFrame:
@@ -323,10 +380,8 @@ class ReportData:
     @cached_property
     def idle(self) -> pd.DataFrame:
         """Paths of the dates without a conversion."""
-        tables = self.tables
-        return non_converting_paths(
-            tables.sessions, tables.conversions, **self.window, lookback_days=self.settings.lookback_days
-        )
+        tables, rules = self.tables, self.settings.journey_rules
+        return non_converting_paths(tables.sessions, tables.conversions, **self.window, **rules)
 
     @cached_property
     def journeys(self) -> pd.DataFrame:
@@ -340,8 +395,7 @@ class ReportData:
 
     def _journeys(self, sessions: pd.DataFrame) -> pd.DataFrame:
         orders = purchases(self.tables.conversions)
-        lookback = self.settings.lookback_days
-        return build_journeys(sessions, orders, **self.window, lookback_days=lookback, memory=free_memory())
+        return build_journeys(sessions, orders, **self.window, **self.settings.journey_rules, memory=free_memory())
 
     @cached_property
     def is_attributed(self) -> bool:
@@ -349,7 +403,7 @@ class ReportData:
         return bool((self.results.runs["run_id"] == self.settings.run_id).any())
 
     @property
-    def ends(self) -> pd.DataFrame:
+    def outcomes(self) -> pd.DataFrame:
         """Outcomes of this run's conversions: rows of `outcomes`."""
         return self.results.outcomes[self.results.outcomes["run_id"] == self.settings.run_id]
 

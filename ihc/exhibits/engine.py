@@ -29,7 +29,6 @@ from ihc.models.explanation import (
 )
 from ihc.models.ihc import attribute
 from ihc.models.parameters import Parameters
-from ihc.models.redistribution import labelled
 from ihc.narrative.models import engine_sentence, explanation_sentence, redistribution_effect
 from ihc.narrative.run import origin_sentence
 from ihc.report.exhibit import Exhibit
@@ -50,7 +49,7 @@ class Engine:
     @property
     def label(self) -> str:
         """The parameters and the redistribution in words."""
-        return labelled(self.parameters.label, self.data.settings.redistribution_rules)
+        return self.data.settings.local_source
 
     @property
     def note(self) -> str:

@@ -13,9 +13,10 @@ import pandas as pd
 
 from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
+from ihc.exhibits.models import ENGAGEMENT
 from ihc.formatting import printable, speak
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
-from ihc.journeys.credits import vanished
+from ihc.journeys.credits import removed
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import write_csv, write_json, write_text
 from ihc.report.page import APPENDIX, report_page
@@ -48,6 +49,8 @@ def save(report: Report, folder: Path) -> Saved:
     speak(report.data.options.style.language)
     folder.mkdir(parents=True, exist_ok=True)
     tables = _by_name(report)
+    if ENGAGEMENT not in tables:  # of an earlier report, before the shop recorded engagement
+        (folder / f"{ENGAGEMENT}.csv").unlink(missing_ok=True)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
     charts, failed = _write_charts(report, folder / CHARTS)
     if report.data.options.export_credits:
@@ -99,7 +102,7 @@ def about(report: Report) -> dict[str, Any]:
     entries = {"database": settings.database.label} | asdict(settings.run())
     del entries["started_at"]  # already in attribution_runs
     return entries | {
-        "vanished": vanished(data.results.runs, settings.run_id),
+        "vanished": removed(data.results.runs, settings.run_id),
         "command": command_line(settings, report_only=not data.is_attributed),
         "headline": report.headline,
         "missing": report.missing,

@@ -1,4 +1,4 @@
-"""Model comparison and sensitivity to model, lookback window and redistribution."""
+"""Model comparison and sensitivity to model, lookback window, redistribution and engagement flags."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ import pandas as pd
 
 from ihc.analysis.reporting import model_comparison, relative_to_first
 from ihc.analysis.sensitivity import (
+    CLOSER,
     IHC,
+    closer_variants,
+    engagement_effect,
     lookbacks_to_try,
     phase_credits,
     rank_stability,
     redistributions_to_try,
     sensitivity,
     single_changes,
+    unrecorded_flags,
     variants_of,
 )
 from ihc.arrays.lookup import isin
 from ihc.charts.models import models_by_channel_chart
 from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart
 from ihc.exhibits.data import ReportData
-from ihc.models.redistribution import Redistribution, labelled
+from ihc.models.redistribution import Redistribution
 from ihc.models.registry import MODELS, Model, models_for
 from ihc.narrative.models import direct_sentence, grid_source_sentence, model_differences, models_left_out
 from ihc.narrative.sensitivity import (
+    engagement_sentence,
     lookback_sentence,
     phases_note,
     range_finding,
@@ -34,6 +39,8 @@ from ihc.narrative.sensitivity import (
 )
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
+
+ENGAGEMENT = "engagement_effect"
 
 
 class Comparison:
@@ -130,8 +137,8 @@ def settings(compared: Comparison) -> Exhibit:
     data, grid = compared.data, compared.grid
     roas = data.options.break_even_roas
     text = sensitivity_sentence(compared.stability, grid, roas=roas)
-    label = labelled(data.settings.load_parameters().label, data.settings.redistribution_rules)
-    notes = [text, unmoved_sentence(grid), lookback_sentence(grid), grid_source_sentence(label, data.sources)]
+    source = grid_source_sentence(data.settings.local_source, data.sources)
+    notes = [text, unmoved_sentence(grid), lookback_sentence(grid), source]
     few = data.few.only(grid)
     return Exhibit(
         name="sensitivity",
@@ -172,4 +179,28 @@ def single(compared: Comparison) -> Exhibit:
         name="single_changes",
         title="Effect of changing one setting",
         frame=compared.single,
+    )
+
+
+def engagement(compared: Comparison) -> Exhibit | None:
+    """Attributed revenue if only the last session of each journey were a closer, for the credited orders of the dates.
+
+    Only for a shop with `closer_engagement` = 1 for all sessions, whatever its `holder_engagement`; None for any other
+    shop, or if no order has credit. The local engine computes both variants, also if the credits are from the API.
+    """
+    data, settings = compared.data, compared.data.settings
+    flags = unrecorded_flags(data.tables.sessions)
+    if CLOSER not in flags or compared.journeys.empty:
+        return None
+    parameters, rules = settings.load_parameters(), settings.redistribution_rules
+    variants = closer_variants(compared.journeys, parameters, rules)
+    frame = engagement_effect(compared.renamed, variants)
+    few = data.few.table(frame, engagement_effect, compared.renamed, variants)
+    notes = [engagement_sentence(frame, flags), grid_source_sentence(settings.local_source, data.sources)]
+    return Exhibit(
+        name=ENGAGEMENT,
+        title="Effect of missing engagement flags",
+        frame=frame,
+        text=" ".join(filter(None, notes)),
+        shown=lambda: table(few),
     )

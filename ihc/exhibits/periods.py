@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from ihc.analysis.maturity import immature_from
+from ihc.analysis.maturity import immature_from, lookback_of_credit
 from ihc.analysis.periods import daily_totals, previous_window
 from ihc.analysis.reporting import material, with_ratios
 from ihc.charts.maturity import credit_lag_chart
 from ihc.charts.periods import cost_and_revenue_chart, revenue_by_week_chart, roas_over_time_chart
 from ihc.charts.style import MOST_PANELS
 from ihc.exhibits.data import ReportData
-from ihc.narrative.maturity import early_sentence, lag_sentence, maturity_sentence, reach_sentence
+from ihc.narrative.maturity import (
+    credit_lookback_sentence,
+    early_sentence,
+    lag_sentence,
+    maturity_sentence,
+    reach_sentence,
+)
 from ihc.narrative.periods import (
     change_sentence,
     day_finding,
@@ -99,12 +105,14 @@ def roas_by_day(data: ReportData) -> Exhibit:
 
 def lag(data: ReportData) -> Exhibit:
     """Conversion lag: days from a session to the order that gives it credit."""
+    is_unlimited = data.sources["lookback_days"].isna().all()
+    lookback = credit_lookback_sentence(lookback_of_credit(data.lags)) if is_unlimited else ""
     text = lag_sentence(data.lags)
     return Exhibit(
         name="credit_lag",
         title="Conversion lag",
         frame=data.lags,
-        text=text,
+        text=f"{text} {lookback}".strip(),
         alt=f"Step chart: cumulative share of credit by conversion lag. {text}",
         note=data.note,
         draw=partial(credit_lag_chart, data.lags, data.arrivals),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.dimension import NO_VALUE, with_dimension
+from ihc.analysis.dimension import NO_VALUE
 from ihc.analysis.periods import PERIODS, period_totals
 from ihc.analysis.reporting import by_channel, model_revenue, ratio, session_costs, total_name
 from ihc.analysis.sensitivity import IHC
@@ -25,7 +25,8 @@ from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import is_purchase, purchase_indexer, purchases
-from ihc.schemas.tables import inside, timestamps
+from ihc.schemas.spend import without_spend_of
+from ihc.schemas.tables import CONV, EVENT, has_user, inside, moments
 
 Where = Mapping[str, object]
 CUSTOMERS = "customers"
@@ -47,10 +48,11 @@ def _by_session(data: ReportData, column: str, where: Where | None) -> Exhibit:
     if column not in data.tables.sessions:
         there = sorted({*data.tables.sessions.columns, *data.tables.conversions.columns, CUSTOMERS})
         raise InputError(f"No table has a column {column!r}. Available columns: {some(there, 30)}.")
-    named = data.tables.sessions if column == "channel_name" else with_dimension(data.tables.sessions, by=column)
-    is_meant = _matching(data.tables.sessions, where)
-    visits = data.visits.assign(channel_name=named["channel_name"])[is_meant]
-    earned = data.earned[is_meant[data.earned["visit"].to_numpy()]]
+    names = data.names_by(column)
+    is_meant = _matching(where, data.tables.sessions, data.alone)
+    visits = data.visits.assign(channel_name=names.array)[is_meant]
+    visit = data.earned["visit"].to_numpy()
+    earned = data.earned.assign(channel_name=names.array.take(visit))[is_meant[visit]]
     frame = by_channel(visits, earned, **data.window)
     return _breakdown(data, column, frame, where)
 
@@ -88,7 +90,7 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
     """Break orders down by a column of conversions. Their cost is that of the sessions in their journeys."""
     conversions = data.tables.conversions
     texts = values.astype("str").where(values.notna(), NO_VALUE)
-    is_meant = inside(conversions["conv_date"], **data.window) & _matching(conversions, where)
+    is_meant = inside(conversions["conv_date"], **data.window) & _matching(where, conversions)
     orders = conversions.assign(value=texts)[is_meant]
     counted_orders = purchases(orders)
     groups = orders.groupby("value", sort=True)
@@ -110,6 +112,8 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
         f"several journeys is split equally. {fixed(earlier, 2)} of this spend is outside these dates. Another "
         f"{fixed(other, 2)} was spent within these dates on sessions that led to none of these orders."
     )
+    if data.spend_alone:
+        text += f" Daily spend without a session: {fixed(data.spend_alone, 2)}."
     title = f"Orders broken down by {column}{_where(where)}"
     return _broken_down(data, column, frame, "CPO", title, text)
 
@@ -129,10 +133,14 @@ def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], 
 
 
 def customers(conversions: pd.DataFrame) -> pd.Series[str]:
-    """Classify each conversion as by a new customer, or by one with an earlier order. A refund counts as its order."""
-    at = timestamps(conversions["conv_date"], conversions["conv_time"])
+    """Classify each conversion as by a new customer, or by one with an earlier order; NaN without a user.
+
+    A refund counts as its order.
+    """
+    at = moments(conversions, CONV)
     first = at.where(is_purchase(conversions)).groupby(conversions["user_id"]).transform("min")
     kinds = pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
+    kinds = kinds.where(has_user(conversions))
     return kinds.take(purchase_indexer(conversions)).set_axis(conversions.index)
 
 
@@ -175,7 +183,8 @@ def compare(compared: Comparison, *models: str, where: Where | None = None) -> E
     chosen = [_model_of(name, compared) for name in models] or [*compared.chosen]
     chosen = [IHC, *(name for name in dict.fromkeys(chosen) if name != IHC)]
     sessions, credited = data.tables.sessions, data.credited
-    is_meant = np.asarray(_matching(sessions, where) & inside(sessions["event_date"], **data.window), dtype="bool")
+    is_inside = inside(data.visits["date"], **data.window)
+    is_meant = np.asarray(_matching(where, sessions, data.alone) & is_inside, dtype="bool")
     visit = get_indexer(credited["session_id"], sessions["session_id"])
     credits = {name: credited if name == IHC else compared.chosen[name](credited) for name in chosen}
     revenue = model_revenue(credited.assign(channel_name=credited["reported_as"]), credits)[is_meant[visit]]
@@ -242,7 +251,10 @@ def without_channel(data: ReportData, *channels: str) -> Exhibit:
         raise InputError(f"No session has the channel {some(missing)}. Available channels: {some(sorted(known), 20)}.")
     before = ReportData(data.settings, attributed(data.settings, data.tables))
     sessions = data.tables.sessions
-    left = data.tables._replace(sessions=sessions[~sessions["channel_name"].isin(list(channels))])
+    left = data.tables._replace(
+        sessions=sessions[~sessions["channel_name"].isin(list(channels))],
+        costs=without_spend_of(data.tables.costs, channels),
+    )
     after = ReportData(data.settings, attributed(data.settings, left))
     total = before.summary["channel_name"].iloc[-1]
     sides = []
@@ -278,7 +290,7 @@ def cohorts(data: ReportData) -> Exhibit:
     """Customers by the channel of their first session: orders and revenue per customer."""
     orders = purchases(data.orders)
     sessions = data.sessions[isin(data.sessions["user_id"], orders["user_id"])]
-    at = timestamps(sessions["event_date"], sessions["event_time"])
+    at = moments(sessions, EVENT)
     by_time = sessions.assign(_at=at).sort_values(["_at", "session_id"]).drop_duplicates("user_id")
     place = get_indexer(orders["user_id"], by_time["user_id"])
     names = np.append(by_time["channel_name"].to_numpy(object), "(no session)")[place]
@@ -315,17 +327,17 @@ def buyers(data: ReportData, who: str) -> pd.DataFrame:
     return data.shown_journeys[isin(data.shown_journeys["conv_id"], ids)].reset_index(drop=True)
 
 
-def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return a mask of the rows with the given values."""
-    mask = np.ones(len(frame), dtype=bool)
+def _matching(where: Where | None, *frames: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return a mask of the rows with the given values. In: `frames` with the same columns; the mask is for all rows."""
+    mask = np.ones(sum(map(len, frames)), dtype=bool)
     for column, value in (where or {}).items():
-        if column not in frame:
-            raise InputError(f"There is no column {column!r}. Available columns: {some(list(frame.columns), 20)}.")
-        is_meant = np.zeros(len(frame), dtype=bool)
+        if column not in frames[0]:
+            raise InputError(f"There is no column {column!r}. Available columns: {some(list(frames[0].columns), 20)}.")
+        is_meant = np.zeros(len(mask), dtype=bool)
         for each in _several(column, value):
-            is_equal = _equals(frame[column], each)
+            is_equal = np.concatenate([_equals(frame[column], each) for frame in frames])
             if not is_equal.any():
-                values = sorted(frame[column].dropna().astype("str").unique())
+                values = sorted({text for frame in frames for text in frame[column].dropna().astype("str").unique()})
                 raise InputError(f"No row has {each!r} in column {column!r}. Available values: {some(values, 20)}.")
             is_meant |= is_equal
         mask &= is_meant
@@ -333,12 +345,12 @@ def _matching(frame: pd.DataFrame, where: Where | None) -> np.ndarray[Any, np.dt
 
 
 def _several(column: str, value: object) -> list[object]:
-    """The values that are asked for, each once: one, or those of a list, a set, a Series."""
+    """The wanted values, each once: a single one, or those of a list, a set or a Series."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return [value]
     values = sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
     if not values:
-        raise InputError(f"No value of the column {column!r} is asked for: give one, or leave the column out.")
+        raise InputError(f"No value is given for the column {column!r}: give one, or leave the column out.")
     return list(dict.fromkeys(values))
 
 
@@ -352,4 +364,5 @@ def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[n
 
 def _where(where: Where | None) -> str:
     chosen = {column: " or ".join(map(str, _several(column, value))) for column, value in (where or {}).items()}
-    return "".join(f", {heading(column)[0]}: {values}" for column, values in chosen.items())
+    filters = "; ".join(f"{heading(column)[0]}: {values}" for column, values in chosen.items())
+    return f" ({filters})" if filters else ""

@@ -11,8 +11,8 @@ from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
 from ihc.charts.completeness import cost_without_credit_chart, unattributed_by_day_chart, waterfall_chart
 from ihc.exhibits.data import ReportData
 from ihc.formatting import fixed
-from ihc.narrative.completeness import completeness_sentence
-from ihc.narrative.run import costless_sentence, orders_sentence
+from ihc.narrative.completeness import alone_sentence, completeness_sentence
+from ihc.narrative.run import costless_sentence, orders_sentence, restarted_sentence
 from ihc.quality.clocks import without
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import reconciliation_table, table
@@ -24,7 +24,8 @@ def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
     """A section of the reconciliation: orders, credit or cost, from input tables to report."""
     lines = data.reconciliation
     bars = waterfall(lines, section)
-    text = orders_sentence(lines) if section == ORDERS else ""
+    restarted = restarted_sentence(data.results.outcomes, data.orders)
+    text = f"{orders_sentence(lines)} {restarted}".strip() if section == ORDERS else ""
     unit = "revenue" if section in (ORDERS, CREDIT) else "spend"
 
     def shown() -> Styler:
@@ -47,9 +48,12 @@ def without_credit(data: ReportData) -> Exhibit:
     """Spend on sessions without credit, by channel."""
     by_channel = without_credit_by_channel(data.visits, **data.window)
     few = data.few.table(by_channel, without_credit_by_channel, data.visits, **data.window, has_total=True)
-    text = f"{completeness_sentence(data.reconciliation, by_channel)} " + costless_sentence(
-        data.tables.sessions, data.tables.costs
-    )
+    sentences = [
+        completeness_sentence(data.reconciliation, by_channel),
+        alone_sentence(data.spend_alone),
+        costless_sentence(data.tables.sessions, data.tables.costs),
+    ]
+    text = " ".join(filter(None, sentences))
     return Exhibit(
         name="without_credit",
         chart="cost_without_credit",

@@ -20,9 +20,9 @@ from ihc.exhibits.paths import Paths
 from ihc.exhibits.quality import Checks
 from ihc.exhibits.questions import Where
 from ihc.formatting import printable, speak
-from ihc.journeys.credits import vanished
-from ihc.models.redistribution import labelled
+from ihc.journeys.credits import removed
 from ihc.narrative import summary
+from ihc.narrative.channels import chosen_type_sentence
 from ihc.narrative.maturity import early_sentence
 from ihc.narrative.models import made_by
 from ihc.narrative.run import (
@@ -106,17 +106,16 @@ class Report:
         """Notes on the figures: dates, currency, dimension of the rows, origin of the parameters."""
         data, settings = self.data, self.data.settings
         parameters = settings.load_parameters()
-        is_local = len(data.sources) and made_by(
-            labelled(parameters.label, settings.redistribution_rules), data.sources
-        )
+        is_local = len(data.sources) and made_by(settings.local_source, data.sources)
         chosen = {} if any(data.options.dimension.values()) else data.options.style.channels
         sentences = [
             run_sentence(settings.database.name, settings.run_id, dates_sentence(**data.window))
             if data.is_attributed
             else "",
             span_sentence(data.tables.sessions, data.tables.conversions),
+            chosen_type_sentence(settings.conversion_type),
             currency_sentence(data.options.currency),
-            dimension_sentence(data.tables.sessions, **data.options.dimension),
+            dimension_sentence(data.channel_visits, **data.options.dimension),
             folding_sentence(data.few, data.few_summary),
             origin_sentence(parameters, data.reporting, shop=settings.database.name) if is_local else "",
             letters_sentence(letters_without_font(data.summary["channel_name"])),
@@ -131,8 +130,8 @@ class Report:
         sentences = [
             provenance_sentence(data.sources) if len(data.sources) > 1 else "",
             early_sentence(data.rows, data.placed),
-            left_out_sentence(vanished(data.results.runs, settings.run_id), data.results.unsound),
-            *(sentence_of(data.ends) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
+            left_out_sentence(removed(data.results.runs, settings.run_id), data.results.unsound),
+            *(sentence_of(data.outcomes) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
         ]
         return [sentence for sentence in sentences if sentence]
 
@@ -172,6 +171,16 @@ class Report:
     def phases(self) -> Exhibit:
         """Credit by channel and phase: initializer, holder, closer."""
         return channels.phases(self.data)
+
+    @cached_property
+    def conversion_types(self) -> Exhibit:
+        """Orders and attributed revenue by conversion type. In the report if there are several types."""
+        return channels.conversion_types(self.data)
+
+    @cached_property
+    def channel_conversion_types(self) -> Exhibit:
+        """Attributed orders and revenue by channel and conversion type. In the report if there are several types."""
+        return channels.channel_conversion_types(self.data)
 
     @cached_property
     def weekly(self) -> Exhibit:
@@ -282,6 +291,11 @@ class Report:
     def remedies(self) -> Exhibit:
         """SQL statements and settings that fix each finding."""
         return quality.remedies(self._checks)
+
+    @cached_property
+    def engagement(self) -> Exhibit | None:
+        """Effect of closer engagement that is not recorded; None if it is."""
+        return models.engagement(self._compared)
 
     @cached_property
     def initializer_curve(self) -> Exhibit:
@@ -396,7 +410,10 @@ class Report:
     @cached_property
     def sections(self) -> dict[str, list[Exhibit]]:
         """All exhibits by section of the report."""
-        return {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
+        made = {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
+        if self.data.has_types:
+            made["Channels"] += [self.conversion_types, self.channel_conversion_types]
+        return {title: [exhibit for exhibit in part if exhibit] for title, part in made.items()}
 
     @property
     def exhibits(self) -> Iterator[Exhibit]:
@@ -446,7 +463,7 @@ def _as_table(found: Sequence[Card]) -> str:
     return f"<table><tr>{heads}</tr><tr>{values}</tr><tr>{notes}</tr></table>"
 
 
-Make = Callable[[Report], Exhibit]
+Make = Callable[[Report], Exhibit | None]  # None: the exhibit does not apply to the shop
 # In the order of the page. The first section is the summary, the last is the appendix.
 SECTIONS: dict[str, tuple[Make, ...]] = {
     "Summary": (
@@ -490,6 +507,7 @@ SECTIONS: dict[str, tuple[Make, ...]] = {
         lambda report: report.tables,
         lambda report: report.quality,
         lambda report: report.remedies,
+        lambda report: report.engagement,
     ),
     "Model parameters": (
         lambda report: report.initializer_curve,

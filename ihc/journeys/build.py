@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,25 @@ from ihc.arrays.types import Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
 from ihc.journeys.limits import LONGEST_LOOKBACK
-from ihc.schemas.refunds import purchase_indexer
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, JOURNEYS, SESSIONS, inside, require_columns, timestamps
+from ihc.schemas.refunds import is_purchase, purchase_indexer, purchases
+from ihc.schemas.tables import (
+    COLUMNS,
+    CONV,
+    CONV_UTC,
+    CONVERSIONS,
+    EVENT,
+    EVENT_UTC,
+    FLAGS,
+    JOURNEYS,
+    SESSIONS,
+    check_clocks,
+    has_user,
+    inside,
+    moments,
+    require_columns,
+)
 
+UNATTRIBUTED, NO_NEW_SESSION = "unattributed", "no session since the previous order"
 # Peak memory, measured on whole runs: fixed; per journey row; per character of its ids.
 BYTES_OF_A_RUN, BYTES_A_ROW, BYTES_A_LETTER = 900_000_000, 800, 5
 
@@ -50,31 +66,38 @@ class Spans(NamedTuple):
         return np.where(np.append(self.user, -1)[self.end] == self.buyer, at, -1)
 
 
-def build_journeys(
+def build_journeys(  # noqa: PLR0913 - the two tables, and one argument per setting
     sessions: pd.DataFrame,
     conversions: pd.DataFrame,
     *,
     start_date: str | date | None = None,
     end_date: str | date | None = None,
     lookback_days: float | None = None,
+    restart_after_order: bool = False,
     memory: int | None = None,
 ) -> pd.DataFrame:
     """Build one customer journey per conversion: all sessions of its user up to its time.
 
-    A refund gets the journey of its order: the order's time counts, see `refunds.purchase_indexer`.
+    A refund gets the journey of its order: the order's time counts, see `refunds.purchase_indexer`. Sessions without a
+    user are in no journey, and conversions without a user have none.
 
     Parameters
     ----------
     sessions : DataFrame
         The table of sessions: `session_id, user_id, event_date, event_time, channel_name, holder_engagement,
-        closer_engagement, impression_interaction [0/1]`.
+        closer_engagement, impression_interaction [0/1]`, optionally `event_utc`, which then gives their time.
     conversions : DataFrame
-        The table of conversions: `conv_id, user_id, conv_date, conv_time, revenue [currency]`, optionally `refund_of`.
+        The table of conversions: `conv_id, user_id, conv_date, conv_time, revenue [currency]`, optionally `refund_of`,
+        and `conv_utc` if the sessions have `event_utc`.
     start_date, end_date : str or date, optional
         Select conversions by `conv_date` [YYYY-MM-DD, inclusive]. Older sessions still belong to their journeys.
     lookback_days : float, optional
         The lookback window [days of 24 h]: sessions older than this at the time of the conversion are left out.
         Default: no limit.
+    restart_after_order : bool, optional
+        Whether journeys begin anew after an order: sessions up to the user's previous order are left out. Orders at the
+        same time have the same journey; a refund has the journey of its order, and without one all earlier sessions.
+        Previous orders are those of all `conversions`, on any day. Default: each order has all earlier sessions.
     memory : int, optional
         The free memory [bytes], see `memory.free_memory`. Default: no check.
 
@@ -115,7 +138,8 @@ def build_journeys(
     1       c         s2         Mail           1
 
     """
-    spans = find_spans(sessions, conversions, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
+    rules: dict[str, Any] = {"lookback_days": lookback_days, "restart_after_order": restart_after_order}
+    spans = find_spans(sessions, conversions, start_date=start_date, end_date=end_date, **rules)
     check_memory(spans, memory)
     conversions, visit, moment, lengths = spans.conversions, spans.visit, spans.moment, spans.lengths
     conversion = np.repeat(np.arange(len(conversions)), lengths)
@@ -140,6 +164,7 @@ def find_spans(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
     lookback_days: float | None = None,
+    restart_after_order: bool = False,
 ) -> Spans:
     """Find the sessions of each conversion's journey. In, and raises InputError: as `build_journeys`.
 
@@ -153,17 +178,20 @@ def find_spans(
             f"lookback_days is {lookback_days}: give a number above 0 and up to {LONGEST_LOOKBACK:,}, "
             "or None for no lookback window."
         )
-    moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
+    check_clocks(sessions, conversions)
+    moment = moments(sessions, EVENT).to_numpy()
     chosen = np.flatnonzero(inside(conversions["conv_date"], start_date, end_date))
-    timed = conversions[["conv_date", "conv_time"]].take(purchase_indexer(conversions)[chosen])
-    conv_timestamp = timestamps(timed["conv_date"], timed["conv_time"]).to_numpy()
-    conversions = conversions.take(chosen).assign(conv_timestamp=conv_timestamp)
-    conversions = conversions.take(argsort(conversions["conv_timestamp"].to_numpy(), conversions["conv_id"]))
+    every, orders = conversions, conversions.take(purchase_indexer(conversions)[chosen])
+    conversions = conversions.take(chosen).assign(conv_timestamp=moments(orders, CONV).to_numpy())
+    by_time = argsort(conversions["conv_timestamp"].to_numpy(), conversions["conv_id"])
+    conversions = conversions.take(by_time)
 
     visitor, buyer = (get_indexer(frame["user_id"], conversions["user_id"]) for frame in (sessions, conversions))
-    row = np.flatnonzero(visitor >= 0)
-    moments, visit_moment = np.unique(moment[row], return_inverse=True)
-    stride = len(moments) + 1
+    is_buyer = has_user(conversions)
+    buyer = np.where(is_buyer, buyer, np.arange(len(buyer)))
+    row = np.flatnonzero((visitor >= 0) & np.append(is_buyer, False)[visitor])
+    distinct, visit_moment = np.unique(moment[row], return_inverse=True)
+    stride = len(distinct) + 1
     key = visitor[row] * stride + visit_moment
     by_user = np.argsort(key)  # a stable sort would take three times as long; ties are broken by id below
     key = key[by_user]
@@ -173,10 +201,59 @@ def find_spans(
     since = until = buyer * stride
     if lookback_days is not None:
         oldest = converted - np.timedelta64(round(lookback_days * 86_400_000_000), "us")
-        since = since + np.searchsorted(moments, oldest, side="left")
-    until = until + np.searchsorted(moments, converted, side="right")
+        since = since + np.searchsorted(distinct, oldest, side="left")
+    until = until + np.searchsorted(distinct, converted, side="right")
+    if restart_after_order:
+        previous = _previous_orders(every, conversions, buyer)
+        begun = buyer * stride + np.searchsorted(distinct, previous, side="right")
+        is_begun = ~np.isnat(previous) & is_purchase(orders)[by_time]
+        since = np.where(is_begun, np.maximum(since, begun), since)
     begin, end = np.searchsorted(key, since), np.searchsorted(key, until)
     return Spans(conversions, moment, visit, key // stride, begin, end, buyer)
+
+
+def _previous_orders(every: pd.DataFrame, conversions: pd.DataFrame, buyer: Integers) -> npt.NDArray[np.datetime64]:
+    """Return the time of the last order of the same user before each conversion; NaT if there is none.
+
+    In: all conversions; the selected ones with `conv_timestamp`, and the user number of each of them.
+    """
+    orders = purchases(every)
+    at, place = np.unique(moments(orders, CONV).to_numpy(), return_inverse=True)
+    number, stride = get_indexer(orders["user_id"], conversions["user_id"]), len(at) + 1
+    key = np.sort((number * stride + place)[number >= 0])
+    before = np.searchsorted(at, conversions["conv_timestamp"].to_numpy(), side="left")
+    last = np.append(key, -1)[np.searchsorted(key, buyer * stride + before) - 1]
+    times = np.append(at, np.datetime64("NaT"))[last % stride]
+    return np.where(last // stride == buyer, times, np.datetime64("NaT"))
+
+
+def without_new_session(
+    sessions: pd.DataFrame,
+    conversions: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    lookback_days: float | None = None,
+    restart_after_order: bool = False,
+) -> pd.DataFrame:
+    """Find the conversions that are untracked only because journeys begin anew after an order.
+
+    In: as `build_journeys`. Out: `conv_id, outcome, reason`; empty unless `restart_after_order`.
+    """
+    spans = [
+        find_spans(
+            sessions,
+            conversions,
+            start_date=start_date,
+            end_date=end_date,
+            lookback_days=lookback_days,
+            restart_after_order=is_restarted,
+        )
+        for is_restarted in ((False, True) if restart_after_order else ())
+    ]
+    empty = conversions["conv_id"].iloc[:0]
+    ids = spans[0].conversions["conv_id"][(spans[1].lengths == 0) & (spans[0].lengths > 0)] if spans else empty
+    return pd.DataFrame({"conv_id": ids.array, "outcome": UNATTRIBUTED, "reason": NO_NEW_SESSION}, dtype="str")
 
 
 def check_memory(spans: Spans, memory: int | None) -> None:
@@ -230,8 +307,11 @@ def non_converting_paths(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
     lookback_days: float | None = None,
+    restart_after_order: bool = False,
 ) -> pd.DataFrame:
     """Return the paths without a conversion: all sessions of each user who never converted.
+
+    Sessions without a user are in no path.
 
     In: as for `build_journeys`, with the user's last session in place of the conversion: `start_date` and `end_date`
     select users by its day, older sessions still belong to their paths, and `lookback_days` counts back from it.
@@ -240,18 +320,32 @@ def non_converting_paths(
     session, then `user_id`; sessions by time, then `session_id`.
 
     Sessions after a user's last conversion belong to no path. A journey holds all earlier sessions of its user, so the
-    remaining ones would form a path that starts in the middle.
+    remaining ones would form a path that starts in the middle. With `restart_after_order` they are a path.
 
     Raises InputError as `build_journeys` does.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    moment = timestamps(sessions["event_date"], sessions["event_time"]).to_numpy()
-    idle = np.flatnonzero(~isin(sessions["user_id"], conversions["user_id"]))
+    moment = moments(sessions, EVENT).to_numpy()
+    is_idle = ~isin(sessions["user_id"], conversions["user_id"])
+    if restart_after_order:
+        is_idle |= moment > last_conversions(sessions["user_id"], conversions)
+        sessions, moment = sessions[is_idle], moment[is_idle]
+        is_idle = is_idle[is_idle]
+    idle = np.flatnonzero(is_idle & has_user(sessions))
     idle = idle[np.argsort(moment[idle], kind="stable")]
     last = sessions.take(idle[~sessions["user_id"].take(idle).duplicated(keep="last")])
     ends = last[["user_id"]].assign(
         conv_id=last["user_id"], conv_date=last["event_date"], conv_time=last["event_time"], revenue=0.0
     )
+    if EVENT_UTC in last:
+        ends[CONV_UTC] = last[EVENT_UTC]
     paths = build_journeys(sessions, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
     return paths[["user_id", "session_id", "timestamp", "channel_name"]]
+
+
+def last_conversions(users: pd.Series[str], conversions: pd.DataFrame) -> npt.NDArray[np.datetime64]:
+    """Return the time [UTC] of each user's last conversion; NaT without one."""
+    last = moments(conversions, CONV).groupby(conversions["user_id"]).max()
+    times: npt.NDArray[np.datetime64] = last.reindex(users).to_numpy()
+    return times

@@ -150,7 +150,7 @@ def provenance(outcomes: pd.DataFrame, *orders: pd.Series[str]) -> pd.DataFrame:
     return sources.sort_values("orders", ascending=False, kind="stable", ignore_index=True)
 
 
-def vanished(runs: pd.DataFrame, run_id: str) -> int:
+def removed(runs: pd.DataFrame, run_id: str) -> int:
     """Return how many stored orders a run no longer found in the tables [count].
 
     In: stored `runs` with `run_id, vanished`.

@@ -102,7 +102,7 @@ def _most_changed(channels: pd.DataFrame) -> str:
     return (
         f"{shown(row['channel_name'])} changed {'most, ' if len(channels) > 2 else ''}by "
         f"{fixed(change, 2, sign=True)} to {fixed(row['ihc_revenue_after'], 2)}, "
-        f"{'only' if is_alone else 'mainly'} due to {CAUSES[cause]}"
+        f"{'entirely' if is_alone else 'mainly'} due to {CAUSES[cause]}"
         f"{'' if is_alone else f' ({fixed(row[cause], 2, sign=True)})'}."
     )
 

@@ -1,4 +1,4 @@
-"""Sentences on channel roles by phase."""
+"""Sentences on channel roles by phase and on conversion types."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from ihc.analysis.bootstrap import ENOUGH_ORDERS
-from ihc.formatting import percentage, shown
+from ihc.formatting import counted, fixed, percentage, shown
+from ihc.schemas.conversion_types import CONVERSION_TYPE
 from ihc.schemas.tables import PHASES
 
 
@@ -55,3 +56,19 @@ def _share(best: pd.Series[Any], table: pd.DataFrame, phase: str) -> str:
     """Write the highest and the average share of a phase; empty if all shares look the same in print."""
     least, mean, most = (percentage(value) for value in (table[phase].min(), table[phase].mean(), best[phase]))
     return f"({most}, average {mean})" if least != most else ""
+
+
+def types_sentence(table: pd.DataFrame) -> str:
+    """Count the types and name the one with most revenue. In: `by_type`, the total in its last row."""
+    whole, first = table.iloc[-1], table.iloc[0]
+    return (
+        f"{counted(whole['orders'], 'order')} of {counted(len(table) - 1, 'conversion type')}; "
+        f"{shown(first[CONVERSION_TYPE])} has the most revenue, {fixed(first['revenue'], 2)} of "
+        f"{fixed(whole['revenue'], 2)}. Attributed figures are those of the sessions on these dates, as in the table "
+        "of channels."
+    )
+
+
+def chosen_type_sentence(name: str | None) -> str:
+    """State that only conversions of one type are reported; empty if all are."""
+    return "" if name is None else f"Only conversions of the type {shown(name)} are counted."

@@ -26,6 +26,11 @@ def completeness_sentence(lines: pd.DataFrame, by_channel: pd.DataFrame) -> str:
     return " ".join(filter(None, sentences))
 
 
+def alone_sentence(spend: float) -> str:
+    """State the daily spend without any session [currency]; empty if there is none."""
+    return f"Spend without credit includes {fixed(spend, 2)} of daily spend without a session." if spend else ""
+
+
 def _credited(orders: float, revenue: float, credited: pd.Series, after: str) -> str:
     if not orders:
         return "There are no orders on these dates."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ihc.analysis.maturity import THRESHOLD, lag_marks
+from ihc.analysis.maturity import LOOKBACK_SHARE, THRESHOLD, lag_marks
 from ihc.analysis.reporting import NO_CREDIT
 from ihc.formatting import counted, dated, fixed, percent, percentage
 
@@ -21,6 +21,26 @@ def lag_sentence(lags: pd.DataFrame) -> str:
     text = f"{share[0].upper()}{share[1:]} of credit goes {first}"
     text += "".join(f", {share} {where}" for share, where in zip(shares, others, strict=True))
     return f"{text}; the longest lag is {counted(longest, 'day')}."
+
+
+def credit_lookback_sentence(days: int | None) -> str:
+    """Suggest a lookback window that keeps most credit; empty if there is none. In: `lookback_of_credit`."""
+    if days is None:
+        return ""
+    return (
+        f"Sessions within {counted(days, 'day')} before the order have {percent(LOOKBACK_SHARE)} of the credit or "
+        f"more: consider --lookback-days {days}."
+    )
+
+
+def order_lookback_sentence(days: int | None) -> str:
+    """Suggest a lookback window by first orders; empty if there is none. In: `lookback_of_first_orders`."""
+    if days is None:
+        return ""
+    return (
+        f"{percent(LOOKBACK_SHARE)} of users order within {counted(days, 'day')} of their first session: consider "
+        f"--lookback-days {days}."
+    )
 
 
 def _within(lag: int) -> str:

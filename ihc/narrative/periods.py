@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.periods import BLENDED, EARNED, PAID, PLACED, REVENUE, SPEND, UNPLACED, WEEK
+from ihc.analysis.periods import ALONE, BLENDED, EARNED, PAID, PLACED, REVENUE, SPEND, UNPLACED, WEEK
 from ihc.analysis.reporting import SUMS
 from ihc.formatting import counted, dated, fixed, percentage, shown
 from ihc.glossary import FORMATS
@@ -22,10 +22,8 @@ def spend_sentence(figures: pd.DataFrame) -> str:
     spend, revenue, roas = (float(rows[figure]["value"]) for figure in (SPEND, REVENUE, BLENDED))
     against = f": blended ROAS {fixed(roas, 2)}" if spend else ""
     text = f"Total spend is {fixed(spend, 2)} and revenue of all orders is {fixed(revenue, 2)}{against}."
-    if UNPLACED not in rows:
-        return text
-    unplaced = rows[UNPLACED]
-    return f"{text} Spend without a session: {fixed(unplaced['value'], 2)} ({unplaced['note']})."
+    alone = (rows[figure] for figure in (UNPLACED, ALONE) if figure in rows)
+    return " ".join([text, *(f"{row['figure']}: {fixed(row['value'], 2)} ({row['note']})." for row in alone)])
 
 
 def change_sentence(

@@ -11,8 +11,10 @@ from ihc.analysis.reconciliation import CREDITED, FAILED, ORDERS, UNATTRIBUTED, 
 from ihc.analysis.reporting import MATERIAL, material
 from ihc.arrays.lookup import isin
 from ihc.formatting import counted, dated, engine_name, fixed, lookback, named, percentage, shown, some
+from ihc.journeys.build import NO_NEW_SESSION
 from ihc.journeys.credits import REFUND
 from ihc.models.redistribution import Redistribution, labelled
+from ihc.schemas.refunds import purchases
 
 if TYPE_CHECKING:
     from ihc.models.parameters import Parameters
@@ -74,6 +76,19 @@ def orders_sentence(lines: pd.DataFrame) -> str:
         f"{fixed(-counts[line])} {one if counts[line] == -1 else more}" for line, one, more in rest if counts.get(line)
     ]
     return f"{text}{'; ' if others else ''}{', '.join(others)}."
+
+
+def restarted_sentence(outcomes: pd.DataFrame, orders: pd.DataFrame) -> str:
+    """Count the orders that are untracked because journeys restart after an order; empty if none is.
+
+    In: `conv_id, reason` of the stored outcomes, and the conversions of the dates.
+    """
+    spent = outcomes.loc[outcomes["reason"] == NO_NEW_SESSION, "conv_id"]
+    count = int(isin(purchases(orders)["conv_id"], spent).sum())
+    if not count:
+        return ""
+    has = "1 untracked order has" if count == 1 else f"{fixed(count)} untracked orders have"
+    return f"{has} no session since the previous order of the user: journeys restart after an order."
 
 
 def after_refunds(lines: pd.DataFrame) -> str:
@@ -226,26 +241,26 @@ def _named(channels: Collection[str]) -> str:
     return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
 
-def api_sentence(account: str, asked_for: int, known: int, ends: pd.DataFrame) -> str:
-    """Describe the request to the API. In: the account's label, counts of orders, and the engine's `ends`."""
+def api_sentence(account: str, asked_for: int, known: int, outcomes: pd.DataFrame) -> str:
+    """Describe the request to the API. In: the account's label, counts of orders, and the engine's `outcomes`."""
     text = (
         f"The IHC Attribution API ({account}) attributes {counted(asked_for, 'order')}; {fixed(known)} of them were "
         "already answered."
     )
-    return " ".join(filter(None, [text, waiting_sentence(ends), kept_sentence(ends), cut_sentence(ends)]))
+    return " ".join(filter(None, [text, waiting_sentence(outcomes), kept_sentence(outcomes), cut_sentence(outcomes)]))
 
 
-def asked_sentence(asked: dict[str, int], ends: pd.DataFrame) -> str:
+def requests_sentence(requests: dict[str, int], outcomes: pd.DataFrame) -> str:
     """Count the API requests of a run, and its orders by outcome.
 
     In: counts `calls, asked, answered`, and `outcome` of the run's orders.
     """
-    counts = ends["outcome"].value_counts()
-    kept = len(_credited_because(ends, KEPT))
-    known = counts.get("credited", 0) - asked["answered"] - kept
+    counts = outcomes["outcome"].value_counts()
+    kept = len(_credited_because(outcomes, KEPT))
+    known = counts.get("credited", 0) - requests["answered"] - kept
     return (
-        f"API: {counted(asked['calls'], 'request')}. Orders sent: {fixed(asked['asked'])}, answered: "
-        f"{fixed(asked['answered'])}, already answered: {fixed(known)}, waiting: "
+        f"API: {counted(requests['calls'], 'request')}. Orders sent: {fixed(requests['asked'])}, answered: "
+        f"{fixed(requests['answered'])}, already answered: {fixed(known)}, waiting: "
         f"{fixed(counts.get('waiting', 0) + kept)}, failed: {fixed(counts.get('failed', 0))}."
     )
 
@@ -297,19 +312,19 @@ def stored_sentence(outcomes: pd.DataFrame) -> str:
     )
 
 
-def left_out_sentence(vanished: int, unsound: pd.DataFrame) -> str:
+def left_out_sentence(removed: int, unsound: pd.DataFrame) -> str:
     """Name the stored orders that are not in the figures; empty if all are.
 
     In: the number of stored orders that are no longer in the tables, and `conv_id, reason` of incomplete credits.
     """
-    is_gone, was = ("is", "was") if vanished == 1 else ("are", "were")
+    is_gone, was = ("is", "was") if removed == 1 else ("are", "were")
     gone = (
-        f"{counted(vanished, 'order')} {is_gone} no longer in the conversions table and {was} removed from the results."
+        f"{counted(removed, 'order')} {is_gone} no longer in the conversions table and {was} removed from the results."
     )
     which = f"{counted(len(unsound), 'order')} ({some(unsound['conv_id'])})"
     is_out, whose = ("is", "its") if len(unsound) == 1 else ("are", "their")
     not_whole = f"{which} {is_out} left out because of incomplete stored credit. Run {whose} dates again."
-    return " ".join([*([gone] if vanished else []), *([not_whole] if len(unsound) else [])])
+    return " ".join([*([gone] if removed else []), *([not_whole] if len(unsound) else [])])
 
 
 def run_sentence(database: str, run_id: str, dates: str) -> str:

@@ -1,12 +1,24 @@
-"""Sentences on the sensitivity to model, lookback window and redistribution."""
+"""Sentences on the sensitivity to model, lookback window and redistribution, and to engagement flags."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import numpy as np
 import pandas as pd
 
 from ihc.analysis.reporting import NO_CREDIT
-from ihc.analysis.sensitivity import CROSSES, STEADY_PLACES, VARIED, cell_numbers, single_changes
-from ihc.formatting import counted, fixed, general, listed, lookback, shown
+from ihc.analysis.sensitivity import (
+    CROSSES,
+    HOLDER,
+    STEADY_PLACES,
+    VARIED,
+    cell_numbers,
+    moved_revenue,
+    moved_share,
+    single_changes,
+)
+from ihc.formatting import CENT, counted, fixed, general, listed, lookback, percent, shown
 from ihc.narrative.run import enough_cost
 from ihc.schemas.tables import PHASES
 
@@ -174,3 +186,30 @@ def single_finding(changes: pd.DataFrame) -> str:
     """Count the channels that each setting moves across break-even when it changes alone. In: `single_changes`."""
     tried = changes[changes["tried"] > 0]
     return _single(tried) if len(tried) else ""
+
+
+def engagement_sentence(effect: pd.DataFrame, flags: Collection[str]) -> str:
+    """State which flags are not recorded, how much revenue depends on them, and what to do.
+
+    In: `engagement_effect`, and the `unrecorded_flags`.
+    """
+    if HOLDER in flags:
+        missing = "Engagement is not recorded: all sessions have the flags 1."
+        remedy = "Recorded flags can move more: record engagement, or derive it from pages and events when importing."
+    else:
+        missing = "Closer engagement is not recorded: all sessions have the flag 1."
+        remedy = "A recorded flag can move more: record it, or derive it from events when importing."
+    return f"{missing} If only the last session of each journey counted as closer, {_would_move(effect)}. {remedy}"
+
+
+def _would_move(effect: pd.DataFrame) -> str:
+    revenue, share = moved_revenue(effect), moved_share(effect)
+    if revenue < CENT:
+        return "no attributed revenue would move"
+    change = effect.set_index("channel_name")["difference"]
+    amount = fixed(revenue, 2)
+    moved = f"{amount} of" if np.isnan(share) else f"{percent(share)} ({amount}) of"
+    return (
+        f"{moved} attributed revenue would move, most from {shown(change.idxmin())} "
+        f"({fixed(change.min(), 2, sign=True)}) to {shown(change.idxmax())} ({fixed(change.max(), 2, sign=True)})"
+    )

@@ -32,11 +32,11 @@ def headline(verdicts: pd.DataFrame, roas: float = 1.0) -> str:
     if not spend:
         return f"There is no spend on these dates; attributed revenue is {fixed(revenue)}."
     paid = by_cost(verdicts)
-    below, above = paid[paid["verdict"] == BELOW], paid[paid["verdict"] == ABOVE]
+    # As many as the channel table marks; small channels never lead the headline as below break-even.
+    below, above = paid[paid["verdict"] == BELOW], verdicts[verdicts["verdict"] == ABOVE]
     if below["cost"].sum() < ENOUGH * spend:
         found = _above(above, spend, roas)
-        returns = f"{fixed(spend)} of spend returns {fixed(revenue)} of attributed revenue"
-        return f"{found[:1].upper()}{found[1:]}: {returns}."
+        return f"{found[:1].upper()}{found[1:]}: spend {fixed(spend)}, attributed revenue {fixed(revenue)}."
     return f"{_below(below, spend)}; {_above(above, spend, roas)}."
 
 
@@ -129,10 +129,10 @@ def _idle(idle: pd.DataFrame) -> list[Point]:
         return []
     most = channels.iloc[int(channels["cost_without_credit"].argmax())]
     amount, share = most["cost_without_credit"], percent(most["share_without_credit"])
-    text = (
-        f"{share} of the spend on {shown(most['channel_name'])} ({fixed(amount)}) went to sessions that led to no "
-        "order."
-    )
+    spend = f"the spend on {shown(most['channel_name'])} ({fixed(amount)})"
+    text = f"{share} of {spend} went to sessions that led to no order."
+    if not most["sessions"]:
+        text = f"T{spend[1:]} has no session, so no order can be attributed to it."
     return [Point(float(amount), text)]
 
 
@@ -163,7 +163,10 @@ def _moved(moved: pd.DataFrame) -> list[Point]:
 def dimension_sentence(
     sessions: pd.DataFrame, *, by: str | None = None, groups: Mapping[str, str] | None = None
 ) -> str:
-    """State what the rows show instead of channels, and which channels have no group. In: the sessions as read."""
+    """State what the rows show instead of channels, and which channels have no group.
+
+    In: the sessions as read, or `visits_of` them by channel.
+    """
     if by is not None:
         return f"Rows and channels in this report are the values of the column {by}. {BY_CHANNEL}"
     if groups is None:
@@ -173,7 +176,7 @@ def dimension_sentence(
     text = f"Grouped channels: {len(names) - len(unmapped)} of {len(names)}."
     if not unmapped:
         return f"{text} Rows and channels in this report are groups. {BY_CHANNEL}"
-    return f"{text} Without a group, under their own name: {some(unmapped, 12)}."
+    return f"{text} Channels without a group keep their own name: {some(unmapped, 12)}."
 
 
 def folding_sentence(few: Folding, summary: pd.DataFrame) -> str:

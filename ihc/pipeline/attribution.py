@@ -10,8 +10,6 @@ import pandas as pd
 from ihc.analysis.changes import record_run
 from ihc.api.account import ApiAccount
 from ihc.api.batching import fingerprints, fit_journeys
-from ihc.api.client import Budget, Client
-from ihc.api.dispatch import dispatch
 from ihc.api.ledger import Known, begin_refresh, end_refresh, open_ledger, read_known
 from ihc.api.limits import ApiLimits
 from ihc.arrays.lookup import isin, lookup
@@ -25,8 +23,8 @@ from ihc.database.results import (
     store_reporting,
 )
 from ihc.errors import ApiError
-from ihc.exhibits.data import ReportData, Source
-from ihc.journeys.build import build_journeys
+from ihc.exhibits.data import ReportData, Source, of_chosen_type
+from ihc.journeys.build import build_journeys, without_new_session
 from ihc.journeys.credits import outcomes_of, provenance, sound_credits
 from ihc.memory import free_memory
 from ihc.models.ihc import attribute
@@ -43,22 +41,30 @@ from ihc.narrative.run import (
 from ihc.pipeline.sample import prepare
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import write_csv
+from ihc.schemas.conversion_types import check_type, of_type
 from ihc.schemas.refunds import purchase_ids
 from ihc.schemas.tables import SHARES, inside
 from ihc.settings.run import Settings
 
 FRAME = ("conv_id", "session_id", *SHARES)
 NOT_CREDITED = ["conv_id", "conv_date", "revenue", "outcome", "reason"]
-ENDS = ("conv_id", "outcome", "reason")
+OUTCOMES = ("conv_id", "outcome", "reason")
 
 
 class Attribution:
     """The attributed orders of the period, to inspect and store."""
 
-    def __init__(self, settings: Settings, orders: pd.DataFrame, journeys: pd.DataFrame, answer: Credited) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        orders: pd.DataFrame,
+        journeys: pd.DataFrame,
+        answer: Credited,
+        restarted: pd.DataFrame,
+    ) -> None:
         self.settings = settings
         self._orders = orders.sort_values(["conv_date", "conv_time", "conv_id"])
-        self._outcomes = outcomes_of(self._orders, journeys, answer.ends)
+        self._outcomes = outcomes_of(self._orders, journeys, pd.concat([answer.outcomes, restarted], ignore_index=True))
         self._answer = answer
 
     @property
@@ -67,9 +73,11 @@ class Attribution:
         return Exhibit("credits", "Credits", self._answer.credits, text=self._answer.about)
 
     @property
-    def ends(self) -> Exhibit:
+    def incomplete(self) -> Exhibit:
         """Conversions that failed or wait, or whose journey was truncated, with the reason."""
-        return Exhibit("ends", "Failed, waiting or truncated", self._answer.ends)
+        frame = self._answer.outcomes
+        text = "" if len(frame) else "No order failed or waits, and no journey was truncated."
+        return Exhibit("incomplete", "Failed, waiting or truncated", frame, text=text)
 
     @property
     def without_credit(self) -> Exhibit:
@@ -105,22 +113,24 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
     """
     database = settings.database
     prepare(settings, say)
-    tables = read_tables(database, **settings.window)
-    lookback = settings.lookback_days
-    journeys = build_journeys(
-        tables.sessions, tables.conversions, **settings.window, lookback_days=lookback, memory=free_memory()
-    )
+    tables = read_tables(database, **settings.window, every_order=settings.restart_after_order)
+    conversions = of_type(tables.conversions, settings.conversion_type)
+    if conversions.empty and settings.conversion_type:
+        check_type(read_tables(database).conversions, settings.conversion_type)
+    shop, rules = (tables.sessions, conversions), settings.window | settings.journey_rules
+    journeys = build_journeys(*shop, **rules, memory=free_memory())
     with database.lock(held=settings.held_lock):
         create_tables(database)
-        answer = compute_credits(settings, journeys, tables.conversions, say)
-    orders = tables.conversions[inside(tables.conversions["conv_date"], **settings.window)]
-    return Attribution(settings, orders, journeys, answer)
+        answer = compute_credits(settings, journeys, conversions, say)
+    orders = conversions[inside(conversions["conv_date"], **settings.window)]
+    return Attribution(settings, orders, journeys, answer, without_new_session(*shop, **rules))
 
 
 def read_source(settings: Settings) -> Source:
     """Read the data for a report of stored credits. Raises DatabaseError, or InputError for invalid tables."""
     database = settings.database
-    return Source(read_tables(database), read_results(database), read_phases(database), is_stored=True)
+    source = Source(read_tables(database), read_results(database), read_phases(database), is_stored=True)
+    return of_chosen_type(settings, source)
 
 
 def store_report(settings: Settings) -> Results:
@@ -138,12 +148,12 @@ def store_report(settings: Settings) -> Results:
 class Credited(NamedTuple):
     """The result of an engine.
 
-    `credits`: `conv_id, session_id, initializer, holder, closer, ihc` of complete conversions; `ends`: `conv_id,
+    `credits`: `conv_id, session_id, initializer, holder, closer, ihc` of complete conversions; `outcomes`: `conv_id,
     outcome, reason` of those that failed or wait, or whose journey was truncated; `about`: a sentence about the engine.
     """
 
     credits: pd.DataFrame
-    ends: pd.DataFrame
+    outcomes: pd.DataFrame
     about: str
 
 
@@ -161,8 +171,8 @@ def compute_credits(
     orders = _order_journeys(journeys, order_of)
     credited = _by_api(settings, account, orders, say) if account else _locally(settings, orders)
     redistribution_note = redistribution_sentence(rules, orders) if rules else ""
-    credits, ends = (_of_each(frame, order_of) for frame in (credited.credits, credited.ends))
-    return Credited(credits, ends, f"{credited.about} {redistribution_note}".strip())
+    credits, outcomes = (_of_each(frame, order_of) for frame in (credited.credits, credited.outcomes))
+    return Credited(credits, outcomes, f"{credited.about} {redistribution_note}".strip())
 
 
 def _orders_of(journeys: pd.DataFrame, conversions: pd.DataFrame) -> pd.DataFrame:
@@ -214,7 +224,7 @@ def _by_api(settings: Settings, account: ApiAccount, journeys: pd.DataFrame, say
         raise type(stopped)(
             f"{stopped} There are no answers yet and nothing was changed: all {len(marks):,} orders wait."
         )
-    ends = pd.concat(
+    outcomes = pd.concat(
         [
             _unanswered(marks, known, str(stopped)),
             _long(too_long, limits, known),
@@ -223,14 +233,17 @@ def _by_api(settings: Settings, account: ApiAccount, journeys: pd.DataFrame, say
     ).drop_duplicates("conv_id", ignore_index=True)
     if since and not stopped:
         end_refresh(settings.database, account)
-    about = api_sentence(account.label, len(marks), len(marks) - len(unknown), ends)
-    return Credited(_in_order(known.answers, fitting), ends, about)
+    about = api_sentence(account.label, len(marks), len(marks) - len(unknown), outcomes)
+    return Credited(_in_order(known.answers, fitting), outcomes, about)
 
 
 def _ask(
     settings: Settings, account: ApiAccount, journeys: pd.DataFrame, unknown: pd.DataFrame, say: Callable[[str], object]
 ) -> ApiError | None:
     """Request the `unknown` journeys from the API. Out: the error that stopped the run, if any."""
+    from ihc.api.client import Budget, Client  # slow imports, not needed without requests
+    from ihc.api.dispatch import dispatch
+
     limits = settings.api_limits
     interval = 1 / limits.requests_per_second if limits.requests_per_second else 0.0
     client = Client(account, Budget(limits.max_requests, interval=interval), seconds=limits.request_seconds)
@@ -248,10 +261,11 @@ def _unanswered(marks: pd.DataFrame, known: Known, stopped: str) -> pd.DataFrame
     """Conversions without an answer: failed if the ledger says so, otherwise waiting."""
     rest = marks.loc[~marks["conv_id"].isin(known.answers["conv_id"]), ["conv_id"]]
     failed = pd.concat([known.rejected, known.failed])
-    ends = rest.merge(failed, how="left", on="conv_id")
-    return ends.assign(
-        outcome=ends["reason"].isna().map({True: "waiting", False: "failed"}), reason=ends["reason"].fillna(stopped)
-    )[list(ENDS)]
+    outcomes = rest.merge(failed, how="left", on="conv_id")
+    return outcomes.assign(
+        outcome=outcomes["reason"].isna().map({True: "waiting", False: "failed"}),
+        reason=outcomes["reason"].fillna(stopped),
+    )[list(OUTCOMES)]
 
 
 def _long(too_long: pd.DataFrame, limits: ApiLimits, known: Known) -> pd.DataFrame:
@@ -260,9 +274,9 @@ def _long(too_long: pd.DataFrame, limits: ApiLimits, known: Known) -> pd.DataFra
     if limits.long_journeys == "latest":
         cut = too_long[too_long["conv_id"].isin(known.answers["conv_id"])]
         reason = f"{CUT} to the latest {limit} of " + cut["sessions"].astype("str") + " sessions"
-        return cut.assign(outcome="credited", reason=reason)[list(ENDS)]
+        return cut.assign(outcome="credited", reason=reason)[list(OUTCOMES)]
     skipped = "its journey of " + too_long["sessions"].astype("str") + f" sessions exceeds IHC_MAX_SESSIONS, {limit}"
-    return too_long.assign(outcome="failed", reason=skipped)[list(ENDS)]
+    return too_long.assign(outcome="failed", reason=skipped)[list(OUTCOMES)]
 
 
 def _kept(
@@ -270,7 +284,7 @@ def _kept(
 ) -> pd.DataFrame:
     """Conversions that a stopped refresh did not reach and that keep an earlier answer."""
     if not since or not stopped:
-        return pd.DataFrame(columns=list(ENDS), dtype="str")
+        return pd.DataFrame(columns=list(OUTCOMES), dtype="str")
     fresh = read_known(settings.database, account, unknown, since).answers["conv_id"]
     kept = unknown[unknown["conv_id"].isin(known.answers["conv_id"]) & ~unknown["conv_id"].isin(fresh)]
-    return kept.assign(outcome="credited", reason=f"{KEPT}: {stopped}")[list(ENDS)]
+    return kept.assign(outcome="credited", reason=f"{KEPT}: {stopped}")[list(OUTCOMES)]

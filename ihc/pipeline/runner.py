@@ -26,6 +26,7 @@ from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
+from ihc.schemas.conversion_types import check_type, of_type
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
@@ -46,14 +47,14 @@ Step = Callable[[str], AbstractContextManager[object]]
 class RunResult:
     """The result of a run.
 
-    `report`: all figures; `ends`: `conv_id, outcome, reason` of the run's orders; `asked`: counts of API requests,
-    empty if none; `failed_charts`: a message for each chart that could not be drawn.
+    `report`: all figures; `outcomes`: `conv_id, outcome, reason` of the run's orders; `requests`: counts of API
+    requests, empty if none; `failed_charts`: a message for each chart that could not be drawn.
     """
 
     report: Report
     files: list[Path]
-    ends: pd.DataFrame
-    asked: dict[str, int]
+    outcomes: pd.DataFrame
+    requests: dict[str, int]
     failed_charts: list[str]
 
 
@@ -62,8 +63,10 @@ def check(settings: Settings) -> None:
     _ = settings.source
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
+        check_type(tables.conversions, settings.conversion_type)
         with_dimension(tables.sessions, **settings.report.dimension)
-        spans = find_spans(tables.sessions, tables.conversions, **settings.window, lookback_days=settings.lookback_days)
+        conversions = of_type(tables.conversions, settings.conversion_type)
+        spans = find_spans(tables.sessions, conversions, **settings.window, **settings.journey_rules)
         check_memory(spans, free_memory())
         try_writing(settings.database)
     _check_output(settings.output)
@@ -146,8 +149,8 @@ def _result(report: Report, saved: Saved, executed: list[Path], *, report_only: 
     return RunResult(
         report=report,
         files=[*filter(Path.exists, without), *saved.files, *executed],
-        ends=report.data.ends[["conv_id", "outcome", "reason"]],
-        asked=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
+        outcomes=report.data.outcomes[["conv_id", "outcome", "reason"]],
+        requests=requests_of(settings.database, settings.run_id) if settings.account and not report_only else {},
         failed_charts=saved.failed_charts,
     )
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ import pandas as pd
 from ihc.arrays.types import Integers
 from ihc.database.database import Database
 from ihc.database.results import store_sample
-from ihc.errors import DatabaseError, SettingsError
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, SESSIONS, Tables
+from ihc.errors import DatabaseError, SettingsError, why
+from ihc.formatting import some
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, FLAGS, SESSIONS, Tables
 from ihc.settings.run import Settings
 
 FIRST_DAY = np.datetime64("2025-03-01T00:00:00", "s")
@@ -91,6 +93,61 @@ def write_sample(database: Database, conversions: int = ORDERS, seed: int = SEED
     finally:
         with suppress(OSError):  # e.g. the folder cannot be written, which was already reported
             temporary.unlink(missing_ok=True)
+
+
+def write_exports(folder: Path, conversions: int = ORDERS, seed: int = SEED) -> list[Path]:
+    """Write a sample shop as a shop's tools would export it: sessions, orders and daily spend as CSV files.
+
+    Separated by semicolons, with a decimal comma and dates as DD/MM/YYYY. Cost without a session has no channel.
+    Raises SettingsError if one of the files exists or the folder cannot be written.
+    """
+    sessions, orders, costs = make_sample(conversions, seed)
+    exports = {
+        "sessions.csv": pd.DataFrame(
+            {
+                "Visit ID": sessions["session_id"],
+                "Customer ID": sessions["user_id"],
+                "Started at": _written(sessions["event_date"], sessions["event_time"]),
+                "Channel": sessions["channel_name"],
+                "Campaign": sessions["campaign"],
+                **{name: sessions[name] for name in FLAGS},
+            }
+        ),
+        "orders.csv": pd.DataFrame(
+            {
+                "Order number": orders["conv_id"],
+                "Customer ID": orders["user_id"],
+                "Ordered at": _written(orders["conv_date"], orders["conv_time"]),
+                "Order total": orders["revenue"],
+            }
+        ),
+        "spend.csv": _daily_spend(sessions, costs),
+    }
+    if found := [name for name in exports if (folder / name).exists()]:
+        raise SettingsError(f"{folder} already has {some(found)}: give a new folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, frame in exports.items():
+            frame.to_csv(folder / name, sep=";", decimal=",", index=False)
+    except OSError as error:
+        raise SettingsError(f"The folder {folder} cannot be written: {why(error)}.") from None
+    return [folder / name for name in exports]
+
+
+def _written(days: pd.Series[str], times: pd.Series[str]) -> pd.Series[str]:
+    parts = days.str.split("-", expand=True)
+    return parts[2] + "/" + parts[1] + "/" + parts[0] + " " + times
+
+
+def _daily_spend(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """The cost of sessions by day, channel and campaign; cost without a session on the first day, without a channel."""
+    paid = costs.merge(sessions, on="session_id", how="left").fillna({"event_date": str(FIRST_DAY)[:10]})
+    key = ["event_date", "channel_name", "campaign"]
+    daily = paid.groupby(key, dropna=False, as_index=False)["cost"].sum().query("cost > 0")
+    day = _written(daily["event_date"], pd.Series("", index=daily.index)).str.strip()
+    return pd.DataFrame(
+        {"Day": day, "Channel": daily["channel_name"], "Campaign": daily["campaign"], "Spend": daily["cost"].round(4)}
+    )
 
 
 def prepare(settings: Settings, say: Callable[[str], object] = print) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from ihc.database.inputs import read_tables
 from ihc.database.results import Results, no_phases, no_results, read_phases, read_results
 from ihc.errors import DatabaseError, InputError, SettingsError
-from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed
+from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed, of_chosen_type
 from ihc.exhibits.quality import Checks, findings, remedies
 from ihc.exhibits.report import Report
 from ihc.formatting import fixed, speak
@@ -65,9 +65,9 @@ class Shop:
     ) -> Report:
         """Make the report for orders and sessions from `start_date` to `end_date` (inclusive) [default: all].
 
-        `options`: `lookback_days`, `break_even_roas`, `currency`, `by`, `channel_groups`, `direct`, `parameters`,
-        `redistribution`, `style`, as in `ihc run`. Stored credits are used if they match these settings; otherwise the
-        local engine computes credits without storing them.
+        `options`: `lookback_days`, `restart_after_order`, `conversion_type`, `break_even_roas`, `currency`, `by`,
+        `channel_groups`, `direct`, `parameters`, `redistribution`, `style`, as in `ihc run`. Stored credits are used if
+        they match these settings; otherwise the local engine computes credits without storing them.
 
         Raises SettingsError for an invalid option, InputError for invalid tables, or if the engine is the API and no
         credits are stored.
@@ -78,15 +78,15 @@ class Shop:
         chosen = self._options | {name: _plain(value) for name, value in given.items() if value is not None}
         settings = load_settings(**chosen)
         results, phases = self.stored
+        stored = of_chosen_type(settings, Source(self.tables, results, phases, is_stored=True))
         if settings.account and results.outcomes.empty and not settings.given.run_id:
             raise InputError(
                 "The engine is the API, but no credits are stored yet: run `ihc run` or shop.attribute().store(), or "
                 "use report(engine='local')."
             )
-        if answers(settings, self.tables, results):
-            settings = as_stored(settings, self.tables, results)
-            return Report(ReportData(settings, Source(self.tables, results, phases, is_stored=True)))
-        return Report(ReportData(settings, attributed(settings, self.tables)))
+        if answers(settings, stored.tables, stored.results):
+            return Report(ReportData(as_stored(settings, stored.tables, stored.results), stored))
+        return Report(ReportData(settings, attributed(settings, stored.tables)))
 
     @cached_property
     def _checks(self) -> Checks:

@@ -13,9 +13,19 @@ from ihc.formatting import counted, some
 from ihc.quality.clocks import clock_findings
 from ihc.quality.findings import COST, LIST, NO_ADVICE, Advice, Finding, Shop
 from ihc.quality.ids import near_miss_findings, shared_id_finding
+from ihc.quality.spend import NO_SPEND, spend_findings
 from ihc.quality.sql import MOST_VALUES, Sql
 from ihc.schemas.refunds import is_purchase, purchase_indexer
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables
+from ihc.schemas.tables import (
+    CONV_UTC,
+    CONVERSIONS,
+    COSTS,
+    EVENT_UTC,
+    SESSIONS,
+    SPEND,
+    Tables,
+    has_user,
+)
 
 NONE = "(none)"  # the suggested name for a blank channel
 USUAL = 0.5  # if at least this share of a channel's sessions has a cost row, a session without one is unusual
@@ -49,6 +59,14 @@ STRAY_COST = Advice(
     LIST,
     f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
 )
+NO_BUYER = Advice(
+    "They count as untracked.", LIST, f"SELECT * FROM {CONVERSIONS} WHERE user_id IS NULL OR trim(user_id) = ''"
+)
+NO_USER = Advice(
+    "They are in no journey. Their cost counts, and they get no credit.",
+    LIST,
+    f"SELECT * FROM {SESSIONS} WHERE user_id IS NULL OR trim(user_id) = ''",
+)
 IMPRESSIONS = Advice(
     "They count like other sessions; how the API treats impressions is unverified.",
     LIST,
@@ -58,19 +76,16 @@ IMPRESSIONS = Advice(
 
 def table_shapes(tables: Tables) -> pd.DataFrame:
     """Return the size of the tables: `table, rows, users [distinct], first_day, last_day, sum [currency]`."""
-    sessions, conversions, costs = tables
-    days = sessions["event_date"], conversions["conv_date"]
-    users = [*(frame["user_id"].nunique() for frame in (sessions, conversions)), None]
-    return pd.DataFrame(
-        {
-            "table": list(COLUMNS),
-            "rows": [len(frame) for frame in tables],
-            "users": pd.array(users, dtype="Int64"),
-            "first_day": [*(column.min() if len(column) else "" for column in days), ""],
-            "last_day": [*(column.max() if len(column) else "" for column in days), ""],
-            "sum": [np.nan, total(conversions["revenue"]), total(costs["cost"])],
-        }
-    )
+    days = {SESSIONS: "event_date", CONVERSIONS: "conv_date", SPEND: "date"}
+    amounts = {CONVERSIONS: "revenue", COSTS: "cost", SPEND: "cost"}
+    rows = []
+    for name, frame in tables.by_name.items():
+        users = frame["user_id"].nunique() if name in (SESSIONS, CONVERSIONS) else None
+        dates = frame[days[name]] if name in days and len(frame) else None
+        ends = ("", "") if dates is None else (dates.min(), dates.max())
+        rows.append((name, len(frame), users, *ends, total(frame[amounts[name]]) if name in amounts else np.nan))
+    columns = ["table", "rows", "users", "first_day", "last_day", "sum"]
+    return pd.DataFrame(rows, columns=columns).astype({"users": "Int64"})
 
 
 def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
@@ -89,6 +104,7 @@ def quality_findings(tables: Tables, sql: Sql | None = None) -> pd.DataFrame:
         *near_miss_findings(shop),
         *clock_findings(shop, shared.ids),
         *_cost_findings(shop),
+        *spend_findings(shop),
         *_session_findings(shop),
     ]
     rows = [
@@ -118,16 +134,28 @@ def _conversion_findings(shop: Shop) -> list[Finding]:
     conversions, spans = shop.tables.conversions, shop.spans
     is_free = conversions["revenue"] == 0
     is_free &= not is_free.all()  # if no order has revenue, the orders are leads
-    refunds = conversions[~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))]
+    is_stray = ~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))
+    refunds, unknown = conversions[is_stray & has_user(conversions)], conversions[~has_user(conversions)]
     untracked = spans.conversions[(spans.lengths == 0) & (spans.conversions["revenue"] >= 0).to_numpy()]
     return [
-        shop.of_conversions("without a session (untracked orders)", untracked, UNTRACKED),
+        shop.of_conversions("without a session (untracked orders)", untracked, _untracked(shop)),
+        *([shop.of_conversions("without a user", unknown, NO_BUYER)] if len(unknown) else []),
         shop.of_conversions(
             "without an order in refund_of", refunds, STRAY_REFUNDS if "refund_of" in conversions else REFUNDS
         )._replace(noun="refund"),
         shop.of_conversions("with revenue 0", conversions[is_free], FREE).without_amount(),
         _currency_finding(shop),
     ]
+
+
+def _untracked(shop: Shop) -> Advice:
+    mend = UNTRACKED.mend
+    if not has_user(shop.tables.conversions).all():  # equal but empty ids are not those of one user
+        mend = mend.replace(f"FROM {SESSIONS} GROUP", f"FROM {SESSIONS} WHERE trim(user_id) <> '' GROUP")
+    if shop.has_utc:
+        mend = mend.replace("event_date || ' ' || event_time", EVENT_UTC)
+        mend = mend.replace("conv_date || ' ' || conv_time", CONV_UTC)
+    return UNTRACKED._replace(mend=mend)
 
 
 def _currency_finding(shop: Shop) -> Finding:
@@ -162,15 +190,17 @@ def _cost_findings(shop: Shop) -> list[Finding]:
     sessions, _, costs = shop.tables
     channels, has_cost = sessions["channel_name"], pd.Series(shop.has_cost, index=sessions.index)
     is_odd = ~has_cost & (has_cost.groupby(channels).transform("mean") >= USUAL)
+    no_row = NO_COST_ROW if shop.tables.spend is None else NO_COST_ROW._replace(mend=f"{NO_COST_ROW.mend} {NO_SPEND}")
     return [
-        shop.of_sessions("without a cost row", sessions[is_odd], NO_COST_ROW).without_amount(),
+        shop.of_sessions("without a cost row", sessions[is_odd], no_row).without_amount(),
         shop.of_costs("with an empty cost", costs[costs["cost"].isna()], NULL_COST).without_amount(),
-        shop.of_costs("whose session does not exist", costs[shop.cost_places < 0], STRAY_COST),
+        shop.of_costs("whose session does not exist", shop.stray_costs, STRAY_COST),
     ]
 
 
 def _session_findings(shop: Shop) -> list[Finding]:
     sessions = shop.tables.sessions
+    unknown = sessions[~has_user(sessions)]
     blank = sessions[sessions["channel_name"].str.strip() == ""]
     named = shop.sql.replace(SESSIONS, "channel_name", dict.fromkeys(blank["channel_name"].unique(), NONE))
     return [
@@ -180,6 +210,7 @@ def _session_findings(shop: Shop) -> list[Finding]:
             blank,
             Advice("They are reported under a blank name.", f"To name their channel {NONE}", named),
         ),
+        *([shop.of_sessions("without a user", unknown, NO_USER)] if len(unknown) else []),
         shop.of_sessions("that are impressions", sessions[sessions["impression_interaction"] == 1], IMPRESSIONS),
     ]
 

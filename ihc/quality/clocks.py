@@ -16,7 +16,7 @@ from ihc.journeys.build import Spans
 from ihc.quality.findings import LIST, Advice, Finding, Shop
 from ihc.quality.sql import seconds
 from ihc.schemas.refunds import is_purchase, purchases
-from ihc.schemas.tables import CONVERSIONS, SESSIONS
+from ihc.schemas.tables import CONVERSIONS, SESSIONS, has_user
 
 LONGEST_BREAK = 730  # days; a longer gap without rows separates two groups of days
 CHANCE = 0.01  # below this share of the orders, such times can be chance
@@ -108,27 +108,33 @@ def clock_findings(shop: Shop, shared: Collection[object]) -> list[Finding]:
 def _conversion_findings(shop: Shop, shared: Collection[object]) -> list[Finding]:
     spans, conversions = shop.spans, shop.spans.conversions
     gap, is_sale = _until_next_session(spans), is_purchase(conversions)
-    moment = conversions["conv_timestamp"].to_numpy()
     is_shortly = is_sale & (gap <= np.timedelta64(SHORTLY, "s")) & ~conversions["user_id"].isin(shared).to_numpy()
-    is_same_day = (moment + gap).astype("datetime64[D]") == moment.astype("datetime64[D]")
     is_midnight = is_sale & conversions["conv_time"].str.startswith("00:00:00").to_numpy()
     is_timed = is_sale & ~is_midnight
     is_cut = is_timed & _on_minute(conversions["conv_time"])
     is_cut &= is_cut.sum() >= max(2, ALWAYS * is_timed.sum())
     if is_cut.any() and _on_minute(shop.tables.sessions["event_time"]).mean() > 0.5:
         is_cut[:] = False  # sessions are cut off too, so seconds do not change the order of times
-    return [
-        shop.of_conversions(
-            "followed by a session of their user within 5 minutes", conversions[_if_many(is_shortly)], SHORTLY_AFTER
-        ),
-        shop.of_conversions("at 00:00:00", conversions[_if_many(is_midnight)], MIDNIGHT),
-        shop.of_conversions("with times cut to the minute", conversions[is_cut], FULL_MINUTES),
-        shop.of_conversions(
-            "without a session before, but with one later on the same day",
-            conversions[is_sale & (spans.lengths == 0) & is_same_day],
+    found = {
+        "followed by a session of their user within 5 minutes": (_if_many(is_shortly), SHORTLY_AFTER),
+        "at 00:00:00": (_if_many(is_midnight), MIDNIGHT),
+        "with times cut to the minute": (is_cut, FULL_MINUTES),
+        "without a session before, but with one later on the same day": (
+            is_sale & (spans.lengths == 0) & _is_day_of_next_session(shop),
             ONLY_LATER,
         ),
+    }
+    return [
+        shop.of_conversions(what, conversions[is_found], shop.timed(advice, conversions[is_found]))
+        for what, (is_found, advice) in found.items()
     ]
+
+
+def _is_day_of_next_session(shop: Shop) -> Booleans:
+    """Mark the conversions on the day of their user's next session."""
+    days = shop.tables.sessions["event_date"].array.take(shop.spans.following(), allow_fill=True)
+    is_same: Booleans = (shop.spans.conversions["conv_date"].reset_index(drop=True) == days).to_numpy("bool")
+    return is_same
 
 
 def _until_next_session(spans: Spans) -> npt.NDArray[np.timedelta64]:
@@ -182,7 +188,7 @@ def _same_second_finding(shop: Shop, shared: Collection[object]) -> Finding:
 
 def _twice_finding(shop: Shop, shared: Collection[object]) -> Finding:
     conversions = purchases(shop.spans.conversions)
-    conversions = conversions[~conversions["user_id"].isin(shared)]
+    conversions = conversions[has_user(conversions) & ~conversions["user_id"].isin(shared)]
     minute = conversions["conv_timestamp"].dt.floor("min")
     is_again = conversions.assign(minute=minute).duplicated(["user_id", "revenue", "minute"])
     return shop.of_conversions("of the same user, amount and minute as another", conversions[is_again], TWICE)

@@ -15,7 +15,8 @@ from ihc.arrays.types import Booleans, Integers
 from ihc.formatting import counted
 from ihc.journeys.build import Spans, find_spans
 from ihc.quality.sql import Sql
-from ihc.schemas.tables import Tables
+from ihc.schemas.spend import is_daily
+from ihc.schemas.tables import CONV_UTC, CONVERSIONS, Tables
 
 REVENUE, COST = "revenue", "cost"
 
@@ -78,13 +79,14 @@ class Finding(NamedTuple):
 class Shop:
     """The shop's tables, prepared for the checks.
 
-    `cost_places`: the position of each cost row's session, -1 if there is none; `revenue`, `cost` [currency]: the
-    totals.
+    `cost_places`: the position of each cost row's session, -1 if there is none; `is_daily`: marks the cost rows of
+    daily spend; `revenue`, `cost` [currency]: the totals.
     """
 
     tables: Tables
     spans: Spans
     cost_places: Integers
+    is_daily: Booleans
     revenue: float
     cost: float
     sql: Sql
@@ -95,7 +97,20 @@ class Shop:
         sessions, conversions, costs = tables
         spans = find_spans(sessions, conversions)
         cost_places = get_indexer(costs["session_id"], sessions["session_id"])
-        return cls(tables, spans, cost_places, total(conversions["revenue"]), total(costs["cost"]), sql)
+        sums = total(conversions["revenue"]), total(costs["cost"])
+        return cls(tables, spans, cost_places, is_daily(costs), *sums, sql)
+
+    @property
+    def has_utc(self) -> bool:
+        """Whether columns in UTC give the times of sessions and orders."""
+        return CONV_UTC in self.tables.conversions
+
+    def timed(self, advice: Advice, rows: pd.DataFrame) -> Advice:
+        """Return advice about times of orders. With columns in UTC, a new local time would change nothing."""
+        if not self.has_utc or not len(rows):
+            return advice
+        listed = f"SELECT * FROM {CONVERSIONS} WHERE CAST(conv_id AS TEXT) IN {self.sql.among(rows['conv_id'])}"
+        return advice._replace(aim=LIST, mend=listed)
 
     @property
     def is_known_buyer(self) -> Booleans:
@@ -106,10 +121,23 @@ class Shop:
 
     @property
     def has_cost(self) -> Booleans:
+        """Marks the sessions that have a cost row, or a share of daily spend."""
+        return self._has_cost(self.cost_places)
+
+    @property
+    def has_cost_row(self) -> Booleans:
         """Marks the sessions that have a cost row."""
+        return self._has_cost(self.cost_places[~self.is_daily])
+
+    def _has_cost(self, places: Integers) -> Booleans:
         found = np.zeros(len(self.tables.sessions), dtype=bool)
-        found[self.cost_places[self.cost_places >= 0]] = True
+        found[places[places >= 0]] = True
         return found
+
+    @property
+    def stray_costs(self) -> pd.DataFrame:
+        """The rows of `session_costs` whose session does not exist."""
+        return self.tables.costs[(self.cost_places < 0) & ~self.is_daily]
 
     def of_conversions(self, what: str, rows: pd.DataFrame, advice: Advice) -> Finding:
         """A finding about rows of `conversions`."""

@@ -19,7 +19,7 @@ from ihc.journeys.build import rows_by_user
 from ihc.quality.findings import NO_ADVICE, REVENUE, Advice, Finding, Shop
 from ihc.quality.sql import Sql
 from ihc.schemas.refunds import purchases
-from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS
+from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, has_user
 
 PLACEHOLDERS = (
     *("", "(not set)", "not set", "(none)", "none", "(null)", "null", "nil", "nan", "<na>", "n/a", "na", "undefined"),
@@ -98,10 +98,11 @@ def _far(counts: Integers) -> Booleans:
 def near_miss_findings(shop: Shop) -> list[Finding]:
     """Find ids that match a session only after normalisation, and ids with lost digits."""
     sessions = shop.tables.sessions
-    strangers, strays = shop.spans.conversions[~shop.is_known_buyer], shop.tables.costs[shop.cost_places < 0]
-    free = sessions.loc[~shop.has_cost, "session_id"]
+    strangers = shop.spans.conversions[~shop.is_known_buyer & has_user(shop.spans.conversions)]
+    strays = shop.stray_costs
+    free = sessions.loc[~shop.has_cost_row, "session_id"]
     return [
-        *_misses(shop, shop.of_conversions, strangers, "user_id", sessions["user_id"]),
+        *_misses(shop, shop.of_conversions, strangers, "user_id", sessions["user_id"].dropna()),
         *_misses(shop, shop.of_costs, strays, "session_id", free),
         *_scientific(shop),
     ]
@@ -186,6 +187,6 @@ def _scientific(shop: Shop) -> list[Finding]:
 
 def _is_scientific(ids: pd.Series[str]) -> Booleans:
     texts = arrow_texts(ids)
-    found = np.asarray(pc.match_substring(texts, "+"), dtype=bool)
+    found = np.array(pc.fill_null(pc.match_substring(texts, "+"), False), dtype=bool)
     found[found] = pc.match_substring_regex(texts.filter(pa.array(found)), SCIENTIFIC)
     return found

@@ -102,9 +102,10 @@ class Exhibit:
         if self.draw:
             parts.append(self.image)
         if not self.frame.empty:
-            parts.append(notebook_table(self.table(FEW_ROWS)))
-            if not self.shown and len(self.frame) > FEW_ROWS:
-                parts.append(f"<p>First {FEW_ROWS} of {counted(len(self.frame), 'row')}. Use .frame for all rows.</p>")
+            styled = self.table(FEW_ROWS)
+            parts.append(notebook_table(styled))
+            if (rows := len(styled.index)) < len(self.frame):
+                parts.append(f"<p>{rows} of {counted(len(self.frame), 'row')} shown. Use .frame for all rows.</p>")
         return "\n".join(parts)
 
     def __repr__(self) -> str:

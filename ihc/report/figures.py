@@ -8,6 +8,7 @@ from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -43,6 +44,8 @@ class Picture:
         """Run the layout once. `savefig` would repeat it for each format, which takes longer than drawing."""
         figure = self._figure
         note = figure.supxlabel(self._note, fontsize=8, color=GREY, x=0.01, ha="left", gid=NOTE) if self._note else None
+        for axes in figure.axes:
+            _place_empty_labels(axes)
         if figure.axes and (engine := figure.get_layout_engine()):
             engine.execute(figure)
         figure.set_layout_engine("none")
@@ -61,6 +64,7 @@ class Picture:
         with styled([self._note]):
             # Without a date, the same table gives the same bytes.
             FigureCanvasSVG(self._figure).print_svg(stream, metadata={"Title": self.alt, "Date": None})
+        self._figure.set_dpi(PNG_DPI)  # matplotlib leaves it at that of the SVG, and a later PNG would be small
         return stream.getvalue()
 
     @property
@@ -76,6 +80,13 @@ class Picture:
         with styled([self._note]):
             self._canvas.print_png(stream, metadata={"Title": title}, pil_kwargs=FAST)
         return stream.getvalue()
+
+
+def _place_empty_labels(axes: Axes) -> None:
+    """Fix the places of empty axis labels: to find one, matplotlib measures all ticks, in each pass and format."""
+    for axis in (axes.xaxis, axes.yaxis):
+        if not axis.get_label_text():
+            axis.set_label_coords(0, 0)
 
 
 def write_chart(make: Callable[[], Picture], folder: Path, name: str) -> str:

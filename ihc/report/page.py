@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PAGE = RESOURCES / "page"
 APPENDIX = ("Reconciliation", "Data quality", "Model parameters")  # tables only
+# Sections and exhibits of the appendix that are not on paper: analysts have the page and its files.
+UNPRINTED = ("Untracked revenue by day", "Remedies", "Model parameters", "Files")
 SMALL = (7.0, 2.5)  # size of the two summary charts [inches]
 
 
@@ -58,12 +61,16 @@ class Section:
         return self.title.lower().replace(" ", "-")
 
 
+Makers = Mapping[str, Callable[[], list[Block]]]  # what makes a section, by its title
+
+
 def report_page(report: Report) -> str:
     """Render the page. It loads no other files and runs only its own script."""
     speak(report.data.options.style.language)
     script = (PAGE / "page.js").read_text("utf-8")
     house = report.data.options.style
     style = (PAGE / "style.css").read_text("utf-8") + dark_rules("svg.chart ") + _accent(house)
+    appendix = _chosen(_appendix(report), house)
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -85,7 +92,8 @@ def report_page(report: Report) -> str:
         charts=[_small(exhibit) for exhibit in _of_summary(report)],
         points=[printable(point.text) for point in report.points],
         sections=[] if report.missing else _chosen(_detail(report), house),
-        appendix=_chosen(_appendix(report), house),
+        appendix=appendix,
+        unprinted=_unprinted(appendix),
         glossary=Markup(page_table(glossary_table(), "glossary")),  # noqa: S704 - escaped by its maker
         command=command_line(report.data.settings, report_only=not report.data.is_attributed),
     )
@@ -100,8 +108,14 @@ def _accent(house: HouseStyle) -> str:
     return f"\n:root {{ --accent: {house.accent}; }}\n{dark}"
 
 
-def _chosen(sections: list[Section], house: HouseStyle) -> list[Section]:
-    return [section for section in sections if section.title in house.sections]
+def _chosen(makers: Makers, house: HouseStyle) -> list[Section]:
+    """Build the sections that the house style shows."""
+    return [Section(title, make()) for title, make in makers.items() if title in house.sections]
+
+
+def _unprinted(sections: list[Section]) -> list[str]:
+    titles = [title for section in sections for title in (section.title, *(block.title for block in section.blocks))]
+    return [title for title in titles if title in UNPRINTED]
 
 
 def _of_summary(report: Report) -> list[Exhibit]:
@@ -112,56 +126,44 @@ def _small(exhibit: Exhibit) -> Block:
     return Block(exhibit.chart_name, exhibit.headline, chart=_chart(exhibit, SMALL))
 
 
-def _detail(report: Report) -> list[Section]:
-    """Build the folded sections. Exhibits without a distinct chart are tables."""
-    return [
-        Section(
-            "Channels",
-            [
-                _block(report.channels, chart=False, folded=False),
-                _block(report.break_even, text=False),
-                _block(report.phases),
-                _block(report.without_credit, chart=False, folded=False),
-            ],
-        ),
-        Section(
-            "Trend and conversion lag",
-            [
-                _block(report.weekly, tabled=False),
-                _block(report.roas_by_day, tabled=False),
-                _block(report.lag, tabled=False),
-                _block(report.daily, chart=False),
-            ],
-        ),
-        Section(
-            "Models and sensitivity",
-            [
-                _block(report.models),
-                _block(report.sensitivity, tabled=False),
-                _block(report.single_changes, chart=False, folded=False),
-            ],
-        ),
-        Section(
-            "Paths",
-            [
-                _block(report.commonest_paths),
-                _block(report.roles, text=False),
-                _block(report.journey_lengths, chart=False, folded=False),
-                _block(report.journey_times, chart=False, folded=False),
-            ],
-        ),
-        Section("Changes since the last run", [_block(report.changes)]),
-    ]
+def _detail(report: Report) -> Makers:
+    """The folded sections. Exhibits without a distinct chart are tables."""
+    return {
+        "Channels": lambda: [
+            _block(report.channels, chart=False, folded=False),
+            _block(report.break_even, text=False),
+            _block(report.phases),
+            _block(report.without_credit, chart=False, folded=False),
+        ],
+        "Trend and conversion lag": lambda: [
+            _block(report.weekly, tabled=False),
+            _block(report.roas_by_day, tabled=False),
+            _block(report.lag, tabled=False),
+            _block(report.daily, chart=False),
+        ],
+        "Models and sensitivity": lambda: [
+            _block(report.models),
+            _block(report.sensitivity, tabled=False),
+            _block(report.single_changes, chart=False, folded=False),
+        ],
+        "Paths": lambda: [
+            _block(report.commonest_paths),
+            _block(report.roles, text=False),
+            _block(report.journey_lengths, chart=False, folded=False),
+            _block(report.journey_times, chart=False, folded=False),
+        ],
+        "Changes since the last run": lambda: [_block(report.changes)],
+    }
 
 
-def _appendix(report: Report) -> list[Section]:
-    """Build the appendix: reconciliation, data quality and parameters, as tables."""
+def _appendix(report: Report) -> Makers:
+    """The appendix: reconciliation, data quality and parameters, as tables."""
     titles = ("Data quality",) if report.missing else APPENDIX
-    sections = [
-        Section(title, [_block(exhibit, chart=False, folded=False) for exhibit in report.sections[title]])
-        for title in titles
-    ]
-    return [*sections, Section("Files", [_files(report)])]
+    return {title: partial(_tables, report, title) for title in titles} | {"Files": lambda: [_files(report)]}
+
+
+def _tables(report: Report, title: str) -> list[Block]:
+    return [_block(exhibit, chart=False, folded=False) for exhibit in report.sections[title]]
 
 
 def _block(

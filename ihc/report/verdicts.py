@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ihc.analysis.bootstrap import CONFIDENCE
-from ihc.analysis.break_even import NO_COST, break_even_table, by_cost
+from ihc.analysis.break_even import NO_SPEND, break_even_table, by_cost
 from ihc.analysis.dimension import Folding, others
-from ihc.analysis.periods import BLENDED, PAID, PLACED, REVENUE, SPEND, UNPLACED
+from ihc.analysis.periods import ALONE, BLENDED, PAID, PLACED, REVENUE, SPEND, UNPLACED
 from ihc.analysis.reporting import MATERIAL
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import isin
@@ -35,7 +35,8 @@ CARDS = {
     PAID: "ROAS of paid channels",
     PLACED: "Orders",
 }
-SYMBOLS = {"above": "▲", "below": "▼", "inconclusive": "◆", "too few orders": "◇", NO_COST: "–"}
+FORMULAS = {BLENDED: "revenue / spend", PAID: "attributed revenue / spend"}  # below the figure
+SYMBOLS = {"above": "▲", "below": "▼", "inconclusive": "◆", "too few orders": "◇", NO_SPEND: "–"}
 
 
 class Card(NamedTuple):
@@ -129,9 +130,12 @@ def cards(report: Report) -> list[Card]:
         row = figures[figure]
         write = fixed if row.unit == MONEY and abs(row.value) >= 1000 else FORMATS[row.unit]
         value = "–" if np.isnan(row.value) else write(row.value)
-        notes = [f"{percentage(row.change, 1, sign=True)} vs. previous period"] if np.isfinite(row.change) else []
-        unplaced = figures[UNPLACED].value if figure == SPEND and UNPLACED in figures else 0.0
-        if unplaced >= CENT and not any(report.data.window.values()):  # with dates, it is not in the total
+        notes = [FORMULAS[figure]] if figure in FORMULAS else []
+        notes += [f"{percentage(row.change, 1, sign=True)} vs. previous period"] if np.isfinite(row.change) else []
+        # With dates, spend whose session does not exist is not in the total.
+        among = (ALONE,) if any(report.data.window.values()) else (UNPLACED, ALONE)
+        unplaced = sum(figures[each].value for each in among if each in figures) if figure == SPEND else 0.0
+        if unplaced >= CENT:
             notes.append(f"including {FORMATS[MONEY](unplaced)} without a session")
         money = printable(report.data.options.currency) if row.unit == MONEY else ""
         found.append(Card(label, f"{value} {money}".strip(), "; ".join(notes)))

@@ -45,8 +45,9 @@ ONE_DAY = timedelta(days=1)
 # Entries of the Variable: paths, and settings as in .env.example, in lower case without IHC_.
 PATHS = ("project", "python", "notebooks", "output", "database")
 SETTINGS = (
-    *("schema", "lookback_days", "engine", "parameters", "conv_type_id", "redistribution", "max_requests"),
-    *("max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second", "request_seconds", "by"),
+    *("schema", "lookback_days", "restart_after_order", "engine", "parameters", "conv_type_id", "redistribution"),
+    *("max_requests", "max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second"),
+    *("request_seconds", "conversion_type", "by"),
     *("direct", "currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
     *("channel_groups", "style", "sensitivity_lookbacks", "sensitivity_models"),
 )

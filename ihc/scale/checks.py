@@ -11,8 +11,7 @@ import pandas as pd
 from ihc.errors import InputError
 from ihc.formatting import counted
 from ihc.scale.frames import shuffled
-from ihc.scale.parquet import no_rows
-from ihc.schemas.tables import COLUMNS, KEYS, NULLABLE, check_table, fits
+from ihc.schemas.tables import KEYS, NULLABLE, check_table, fits, ruled_columns
 
 SHOWN = 10_000  # maximum number of invalid rows that are read again for the message
 FOUND = pd.DataFrame({"key": pd.Series(dtype="str"), "is_unfit": pd.Series(dtype="bool")})
@@ -46,7 +45,7 @@ def is_unfit(table: str, frame: pd.DataFrame) -> pd.Series[bool]:
     try:
         check_table(table, frame.assign(**{key: numbers.where(frame[key].notna())}))
     except InputError:
-        columns = [_is_unfit_value(name, frame[name]) for name in COLUMNS[table]]
+        columns = [_is_unfit_value(name, frame[name]) for name in ruled_columns(table, frame)]
         return pd.concat(columns, axis="columns").any(axis="columns")
     return pd.Series(False, index=frame.index)
 
@@ -64,7 +63,7 @@ def unfit_rows(table: str, frame: dd.DataFrame, counts: pd.DataFrame) -> dd.Data
     is_shown = copies["rows"].cumsum() <= SHOWN  # a key with all its copies, because one alone is valid
     is_shown.iloc[:1] = True
     suspects = partial(_suspects, table, copies["key"][is_shown].tolist())
-    return frame.map_partitions(suspects, meta=no_rows(table)).head(SHOWN, npartitions=-1, compute=False)
+    return frame.map_partitions(suspects, meta=frame._meta).head(SHOWN, npartitions=-1, compute=False)
 
 
 def _suspects(table: str, keys: list[str], frame: pd.DataFrame) -> pd.DataFrame:

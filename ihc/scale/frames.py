@@ -25,16 +25,35 @@ from ihc.models.redistribution import Redistribution
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, as_text, require_columns
 
 AT_ONCE = 8  # partial sums added in one step
+NOBODY = "\0"  # begins the ids that stand in for unknown users
 
 
 def by_user(frame: dd.DataFrame, parts: int) -> dd.DataFrame:
     """Partition sessions or conversions by user. In: `user_id`; out: the same rows in `parts` partitions.
 
-    With the same number of parts, each user's rows are in the same partition number of all tables.
-    Raises InputError for a missing column.
+    With the same number of parts, each user's rows are in the same partition number of all tables. Rows without a user
+    are spread over all partitions. Raises InputError for a missing column.
     """
     require_columns(frame, ("user_id",), "the frame")
-    return shuffled(frame, "user_id", parts)
+    spread = frame.map_partitions(_spread, meta=_spread(frame._meta))
+    gathered = shuffled(spread, "user_id", parts)
+    return gathered.map_partitions(_gathered, meta=_gathered(gathered._meta))
+
+
+def _stand_in(frame: pd.DataFrame) -> pd.Series[str] | None:
+    """A user id for each row that may have none; equal for a session and its cost."""
+    key = next((name for name in ("session_id", "conv_id") if name in frame), None)
+    return None if key is None else NOBODY + as_text(frame[key])
+
+
+def _spread(frame: pd.DataFrame) -> pd.DataFrame:
+    stand_in = _stand_in(frame)
+    return frame if stand_in is None else frame.assign(user_id=as_text(frame["user_id"]).fillna(stand_in))
+
+
+def _gathered(frame: pd.DataFrame) -> pd.DataFrame:
+    stand_in = _stand_in(frame)
+    return frame if stand_in is None else frame.assign(user_id=frame["user_id"].mask(frame["user_id"] == stand_in))
 
 
 def costs_by_user(costs: dd.DataFrame, sessions: dd.DataFrame, parts: int) -> dd.DataFrame:
@@ -61,9 +80,9 @@ def _with_texts(frame: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 def _with_users(costs: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    """Add the `user_id` of the session to costs. Costs without a session get various ids, to spread them evenly."""
+    """Add the `user_id` of the session to costs; NaN without a session or a user."""
     users = lookup(costs["session_id"], sessions, "session_id", "user_id")
-    return costs.assign(user_id=users.fillna(costs["session_id"]))
+    return costs.assign(user_id=users)
 
 
 def journeys(
@@ -73,11 +92,13 @@ def journeys(
     start_date: str | date | None = None,
     end_date: str | date | None = None,
     lookback_days: float | None = None,
+    restart_after_order: bool = False,
 ) -> dd.DataFrame:
     """Apply `build_journeys` to each partition. In: tables `by_user` with the same parts. Raises the same errors."""
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
-    build = partial(build_journeys, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
+    rules: dict[str, Any] = {"lookback_days": lookback_days, "restart_after_order": restart_after_order}
+    build = partial(build_journeys, start_date=start_date, end_date=end_date, **rules)
     return _together(build, sessions, conversions)
 
 

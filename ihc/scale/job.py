@@ -30,8 +30,8 @@ from ihc.scale.frames import by_user, costs_by_user
 from ihc.scale.output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, publish, write_tables
 from ihc.scale.parquet import Files, Layout, layout_of, read_parquet
 from ihc.scale.parts import (
-    Asked,
     Part,
+    Plan,
     Reports,
     add,
     attribute_part,
@@ -40,7 +40,7 @@ from ihc.scale.parts import (
     removal_effects_of,
     reports_of,
 )
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables, check_table
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables, check_clocks, check_table
 
 ROWS = 500_000  # approximate number of sessions per part, unless the number of parts is given
 PATHS = "paths"
@@ -69,7 +69,7 @@ class Job:
     """The input files, settings, number of parts and output of a job."""
 
     files: Input
-    asked: Asked
+    plan: Plan
     output: DirFileSystem
     parts: int | None = None
     journeys: bool = False
@@ -127,7 +127,7 @@ class _Run:
         self._check(tables)
         self._shuffle(tables)
         part, credits, failed = self._attributed()
-        reports = reports_of(part, self._markov(removal_effects_of(part)), self.job.asked)
+        reports = reports_of(part, self._markov(removal_effects_of(part)), self.job.plan)
         write_tables(self.job.output, reports)
         self.progress(PUBLISHING, 0, 1)
         publish(self.job.output, _about(self.job, self.rows, self.parts))
@@ -163,6 +163,7 @@ class _Run:
             own: list[Layout] = [next(layouts) for _ in files.paths]
             self.rows[table] = sum(sum(layout.rows) for layout in own)
             tables[table] = read_parquet(table, files, own)
+        check_clocks(tables[SESSIONS]._meta, tables[CONVERSIONS]._meta)
         self.parts = self.job.parts or max(1, -(-self.rows[SESSIONS] // ROWS))
         return tables
 
@@ -202,7 +203,7 @@ class _Run:
         job, sizes = self.job, []
         for folder in (CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else [])):
             job.output.makedirs(f"{SCRATCH}/{folder}")
-        attribute = dask.delayed(partial(_attribute, job.output, job.asked, job.journeys), pure=False)
+        attribute = dask.delayed(partial(_attribute, job.output, job.plan, job.journeys), pure=False)
 
         def parts() -> Iterator[Part]:
             for _, (part, *size) in self._each(ATTRIBUTING, [attribute(number) for number in range(self.parts)]):
@@ -223,18 +224,18 @@ class _Run:
         return revenue
 
 
-def _attribute(output: DirFileSystem, asked: Asked, with_journeys: bool, number: int) -> tuple[Part, int, int]:
+def _attribute(output: DirFileSystem, plan: Plan, with_journeys: bool, number: int) -> tuple[Part, int, int]:
     """Attribute one part: write its credits to a file and return its contribution to the report."""
     sessions, conversions, costs = (_read_part(output, table, number) for table in COLUMNS)
     # Shuffled rows are in any order, and outcomes follow the order of the conversions.
     tables = Tables(sessions, conversions.sort_values("conv_id", ignore_index=True), costs)
-    found = attribute_part(tables, asked, free_memory())
+    found = attribute_part(tables, plan, free_memory())
     _write_part(output, CREDITS, number, found.credits)
     _write_part(output, OUTCOMES, number, found.outcomes)
     _write_part(output, PATHS, number, found.journeys[list(STEPS)])
     if with_journeys:
         _write_part(output, JOURNEYS, number, found.journeys)
-    part = part_for(tables, found, asked)
+    part = part_for(tables, found, plan)
     pa.default_memory_pool().release_unused()
     return part, len(found.credits), int((found.outcomes["outcome"] == "failed").sum())
 
@@ -263,12 +264,13 @@ def _write_part(output: DirFileSystem, folder: str, number: int, frame: pd.DataF
 
 
 def _about(job: Job, rows: dict[str, int], parts: int) -> dict[str, Any]:
-    asked = job.asked
+    plan = job.plan
     return {
-        "parameters": asked.parameters.label,
-        "redistribution": asked.redistribution.fingerprint if asked.redistribution else None,
-        **{name: str(day) if day else None for name, day in asked.window.items()},
-        "lookback_days": asked.lookback_days,
+        "parameters": plan.parameters.label,
+        "redistribution": plan.redistribution.fingerprint if plan.redistribution else None,
+        **{name: str(day) if day else None for name, day in plan.window.items()},
+        "lookback_days": plan.lookback_days,
+        **({"restart_after_order": True} if plan.restart_after_order else {}),
         "rows": rows,
         "parts": parts,
     }

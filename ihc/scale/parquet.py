@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ihc.errors import InputError, SettingsError, why
-from ihc.schemas.tables import COLUMNS, FLAGS, OPTIONAL, as_text, columns_of
+from ihc.schemas.tables import COLUMNS, CONV_UTC, EVENT_UTC, FLAGS, OPTIONAL, as_text, columns_of
 
 AMOUNTS = ("revenue", "cost")
 AT_A_TIME = 500_000  # approximate rows per partition, in whole row groups of one file
@@ -78,7 +78,8 @@ def layout_of(table: str, fs: Any, path: str) -> Layout:
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"Table {table}, file {path} cannot be read as Parquet: {why(error)}.") from None
     names = columns_of(table, schema.names, f", file {path}")
-    _plain_frame(table, schema.empty_table().select(list(names.values())).rename_columns(list(names)), f", file {path}")
+    empty = schema.empty_table().select(list(names.values())).rename_columns(list(names))
+    _plain_frame(table, known_columns(table, names), empty, f", file {path}")
     return Layout(tuple((name, found, str(schema.field(found).type)) for name, found in names.items()), rows)
 
 
@@ -87,13 +88,14 @@ def read_parquet(table: str, files: Files, layouts: Sequence[Layout]) -> dd.Data
 
     In: the `layout_of` each file. Dask reads all files of one call like the first, so each layout needs its own call.
     """
+    known = known_columns(table, {name for layout in layouts for name, _, _ in layout.columns})
     alike: dict[Any, list[tuple[str, Layout]]] = {}
     for path, layout in zip(files.paths, layouts, strict=True):
         alike.setdefault(layout.columns, []).append((path, layout))
-    return dd.concat([_read_alike(table, files.fs, own) for own in alike.values()])
+    return dd.concat([_read_alike(table, known, files.fs, own) for own in alike.values()])
 
 
-def _read_alike(table: str, fs: Any, files: list[tuple[str, Layout]]) -> dd.DataFrame:
+def _read_alike(table: str, known: Sequence[str], fs: Any, files: list[tuple[str, Layout]]) -> dd.DataFrame:
     names = {name: found for name, found, _ in files[0][1].columns}
     largest = max((count for _, layout in files for count in layout.rows), default=0)
     raw = dd.read_parquet(
@@ -104,22 +106,27 @@ def _read_alike(table: str, fs: Any, files: list[tuple[str, Layout]]) -> dd.Data
         dtype_backend="pyarrow",  # pandas would read numeric ids with NULL as floats, which lose digits
         split_row_groups=max(1, AT_A_TIME // max(1, largest)),
     )
-    return raw.map_partitions(partial(_plain_rows, table, names), meta=no_rows(table))
+    return raw.map_partitions(partial(_plain_rows, table, known, names), meta=no_rows(known))
 
 
-def _plain_rows(table: str, names: Mapping[str, str], frame: pd.DataFrame) -> pd.DataFrame:
+def _plain_rows(table: str, known: Sequence[str], names: Mapping[str, str], frame: pd.DataFrame) -> pd.DataFrame:
     rows = pa.Table.from_pandas(frame[list(names.values())], preserve_index=False)
-    return _plain_frame(table, rows.rename_columns(list(names)))
+    return _plain_frame(table, known, rows.rename_columns(list(names)))
 
 
-def no_rows(table: str) -> pd.DataFrame:
-    """An empty frame for `check_table`, with optional columns last."""
-    return pd.DataFrame({name: pd.Series(dtype="str") for name in (*COLUMNS[table], *OPTIONAL[table])})
+def known_columns(table: str, names: Collection[str]) -> list[str]:
+    """The columns of a table that ihc reads, with the optional ones among `names` last."""
+    return [*COLUMNS[table], *(name for name in OPTIONAL[table] if name in names)]
 
 
-def _plain_frame(table: str, found: pa.Table, file: str = "") -> pd.DataFrame:
+def no_rows(columns: Sequence[str]) -> pd.DataFrame:
+    """An empty frame for `check_table`."""
+    return pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
+
+
+def _plain_frame(table: str, known: Sequence[str], found: pa.Table, file: str = "") -> pd.DataFrame:
     columns = {}
-    for name in no_rows(table).columns.tolist():
+    for name in known:
         if name not in found.column_names:  # an optional column, added so that all files have the same columns
             columns[name] = pd.Series(np.nan, index=range(len(found)), dtype="str")
             continue
@@ -159,7 +166,7 @@ def _plain(name: str, values: Any) -> pd.Series[Any]:
     if isinstance(kind, pa.UuidType):
         values = pa.array([None if one is None else str(one) for one in values.to_pylist()], pa.large_string())
     elif pa.types.is_timestamp(kind):
-        values = _days(values)
+        values = values.cast(pa.timestamp("us"), safe=False) if name in (EVENT_UTC, CONV_UTC) else _days(values)
     elif pa.types.is_time(kind):
         values = values.cast(pa.time64("us"), safe=False)
     elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ from ihc.analysis.reporting import (
 from ihc.analysis.sensitivity import IHC, phase_credits
 from ihc.arrays.lookup import isin
 from ihc.arrays.sums import add_parts, part_by, sum_of_parts
-from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.journeys.build import build_journeys, non_converting_paths, without_new_session
 from ihc.journeys.credits import outcomes_of, sound_credits
 from ihc.journeys.paths import channel_paths
 from ihc.models.heuristics import DIRECT
@@ -39,8 +39,8 @@ CHANNEL = ["channel_name"]
 MARKOV = "Markov"
 
 
-class Asked(NamedTuple):
-    """Settings of the local engine: parameters, dates, lookback window and direct-traffic channels."""
+class Plan(NamedTuple):
+    """Settings of the local engine: parameters, dates, rules of journeys and direct-traffic channels."""
 
     parameters: Parameters
     redistribution: Redistribution | None = None
@@ -48,9 +48,15 @@ class Asked(NamedTuple):
     end_date: str | date | None = None
     lookback_days: float | None = None
     direct: tuple[str, ...] = DIRECT
+    restart_after_order: bool = False
 
     @property
-    def window(self) -> dict[str, str | date | None]:
+    def journey_rules(self) -> dict[str, Any]:
+        """How journeys are built, as arguments for the library's functions."""
+        return {"lookback_days": self.lookback_days, "restart_after_order": self.restart_after_order}
+
+    @property
+    def window(self) -> dict[str, Any]:
         """The dates, as arguments for the library's functions."""
         return {"start_date": self.start_date, "end_date": self.end_date}
 
@@ -88,38 +94,37 @@ class Reports(NamedTuple):
     reconciliation: pd.DataFrame
 
 
-def attribute_part(tables: Tables, asked: Asked, memory: int | None = None) -> Attributed:
+def attribute_part(tables: Tables, plan: Plan, memory: int | None = None) -> Attributed:
     """Attribute the conversions of a part.
 
     In: validated tables with all rows of their users; `memory` and InputError as in `build_journeys`. Raises InputError
     for invalid refunds, as in `check_tables`.
     """
     check_refunds(tables.conversions)
-    lookback = asked.lookback_days
-    journeys = build_journeys(
-        tables.sessions, tables.conversions, **asked.window, lookback_days=lookback, memory=memory
-    )
-    credits, failed = sound_credits(attribute(journeys, asked.parameters, asked.redistribution), journeys)
-    orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
-    outcomes = outcomes_of(orders, journeys, failed)
+    shop, rules = (tables.sessions, tables.conversions), plan.window | plan.journey_rules
+    journeys = build_journeys(*shop, **rules, memory=memory)
+    credits, failed = sound_credits(attribute(journeys, plan.parameters, plan.redistribution), journeys)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], **plan.window)]
+    without = pd.concat([failed, without_new_session(*shop, **rules)], ignore_index=True)
+    outcomes = outcomes_of(orders, journeys, without)
     return Attributed(journeys[isin(journeys["conv_id"], credits["conv_id"])], credits, outcomes)
 
 
-def part_for(tables: Tables, found: Attributed, asked: Asked) -> Part:
+def part_for(tables: Tables, found: Attributed, plan: Plan) -> Part:
     """Compute a part's sums without the Markov model. In: as `attribute_part`, and its result."""
     earned = conversion_credits(tables.sessions, tables.conversions, found.credits)
     visits = visits_of(tables.sessions, tables.costs, earned)
-    days = [rows[inside(rows["date"], **asked.window)] for rows in (visits, earned)]
+    days = [rows[inside(rows["date"], **plan.window)] for rows in (visits, earned)]
     models = {IHC: found.credits} | {
-        name: model(found.journeys) for name, model in models_with(asked.direct).items() if model is not markov
+        name: model(found.journeys) for name, model in models_with(plan.direct).items() if model is not markov
     }
     return Part(
         reporting=part_by(visits, DAILY, SUMS),
         counts=channel_counts(*days),
         orders=purchases(days[1])["conv_id"].nunique(),
         comparison=comparison_part(found.journeys, models | phase_credits(found.credits)),
-        figures=figures_of(tables, found.credits, found.outcomes, **asked.window),
-        chain=_chain(tables, found.journeys, asked),
+        figures=figures_of(tables, found.credits, found.outcomes, **plan.window),
+        chain=_chain(tables, found.journeys, plan),
     )
 
 
@@ -128,8 +133,8 @@ def comparison_part(journeys: pd.DataFrame, models: dict[str, pd.DataFrame]) -> 
     return part_by(model_revenue(journeys, models), CHANNEL, list(models))
 
 
-def _chain(tables: Tables, journeys: pd.DataFrame, asked: Asked) -> Chain | None:
-    idle = non_converting_paths(tables.sessions, tables.conversions, **asked.window, lookback_days=asked.lookback_days)
+def _chain(tables: Tables, journeys: pd.DataFrame, plan: Plan) -> Chain | None:
+    idle = non_converting_paths(tables.sessions, tables.conversions, **plan.window, **plan.journey_rules)
     channels = pd.concat([journeys["channel_name"], idle["channel_name"]]).nunique()
     return count_moves(channel_paths(purchases(journeys), idle)) if channels <= MOST_STATES else None
 
@@ -166,14 +171,14 @@ def markov_part(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
     return comparison_part(journeys, {MARKOV: spread_by_effects(journeys, effects)})
 
 
-def reports_of(part: Part, markov_revenue: pd.DataFrame | None, asked: Asked) -> Reports:
+def reports_of(part: Part, markov_revenue: pd.DataFrame | None, plan: Plan) -> Reports:
     """Round the sums of all users to the report tables.
 
     In: the sum of all parts, the sum of their `markov_part`, if any, and the settings.
     Raises ReconciliationError if the report does not reconcile with the input to the cent.
     """
     reporting = sum_of_parts(part.reporting, DAILY)
-    shown = reporting[inside(reporting["date"], **asked.window)]
+    shown = reporting[inside(reporting["date"], **plan.window)]
     comparison = sum_of_parts(part.comparison, CHANNEL)
     if markov_revenue is not None:
         comparison[MARKOV] = sum_of_parts(markov_revenue, CHANNEL)[MARKOV].to_numpy()
@@ -183,5 +188,5 @@ def reports_of(part: Part, markov_revenue: pd.DataFrame | None, asked: Asked) ->
         channel_reporting=with_ratios(shown),
         channel_summary=summary_of(shown, part.counts, part.orders),
         model_comparison=compared(comparison[[*CHANNEL, IHC, *models, *phases]]),
-        reconciliation=account_for(part.figures, reporting, **asked.window),
+        reconciliation=account_for(part.figures, reporting, **plan.window),
     )

@@ -68,6 +68,7 @@ _DAY, _CLOCK = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-
 _OFFSET = "[+-][0-9]{2}(:?[0-9]{2})?"
 _FROM_DAY_FIRST, _FROM_MONTH_FIRST = _cut_date((7, 4), (4, 2), (1, 2)), _cut_date((7, 4), (1, 2), (4, 2))
 EMPTY = r"\s*"
+_NO_UTC = "Write the moment in UTC for every row, or leave the column {c} out in a view."
 BLANKS = Look(r"\s+\S.*|.*\S\s+", "has blanks around it", "In a view: trim({c}) AS {c}.")
 DAY_FIRST = Look(
     f"{_BEYOND_12}[/-]{_M}[/-]{_Y}", "looks like DD/MM/YYYY", f"Write {{y}}-{{m}}-{{d}}; in a view: {_FROM_DAY_FIRST}."
@@ -92,6 +93,15 @@ def _unix(pattern: str, unit: str, seconds: str) -> Look:
         f"looks like Unix time in {unit}",
         f"Write it as YYYY-MM-DD; in a view of SQLite: {day}; of PostgreSQL: CAST(to_timestamp({seconds}) AS DATE) "
         "AS {c}.",
+    )
+
+
+def _unix_moment(pattern: str, unit: str, seconds: str) -> Look:
+    return Look(
+        pattern,
+        f"looks like Unix time in {unit}",
+        f"Write it as YYYY-MM-DD HH:MM:SS; in a view of SQLite: datetime({seconds}, 'unixepoch') AS {{c}}; of "
+        f"PostgreSQL: to_timestamp({seconds}) AS {{c}}.",
     )
 
 
@@ -228,6 +238,30 @@ TIMES = (
     ),
     Look("(?s:.*)", "is not a time like 13:05:59", "Write it as HH:MM:SS."),
 )
+MOMENTS = (
+    Look(EMPTY, "is an empty text", _NO_UTC),
+    BLANKS,
+    Look(
+        rf"(?P<day>{_DAY})T(?P<time>{_CLOCK})(Z|[+]00(:?00)?)?",
+        "is an ISO timestamp with a T",
+        "Write {day} {time}; in a view: replace({c}, 'T', ' ') AS {c}.",
+    ),
+    Look(
+        rf"{_DAY}[T ]{_CLOCK} ?{_OFFSET}",
+        "has a time zone offset",
+        "Write it in UTC; in a view of SQLite: datetime({c}) AS {c}.",
+    ),
+    Look(
+        rf"(?P<moment>{_DAY} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}[.][0-9]{{6}})[0-9]+Z?",
+        "has more than six digits after the second",
+        "Write {moment}; in a view: substr({c}, 1, 26) AS {c}.",
+    ),
+    Look(_DAY, "is a day without a time", _NO_UTC),
+    _unix_moment("[1-9][0-9]{8,9}([.][0-9]+)?", "seconds", "{c}"),
+    _unix_moment("[1-9][0-9]{11,12}", "milliseconds", "{c} / 1000"),
+    _unix_moment("[1-9][0-9]{14,15}", "microseconds", "{c} / 1000000"),
+    Look("(?s:.*)", "is not a moment like 2023-09-01 13:05:59", "Write it as YYYY-MM-DD HH:MM:SS in UTC."),
+)
 FLAG_VALUES = (
     Look(EMPTY, "is an empty text", "Write 0 or 1; in a view: coalesce(nullif({c}, ''), '0') AS {c}."),
     Look(
@@ -305,13 +339,14 @@ NEGATIVE = Look(
 _NO_FLAG = "Write 1 or 0; where it is not known, in a view: coalesce({c}, 0) AS {c}."
 _NO_MOMENT = "Write it, or leave the row out in a view: WHERE {c} IS NOT NULL."
 NULLS = {
-    "user_id": "Give the row a unique user id; in a view: coalesce({c}, 'none ' || {key}) AS {c}.",
     "channel_name": "Write a name for sessions without a channel; in a view: coalesce({c}, 'unknown') AS {c}.",
     "revenue": "Write 0 for an order without revenue; in a view: coalesce({c}, 0) AS {c}.",
     "event_date": _NO_MOMENT,
     "conv_date": _NO_MOMENT,
+    "date": _NO_MOMENT,
     "event_time": "Write the time; where it is not known, in a view: coalesce({c}, '00:00:00') AS {c}.",
     "conv_time": "Write the time; where it is not known, in a view: coalesce({c}, '23:59:59') AS {c}.",
+    **dict.fromkeys(("event_utc", "conv_utc"), _NO_UTC),
     **dict.fromkeys(("holder_engagement", "closer_engagement", "impression_interaction"), _NO_FLAG),
 }
 NO_KEY = "Give the row a unique id, or leave it out in a view: WHERE {c} IS NOT NULL."

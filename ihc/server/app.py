@@ -61,7 +61,7 @@ class Session(BaseModel):
     impression_interaction: Flag = Field(default=0, description="1: an ad impression; it counts like any session.")
 
 
-class Question(BaseModel):
+class AttributionRequest(BaseModel):
     """The body of a request."""
 
     customer_journeys: Annotated[list[Session], FailFast()] = Field(min_length=1)
@@ -181,11 +181,11 @@ def _add_endpoints(app: FastAPI, types: Mapping[str, Parameters], settings: Serv
         body = await read_body(request, settings.max_bytes)
 
         def compute() -> Response:
-            question = _question(body, request.state)
+            given = _parse(body, request.state)
             _check_limits(request.state, settings)
             parameters = _conversion_type(request.query_params.get("conv_type_id", ""), types)
-            redistribution = _redistribution(question.redistribution_parameter)
-            content = _answer(question.customer_journeys, parameters, redistribution)
+            redistribution = _redistribution(given.redistribution_parameter)
+            content = _answer(given.customer_journeys, parameters, redistribution)
             return Response(json.dumps(content), content["statusCode"], media_type="application/json")
 
         return await to_thread.run_sync(compute, limiter=threads)
@@ -195,17 +195,17 @@ def _add_endpoints(app: FastAPI, types: Mapping[str, Parameters], settings: Serv
         return Health(status="ok", version=__version__, conversion_types=list(types))
 
 
-def _question(body: bytes, counts: State) -> Question:
+def _parse(body: bytes, counts: State) -> AttributionRequest:
     """Parse a request, and store its number of journeys and sessions for the log."""
     try:
-        question = Question.model_validate_json(body)
+        request = AttributionRequest.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the body"
         raise HTTPException(400, f"Invalid request at {where}: {first['msg']}.") from None
-    counts.sessions = len(question.customer_journeys)
-    counts.journeys = len({session.conversion_id for session in question.customer_journeys})
-    return question
+    counts.sessions = len(request.customer_journeys)
+    counts.journeys = len({session.conversion_id for session in request.customer_journeys})
+    return request
 
 
 def _check_limits(counts: State, settings: ServerSettings) -> None:
@@ -216,10 +216,10 @@ def _check_limits(counts: State, settings: ServerSettings) -> None:
             raise HTTPException(413, f"The request holds {number:,} {noun}; the limit is {most:,} {noun} per request.")
 
 
-def _conversion_type(asked: str, types: Mapping[str, Parameters]) -> Parameters:
-    if asked not in types:
+def _conversion_type(name: str, types: Mapping[str, Parameters]) -> Parameters:
+    if name not in types:
         raise HTTPException(400, "Unknown conversion type: conv_type_id must be one of those listed by /health.")
-    return types[asked]
+    return types[name]
 
 
 def _redistribution(entries: object) -> Redistribution | None:
@@ -248,8 +248,8 @@ def _rows(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
 
 def _document(types: Mapping[str, Parameters], settings: ServerSettings) -> dict[str, Any]:
     """The parts of the OpenAPI document that FastAPI cannot derive from the function signature."""
-    question = Question.model_json_schema()
-    question["properties"]["customer_journeys"]["items"] = question.pop("$defs")["Session"]
+    schema = AttributionRequest.model_json_schema()
+    schema["properties"]["customer_journeys"]["items"] = schema.pop("$defs")["Session"]
     limits = f"{settings.max_journeys:,} journeys, {settings.max_sessions:,} sessions, {settings.max_bytes:,} bytes"
     example = {"customer_journeys": [session.model_dump() for session in EXAMPLE[:2]]}
     conversion_type = {
@@ -260,7 +260,7 @@ def _document(types: Mapping[str, Parameters], settings: ServerSettings) -> dict
         "schema": {"type": "string", "enum": list(types)},
         "example": next(iter(types)),
     }
-    body = {"required": True, "description": f"At most {limits}.", "content": _json(example, schema=question)}
+    body = {"required": True, "description": f"At most {limits}.", "content": _json(example, schema=schema)}
     return {"parameters": [conversion_type], "requestBody": body}
 
 

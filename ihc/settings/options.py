@@ -72,6 +72,10 @@ class Options:
         Help("Lookback window in days. [default: unlimited]", "N", least=1),
         Within(LONGEST_LOOKBACK),
     ] = None
+    restart_after_order: Annotated[bool, Help("Begin journeys anew after each order of a user.")] = False
+    conversion_type: Annotated[
+        str | None, Help("Report and attribute only conversions of this type. [default: all]", "NAME")
+    ] = None
     engine: Annotated[
         Engine,
         Help("Attribution engine. [default: auto; the API if key, conversion type and database are set]"),

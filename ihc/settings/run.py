@@ -26,6 +26,8 @@ from ihc.settings.report import ReportOptions, report_options
 from ihc.settings.variables import Variables, as_text, read_variables
 from ihc.shipped import CHECKOUT
 
+RESTARTED = ", journeys restart after an order"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,6 +43,8 @@ class Settings:
     start_date: str | None
     end_date: str | None
     lookback_days: float | None
+    restart_after_order: bool
+    conversion_type: str | None
     account: ApiAccount | None
     api_limits: ApiLimits
     redistribution_rules: Redistribution | None
@@ -56,20 +60,39 @@ class Settings:
         return "api" if self.account else "local"
 
     @property
-    def window(self) -> dict[str, str | None]:
+    def window(self) -> dict[str, Any]:
         """The dates, as arguments for the library's functions."""
         return {"start_date": self.start_date, "end_date": self.end_date}
 
     @property
+    def journey_rules(self) -> dict[str, Any]:
+        """How journeys are built, as arguments for the library's functions."""
+        return {"lookback_days": self.lookback_days, "restart_after_order": self.restart_after_order}
+
+    @property
     def source(self) -> str:
-        """What credits depend on besides the tables: conversion type or model parameters, and the redistribution."""
-        return self.account.label if self.account else labelled(self.load_parameters().label, self.redistribution_rules)
+        """What credits depend on besides the tables and the lookback window, as stored with them.
+
+        The conversion type or the model parameters, the redistribution, and whether journeys restart after an order.
+        """
+        return self.account.label + self.restart_label if self.account else self.local_source
+
+    @property
+    def local_source(self) -> str:
+        """The `source` of the local engine with these settings."""
+        return labelled(self.load_parameters().label, self.redistribution_rules) + self.restart_label
+
+    @property
+    def restart_label(self) -> str:
+        """The end of `source` if journeys restart after an order, with the type of these orders; otherwise empty."""
+        of_type = "" if self.conversion_type is None else f" of type {self.conversion_type}"
+        return f"{RESTARTED}{of_type}" if self.restart_after_order else ""
 
     def run(self) -> Run:
         """The record of this run, to store with its credits."""
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        asked = (self.lookback_days, self.start_date, self.end_date)
-        return Run(self.run_id, now, self.engine, self.source, *asked, version=__version__)
+        scope = (self.lookback_days, self.start_date, self.end_date)
+        return Run(self.run_id, now, self.engine, self.source, *scope, version=__version__)
 
     def load_parameters(self) -> Parameters:
         """The model parameters of the local engine; raises ParametersError."""
@@ -117,6 +140,8 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         start_date=given.start_date,
         end_date=given.end_date,
         lookback_days=given.lookback_days,
+        restart_after_order=given.restart_after_order,
+        conversion_type=given.conversion_type,
         account=_account(given, rules, lambda: _is_made_up(database, is_default_database)),
         api_limits=ApiLimits(**{each.name: getattr(given, each.name) for each in fields(ApiLimits)}),
         redistribution_rules=rules,

@@ -8,7 +8,7 @@ from pandas.testing import assert_frame_equal
 from ihc.analysis.break_even import (
     ABOVE,
     BELOW,
-    NO_COST,
+    NO_SPEND,
     TOO_FEW,
     UNCLEAR,
     break_even_table,
@@ -75,7 +75,7 @@ def test_too_few_orders_applies_only_to_intervals_across_break_even_and_no_cost_
         ("free", 0, 300, 200, 400, True),
         ("free, many orders", 0, 300, 200, 400, False),
     )
-    assert found["verdict"].tolist() == [ABOVE, BELOW, TOO_FEW, ABOVE, TOO_FEW, NO_COST, NO_COST]
+    assert found["verdict"].tolist() == [ABOVE, BELOW, TOO_FEW, ABOVE, TOO_FEW, NO_SPEND, NO_SPEND]
 
 
 def test_a_channel_below_1_percent_of_the_cost_has_no_headroom():
@@ -127,11 +127,11 @@ def test_a_verdict_never_contradicts_the_headroom(rows, roas):
     before = summary.copy(deep=True), intervals.copy(deep=True)
     found = break_even_table(summary, intervals, roas)
     assert len(found) == len(rows)
-    assert found["verdict"].isin([ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_COST]).all()
+    assert found["verdict"].isin([ABOVE, BELOW, UNCLEAR, TOO_FEW, NO_SPEND]).all()
     headroom = found["headroom"].dropna()
     assert (headroom[found["verdict"] == ABOVE] >= 0).all()
     assert (headroom[found["verdict"] == BELOW] < 0).all()
-    assert ((found["verdict"] == NO_COST) == found["ROAS"].isna()).all()
+    assert ((found["verdict"] == NO_SPEND) == found["ROAS"].isna()).all()
     assert found["break_even_cost"].mul(roas).tolist() == pytest.approx(found["ihc_revenue"].tolist())
     assert_frame_equal(summary, before[0])
     assert_frame_equal(intervals, before[1])

@@ -96,7 +96,7 @@ def test_other_settings_take_precedence_over_other_sessions():
 def test_other_credit_with_the_same_sessions_and_settings_was_recomputed():
     changes = compare(BASE, state([("a", 100), ("b", 10)], OTHER_CREDIT))
     assert moved(changes)["Search"] == {"computed_anew": 25}
-    assert by_cause(changes)["recomputed (same sessions)"]["orders"] == 1
+    assert by_cause(changes)["same sessions, recalculated"]["orders"] == 1
 
 
 def test_corrected_revenue_is_valued_at_the_earlier_credit_and_the_rest_by_its_cause():

@@ -185,10 +185,10 @@ def test_bars_days_and_channels_add_up_to_the_reconciliation(run, window, seed):
     waiting_or_failed = stated.reindex([FAILED, WAITING], fill_value=0)
     assert by_day["orders"].sum() == stated.loc["orders read", "count"]
     assert by_day["unattributed_orders"].sum() == -stated.loc[UNATTRIBUTED, "count"]
-    refunded = dict.fromkeys(("unattributed", "failed", "waiting"), 0.0)
+    refunded = dict.fromkeys(("untracked", "failed", "waiting"), 0.0)
     refunded |= {line.split()[1]: stated.loc[line, "amount"] for line in stated.index if line.startswith("less: ")
                  and "refunds: " in line}  # fmt: skip
-    lonely = -stated.loc[UNATTRIBUTED, "amount"] - refunded["unattributed"]
+    lonely = -stated.loc[UNATTRIBUTED, "amount"] - refunded["untracked"]
     assert by_day["unattributed_revenue"].sum() == pytest.approx(lonely, abs=0.011)
     assert by_day["waiting_or_failed_orders"].sum() == -waiting_or_failed["count"].sum()
     # Up to four rounded lines.

@@ -28,7 +28,7 @@ def test_another_column_replaces_the_channel_and_missing_values_are_named():
 @pytest.mark.parametrize(
     ("by", "why"),
     [
-        ("nothing", "is no column of session_sources"),
+        ("nothing", "is not a column of session_sources"),
         *((name, "is the key, user, time or flag of a session") for name in ("user_id", "session_id", "event_time")),
         ("holder_engagement", "is the key, user, time or flag of a session"),
     ],
@@ -60,7 +60,7 @@ def test_groups_are_read_for_special_channel_names(tmp_path, encoding):
         ("channel_name;channel_group\na;b\n", "have the columns 'channel_name;channel_group'; the first line must be"),
         ("channel_group,channel_name\na,b\n", "the first line must be channel_name,channel_group"),
         ("channel_name,channel_group\na,b\na,c\n", "name 'a' more than once"),
-        ("channel_name,channel_group\na, \n", "give no group to 'a'"),
+        ("channel_name,channel_group\na, \n", "have no group for 'a'"),
         ('channel_name,channel_group\n"a,b\n', "cannot be read as CSV"),
     ],
 )

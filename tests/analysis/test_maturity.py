@@ -1,16 +1,24 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FEW, conversions, outcomes, shops, shuffled
+from helpers.frames import FEW, conversions, outcomes, sessions, shops, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.maturity import arrival, complete_span, credit_by_lag, immature_from, maturity
+from ihc.analysis.maturity import (
+    arrival,
+    complete_span,
+    credit_by_lag,
+    immature_from,
+    lookback_of_credit,
+    lookback_of_first_orders,
+    maturity,
+)
 from ihc.analysis.reporting import conversion_credits
 from ihc.errors import InputError
 from ihc.glossary import GLOSSARY, HEADINGS
-from ihc.journeys.build import build_journeys
+from ihc.journeys.build import build_journeys, find_spans
 from ihc.models.heuristics import linear
 
 
@@ -204,3 +212,45 @@ ORDERS = conversions([(f"k{n}", "u", f"2023-09-0{min(n, 5)} 12:00:00", 1.0) for 
 def test_the_span_is_the_latest_run_of_days_with_only_ended_orders(ended, span):
     assert complete_span(ORDERS, outcomes([(f"k{day}", how) for day, how in enumerate(ended, start=1)])) == span
     assert complete_span(conversions(), outcomes()) is None
+
+
+@pytest.mark.parametrize(
+    ("credits", "days"),
+    [
+        ([60, 0, 35, 0, 5], 3),  # 95 of 100 by lag 2, which is less than 3 days of 24 hours
+        ([60, 0, 34, 1, 5], 4),
+        ([96, 4], 1),
+        ([60, 0, 40], None),  # the window would keep everything
+        ([100], None),
+        ([59, 0, 35, 0, 5], None),  # 99 orders are too few
+        ([], None),
+    ],
+)
+def test_a_lookback_window_keeps_95_percent_of_the_credit(credits, days):
+    credit = pd.Series(credits, dtype="float64")
+    lags = pd.DataFrame({"lag": credit.index, "ihc": credit, "cumulated": credit.cumsum() / credit.sum()})
+    assert lookback_of_credit(lags) == days
+
+
+def first_orders(*hours, again=None):
+    """Users who order so many hours after their first session; one of them has another order after `again` hours."""
+    began = pd.Timestamp("2023-01-01 00:00:00")
+    visits = [(f"s{number}", f"u{number}", str(began), "Mail") for number in range(len(hours))]
+    orders = [
+        (f"k{number}", f"u{number}", str(began + pd.Timedelta(hours=hour)), 1.0) for number, hour in enumerate(hours)
+    ]
+    if again:
+        orders.append(("again", "u0", str(began + pd.Timedelta(hours=again)), 1.0))
+    return find_spans(sessions(visits), conversions(orders))
+
+
+def test_a_lookback_window_covers_95_percent_of_first_orders():
+    # 95 of 100 users order within 49 hours, which is less than 3 days.
+    assert lookback_of_first_orders(first_orders(*[1] * 94, 49, *[480] * 5)) == 3
+    assert lookback_of_first_orders(first_orders(*[1] * 94, 48, *[480] * 5, again=9_000)) == 2
+    assert lookback_of_first_orders(first_orders(*[0] * 95, *[480] * 5)) == 1
+    assert lookback_of_first_orders(first_orders(*[1] * 94, *[480] * 6)) is None
+    assert lookback_of_first_orders(first_orders(*[1] * 94, *[480] * 5)) is None  # 99 users are too few
+    # An order before the first session of its user does not count.
+    assert lookback_of_first_orders(first_orders(-1, *[1] * 94, *[480] * 5)) is None
+    assert lookback_of_first_orders(first_orders()) is None

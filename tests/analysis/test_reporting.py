@@ -4,7 +4,18 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import FEW, conversions, costs, credits_of, journey, sessions, shops, shuffled, windows
+from helpers.frames import (
+    FEW,
+    clock_change,
+    conversions,
+    costs,
+    credits_of,
+    journey,
+    sessions,
+    shops,
+    shuffled,
+    windows,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
@@ -114,7 +125,7 @@ def test_a_credit_without_order_or_session_is_left_out():
 def test_renamed_changes_only_the_channel_names():
     earned = conversion_credits(VISITS, ORDERS, CREDITS)
     groups = VISITS.assign(channel_name=["One", "Two", "One", "Two", "Two"])
-    there, here = renamed(visits_of(VISITS, PRICES, earned), earned, groups)
+    there, here = renamed(visits_of(VISITS, PRICES, earned), earned, groups["channel_name"])
     expected = conversion_credits(groups, ORDERS, CREDITS)
     assert_frame_equal(here, expected)
     assert_frame_equal(there, visits_of(groups, PRICES, expected))
@@ -268,3 +279,11 @@ def test_totals_by_day_and_channel_equal_the_input_in_any_row_order(shop, window
     assert summary["sessions"].iloc[-1] == inside(shop.sessions["event_date"], *window).sum()
     for frame, old in zip(frames, before, strict=True):
         assert_frame_equal(frame, old)
+
+
+def test_sessions_with_a_moment_in_utc_are_reported_on_their_local_day():
+    visits, orders = clock_change()
+    credits = linear(build_journeys(visits, orders))  # half of the order each for c and a
+    reporting = channel_reporting(visits, orders, costs([]), credits)
+    assert reporting["date"].unique().tolist() == ["2025-10-26"]
+    assert reporting.set_index("channel_name")["ihc_revenue"].to_dict() == {"Mail": 0.0, "Search": 45.0, "Social": 45.0}

@@ -22,7 +22,7 @@ from ihc.scale.cluster import connected
 from ihc.scale.job import Input, Job, scale
 from ihc.scale.output import open_output
 from ihc.scale.parquet import find_files
-from ihc.scale.parts import Asked
+from ihc.scale.parts import Plan
 
 ROWS = 1_000_000  # sessions per file
 DAYS = 90
@@ -109,7 +109,7 @@ def measure(folder: Path, sessions: int, memory: float) -> tuple[float, int]:
     make_shop(shop, sessions)
     made = time.perf_counter() - began
     files = Input(*(find_files(str(shop / name), name) for name in ("sessions", "conversions", "costs")))
-    job = Job(files, Asked(load_parameters()), open_output(str(shop / "out")))
+    job = Job(files, Plan(load_parameters()), open_output(str(shop / "out")))
     watch = Watch()
     watch.start()
     began, stages = time.perf_counter(), {}

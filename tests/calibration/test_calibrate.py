@@ -88,7 +88,7 @@ def test_closers_before_a_restart_are_extrapolated_without_a_contradiction_warni
     result = calibrate(SHOP, answers_of(SHOP, true))
     assert errors(result.parameters, true, SHOP).max() > 0.01
     (said,) = result.warnings
-    assert said.endswith("read the closer's curve beyond the 111.3 hours in the answers, where it is extrapolated.")
+    assert said.endswith("the closer's curve is extrapolated beyond the 111.3 hours in the answers.")
 
 
 def test_journeys_of_up_to_200_sessions_are_calibrated():
@@ -193,7 +193,7 @@ def test_2_percent_contradicting_answers_have_little_effect_and_are_named():
     assert 1 <= len(wrong) <= 5
     assert said.startswith(f"{len(wrong)} of ")
     assert all(repr(conv_id) in said for conv_id in wrong)
-    assert "better leave them out" in said
+    assert "better to leave them out" in said
 
 
 def test_answers_of_two_conversion_types_give_a_warning():
@@ -216,7 +216,10 @@ def redistributed(rows, parameters, channel):
 
 def test_redistributed_answers_give_a_warning_with_the_channel():
     result = calibrate(SMALL, redistributed(SMALL, truth(), "Direct"))
-    assert any("give no share to the channels 'Direct', as a redistribution does" in said for said in result.warnings)
+    assert any(
+        "give the channels 'Direct' no share in some phase, as after a redistribution" in said
+        for said in result.warnings
+    )
     assert any("or redistributed" in said for said in result.warnings)
 
 

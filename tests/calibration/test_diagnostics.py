@@ -30,8 +30,8 @@ def test_an_initializer_that_never_rises_gives_all_to_the_first_session():
     texts = said(SHOP, truth(initializer=([0, 5_000], [0, 0])))
     assert len(texts) == 2
     assert texts[0] == (
-        "The initializer's curve stays at 0 over the hours in the answers, 0 to 300.0: the first session of a "
-        "journey takes the whole phase."
+        "The initializer's curve is 0 over the hours in the answers, 0 to 300.0: the first session of a "
+        "journey gets the whole phase."
     )
     assert texts[1].startswith("Not identified: 6 of 6 initializer weights")
 
@@ -41,7 +41,7 @@ def test_an_initializer_that_never_rises_gives_all_to_the_first_session():
     [
         (
             {"initializer": ([0, 5_000], [0.3, 0.3])},
-            "each later session counts 0.300 times as much as the first one, however long the gap",
+            "each later session counts 0.300 times as much as the first one, whatever the gap",
         ),
         (
             {"closer": ([0, 5_000], [1, 1])},
@@ -61,24 +61,24 @@ def test_sessions_beyond_the_data_of_a_curve_are_counted():
         [two(10, conv_id="k1"), two(20, conv_id="k2"), two(30, conv_id="k3", first=("A", 1, 0)), two(5, conv_id="k4")]
     )
     texts = "\n".join(said(rows, truth(), unanswered=["k2", "k3", "k4"]))
-    assert "2 sessions of the database read the initializer's curve beyond the 10.0 hours" in texts
-    assert "1 session of the database read the closer's curve beyond the 10.0 hours" in texts
+    assert "For 2 sessions of the database, the initializer's curve is extrapolated beyond the 10.0 hours" in texts
+    assert "For 1 session of the database, the closer's curve is extrapolated beyond the 10.0 hours" in texts
 
 
 def test_a_curve_with_restarts_is_known_for_all_hours_but_not_for_closers_before_a_restart():
     # k1 restarts after 60 hours, and k2 after 90: of the closer's curve the answers show the 10 hours of k0.
     rows = pd.concat([two(60, conv_id="k1"), two(10, conv_id="k0"), two(90, conv_id="k2")])
     texts = "\n".join(said(rows, truth(initializer=([0, 2, 53], [0, 0, 1])), unanswered=["k2"]))
-    assert "the initializer's curve beyond" not in texts
-    assert "2 sessions of the database read the closer's curve beyond the 10.0 hours" in texts
+    assert "the initializer's curve is extrapolated beyond" not in texts
+    assert "For 2 sessions of the database, the closer's curve is extrapolated beyond the 10.0 hours" in texts
 
 
 def test_a_closer_observed_to_reach_0_is_known_for_all_hours():
     # The curve is 0 from 5 hours on, and the answers show 10.
     rows = pd.concat([two(10, conv_id="k1"), two(2, conv_id="k0"), two(90, conv_id="k2")])
     texts = "\n".join(said(rows, truth(closer=([0, 5], [1, 0])), unanswered=["k2"]))
-    assert "the initializer's curve beyond the 10.0 hours" in texts
-    assert "the closer's curve beyond" not in texts
+    assert "the initializer's curve is extrapolated beyond the 10.0 hours" in texts
+    assert "the closer's curve is extrapolated beyond" not in texts
 
 
 def test_channels_without_an_answer_are_neutral():
@@ -147,7 +147,7 @@ def test_weights_with_fewer_than_5_journeys_are_named():
     assert len(texts) == 3
     assert texts[0] == (
         "Not identified: 2 of 3 initializer weights (1 journey: 'C'; 4 journeys: 'A'). A weight needs 5 journeys that "
-        "split the initializer between its channel and another; 5 of 5 split it between any."
+        "split the initializer between its channel and another. Of all 5 journeys, 5 split it between channels."
     )
 
 
@@ -176,5 +176,5 @@ def test_journeys_that_hardly_mix_channels_identify_no_weight():
     texts = calibrate(build_journeys(tables.sessions, tables.conversions), answers).warnings
     assert len(texts) == 3
     assert texts[0].startswith("Not identified: 13 of 13 initializer weights (0 journeys: ")
-    assert texts[0].endswith("; 0 of 265 split it between any.")
+    assert texts[0].endswith(". Of all 265 journeys, 0 split it between channels.")
     assert "1 journey: 'Affiliate & Partnerships', 'Direct Traffic')" in texts[2]

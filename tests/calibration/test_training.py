@@ -159,7 +159,7 @@ def test_the_report_and_provenance_contain_cleaning_and_knots():
 
 def test_few_journeys_and_an_empty_phase_give_warnings():
     said = "\n".join(trained(FIVE.assign(holder_engagement=0)).warnings)
-    assert "Trained on 5 journeys; 15,000 is a good amount" in said
+    assert "Trained on 5 journeys, fewer than 15,000: the curves are rough" in said
     assert "holder_engagement" in said
 
 

@@ -27,9 +27,9 @@ def test_an_amount_in_a_cell_is_short(amount, written):
     assert marks.short(amount) == written
 
 
-def test_a_log_scale_includes_0():
+def test_a_log_scale_includes_0_and_has_no_ticks_outside_the_axes():
     axes = Figure().add_subplot()
     marks.power_scale(axes.yaxis)
     axes.set_ylim(0, 1_000)
-    ticks = [axes.yaxis.get_major_formatter()(tick) for tick in axes.get_yticks() if 0 <= tick <= 1_000]
+    ticks = [axes.yaxis.get_major_formatter()(tick) for tick in axes.get_yticks()]
     assert ticks == ["0", "0.1", "1", "10", "100", "1,000"]

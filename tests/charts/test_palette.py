@@ -75,9 +75,8 @@ def test_nothing_is_summed_if_every_channel_has_a_colour():
 
 def visits(*rows):
     """`(channel_name, cost, ihc_revenue)` of each session."""
-    return pd.DataFrame(rows, columns=["channel_name", "cost", "ihc_revenue"]).astype(
-        {"channel_name": "str", "cost": "float64", "ihc_revenue": "float64"}
-    )
+    frame = pd.DataFrame(rows, columns=["channel_name", "cost", "ihc_revenue"])
+    return frame.astype({"channel_name": "str", "cost": "float64", "ihc_revenue": "float64"}).assign(sessions=1)
 
 
 def test_colours_go_by_revenue_and_cost_and_then_by_sessions():

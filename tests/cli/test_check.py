@@ -56,6 +56,20 @@ def test_a_finding_is_printed_with_size_ids_consequence_and_sql_and_exits_with_1
     assert ihc_here("check", "--database", clean, cwd=tmp_path).returncode == 0
 
 
+def test_a_lookback_window_is_suggested_before_the_summary_unless_one_is_set(clean, tmp_path):
+    # Of 100 users, 95 order on the day of their first session, and five on the 20th.
+    rows = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 99) INSERT INTO"
+    execute(
+        clean,
+        f"{rows} session_sources SELECT 's' || n, 'u' || n, '2023-09-01', '10:00:07', 'Mail', 1, 1, 0 FROM n;"
+        f"{rows} conversions SELECT 'k' || n, 'u' || n, iif(n < 6, '2023-09-20', '2023-09-01'), '12:00:09', 9 FROM n;",
+    )
+    said = ihc_here("check", "--database", clean, cwd=tmp_path).stdout.splitlines()
+    assert said[-2] == "95% of users order within 1 day of their first session: consider --lookback-days 1."
+    (tmp_path / ".env").write_text("IHC_LOOKBACK_DAYS=30")
+    assert "--lookback-days" not in ihc_here("check", "--database", clean, cwd=tmp_path).stdout
+
+
 def test_unfit_tables_are_refused(clean, tmp_path):
     execute(clean, "UPDATE conversions SET conv_date = 'soon'")
     done = ihc_here("check", "--database", clean, cwd=tmp_path)
@@ -65,7 +79,7 @@ def test_unfit_tables_are_refused(clean, tmp_path):
 
 def test_the_sample_shop_has_its_intended_findings(shop, tmp_path):
     done = ihc_here("check", "--database", shop, cwd=tmp_path)
-    found = [line for line in done.stdout.splitlines() if line[:1].isdigit()][:-2]
+    found = [line for line in done.stdout.splitlines() if line[:1].isdigit()][:-3]
     kinds = ["without a session (", "without a cost row", "empty cost", "session does not exist", "are impressions"]
     assert len(found) == len(kinds)
     assert all(kind in line for kind, line in zip(kinds, found, strict=True))

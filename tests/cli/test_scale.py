@@ -24,7 +24,7 @@ from ihc.models.parameters import load_parameters
 from ihc.report.files import csv_bytes
 from ihc.scale import cluster
 from ihc.scale.output import KEYS, SCRATCH, open_output
-from ihc.scale.parts import Asked
+from ihc.scale.parts import Plan
 
 GUIDE = (ROOT / "docs" / "guides" / "cluster.md").read_text("utf-8")
 
@@ -47,7 +47,7 @@ def test_the_example_in_the_readme_equals_a_single_pass(client, shop, tmp_path):
     options = shlex.split(example.replace("\\\n", " "))
     done = ihc_here(*options, "--scheduler", client.scheduler.address, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    asked = Asked(load_parameters(), None, "2025-03-03", "2025-03-23")
+    asked = Plan(load_parameters(), None, "2025-03-03", "2025-03-23")
     credits, _, reports = in_one_pass(read_tables(shop), asked)
     assert_same_bits(pd.read_parquet(tmp_path / "out" / "credits"), credits, ["conv_id", "session_id"])
     for name, table in reports._asdict().items():
@@ -66,7 +66,7 @@ def test_the_library_example_equals_a_single_pass():
     *lines, last = [line.removeprefix(">>> ").replace("64", "3") for line in example.strip().splitlines()]
     exec("\n".join(lines), known)
     reporting = eval(last, known)
-    expected = in_one_pass(TIES, Asked(load_parameters(), lookback_days=30))[2].channel_reporting
+    expected = in_one_pass(TIES, Plan(load_parameters(), lookback_days=30))[2].channel_reporting
     pd.testing.assert_frame_equal(reporting, expected[list(reporting.columns)], check_exact=True)
 
 

@@ -7,9 +7,10 @@ from helpers.databases import is_file, sql
 
 from ihc import build_journeys, read_tables
 from ihc.database.inputs import Selection, read_chosen, read_conversion_ids, users_of
+from ihc.database.results import create_tables
 from ihc.errors import InputError
 from ihc.pipeline.sample import make_sample, write_sample
-from ihc.schemas.tables import inside
+from ihc.schemas.tables import SPEND, inside
 
 DATES = {"start_date": "2025-03-10", "end_date": "2025-03-12"}
 
@@ -72,7 +73,7 @@ def test_only_the_chosen_rows_leave_the_database(shop):
 def test_without_a_choice_nothing_is_left_out():
     assert Selection.of(None, None, None) is None
     assert Selection.of("", "", None) is None
-    assert Selection.of(None, None, []) == (None, None, ())
+    assert Selection.of(None, None, []) == (None, None, (), False)
 
 
 def test_invalid_dates_are_refused(tmp_path):
@@ -159,3 +160,126 @@ def test_with_a_refund_of_the_dates_its_order_is_read_too(refunded):
     # Without dates, only the user's own orders and refunds are selected.
     assert sorted(read_tables(refunded, users=["u1"]).conversions["conv_id"]) == ["back", "c1"]
     assert read_tables(refunded, users=["u2"]).conversions["conv_id"].tolist() == ["c2"]
+
+
+def test_daily_spend_is_read_and_spread_and_a_selection_has_the_shares_of_its_sessions(shop):
+    without = read_tables(shop)
+    assert without.spend is None  # the table is there, and empty
+    buyers = without.conversions["user_id"].unique().tolist()
+    first = without.sessions[without.sessions["user_id"].isin(buyers)].iloc[0]
+    paid, day = first["channel_name"], first["event_date"]
+    sql(
+        shop,
+        "DELETE FROM session_costs",
+        f"INSERT INTO channel_costs (date, channel_name, cost) VALUES ('{day}', '{paid}', 10.01), ('{day}', 'TV', 7)",
+    )
+    whole = read_tables(shop)
+    sessions = whole.sessions
+    theirs = sessions[(sessions["channel_name"] == paid) & (sessions["event_date"] == day)]
+    assert sorted(whole.costs["session_id"].dropna()) == sorted(theirs["session_id"])
+    assert whole.costs["cost"].sum() == pytest.approx(17.01)
+    assert len(whole.by_name[SPEND]) == 2
+    chosen = read_tables(shop, users=buyers)
+    assert 0 < len(chosen.costs) == theirs["user_id"].isin(buyers).sum()
+    assert chosen.spend is None
+    expected = whole.costs[whole.costs["session_id"].isin(chosen.costs["session_id"])]
+    pd.testing.assert_frame_equal(by_key(chosen.costs), by_key(expected))
+
+
+def test_a_selection_spreads_daily_spend_by_campaign_and_leaves_sessions_with_a_cost(database):
+    visit = "('{}', '{}', '2023-09-01', '10:00:00', 'Ads', 1, 1, 0, '{}')"
+    visits = [("a", "u", "x"), ("b", "v", "x"), ("c", "u", "y"), ("d", "v", "x")]
+    sql(
+        database,
+        "ALTER TABLE session_sources ADD COLUMN campaign TEXT",
+        f"INSERT INTO session_sources VALUES {', '.join(visit.format(*row) for row in visits)}",
+        "INSERT INTO conversions (conv_id, user_id, conv_date, conv_time, revenue) "
+        "VALUES ('k', 'u', '2023-09-02', '10:00:00', 5)",
+        "INSERT INTO session_costs VALUES ('d', 2.5)",
+        "INSERT INTO channel_costs (date, channel_name, campaign, cost) VALUES ('2023-09-01', 'Ads', 'x', 3), "
+        "('2023-09-01', 'Ads', NULL, 1)",
+    )
+    # a and b share 3.00, as d has a cost of its own; c has the 1.00 without a campaign.
+    assert read_tables(database).costs.set_index("session_id")["cost"].to_dict() == {
+        "d": 2.5,
+        "a": 1.5,
+        "b": 1.5,
+        "c": 1,
+    }
+    chosen = read_tables(database, start_date="2023-09-02").costs
+    assert chosen.set_index("session_id")["cost"].to_dict() == {"a": 1.5, "c": 1.0}
+
+
+@pytest.mark.parametrize("name", ["Channel_Costs", "CHANNEL_COSTS"])
+def test_daily_spend_is_read_from_a_view_in_any_case(shop, name):
+    sql(
+        shop,
+        "DROP TABLE channel_costs",
+        f"CREATE VIEW \"{name}\" AS SELECT '2001-01-01' AS \"Date\", 'TV' AS channel_name, 2.5 AS cost",
+    )
+    create_tables(shop, optional=True)  # does not add a second one
+    for asked in ({}, {"start_date": "2025-03-10"}):
+        assert len(read_tables(shop, **asked).costs.columns) == 5
+    assert read_tables(shop).costs.iloc[-1].tolist()[1:4] == [2.5, "2001-01-01", "TV"]
+
+
+def test_existing_databases_get_the_optional_table_only_on_request(shop):
+    sql(shop, "DROP TABLE channel_costs")
+    for optional in (False, True):
+        create_tables(shop, optional=optional)
+        with shop.transaction() as opened:
+            assert (SPEND in opened.tables()) == optional
+        assert read_tables(shop).spend is None
+
+
+@pytest.mark.parametrize("kind", ["VARCHAR(40)", "TIMESTAMP", "TIMESTAMPTZ"])
+def test_moments_in_utc_are_read_from_texts_and_timestamps(database, kind):
+    if is_file(database) and kind != "VARCHAR(40)":
+        pytest.skip("SQLite has no timestamps")
+    at = "SET TimeZone = 'UTC'" if kind == "TIMESTAMPTZ" else "SELECT 1"  # of the client that writes
+    sql(
+        database,
+        at,
+        f"ALTER TABLE session_sources ADD COLUMN event_utc {kind}",
+        f"ALTER TABLE conversions ADD COLUMN conv_utc {kind}",
+        "INSERT INTO session_sources VALUES"
+        " ('a', 'u', '2025-10-26', '02:30:00', 'Ads', 1, 1, 0, '2025-10-26 00:30:00')",
+        "INSERT INTO session_sources VALUES"
+        " ('b', 'u', '2025-10-26', '02:30:00', 'Mail', 1, 1, 0, '2025-10-26 01:30:00.25')",
+        "INSERT INTO conversions VALUES ('k', 'u', '2025-10-26', '02:15:00', 9, '2025-10-26 01:15:00')",
+    )
+    for found in (read_tables(database), read_tables(database, start_date="2025-10-26")):
+        assert sorted(found.sessions["event_utc"]) == ["2025-10-26 00:30:00", "2025-10-26 01:30:00.25"]
+        assert build_journeys(*found[:2])["session_id"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "''"])
+def test_sessions_without_a_user_are_not_those_of_an_order_without_one(database, nothing):
+    sql(
+        database,
+        f"INSERT INTO session_sources VALUES ('s1', {nothing}, '2024-05-01', '09:00:00', 'Ads', 1, 1, 0)",
+        "INSERT INTO session_sources VALUES ('s2', 'u', '2024-05-01', '09:00:00', 'Ads', 1, 1, 0)",
+        f"INSERT INTO conversions VALUES ('k1', {nothing}, '2024-05-01', '10:00:00', 100)",
+        "INSERT INTO conversions VALUES ('k2', 'u', '2024-05-01', '10:00:00', 60)",
+        "INSERT INTO session_costs VALUES ('s1', 2), ('s2', 3)",
+    )
+    found = read_tables(database, start_date="2024-05-01")
+    assert sorted(found.conversions["conv_id"]) == ["k1", "k2"]
+    assert (found.sessions["session_id"].tolist(), found.costs["session_id"].tolist()) == (["s2"], ["s2"])
+    whole = read_tables(database)
+    assert sorted(whole.sessions["user_id"].fillna("nobody")) == ["nobody", "u"]
+    assert build_journeys(*whole[:2])["conv_id"].tolist() == ["k2"]
+    assert users_of(database, "k1") == []
+    assert users_of(database, "k2") == ["u"]
+
+
+def test_with_every_order_the_database_also_selects_earlier_and_later_orders_of_the_users(shop):
+    whole = read_tables(shop)
+    chosen = read_tables(shop, **DATES, every_order=True)
+    orders = whole.conversions
+    users = orders.loc[inside(orders["conv_date"], **DATES), "user_id"]
+    assert sorted(chosen.conversions["conv_id"]) == sorted(orders.loc[orders["user_id"].isin(users), "conv_id"])
+    assert len(chosen.conversions) > len(read_tables(shop, **DATES).conversions)
+    rules = DATES | {"restart_after_order": True}
+    pd.testing.assert_frame_equal(build_journeys(*chosen[:2], **rules), build_journeys(*whole[:2], **rules))
+    assert len(read_tables(shop, every_order=True).conversions) == len(orders)

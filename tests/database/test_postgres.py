@@ -28,7 +28,7 @@ from ihc.journeys.credits import outcomes_of
 from ihc.models.heuristics import first_touch
 from ihc.models.parameters import load_parameters
 from ihc.pipeline.sample import make_sample, write_sample
-from ihc.schemas.tables import COLUMNS, as_text
+from ihc.schemas.tables import COLUMNS, WITH_SPEND, as_text
 
 RUN = Run("run-1", "2023-09-08 00:00:00", "local", "default (abc)", None, None, None, "0")
 NOTHING_FAILED = pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str")
@@ -263,7 +263,7 @@ def test_a_schema_with_any_name_holds_all_tables_and_none_is_elsewhere(postgres_
     database = Database(postgres_url, name)
     write_sample(database, 20)
     create_tables(database)
-    assert tables_of_schema(database) == {*COLUMNS, *RESULTS, *LEDGER, *HISTORY, "ihc_sample_shop"}
+    assert tables_of_schema(database) == {*WITH_SPEND, *RESULTS, *LEDGER, *HISTORY, "ihc_sample_shop"}
     assert tables_of_schema(Database(postgres_url)) == set()
 
 

@@ -11,6 +11,7 @@ from openpyxl import load_workbook
 
 import ihc
 from ihc.errors import DatabaseError, InputError
+from ihc.glossary import heading
 from ihc.pipeline.attribution import attribute_shop
 from ihc.settings.run import load_settings
 
@@ -75,15 +76,19 @@ def test_a_missing_database_is_refused_with_its_path(tmp_path):
 def test_a_column_of_sessions_breaks_down_the_selected_rows(report):
     found = report.by("campaign", where={"channel_name": "Search"})
     # a1 is in k1 and k2, a3 in k2 alone; both cost 10.
-    assert dict(rows(found, "campaign", "cost")) == {"spring": 10.0, "summer": 10.0, "Total": 20.0}
+    assert rows(found, "campaign", "influenced_conversions", "cost") == [
+        ["spring", 2, 10.0],
+        ["summer", 1, 10.0],
+        ["Total", 2, 20.0],
+    ]
     both = report.by("campaign", where={"channel_name": ["Search", "Social"]})
-    assert both.title == "Broken down by campaign, Channel: Search or Social"
+    assert both.title == "Broken down by campaign (Channel: Search or Social)"
     assert (
         both.frame["cost"].iloc[-1]
         == 20.0 + report.by("channel_name").frame.set_index("channel_name")["cost"]["Social"]
     )
     assert report.by("campaign", where={"channel_name": pd.Series(["Search", "Social", "Search"])}).title == both.title
-    with pytest.raises(InputError, match="No value of the column 'channel_name' is asked for"):
+    with pytest.raises(InputError, match="No value is given for the column 'channel_name'"):
         report.by("campaign", where={"channel_name": []})
     whole = report.by("channel_name").frame.set_index("channel_name")
     assert whole.loc["Search", "ihc_revenue"] == pytest.approx(found.frame["ihc_revenue"].iloc[-1])
@@ -153,6 +158,14 @@ def test_a_shorter_lookback_window_or_a_missing_channel_leaves_orders_untracked(
     assert after.loc["Direct", "ihc_revenue_after"] == 0.0
     with pytest.raises(InputError, match="No session has the channel 'TV'"):
         report.without("TV")
+
+
+def test_tables_of_lookbacks_models_and_cohorts_have_plain_headings(report):
+    headings = {heading(column)[0] for found in (report.lookbacks(7), report.cohorts()) for column in found.frame}
+    assert {"Attributed revenue, 7 days", "ROAS, 7 days", "Customers", "Revenue per customer"} <= headings
+    headings |= {heading(column)[0] for column in report.compare("linear").frame}
+    assert "ROAS, Linear" in headings
+    assert not [each for each in headings if "_" in each]
 
 
 def test_customers_are_grouped_by_the_channel_of_their_first_session(report):
@@ -247,3 +260,121 @@ def test_saving_keeps_other_files(report, tmp_path):
     report.save(tmp_path)
     assert (tmp_path / "charts" / "mine.png").exists()
     assert (tmp_path / "report.html").exists()
+
+
+def test_sessions_and_orders_without_a_user_count_but_have_no_credit(tmp_path):
+    # Next to Ann's order of 100 with a session of Search: a session of Social for 7, and an order of 40.
+    visits = pd.concat([SESSIONS[:1], sessions([("n1", None, "2025-03-03 10:00:00", "Social")])])
+    orders = pd.concat([CONVERSIONS[:1], conversions([("n2", None, "2025-03-04 11:00:00", 40.0)])])
+    tables = {"session_sources": visits, "conversions": orders, "session_costs": costs([("a1", 10.0), ("n1", 7.0)])}
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        for name, frame in tables.items():
+            frame.to_sql(name, connection, index=False)
+    report = ihc.open(tmp_path / "shop.db").report()
+    assert rows(report.channels, "channel_name", "cost", "ihc_revenue")[:2] == [
+        ["Search", 10.0, 100.0],
+        ["Social", 7.0, 0.0],
+    ]
+    outcomes = report.data.results.outcomes.set_index("conv_id")["outcome"].to_dict()
+    assert outcomes == {"k1": "credited", "n2": "unattributed"}
+    frame = report.by("customers").frame.set_index("customers")
+    assert frame["orders"].to_dict() == {"new": 1, "(none)": 1, "Total": 2}
+    assert report.cohorts().frame.set_index("channel_name")["orders"].to_dict() == {"Search": 1, "(no session)": 1}
+
+
+def test_journeys_restart_after_an_order_if_asked_and_stored_credits_say_so(database, tmp_path):
+    # Ann's second order has one session since the first, a3; with all sessions it has a1 and a2 too. Dan orders again
+    # two hours later, without a session.
+    copy = tmp_path / "shop.db"
+    shutil.copy(database, copy)
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("INSERT INTO conversions VALUES ('k6', 'dan', '2025-03-06', '13:00:00', 5, NULL)")
+    shop = ihc.open(copy)
+    own = attribute_shop(load_settings(base=tmp_path, database=copy, restart_after_order=True, output="out"))
+    credits = own.credits.frame.groupby("conv_id")["session_id"].agg(list)
+    assert credits.to_dict() == {"k1": ["a1", "a2"], "k2": ["a3"], "k3": ["b1", "b2"], "k4": ["d1"]}
+    late = load_settings(base=tmp_path, database=copy, restart_after_order=True, start_date="2025-03-10", output="out")
+    assert attribute_shop(late).credits.frame["session_id"].tolist() == ["a3"]  # k1 is read, though not selected
+    own.store()
+    report = shop.report()
+    assert "(stored credits)" in report.status
+    assert "journeys restart after an order" in report.status
+    assert report.data.settings.restart_after_order
+    assert report.reconciliation.text == (
+        "4 of 6 orders are credited, with 240.00 of revenue; 2 are untracked. 1 untracked order has no session since "
+        "the previous order of the user: journeys restart after an order."
+    )
+    assert "(stored credits)" in shop.report(restart_after_order=True).status
+    other = shop.report(restart_after_order=False)
+    assert "computed here" in other.status
+    assert "since the previous order" not in other.reconciliation.text
+    computed = ihc.open(database).report(restart_after_order=True)
+    assert "computed here" in computed.status
+    assert computed.data.results.credits.query("conv_id == 'k2'")["session_id"].tolist() == ["a3"]
+    assert list(computed.explain("k2").frame["session_id"]) == ["a3"]
+    # The sessions of the models, and of paths without an order, follow the same rule.
+    assert sorted(report.data.journeys["session_id"]) == ["a1", "a2", "a3", "b1", "b2", "d1"]
+
+
+@pytest.fixture
+def typed(database, tmp_path):
+    """The shop with two conversion types: k1 and k3 are leads, the others purchases."""
+    copy = tmp_path / "typed.db"
+    shutil.copy(database, copy)
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("ALTER TABLE conversions ADD COLUMN conversion_type TEXT")
+        connection.execute("UPDATE conversions SET conversion_type = iif(conv_id IN ('k1', 'k3'), 'lead', 'purchase')")
+    return copy
+
+
+def test_several_conversion_types_have_tables_in_the_report_and_one_type_has_none(typed, database, tmp_path):
+    report = ihc.open(typed).report()
+    # Leads: k1 with 100, k3 with 50. Purchases: k2 with 60, k4 with 30, k5 with 20, which is untracked.
+    assert rows(report.conversion_types, "conversion_type", "orders", "untracked", "revenue", "ihc_revenue") == [
+        ["lead", 2, 0, 150.0, 150.0],
+        ["purchase", 3, 1, 110.0, 90.0],
+        ["Total", 5, 1, 260.0, 240.0],
+    ]
+    by_channel = report.channel_conversion_types.frame
+    assert by_channel.groupby("conversion_type")["ihc_revenue"].sum().to_dict() == {"lead": 150.0, "purchase": 90.0}
+    names = {path.name for path in report.save(tmp_path / "typed")}
+    assert {"conversion_types.csv", "channel_conversion_types.csv"} <= names
+    assert "Conversion types" in (tmp_path / "typed" / "report.html").read_text("utf-8")
+    for plain in (ihc.open(database).report(), ihc.open(typed).report(conversion_type="lead")):
+        assert not any("conversion_types" in exhibit.name for exhibit in plain.exhibits)
+
+
+def test_a_report_of_one_conversion_type_knows_no_others(typed, tmp_path):
+    report = ihc.open(typed).report(conversion_type="purchase")
+    assert report.reconciliation.text == "2 of 3 orders are credited, with 90.00 of revenue; 1 is untracked."
+    assert "Only conversions of the type purchase are counted." in report.notes
+    # Only Ann's purchase restarts her journey, not her lead, so k2 has all three sessions.
+    credits = ihc.open(typed).report(conversion_type="purchase", restart_after_order=True).data.results.credits
+    assert credits[credits["conv_id"] == "k2"]["session_id"].tolist() == ["a1", "a2", "a3"]
+    with pytest.raises(InputError, match=r"Existing types: purchase \(3 conversions\), lead \(2 conversions\)"):
+        ihc.open(typed).report(conversion_type="leads")
+
+
+def test_a_run_of_one_conversion_type_keeps_the_stored_credits_of_the_others(typed, tmp_path):
+    options = {"base": tmp_path, "database": typed, "output": "out"}
+    attribute_shop(load_settings(**options, conversion_type="lead")).store()
+    assert "(stored credits)" in ihc.open(typed).report(conversion_type="lead").status
+    assert "computed here" in ihc.open(typed).report().status
+    attribute_shop(load_settings(**options, conversion_type="purchase")).store()
+    whole = ihc.open(typed).report()
+    assert "(stored credits)" in whole.status
+    assert sorted(whole.data.results.credits["conv_id"].unique()) == ["k1", "k2", "k3", "k4"]
+    # A day without leads is no error, another type is.
+    late = {"start_date": "2025-03-11", "end_date": "2025-03-11"}
+    assert attribute_shop(load_settings(**options, **late, conversion_type="lead")).credits.frame.empty
+    with pytest.raises(InputError, match="No conversion has the type 'trial'"):
+        attribute_shop(load_settings(**options, **late, conversion_type="trial"))
+
+
+def test_restarts_after_orders_of_one_type_are_stored_as_such(typed, tmp_path):
+    options = {"base": tmp_path, "database": typed, "output": "out", "restart_after_order": True}
+    attribute_shop(load_settings(**options, conversion_type="purchase")).store()
+    report = ihc.open(typed).report(conversion_type="purchase")
+    assert report.data.settings.restart_after_order
+    sources = report.data.sources["parameters"]
+    assert sources.str.endswith("journeys restart after an order of type purchase").all()

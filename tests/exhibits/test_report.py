@@ -199,7 +199,7 @@ def test_sentences_and_tables_agree(report):
 
 
 def test_the_report_has_groups_and_the_database_has_channels(dated):
-    assert "Grouped channels: 3 of 12. Without a group, under their own name: " in " ".join(dated.notes)
+    assert "Grouped channels: 3 of 12. Channels without a group keep their own name: " in " ".join(dated.notes)
     with closing(sqlite3.connect(dated.data.settings.database.file)) as connection:
         stored = pd.read_sql("SELECT * FROM channel_reporting ORDER BY channel_name, date", connection)
     assert set(stored["channel_name"]) == {*STRANGE.values(), "Paid Social", "Price Comparison"}
@@ -224,7 +224,7 @@ def test_changes_by_cause_add_up(dated, whole):
     parts = changes["ihc_revenue_before"] + changes[list(CAUSES)].sum(axis=1)
     assert parts.tolist() == pytest.approx(changes["ihc_revenue_after"].tolist(), abs=1e-5)
     assert set(causes["cause"]) == {
-        *("new orders", "orders gone", "late or changed sessions", "corrected order values"),
+        *("new orders", "removed orders", "late or changed sessions", "corrected order values"),
     }
     said = dated.changes.text
     assert f"from {total['ihc_revenue_before']:,.2f} to {total['ihc_revenue_after']:,.2f}" in said

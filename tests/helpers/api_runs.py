@@ -29,7 +29,7 @@ with settings.database.lock(held=settings.held_lock):
     tables = read_tables(settings.database)
     journeys = build_journeys(tables.sessions, tables.conversions)
     answer = compute_credits(settings, journeys, tables.conversions)
-    outcomes = outcomes_of(tables.conversions, journeys, answer.ends)
+    outcomes = outcomes_of(tables.conversions, journeys, answer.outcomes)
     store_credits(settings.database, settings.run(), answer.credits, outcomes, tables.conversions)
     store_reporting(settings.database, channel_reporting(*tables, answer.credits))
 """

@@ -53,9 +53,36 @@ def refunds(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     return conversions(row[:4] for row in rows).assign(refund_of=pd.array([row[4] for row in rows], dtype="str"))
 
 
+def clock_change():
+    """Sessions and an order in the hour of 2025-10-26 that comes twice in Berlin, with their moments in UTC.
+
+    Summer time ends at 01:00 UTC: 02:30 is 00:30 UTC the first time and 01:30 UTC the second. The order is at 02:15 the
+    second time, 01:15 UTC, 45 minutes after session a and before session b. Session c is on the same local day, which
+    is the day before in UTC.
+    """
+    visits = sessions(
+        [
+            ("a", "u", "2025-10-26 02:30:00", "Search"),
+            ("b", "u", "2025-10-26 02:30:00", "Mail"),
+            ("c", "u", "2025-10-26 00:30:00", "Social"),
+        ]
+    )
+    orders = conversions([("k", "u", "2025-10-26 02:15:00", 90.0)])
+    return (
+        visits.assign(event_utc=["2025-10-26 00:30:00", "2025-10-26 01:30:00", "2025-10-25 22:30:00"]),
+        orders.assign(conv_utc=["2025-10-26 01:15:00"]),
+    )
+
+
 def costs(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
     """`(session_id, cost)`; None is a NULL cost."""
     return _typed(rows, COLUMNS[COSTS])
+
+
+def spend(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
+    """`(date, channel_name, campaign, cost)`, the table `channel_costs`; a campaign and a cost can be None."""
+    frame = pd.DataFrame(rows, columns=["date", "channel_name", "campaign", "cost"])
+    return frame.astype({"date": "str", "channel_name": "str", "campaign": "str", "cost": "float64"})
 
 
 def credits_of(rows: Iterable[Sequence[Any]] = ()) -> pd.DataFrame:
@@ -201,6 +228,18 @@ def shops_with_refunds(draw: st.DrawFn) -> Tables:
     ids = [*orders.loc[orders["revenue"] >= 0, "conv_id"], "gone"]
     named = [draw(st.sampled_from([None, *ids])) if revenue < 0 else None for revenue in orders["revenue"]]
     return shop._replace(conversions=orders.assign(refund_of=pd.array(named, dtype="str")))
+
+
+@st.composite
+def shops_without_some_users(draw: st.DrawFn) -> Tables:
+    """A small shop with refunds in which some sessions and orders have no user."""
+    sessions, conversions, costs = draw(shops_with_refunds())
+    unknown = st.booleans()
+    named = [
+        frame.assign(user_id=frame["user_id"].mask(pd.Series([draw(unknown) for _ in frame.index], dtype="bool")))
+        for frame in (sessions, conversions)
+    ]
+    return Tables(*named, costs)
 
 
 def windows() -> st.SearchStrategy[tuple[str | None, str | None]]:

@@ -15,7 +15,7 @@ from helpers.frames import conversions, costs, sessions
 from ihc.analysis.reconciliation import reconcile
 from ihc.analysis.reporting import channel_reporting, channel_summary, model_comparison, with_ratios
 from ihc.analysis.sensitivity import phase_credits
-from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.journeys.build import build_journeys, non_converting_paths, without_new_session
 from ihc.journeys.credits import outcomes_of
 from ihc.models.ihc import attribute
 from ihc.models.redistribution import parse_redistribution
@@ -23,7 +23,7 @@ from ihc.models.registry import models_for
 from ihc.scale.job import Input, Job
 from ihc.scale.output import open_output
 from ihc.scale.parquet import find_files, layout_of, read_parquet
-from ihc.scale.parts import Asked, Reports
+from ihc.scale.parts import Plan, Reports
 from ihc.schemas.tables import COLUMNS, Tables, check_tables, inside
 
 NAMES = ("sessions", "conversions", "costs")
@@ -88,8 +88,8 @@ class Folder(NamedTuple):
         """The whole tables in memory, in file order."""
         return [read_whole(table, own) for table, own in zip(COLUMNS, self.files(), strict=True)]
 
-    def job(self, output, parts, asked, journeys=False):
-        return Job(self.files(), asked, open_output(str(output)), parts, journeys)
+    def job(self, output, parts, plan, journeys=False):
+        return Job(self.files(), plan, open_output(str(output)), parts, journeys)
 
 
 def read_whole(table, files):
@@ -114,23 +114,24 @@ def written(folder, tables, files=2, row_group_size=7, casts=None):
     return Folder(folder)
 
 
-def in_one_pass(raw, asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame, Reports]:
+def in_one_pass(raw, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame, Reports]:
     """The result of the library on whole tables: credits, outcomes and report tables."""
     tables: Tables = check_tables(*raw)
-    journeys = build_journeys(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
-    idle = non_converting_paths(*tables[:2], **asked.window, lookback_days=asked.lookback_days)
-    credits = attribute(journeys, asked.parameters, asked.redistribution)
-    orders = tables.conversions[inside(tables.conversions["conv_date"], **asked.window)]
-    outcomes = outcomes_of(orders, journeys, pd.DataFrame(columns=["conv_id", "outcome", "reason"], dtype="str"))
+    rules = plan.window | plan.journey_rules
+    journeys = build_journeys(*tables[:2], **rules)
+    idle = non_converting_paths(*tables[:2], **rules)
+    credits = attribute(journeys, plan.parameters, plan.redistribution)
+    orders = tables.conversions[inside(tables.conversions["conv_date"], **plan.window)]
+    outcomes = outcomes_of(orders, journeys, without_new_session(*tables[:2], **rules))
     models = {"IHC": credits} | {
-        name: model(journeys) for name, model in models_for(journeys, idle, asked.direct).items()
+        name: model(journeys) for name, model in models_for(journeys, idle, plan.direct).items()
     }
     reporting = channel_reporting(*tables, credits)
     reports = Reports(
-        channel_reporting=with_ratios(reporting[inside(reporting["date"], **asked.window)]),
-        channel_summary=channel_summary(*tables, credits, **asked.window),
+        channel_reporting=with_ratios(reporting[inside(reporting["date"], **plan.window)]),
+        channel_summary=channel_summary(*tables, credits, **plan.window),
         model_comparison=model_comparison(journeys, models | phase_credits(credits)),
-        reconciliation=reconcile(tables, credits, outcomes, reporting, **asked.window),
+        reconciliation=reconcile(tables, credits, outcomes, reporting, **plan.window),
     )
     return credits, outcomes, reports
 
@@ -149,8 +150,8 @@ def assert_same_reports(found, expected):
         assert_frame_equal(own, table.reset_index(drop=True), check_exact=True, obj=name)
 
 
-def assert_same_as_in_one_pass(output, reports, raw, asked):
-    credits, outcomes, expected = in_one_pass(raw, asked)
+def assert_same_as_in_one_pass(output, reports, raw, plan):
+    credits, outcomes, expected = in_one_pass(raw, plan)
     assert_same_bits(pd.read_parquet(output / "credits"), credits, ["conv_id", "session_id"])
     assert_same_bits(pd.read_parquet(output / "outcomes"), outcomes, ["conv_id"])
     assert_same_reports(reports, expected)

@@ -2,7 +2,18 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from helpers.frames import FEW, conversions, sessions, shops, shuffled, windows
+from helpers.frames import (
+    FEW,
+    clock_change,
+    conversions,
+    refunds,
+    sessions,
+    shops,
+    shops_with_refunds,
+    shops_without_some_users,
+    shuffled,
+    windows,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -18,6 +29,7 @@ from ihc.journeys.build import (
     non_converting_paths,
     rows_by_user,
     unattributed,
+    without_new_session,
 )
 from ihc.schemas.tables import JOURNEYS
 
@@ -47,7 +59,7 @@ def by_merging(visits, orders, start_date, end_date, lookback_days):
     """Reference result: merge all sessions and conversions of a user, then filter."""
     visits = visits.assign(timestamp=pd.to_datetime(visits["event_date"] + " " + visits["event_time"]))
     orders = orders.assign(conv_timestamp=pd.to_datetime(orders["conv_date"] + " " + orders["conv_time"]))
-    both = visits.merge(orders, on="user_id")
+    both = visits.dropna(subset="user_id").merge(orders, on="user_id")
     both = both[both["timestamp"] <= both["conv_timestamp"]]
     both = both[(both["conv_date"] >= (start_date or "0")) & (both["conv_date"] <= (end_date or "9"))]
     if lookback_days is not None:
@@ -244,3 +256,145 @@ def test_rows_by_user_counts_journey_rows():
         "sessions": [3, 1, 0],
         "rows": [5, 0, 0],
     }
+
+
+def test_columns_in_utc_give_order_and_distance_in_time():
+    visits, orders = clock_change()
+    journeys = build_journeys(visits, orders)
+    assert pairs(journeys) == [("k", "c"), ("k", "a")]
+    assert journeys["timestamp"].astype("str").tolist() == ["2025-10-25 22:30:00", "2025-10-26 00:30:00"]
+    assert journeys["conv_timestamp"].astype("str").unique().tolist() == ["2025-10-26 01:15:00"]
+    # Session a is 45 minutes before the order, which is 0.03125 days.
+    assert pairs(build_journeys(visits, orders, lookback_days=0.03125)) == [("k", "a")]
+    assert pairs(build_journeys(visits, orders, lookback_days=0.03124)) == []
+    # By the local clock, only c would come before the order.
+    assert pairs(build_journeys(visits.drop(columns="event_utc"), orders.drop(columns="conv_utc"))) == [("k", "c")]
+
+
+def test_orders_are_selected_by_their_local_day_and_paths_without_an_order_are_in_utc_order_too():
+    visits, orders = clock_change()
+    assert pairs(build_journeys(visits, orders, start_date="2025-10-27")) == []
+    night = sessions([("c", "u", "2025-10-26 00:30:00", "Social")]).assign(event_utc="2025-10-25 22:30:00")
+    order = conversions([("k", "u", "2025-10-26 00:40:00", 1.0)]).assign(conv_utc="2025-10-25 22:40:00")
+    assert pairs(build_journeys(night, order, start_date="2025-10-26")) == [("k", "c")]
+    paths = non_converting_paths(visits, orders.iloc[:0])
+    assert paths["session_id"].tolist() == ["c", "a", "b"]
+    assert paths["timestamp"].is_monotonic_increasing
+
+
+def test_only_one_table_with_a_column_in_utc_is_refused():
+    visits, orders = clock_change()
+    with pytest.raises(InputError, match="session_sources has the column event_utc, and table conversions has no"):
+        build_journeys(visits, orders.drop(columns="conv_utc"))
+    with pytest.raises(InputError, match="conversions has the column conv_utc, and table session_sources has no"):
+        build_journeys(visits.drop(columns="event_utc"), orders)
+
+
+@pytest.mark.parametrize("unknown", [None, ""])
+def test_sessions_and_orders_without_a_user_are_in_no_journey_and_no_path(unknown):
+    visits = pd.concat([VISITS, VISITS.assign(session_id="no " + VISITS["session_id"], user_id=unknown)])
+    orders = pd.concat([ORDERS, ORDERS.assign(conv_id="no " + ORDERS["conv_id"], user_id=unknown)])
+    assert_frame_equal(build_journeys(visits, orders), build_journeys(VISITS, ORDERS))
+    assert_frame_equal(build_journeys(visits, orders, lookback_days=1), build_journeys(VISITS, ORDERS, lookback_days=1))
+    assert_frame_equal(non_converting_paths(visits, ORDERS[:1]), non_converting_paths(VISITS, ORDERS[:1]))
+    assert len(unattributed(orders, build_journeys(visits, orders))) == 2 + len(ORDERS)
+    spans = find_spans(visits, orders)
+    assert (spans.following() >= 0).sum() == (find_spans(VISITS, ORDERS).following() >= 0).sum()
+    assert rows_by_user(spans)["rows"].sum() == len(build_journeys(VISITS, ORDERS))
+    nobody = orders[orders["conv_id"].str.startswith("no ")]
+    assert len(build_journeys(visits, nobody)) == 0
+
+
+@FEW
+@given(shops_without_some_users())
+def test_journeys_of_a_shop_are_those_of_its_rows_with_a_user(shop):
+    named = [frame.dropna(subset="user_id") for frame in shop[:2]]
+    assert_frame_equal(build_journeys(*shop[:2]), build_journeys(*named))
+
+
+# Three sessions, an order, another session and two more orders, the last one without a session of its own.
+AGAIN = sessions(
+    [
+        ("a", "u", "2023-09-01 10:00:00", "Search"),
+        ("b", "u", "2023-09-02 10:00:00", "Mail"),
+        ("c", "u", "2023-09-04 10:00:00", "Social"),
+        ("d", "u", "2023-09-06 10:00:00", "Mail"),
+        ("e", "other", "2023-09-03 10:00:00", "Mail"),
+    ]
+)
+TWO_MORE = [
+    ("k1", "u", "2023-09-02 10:00:00", 30.0),  # at the time of session b
+    ("k2", "u", "2023-09-04 11:00:00", 20.0),
+    ("k3", "u", "2023-09-05 10:00:00", 10.0),
+]
+
+
+def restarted(visits, orders, **options):
+    return pairs(build_journeys(visits, orders, restart_after_order=True, **options))
+
+
+def test_journeys_that_restart_hold_the_sessions_since_the_previous_order():
+    orders = conversions(TWO_MORE)
+    assert restarted(AGAIN, orders) == [("k1", "a"), ("k1", "b"), ("k2", "c")]
+    assert len(build_journeys(AGAIN, orders)) == 2 + 3 + 3
+    # k2 is 1 hour after c; k1 is 24 hours after a and at the time of b.
+    assert restarted(AGAIN, orders, lookback_days=0.5) == [("k1", "b"), ("k2", "c")]
+    # The order on the 2nd ends the journey of the one on the 4th, whichever is selected.
+    assert restarted(AGAIN, orders, start_date="2023-09-03") == [("k2", "c")]
+    assert restarted(AGAIN.iloc[::-1], orders.iloc[::-1]) == restarted(AGAIN, orders)
+
+
+def test_orders_at_the_same_time_share_their_journey():
+    orders = conversions(
+        [*TWO_MORE[:1], ("k2", "u", "2023-09-04 11:00:00", 1.0), ("j", "u", "2023-09-04 11:00:00", 2.0)]
+    )
+    assert restarted(AGAIN, orders) == [("k1", "a"), ("k1", "b"), ("j", "c"), ("k2", "c")]
+
+
+def test_a_refund_restarts_nothing_and_keeps_the_journey_of_its_order():
+    rows = [(*row, None) for row in TWO_MORE[:2]]
+    back, stray = ("back", "u", "2023-09-03 10:00:00", -5.0, "k1"), ("stray", "u", "2023-09-05 10:00:00", -5.0, None)
+    assert restarted(AGAIN, refunds([*rows, back])) == [
+        *(("back", "a"), ("back", "b"), ("k1", "a"), ("k1", "b"), ("k2", "c")),
+    ]
+    # Without an order, a refund has all sessions before it, as without the option.
+    assert restarted(AGAIN, refunds([*rows, stray]))[3:] == [("stray", "a"), ("stray", "b"), ("stray", "c")]
+
+
+def test_orders_that_lack_a_session_since_the_previous_one_are_named():
+    orders = pd.concat([conversions(TWO_MORE), conversions([("none", "v", "2023-09-01 10:00:00", 5.0)])])
+    found = without_new_session(AGAIN, orders, restart_after_order=True)
+    assert found.to_numpy().tolist() == [["k3", "unattributed", "no session since the previous order"]]
+    assert without_new_session(AGAIN, orders).empty
+    assert without_new_session(AGAIN, orders, end_date="2023-09-04", restart_after_order=True).empty
+
+
+def test_sessions_after_the_last_order_are_a_path_if_journeys_restart():
+    orders = conversions(TWO_MORE)
+    assert non_converting_paths(AGAIN, orders)["session_id"].tolist() == ["e"]
+    paths = non_converting_paths(AGAIN, orders, restart_after_order=True)
+    assert list(zip(paths["user_id"], paths["session_id"], strict=True)) == [("other", "e"), ("u", "d")]
+    assert (
+        non_converting_paths(AGAIN, orders, end_date="2023-09-05", restart_after_order=True)["user_id"]
+        .eq("other")
+        .all()
+    )
+
+
+@FEW
+@given(shops_with_refunds(), windows(), st.sampled_from([None, 1.0, 2.5]))
+def test_restarted_journeys_equal_a_merge_and_filter(shop, window, lookback):
+    start, end = window
+    visits, orders = shop[:2]
+    whole = build_journeys(visits, orders, start_date=start, end_date=end, lookback_days=lookback)
+    at = pd.to_datetime(orders["conv_date"] + " " + orders["conv_time"])
+    expected = []
+    for row in whole.itertuples():
+        earlier = at[(orders["user_id"] == row.user_id) & (orders["revenue"] >= 0) & (at < row.conv_timestamp)]
+        named = orders.loc[orders["conv_id"] == row.conv_id, "refund_of"].iloc[0]
+        own = orders[(orders["conv_id"] == named) & (orders["user_id"] == row.user_id)]
+        is_stray = row.revenue < 0 and own.empty
+        if is_stray or earlier.empty or row.timestamp > earlier.max():
+            expected.append((row.conv_id, row.session_id))
+    options = {"start_date": start, "end_date": end, "lookback_days": lookback}
+    assert restarted(visits, orders, **options) == expected

@@ -16,7 +16,7 @@ def told(*rows, roas=1.0):
 def test_the_channels_are_counted_and_named_by_verdict(snapshot):
     assert {
         "no channel": told(),
-        "no cost": told(("A", 0, 5, "no cost")),
+        "no cost": told(("A", 0, 5, "no spend")),
         "no channel matters": told(*((f"c{n}", 1, 2, ABOVE) for n in range(150))),
         "one": told(("A", 10, 40, ABOVE), roas=4.0),
         "none above": told(("A", 10, 30, BELOW), ("B", 10, 30, BELOW), roas=4.0),
@@ -29,7 +29,7 @@ def test_the_channels_are_counted_and_named_by_verdict(snapshot):
             ("E", 100, 90, UNCLEAR),
             ("F", 100, 100, TOO_FEW),
             ("G", 1_000, 0, BELOW),
-            ("free", 0, 90, "no cost"),
+            ("free", 0, 90, "no spend"),
             ("tiny", 1, 90, ABOVE),
         ),
     } == snapshot

@@ -1,7 +1,14 @@
 import pandas as pd
 
 from ihc.analysis.maturity import maturity
-from ihc.narrative.maturity import early_sentence, lag_sentence, maturity_sentence, reach_sentence
+from ihc.narrative.maturity import (
+    credit_lookback_sentence,
+    early_sentence,
+    lag_sentence,
+    maturity_sentence,
+    order_lookback_sentence,
+    reach_sentence,
+)
 
 THREE = pd.DataFrame(
     {"date": [f"2023-09-0{day}" for day in (1, 2, 3)], "ihc": [10.0, 8.0, 6.0], "ihc_revenue": [100.0, 80.0, 60.0]}
@@ -64,3 +71,13 @@ def test_days_before_the_first_order_are_warned_about(snapshot):
         f"orders from {day}": early_sentence(THREE, pd.DataFrame({"conv_date": [day, "2023-09-05"]}))
         for day in ("2023-09-01", "2023-09-02", "2023-09-03")
     } | {"no order": early_sentence(THREE, pd.DataFrame({"conv_date": []}))} == snapshot
+
+
+def test_a_lookback_window_is_suggested_with_its_share():
+    assert credit_lookback_sentence(22) == (
+        "Sessions within 22 days before the order have 95% of the credit or more: consider --lookback-days 22."
+    )
+    assert order_lookback_sentence(1) == (
+        "95% of users order within 1 day of their first session: consider --lookback-days 1."
+    )
+    assert credit_lookback_sentence(None) == order_lookback_sentence(None) == ""

@@ -177,7 +177,7 @@ def test_orders_sent_stored_and_left_out_are_counted(snapshot):
         "asked, one cut": narrative.api_sentence("conversion type spring of api.example.com", 1200, 1000, cut),
         "asked, one kept": narrative.api_sentence("x", 1, 0, kept),
         "asked for nothing": narrative.api_sentence("x", 1, 0, ends()),
-        "ended": narrative.asked_sentence(asked, five),
+        "ended": narrative.requests_sentence(asked, five),
         "stored": narrative.stored_sentence(five),
         "a refund": narrative.stored_sentence(ends(("a", "credited", ""), ("r", "credited", REFUND))),
         "nothing stored": narrative.stored_sentence(ends()),

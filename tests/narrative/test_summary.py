@@ -44,5 +44,5 @@ def test_the_headline_covers_the_largest_amounts(snapshot):
         "some break even": headline(verdicts(*below, *above), 2),
         "none does": headline(verdicts(*below)),
         "all do": headline(verdicts(*above)),
-        "nothing spent": headline(verdicts(("Direct", 0.0, 50.0, float("nan"), "no cost", float("nan")))),
+        "nothing spent": headline(verdicts(("Direct", 0.0, 50.0, float("nan"), "no spend", float("nan")))),
     } == snapshot

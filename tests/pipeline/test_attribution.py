@@ -107,7 +107,7 @@ def asked_since(api, before):
 
 
 def ends_of(result):
-    return {row.conv_id: (row.outcome, row.reason) for row in result.ends.itertuples()}
+    return {row.conv_id: (row.outcome, row.reason) for row in result.outcomes.itertuples()}
 
 
 def test_both_engines_give_the_same_frame_and_the_same_credits(compute, shop):
@@ -118,8 +118,8 @@ def test_both_engines_give_the_same_frame_and_the_same_credits(compute, shop):
     assert_frame_equal(by_api.credits[["conv_id", "session_id"]], shop[["conv_id", "session_id"]])
     assert_close(by_api.credits, locally.credits)
     assert check_credits(by_api.credits, shop).empty
-    assert by_api.ends.empty
-    assert locally.ends.empty
+    assert by_api.outcomes.empty
+    assert locally.outcomes.empty
     assert api.requests == 5
 
 
@@ -140,8 +140,8 @@ def test_both_engines_redistribute_alike(compute, shop, tmp_path):
         by_api = compute(shop, url, **options)
     locally = compute(shop, engine="local", **options)
     assert_close(by_api.credits, locally.credits)
-    assert by_api.ends.empty
-    assert locally.ends.empty
+    assert by_api.outcomes.empty
+    assert locally.outcomes.empty
     without = compute(shop, engine="local").credits
     for name in ("initializer", "holder", "closer", "ihc"):
         assert (locally.credits[name] - without[name]).abs().max() > 0.1
@@ -187,8 +187,8 @@ def test_the_engines_describe_themselves_in_a_sentence(compute, server):
 def test_no_journeys_get_no_credits_in_the_same_columns_and_types(compute, server, engine):
     empty, full = compute(JOURNEYS.iloc[:0], server, engine), compute(JOURNEYS, server, engine)
     assert empty.credits.empty
-    assert empty.ends.empty
-    assert set(empty.ends.columns) == {"conv_id", "outcome", "reason"}
+    assert empty.outcomes.empty
+    assert set(empty.outcomes.columns) == {"conv_id", "outcome", "reason"}
     assert empty.credits.dtypes.to_dict() == full.credits.dtypes.to_dict()
 
 
@@ -299,7 +299,7 @@ def test_a_refresh_that_was_stopped_halfway_pays_for_nothing_twice(compute, shop
         assert 0 < kept < shop["conv_id"].nunique()
         second = compute(shop, url, refresh=True)
         assert set(api.asked.values()) == {2}
-        assert second.ends.empty
+        assert second.outcomes.empty
         assert f"{shop['conv_id'].nunique() - kept} of them were already answered" in second.about
 
 
@@ -308,7 +308,7 @@ def test_fractions_of_a_second_do_not_matter_to_the_server(compute, server):
     visits = sessions([("b", "u", "2023-09-01 10:00:00.2", "Search"), ("a", "u", "2023-09-01 10:00:00.7", "Mail")])
     journeys = build_journeys(visits, conversions([("k", "u", "2023-09-01 10:00:01", 9.0)]))
     result = compute(journeys, server)
-    assert result.ends.empty
+    assert result.outcomes.empty
     assert_close(result.credits, compute(journeys, engine="local").credits)
 
 
@@ -338,11 +338,11 @@ def test_a_long_journey_that_was_cut_and_then_failed_has_one_end(compute):
     with misbehaving(lambda number, conversions: "400" if "long" in conversions else "") as (url, _):
         result = compute(LONG, url, variables={"IHC_MAX_SESSIONS": "6"})
     ends = ends_of(result)
-    assert len(ends) == len(result.ends) == 2
+    assert len(ends) == len(result.outcomes) == 2
     assert ends["long"][0] == "failed"
     assert ends["longer"][0] == "credited"
     orders = conversions([(key, "u", "2023-09-01 10:00:00", 1.0) for key in LONG["conv_id"].unique()])
-    assert outcomes_of(orders, LONG, result.ends)["outcome"].tolist() == [*["credited"] * 3, "failed", "credited"]
+    assert outcomes_of(orders, LONG, result.outcomes)["outcome"].tolist() == [*["credited"] * 3, "failed", "credited"]
 
 
 def test_a_long_journey_can_be_skipped_and_fails_with_that_reason(compute):
@@ -387,7 +387,7 @@ def test_the_api_is_asked_once_for_an_order_and_its_refund(compute):
     of_order, of_refund = (both.credits[both.credits["conv_id"] == key].set_index("session_id") for key in ("k", "r"))
     assert_frame_equal(of_refund.drop(columns="conv_id"), of_order.drop(columns="conv_id"))
     assert_frame_equal(alone.credits.reset_index(drop=True), both.credits.tail(2).reset_index(drop=True))
-    assert sorted(failed.ends["conv_id"]) == ["k", "r"]
+    assert sorted(failed.outcomes["conv_id"]) == ["k", "r"]
 
 
 def test_orders_beyond_the_request_limit_wait_and_the_next_run_continues(compute, shop):
@@ -401,11 +401,11 @@ def test_orders_beyond_the_request_limit_wait_and_the_next_run_continues(compute
         assert set(ends) == set(orders["conv_id"]) - answered
         assert set(ends.values()) == {("waiting", "The run reached the limit of --max-requests.")}
         assert f"{len(ends)} orders wait for the next run: The run reached the limit" in first.about
-        outcomes = outcomes_of(orders, shop, first.ends)["outcome"].value_counts().to_dict()
+        outcomes = outcomes_of(orders, shop, first.outcomes)["outcome"].value_counts().to_dict()
         assert outcomes == {"credited": len(answered), "waiting": len(ends)}
         second = compute(shop, url)
         assert set(api.answered.values()) == {1}
-    assert second.ends.empty
+    assert second.outcomes.empty
     assert_close(second.credits, compute(shop, engine="local").credits)
 
 
@@ -451,7 +451,7 @@ def test_an_answer_that_is_not_whole_fails_and_is_asked_again_only_on_request(co
         assert api.requests == 1
         assert ends_of(again) == ends_of(first)
         refreshed = compute(JOURNEYS, url, refresh=True)
-    assert refreshed.ends.empty
+    assert refreshed.outcomes.empty
     assert_close(refreshed.credits, compute(JOURNEYS, engine="local").credits)
 
 
@@ -460,7 +460,7 @@ def test_an_answer_stays_if_requesting_it_again_fails(compute):
         first = compute(JOURNEYS, url)
         again = compute(JOURNEYS, url, refresh=True)
     assert_frame_equal(again.credits, first.credits)
-    assert again.ends.empty
+    assert again.outcomes.empty
 
 
 def test_a_request_takes_no_longer_than_the_settings_say(compute):
@@ -496,8 +496,8 @@ def test_both_engines_agree_on_any_shop(compute, server):
         journeys = build_journeys(shop.sessions, shop.conversions)
         by_api, locally = compute(journeys, server), compute(journeys, engine="local")
         assert_close(by_api.credits, locally.credits)
-        assert by_api.ends.empty
-        assert locally.ends.empty
+        assert by_api.outcomes.empty
+        assert locally.outcomes.empty
         assert check_credits(by_api.credits, journeys).empty
 
     agree()

@@ -88,7 +88,7 @@ def test_a_given_database_is_never_replaced_by_a_sample(tmp_path):
 @pytest.mark.parametrize("report_only", [True, False])
 def test_a_column_to_report_by_that_is_not_there_is_refused_before_any_notebook(own_shop, tmp_path, report_only):
     begun = []
-    with pytest.raises(InputError, match=r"--by 'nosuch' is no column of session_sources; .*'campaign'"):
+    with pytest.raises(InputError, match=r"--by 'nosuch' is not a column of session_sources; .*'campaign'"):
         run(
             settings_for(tmp_path, by="nosuch"),
             step=lambda name: nullcontext(begun.append(name)),

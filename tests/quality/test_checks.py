@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 from helpers.frames import FEW, UNTRUSTED, conversions, costs, sessions, shops, shuffled
 from helpers.mending import finding, findings, is_listing, listed, mended
 from helpers.odd_shops import CHANNELS, ODD_FINDINGS, ODD_SHOP, REFUNDS
@@ -9,7 +10,7 @@ from pandas.testing import assert_frame_equal
 
 from ihc.formatting import some
 from ihc.quality.checks import channel_variants, clean_sentence, mends, quality_findings, shown_findings, table_shapes
-from ihc.schemas.tables import Tables
+from ihc.schemas.tables import Tables, check_tables
 
 EMPTY = Tables(sessions(), conversions(), costs())
 CLEAN = Tables(ODD_SHOP.sessions.iloc[:1], conversions([("k", "u", "2023-09-01 10:00:09", 1.0)]), costs([("a", 1.0)]))
@@ -143,3 +144,24 @@ def test_row_order_is_irrelevant(shop, seed):
     again = Tables(*(shuffled(frame, seed) for frame in shop))
     columns = ["check", "count", "amount", "share"]
     assert_frame_equal(quality_findings(again)[columns], quality_findings(shop)[columns])
+
+
+@pytest.mark.parametrize("unknown", [None, ""])
+def test_sessions_and_orders_without_a_user_are_counted_and_listed(unknown):
+    visits = sessions([("a", "u", "2023-09-01 10:00:07", "Ads"), ("b", unknown, "2023-09-01 10:00:07", "Ads")])
+    orders = conversions([("k", unknown, "2023-09-02 10:00:07", 30.0), ("l", unknown, "2023-09-02 10:00:09", 30.0)])
+    orders = pd.concat([orders, conversions([("back", unknown, "2023-09-03 10:00:07", -5.0)])], ignore_index=True)
+    tables = check_tables(visits, orders.assign(refund_of=[None, None, "k"]), costs([("a", 1.0), ("b", 4.0)]))
+    raw = Tables(visits, orders.assign(refund_of=[None, None, "k"]), tables.costs)  # as stored
+    buyers, visitors = finding(tables, "orders without a user"), finding(tables, "sessions without a user")
+    assert (buyers["count"], buyers["amount"], listed(raw, buyers["mend"])) == (3, 55.0, ["back", "k", "l"])
+    assert (visitors["count"], visitors["amount"], listed(raw, visitors["mend"])) == (1, 4.0, ["b"])
+    untracked = finding(tables, "orders without a session")
+    assert (untracked["count"], listed(raw, untracked["mend"])) == (2, ["k", "l"])
+    for check in ("orders of the same user", "refunds without", "user ids", "orders whose user id differs"):
+        assert finding(tables, check) is None
+
+
+def test_there_is_no_check_for_users_if_every_row_has_one():
+    names = quality_findings(ODD_SHOP)["check"]
+    assert not names.str.endswith("without a user").any()

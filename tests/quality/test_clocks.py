@@ -67,3 +67,25 @@ def test_simultaneous_sessions_are_reported_only_for_one_buyer_on_different_chan
     ]
     orders = [("k", "u", "2023-09-03 10:05:01", 100.0), ("l", "v", "2023-09-03 11:00:01", 50.0)]
     assert finding(timed_shop(visits, orders), "sessions of one buyer") is None
+
+
+def test_with_columns_in_utc_statements_list_orders_as_their_local_time_changes_nothing():
+    visits = [("a", "u", "2023-09-01 09:00:10", "Search"), ("b", "u", "2023-09-03 10:05:37", "Mail")]
+    tables = timed_shop(visits, [("k", "u", "2023-09-03 10:05:07", 100.0), ("l", "v", "2023-09-03 00:00:00", 50.0)])
+    tables = tables._replace(
+        # The clock of the shop is two hours ahead of UTC; the next session of u is 30 seconds after the order.
+        sessions=tables.sessions.assign(event_utc=["2023-09-01 07:00:10", "2023-09-03 08:05:37"]),
+        conversions=tables.conversions.assign(conv_utc=["2023-09-03 08:05:07", "2023-09-02 22:00:00"]),
+    )
+    found = quality_findings(tables)
+    for check, order in (("orders followed by a session", "k"), ("orders at 00:00:00", "l"), ("orders without a", "l")):
+        row = finding(tables, check, found)
+        assert row["aim"] == "To list them"
+        assert listed(tables, row["mend"]) == [order]
+    # The only session of a user later on the same local day, which is the next day in UTC.
+    late = timed_shop([("a", "u", "2023-09-03 02:30:00", "Ads")], [("k", "u", "2023-09-03 01:30:00", 9.0)])
+    late = late._replace(
+        sessions=late.sessions.assign(event_utc="2023-09-03 00:30:00"),
+        conversions=late.conversions.assign(conv_utc="2023-09-02 23:30:00"),
+    )
+    assert finding(late, "orders without a session before")["examples"] == "'k'"

@@ -10,8 +10,10 @@ from helpers.frames import UNTRUSTED
 
 from ihc.charts.channels import bars_chart
 from ihc.report.exhibit import Exhibit, first_sentence
+from ihc.report.tables import table
 
 FRAME = pd.DataFrame({"channel_name": ["Search", "Mail"], "cost": [100.25, 3.0]})
+LONG = pd.DataFrame({"cost": range(40)})
 
 
 def exhibit(frame=FRAME, **more):
@@ -37,6 +39,13 @@ def test_an_exhibit_without_chart_or_rows_shows_its_text():
     assert page.find(["img", "table"]) is None
     with pytest.raises(ValueError, match=r"The exhibit 'spend' has no chart\. Use \.frame for its table"):
         exhibit().plot()
+
+
+@pytest.mark.parametrize("shown", [None, lambda: table(LONG.head(15))])
+def test_a_shortened_table_says_how_many_rows_there_are(shown):
+    page = BeautifulSoup(exhibit(LONG, shown=shown)._repr_html_(), "html.parser")
+    assert len(page.find_all("td")) == 15
+    assert page.find_all("p")[-1].text == "15 of 40 rows shown. Use .frame for all rows."
 
 
 def test_a_notebook_displays_the_chart(charted):

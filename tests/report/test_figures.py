@@ -9,7 +9,7 @@ from helpers.frames import UNTRUSTED
 from ihc.charts.channels import cost_against_revenue_chart
 from ihc.charts.models import ON_CELL, models_by_channel_chart
 from ihc.charts.palette import COLOURS
-from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE
+from ihc.charts.style import BLUE, GREY, INK, ORANGE, PALE, WIDTH
 from ihc.formatting import printable
 from ihc.report.figures import ON_DARK, Picture, write_chart
 
@@ -25,6 +25,13 @@ def test_a_chart_is_written_as_svg_and_png_with_its_text_alternative(tmp_path):
     assert ET.parse(tmp_path / "charts" / "chart.svg").getroot()[0].text == 'Bars: <b> & "cost"'
     assert (tmp_path / "charts" / "chart.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "charts").iterdir())) == 2
+
+
+def test_a_png_has_150_dots_per_inch_whether_or_not_the_svg_is_made_first():
+    picture = Picture(partial(cost_against_revenue_chart, SUMMARY), "Bars: cost.")
+    before, _, after = picture.png_file, picture.svg_file, picture.png_file
+    assert before == after
+    assert int.from_bytes(before[16:20], "big") == 150 * WIDTH  # the width in the header of a PNG
 
 
 def test_a_chart_that_fails_gives_a_sentence_and_its_old_files_are_deleted(tmp_path):

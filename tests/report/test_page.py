@@ -80,6 +80,19 @@ def test_the_summary_has_headline_status_and_six_figures(page, report):
     assert [point.text for point in page.select(".points li")] == [point.text for point in report.points]
 
 
+def test_the_headline_counts_the_channels_that_the_table_marks_as_above(report, page):
+    above = [row for row in rows_of(page) if "▲ above" in row.text]
+    assert len(above) > 1
+    assert f"{len(above)} channels with" in page.h1.text
+
+
+def test_each_roas_says_what_it_is_and_verdicts_name_the_break_even(page):
+    notes = {card.dt.text: card.select_one(".note").text for card in page.select("#summary .cards > div:has(.note)")}
+    assert notes["Blended ROAS"].startswith("revenue / spend")
+    assert notes["ROAS of paid channels"].startswith("attributed revenue / spend")
+    assert "Verdict (break-even 4)" in [head.text for head in page.select(".verdict-table thead th")]
+
+
 def test_the_channel_table_is_sorted_by_spend_and_adds_up(page, report):
     *rows, last = rows_of(page)
     summary = report.channels.frame
@@ -288,6 +301,12 @@ def test_the_print_has_few_pages_and_the_summary_is_the_first(opened, tmp_path):
     tab.emulate_media(media="print")
     assert tab.evaluate("document.getElementById('summary').getBoundingClientRect().bottom") <= 1030
     assert tab.evaluate("document.documentElement.scrollWidth") <= A4
+    titles = tab.locator(".appendix > details:visible > summary").all_text_contents()
+    assert titles == ["Reconciliation", "Data quality", "Definitions", "About this report"]
+    assert tab.locator(".on-paper").inner_text() == (
+        "Not printed, but on the page: Untracked revenue by day, Remedies, Model parameters, Files."
+    )
+    assert not tab.get_by_role("heading", name="Remedies").is_visible()
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 

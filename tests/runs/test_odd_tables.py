@@ -140,8 +140,6 @@ UNFIT = [
     (CONVERSIONS, "user_id", 1234567890.125, "is a fractional number", None),
     (COSTS, "session_id", 2.0**60, "is a floating point number of 16 and more digits", None),
     (SESSIONS, "channel_name", None, "NULL", "unknown"),
-    (SESSIONS, "user_id", None, "NULL", "none s1"),
-    (CONVERSIONS, "user_id", None, "NULL", "none c1"),
     (CONVERSIONS, "revenue", None, "NULL", 0),
     (SESSIONS, "closer_engagement", None, "NULL", 0),
     (SESSIONS, "event_time", None, "NULL", "00:00:00"),
@@ -490,3 +488,31 @@ def test_large_whole_numbers_stay_whole_beside_a_float_and_a_null(tmp_path):
         found = connection.read(sa.text("SELECT * FROM t"), coerce_float=False)
     assert found["a"].tolist() == [2**62 + 1, 7.0]
     assert found["b"].tolist() == [2**62 + 1, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "mended"),
+    [
+        ("2024-05-01T08:00:00Z", "2024-05-01 08:00:00"),
+        ("2024-05-01 10:00:00+02:00", "2024-05-01 08:00:00"),
+        (" 2024-05-01 08:00:00", "2024-05-01 08:00:00"),
+        ("2024-05-01 08:00:00.1234567", "2024-05-01 08:00:00.123456"),
+        (1714550400, "2024-05-01 08:00:00"),
+        (1714550400000, "2024-05-01 08:00:00"),
+        (1714550400000000, "2024-05-01 08:00:00"),
+    ],
+)
+def test_the_view_of_a_remedy_fixes_moments_in_utc(tmp_path, value, mended):
+    path = made(tmp_path / "shop.db")
+    for table, column in ((SESSIONS, "event_utc"), (CONVERSIONS, "conv_utc")):
+        sql(path, f"ALTER TABLE {table} ADD COLUMN {column}", f"UPDATE {table} SET {column} = '2024-05-02 09:00:00'")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE {SESSIONS} SET event_utc = ?", [value])
+    view = re.search(r"in a view[^:]*: (.*?) AS event_utc\b", refusal(path), re.IGNORECASE)
+    columns = ", ".join(COLUMNS[SESSIONS])
+    sql(
+        path,
+        f"ALTER TABLE {SESSIONS} RENAME TO own",
+        f"CREATE VIEW {SESSIONS} AS SELECT {columns}, {view[1]} AS event_utc FROM own",
+    )
+    assert read_tables(path).sessions["event_utc"].tolist() == [mended]

@@ -6,12 +6,12 @@ from helpers.scaling import TIES
 
 from ihc.scale import checks
 from ihc.scale.checks import count_unfit, finding, is_unfit, unfit_rows
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, OPTIONAL, SESSIONS
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS
 
 
 def looked_at(table, frame, parts):
     """The message about a table distributed over three partitions, and the number of its invalid rows."""
-    whole = frame.assign(**{name: pd.Series(dtype="str") for name in OPTIONAL[table]}).reset_index(drop=True)
+    whole = frame.reset_index(drop=True)
     spread = dd.from_pandas(whole, npartitions=3)
     counts = count_unfit(table, spread, parts).compute(scheduler="sync")
     rows = unfit_rows(table, spread, counts).compute(scheduler="sync")

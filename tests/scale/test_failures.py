@@ -17,9 +17,9 @@ from ihc.models.parameters import load_parameters
 from ihc.pipeline.sample import make_sample
 from ihc.scale.job import STAGES, scale
 from ihc.scale.output import KEYS, SCRATCH
-from ihc.scale.parts import Asked
+from ihc.scale.parts import Plan
 
-ASKED = Asked(load_parameters())
+ASKED = Plan(load_parameters())
 pytestmark = pytest.mark.slow
 
 

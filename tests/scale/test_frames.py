@@ -2,7 +2,7 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 import pytest
-from helpers.frames import FIXED, curves_of, shops
+from helpers.frames import FIXED, conversions, costs, curves_of, sessions, shops, shops_without_some_users
 from helpers.scaling import GIVES, TIES, assert_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ def spread(shop, parts, partitions=2):
 
 
 @settings(FIXED, max_examples=3)
-@given(shops(), st.integers(1, 4), st.sampled_from([None, GIVES]))
+@given(st.one_of(shops(), shops_without_some_users()), st.integers(1, 4), st.sampled_from([None, GIVES]))
 def test_any_shop_in_any_partitions_equals_a_single_pass(shop, parts, rules):
     visits, orders, prices = spread(shop, parts)
     found = journeys(visits, orders, end_date="2023-09-04", lookback_days=3)
@@ -55,6 +55,20 @@ def test_each_user_is_in_one_partition_the_same_of_both_tables():
                 places.setdefault(user, set()).add(number)
     assert {len(own) for own in places.values()} == {1}
     assert places.keys() == {"u", "v", "w", "x"}
+
+
+def test_rows_without_a_user_are_spread_and_costs_follow_their_session():
+    count = 40
+    visits = sessions([(f"s{number}", None, "2023-09-01 10:00:00", "Mail") for number in range(count)])
+    orders = conversions([(f"k{number}", None, "2023-09-01 10:00:00", 1.0) for number in range(count)])
+    paid = costs([(f"s{number}", 1.0) for number in range(count)])
+    parts = [frame.partitions for frame in spread((visits, orders, paid), 4)]
+    for number in range(4):
+        visit, order, price = (frame[number].compute() for frame in parts)
+        assert 0 < len(visit) < count / 2
+        assert 0 < len(order) < count / 2
+        assert set(price["session_id"]) == set(visit["session_id"])
+        assert visit["user_id"].isna().all()
 
 
 def test_meta_says_what_a_partition_is():

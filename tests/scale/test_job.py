@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from dask.distributed import Client
-from helpers.frames import FIXED, curves_of, shops, shops_with_refunds, windows
+from helpers.frames import FIXED, clock_change, curves_of, shops, shops_with_refunds, shops_without_some_users, windows
 from helpers.scaling import GIVES, TIES, assert_same_as_in_one_pass, workers_here, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,10 +18,10 @@ from ihc.models.parameters import load_parameters
 from ihc.report.files import csv_bytes
 from ihc.scale.job import STAGES, scale
 from ihc.scale.output import SCRATCH
-from ihc.scale.parts import Asked
+from ihc.scale.parts import Plan
 from ihc.schemas.tables import Tables, check_tables
 
-ASKED = Asked(load_parameters())
+ASKED = Plan(load_parameters())
 
 
 @pytest.fixture(scope="module")
@@ -38,26 +38,27 @@ def files_of(output):
 @pytest.mark.slow
 @settings(FIXED, max_examples=8)
 @given(
-    st.one_of(shops(), shops_with_refunds()),
+    st.one_of(shops(), shops_with_refunds(), shops_without_some_users()),
     windows(),
     st.sampled_from([None, 1.0, 3.0]),
     st.integers(1, 5),
     st.integers(1, 3),
     st.sampled_from([None, GIVES]),
+    st.booleans(),
 )
 def test_any_shop_in_any_number_of_parts_equals_a_single_pass(
-    client, tmp_path_factory, shop, window, lookback, parts, files, rules
+    client, tmp_path_factory, shop, window, lookback, parts, files, rules, restart
 ):
     folder = tmp_path_factory.mktemp("shop")
     shop = written(folder / "in", shop, files)
-    asked = Asked(curves_of(), rules, *window, lookback)
+    asked = Plan(curves_of(), rules, *window, lookback, restart_after_order=restart)
     found = scale(client, shop.job(folder / "out", parts, asked))
     assert_same_as_in_one_pass(folder / "out", found.reports, shop.read(), asked)
 
 
 def test_the_sample_shop_equals_a_single_pass_and_its_files_hold_the_tables(client, shop, tmp_path):
     folder = written(tmp_path / "in", read_tables(shop), files=1)
-    asked = Asked(load_parameters(), GIVES, "2025-03-05", "2025-03-20", 14.0)
+    asked = Plan(load_parameters(), GIVES, "2025-03-05", "2025-03-20", 14.0)
     found = scale(client, folder.job(tmp_path / "out", 3, asked, journeys=True))
     assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), asked)
     for name, table in found.reports._asdict().items():
@@ -107,6 +108,18 @@ def test_ties_null_costs_untracked_orders_and_strays_in_other_types_equal_a_sing
     assert "Markov" in found.reports.model_comparison
     strays = found.reports.reconciliation.set_index("line").loc["less: cost whose session does not exist"]
     assert strays[["count", "amount"]].tolist() == [-1, -5]
+
+
+def test_columns_in_utc_give_the_order_of_time_and_belong_to_both_tables(client, tmp_path):
+    visits, orders = clock_change()
+    prices = TIES.costs.iloc[:0]
+    folder = written(tmp_path / "in", (visits, orders, prices))
+    found = scale(client, folder.job(tmp_path / "out", 2, ASKED))
+    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
+    assert sorted(pd.read_parquet(tmp_path / "out" / "credits")["session_id"]) == ["a", "c"]
+    half = written(tmp_path / "half", (visits, orders.drop(columns="conv_utc"), prices))
+    with pytest.raises(InputError, match="Table session_sources has the column event_utc"):
+        scale(client, half.job(tmp_path / "none", 2, ASKED))
 
 
 def test_a_run_after_a_partly_published_one_gives_the_same_files(client, ties, tmp_path):

@@ -2,6 +2,7 @@ import datetime as dt
 from decimal import Decimal
 from uuid import UUID
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -174,3 +175,12 @@ def test_a_column_that_some_files_lack_is_read_from_the_others(tmp_path):
     pq.write_table(pa.table(orders), tmp_path / "0.parquet")
     pq.write_table(pa.table(orders | {"refund_of": ["k"]}), tmp_path / "1.parquet")
     assert read_whole(CONVERSIONS, find_files(str(tmp_path), ""))["refund_of"].fillna("").tolist() == ["", "k"]
+
+
+def test_moments_in_utc_keep_their_time_at_midnight(tmp_path):
+    row = {name: ["x"] for name in COLUMNS[SESSIONS]}
+    for number, kind in enumerate((pa.timestamp("ns"), pa.timestamp("ms", "Europe/Berlin"))):
+        at = pa.array([pd.Timestamp("2025-10-26 00:00")], pa.timestamp("us")).cast(kind)
+        pq.write_table(pa.table(row | {"event_utc": at}), tmp_path / f"{number}.parquet")
+    found = read_whole(SESSIONS, find_files(str(tmp_path), ""))
+    assert found["event_utc"].tolist() == ["2025-10-26 00:00:00.000000"] * 2

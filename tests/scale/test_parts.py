@@ -5,7 +5,7 @@ from pandas.testing import assert_frame_equal
 
 from ihc.analysis.reporting import DAILY
 from ihc.arrays.sums import LEVEL, add_parts
-from ihc.scale.parts import CHANNEL, Asked, add, attribute_part, markov_part, part_for, removal_effects_of, reports_of
+from ihc.scale.parts import CHANNEL, Plan, add, attribute_part, markov_part, part_for, removal_effects_of, reports_of
 from ihc.schemas.tables import Tables
 
 
@@ -25,7 +25,7 @@ def of_users(shop: Tables, users) -> Tables:
 
 def test_parts_add_up_to_the_report_in_any_order():
     shop = TIES._replace(conversions=TIES.conversions.assign(refund_of=pd.array([None, "l", None, None], dtype="str")))
-    asked = Asked(curves_of(), None, "2023-09-01", "2023-09-02", direct=("Mail",))
+    asked = Plan(curves_of(), None, "2023-09-01", "2023-09-02", direct=("Mail",))
     *_, expected = in_one_pass(shop, asked)
     tables = [of_users(shop, users) for users in ("u", "vwx")]
     found = [attribute_part(own, asked) for own in tables]
@@ -40,7 +40,7 @@ def test_parts_add_up_to_the_report_in_any_order():
 def test_parts_that_together_exceed_the_channels_of_a_chain_omit_markov(monkeypatch):
     monkeypatch.setattr("ihc.scale.parts.MOST_STATES", 3)
     monkeypatch.setattr("ihc.models.registry.MOST_STATES", 3)
-    shop, asked = of_users(TIES, "uw"), Asked(curves_of())
+    shop, asked = of_users(TIES, "uw"), Plan(curves_of())
     tables = [of_users(shop, user) for user in "uw"]
     parts = [part_for(own, attribute_part(own, asked), asked) for own in tables]
     assert [removal_effects_of(part) is None for part in (*parts, add(parts))] == [False, False, True]
@@ -52,7 +52,7 @@ def test_orders_with_invalid_credits_fail_and_are_counted(monkeypatch):
         return journeys[["conv_id", "session_id"]].assign(initializer=0.0, holder=0.0, closer=0.0, ihc=2.0)
 
     monkeypatch.setattr("ihc.scale.parts.attribute", broken)
-    asked = Asked(curves_of())
+    asked = Plan(curves_of())
     found = attribute_part(TIES, asked)
     assert found.credits.empty
     assert found.outcomes.set_index("conv_id")["outcome"].to_dict() == {
@@ -66,7 +66,7 @@ def test_orders_with_invalid_credits_fail_and_are_counted(monkeypatch):
 
 
 def test_a_single_part_is_a_sum_too():
-    asked = Asked(curves_of())
+    asked = Plan(curves_of())
     part = part_for(TIES, attribute_part(TIES, asked), asked)
     whole = add([part])
     keys = {

@@ -2,20 +2,24 @@ from datetime import date, datetime
 
 import pandas as pd
 import pytest
-from helpers.frames import conversions, costs, sessions
+from helpers.frames import clock_change, conversions, costs, sessions
 from pandas.testing import assert_frame_equal
 
 from ihc.errors import InputError
 from ihc.schemas.tables import (
     COLUMNS,
+    CONV,
     CONVERSIONS,
     COSTS,
+    EVENT,
     FLAGS,
     SESSIONS,
     check_table,
     check_tables,
     check_window,
+    has_user,
     inside,
+    moments,
     plain_names,
     require_columns,
     timestamps,
@@ -199,3 +203,69 @@ def test_inside_marks_the_days_of_a_window_both_ends_included(start, end, marks)
 def test_plain_names_are_equal_where_only_case_and_spaces_differ():
     plain = plain_names(pd.Series([" Paid  Search", "paidsearch\n", "STRASSE", "straße", "paid-search"]))
     assert plain.tolist() == ["paidsearch", "paidsearch", "strasse", "strasse", "paid-search"]
+
+
+def test_moments_are_those_in_utc_if_there_is_such_a_column_else_date_and_time():
+    visits, orders = clock_change()
+    assert moments(orders, CONV).astype("str").tolist() == ["2025-10-26 01:15:00"]
+    assert moments(orders.drop(columns="conv_utc"), CONV).astype("str").tolist() == ["2025-10-26 02:15:00"]
+    exact = visits.assign(event_utc="2025-10-26 00:30:00.000001")
+    assert moments(exact, EVENT).dt.microsecond.tolist() == [1, 1, 1]
+    for unfit in ("2025-10-26", "2025-10-26 24:00:00", None, 5):
+        with pytest.raises(InputError, match="Column event_utc must hold texts like"):
+            moments(visits.assign(event_utc=unfit), EVENT)
+
+
+@pytest.mark.parametrize("offset", ["", "+00", "+00:00", "Z"])  # as PostgreSQL writes a timestamp with a time zone
+def test_an_offset_of_zero_is_accepted_and_removed(offset):
+    visits, _ = clock_change()
+    checked = check_table(SESSIONS, visits.assign(event_utc=visits["event_utc"] + offset))
+    assert_frame_equal(checked, visits)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "NULL in 1 row"),
+        ("", "'' is an empty text"),
+        ("2025-10-26", "is a day without a time"),
+        ("2025-10-26T00:30:00Z", "is an ISO timestamp with a T"),
+        ("2025-10-26 02:30:00+02:00", "has a time zone offset"),
+        ("2025-10-26 00:30:00.1234567", "has more than six digits"),
+        ("2025-02-30 00:30:00", "is not a moment like"),
+        ("2025-10-26\t00:30:00", "is not a moment like"),
+        (1761438600, "looks like Unix time in seconds"),
+        (b"2025-10-26 00:30:00", "is a BLOB"),
+    ],
+)
+def test_every_row_needs_a_valid_moment_in_utc_if_the_column_is_there(value, says):
+    visits = clock_change()[0].astype({"event_utc": "object"})
+    visits.loc[1, "event_utc"] = value
+    with pytest.raises(InputError, match="Table session_sources, column event_utc: ") as error:
+        check_table(SESSIONS, visits)
+    assert says in str(error.value)
+    assert "(session_id 'b')" in str(error.value)
+
+
+def test_both_tables_have_moments_in_utc_or_none():
+    visits, orders = clock_change()
+    assert check_tables(visits, orders, PRICES.iloc[:0]).sessions["event_utc"].equals(visits["event_utc"])
+    for given in ((visits, orders.drop(columns="conv_utc")), (visits.drop(columns="event_utc"), orders)):
+        with pytest.raises(InputError, match=r"has no column \w+_utc: their times cannot be compared\. Add \w+_utc"):
+            check_tables(*given, PRICES.iloc[:0])
+
+
+@pytest.mark.parametrize("table", [SESSIONS, CONVERSIONS])
+@pytest.mark.parametrize("unknown", [None, float("nan"), "", "  "])
+def test_a_row_may_have_no_user(table, unknown):
+    checked = check_table(table, with_value(table, "user_id", unknown))
+    assert checked["user_id"].isna().tolist() == [True, False]
+    assert has_user(checked).tolist() == [False, True]
+    assert checked["user_id"].dtype == FRAMES[table]["user_id"].dtype
+    nobody = check_table(table, FRAMES[table].assign(user_id=pd.Series([unknown] * 2, dtype="object")))
+    assert nobody["user_id"].isna().all()
+
+
+def test_users_that_are_numbers_may_be_missing():
+    assert check_table(SESSIONS, VISITS.assign(user_id=[7.0, None]))["user_id"].fillna("").tolist() == ["7", ""]
+    assert has_user(VISITS.assign(user_id=["", "u"])).tolist() == [False, True]

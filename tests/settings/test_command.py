@@ -18,6 +18,8 @@ def test_every_setting_that_is_not_the_default_is_named(tmp_path, monkeypatch):
         "start_date": "2023-09-01",
         "end_date": "2023-09-07",
         "lookback_days": 14.0,
+        "restart_after_order": True,
+        "conversion_type": "purchase",
         "redistribution": "redistribution.json",
         "by": "campaign",
         "direct": "Typed in,Direkt",
@@ -30,8 +32,9 @@ def test_every_setting_that_is_not_the_default_is_named(tmp_path, monkeypatch):
     settings = load(tmp_path, monkeypatch, {"IHC_BOOTSTRAP_SEED": "7"}, **options)
     assert command_line(settings) == (
         "IHC_BOOTSTRAP_SEED=7 ihc run --database 'my shop.db' --start-date 2023-09-01 --end-date 2023-09-07 "
-        "--lookback-days 14 --engine local --redistribution redistribution.json --by campaign "
-        "--direct 'Typed in,Direkt' --currency EUR --break-even-roas 2.5 --export-credits"
+        "--lookback-days 14 --restart-after-order --conversion-type purchase --engine local "
+        "--redistribution redistribution.json --by campaign --direct 'Typed in,Direkt' "
+        "--currency EUR --break-even-roas 2.5 --export-credits"
     )
 
 

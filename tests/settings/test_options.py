@@ -32,3 +32,10 @@ def test_every_setting_is_in_the_example_file_and_nothing_else():
     example = (ROOT / ".env.example").read_text("utf-8").splitlines()
     assert {line[2:].split("=")[0] for line in example if line.startswith("# IHC_") and "=" in line} == set(KNOWN)
     assert {variable_of(name) for name in NAMES} < set(KNOWN)
+
+
+def test_every_setting_has_a_comment_of_its_own_in_the_example_file():
+    _, *blocks = (ROOT / ".env.example").read_text("utf-8").split("\n\n")
+    for lines in (block.splitlines() for block in blocks):
+        assert not lines[0].startswith("# IHC_")
+        assert len({line.split("=")[0] for line in lines if line.startswith("# IHC_")}) == 1, lines

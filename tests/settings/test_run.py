@@ -221,3 +221,17 @@ def test_the_key_is_in_no_text_of_the_settings(tmp_path, monkeypatch):
     for secret in (KEY, "one-key", "other-key"):
         assert secret in settings.secrets
         assert secret not in shown
+
+
+def test_that_journeys_restart_is_part_of_what_credits_come_from(tmp_path, monkeypatch):
+    plain = load_settings(base=tmp_path)
+    restarts = load_settings(base=tmp_path, restart_after_order=True)
+    assert restarts.source == restarts.run().parameters == f"{plain.source}, journeys restart after an order"
+    assert restarts.journey_rules == {"lookback_days": None, "restart_after_order": True}
+    assert not plain.journey_rules["restart_after_order"]
+    leads = load_settings(base=tmp_path, restart_after_order=True, conversion_type="lead")
+    assert leads.source == f"{restarts.source} of type lead"
+    assert load_settings(base=tmp_path, conversion_type="lead").source == plain.source
+    asked = load(tmp_path, monkeypatch, ASK | {"IHC_RESTART_AFTER_ORDER": "true"})
+    assert asked.account
+    assert asked.source == f"{asked.account.label}, journeys restart after an order"

@@ -210,7 +210,7 @@
   }
 
   function openForPaper() {
-    all("main > details.section").forEach(function (section) {
+    all("details.section").forEach(function (section) {
       if (section.open) return;
       section.open = true;
       window.addEventListener("afterprint", function () { section.open = false; }, { once: true });

@@ -1,0 +1,179 @@
+"""Command `ihc import`: from a shop's exports to the tables, with a mapping file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ihc.cli.options import OWN_DATABASE, settled, takes
+from ihc.cli.printing import make_console, say
+from ihc.errors import SettingsError, why
+from ihc.formatting import counted, fixed, percentage, shown, some
+from ihc.shipped import RESOURCES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from ihc.importing.convert import Converted
+    from ihc.importing.mapping import Mapping
+    from ihc.importing.shop import Read
+    from ihc.settings.run import Settings
+
+PRESETS = sorted(file.stem for file in (RESOURCES / "presets").glob("*.toml"))
+FILES = "CSV, JSON lines, Parquet or Excel: a file, a folder or a glob."
+
+
+@takes("database", "schema", database=OWN_DATABASE)
+def import_(  # noqa: PLR0913 - one argument per option
+    sessions: Annotated[str | None, typer.Option(metavar="FILES", help=f"Sessions. {FILES}")] = None,
+    orders: Annotated[str | None, typer.Option(metavar="FILES", help="Orders, or lines of orders.")] = None,
+    spend: Annotated[str | None, typer.Option(metavar="FILES", help="Spend per day and channel or campaign.")] = None,
+    events: Annotated[str | None, typer.Option(metavar="FILES", help="Events of a tool, with --preset.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Tool that the files come from: {', '.join(PRESETS)}.")
+    ] = None,
+    map_: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="FILE", help="Mapping file. [default: beside the database; written if missing]"),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Time zone of the shop's days, such as Europe/Berlin. [default: UTC]"),
+    ] = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="Currency; rows in others are left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show everything, write nothing.")] = False,
+    **options: Any,
+) -> None:
+    """Import a shop's exports.
+
+    Finds out which column is what, and writes that to a mapping file, which you can edit and use again. The same import
+    again changes nothing; a longer export adds what is new. Needs the extra [import].
+    """
+    from ihc.importing.shop import convert, read_exports, tables_of
+
+    named = {"sessions": sessions, "orders": orders, "spend": spend, "events": events}
+    files = {option: path for option, path in named.items() if path is not None}
+    if not files:
+        raise SettingsError("Give the files to import: --sessions, --orders and --spend, or --events with --preset.")
+    settings = settled(engine="local", **options)
+    path, console = map_ or _mapping_path(settings), make_console()
+    mapping = _mapping(path, preset, timezone, currency)
+    read = read_exports(files, mapping)
+    _print_columns(console, files, read)
+    if not dry_run:
+        _write_mapping(path, preset, read, console)
+    converted: dict[str, Converted] = convert(read)
+    tables = tables_of(converted)
+    for kind, each in converted.items():
+        _print_rows(console, kind, each)
+    if dry_run:
+        console.print("Nothing was written (--dry-run).")
+        return
+    _store(settings, tables, console)
+    given = "" if options["database"] is None else f" --database {settings.database.label}"
+    unit = f" --currency {read.mapping.currency}" if read.mapping.currency else ""
+    console.print(f"Next: ihc check{given}, then ihc run{given}{unit}")
+
+
+def _mapping_path(settings: Settings) -> Path:
+    file = settings.database.file
+    return file.with_suffix(".mapping.toml") if file else Path("ihc.mapping.toml")
+
+
+def _mapping(path: Path, preset: str | None, timezone: str | None, currency: str | None) -> Mapping:
+    """The mapping of the file, else of the preset, else an empty one; with the options."""
+    from ihc.importing.mapping import Mapping, load_mapping, load_preset
+
+    mapping = load_mapping(path) if path.exists() else load_preset(preset) if preset else Mapping()
+    given = {"timezone": timezone, "currency": currency}
+    for name, value in given.items():
+        if value and path.exists() and value != getattr(mapping, name):
+            raise SettingsError(f"The mapping {path} says {name} = {getattr(mapping, name)!r}: change it there.")
+    return mapping.model_copy(update={name: value for name, value in given.items() if value})
+
+
+def _write_mapping(path: Path, preset: str | None, read: Read, console: Console) -> None:
+    """Write the mapping if it is new, or add the parts that it lacked."""
+    from ihc.importing.mapping import mapping_text
+
+    is_new = not path.exists()
+    if not is_new and not any(export.guesses for export in read.exports.values()):
+        console.print(f"Columns as in the mapping {path}.")
+        return
+    samples = {
+        kind: {each.field: f"for example {each.sample}" for each in export.guesses}
+        for kind, export in read.exports.items()
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            mapping_text(read.mapping, preset if is_new else None, None if is_new else path, samples), "utf-8"
+        )
+    except OSError as error:
+        raise SettingsError(f"The mapping {path} cannot be written: {why(error)}.") from None
+    console.print(
+        f"Mapping {'written to' if is_new else 'added to'} {path}: edit it if a column is wrong, and import again."
+    )
+
+
+def _print_columns(console: Console, files: dict[str, str], read: Read) -> None:
+    from rich import box
+    from rich.table import Table
+
+    for option, path in files.items():
+        console.print(f"--{option} {path}: {counted(read.rows[option], 'row')}, {read.forms[option]}")
+    for kind, export in read.exports.items():
+        if export.guesses:
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"Columns of {kind}", title_justify="left")
+            for name in ("Field", "Column", "Example", "Confidence"):
+                table.add_column(name, justify="right" if name == "Confidence" else "left", no_wrap=True)
+            for each in export.guesses:
+                column = each.column if isinstance(each.column, str) else " + ".join(each.column)
+                table.add_row(each.field, shown(column), each.sample, percentage(each.confidence))
+            console.print(table)
+        if export.unused and export.guesses:
+            console.print(f"Columns of {kind} that are not used: {some(export.unused, 20)}")
+
+
+def _print_rows(console: Console, kind: str, converted: Converted) -> None:
+    """How values were read, the rows from read to kept, and the channels by rule."""
+    say(console, [f"{kind}, {note}" for note in converted.notes])
+    for what, rows in converted.counts.itertuples(index=False):
+        console.print(f"  {fixed(rows):>12}  {what}")
+    if converted.channels:
+        say(console, _channel_lines(converted.channels.counts))
+        unmatched = converted.channels.unmatched
+        if len(unmatched):
+            console.print(f"  No rule matches {counted(unmatched['rows'].sum(), 'row')}; the most frequent:")
+            say(console, (f"  {fixed(row['rows']):>12}  {_place(row)}" for row in unmatched.head(5).to_dict("records")))
+
+
+def _channel_lines(counts: pd.DataFrame) -> Iterator[str]:
+    yield "  Channels by rule:"
+    for row in counts.to_dict("records"):
+        rule = f"rule {row['rule']}" if row["rule"] else "no rule"
+        yield f"  {fixed(row['rows']):>12}  {shown(row['channel'])} ({rule}; {shown(row['example'])})"
+
+
+def _place(row: dict[Any, Any]) -> str:
+    return " / ".join(shown(row[name]) for name in ("source", "medium", "campaign"))
+
+
+def _store(settings: Settings, tables: dict[str, pd.DataFrame], console: Console) -> None:
+    from ihc.database.imports import store_import
+    from ihc.database.results import is_marked_sample
+
+    if is_marked_sample(settings.database):
+        raise SettingsError(
+            f"{settings.database.label} is the sample shop: import into a database of your own (--database shop.db)."
+        )
+    settings.database.make_empty()
+    with settings.database.lock(console.print, held=settings.held_lock):
+        stored = store_import(settings.database, tables)
+    for row in stored.to_dict("records"):
+        sizes = ", ".join(f"{fixed(row[name])} {name}" for name in ("new", "changed", "unchanged"))
+        console.print(f"{row['table']}: {sizes}")

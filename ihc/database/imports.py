@@ -1,0 +1,107 @@
+"""Write imported rows to the input tables: new ones are added, changed ones replaced, all others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from ihc.arrays.lookup import get_indexer
+from ihc.database.database import Database
+from ihc.database.results import create_missing
+from ihc.database.tables import METADATA, TEXT
+from ihc.database.transaction import Transaction
+from ihc.errors import DatabaseError
+from ihc.formatting import some
+from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, SPEND
+
+KEYS = {
+    SESSIONS: ("session_id",),
+    CONVERSIONS: ("conv_id",),
+    COSTS: ("session_id",),
+    SPEND: ("date", "channel_name", "campaign"),
+}
+UTC = {SESSIONS: "event_utc", CONVERSIONS: "conv_utc"}
+BETWEEN = "\x1f"  # between the parts of a key
+
+
+def store_import(database: Database, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Write rows of input tables by their keys, in one transaction. Creates the database and missing tables.
+
+    In: frames by the names of `KEYS`; columns that a table lacks are added to it. Rows of the database that the import
+    does not have stay. Out: `table, new, changed, unchanged [rows]`.
+
+    Raises DatabaseError if a table is a view, or if its days are in another time zone than those of the import.
+    """
+    database.make_empty()
+    with database.transaction(is_writing=True) as opened:
+        if views := sorted({name.lower() for name in sa.inspect(opened.connection).get_view_names()} & {*tables}):
+            raise DatabaseError(f"{some(views)} of {database.label} is a view: import into a database of its own.")
+        create_missing(opened, optional=SPEND in tables)
+        counts = [(name, *_store(opened, name, frame)) for name, frame in tables.items()]
+    return pd.DataFrame(counts, columns=["table", "new", "changed", "unchanged"])
+
+
+def _store(opened: Transaction, name: str, frame: pd.DataFrame) -> tuple[int, int, int]:
+    """Write the rows of one table. Out: the number of new, changed and unchanged rows."""
+    table = _with_columns(opened, name, frame)
+    stored = opened.read(sa.select(*table.columns), coerce_float=False)
+    place = get_indexer(_key(frame, name), _key(stored, name))
+    is_new = place < 0
+    before = stored.take(np.where(is_new, 0, place)) if len(stored) else stored.reindex(range(len(frame)))
+    is_changed = ~is_new & ~_equal(before.reset_index(drop=True), frame.reset_index(drop=True))
+    _delete(opened, table, name, frame[is_changed])
+    opened.append(name, frame[is_new | is_changed].sort_values(list(KEYS[name])))  # in key order, which is faster
+    return int(is_new.sum()), int(is_changed.sum()), int((~is_new & ~is_changed).sum())
+
+
+def _with_columns(opened: Transaction, name: str, frame: pd.DataFrame) -> sa.TableClause:
+    """Add the columns that a table lacks; raises DatabaseError for another time zone."""
+    found = [column["name"] for column in sa.inspect(opened.connection).get_columns(name)]
+    known = {column.lower() for column in found}
+    has_rows = not opened.read(sa.select(sa.literal(1)).select_from(sa.table(name)).limit(1)).empty
+    utc = UTC.get(name, "")
+    if has_rows and (utc in known) != (utc in frame):
+        zone = "have the shop's time zone" if utc in known else "are in UTC"
+        raise DatabaseError(f"The days in {name} {zone}, and those of this import do not: use one timezone for all.")
+    quote = opened.connection.dialect.identifier_preparer.quote
+    for column in frame.columns:
+        if column.lower() not in known:
+            kind = METADATA.tables[name].columns[column].type if column in METADATA.tables[name].columns else TEXT
+            written = kind.compile(opened.connection.dialect)
+            opened.connection.exec_driver_sql(f"ALTER TABLE {quote(name)} ADD COLUMN {quote(column)} {written}")
+    return sa.table(name, *(sa.column(column) for column in frame.columns))
+
+
+def _key(frame: pd.DataFrame, name: str) -> pd.Series:
+    first, *others = (frame[column].astype("str").fillna("") for column in KEYS[name])
+    for other in others:
+        first = first + BETWEEN + other
+    return first
+
+
+def _equal(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """Mark the rows with equal values in all columns of `after`; numbers up to rounding, NULL equals an empty text."""
+    is_equal = np.ones(len(after), dtype="bool")
+    for name, values in after.items():
+        old = before[str(name)]
+        if pd.api.types.is_numeric_dtype(values):
+            is_equal &= np.isclose(pd.to_numeric(old, errors="coerce"), values, rtol=1e-12, atol=0, equal_nan=True)
+        else:
+            is_equal &= (old.astype("str").fillna("") == values.astype("str").fillna("")).to_numpy()
+    return is_equal
+
+
+def _delete(opened: Transaction, table: sa.TableClause, name: str, frame: pd.DataFrame) -> None:
+    key, *others = (table.columns[column] for column in KEYS[name])
+    if not others:
+        with opened.listed(frame[key.name].tolist()) as listed:
+            opened.connection.execute(sa.delete(table).where(opened.id_text(key).in_(listed)))
+        return
+    columns = [key, *others]
+    same = [sa.func.coalesce(column, "") == sa.bindparam(f"key_{column.name}") for column in columns]
+    keys = frame[list(KEYS[name])].fillna("").to_dict("records")
+    rows = [{f"key_{column}": value for column, value in row.items()} for row in keys]
+    opened.each(sa.delete(table).where(*same), rows)

@@ -1,0 +1,1 @@
+"""From a shop's exports to the tables."""

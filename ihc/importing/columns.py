@@ -1,0 +1,158 @@
+"""Guess which column of an export is which, by its name and its values."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from ihc.errors import InputError
+from ihc.formatting import shown
+from ihc.importing.amounts import read_amounts, read_flags
+from ihc.importing.files import FILE
+from ihc.importing.mapping import FIELDS, Columns, Part
+from ihc.importing.times import read_days, read_moments
+from ihc.shipped import RESOURCES
+
+SAMPLE = 1_000  # distinct values looked at
+EXACT, PARTIAL, LEAST = (
+    1.0,
+    0.7,
+    0.5,
+)  # confidence of a name that is usual, of one that contains a usual one; of a guess
+UNFIT = 0.3  # factor if the values are not of the field's kind
+NAMES = tomllib.loads((RESOURCES / "column_names.toml").read_text("utf-8"))
+KEPT, CLOCK = NAMES["kept"]["names"], NAMES["clock"]["names"]
+
+
+class Guess(NamedTuple):
+    """Which column holds a field. `confidence`: share; `sample`: one of its values."""
+
+    field: str
+    column: Columns
+    sample: str
+    confidence: float
+
+
+def guess_columns(kind: str, frame: pd.DataFrame) -> list[Guess]:
+    """Guess the columns of an export of `sessions`, `orders` or `spend`, best guess first per field.
+
+    A column serves one field. The usual name of a field counts more than one that contains it; values of another kind
+    than the field's count against it.
+    """
+    columns = [name for name in frame.columns if name != FILE]
+    scores = [
+        (_score(field, _usual(kind, field), column, frame[column]), -order, -place, field, column)
+        for order, field in enumerate(FIELDS[kind])
+        for place, column in enumerate(columns)
+    ]
+    found: dict[str, Guess] = {}
+    for score, _, _, field, column in sorted(scores, reverse=True):
+        if score >= LEAST and field not in found and column not in [guess.column for guess in found.values()]:
+            found[field] = Guess(field, column, _sample(frame[column]), score)
+    if "time" in found:
+        found["time"] = _with_clock(found["time"], frame, {str(guess.column) for guess in found.values()})
+    return [found[field] for field in FIELDS[kind] if field in found]
+
+
+def guess_kept(frame: pd.DataFrame, part: Part) -> dict[str, str]:
+    """Find further columns by which a report is often broken down, such as the country: name = column."""
+    used = {name for columns in part.columns.values() for name in ([columns] if isinstance(columns, str) else columns)}
+    kept = [name for name in frame.columns if plain(name) in KEPT and name not in used]
+    return {plain(name).replace(" ", "_"): name for name in kept}
+
+
+def _usual(kind: str, field: str) -> list[str]:
+    names: list[str] = NAMES[kind].get(field) or NAMES["any"][field]
+    return names
+
+
+def _score(field: str, usual: Sequence[str], column: str, values: pd.Series) -> float:
+    score = _name_score(plain(column), usual)
+    check = CHECKS.get(field)
+    return score if score < LEAST or check is None else score * (1.0 if _fits(check, values) else UNFIT)
+
+
+def _name_score(name: str, usual: Sequence[str]) -> float:
+    if name in usual:
+        return EXACT - 0.001 * usual.index(name)
+    inside = [place for place, each in enumerate(usual) if f" {each} " in f" {name} " and len(each) > 2]
+    return PARTIAL - 0.001 * inside[0] if inside else 0.0
+
+
+def _fits(check: Callable[[pd.Series], float], values: pd.Series) -> bool:
+    known = values.dropna().drop_duplicates().head(SAMPLE)
+    if known.empty:
+        return True
+    try:
+        return check(known) >= 0.5 * len(known)
+    except InputError:  # ambiguous, but of this kind
+        return True
+
+
+def _with_clock(guess: Guess, frame: pd.DataFrame, used: set[str]) -> Guess:
+    """Add the column of the time of day to one that holds days alone."""
+    clocks = [name for name in frame.columns if plain(name) in CLOCK and name not in used]
+    days = frame[str(guess.column)].dropna().astype("str").head(SAMPLE)
+    if not clocks or days.empty or days.str.contains(":").any():
+        return guess
+    joined = [str(guess.column), clocks[0]]
+    return guess._replace(column=joined, sample=f"{guess.sample} {_sample(frame[clocks[0]])}")
+
+
+def plain(name: str) -> str:
+    """A column's name in lower case, without accents, its words separated by one blank."""
+    spelled = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.replace("ß", "ss"))
+    for letter, instead in {"ä": "ae", "ö": "oe", "ü": "ue"}.items():
+        spelled = spelled.replace(letter, instead).replace(letter.upper(), instead)
+    bare = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode().lower()
+    return " ".join(re.findall(r"[a-z0-9]+", bare))
+
+
+def _sample(values: pd.Series) -> str:
+    known = values.dropna()
+    return shown(known.iloc[0]) if len(known) else ""
+
+
+def _moments(values: pd.Series) -> float:
+    return float(read_moments(values).local.notna().sum())
+
+
+def _days(values: pd.Series) -> float:
+    return float(read_days(values).local.notna().sum())
+
+
+def _amounts(values: pd.Series) -> float:
+    return float(read_amounts(values).values.notna().sum())
+
+
+def _flags(values: pd.Series) -> float:
+    return float(read_flags(values).values.notna().sum())
+
+
+def _texts(values: pd.Series) -> float:
+    return float(pd.to_numeric(values, errors="coerce").isna().sum())
+
+
+CHECKS: Mapping[str, Callable[[pd.Series], float]] = {
+    "time": _moments,
+    "date": _days,
+    **dict.fromkeys(("revenue", "cost", "pages", "duration", "impressions", "clicks"), _amounts),
+    **dict.fromkeys(("engaged", "holder_engagement", "closer_engagement", "impression"), _flags),
+    **dict.fromkeys(("channel", "source", "medium", "currency", "status", "conversion_type"), _texts),
+}
+
+
+def part_of(guesses: Sequence[Guess], frame: pd.DataFrame) -> Part:
+    """Make the part of a mapping from guesses."""
+    part = Part(columns={guess.field: guess.column for guess in guesses})
+    return part.model_copy(update={"keep": guess_kept(frame, part)})
+
+
+def comments_of(guesses: Sequence[Guess]) -> Iterator[tuple[str, str]]:
+    """The sample value of each field, as a comment for the mapping file."""
+    return ((guess.field, f"for example {guess.sample}") for guess in guesses)

@@ -1,0 +1,392 @@
+"""Convert the rows of exports to the rows of ihc's tables, and count what was read, converted and dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Map
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ihc.errors import AmbiguousError, InputError, SettingsError
+from ihc.formatting import counted, fixed, percent, shown, some
+from ihc.importing.amounts import Amounts, read_amounts, read_flags
+from ihc.importing.channels import FIELDS as CHANNEL_FIELDS
+from ihc.importing.channels import Channels, channels_of, normalised
+from ihc.importing.engagement import flags_of
+from ihc.importing.files import FILE
+from ihc.importing.mapping import Engagement, Mapping, Part, missing_fields, names_of
+from ihc.importing.times import Moments, read_days, read_moments
+from ihc.schemas.refunds import REFUND_OF
+from ihc.schemas.tables import plain_names
+
+UTC = "UTC"
+NO_USER = ("", "(not set)", "null", "none", "nan", "undefined", "n/a")
+DROPPED_STATUS = (
+    *("cancelled", "canceled", "voided", "void", "failed", "declined", "rejected", "abandoned", "draft", "test"),
+    *("storniert", "abgebrochen", "annulé", "annulée", "cancelado", "cancelada", "annullato", "geannuleerd"),
+)
+OTHER_CHANNEL = "(not set)"
+EMPTY = "is empty"  # the reason of times and amounts for an empty value
+
+
+class Converted(NamedTuple):
+    """The rows of a table, and how they came about.
+
+    `frame`: the rows; `counts`: `what, rows` from the rows read to those kept, which add up; `notes`: how values were
+    read; `channels`: which rule gave which channel, if rules were used.
+    """
+
+    frame: pd.DataFrame
+    counts: pd.DataFrame
+    notes: tuple[str, ...]
+    channels: Channels | None = None
+
+
+class _Rows:
+    """The rows of one export on their way: every row is kept, or counted with the reason."""
+
+    def __init__(self, kind: str, frame: pd.DataFrame, part: Part) -> None:
+        self.kind, self.part = kind, part
+        self.frame = frame.reset_index(drop=True)
+        self.counts: list[tuple[str, int]] = [("read", len(frame))]
+        self.notes: list[str] = []
+        self.unreadable = 0
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        wanted = [*(name for of in self.part.columns.values() for name in names_of(of)), *self.part.keep.values()]
+        if missing := [name for name in wanted if name not in self.frame]:
+            raise InputError(
+                f"--{self.kind} has no column {some(missing)}, which the mapping names; its columns are "
+                f"{some([name for name in self.frame if name != FILE], 30)}."
+            )
+        if lacks := missing_fields(self.kind, self.part):
+            raise InputError(
+                f"--{self.kind}: no column was found for {lacks}. Name it under [{self.kind}.columns] in the mapping; "
+                f"the columns are {some([name for name in self.frame if name != FILE], 30)}."
+            )
+
+    def has(self, field: str) -> bool:
+        return field in self.part.columns
+
+    def column(self, field: str) -> pd.Series:
+        """The values of a field; of several columns, joined by a blank."""
+        first, *others = (self.frame[name] for name in names_of(self.part.columns[field]))
+        for other in others:
+            first = first.astype("str") + " " + other.astype("str")
+        return first
+
+    def texts(self, field: str) -> pd.Series:
+        """A field as texts without blanks around; NaN if empty or missing."""
+        if not self.has(field):
+            return pd.Series(np.nan, index=self.frame.index, dtype="str")
+        return _texts(self.column(field))
+
+    def users(self) -> pd.Series:
+        """The ids of users; empty where there is none."""
+        users = self.texts("user_id")
+        return users.mask(users.str.casefold().isin(NO_USER)).fillna("")
+
+    def ids(self, field: str) -> pd.Series:
+        """A field that no row may lack."""
+        ids = self.texts(field)
+        self.drop_unreadable(field, pd.Series(EMPTY, index=ids.index[ids.isna()], dtype="str"))
+        return ids
+
+    def files(self) -> pd.Series:
+        """The number of each row's file."""
+        return self.frame[FILE].astype("int64") if FILE in self.frame else pd.Series(0, index=self.frame.index)
+
+    def count(self, what: str, rows: int) -> None:
+        """Count rows that are not kept as rows of their own."""
+        if rows:
+            self.counts.append((what, rows))
+
+    def drop(self, is_dropped: pd.Series, why: str) -> None:
+        """Leave rows out, with the reason."""
+        self.count(f"dropped: {why}", int(is_dropped.sum()))
+        self.frame = self.frame[~is_dropped.to_numpy()]
+
+    def drop_unreadable(self, field: str, problems: pd.Series) -> None:
+        """Leave out the rows of `problems`, counted as empty or as unreadable, with an example."""
+        column = " ".join(names_of(self.part.columns[field]))
+        is_empty = problems == EMPTY
+        for rows, says in ((problems[is_empty], "is empty"), (problems[~is_empty], "cannot be read")):
+            if len(rows):
+                example = "" if says == "is empty" else f": {rows.iloc[0]}"
+                self.unreadable += len(rows)
+                self.drop(pd.Series(self.frame.index.isin(rows.index)), f"{column} {says}{example}")
+
+    def reading(self, field: str, read: Callable[[pd.Series], Any], *, is_optional: bool = False) -> Any:
+        """Read the values of a field; an error names the export and the column.
+
+        Rows with an unreadable value are left out, and with an empty one unless `is_optional`.
+        """
+        column = " ".join(names_of(self.part.columns[field]))
+        try:
+            found = read(self.column(field).rename(None))
+        except AmbiguousError as error:
+            raise AmbiguousError(f"--{self.kind}, column {column}: {error}") from None
+        except InputError as error:
+            raise InputError(f"--{self.kind}, column {column}: {error}") from None
+        self.notes += [f"{column}: {note}" for note in (found.form, *getattr(found, "notes", ()))]
+        self.drop_unreadable(field, found.problems[found.problems != EMPTY] if is_optional else found.problems)
+        return found
+
+    def moments(self, field: str, timezone: str) -> pd.DataFrame:
+        """Day, time and moment [UTC] of each row; beside another time zone than UTC also the moment as text."""
+        days = self.part.day_first
+        found: Moments = self.reading(field, lambda values: read_moments(values, timezone=timezone, day_first=days))
+        local, utc = found.local.loc[self.frame.index], found.utc.loc[self.frame.index]
+        day, time = _day_and_time(local)
+        columns = {"date": day, "time": time, "moment": utc}
+        return pd.DataFrame(columns if timezone == UTC else columns | {"utc": _as_text(utc)})
+
+    def amounts(self, field: str, *, is_optional: bool = False) -> pd.Series:
+        """The numbers of a field; NaN where empty."""
+        read = partial(read_amounts, decimal=self.part.decimal)
+        values: pd.Series = self.reading(field, read, is_optional=is_optional).values
+        return values
+
+    def table(self, columns: Map[str, pd.Series]) -> pd.DataFrame:
+        """A frame of columns, for the rows that are left."""
+        return pd.DataFrame({name: values.loc[self.frame.index] for name, values in columns.items()})
+
+    def counted(self, what: str, kept: int, max_dropped: float) -> pd.DataFrame:
+        """The counts, which add up to `kept`; raises InputError if too many rows were unreadable."""
+        read, *others = (rows for _, rows in self.counts)
+        if self.unreadable > max_dropped * read:
+            reasons = "; ".join(f"{fixed(rows)} {says}" for says, rows in self.counts[1:])
+            raise InputError(
+                f"--{self.kind}: {counted(self.unreadable, 'row')} of {fixed(read)} cannot be read ({reasons}). "
+                f"Correct them, or allow more with max_dropped in the mapping (now {percent(max_dropped)})."
+            )
+        assert read - sum(others) == kept, self.counts
+        return pd.DataFrame([*self.counts, (what, kept)], columns=["what", "rows"])
+
+
+def convert_sessions(frame: pd.DataFrame, mapping: Mapping) -> Converted:
+    """Convert an export of sessions to rows of session_sources, with the column `cost` if it has one.
+
+    Rows of one session become the earliest of them. A session without a user keeps an empty `user_id`. Raises
+    InputError if a column is missing or too many rows cannot be read, AmbiguousError if a value has two readings.
+    """
+    rows = _Rows("sessions", frame, _part(mapping, "sessions"))
+    when = rows.moments("time", mapping.timezone)
+    ids = rows.ids("session_id") if rows.has("session_id") else _made_ids(rows, when["moment"])
+    cost = {"cost": rows.amounts("cost", is_optional=True)} if rows.has("cost") else {}
+    flags = _flags(rows, mapping.engagement)
+    channel, channels = _channels(rows, mapping)
+    columns = {
+        "session_id": ids,
+        "user_id": rows.users(),
+        "event_date": when["date"],
+        "event_time": when["time"],
+        **({"event_utc": when["utc"]} if "utc" in when else {}),
+        "channel_name": channel,
+        **flags,
+        **{name: rows.texts(name) for name in ("campaign", "source", "medium") if rows.has(name)},
+        **_kept(rows),
+        **cost,
+    }
+    table = _first_of_each(rows, rows.table(columns), when["moment"])
+    counts = rows.counted("sessions", len(table), mapping.max_dropped)
+    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes), channels)
+
+
+def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
+    """Convert an export of orders, or of their lines, to rows of conversions.
+
+    Lines of one order are summed; statuses in `drop_status` and other currencies are left out. An order that names the
+    one it refunds is negative, however it is written. Raises as `convert_sessions`.
+    """
+    rows = _Rows("orders", frame, _part(mapping, "orders"))
+    _drop_status(rows)
+    rows.drop(_other_currency(rows, mapping), f"currency other than {mapping.currency}")
+    when, ids, revenue = rows.moments("time", mapping.timezone), rows.ids("order_id"), _line_amounts(rows)
+    columns = {
+        "conv_id": ids,
+        "user_id": rows.users(),
+        "conv_date": when["date"],
+        "conv_time": when["time"],
+        **({"conv_utc": when["utc"]} if "utc" in when else {}),
+        "revenue": revenue.mask(rows.texts("refund_of").notna(), -revenue.abs()),
+        **{name: rows.texts(name) for name in (REFUND_OF, "conversion_type") if rows.has(name)},
+        **_kept(rows),
+    }
+    table = _orders_of_lines(rows, rows.table(columns))
+    counts = rows.counted("orders", len(table), mapping.max_dropped)
+    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes))
+
+
+def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame | None = None) -> Converted:
+    """Convert an export of daily spend to rows of channel_costs, one per day, channel and campaign.
+
+    Channels and campaigns that differ from those of the converted `sessions` only in case or blanks are written like
+    them. Raises as `convert_sessions`.
+    """
+    rows = _Rows("spend", frame, _part(mapping, "spend"))
+    rows.drop(_other_currency(rows, mapping), f"currency other than {mapping.currency}")
+    days: Moments = rows.reading("date", partial(read_days, day_first=rows.part.day_first))
+    cost = rows.amounts("cost", is_optional=True)
+    for is_dropped, why in ((cost.isna(), "no amount"), (cost.lt(0), "negative spend")):
+        rows.drop(is_dropped.loc[rows.frame.index], why)
+    sizes = {name: rows.amounts(name, is_optional=True) for name in ("impressions", "clicks") if rows.has(name)}
+    channel, channels = _channels(rows, mapping)
+    day, _ = _day_and_time(days.local.loc[rows.frame.index])
+    columns = {"date": day, "channel_name": channel, "campaign": rows.texts("campaign"), "cost": cost, **sizes}
+    table = _spelled_like(rows.table(columns), sessions)
+    key = ["date", "channel_name", "campaign"]
+    summed = table.groupby(key, dropna=False, as_index=False).sum(min_count=1)
+    summed["cost"] = summed["cost"].round(10)
+    rows.count("added to another row of the same day, channel and campaign", len(table) - len(summed))
+    counts = rows.counted("rows of daily spend", len(summed), mapping.max_dropped)
+    return Converted(summed, counts, tuple(rows.notes), channels)
+
+
+def _spelled_like(spend: pd.DataFrame, sessions: pd.DataFrame | None) -> pd.DataFrame:
+    known = [name for name in ("channel_name", "campaign") if sessions is not None and name in sessions]
+    for name in known:
+        spellings = pd.Series(sessions[name].dropna().unique(), dtype="str")  # type: ignore[index]
+        by_plain = dict(zip(plain_names(spellings), spellings, strict=True))
+        spend = spend.assign(**{name: plain_names(spend[name]).map(by_plain).fillna(spend[name])})
+    return spend
+
+
+def _part(mapping: Mapping, kind: str) -> Part:
+    part = mapping.part(kind)
+    if part is None:
+        raise SettingsError(f"The mapping has no [{kind}.columns]: name its columns there.")
+    return part
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    """Values as texts without blanks around; NaN if empty. Whole numbers have no decimals."""
+    if pd.api.types.is_float_dtype(values) and values.dropna().mod(1).eq(0).all():
+        values = values.astype("Int64")
+    texts = values.astype("str").str.strip()
+    return texts.where(texts != "")
+
+
+def _day_and_time(moments: pd.Series) -> tuple[pd.Series, pd.Series]:
+    texts = _as_text(moments)
+    return texts.str.slice(0, 10), texts.str.slice(11)
+
+
+def _as_text(moments: pd.Series) -> pd.Series:
+    """Moments as `YYYY-MM-DD HH:MM:SS`, with microseconds only where a moment has a fraction."""
+    values = moments.to_numpy("datetime64[us]")
+    is_whole = bool((values == values.astype("datetime64[s]")).all())
+    texts = np.datetime_as_string(values, unit="s" if is_whole else "us")
+    spaced = pd.Series(texts, index=moments.index, dtype="str").str.replace("T", " ", regex=False)
+    return spaced if is_whole else spaced.str.replace(".000000", "", regex=False)
+
+
+def _made_ids(rows: _Rows, moment: pd.Series) -> pd.Series:
+    """Ids of sessions that have none: user, moment and, for sessions of one moment, their number in the file."""
+    names = rows.users() + "@" + _as_text(moment).str.replace(" ", "T", regex=False)
+    number = names.groupby([names, rows.files()]).cumcount()
+    return names.where(number == 0, names + "#" + (number + 1).astype("str"))
+
+
+def _channels(rows: _Rows, mapping: Mapping) -> tuple[pd.Series, Channels | None]:
+    if rows.has("channel"):
+        return normalised(rows.texts("channel").fillna(OTHER_CHANNEL)), None
+    known = pd.DataFrame({name: rows.texts(name) for name in CHANNEL_FIELDS})
+    found = channels_of(known, mapping.rules())
+    return found.channel, found
+
+
+FLAGS = {
+    "holder_engagement": "holder_engagement",
+    "closer_engagement": "closer_engagement",
+    "impression_interaction": "impression",
+}
+
+
+def _flags(rows: _Rows, rules: Engagement) -> dict[str, pd.Series]:
+    """The engagement flags: as exported, else by the rules, else 1; impressions are 0 unless exported."""
+    exported = {flag: field for flag, field in FLAGS.items() if rows.has(field)}
+    read = {flag: rows.reading(field, read_flags, is_optional=True).values for flag, field in exported.items()}
+    fields = {columns: field for field, columns in rows.part.columns.items() if isinstance(columns, str)}
+    frame = rows.frame.assign(**{field: rows.frame[column] for column, field in fields.items()})
+    ruled = {
+        "holder_engagement": flags_of(frame, rules.holder, "[engagement] holder"),
+        "closer_engagement": flags_of(frame, rules.closer, "[engagement] closer"),
+        "impression_interaction": pd.Series(0, index=frame.index, dtype="int8"),
+    }
+    return {flag: read[flag].fillna(0).astype("int8") if flag in read else ruled[flag] for flag in FLAGS}
+
+
+def _kept(rows: _Rows) -> dict[str, pd.Series]:
+    return {name: _texts(rows.frame[column]) for name, column in rows.part.keep.items()}
+
+
+def _first_of_each(rows: _Rows, table: pd.DataFrame, moment: pd.Series) -> pd.DataFrame:
+    """Keep the earliest row of each session; where files overlap, that of the last file."""
+    keys = pd.DataFrame({"moment": moment.loc[table.index], "file": -rows.files()})
+    table = table.loc[keys.sort_values(["moment", "file"], kind="stable").index]
+    kept = table[~table["session_id"].duplicated()].sort_index()
+    rows.count("merged into another row of the same session", len(table) - len(kept))
+    return kept
+
+
+def _drop_status(rows: _Rows) -> None:
+    """Leave out the orders whose status does not count."""
+    status = rows.texts("status")
+    is_dropped = status.str.casefold().isin([each.casefold() for each in rows.part.drop_status or DROPPED_STATUS])
+    rows.drop(is_dropped, f"status {some(sorted(status[is_dropped].unique()))}")
+
+
+def _other_currency(rows: _Rows, mapping: Mapping) -> pd.Series:
+    """Mark rows in another currency than the shop's."""
+    codes = rows.texts("currency").str.upper()
+    return codes.notna() & (codes != mapping.currency.upper()) & bool(mapping.currency)
+
+
+def _line_amounts(rows: _Rows) -> pd.Series:
+    """The amounts of orders or lines. An empty one counts as 0 if another line of the order has one."""
+    is_empty, order = rows.column("revenue").isna(), rows.texts("order_id")
+    is_free = is_empty & order.isin(order[~is_empty].dropna())
+
+    def read(values: pd.Series) -> Amounts:
+        found = read_amounts(values, decimal=rows.part.decimal)
+        problems = found.problems[~found.problems.index.isin(is_free.index[is_free])]
+        return found._replace(values=found.values.mask(is_free.loc[values.index], 0.0), problems=problems)
+
+    revenue: pd.Series = rows.reading("revenue", read).values
+    return revenue
+
+
+def _orders_of_lines(rows: _Rows, table: pd.DataFrame) -> pd.DataFrame:
+    """Sum the lines of each order; of files that overlap, only the last file with the order counts."""
+    file = rows.files().loc[table.index]
+    kept = table[file == file.groupby(table["conv_id"]).transform("max")]
+    rows.count("dropped: a later file has the order again", len(table) - len(kept))
+    is_line = kept["conv_id"].duplicated(keep=False)
+    if not is_line.any():
+        return kept
+    _check_lines(rows.part, kept[is_line])
+    ordered = kept.sort_values(["conv_id", "conv_date", "conv_time"], kind="stable")
+    first = ordered.drop_duplicates("conv_id").set_index("conv_id")
+    if rows.part.lines != "once":
+        first["revenue"] = ordered.groupby("conv_id")["revenue"].sum().round(10)
+    how = "repeated rows of an order" if rows.part.lines == "once" else "added as lines to another row of the order"
+    rows.count(how, len(kept) - len(first))
+    return first.reset_index()[list(table)]
+
+
+def _check_lines(part: Part, lines: pd.DataFrame) -> None:
+    """Raise AmbiguousError if every order with several rows has one amount in all of them, and no rule is set."""
+    spread = lines.groupby("conv_id")["revenue"].agg(["nunique", "size", "first"])
+    if part.lines is None and (spread["nunique"] == 1).all() and (spread["first"] != 0).any():
+        example = spread[spread["first"] != 0].iloc[0]
+        once = float(example["first"])
+        raise AmbiguousError(
+            f"--orders: {counted(len(spread), 'order')} with several rows have the same amount in each. Order "
+            f"{shown(example.name)} is {fixed(example['size'] * once, 2)} if the rows are lines, or {fixed(once, 2)} "
+            'if they repeat the total. Set lines = "sum" or lines = "once" under [orders] in the mapping.'
+        )
