@@ -159,17 +159,18 @@ def stability(compared: Comparison) -> Exhibit:
     data, few = compared.data, compared.data.few.only(compared.stability)
     roas = data.options.break_even_roas
     text = sensitivity_sentence(compared.stability, compared.grid, roas=roas)
+    finding = range_finding(compared.stability, compared.grid)
     return Exhibit(
         name="fragile_channels",
         chart="roas_range",
         title="Range of ROAS over models and settings",
         frame=compared.stability,
-        text=text,
+        text=f"{finding}.",  # the details are the text of `settings`
         alt=f"One row per channel: a line over its ROAS under all settings, a dot for the base. {text}",
         note=data.note,
         draw=partial(roas_range_chart, few, roas),
         shown=lambda: table(few),
-        finding=range_finding(compared.stability, compared.grid),
+        finding=finding,
     )
 
 
