@@ -26,8 +26,8 @@ from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.journeys.touchpoints import channel_codes, in_time_order
+from ihc.models.conversion_types import ParameterSets, attribute_by_type
 from ihc.models.heuristics import DIRECT, direct_channels
-from ihc.models.ihc import attribute
 from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution, move, parse_redistribution
 from ihc.models.registry import Model, models_with
@@ -50,13 +50,16 @@ ALL_CLOSERS, LAST_CLOSER = "ihc_revenue", "ihc_revenue_last_closer"
 DIGITS = 9  # ROAS values that agree to this many decimals are equal
 
 
-def variants_of(parameters: Parameters, names: Sequence[str], direct: Collection[str] = DIRECT) -> dict[str, Variant]:
+def variants_of(
+    parameters: Parameters | ParameterSets, names: Sequence[str], direct: Collection[str] = DIRECT
+) -> dict[str, Variant]:
     """Return the models to test, by name, as functions of `journeys` and a redistribution.
 
     IHC applies a redistribution to its phases, any other model of `MODELS` to its credit, see `redistributed`.
-    `direct`: the names of channels that are direct traffic. Raises InputError for an unknown name.
+    With several sets of parameters, IHC needs journeys with types, see `attribute_by_type`. `direct`: the names of
+    channels that are direct traffic. Raises InputError for an unknown name.
     """
-    known: dict[str, Variant] = {IHC: lambda journeys, rules: attribute(journeys, parameters, rules)}
+    known: dict[str, Variant] = {IHC: lambda journeys, rules: attribute_by_type(journeys, parameters, rules)}
     known |= {name: partial(_with_rules, model) for name, model in models_with(direct).items()}
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"Unknown model {some(unknown)}; choose from {', '.join(known)}.")
@@ -330,18 +333,17 @@ def unrecorded_flags(sessions: pd.DataFrame) -> list[str]:
 
 
 def closer_variants(
-    journeys: pd.DataFrame, parameters: Parameters, redistribution: Redistribution | None = None
+    journeys: pd.DataFrame, parameters: Parameters | ParameterSets, redistribution: Redistribution | None = None
 ) -> dict[str, pd.DataFrame]:
     """Attribute journeys with all sessions as closers, and with the last session of each journey only.
 
-    In: as `attribute`; the closer flags of the journeys do not matter. Out: the credits of `attribute`, by the column
-    of `engagement_effect` that they lead to. Raises InputError as `attribute`.
+    In: as `attribute_by_type`; the closer flags of the journeys do not matter. Out: its credits, by the column of
+    `engagement_effect` that they lead to. Raises InputError as `attribute`.
     """
     # The model counts the last session as closer whatever its flag, so 0 for all leaves the last one.
     flags = {ALL_CLOSERS: 1, LAST_CLOSER: 0}
-    return {
-        name: attribute(journeys.assign(**{CLOSER: flag}), parameters, redistribution) for name, flag in flags.items()
-    }
+    variants = {name: journeys.assign(**{CLOSER: flag}) for name, flag in flags.items()}
+    return {name: attribute_by_type(variant, parameters, redistribution) for name, variant in variants.items()}
 
 
 def engagement_effect(journeys: pd.DataFrame, variants: dict[str, pd.DataFrame]) -> pd.DataFrame:

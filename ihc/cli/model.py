@@ -165,29 +165,36 @@ def explain(conv_id: Annotated[str, typer.Argument(metavar="CONV_ID", help="Orde
 
     Prints hours, memberships, weights, phases and credit of each session, and writes them as CSV and as a chart.
     """
+    import pandas as pd
+
     from ihc.charts.models import explanation_chart
     from ihc.database.results import read_credit
     from ihc.models.explanation import explain as explain_order
     from ihc.narrative.models import explanation_sentence, stored_credit_sentence
+    from ihc.pipeline.attribution import check_named_types
     from ihc.report.figures import Picture, write_chart
     from ihc.report.files import writable, write_csv
 
-    settings, journeys, _ = _journeys(every_day=True, conv_id=conv_id, **options)
-    steps = explain_order(journeys, settings.load_parameters(), conv_id, settings.redistribution_rules)
+    settings, journeys, tables = _journeys(every_day=True, conv_id=conv_id, **options)
+    check_named_types(settings, tables.conversions)
+    sets = settings.load_parameter_sets()
+    parameters = sets.of_conversions(pd.Series([conv_id], dtype="str"), tables.conversions)
+    source = settings.labelled(parameters)
+    steps = explain_order(journeys, parameters, conv_id, settings.redistribution_rules)
     folder, name = settings.output / "explanations", _file_name(conv_id)
     target = writable(folder / f"{name}.csv")
     sentence = explanation_sentence(steps)
     console = make_console()
-    console.print(f"{sentence} Computed by the local engine with parameters {settings.source}.")
+    console.print(f"{sentence} Computed by the local engine with parameters {source}.")
     console.print(stored_credit_sentence(steps, read_credit(settings.database, conv_id)))
     numbered = steps.assign(number=range(1, len(steps) + 1))
     for title, columns in EXPLAINED.items():
         if set(columns) <= set(numbered):
             print_table(console, title, numbered[list(columns)], decimals=4)
-    _print_phase_weights(console, settings.load_parameters())
+    _print_phase_weights(console, parameters)
     table = write_csv(steps, target)
     draw = partial(explanation_chart, steps)
-    failed = write_chart(partial(Picture, draw, sentence, settings.source), folder, name)
+    failed = write_chart(partial(Picture, draw, sentence, source), folder, name)
     files = [path for kind in ("svg", "png") if (path := folder / f"{name}.{kind}").exists()]
     _say_written(console, [table, *files])
     if failed:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ihc.settings.run import Settings
 
 KINDS = get_type_hints(Options, include_extras=True)
+UNSPLIT = ("parameters",)  # lists that their setting splits, because their values may contain commas
 # For commands that do not create a sample shop.
 OWN_DATABASE = "SQLite file or database URL. [default: data/ihc.db]"
 
@@ -54,7 +55,7 @@ def _parameter(name: str, text: str | None) -> inspect.Parameter:
         help=text or says.text,
         metavar=says.metavar,
         min=says.least,
-        callback=_day if name.endswith("_date") else _listed if is_listed else None,
+        callback=_day if name.endswith("_date") else _listed if is_listed and name not in UNSPLIT else None,
     )
     parsed = list[kind] if is_listed else kind  # type: ignore[valid-type]
     return inspect.Parameter(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 FILES = "as Parquet files: a path, a glob, a folder or a URL."
 
 
-@takes("start_date", "end_date", "lookback_days", "restart_after_order", "parameters", "redistribution", "direct")
+@takes(
+    *("start_date", "end_date", "lookback_days", "restart_after_order", "parameters", "redistribution", "direct"),
+    parameters="Model parameters of the local engine (JSON). [default: built-in set]",
+)
 def scale(  # noqa: PLR0913 - one argument per option
     sessions: Annotated[str, typer.Option(metavar="GLOB", help=f"Sessions {FILES}")],
     conversions: Annotated[str, typer.Option(metavar="GLOB", help="Conversions, in the same form.")],
@@ -68,7 +72,8 @@ def scale(  # noqa: PLR0913 - one argument per option
     rules = None if redistribution is None else load_redistribution(redistribution)
     direct = tuple(options["direct"] or DIRECT)
     restarts = bool(options["restart_after_order"])
-    plan = Plan(load_parameters(options["parameters"]), rules, *days, options["lookback_days"], direct, restarts)
+    parameters = load_parameters(_one_file(options["parameters"] or ()))
+    plan = Plan(parameters, rules, *days, options["lookback_days"], direct, restarts)
     given = {"--sessions": sessions, "--conversions": conversions, "--costs": costs}
     files = Input(*(find_files(pattern, option) for option, pattern in given.items()))
     job = Job(files, plan, open_output(output), partitions, export_journeys)
@@ -96,6 +101,19 @@ def scale(  # noqa: PLR0913 - one argument per option
     _print_result(found, output)
     if found.failed:
         raise typer.Exit(REFUSED)
+
+
+def _one_file(given: Sequence[str]) -> Path | None:
+    """The parameters file of all conversions."""
+    from ihc.settings.parameter_files import parameter_files
+
+    files = parameter_files(given, Path.cwd())
+    if files.keys() - {None}:
+        raise SettingsError(
+            f"--parameters {','.join(given)} has a file for a conversion type, but ihc scale uses one set for all "
+            "conversions: give one FILE."
+        )
+    return files.get(None)
 
 
 @contextmanager

@@ -38,10 +38,11 @@ from ihc.database.results import Results
 from ihc.journeys.build import build_journeys, non_converting_paths, without_new_session
 from ihc.journeys.credits import outcomes_of, provenance, sound_credits, with_credits, with_phases
 from ihc.memory import free_memory
-from ihc.models.ihc import attribute
+from ihc.models.conversion_types import ParameterSets, attribute_by_type
+from ihc.models.parameters import Parameters
 from ihc.narrative.run import source_note
 from ihc.quality.clocks import far_dates, without
-from ihc.schemas.conversion_types import check_type, of_type, types_of
+from ihc.schemas.conversion_types import check_parameter_types, check_type, of_type, types_of
 from ihc.schemas.refunds import purchase_ids, purchases
 from ihc.schemas.spend import as_sessions
 from ihc.schemas.tables import CREDITS, PHASES, Tables, inside
@@ -70,7 +71,9 @@ def attributed(settings: Settings, tables: Tables) -> Source:
     """
     shop, rules = (tables.sessions, tables.conversions), settings.journey_rules
     journeys = build_journeys(*shop, **rules, memory=free_memory())
-    credited = attribute(journeys, settings.load_parameters(), settings.redistribution_rules)
+    sets = settings.load_parameter_sets()
+    typed = sets.with_types(journeys, tables.conversions)
+    credited = attribute_by_type(typed, sets, settings.redistribution_rules)
     credits, failed = sound_credits(credited, journeys)
     ends = pd.concat([failed, without_new_session(*shop, **rules)], ignore_index=True)
     outcomes = outcomes_of(tables.conversions, journeys, ends).assign(
@@ -120,12 +123,12 @@ def as_stored(settings: Settings, tables: Tables, stored: Results) -> Settings:
 def of_chosen_type(settings: Settings, source: Source) -> Source:
     """Leave out conversions of other types than that of the settings, if any, and what is stored for them.
 
-    Raises InputError if no conversion has this type.
+    Raises InputError if no conversion has this type, or one with model parameters of its own.
     """
     name, tables, results = settings.conversion_type, source.tables, source.results
+    check_types(settings, tables.conversions)
     if name is None:
         return source
-    check_type(tables.conversions, name)
     tables = tables._replace(conversions=of_type(tables.conversions, name))
 
     def own(frame: pd.DataFrame) -> pd.DataFrame:
@@ -133,6 +136,12 @@ def of_chosen_type(settings: Settings, source: Source) -> Source:
 
     kept = {"credits": own(results.credits), "outcomes": own(results.outcomes), "unsound": own(results.unsound)}
     return Source(tables, results._replace(**kept), own(source.phases), is_stored=source.is_stored)
+
+
+def check_types(settings: Settings, conversions: pd.DataFrame) -> None:
+    """Raise InputError if no conversion has a type that the settings name."""
+    check_type(conversions, settings.conversion_type)
+    check_parameter_types(conversions, settings.parameter_types)
 
 
 def _asked_for(settings: Settings, tables: Tables) -> pd.Series[str]:
@@ -235,6 +244,16 @@ class ReportData:
     def orders(self) -> pd.DataFrame:
         """The conversions of the report's dates."""
         return self.inside(self.tables.conversions, "conv_date")
+
+    @cached_property
+    def sets(self) -> ParameterSets:
+        """The model parameters of the local engine, by conversion type."""
+        return self.settings.load_parameter_sets()
+
+    @cached_property
+    def used_sets(self) -> dict[str, Parameters]:
+        """Those of `sets` that the conversions use, see `ParameterSets.used`."""
+        return self.sets.used(types_of(self.tables.conversions).unique())
 
     @cached_property
     def has_types(self) -> bool:
@@ -369,13 +388,16 @@ class ReportData:
 
     @cached_property
     def credited(self) -> pd.DataFrame:
-        """Journeys of all credited conversions with their credit, and `reported_as`, their row in the report."""
+        """Journeys of all credited conversions with their credit, and `reported_as`, their row in the report.
+
+        With several sets of model parameters also `conversion_type`.
+        """
         stored = with_phases(self.results.credits, self.source.phases)
         conversions = self.tables.conversions
         conversions = conversions[isin(conversions["conv_id"], stored["conv_id"])]
         credited = with_credits(build_journeys(self.tables.sessions, conversions, memory=free_memory()), stored)
         credited["reported_as"] = lookup(credited["session_id"], self.sessions, "session_id", "channel_name")
-        return credited
+        return self.sets.with_types(credited, self.tables.conversions)
 
     @cached_property
     def idle(self) -> pd.DataFrame:

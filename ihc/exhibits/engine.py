@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 
 import pandas as pd
+from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from ihc.analysis.channels import average_impact, before_after, channel_scores, credit_distribution, with_channels
@@ -20,6 +22,7 @@ from ihc.charts.palette import by_weight
 from ihc.exhibits.data import ReportData
 from ihc.formatting import fixed
 from ihc.journeys.credits import with_phases
+from ihc.models.conversion_types import attribute_by_type
 from ihc.models.explanation import (
     channel_weight_table,
     curve_points,
@@ -27,12 +30,12 @@ from ihc.models.explanation import (
     instructive_journey,
     phase_weight_table,
 )
-from ihc.models.ihc import attribute
 from ihc.models.parameters import Parameters
 from ihc.narrative.models import engine_sentence, explanation_sentence, redistribution_effect
-from ihc.narrative.run import origin_sentence
+from ihc.narrative.run import origins_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
+from ihc.schemas.conversion_types import CONVERSION_TYPE
 
 
 class Engine:
@@ -41,10 +44,22 @@ class Engine:
     def __init__(self, data: ReportData) -> None:
         self.data = data
 
-    @cached_property
-    def parameters(self) -> Parameters:
-        """The parameters of the local engine."""
-        return self.data.settings.load_parameters()
+    @property
+    def sets(self) -> dict[str, Parameters]:
+        """The parameters of the local engine by conversion type."""
+        return self.data.used_sets
+
+    def by_set(self, make: Callable[[Parameters], pd.DataFrame]) -> pd.DataFrame:
+        """Make a table of each set; with several sets, their conversion types are in its first column."""
+        tables = {name: make(parameters) for name, parameters in self.sets.items()}
+        if len(tables) == 1:
+            return next(iter(tables.values()))
+        typed = [pd.DataFrame({CONVERSION_TYPE: name}, index=table.index).join(table) for name, table in tables.items()]
+        return pd.concat(typed, ignore_index=True)
+
+    def drawn(self, draw: Callable[..., Figure], frame: pd.DataFrame, *more: str) -> Callable[..., Figure] | None:
+        """A chart of the parameters; None with several sets, whose curves and weights would overlap."""
+        return partial(draw, frame, *more) if len(self.sets) == 1 else None
 
     @property
     def label(self) -> str:
@@ -71,14 +86,10 @@ class Engine:
 
 def curve(engine: Engine, phase: str) -> Exhibit:
     """Membership curve of a phase: initializer by gap since the previous session, closer by time to conversion."""
-    parameters = engine.parameters
-    label, points = {
-        "initializer": ("since the previous session", parameters.initializer),
-        "closer": ("until the converting session", parameters.closer),
-    }[phase]
-    frame = curve_points(points, parameters.seen_until(phase))
-    text = f"{engine_sentence(engine.label, engine.data.sources)} " + origin_sentence(
-        parameters, engine.data.journeys, shop=engine.data.settings.database.name
+    label = {"initializer": "since the previous session", "closer": "until the converting session"}[phase]
+    frame = engine.by_set(lambda parameters: curve_points(getattr(parameters, phase), parameters.seen_until(phase)))
+    text = f"{engine_sentence(engine.label, engine.data.sources)} " + origins_sentence(
+        engine.sets, engine.data.journeys, shop=engine.data.settings.database.name
     )
     return Exhibit(
         name=f"{phase}_membership",
@@ -87,33 +98,33 @@ def curve(engine: Engine, phase: str) -> Exhibit:
         text=text if phase == "initializer" else "",
         alt=f"Line chart: {phase} membership by the time {label}, with its values.",
         note=engine.note,
-        draw=partial(membership_chart, frame, label),
+        draw=engine.drawn(membership_chart, frame, label),
         shown=lambda: _marked(frame),
     )
 
 
 def _marked(points: pd.DataFrame) -> Styler:
     """Select the labelled points of a curve."""
-    few = points.loc[points["is_marked"], ["hours", "membership"]]
+    few = points[points["is_marked"]].drop(columns=["is_knot", "is_marked", "is_seen"])
     return table(few.assign(membership=[fixed(value, 3) for value in few["membership"].astype("float64")]))
 
 
 def phase_weights(engine: Engine) -> Exhibit:
     """Share of the credit that each phase assigns."""
-    frame = phase_weight_table(engine.parameters)
+    frame = engine.by_set(phase_weight_table)
     return Exhibit(
         name="phase_weights",
         title="Phase weights",
         frame=frame,
         alt="One bar per phase: its weight, the share of the credit that it assigns.",
         note=engine.note,
-        draw=partial(phase_weights_chart, frame),
+        draw=engine.drawn(phase_weights_chart, frame),
     )
 
 
 def channel_weights(engine: Engine) -> Exhibit:
     """Weight of a channel's sessions in each phase; 1 is neutral."""
-    frame = channel_weight_table(engine.parameters, engine.data.journeys)
+    frame = engine.by_set(lambda parameters: channel_weight_table(parameters, engine.data.journeys))
     few = engine.few.only(frame)
     return Exhibit(
         name="channel_weights",
@@ -121,7 +132,7 @@ def channel_weights(engine: Engine) -> Exhibit:
         frame=frame,
         alt="One panel per phase, one dot per channel: its weight, with a line from the neutral weight of 1.",
         note=engine.note,
-        draw=partial(channel_weights_chart, few),
+        draw=engine.drawn(channel_weights_chart, few),
         shown=lambda: table(few),
     )
 
@@ -174,8 +185,9 @@ def distribution(engine: Engine) -> Exhibit:
 def redistribution(engine: Engine) -> Exhibit:
     """Credit before and after redistribution, if the report has one."""
     data, rules = engine.data, engine.data.settings.redistribution_rules
-    before = attribute(data.journeys, engine.parameters)
-    after = attribute(data.journeys, engine.parameters, rules) if rules else before
+    journeys = data.sets.with_types(data.journeys, data.tables.conversions)
+    before = attribute_by_type(journeys, data.sets)
+    after = attribute_by_type(journeys, data.sets, rules) if rules else before
     moved = engine.few.table(before_after(before, after, data.journeys), before_after, before, after, data.journeys)
     moved = moved[moved["ihc_change"].abs() > 0.005]
     text = redistribution_effect(moved, rules)
@@ -193,7 +205,9 @@ def redistribution(engine: Engine) -> Exhibit:
 def explained(engine: Engine, journey: pd.DataFrame | None = None) -> Exhibit:
     """Explain the credit of one order [default: the longest journey that is easy to read]."""
     journey = instructive_journey(engine.data.journeys) if journey is None else journey
-    steps = explanations(journey, engine.parameters, engine.data.settings.redistribution_rules)
+    data, settings = engine.data, engine.data.settings
+    parameters = data.sets.of_conversions(journey["conv_id"], data.tables.conversions)
+    steps = explanations(journey, parameters, settings.redistribution_rules)
     text = explanation_sentence(steps)
     return Exhibit(
         name="explained_order",
@@ -201,6 +215,6 @@ def explained(engine: Engine, journey: pd.DataFrame | None = None) -> Exhibit:
         frame=steps,
         text=text,
         alt=f"One row per session: its time and its credit by phase. {text}",
-        note=engine.note,
+        note=f"parameters of the local engine: {settings.labelled(parameters)}",
         draw=partial(explanation_chart, steps),
     )

@@ -80,7 +80,7 @@ class Comparison:
         """`sensitivity`: the report under combinations of model, lookback window and redistribution."""
         data = self.data
         options, settings = data.options, data.settings
-        variants = variants_of(settings.load_parameters(), options.models, options.direct)
+        variants = variants_of(data.sets, options.models, options.direct)
         lookbacks = lookbacks_to_try(settings.lookback_days, options.lookbacks)
         channels = data.credited["channel_name"].unique()
         rules = redistributions_to_try(channels, settings.redistribution_rules, options.direct)
@@ -193,8 +193,7 @@ def engagement(compared: Comparison) -> Exhibit | None:
     flags = unrecorded_flags(data.tables.sessions)
     if CLOSER not in flags or compared.journeys.empty:
         return None
-    parameters, rules = settings.load_parameters(), settings.redistribution_rules
-    variants = closer_variants(compared.journeys, parameters, rules)
+    variants = closer_variants(compared.journeys, data.sets, settings.redistribution_rules)
     frame = engagement_effect(compared.renamed, variants)
     few = data.few.table(frame, engagement_effect, compared.renamed, variants)
     notes = [engagement_sentence(frame, flags), grid_source_sentence(settings.local_source, data.sources)]

@@ -34,7 +34,7 @@ from ihc.narrative.run import (
     left_out_sentence,
     letters_sentence,
     missing_sentence,
-    origin_sentence,
+    origins_sentence,
     provenance_sentence,
     run_sentence,
     span_sentence,
@@ -105,7 +105,6 @@ class Report:
     def notes(self) -> list[str]:
         """Notes on the figures: dates, currency, dimension of the rows, origin of the parameters."""
         data, settings = self.data, self.data.settings
-        parameters = settings.load_parameters()
         is_local = len(data.sources) and made_by(settings.local_source, data.sources)
         chosen = {} if any(data.options.dimension.values()) else data.options.style.channels
         sentences = [
@@ -117,7 +116,7 @@ class Report:
             currency_sentence(data.options.currency),
             dimension_sentence(data.channel_visits, **data.options.dimension),
             folding_sentence(data.few, data.few_summary),
-            origin_sentence(parameters, data.reporting, shop=settings.database.name) if is_local else "",
+            origins_sentence(data.used_sets, data.reporting, shop=settings.database.name) if is_local else "",
             letters_sentence(letters_without_font(data.summary["channel_name"])),
             colours_sentence(chosen, data.colours),
         ]

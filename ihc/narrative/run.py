@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,7 +13,7 @@ from ihc.arrays.lookup import isin
 from ihc.formatting import counted, dated, engine_name, fixed, lookback, named, percentage, shown, some
 from ihc.journeys.build import NO_NEW_SESSION
 from ihc.journeys.credits import REFUND
-from ihc.models.redistribution import Redistribution, labelled
+from ihc.models.redistribution import Redistribution
 from ihc.schemas.refunds import purchases
 
 if TYPE_CHECKING:
@@ -193,12 +193,20 @@ def journeys_sentence(journeys: pd.DataFrame, untracked: pd.DataFrame) -> str:
     )
 
 
-def parameters_sentence(
-    parameters: Parameters, journeys: pd.DataFrame, redistribution: Redistribution | None = None, *, shop: str = ""
-) -> str:
-    """Name the parameters of the engine and their origin. In: as `origin_sentence`, and the redistribution."""
-    label = labelled(parameters.label, redistribution)
-    return f"The local engine uses the parameters {label}. {origin_sentence(parameters, journeys, shop=shop)}"
+def parameters_sentence(label: str, used: Mapping[str, Parameters], journeys: pd.DataFrame, *, shop: str = "") -> str:
+    """Name the parameters of the engine and their origin. In: their label, and as `origins_sentence`."""
+    return f"The local engine uses the parameters {label}. {origins_sentence(used, journeys, shop=shop)}"
+
+
+def origins_sentence(used: Mapping[str, Parameters], journeys: pd.DataFrame, *, shop: str = "") -> str:
+    """State the origin of each set of parameters after its conversion type, which is left out if there is one set.
+
+    In: as `origin_sentence`, but the sets by conversion type, at least one.
+    """
+    origins = {name: origin_sentence(parameters, journeys, shop=shop) for name, parameters in used.items()}
+    if len(origins) == 1:
+        return next(iter(origins.values()))
+    return " ".join(f"For {shown(name, 64)}: {origin}" for name, origin in origins.items())
 
 
 def origin_sentence(parameters: Parameters, journeys: pd.DataFrame, *, shop: str = "") -> str:

@@ -22,12 +22,13 @@ from ihc.database.results import (
     store_credits,
     store_reporting,
 )
-from ihc.errors import ApiError
-from ihc.exhibits.data import ReportData, Source, of_chosen_type
+from ihc.errors import ApiError, InputError
+from ihc.exhibits.data import ReportData, Source, check_types, of_chosen_type
 from ihc.journeys.build import build_journeys, without_new_session
 from ihc.journeys.credits import outcomes_of, provenance, sound_credits
 from ihc.memory import free_memory
-from ihc.models.ihc import attribute
+from ihc.models.conversion_types import attribute_by_type
+from ihc.models.redistribution import labelled
 from ihc.narrative.run import (
     CUT,
     KEPT,
@@ -41,7 +42,7 @@ from ihc.narrative.run import (
 from ihc.pipeline.sample import prepare
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import write_csv
-from ihc.schemas.conversion_types import check_type, of_type
+from ihc.schemas.conversion_types import of_type, types_of
 from ihc.schemas.refunds import purchase_ids
 from ihc.schemas.tables import SHARES, inside
 from ihc.settings.run import Settings
@@ -114,9 +115,8 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
     database = settings.database
     prepare(settings, say)
     tables = read_tables(database, **settings.window, every_order=settings.restart_after_order)
+    check_named_types(settings, tables.conversions)
     conversions = of_type(tables.conversions, settings.conversion_type)
-    if conversions.empty and settings.conversion_type:
-        check_type(read_tables(database).conversions, settings.conversion_type)
     shop, rules = (tables.sessions, conversions), settings.window | settings.journey_rules
     journeys = build_journeys(*shop, **rules, memory=free_memory())
     with database.lock(held=settings.held_lock):
@@ -124,6 +124,17 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
         answer = compute_credits(settings, journeys, conversions, say)
     orders = conversions[inside(conversions["conv_date"], **settings.window)]
     return Attribution(settings, orders, journeys, answer, without_new_session(*shop, **rules))
+
+
+def check_named_types(settings: Settings, conversions: pd.DataFrame) -> None:
+    """Raise InputError if the shop does not have a conversion type that the settings name.
+
+    In: some of the shop's conversions; all are read only if these lack such a type.
+    """
+    try:
+        check_types(settings, conversions)
+    except InputError:
+        check_types(settings, read_tables(settings.database).conversions)
 
 
 def read_source(settings: Settings) -> Source:
@@ -169,7 +180,7 @@ def compute_credits(
     account, rules = settings.account, settings.redistribution_rules
     order_of = _orders_of(journeys, conversions)
     orders = _order_journeys(journeys, order_of)
-    credited = _by_api(settings, account, orders, say) if account else _locally(settings, orders)
+    credited = _by_api(settings, account, orders, say) if account else _locally(settings, orders, conversions)
     redistribution_note = redistribution_sentence(rules, orders) if rules else ""
     credits, outcomes = (_of_each(frame, order_of) for frame in (credited.credits, credited.outcomes))
     return Credited(credits, outcomes, f"{credited.about} {redistribution_note}".strip())
@@ -200,10 +211,12 @@ def _of_each(frame: pd.DataFrame, order_of: pd.DataFrame) -> pd.DataFrame:
     return each.assign(conv_id=each["each"])[list(frame.columns)]
 
 
-def _locally(settings: Settings, journeys: pd.DataFrame) -> Credited:
-    parameters = settings.load_parameters()
-    credits, failed = sound_credits(attribute(journeys, parameters, settings.redistribution_rules), journeys)
-    about = parameters_sentence(parameters, journeys, settings.redistribution_rules, shop=settings.database.name)
+def _locally(settings: Settings, journeys: pd.DataFrame, conversions: pd.DataFrame) -> Credited:
+    sets, rules = settings.load_parameter_sets(), settings.redistribution_rules
+    typed = sets.with_types(journeys, conversions)
+    credits, failed = sound_credits(attribute_by_type(typed, sets, rules), journeys)
+    used, label = sets.used(types_of(conversions).unique()), labelled(sets.label, rules)
+    about = parameters_sentence(label, used, journeys, shop=settings.database.name)
     return Credited(credits, failed, about)
 
 

@@ -17,7 +17,7 @@ from ihc.database.inputs import read_columns, read_tables
 from ihc.database.locks import Lock
 from ihc.database.results import create_tables, store_reporting, try_writing
 from ihc.errors import SettingsError, why
-from ihc.exhibits.data import ReportData, as_stored
+from ihc.exhibits.data import ReportData, as_stored, check_types
 from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
 from ihc.formatting import speak
@@ -26,7 +26,7 @@ from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
-from ihc.schemas.conversion_types import check_type, of_type
+from ihc.schemas.conversion_types import of_type
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
@@ -63,7 +63,7 @@ def check(settings: Settings) -> None:
     _ = settings.source
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
-        check_type(tables.conversions, settings.conversion_type)
+        check_types(settings, tables.conversions)
         with_dimension(tables.sessions, **settings.report.dimension)
         conversions = of_type(tables.conversions, settings.conversion_type)
         spans = find_spans(tables.sessions, conversions, **settings.window, **settings.journey_rules)

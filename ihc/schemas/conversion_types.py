@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from ihc.errors import InputError
-from ihc.formatting import counted, shown
+from ihc.formatting import counted, shown, some
 from ihc.schemas.refunds import purchase_indexer
 
 CONVERSION_TYPE = "conversion_type"
@@ -37,6 +39,25 @@ def check_type(conversions: pd.DataFrame, name: str | None) -> None:
         raise InputError(
             f"Table conversions has no column {CONVERSION_TYPE}: add it, or leave out --conversion-type {name}."
         )
+    raise InputError(f"No conversion has the type {name!r}. {_existing(conversions)}")
+
+
+def check_parameter_types(conversions: pd.DataFrame, names: Collection[str]) -> None:
+    """Raise InputError, as `check_type`, if no conversion has one of the types for which --parameters names files."""
+    there = set(types_of(conversions).unique()) if names else set()
+    absent = sorted(set(names) - there)
+    if not absent:
+        return
+    which = f"the type {absent[0]!r}" if len(absent) == 1 else f"the types {some(absent)}"
+    if CONVERSION_TYPE not in conversions:
+        raise InputError(
+            f"--parameters names {which}, but table conversions has no column {CONVERSION_TYPE}: add it, or give one "
+            "FILE for all conversions."
+        )
+    raise InputError(f"--parameters names {which}, which no conversion has. {_existing(conversions)}")
+
+
+def _existing(conversions: pd.DataFrame) -> str:
     counts = types_of(conversions).value_counts().head(MOST_TYPES)
     there = ", ".join(f"{shown(each, 64)} ({counted(count, 'conversion')})" for each, count in counts.items())
-    raise InputError(f"No conversion has the type {name!r}. Existing types: {there or 'none'}.")
+    return f"Existing types: {there or 'none'}."

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ihc.settings.options import Options
+from ihc.settings.parameter_files import parameter_texts
 from ihc.settings.run import Settings
 
 # Environment variables that change the report.
 REPORT = ("IHC_BOOTSTRAP_DRAWS", "IHC_BOOTSTRAP_SEED", "IHC_SENSITIVITY_LOOKBACKS", "IHC_SENSITIVITY_MODELS")
-FILES = ("parameters", "redistribution", "channel_groups", "style")
+FILES = ("redistribution", "channel_groups", "style")
 # Options that affect how a run is executed, but not its result.
 NOT_NAMED = ("output", "refresh", "max_requests")
 
@@ -22,7 +23,8 @@ def command_line(settings: Settings, *, report_only: bool = False) -> str:
     Database and files are named without folders; settings at their default are omitted. `report_only`: the run used no
     engine, so the command uses none either. The API key is never included.
     """
-    values = settings.values() | {"database": settings.database.name}
+    parameters = ",".join(parameter_texts(settings.parameter_files, with_folders=False))
+    values = settings.values() | {"database": settings.database.name, "parameters": parameters}
     variables = settings.given.beside_options()
     words = [f"{name}={variables[name]}" for name in REPORT if name in variables]
     words += ["ihc", "run"]

@@ -82,8 +82,9 @@ class Options:
     ] = Engine.AUTO
     conv_type_id: Annotated[str | None, Help("API conversion type. Set the API key in IHC_API_KEY.", "ID")] = None
     parameters: Annotated[
-        Path | None, Help("Model parameters of the local engine (JSON). [default: built-in set]", "FILE")
-    ] = None
+        tuple[str, ...],
+        Help("Model parameters of the local engine (JSON); TYPE=FILE for one type. [default: built-in set]", "FILE"),
+    ] = ()
     redistribution: Annotated[Path | None, Help("Redistribution parameter (JSON).", "FILE")] = None
     refresh: Annotated[bool, Help("Request all orders from the API again, despite stored answers.")] = False
     max_requests: Annotated[

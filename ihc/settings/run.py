@@ -17,11 +17,13 @@ from ihc.database.database import Database
 from ihc.database.results import is_marked_sample
 from ihc.database.tables import Run
 from ihc.errors import SettingsError
-from ihc.models.parameters import Parameters, load_parameters
+from ihc.models.conversion_types import ParameterSets, load_parameter_sets
+from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution, labelled, load_redistribution
 from ihc.schemas.tables import check_window
 from ihc.secrets import password_of
 from ihc.settings.options import NAMES, Engine, Options, variable_of
+from ihc.settings.parameter_files import parameter_files
 from ihc.settings.report import ReportOptions, report_options
 from ihc.settings.variables import Variables, as_text, read_variables
 from ihc.shipped import CHECKOUT
@@ -80,7 +82,11 @@ class Settings:
     @property
     def local_source(self) -> str:
         """The `source` of the local engine with these settings."""
-        return labelled(self.load_parameters().label, self.redistribution_rules) + self.restart_label
+        return self.labelled(self.load_parameter_sets())
+
+    def labelled(self, parameters: Parameters | ParameterSets) -> str:
+        """The label of parameters, with the redistribution and whether journeys restart after an order."""
+        return labelled(parameters.label, self.redistribution_rules) + self.restart_label
 
     @property
     def restart_label(self) -> str:
@@ -94,9 +100,19 @@ class Settings:
         scope = (self.lookback_days, self.start_date, self.end_date)
         return Run(self.run_id, now, self.engine, self.source, *scope, version=__version__)
 
-    def load_parameters(self) -> Parameters:
-        """The model parameters of the local engine; raises ParametersError."""
-        return load_parameters(self.given.parameters)
+    @property
+    def parameter_files(self) -> dict[str | None, Path]:
+        """The parameters file of each conversion type that has its own; None: of all others."""
+        return parameter_files(self.given.parameters, Path())
+
+    @property
+    def parameter_types(self) -> list[str]:
+        """The conversion types with a parameters file of their own."""
+        return [name for name in self.parameter_files if name is not None]
+
+    def load_parameter_sets(self) -> ParameterSets:
+        """The model parameters of the local engine, by conversion type; raises ParametersError."""
+        return load_parameter_sets(self.parameter_files)
 
     def values(self) -> dict[str, Any]:
         """The resolved options; paths and lists as text, None if not set."""

@@ -19,6 +19,7 @@ from ihc.formatting import counted, some
 from ihc.journeys.limits import LONGEST_LOOKBACK
 from ihc.secrets import SHORTEST, passwords_of
 from ihc.settings.options import MANY, NAMES, Options, Within, variable_of
+from ihc.settings.parameter_files import parameter_files, parameter_texts
 
 ANY_AGE = "any"
 LONGEST_CURRENCY = 12  # characters
@@ -82,6 +83,11 @@ class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a se
         parts = (given if isinstance(given, str) else ",".join(given)).split(",")
         return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _texts(cls, given: str | Sequence[str]) -> tuple[str, ...]:
+        return (given,) if isinstance(given, str) else tuple(map(str, given))
+
     @field_validator("currency")
     @classmethod
     def _currency(cls, text: str) -> str:
@@ -126,11 +132,16 @@ def read_variables(base: Path, options: Mapping[str, Any] | None = None) -> Vari
         places = dict.fromkeys(os.environ, " in the environment") | dict.fromkeys(given, "")
         wrong = [_sentence(each, places.get(str(each["loc"][0]), f" in {file}")) for each in error.errors()]
         raise SettingsError(" ".join(wrong)) from None
-    return found.model_copy(update={name: (base / path).resolve() for name, path in found if isinstance(path, Path)})
+    paths: dict[str, Any] = {name: (base / path).resolve() for name, path in found if isinstance(path, Path)}
+    if found.parameters:
+        paths["parameters"] = parameter_texts(parameter_files(found.parameters, base))
+    return found.model_copy(update=paths)
 
 
 def is_given(value: object) -> bool:
     """Whether an option or variable has a value."""
+    if isinstance(value, list | tuple):
+        return any(map(is_given, value))
     return value is not None and str(value).strip(" ,") != ""
 
 

@@ -1,6 +1,5 @@
 """Settings as command options."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -32,13 +31,14 @@ def test_options_not_given_are_none_so_that_the_environment_applies():
 def test_given_options_are_passed_with_their_types():
     given = ["--database", "shop.db", "--start-date", "2023-09-01", "--lookback-days", "30", "--engine", "local"]
     given += ["--parameters", "p.json", "--refresh", "--direct", "A b, C", "--direct", "D", "--own", "4"]
+    given += ["--parameters", "lead=a,b.json"]
     _, got = called(*given)
     assert got == {
         "database": "shop.db",
         "start_date": "2023-09-01",
         "lookback_days": 30.0,
         "engine": Engine.LOCAL,
-        "parameters": Path("p.json"),
+        "parameters": ["p.json", "lead=a,b.json"],
         "refresh": True,
         "direct": ["A b", "C", "D"],
         "own": 4,

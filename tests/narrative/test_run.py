@@ -147,10 +147,16 @@ def test_parameters_are_stated_with_their_shop_and_the_channels_with_weights(sna
         "more than twelve": narrative.origin_sentence(weights, many),
         "no weights": narrative.origin_sentence(curves_of(), one),
     } == snapshot
-    named = narrative.parameters_sentence(weights, one, redistribution_of("A"))
-    assert named.startswith(
-        f"The local engine uses the parameters by hand ({weights.fingerprint}), "
-        f"redistribution {redistribution_of('A').fingerprint}. The parameters do not name"
+    named = narrative.parameters_sentence("by hand (1)", {"other types": weights}, one)
+    assert named.startswith("The local engine uses the parameters by hand (1). The parameters do not name")
+
+
+def test_the_origin_of_several_sets_is_stated_by_conversion_type():
+    sets = {"lead": curves_of(), "other types": curves_of(channels={"holder": {"A": 2.0}})}
+    assert narrative.origins_sentence(sets, journey((0, "A", 1, 1))) == (
+        "For lead: The parameters do not name the shop they come from. They have no channel weights, so every channel "
+        "has the neutral weight 1. For other types: The parameters do not name the shop they come from. They have "
+        "weights for 1 of 1 channel."
     )
 
 
@@ -197,7 +203,10 @@ def test_sessions_with_unknown_cost_are_counted(snapshot):
 def test_channel_names_are_printed_on_one_line(name):
     for sentence in (
         narrative.best_and_worst(summary((name, 10, 20), ("other", 10, 5))),
-        narrative.parameters_sentence(curves_of(channels={"holder": {"A": 2.0}}), journey((0, name, 1, 1))),
+        narrative.parameters_sentence(
+            "x", {name: curves_of(channels={"holder": {"A": 2.0}})}, journey((0, name, 1, 1))
+        ),
+        narrative.origins_sentence({name: curves_of(), "other types": curves_of()}, journey((0, "A", 1, 1))),
         narrative.redistribution_sentence(redistribution_of(name), journey((0, "A", 1, 1))),
     ):
         assert shown(name) in sentence

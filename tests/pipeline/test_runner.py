@@ -69,7 +69,7 @@ def test_own_parameters_are_used(own_shop, tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(entries | {"name": "mine"}))
     settings = settings_for(tmp_path, parameters="mine.json")
     check(settings)
-    assert settings.load_parameters().name == "mine"
+    assert settings.load_parameter_sets().default.name == "mine"
 
 
 def test_an_output_that_is_a_file_is_refused(own_shop, tmp_path):

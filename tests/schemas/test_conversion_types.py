@@ -2,7 +2,7 @@ import pytest
 from helpers.frames import conversions, refunds
 
 from ihc.errors import InputError
-from ihc.schemas.conversion_types import check_type, of_type, types_of
+from ihc.schemas.conversion_types import check_parameter_types, check_type, of_type, types_of
 from ihc.schemas.tables import CONVERSIONS, check_table
 
 ORDERS = refunds(
@@ -45,3 +45,14 @@ def test_an_unknown_type_is_refused_with_the_existing_ones():
 def test_an_empty_type_is_none_and_other_types_become_text(empty):
     checked = check_table(CONVERSIONS, ORDERS.assign(conversion_type=["lead", empty, 7, "7"]))
     assert types_of(checked.drop(columns="refund_of")).tolist() == ["lead", "(none)", "7", "7"]
+
+
+def test_types_with_parameters_that_no_conversion_has_are_refused_with_the_existing_ones():
+    check_parameter_types(ORDERS, ["lead", "purchase", "(none)"])
+    check_parameter_types(ORDERS.drop(columns="conversion_type"), [])
+    with pytest.raises(InputError, match=r"names the type 'led', which no conversion has\. Existing types: .*lead \("):
+        check_parameter_types(ORDERS, ["lead", "led"])
+    with pytest.raises(InputError, match="names the types 'a', 'b', which"):
+        check_parameter_types(ORDERS, ["b", "a"])
+    with pytest.raises(InputError, match="no column conversion_type: add it, or give one FILE for all conversions"):
+        check_parameter_types(ORDERS.drop(columns="conversion_type"), ["lead"])

@@ -21,7 +21,7 @@ def test_defaults_are_the_sample_and_the_data_folder(tmp_path):
     assert settings.is_default_database
     assert settings.output == tmp_path / "data"
     assert settings.window == {"start_date": None, "end_date": None}
-    assert (settings.engine, settings.lookback_days, settings.given.parameters) == ("local", None, None)
+    assert (settings.engine, settings.lookback_days, settings.given.parameters) == ("local", None, ())
 
 
 def test_relative_paths_in_a_notebook_start_at_the_project_root(monkeypatch):
