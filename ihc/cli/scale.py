@@ -27,7 +27,7 @@ FILES = "as Parquet files: a path, a glob, a folder or a URL."
 
 @takes(
     *("start_date", "end_date", "lookback_days", "restart_after_order", "parameters", "redistribution", "direct"),
-    parameters="Model parameters of the local engine (JSON). [default: built-in set]",
+    parameters="Model parameters of the local engine (JSON), one FILE for all types. [default: built-in set]",
 )
 def scale(  # noqa: PLR0913 - one argument per option
     sessions: Annotated[str, typer.Option(metavar="GLOB", help=f"Sessions {FILES}")],

@@ -83,7 +83,10 @@ class Options:
     conv_type_id: Annotated[str | None, Help("API conversion type. Set the API key in IHC_API_KEY.", "ID")] = None
     parameters: Annotated[
         tuple[str, ...],
-        Help("Model parameters of the local engine (JSON); TYPE=FILE for one type. [default: built-in set]", "FILE"),
+        Help(
+            "Model parameters of the local engine (JSON), for all types or by type. [default: built-in set]",
+            "FILE|TYPE=FILE",
+        ),
     ] = ()
     redistribution: Annotated[Path | None, Help("Redistribution parameter (JSON).", "FILE")] = None
     refresh: Annotated[bool, Help("Request all orders from the API again, despite stored answers.")] = False

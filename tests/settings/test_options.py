@@ -3,6 +3,7 @@
 import json
 from typing import get_args, get_type_hints
 
+import papermill
 import pytest
 from helpers.commands import ROOT
 
@@ -26,6 +27,12 @@ def test_notebook_parameters_are_the_settings_with_their_help_texts(path):
     comment, *lines = "".join(cell["source"]).splitlines()
     assert comment.startswith("# ")
     assert lines == [parameter(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_papermill_knows_every_parameter_of_a_notebook(path):
+    # It cannot read a line with "=" in the comment, and then warns in each run.
+    assert list(papermill.inspect_notebook(path)) == list(NAMES)
 
 
 def test_every_setting_is_in_the_example_file_and_nothing_else():
