@@ -35,6 +35,8 @@ FILE = "ihc_file"  # number of the file that a row comes from
 HEAD = 1_000_000  # bytes looked at to find header and separator
 # DuckDB's types whose values are read as they are; all others as text, so that ids keep their digits.
 PLAIN = ("VARCHAR", "DOUBLE", "FLOAT", "DATE", "TIMESTAMP")
+# Types of JSON whose values are read as the texts that they are; names in quotation marks are left alone.
+TEXTS_OF_JSON = re.compile(r'("(?:[^"]|"")*")|\b(?:TIMESTAMP WITH TIME ZONE|TIMESTAMP\w*|DATE|TIME|UUID|JSON)\b')
 MESSAGES = {
     r"on Line: (\d+).*Expected Number of Columns: (\d+) Found: (\d+)": "line {0} has {2} instead of {1} values",
     r"on Line: (\d+).*unterminated quote": "a quotation mark opened in line {0} is never closed",
@@ -139,9 +141,10 @@ class Exports:
             with _opened(file) as opened:
                 if not opened.read(1):
                     raise ValueError("it is empty")
-            known = ", ".join(f"{_quoted(column)}: {_quoted(of)}" for column, of in columns.items())
-            given = f", columns = {{{known}}}" if known else ", sample_size = 100000"
-            return "JSON", f"read_json({name}{given}, maximum_object_size = 100000000)"
+            options = f"{name}, maximum_object_size = 100000000"
+            known = columns or self._json_types(f"read_json({options}, sample_size = 100000)")
+            given = ", ".join(f"{_quoted(column)}: {_quoted(of)}" for column, of in known.items())
+            return "JSON", f"read_json({options}, columns = {{{given}}})"
         if kind == EXCEL:
             self._connection.register("excel", _excel(file))
             return kind, "excel"
@@ -152,6 +155,11 @@ class Exports:
         options = f"delim = {_quoted(dialect.separator)}, quote = '\"', escape = '\"', skip = {dialect.skip}"
         form = f"header = true, auto_detect = false, nullstr = '', columns = {{{texts}}}"
         return str(dialect), f"read_csv({name}, {options}, {form}, max_line_size = 16000000)"
+
+    def _json_types(self, source: str) -> dict[str, str]:
+        """The types of a JSON file's columns. Times stay texts: as timestamps they would lose their offset from UTC."""
+        found = self._connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        return {name: TEXTS_OF_JSON.sub(lambda match: match[1] or "VARCHAR", kind) for name, kind, *_ in found}
 
     def _as_utf8(self, file: Path, encoding: str) -> Path:
         copy = self._folder / f"{len(list(self._folder.iterdir()))}.csv"

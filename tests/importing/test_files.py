@@ -80,6 +80,18 @@ def test_json_lines_keep_long_ids_and_name_nested_fields_by_their_path(tmp_path)
     assert form == "JSON"
 
 
+def test_json_keeps_offsets_of_times_and_texts_beside_numbers(tmp_path):
+    lines = [
+        {"at": "2025-03-01T10:00:00Z", "visit": {"TIME": "2025-03-01"}, "id": 7, "json": {"a": 1}},
+        {"at": "2025-03-01T10:00:00+02:00", "visit": {"TIME": "2025-03-02"}, "id": "007", "json": "x"},
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(lines))
+    assert rows(read(tmp_path / "a.json")[0]) == [
+        {"at": "2025-03-01T10:00:00Z", "visit.TIME": "2025-03-01", "id": "7", "json": '{"a":1}'},
+        {"at": "2025-03-01T10:00:00+02:00", "visit.TIME": "2025-03-02", "id": "007", "json": "x"},
+    ]
+
+
 def test_a_known_schema_gives_columns_that_no_row_has(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": "1"}\n')
     frame, _ = read(tmp_path / "a.jsonl", id="VARCHAR", source="STRUCT(name VARCHAR)")
