@@ -33,6 +33,10 @@ SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "pipe"}
 OPTIONS = ("sessions", "orders", "spend", "events")
 FILE = "ihc_file"  # number of the file that a row comes from
 HEAD = 1_000_000  # bytes looked at to find header and separator
+TITLES = 20  # lines among which the header is
+LINE_END = re.compile("\r\n|\r|\n")
+COMMENT = re.compile(r"#(?!\s*[,;\t|])")  # a line of comments, unlike a header whose first column is named #
+NUMBER = re.compile(r"^[\s\d.,:/+-]*\d[\s\d.,:/+-]*$")
 # DuckDB's types whose values are read as they are; all others as text, so that ids keep their digits.
 PLAIN = ("VARCHAR", "DOUBLE", "FLOAT", "DATE", "TIMESTAMP")
 # Types of JSON whose values are read as the texts that they are; names in quotation marks are left alone.
@@ -202,17 +206,35 @@ def find_dialect(file: Path) -> Dialect:
     encoding = _encoding(file)
     with _opened(file) as opened:
         head = opened.read(HEAD)
-    lines = codecs.getincrementaldecoder("utf-8-sig" if encoding == "UTF-8" else encoding)(errors="replace").decode(
-        head
-    )
-    rows = lines.splitlines()
-    skip = next((place for place, row in enumerate(rows) if row.strip() and not row.startswith("#")), None)
-    if skip is None:
+    text = codecs.getincrementaldecoder("utf-8-sig" if encoding == "UTF-8" else encoding)(errors="replace").decode(head)
+    lines = LINE_END.split(text)
+    first = next((place for place, line in enumerate(lines) if line.strip() and not COMMENT.match(line)), None)
+    if first is None:
         raise ValueError("it is empty")
-    outside = re.sub(r'"[^"]*"', "", rows[skip])
-    separator = max(SEPARATORS, key=lambda each: (outside.count(each), -list(SEPARATORS).index(each)))
-    header = [name.strip() for name in next(csv.reader([rows[skip]], delimiter=separator))]
-    return Dialect(separator, encoding, skip, _distinct(header))
+    rows = [_values(lines[first:], place) for place in range(min(TITLES, len(lines) - first))]
+    skip = first + find_header(rows)
+    header = [name.strip() for name in rows[skip - first]]
+    return Dialect(_separator(lines[skip]), encoding, skip, _distinct(header))
+
+
+def _separator(line: str) -> str:
+    outside = re.sub(r'"[^"]*"', "", line)
+    return max(SEPARATORS, key=lambda each: (outside.count(each), -list(SEPARATORS).index(each)))
+
+
+def _values(lines: Sequence[str], place: int) -> list[str]:
+    """The values of the row that begins in a line; a quoted one may go on in the next lines."""
+    rows = csv.reader((f"{line}\n" for line in lines[place : place + TITLES]), delimiter=_separator(lines[place]))
+    return next(rows, [])
+
+
+def find_header(rows: Sequence[Sequence[str]]) -> int:
+    """Find the place of the header below a title. A title has one value; a header has several, and no number."""
+    for place, row in enumerate(rows):
+        values = [value for value in row if value.strip()]
+        if len(values) > 1:
+            return 0 if place and any(NUMBER.match(value) for value in values) else place
+    return 0
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
@@ -246,13 +268,17 @@ def _encoding(file: Path) -> str:
 def _excel(file: Path) -> pd.DataFrame:
     """The first sheet as texts, so that ids keep their digits."""
     try:
-        cells = pd.read_excel(file, dtype=object)
+        cells = pd.read_excel(file, header=None, dtype=object).dropna(how="all")
     except ImportError:
         raise SettingsError("Excel files need the extra import: pip install 'ihc-attribution[import]'") from None
     except Exception:  # openpyxl raises many kinds for a broken file
         raise ValueError("it is not a readable Excel file (.xlsx)") from None
-    cells.columns = pd.Index(_distinct([str(name) for name in cells.columns]))
-    return pd.DataFrame({name: values.map(_cell, na_action="ignore").astype("str") for name, values in cells.items()})
+    if cells.empty:
+        raise ValueError("its first sheet is empty")
+    texts: pd.DataFrame = cells.apply(lambda column: column.map(_cell, na_action="ignore").astype("str"))
+    header = find_header(texts.head(TITLES).fillna("").to_numpy().tolist())
+    texts.columns = pd.Index(_distinct([name.strip() for name in texts.iloc[header].fillna("")]))
+    return texts.iloc[header + 1 :].reset_index(drop=True)
 
 
 def _cell(value: object) -> str:

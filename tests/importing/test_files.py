@@ -53,6 +53,33 @@ def test_a_quoted_header_may_hold_the_other_separators(tmp_path):
     assert find_dialect(tmp_path / "a.csv").header == ["a,b,c", "d"]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        'Campaign report\n"1 March, 2025 - 28 March, 2025"\n',
+        "Campaign report;;\n;;\n",
+        "sep=;\n",
+        "# Free-form, March\n",
+    ],
+)
+def test_a_title_above_the_header_is_skipped(tmp_path, title):
+    (tmp_path / "a.csv").write_text(f"{title}Day;Cost;#\n2025-03-01;1,50;7\n")
+    assert rows(read(tmp_path / "a.csv")[0]) == [{"Day": "2025-03-01", "Cost": "1,50", "#": "7"}]
+
+
+def test_a_header_may_have_line_breaks_a_number_sign_or_one_name_alone(tmp_path):
+    (tmp_path / "a.csv").write_text('#,"Cost\n(EUR)"\n1,2\n')
+    assert rows(read(tmp_path / "a.csv")[0]) == [{"#": "1", "Cost (EUR)": "2"}]
+    (tmp_path / "a.csv").write_text("id\n1\n2\n")
+    assert rows(read(tmp_path / "a.csv")[0]) == [{"id": "1"}, {"id": "2"}]
+
+
+def test_a_title_above_the_header_of_a_sheet_is_skipped(tmp_path):
+    sheet = pd.DataFrame([["Orders of March", None], [None, None], ["id", "total"], ["007", 1.5]])
+    sheet.to_excel(tmp_path / "a.xlsx", index=False, header=False)
+    assert rows(read(tmp_path / "a.xlsx")[0]) == [{"id": "007", "total": "1.5"}]
+
+
 def test_columns_without_a_name_get_their_number(tmp_path):
     (tmp_path / "a.csv").write_text("id,,\n1,2,3\n")
     assert list(read(tmp_path / "a.csv")[0]) == ["id", "column 2", "column 3", FILE]
