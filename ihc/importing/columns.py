@@ -9,24 +9,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
+from babel.numbers import list_currencies
 
 from ihc.errors import InputError
 from ihc.formatting import shown
 from ihc.importing.amounts import read_amounts, read_flags
 from ihc.importing.files import FILE
-from ihc.importing.mapping import FIELDS, Columns, Part
+from ihc.importing.mapping import FIELDS, NEEDED, Columns, Part
 from ihc.importing.times import read_days, read_moments
 from ihc.shipped import RESOURCES
 
 SAMPLE = 1_000  # distinct values looked at
-EXACT, PARTIAL, LEAST = (
-    1.0,
-    0.7,
-    0.5,
-)  # confidence of a name that is usual, of one that contains a usual one; of a guess
+EXACT, PARTIAL, LEAST = 1.0, 0.7, 0.5  # confidence of a usual name, of one that contains a usual one; of a guess
 UNFIT = 0.3  # factor if the values are not of the field's kind
+MOST_EMPTY = 0.1  # share of rows without an order id; further lines of an order often lack its technical id
 NAMES = tomllib.loads((RESOURCES / "column_names.toml").read_text("utf-8"))
 KEPT, CLOCK = NAMES["kept"]["names"], NAMES["clock"]["names"]
+VAGUE, OTHER_THINGS = NAMES["vague"]["names"], {*NAMES["other_things"]["names"]}
+OF = ("de", "del", "della", "di", "du", "der", "van")
+QUALIFIER = re.compile(" (net|gross|netto|brutto|ttc|ht|total|base|paid)$")  # of an amount
+CURRENCY_CODE = re.compile(rf" (in )?({'|'.join(sorted(list_currencies())).lower()})$")
 
 
 class Guess(NamedTuple):
@@ -42,9 +44,10 @@ def guess_columns(kind: str, frame: pd.DataFrame) -> list[Guess]:
     """Guess the columns of an export of `sessions`, `orders` or `spend`, best guess first per field.
 
     A column serves one field. The usual name of a field counts more than one that contains it; values of another kind
-    than the field's count against it.
+    than the field's count against it. A needed field without any better column gets one of its usual name all the same,
+    so that messages tell what is wrong with its values.
     """
-    columns = [name for name in frame.columns if name != FILE]
+    columns = [name for name in frame.columns if name != FILE and not (kind == "spend" and _begins_period(name, frame))]
     scores = [
         (_score(field, _usual(kind, field), column, frame[column]), -order, -place, field, column)
         for order, field in enumerate(FIELDS[kind])
@@ -52,11 +55,19 @@ def guess_columns(kind: str, frame: pd.DataFrame) -> list[Guess]:
     ]
     found: dict[str, Guess] = {}
     for score, _, _, field, column in sorted(scores, reverse=True):
-        if score >= LEAST and field not in found and column not in [guess.column for guess in found.values()]:
+        least = LEAST if field not in NEEDED[kind] else UNFIT * (EXACT - 0.1)
+        if score >= least and field not in found and column not in [guess.column for guess in found.values()]:
             found[field] = Guess(field, column, _sample(frame[column]), score)
     if "time" in found:
         found["time"] = _with_clock(found["time"], frame, {str(guess.column) for guess in found.values()})
     return [found[field] for field in FIELDS[kind] if field in found]
+
+
+def _begins_period(name: str, frame: pd.DataFrame) -> bool:
+    """Whether a column is the first day of periods of several days, such as "Reporting starts" of a monthly report."""
+    first = plain(name).removesuffix("s")
+    last = [other for other in frame.columns if first.endswith("start") and plain(other) == f"{first[:-5]}ends"]
+    return any(bool((frame[name] != frame[other]).any()) for other in last)
 
 
 def guess_kept(frame: pd.DataFrame, part: Part) -> dict[str, str]:
@@ -73,15 +84,28 @@ def _usual(kind: str, field: str) -> list[str]:
 
 def _score(field: str, usual: Sequence[str], column: str, values: pd.Series) -> float:
     score = _name_score(plain(column), usual)
+    if score < LEAST:
+        return score
     check = CHECKS.get(field)
-    return score if score < LEAST or check is None else score * (1.0 if _fits(check, values) else UNFIT)
+    is_fit = (check is None or _fits(check, values)) and (field != "order_id" or values.isna().mean() < MOST_EMPTY)
+    return score * (1.0 if is_fit else UNFIT)
 
 
 def _name_score(name: str, usual: Sequence[str]) -> float:
+    name = CURRENCY_CODE.sub("", name) or name
     if name in usual:
         return EXACT - 0.001 * usual.index(name)
-    inside = [place for place, each in enumerate(usual) if f" {each} " in f" {name} " and len(each) > 2]
+    if OTHER_THINGS & {*name.split()}:
+        return 0.0
+    inside = [place for place, each in enumerate(usual) if _contains(name, each)]
     return PARTIAL - 0.001 * inside[0] if inside else 0.0
+
+
+def _contains(name: str, usual: str) -> bool:
+    """Whether a name is a kind of the usual one: of one word, that is the last one, as in "billing email"."""
+    if " " in usual or QUALIFIER.sub("", name) == usual:
+        return f" {usual} " in f" {name} "
+    return usual not in VAGUE and (name.endswith(f" {usual}") or name.startswith(tuple(f"{usual} {of} " for of in OF)))
 
 
 def _fits(check: Callable[[pd.Series], float], values: pd.Series) -> bool:

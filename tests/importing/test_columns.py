@@ -55,9 +55,59 @@ def test_orders_and_spend_of_ordinary_exports():
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "names", "field", "column"),
+    [
+        ("orders", ("Total tax", "Shipping total", "Total paid"), "revenue", "Total paid"),
+        ("orders", ("Subtotal", "Sub total", "Unit price", "Grand total (EUR)"), "revenue", "Grand total (EUR)"),
+        ("orders", ("Avg. order value", "Refund amount", "Discount total"), "revenue", None),
+        ("spend", ("Cost per result", "Avg. cost", "Amount spent (EUR)"), "cost", "Amount spent (EUR)"),
+        ("spend", ("Cost / conv.", "Spend in USD"), "cost", "Spend in USD"),
+    ],
+)
+def test_amounts_of_something_else_are_not_taken(kind, names, field, column):
+    assert columns_of(kind, **{name: ["1.50", "2.50"] for name in names}).get(field) == column
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "field"),
+    [
+        ("orders", "Deal Name", "order_id"),
+        ("orders", "Customer name", "order_id"),
+        ("orders", "Order note", "order_id"),
+        ("orders", "Original Source Type", "conversion_type"),
+        ("sessions", "User agent", "user_id"),
+        ("sessions", "Customer group", "user_id"),
+    ],
+)
+def test_a_vague_word_beside_another_is_no_guess(kind, name, field):
+    assert field not in columns_of(kind, **{name: ["a", "b"]})
+
+
+@pytest.mark.parametrize("name", ["Birth date", "Delivery date", "Last order date", "Updated at"])
+def test_dates_of_something_else_are_not_the_time(name):
+    assert "time" not in columns_of("orders", **{name: ["2025-03-01", "2025-03-02"]})
+
+
 def test_values_of_another_kind_speak_against_a_name():
     found = columns_of("orders", order_id=["a", "b"], revenue=["high", "low"], amount_net=["12.50", "3.10"])
     assert found["revenue"] == "amount_net"
+
+
+def test_a_needed_field_takes_its_usual_name_despite_its_values_if_there_is_no_other():
+    found = {each.field: each for each in guess_columns("orders", pd.DataFrame({"created_at": ["3/14/25"]}))}
+    assert found["time"].confidence < 0.5
+
+
+def test_an_id_that_further_lines_of_an_order_lack_is_not_the_order_id():
+    found = columns_of("orders", Id=["55001", None, None], Name=["#1001", "#1001", "#1001"])
+    assert found == {"order_id": "Name"}
+
+
+def test_the_first_day_of_a_longer_period_is_no_day_of_spend():
+    spend = {"Amount spent": ["3"], "Reporting starts": ["2025-03-01"]}
+    assert "date" not in columns_of("spend", **spend, **{"Reporting ends": ["2025-03-31"]})
+    assert columns_of("spend", **spend, **{"Reporting ends": ["2025-03-01"]})["date"] == "Reporting starts"
 
 
 def test_a_column_serves_one_field():
