@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +45,7 @@ TEXTS_OF_JSON = re.compile(r'("(?:[^"]|"")*")|\b(?:TIMESTAMP WITH TIME ZONE|TIME
 MESSAGES = {
     r"on Line: (\d+).*Expected Number of Columns: (\d+) Found: (\d+)": "line {0} has {2} instead of {1} values",
     r"on Line: (\d+).*unterminated quote": "a quotation mark opened in line {0} is never closed",
+    r"state machine reached an invalid state": "its lines end in different ways, or a quotation mark is never closed",
     r"on Line: (\d+)": "line {0} is not valid CSV",
     r"Malformed JSON.* in line (\d+)": "line {0} is not valid JSON",
     r"Malformed JSON": "it is not valid JSON",
@@ -153,10 +155,10 @@ class Exports:
             self._connection.register("excel", _excel(file))
             return kind, "excel"
         dialect = find_dialect(file)
-        if dialect.encoding != "UTF-8":
-            name = _quoted(str(self._as_utf8(file, dialect.encoding)))
+        if dialect.encoding != "UTF-8" or dialect.skip or _has_mixed_line_ends(file):
+            name = _quoted(str(self._as_utf8(file, dialect)))
         texts = ", ".join(f"{_quoted(column)}: 'VARCHAR'" for column in dialect.header)
-        options = f"delim = {_quoted(dialect.separator)}, quote = '\"', escape = '\"', skip = {dialect.skip}"
+        options = f"delim = {_quoted(dialect.separator)}, quote = '\"', escape = '\"'"
         form = f"header = true, auto_detect = false, nullstr = '', columns = {{{texts}}}"
         return str(dialect), f"read_csv({name}, {options}, {form}, max_line_size = 16000000)"
 
@@ -165,10 +167,13 @@ class Exports:
         found = self._connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
         return {name: TEXTS_OF_JSON.sub(lambda match: match[1] or "VARCHAR", kind) for name, kind, *_ in found}
 
-    def _as_utf8(self, file: Path, encoding: str) -> Path:
+    def _as_utf8(self, file: Path, dialect: Dialect) -> Path:
+        """Copy a file as DuckDB reads it: from the header on, in UTF-8, with one kind of line ends."""
         copy = self._folder / f"{len(list(self._folder.iterdir()))}.csv"
+        encoding = "utf-8-sig" if dialect.encoding == "UTF-8" else dialect.encoding
         with _opened(file) as source, copy.open("w", encoding="utf-8", newline="") as target:
-            for line in io.TextIOWrapper(source, encoding=encoding, newline=""):  # type: ignore[type-var]
+            lines = io.TextIOWrapper(source, encoding=encoding, newline=None)  # type: ignore[type-var]
+            for line in islice(lines, dialect.skip, None):
                 target.write(line)
         return copy
 
@@ -215,6 +220,11 @@ def find_dialect(file: Path) -> Dialect:
     skip = first + find_header(rows)
     header = [name.strip() for name in rows[skip - first]]
     return Dialect(_separator(lines[skip]), encoding, skip, _distinct(header))
+
+
+def _has_mixed_line_ends(file: Path) -> bool:
+    with _opened(file) as opened:
+        return len({*re.findall(b"\r\n|\r|\n", opened.read(HEAD))}) > 1
 
 
 def _separator(line: str) -> str:

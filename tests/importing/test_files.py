@@ -80,6 +80,12 @@ def test_a_title_above_the_header_of_a_sheet_is_skipped(tmp_path):
     assert rows(read(tmp_path / "a.xlsx")[0]) == [{"id": "007", "total": "1.5"}]
 
 
+@pytest.mark.parametrize("title", ["", "Report\n"])
+def test_lines_that_end_in_different_ways_are_all_read(tmp_path, title):
+    (tmp_path / "a.csv").write_bytes(f"{title}id,name\r\n1,x\n2,y\r\n".encode())
+    assert rows(read(tmp_path / "a.csv")[0]) == [{"id": "1", "name": "x"}, {"id": "2", "name": "y"}]
+
+
 def test_columns_without_a_name_get_their_number(tmp_path):
     (tmp_path / "a.csv").write_text("id,,\n1,2,3\n")
     assert list(read(tmp_path / "a.csv")[0]) == ["id", "column 2", "column 3", FILE]
