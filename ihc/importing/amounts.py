@@ -24,6 +24,11 @@ SIGNS = {
     **{"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "₽": "RUB", "₴": "UAH", "₪": "ILS", "₩": "KRW", "₫": "VND"},
     **{"R$": "BRL", "US$": "USD", "zł": "PLN", "Kč": "CZK", "kr.": "kr"},
 }
+SHARED_SIGNS = {
+    "$": frozenset({"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN"}),
+    "¥": frozenset({"JPY", "CNY"}),
+    "kr": frozenset({"SEK", "NOK", "DKK"}),
+}
 UNKNOWN = "?"  # a word that is no currency
 MINUS = "[-\u2212]"
 BLANK = "[ \u00a0\u2009\u202f]"
@@ -65,13 +70,15 @@ class Amounts(NamedTuple):
     """The numbers of a column, one per row.
 
     `values`: float64, NaN where unreadable or empty; `problems`: the rows that could not be read, each with its reason;
-    `form`: what was recognised, for the user; `currency`: the code of the only currency in the texts, else None.
+    `form`: what was recognised, for the user; `currency`: the code of the only currency in the texts, else None;
+    `currencies`: all codes and signs in the texts.
     """
 
     values: pd.Series[float]
     problems: pd.Series[str]
     form: str
     currency: str | None
+    currencies: tuple[str, ...] = ()
 
 
 def read_amounts(values: pd.Series[Any], *, decimal: str | None = None) -> Amounts:
@@ -98,7 +105,9 @@ def read_amounts(values: pd.Series[Any], *, decimal: str | None = None) -> Amoun
         faults[(faults > 0) & ~fits[mark] & (fits["."] | fits[","])] = OTHER_FORM
     found = {name for name in names[faults == 0] if name}
     form = (EXAMPLES[mark] if mark else PLAIN) + (f" in {listed(sorted(found))}" if len(found) > 1 else "")
-    return _amounts(values, cells, numbers, faults, form)._replace(currency=_only(found))
+    return _amounts(values, cells, numbers, faults, form)._replace(
+        currency=_only(found), currencies=tuple(sorted(found))
+    )
 
 
 def read_flags(values: pd.Series[Any]) -> Amounts:
@@ -113,6 +122,17 @@ def read_flags(values: pd.Series[Any]) -> Amounts:
     return flags._replace(
         values=flags.values.mask(cells.codes < 0, 0.0), problems=flags.problems[flags.problems != EMPTY]
     )
+
+
+def currency_codes(values: pd.Series[Any]) -> pd.Series[str]:
+    """Return the codes of a currency column: EUR for eur and €."""
+    codes = values.astype("str").str.strip()
+    return codes.replace(SIGNS).str.upper()
+
+
+def distinct_currencies(names: Collection[str]) -> list[str]:
+    """Return the codes and signs of several currencies; a sign beside one of its codes is no other currency."""
+    return sorted(name for name in names if not SHARED_SIGNS.get(name, frozenset()) & {*names})
 
 
 def _is_numeric(values: pd.Series[Any]) -> bool:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ihc.errors import AmbiguousError, InputError, SettingsError
-from ihc.formatting import counted, fixed, percent, shown, some
-from ihc.importing.amounts import Amounts, read_amounts, read_flags
+from ihc.formatting import counted, fixed, listed, percent, shown, some
+from ihc.importing.amounts import Amounts, currency_codes, read_amounts, read_flags
 from ihc.importing.channels import FIELDS as CHANNEL_FIELDS
 from ihc.importing.channels import Channels, channels_of, normalised
 from ihc.importing.engagement import flags_of
@@ -25,9 +25,24 @@ from ihc.schemas.tables import plain_names
 UTC = "UTC"
 NO_USER = ("", "(not set)", "null", "none", "nan", "undefined", "n/a")
 DROPPED_STATUS = (
-    *("cancelled", "canceled", "voided", "void", "failed", "declined", "rejected", "abandoned", "draft", "test"),
+    *(
+        "cancelled",
+        "canceled",
+        "voided",
+        "void",
+        "failed",
+        "declined",
+        "rejected",
+        "abandoned",
+        "draft",
+        "test",
+        "closed lost",
+    ),
     *("storniert", "abgebrochen", "annulé", "annulée", "cancelado", "cancelada", "annullato", "geannuleerd"),
 )
+SOURCE_AND_MEDIUM = r"^(?P<source>.*\S) / (?P<medium>\S.*)$"
+SHORTENED = r"\d[.,]\d+E\+\d+"
+TOTAL = r"(?i)\s*(?:grand |sub)?(?:totals?|gesamt|gesamtsumme|summe|insgesamt|totale|totaal)\b"
 OTHER_CHANNEL = "(not set)"
 EMPTY = "is empty"  # the reason of times and amounts for an empty value
 
@@ -36,13 +51,14 @@ class Converted(NamedTuple):
     """The rows of a table, and how they came about.
 
     `frame`: the rows; `counts`: `what, rows` from the rows read to those kept, which add up; `notes`: how values were
-    read; `channels`: which rule gave which channel, if rules were used.
+    read; `channels`: which rule gave which channel, if rules were used; `currencies`: those written beside amounts.
     """
 
     frame: pd.DataFrame
     counts: pd.DataFrame
     notes: tuple[str, ...]
     channels: Channels | None = None
+    currencies: tuple[str, ...] = ()
 
 
 class _Rows:
@@ -54,7 +70,10 @@ class _Rows:
         self.counts: list[tuple[str, int]] = [("read", len(frame))]
         self.notes: list[str] = []
         self.unreadable = 0
+        self.currencies: set[str] = set()
         self._check_columns()
+        self.drop(self.frame.drop(columns=FILE, errors="ignore").isna().all(axis="columns"), "empty row")
+        self._split_source()
 
     def _check_columns(self) -> None:
         wanted = [*(name for of in self.part.columns.values() for name in names_of(of)), *self.part.keep.values()]
@@ -68,6 +87,21 @@ class _Rows:
                 f"--{self.kind}: no column was found for {lacks}. Name it under [{self.kind}.columns] in the mapping; "
                 f"the columns are {some([name for name in self.frame if name != FILE], 30)}."
             )
+
+    def _split_source(self) -> None:
+        """Make source and medium of a column with both, such as GA4's "Session source / medium"."""
+        columns = self.part.columns
+        name = columns.get("source")
+        if not isinstance(name, str) or "medium" in columns:
+            return
+        both = self.texts("source").str.extract(SOURCE_AND_MEDIUM)
+        if not both["medium"].notna().any():
+            return
+        source, medium = (f"{name} ({field})" for field in ("source", "medium"))
+        split = {source: both["source"].fillna(self.texts("source")), medium: both["medium"]}
+        self.frame = self.frame.assign(**split)
+        self.part = self.part.model_copy(update={"columns": {**columns, "source": source, "medium": medium}})
+        self.notes.append(f"{name}: source / medium, in {counted(both['medium'].notna().sum(), 'row')}")
 
     def has(self, field: str) -> bool:
         return field in self.part.columns
@@ -88,13 +122,30 @@ class _Rows:
     def users(self) -> pd.Series:
         """The ids of users; empty where there is none."""
         users = self.texts("user_id")
+        self._drop_shortened("user_id", users)
         return users.mask(users.str.casefold().isin(NO_USER)).fillna("")
 
     def ids(self, field: str) -> pd.Series:
         """A field that no row may lack."""
         ids = self.texts(field)
         self.drop_unreadable(field, pd.Series(EMPTY, index=ids.index[ids.isna()], dtype="str"))
+        self._drop_shortened(field, ids)
         return ids
+
+    def _drop_shortened(self, field: str, ids: pd.Series) -> None:
+        """Leave out ids such as 1.23E+11, whose last digits a spreadsheet has cut off."""
+        if not self.has(field):
+            return
+        found = ids[ids.str.fullmatch(SHORTENED).fillna(False).astype("bool") & ids.index.isin(self.frame.index)]
+        self.drop_unreadable(field, found.map(lambda text: f"{shown(text)!r} was shortened by a spreadsheet"))
+
+    def drop_totals(self, field: str) -> None:
+        """Leave out rows of totals: their time or day has no digit, and one of their cells says so."""
+        texts = self.frame.select_dtypes(exclude="number").drop(columns=FILE, errors="ignore")
+        says = pd.Series(False, index=self.frame.index)
+        for name in texts:
+            says |= texts[name].astype("str").str.match(TOTAL).fillna(False).astype("bool")
+        self.drop(says & ~self.texts(field).str.contains(r"\d").fillna(False).astype("bool"), "row of totals")
 
     def files(self) -> pd.Series:
         """The number of each row's file."""
@@ -132,6 +183,7 @@ class _Rows:
             raise AmbiguousError(f"--{self.kind}, column {column}: {error}") from None
         except InputError as error:
             raise InputError(f"--{self.kind}, column {column}: {error}") from None
+        self.currencies |= {*getattr(found, "currencies", ())}
         self.notes += [f"{column}: {note}" for note in (found.form, *getattr(found, "notes", ()))]
         self.drop_unreadable(field, found.problems[found.problems != EMPTY] if is_optional else found.problems)
         return found
@@ -175,6 +227,7 @@ def convert_sessions(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     InputError if a column is missing or too many rows cannot be read, AmbiguousError if a value has two readings.
     """
     rows = _Rows("sessions", frame, _part(mapping, "sessions"))
+    rows.drop_totals("time")
     when = rows.moments("time", mapping.timezone)
     ids = rows.ids("session_id") if rows.has("session_id") else _made_ids(rows, when["moment"])
     cost = {"cost": rows.amounts("cost", is_optional=True)} if rows.has("cost") else {}
@@ -194,7 +247,7 @@ def convert_sessions(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     }
     table = _first_of_each(rows, rows.table(columns), when["moment"])
     counts = rows.counted("sessions", len(table), mapping.max_dropped)
-    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes), channels)
+    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes), channels, tuple(sorted(rows.currencies)))
 
 
 def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
@@ -204,6 +257,7 @@ def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     one it refunds is negative, however it is written. Raises as `convert_sessions`.
     """
     rows = _Rows("orders", frame, _part(mapping, "orders"))
+    rows.drop_totals("time")
     _drop_status(rows)
     rows.drop(_other_currency(rows, mapping), f"currency other than {mapping.currency}")
     when, ids, revenue = rows.moments("time", mapping.timezone), rows.ids("order_id"), _line_amounts(rows)
@@ -219,7 +273,7 @@ def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     }
     table = _orders_of_lines(rows, rows.table(columns))
     counts = rows.counted("orders", len(table), mapping.max_dropped)
-    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes))
+    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes), currencies=tuple(sorted(rows.currencies)))
 
 
 def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame | None = None) -> Converted:
@@ -229,9 +283,11 @@ def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame 
     them. Raises as `convert_sessions`.
     """
     rows = _Rows("spend", frame, _part(mapping, "spend"))
+    rows.drop_totals("date")
     rows.drop(_other_currency(rows, mapping), f"currency other than {mapping.currency}")
-    days: Moments = rows.reading("date", partial(read_days, day_first=rows.part.day_first))
     cost = rows.amounts("cost", is_optional=True)
+    rows.drop(_is_sum(cost, rows.texts("date")), "row of totals")
+    days: Moments = rows.reading("date", partial(read_days, day_first=rows.part.day_first))
     for is_dropped, why in ((cost.isna(), "no amount"), (cost.lt(0), "negative spend")):
         rows.drop(is_dropped.loc[rows.frame.index], why)
     sizes = {name: rows.amounts(name, is_optional=True) for name in ("impressions", "clicks") if rows.has(name)}
@@ -244,7 +300,14 @@ def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame 
     summed["cost"] = summed["cost"].round(10)
     rows.count("added to another row of the same day, channel and campaign", len(table) - len(summed))
     counts = rows.counted("rows of daily spend", len(summed), mapping.max_dropped)
-    return Converted(summed, counts, tuple(rows.notes), channels)
+    return Converted(summed, counts, tuple(rows.notes), channels, tuple(sorted(rows.currencies)))
+
+
+def _is_sum(cost: pd.Series, day: pd.Series) -> pd.Series:
+    """Mark rows without a day whose amount is the sum of those with one."""
+    cost = cost.loc[day.index]
+    total = cost[day.notna()].sum()
+    return day.isna() & (total > 0) & pd.Series(np.isclose(cost, total, rtol=1e-3), index=cost.index)
 
 
 def _spelled_like(spend: pd.DataFrame, sessions: pd.DataFrame | None) -> pd.DataFrame:
@@ -334,16 +397,29 @@ def _first_of_each(rows: _Rows, table: pd.DataFrame, moment: pd.Series) -> pd.Da
     return kept
 
 
+def _of_order(rows: _Rows, values: pd.Series) -> pd.Series:
+    """Fill in what only the first line of an order has, such as its status."""
+    if not rows.has("order_id"):
+        return values
+    return values.fillna(values.groupby(rows.texts("order_id")).transform("first"))
+
+
 def _drop_status(rows: _Rows) -> None:
-    """Leave out the orders whose status does not count."""
-    status = rows.texts("status")
-    is_dropped = status.str.casefold().isin([each.casefold() for each in rows.part.drop_status or DROPPED_STATUS])
+    """Leave out the orders whose status does not count, and note those that count."""
+    status = _of_order(rows, rows.texts("status"))
+    plain = status.str.casefold().str.removeprefix("wc-")  # WooCommerce writes wc-cancelled
+    left_out = {each.casefold().removeprefix("wc-") for each in rows.part.drop_status or DROPPED_STATUS}
+    is_dropped = plain.isin(left_out)
+    counting = status[~is_dropped].value_counts()
+    if len(counting):
+        says = [f"{shown(name)} ({counted(number, 'row')})" for name, number in counting.items()]
+        rows.notes.append(f"{' '.join(names_of(rows.part.columns['status']))}: {listed(says, 8)} count as orders")
     rows.drop(is_dropped, f"status {some(sorted(status[is_dropped].unique()))}")
 
 
 def _other_currency(rows: _Rows, mapping: Mapping) -> pd.Series:
     """Mark rows in another currency than the shop's."""
-    codes = rows.texts("currency").str.upper()
+    codes = currency_codes(_of_order(rows, rows.texts("currency")))
     return codes.notna() & (codes != mapping.currency.upper()) & bool(mapping.currency)
 
 

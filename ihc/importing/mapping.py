@@ -213,8 +213,11 @@ def mapping_text(mapping: Mapping, preset: str | None, path: Path | None, commen
         if document.get(name, getattr(Mapping(), name)) != getattr(mapping, name) or not source:
             document[name] = getattr(mapping, name)
     for kind in FIELDS:
-        if (part := mapping.part(kind)) and kind not in document:
-            document[kind] = _part_table(part, comments.get(kind, {}))
+        if part := mapping.part(kind):
+            table = _part_table(part, comments.get(kind, {}))
+            for name in table if kind in document else ():
+                document[kind].setdefault(name, table[name])
+            document.setdefault(kind, table)
     return tomlkit.dumps(document)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ihc.errors import InputError, SettingsError
 from ihc.formatting import counted, listed, shown
+from ihc.importing.amounts import currency_codes, distinct_currencies
 from ihc.importing.columns import Guess, guess_columns, part_of
 from ihc.importing.convert import Converted, convert_orders, convert_sessions, convert_spend
 from ihc.importing.files import FILE, Exports, open_exports
@@ -51,7 +52,11 @@ def read_exports(files: Map[str, str], mapping: Mapping) -> Read:
             opened.add(option, path, mapping.schema_of(option))
         opened.close_files()
         exports = {kind: _export(opened, kind, mapping.part(kind)) for kind in _meant(opened, files, mapping)}
-        guessed = {kind: part_of(each.guesses, each.frame) for kind, each in exports.items() if each.guesses}
+        guessed = {
+            kind: _completed(mapping.part(kind), each.guesses, each.frame)
+            for kind, each in exports.items()
+            if each.guesses or mapping.part(kind) is None
+        }
     complete = mapping.model_copy(update=guessed)
     return Read(
         opened.forms, opened.rows, exports, complete.model_copy(update={"currency": _currency(exports, complete)})
@@ -68,7 +73,18 @@ def convert(read: Read) -> dict[str, Converted]:
     if "spend" in read.exports:
         sessions = done["sessions"].frame if "sessions" in done else None
         done["spend"] = convert_spend(read.exports["spend"].frame, read.mapping, sessions)
+    _check_currencies(done, read.mapping)
     return done
+
+
+def _check_currencies(converted: Map[str, Converted], mapping: Mapping) -> None:
+    """Raise InputError if amounts are written in several currencies, or in another one than the shop's."""
+    names = {name for each in converted.values() for name in each.currencies} | ({mapping.currency} - {""})
+    if len(found := distinct_currencies(names)) > 1:
+        raise InputError(
+            f"The exports have amounts in {listed(found)}, which cannot be added up. Export them in one currency"
+            + (f", in {mapping.currency}." if mapping.currency else ".")
+        )
 
 
 def tables_of(converted: Map[str, Converted]) -> dict[str, pd.DataFrame]:
@@ -90,7 +106,11 @@ def _currency(exports: Map[str, Export], mapping: Mapping) -> str:
     if mapping.currency or not columns:
         return mapping.currency
     codes = pd.concat(
-        [exports[kind].frame[name].astype("str").str.strip().str.upper() for kind, name in columns.items()]
+        [
+            currency_codes(exports[kind].frame[str(name)])
+            for kind, name in columns.items()
+            if name in exports[kind].frame
+        ]
     )
     counts = codes[codes != ""].value_counts()
     if len(counts) > 1:
@@ -118,6 +138,12 @@ def _meant(opened: Exports, files: Map[str, str], mapping: Mapping) -> list[str]
 def _export(opened: Exports, kind: str, part: Part | None) -> Export:
     frame = opened.read(kind, part.query if part else None)
     guesses = [] if part and part.columns else guess_columns(kind, frame)
-    final = part or part_of(guesses, frame)
+    final = part if part and part.columns else _completed(part, guesses, frame)
     used = {name for columns in final.columns.values() for name in names_of(columns)} | {*final.keep.values(), FILE}
     return Export(frame, guesses, [str(name) for name in frame.columns if name not in used])
+
+
+def _completed(part: Part | None, guesses: list[Guess], frame: pd.DataFrame) -> Part:
+    """Add guessed columns to the other entries of a part."""
+    guessed = part_of(guesses, frame)
+    return part.model_copy(update={"columns": guessed.columns, "keep": guessed.keep | part.keep}) if part else guessed

@@ -184,3 +184,35 @@ def test_the_hour_that_comes_twice_in_autumn_keeps_its_order(tmp_path):
     assert rows(tmp_path, "SELECT event_date, event_time FROM session_sources") == [("2025-10-26", "02:50:00")]
     channels = ihc.open(tmp_path / "shop.db").report().channels.frame.set_index("channel_name")
     assert channels.loc["Mail", "ihc_revenue"] == 5.0
+
+
+def test_amounts_of_several_currencies_are_refused(shop):
+    (shop / "orders.csv").write_text("order_id,user_id,time,total\n1,u1,2025-03-02,€5\n2,u1,2025-03-02,£6\n")
+    done = import_here(shop, names=("orders",))
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "ihc: The exports have amounts in EUR and GBP, which cannot be added up. Export them in one currency.\n"
+    )
+    (shop / "orders.csv").write_text(
+        "order_id,user_id,time,total,currency\n1,u1,2025-03-02,US$5,usd\n2,u1,2025-03-02,$6,$\n"
+    )
+    assert "--currency USD" in import_here(shop, "--map", "new.toml", "--currency", "USD", names=("orders",)).stdout
+
+
+def test_entries_of_a_part_without_columns_stay_when_its_columns_are_guessed(shop):
+    (shop / "shop.mapping.toml").write_text('[orders]\nday_first = false\ndrop_status = ["paid"]\n')
+    (shop / "orders.csv").write_text(
+        "order_id,user_id,time,total,status\n1,u,03/04/2025,5,paid\n2,u,03/04/2025,6,void\n"
+    )
+    assert import_here(shop, names=("orders",)).returncode == 0
+    assert rows(shop, "SELECT conv_id, conv_date FROM conversions") == [("2", "2025-03-04")]
+    assert "order_id =" in (shop / "shop.mapping.toml").read_text()
+    assert "Columns as in the mapping" in import_here(shop, names=("orders",)).stdout
+
+
+def test_an_export_of_unknown_columns_is_told_what_is_needed(shop):
+    (shop / "orders.csv").write_text("a,b\nx,y\n")
+    says = import_here(shop, names=("orders",)).stderr
+    assert "no column was found for order_id" in says
+    assert "the columns are 'a', 'b'" in says

@@ -127,6 +127,16 @@ def test_channels_come_from_source_and_medium_by_the_usual_rules():
     assert found.channels.counts["rows"].sum() == 2
 
 
+def test_a_column_of_source_and_medium_is_split():
+    columns = {name: column for name, column in SESSION_COLUMNS.items() if name != "channel"} | {"source": "both"}
+    names, both = ["s", "t", "v"], ["google / cpc", "(direct) / (none)", "(not set)"]
+    rows = pd.DataFrame({"id": names, "user": names, "at": "2025-03-01", "both": both, FILE: 0})
+    found = convert_sessions(rows, mapping("sessions", columns))
+    assert found.frame["channel_name"].tolist() == ["Paid Search", "Direct", "Unassigned"]
+    assert found.frame["medium"].tolist()[:2] == ["cpc", "(none)"]
+    assert found.notes[0] == "both: source / medium, in 2 rows"
+
+
 def test_own_rules_replace_the_usual_ones():
     columns = {"session_id": "id", "time": "at", "source": "source"}
     rules = [{"channel": "Adverts", "source": "goo"}]
@@ -205,6 +215,43 @@ def test_cancelled_and_test_orders_and_other_currencies_are_left_out():
     assert [rows for _, rows in counts(found)] == [3, 1, 1, 1]
     own = mapping("orders", columns, {"drop_status": ["paid"]}, currency="EUR")
     assert convert_orders(rows, own).frame["conv_id"].tolist() == ["p"]
+
+
+def test_further_lines_of_an_order_have_the_status_and_the_currency_of_the_first():
+    columns = ORDER_COLUMNS | {"status": "status", "currency": "currency"}
+    rows = frame(
+        "id user at total status currency",
+        ("o", "u", "2025-03-01", "1.5", "paid", "EUR"),
+        ("o", "u", "2025-03-01", None, None, None),
+        ("p", "u", "2025-03-01", "2.5", "voided", "EUR"),
+        ("p", "u", "2025-03-01", None, None, None),
+        ("q", "u", "2025-03-01", "4.5", "paid", "USD"),
+        ("q", "u", "2025-03-01", None, None, None),
+    )
+    found = convert_orders(rows, mapping("orders", columns, currency="EUR"))
+    assert found.frame[["conv_id", "revenue"]].to_numpy().tolist() == [["o", 1.5]]
+    assert counts(found)[1:3] == [("dropped: status 'voided'", 2), ("dropped: currency other than EUR", 2)]
+    assert found.notes[0] == "status: paid (4 rows) count as orders"
+
+
+@pytest.mark.parametrize("status", ["wc-cancelled", "WC-Failed", "Closed lost"])
+def test_statuses_as_shops_write_them(status):
+    rows = frame("id user at total status", ("o", "u", "2025-03-01", "1.5", status))
+    assert convert_orders(rows, mapping("orders", ORDER_COLUMNS | {"status": "status"})).frame.empty
+
+
+def test_ids_that_a_spreadsheet_shortened_are_refused():
+    rows = frame("id user at total", *[(name, "u", "2025-03-01", "1.5") for name in ("1.23E+11", "1.23E+11", "7E3")])
+    with pytest.raises(InputError, match=r"'1\.23E\+11' was shortened by a spreadsheet"):
+        convert_orders(rows, mapping("orders", ORDER_COLUMNS))
+
+
+@pytest.mark.parametrize("total", [("--", None, "Total: Account", "7.5"), (None, None, None, "7.5"), (None,) * 4])
+def test_rows_of_totals_and_empty_rows_are_left_out(total):
+    rows = frame("day channel campaign cost", ("2025-03-01", "Ads", "a", "3"), ("2025-03-02", "Ads", "a", "4.5"), total)
+    found = convert_spend(rows, mapping("spend", SPEND_COLUMNS))
+    assert found.frame["cost"].tolist() == [3.0, 4.5]
+    assert counts(found)[1][0] in ("dropped: row of totals", "dropped: empty row")
 
 
 def test_refunds_and_kinds_of_conversion_are_kept():
