@@ -53,7 +53,7 @@ def import_(  # noqa: PLR0913 - one argument per option
     Finds out which column is what, and writes that to a mapping file, which you can edit and use again. The same import
     again changes nothing; a longer export adds what is new. Needs the extra [import].
     """
-    from ihc.importing.shop import convert, read_exports, tables_of
+    from ihc.importing.shop import TABLES, convert, read_exports, tables_of
 
     named = {"sessions": sessions, "orders": orders, "spend": spend, "events": events}
     files = {option: path for option, path in named.items() if path is not None}
@@ -73,7 +73,8 @@ def import_(  # noqa: PLR0913 - one argument per option
     if dry_run:
         console.print("Nothing was written (--dry-run).")
         return
-    _store(settings, tables, console)
+    gone = {TABLES[kind]: each.gone for kind, each in converted.items()}
+    _store(settings, tables, gone, console)
     given = "" if options["database"] is None else f" --database {settings.database.label}"
     unit = f" --currency {read.mapping.currency}" if read.mapping.currency else ""
     console.print(f"Next: ihc check{given}, then ihc run{given}{unit}")
@@ -163,7 +164,9 @@ def _place(row: dict[Any, Any]) -> str:
     return " / ".join(shown(row[name]) for name in ("source", "medium", "campaign"))
 
 
-def _store(settings: Settings, tables: dict[str, pd.DataFrame], console: Console) -> None:
+def _store(
+    settings: Settings, tables: dict[str, pd.DataFrame], gone: dict[str, tuple[str, ...]], console: Console
+) -> None:
     from ihc.database.imports import store_import
     from ihc.database.results import is_marked_sample
 
@@ -173,7 +176,14 @@ def _store(settings: Settings, tables: dict[str, pd.DataFrame], console: Console
         )
     settings.database.make_empty()
     with settings.database.lock(console.print, held=settings.held_lock):
-        stored = store_import(settings.database, tables)
+        stored = store_import(settings.database, tables, gone)
     for row in stored.to_dict("records"):
         sizes = ", ".join(f"{fixed(row[name])} {name}" for name in ("new", "changed", "unchanged"))
-        console.print(f"{row['table']}: {sizes}")
+        removed = f", {fixed(row['removed'])} removed" if row["removed"] else ""
+        console.print(f"{row['table']}: {sizes}{removed}; {fixed(row['total'])} in all")
+        if row["others"]:
+            console.print(
+                f"{row['table']}: {counted(row['others'], 'other row')} of the same days with a cost of "
+                f"{fixed(row['others_cost'], 2)} stay, as their channel or campaign is not in this import. If an "
+                "earlier mapping made them, import into a new database."
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -27,11 +27,16 @@ UTC = {SESSIONS: "event_utc", CONVERSIONS: "conv_utc"}
 BETWEEN = "\x1f"  # between the parts of a key
 
 
-def store_import(database: Database, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def store_import(
+    database: Database, tables: Mapping[str, pd.DataFrame], gone: Mapping[str, Collection[str]] | None = None
+) -> pd.DataFrame:
     """Write rows of input tables by their keys, in one transaction. Creates the database and missing tables.
 
-    In: frames by the names of `KEYS`; columns that a table lacks are added to it. Rows of the database that the import
-    does not have stay. Out: `table, new, changed, unchanged [rows]`.
+    In: frames by the names of `KEYS`; columns that a table lacks are added to it. `gone`: ids by table that the exports
+    have, but that no longer count, such as those of orders since cancelled: their rows are removed. Other rows of the
+    database that the import does not have stay. Out: `table, new, changed, unchanged, removed, total [rows], others,
+    others_cost`; `others`: rows of daily spend that stay although the import has their days, under other channels or
+    campaigns.
 
     Raises DatabaseError if a table is a view, or if its days are in another time zone than those of the import.
     """
@@ -40,21 +45,39 @@ def store_import(database: Database, tables: Mapping[str, pd.DataFrame]) -> pd.D
         if views := sorted({name.lower() for name in sa.inspect(opened.connection).get_view_names()} & {*tables}):
             raise DatabaseError(f"{some(views)} of {database.label} is a view: import into a database of its own.")
         create_missing(opened, optional=SPEND in tables)
-        counts = [(name, *_store(opened, name, frame)) for name, frame in tables.items()]
-    return pd.DataFrame(counts, columns=["table", "new", "changed", "unchanged"])
+        return pd.DataFrame([_store(opened, name, frame, (gone or {}).get(name, ())) for name, frame in tables.items()])
 
 
-def _store(opened: Transaction, name: str, frame: pd.DataFrame) -> tuple[int, int, int]:
-    """Write the rows of one table. Out: the number of new, changed and unchanged rows."""
+def _store(opened: Transaction, name: str, frame: pd.DataFrame, gone: Collection[str]) -> dict[str, object]:
+    """Write the rows of one table. Out: the row of the counts, see `store_import`."""
     table = _with_columns(opened, name, frame)
     stored = opened.read(sa.select(*table.columns), coerce_float=False)
     place = get_indexer(_key(frame, name), _key(stored, name))
     is_new = place < 0
     before = stored.take(np.where(is_new, 0, place)) if len(stored) else stored.reindex(range(len(frame)))
     is_changed = ~is_new & ~_equal(before.reset_index(drop=True), frame.reset_index(drop=True))
-    _delete(opened, table, name, frame[is_changed])
+    is_gone = (_key(stored, name).isin([*gone]) & ~_key(stored, name).isin(_key(frame, name))).to_numpy()
+    _delete(
+        opened, table, name, pd.concat([frame[is_changed], stored[is_gone]]) if is_gone.any() else frame[is_changed]
+    )
     opened.append(name, frame[is_new | is_changed].sort_values(list(KEYS[name])))  # in key order, which is faster
-    return int(is_new.sum()), int(is_changed.sum()), int((~is_new & ~is_changed).sum())
+    others = _others(stored, frame) if name == SPEND else stored.head(0)
+    return {
+        "table": name,
+        "new": int(is_new.sum()),
+        "changed": int(is_changed.sum()),
+        "unchanged": int((~is_new & ~is_changed).sum()),
+        "removed": int(is_gone.sum()),
+        "total": len(stored) + int(is_new.sum()) - int(is_gone.sum()),
+        "others": len(others),
+        "others_cost": float(others["cost"].sum()) if len(others) else 0.0,
+    }
+
+
+def _others(stored: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Stored spend of the same days that the import does not have."""
+    days = stored["date"].astype("str").isin(frame["date"].astype("str"))
+    return stored[days & ~_key(stored, SPEND).isin(_key(frame, SPEND))]
 
 
 def _with_columns(opened: Transaction, name: str, frame: pd.DataFrame) -> sa.TableClause:

@@ -51,7 +51,8 @@ class Converted(NamedTuple):
     """The rows of a table, and how they came about.
 
     `frame`: the rows; `counts`: `what, rows` from the rows read to those kept, which add up; `notes`: how values were
-    read; `channels`: which rule gave which channel, if rules were used; `currencies`: those written beside amounts.
+    read; `channels`: which rule gave which channel, if rules were used; `currencies`: those written beside amounts;
+    `gone`: ids of orders that do not count, because of their status or currency.
     """
 
     frame: pd.DataFrame
@@ -59,6 +60,7 @@ class Converted(NamedTuple):
     notes: tuple[str, ...]
     channels: Channels | None = None
     currencies: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class _Rows:
@@ -258,8 +260,10 @@ def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     """
     rows = _Rows("orders", frame, _part(mapping, "orders"))
     rows.drop_totals("time")
+    known = rows.texts("order_id").dropna()
     _drop_status(rows)
     rows.drop(_other_currency(rows, mapping), f"currency other than {mapping.currency}")
+    gone = {*known} - {*known[known.index.isin(rows.frame.index)]}
     when, ids, revenue = rows.moments("time", mapping.timezone), rows.ids("order_id"), _line_amounts(rows)
     columns = {
         "conv_id": ids,
@@ -273,7 +277,13 @@ def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     }
     table = _orders_of_lines(rows, rows.table(columns))
     counts = rows.counted("orders", len(table), mapping.max_dropped)
-    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes), currencies=tuple(sorted(rows.currencies)))
+    return Converted(
+        table.reset_index(drop=True),
+        counts,
+        tuple(rows.notes),
+        currencies=tuple(sorted(rows.currencies)),
+        gone=tuple(sorted(gone)),
+    )
 
 
 def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame | None = None) -> Converted:

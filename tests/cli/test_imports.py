@@ -51,9 +51,9 @@ def test_three_exports_become_a_report_that_adds_up_to_the_cent(shop):
     done = import_here(shop)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-4:-1] == [
-        "session_sources: 5 new, 0 changed, 0 unchanged",
-        "conversions: 2 new, 0 changed, 0 unchanged",
-        "channel_costs: 3 new, 0 changed, 0 unchanged",
+        "session_sources: 5 new, 0 changed, 0 unchanged; 5 in all",
+        "conversions: 2 new, 0 changed, 0 unchanged; 2 in all",
+        "channel_costs: 3 new, 0 changed, 0 unchanged; 3 in all",
     ]
     assert "dropped: status" in done.stdout
     assert "3  Paid Search (rule " in done.stdout
@@ -216,3 +216,18 @@ def test_an_export_of_unknown_columns_is_told_what_is_needed(shop):
     says = import_here(shop, names=("orders",)).stderr
     assert "no column was found for order_id" in says
     assert "the columns are 'a', 'b'" in says
+
+
+def test_an_order_that_was_cancelled_since_is_removed(shop):
+    import_here(shop)
+    (shop / "orders.csv").write_text(ORDERS.replace("1.234,56;paid", "1.234,56;cancelled"))
+    assert "conversions: 0 new, 0 changed, 1 unchanged, 1 removed; 1 in all" in import_here(shop).stdout
+    assert rows(shop, "SELECT conv_id FROM conversions") == [("1002",)]
+
+
+def test_spend_under_an_earlier_channel_is_told(shop):
+    import_here(shop)
+    (shop / "spend.csv").write_text(SPEND.replace("cpc", "display"))
+    done = import_here(shop)
+    assert "channel_costs: 3 new, 0 changed, 0 unchanged; 6 in all" in done.stdout
+    assert "3 other rows of the same days with a cost of 20.00 stay" in " ".join(done.stdout.split())

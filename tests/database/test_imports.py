@@ -43,7 +43,7 @@ def spend(*rows):
 def counts(database, **tables):
     names = {"sessions": SESSIONS, "orders": CONVERSIONS, "costs": COSTS, "spend": SPEND}
     stored = store_import(database, {names[name]: frame for name, frame in tables.items()})
-    return [tuple(row) for row in stored.to_numpy().tolist()]
+    return [tuple(row) for row in stored[["table", "new", "changed", "unchanged"]].to_numpy().tolist()]
 
 
 def rows_of(database, table, *columns):
@@ -122,3 +122,16 @@ def test_a_failure_leaves_all_tables_as_they_were(database):
             orders=orders(("o", 1.0)).assign(user_id=None, conv_date=None),
         )
     assert rows_of(database, SESSIONS, "session_id", "user_id") == [("s", "u")]
+
+
+def test_orders_that_no_longer_count_are_removed(database):
+    counts(database, orders=orders(("o", 9.99), ("p", 5.0), ("q", 1.0)))
+    stored = store_import(database, {CONVERSIONS: orders(("p", 6.0))}, {CONVERSIONS: ["o", "p", "unknown"]})
+    assert stored[["changed", "removed", "total"]].to_numpy().tolist() == [[1, 1, 2]]
+    assert rows_of(database, CONVERSIONS, "conv_id", "revenue") == [("p", 6.0), ("q", 1.0)]
+
+
+def test_spend_of_the_same_days_under_other_names_is_counted(database):
+    store_import(database, {SPEND: spend(("2025-03-01", "Ads", None, 5.5), ("2025-03-02", "Ads", None, 7.0))})
+    stored = store_import(database, {SPEND: spend(("2025-03-01", "Search", None, 5.5))})
+    assert stored[["total", "others", "others_cost"]].to_numpy().tolist() == [[3, 1, 5.5]]
