@@ -300,7 +300,7 @@ def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame 
     days: Moments = rows.reading("date", partial(read_days, day_first=rows.part.day_first))
     for is_dropped, why in ((cost.isna(), "no amount"), (cost.lt(0), "negative spend")):
         rows.drop(is_dropped.loc[rows.frame.index], why)
-    sizes = {name: rows.amounts(name, is_optional=True) for name in ("impressions", "clicks") if rows.has(name)}
+    sizes = {name: _whole_numbers(rows, name) for name in ("impressions", "clicks") if rows.has(name)}
     channel, channels = _channels(rows, mapping)
     day, _ = _day_and_time(days.local.loc[rows.frame.index])
     columns = {"date": day, "channel_name": channel, "campaign": rows.texts("campaign"), "cost": cost, **sizes}
@@ -311,6 +311,20 @@ def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame 
     rows.count("added to another row of the same day, channel and campaign", len(table) - len(summed))
     counts = rows.counted("rows of daily spend", len(summed), mapping.max_dropped)
     return Converted(summed, counts, tuple(rows.notes), channels, tuple(sorted(rows.currencies)))
+
+
+def _whole_numbers(rows: _Rows, field: str) -> pd.Series:
+    """Read numbers without decimals: in 12,001 the comma is of thousands."""
+
+    def read(values: pd.Series) -> Amounts:
+        try:
+            return read_amounts(values, decimal=rows.part.decimal)
+        except AmbiguousError:
+            has_comma = values.astype("str").str.contains(",", regex=False).any()
+            return read_amounts(values, decimal="." if has_comma else ",")
+
+    values: pd.Series = rows.reading(field, read, is_optional=True).values
+    return values
 
 
 def _is_sum(cost: pd.Series, day: pd.Series) -> pd.Series:
@@ -404,6 +418,8 @@ def _first_of_each(rows: _Rows, table: pd.DataFrame, moment: pd.Series) -> pd.Da
     table = table.loc[keys.sort_values(["moment", "file"], kind="stable").index]
     kept = table[~table["session_id"].duplicated()].sort_index()
     rows.count("merged into another row of the same session", len(table) - len(kept))
+    if "cost" in table and (lost := float(table["cost"].sum() - kept["cost"].sum())):
+        rows.notes.append(f"{rows.part.columns['cost']}: {fixed(lost, 2)} in the merged rows does not count")
     return kept
 
 
@@ -462,6 +478,12 @@ def _orders_of_lines(rows: _Rows, table: pd.DataFrame) -> pd.DataFrame:
         first["revenue"] = ordered.groupby("conv_id")["revenue"].sum().round(10)
     how = "repeated rows of an order" if rows.part.lines == "once" else "added as lines to another row of the order"
     rows.count(how, len(kept) - len(first))
+    users = kept[kept["user_id"] != ""].groupby("conv_id")["user_id"].nunique()
+    if len(several := users[users > 1]):
+        rows.notes.append(
+            f"{counted(len(several), 'order')} with lines of several users, such as {shown(several.index[0])}: each "
+            "counts for the user of its first line"
+        )
     return first.reset_index()[list(table)]
 
 

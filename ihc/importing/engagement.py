@@ -9,7 +9,8 @@ import pandas as pd
 
 from ihc.errors import SettingsError
 from ihc.formatting import some
-from ihc.importing.amounts import read_amounts
+from ihc.importing.amounts import Amounts, read_amounts
+from ihc.importing.cells import EMPTY
 from ihc.importing.mapping import Flag
 
 
@@ -28,7 +29,10 @@ def _applies(frame: pd.DataFrame, rule: Flag, where: str) -> pd.Series:
         raise SettingsError(f"{where} names the column {rule.column!r}, which is not there; columns are {some(frame)}.")
     values = frame[rule.column]
     if rule.at_least is not None:
-        return read_amounts(values).values.ge(rule.at_least)
+        numbers = read_amounts(values)
+        if len(values) and numbers.values.isna().all() and len(numbers.problems):
+            raise SettingsError(f"{where} needs numbers for at_least, but {rule.column!r} has none: {_first(numbers)}.")
+        return numbers.values.ge(rule.at_least)
     texts = values.astype("str").str.strip().str.casefold().fillna("")
     if rule.one_of:
         return texts.isin([text.casefold() for text in rule.one_of])
@@ -37,3 +41,7 @@ def _applies(frame: pd.DataFrame, rule: Flag, where: str) -> pd.Series:
         has = distinct.map(lambda text: any(part.casefold() in text for part in rule.contains))
         return texts.isin(distinct[has.astype("bool")])
     raise SettingsError(f"{where} needs at_least, one_of or contains for the column {rule.column!r}.")
+
+
+def _first(numbers: Amounts) -> str:
+    return str(next((each for each in numbers.problems if each != EMPTY), "all its values are empty"))

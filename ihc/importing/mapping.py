@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
@@ -65,7 +66,11 @@ TAKEN = {
     "orders": {*COLUMNS[CONVERSIONS], REFUND_OF, "conv_utc", "conversion_type"},
     "spend": set(),
 }
-NEEDED = {"sessions": ("time",), "orders": ("order_id", "user_id", "time", "revenue"), "spend": ("date", "cost")}
+NEEDED = {
+    "sessions": ("user_id", "time"),
+    "orders": ("order_id", "user_id", "time", "revenue"),
+    "spend": ("date", "cost"),
+}
 
 Columns = str | Annotated[list[str], Field(min_length=1)]
 
@@ -194,10 +199,17 @@ def checked_mapping(given: Map[str, Any], where: str) -> Mapping:
 
 
 def _sentence(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"])
+    name = ".".join(str(part) for part in error["loc"] if not re.search(r"\[|^str$", str(part)))
     if error["type"] == "extra_forbidden":
         return f"unknown entry {name}"
-    return f"{name} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    says = f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    for python, toml in (
+        ("a valid tuple", "a list"),
+        ("a valid dictionary or instance of Part", "a table"),
+        ("a valid string", "a text"),
+    ):
+        says = says.replace(python, toml)
+    return f"{name} is {error['input']!r}: {says}"
 
 
 def mapping_text(mapping: Mapping, preset: str | None, path: Path | None, comments: Map[str, Map[str, str]]) -> str:

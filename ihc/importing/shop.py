@@ -15,6 +15,7 @@ from ihc.importing.columns import Guess, guess_columns, part_of
 from ihc.importing.convert import Converted, convert_orders, convert_sessions, convert_spend
 from ihc.importing.files import FILE, Exports, open_exports
 from ihc.importing.mapping import FIELDS, Mapping, Part, names_of
+from ihc.importing.times import load_timezone
 from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, SPEND, check_table
 
 Convert = Callable[[pd.DataFrame, Mapping], Converted]
@@ -47,6 +48,7 @@ def read_exports(files: Map[str, str], mapping: Mapping) -> Read:
 
     Raises InputError if a file is missing or broken, SettingsError if the options do not fit the mapping.
     """
+    load_timezone(mapping.timezone)
     with open_exports() as opened:
         for option, path in files.items():
             opened.add(option, path, mapping.schema_of(option))

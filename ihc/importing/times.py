@@ -130,7 +130,7 @@ def read_moments(values: pd.Series[Any], *, timezone: str = "UTC", day_first: bo
 
     Raises AmbiguousError if the order of day and month is unknown, and SettingsError if the time zone is.
     """
-    zone = _zone(timezone)
+    zone = load_timezone(timezone)
     written = _written(values, day_first)
     utc, local, twice, skipped = _placed(written.wall, written.utc, zone)
     notes = (
@@ -151,7 +151,8 @@ def read_days(values: pd.Series[Any], *, day_first: bool | None = None) -> Momen
     return _moments(values, written, (days, days), written.form, ())
 
 
-def _zone(name: str) -> ZoneInfo:
+def load_timezone(name: str) -> ZoneInfo:
+    """Return a time zone by its name; raises SettingsError if there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

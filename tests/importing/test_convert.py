@@ -6,7 +6,7 @@ from helpers.frames import FIXED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihc.errors import AmbiguousError, InputError
+from ihc.errors import AmbiguousError, InputError, SettingsError
 from ihc.importing.convert import convert_orders, convert_sessions, convert_spend
 from ihc.importing.files import FILE
 from ihc.importing.mapping import checked_mapping
@@ -108,7 +108,11 @@ def test_a_column_that_is_not_there_is_refused():
     with pytest.raises(
         InputError, match=r"no column was found for time \(start of the session\) and channel, or source"
     ):
-        convert_sessions(frame("id", ("s",)), mapping("sessions", {"session_id": "id"}))
+        convert_sessions(frame("id", ("s",)), mapping("sessions", {"session_id": "id", "user_id": "id"}))
+    with pytest.raises(InputError, match=r"no column was found for user_id"):  # a report of counts per channel
+        convert_sessions(
+            frame("at channel", ("2025-03-01", "A")), mapping("sessions", {"time": "at", "channel": "channel"})
+        )
 
 
 def test_an_ambiguous_date_names_export_and_column():
@@ -120,7 +124,7 @@ def test_an_ambiguous_date_names_export_and_column():
 
 
 def test_channels_come_from_source_and_medium_by_the_usual_rules():
-    columns = {"session_id": "id", "time": "at", "source": "source", "medium": "medium"}
+    columns = {"session_id": "id", "user_id": "id", "time": "at", "source": "source", "medium": "medium"}
     rows = frame("id at source medium", ("s", "2025-03-01", "google", "cpc"), ("t", "2025-03-01", None, None))
     found = convert_sessions(rows, mapping("sessions", columns))
     assert found.frame["channel_name"].tolist() == ["Paid Search", "Direct"]
@@ -138,7 +142,7 @@ def test_a_column_of_source_and_medium_is_split():
 
 
 def test_own_rules_replace_the_usual_ones():
-    columns = {"session_id": "id", "time": "at", "source": "source"}
+    columns = {"session_id": "id", "user_id": "id", "time": "at", "source": "source"}
     rules = [{"channel": "Adverts", "source": "goo"}]
     rows = frame("id at source", ("s", "2025-03-01", "Google"), ("t", "2025-03-01", "x"))
     found = convert_sessions(rows, mapping("sessions", columns, channels=rules))
@@ -326,3 +330,35 @@ def test_counts_add_up_and_no_cent_is_lost(lines):
     paid = rows[rows["status"] == "paid"]
     last = paid[paid[FILE] == paid.groupby("id")[FILE].transform("max")]
     assert found.frame["revenue"].sum() == pytest.approx(last["total"].astype(float).sum(), abs=1e-9)
+
+
+def test_the_cost_of_merged_rows_of_a_session_is_told():
+    rows = frame("id user at channel cost", *[("s", "u", f"2025-03-01 1{n}:00", "Ads", f"{n}.5") for n in (1, 2)])
+    found = convert_sessions(rows, mapping("sessions", SESSION_COLUMNS | {"cost": "cost"}))
+    assert found.frame["cost"].tolist() == [1.5]
+    assert found.notes[-1] == "cost: 2.50 in the merged rows does not count"
+
+
+def test_an_order_with_lines_of_several_users_is_told():
+    rows = frame("id user at total", ("o", "u", "2025-03-01", "1.5"), ("o", "v", "2025-03-01", "2.5"))
+    found = convert_orders(rows, mapping("orders", ORDER_COLUMNS))
+    assert found.frame[["user_id", "revenue"]].to_numpy().tolist() == [["u", 4.0]]
+    assert (
+        found.notes[-1] == "1 order with lines of several users, such as o: each counts for the user of its first line"
+    )
+
+
+@pytest.mark.parametrize(("text", "number"), [("12,001", 12_001), ("12.001", 12_001), ("1.5", 1.5), ("7", 7)])
+def test_impressions_have_no_decimals(text, number):
+    columns = SPEND_COLUMNS | {"impressions": "seen"}
+    rows = frame("day channel campaign cost seen", ("2025-03-01", "Ads", "a", "1.5", text))
+    assert convert_spend(rows, mapping("spend", columns)).frame["impressions"].tolist() == [number]
+
+
+def test_a_rule_of_engagement_needs_numbers_to_reach():
+    rows = frame("id user at channel", ("s", "u", "2025-03-01", "Ads"))
+    rules = mapping("sessions", SESSION_COLUMNS, engagement={"holder": {"column": "channel", "at_least": 2}})
+    with pytest.raises(
+        SettingsError, match="holder needs numbers for at_least, but 'channel' has none: 'Ads' is no amount"
+    ):
+        convert_sessions(rows, rules)

@@ -66,3 +66,18 @@ def test_one_rule_of_engagement_needs_no_list():
     rule = {"column": "pages", "at_least": 2}
     one, listed = (checked_mapping({"engagement": {"holder": each}}, "m") for each in (rule, [rule]))
     assert one == listed
+
+
+def test_entries_of_another_kind_are_told_in_the_words_of_the_file():
+    for given, says in (
+        (
+            {"channels": "ga5"},
+            "channels is 'ga5': input should be 'ga4'; channels is 'ga5': input should be a list",
+        ),
+        ({"orders": "x"}, "orders is 'x': input should be a table"),
+        ({"orders": {"drop_status": "paid"}}, "orders.drop_status is 'paid': input should be a list"),
+        ({"timezone": 5}, "timezone is 5: input should be a text"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            checked_mapping(given, "The mapping")
+        assert str(caught.value) == f"The mapping: {says}."
