@@ -354,7 +354,7 @@ def _texts(values: pd.Series) -> pd.Series:
     """Values as texts without blanks around; NaN if empty. Whole numbers have no decimals."""
     if pd.api.types.is_float_dtype(values) and values.dropna().mod(1).eq(0).all():
         values = values.astype("Int64")
-    texts = values.astype("str").str.strip()
+    texts = values.astype("str").str.replace("\0", "", regex=False).str.strip()  # PostgreSQL has no NUL
     return texts.where(texts != "")
 
 

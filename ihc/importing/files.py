@@ -141,6 +141,8 @@ class Exports:
         """How a file is written, and the DuckDB expression that reads it."""
         name = _quoted(re.sub(r"([*?\[])", r"[\1]", str(file)))
         kind = _kind_of(file)
+        if kind in (CSV, EXCEL) and any(of.startswith("STRUCT") or of.endswith("[]") for of in columns.values()):
+            raise ValueError(f"the preset reads JSON, and this is {kind}: import it without --preset")
         if kind == PARQUET:
             return kind, f"read_parquet({name})"
         if kind == JSON:

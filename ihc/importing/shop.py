@@ -132,7 +132,7 @@ def _meant(opened: Exports, files: Map[str, str], mapping: Mapping) -> list[str]
     used = {option for kind in meant for option in needs.get(kind, {kind})}
     if unused := [option for option in files if option not in used]:
         reads = sorted({f"--{option}" for of in needs.values() for option in of})
-        says = f"This mapping reads {listed(reads)}" if reads else "Say of which tool they are, with --preset"
+        says = f"This mapping reads {listed(reads)}" if reads else "Name the tool that they come from with --preset"
         raise SettingsError(f"Nothing reads the files of --{unused[0]}. {says}.")
     return meant
 

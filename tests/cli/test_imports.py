@@ -133,7 +133,7 @@ def test_the_sample_shop_is_not_imported_into(shop):
         ((), "Give the files to import"),
         (
             ("--events", "sessions.csv"),
-            "Nothing reads the files of --events. Say of which tool they are, with --preset.",
+            "Nothing reads the files of --events. Name the tool that they come from with --preset.",
         ),
         (("--sessions", "sessions.csv", "--preset", "x"), "There is no preset 'x'; presets are"),
         (("--sessions", "orders.csv"), "no column was found for channel, or source and medium"),
@@ -231,3 +231,10 @@ def test_spend_under_an_earlier_channel_is_told(shop):
     done = import_here(shop)
     assert "channel_costs: 3 new, 0 changed, 0 unchanged; 6 in all" in done.stdout
     assert "3 other rows of the same days with a cost of 20.00 stay" in " ".join(done.stdout.split())
+
+
+def test_a_preset_of_json_refuses_other_files_in_one_sentence(shop):
+    done = import_here(shop, "--preset", "shopify", names=("orders",))
+    assert done.stderr == (
+        "ihc: orders.csv cannot be read: the preset reads JSON, and this is CSV: import it without --preset.\n"
+    )

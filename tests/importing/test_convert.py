@@ -362,3 +362,8 @@ def test_a_rule_of_engagement_needs_numbers_to_reach():
         SettingsError, match="holder needs numbers for at_least, but 'channel' has none: 'Ads' is no amount"
     ):
         convert_sessions(rows, rules)
+
+
+def test_nul_bytes_are_left_out_of_texts():
+    rows = frame("id user at total", ("a\0b", "u", "2025-03-01", "1.5"))
+    assert convert_orders(rows, mapping("orders", ORDER_COLUMNS)).frame["conv_id"].tolist() == ["ab"]
