@@ -44,6 +44,7 @@ SOURCE_AND_MEDIUM = r"^(?P<source>.*\S) / (?P<medium>\S.*)$"
 SHORTENED = r"\d[.,]\d+E\+\d+"
 TOTAL = r"(?i)\s*(?:grand |sub)?(?:totals?|gesamt|gesamtsumme|summe|insgesamt|totale|totaal)\b"
 OTHER_CHANNEL = "(not set)"
+MOST_SAME = 0.8  # share of orders with one amount in all rows from which on the amount may be the total
 EMPTY = "is empty"  # the reason of times and amounts for an empty value
 
 
@@ -305,6 +306,7 @@ def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame 
     day, _ = _day_and_time(days.local.loc[rows.frame.index])
     columns = {"date": day, "channel_name": channel, "campaign": rows.texts("campaign"), "cost": cost, **sizes}
     table = _spelled_like(rows.table(columns), sessions)
+    _note_unknown_channels(rows, table, sessions)
     key = ["date", "channel_name", "campaign"]
     summed = table.groupby(key, dropna=False, as_index=False).sum(min_count=1)
     summed["cost"] = summed["cost"].round(10)
@@ -332,6 +334,16 @@ def _is_sum(cost: pd.Series, day: pd.Series) -> pd.Series:
     cost = cost.loc[day.index]
     total = cost[day.notna()].sum()
     return day.isna() & (total > 0) & pd.Series(np.isclose(cost, total, rtol=1e-3), index=cost.index)
+
+
+def _note_unknown_channels(rows: _Rows, spend: pd.DataFrame, sessions: pd.DataFrame | None) -> None:
+    """Note the channels that no converted session has, which may be misspelt."""
+    if sessions is None or sessions.empty:
+        return
+    unknown = spend[~spend["channel_name"].isin(sessions["channel_name"])].groupby("channel_name")["cost"].sum()
+    if len(unknown):
+        says = [f"{shown(name)} ({fixed(cost, 2)})" for name, cost in unknown.sort_values(ascending=False).items()]
+        rows.notes.append(f"channels without any session in this import: {listed(says, 8)}")
 
 
 def _spelled_like(spend: pd.DataFrame, sessions: pd.DataFrame | None) -> pd.DataFrame:
@@ -488,13 +500,15 @@ def _orders_of_lines(rows: _Rows, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_lines(part: Part, lines: pd.DataFrame) -> None:
-    """Raise AmbiguousError if every order with several rows has one amount in all of them, and no rule is set."""
+    """Raise AmbiguousError if most orders with several rows have one amount in all of them, and no rule is set."""
     spread = lines.groupby("conv_id")["revenue"].agg(["nunique", "size", "first"])
-    if part.lines is None and (spread["nunique"] == 1).all() and (spread["first"] != 0).any():
-        example = spread[spread["first"] != 0].iloc[0]
+    same = spread[(spread["nunique"] == 1) & (spread["first"] != 0)]
+    if part.lines is None and len(same) and len(same) >= MOST_SAME * len(spread):
+        example = same.iloc[0]
         once = float(example["first"])
         raise AmbiguousError(
-            f"--orders: {counted(len(spread), 'order')} with several rows have the same amount in each. Order "
-            f"{shown(example.name)} is {fixed(example['size'] * once, 2)} if the rows are lines, or {fixed(once, 2)} "
+            f"--orders: {fixed(len(same))} of {counted(len(spread), 'order')} with several rows have the same amount "
+            f"in each. Order {shown(example.name)} is {fixed(example['size'] * once, 2)} if the rows are "
+            f"lines, or {fixed(once, 2)} "
             'if they repeat the total. Set lines = "sum" or lines = "once" under [orders] in the mapping.'
         )

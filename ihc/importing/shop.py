@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from ihc.errors import InputError, SettingsError
-from ihc.formatting import counted, listed, shown
+from ihc.formatting import counted, fixed, listed, shown
 from ihc.importing.amounts import currency_codes, distinct_currencies
 from ihc.importing.columns import Guess, guess_columns, part_of
 from ihc.importing.convert import Converted, convert_orders, convert_sessions, convert_spend
@@ -72,11 +72,25 @@ def convert(read: Read) -> dict[str, Converted]:
         for kind, convert in CONVERT.items()
         if kind in read.exports
     }
+    if {"sessions", "orders"} <= done.keys():
+        done["orders"] = _with_users(done["orders"], done["sessions"].frame)
     if "spend" in read.exports:
         sessions = done["sessions"].frame if "sessions" in done else None
         done["spend"] = convert_spend(read.exports["spend"].frame, read.mapping, sessions)
     _check_currencies(done, read.mapping)
     return done
+
+
+def _with_users(orders: Converted, sessions: pd.DataFrame) -> Converted:
+    """Add a note of how many orders have a user of the sessions, as the two may have different ids."""
+    users, known = orders.frame["user_id"], sessions["user_id"]
+    number = int((users.isin(known) & (users != "")).sum())
+    have = "has" if number == 1 else "have"
+    says = f"user_id: {fixed(number)} of {counted(len(users), 'order')} {have} a user with sessions"
+    if not number and (users != "").any() and (known != "").any():
+        one, other = (shown(ids[ids != ""].iloc[0]) for ids in (users, known))
+        says += f"; {one} in the orders is unlike {other} in the sessions, so choose columns with the same ids"
+    return orders._replace(notes=(*orders.notes, says)) if len(users) else orders
 
 
 def _check_currencies(converted: Map[str, Converted], mapping: Mapping) -> None:

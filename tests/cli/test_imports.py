@@ -238,3 +238,10 @@ def test_a_preset_of_json_refuses_other_files_in_one_sentence(shop):
     assert done.stderr == (
         "ihc: orders.csv cannot be read: the preset reads JSON, and this is CSV: import it without --preset.\n"
     )
+
+
+def test_users_who_differ_between_sessions_and_orders_are_told(shop):
+    assert "user_id: 2 of 2 orders have a user with sessions" in import_here(shop, "--dry-run").stdout
+    (shop / "orders.csv").write_text(ORDERS.replace(";u", ";mail"))
+    says = " ".join(import_here(shop, "--dry-run").stdout.split())
+    assert "user_id: 0 of 2 orders have a user with sessions; mail1 in the orders is unlike u1 in the sessions" in says

@@ -367,3 +367,17 @@ def test_a_rule_of_engagement_needs_numbers_to_reach():
 def test_nul_bytes_are_left_out_of_texts():
     rows = frame("id user at total", ("a\0b", "u", "2025-03-01", "1.5"))
     assert convert_orders(rows, mapping("orders", ORDER_COLUMNS)).frame["conv_id"].tolist() == ["ab"]
+
+
+def test_channels_of_spend_without_sessions_are_told():
+    rows = frame("day channel campaign cost", ("2025-03-01", "Ads", "a", "3"), ("2025-03-01", "Addds", "a", "4.5"))
+    sessions = pd.DataFrame({"channel_name": ["Ads"]})
+    found = convert_spend(rows, mapping("spend", SPEND_COLUMNS), sessions)
+    assert found.notes[-1] == "channels without any session in this import: Addds (4.50)"
+
+
+def test_one_order_with_different_lines_does_not_decide_for_all():
+    rows = frame("id user at total", *[(f"o{n}", "u", "2025-03-01", "9") for n in range(9) for _ in "ab"])
+    rows.loc[0, "total"] = "5"
+    with pytest.raises(AmbiguousError, match="8 of 9 orders with several rows have the same amount in each"):
+        convert_orders(rows, mapping("orders", ORDER_COLUMNS))
