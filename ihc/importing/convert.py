@@ -41,6 +41,11 @@ DROPPED_STATUS = (
     *("storniert", "abgebrochen", "annulé", "annulée", "cancelado", "cancelada", "annullato", "geannuleerd"),
 )
 SOURCE_AND_MEDIUM = r"^(?P<source>.*\S) / (?P<medium>\S.*)$"
+FORMULA = r'^="([^"]*)"$'  # how exports keep a spreadsheet from changing an id
+ONE_CHANNEL = (
+    ' If all of it is spend of one channel, add channel = "channel" there, and under [spend] query = "SELECT *, '
+    "'Paid Search' AS channel FROM spend\"."
+)
 SHORTENED = r"\d[.,]\d+E\+\d+"
 TOTAL = r"(?i)\s*(?:grand |sub)?(?:totals?|gesamt|gesamtsumme|summe|insgesamt|totale|totaal)\b"
 OTHER_CHANNEL = "(not set)"
@@ -89,6 +94,7 @@ class _Rows:
             raise InputError(
                 f"--{self.kind}: no column was found for {lacks}. Name it under [{self.kind}.columns] in the mapping; "
                 f"the columns are {some([name for name in self.frame if name != FILE], 30)}."
+                + (ONE_CHANNEL if self.kind == "spend" and "channel" in lacks else "")
             )
 
     def _split_source(self) -> None:
@@ -367,6 +373,7 @@ def _texts(values: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(values) and values.dropna().mod(1).eq(0).all():
         values = values.astype("Int64")
     texts = values.astype("str").str.replace("\0", "", regex=False).str.strip()  # PostgreSQL has no NUL
+    texts = texts.str.replace(FORMULA, r"\1", regex=True)
     return texts.where(texts != "")
 
 

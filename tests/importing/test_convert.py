@@ -364,9 +364,10 @@ def test_a_rule_of_engagement_needs_numbers_to_reach():
         convert_sessions(rows, rules)
 
 
-def test_nul_bytes_are_left_out_of_texts():
-    rows = frame("id user at total", ("a\0b", "u", "2025-03-01", "1.5"))
-    assert convert_orders(rows, mapping("orders", ORDER_COLUMNS)).frame["conv_id"].tolist() == ["ab"]
+def test_texts_lose_nul_bytes_and_the_formula_around_an_id():
+    rows = frame("id user at total", ("a\0b", '="007"', "2025-03-01", "1.5"))
+    found = convert_orders(rows, mapping("orders", ORDER_COLUMNS)).frame
+    assert found[["conv_id", "user_id"]].to_numpy().tolist() == [["ab", "007"]]
 
 
 def test_channels_of_spend_without_sessions_are_told():
@@ -381,3 +382,9 @@ def test_one_order_with_different_lines_does_not_decide_for_all():
     rows.loc[0, "total"] = "5"
     with pytest.raises(AmbiguousError, match="8 of 9 orders with several rows have the same amount in each"):
         convert_orders(rows, mapping("orders", ORDER_COLUMNS))
+
+
+def test_spend_without_a_channel_is_told_how_to_add_one():
+    columns = {"date": "day", "cost": "cost"}
+    with pytest.raises(InputError, match="query = \"SELECT \\*, 'Paid Search' AS channel FROM spend\""):
+        convert_spend(frame("day cost", ("2025-03-01", "3")), mapping("spend", columns))
