@@ -218,10 +218,10 @@ def find_dialect(file: Path) -> Dialect:
     first = next((place for place, line in enumerate(lines) if line.strip() and not COMMENT.match(line)), None)
     if first is None:
         raise ValueError("it is empty")
-    rows = [_values(lines[first:], place) for place in range(min(TITLES, len(lines) - first))]
-    skip = first + find_header(rows)
-    header = [name.strip() for name in rows[skip - first]]
-    return Dialect(_separator(lines[skip]), encoding, skip, _distinct(header))
+    rows = [_row(lines, place) for place in range(first, min(first + TITLES, len(lines)))]
+    place = find_header([*map(_values, rows)])
+    header = [name.strip() for name in _values(rows[place])]
+    return Dialect(_separator(rows[place]), encoding, first + place, _distinct(header))
 
 
 def _has_mixed_line_ends(file: Path) -> bool:
@@ -234,10 +234,17 @@ def _separator(line: str) -> str:
     return max(SEPARATORS, key=lambda each: (outside.count(each), -list(SEPARATORS).index(each)))
 
 
-def _values(lines: Sequence[str], place: int) -> list[str]:
-    """The values of the row that begins in a line; a quoted one may go on in the next lines."""
-    rows = csv.reader((f"{line}\n" for line in lines[place : place + TITLES]), delimiter=_separator(lines[place]))
-    return next(rows, [])
+def _row(lines: Sequence[str], place: int) -> str:
+    """The text of the row that begins in a line; a quoted value may go on in the next lines."""
+    for last in range(place + 1, min(place + TITLES, len(lines)) + 1):
+        text = "\n".join(lines[place:last])
+        if text.count('"') % 2 == 0:
+            return text
+    return lines[place]
+
+
+def _values(row: str) -> list[str]:
+    return next(csv.reader(io.StringIO(row, newline=""), delimiter=_separator(row)), [])
 
 
 def find_header(rows: Sequence[Sequence[str]]) -> int:

@@ -70,6 +70,8 @@ def test_a_title_above_the_header_is_skipped(tmp_path, title):
 def test_a_header_may_have_line_breaks_a_number_sign_or_one_name_alone(tmp_path):
     (tmp_path / "a.csv").write_text('#,"Cost\n(EUR)"\n1,2\n')
     assert rows(read(tmp_path / "a.csv")[0]) == [{"#": "1", "Cost (EUR)": "2"}]
+    (tmp_path / "a.csv").write_text('"Order\n""no"";",Cost\n1,2\n')
+    assert rows(read(tmp_path / "a.csv")[0]) == [{'Order "no";': "1", "Cost": "2"}]
     (tmp_path / "a.csv").write_text("id\n1\n2\n")
     assert rows(read(tmp_path / "a.csv")[0]) == [{"id": "1"}, {"id": "2"}]
 
