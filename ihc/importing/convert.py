@@ -150,11 +150,12 @@ class _Rows:
 
     def drop_totals(self, field: str) -> None:
         """Leave out rows of totals: their time or day has no digit, and one of their cells says so."""
-        texts = self.frame.select_dtypes(exclude="number").drop(columns=FILE, errors="ignore")
-        says = pd.Series(False, index=self.frame.index)
+        no_time = ~self.texts(field).str.contains(r"\d").fillna(False).astype("bool")
+        texts = self.frame[no_time].select_dtypes(exclude="number").drop(columns=FILE, errors="ignore")
+        says = pd.Series(False, index=texts.index)
         for name in texts:
             says |= texts[name].astype("str").str.match(TOTAL).fillna(False).astype("bool")
-        self.drop(says & ~self.texts(field).str.contains(r"\d").fillna(False).astype("bool"), "row of totals")
+        self.drop(says.reindex(self.frame.index, fill_value=False), "row of totals")
 
     def files(self) -> pd.Series:
         """The number of each row's file."""
