@@ -11,19 +11,21 @@ import typer
 from ihc.cli.options import OWN_DATABASE, settled, takes
 from ihc.cli.printing import make_console, say
 from ihc.errors import SettingsError, why
-from ihc.formatting import counted, fixed, percentage, shown, some
+from ihc.formatting import counted, fixed, listed, percentage, shown, some
 from ihc.shipped import RESOURCES
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from ihc.importing.columns import Guess
     from ihc.importing.convert import Converted
     from ihc.importing.mapping import Mapping
     from ihc.importing.shop import Read
     from ihc.settings.run import Settings
 
 PRESETS = sorted(file.stem for file in (RESOURCES / "presets").glob("*.toml"))
+SURE = 0.8  # least confidence of a guess that needs no second look
 FILES = "CSV, JSON lines, Parquet or Excel: a file, a folder or a glob."
 
 
@@ -53,7 +55,8 @@ def import_(  # noqa: PLR0913 - one argument per option
     Finds out which column is what, and writes that to a mapping file, which you can edit and use again. The same import
     again changes nothing; a longer export adds what is new. Needs the extra [import].
     """
-    from ihc.importing.shop import TABLES, convert, read_exports, tables_of
+    from ihc.importing.mapping import GA4
+    from ihc.importing.shop import TABLES, convert, learned, read_exports, tables_of
 
     named = {"sessions": sessions, "orders": orders, "spend": spend, "events": events}
     files = {option: path for option, path in named.items() if path is not None}
@@ -64,18 +67,22 @@ def import_(  # noqa: PLR0913 - one argument per option
     mapping = _mapping(path, preset, timezone, currency)
     read = read_exports(files, mapping)
     _print_columns(console, files, read)
-    if not dry_run:
-        _write_mapping(path, preset, read, console)
-    converted: dict[str, Converted] = convert(read)
+    converted: dict[str, Converted] = {}
+    try:
+        converted = convert(read)
+    finally:  # also after an error: the mapping is where the user answers it
+        if not dry_run:
+            _write_mapping(path, preset, learned(read, converted), console)
     tables = tables_of(converted)
     for kind, each in converted.items():
-        _print_rows(console, kind, each)
+        _print_rows(console, kind, each, shows_rules=read.mapping.channels != GA4)
     if dry_run:
         console.print("Nothing was written (--dry-run).")
         return
     gone = {TABLES[kind]: each.gone for kind, each in converted.items()}
     _store(settings, tables, gone, console)
-    given = "" if options["database"] is None else f" --database {settings.database.label}"
+    where = "URL" if settings.database.is_url else settings.database.label  # a URL may hold a password
+    given = "" if options["database"] is None else f" --database {where}"
     unit = f" --currency {read.mapping.currency}" if read.mapping.currency else ""
     console.print(f"Next: ihc check{given}, then ihc run{given}{unit}")
 
@@ -133,31 +140,37 @@ def _print_columns(console: Console, files: dict[str, str], read: Read) -> None:
             for name in ("Field", "Column", "Example", "Confidence"):
                 table.add_column(name, justify="right" if name == "Confidence" else "left", no_wrap=True)
             for each in export.guesses:
-                column = each.column if isinstance(each.column, str) else " + ".join(each.column)
-                table.add_row(each.field, shown(column), each.sample, percentage(each.confidence))
+                table.add_row(each.field, _column_of(each), each.sample, percentage(each.confidence))
             console.print(table)
+            if doubtful := [f"{each.field} = {_column_of(each)}" for each in export.guesses if each.confidence < SURE]:
+                console.print(f"Check these columns of {kind}: {listed(doubtful, 20)}")
         if export.unused and export.guesses:
             console.print(f"Columns of {kind} that are not used: {some(export.unused, 20)}")
 
 
-def _print_rows(console: Console, kind: str, converted: Converted) -> None:
+def _column_of(guess: Guess) -> str:
+    """The column of a guess, or its columns, for the screen."""
+    return shown(guess.column if isinstance(guess.column, str) else " + ".join(guess.column))
+
+
+def _print_rows(console: Console, kind: str, converted: Converted, *, shows_rules: bool) -> None:
     """How values were read, the rows from read to kept, and the channels by rule."""
     say(console, [f"{kind}, {note}" for note in converted.notes])
     for what, rows in converted.counts.itertuples(index=False):
         console.print(f"  {fixed(rows):>12}  {what}")
     if converted.channels:
-        say(console, _channel_lines(converted.channels.counts))
+        say(console, _channel_lines(converted.channels.counts, shows_rules=shows_rules))
         unmatched = converted.channels.unmatched
         if len(unmatched):
             console.print(f"  No rule matches {counted(unmatched['rows'].sum(), 'row')}; the most frequent:")
             say(console, (f"  {fixed(row['rows']):>12}  {_place(row)}" for row in unmatched.head(5).to_dict("records")))
 
 
-def _channel_lines(counts: pd.DataFrame) -> Iterator[str]:
-    yield "  Channels by rule:"
+def _channel_lines(counts: pd.DataFrame, *, shows_rules: bool) -> Iterator[str]:
+    yield "  Channels by rule:" if shows_rules else "  Channels by Google's default channel group:"
     for row in counts.to_dict("records"):
-        rule = f"rule {row['rule']}" if row["rule"] else "no rule"
-        yield f"  {fixed(row['rows']):>12}  {shown(row['channel'])} ({rule}; {shown(row['example'])})"
+        rule = f"rule {row['rule']}; " if shows_rules and row["rule"] else ""
+        yield f"  {fixed(row['rows']):>12}  {shown(row['channel'])} ({rule}{shown(row['example'])})"
 
 
 def _place(row: dict[Any, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,10 +43,16 @@ DROPPED_STATUS = (
 )
 SOURCE_AND_MEDIUM = r"^(?P<source>.*\S) / (?P<medium>\S.*)$"
 FORMULA = r'^="([^"]*)"$'  # how exports keep a spreadsheet from changing an id
-ONE_CHANNEL = (
-    ' If all of it is spend of one channel, add channel = "channel" there, and under [spend] query = "SELECT *, '
-    "'Paid Search' AS channel FROM spend\"."
-)
+ONE_CHANNEL = ' If all rows are of one channel, set channel = "Paid Search" under [{0}] instead.'
+# What the form of a column tells about how later exports are written: entries of the mapping.
+LEARNED: dict[str, tuple[str, bool | str]] = {
+    "DD/MM/": ("day_first", True),
+    "DD-MM-": ("day_first", True),
+    "MM/DD/": ("day_first", False),
+    "MM-DD-": ("day_first", False),
+    "decimal comma": ("decimal", ","),
+    "decimal point": ("decimal", "."),
+}
 SHORTENED = r"\d[.,]\d+E\+\d+"
 TOTAL = r"(?i)\s*(?:grand |sub)?(?:totals?|gesamt|gesamtsumme|summe|insgesamt|totale|totaal)\b"
 OTHER_CHANNEL = "(not set)"
@@ -58,7 +65,8 @@ class Converted(NamedTuple):
 
     `frame`: the rows; `counts`: `what, rows` from the rows read to those kept, which add up; `notes`: how values were
     read; `channels`: which rule gave which channel, if rules were used; `currencies`: those written beside amounts;
-    `gone`: ids of orders that do not count, because of their status or currency.
+    `gone`: ids of orders that do not count, because of their status or currency; `learned`: the order of day and month
+    and the decimal sign, as entries of a mapping, by which a later export is read in the same way.
     """
 
     frame: pd.DataFrame
@@ -67,6 +75,7 @@ class Converted(NamedTuple):
     channels: Channels | None = None
     currencies: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    learned: Map[str, bool | str] = MappingProxyType({})
 
 
 class _Rows:
@@ -79,6 +88,7 @@ class _Rows:
         self.notes: list[str] = []
         self.unreadable = 0
         self.currencies: set[str] = set()
+        self.learned: dict[str, set[bool | str]] = {}
         self._check_columns()
         self.drop(self.frame.drop(columns=FILE, errors="ignore").isna().all(axis="columns"), "empty row")
         self._split_source()
@@ -94,7 +104,7 @@ class _Rows:
             raise InputError(
                 f"--{self.kind}: no column was found for {lacks}. Name it under [{self.kind}.columns] in the mapping; "
                 f"the columns are {some([name for name in self.frame if name != FILE], 30)}."
-                + (ONE_CHANNEL if self.kind == "spend" and "channel" in lacks else "")
+                + (ONE_CHANNEL.format(self.kind) if "channel" in lacks else "")
             )
 
     def _split_source(self) -> None:
@@ -194,6 +204,9 @@ class _Rows:
         except InputError as error:
             raise InputError(f"--{self.kind}, column {column}: {error}") from None
         self.currencies |= {*getattr(found, "currencies", ())}
+        for sign, (entry, value) in LEARNED.items():
+            if sign in found.form:
+                self.learned.setdefault(entry, set()).add(value)
         self.notes += [f"{column}: {note}" for note in (found.form, *getattr(found, "notes", ()))]
         self.drop_unreadable(field, found.problems[found.problems != EMPTY] if is_optional else found.problems)
         return found
@@ -229,6 +242,12 @@ class _Rows:
         assert read - sum(others) == kept, self.counts
         return pd.DataFrame([*self.counts, (what, kept)], columns=["what", "rows"])
 
+    def converted(self, table: pd.DataFrame, counts: pd.DataFrame, channels: Channels | None = None) -> Converted:
+        """The result, with what is known of the rows."""
+        frame, currencies = table.reset_index(drop=True), tuple(sorted(self.currencies))
+        learned = {entry: next(iter(values)) for entry, values in self.learned.items() if len(values) == 1}
+        return Converted(frame, counts, tuple(self.notes), channels, currencies, learned=learned)
+
 
 def convert_sessions(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     """Convert an export of sessions to rows of session_sources, with the column `cost` if it has one.
@@ -257,7 +276,7 @@ def convert_sessions(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     }
     table = _first_of_each(rows, rows.table(columns), when["moment"])
     counts = rows.counted("sessions", len(table), mapping.max_dropped)
-    return Converted(table.reset_index(drop=True), counts, tuple(rows.notes), channels, tuple(sorted(rows.currencies)))
+    return rows.converted(table, counts, channels)
 
 
 def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
@@ -285,13 +304,7 @@ def convert_orders(frame: pd.DataFrame, mapping: Mapping) -> Converted:
     }
     table = _orders_of_lines(rows, rows.table(columns))
     counts = rows.counted("orders", len(table), mapping.max_dropped)
-    return Converted(
-        table.reset_index(drop=True),
-        counts,
-        tuple(rows.notes),
-        currencies=tuple(sorted(rows.currencies)),
-        gone=tuple(sorted(gone)),
-    )
+    return rows.converted(table, counts)._replace(gone=tuple(sorted(gone)))
 
 
 def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame | None = None) -> Converted:
@@ -319,7 +332,7 @@ def convert_spend(frame: pd.DataFrame, mapping: Mapping, sessions: pd.DataFrame 
     summed["cost"] = summed["cost"].round(10)
     rows.count("added to another row of the same day, channel and campaign", len(table) - len(summed))
     counts = rows.counted("rows of daily spend", len(summed), mapping.max_dropped)
-    return Converted(summed, counts, tuple(rows.notes), channels, tuple(sorted(rows.currencies)))
+    return rows.converted(summed, counts, channels)
 
 
 def _whole_numbers(rows: _Rows, field: str) -> pd.Series:
@@ -400,6 +413,8 @@ def _made_ids(rows: _Rows, moment: pd.Series) -> pd.Series:
 
 
 def _channels(rows: _Rows, mapping: Mapping) -> tuple[pd.Series, Channels | None]:
+    if rows.part.channel:
+        return pd.Series(rows.part.channel, index=rows.frame.index, dtype="str"), None
     if rows.has("channel"):
         return normalised(rows.texts("channel").fillna(OTHER_CHANNEL)), None
     known = pd.DataFrame({name: rows.texts(name) for name in CHANNEL_FIELDS})

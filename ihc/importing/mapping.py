@@ -82,11 +82,13 @@ class _Strict(BaseModel):
 class Part(_Strict):
     """One export: its columns, and how its values are written.
 
-    `query`: SQL over the files, in place of all columns of the option's files; `lines`: how several rows of one order
+    `query`: SQL over the files, in place of all columns of the option's files; `channel`: the channel of all rows, for
+    an export that does not name it, such as that of one ad platform; `lines`: how several rows of one order
     count; `drop_status`: statuses of orders that do not count, in any case.
     """
 
     query: str | None = None
+    channel: str = ""
     day_first: bool | None = None
     decimal: Literal[".", ","] | None = None
     columns: dict[str, Columns] = {}
@@ -272,6 +274,6 @@ def missing_fields(kind: str, part: Part) -> str:
     """What an export lacks, as a sentence; empty if nothing."""
     lacks = [name for name in NEEDED[kind] if name not in part.columns]
     says = [f"{name} ({FIELDS[kind][name]})" for name in lacks]
-    if kind != "orders" and not part.columns.keys() & {"channel", "source", "medium", "referrer"}:
+    if kind != "orders" and not part.channel and not part.columns.keys() & {"channel", "source", "medium", "referrer"}:
         says.append("channel, or source and medium")
     return listed(says)

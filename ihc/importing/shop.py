@@ -81,6 +81,16 @@ def convert(read: Read) -> dict[str, Converted]:
     return done
 
 
+def learned(read: Read, converted: Map[str, Converted]) -> Read:
+    """Add to the guessed parts of the mapping how their dates and amounts are written, for later exports."""
+    parts = {
+        kind: read.mapping.part(kind).model_copy(update=dict(each.learned))  # type: ignore[union-attr]
+        for kind, each in converted.items()
+        if read.exports[kind].guesses
+    }
+    return read._replace(mapping=read.mapping.model_copy(update=parts))
+
+
 def _with_users(orders: Converted, sessions: pd.DataFrame) -> Converted:
     """Add a note of how many orders have a user of the sessions, as the two may have different ids."""
     users, known = orders.frame["user_id"], sessions["user_id"]

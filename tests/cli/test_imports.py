@@ -56,7 +56,7 @@ def test_three_exports_become_a_report_that_adds_up_to_the_cent(shop):
         "channel_costs: 3 new, 0 changed, 0 unchanged; 3 in all",
     ]
     assert "dropped: status" in done.stdout
-    assert "3  Paid Search (rule " in done.stdout
+    assert "3  Paid Search (google / cpc)" in done.stdout
     assert rows(shop, "SELECT conv_id, conv_date, revenue FROM conversions") == [
         ("1001", "2025-03-02", 1234.56),
         ("1002", "2025-03-13", 65.44),
@@ -90,6 +90,15 @@ def test_the_same_import_changes_nothing_and_uses_the_edited_mapping(shop):
     assert f"Columns as in the mapping {mapping}." in again.stdout
     assert "session_sources: 0 new, 5 changed, 0 unchanged" in again.stdout
     assert "session_sources: 0 new, 0 changed, 5 unchanged" in import_here(shop).stdout
+
+
+def test_a_later_export_with_ambiguous_dates_is_read_like_the_first(shop):
+    assert import_here(shop).returncode == 0
+    (shop / "orders.csv").write_text(
+        "Order number;Customer;Ordered at;Order total;Status\n1004;u1;03/04/2025;5,00;paid\n"
+    )
+    assert import_here(shop, names=("orders",)).returncode == 0
+    assert rows(shop, "SELECT conv_date FROM conversions WHERE conv_id = '1004'") == [("2025-04-03",)]
 
 
 def test_a_later_export_is_added_to_mapping_and_tables(shop):

@@ -386,5 +386,15 @@ def test_one_order_with_different_lines_does_not_decide_for_all():
 
 def test_spend_without_a_channel_is_told_how_to_add_one():
     columns = {"date": "day", "cost": "cost"}
-    with pytest.raises(InputError, match="query = \"SELECT \\*, 'Paid Search' AS channel FROM spend\""):
-        convert_spend(frame("day cost", ("2025-03-01", "3")), mapping("spend", columns))
+    rows = frame("day cost", ("2025-03-01", "3"))
+    with pytest.raises(InputError, match=r'set channel = "Paid Search" under \[spend\] instead'):
+        convert_spend(rows, mapping("spend", columns))
+    found = convert_spend(rows, mapping("spend", columns, {"channel": "Paid Search"})).frame
+    assert found["channel_name"].tolist() == ["Paid Search"]
+
+
+def test_the_form_of_dates_and_amounts_is_learned_where_it_is_one():
+    rows = frame("id user at total", ("o", "u", "13/03/2025", "1.234,50"))
+    assert convert_orders(rows, mapping("orders", ORDER_COLUMNS)).learned == {"day_first": True, "decimal": ","}
+    rows = frame("id user at total", ("o", "u", "2025-03-13", "5"))
+    assert convert_orders(rows, mapping("orders", ORDER_COLUMNS)).learned == {}
