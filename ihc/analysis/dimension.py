@@ -10,13 +10,13 @@ import pandas as pd
 
 from ihc.errors import InputError, SettingsError, why
 from ihc.formatting import some
-from ihc.schemas.tables import COLUMNS, SESSIONS
+from ihc.schemas.tables import COLUMNS, EVENT_UTC, SESSIONS
 
 MOST_ROWS = 30
 GROUP_COLUMNS = ("channel_name", "channel_group")
 NO_VALUE = "(none)"
 # Keys, users, times and flags cannot be dimensions of a report.
-NO_DIMENSION = frozenset(COLUMNS[SESSIONS]) - {"channel_name"}
+NO_DIMENSION = (frozenset(COLUMNS[SESSIONS]) | {EVENT_UTC}) - {"channel_name"}
 
 
 def load_channel_groups(path: Path) -> dict[str, str]:
@@ -53,7 +53,7 @@ def with_dimension(
     channel without a group keeps its name. Raises InputError if the column does not exist or cannot be a dimension.
     """
     if by is not None:
-        return sessions.assign(channel_name=_texts(_column(sessions, by)))
+        return sessions.assign(channel_name=value_texts(_column(sessions, by)))
     if groups is not None:
         names = sessions["channel_name"]
         return sessions.assign(channel_name=names.map(groups).where(names.isin(list(groups)), names).astype("str"))
@@ -68,7 +68,10 @@ def _column(sessions: pd.DataFrame, by: str) -> pd.Series:
     return sessions[by]
 
 
-def _texts(values: pd.Series) -> pd.Series[str]:
+def value_texts(values: pd.Series) -> pd.Series[str]:
+    """Return the values of a column as texts, `(none)` without one; whole numbers have no decimals."""
+    if pd.api.types.is_float_dtype(values) and values.dropna().mod(1).eq(0).all():
+        values = values.astype("Int64")
     texts = values.astype("str").where(values.notna(), NO_VALUE)
     return texts.where(texts.str.strip() != "", NO_VALUE).astype("str")
 

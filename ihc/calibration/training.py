@@ -23,7 +23,7 @@ from ihc.arrays.types import Booleans, Floats
 from ihc.calibration.curves import WIDTH, corners
 from ihc.errors import InputError
 from ihc.formatting import counted, some
-from ihc.journeys.build import last_conversions
+from ihc.journeys.build import last_orders
 from ihc.models.ihc import Timeline, attribute, time_order
 from ihc.models.parameters import Parameters, parse_parameters
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, EVENT, PHASES, SESSIONS, moments, require_columns
@@ -202,7 +202,7 @@ def sessions_after_conversion(sessions: pd.DataFrame, conversions: pd.DataFrame)
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     visits = moments(sessions, EVENT).to_numpy()
-    return int((visits > last_conversions(sessions["user_id"], conversions)).sum())
+    return int((visits > last_orders(sessions["user_id"], conversions)).sum())
 
 
 def _check_enough(steps: Timeline) -> None:

@@ -223,7 +223,7 @@ def _journeys(
     tables = read_tables(settings.database, users=users)
     if conv_id is None:
         check_type(tables.conversions, settings.conversion_type)
-    tables = tables._replace(conversions=of_type(tables.conversions, settings.conversion_type))
+    tables = tables.with_conversions(of_type(tables.conversions, settings.conversion_type))
     rules = settings.journey_rules
     journeys = build_journeys(tables.sessions, tables.conversions, **window, **rules, memory=free_memory())
     return settings, journeys if conv_id else purchases(journeys), tables

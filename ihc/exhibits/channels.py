@@ -24,6 +24,8 @@ SHOWN = (
 )
 WITH_BOUNDS = {"ROAS": ("ROAS_low", "ROAS_high")}
 
+TYPES, CHANNEL_TYPES = "conversion_types", "channel_conversion_types"
+
 
 def channels(data: ReportData) -> Exhibit:
     """One row per channel: spend, attributed orders and revenue, CPO, ROAS with its confidence interval."""
@@ -115,7 +117,7 @@ def conversion_types(data: ReportData) -> Exhibit:
     """One row per conversion type: orders, untracked orders, revenue, attributed orders and revenue."""
     frame = by_type(data.tables.conversions, data.orders, data.results.outcomes, data.reported)
     return Exhibit(
-        name="conversion_types",
+        name=TYPES,
         title="Conversion types",
         frame=frame,
         text=types_sentence(frame),
@@ -127,7 +129,7 @@ def conversion_types(data: ReportData) -> Exhibit:
 def channel_conversion_types(data: ReportData) -> Exhibit:
     """One row per channel and conversion type: attributed orders and revenue."""
     return Exhibit(
-        name="channel_conversion_types",
+        name=CHANNEL_TYPES,
         title="Channels by conversion type",
         frame=by_channel_and_type(data.tables.conversions, data.reported),
         note=data.note,

@@ -47,7 +47,7 @@ from ihc.schemas.refunds import purchase_ids, purchases
 from ihc.schemas.spend import as_sessions
 from ihc.schemas.tables import CREDITS, PHASES, Tables, inside
 from ihc.settings.report import ReportOptions
-from ihc.settings.run import Settings
+from ihc.settings.run import RESTARTED, Settings
 
 LOCAL = "local"
 # Settings that define the attribution. If one of them is given, credits stored with other settings are not used.
@@ -96,9 +96,12 @@ def answers(settings: Settings, tables: Tables, stored: Results) -> bool:
     orders = _asked_for(settings, tables)
     if stored.outcomes.empty or not isin(orders, stored.outcomes["conv_id"]).all():
         return False
+    sources, restarted = provenance(stored.outcomes, orders), replace(settings, restart_after_order=True)
+    is_restarted = sources["parameters"].str.contains(RESTARTED, regex=False)
+    if (is_restarted & ~sources["parameters"].str.endswith(restarted.restart_label)).any():
+        return False  # journeys of other orders: those that began after an order of another type
     if not settings.given.model_fields_set & set(ATTRIBUTION):
         return True
-    sources = provenance(stored.outcomes, orders)
     wanted = pd.DataFrame([(LOCAL, settings.source, settings.lookback_days)], columns=sources.columns[:3])
     return bool(sources[sources.columns[:3]].equals(wanted.astype({"lookback_days": "float64"})))
 
@@ -129,7 +132,7 @@ def of_chosen_type(settings: Settings, source: Source) -> Source:
     check_types(settings, tables.conversions)
     if name is None:
         return source
-    tables = tables._replace(conversions=of_type(tables.conversions, name))
+    tables = tables.with_conversions(of_type(tables.conversions, name))
 
     def own(frame: pd.DataFrame) -> pd.DataFrame:
         return frame[isin(frame["conv_id"], tables.conversions["conv_id"])].reset_index(drop=True)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
+from ihc.exhibits.channels import CHANNEL_TYPES, TYPES
 from ihc.exhibits.models import ENGAGEMENT
 from ihc.formatting import printable, speak
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
@@ -36,6 +37,9 @@ EXCEL_FORMATS = {
 LONGEST_SHEET, WIDEST = 31, 48
 
 
+OCCASIONAL = {ENGAGEMENT, TYPES, CHANNEL_TYPES}  # exhibits that only some shops have
+
+
 @dataclass(frozen=True)
 class Saved:
     """The written files, and a sentence for each chart that could not be drawn."""
@@ -49,8 +53,8 @@ def save(report: Report, folder: Path) -> Saved:
     speak(report.data.options.style.language)
     folder.mkdir(parents=True, exist_ok=True)
     tables = _by_name(report)
-    if ENGAGEMENT not in tables:  # of an earlier report, before the shop recorded engagement
-        (folder / f"{ENGAGEMENT}.csv").unlink(missing_ok=True)
+    for name in OCCASIONAL - tables.keys():  # of an earlier report
+        (folder / f"{name}.csv").unlink(missing_ok=True)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
     charts, failed = _write_charts(report, folder / CHARTS)
     if report.data.options.export_credits:

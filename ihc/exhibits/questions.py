@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.dimension import NO_VALUE
+from ihc.analysis.dimension import NO_VALUE, value_texts
 from ihc.analysis.periods import PERIODS, period_totals
 from ihc.analysis.reporting import by_channel, model_revenue, ratio, session_costs, total_name
 from ihc.analysis.sensitivity import IHC
@@ -24,6 +24,7 @@ from ihc.formatting import counted, dated, fixed, general, listed, percent, show
 from ihc.glossary import heading
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
+from ihc.schemas.conversion_types import CONVERSION_TYPE, NO_TYPE, types_of
 from ihc.schemas.refunds import is_purchase, purchase_indexer, purchases
 from ihc.schemas.spend import without_spend_of
 from ihc.schemas.tables import CONV, EVENT, has_user, inside, moments
@@ -36,7 +37,7 @@ CLICKS = {"last_click": "last_touch", "first_click": "first_touch", "last_non_di
 
 def by(data: ReportData, column: str, where: Where | None = None) -> Exhibit:
     """Break the report down by a column of sessions or conversions, or by `customers`: new and returning."""
-    sessions, conversions = data.tables.sessions, data.tables.conversions
+    sessions, conversions = data.tables.sessions, _conversions(data)
     if column == CUSTOMERS:
         return _by_conversion(data, column, customers(conversions), where)
     if column in conversions and column not in sessions:
@@ -88,7 +89,7 @@ def _broken_down(data: ReportData, column: str, frame: pd.DataFrame, figure: str
 
 def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where: Where | None) -> Exhibit:
     """Break orders down by a column of conversions. Their cost is that of the sessions in their journeys."""
-    conversions = data.tables.conversions
+    conversions = _conversions(data)
     texts = values.astype("str").where(values.notna(), NO_VALUE)
     is_meant = inside(conversions["conv_date"], **data.window) & _matching(where, conversions)
     orders = conversions.assign(value=texts)[is_meant]
@@ -116,6 +117,15 @@ def _by_conversion(data: ReportData, column: str, values: pd.Series[Any], where:
         text += f" Daily spend without a session: {fixed(data.spend_alone, 2)}."
     title = f"Orders broken down by {column}{_where(where)}"
     return _broken_down(data, column, frame, "CPO", title, text)
+
+
+def _conversions(data: ReportData) -> pd.DataFrame:
+    """Return the conversions; a refund has the conversion type of its order."""
+    conversions = data.tables.conversions
+    if CONVERSION_TYPE not in conversions:
+        return conversions
+    types = types_of(conversions)
+    return conversions.assign(conversion_type=types.where(types != NO_TYPE))
 
 
 def _cost_of(data: ReportData, orders: pd.DataFrame) -> tuple[pd.Series[float], float, float]:
@@ -151,7 +161,8 @@ def trend(data: ReportData, unit: str = "week", channel: str | None = None) -> E
         names = rows["channel_name"].unique()
         if channel not in names:
             raise InputError(
-                f"No session on these dates has the channel {channel!r}. Available channels: {some(sorted(names), 20)}."
+                f"No session or spend on these dates has the channel {channel!r}. "
+                f"Available channels: {some(sorted(names), 20)}."
             )
         rows = rows[rows["channel_name"] == channel]
     frame = period_totals(rows, unit)
@@ -302,8 +313,8 @@ def cohorts(data: ReportData) -> Exhibit:
         orders_per_customer=ratio(frame["orders"].astype("float64"), people),
         revenue_per_customer=ratio(frame["revenue"], people),
     )
-    text = "There are no orders on these dates."
-    if len(frame):
+    text = "There are no orders of known customers on these dates."
+    if frame["revenue_per_customer"].notna().any():
         best = frame.iloc[int(frame["revenue_per_customer"].argmax())]
         text = (
             f"Customers with a first session from {shown(best['channel_name'])} have the highest revenue per "
@@ -359,7 +370,7 @@ def _equals(values: pd.Series[Any], value: object) -> np.ndarray[Any, np.dtype[n
         return values.isna().to_numpy()
     if pd.api.types.is_numeric_dtype(values) and isinstance(value, int | float):
         return (values == value).to_numpy()
-    return (values.astype("str") == str(value)).to_numpy()
+    return (value_texts(values) == str(value)).to_numpy()
 
 
 def _where(where: Where | None) -> str:

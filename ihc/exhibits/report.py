@@ -116,7 +116,7 @@ class Report:
             currency_sentence(data.options.currency),
             dimension_sentence(data.channel_visits, **data.options.dimension),
             folding_sentence(data.few, data.few_summary),
-            origins_sentence(data.used_sets, data.reporting, shop=settings.database.name) if is_local else "",
+            origins_sentence(data.used_sets, data.tables.sessions, shop=settings.database.name) if is_local else "",
             letters_sentence(letters_without_font(data.summary["channel_name"])),
             colours_sentence(chosen, data.colours),
         ]
@@ -410,8 +410,6 @@ class Report:
     def sections(self) -> dict[str, list[Exhibit]]:
         """All exhibits by section of the report."""
         made = {title: [make(self) for make in makers] for title, makers in SECTIONS.items()}
-        if self.data.has_types:
-            made["Channels"] += [self.conversion_types, self.channel_conversion_types]
         return {title: [exhibit for exhibit in part if exhibit] for title, part in made.items()}
 
     @property
@@ -477,6 +475,8 @@ SECTIONS: dict[str, tuple[Make, ...]] = {
         lambda report: report.spend_and_revenue,
         lambda report: report.phases,
         lambda report: report.without_credit,
+        lambda report: report.conversion_types if report.data.has_types else None,
+        lambda report: report.channel_conversion_types if report.data.has_types else None,
     ),
     "Trend and conversion lag": (
         lambda report: report.weekly,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -175,8 +175,3 @@ def part_of(guesses: Sequence[Guess], frame: pd.DataFrame) -> Part:
     """Make the part of a mapping from guesses."""
     part = Part(columns={guess.field: guess.column for guess in guesses})
     return part.model_copy(update={"keep": guess_kept(frame, part)})
-
-
-def comments_of(guesses: Sequence[Guess]) -> Iterator[tuple[str, str]]:
-    """The sample value of each field, as a comment for the mapping file."""
-    return ((guess.field, f"for example {guess.sample}") for guess in guesses)

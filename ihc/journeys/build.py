@@ -95,7 +95,7 @@ def build_journeys(  # noqa: PLR0913 - the two tables, and one argument per sett
         The lookback window [days of 24 h]: sessions older than this at the time of the conversion are left out.
         Default: no limit.
     restart_after_order : bool, optional
-        Whether journeys begin anew after an order: sessions up to the user's previous order are left out. Orders at the
+        Whether a new journey starts after an order: sessions up to the user's last order are left out. Orders at the
         same time have the same journey; a refund has the journey of its order, and without one all earlier sessions.
         Previous orders are those of all `conversions`, on any day. Default: each order has all earlier sessions.
     memory : int, optional
@@ -236,7 +236,7 @@ def without_new_session(
     lookback_days: float | None = None,
     restart_after_order: bool = False,
 ) -> pd.DataFrame:
-    """Find the conversions that are untracked only because journeys begin anew after an order.
+    """Find the conversions that are untracked only because journeys restart after an order.
 
     In: as `build_journeys`. Out: `conv_id, outcome, reason`; empty unless `restart_after_order`.
     """
@@ -329,7 +329,7 @@ def non_converting_paths(
     moment = moments(sessions, EVENT).to_numpy()
     is_idle = ~isin(sessions["user_id"], conversions["user_id"])
     if restart_after_order:
-        is_idle |= moment > last_conversions(sessions["user_id"], conversions)
+        is_idle |= moment > last_orders(sessions["user_id"], conversions)
         sessions, moment = sessions[is_idle], moment[is_idle]
         is_idle = is_idle[is_idle]
     idle = np.flatnonzero(is_idle & has_user(sessions))
@@ -344,8 +344,9 @@ def non_converting_paths(
     return paths[["user_id", "session_id", "timestamp", "channel_name"]]
 
 
-def last_conversions(users: pd.Series[str], conversions: pd.DataFrame) -> npt.NDArray[np.datetime64]:
-    """Return the time [UTC] of each user's last conversion; NaT without one."""
-    last = moments(conversions, CONV).groupby(conversions["user_id"]).max()
+def last_orders(users: pd.Series[str], conversions: pd.DataFrame) -> npt.NDArray[np.datetime64]:
+    """Return the time [UTC] of each user's last order; NaT without one. Refunds do not count."""
+    orders = purchases(conversions)
+    last = moments(orders, CONV).groupby(orders["user_id"]).max()
     times: npt.NDArray[np.datetime64] = last.reindex(users).to_numpy()
     return times

@@ -106,7 +106,8 @@ def missing_sentence(tables: Tables, orders: pd.DataFrame, reported: pd.DataFram
         what = "no orders" if len(tables.sessions) else "no sessions and no orders"
         return f"The tables have {what}, so there is nothing to attribute."
     if tables.sessions.empty:
-        return f"The tables have no sessions, so {counted(len(tables.conversions), 'order')} cannot be attributed."
+        orders = purchases(tables.conversions)
+        return f"The tables have no sessions, so {counted(len(orders), 'order')} cannot be attributed."
     if len(orders):
         return ""
     days = tables.conversions["conv_date"]

@@ -194,7 +194,7 @@ def engagement_sentence(effect: pd.DataFrame, flags: Collection[str]) -> str:
     In: `engagement_effect`, and the `unrecorded_flags`.
     """
     if HOLDER in flags:
-        missing = "Engagement is not recorded: all sessions have the flags 1."
+        missing = "Engagement is not recorded: both flags are 1 for all sessions."
         remedy = "Recorded flags can move more: record engagement, or derive it from pages and events when importing."
     else:
         missing = "Closer engagement is not recorded: all sessions have the flag 1."

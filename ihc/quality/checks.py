@@ -60,7 +60,9 @@ STRAY_COST = Advice(
     f"SELECT * FROM {COSTS} WHERE CAST(session_id AS TEXT) NOT IN (SELECT CAST(session_id AS TEXT) FROM {SESSIONS})",
 )
 NO_BUYER = Advice(
-    "They count as untracked.", LIST, f"SELECT * FROM {CONVERSIONS} WHERE user_id IS NULL OR trim(user_id) = ''"
+    "They count as untracked.",
+    LIST,
+    f"SELECT * FROM {CONVERSIONS} WHERE revenue >= 0 AND (user_id IS NULL OR trim(user_id) = '')",
 )
 NO_USER = Advice(
     "They are in no journey. Their cost counts, and they get no credit.",
@@ -135,7 +137,7 @@ def _conversion_findings(shop: Shop) -> list[Finding]:
     is_free = conversions["revenue"] == 0
     is_free &= not is_free.all()  # if no order has revenue, the orders are leads
     is_stray = ~is_purchase(conversions) & (purchase_indexer(conversions) == range(len(conversions)))
-    refunds, unknown = conversions[is_stray & has_user(conversions)], conversions[~has_user(conversions)]
+    refunds, unknown = conversions[is_stray], conversions[is_purchase(conversions) & ~has_user(conversions)]
     untracked = spans.conversions[(spans.lengths == 0) & (spans.conversions["revenue"] >= 0).to_numpy()]
     return [
         shop.of_conversions("without a session (untracked orders)", untracked, _untracked(shop)),

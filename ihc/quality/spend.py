@@ -68,6 +68,6 @@ def _strange_finding(shop: Shop, rows: pd.DataFrame) -> Finding:
         f"UPDATE {SPEND} SET channel_name = :name_of_the_sessions WHERE channel_name IN {shop.sql.among(names[:1])}",
         f": {listed(amounts)}",
     )
-    what = "with daily spend that no session has"
+    what = "with daily spend and no session"
     amount = total(by_name["cost"])
-    return Finding("channel name", what, names, advice if names else NO_ADVICE, COST, amount, shop.cost)
+    return Finding("channel", what, names, advice if names else NO_ADVICE, COST, amount, shop.cost)

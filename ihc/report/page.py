@@ -134,6 +134,7 @@ def _detail(report: Report) -> Makers:
             _block(report.break_even, text=False),
             _block(report.phases),
             _block(report.without_credit, chart=False, folded=False),
+            *(_block(each, chart=False, folded=False) for each in _types(report)),
         ],
         "Trend and conversion lag": lambda: [
             _block(report.weekly, tabled=False),
@@ -154,6 +155,11 @@ def _detail(report: Report) -> Makers:
         ],
         "Changes since the last run": lambda: [_block(report.changes)],
     }
+
+
+def _types(report: Report) -> list[Exhibit]:
+    """The tables of conversion types, if there are several."""
+    return [report.conversion_types, report.channel_conversion_types] if report.data.has_types else []
 
 
 def _appendix(report: Report) -> Makers:

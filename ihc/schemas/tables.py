@@ -85,11 +85,18 @@ class Tables(_Tables):
     """The shop's three tables, checked and typed: `sessions`, `conversions`, `costs`.
 
     If the shop has daily spend, `costs` includes it, see `ihc.schemas.spend`; `spend` is then the table `channel_costs`
-    and `session_costs` that table, both as they were read. Otherwise, and for a selection of a shop, both are None.
+    and `session_costs` that table, both as they were read. Otherwise, and for a selection of a shop by dates or users,
+    both are None.
     """
 
     spend: pd.DataFrame | None = None
     session_costs: pd.DataFrame | None = None
+
+    def with_conversions(self, conversions: pd.DataFrame) -> Tables:
+        """Return the same tables with other conversions."""
+        made = Tables(self.sessions, conversions, self.costs)
+        made.spend, made.session_costs = self.spend, self.session_costs
+        return made
 
     @property
     def by_name(self) -> dict[str, pd.DataFrame]:

@@ -72,7 +72,7 @@ class Options:
         Help("Lookback window in days. [default: unlimited]", "N", least=1),
         Within(LONGEST_LOOKBACK),
     ] = None
-    restart_after_order: Annotated[bool, Help("Begin journeys anew after each order of a user.")] = False
+    restart_after_order: Annotated[bool, Help("Start a new journey after each order of a user.")] = False
     conversion_type: Annotated[
         str | None, Help("Report and attribute only conversions of this type. [default: all]", "NAME")
     ] = None

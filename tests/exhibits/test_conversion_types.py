@@ -186,3 +186,30 @@ def test_a_whole_run_its_report_from_stored_credits_and_the_comparison_of_runs(d
             assert "--parameters lead=early.json,purchase=late.json" in page
     done = ihc_here("diff", "1", "2", "--database", database, cwd=tmp_path)
     assert LABEL in " ".join(done.stdout.split())
+
+
+def test_the_tables_of_types_are_on_the_page_and_no_old_file_of_them_stays(report, database, tmp_path):
+    report.save(tmp_path / "out")
+    assert (tmp_path / "out" / "conversion_types.csv").exists()
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert report.conversion_types.text.split(";")[0] in page
+    ihc.open(database).report(conversion_type="lead").save(tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*conversion_types.csv"))
+
+
+def test_a_breakdown_by_type_counts_a_refund_with_its_order(database):
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("ALTER TABLE conversions ADD COLUMN refund_of TEXT")
+        connection.execute(
+            "INSERT INTO conversions (conv_id, user_id, conv_date, conv_time, revenue, refund_of) "
+            "VALUES ('back', 'bob', '2025-03-06', '10:00:00', -15, 'buy1')"
+        )
+    found = ihc.open(database).report().by("conversion_type").frame.set_index("conversion_type")["revenue"]
+    assert found.to_dict() == {"lead": 100.0, "purchase": 25.0, "Total": 125.0}  # 40 - 15
+
+
+def test_credits_restarted_after_any_order_do_not_answer_for_one_type(database):
+    ihc.open(database, engine="local", restart_after_order=True).attribute().store()
+    stored = ihc.open(database)
+    assert stored.report().data.source.is_stored
+    assert not stored.report(conversion_type="purchase").data.source.is_stored

@@ -30,7 +30,7 @@ def unflagged(shop, tmp_path_factory):
 
 def test_a_shop_without_flags_is_told_what_depends_on_them(unflagged):
     text = unflagged.engagement.text
-    assert text.startswith("Engagement is not recorded: all sessions have the flags 1. If only the last session")
+    assert text.startswith("Engagement is not recorded: both flags are 1 for all sessions. If only the last session")
     assert unflagged.engagement in unflagged.sections["Data quality"]
     page = report_page(unflagged)
     for sentence in text.split(". "):

@@ -129,7 +129,7 @@ def test_a_trend_is_a_ratio_of_sums_by_week_of_one_channel(report):
     with pytest.raises(InputError, match="A trend is by day, week, month, not by 'year'"):
         report.trend("year")
     with pytest.raises(
-        InputError, match=r"No session on these dates has the channel 'TV'\. Available channels: 'Direct'"
+        InputError, match=r"No session or spend on these dates has the channel 'TV'\. Available channels: 'Direct'"
     ):
         report.trend("week", channel="TV")
 
@@ -378,3 +378,12 @@ def test_restarts_after_orders_of_one_type_are_stored_as_such(typed, tmp_path):
     assert report.data.settings.restart_after_order
     sources = report.data.sources["parameters"]
     assert sources.str.endswith("journeys restart after an order of type purchase").all()
+
+
+def test_cohorts_of_orders_without_users_say_so(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "nobody.db")) as connection, connection:
+        orders = CONVERSIONS.assign(user_id=None)
+        for name, frame in {"session_sources": SESSIONS, "conversions": orders, "session_costs": COSTS}.items():
+            frame.to_sql(name, connection, index=False)
+    text = ihc.open(tmp_path / "nobody.db").report(engine="local").cohorts().text
+    assert text.startswith("There are no orders of known customers on these dates.")

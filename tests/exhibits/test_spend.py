@@ -1,7 +1,10 @@
 """Daily spend in every part of a report; see the shop for the figures."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from helpers.reports import change, stored_report, write_groups
@@ -125,4 +128,30 @@ def test_the_page_shows_it(report):
     assert "The spend on TV (7) has no session, so no order can be attributed to it." in page
     assert "including 16.00 without a session" in page
     assert "plus: daily spend without a session: 2" in page
-    assert "1 channel name with daily spend that no session has: TV 7.00" in page
+    assert "1 channel with daily spend and no session: TV 7.00" in page
+
+
+def test_a_chosen_conversion_type_changes_nothing_about_daily_spend(tmp_path):
+    path = make_shop(tmp_path / "types.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE conversions ADD COLUMN conversion_type TEXT")
+        connection.execute("UPDATE conversions SET conversion_type = CASE conv_id WHEN 'k' THEN 'new' ELSE 'old' END")
+    every, new = (ihc.open(path).report(engine="local", **chosen) for chosen in ({}, {"conversion_type": "new"}))
+    lines = [report.cost_reconciliation.frame.iloc[8:, 2:].reset_index(drop=True) for report in (every, new)]
+    pd.testing.assert_frame_equal(*lines)
+    costs = [report.tables.frame.iloc[-2:].reset_index(drop=True) for report in (every, new)]
+    assert costs[0].iloc[:, 0].tolist() == ["session_costs", "channel_costs"]
+    pd.testing.assert_frame_equal(*costs)
+    findings = [report.quality.frame["finding"].tolist() for report in (every, new)]
+    assert [each for each in findings[0] if "spend" in each] == [each for each in findings[1] if "spend" in each]
+
+
+def test_a_campaign_stored_as_a_number_is_one_value(tmp_path):
+    path = make_shop(tmp_path / "numbers.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE session_sources DROP COLUMN campaign")
+        connection.execute("ALTER TABLE session_sources ADD COLUMN campaign REAL")
+        connection.execute("UPDATE session_sources SET campaign = 7 WHERE session_id IN ('a', 'b')")
+        connection.execute("UPDATE channel_costs SET campaign = '7' WHERE campaign IS NOT NULL")
+    found = ihc.open(path).report(engine="local").by("campaign").frame.set_index("campaign")["cost"]
+    assert found["7"] == pytest.approx(8.01)  # 3.01 + 5.00

@@ -374,6 +374,9 @@ def test_sessions_after_the_last_order_are_a_path_if_journeys_restart():
     assert non_converting_paths(AGAIN, orders)["session_id"].tolist() == ["e"]
     paths = non_converting_paths(AGAIN, orders, restart_after_order=True)
     assert list(zip(paths["user_id"], paths["session_id"], strict=True)) == [("other", "e"), ("u", "d")]
+    refund = orders.iloc[-1:].assign(conv_id="back", conv_date="2023-12-01", revenue=-1.0)
+    later = non_converting_paths(AGAIN, pd.concat([orders, refund]), restart_after_order=True)
+    assert later["session_id"].tolist() == paths["session_id"].tolist()
     assert (
         non_converting_paths(AGAIN, orders, end_date="2023-09-05", restart_after_order=True)["user_id"]
         .eq("other")

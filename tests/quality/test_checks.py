@@ -154,11 +154,12 @@ def test_sessions_and_orders_without_a_user_are_counted_and_listed(unknown):
     tables = check_tables(visits, orders.assign(refund_of=[None, None, "k"]), costs([("a", 1.0), ("b", 4.0)]))
     raw = Tables(visits, orders.assign(refund_of=[None, None, "k"]), tables.costs)  # as stored
     buyers, visitors = finding(tables, "orders without a user"), finding(tables, "sessions without a user")
-    assert (buyers["count"], buyers["amount"], listed(raw, buyers["mend"])) == (3, 55.0, ["back", "k", "l"])
+    assert (buyers["count"], buyers["amount"], listed(raw, buyers["mend"])) == (2, 60.0, ["k", "l"])
     assert (visitors["count"], visitors["amount"], listed(raw, visitors["mend"])) == (1, 4.0, ["b"])
     untracked = finding(tables, "orders without a session")
     assert (untracked["count"], listed(raw, untracked["mend"])) == (2, ["k", "l"])
-    for check in ("orders of the same user", "refunds without", "user ids", "orders whose user id differs"):
+    assert finding(tables, "refunds without")["amount"] == -5.0  # it is not known whose order it refunds
+    for check in ("orders of the same user", "user ids", "orders whose user id differs"):
         assert finding(tables, check) is None
 
 

@@ -34,7 +34,7 @@ ROWS = [
 SHOP = check_shop([VISITS, conversions(), costs([("a", 4.0), ("m", 1.0), ("gone", 9.0)])], spend(ROWS))
 # check: rows or names, amount, examples
 FOUND = {
-    "channel names with daily spend": (2, 11.0, "'Adds', 'TV'"),
+    "channels with daily spend": (2, 11.0, "'Adds', 'TV'"),
     "rows of daily spend without a session": (2, 10.0, f"'{NEXT} Ads', '{NEXT} Ads'"),
     "rows of daily spend beside session costs": (1, 10.0, f"'{DAY} Ads'"),
     "rows of daily spend repeating": (1, 5.0, f"'{NEXT} Ads'"),
@@ -49,8 +49,8 @@ def test_what_is_odd_about_daily_spend_is_found_with_its_amount(check):
 
 
 def test_channels_that_no_session_has_are_named_with_their_spend():
-    found = finding(SHOP, "channel names with daily spend")
-    assert found["finding"] == "2 channel names with daily spend that no session has: Adds 8.00 and TV 3.00"
+    found = finding(SHOP, "channels with daily spend")
+    assert found["finding"] == "2 channels with daily spend and no session: Adds 8.00 and TV 3.00"
     # 4 + 1 + 9 of session costs, and all daily spend but the 2.00 that are not used.
     assert found["share"] == pytest.approx(11 / 45)
 
