@@ -37,6 +37,7 @@ from ihc.pipeline.sample import write_sample
 from ihc.schemas.tables import COLUMNS
 from ihc.settings.style import HouseStyle, load_style
 from ihc.settings.variables import KNOWN
+from ihc.shipped import shipped
 
 DOCS = ROOT / "docs"
 PAGES = {
@@ -78,12 +79,14 @@ def each_page_with(kind, but=frozenset()):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    """The sample shop with a column more and stored credits; copy it before writing to it."""
+    """The sample shop with two columns more and stored credits; copy it before writing to it."""
     path = tmp_path_factory.mktemp("sample") / "ihc.db"
     write_sample(Database(path), 2000)
     ihc.open(path, output=str(path.parent), engine="local").attribute().store()
     with sa.create_engine(f"sqlite:///{path}").begin() as connection:
         connection.execute(sa.text("ALTER TABLE session_sources ADD COLUMN country TEXT DEFAULT 'DE'"))
+        connection.execute(sa.text("ALTER TABLE conversions ADD COLUMN conversion_type TEXT DEFAULT 'purchase'"))
+        connection.execute(sa.text("UPDATE conversions SET conversion_type = 'lead' WHERE revenue < 30"))
     return path
 
 
@@ -99,6 +102,8 @@ def folder(sample, tmp_path, monkeypatch, bare_environment):
     channels.assign(channel_group="Any").to_csv(tmp_path / "groups.csv", index=False)
     credits = attribute(build_journeys(tables.sessions, tables.conversions), load_parameters()).round(4)
     credits.rename(columns={"conv_id": "conversion_id"}).to_csv(tmp_path / "answers.csv", index=False)
+    for name in ("lead", "purchase"):
+        shutil.copy(shipped("default_parameters.json"), tmp_path / f"{name}.json")
     (tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (style,) = blocks(PAGES["docs/guides/house-style.md"], "toml")
     (tmp_path / "house.toml").write_text(style)
