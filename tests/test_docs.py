@@ -70,8 +70,11 @@ def pages_with(kind):
     return sorted(name for name, text in PAGES.items() if blocks(text, kind))
 
 
-def each_page_with(kind, but=frozenset()):
-    return pytest.mark.parametrize("page", [name for name in pages_with(kind) if name not in but])
+def each_page_with(kind, but=frozenset(), slow=frozenset()):
+    pages = [name for name in pages_with(kind) if name not in but]
+    return pytest.mark.parametrize(
+        "page", [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in pages]
+    )
 
 
 # Examples
@@ -122,7 +125,7 @@ def run_example(example, known):
         assert shown is None or isinstance(shown, Path | list) or len(shown.frame), ast.unparse(statement)
 
 
-@each_page_with("python")
+@each_page_with("python", slow={"docs/getting-started.md"})  # which saves a report, as the README does
 def test_the_examples_run(page, folder, plain_language):
     create_tables(Database(folder / "shop.db"))
     known = {}
