@@ -12,7 +12,7 @@ from ihc.cli.options import OWN_DATABASE, settled, takes
 from ihc.cli.printing import make_console, say
 from ihc.errors import SettingsError, why
 from ihc.formatting import counted, fixed, listed, percentage, shown, some
-from ihc.shipped import RESOURCES
+from ihc.shipped import preset_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ihc.importing.shop import Read
     from ihc.settings.run import Settings
 
-PRESETS = sorted(file.stem for file in (RESOURCES / "presets").glob("*.toml"))
 SURE = 0.8  # least confidence of a guess that needs no second look
 FILES = "CSV, JSON lines, Parquet or Excel: a file, a folder or a glob."
 
@@ -36,7 +35,7 @@ def import_(  # noqa: PLR0913 - one argument per option
     spend: Annotated[str | None, typer.Option(metavar="FILES", help="Spend per day and channel or campaign.")] = None,
     events: Annotated[str | None, typer.Option(metavar="FILES", help="Events of a tool, with --preset.")] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"Tool that the files come from: {', '.join(PRESETS)}.")
+        str | None, typer.Option(metavar="NAME", help=f"Tool that the files come from: {', '.join(preset_names())}.")
     ] = None,
     map_: Annotated[
         Path | None,

@@ -52,16 +52,19 @@ def _store(opened: Transaction, name: str, frame: pd.DataFrame, gone: Collection
     """Write the rows of one table. Out: the row of the counts, see `store_import`."""
     table = _with_columns(opened, name, frame)
     stored = opened.read(sa.select(*table.columns), coerce_float=False)
-    place = get_indexer(_key(frame, name), _key(stored, name))
+    key, stored_key = _key(frame, name), _key(stored, name)
+    place = get_indexer(key, stored_key)
     is_new = place < 0
     before = stored.take(np.where(is_new, 0, place)) if len(stored) else stored.reindex(range(len(frame)))
     is_changed = ~is_new & ~_equal(before.reset_index(drop=True), frame.reset_index(drop=True))
-    is_gone = (_key(stored, name).isin([*gone]) & ~_key(stored, name).isin(_key(frame, name))).to_numpy()
+    is_other = ~stored_key.isin(key)
+    is_gone = (is_other & stored_key.isin([*gone])).to_numpy()
     _delete(
         opened, table, name, pd.concat([frame[is_changed], stored[is_gone]]) if is_gone.any() else frame[is_changed]
     )
     opened.append(name, frame[is_new | is_changed].sort_values(list(KEYS[name])))  # in key order, which is faster
-    others = _others(stored, frame) if name == SPEND else stored.head(0)
+    # Stored spend of the same days that the import does not have.
+    others = stored[is_other & stored["date"].astype("str").isin(frame["date"])] if name == SPEND else stored.head(0)
     return {
         "table": name,
         "new": int(is_new.sum()),
@@ -72,12 +75,6 @@ def _store(opened: Transaction, name: str, frame: pd.DataFrame, gone: Collection
         "others": len(others),
         "others_cost": float(others["cost"].sum()) if len(others) else 0.0,
     }
-
-
-def _others(stored: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """Stored spend of the same days that the import does not have."""
-    days = stored["date"].astype("str").isin(frame["date"].astype("str"))
-    return stored[days & ~_key(stored, SPEND).isin(_key(frame, SPEND))]
 
 
 def _with_columns(opened: Transaction, name: str, frame: pd.DataFrame) -> sa.TableClause:

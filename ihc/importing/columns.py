@@ -15,7 +15,7 @@ from ihc.errors import InputError
 from ihc.formatting import shown
 from ihc.importing.amounts import read_amounts, read_flags
 from ihc.importing.files import FILE
-from ihc.importing.mapping import FIELDS, NEEDED, Columns, Part
+from ihc.importing.mapping import FIELDS, NEEDED, Columns, Part, names_of
 from ihc.importing.times import read_days, read_moments
 from ihc.shipped import RESOURCES
 
@@ -72,7 +72,7 @@ def _begins_period(name: str, frame: pd.DataFrame) -> bool:
 
 def guess_kept(frame: pd.DataFrame, part: Part) -> dict[str, str]:
     """Find further columns by which a report is often broken down, such as the country: name = column."""
-    used = {name for columns in part.columns.values() for name in ([columns] if isinstance(columns, str) else columns)}
+    used = {name for columns in part.columns.values() for name in names_of(columns)}
     kept = [name for name in frame.columns if plain(name) in KEPT and name not in used]
     return {plain(name).replace(" ", "_"): name for name in kept}
 

@@ -14,6 +14,7 @@ import pandas as pd
 from ihc.errors import AmbiguousError, InputError, SettingsError
 from ihc.formatting import counted, fixed, listed, percent, shown, some
 from ihc.importing.amounts import Amounts, currency_codes, read_amounts, read_flags
+from ihc.importing.cells import EMPTY
 from ihc.importing.channels import FIELDS as CHANNEL_FIELDS
 from ihc.importing.channels import Channels, channels_of, normalised
 from ihc.importing.engagement import flags_of
@@ -57,7 +58,6 @@ SHORTENED = r"\d[.,]\d+E\+\d+"
 TOTAL = r"(?i)\s*(?:grand |sub)?(?:totals?|gesamt|gesamtsumme|summe|insgesamt|totale|totaal)\b"
 OTHER_CHANNEL = "(not set)"
 MOST_SAME = 0.8  # share of orders with one amount in all rows from which on the amount may be the total
-EMPTY = "is empty"  # the reason of times and amounts for an empty value
 
 
 class Converted(NamedTuple):

@@ -16,9 +16,8 @@ from ihc.formatting import listed, some
 from ihc.importing.channels import Rule, ga4_rules, load_rules
 from ihc.schemas.refunds import REFUND_OF
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, SESSIONS
-from ihc.shipped import RESOURCES
+from ihc.shipped import PRESETS, preset_names
 
-PRESETS = RESOURCES / "presets"
 GA4 = "ga4"
 SESSION_FIELDS = {
     "session_id": "id of the session",
@@ -173,11 +172,6 @@ def load_preset(name: str) -> Mapping:
     if name not in names:
         raise SettingsError(f"There is no preset {name!r}; presets are {', '.join(names)}.")
     return load_mapping(PRESETS / f"{name}.toml")
-
-
-def preset_names() -> list[str]:
-    """The names of the presets that ship."""
-    return sorted(file.stem for file in PRESETS.glob("*.toml"))
 
 
 def checked_mapping(given: Map[str, Any], where: str) -> Mapping:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping as Map
 from typing import NamedTuple
 
@@ -18,8 +17,6 @@ from ihc.importing.mapping import FIELDS, Mapping, Part, names_of
 from ihc.importing.times import load_timezone
 from ihc.schemas.tables import CONVERSIONS, COSTS, SESSIONS, SPEND, check_table
 
-Convert = Callable[[pd.DataFrame, Mapping], Converted]
-CONVERT: dict[str, Convert] = {"sessions": convert_sessions, "orders": convert_orders}
 TABLES = {"sessions": SESSIONS, "orders": CONVERSIONS, "spend": SPEND}
 
 
@@ -67,16 +64,15 @@ def read_exports(files: Map[str, str], mapping: Mapping) -> Read:
 
 def convert(read: Read) -> dict[str, Converted]:
     """Convert each export. Raises InputError or AmbiguousError with the export, the column and the value."""
-    done = {
-        kind: convert(read.exports[kind].frame, read.mapping)
-        for kind, convert in CONVERT.items()
-        if kind in read.exports
-    }
-    if {"sessions", "orders"} <= done.keys():
-        done["orders"] = _with_users(done["orders"], done["sessions"].frame)
-    if "spend" in read.exports:
-        sessions = done["sessions"].frame if "sessions" in done else None
-        done["spend"] = convert_spend(read.exports["spend"].frame, read.mapping, sessions)
+    frames, done = {kind: export.frame for kind, export in read.exports.items()}, {}
+    if "sessions" in frames:
+        done["sessions"] = convert_sessions(frames["sessions"], read.mapping)
+    sessions = done["sessions"].frame if done else None
+    if "orders" in frames:
+        orders = convert_orders(frames["orders"], read.mapping)
+        done["orders"] = orders if sessions is None else _with_users(orders, sessions)
+    if "spend" in frames:
+        done["spend"] = convert_spend(frames["spend"], read.mapping, sessions)
     _check_currencies(done, read.mapping)
     return done
 

@@ -8,7 +8,8 @@ from helpers import presets
 from helpers.presets import read_preset
 
 from ihc.errors import SettingsError
-from ihc.importing.mapping import load_preset, preset_names
+from ihc.importing.mapping import load_preset
+from ihc.shipped import preset_names
 
 NAMES = preset_names()
 GA4 = {"events": "ga4.jsonl"}
