@@ -96,7 +96,8 @@ def _sources(outcomes: pd.DataFrame) -> pd.Series[str]:
 
 def _cells(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, Integers]:
     """Return the distinct combinations of `keys`, as categories, and the combination of each row."""
-    codes, names = zip(*(pd.factorize(frame[key]) for key in keys), strict=True)
+    codes, found = zip(*(pd.factorize(frame[key]) for key in keys), strict=True)
+    names = [pd.Index(entries).astype("str") for entries in found]
     shape = [max(len(entries), 1) for entries in names]
     cells, cell = np.unique(np.ravel_multi_index(codes, shape), return_inverse=True)
     columns = zip(keys, np.unravel_index(cells, shape), names, strict=True)

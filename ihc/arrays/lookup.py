@@ -28,8 +28,24 @@ def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> Integers:
     """
     if ids.empty:
         return np.empty(0, dtype="int64")
+    if share_categories(ids, known):
+        return _get_code_indexer(ids, known)
     found = pc.index_in(arrow_texts(ids), value_set=arrow_texts(known), skip_nulls=True)
     return np.asarray(pc.fill_null(found, -1), dtype="int64")
+
+
+def share_categories(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+    """Whether two columns are categories with the same texts, so that their codes can be compared."""
+    return isinstance(one.dtype, pd.CategoricalDtype) and one.dtype == other.dtype
+
+
+def _get_code_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> Integers:
+    """`get_indexer` for columns that share their categories."""
+    place = np.full(len(known.cat.categories) + 1, -1)
+    place[known.array.codes[::-1]] = np.arange(len(known))[::-1]  # the first position is written last
+    place[-1] = -1  # NaN
+    found: Integers = place[ids.array.codes]
+    return found
 
 
 def isin(ids: pd.Series[Any], known: pd.Series[Any]) -> Booleans:
@@ -42,12 +58,20 @@ def factorize(ids: pd.Series[Any]) -> Integers:
 
     Equal ids are often adjacent, as in the rows of a journey. Only the first id of each run is looked up.
     """
-    texts = arrow_texts(ids)
-    is_other = np.ones(len(texts), dtype=bool)
-    is_other[1:] = pc.fill_null(pc.not_equal(texts[1:], texts[:-1]), True)
-    first = np.flatnonzero(is_other)
+    first = run_starts(ids)
     found, _ = pd.factorize(ids.array.take(first))
-    return np.repeat(found.astype("int64"), np.diff(first, append=len(texts)))
+    return np.repeat(found.astype("int64"), np.diff(first, append=len(ids)))
+
+
+def run_starts(ids: pd.Series[Any]) -> Integers:
+    """Return the position of each id that differs from the one before it."""
+    is_other = np.ones(len(ids), dtype=bool)
+    if isinstance(ids.dtype, pd.CategoricalDtype):
+        is_other[1:] = ids.array.codes[1:] != ids.array.codes[:-1]
+    else:
+        texts = arrow_texts(ids)
+        is_other[1:] = pc.fill_null(pc.not_equal(texts[1:], texts[:-1]), True)
+    return np.flatnonzero(is_other)
 
 
 def lookup(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:
@@ -66,11 +90,22 @@ def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> Integers:
     frames have the same pairs in the same order, which is common, a single comparison is enough and nothing is looked
     up.
     """
-    if all(arrow_texts(rows[name]).equals(arrow_texts(known[name])) for name in PAIR):
+    if all(_are_equal(rows[name], known[name]) for name in PAIR):
         return np.arange(len(rows))
-    numbered = known[PAIR].assign(place=np.arange(len(known))).drop_duplicates(PAIR)
-    found = rows[PAIR].merge(numbered, how="left", on=PAIR)["place"]
-    return found.fillna(-1).to_numpy("int64")
+    # As whole numbers: comparing pairs of texts takes several times as long.
+    keys = [get_indexer(frame["conv_id"], known["conv_id"]) for frame in (rows, known)]
+    visits = [get_indexer(frame["session_id"], known["session_id"]) for frame in (rows, known)]
+    key, known_key = (order * len(known) + visit for order, visit in zip(keys, visits, strict=True))
+    is_there = (keys[0] >= 0) & (visits[0] >= 0)
+    sorter = np.argsort(known_key, kind="stable")
+    place = np.append(sorter, -1)[np.searchsorted(known_key, key, sorter=sorter)]
+    return np.where(is_there & (known_key[place] == key), place, -1) if len(known) else np.full(len(rows), -1)
+
+
+def _are_equal(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+    if share_categories(one, other):
+        return np.array_equal(one.array.codes, other.array.codes)
+    return bool(arrow_texts(one).equals(arrow_texts(other)))
 
 
 def join(rows: pd.DataFrame, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

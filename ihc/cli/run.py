@@ -34,6 +34,9 @@ REFUSED, WAITING, INTERRUPTED = 1, 3, 130
 )
 def run(
     report_only: Annotated[bool, typer.Option("--report-only", help="Rebuild the report from stored results.")] = False,
+    keep_intermediate: Annotated[
+        bool, typer.Option("--keep-intermediate", help="Keep the files that the notebooks of the run share.")
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the path of the report.")] = False,
@@ -48,7 +51,8 @@ def run(
     from ihc.narrative import run as narrative
 
     settings = settled(**options)
-    result = _run_with_progress(settings, report_only=report_only, is_quiet=quiet or as_json)
+    how = {"report_only": report_only, "keep_intermediate": keep_intermediate}
+    result = _run_with_progress(settings, is_quiet=quiet or as_json, **how)
     page = settings.output / "report.html"
     if as_json:
         typer.echo(json.dumps(_as_json(result, settings), indent=2, ensure_ascii=False))
@@ -66,7 +70,9 @@ def run(
         raise typer.Exit(WAITING)
 
 
-def _run_with_progress(settings: Settings, *, report_only: bool, is_quiet: bool) -> RunResult:
+def _run_with_progress(
+    settings: Settings, *, report_only: bool, keep_intermediate: bool, is_quiet: bool
+) -> RunResult:
     from ihc.pipeline.runner import run as execute
     from ihc.pipeline.runner import steps
 
@@ -75,7 +81,8 @@ def _run_with_progress(settings: Settings, *, report_only: bool, is_quiet: bool)
     with bars(console, transient=True) as progress:
         shown = _Steps(console, progress, steps(report_only=report_only))
         try:
-            return execute(settings, console.print, shown.step, report_only=report_only)
+            how = {"report_only": report_only, "keep_intermediate": keep_intermediate}
+            return execute(settings, console.print, shown.step, **how)
         except KeyboardInterrupt:
             make_console(stderr=True).print(
                 "ihc: interrupted. Stored results are consistent; run the same command again to finish."

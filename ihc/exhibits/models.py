@@ -73,11 +73,14 @@ class Comparison:
     @cached_property
     def table(self) -> pd.DataFrame:
         """`model_comparison`: one row per channel, one column per model."""
-        return model_comparison(self.renamed, self.credits)
+        return self.data.kept("models", lambda: model_comparison(self.renamed, self.credits))
 
     @cached_property
     def grid(self) -> pd.DataFrame:
         """`sensitivity`: the report under combinations of model, lookback window and redistribution."""
+        return self.data.kept("grid", self._grid)
+
+    def _grid(self) -> pd.DataFrame:
         data = self.data
         options, settings = data.options, data.settings
         variants = variants_of(data.sets, options.models, options.direct)
@@ -92,6 +95,9 @@ class Comparison:
 
         Out: `model, channel_name, ihc_revenue, cost [currency], ROAS [1]`, models without IHC.
         """
+        return self.data.kept("by_model", self._by_model)
+
+    def _by_model(self) -> pd.DataFrame:
         variants = {name: partial(_as_variant, model) for name, model in self.chosen.items()}
         grid = sensitivity(self.data.credited, self.data.summary.iloc[:-1], variants, [None], None, self.data.window)
         return grid[["model", "channel_name", "ihc_revenue", "cost", "ROAS"]]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import pandas as pd
 
+from ihc.database.frames import Frames
 from ihc.quality.checks import clean_sentence, mends, quality_findings, shown_findings, table_shapes
 from ihc.quality.sql import Sql
 from ihc.report.exhibit import Exhibit
@@ -15,16 +16,18 @@ from ihc.settings.run import Settings
 
 
 class Checks:
-    """Checks of a shop's tables, calculated once."""
+    """Checks of a shop's tables, calculated once; with `frames`, once for all notebooks of a run."""
 
-    def __init__(self, tables: Tables, settings: Settings) -> None:
+    def __init__(self, tables: Tables, settings: Settings, frames: Frames | None = None) -> None:
         self.tables = tables
         self.settings = settings
+        self._frames = frames
 
     @cached_property
     def found(self) -> pd.DataFrame:
         """`quality_findings`."""
-        return quality_findings(self.tables, Sql(is_postgres=self.settings.database.is_postgres))
+        find = partial(quality_findings, self.tables, Sql(is_postgres=self.settings.database.is_postgres))
+        return self._frames.kept("quality", find) if self._frames else find()
 
 
 def tables(checks: Checks) -> Exhibit:

@@ -59,7 +59,8 @@ class Report:
         self.data = data
         self._compared = Comparison(data)
         self._engine = Engine(data)
-        self._checks = Checks(data.tables, data.settings)
+        is_whole = data.settings.conversion_type is None
+        self._checks = Checks(data.tables, data.settings, data.source.frames if is_whole else None)
 
     @cached_property
     def _paths(self) -> Paths:

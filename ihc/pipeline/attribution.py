@@ -17,8 +17,6 @@ from ihc.database.inputs import read_conversion_ids, read_tables
 from ihc.database.results import (
     Results,
     create_tables,
-    read_phases,
-    read_results,
     store_credits,
     store_reporting,
 )
@@ -39,12 +37,13 @@ from ihc.narrative.run import (
     redistribution_sentence,
     stored_sentence,
 )
+from ihc.pipeline.intermediate import share_results, shared_inputs, stored_source
 from ihc.pipeline.sample import prepare
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import write_csv
 from ihc.schemas.conversion_types import of_type, types_of
 from ihc.schemas.refunds import purchase_ids
-from ihc.schemas.tables import SHARES, inside
+from ihc.schemas.tables import SHARES, Tables, inside
 from ihc.settings.run import Settings
 
 FRAME = ("conv_id", "session_id", *SHARES)
@@ -114,7 +113,7 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
     """
     database = settings.database
     prepare(settings, say)
-    tables = read_tables(database, **settings.window, every_order=settings.restart_after_order)
+    tables = _tables_of(settings)
     check_named_types(settings, tables.conversions)
     conversions = of_type(tables.conversions, settings.conversion_type)
     shop, rules = (tables.sessions, conversions), settings.window | settings.journey_rules
@@ -124,6 +123,13 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
         answer = compute_credits(settings, journeys, conversions, say)
     orders = conversions[inside(conversions["conv_date"], **settings.window)]
     return Attribution(settings, orders, journeys, answer, without_new_session(*shop, **rules))
+
+
+def _tables_of(settings: Settings) -> Tables:
+    """The tables of the run, or, in a notebook on its own, the part of the database that the dates need."""
+    if settings.frames:
+        return shared_inputs(settings)
+    return read_tables(settings.database, **settings.window, every_order=settings.restart_after_order)
 
 
 def check_named_types(settings: Settings, conversions: pd.DataFrame) -> None:
@@ -139,9 +145,7 @@ def check_named_types(settings: Settings, conversions: pd.DataFrame) -> None:
 
 def read_source(settings: Settings) -> Source:
     """Read the data for a report of stored credits. Raises DatabaseError, or InputError for invalid tables."""
-    database = settings.database
-    source = Source(read_tables(database), read_results(database), read_phases(database), is_stored=True)
-    return of_chosen_type(settings, source)
+    return of_chosen_type(settings, stored_source(settings, shared_inputs(settings)))
 
 
 def store_report(settings: Settings) -> Results:
@@ -149,7 +153,7 @@ def store_report(settings: Settings) -> Results:
 
     The caller must hold the lock. Raises DatabaseError, or ReconciliationError before anything is stored.
     """
-    data = ReportData(settings, read_source(settings))
+    data = ReportData(settings, of_chosen_type(settings, share_results(settings, shared_inputs(settings))))
     _ = data.reconciliation
     store_reporting(settings.database, data.reporting)
     record_run(settings.database, settings.run(), data.state)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from ihc.analysis.dimension import with_dimension
 from ihc.api.ledger import requests_of
+from ihc.database.frames import Frames
 from ihc.database.inputs import read_columns, read_tables
 from ihc.database.locks import Lock
 from ihc.database.results import create_tables, store_reporting, try_writing
@@ -24,20 +26,26 @@ from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
 from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
+from ihc.pipeline.intermediate import FOLDER, are_equal, delete_leftovers, write_inputs
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
 from ihc.schemas.conversion_types import of_type
+from ihc.schemas.tables import Tables
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
 
 WITHOUT = "orders_without_credit.csv"  # written by the attribution
-# Notebooks of a run: first the attribution with dependencies, then the others, longest first.
-ATTRIBUTION = {"01_check_data": (), "03_attribute": ("01_check_data",)}
+# Notebooks of a run: first the attribution, then the others, longest first.
+ATTRIBUTION = ("03_attribute", "01_check_data")
 ANALYSIS = (
     *("07_compare_models", "04_channels", "06_what_changed"),
     *("05_over_time", "02_journeys", "08_engine_parameters"),
 )
 NOTEBOOKS = (*ATTRIBUTION, *ANALYSIS)
+CHANGED = (
+    "The shop's tables changed during this run. The results are those of the tables at its start: run again to include "
+    "the changes."
+)
 REPORT = "report"  # name of the last step in the progress; not a notebook
 Say = Callable[[str], object]
 Step = Callable[[str], AbstractContextManager[object]]
@@ -58,9 +66,13 @@ class RunResult:
     failed_charts: list[str]
 
 
-def check(settings: Settings) -> None:
-    """Validate everything before writing; raises an IhcError with the problem and its location."""
+def check(settings: Settings) -> Tables | None:
+    """Validate everything before writing; raises an IhcError with the problem and its location.
+
+    Out: the tables; None if the sample shop will be made.
+    """
     _ = settings.source
+    tables = None
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
         check_types(settings, tables.conversions)
@@ -70,6 +82,7 @@ def check(settings: Settings) -> None:
         check_memory(spans, free_memory())
         try_writing(settings.database)
     _check_output(settings.output)
+    return tables
 
 
 def _check_output(output: Path) -> None:
@@ -85,10 +98,18 @@ def steps(*, report_only: bool = False) -> int:
     return 1 if report_only else len(NOTEBOOKS) + 1
 
 
-def run(settings: Settings, say: Say = print, step: Step = nullcontext, *, report_only: bool = False) -> RunResult:
+def run(
+    settings: Settings,
+    say: Say = print,
+    step: Step = nullcontext,
+    *,
+    report_only: bool = False,
+    keep_intermediate: bool = False,
+) -> RunResult:
     """Run everything end to end, or only rebuild the report from stored results.
 
     `say` prints a line; `step` is a context manager entered with the name of each running notebook and of the report.
+    `keep_intermediate`: do not delete the files that the notebooks share, see `ihc.pipeline.intermediate`.
 
     Raises IhcError before anything is written, or NotebookError for a failed notebook.
     """
@@ -98,8 +119,14 @@ def run(settings: Settings, say: Say = print, step: Step = nullcontext, *, repor
         with settings.database.transaction():
             _check_output(settings.output)
     else:
-        check(settings)
-    with settings.database.lock(say, held=settings.held_lock) as lock:
+        checked = check(settings)
+    waits: list[str] = []
+
+    def wait(text: str) -> None:
+        waits.append(text)
+        say(text)
+
+    with settings.database.lock(wait, held=settings.held_lock) as lock:
         prepare(settings, say)
         with_dimension(read_columns(settings.database), **settings.report.dimension)
         create_tables(settings.database)
@@ -107,7 +134,20 @@ def run(settings: Settings, say: Say = print, step: Step = nullcontext, *, repor
             report, saved = _save(settings, step)
             store_reporting(settings.database, report.data.reporting)
             return _result(report, saved, [], report_only=True)
-        return _execute_and_save(settings, say, step, lock)
+        # Another run may have changed what was read before it ended.
+        tables = read_tables(settings.database) if checked is None or waits else checked
+        delete_leftovers(settings.output / "runs")
+        folder = settings.output / "runs" / settings.run_id / FOLDER
+        settings = replace(settings, frames=folder)
+        try:
+            write_inputs(Frames(folder), tables)
+            result = _execute_and_save(settings, say, step, lock)
+            if not are_equal(tables, read_tables(settings.database)):
+                say(CHANGED)
+            return result
+        finally:
+            if not keep_intermediate:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _save(settings: Settings, step: Step) -> tuple[Report, Saved]:
@@ -131,7 +171,7 @@ def _execute_and_save(settings: Settings, say: Say, step: Step, lock: Lock | Non
         step=step,
         lock=lock,
     )
-    executed = execution.run(ATTRIBUTION)
+    executed = execution.run(dict.fromkeys(ATTRIBUTION, ()))
     with ThreadPoolExecutor(1) as pool:
         analysis = pool.submit(execution.run, dict.fromkeys(ANALYSIS, ()))
         try:

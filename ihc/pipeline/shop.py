@@ -9,10 +9,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from ihc.database.inputs import read_tables
-from ihc.database.results import Results, no_phases, no_results, read_phases, read_results
 from ihc.errors import DatabaseError, InputError, SettingsError
 from ihc.exhibits.data import ReportData, Source, answers, as_stored, attributed, of_chosen_type
 from ihc.exhibits.quality import Checks, findings, remedies
@@ -20,6 +16,7 @@ from ihc.exhibits.report import Report
 from ihc.formatting import fixed, speak
 from ihc.narrative.run import span_sentence
 from ihc.pipeline.attribution import Attribution, attribute_shop
+from ihc.pipeline.intermediate import frames_of, shared_inputs, stored_source
 from ihc.pipeline.sample import make_sample
 from ihc.quality.checks import table_shapes
 from ihc.report.exhibit import Exhibit
@@ -51,14 +48,12 @@ class Shop:
         """The input tables `sessions`, `conversions`, `costs`; read once."""
         if self.is_sample:
             return check_tables(*make_sample())
-        return read_tables(self.settings.database)
+        return shared_inputs(self.settings)
 
     @property
-    def stored(self) -> tuple[Results, pd.DataFrame]:
-        """The stored credits and their phases."""
-        if self.is_sample:
-            return no_results(), no_phases()
-        return read_results(self.settings.database), read_phases(self.settings.database)
+    def _stored(self) -> Source:
+        """The tables and the stored results."""
+        return stored_source(self.settings, self.tables, has_results=not self.is_sample)
 
     def report(
         self, start_date: str | date | None = None, end_date: str | date | None = None, **options: Any
@@ -77,9 +72,8 @@ class Shop:
         given = {"start_date": start_date, "end_date": end_date} | options
         chosen = self._options | {name: _plain(value) for name, value in given.items() if value is not None}
         settings = load_settings(**chosen)
-        results, phases = self.stored
-        stored = of_chosen_type(settings, Source(self.tables, results, phases, is_stored=True))
-        if settings.account and results.outcomes.empty and not settings.given.run_id:
+        stored = of_chosen_type(settings, self._stored)
+        if settings.account and stored.results.outcomes.empty and not settings.given.run_id:
             raise InputError(
                 "The engine is the API, but no credits are stored yet: run `ihc run` or shop.attribute().store(), or "
                 "use report(engine='local')."
@@ -90,7 +84,7 @@ class Shop:
 
     @cached_property
     def _checks(self) -> Checks:
-        return Checks(self.tables, self.settings)
+        return Checks(self.tables, self.settings, frames_of(self.settings))
 
     @property
     def quality(self) -> Exhibit:
@@ -121,13 +115,16 @@ class Shop:
 
     @property
     def _spans(self) -> str:
-        results = self.stored[0]
+        spans = span_sentence(self.tables.sessions, self.tables.conversions)
+        if self.settings.frames:  # another notebook of the run may be storing credits
+            return spans
+        credits = self._stored.results.credits
         kept = (
-            f"Stored credits: {fixed(results.credits['conv_id'].nunique())} orders."
-            if len(results.credits)
+            f"Stored credits: {fixed(credits['conv_id'].nunique())} orders."
+            if len(credits)
             else "No credits are stored yet: reports compute them with the local engine."
         )
-        return f"{span_sentence(self.tables.sessions, self.tables.conversions)} {kept}".strip()
+        return f"{spans} {kept}".strip()
 
 
 def _plain(value: Any) -> Any:

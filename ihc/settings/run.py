@@ -36,7 +36,7 @@ class Settings:
     """The validated settings of one run; paths are absolute. `account` is None for the local engine.
 
     `given`: all settings as given, also those not needed; `held_lock`: the name of the lock held by the run that
-    started this kernel, if any.
+    started this kernel, if any; `frames`: the folder of the frames that this run shares.
     """
 
     database: Database
@@ -53,6 +53,7 @@ class Settings:
     report: ReportOptions
     run_id: str
     held_lock: str | None = field(compare=False)
+    frames: Path | None = field(compare=False)
     given: Variables = field(repr=False, compare=False)
     secrets: tuple[str, ...] = field(repr=False)
 
@@ -164,6 +165,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         report=report_options(given),
         run_id=given.run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
         held_lock=given.run_lock,
+        frames=given.run_frames,
         given=given,
         secrets=given.secrets(),
     )
@@ -196,6 +198,7 @@ def _account(given: Variables, rules: Redistribution | None, is_made_up: Callabl
 
 def kernel_environment(settings: Settings) -> dict[str, str]:
     """The environment of a run's kernels: all settings as variables, including secrets."""
-    resolved = settings.values() | {"run_id": settings.run_id, "run_lock": settings.database.lock_name}
+    of_run = {"run_id": settings.run_id, "run_lock": settings.database.lock_name, "run_frames": settings.frames}
+    resolved = settings.values() | of_run
     variables = {variable_of(name): "" if value is None else as_text(value) for name, value in resolved.items()}
     return {**os.environ, **settings.given.beside_options(), **variables}

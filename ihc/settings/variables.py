@@ -60,9 +60,10 @@ class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a se
     server_keys: tuple[SecretStr, ...] = ()
     server_parameters: tuple[Path, ...] = ()
     server_requests_per_minute: Count = 600
-    # Passed from a run to its kernels: the run id and the name of the lock it holds.
+    # Passed from a run to its kernels: the run id, the name of the lock it holds, and the folder of shared frames.
     run_id: str = ""
     run_lock: str | None = None
+    run_frames: Path | None = None
     # The password variable of PostgreSQL clients; must never be printed.
     pgpassword: SecretStr = Field(SecretStr(""), alias="PGPASSWORD")
 
@@ -112,7 +113,7 @@ class Variables(Options, BaseSettings):  # type: ignore[misc] # `schema` is a se
         return tuple(dict.fromkeys(secrets))
 
 
-NOT_TO_BE_SET = ("run_id", "run_lock", "pgpassword")
+NOT_TO_BE_SET = ("run_id", "run_lock", "run_frames", "pgpassword")
 # Variables allowed in `.env` -> name of the setting.
 KNOWN = {variable_of(name): name for name in Variables.model_fields if name not in NOT_TO_BE_SET}
 

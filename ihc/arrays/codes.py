@@ -1,0 +1,70 @@
+"""Ids and names as categories: each row holds a whole number, and the texts are kept once.
+
+Categories are sorted, so that sorting rows by their numbers sorts them by their texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ihc.arrays.lookup import arrow_texts, get_indexer, run_starts
+from ihc.arrays.types import Integers
+
+
+def with_shared_codes(*columns: pd.Series[Any]) -> list[pd.Series[Any]]:
+    """Convert columns of ids to categories that all of them share. NaN stays NaN.
+
+    Most ids should occur in the first column.
+    """
+    most = arrow_texts(columns[0]).dictionary_encode()
+    texts, places = most.dictionary, [np.asarray(pc.fill_null(most.indices, -1), dtype="int64")]
+    for column in columns[1:]:
+        place = _earlier(column, columns, places)
+        if place is None:
+            place = _places(column, texts)
+            strange = np.flatnonzero((place < 0) & column.notna().to_numpy())
+            if len(strange):
+                more, known = arrow_texts(column.iloc[strange]).dictionary_encode(), len(texts)
+                texts = pa.concat_arrays([texts, more.dictionary])
+                place[strange] = known + np.asarray(more.indices)
+        places.append(place)
+    order = np.asarray(pc.sort_indices(texts))
+    code = np.empty(len(order) + 1, dtype="int32")
+    code[order], code[-1] = np.arange(len(order), dtype="int32"), -1
+    dtype = dtype_of(pd.Index(pd.array(texts.take(pa.array(order)), dtype="str")))
+    return [_as_categories(column, code[place], dtype) for column, place in zip(columns, places, strict=True)]
+
+
+def _earlier(column: pd.Series[Any], columns: Sequence[pd.Series[Any]], places: list[Integers]) -> Integers | None:
+    """Return the places of an equal column before this one, such as that of the phases after that of the credits."""
+    for other, place in zip(columns, places, strict=False):
+        if len(other) == len(column) and arrow_texts(other).equals(arrow_texts(column)):
+            return place
+    return None
+
+
+def _places(column: pd.Series[Any], texts: Any) -> Integers:
+    """Return the place of each id in `texts`; -1 for NaN and unknown ids. Of equal neighbours, one is looked up."""
+    first = run_starts(column)
+    found = get_indexer(column.iloc[first], pd.Series(pd.array(texts, dtype="str")))
+    return np.repeat(found, np.diff(first, append=len(column)))
+
+
+def dtype_of(texts: pd.Index[Any]) -> pd.CategoricalDtype:
+    """Return the type of categories with these texts, which are sorted and distinct.
+
+    pandas tests whether categories are distinct. To ask first whether they are sorted answers that in half of the time.
+    """
+    if not texts.is_monotonic_increasing:
+        raise ValueError("Categories must be sorted.")
+    return pd.CategoricalDtype(texts)
+
+
+def _as_categories(column: pd.Series[Any], codes: Any, dtype: pd.CategoricalDtype) -> pd.Series[Any]:
+    return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype), index=column.index, name=column.name)

@@ -1,0 +1,111 @@
+"""Frames as Arrow files in a folder, which several processes map into memory instead of reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from ihc.arrays.codes import dtype_of
+from ihc.arrays.lookup import arrow_texts
+
+TEXTS = "texts"  # the column of a file of categories
+
+
+class Frames:
+    """A folder of frames by name. Frames with the same categories share them after reading, too.
+
+    Numbers and texts of a frame that was read stay in the file's memory; they cannot be changed in place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._types: dict[str, pd.CategoricalDtype] = {}
+        self._names: dict[int, str] = {}  # name of a file of categories by the identity of their index
+
+    def kept(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return the frame of this name; make and write it if there is none."""
+        found = self.read(name)
+        return self.write(name, make()) if found is None else found
+
+    def write(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Write a frame with a default index, and return it; its rows keep their order, columns their types.
+
+        Raises ValueError for another index, and pyarrow.ArrowInvalid for a column of several types.
+        """
+        if not frame.index.equals(pd.RangeIndex(len(frame))):
+            raise ValueError(f"{name} must have a default index.")
+        arrays, fields = [], []
+        for column, values in frame.items():
+            array, marks = self._array(values)
+            arrays.append(array)
+            fields.append(pa.field(str(column), array.type, metadata=marks))
+        _write(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), self._path(name))
+        return frame
+
+    def read(self, name: str) -> pd.DataFrame | None:
+        """Map a frame into memory; None if there is none."""
+        table = _mapped(self._path(name))
+        if table is None:
+            return None
+        frame: pd.DataFrame = table.to_pandas(split_blocks=True)
+        coded = {field.name: field.metadata[b"categories"].decode() for field in table.schema if field.metadata}
+        columns = {
+            column: pd.Categorical.from_codes(frame[column].to_numpy(), dtype=self._dtype(texts))
+            for column, texts in coded.items()
+        }
+        return frame.assign(**columns)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.arrow"
+
+    def _array(self, values: pd.Series[Any]) -> tuple[Any, dict[str, str] | None]:
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            return pa.array(values.array.codes), {"categories": self._texts_of(values.dtype)}
+        if isinstance(values.dtype, pd.StringDtype):
+            return arrow_texts(values), None
+        if values.dtype == object or isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
+            return pa.array(values.array, from_pandas=True), None
+        return pa.array(values.to_numpy(), from_pandas=False), None
+
+    def _texts_of(self, dtype: pd.CategoricalDtype) -> str:
+        """Return the name of the file of these categories; write it if it is new."""
+        index = dtype.categories
+        if id(index) not in self._names:
+            texts = arrow_texts(index.to_series())
+            digest = blake2b(digest_size=12)
+            for buffer in texts.buffers()[1:]:
+                digest.update(buffer)
+            self._know(digest.hexdigest(), dtype)
+            _write(pa.table({TEXTS: texts}), self._path(self._names[id(index)]))
+        return self._names[id(index)]
+
+    def _dtype(self, name: str) -> pd.CategoricalDtype:
+        if name not in self._types:
+            texts = _mapped(self._path(name))[TEXTS].combine_chunks()
+            self._know(name, dtype_of(pd.Index(pd.array(texts, dtype="str"))))
+        return self._types[name]
+
+    def _know(self, name: str, dtype: pd.CategoricalDtype) -> None:
+        self._types[name] = dtype
+        self._names[id(dtype.categories)] = name
+
+
+def _write(table: Any, path: Path) -> None:
+    """Write a file as a whole, so that no other process sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, delete=False) as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    Path(file.name).replace(path)
+
+
+def _mapped(path: Path) -> Any:
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,114 @@
+"""The frames that the notebooks of a run share, as Arrow files in the run's folder.
+
+The run writes its checked tables once, the attribution adds the stored results, and each notebook maps them into memory
+instead of reading the database. Frames that a report calculates from them are added as they are calculated. Without
+such a folder, as in a notebook on its own, the database is read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from ihc.database.database import Database
+from ihc.database.frames import Frames
+from ihc.database.inputs import read_tables
+from ihc.database.results import Results, no_phases, no_results, read_phases, read_results
+from ihc.exhibits.data import Source, with_codes
+from ihc.schemas.tables import Tables
+from ihc.settings.run import Settings
+
+FOLDER = "intermediate"
+OLD = 86_400  # [s] after a day, files of a run that was killed are deleted
+INPUTS, CODED = "input", "coded"  # prefixes of the tables as read, and with the ids as categories
+RESULTS = (*Results._fields, "phases")
+PARTS = ("sessions", "conversions", "costs", "spend", "session_costs")
+
+
+def frames_of(settings: Settings) -> Frames | None:
+    """The frames of the run that started this process, if any."""
+    return Frames(settings.frames) if settings.frames else None
+
+
+def write_inputs(frames: Frames, tables: Tables) -> None:
+    """Write the checked tables."""
+    _write(frames, INPUTS, tables)
+
+
+def shared_inputs(settings: Settings) -> Tables:
+    """The checked tables: those of the run that started this process, or those of the database.
+
+    Raises DatabaseError or InputError as `read_tables`.
+    """
+    frames = frames_of(settings)
+    found = _read(frames, INPUTS) if frames else None
+    return found or read_tables(settings.database)
+
+
+def stored_source(settings: Settings, tables: Tables, *, has_results: bool = True) -> Source:
+    """The tables with the stored results, for a report. `has_results`: whether the database can have any.
+
+    Raises DatabaseError.
+    """
+    frames = frames_of(settings)
+    return (frames and _shared_source(frames)) or _read_source(settings.database if has_results else None, tables)
+
+
+def share_results(settings: Settings, tables: Tables) -> Source:
+    """Read the stored results, and write them for the other notebooks of the run, if there is one.
+
+    Frames that were calculated from earlier results are deleted.
+    """
+    source, frames = _read_source(settings.database, tables), frames_of(settings)
+    if frames is None:
+        return source
+    for path in frames.folder.glob("*.arrow"):
+        if not path.name.startswith(INPUTS):
+            path.unlink()
+    frames = Frames(frames.folder)
+    _write(frames, CODED, source.tables)
+    for name, frame in zip(RESULTS, (*source.results, source.phases), strict=True):
+        frames.write(name, frame)
+    return _shared_source(frames) or source
+
+
+def _read_source(database: Database | None, tables: Tables) -> Source:
+    results, phases = (read_results(database), read_phases(database)) if database else (no_results(), no_phases())
+    return with_codes(Source(tables, results, phases, is_stored=True))
+
+
+def _shared_source(frames: Frames) -> Source | None:
+    tables = _read(frames, CODED)
+    found = [frame for name in RESULTS if (frame := frames.read(name)) is not None]
+    if tables is None or len(found) < len(RESULTS):
+        return None
+    return Source(tables, Results(*found[:-1]), found[-1], is_stored=True, frames=frames)
+
+
+def _write(frames: Frames, prefix: str, tables: Tables) -> None:
+    for name, frame in zip(PARTS, (*tables, tables.spend, tables.session_costs), strict=True):
+        if frame is not None:
+            frames.write(f"{prefix}-{name}", frame)
+
+
+def _read(frames: Frames, prefix: str) -> Tables | None:
+    sessions, conversions, costs, spend, own = (frames.read(f"{prefix}-{name}") for name in PARTS)
+    if sessions is None or conversions is None or costs is None:
+        return None
+    tables = Tables(sessions, conversions, costs)
+    tables.spend, tables.session_costs = spend, own
+    return tables
+
+
+def are_equal(one: Tables, other: Tables) -> bool:
+    """Whether the tables have the same rows in the same order."""
+    pairs = [one.by_name, other.by_name]
+    return pairs[0].keys() == pairs[1].keys() and all(frame.equals(pairs[1][name]) for name, frame in pairs[0].items())
+
+
+def delete_leftovers(runs: Path, now: float | None = None) -> None:
+    """Delete the intermediate files of runs that were killed, a day later. In: the folder of all runs."""
+    for folder in runs.glob(f"*/{FOLDER}"):
+        if folder.stat().st_mtime < (now or time.time()) - OLD:
+            shutil.rmtree(folder, ignore_errors=True)
