@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ihc.analysis.dimension import Folding
-from ihc.arrays.lookup import equals_previous
+from ihc.arrays.lookup import equals_previous, factorize
 from ihc.arrays.types import Integers
 from ihc.journeys.touchpoints import channel_codes, in_time_order
 
@@ -59,15 +59,14 @@ def channel_steps(journeys: pd.DataFrame, *needs: str) -> Steps:
 
 def journey_lengths(journeys: pd.DataFrame, *, longest: int = 10) -> pd.DataFrame:
     """Count orders by number of sessions: `length [sessions; "10+" from `longest` on], orders, share [1]`."""
-    lengths = journeys.groupby("conv_id").size().clip(upper=longest)
-    orders = lengths.value_counts().reindex(range(1, longest + 1), fill_value=0)
+    lengths = np.minimum(np.bincount(factorize(journeys["conv_id"])), longest)
     labels = [*map(str, range(1, longest)), f"{longest}+"]
-    return _with_share(pd.DataFrame({"length": labels, "orders": orders.to_numpy()}))
+    return _with_share(pd.DataFrame({"length": labels, "orders": np.bincount(lengths, minlength=longest + 1)[1:]}))
 
 
 def time_to_conversion(journeys: pd.DataFrame) -> pd.DataFrame:
     """Count orders by time from the first to the converting session: `time [class], orders, share [1]`."""
-    span = journeys.groupby("conv_id")["timestamp"].agg(["min", "max", "size"])
+    span = journeys["timestamp"].groupby(factorize(journeys["conv_id"])).agg(["min", "max", "size"])
     hours = (span["max"] - span["min"]).dt.total_seconds() / 3600
     classes = np.searchsorted(HOURS, hours, side="right") + 1
     classes = np.where(span["size"] == 1, 0, classes)

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import get_indexer, get_pair_indexer, isin, join, lookup
+from ihc.arrays.lookup import factorize, get_indexer, get_pair_indexer, isin, join, lookup
 from ihc.arrays.sums import sum_by, sums, total
 from ihc.errors import InputError
 from ihc.schemas.refunds import is_purchase, purchases
@@ -99,7 +99,10 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
 
 def influenced(credits: pd.DataFrame) -> pd.Series[int]:
     """Count the distinct orders with each channel in their journey. In: `conv_id, channel_name`. Out: by channel."""
-    return credits.groupby("channel_name")["conv_id"].nunique()
+    channel, names = pd.factorize(credits["channel_name"], sort=True)
+    pairs = pd.unique(factorize(credits["conv_id"]) * max(len(names), 1) + channel)
+    counts = np.bincount(pairs % max(len(names), 1), minlength=len(names))
+    return pd.Series(counts, index=pd.Index(names, name="channel_name", dtype="str"), name="conv_id")
 
 
 def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[float]:

@@ -13,27 +13,31 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ihc.arrays.lookup import arrow_texts, get_indexer, run_starts
+from ihc.arrays.lookup import are_equal, arrow_texts, get_indexer, run_starts, share_categories
 from ihc.arrays.types import Integers
 
 
 def with_shared_codes(*columns: pd.Series[Any]) -> list[pd.Series[Any]]:
     """Convert columns of ids to categories that all of them share. NaN stays NaN.
 
-    Most ids should occur in the first column.
+    Most ids should occur in the first column. If it has categories already, they stay unless another column has ids
+    that are not among them.
     """
-    most = arrow_texts(columns[0]).dictionary_encode()
-    texts, places = most.dictionary, [np.asarray(pc.fill_null(most.indices, -1), dtype="int64")]
+    known = columns[0].dtype if isinstance(columns[0].dtype, pd.CategoricalDtype) else None
+    texts, codes = _encoded(columns[0])
+    places, count = [codes], len(texts)
     for column in columns[1:]:
-        place = _earlier(column, columns, places)
+        place = _known(column, columns, places)
         if place is None:
             place = _places(column, texts)
             strange = np.flatnonzero((place < 0) & column.notna().to_numpy())
             if len(strange):
-                more, known = arrow_texts(column.iloc[strange]).dictionary_encode(), len(texts)
+                more, first = arrow_texts(column.iloc[strange]).dictionary_encode(), len(texts)
                 texts = pa.concat_arrays([texts, more.dictionary])
-                place[strange] = known + np.asarray(more.indices)
+                place[strange] = first + np.asarray(more.indices)
         places.append(place)
+    if known is not None and len(texts) == count:
+        return [_as_categories(column, place, known) for column, place in zip(columns, places, strict=True)]
     order = np.asarray(pc.sort_indices(texts))
     code = np.empty(len(order) + 1, dtype="int32")
     code[order], code[-1] = np.arange(len(order), dtype="int32"), -1
@@ -41,10 +45,20 @@ def with_shared_codes(*columns: pd.Series[Any]) -> list[pd.Series[Any]]:
     return [_as_categories(column, code[place], dtype) for column, place in zip(columns, places, strict=True)]
 
 
-def _earlier(column: pd.Series[Any], columns: Sequence[pd.Series[Any]], places: list[Integers]) -> Integers | None:
-    """Return the places of an equal column before this one, such as that of the phases after that of the credits."""
+def _encoded(column: pd.Series[Any]) -> tuple[Any, Integers]:
+    """Return the distinct texts of a column, and the place of each row's text in them; -1 for NaN."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return arrow_texts(column.cat.categories.to_series()), column.array.codes.astype("int64")
+    found = arrow_texts(column).dictionary_encode()
+    return found.dictionary, np.asarray(pc.fill_null(found.indices, -1), dtype="int64")
+
+
+def _known(column: pd.Series[Any], columns: Sequence[pd.Series[Any]], places: list[Integers]) -> Integers | None:
+    """Return the places of a column that shares the first one's categories, or that equals one before it."""
+    if share_categories(column, columns[0]):
+        return _encoded(column)[1]
     for other, place in zip(columns, places, strict=False):
-        if len(other) == len(column) and arrow_texts(other).equals(arrow_texts(column)):
+        if len(other) == len(column) and are_equal(other, column):
             return place
     return None
 

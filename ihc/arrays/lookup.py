@@ -90,7 +90,7 @@ def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> Integers:
     frames have the same pairs in the same order, which is common, a single comparison is enough and nothing is looked
     up.
     """
-    if all(_are_equal(rows[name], known[name]) for name in PAIR):
+    if all(are_equal(rows[name], known[name]) for name in PAIR):
         return np.arange(len(rows))
     # As whole numbers: comparing pairs of texts takes several times as long.
     keys = [get_indexer(frame["conv_id"], known["conv_id"]) for frame in (rows, known)]
@@ -102,7 +102,8 @@ def get_pair_indexer(rows: pd.DataFrame, known: pd.DataFrame) -> Integers:
     return np.where(is_there & (known_key[place] == key), place, -1) if len(known) else np.full(len(rows), -1)
 
 
-def _are_equal(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+def are_equal(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+    """Whether two columns have the same ids in the same order."""
     if share_categories(one, other):
         return np.array_equal(one.array.codes, other.array.codes)
     return bool(arrow_texts(one).equals(arrow_texts(other)))

@@ -70,9 +70,7 @@ def run(
         raise typer.Exit(WAITING)
 
 
-def _run_with_progress(
-    settings: Settings, *, report_only: bool, keep_intermediate: bool, is_quiet: bool
-) -> RunResult:
+def _run_with_progress(settings: Settings, *, report_only: bool, keep_intermediate: bool, is_quiet: bool) -> RunResult:
     from ihc.pipeline.runner import run as execute
     from ihc.pipeline.runner import steps
 

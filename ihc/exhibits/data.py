@@ -249,7 +249,7 @@ class ReportData:
     @cached_property
     def reporting(self) -> pd.DataFrame:
         """`channel_reporting` over all days, always by channel."""
-        return by_channel_and_day(self._of_channels[0])
+        return self.kept("reporting", lambda: by_channel_and_day(self._of_channels[0]))
 
     @cached_property
     def _shown(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -335,7 +335,7 @@ class ReportData:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """`channel_summary` of the report's rows."""
-        return by_channel(self.visits, self.earned, **self.window)
+        return self.kept("summary", lambda: by_channel(self.visits, self.earned, **self.window))
 
     @cached_property
     def colours(self) -> dict[str, str]:
@@ -363,6 +363,7 @@ class ReportData:
     @cached_property
     def intervals(self) -> pd.DataFrame:
         """`bootstrap_intervals`, with the total in the last row."""
+
         def draw() -> pd.DataFrame:
             by_order = self.reported.assign(conv_id=purchase_ids(self.reported["conv_id"], self.tables.conversions))
             return bootstrap_intervals(by_order, self.summary, **self._drawn)
@@ -393,7 +394,7 @@ class ReportData:
     @cached_property
     def all_days(self) -> pd.DataFrame:
         """The report by channel and day, over all days."""
-        return by_channel_and_day(self.visits)
+        return self.kept("all_days", lambda: by_channel_and_day(self.visits))
 
     @cached_property
     def far(self) -> list[str]:
@@ -417,13 +418,13 @@ class ReportData:
     @cached_property
     def lags(self) -> pd.DataFrame:
         """Credit by conversion lag [days]."""
-        return credit_by_lag(without(self.earned, "date", self.far), self.placed)
+        return self.kept("lags", lambda: credit_by_lag(without(self.earned, "date", self.far), self.placed))
 
     @cached_property
     def arrivals(self) -> pd.DataFrame:
         """Completeness of a day's credit by its age."""
-        first_day, last_day = self._span
-        return arrival(without(self.earned, "date", self.far), self.placed, first_day=first_day, last_day=last_day)
+        days = dict(zip(("first_day", "last_day"), self._span, strict=True))
+        return self.kept("arrivals", lambda: arrival(without(self.earned, "date", self.far), self.placed, **days))
 
     @cached_property
     def ages(self) -> pd.DataFrame:

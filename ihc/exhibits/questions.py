@@ -14,7 +14,7 @@ from ihc.analysis.dimension import NO_VALUE, value_texts
 from ihc.analysis.periods import PERIODS, period_totals
 from ihc.analysis.reporting import by_channel, model_revenue, ratio, session_costs, total_name
 from ihc.analysis.sensitivity import IHC
-from ihc.arrays.lookup import get_indexer, isin
+from ihc.arrays.lookup import factorize, get_indexer, isin
 from ihc.charts.channels import bars_chart
 from ihc.charts.periods import roas_trend_chart
 from ihc.errors import InputError
@@ -148,7 +148,7 @@ def customers(conversions: pd.DataFrame) -> pd.Series[str]:
     A refund counts as its order.
     """
     at = moments(conversions, CONV)
-    first = at.where(is_purchase(conversions)).groupby(conversions["user_id"]).transform("min")
+    first = at.where(is_purchase(conversions)).groupby(factorize(conversions["user_id"])).transform("min")
     kinds = pd.Series(np.where(at > first, RETURNING, NEW), index=conversions.index, dtype="str")
     kinds = kinds.where(has_user(conversions))
     return kinds.take(purchase_indexer(conversions)).set_axis(conversions.index)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ihc.arrays.lookup import factorize
 from ihc.arrays.types import Floats
 from ihc.errors import InputError
 from ihc.formatting import some
@@ -141,12 +142,14 @@ def instructive_journey(journeys: pd.DataFrame, *, most: int = MOST_SESSIONS) ->
     Ties are broken by the number of channels, then the lowest `conv_id`. If all journeys are longer, the shortest is
     chosen. In: `journeys`. Out: its rows; none without journeys.
     """
-    by_order = journeys.groupby("conv_id").agg(sessions=("session_id", "size"), channels=("channel_name", "nunique"))
-    sessions = by_order["sessions"]
-    rank = sessions.where(sessions <= most, -sessions)
-    ranked = by_order.assign(rank=rank).reset_index()
-    ranked = ranked.sort_values(["rank", "channels", "conv_id"], ascending=[False, False, True], kind="stable")
-    return journeys[journeys["conv_id"].isin(ranked["conv_id"].head(1))].reset_index(drop=True)
+    order, (channel, names) = factorize(journeys["conv_id"]), pd.factorize(journeys["channel_name"])
+    sessions = np.bincount(order)
+    channels = np.bincount(pd.unique(order * max(len(names), 1) + channel) // max(len(names), 1))
+    rank = np.where(sessions <= most, sessions, -sessions)
+    is_best = rank == rank.max(initial=-len(journeys))
+    is_best &= channels == channels[is_best].max(initial=0)
+    ids = journeys.loc[is_best[order], "conv_id"].astype("str")
+    return journeys[journeys["conv_id"] == ids.min()].reset_index(drop=True) if len(ids) else journeys
 
 
 def curve_points(curve: Curve, seen_until: float = np.inf) -> pd.DataFrame:

@@ -31,9 +31,16 @@ def frames_of(settings: Settings) -> Frames | None:
     return Frames(settings.frames) if settings.frames else None
 
 
-def write_inputs(frames: Frames, tables: Tables) -> None:
-    """Write the checked tables."""
-    _write(frames, INPUTS, tables)
+def write_inputs(settings: Settings, tables: Tables) -> None:
+    """Write the checked tables for the notebooks of this run."""
+    if frames := frames_of(settings):
+        _write(frames, INPUTS, tables)
+
+
+def code_inputs(settings: Settings, tables: Tables) -> None:
+    """Write the tables with the ids as categories, for the notebook that stores the results."""
+    if frames := frames_of(settings):
+        _write(frames, CODED, with_codes(Source(tables, no_results(), no_phases(), is_stored=False)).tables)
 
 
 def shared_inputs(settings: Settings) -> Tables:
@@ -60,14 +67,16 @@ def share_results(settings: Settings, tables: Tables) -> Source:
 
     Frames that were calculated from earlier results are deleted.
     """
-    source, frames = _read_source(settings.database, tables), frames_of(settings)
+    frames = frames_of(settings)
+    coded = _read(frames, CODED) if frames else None
+    source = _read_source(settings.database, coded or tables)
     if frames is None:
         return source
-    for path in frames.folder.glob("*.arrow"):
-        if not path.name.startswith(INPUTS):
+    for path in frames.folder.glob("*-*.arrow"):
+        if not path.name.startswith((INPUTS, CODED)):
             path.unlink()
-    frames = Frames(frames.folder)
-    _write(frames, CODED, source.tables)
+    if coded is None or coded.sessions["session_id"].dtype != source.tables.sessions["session_id"].dtype:
+        _write(frames, CODED, source.tables)
     for name, frame in zip(RESULTS, (*source.results, source.phases), strict=True):
         frames.write(name, frame)
     return _shared_source(frames) or source

@@ -14,7 +14,6 @@ import pandas as pd
 
 from ihc.analysis.dimension import with_dimension
 from ihc.api.ledger import requests_of
-from ihc.database.frames import Frames
 from ihc.database.inputs import read_columns, read_tables
 from ihc.database.locks import Lock
 from ihc.database.results import create_tables, store_reporting, try_writing
@@ -26,7 +25,7 @@ from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
 from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
-from ihc.pipeline.intermediate import FOLDER, are_equal, delete_leftovers, write_inputs
+from ihc.pipeline.intermediate import FOLDER, are_equal, code_inputs, delete_leftovers, write_inputs
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
 from ihc.schemas.conversion_types import of_type
@@ -140,11 +139,8 @@ def run(
         folder = settings.output / "runs" / settings.run_id / FOLDER
         settings = replace(settings, frames=folder)
         try:
-            write_inputs(Frames(folder), tables)
-            result = _execute_and_save(settings, say, step, lock)
-            if not are_equal(tables, read_tables(settings.database)):
-                say(CHANGED)
-            return result
+            write_inputs(settings, tables)
+            return _execute_and_save(settings, tables, say, step, lock)
         finally:
             if not keep_intermediate:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -157,7 +153,7 @@ def _save(settings: Settings, step: Step) -> tuple[Report, Saved]:
         return report, save(report, settings.output)
 
 
-def _execute_and_save(settings: Settings, say: Say, step: Step, lock: Lock | None) -> RunResult:
+def _execute_and_save(settings: Settings, tables: Tables, say: Say, step: Step, lock: Lock | None) -> RunResult:
     """Run the attribution, then the other notebooks while this process writes the report."""
     from ihc.pipeline.notebooks import Execution  # slow import, not needed for a report only
 
@@ -171,11 +167,15 @@ def _execute_and_save(settings: Settings, say: Say, step: Step, lock: Lock | Non
         step=step,
         lock=lock,
     )
-    executed = execution.run(dict.fromkeys(ATTRIBUTION, ()))
     with ThreadPoolExecutor(1) as pool:
-        analysis = pool.submit(execution.run, dict.fromkeys(ANALYSIS, ()))
         try:
+            attribution = pool.submit(execution.run, dict.fromkeys(ATTRIBUTION, ()))
+            code_inputs(settings, tables)
+            executed = attribution.result()
+            analysis = pool.submit(execution.run, dict.fromkeys(ANALYSIS, ()))
             report, saved = _save(settings, step)
+            if not are_equal(tables, read_tables(settings.database)):
+                say(CHANGED)
             executed |= analysis.result()
         except BaseException:
             execution.end()
