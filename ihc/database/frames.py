@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -31,22 +32,29 @@ class Frames:
     def kept(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Return the frame of this name; make and write it if there is none."""
         found = self.read(name)
-        return self.write(name, make()) if found is None else found
+        if found is None:
+            found = make()
+            self.write(name, found)
+        return found
 
-    def write(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        """Write a frame with a default index, and return it; its rows keep their order, columns their types.
+    def write(self, name: str, frame: pd.DataFrame) -> bool:
+        """Write a frame, such that it is read with the same rows and types.
 
-        Raises ValueError for another index, and pyarrow.ArrowInvalid for a column of several types.
+        Out: whether it was written. It is not if Arrow cannot hold a column, such as one of mixed types, if its index
+        is not the default one, or if the file cannot be written, for example because the disk is full.
         """
         if not frame.index.equals(pd.RangeIndex(len(frame))):
-            raise ValueError(f"{name} must have a default index.")
+            return False
         arrays, fields = [], []
-        for column, values in frame.items():
-            array, marks = self._array(values)
-            arrays.append(array)
-            fields.append(pa.field(str(column), array.type, metadata=marks))
-        _write(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), self._path(name))
-        return frame
+        try:
+            for column, values in frame.items():
+                array, marks = self._array(values)
+                arrays.append(array)
+                fields.append(pa.field(str(column), array.type, metadata=marks))
+            _write(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), self._path(name))
+        except (pa.ArrowException, OSError):
+            return False
+        return True
 
     def read(self, name: str) -> pd.DataFrame | None:
         """Map a frame into memory; None if there is none."""
@@ -61,6 +69,11 @@ class Frames:
         }
         return frame.assign(**columns)
 
+    def delete(self, prefix: str) -> None:
+        """Delete the frames whose name starts with `prefix` and a hyphen."""
+        for path in self.folder.glob(f"{prefix}-*.arrow"):
+            path.unlink(missing_ok=True)
+
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.arrow"
 
@@ -69,9 +82,12 @@ class Frames:
             return pa.array(values.array.codes), {"categories": self._texts_of(values.dtype)}
         if isinstance(values.dtype, pd.StringDtype):
             return arrow_texts(values), None
-        if values.dtype == object or isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
-            return pa.array(values.array, from_pandas=True), None
-        return pa.array(values.to_numpy(), from_pandas=False), None
+        if isinstance(values.dtype, np.dtype) and values.dtype != object:
+            return pa.array(values.to_numpy(), from_pandas=False), None
+        array = pa.array(values.array, from_pandas=True)
+        if not array.to_pandas().equals(values.reset_index(drop=True)):
+            raise pa.ArrowInvalid(f"{values.name} would come back with other types.")
+        return array, None
 
     def _texts_of(self, dtype: pd.CategoricalDtype) -> str:
         """Return the name of the file of these categories; write it if it is new."""
@@ -99,9 +115,13 @@ class Frames:
 def _write(table: Any, path: Path) -> None:
     """Write a file as a whole, so that no other process sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, delete=False) as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
-    Path(file.name).replace(path)
+    draft = path.with_name(f"{path.name}.{token_hex(4)}")
+    try:
+        with pa.OSFile(str(draft), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _mapped(path: Path) -> Any:

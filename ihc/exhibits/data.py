@@ -54,6 +54,7 @@ from ihc.settings.report import ReportOptions
 from ihc.settings.run import RESTARTED, Settings
 
 LOCAL = "local"
+CALCULATED = "report"  # prefix of the frames that the notebooks of a run calculate for each other
 # Settings that define the attribution. If one of them is given, credits stored with other settings are not used.
 ATTRIBUTION = ("engine", "conv_type_id", "lookback_days", "restart_after_order", "parameters", "redistribution")
 
@@ -218,7 +219,7 @@ class ReportData:
     def kept(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """A frame that another notebook of the run has calculated with the same settings, or one that is made now."""
         frames = self.source.frames
-        return frames.kept(f"{name}-{self._mark}", make) if frames else make()
+        return frames.kept(f"{CALCULATED}-{name}-{self._mark}", make) if frames else make()
 
     @cached_property
     def _mark(self) -> str:

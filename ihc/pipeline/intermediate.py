@@ -11,17 +11,19 @@ import shutil
 import time
 from pathlib import Path
 
+from ihc.arrays.lookup import share_categories
 from ihc.database.database import Database
 from ihc.database.frames import Frames
 from ihc.database.inputs import read_tables
 from ihc.database.results import Results, no_phases, no_results, read_phases, read_results
-from ihc.exhibits.data import Source, with_codes
+from ihc.exhibits.data import CALCULATED, Source, with_codes
 from ihc.schemas.tables import Tables
 from ihc.settings.run import Settings
 
 FOLDER = "intermediate"
 OLD = 86_400  # [s] after a day, files of a run that was killed are deleted
-INPUTS, CODED = "input", "coded"  # prefixes of the tables as read, and with the ids as categories
+# Prefixes of the tables as read, of the tables with the ids as categories, and of the results.
+INPUTS, CODED, STORED = "input", "coded", "stored"
 RESULTS = (*Results._fields, "phases")
 PARTS = ("sessions", "conversions", "costs", "spend", "session_costs")
 
@@ -72,13 +74,15 @@ def share_results(settings: Settings, tables: Tables) -> Source:
     source = _read_source(settings.database, coded or tables)
     if frames is None:
         return source
-    for path in frames.folder.glob("*-*.arrow"):
-        if not path.name.startswith((INPUTS, CODED)):
-            path.unlink()
-    if coded is None or coded.sessions["session_id"].dtype != source.tables.sessions["session_id"].dtype:
-        _write(frames, CODED, source.tables)
-    for name, frame in zip(RESULTS, (*source.results, source.phases), strict=True):
-        frames.write(name, frame)
+    frames.delete(CALCULATED)
+    frames.delete(STORED)
+    is_coded = coded is not None and all(
+        share_categories(one[key], other[key])
+        for one, other, key in zip(coded, source.tables, ("session_id", "conv_id"), strict=False)
+    )
+    if is_coded or _write(frames, CODED, source.tables):
+        for name, frame in zip(RESULTS, (*source.results, source.phases), strict=True):
+            frames.write(f"{STORED}-{name}", frame)
     return _shared_source(frames) or source
 
 
@@ -89,16 +93,20 @@ def _read_source(database: Database | None, tables: Tables) -> Source:
 
 def _shared_source(frames: Frames) -> Source | None:
     tables = _read(frames, CODED)
-    found = [frame for name in RESULTS if (frame := frames.read(name)) is not None]
+    found = [frame for name in RESULTS if (frame := frames.read(f"{STORED}-{name}")) is not None]
     if tables is None or len(found) < len(RESULTS):
         return None
     return Source(tables, Results(*found[:-1]), found[-1], is_stored=True, frames=frames)
 
 
-def _write(frames: Frames, prefix: str, tables: Tables) -> None:
-    for name, frame in zip(PARTS, (*tables, tables.spend, tables.session_costs), strict=True):
-        if frame is not None:
-            frames.write(f"{prefix}-{name}", frame)
+def _write(frames: Frames, prefix: str, tables: Tables) -> bool:
+    """Write the tables: all, or none if one cannot be written; then they are read from the database."""
+    parts = [*zip(PARTS, (*tables, tables.spend, tables.session_costs), strict=True)]
+    # The optional ones first: once the others are there, all are.
+    written = [frames.write(f"{prefix}-{name}", frame) for name, frame in reversed(parts) if frame is not None]
+    if not all(written):
+        frames.delete(prefix)
+    return all(written)
 
 
 def _read(frames: Frames, prefix: str) -> Tables | None:

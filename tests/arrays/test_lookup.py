@@ -81,3 +81,10 @@ def test_join_keeps_rows_and_order_and_gives_nan_without_a_match():
 def test_argsort_sorts_by_key_then_id(rows):
     keys, ids = np.array([key for key, _ in rows], dtype="int64"), pd.Series([one for _, one in rows], dtype="str")
     assert [rows[place] for place in argsort(keys, ids)] == sorted(rows)
+
+
+@FEW
+@given(*[st.lists(st.tuples(*[st.sampled_from("kla")] * 2), max_size=8)] * 2)
+def test_pairs_are_found_at_their_first_position(rows, known):
+    frames = [pd.DataFrame(pairs, columns=["conv_id", "session_id"], dtype="str") for pairs in (rows, known)]
+    assert get_pair_indexer(*frames).tolist() == [known.index(pair) if pair in known else -1 for pair in rows]

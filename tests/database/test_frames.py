@@ -1,0 +1,93 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from ihc.arrays.codes import with_shared_codes
+from ihc.database.frames import Frames
+
+
+def a_frame():
+    return pd.DataFrame(
+        {
+            "id": pd.Series(["x", "", None], dtype="str"),
+            "cost": [1.5, np.nan, -0.0],
+            "flag": np.array([0, 1, 1], dtype="int8"),
+            "is_new": [True, False, True],
+            "at": np.array(["2025-03-01T12:00:00.000001", "NaT", "1970-01-01"], dtype="datetime64[us]"),
+            "count": pd.array([1, None, 3], dtype="Int64"),
+        }
+    )
+
+
+def test_a_frame_comes_back_with_its_types_its_order_and_its_missing_values(tmp_path):
+    frame = a_frame().drop(columns="count")
+    Frames(tmp_path).write("f", frame)
+    found = Frames(tmp_path).read("f")
+    assert_frame_equal(found, frame)
+    assert np.signbit(found["cost"][2])
+    Frames(tmp_path).write("empty", frame.iloc[:0])
+    assert_frame_equal(Frames(tmp_path).read("empty"), frame.iloc[:0])
+    assert Frames(tmp_path).read("other") is None
+
+
+def test_frames_share_their_categories_after_reading(tmp_path):
+    sessions, credits = with_shared_codes(*[pd.Series(ids, dtype="str") for ids in (["b", "a"], ["a", None, "c"])])
+    frames = Frames(tmp_path)
+    frames.write("sessions", sessions.to_frame("session_id"))
+    frames.write("credits", credits.to_frame("session_id"))
+    assert len(list(tmp_path.iterdir())) == 3  # the texts are in one file
+    read = Frames(tmp_path)
+    one, other = read.read("sessions")["session_id"], read.read("credits")["session_id"]
+    assert one.dtype is other.dtype
+    assert (one.tolist(), other.astype("str").fillna("-").tolist()) == (["b", "a"], ["a", "-", "c"])
+
+
+def test_a_kept_frame_is_made_once(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return a_frame()[["id"]]
+
+    for frames in (Frames(tmp_path), Frames(tmp_path)):
+        assert frames.kept("f", make)["id"].tolist()[:2] == ["x", ""]
+    assert made == [1]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        a_frame().iloc[1:],  # another index
+        pd.DataFrame({"mixed": pd.Series([1, "a"], dtype="object")}),
+        pd.DataFrame({"whole": pd.Series([1, None], dtype="object")}),  # would come back as 1.0
+        a_frame()[["count"]],
+    ],
+)
+def test_a_frame_that_would_come_back_different_is_not_written(frame, tmp_path):
+    assert not Frames(tmp_path).write("f", frame)
+    assert Frames(tmp_path).read("f") is None
+    assert Frames(tmp_path).kept("f", lambda: frame) is frame
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert not Frames(tmp_path / "file").write("f", a_frame()[["id"]])
+
+
+def test_frames_are_deleted_by_prefix(tmp_path):
+    frames = Frames(tmp_path)
+    for name in ("report-a", "report-b", "reports"):
+        frames.write(name, a_frame()[["id"]])
+    frames.delete("report")
+    assert [path.name for path in tmp_path.iterdir()] == ["reports.arrow"]
+
+
+def test_a_written_file_is_whole_or_absent(tmp_path):
+    frames = Frames(tmp_path)
+    frames.write("f", a_frame()[["id"]])
+    before = frames.read("f")
+    frames.write("f", a_frame()[["id"]].iloc[:1])  # replaces the file that is mapped
+    assert before["id"].tolist()[:2] == ["x", ""]
+    assert len(frames.read("f")) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["f.arrow"]
