@@ -7,8 +7,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import factorize, get_indexer, get_pair_indexer, isin, join, lookup
+from ihc.arrays.lookup import PAIR, are_equal, factorize, get_indexer, get_pair_indexer, isin, join, lookup
 from ihc.arrays.sums import sum_by, sums, total
+from ihc.arrays.types import Booleans
 from ihc.errors import InputError
 from ihc.schemas.refunds import is_purchase, purchases
 from ihc.schemas.spend import is_daily, without_session
@@ -55,28 +56,35 @@ def conversion_credits(sessions: pd.DataFrame, conversions: pd.DataFrame, credit
     sessions], channel_name, date [the session's], revenue [of the order or refund], ihc [orders; 0 for a refund],
     ihc_revenue [currency]`; a credit whose order or session is not in the tables is left out.
     """
+    earned, is_there = _earnings(sessions, conversions, credits)
+    visit = earned["visit"].to_numpy()
+    columns = {name: credits[name].array if is_there.all() else credits[name].array[is_there] for name in PAIR}
+    columns |= {"visit": visit, "channel_name": sessions["channel_name"].array.take(visit)}
+    columns |= {"date": sessions["event_date"].array.take(visit)}
+    return pd.DataFrame(columns | {name: earned[name] for name in ("revenue", "ihc", "ihc_revenue")}, copy=False)
+
+
+def _earnings(
+    sessions: pd.DataFrame, conversions: pd.DataFrame, credits: pd.DataFrame
+) -> tuple[pd.DataFrame, Booleans]:
+    """Return what each credit earns: `visit, revenue, ihc, ihc_revenue`, as in `conversion_credits`.
+
+    Out: also which credits have a row: those whose order and session are in the tables.
+    """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     require_columns(conversions, COLUMNS[CONVERSIONS], "conversions")
     require_columns(credits, CREDITS, "credits")
     order = get_indexer(credits["conv_id"], conversions["conv_id"])
     visit = get_indexer(credits["session_id"], sessions["session_id"])
+    share = credits["ihc"].to_numpy("float64")
     is_there = (order >= 0) & (visit >= 0)
-    earned = credits.loc[is_there, list(CREDITS)].reset_index(drop=True)
-    order, visit = order[is_there], visit[is_there]
-    revenue = conversions["revenue"].take(order).to_numpy()
-    counts = is_purchase(conversions)[order]
-    return pd.DataFrame(
-        {
-            "conv_id": earned["conv_id"],
-            "session_id": earned["session_id"],
-            "visit": visit,
-            "channel_name": sessions["channel_name"].array.take(visit),
-            "date": sessions["event_date"].array.take(visit),
-            "revenue": revenue,
-            "ihc": earned["ihc"].where(counts, 0.0),
-            "ihc_revenue": earned["ihc"] * revenue,
-        }
-    )
+    if not is_there.all():
+        order, visit, share = order[is_there], visit[is_there], share[is_there]
+    revenue = conversions["revenue"].to_numpy("float64")[order]
+    counts = is_purchase(conversions)
+    ihc = share if counts.all() else np.where(counts[order], share, 0.0)
+    columns = {"visit": visit, "revenue": revenue, "ihc": ihc, "ihc_revenue": share * revenue}
+    return pd.DataFrame(columns, copy=False), is_there
 
 
 def shares_of(earned: pd.DataFrame) -> pd.Series[float]:
@@ -108,6 +116,8 @@ def influenced(credits: pd.DataFrame) -> pd.Series[int]:
 def session_costs(sessions: pd.DataFrame, costs: pd.DataFrame) -> pd.Series[float]:
     """Return the cost [currency] of each session, with the index of `sessions`; 0 without a cost row."""
     require_columns(costs, COLUMNS[COSTS], "costs")
+    if are_equal(sessions["session_id"], costs["session_id"]):
+        return costs["cost"].astype("float64").fillna(0.0).set_axis(sessions.index)
     return lookup(sessions["session_id"], costs, "session_id", "cost").astype("float64").fillna(0.0)
 
 
@@ -120,8 +130,8 @@ def cost_without_session(sessions: pd.DataFrame, costs: pd.DataFrame) -> float:
 def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame) -> pd.DataFrame:
     """Compute the cost and earnings of each session, the basis of all sums by channel and day.
 
-    In: two of the tables, and the `conversion_credits` of these sessions. Out: one row per row of `sessions`, with its
-    index: `channel_name, date, cost [currency; 0 without a cost row], ihc [orders], ihc_revenue [currency]`, both NaN
+    In: two of the tables, and `visit, ihc, ihc_revenue` of the `conversion_credits` of these sessions. Out: one row per
+    row of `sessions`, with its index: `channel_name, date, cost [currency; 0 without a cost row], ihc [orders], ihc_revenue [currency]`, both NaN
     if no order gives the session credit, and `sessions [count]`, 1. Rows for daily spend without any session follow, as
     in `without_session`: they have 0 sessions and no credit.
     """
@@ -194,7 +204,7 @@ def channel_reporting(
     channel_summary : The totals per channel, with CPO and ROAS.
 
     """
-    return by_channel_and_day(visits_of(sessions, costs, conversion_credits(sessions, conversions, credits)))
+    return by_channel_and_day(visits_of(sessions, costs, _earnings(sessions, conversions, credits)[0]))
 
 
 def by_channel_and_day(visits: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ihc.arrays.lookup import are_equal, arrow_texts, get_indexer, run_starts, share_categories
+from ihc.arrays.lookup import are_equal, arrow_texts, get_indexer, share_categories
 from ihc.arrays.types import Integers
 
 
@@ -29,7 +29,7 @@ def with_shared_codes(*columns: pd.Series[Any]) -> list[pd.Series[Any]]:
     for column in columns[1:]:
         place = _known(column, columns, places)
         if place is None:
-            place = _places(column, texts)
+            place = get_indexer(column, pd.Series(pd.array(texts, dtype="str")))
             strange = np.flatnonzero((place < 0) & column.notna().to_numpy())
             if len(strange):
                 more, first = arrow_texts(column.iloc[strange]).dictionary_encode(), len(texts)
@@ -61,13 +61,6 @@ def _known(column: pd.Series[Any], columns: Sequence[pd.Series[Any]], places: li
         if len(other) == len(column) and are_equal(other, column):
             return place
     return None
-
-
-def _places(column: pd.Series[Any], texts: Any) -> Integers:
-    """Return the place of each id in `texts`; -1 for NaN and unknown ids. Of equal neighbours, one is looked up."""
-    first = run_starts(column)
-    found = get_indexer(column.iloc[first], pd.Series(pd.array(texts, dtype="str")))
-    return np.repeat(found, np.diff(first, append=len(column)))
 
 
 def dtype_of(texts: pd.Index[Any]) -> pd.CategoricalDtype:

@@ -24,14 +24,17 @@ def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> Integers:
     """Return the position of each id in the column `known`, or -1 if it is missing.
 
     If an id occurs several times in `known`, its first position is returned. Ids are compared as texts, whatever their
-    dtype.
+    dtype. Equal ids are often adjacent, as in the rows of a journey; only the first of them is looked up.
     """
     if ids.empty:
         return np.empty(0, dtype="int64")
     if share_categories(ids, known):
         return _get_code_indexer(ids, known)
-    found = pc.index_in(arrow_texts(ids), value_set=arrow_texts(known), skip_nulls=True)
-    return np.asarray(pc.fill_null(found, -1), dtype="int64")
+    first = run_starts(ids)
+    wanted = arrow_texts(ids)
+    found = pc.index_in(wanted.take(pa.array(first)), value_set=arrow_texts(known), skip_nulls=True)
+    place = np.asarray(pc.fill_null(found, -1), dtype="int64")
+    return np.repeat(place, np.diff(first, append=len(ids)))
 
 
 def share_categories(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
@@ -54,10 +57,7 @@ def isin(ids: pd.Series[Any], known: pd.Series[Any]) -> Booleans:
 
 
 def factorize(ids: pd.Series[Any]) -> Integers:
-    """Encode the ids as integers, in order of first appearance.
-
-    Equal ids are often adjacent, as in the rows of a journey. Only the first id of each run is looked up.
-    """
+    """Encode the ids as integers, in order of first appearance."""
     first = run_starts(ids)
     found, _ = pd.factorize(ids.array.take(first))
     return np.repeat(found.astype("int64"), np.diff(first, append=len(ids)))
