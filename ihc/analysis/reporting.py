@@ -131,9 +131,9 @@ def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame)
     """Compute the cost and earnings of each session, the basis of all sums by channel and day.
 
     In: two of the tables, and `visit, ihc, ihc_revenue` of the `conversion_credits` of these sessions. Out: one row per
-    row of `sessions`, with its index: `channel_name, date, cost [currency; 0 without a cost row], ihc [orders], ihc_revenue [currency]`, both NaN
-    if no order gives the session credit, and `sessions [count]`, 1. Rows for daily spend without any session follow, as
-    in `without_session`: they have 0 sessions and no credit.
+    row of `sessions`, with its index: `channel_name, date, cost [currency; 0 without a cost row], ihc [orders],
+    ihc_revenue [currency]`, both NaN if no order gives the session credit, and `sessions [count]`, 1. Rows for daily
+    spend without any session follow, as in `without_session`: they have 0 sessions and no credit.
     """
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     visit = earned["visit"].to_numpy("int64")
