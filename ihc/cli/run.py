@@ -15,6 +15,7 @@ import typer
 from ihc.cli.options import settled, takes
 from ihc.cli.printing import bars, make_console, print_channels, say
 from ihc.formatting import counted, shown
+from ihc.pipeline.forks import start_early
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +46,8 @@ def run(
     wait for the next run.
     """
     gc.set_threshold(10_000)  # looking for garbage as often as usual takes a tenth of a report's time
+    if not report_only:
+        start_early()
     from ihc.narrative import run as narrative
 
     settings = settled(**options)
