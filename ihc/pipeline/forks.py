@@ -133,9 +133,7 @@ def serve(connection: Connection) -> None:
     """Fork a kernel for each `Start` that arrives, until the connection is closed."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave nothing to collect
     server = os.getpid()
-    # Kernels need not look for garbage among the modules, nor as often as usual.
-    gc.freeze()
-    gc.set_threshold(OBJECTS)
+    gc.freeze()  # kernels need not look for garbage among the modules
     with suppress(EOFError):
         while True:
             start, inherited = connection.recv()
@@ -173,6 +171,7 @@ def _become(start: Start, stderr: int, server: int) -> NoReturn:
 
 def main() -> None:
     """Import everything, then fork kernels; the pipe is stdin."""
+    gc.set_threshold(OBJECTS)  # looking as often as usual takes a tenth of the time, here and in kernels
     for name in PRELOADED:
         with suppress(ImportError):  # the notebook that needs it reports it
             import_module(name)
