@@ -16,7 +16,6 @@ import typer
 from ihc.cli.options import settled, takes
 from ihc.cli.printing import bars, make_console, print_channels, say
 from ihc.formatting import counted, shown
-from ihc.pipeline.forks import start_early
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,6 +49,8 @@ def run(
     gc.set_threshold(10_000)  # looking for garbage as often as usual takes a tenth of a report's time
     sys.setswitchinterval(SWITCH)
     if not report_only:
+        from ihc.pipeline.forks import start_early
+
         start_early()
     from ihc.narrative import run as narrative
 

@@ -132,39 +132,35 @@ def take() -> Forks | None:
 def serve(connection: Connection) -> None:
     """Fork a kernel for each `Start` that arrives, until the connection is closed."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels leave nothing to collect
-    server = os.getpid()
     gc.freeze()  # kernels need not look for garbage among the modules
     with suppress(EOFError):
         while True:
             start, inherited = connection.recv()
             descriptors = [recv_handle(connection) for _ in range(inherited + 1)]
             if os.fork() == 0:
-                _answer(connection)
-                _become(start, descriptors[0], server)
+                _become(start, descriptors[0], connection)
             for descriptor in descriptors:
                 os.close(descriptor)
 
 
-def _answer(connection: Connection) -> None:
-    """Lead a process group of its own, and send its id and a handle."""
-    os.setsid()
-    handle = os.pidfd_open(os.getpid())
-    with connection:
-        connection.send(os.getpid())
-        send_handle(connection, handle, os.getppid())
-    os.close(handle)
-
-
-def _become(start: Start, stderr: int, server: int) -> NoReturn:
-    """Run as a kernel, which ends when its parent does."""
+def _become(start: Start, stderr: int, connection: Connection) -> NoReturn:
+    """Answer with id and handle, then run as a kernel, which ends when its parent does."""
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(stderr, STDERR)
+        os.setsid()
+        handle, parent = os.pidfd_open(os.getpid()), os.getppid()
+        with connection:
+            connection.send(os.getpid())
+            send_handle(connection, handle, parent)
+        os.close(handle)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.chdir(start.folder)
         os.environ.clear()
         os.environ.update(start.environment)
         launch = import_module("ipykernel.kernelapp").launch_new_instance
-        launch([*start.arguments, f"--IPKernelApp.parent_handle={server}"])
+        launch([*start.arguments, f"--IPKernelApp.parent_handle={parent}"])
+    except Exception:
+        sys.excepthook(*sys.exc_info())
     finally:
         os._exit(0)
 
