@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 REFUSED, WAITING, INTERRUPTED = 1, 3, 130
+SWITCH = 0.001  # how long a kernel's message waits while the report is drawn [s]; usually 0.005
 
 
 @takes(
@@ -48,6 +50,11 @@ def run(
     wait for the next run.
     """
     gc.set_threshold(10_000)  # looking for garbage as often as usual takes a tenth of a report's time
+    sys.setswitchinterval(SWITCH)
+    if not report_only:
+        from ihc.pipeline.forks import start_early
+
+        start_early()
     from ihc.narrative import run as narrative
 
     settings = settled(**options)

@@ -14,7 +14,6 @@ from threading import Event
 from typing import Any
 
 import papermill
-from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
@@ -22,6 +21,8 @@ from nbclient.exceptions import DeadKernelError
 from ihc import errors
 from ihc.database.locks import Lock
 from ihc.errors import ApiStoppedError, NotebookError
+from ihc.pipeline.forks import Forks, take
+from ihc.pipeline.kernels import end_kernel, new_kernel
 from ihc.report.files import write_text
 from ihc.secrets import masked
 
@@ -50,6 +51,7 @@ class Execution:
     lock: Lock | None = None
     _kernels: list[AsyncKernelManager] = field(default_factory=list, init=False)
     _is_ended: Event = field(default_factory=Event, init=False)
+    _forks: Forks | None = field(default_factory=lambda: take(), init=False)
 
     def run(self, needs: Mapping[str, Collection[str]]) -> dict[str, Path]:
         """Execute notebooks, two at a time, each after the ones it `needs`.
@@ -78,7 +80,7 @@ class Execution:
         """End all kernels and start no more."""
         self._is_ended.set()
         for kernel in self._kernels:
-            _end(kernel)
+            end_kernel(kernel)
 
     def _execute(self, name: str) -> Path:
         target = self.folder / f"{name}.ipynb"
@@ -106,11 +108,7 @@ class Execution:
     @contextmanager
     def _kernel(self) -> Iterator[AsyncKernelManager]:
         """A kernel with the same Python; its stderr goes to `kernels.log`."""
-        specs = KernelSpecManager(kernel_dirs=[])
-        kernel = AsyncKernelManager(kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=specs)
-        # Without it, newer kernels warn about unencrypted connections.
-        if kernel.has_trait("transport_encryption"):
-            kernel.transport_encryption = "auto"
+        kernel = new_kernel(self._forks)
         self._kernels.append(kernel)
         with (self.folder / "kernels.log").open("ab") as log, TemporaryDirectory(prefix="ihc-") as sockets:
             # Two parallel runs could choose the same free port; socket files avoid that.
@@ -128,13 +126,7 @@ class Execution:
                 )
                 yield kernel
             finally:
-                _end(kernel)
-
-
-def _end(kernel: AsyncKernelManager) -> None:
-    """End a kernel immediately."""
-    if kernel.has_kernel:
-        run_sync(kernel.shutdown_kernel)(now=True)
+                end_kernel(kernel)
 
 
 class _Forward:

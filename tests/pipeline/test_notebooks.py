@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from ihc.errors import NotebookError
+from ihc.pipeline.forks import Forks, can_fork
 from ihc.pipeline.notebooks import Execution
 
 PARAMETERS = "who = ''"
@@ -119,3 +120,18 @@ def test_a_dead_kernel_is_reported(tmp_path):
     _, execution = execution_of(tmp_path, one=["import os; os._exit(1)"])
     with pytest.raises(NotebookError, match="Notebook one: the kernel died"):
         execution.run({"one": ()})
+
+
+def test_without_forks_a_kernel_is_started_as_any_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("ihc.pipeline.notebooks.take", lambda: None)
+    _, execution = execution_of(tmp_path, one=["import os; print(os.getppid())"])
+    assert printed(execution.run({"one": ()})["one"]) == [f"{os.getpid()}\n"]
+
+
+@pytest.mark.skipif(not can_fork(), reason="kernels are forked on Linux only")
+def test_a_kernel_that_cannot_be_forked_is_started_as_any_other(tmp_path, monkeypatch):
+    forks = Forks()
+    monkeypatch.setattr("ihc.pipeline.notebooks.take", lambda: forks)
+    os.kill(forks.pid, signal.SIGKILL)
+    _, execution = execution_of(tmp_path, one=["print(who)"])
+    assert printed(execution.run({"one": ()})["one"]) == ["ann\n"]
