@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.arrays.lookup import PAIR, are_equal, factorize, get_indexer, get_pair_indexer, isin, join, lookup
-from ihc.arrays.sums import sum_by, sums, total
+from ihc.arrays.sums import sum_by, sums_of, total
 from ihc.arrays.types import Booleans
 from ihc.errors import InputError
 from ihc.schemas.refunds import is_purchase, purchases
@@ -138,13 +138,14 @@ def visits_of(sessions: pd.DataFrame, costs: pd.DataFrame, earned: pd.DataFrame)
     require_columns(sessions, COLUMNS[SESSIONS], "sessions")
     visit = earned["visit"].to_numpy("int64")
     has_credit = np.bincount(visit, minlength=len(sessions)) > 0
-    earnings = {name: sums(visit, earned[name].to_numpy("float64"), len(sessions)) for name in ("ihc", "ihc_revenue")}
+    ihc, revenue = sums_of(visit, [earned[name].to_numpy("float64") for name in ("ihc", "ihc_revenue")], len(sessions))
     visits = pd.DataFrame(
         {
             "channel_name": sessions["channel_name"],
             "date": sessions["event_date"],
             "cost": session_costs(sessions, costs),
-            **{name: np.where(has_credit, values, np.nan) for name, values in earnings.items()},
+            "ihc": np.where(has_credit, ihc, np.nan),
+            "ihc_revenue": np.where(has_credit, revenue, np.nan),
             "sessions": np.ones(len(sessions), dtype="int8"),
         }
     )

@@ -35,17 +35,28 @@ def sums(group: Integers, values: Floats, size: int) -> Floats:
     In: `group`, the group number of each value, from 0 to `size` - 1. A group with an infinite value gets the ordinary
     floating-point sum.
     """
-    known = np.where(np.isnan(values), 0.0, values)
-    found = np.bincount(group, weights=known, minlength=size).astype("float64")
+    return sums_of(group, [values], size)[0]
+
+
+def sums_of(group: Integers, columns: Iterable[Floats], size: int) -> list[Floats]:
+    """Return the `sums` of several columns over the same groups."""
     # A single addition is rounded once anyway, and most sessions need no more.
     is_long = np.bincount(group, minlength=size) > 2
-    if (infinite := group[np.isinf(known)]).size:
-        is_long[infinite] = False
     count = int(is_long.sum())
-    if count < size:
-        rows, place = is_long[group], is_long.cumsum() - 1
-        group, known = place[group[rows]], known[rows]
-    found[is_long] = rounded(multiples(group, known, count), count)
+    rows = np.flatnonzero(is_long[group]) if count < size else slice(None)
+    of_long = (is_long.cumsum() - 1)[group[rows]]
+    return [_sums(group, values, is_long, rows, of_long) for values in columns]
+
+
+def _sums(group: Integers, values: Floats, is_long: Booleans, rows: Integers | slice, of_long: Integers) -> Floats:
+    known = np.where(np.isnan(values), 0.0, values)
+    found = np.bincount(group, weights=known, minlength=len(is_long)).astype("float64")
+    known, count = known[rows], int(is_long.sum())
+    is_infinite = np.isinf(known)
+    exact = rounded(multiples(of_long, np.where(is_infinite, 0.0, known), count), count)
+    if is_infinite.any():
+        exact[of_long[is_infinite]] = found[is_long][of_long[is_infinite]]
+    found[is_long] = exact
     return found
 
 
@@ -121,8 +132,8 @@ def sum_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> 
     Out: `keys`, sorted, and `columns`. NaN counts as 0. A row with an empty key belongs to no group.
     """
     group, table, rows = _grouped(frame, keys)
-    values = {name: sums(group, rows[name].to_numpy("float64"), len(table)) for name in columns}
-    return table.assign(**values)
+    values = sums_of(group, [rows[name].to_numpy("float64") for name in columns], len(table))
+    return table.assign(**dict(zip(columns, values, strict=True)))
 
 
 def part_by(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:

@@ -21,15 +21,16 @@ from ihc.api.batching import fit_journeys, pack_requests, request_body
 from ihc.api.limits import MAX_SESSIONS
 from ihc.database.database import Database
 from ihc.database.inputs import read_tables
-from ihc.database.results import store_credits
+from ihc.database.results import no_phases, no_results, store_credits
 from ihc.database.tables import Run
+from ihc.exhibits.data import Source, with_codes
 from ihc.journeys.build import build_journeys
 from ihc.journeys.paths import LOST, WON, ChannelPaths, channel_paths
 from ihc.models.heuristics import first_touch, last_touch, linear, touch_totals
 from ihc.models.ihc import attribute
 from ihc.models.markov import removal_effects
 from ihc.models.parameters import load_parameters
-from ihc.schemas.tables import COLUMNS
+from ihc.schemas.tables import COLUMNS, CREDITS
 
 OURS = "ihc"
 STORED = "stored"  # folder of the databases written while measuring `store`
@@ -224,6 +225,13 @@ def _tables_and_credits(shop: Shop) -> Given:
     return shop.tables(), shop.credits()
 
 
+def _coded_tables_and_credits(shop: Shop) -> Given:
+    """The ids as categories, as a run passes them on."""
+    results = no_results()._replace(credits=shop.credits()[list(CREDITS)])
+    source = with_codes(Source(shop.tables(), results, no_phases(), is_stored=True))
+    return source.tables, source.results.credits
+
+
 def _all_paths(shop: Shop) -> Given:
     return shop.journeys(), shop.idle()
 
@@ -318,6 +326,12 @@ STAGES = {
         _tables_and_credits,
         _count_touchpoints,
         {"merge, groupby": Peer(peers.reporting_by_merging, same_frames)},
+    ),
+    "channel_reporting, ids as categories": Stage(
+        lambda tables, credits: channel_reporting(*tables, credits),
+        _coded_tables_and_credits,
+        _count_touchpoints,
+        {"merge, groupby": Peer(peers.reporting_by_merging, same_frames, _tables_and_credits)},
     ),
     "channel_summary": Stage(
         lambda tables, credits: channel_summary(*tables, credits), _tables_and_credits, _count_touchpoints, {}
