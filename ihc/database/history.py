@@ -179,8 +179,8 @@ def _equal(orders: pd.DataFrame, state: State) -> Booleans:
     """Mark the recorded orders that a marked state has with the same revenue, sessions, source and credit."""
     place = get_indexer(orders["conv_id"], state.orders["conv_id"])
     is_equal = np.asarray(place >= 0)
-    for name in ("revenue", "sessions", "source", "mark"):
-        is_equal &= np.asarray(orders[name].array == state.orders[name].array.take(place))
+    was, now = orders[is_equal], state.orders.take(place[is_equal])
+    is_equal[is_equal] = np.all([was[name].array == now[name].array for name in (*OF_ORDER[1:], "mark")], axis=0)
     return is_equal
 
 

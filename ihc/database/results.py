@@ -146,7 +146,8 @@ def read_phases(database: Database) -> pd.DataFrame:
     with database.transaction() as opened:
         (phases,) = _stored(opened, PHASE_TABLE)
     shares = phases[list(PHASES)].to_numpy()
-    return _without(phases, phases.loc[~((shares >= 0) & (shares <= 1 + TOLERANCE)).all(axis=1), "conv_id"])
+    is_fit = pd.Series(((shares >= 0) & (shares <= 1 + TOLERANCE)).all(axis=1))
+    return _without(phases, phases.loc[~is_fit, "conv_id"])
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -207,19 +208,24 @@ def _try_table(opened: Transaction, table: sa.Table) -> None:
             raise DatabaseError(f"Table {table.name}, column {name}: its type would round the values; {OTHERS_TABLE}.")
 
 
-def create_tables(database: Database, *, optional: bool = False, clean_results: bool = False) -> None:
-    """Create missing tables and the database file; existing tables stay unchanged.
+def create_tables(
+    database: Database, *, optional: bool = False, renew: bool = False, clean_results: bool = False
+) -> None:
+    """Create missing tables and the database file; existing tables stay unchanged, but for a new column of the history.
 
     `optional` also creates the table of daily spend beside existing input tables; a new database always has it.
+    `renew` rewrites tables of an earlier version in their present form; without it, they work as they are.
     `clean_results` empties the result tables and the history, but not the API ledger, whose answers were paid for.
     Raises DatabaseError if the database cannot be written.
     """
     database.make_empty()
     with database.transaction(is_writing=True) as opened:
         create_missing(opened, optional=optional)
-        if clean_results:
-            for name in RESULTS | HISTORY:
-                opened.connection.execute(sa.delete(METADATA.tables[name]))
+        for table in (METADATA.tables[name] for name in RESULTS | HISTORY):
+            if clean_results:
+                opened.connection.execute(sa.delete(table))
+            if renew:
+                opened.renew(table)
 
 
 def create_missing(

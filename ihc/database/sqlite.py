@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from ihc.database.transaction import BUSY_SECONDS, Transaction, arrow_table, in_a_file, insertion, no_file, rows_of
 from ihc.schemas.tables import EXACT
 
+WITHOUT_ROWID = " WITHOUT ROWID"
 MANY = 5_000  # rows that are worth a temporary file
 # Values that both drivers write in the same way.
 KEPT_BY_ARROW = (pa.types.is_string, pa.types.is_large_string, pa.types.is_signed_integer, pa.types.is_floating)
@@ -115,7 +116,7 @@ class Sqlite(Transaction):
 
     def append(self, table: str, frame: pd.DataFrame) -> None:
         """Insert the rows of a frame into a table with the same columns."""
-        self.append_each({table: frame.columns}, frame)
+        self.append_each({table: list(frame.columns)}, frame)
 
     def append_each(self, tables: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> None:
         """Insert the rows of a frame into several tables, each with some of its columns.
@@ -147,6 +148,21 @@ class Sqlite(Transaction):
         cursor.executemany(str(insertion(table, columns).compile(self.connection)), rows)
         cursor.close()
 
+    def renew(self, table: sa.Table) -> None:
+        """Rewrite a table that an earlier version created with row ids, unless others added an index or a trigger."""
+        query = sa.text("SELECT sql FROM sqlite_master WHERE tbl_name = :name AND sql IS NOT NULL")
+        found = [_one_line(made) for made in self.connection.scalars(query, {"name": table.name})]
+        form = _one_line(str(sa.schema.CreateTable(table).compile(self.connection)))
+        if not form.endswith(WITHOUT_ROWID) or found != [form.removesuffix(WITHOUT_ROWID)]:
+            return
+        # Not by renaming, which would change or refuse the views of others.
+        self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM {table.name}")
+        table.drop(self.connection, checkfirst=False)
+        table.create(self.connection, checkfirst=False)
+        keys = ", ".join(table.primary_key.columns.keys())
+        self.connection.exec_driver_sql(f"INSERT INTO {table.name} SELECT * FROM kept ORDER BY {keys}")
+        self.connection.exec_driver_sql("DROP TABLE kept")
+
     def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
         """An id as text, whatever the type in a row: 7.0 becomes 7, as in `as_text`."""
         whole = sa.cast(column, sa.Integer)
@@ -162,6 +178,10 @@ class Sqlite(Transaction):
     def stored_id(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
         """An id for comparison with text. SQLite compares by column type, so the key's index is used."""
         return column
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def write_through_arrow(file: Path, frame: pd.DataFrame) -> bool:

@@ -87,7 +87,11 @@ REPORTING_TABLE = _table(
     _needed("ihc_revenue", REAL),
 )
 PHASE_TABLE = _table(
-    "attribution_phases", _key("conv_id"), _key("session_id"), *(_needed(phase, REAL) for phase in shop.PHASES), **BY_KEY
+    "attribution_phases",
+    _key("conv_id"),
+    _key("session_id"),
+    *(_needed(phase, REAL) for phase in shop.PHASES),
+    **BY_KEY,
 )
 RUN_TABLE = _table(
     "attribution_runs",

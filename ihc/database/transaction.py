@@ -117,6 +117,9 @@ class Transaction:
         """Insert rows into a table."""
         raise NotImplementedError
 
+    def renew(self, table: sa.Table) -> None:
+        """Rewrite a table that an earlier version created in another form."""
+
     def each(self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute a statement for each of `rows`, which may be empty."""
         if rows:
