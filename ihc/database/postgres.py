@@ -345,6 +345,8 @@ def _not_granted(reason: str, url: sa.URL) -> str:
     denied = re.search(r"permission denied for (table|view|schema|database|relation) (.+)", reason)
     if "temporary tables" in reason:
         return f"GRANT TEMPORARY ON DATABASE {quoted(url.database or '')} TO {role}"
+    if "must be owner of" in reason:  # of a table that an earlier version created
+        return "run `ihc init` as its owner"
     if not denied:
         return ""
     kind, name = denied.groups()
