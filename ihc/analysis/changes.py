@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -363,7 +362,7 @@ def record_run(database: Database, run: Run, state: State) -> RecordedRun:
     In: the run, and its `state_of`. Out: the record, with its number and the totals over the run's dates. Raises
     DatabaseError if it cannot be stored.
     """
-    return record(database, run, _totals(run, state), partial(changed_rows, after=state))
+    return record(database, run, _totals(run, state), state, changed_rows)
 
 
 def unrecorded_run(database: Database, run: Run, state: State) -> RecordedRun:
@@ -408,4 +407,4 @@ def changes_since(database: Database, before: RecordedRun | None, after: Recorde
     if before is None:
         nothing = State(*(frame.iloc[:0] for frame in state))
         return Changes(*(frame.iloc[:0] for frame in compare(nothing, nothing)))
-    return compare(read_state(database, before), state, before.window, after.window)
+    return compare(read_state(database, before, like=state), state, before.window, after.window)

@@ -59,12 +59,13 @@ def init(
 ) -> None:
     """Create missing tables.
 
-    Also creates the database file if it is missing. Existing tables stay unchanged.
+    Also creates the database file if it is missing, and brings result tables of an earlier version into their present
+    form. Other existing tables stay unchanged.
     """
     from ihc.database.results import create_tables
 
     settings = settled(engine="local", **options)
-    create_tables(settings.database, optional=True)
+    create_tables(settings.database, optional=True, renew=True)
     if clean_results:
         with settings.database.lock(typer.echo, held=settings.held_lock):
             create_tables(settings.database, clean_results=True)

@@ -1,6 +1,7 @@
 """Run history: store the state of each run, so that later runs can be compared with it.
 
-Only changes are stored. A row is valid from `first_run` to `last_run`, both inclusive; NULL: still valid.
+Only changes are stored. A row is valid from `first_run` to `last_run`, both inclusive; NULL: still valid. Each order
+has a fingerprint of its credit, so that the credit of unchanged orders is neither read nor written.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from ihc.arrays.lookup import get_indexer, isin, lookup
+from ihc.arrays.types import Booleans
 from ihc.database.database import Database
 from ihc.database.tables import HISTORY_COSTS, HISTORY_CREDITS, HISTORY_ORDERS, REPORT_RUNS, Run
 from ihc.database.transaction import Transaction
@@ -21,7 +24,15 @@ from ihc.errors import InputError
 from ihc.schemas.tables import Window
 
 PLACE = ["channel_name", "date"]
-ORDERS, COSTS = HISTORY_ORDERS.c, HISTORY_COSTS.c
+ORDERS, CREDITS, COSTS = HISTORY_ORDERS.c, HISTORY_CREDITS.c, HISTORY_COSTS.c
+OF_ORDER = ["conv_id", "revenue", "sessions", "source"]
+UNMARKED = 0  # the fingerprint of orders that an earlier version recorded
+AT_A_TIME = 5_000  # versions in a query
+KINDS = {
+    **dict.fromkeys(("version", "sessions", "mark"), "int64"),
+    **dict.fromkeys(("conv_id", "source", *PLACE), "str"),
+    **dict.fromkeys(("revenue", "ihc", "cost"), "float64"),
+}
 
 
 class State(NamedTuple):
@@ -76,18 +87,28 @@ class RecordedRun:
 
 
 def record(
-    database: Database, run: Run, totals: Mapping[str, Any], changes: Callable[[State], RowChanges]
+    database: Database,
+    run: Run,
+    totals: Mapping[str, Any],
+    state: State,
+    changes: Callable[[State, State], RowChanges],
 ) -> RecordedRun:
     """Record the state of a run in one transaction; only differences from the previous run are written.
 
     Recording a run again replaces its record. If later runs are recorded, it is added after them as
-    `<run id>.<number>`. In: the run, its totals over its dates, and a function from the previous state to the changes.
-    Raises DatabaseError if it cannot be stored.
+    `<run id>.<number>`. In: the run, its totals over its dates, its state, and a function from the previous state and
+    this one to the changes, which gets both without the orders that fingerprints show to be equal. Raises DatabaseError
+    if it cannot be stored.
     """
+    state = _marked(state)
     with database.transaction(is_writing=True) as opened:
         number, run_id = _record_key(opened, run.run_id)
-        orders, before = _read(opened, number - 1)
-        _store(opened, changes(before), orders.set_index("conv_id")["version"], number)
+        orders = _typed(opened.read(_orders(opened, number - 1)))
+        is_equal = _equal(orders, state)
+        before = _state(orders[~is_equal], _credits(opened, orders[~is_equal]), opened.read(_costs(number - 1)))
+        changed = changes(before, _without(state, orders.loc[is_equal, "conv_id"]))
+        _store(opened, changed, before.orders, number)
+        _mark(opened, before, changed.closed_orders)
         recorded = noted(replace(run, run_id=run_id), totals, number, run.started_at)
         opened.append(REPORT_RUNS.name, pd.DataFrame([asdict(recorded)]))
     return recorded
@@ -121,10 +142,11 @@ def _undo(connection: sa.Connection, number: int) -> None:
     connection.execute(sa.delete(REPORT_RUNS).where(REPORT_RUNS.c.number == number))
 
 
-def _store(opened: Transaction, changed: RowChanges, versions: pd.Series[int], number: int) -> None:
-    """Close rows that are no longer valid and insert new ones. In: `versions`, the valid version of each order."""
+def _store(opened: Transaction, changed: RowChanges, before: pd.DataFrame, number: int) -> None:
+    """Close rows that are no longer valid and insert new ones. In: the orders `before`, with their `version`."""
     close = sa.update(HISTORY_ORDERS).values(last_run=number - 1)
-    closing = [{"closed": version} for version in versions.loc[changed.closed_orders].tolist()]
+    versions = lookup(changed.closed_orders, before, "conv_id", "version")
+    closing = [{"closed": version} for version in versions.tolist()]
     opened.each(close.where(ORDERS.version == sa.bindparam("closed")), closing)
     close = sa.update(HISTORY_COSTS).values(last_run=number - 1).where(COSTS.last_run.is_(None))
     is_place = sa.and_(COSTS.channel_name == sa.bindparam("channel"), COSTS.date == sa.bindparam("day"))
@@ -132,8 +154,9 @@ def _store(opened: Transaction, changed: RowChanges, versions: pd.Series[int], n
     opened.each(close.where(is_place), [{"channel": channel, "day": day} for channel, day in places])
     new = changed.opened
     last = int(opened.connection.execute(sa.select(sa.func.coalesce(sa.func.max(ORDERS.version), 0))).scalar_one())
-    orders = new.orders.assign(version=last + 1 + np.arange(len(new.orders)), first_run=number, last_run=None)
-    version = new.credits["conv_id"].map(orders.set_index("conv_id")["version"]).astype("int64")
+    orders = new.orders.rename(columns={"mark": "credits"})
+    orders = orders.assign(version=last + 1 + np.arange(len(orders)), first_run=number, last_run=None)
+    version = lookup(new.credits["conv_id"], orders, "conv_id", "version").astype("int64")
     # Inserting in key order is fastest.
     credits = new.credits.assign(version=version).sort_values("version", kind="stable")
     costs = new.costs.assign(first_run=number, last_run=None)
@@ -141,24 +164,74 @@ def _store(opened: Transaction, changed: RowChanges, versions: pd.Series[int], n
         opened.append(table.name, frame[table.columns.keys()])
 
 
-def _read(opened: Transaction, number: int) -> tuple[pd.DataFrame, State]:
-    """The orders of a run with their versions, and its state; empty for a number before the first."""
-    held, paid = (_is_valid(table, number) for table in (HISTORY_ORDERS, HISTORY_COSTS))
-    columns = (ORDERS.version, ORDERS.conv_id, ORDERS.revenue, ORDERS.sessions, ORDERS.source)
-    orders = opened.read(sa.select(*columns).where(held)).astype(
-        {"version": "int64", "conv_id": "str", "revenue": "float64", "sessions": "int64", "source": "str"}
-    )
-    is_of_them = HISTORY_CREDITS.c.version.in_(sa.select(ORDERS.version).where(held))
-    credits = opened.read(sa.select(HISTORY_CREDITS).where(is_of_them)).astype(
-        {"version": "int64", "channel_name": "str", "date": "str", "ihc": "float64"}
-    )
-    costs = opened.read(sa.select(COSTS.channel_name, COSTS.date, COSTS.cost).where(paid)).astype(
-        {"channel_name": "str", "date": "str", "cost": "float64"}
-    )
+def _marked(state: State) -> State:
+    """Add to the orders `mark`, a fingerprint of the order's credit by channel and day, whatever their row order."""
+    credits = state.credits
+    cells = credits[[*PLACE, "ihc"]].astype(dict.fromkeys(PLACE, "category"))
+    marks = np.zeros(len(state.orders), dtype="uint64")  # sums wrap around; databases keep signed numbers
+    place = get_indexer(credits["conv_id"], state.orders["conv_id"])
+    np.add.at(marks, place, pd.util.hash_pandas_object(cells, index=False).to_numpy("uint64"))
+    known = marks.view("int64")
+    return state._replace(orders=state.orders.assign(mark=np.where(known == UNMARKED, 1, known)))
+
+
+def _equal(orders: pd.DataFrame, state: State) -> Booleans:
+    """Mark the recorded orders that a marked state has with the same revenue, sessions, source and credit."""
+    place = get_indexer(orders["conv_id"], state.orders["conv_id"])
+    is_equal = np.asarray(place >= 0)
+    was, now = orders[is_equal], state.orders.take(place[is_equal])
+    is_equal[is_equal] = np.all([was[name].array == now[name].array for name in (*OF_ORDER[1:], "mark")], axis=0)
+    return is_equal
+
+
+def _without(state: State, ids: pd.Series[str]) -> State:
+    """The state without some orders and their credit."""
+    orders, credits = (frame[~isin(frame["conv_id"], ids)] for frame in (state.orders, state.credits))
+    return State(orders, credits, state.costs)
+
+
+def _mark(opened: Transaction, before: State, closed: pd.Series[str]) -> None:
+    """Store the fingerprints of the orders without one that stay as they were recorded."""
+    orders = _marked(before).orders
+    missing = orders[(before.orders["mark"] == UNMARKED) & ~isin(orders["conv_id"], closed)]
+    mark = sa.update(HISTORY_ORDERS).values(credits=sa.bindparam("mark")).where(ORDERS.version == sa.bindparam("of"))
+    pairs = missing[["version", "mark"]].itertuples(index=False, name=None)
+    opened.each(mark, [{"of": version, "mark": known} for version, known in pairs])
+
+
+def _orders(opened: Transaction, number: int) -> sa.Select[Any]:
+    """A query for the orders of a run, with their `version` and `mark`; none for a number before the first."""
+    columns = [ORDERS.version, ORDERS.conv_id, ORDERS.revenue, ORDERS.sessions, ORDERS.source]
+    is_old = ORDERS.credits.name not in opened.columns(HISTORY_ORDERS.name)
+    mark = sa.literal(UNMARKED) if is_old else sa.func.coalesce(ORDERS.credits, UNMARKED)
+    return sa.select(*columns, mark.label("mark")).where(_is_valid(HISTORY_ORDERS, number))
+
+
+def _credits(opened: Transaction, orders: pd.DataFrame) -> pd.DataFrame:
+    """Read the credits of recorded orders: `version, channel_name, date, ihc`."""
+    versions = orders["version"].tolist()
+    parts = [
+        opened.read(sa.select(HISTORY_CREDITS).where(CREDITS.version.in_(versions[start : start + AT_A_TIME])))
+        for start in range(0, max(len(versions), 1), AT_A_TIME)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _costs(number: int) -> sa.Select[Any]:
+    """A query for the costs of a run."""
+    return sa.select(COSTS.channel_name, COSTS.date, COSTS.cost).where(_is_valid(HISTORY_COSTS, number))
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype({name: KINDS[name] for name in frame.columns})
+
+
+def _state(orders: pd.DataFrame, credits: pd.DataFrame, costs: pd.DataFrame) -> State:
+    """The state of recorded orders. In: the credits by `version`."""
+    credits = _typed(credits)
     place = pd.Index(orders["version"]).get_indexer(credits["version"])
-    credits.insert(0, "conv_id", orders["conv_id"].take(place).to_numpy())
-    credits = credits.drop(columns="version").astype({"conv_id": "str"})
-    return orders, State(orders.drop(columns="version"), credits, costs)
+    credits.insert(0, "conv_id", orders["conv_id"].array.take(place))
+    return State(orders.reset_index(drop=True), credits.drop(columns="version"), _typed(costs))
 
 
 def _is_valid(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
@@ -167,10 +240,31 @@ def _is_valid(table: sa.Table, number: int) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.first_run <= number, sa.or_(last.is_(None), last >= number))
 
 
-def read_state(database: Database, run: RecordedRun) -> State:
-    """Read the state of a recorded run; raises DatabaseError."""
+def read_state(database: Database, run: RecordedRun, like: State | None = None) -> State:
+    """Read the state of a recorded run; raises DatabaseError.
+
+    `like`: another state; the credit of the orders that it has unchanged is taken from it and not read again.
+    """
     with database.transaction() as opened:
-        return _read(opened, run.number)[1]
+        if like is None:
+            return _read(opened, run.number)
+        like = _marked(like)
+        orders = _typed(opened.read(_orders(opened, run.number)))
+        is_equal = _equal(orders, like)
+        costs = opened.read(_costs(run.number))
+        others = _state(orders[~is_equal], _credits(opened, orders[~is_equal]), costs)
+    same = like.credits[isin(like.credits["conv_id"], orders.loc[is_equal, "conv_id"])]
+    credits = pd.concat([same, others.credits], ignore_index=True)
+    return State(orders[OF_ORDER], credits, others.costs)
+
+
+def _read(opened: Transaction, number: int) -> State:
+    """Read the whole state of a run."""
+    of_run = sa.select(ORDERS.version).where(_is_valid(HISTORY_ORDERS, number))
+    credits = sa.select(HISTORY_CREDITS).where(CREDITS.version.in_(of_run))
+    orders, *others = opened.read_last([_orders(opened, number), credits, _costs(number)])
+    state = _state(_typed(orders), *others)
+    return state._replace(orders=state.orders[OF_ORDER])
 
 
 def recorded_runs(database: Database) -> list[RecordedRun]:

@@ -18,13 +18,12 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.database.tables import KEPT
-from ihc.database.transaction import BUSY_SECONDS, OTHERS_TABLE, Transaction
+from ihc.database.transaction import BUSY_SECONDS, OTHERS_TABLE, Transaction, arrow_table
 from ihc.errors import LOCK_LOST, DatabaseError, SettingsError
 from ihc.schemas.tables import EXACT, WITH_SPEND
 
 if TYPE_CHECKING:
     import psycopg
-    import pyarrow as pa
 
 
 SCHEMA = "schema"  # parameter in the URL's query, specific to ihc
@@ -90,7 +89,7 @@ class Postgres(Transaction):
         from pyarrow import csv
 
         with self._copying(table, list(frame.columns), "(FORMAT csv)") as copy:
-            for batch in _without_nothing(frame).to_batches(max_chunksize=BATCH):
+            for batch in arrow_table(frame).to_batches(max_chunksize=BATCH):
                 text = BytesIO()
                 csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
                 copy.write(text.getvalue())
@@ -253,15 +252,6 @@ def _loaders() -> dict[str, Any]:
     return {"numeric": Number, "bool": Flag, "bpchar": Padded} | dict.fromkeys(AS_TEXT, TextLoader)
 
 
-def _without_nothing(frame: pd.DataFrame) -> pa.Table:
-    """A frame as an Arrow table, with all-NULL columns as text, because the null type cannot be written."""
-    import pyarrow as pa
-
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    kinds = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
-    return table.cast(pa.schema(kinds))
-
-
 HOLDER = """
     SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -355,6 +345,8 @@ def _not_granted(reason: str, url: sa.URL) -> str:
     denied = re.search(r"permission denied for (table|view|schema|database|relation) (.+)", reason)
     if "temporary tables" in reason:
         return f"GRANT TEMPORARY ON DATABASE {quoted(url.database or '')} TO {role}"
+    if "must be owner of" in reason:  # of a table that an earlier version created
+        return "run `ihc init` as its owner"
     if not denied:
         return ""
     kind, name = denied.groups()

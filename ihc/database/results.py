@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from ihc.arrays.lookup import isin
+from ihc.arrays.lookup import arrow_texts, factorize, isin
+from ihc.arrays.types import Booleans, Integers
 from ihc.database.database import Database
 from ihc.database.tables import (
     CREDIT_TABLE,
     HISTORY,
+    HISTORY_ORDERS,
     KEPT,
     METADATA,
     OUTCOME_TABLE,
@@ -32,7 +37,6 @@ from ihc.formatting import some
 from ihc.journeys.credits import TOLERANCE, check_credits
 from ihc.schemas.tables import (
     COLUMNS,
-    CREDITS,
     PHASES,
     REPORTING,
     SESSIONS,
@@ -72,7 +76,7 @@ def read_results(database: Database) -> Results:
     an unknown engine. Credits that are negative, not a number or do not sum to 1 per conversion go to `unsound` only.
     """
     with database.transaction() as opened:
-        frames = [_stored(opened, table) for table in STORED]
+        frames = _stored(opened, *STORED)
     return _results(*frames)
 
 
@@ -86,9 +90,12 @@ def no_phases() -> pd.DataFrame:
     return _empty(PHASE_TABLE)
 
 
-def _stored(opened: Transaction, table: sa.Table) -> pd.DataFrame:
-    """The rows of a result table; empty if the table does not exist yet."""
-    return _typed(opened.read(sa.select(table))) if table.name in opened.tables() else _empty(table)
+def _stored(opened: Transaction, *tables: sa.Table) -> list[pd.DataFrame]:
+    """The rows of result tables; empty for a table that does not exist yet."""
+    existing = opened.tables()
+    found = [table for table in tables if table.name in existing]
+    frames = dict(zip(found, opened.read_last([sa.select(table) for table in found]), strict=True))
+    return [_typed(frames[table]) if table in frames else _empty(table) for table in tables]
 
 
 def _empty(table: sa.Table) -> pd.DataFrame:
@@ -96,14 +103,38 @@ def _empty(table: sa.Table) -> pd.DataFrame:
 
 
 def _results(credits: pd.DataFrame, outcomes: pd.DataFrame, runs: pd.DataFrame) -> Results:
-    unsound = check_credits(credits, credits)
-    credits = credits[~isin(credits["conv_id"], unsound["conv_id"])].reset_index(drop=True)
-    outcomes = outcomes[~isin(outcomes["conv_id"], unsound["conv_id"])]
+    unsound = _unsound(credits)
+    credits, outcomes = (_without(frame, unsound["conv_id"]) for frame in (credits, outcomes))
     outcomes = outcomes.merge(runs[["run_id", "engine", "parameters", "lookback_days"]], on="run_id")
     foreign = credits.loc[~isin(credits["conv_id"], outcomes["conv_id"]), ["conv_id"]].drop_duplicates()
     foreign = foreign.assign(outcome="credited", reason="", run_id=UNKNOWN, engine=UNKNOWN, parameters=UNKNOWN)
     outcomes = pd.concat([outcomes, foreign], ignore_index=True) if len(foreign) else outcomes
     return Results(credits, outcomes, runs, unsound)
+
+
+def _unsound(credits: pd.DataFrame) -> pd.DataFrame:
+    """Find the conversions with invalid credits: `conv_id, reason`. Only suspicious ones are looked at closely."""
+    order, ihc = factorize(credits["conv_id"]), credits["ihc"].to_numpy()
+    is_fit = np.isfinite(ihc) & (ihc >= 0)
+    is_suspect = np.zeros(order.max(initial=-1) + 1, dtype="bool")
+    is_suspect[order[~is_fit | _is_repeated(order, credits["session_id"])]] = True
+    is_suspect |= np.abs(np.bincount(order, weights=np.where(is_fit, ihc, 0.0)) - 1) > TOLERANCE
+    suspects = credits[is_suspect[order]]
+    return check_credits(suspects, suspects)
+
+
+def _is_repeated(order: Integers, sessions: pd.Series[str]) -> Booleans:
+    """Mark repeated pairs of order and session. Rows in the order of their key, as SQLite returns them, have none."""
+    ids, step = arrow_texts(sessions), np.diff(order)
+    is_after = np.asarray(pc.greater(ids[1:], ids[:-1]).fill_null(False))
+    if ((step == 1) | ((step == 0) & is_after)).all():
+        return np.zeros(len(order), dtype="bool")
+    return pd.DataFrame({"order": order, "session": factorize(sessions)}).duplicated().to_numpy()
+
+
+def _without(frame: pd.DataFrame, ids: pd.Series[str]) -> pd.DataFrame:
+    """The rows of other conversions."""
+    return frame[~isin(frame["conv_id"], ids)].reset_index(drop=True) if len(ids) else frame
 
 
 def read_phases(database: Database) -> pd.DataFrame:
@@ -113,10 +144,10 @@ def read_phases(database: Database) -> pd.DataFrame:
     Raises DatabaseError.
     """
     with database.transaction() as opened:
-        phases = _stored(opened, PHASE_TABLE)
-    is_share = phases[list(PHASES)].apply(lambda values: values.between(0, 1 + TOLERANCE)).all(axis=1)
-    unfit = phases.loc[~is_share, "conv_id"]
-    return phases[~isin(phases["conv_id"], unfit)].reset_index(drop=True)
+        (phases,) = _stored(opened, PHASE_TABLE)
+    shares = phases[list(PHASES)].to_numpy()
+    is_fit = pd.Series(((shares >= 0) & (shares <= 1 + TOLERANCE)).all(axis=1))
+    return _without(phases, phases.loc[~is_fit, "conv_id"])
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -177,19 +208,24 @@ def _try_table(opened: Transaction, table: sa.Table) -> None:
             raise DatabaseError(f"Table {table.name}, column {name}: its type would round the values; {OTHERS_TABLE}.")
 
 
-def create_tables(database: Database, *, optional: bool = False, clean_results: bool = False) -> None:
-    """Create missing tables and the database file; existing tables stay unchanged.
+def create_tables(
+    database: Database, *, optional: bool = False, renew: bool = False, clean_results: bool = False
+) -> None:
+    """Create missing tables and the database file; existing tables stay unchanged, but for a new column of the history.
 
     `optional` also creates the table of daily spend beside existing input tables; a new database always has it.
+    `renew` rewrites tables of an earlier version in their present form; without it, they work as they are.
     `clean_results` empties the result tables and the history, but not the API ledger, whose answers were paid for.
     Raises DatabaseError if the database cannot be written.
     """
     database.make_empty()
     with database.transaction(is_writing=True) as opened:
         create_missing(opened, optional=optional)
-        if clean_results:
-            for name in RESULTS | HISTORY:
-                opened.connection.execute(sa.delete(METADATA.tables[name]))
+        for table in (METADATA.tables[name] for name in RESULTS | HISTORY):
+            if clean_results:
+                opened.connection.execute(sa.delete(table))
+            if renew:
+                opened.renew(table)
 
 
 def create_missing(
@@ -206,6 +242,14 @@ def create_missing(
             for column in (more or {}).get(name, ()):
                 made.append_column(sa.Column(column, TEXT))
             made.create(opened.connection, checkfirst=False)
+    _add_fingerprints(opened)
+
+
+def _add_fingerprints(opened: Transaction) -> None:
+    """Add the column of fingerprints to the history of an earlier version."""
+    *earlier, added = HISTORY_ORDERS.columns
+    if opened.columns(HISTORY_ORDERS.name) == [column.name for column in earlier]:
+        opened.connection.exec_driver_sql(f"ALTER TABLE {HISTORY_ORDERS.name} ADD COLUMN {added.name} {added.type}")
 
 
 def store_credits(
@@ -220,33 +264,45 @@ def store_credits(
 
     Out: the number of stored conversions removed because they no longer exist. Raises DatabaseError.
     """
-    # Inserting in key order is nearly twice as fast.
-    credits, outcomes = (frame.sort_values("conv_id", kind="stable") for frame in (credits, outcomes))
-    existing = set(conversions["conv_id"])
+    credits, outcomes = _in_key_order(credits), outcomes.sort_values("conv_id", kind="stable")
     with database.transaction(is_writing=True) as opened:
-        gone = [conv_id for conv_id in _stored_conversions(opened) if conv_id not in existing]
-        _delete(opened, [*gone, *outcomes["conv_id"]])
+        stored = _stored_conversions(opened)
+        gone = stored[stored.notna() & ~isin(stored, conversions["conv_id"])]
+        _delete(opened, stored, pd.concat([gone, outcomes["conv_id"]]))
         opened.connection.execute(sa.delete(RUN_TABLE).where(RUN_TABLE.c.run_id == run.run_id))
         opened.append(RUN_TABLE.name, pd.DataFrame([asdict(replace(run, vanished=len(gone)))]))
         opened.append(OUTCOME_TABLE.name, outcomes.assign(run_id=run.run_id))
-        opened.append(CREDIT_TABLE.name, credits[list(CREDITS)])
-        opened.append(PHASE_TABLE.name, credits[PHASE_TABLE.columns.keys()])
+        opened.append_each({table.name: table.columns.keys() for table in (CREDIT_TABLE, PHASE_TABLE)}, credits)
     return len(gone)
 
 
-def _stored_conversions(opened: Transaction) -> list[str]:
-    """The ids of all conversions with stored results."""
+def _in_key_order(credits: pd.DataFrame) -> pd.DataFrame:
+    """Sort credits by order and session, in which they are inserted twice as fast."""
+    order = factorize(credits["conv_id"])
+    is_first = np.diff(np.maximum.accumulate(order), prepend=-1) > 0
+    place = np.argsort(credits["conv_id"].array[is_first].argsort())
+    keys = pa.table({"order": place[order], "session": arrow_texts(credits["session_id"])})
+    return credits.take(pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]))
+
+
+def _stored_conversions(opened: Transaction) -> pd.Series[str]:
+    """The ids of all conversions with stored results; NaN for rows of another program without an id."""
     # As text, because another program may have created the table with integer ids.
-    its_id = opened.id_text(CREDIT_TABLE.c.conv_id)
-    credited = sa.select(its_id.label("conv_id")).where(CREDIT_TABLE.c.conv_id.is_not(None))
-    known = opened.read(sa.union(credited, sa.select(OUTCOME_TABLE.c.conv_id)))
-    return known["conv_id"].astype("str").tolist()
+    credited, known = CREDIT_TABLE.c.conv_id, OUTCOME_TABLE.c.conv_id
+    queries = (sa.select(opened.id_text(credited).label("conv_id")).group_by(credited), sa.select(known))
+    ids = [opened.read(query)["conv_id"].astype("str") for query in queries]
+    return pd.concat(ids).drop_duplicates()
 
 
-def _delete(opened: Transaction, conversions: Sequence[str]) -> None:
-    """Delete the stored results of conversions."""
-    with opened.listed(conversions) as listed:
-        for table in (CREDIT_TABLE, PHASE_TABLE, OUTCOME_TABLE):
+def _delete(opened: Transaction, stored: pd.Series[str], conversions: pd.Series[str]) -> None:
+    """Delete the stored results of conversions. In: the ids of all `stored` ones."""
+    tables = (CREDIT_TABLE, PHASE_TABLE, OUTCOME_TABLE)
+    if isin(stored, conversions).all():  # emptying a table takes no time
+        for table in tables:
+            opened.connection.execute(sa.delete(table))
+        return
+    with opened.listed(conversions.tolist()) as listed:
+        for table in tables:
             opened.connection.execute(sa.delete(table).where(opened.stored_id(table.c.conv_id).in_(listed)))
 
 

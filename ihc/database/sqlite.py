@@ -1,13 +1,15 @@
-"""SQLite: explicit transactions, fast table reads through Arrow, and error messages."""
+"""SQLite: explicit transactions, fast reads and inserts through Arrow, and error messages."""
 
 from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,8 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from ihc.database.transaction import BUSY_SECONDS, Transaction, in_a_file, insertion, no_file
+from ihc.database.transaction import BUSY_SECONDS, Transaction, arrow_table, in_a_file, insertion, no_file, rows_of
 from ihc.schemas.tables import EXACT
+
+WITHOUT_ROWID = " WITHOUT ROWID"
+MANY = 5_000  # rows that are worth a temporary file
+# Values that both drivers write in the same way.
+KEPT_BY_ARROW = (pa.types.is_string, pa.types.is_large_string, pa.types.is_signed_integer, pa.types.is_floating)
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection, Cursor
@@ -92,13 +99,69 @@ class Sqlite(Transaction):
 
     def read_whole(self, tables: Sequence[str]) -> list[pd.DataFrame]:
         """Read whole tables without conversion."""
-        return read_through_arrow(self.file_of(self.connection.engine.url), tables) or super().read_whole(tables)
+        return read_through_arrow(self._file, tables) or super().read_whole(tables)
+
+    def read_last(self, queries: Sequence[sa.Select[Any]]) -> list[pd.DataFrame]:
+        """Read many rows by several queries; a transaction that only reads may use it once, as its last step.
+
+        Closing a second driver's connection ends this process's locks on the file, hence the last step.
+        """
+        dialect, options = self.connection.dialect, {"literal_binds": True}
+        texts = [f"({query.compile(dialect=dialect, compile_kwargs=options)})" for query in queries]
+        return read_through_arrow(self._file, texts, is_typed=True) or super().read_last(queries)
+
+    @property
+    def _file(self) -> Path:
+        return self.file_of(self.connection.engine.url)
+
+    def append(self, table: str, frame: pd.DataFrame) -> None:
+        """Insert the rows of a frame into a table with the same columns."""
+        self.append_each({table: list(frame.columns)}, frame)
+
+    def append_each(self, tables: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> None:
+        """Insert the rows of a frame into several tables, each with some of its columns.
+
+        Many rows pass through a temporary file, which is twice as fast. The file is open until the connection is
+        closed; it is deleted at once where the system allows it.
+        """
+        if len(frame) < MANY:
+            self._append_rows(tables, frame)
+            return
+        with TemporaryDirectory(prefix="ihc-", ignore_cleanup_errors=True) as folder:
+            file, name = Path(folder) / "rows.db", f"rows_{token_hex(4)}"
+            if not write_through_arrow(file, frame):
+                self._append_rows(tables, frame)
+                return
+            self.connection.exec_driver_sql(f"ATTACH ? AS {name}", (str(file),))
+            written = sa.table("written", *map(sa.column, frame.columns), schema=name)
+            for table, columns in tables.items():
+                rows = sa.select(*(written.c[column] for column in columns))
+                self.connection.execute(insertion(table, columns).from_select(list(columns), rows))
+
+    def _append_rows(self, tables: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> None:
+        for table, columns in tables.items():
+            self.insert(table, columns, rows_of(frame[list(columns)]))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows in one driver call: several times faster than one dictionary per row."""
         cursor = self.connection.connection.cursor()
         cursor.executemany(str(insertion(table, columns).compile(self.connection)), rows)
         cursor.close()
+
+    def renew(self, table: sa.Table) -> None:
+        """Rewrite a table that an earlier version created with row ids, unless others added an index or a trigger."""
+        query = sa.text("SELECT sql FROM sqlite_master WHERE tbl_name = :name AND sql IS NOT NULL")
+        found = [_one_line(made) for made in self.connection.scalars(query, {"name": table.name})]
+        form = _one_line(str(sa.schema.CreateTable(table).compile(self.connection)))
+        if not form.endswith(WITHOUT_ROWID) or found != [form.removesuffix(WITHOUT_ROWID)]:
+            return
+        # Not by renaming, which would change or refuse the views of others.
+        self.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM {table.name}")
+        table.drop(self.connection, checkfirst=False)
+        table.create(self.connection, checkfirst=False)
+        keys = ", ".join(table.primary_key.columns.keys())
+        self.connection.exec_driver_sql(f"INSERT INTO {table.name} SELECT * FROM kept ORDER BY {keys}")
+        self.connection.exec_driver_sql("DROP TABLE kept")
 
     def id_text(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[Any]:
         """An id as text, whatever the type in a row: 7.0 becomes 7, as in `as_text`."""
@@ -117,11 +180,38 @@ class Sqlite(Transaction):
         return column
 
 
-def read_through_arrow(file: Path, tables: Sequence[str]) -> list[pd.DataFrame] | None:
-    """Read whole tables from one snapshot with the ADBC driver, without one Python object per value.
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
-    Out: the same frames as `read_whole`. None if the driver is not installed, if another program is writing, or if a
-    column mixes text, numbers and bytes, which SQLite allows and Arrow does not.
+
+def write_through_arrow(file: Path, frame: pd.DataFrame) -> bool:
+    """Write the table `written` of a new file with the ADBC driver, without one Python object per value.
+
+    Out: whether it could: the driver is installed, there is room for the file, and all columns are texts or numbers.
+    """
+    try:
+        from adbc_driver_sqlite import dbapi
+    except ImportError:
+        return False
+    try:
+        table = arrow_table(frame)
+        if not all(any(test(kind) for test in KEPT_BY_ARROW) for kind in table.schema.types):
+            return False
+        with ExitStack() as stack:
+            cursor = _cursor(stack, dbapi.connect(f"file:{quote(str(file))}", autocommit=True))
+            cursor.execute("PRAGMA synchronous = OFF")
+            cursor.adbc_ingest("written", table)
+    except (dbapi.Error, OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def read_through_arrow(file: Path, tables: Sequence[str], *, is_typed: bool = False) -> list[pd.DataFrame] | None:
+    """Read tables, or queries in brackets, from one snapshot with the ADBC driver, without one Python object per value.
+
+    `is_typed`: the caller gives each column its type, so it may lack any value. Out: the same frames as `read_whole`.
+    None if the driver is not installed, if another program is writing, or if a column mixes text, numbers and bytes,
+    which SQLite allows and Arrow does not.
     """
     try:
         from adbc_driver_sqlite import dbapi
@@ -132,7 +222,7 @@ def read_through_arrow(file: Path, tables: Sequence[str]) -> list[pd.DataFrame] 
         with ExitStack() as stack:
             watch = _cursor(stack, dbapi.connect(uri, autocommit=True))
             cursors = [_cursor(stack, dbapi.connect(uri)) for _ in range(2 * len(tables))]
-            return _read(watch, cursors, tables)
+            return _read(watch, cursors, tables, is_typed=is_typed)
     except (dbapi.Error, OSError, pa.ArrowException):
         return None
 
@@ -141,7 +231,9 @@ def _cursor(stack: ExitStack, connection: Connection) -> Cursor:
     return stack.enter_context(stack.enter_context(connection).cursor())
 
 
-def _read(watch: Cursor, cursors: Sequence[Cursor], tables: Sequence[str]) -> list[pd.DataFrame] | None:
+def _read(
+    watch: Cursor, cursors: Sequence[Cursor], tables: Sequence[str], *, is_typed: bool
+) -> list[pd.DataFrame] | None:
     """Read each table and check its text columns in parallel, each on a separate connection."""
     version = _asked(watch, "PRAGMA data_version")
     for cursor, table in zip(cursors, [*tables, *tables], strict=True):
@@ -152,7 +244,9 @@ def _read(watch: Cursor, cursors: Sequence[Cursor], tables: Sequence[str]) -> li
         read = [pool.submit(cursor.fetch_arrow_table) for cursor in cursors[: len(tables)]]
         mixed = [pool.submit(_mixes_kinds, *each) for each in zip(cursors[len(tables) :], tables, strict=True)]
         found = [each.result() for each in read]
-        if any(each.result() for each in mixed) or not all(_is_plain(column) for each in found for column in each):
+        if any(each.result() for each in mixed):
+            return None
+        if not all(_is_plain(column, is_typed=is_typed) for each in found for column in each):
             return None
     return [_frame(each) for each in found]
 
@@ -162,12 +256,14 @@ def _asked(cursor: Cursor, query: str) -> Any:
     return cursor.fetchone()
 
 
-def _is_plain(column: Any) -> bool:
+def _is_plain(column: Any, *, is_typed: bool) -> bool:
     """Whether a column has values, all of them text or numbers that a frame represents exactly.
 
     Without a value, the type is unknown; floats beyond 2**53 may be rounded whole numbers.
     """
-    if len(column) == column.null_count or pa.types.is_binary(column.type):
+    if len(column) == column.null_count:
+        return is_typed
+    if pa.types.is_binary(column.type):
         return False
     if pa.types.is_floating(column.type) or (pa.types.is_integer(column.type) and column.null_count):
         ends = pc.min_max(column).as_py()

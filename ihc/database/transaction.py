@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
 from ihc.database.tables import REAL
@@ -67,6 +68,10 @@ class Transaction:
         inspector = sa.inspect(self.connection)
         return {name.lower() for name in (*inspector.get_table_names(), *inspector.get_view_names())}
 
+    def columns(self, table: str) -> list[str]:
+        """The names of the columns of a table."""
+        return list(self._types(table))
+
     def read(
         self, query: sa.Executable, given: Mapping[str, Any] | None = None, *, coerce_float: bool = True
     ) -> pd.DataFrame:
@@ -87,6 +92,13 @@ class Transaction:
         """Read whole tables without conversion."""
         return [self.read(sa.select(sa.text("*")).select_from(sa.table(name)), coerce_float=False) for name in tables]
 
+    def read_last(self, queries: Sequence[sa.Select[Any]]) -> list[pd.DataFrame]:
+        """Read many rows by several queries; a transaction that only reads may use it once, as its last step.
+
+        The caller gives each column its type.
+        """
+        return [self.read(query) for query in queries]
+
     def _fetched(self, result: sa.CursorResult[Any]) -> tuple[list[str], Sequence[Any]]:
         """Columns and rows straight from the driver, in two thirds of the time."""
         cursor = result.cursor
@@ -96,9 +108,17 @@ class Transaction:
         """Insert the rows of a frame into a table with the same columns."""
         self.insert(table, list(frame.columns), rows_of(frame))
 
+    def append_each(self, tables: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> None:
+        """Insert the rows of a frame into several tables, each with some of its columns."""
+        for table, columns in tables.items():
+            self.append(table, frame[list(columns)])
+
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows into a table."""
         raise NotImplementedError
+
+    def renew(self, table: sa.Table) -> None:
+        """Rewrite a table that an earlier version created in another form."""
 
     def each(self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute a statement for each of `rows`, which may be empty."""
@@ -111,7 +131,7 @@ class Transaction:
         key = sa.Column("id", sa.Text, primary_key=True)
         table = sa.Table("listed", sa.MetaData(), key, prefixes=["TEMPORARY"])
         table.create(self.connection, checkfirst=False)
-        self.append(table.name, pd.DataFrame({"id": ids}, dtype="str"))
+        self.insert(table.name, ["id"], [(each,) for each in ids])
         yield sa.select(key)
         table.drop(self.connection, checkfirst=False)
 
@@ -162,6 +182,13 @@ def no_file(file: Path, kind: str) -> str:
 def insertion(table: str, columns: Sequence[str]) -> sa.Insert:
     """The INSERT statement."""
     return sa.insert(sa.table(table, *map(sa.column, columns)))
+
+
+def arrow_table(frame: pd.DataFrame) -> pa.Table:
+    """A frame as an Arrow table, with all-NULL columns as text, because the null type cannot be written."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    kinds = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(kinds))
 
 
 def rows_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:

@@ -4,13 +4,14 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from helpers.databases import raise_at, rows_of
+from helpers.databases import raise_at, rows_of, sql
 from helpers.frames import FIXED, UNTRUSTED, shops
 from helpers.states import assert_same_state, of_shop, state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ihc.analysis.changes import changes_since, list_runs, over_dates_of, record_run, unrecorded_run
+from ihc.analysis.changes import changes_since, compare, list_runs, over_dates_of, record_run, unrecorded_run
+from ihc.database import history
 from ihc.database.database import Database
 from ihc.database.history import RecordedRun, find_run, previous_run, read_state, recorded_runs
 from ihc.database.results import create_tables
@@ -91,13 +92,94 @@ def test_a_run_writes_only_what_differs(file):
     record_run(file, run(2), B)
     # b and c have new versions, with one credit each; the cost of Search is new.
     assert counts(file) == {"report_runs": 2, "history_orders": 4, "history_credits": 5, "history_costs": 3}
-    orders = {(row[1], row[2]): row[5:] for row in rows_of(file, "history_orders")}
+    orders = {(row[1], row[2]): row[5:7] for row in rows_of(file, "history_orders")}
     assert orders == {("a", 100): (1, None), ("b", 10): (1, 1), ("b", 15): (2, None), ("c", 8): (2, None)}
     assert rows_of(file, "history_costs") == [
         ("Mail", "2023-09-02", 4.0, 1, 1),
         ("Search", "2023-09-01", 20.0, 1, 1),
         ("Search", "2023-09-01", 25.0, 2, None),
     ]
+
+
+def reading(monkeypatch):
+    """The versions whose credit is read, in the order of reading."""
+    read, real = [], history._credits
+
+    def noted(opened, orders):
+        read.extend(orders["version"].tolist())
+        return real(opened, orders)
+
+    monkeypatch.setattr(history, "_credits", noted)
+    return read
+
+
+def test_only_the_credit_of_orders_that_differ_is_read(file, monkeypatch):
+    first, second = record_run(file, run(1), A), record_run(file, run(2), A)
+    read = reading(monkeypatch)
+    assert_same_state(read_state(file, first, like=B), A)
+    assert read == [2]  # b, which has another revenue in B; c is new
+    record_run(file, run(3), B)
+    assert_same_state(read_state(file, second, like=state()), A)
+    assert read == [2, 2, 1, 2]
+
+
+def test_the_changes_are_the_same_whether_credit_is_read_or_taken_from_the_later_state(file):
+    other = B._replace(credits=B.credits.assign(ihc=[0.75, 0.25, 1.0, 1.0]))
+    first, second = record_run(file, run(1), A), record_run(file, run(2), other)
+    found = changes_since(file, first, second, other)
+    expected = compare(read_state(file, first), other, first.window, second.window)
+    for one, each in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(one, each, check_exact=True)
+
+
+def test_orders_recorded_by_an_earlier_version_are_compared_row_by_row_once(database, monkeypatch):
+    record_run(database, run(1), A)
+    marks = {row[0]: row[7] for row in rows_of(database, "history_orders")}
+    sql(database, "UPDATE history_orders SET credits = NULL")
+    read = reading(monkeypatch)
+    record_run(database, run(2), B)
+    assert sorted(read) == [1, 2]
+    found = {row[0]: row[7] for row in rows_of(database, "history_orders")}
+    # a stays as it was; b is replaced by version 3, and c is version 4.
+    assert found == {1: marks[1], 2: None, 3: marks[2], 4: found[4]}
+    assert found[4] not in (None, *marks.values())
+    record_run(database, run(3), B)
+    assert sorted(read) == [1, 2]
+    assert_same_state(read_state(database, recorded_runs(database)[0]), A)
+
+
+def test_the_history_of_an_earlier_version_is_read_as_it_is(file):
+    first = record_run(file, run(1), A)
+    sql(file, "ALTER TABLE history_orders DROP COLUMN credits")
+    assert_same_state(read_state(file, first), A)
+    assert_same_state(read_state(file, first, like=A), A)
+    create_tables(file)
+    record_run(file, run(2), B)
+    assert_same_state(read_state(file, recorded_runs(file)[1]), B)
+
+
+def test_credit_that_differs_by_rounding_only_is_not_written(file):
+    record_run(file, run(1), A)
+    before = rows_of(file, "history_orders")
+    record_run(file, run(2), A._replace(credits=A.credits.assign(ihc=A.credits["ihc"] + 1e-15)))
+    assert rows_of(file, "history_orders") == before
+
+
+def test_the_fingerprint_of_credit_depends_on_channel_day_and_share_and_not_on_the_order_of_rows():
+    def mark(*credits):
+        return history._marked(state([("a", 1)], [("a", *each) for each in credits])).orders["mark"].item()
+
+    given = mark(("Search", 1, 0.5), ("Mail", 2, 0.5))
+    assert mark(("Mail", 2, 0.5), ("Search", 1, 0.5)) == given
+    others = [
+        mark(("Search", 1, 0.25), ("Mail", 2, 0.75)),
+        mark(("Social", 1, 0.5), ("Mail", 2, 0.5)),
+        mark(("Search", 2, 0.5), ("Mail", 1, 0.5)),
+        mark(("Search", 1, 0.5)),
+        mark(),
+    ]
+    assert len({given, *others}) == 6
+    assert history.UNMARKED not in others
 
 
 def test_recording_a_run_again_replaces_its_record(database):

@@ -443,6 +443,16 @@ def refuse_early(database):
     try_writing(database)
 
 
+def test_a_column_that_an_earlier_version_lacks_is_added_by_the_owner(shop, role):
+    sql(shop, *grants(shop, role), "ALTER TABLE history_orders DROP COLUMN credits")
+    limited = Database(as_role(shop, role))
+    with pytest.raises(DatabaseError, match="must be owner of table history_orders: run `ihc init` as its owner"):
+        create_tables(limited)
+    create_tables(shop, renew=True)
+    create_tables(limited)
+    attributed(limited)
+
+
 def test_missing_tables_that_cannot_be_created_are_named(shop, role):
     sql(shop, *grants(shop, role), "DROP TABLE api_answers")
     with pytest.raises(DatabaseError, match=r"permission denied for schema .*run `ihc init` as the owner"):

@@ -1,4 +1,5 @@
 import shutil
+import sys
 
 import pandas as pd
 import pytest
@@ -147,7 +148,7 @@ def test_cleaning_empties_the_results_and_keeps_the_input_and_the_answers_that_w
     sql(small, "INSERT INTO api_answers VALUES ('r', 'c1', 's1', 1, 0, 1, 1)")
     sql(
         small,
-        "INSERT INTO history_orders VALUES (1, 'c1', 10, 7, 'local', 1, NULL)",
+        "INSERT INTO history_orders VALUES (1, 'c1', 10, 7, 'local', 1, NULL, NULL)",
         "INSERT INTO history_credits VALUES (1, 'A', '2023-09-01', 1)",
         "INSERT INTO history_costs VALUES ('A', '2023-09-01', 1, 1, NULL)",
         "INSERT INTO report_runs VALUES (1, 'r', 'now', 'local', 'p', NULL, NULL, NULL, '0', 1, 1, 10, 1)",
@@ -173,6 +174,42 @@ def test_invalid_stored_credits_are_excluded_and_named(small_file, value):
     assert results.credits["conv_id"].unique().tolist() == ["c1"]
     assert "c2" not in set(results.outcomes["conv_id"])
     assert results.unsound["conv_id"].tolist() == ["c2"]
+
+
+def test_a_session_credited_twice_makes_its_order_invalid_whatever_the_order_of_rows(small_file):
+    attributed(small_file)
+    sql(
+        small_file,
+        "CREATE TABLE t AS SELECT * FROM attribution_customer_journey ORDER BY session_id DESC",
+        "DROP TABLE attribution_customer_journey",
+        "ALTER TABLE t RENAME TO attribution_customer_journey",
+        "UPDATE attribution_customer_journey SET ihc = 0.5 WHERE conv_id = 'c2'",
+    )
+    assert read_results(small_file).unsound["conv_id"].tolist() == ["c2"]
+    sql(small_file, "INSERT INTO attribution_customer_journey VALUES ('c2', 's3', 0.5)")
+    unsound = read_results(small_file).unsound
+    assert unsound.to_numpy().tolist() == [["c2", "credits for sessions outside the journey, or duplicate credits: 1"]]
+
+
+def test_results_are_the_same_with_and_without_the_driver(small_file, monkeypatch):
+    attributed(small_file)
+    sql(small_file, "INSERT INTO attribution_customer_journey VALUES ('c3', 's9', 1)")
+    quick = (*read_results(small_file), read_phases(small_file))
+    assert len(quick[0]) == 4
+    monkeypatch.setitem(sys.modules, "adbc_driver_sqlite", None)
+    for one, other in zip(quick, (*read_results(small_file), read_phases(small_file)), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_run_over_all_orders_keeps_credit_that_another_program_stored_without_an_id(small_file):
+    sql(
+        small_file,
+        "DROP TABLE attribution_customer_journey",
+        "CREATE TABLE attribution_customer_journey (conv_id TEXT, session_id TEXT, ihc REAL)",
+        "INSERT INTO attribution_customer_journey VALUES (NULL, 's1', 1), ('c1', 's1', 1)",
+    )
+    attributed(small_file)
+    assert stored(small_file) == [(None, "s1"), ("c1", "s1"), ("c1", "s2"), ("c2", "s3")]
 
 
 @pytest.mark.parametrize("nowhere", WITH_TRIGGERS, indirect=True)

@@ -1,4 +1,4 @@
-"""The Arrow reader returns the same frames as the standard reader, or falls back to it."""
+"""Reading and writing through Arrow is the same as by rows, or falls back to it."""
 
 import sqlite3
 import subprocess
@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from ihc.database import sqlite
 from ihc.database.database import Database
 from ihc.database.inputs import read_tables
 from ihc.database.sqlite import read_through_arrow
+from ihc.errors import DatabaseError
 
 MANY = 3000  # more rows than the driver inspects to infer a type
 
@@ -150,3 +152,66 @@ def test_reading_sqlite_never_loads_the_driver_of_postgresql(shop):
     code = f"import sys; from ihc import read_tables; read_tables({str(shop)!r}); print('psycopg' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+TWO = ("CREATE TABLE one (id INTEGER, name TEXT PRIMARY KEY)", "CREATE TABLE other (name TEXT, share REAL, day TEXT)")
+ROWS = pd.DataFrame(
+    {"id": [7, 8, 9], "name": ["ü€😀", "", "a\0b"], "share": [0.1 + 0.2, float("nan"), 5e-324], "day": [None] * 3}
+)
+
+
+def two(tmp_path):
+    file = tmp_path / "two.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        for statement in TWO:
+            connection.execute(statement)
+    return Database(file)
+
+
+def appended(database, frame=ROWS):
+    """Append a frame to both tables; returns their rows."""
+    with database.transaction(is_writing=True) as opened:
+        opened.append_each({"one": ["id", "name"], "other": ["name", "share", "day"]}, frame)
+        opened.append("other", frame[["name", "share", "day"]])
+    with closing(sqlite3.connect(database.file)) as connection:
+        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("one", "other")]
+
+
+def test_many_rows_are_inserted_like_few(tmp_path, monkeypatch):
+    (tmp_path / "few").mkdir()
+    (tmp_path / "many").mkdir()
+    expected = appended(two(tmp_path / "few"))
+    monkeypatch.setattr(sqlite, "MANY", 1)
+    monkeypatch.setattr(sqlite.Sqlite, "insert", None)
+    assert appended(two(tmp_path / "many")) == expected
+    assert expected[1][:3] == expected[1][3:] == [("ü€😀", 0.1 + 0.2, None), ("", None, None), ("a\0b", 5e-324, None)]
+
+
+def test_many_rows_take_the_type_of_the_column(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "MANY", 1)
+    assert appended(two(tmp_path), ROWS.assign(id=["1", "2", "x"]))[0] == [(1, "ü€😀"), (2, ""), ("x", "a\0b")]
+
+
+@pytest.mark.parametrize("obstacle", ["no driver", "no room", "truth values"])
+def test_many_rows_are_inserted_by_rows_where_arrow_cannot(tmp_path, monkeypatch, obstacle):
+    monkeypatch.setattr(sqlite, "MANY", 1)
+    if obstacle == "no driver":
+        monkeypatch.setitem(sys.modules, "adbc_driver_sqlite", None)
+    if obstacle == "no room":
+        monkeypatch.setattr(sqlite, "quote", lambda file: "/missing/rows.db")
+    inserted, real = [], sqlite.Sqlite.insert
+    monkeypatch.setattr(sqlite.Sqlite, "insert", lambda *given: (inserted.append(given[1]), real(*given)))
+    frame = ROWS.assign(day=True) if obstacle == "truth values" else ROWS
+    assert [len(rows) for rows in appended(two(tmp_path), frame)] == [3, 6]
+    assert inserted == ["one", "other", "other"]
+
+
+def test_many_rows_vanish_with_their_transaction_and_leave_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "MANY", 1)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    database = two(tmp_path)
+    with pytest.raises(DatabaseError, match="UNIQUE"):
+        appended(database, pd.concat([ROWS, ROWS]))
+    assert [len(rows) for rows in appended(database)] == [3, 6]
+    assert list((tmp_path / "temporary").iterdir()) == []
