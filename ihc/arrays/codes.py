@@ -48,7 +48,7 @@ def with_shared_codes(*columns: pd.Series[Any]) -> list[pd.Series[Any]]:
 def _encoded(column: pd.Series[Any]) -> tuple[Any, Integers]:
     """Return the distinct texts of a column, and the place of each row's text in them; -1 for NaN."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return arrow_texts(column.cat.categories.to_series()), column.array.codes.astype("int64")
+        return arrow_texts(pd.Series(column.cat.categories.array)), column.array.codes.astype("int64")
     found = arrow_texts(column).dictionary_encode()
     return found.dictionary, np.asarray(pc.fill_null(found.indices, -1), dtype="int64")
 

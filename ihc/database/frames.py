@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import portalocker
 import pyarrow as pa
 
 from ihc.arrays.codes import dtype_of
@@ -30,11 +32,17 @@ class Frames:
         self._names: dict[int, str] = {}  # name of a file of categories by the identity of their index
 
     def kept(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """Return the frame of this name; make and write it if there is none."""
+        """Return the frame of this name; make and write it if there is none.
+
+        If another process makes it, wait for it.
+        """
         found = self.read(name)
         if found is None:
-            found = make()
-            self.write(name, found)
+            with _one_at_a_time(self.folder / f"{name}.lock"):
+                found = self.read(name)
+                if found is None:
+                    found = make()
+                    self.write(name, found)
         return found
 
     def write(self, name: str, frame: pd.DataFrame) -> bool:
@@ -93,7 +101,7 @@ class Frames:
         """Return the name of the file of these categories; write it if it is new."""
         index = dtype.categories
         if id(index) not in self._names:
-            texts = arrow_texts(index.to_series())
+            texts = arrow_texts(pd.Series(index.array))
             digest = blake2b(digest_size=12)
             for buffer in texts.buffers()[1:]:
                 digest.update(buffer)
@@ -110,6 +118,20 @@ class Frames:
     def _know(self, name: str, dtype: pd.CategoricalDtype) -> None:
         self._types[name] = dtype
         self._names[id(dtype.categories)] = name
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold a file lock, if files can be locked there."""
+    try:
+        file = path.open("a")
+    except OSError:
+        yield
+        return
+    with file:
+        with suppress(portalocker.LockException):
+            portalocker.lock(file, portalocker.LOCK_EX)
+        yield
 
 
 def _write(table: Any, path: Path) -> None:

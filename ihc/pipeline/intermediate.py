@@ -16,6 +16,7 @@ from ihc.database.database import Database
 from ihc.database.frames import Frames
 from ihc.database.inputs import read_tables
 from ihc.database.results import Results, no_phases, no_results, read_phases, read_results
+from ihc.errors import IhcError
 from ihc.exhibits.data import CALCULATED, Source, with_codes
 from ihc.schemas.tables import Tables
 from ihc.settings.run import Settings
@@ -118,10 +119,15 @@ def _read(frames: Frames, prefix: str) -> Tables | None:
     return tables
 
 
-def are_equal(one: Tables, other: Tables) -> bool:
-    """Whether the tables have the same rows in the same order."""
-    pairs = [one.by_name, other.by_name]
-    return pairs[0].keys() == pairs[1].keys() and all(frame.equals(pairs[1][name]) for name, frame in pairs[0].items())
+def have_changed(database: Database, tables: Tables) -> bool:
+    """Whether the database has other tables now, or broken ones."""
+    try:
+        now = read_tables(database).by_name
+    except IhcError:
+        return True
+    return now.keys() != tables.by_name.keys() or not all(
+        frame.equals(now[name]) for name, frame in tables.by_name.items()
+    )
 
 
 def delete_leftovers(runs: Path, now: float | None = None) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
@@ -25,7 +27,7 @@ from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
 from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
-from ihc.pipeline.intermediate import FOLDER, are_equal, code_inputs, delete_leftovers, write_inputs
+from ihc.pipeline.intermediate import FOLDER, code_inputs, delete_leftovers, have_changed, write_inputs
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
 from ihc.schemas.conversion_types import of_type
@@ -45,6 +47,7 @@ CHANGED = (
     "The shop's tables changed during this run. The results are those of the tables at its start: run again to include "
     "the changes."
 )
+EXECUTION = "ihc.pipeline.notebooks"  # slow to import, not needed for a report only
 REPORT = "report"  # name of the last step in the progress; not a notebook
 Say = Callable[[str], object]
 Step = Callable[[str], AbstractContextManager[object]]
@@ -118,6 +121,8 @@ def run(
         with settings.database.transaction():
             _check_output(settings.output)
     else:
+        # Importing papermill takes a second, in which the database can be read.
+        Thread(target=import_module, args=[EXECUTION], daemon=True).start()
         checked = check(settings)
     waits: list[str] = []
 
@@ -155,9 +160,7 @@ def _save(settings: Settings, step: Step) -> tuple[Report, Saved]:
 
 def _execute_and_save(settings: Settings, tables: Tables, say: Say, step: Step, lock: Lock | None) -> RunResult:
     """Run the attribution, then the other notebooks while this process writes the report."""
-    from ihc.pipeline.notebooks import Execution  # slow import, not needed for a report only
-
-    execution = Execution(
+    execution = import_module(EXECUTION).Execution(
         notebooks=shipped("notebooks"),
         parameters=notebook_parameters(settings),
         folder=settings.output / "runs" / settings.run_id,
@@ -167,19 +170,20 @@ def _execute_and_save(settings: Settings, tables: Tables, say: Say, step: Step, 
         step=step,
         lock=lock,
     )
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         try:
             attribution = pool.submit(execution.run, dict.fromkeys(ATTRIBUTION, ()))
             code_inputs(settings, tables)
             executed = attribution.result()
             analysis = pool.submit(execution.run, dict.fromkeys(ANALYSIS, ()))
+            changed = pool.submit(have_changed, settings.database, tables)
             report, saved = _save(settings, step)
-            if not are_equal(tables, read_tables(settings.database)):
-                say(CHANGED)
             executed |= analysis.result()
         except BaseException:
             execution.end()
             raise
+    if changed.result():
+        say(CHANGED)
     return _result(report, saved, [*executed.values()], report_only=False)
 
 

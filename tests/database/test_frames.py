@@ -1,3 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import sleep
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +57,35 @@ def test_a_kept_frame_is_made_once(tmp_path):
     for frames in (Frames(tmp_path), Frames(tmp_path)):
         assert frames.kept("f", make)["id"].tolist()[:2] == ["x", ""]
     assert made == [1]
+
+
+def test_another_that_needs_a_frame_waits_until_it_is_made(tmp_path):
+    begun, made = Event(), []
+
+    def make():
+        begun.set()
+        sleep(0.2)
+        made.append(1)
+        return a_frame()[["id"]]
+
+    def make_again():
+        made.append(2)
+        return a_frame()[["id"]]
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(Frames(tmp_path).kept, "f", make)
+        assert begun.wait(60)
+        assert Frames(tmp_path).kept("f", make_again).equals(first.result())
+    assert made == [1]
+
+
+def test_a_frame_that_cannot_be_made_is_made_by_the_next(tmp_path):
+    def fail():
+        raise KeyError("no such channel")
+
+    with pytest.raises(KeyError):
+        Frames(tmp_path).kept("f", fail)
+    assert len(Frames(tmp_path).kept("f", lambda: a_frame()[["id"]])) == 3
 
 
 @pytest.mark.parametrize(
