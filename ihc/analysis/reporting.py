@@ -102,7 +102,8 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
     """
     earned = conversion_credits(tables.sessions, tables.conversions, credits)
     rows = join(earned.assign(ihc=shares_of(earned)), phases, PHASES)
-    return rows[["conv_id", "session_id", "channel_name", "date", *SHARES, "ihc_revenue"]]
+    columns = ["conv_id", "session_id", "channel_name", "date", *SHARES, "ihc_revenue"]
+    return rows[columns].astype(dict.fromkeys(PAIR, "str"))
 
 
 def influenced(credits: pd.DataFrame) -> pd.Series[int]:

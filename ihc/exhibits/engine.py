@@ -205,6 +205,7 @@ def redistribution(engine: Engine) -> Exhibit:
 def explained(engine: Engine, journey: pd.DataFrame | None = None) -> Exhibit:
     """Explain the credit of one order [default: the longest journey that is easy to read]."""
     journey = instructive_journey(engine.data.journeys) if journey is None else journey
+    journey = journey.astype({"conv_id": "str", "session_id": "str"})
     data, settings = engine.data, engine.data.settings
     parameters = data.sets.of_conversions(journey["conv_id"], data.tables.conversions)
     steps = explanations(journey, parameters, settings.redistribution_rules)

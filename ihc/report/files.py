@@ -45,7 +45,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> Path:
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
     """Convert a frame to CSV: NaN is empty, and text that a spreadsheet would run as a formula starts with `'`."""
-    texts = frame.select_dtypes(include=["str", "object"]).columns
+    texts = frame.select_dtypes(include=["str", "object", "category"]).columns
     # Python does not quote a single carriage return, which ends the row for some readers.
     safe = {
         name: frame[name].astype("str").str.replace(FORMULA, r"'\1", regex=True).str.replace("\r\n?", "\n", regex=True)

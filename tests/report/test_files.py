@@ -58,6 +58,7 @@ def test_a_name_survives_the_round_trip(tmp_path, name):
 @pytest.mark.parametrize("name", [*FORMULAS, "\nnext", "\tnext"])
 def test_formulas_start_with_an_apostrophe(tmp_path, name):
     assert fields(tmp_path, named(name)) == ["'" + name, "text"]
+    assert fields(tmp_path, named(name).astype({"channel_name": "category"})) == ["'" + name, "text"]
 
 
 @pytest.mark.parametrize(("name", "back"), [("a\rb", "a\nb"), ("a\r\nb", "a\nb"), ("\rnext", "\nnext")])
