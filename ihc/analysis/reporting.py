@@ -18,11 +18,13 @@ from ihc.schemas.tables import (
     CONVERSIONS,
     COSTS,
     CREDITS,
+    EVENT,
     PHASES,
     SESSIONS,
     SHARES,
     Tables,
     inside,
+    moments,
     plain_names,
     require_columns,
 )
@@ -98,9 +100,11 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
 
     In: the tables, `credits` (`conv_id, session_id, ihc`) and `phases` (`conv_id, session_id, initializer, holder,
     closer`), which may lack some credits. Out: `conv_id, session_id, channel_name, date [the session's], initializer,
-    holder, closer, ihc [share], ihc_revenue [currency]`, in the order of `credits`.
+    holder, closer, ihc [share], ihc_revenue [currency]`; orders as in `credits`, their sessions by time.
     """
     earned = conversion_credits(tables.sessions, tables.conversions, credits)
+    at = moments(tables.sessions, EVENT).to_numpy()[earned["visit"]]
+    earned = earned.take(np.lexsort((at, factorize(earned["conv_id"])))).reset_index(drop=True)
     rows = join(earned.assign(ihc=shares_of(earned)), phases, PHASES)
     columns = ["conv_id", "session_id", "channel_name", "date", *SHARES, "ihc_revenue"]
     return rows[columns].astype(dict.fromkeys(PAIR, "str"))

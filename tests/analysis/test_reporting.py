@@ -235,7 +235,7 @@ def test_models_are_compared_with_the_first_one():
     assert relative_to_first(comparison.iloc[:0]).empty
 
 
-def test_exported_credits_have_channel_day_and_phases():
+def test_exported_credits_have_channel_day_and_phases_in_order_of_time():
     visits = sessions([("s1", "u", "2023-09-01 10:00:00", "Mail"), ("s2", "u", "2023-09-02 10:00:00", "Search")])
     tables = Tables(visits, conversions([("k", "u", "2023-09-02 11:00:00", 80.0)]), costs())
     credits = credits_of([("k", "s2", 0.25), ("k", "s1", 0.75), ("gone", "s1", 1.0)])
@@ -244,8 +244,8 @@ def test_exported_credits_have_channel_day_and_phases():
     nan = float("nan")
     expected = pd.DataFrame(
         [
-            ("k", "s2", "Search", "2023-09-02", nan, nan, nan, 0.25, 20.0),
             ("k", "s1", "Mail", "2023-09-01", 1.0, 0.5, 0.0, 0.75, 60.0),
+            ("k", "s2", "Search", "2023-09-02", nan, nan, nan, 0.25, 20.0),
         ],
         columns=[
             *("conv_id", "session_id", "channel_name", "date"),
