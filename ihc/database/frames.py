@@ -17,13 +17,14 @@ import pyarrow as pa
 from ihc.arrays.codes import dtype_of
 from ihc.arrays.lookup import arrow_texts
 
+SMALL = 1_000_000  # [bytes]
 TEXTS = "texts"  # the column of a file of categories
 
 
 class Frames:
     """A folder of frames by name. Frames with the same categories share them after reading, too.
 
-    Numbers and texts of a frame that was read stay in the file's memory; they cannot be changed in place.
+    Numbers and texts of a large frame that was read stay in the file's memory; they cannot be changed in place.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,10 +67,16 @@ class Frames:
 
     def read(self, name: str) -> pd.DataFrame | None:
         """Map a frame into memory; None if there is none."""
-        table = _mapped(self._path(name))
-        if table is None:
+        try:
+            return self._read(name)
+        except FileNotFoundError:
             return None
+
+    def _read(self, name: str) -> pd.DataFrame:
+        table = _mapped(self._path(name))
         frame: pd.DataFrame = table.to_pandas(split_blocks=True)
+        if table.nbytes < SMALL:
+            frame = frame.copy()
         coded = {field.name: field.metadata[b"categories"].decode() for field in table.schema if field.metadata}
         columns = {
             column: pd.Categorical.from_codes(frame[column].to_numpy(), dtype=self._dtype(texts))
@@ -105,11 +112,13 @@ class Frames:
             digest = blake2b(digest_size=12)
             for buffer in texts.buffers()[1:]:
                 digest.update(buffer)
-            self._know(digest.hexdigest(), dtype)
-            _write(pa.table({TEXTS: texts}), self._path(self._names[id(index)]))
+            name = digest.hexdigest()
+            _write(pa.table({TEXTS: texts}), self._path(name))
+            self._know(name, dtype)
         return self._names[id(index)]
 
     def _dtype(self, name: str) -> pd.CategoricalDtype:
+        """Return the categories of a file. Raises FileNotFoundError."""
         if name not in self._types:
             texts = _mapped(self._path(name))[TEXTS].combine_chunks()
             self._know(name, dtype_of(pd.Index(pd.array(texts, dtype="str"))))
@@ -147,7 +156,4 @@ def _write(table: Any, path: Path) -> None:
 
 
 def _mapped(path: Path) -> Any:
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except FileNotFoundError:
-        return None
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

@@ -22,6 +22,7 @@ from ihc.database.transaction import BUSY_SECONDS, Transaction, arrow_table, in_
 from ihc.schemas.tables import EXACT
 
 WITHOUT_ROWID = " WITHOUT ROWID"
+MOST_ATTACHED = 8  # SQLite allows ten, and detaches none within a transaction
 MANY = 5_000  # rows that are worth a temporary file
 # Values that both drivers write in the same way.
 KEPT_BY_ARROW = (pa.types.is_string, pa.types.is_large_string, pa.types.is_signed_integer, pa.types.is_floating)
@@ -124,7 +125,8 @@ class Sqlite(Transaction):
         Many rows pass through a temporary file, which is twice as fast. The file is open until the connection is
         closed; it is deleted at once where the system allows it.
         """
-        if len(frame) < MANY:
+        attached = self.connection.exec_driver_sql("PRAGMA database_list").fetchall()
+        if len(frame) < MANY or len(attached) > MOST_ATTACHED:
             self._append_rows(tables, frame)
             return
         with TemporaryDirectory(prefix="ihc-", ignore_cleanup_errors=True) as folder:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ihc.arrays.lookup import argsort, break_ties, equals_previous, get_indexer, isin
+from ihc.arrays.lookup import argsort, break_ties, equals_previous, factorize, get_indexer, isin, lookup
 from ihc.arrays.types import Integers
 from ihc.errors import InputError
 from ihc.formatting import counted, some
@@ -347,6 +347,8 @@ def non_converting_paths(
 def last_orders(users: pd.Series[str], conversions: pd.DataFrame) -> npt.NDArray[np.datetime64]:
     """Return the time [UTC] of each user's last order; NaT without one. Refunds do not count."""
     orders = purchases(conversions)
-    last = moments(orders, CONV).groupby(orders["user_id"]).max()
-    times: npt.NDArray[np.datetime64] = last.reindex(users).to_numpy()
+    orders = orders[orders["user_id"].notna()]
+    last = moments(orders, CONV).groupby(factorize(orders["user_id"])).max()
+    table = pd.DataFrame({"user_id": orders["user_id"].drop_duplicates().array, "last": last.to_numpy()})
+    times: npt.NDArray[np.datetime64] = lookup(users, table, "user_id", "last").to_numpy()
     return times

@@ -37,7 +37,7 @@ from ihc.narrative.run import (
     redistribution_sentence,
     stored_sentence,
 )
-from ihc.pipeline.intermediate import share_results, shared_inputs, stored_source
+from ihc.pipeline.intermediate import frames_of, share_results, shared_inputs, stored_source
 from ihc.pipeline.sample import prepare
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import write_csv
@@ -127,7 +127,7 @@ def attribute_shop(settings: Settings, say: Callable[[str], object] = print) -> 
 
 def _tables_of(settings: Settings) -> Tables:
     """The tables of the run, or, in a notebook on its own, the part of the database that the dates need."""
-    if settings.frames:
+    if frames_of(settings):
         return shared_inputs(settings)
     return read_tables(settings.database, **settings.window, every_order=settings.restart_after_order)
 

@@ -22,6 +22,8 @@ from threading import Lock
 from typing import NamedTuple, NoReturn
 
 STDERR = 2
+SILENT = "The process that forks kernels does not answer."
+OF_AN_ANSWER = 20  # how long to wait for it [s]
 OBJECTS = 10_000  # new objects between two searches for garbage
 # What kernels and notebooks import, also what others import on first use. Not all of it is always installed.
 PRELOADED = ("ihc.pipeline.shop", "ipykernel.kernelapp", "adbc_driver_sqlite.dbapi", "pyarrow.dataset")
@@ -75,6 +77,7 @@ class Forks:
     def __init__(self) -> None:
         self._connection, theirs = Pipe()
         self._one_at_a_time = Lock()
+        self._is_silent = False
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this module
                 [sys.executable, "-P", "-m", __name__],
@@ -92,18 +95,27 @@ class Forks:
     def kernel(self, start: Start, stderr: int, inherited: Sequence[int]) -> Kernel:
         """Start a kernel. `stderr` and `inherited` are file descriptors. Raises OSError if the process has ended."""
         with self._one_at_a_time:
+            if self._is_silent:
+                raise OSError(SILENT)
             try:
                 self._connection.send((start, len(inherited)))
                 for descriptor in (stderr, *inherited):
                     send_handle(self._connection, descriptor, self._process.pid)
+                if not self._connection.poll(OF_AN_ANSWER):
+                    self._is_silent = True  # a late answer would be taken for that of the next kernel
+                    raise OSError(SILENT)
                 return Kernel(self._connection.recv(), recv_handle(self._connection))
             except EOFError as error:
                 raise OSError("The process that forks kernels has ended.") from error
 
-    def __del__(self) -> None:
+    def end(self) -> None:
+        """End the process, and with it the kernels that it has forked."""
         self._connection.close()
         self._process.kill()
         self._process.wait()
+
+    def __del__(self) -> None:
+        self.end()
 
 
 def can_fork() -> bool:
@@ -120,7 +132,8 @@ _early: list[Forks] = []  # at most one
 def start_early() -> None:
     """Start the process that forks before the libraries that use it are imported."""
     if can_fork() and not _early:
-        _early.append(Forks())
+        with suppress(OSError):
+            _early.append(Forks())
 
 
 def take() -> Forks | None:

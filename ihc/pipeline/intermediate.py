@@ -8,8 +8,12 @@ such a folder, as in a notebook on its own, the database is read.
 from __future__ import annotations
 
 import shutil
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pandas as pd
+import portalocker
 
 from ihc.arrays.lookup import share_categories
 from ihc.database.database import Database
@@ -21,17 +25,18 @@ from ihc.exhibits.data import CALCULATED, Source, with_codes
 from ihc.schemas.tables import Tables
 from ihc.settings.run import Settings
 
-FOLDER = "intermediate"
-OLD = 86_400  # [s] after a day, files of a run that was killed are deleted
-# Prefixes of the tables as read, of the tables with the ids as categories, and of the results.
-INPUTS, CODED, STORED = "input", "coded", "stored"
+FOLDER, RUNNING = "intermediate", "running"
+# Prefixes of the tables as read, of the tables with the ids as categories, and of the results. The run prepares tables
+# with categories; those of a shop whose stored credits have other ids are made anew.
+INPUTS, PREPARED, CODED, STORED = "input", "prepared", "coded", "stored"
 RESULTS = (*Results._fields, "phases")
 PARTS = ("sessions", "conversions", "costs", "spend", "session_costs")
 
 
 def frames_of(settings: Settings) -> Frames | None:
-    """The frames of the run that started this process, if any."""
-    return Frames(settings.frames) if settings.frames else None
+    """The frames of the run of this database that started this process, if any."""
+    is_of_run = settings.held_lock in (None, settings.database.lock_name)
+    return Frames(settings.frames) if settings.frames and is_of_run else None
 
 
 def write_inputs(settings: Settings, tables: Tables) -> None:
@@ -43,7 +48,7 @@ def write_inputs(settings: Settings, tables: Tables) -> None:
 def code_inputs(settings: Settings, tables: Tables) -> None:
     """Write the tables with the ids as categories, for the notebook that stores the results."""
     if frames := frames_of(settings):
-        _write(frames, CODED, with_codes(Source(tables, no_results(), no_phases(), is_stored=False)).tables)
+        _write(frames, PREPARED, with_codes(Source(tables, no_results(), no_phases(), is_stored=False)).tables)
 
 
 def shared_inputs(settings: Settings) -> Tables:
@@ -71,17 +76,17 @@ def share_results(settings: Settings, tables: Tables) -> Source:
     Frames that were calculated from earlier results are deleted.
     """
     frames = frames_of(settings)
-    coded = _read(frames, CODED) if frames else None
-    source = _read_source(settings.database, coded or tables)
+    prepared = _read(frames, PREPARED) if frames else None
+    source = _read_source(settings.database, prepared or tables)
     if frames is None:
         return source
-    frames.delete(CALCULATED)
-    frames.delete(STORED)
-    is_coded = coded is not None and all(
+    for prefix in (CALCULATED, STORED, CODED):
+        frames.delete(prefix)
+    is_prepared = prepared is not None and all(
         share_categories(one[key], other[key])
-        for one, other, key in zip(coded, source.tables, ("session_id", "conv_id"), strict=False)
+        for one, other, key in zip(prepared, source.tables, ("session_id", "conv_id"), strict=False)
     )
-    if is_coded or _write(frames, CODED, source.tables):
+    if is_prepared or _write(frames, CODED, source.tables):
         for name, frame in zip(RESULTS, (*source.results, source.phases), strict=True):
             frames.write(f"{STORED}-{name}", frame)
     return _shared_source(frames) or source
@@ -93,7 +98,7 @@ def _read_source(database: Database | None, tables: Tables) -> Source:
 
 
 def _shared_source(frames: Frames) -> Source | None:
-    tables = _read(frames, CODED)
+    tables = _read(frames, CODED) or _read(frames, PREPARED)
     found = [frame for name in RESULTS if (frame := frames.read(f"{STORED}-{name}")) is not None]
     if tables is None or len(found) < len(RESULTS):
         return None
@@ -126,12 +131,39 @@ def have_changed(database: Database, tables: Tables) -> bool:
     except IhcError:
         return True
     return now.keys() != tables.by_name.keys() or not all(
-        frame.equals(now[name]) for name, frame in tables.by_name.items()
+        _same_rows(frame, now[name]) for name, frame in tables.by_name.items()
     )
 
 
-def delete_leftovers(runs: Path, now: float | None = None) -> None:
-    """Delete the intermediate files of runs that were killed, a day later. In: the folder of all runs."""
-    for folder in runs.glob(f"*/{FOLDER}"):
-        if folder.stat().st_mtime < (now or time.time()) - OLD:
-            shutil.rmtree(folder, ignore_errors=True)
+def _same_rows(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two tables have the same rows; databases may return them in another order."""
+    if one.equals(other) or len(one) != len(other) or list(one) != list(other):
+        return one.equals(other)
+    keys = [name for name in ("session_id", "conv_id", "date", "channel_name", "cost") if name in one]
+    pair = (frame.sort_values(keys, kind="stable", ignore_index=True) for frame in (one, other))
+    return next(pair).equals(next(pair))
+
+
+@contextmanager
+def folder_of(settings: Settings, *, is_kept: bool = False) -> Iterator[Path]:
+    """The folder of a run's frames, deleted after the block unless `is_kept`.
+
+    A locked file in it shows that the run is going on. The folders of runs that were killed are deleted.
+    """
+    runs = settings.output / "runs"
+    for mark in runs.glob(f"*/{FOLDER}/{RUNNING}"):
+        with suppress(OSError, portalocker.LockException), mark.open("a") as file:
+            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+            shutil.rmtree(mark.parent, ignore_errors=True)
+    folder = runs / settings.run_id / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / RUNNING).open("a") as file:
+        with suppress(portalocker.LockException):
+            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+        try:
+            yield folder
+        finally:
+            if is_kept:
+                (folder / RUNNING).unlink(missing_ok=True)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -82,6 +82,11 @@ class Execution:
         for kernel in self._kernels:
             end_kernel(kernel)
 
+    def close(self) -> None:
+        """End the process that forks kernels."""
+        if self._forks:
+            self._forks.end()
+
     def _execute(self, name: str) -> Path:
         target = self.folder / f"{name}.ipynb"
         try:

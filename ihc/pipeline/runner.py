@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -27,7 +26,7 @@ from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
 from ihc.memory import free_memory
 from ihc.pipeline.attribution import read_source
-from ihc.pipeline.intermediate import FOLDER, code_inputs, delete_leftovers, have_changed, write_inputs
+from ihc.pipeline.intermediate import code_inputs, folder_of, have_changed, write_inputs
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
 from ihc.schemas.conversion_types import of_type
@@ -140,15 +139,10 @@ def run(
             return _result(report, saved, [], report_only=True)
         # Another run may have changed what was read before it ended.
         tables = read_tables(settings.database) if checked is None or waits else checked
-        delete_leftovers(settings.output / "runs")
-        folder = settings.output / "runs" / settings.run_id / FOLDER
-        settings = replace(settings, frames=folder)
-        try:
+        with folder_of(settings, is_kept=keep_intermediate) as folder:
+            settings = replace(settings, frames=folder)
             write_inputs(settings, tables)
             return _execute_and_save(settings, tables, say, step, lock)
-        finally:
-            if not keep_intermediate:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _save(settings: Settings, step: Step) -> tuple[Report, Saved]:
@@ -182,6 +176,8 @@ def _execute_and_save(settings: Settings, tables: Tables, say: Say, step: Step, 
         except BaseException:
             execution.end()
             raise
+        finally:
+            execution.close()
     if changed.result():
         say(CHANGED)
     return _result(report, saved, [*executed.values()], report_only=False)

@@ -116,7 +116,7 @@ class Shop:
     @property
     def _spans(self) -> str:
         spans = span_sentence(self.tables.sessions, self.tables.conversions)
-        if self.settings.frames:  # another notebook of the run may be storing credits
+        if frames_of(self.settings):  # another notebook of the run may be storing credits
             return spans
         credits = self._stored.results.credits
         kept = (

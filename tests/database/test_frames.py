@@ -108,6 +108,23 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     assert not Frames(tmp_path / "file").write("f", a_frame()[["id"]])
 
 
+def test_a_frame_whose_texts_are_gone_counts_as_missing(tmp_path):
+    (coded,) = with_shared_codes(pd.Series(["b", "a"], dtype="str"))
+    Frames(tmp_path).write("f", coded.to_frame("session_id"))
+    (texts,) = (path for path in tmp_path.iterdir() if path.name != "f.arrow")
+    texts.unlink()
+    assert Frames(tmp_path).read("f") is None
+    assert Frames(tmp_path).kept("f", lambda: coded.to_frame("session_id"))["session_id"].tolist() == ["b", "a"]
+    assert Frames(tmp_path).read("f")["session_id"].tolist() == ["b", "a"]
+
+
+def test_a_small_frame_can_be_changed(tmp_path):
+    Frames(tmp_path).write("f", a_frame()[["cost"]])
+    frame = Frames(tmp_path).read("f")
+    frame.loc[0, "cost"] = 9.0
+    assert frame["cost"][0] == 9.0
+
+
 def test_frames_are_deleted_by_prefix(tmp_path):
     frames = Frames(tmp_path)
     for name in ("report-a", "report-b", "reports"):

@@ -215,3 +215,15 @@ def test_many_rows_vanish_with_their_transaction_and_leave_no_file(tmp_path, mon
         appended(database, pd.concat([ROWS, ROWS]))
     assert [len(rows) for rows in appended(database)] == [3, 6]
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_any_number_of_large_inserts_fits_into_a_transaction(tmp_path):
+    database = Database(tmp_path / "new.db")
+    database.make_empty()
+    rows = pd.DataFrame({"number": range(sqlite.MANY)})
+    with database.transaction(is_writing=True) as opened:
+        opened.connection.exec_driver_sql("CREATE TABLE rows (number INTEGER)")
+        for _ in range(12):  # SQLite attaches ten files at most
+            opened.append("rows", rows)
+    with database.transaction() as opened:
+        assert opened.read(sa.text("SELECT count(*) AS count FROM rows"))["count"].tolist() == [12 * sqlite.MANY]

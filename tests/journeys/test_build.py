@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from ihc.arrays.codes import with_shared_codes
 from ihc.errors import InputError
 from ihc.journeys.build import (
     BYTES_A_LETTER,
@@ -26,6 +27,7 @@ from ihc.journeys.build import (
     build_journeys,
     check_memory,
     find_spans,
+    last_orders,
     non_converting_paths,
     rows_by_user,
     unattributed,
@@ -401,3 +403,16 @@ def test_restarted_journeys_equal_a_merge_and_filter(shop, window, lookback):
             expected.append((row.conv_id, row.session_id))
     options = {"start_date": start, "end_date": end, "lookback_days": lookback}
     assert restarted(visits, orders, **options) == expected
+
+
+def test_without_an_order_of_a_known_user_nobody_has_a_last_order():
+    # More users than one byte can number, and categories, as in a report.
+    users = pd.Series([f"u{number:03}" for number in range(300)], dtype="str")
+    orders = conversions([("k", "u000", "2023-09-02 11:00:00", -5.0)])
+    for sessions_of, its in ((users, orders["user_id"]), with_shared_codes(users, orders["user_id"])):
+        assert pd.isna(last_orders(sessions_of, orders.assign(user_id=its))).all()
+    bought = conversions([("k", "u001", "2023-09-02 11:00:00", 5.0), ("l", "u001", "2023-09-03 11:00:00", 5.0)])
+    sessions_of, its = with_shared_codes(users, bought["user_id"])
+    found = last_orders(sessions_of, bought.assign(user_id=its))
+    assert (pd.notna(found).tolist().index(True), pd.notna(found).sum()) == (1, 1)
+    assert found[1] == pd.Timestamp("2023-09-03 11:00:00")

@@ -107,3 +107,16 @@ def test_the_process_that_was_started_early_is_taken_once():
     start_early()
     first, second = take(), take()
     assert first.pid != second.pid
+
+
+def test_a_process_that_does_not_answer_is_not_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("ihc.pipeline.forks.OF_AN_ANSWER", 0.2)
+    silent = Forks()
+    os.kill(silent.pid, signal.SIGSTOP)
+    with (tmp_path / "log").open("wb") as log:
+        for _ in range(2):
+            with pytest.raises(OSError, match="does not answer"):
+                silent.kernel(Start([], {}, str(tmp_path)), log.fileno(), ())
+    silent.end()
+    with pytest.raises(ProcessLookupError):
+        os.kill(silent.pid, 0)

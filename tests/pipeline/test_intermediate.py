@@ -1,8 +1,9 @@
 """What the notebooks of a run share, and that it equals what each of them would read."""
 
-import os
+import shutil
 import sqlite3
 from contextlib import closing, nullcontext
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -66,14 +67,17 @@ def test_shared_results_equal_those_in_the_database(is_coded_before, in_a_run, o
     assert shared.results.credits["session_id"].dtype is shared.tables.sessions["session_id"].dtype
 
 
-def test_credits_of_a_session_that_is_gone_keep_their_id(in_a_run, own_shop):
+@pytest.mark.parametrize("is_late", [False, True])  # the tables with categories are there after the results
+def test_credits_of_a_session_that_is_gone_keep_their_id(is_late, in_a_run, own_shop):
     ihc.open(own_shop, output=str(in_a_run.output)).attribute().store()
     gone = intermediate.stored_source(in_a_run, intermediate.shared_inputs(in_a_run)).results.credits["session_id"][0]
     execute(own_shop, f"DELETE FROM session_sources WHERE session_id = '{gone}'")
     tables = ihc.read_tables(own_shop)
     intermediate.write_inputs(in_a_run, tables)
+    if is_late:
+        intermediate.share_results(in_a_run, tables)
     intermediate.code_inputs(in_a_run, tables)
-    source = intermediate.share_results(in_a_run, tables)
+    source = intermediate.stored_source(in_a_run, tables) if is_late else intermediate.share_results(in_a_run, tables)
     assert gone in source.results.credits["session_id"].astype("str").tolist()
     assert gone not in source.tables.sessions["session_id"].astype("str").tolist()
     assert source.results.credits["session_id"].dtype == source.tables.sessions["session_id"].dtype
@@ -97,13 +101,32 @@ def test_tables_that_arrow_cannot_hold_are_read_from_the_database(in_a_run, own_
     assert not intermediate.have_changed(in_a_run.database, intermediate.shared_inputs(in_a_run))
 
 
-def test_files_of_a_killed_run_are_deleted_a_day_later(tmp_path):
-    for name in ("killed", "running"):
-        (tmp_path / name / intermediate.FOLDER).mkdir(parents=True)
-    os.utime(tmp_path / "killed" / intermediate.FOLDER, (0, 0))
-    (tmp_path / "killed" / "03_attribute.ipynb").write_text("{}")
-    intermediate.delete_leftovers(tmp_path)
-    assert sorted(path.name for path in tmp_path.glob("*/*")) == ["03_attribute.ipynb", intermediate.FOLDER]
+def test_folders_of_killed_runs_are_deleted_and_others_stay(tmp_path, own_shop, bare_environment):
+    first = load_settings(base=tmp_path, database="shop.db", output="out")
+    with (
+        intermediate.folder_of(first, is_kept=True) as kept,
+        intermediate.folder_of(second := replace(first, run_id="2")),
+    ):
+        (kept / "f.arrow").write_text("")
+        killed = kept.parents[1] / "killed" / intermediate.FOLDER
+        killed.mkdir(parents=True)
+        (killed / intermediate.RUNNING).write_text("")
+        with intermediate.folder_of(replace(first, run_id="3")):
+            assert sorted(folder.parent.name for folder in kept.parents[1].glob("*/intermediate")) == sorted(
+                [first.run_id, second.run_id, "3"]
+            )
+    with intermediate.folder_of(second):
+        assert [path.name for path in kept.iterdir()] == ["f.arrow"]
+
+
+def test_another_database_in_a_notebook_of_a_run_is_read(in_a_run, own_shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("IHC_RUN_LOCK", in_a_run.database.lock_name)
+    other = tmp_path / "other.db"
+    shutil.copy(own_shop, other)
+    execute(other, "DELETE FROM conversions")
+    execute(own_shop, "DELETE FROM conversions")
+    assert ihc.open(other).tables.conversions.empty
+    assert len(ihc.open(own_shop).tables.conversions)
 
 
 def test_a_run_deletes_what_its_notebooks_shared(finished):
@@ -126,6 +149,6 @@ def test_a_run_shares_its_tables_and_says_if_they_changed_meanwhile(own_shop, tm
     assert set(steps) == {*runner.NOTEBOOKS, runner.REPORT}
     folder = settings.output / "runs" / settings.run_id / intermediate.FOLDER
     names = sorted(path.stem for path in folder.glob("*-*.arrow"))
-    assert {"input-sessions", "coded-sessions", "stored-credits"} <= set(names)
+    assert {"input-sessions", "prepared-sessions", "stored-credits"} <= set(names)
     calculated = [name.split("-")[1] for name in names if name.startswith("report-")]
     assert len(calculated) == len(set(calculated))  # all notebooks have the same settings
