@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ihc.analysis.dimension import Folding
-from ihc.arrays.lookup import equals_previous, factorize
+from ihc.arrays.lookup import distinct_pairs, equals_previous, factorize
 from ihc.arrays.types import Integers
 from ihc.journeys.touchpoints import channel_codes, in_time_order
 
@@ -139,8 +139,7 @@ def channel_roles(journeys: pd.DataFrame) -> pd.DataFrame:
     steps = channel_steps(journeys)
     starts, size = steps.starts, len(steps.names)
     first, last = steps.channel[starts[:-1]], steps.channel[starts[1:] - 1]
-    pairs = pd.unique(steps.path * max(size, 1) + steps.channel)
-    path, channel = pairs // max(size, 1), pairs % max(size, 1)
+    path, channel = distinct_pairs(steps.path, steps.channel)
     is_first, is_last = first[path] == channel, last[path] == channel
     is_alone = np.diff(starts)[path] == 1
     role = np.select([is_alone, is_first & is_last, is_first, is_last], [4, 1, 0, 3], default=2)

@@ -7,7 +7,17 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import PAIR, are_equal, factorize, get_indexer, get_pair_indexer, isin, join, lookup
+from ihc.arrays.lookup import (
+    PAIR,
+    are_equal,
+    distinct_pairs,
+    factorize,
+    get_indexer,
+    get_pair_indexer,
+    isin,
+    join,
+    lookup,
+)
 from ihc.arrays.sums import sum_by, sums_of, total
 from ihc.arrays.types import Booleans
 from ihc.errors import InputError
@@ -113,8 +123,7 @@ def exported_credits(tables: Tables, credits: pd.DataFrame, phases: pd.DataFrame
 def influenced(credits: pd.DataFrame) -> pd.Series[int]:
     """Count the distinct orders with each channel in their journey. In: `conv_id, channel_name`. Out: by channel."""
     channel, names = pd.factorize(credits["channel_name"], sort=True)
-    pairs = pd.unique(factorize(credits["conv_id"]) * max(len(names), 1) + channel)
-    counts = np.bincount(pairs % max(len(names), 1), minlength=len(names))
+    counts = np.bincount(distinct_pairs(factorize(credits["conv_id"]), channel)[1], minlength=len(names))
     return pd.Series(counts, index=pd.Index(names, name="channel_name", dtype="str"), name="conv_id")
 
 

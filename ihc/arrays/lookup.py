@@ -30,11 +30,11 @@ def get_indexer(ids: pd.Series[Any], known: pd.Series[Any]) -> Integers:
         return np.empty(0, dtype="int64")
     if share_categories(ids, known):
         return _get_code_indexer(ids, known)
-    first = run_starts(ids)
-    wanted = arrow_texts(ids)
-    found = pc.index_in(wanted.take(pa.array(first)), value_set=arrow_texts(known), skip_nulls=True)
+    wanted, first = arrow_texts(ids), run_starts(ids)
+    is_repeating = 2 * len(first) < len(ids)  # otherwise, copying the first ones takes longer than it saves
+    found = pc.index_in(wanted.take(pa.array(first)) if is_repeating else wanted, arrow_texts(known), skip_nulls=True)
     place = np.asarray(pc.fill_null(found, -1), dtype="int64")
-    return np.repeat(place, np.diff(first, append=len(ids)))
+    return np.repeat(place, np.diff(first, append=len(ids))) if is_repeating else place
 
 
 def share_categories(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
@@ -72,6 +72,13 @@ def run_starts(ids: pd.Series[Any]) -> Integers:
         texts = arrow_texts(ids)
         is_other[1:] = pc.fill_null(pc.not_equal(texts[1:], texts[:-1]), True)
     return np.flatnonzero(is_other)
+
+
+def distinct_pairs(one: Integers, other: Integers) -> tuple[Integers, Integers]:
+    """Return each pair of numbers once, in order of first appearance. In: two columns of numbers from 0."""
+    size = other.max(initial=0) + 1
+    pairs = pd.unique(one * size + other)
+    return pairs // size, pairs % size
 
 
 def lookup(ids: pd.Series[Any], table: pd.DataFrame, key: str, column: str) -> pd.Series[Any]:

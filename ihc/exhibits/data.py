@@ -515,12 +515,11 @@ class ReportData:
     @cached_property
     def changes(self) -> Changes:
         """Changes since the previous run."""
-        parts: dict[str, pd.DataFrame] = {}
+        return Changes(
+            channels=self.kept("channels", lambda: self._changes.channels),
+            causes=self.kept("causes", lambda: self._changes.causes),
+        )
 
-        def part(name: str) -> pd.DataFrame:
-            if not parts:
-                parts.update(changes_since(database, self.last_run, self.this_run, self.state)._asdict())
-            return parts[name]
-
-        database = self.settings.database
-        return Changes(*(self.kept(name, partial(part, name)) for name in Changes._fields))
+    @cached_property
+    def _changes(self) -> Changes:
+        return changes_since(self.settings.database, self.last_run, self.this_run, self.state)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ihc.arrays.lookup import factorize
+from ihc.arrays.lookup import distinct_pairs, factorize
 from ihc.arrays.types import Floats
 from ihc.errors import InputError
 from ihc.formatting import some
@@ -142,9 +142,9 @@ def instructive_journey(journeys: pd.DataFrame, *, most: int = MOST_SESSIONS) ->
     Ties are broken by the number of channels, then the lowest `conv_id`. If all journeys are longer, the shortest is
     chosen. In: `journeys`. Out: its rows; none without journeys.
     """
-    order, (channel, names) = factorize(journeys["conv_id"]), pd.factorize(journeys["channel_name"])
+    order = factorize(journeys["conv_id"])
     sessions = np.bincount(order)
-    channels = np.bincount(pd.unique(order * max(len(names), 1) + channel) // max(len(names), 1))
+    channels = np.bincount(distinct_pairs(order, factorize(journeys["channel_name"]))[0])
     rank = np.where(sessions <= most, sessions, -sessions)
     is_best = rank == rank.max(initial=-len(journeys))
     is_best &= channels == channels[is_best].max(initial=0)
