@@ -1,9 +1,13 @@
-"""Free memory, so that a run that needs more is refused instead of killed."""
+"""Free memory: how much there is, so that a run that needs more is refused instead of killed, and giving it back."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
+
+import pyarrow as pa
 
 SYSTEM = Path("/")
 MEMORY = "proc/meminfo"
@@ -18,6 +22,16 @@ def free_memory(system: Path = SYSTEM) -> int | None:
     """Return the free memory [bytes]: of the system, or of the container if that is less. None: unknown."""
     free = [_available(system / MEMORY), *(_left(system / group, *names) for group, names in GROUPS.items())]
     return min((each for each in free if each is not None), default=None)
+
+
+def give_back_memory() -> None:
+    """Return memory that this process no longer uses to the system, as far as the system can.
+
+    The C library of Linux keeps freed memory between blocks in use: 1.1 GB after reading 3.7 million sessions.
+    """
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, TypeError, AttributeError):  # there is no such function on other systems
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _available(file: Path) -> int | None:

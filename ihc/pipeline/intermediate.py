@@ -39,10 +39,10 @@ def frames_of(settings: Settings) -> Frames | None:
     return Frames(settings.frames) if settings.frames and is_of_run else None
 
 
-def write_inputs(settings: Settings, tables: Tables) -> None:
-    """Write the checked tables for the notebooks of this run."""
-    if frames := frames_of(settings):
-        _write(frames, INPUTS, tables)
+def write_inputs(settings: Settings, tables: Tables) -> Tables:
+    """Write the checked tables for the notebooks of this run. Out: the same tables, mapped into memory if written."""
+    frames = frames_of(settings)
+    return (frames and _write(frames, INPUTS, tables) and _read(frames, INPUTS)) or tables
 
 
 def code_inputs(settings: Settings, tables: Tables) -> None:

@@ -24,7 +24,7 @@ from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
 from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
-from ihc.memory import free_memory
+from ihc.memory import free_memory, give_back_memory
 from ihc.pipeline.attribution import read_source
 from ihc.pipeline.intermediate import code_inputs, folder_of, have_changed, write_inputs
 from ihc.pipeline.sample import prepare
@@ -139,9 +139,10 @@ def run(
             return _result(report, saved, [], report_only=True)
         # Another run may have changed what was read before it ended.
         tables = read_tables(settings.database) if checked is None or waits else checked
+        del checked
         with folder_of(settings, is_kept=keep_intermediate) as folder:
             settings = replace(settings, frames=folder)
-            write_inputs(settings, tables)
+            tables = write_inputs(settings, tables)
             return _execute_and_save(settings, tables, say, step, lock)
 
 
@@ -168,6 +169,7 @@ def _execute_and_save(settings: Settings, tables: Tables, say: Say, step: Step, 
         try:
             attribution = pool.submit(execution.run, dict.fromkeys(ATTRIBUTION, ()))
             code_inputs(settings, tables)
+            give_back_memory()
             executed = attribution.result()
             analysis = pool.submit(execution.run, dict.fromkeys(ANALYSIS, ()))
             changed = pool.submit(have_changed, settings.database, tables)
