@@ -1,6 +1,9 @@
+import sys
+
+import psutil
 import pytest
 
-from ihc.memory import free_memory
+from ihc.memory import free_memory, give_back_memory
 
 MEMORY = (
     "MemTotal:       24684084 kB\nMemFree:          100000 kB\nMemAvailable:   10000000 kB\nHugePages_Total:       0\n"
@@ -42,3 +45,14 @@ def test_other_systems_report_installed_memory_if_known(tmp_path, monkeypatch):
     assert free_memory(tmp_path) == 40_960
     monkeypatch.delattr("os.sysconf")
     assert free_memory(tmp_path) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems give memory back on their own")
+def test_freed_memory_below_a_block_in_use_is_given_back():
+    own = psutil.Process()
+    blocks = [bytes(100_000) for _ in range(1000)]  # 100 MB, in blocks of the heap
+    blocks.append(bytes(100_000))  # the last one keeps the heap from shrinking
+    del blocks[:1000]
+    before = own.memory_info().rss
+    give_back_memory()
+    assert before - own.memory_info().rss > 50_000_000

@@ -22,8 +22,9 @@ from ihc.database.transaction import BUSY_SECONDS, Transaction, arrow_table, in_
 from ihc.schemas.tables import EXACT
 
 WITHOUT_ROWID = " WITHOUT ROWID"
-MOST_ATTACHED = 8  # SQLite allows ten, and detaches none within a transaction
-MANY = 5_000  # rows that are worth a temporary file
+MOST_ATTACHED = 10  # SQLite allows ten beside its own, and detaches none within a transaction
+MOST_FILES = 4  # temporary files per frame
+MANY, PART = 5_000, 200_000  # rows that are worth a temporary file, and several files
 # Values that both drivers write in the same way.
 KEPT_BY_ARROW = (pa.types.is_string, pa.types.is_large_string, pa.types.is_signed_integer, pa.types.is_floating)
 
@@ -122,23 +123,31 @@ class Sqlite(Transaction):
     def append_each(self, tables: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> None:
         """Insert the rows of a frame into several tables, each with some of its columns.
 
-        Many rows pass through a temporary file, which is twice as fast. The file is open until the connection is
-        closed; it is deleted at once where the system allows it.
+        Many rows pass through temporary files, which is twice as fast: while one is inserted, the next is written. They
+        are open until the connection is closed; they are deleted at once where the system allows it.
         """
-        attached = self.connection.exec_driver_sql("PRAGMA database_list").fetchall()
-        if len(frame) < MANY or len(attached) > MOST_ATTACHED:
+        room = MOST_ATTACHED - len(self.connection.exec_driver_sql("PRAGMA database_list").fetchall())
+        if len(frame) < MANY or room < 1:
             self._append_rows(tables, frame)
             return
-        with TemporaryDirectory(prefix="ihc-", ignore_cleanup_errors=True) as folder:
-            file, name = Path(folder) / "rows.db", f"rows_{token_hex(4)}"
-            if not write_through_arrow(file, frame):
-                self._append_rows(tables, frame)
-                return
-            self.connection.exec_driver_sql(f"ATTACH ? AS {name}", (str(file),))
-            written = sa.table("written", *map(sa.column, frame.columns), schema=name)
-            for table, columns in tables.items():
-                rows = sa.select(*(written.c[column] for column in columns))
-                self.connection.execute(insertion(table, columns).from_select(list(columns), rows))
+        size = max(-(-len(frame) // min(MOST_FILES, room)), PART)
+        parts = [frame.iloc[start : start + size] for start in range(0, len(frame), size)]
+        with TemporaryDirectory(prefix="ihc-", ignore_cleanup_errors=True) as folder, ThreadPoolExecutor(1) as pool:
+            files = [Path(folder) / f"{number}.db" for number in range(len(parts))]
+            for part, file, is_written in zip(parts, files, pool.map(write_through_arrow, files, parts), strict=True):
+                if is_written:
+                    self._append_file(tables, file, part)
+                else:
+                    self._append_rows(tables, part)
+
+    def _append_file(self, tables: Mapping[str, Sequence[str]], file: Path, frame: pd.DataFrame) -> None:
+        """Insert the rows of a frame from the file to which they were written."""
+        name = f"rows_{token_hex(4)}"
+        self.connection.exec_driver_sql(f"ATTACH ? AS {name}", (str(file),))
+        written = sa.table("written", *map(sa.column, frame.columns), schema=name)
+        for table, columns in tables.items():
+            rows = sa.select(*(written.c[column] for column in columns))
+            self.connection.execute(insertion(table, columns).from_select(list(columns), rows))
 
     def _append_rows(self, tables: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> None:
         for table, columns in tables.items():

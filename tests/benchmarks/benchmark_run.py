@@ -1,4 +1,4 @@
-"""Measure whole runs: `uv run python tests/benchmarks/benchmark_run.py [--orders 2000 200000 500000]`.
+"""Measure whole runs: `uv run python tests/benchmarks/benchmark_run.py [--orders 2000 200000]`.
 
 For each size of the sample shop:
 
@@ -25,30 +25,38 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from run import about
+from run import about, write_table
 
 ROOT = Path(__file__).parents[2]
 IHC = [sys.executable, "-m", "ihc"]
 ORDER = ("01", "03", "04", "05", "06", "07", "02", "08")  # the report needs the credits that 03 stores
 HEAD = "| Orders | Sessions | `ihc run` | Functions once | Ratio | One more day | Largest process |"
 ROUNDS = 3
+BEGINS, ENDS = (
+    "<!-- The tables that follow are written by tests/benchmarks/benchmark_run.py. -->",
+    "<!-- End of the tables. -->",
+)
 
 
 def main():
     asked = argparse.ArgumentParser(description="Measure whole runs beside the same functions called once.")
     asked.add_argument("--orders", nargs="+", type=int, default=[2_000, 200_000], help="orders of the sample shops")
     asked.add_argument("--rounds", type=int, default=ROUNDS)
+    asked.add_argument("--write-docs", action="store_true", help="write the tables to docs/performance.md")
     asked.add_argument("--once", nargs=2, metavar=("DATABASE", "OUTPUT"), help=argparse.SUPPRESS)
     given = asked.parse_args()
     if given.once:
         call_once(*given.once)
         return
-    rows = [measured(orders, given.rounds) for orders in given.orders]
-    print("", HEAD, "|" + " --: |" * 7, *rows, "", about(), sep="\n")
+    rows, steps = zip(*(measured(orders, given.rounds) for orders in given.orders), strict=True)
+    text = "\n".join([HEAD, "|" + " --: |" * 7, *rows, *steps, "", about()])
+    print(text)
+    if given.write_docs:
+        write_table(text, BEGINS, ENDS)
 
 
 def measured(orders, rounds):
-    """Measure one size; returns a row of the table, and prints the steps of the fastest run."""
+    """Measure one size. Out: a row of the table, and a table of the steps of the fastest run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(
@@ -61,11 +69,19 @@ def measured(orders, rounds):
         run_time, steps, memory = min(runs)
         day = min(next_day(folder) for _ in range(rounds))
         sessions = rows_of(folder / "new.db", "session_sources")
-        print(f"\n{orders:,} orders, steps of the fastest run of {run_time:.1f} s:")
-        for start, end, step in steps:
-            print(f"{start:8.1f} to {end:6.1f} s  {end - start:6.1f} s  {(end - start) / run_time:4.0%}  {step}")
     times = f"{run_time:.1f} s | {min(once):.1f} s | {run_time / min(once):.2f} | {day:.1f} s | {memory / 1e9:.2f} GB"
-    return f"| {orders:,} | {sessions:,} | {times} |"
+    return f"| {orders:,} | {sessions:,} | {times} |", as_steps(orders, steps, run_time)
+
+
+def as_steps(orders, steps, run_time):
+    """A table of the steps of a run, each with its share of the run's time; steps that run at once overlap."""
+    rows = (
+        f"| {step} | {start:.1f} s | {end:.1f} s | {end - start:.1f} s | {(end - start) / run_time:.0%} |"
+        for start, end, step in steps
+    )
+    return "\n".join(
+        ["", f"| {orders:,} orders | From | To | Time | Share |", "| --- | --: | --: | --: | --: |", *rows]
+    )
 
 
 def rows_of(database, table):
@@ -105,11 +121,15 @@ def run(folder, source, *options):
 
 
 def watched(process, memory):
-    """Keep the highest memory of any process of a run: what is its own, without files that it maps."""
+    """Keep the highest memory of any process of a run: what is its own, without files that it maps.
+
+    Works on Linux, where shared memory includes mapped files.
+    """
     while process.poll() is None:
         try:
             tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-            memory[0] = max(memory[0], *(each.memory_full_info().uss for each in tree))
+            found = [each.memory_info() for each in tree]
+            memory[0] = max(memory[0], *(each.rss - each.shared for each in found))
         except psutil.Error:
             pass
         time.sleep(0.1)

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from growth import draw_growth
 from shop import SIZES
 from stages import OURS, STAGES
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "performance.md"
+CHART = PAGE.with_name("growth.svg")
 BEGINS, ENDS = (
     "<!-- The figures that follow are written by tests/benchmarks/run.py. -->",
     "<!-- End of the figures. -->",
@@ -47,6 +49,7 @@ def main() -> int:
     print("\n".join(["", *table, *as_lines(found)]))
     if asked.write_docs:
         write_table("\n".join([*table, "", about(), "", *as_lines(found)]))
+        draw_growth(_times(found), CHART)
     return int(any("failed" in each for each in found.values()))
 
 
@@ -55,7 +58,7 @@ def _asked(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="sessions of the shop")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE")
     parser.add_argument("--folder", help="folder to store and reuse the shops")
-    parser.add_argument("--write-docs", action="store_true", help="write the table to docs/performance.md")
+    parser.add_argument("--write-docs", action="store_true", help="write the table and the chart to docs/")
     asked = parser.parse_args(given)
     if asked.write_docs and (set(asked.sizes), set(asked.stages)) != (set(SIZES), set(STAGES)):
         parser.error("--write-docs needs all sizes and stages: the table would lose the others.")
@@ -161,6 +164,15 @@ def _growth(found: Figures, stage: str, size: str) -> str:
     return f"{log(large['seconds'] / small['seconds']) / log(large['rows'] / small['rows']):.2f}"
 
 
+def _times(found: Figures) -> dict[str, dict[int, float]]:
+    """Our seconds by stage and number of sessions."""
+    times: dict[str, dict[int, float]] = {}
+    for (stage, size, name), figure in found.items():
+        if name == OURS and "seconds" in figure:
+            times.setdefault(stage, {})[SIZES[size]] = figure["seconds"]
+    return times
+
+
 def as_lines(found: Figures) -> list[str]:
     """Notes below the table: differences of results that are not identical, and failures."""
     lines = []
@@ -190,11 +202,11 @@ def _is_there(package: str) -> bool:
         return False
 
 
-def write_table(text: str) -> None:
+def write_table(text: str, begins: str = BEGINS, ends: str = ENDS) -> None:
     """Replace the figures between their marks in docs/performance.md."""
-    before, rest = PAGE.read_text("utf-8").split(BEGINS)
-    _, after = rest.split(ENDS)
-    PAGE.write_text(f"{before}{BEGINS}\n\n{text}\n\n{ENDS}{after}", "utf-8")
+    before, rest = PAGE.read_text("utf-8").split(begins)
+    _, after = rest.split(ends)
+    PAGE.write_text(f"{before}{begins}\n\n{text}\n\n{ends}{after}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -177,11 +177,13 @@ def appended(database, frame=ROWS):
         return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("one", "other")]
 
 
-def test_many_rows_are_inserted_like_few(tmp_path, monkeypatch):
+@pytest.mark.parametrize("part", [1, 2, sqlite.PART])
+def test_many_rows_are_inserted_like_few(tmp_path, monkeypatch, part):
     (tmp_path / "few").mkdir()
     (tmp_path / "many").mkdir()
     expected = appended(two(tmp_path / "few"))
     monkeypatch.setattr(sqlite, "MANY", 1)
+    monkeypatch.setattr(sqlite, "PART", part)
     monkeypatch.setattr(sqlite.Sqlite, "insert", None)
     assert appended(two(tmp_path / "many")) == expected
     assert expected[1][:3] == expected[1][3:] == [("ü€😀", 0.1 + 0.2, None), ("", None, None), ("a\0b", 5e-324, None)]
@@ -217,7 +219,9 @@ def test_many_rows_vanish_with_their_transaction_and_leave_no_file(tmp_path, mon
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_any_number_of_large_inserts_fits_into_a_transaction(tmp_path):
+@pytest.mark.parametrize("part", [sqlite.MANY // 4, sqlite.PART])
+def test_any_number_of_large_inserts_fits_into_a_transaction(tmp_path, monkeypatch, part):
+    monkeypatch.setattr(sqlite, "PART", part)
     database = Database(tmp_path / "new.db")
     database.make_empty()
     rows = pd.DataFrame({"number": range(sqlite.MANY)})
