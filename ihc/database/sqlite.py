@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -192,7 +193,7 @@ class Sqlite(Transaction):
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(re.sub(r"--[^\n]*", "", text).split())
 
 
 def write_through_arrow(file: Path, frame: pd.DataFrame) -> bool:

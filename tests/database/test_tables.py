@@ -88,6 +88,16 @@ def test_tables_of_an_earlier_version_get_the_present_form_and_keep_their_rows(t
     assert len(rows_of(earlier, "mine")) == 3
 
 
+def test_a_table_made_with_comments_gets_the_present_form(tmp_path):
+    earlier = of_earlier_version(tmp_path / "earlier.db")
+    made, _ = EARLIER["attribution_phases"]
+    first, _, rest = made.partition("\n\t")
+    sql(earlier, "DROP TABLE attribution_phases", f"{first} -- shares\n\t{rest}")
+    create_tables(earlier, renew=True)
+    (form,) = sql(earlier, "SELECT sql FROM sqlite_master WHERE name = 'attribution_phases'")[0]
+    assert form.strip().endswith("WITHOUT ROWID")
+
+
 def test_a_table_to_which_others_added_something_is_not_rewritten(tmp_path):
     earlier = of_earlier_version(tmp_path / "earlier.db")
     sql(
