@@ -15,7 +15,8 @@ from ihc.schemas.tables import check_tables
 
 # Saturated soon: with 100 touches in 90 days, exp(-touches) is 1.6 % on average over the days.
 ALWAYS = {"reach": 100.0, "carry_over": 1e6}
-NO_EFFECT = Channel("Nothing", reach=2, follows=0.3, targeting=1, arrivals=1, click_cost=1)
+# Without reach it causes no echo either.
+NO_EFFECT = Channel("Nothing", follows=0.5, arrivals=1, click_cost=1)
 
 
 def truth(world):
