@@ -16,9 +16,21 @@ from helpers.grids import grid_of
 from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW
 from ihc.analysis.paths import channel_roles, commonest_paths, transition_matrix
 from ihc.analysis.sensitivity import AS_IS, rank_stability
-from ihc.charts import break_even, changes, channels, completeness, maturity, models, paths, periods, sensitivity
+from ihc.charts import (
+    break_even,
+    changes,
+    channels,
+    completeness,
+    maturity,
+    models,
+    paths,
+    periods,
+    sensitivity,
+    validation,
+)
 from ihc.charts.palette import channel_colours
 from ihc.charts.style import styled
+from ihc.lab.validation import EQUAL
 from ihc.models.explanation import curve_points, explain
 
 NAN = float("nan")
@@ -145,6 +157,15 @@ GRID = grid_of(*(
     for model in ("IHC", "Linear", "Last touch")
 ))  # fmt: skip
 
+ERRORS = pd.DataFrame(
+    [
+        (generator, model, error, error / 2, error * 1.5)
+        for generator, step in (("Shop", 0.02), ("Time to event", 0.01), ("Benchmark A", 0.015))
+        for error, model in ((2 * step, "IHC"), (step, "Last non-direct touch"), (1.5 * step, EQUAL))
+    ],
+    columns=["generator", "model", "share_error", "share_error_low", "share_error_high"],
+)
+
 
 def coloured(frame):
     return channel_colours(frame["channel_name"].unique().tolist())
@@ -219,6 +240,7 @@ CHARTS = {
     "roas_range_chart": Drawn(
         sensitivity.roas_range_chart, rank_stability(GRID), lambda names: rank_stability(many_cells(names)), 22
     ),
+    "share_errors_chart": Drawn(validation.share_errors_chart, ERRORS, None),
 }  # fmt: skip
 
 
