@@ -35,7 +35,7 @@ from ihc.cli.app import app
 from ihc.exhibits.report import Report
 from ihc.glossary import FORMATS, GLOSSARY, heading
 from ihc.models.parameters import load_parameters
-from ihc.narrative.validation import validation_sentences
+from ihc.narrative.models import validation_sentences
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import read_csv
 from ihc.settings.options import Options, variable_of

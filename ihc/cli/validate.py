@@ -24,9 +24,9 @@ def validate(
     The shops are those of seeds 1 to N. Their true incremental orders are known, see `ihc sample --truth`. Takes about
     seven seconds per seed.
     """
-    from ihc.charts.validation import share_errors_chart
+    from ihc.charts.models import share_errors_chart
     from ihc.lab.validation import validate as measure
-    from ihc.narrative.validation import validation_sentences
+    from ihc.narrative.models import validation_sentences
     from ihc.report.figures import Picture
     from ihc.report.files import writable, write_csv, write_whole
 

@@ -11,6 +11,7 @@ import pandas as pd
 from ihc.analysis.bootstrap import bootstrap_intervals
 from ihc.analysis.break_even import ABOVE, BELOW, break_even_table
 from ihc.analysis.reporting import channel_summary, conversion_credits
+from ihc.analysis.sensitivity import IHC
 from ihc.arrays.types import Floats
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys, non_converting_paths
@@ -20,10 +21,8 @@ from ihc.lab.time_to_event import simulate_time_to_event
 from ihc.lab.world import World
 from ihc.models.ihc import attribute
 from ihc.models.parameters import load_parameters
-from ihc.models.registry import Model, models_for
+from ihc.models.registry import EQUAL, Model, models_for
 
-IHC = "IHC"
-EQUAL = "Equal shares"  # not a model, but what is known without any data
 SHOP_ORDERS = 2_000
 BREAK_EVEN = 1.0
 MEASURES = ("share_error", "rank_correlation", "roas_error", "verdicts_right", "coverage")

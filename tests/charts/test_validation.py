@@ -1,8 +1,8 @@
 import numpy as np
 from helpers.charts import ERRORS, row_names, texts
 
+from ihc.charts.models import share_errors_chart
 from ihc.charts.style import BLUE, GREY
-from ihc.charts.validation import share_errors_chart
 
 
 def test_each_generator_is_a_panel_with_one_row_per_model():

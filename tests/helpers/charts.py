@@ -16,22 +16,11 @@ from helpers.grids import grid_of
 from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW
 from ihc.analysis.paths import channel_roles, commonest_paths, transition_matrix
 from ihc.analysis.sensitivity import AS_IS, rank_stability
-from ihc.charts import (
-    break_even,
-    changes,
-    channels,
-    completeness,
-    maturity,
-    models,
-    paths,
-    periods,
-    sensitivity,
-    validation,
-)
+from ihc.charts import break_even, changes, channels, completeness, maturity, models, paths, periods, sensitivity
 from ihc.charts.palette import channel_colours
 from ihc.charts.style import styled
-from ihc.lab.validation import EQUAL
 from ihc.models.explanation import curve_points, explain
+from ihc.models.registry import EQUAL
 
 NAN = float("nan")
 NAMES = ["Search", "Mail", "Social"]
@@ -240,7 +229,7 @@ CHARTS = {
     "roas_range_chart": Drawn(
         sensitivity.roas_range_chart, rank_stability(GRID), lambda names: rank_stability(many_cells(names)), 22
     ),
-    "share_errors_chart": Drawn(validation.share_errors_chart, ERRORS, None),
+    "share_errors_chart": Drawn(models.share_errors_chart, ERRORS, None),
 }  # fmt: skip
 
 

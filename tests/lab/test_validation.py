@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from ihc.analysis.sensitivity import IHC
 from ihc.errors import InputError
 from ihc.lab import validation
-from ihc.lab.validation import EQUAL, GENERATORS, IHC, MEASURES, kendall_tau, normalised_error, scores, validate
+from ihc.lab.validation import GENERATORS, MEASURES, kendall_tau, normalised_error, scores, validate
 from ihc.lab.world import Purchases, Visits, World, tables_of, truth_of
-from ihc.models.registry import MODELS
+from ihc.models.registry import EQUAL, MODELS
 
 NAN = float("nan")
 NAMES = ("A", "B", "C")

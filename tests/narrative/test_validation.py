@@ -1,6 +1,6 @@
 import pandas as pd
 
-from ihc.narrative.validation import validation_sentences
+from ihc.narrative.models import validation_sentences
 
 
 def told(**errors):
