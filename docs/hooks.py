@@ -33,9 +33,11 @@ from traitlets.config import Config
 import ihc
 from ihc.cli.app import app
 from ihc.exhibits.report import Report
-from ihc.glossary import GLOSSARY
+from ihc.glossary import FORMATS, GLOSSARY, heading
 from ihc.models.parameters import load_parameters
+from ihc.narrative.models import validation_sentences
 from ihc.report.exhibit import Exhibit
+from ihc.report.files import read_csv
 from ihc.settings.options import Options, variable_of
 from ihc.settings.variables import KNOWN, Variables, as_text
 
@@ -211,6 +213,21 @@ def held_out() -> str:
     errors = load_parameters().provenance["held_out_errors"]
     rows = [[name, *(f"{each[key]:.6f}" for key in ("mean", "p99", "largest"))] for name, each in errors.items()]
     return table(["value", "mean error", "99 % quantile", "largest"], rows)
+
+
+def validation() -> str:
+    """How near the models are to the truth: the file that `ihc validate` wrote, a table per generator."""
+    found = read_csv(ROOT / "docs" / "explanation" / "validation.csv")
+    parts = ["\n".join(f"- {sentence}" for sentence in validation_sentences(found))]
+    for generator, rows in found.groupby("generator", sort=False):
+        shown = rows.drop(columns=["generator", "seeds"]).dropna(axis="columns", how="all")
+        head = [heading(name)[0] for name in shown]
+        cells = [
+            ["" if value != value else FORMATS[heading(name)[1]](value) for name, value in row.items()]
+            for row in shown.to_dict("records")
+        ]
+        parts.append(f"### {generator}\n\n{table(head, cells)}")
+    return "\n\n".join(parts)
 
 
 def figure(exhibit: Exhibit) -> str:

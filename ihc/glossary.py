@@ -264,6 +264,37 @@ GLOSSARY = {
     "share_without_credit": Term(
         "Share without credit", SHARE, "Spend without credit / spend of the same channel. Empty without spend."
     ),
+    "incremental_orders": Term(
+        "Incremental orders",
+        CREDIT,
+        "Orders of a simulated shop minus those of the same shop, with the same random numbers, without the channel.",
+    ),
+    "incremental_revenue": Term("Incremental revenue", MONEY, "Revenue of the incremental orders."),
+    "iroas": Term("iROAS", RATIO, "Incremental return on ad spend: incremental revenue / spend. Empty without spend."),
+    "share_error": Term(
+        "Error of shares",
+        WEIGHT,
+        "Mean absolute difference between a channel's share of credit and its true share (NMAE). 0 is perfect.",
+    ),
+    "rank_correlation": Term(
+        "Rank correlation",
+        WEIGHT,
+        "Kendall's tau-b between share of credit and true share. 1: the same order; 0: unrelated; -1: reversed.",
+    ),
+    "roas_error": Term(
+        "Error of ROAS",
+        RATIO,
+        "Sum of the differences between attributed and incremental revenue / spend, over channels with spend.",
+    ),
+    "verdicts_right": Term(
+        "Right verdicts", SHARE, "Share of the verdicts above or below break-even that hold for the iROAS."
+    ),
+    "coverage": Term(
+        "Coverage",
+        SHARE,
+        "Share of channels whose confidence interval contains the true figure. The interval is that of the attributed "
+        "figure, so it covers chance, but not what a model gets wrong.",
+    ),
     "starts": Term("First", COUNT, "Orders with the channel in the first session and another channel in the last."),
     "starts_and_ends": Term(
         "First and last", COUNT, "Orders with the channel in the first and last session and another channel in between."
@@ -420,6 +451,10 @@ HEADINGS = {
     "from": ("From", TEXT),
     "to": ("To", TEXT),
     "customers": ("Customers", COUNT),
+    "generator": ("Generator", TEXT),
+    "seeds": ("Seeds", COUNT),
+    "share_error_low": ("Error of shares, lowest", WEIGHT),
+    "share_error_high": ("Error of shares, highest", WEIGHT),
     "orders_per_customer": ("Orders per customer", RATIO),
     "revenue_per_customer": ("Revenue per customer", MONEY),
 }

@@ -8,7 +8,7 @@ import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,11 @@ from ihc.cli.model import calibrate, explain, train
 from ihc.cli.options import OWN_DATABASE, settled, takes
 from ihc.cli.run import REFUSED, WAITING, run
 from ihc.cli.scale import scale
+from ihc.cli.validate import validate
 from ihc.errors import IhcError, SettingsError
+
+if TYPE_CHECKING:
+    from ihc.database.database import Database
 
 app = typer.Typer(
     name="ihc", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -92,15 +96,27 @@ def sample(
     as_: Annotated[
         SampleForm, typer.Option("--as", help="csv: exports of sessions, orders and daily spend, for `ihc import`.")
     ] = SampleForm.DATABASE,
-    conversions: Annotated[int, typer.Option(min=1, metavar="N", help="Number of orders.")] = 2000,
+    conversions: Annotated[int, typer.Option(min=1, metavar="N", help="Number of orders; about, with --truth.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Random seed.")] = 1,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Simulate what causes the orders, and write what each channel adds to a CSV file."
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
-    """Create a synthetic shop: a new database, or CSV files as a shop's tools export them."""
+    """Create a synthetic shop: a new database, or CSV files as a shop's tools export them.
+
+    With --truth, customers buy at rates that the channels raise, and some channels only follow those who would buy
+    anyway. The file has the true incremental orders, revenue and iROAS of each channel.
+    """
     from ihc.database.database import Database
     from ihc.pipeline.sample import write_exports, write_sample
 
     if as_ is SampleForm.CSV:
+        if truth:
+            raise SettingsError("--truth is for a database: leave out --as csv.")
         if database is None:
             raise SettingsError("No folder given: name one for the CSV files.")
         files = write_exports(Path(database), conversions, seed)
@@ -109,9 +125,29 @@ def sample(
     settings = settled(database=database, engine="local", **options)
     if database is None and settings.is_default_database:
         raise SettingsError("No database given: name a new SQLite file, or set IHC_DATABASE.")
-    write_sample(settings.database, conversions, seed)
     made = Database(database).label if database else settings.database.label
+    if truth:
+        _simulate(settings.database, made, conversions, seed, truth)
+        return
+    write_sample(settings.database, conversions, seed)
     typer.echo(f"Created {made}: a synthetic shop with {conversions:,} orders, seed {seed}.")
+
+
+def _simulate(database: Database, made: str, conversions: int, seed: int, truth: Path) -> None:
+    """Write a simulated shop and its truth."""
+    from ihc.lab.shop import simulate_shop
+    from ihc.pipeline.sample import write_shop
+    from ihc.report.files import writable, write_csv
+
+    target = writable(truth)
+    world = simulate_shop(conversions, seed)
+    write_shop(database, world.tables)
+    write_csv(world.truth, target)
+    orders = len(world.tables.conversions)
+    typer.echo(
+        f"Created {made}: a simulated shop with {orders:,} orders, seed {seed}. {world.anyway_orders:,.0f} of them "
+        f"would have come without any channel. Wrote what each channel added to {target}."
+    )
 
 
 @app.command()
@@ -144,7 +180,7 @@ def serve(
     listen(settings, lambda line: typer.echo(line, err=True))
 
 
-for command in (scale, calibrate, train, explain, runs, diff):
+for command in (scale, calibrate, train, explain, validate, runs, diff):
     app.command()(command)
 
 

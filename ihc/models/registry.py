@@ -19,6 +19,7 @@ from ihc.models.heuristics import (
 from ihc.models.markov import MOST_STATES, markov
 from ihc.models.shapley import shapley
 
+EQUAL = "Equal shares"  # of all channels: not a model, but what is known without any data
 Model = Callable[[pd.DataFrame], pd.DataFrame]
 MODELS: dict[str, Model] = {
     "First touch": first_touch,

@@ -1,4 +1,4 @@
-"""Sentences on attribution models: how an order is credited, and where the models differ."""
+"""Sentences on attribution models: how an order is credited, where they differ, and how near they are to the truth."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ihc.analysis.reporting import material
+from ihc.analysis.sensitivity import IHC
 from ihc.formatting import CENT, counted, duration, engine_name, fixed, general, listed, percentage, shown, some
 from ihc.models.explanation import BEFORE, RESTARTS
 from ihc.models.heuristics import DIRECT, direct_channels
+from ihc.models.registry import EQUAL
 from ihc.narrative.run import enough_cost, provenance_sentence
 from ihc.schemas.tables import PHASES
 
@@ -196,3 +198,32 @@ def _where(earns: pd.Series[bool]) -> str:
     fewer, word = (does, "only") if len(does) <= len(does_not) else (does_not, "not")
     rest = f" and {len(fewer) - MOST_MODELS} more" if len(fewer) > MOST_MODELS else ""
     return f"{word} with {', '.join(fewer[:MOST_MODELS])}{rest}"
+
+
+def validation_sentences(table: pd.DataFrame) -> list[str]:
+    """State the nearest model of each generator, the place of IHC, and whether equal shares are nearer. In: `validate`.
+
+    Models with the same error to three decimals share a place.
+    """
+    return [_nearness(str(name), rows) for name, rows in table.groupby("generator", sort=False)]
+
+
+def _nearness(generator: str, rows: pd.DataFrame) -> str:
+    errors = rows.set_index("model")["share_error"].round(3)
+    equal, errors = errors[EQUAL], errors.drop(EQUAL)
+    best, ours = errors.min(), errors[IHC]
+    nearest = " and ".join(shown(name) for name in errors.index[errors == best])
+    is_one = (errors == best).sum() == 1
+    text = f"{shown(generator)}: {nearest} {'is' if is_one else 'are'} nearest (error {fixed(best, 3)})"
+    if ours > best:
+        text += f"; IHC is number {fixed((errors < ours).sum() + 1)} of {fixed(len(errors))} ({fixed(ours, 3)})"
+    worse = int((errors > equal).sum())
+    return f"{text}. {_beaten(worse, len(errors))} ({fixed(equal, 3)})."
+
+
+def _beaten(worse: int, models: int) -> str:
+    if not worse:
+        return "All models are nearer than equal shares"
+    verb = "is" if worse == 1 else "are"
+    which = "All models" if worse == models else f"{fixed(worse)} of {fixed(models)} models"
+    return f"{which} {verb} further from the truth than equal shares"

@@ -73,11 +73,15 @@ def make_sample(conversions: int = ORDERS, seed: int = SEED) -> Tables:
 
 
 def write_sample(database: Database, conversions: int = ORDERS, seed: int = SEED) -> None:
-    """Write a sample shop atomically: a new SQLite file, or new tables in any other database.
+    """Write the shop of `make_sample`. Raises SettingsError as that, and DatabaseError as `write_shop`."""
+    write_shop(database, make_sample(conversions, seed))
+
+
+def write_shop(database: Database, tables: Tables) -> None:
+    """Write a synthetic shop atomically: a new SQLite file, or new tables in any other database.
 
     Raises DatabaseError if the file or one of the tables already exists or cannot be created.
     """
-    tables = make_sample(conversions, seed)
     file = database.file
     if file is None or not database.is_sqlite:
         database.make_empty()

@@ -20,6 +20,7 @@ from ihc.charts import break_even, changes, channels, completeness, maturity, mo
 from ihc.charts.palette import channel_colours
 from ihc.charts.style import styled
 from ihc.models.explanation import curve_points, explain
+from ihc.models.registry import EQUAL
 
 NAN = float("nan")
 NAMES = ["Search", "Mail", "Social"]
@@ -145,6 +146,15 @@ GRID = grid_of(*(
     for model in ("IHC", "Linear", "Last touch")
 ))  # fmt: skip
 
+ERRORS = pd.DataFrame(
+    [
+        (generator, model, error, error / 2, error * 1.5)
+        for generator, step in (("Shop", 0.02), ("Time to event", 0.01), ("Benchmark A", 0.015))
+        for error, model in ((2 * step, "IHC"), (step, "Last non-direct touch"), (1.5 * step, EQUAL))
+    ],
+    columns=["generator", "model", "share_error", "share_error_low", "share_error_high"],
+)
+
 
 def coloured(frame):
     return channel_colours(frame["channel_name"].unique().tolist())
@@ -219,6 +229,7 @@ CHARTS = {
     "roas_range_chart": Drawn(
         sensitivity.roas_range_chart, rank_stability(GRID), lambda names: rank_stability(many_cells(names)), 22
     ),
+    "share_errors_chart": Drawn(models.share_errors_chart, ERRORS, None),
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Generate shops whose true incremental orders are known, and score the models against this truth."""

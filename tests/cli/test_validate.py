@@ -1,0 +1,62 @@
+"""`ihc validate` and `ihc sample --truth` end to end."""
+
+import pandas as pd
+import pytest
+from helpers.commands import ihc_here
+
+from ihc import read_tables
+from ihc.lab import validation
+from ihc.lab.shop import simulate_shop
+from ihc.lab.time_to_event import simulate_time_to_event
+from ihc.report.files import read_csv
+
+
+@pytest.fixture
+def one_small_generator(monkeypatch):
+    monkeypatch.setattr(validation, "GENERATORS", {"Small": lambda seed: simulate_time_to_event(seed, 300)})
+
+
+def test_validate_prints_a_table_and_a_sentence_and_writes_table_and_chart(one_small_generator, tmp_path):
+    done = ihc_here("validate", "--seeds", "2", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
+    assert "Small" in said
+    assert "Coverage" in said
+    assert "equal shares" in said
+    written = read_csv(tmp_path / "out" / "validation.csv")
+    pd.testing.assert_frame_equal(written, validation.validate([1, 2]), check_dtype=False)
+    assert f"{written.loc[0, 'share_error']:.3f}" in said
+    chart = (tmp_path / "out" / "validation.svg").read_text("utf-8")
+    assert "Small" in chart
+    assert "Means, lowest and highest of 2 seeds" in chart
+
+
+def test_validate_without_a_folder_writes_nothing(one_small_generator, tmp_path):
+    assert ihc_here("validate", "--seeds", "1", cwd=tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_validate_checks_the_folder_first(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    done = ihc_here("validate", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+
+
+def test_sample_with_truth_writes_a_simulated_shop_and_what_each_channel_added(tmp_path):
+    done = ihc_here("sample", "shop.db", "--conversions", "150", "--seed", "4", "--truth", "truth.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    world = simulate_shop(150, 4)
+    orders = len(world.tables.conversions)
+    assert f"a simulated shop with {orders} orders, seed 4. {world.anyway_orders:.0f} of them would" in done.stdout
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "truth.csv"), world.truth)
+    assert sorted(read_tables(tmp_path / "shop.db").conversions["conv_id"]) == sorted(
+        world.tables.conversions["conv_id"]
+    )
+
+
+def test_truth_is_refused_for_exports_and_nothing_is_written(tmp_path):
+    done = ihc_here("sample", "exports", "--as", "csv", "--truth", "truth.csv", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "leave out --as csv" in done.stderr
+    assert list(tmp_path.iterdir()) == []
