@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ihc.arrays.logistic import DRAWS, SEED, Data, fit_logistic, probability, resampled
 from ihc.arrays.types import Floats, Integers
 from ihc.journeys.paths import FIRST, LOST, channel_paths
 from ihc.journeys.touchpoints import channel_codes, credits_of, in_time_order, spread_by_channel
 from ihc.models.incremental import incremental_table, with_anyway
-from ihc.models.logistic import DRAWS, SEED, Data, fit_logistic, probability, resampled
 from ihc.schemas.refunds import is_purchase
 
 ABSENT = -1

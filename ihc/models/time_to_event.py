@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ihc.arrays.logistic import DRAWS, SEED, Data, Fit, fit_logistic, resampled
 from ihc.arrays.lookup import factorize, get_indexer
 from ihc.arrays.types import Floats, Integers
 from ihc.journeys.touchpoints import channel_codes, credits_of, in_time_order, spread_by_channel
 from ihc.models.incremental import incremental_table
-from ihc.models.logistic import DRAWS, SEED, Data, Fit, fit_logistic, resampled
 from ihc.schemas.refunds import purchases
 from ihc.schemas.tables import CONV, EVENT, has_user, moments, require_columns
 

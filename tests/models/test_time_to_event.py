@@ -4,6 +4,7 @@ import pytest
 from helpers.frames import FEW, conversions, journey, sessions, shops
 from hypothesis import given
 
+from ihc.arrays.logistic import Fit
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
 from ihc.lab.time_to_event import simulate_time_to_event
@@ -11,7 +12,6 @@ from ihc.lab.validation import normalised_error
 from ihc.models import time_to_event as module
 from ihc.models.heuristics import linear
 from ihc.models.incremental import ANYWAY
-from ihc.models.logistic import Fit
 from ihc.models.time_to_event import count_exposure, time_to_event, time_to_event_totals
 
 # u orders half a day after B and 3 days after A, v half a day after A twice, w without a session, x never.

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ihc.models import logistic
-from ihc.models.logistic import Data, fit_logistic, probability, resampled
+from ihc.arrays import logistic
+from ihc.arrays.logistic import Data, fit_logistic, probability, resampled
 
 FEATURES = np.array([[1.0, 0.0], [1.0, 1.0]])
 WON, LOST = np.array([10.0, 30.0]), np.array([30.0, 10.0])
