@@ -267,14 +267,19 @@ GLOSSARY = {
     "incremental_orders": Term(
         "Incremental orders",
         CREDIT,
-        "Orders of a simulated shop minus those of the same shop, with the same random numbers, without the channel.",
+        "Orders that would not have come without the channel: the estimate of a model or, in a simulated shop, its "
+        "orders minus those of the same shop, with the same random numbers, without the channel.",
+    ),
+    "incremental_share": Term(
+        "Share of incremental orders", SHARE, "Incremental orders of the channel / their sum over all channels."
     ),
     "incremental_revenue": Term("Incremental revenue", MONEY, "Revenue of the incremental orders."),
     "iroas": Term("iROAS", RATIO, "Incremental return on ad spend: incremental revenue / spend. Empty without spend."),
     "share_error": Term(
         "Error of shares",
         WEIGHT,
-        "Mean absolute difference between a channel's share of credit and its true share (NMAE). 0 is perfect.",
+        "Mean absolute difference between a channel's share of credit, or of incremental orders, and its true share "
+        "(NMAE). 0 is perfect.",
     ),
     "rank_correlation": Term(
         "Rank correlation",
@@ -284,7 +289,8 @@ GLOSSARY = {
     "roas_error": Term(
         "Error of ROAS",
         RATIO,
-        "Sum of the differences between attributed and incremental revenue / spend, over channels with spend.",
+        "Sum of the differences between the revenue by the model and the incremental revenue / spend, over channels "
+        "with spend.",
     ),
     "verdicts_right": Term(
         "Right verdicts", SHARE, "Share of the verdicts above or below break-even that hold for the iROAS."
@@ -292,7 +298,7 @@ GLOSSARY = {
     "coverage": Term(
         "Coverage",
         SHARE,
-        "Share of channels whose confidence interval contains the true figure. The interval is that of the attributed "
+        "Share of channels whose confidence interval contains the true figure. The interval is that of the model's "
         "figure, so it covers chance, but not what a model gets wrong.",
     ),
     "starts": Term("First", COUNT, "Orders with the channel in the first session and another channel in the last."),
@@ -455,6 +461,10 @@ HEADINGS = {
     "seeds": ("Seeds", COUNT),
     "share_error_low": ("Error of shares, lowest", WEIGHT),
     "share_error_high": ("Error of shares, highest", WEIGHT),
+    "incremental_orders_low": ("Incremental orders, low", CREDIT),
+    "incremental_orders_high": ("Incremental orders, high", CREDIT),
+    "incremental_share_low": ("Share of incremental orders, low", SHARE),
+    "incremental_share_high": ("Share of incremental orders, high", SHARE),
     "orders_per_customer": ("Orders per customer", RATIO),
     "revenue_per_customer": ("Revenue per customer", MONEY),
 }

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import states
@@ -10,7 +11,7 @@ from ihc.database.tables import HISTORY
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS, MONEY, TEXT, heading
 from ihc.journeys import credits
 from ihc.journeys.paths import channel_paths
-from ihc.models import explanation, markov
+from ihc.models import explanation, incremental, markov
 from ihc.models import heuristics as baselines
 from ihc.models import ihc as engine
 from ihc.quality import checks as quality
@@ -42,6 +43,7 @@ SHOWN = {
     "before_after": evaluation.before_after(CREDITS, CREDITS, JOURNEYS),
     "credits": baselines.linear(JOURNEYS),
     "removal_effects": markov.removal_effects(channel_paths(JOURNEYS)),
+    "incremental_orders": incremental.incremental_table(pd.Series(["A"]), np.array([1.0, 2.0]), []),
     "changes": CHANGES.channels,
     "causes": CHANGES.causes,
     "largest_changes": changes.largest_changes(CHANGES.channels),

@@ -22,7 +22,7 @@ def validate(
     """Measure how near the models are to the truth of simulated shops.
 
     The shops are those of seeds 1 to N. Their true incremental orders are known, see `ihc sample --truth`. Takes about
-    seven seconds per seed.
+    25 seconds per seed.
     """
     from ihc.charts.models import share_errors_chart
     from ihc.lab.validation import validate as measure

@@ -93,8 +93,9 @@ def credits_of(journeys: pd.DataFrame, touchpoints: Touchpoints, raw: Floats) ->
 def spread_by_channel(touchpoints: Touchpoints, channel: Integers, worth: Floats) -> Floats:
     """Weight each journey's channels by `worth`, and split a channel's weight evenly over its sessions there.
 
-    In: `channel`, the channel code of each touchpoint; `worth`, one value per code. Out: raw values for `credits_of`.
+    In: `channel` and `worth`, the channel code of each touchpoint and the weight of that channel in its journey. Out:
+    raw values for `credits_of`.
     """
-    pair = touchpoints.path * len(worth) + channel
+    pair = touchpoints.path * (channel.max(initial=0) + 1) + channel
     code, _ = pd.factorize(pair)
-    return worth[channel] / np.bincount(code)[code]
+    return worth / np.bincount(code)[code]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ihc.analysis.bootstrap import bootstrap_intervals
 from ihc.analysis.break_even import ABOVE, BELOW, break_even_table
-from ihc.analysis.reporting import channel_summary, conversion_credits
+from ihc.analysis.reporting import channel_summary, conversion_credits, ratio
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.types import Floats
 from ihc.errors import InputError
@@ -21,7 +21,7 @@ from ihc.lab.time_to_event import simulate_time_to_event
 from ihc.lab.world import World
 from ihc.models.ihc import attribute
 from ihc.models.parameters import load_parameters
-from ihc.models.registry import EQUAL, Model, models_for
+from ihc.models.registry import EQUAL, Model, incremental_models, models_for
 
 SHOP_ORDERS = 2_000
 BREAK_EVEN = 1.0
@@ -77,21 +77,49 @@ def scores(world: World) -> pd.DataFrame:
     - `coverage [share]`: the channels whose 95 % bootstrap interval contains the truth: that of attributed orders the
       incremental orders or, if the truth has shares only, that of the share of credit the share.
 
-    NaN where nothing can be compared.
+    NaN where nothing can be compared. A model with incremental totals is measured by these instead of its credit, with
+    the mean revenue of its attributed orders.
     """
     journeys = build_journeys(world.tables.sessions, world.tables.conversions)
     idle = non_converting_paths(world.tables.sessions, world.tables.conversions)
     models: dict[str, Model] = {IHC: partial(attribute, parameters=load_parameters()), **models_for(journeys, idle)}
-    rows = [{"model": name, **_score(world, model(journeys))} for name, model in models.items()]
+    rows = [{"model": name, **_score(world, *_attributed(world, model(journeys)))} for name, model in models.items()]
+    for name, incremental in incremental_models(*world.tables[:2], journeys, idle).items():
+        attributed = _attributed(world, incremental.credit(journeys))
+        rows.append({"model": name, **_score(world, *_caused(*attributed, incremental.totals()))})
     share = world.truth["share"].to_numpy("float64")
     rows.append({"model": EQUAL, "share_error": normalised_error(share, np.ones(len(share)))})
     return pd.DataFrame(rows).astype({"model": "str"})
 
 
-def _score(world: World, credits: pd.DataFrame) -> dict[str, float]:
-    """Return the measures of one model's credits."""
+def _attributed(world: World, credits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the summary of a model's credits and its intervals."""
     summary = channel_summary(*world.tables, credits)
-    intervals = bootstrap_intervals(conversion_credits(*world.tables[:2], credits), summary)
+    return summary, bootstrap_intervals(conversion_credits(*world.tables[:2], credits), summary)
+
+
+def _caused(summary: pd.DataFrame, intervals: pd.DataFrame, totals: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Replace the attributed figures and their intervals by the incremental ones. In: `totals` of the model."""
+    found = totals.set_index("channel_name").reindex(summary["channel_name"]).reset_index(drop=True)
+    worth = ratio(summary["ihc_revenue"], summary["ihc"]).fillna(0)
+
+    def figures(end: str) -> dict[str, pd.Series[float]]:
+        orders = found[f"incremental_orders{end}"]
+        revenue = orders * worth
+        shares = found[f"incremental_share{end}"]
+        named = {
+            "ihc": orders,
+            "ihc_revenue": revenue,
+            "share_of_credit": shares,
+            "ROAS": ratio(revenue, summary["cost"]),
+        }
+        return {f"{name}{end}": values for name, values in named.items()}
+
+    return summary.assign(**figures("")), intervals.assign(**figures("_low"), **figures("_high"))
+
+
+def _score(world: World, summary: pd.DataFrame, intervals: pd.DataFrame) -> dict[str, float]:
+    """Return the measures of one model."""
     verdicts = break_even_table(summary, intervals, BREAK_EVEN)
     truth = world.truth.set_index("channel_name")
     found = summary.iloc[:-1].set_index("channel_name").join(intervals.set_index("channel_name"))

@@ -50,7 +50,8 @@ def spread_by_effects(journeys: pd.DataFrame, effects: pd.DataFrame) -> pd.DataF
     worth = lookup(names, effects, "channel_name", "removal_effect").fillna(0.0).to_numpy("float64")
     # Channels of orders have an effect above 0. Channels of refunds alone may have none, but refunds are split too.
     worth = np.maximum(worth, NEXT_TO_NONE)
-    return credits_of(journeys, steps, spread_by_channel(steps, codes[steps.row], worth))
+    channel = codes[steps.row]
+    return credits_of(journeys, steps, spread_by_channel(steps, channel, worth[channel]))
 
 
 def removal_effects(paths: ChannelPaths, *, order: int = 1) -> pd.DataFrame:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 
+from ihc.models.equal_split import equal_split
 from ihc.models.heuristics import (
     DIRECT,
     first_touch,
@@ -16,8 +18,9 @@ from ihc.models.heuristics import (
     position_based,
     time_decay,
 )
+from ihc.models.learned_shapley import learned_shapley, learned_shapley_totals, path_shapley, path_shapley_totals
 from ihc.models.markov import MOST_STATES, markov
-from ihc.models.shapley import shapley
+from ihc.models.time_to_event import time_to_event, time_to_event_totals
 
 EQUAL = "Equal shares"  # of all channels: not a model, but what is known without any data
 Model = Callable[[pd.DataFrame], pd.DataFrame]
@@ -29,7 +32,7 @@ MODELS: dict[str, Model] = {
     "Position-based": position_based,
     "Time decay": time_decay,
     "Markov": markov,
-    "Shapley": shapley,
+    "Equal split": equal_split,
 }
 
 
@@ -49,3 +52,32 @@ def models_for(journeys: pd.DataFrame, idle: pd.DataFrame, direct: Collection[st
     if channels > MOST_STATES:
         return {name: model for name, model in models.items() if model is not markov}
     return models | {"Markov": partial(markov, idle=idle)}
+
+
+class IncrementalModel(NamedTuple):
+    """A model of who buys: `credit` of journeys, as of any model, and `totals`, as of `incremental_table`."""
+
+    credit: Model
+    totals: Callable[[], pd.DataFrame]
+
+
+def incremental_models(
+    sessions: pd.DataFrame, conversions: pd.DataFrame, journeys: pd.DataFrame, idle: pd.DataFrame
+) -> dict[str, IncrementalModel]:
+    """Return the models that learn from all visitors, by name.
+
+    They are not among `MODELS`, which a report compares by default: they take longer, and estimate what the channels
+    caused instead of splitting what happened. In: the two tables, their `journeys` and `non_converting_paths`.
+    """
+    return {
+        "Learned Shapley": IncrementalModel(
+            partial(learned_shapley, idle=idle), partial(learned_shapley_totals, journeys, idle)
+        ),
+        "Path Shapley": IncrementalModel(
+            partial(path_shapley, idle=idle), partial(path_shapley_totals, journeys, idle)
+        ),
+        "Time to event": IncrementalModel(
+            partial(time_to_event, sessions=sessions, conversions=conversions),
+            partial(time_to_event_totals, sessions, conversions),
+        ),
+    }

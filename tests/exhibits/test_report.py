@@ -166,7 +166,7 @@ def test_the_base_of_the_sensitivity_is_the_report(report):
 def test_every_model_distributes_the_revenue_of_the_credited_orders(report):
     models = report.models.frame.set_index("channel_name")
     assert models.sum().tolist() == pytest.approx([line(report, ORDERS, CREDITED).amount] * len(models.columns))
-    assert {"IHC", "Last touch", "Markov", "Shapley", "Holder"} <= set(models.columns)
+    assert {"IHC", "Last touch", "Markov", "Equal split", "Holder"} <= set(models.columns)
 
 
 def test_paths_lengths_and_roles_cover_the_orders_with_a_journey(report):

@@ -53,7 +53,7 @@ def test_credits_are_normalised_by_journey_and_keep_the_row_order():
 
 def test_a_channels_weight_is_split_over_its_sessions_in_the_journey():
     # In time order B, A, B of k1 and A of k2; A weighs 3, B 1.
-    raw = spread_by_channel(in_time_order(MIXED), np.array([1, 0, 1, 0]), np.array([3.0, 1.0]))
+    raw = spread_by_channel(in_time_order(MIXED), np.array([1, 0, 1, 0]), np.array([1.0, 3.0, 1.0, 3.0]))
     assert raw.tolist() == [0.5, 3, 0.5, 3]
 
 

@@ -11,9 +11,12 @@ from ihc.errors import InputError
 from ihc.lab import validation
 from ihc.lab.validation import GENERATORS, MEASURES, kendall_tau, normalised_error, scores, validate
 from ihc.lab.world import Purchases, Visits, World, tables_of, truth_of
-from ihc.models.registry import EQUAL, MODELS
+from ihc.models.heuristics import linear
+from ihc.models.incremental import incremental_table
+from ihc.models.registry import EQUAL, MODELS, IncrementalModel
 
 NAN = float("nan")
+INCREMENTAL = ["Learned Shapley", "Path Shapley", "Time to event"]
 NAMES = ("A", "B", "C")
 
 
@@ -39,7 +42,7 @@ def test_the_measures_of_a_small_shop():
     5, 0.
     """
     found = scores(world_of([40, 40, 20], [20, 5, 0], [150, 250, 0])).set_index("model")
-    assert list(found.index) == [IHC, *MODELS, EQUAL]
+    assert list(found.index) == [IHC, *MODELS, *INCREMENTAL, EQUAL]
     for model in [IHC, *MODELS]:
         measured = found.loc[model, list(MEASURES)].tolist()
         assert measured == pytest.approx([0.8 / 3, 2 / np.sqrt(6), 550 / 400, 0.5, 0])
@@ -61,6 +64,24 @@ def test_without_spend_there_are_no_returns_and_with_shares_only_the_shares_are_
     found = scores(world._replace(truth=truth)).set_index("model")
     assert found.loc[IHC, ["roas_error", "verdicts_right"]].isna().all()
     assert found.loc[IHC, "coverage"] == pytest.approx(1 / 3)
+
+
+def test_models_with_incremental_totals_are_measured_by_them(monkeypatch):
+    """Incremental orders 30, 5, 0 where 20, 5, 0 are true: shares 6/7 and 1/7 for 0.8 and 0.2.
+
+    An order is worth 10: 100 too much of 400 spent. ROAS 300 / 150 and 50 / 250, with intervals of 2 orders: above and
+    below break-even, as the iROAS 200 / 150 and 50 / 250. The interval 28 to 32 does not contain 20, the others do.
+    """
+
+    def totals():
+        orders = np.array([30.0, 5, 0, 65])
+        return incremental_table(pd.Series(NAMES), orders, [orders - 2, orders + 2])
+
+    model = IncrementalModel(linear, totals)
+    monkeypatch.setattr(validation, "incremental_models", lambda *_: {"Known": model})
+    found = scores(world_of([40, 40, 20], [20, 5, 0], [150, 250, 0])).set_index("model").loc["Known"]
+    error = 2 * (6 / 7 - 0.8) / 3
+    assert found[list(MEASURES)].tolist() == pytest.approx([error, 1, 100 / 400, 1, 2 / 3])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +144,7 @@ def test_the_documented_table_has_every_generator_and_model():
     table = pd.read_csv(ROOT / "docs" / "explanation" / "validation.csv")
     assert table["generator"].drop_duplicates().tolist() == list(GENERATORS)
     for _, rows in table.groupby("generator"):
-        assert rows["model"].tolist() == [IHC, *MODELS, EQUAL]
+        assert rows["model"].tolist() == [IHC, *MODELS, *INCREMENTAL, EQUAL]
     assert table["seeds"].ge(20).all()
 
 

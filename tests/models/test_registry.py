@@ -1,14 +1,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.frames import CHANNELS, FEW, ORIGIN, UNTRUSTED, journey, journeys, shuffled
+from helpers.frames import CHANNELS, FEW, ORIGIN, UNTRUSTED, conversions, journey, journeys, sessions, shuffled
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from ihc.errors import InputError
+from ihc.journeys.build import build_journeys, non_converting_paths
+from ihc.models.incremental import ANYWAY
 from ihc.models.markov import markov
-from ihc.models.registry import MODELS, models_for
+from ihc.models.registry import MODELS, incremental_models, models_for
 from ihc.narrative.models import models_left_out
 
 ROWS = journey((0, "A", 1, 1), (7, "B", 1, 1), (14, "A", 1, 1))
@@ -62,6 +64,19 @@ def test_the_comparison_chain_includes_paths_without_an_order():
     assert_frame_equal(found["Markov"](ROWS), markov(ROWS, idle=IDLE))
     for name in found.keys() - {"Markov"}:
         assert_frame_equal(found[name](ROWS), MODELS[name](ROWS))
+
+
+def test_models_of_who_buys_are_apart_from_the_default_comparison_and_have_totals():
+    visits = sessions([("s1", "u", "2024-05-01 00:00:00", "A"), ("s2", "v", "2024-05-02 00:00:00", "C")])
+    orders = conversions([("k", "u", "2024-05-01 12:00:00", 10.0)])
+    rows, lost = build_journeys(visits, orders), non_converting_paths(visits, orders)
+    found = incremental_models(visits, orders, rows, lost)
+    assert list(found) == ["Learned Shapley", "Path Shapley", "Time to event"]
+    assert not found.keys() & models_for(rows, lost).keys()
+    for credit, totals in found.values():
+        assert credit(rows)["ihc"].tolist() == [1]
+        assert totals()["channel_name"].tolist() == ["A", "C", ANYWAY]
+        assert totals()["incremental_orders"].sum() == pytest.approx(1)
 
 
 def test_too_many_channels_leave_markov_out_with_a_note(monkeypatch):

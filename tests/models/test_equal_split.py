@@ -6,7 +6,7 @@ import pandas as pd
 from helpers.frames import CHANNELS, FEW, journey, journeys
 from hypothesis import given
 
-from ihc.models.shapley import shapley
+from ihc.models.equal_split import equal_split
 
 
 def enumerated(rows):
@@ -30,11 +30,11 @@ def enumerated(rows):
 def test_distinct_channels_share_evenly_and_so_do_the_sessions_of_one():
     # Two channels: 1/2 each. Search has two sessions: 1/4 each.
     rows = journey((0, "Search", 1, 1), (1, "Mail", 1, 1), (2, "Search", 1, 1))
-    assert shapley(rows)["ihc"].tolist() == [0.25, 0.5, 0.25]
+    assert equal_split(rows)["ihc"].tolist() == [0.25, 0.5, 0.25]
 
 
 @FEW
 @given(journeys(most=6))
 def test_the_channels_sums_are_their_shapley_values_by_the_definition(rows):
-    found = shapley(rows)["ihc"].groupby(rows["channel_name"]).sum()
+    found = equal_split(rows)["ihc"].groupby(rows["channel_name"]).sum()
     np.testing.assert_allclose(found.reindex(CHANNELS, fill_value=0), enumerated(rows), atol=1e-12)
