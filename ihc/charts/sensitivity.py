@@ -195,4 +195,5 @@ def stress_chart(figure: Figure, table: pd.DataFrame, roas: float = 1.0) -> None
     marks.power_scale(axes.xaxis)
     marks.between_powers(axes)
     marks.text_column(axes, 100, "verdict holds", [f"{percentage(share, 1)} of worlds" for share in rows["holds"]])
-    axes.set_xlabel(f"ROAS (log scale); dot: as reported; dashed: break-even {general(roas, 4)}", fontsize=9)
+    fragile = f"orange: under {percentage(HOLDS)} of worlds"
+    axes.set_xlabel(f"ROAS (log scale); dashed: break-even {general(roas, 4)}; {fragile}", fontsize=9)
