@@ -162,7 +162,7 @@ GLOSSARY = {
         "Verdict",
         TEXT,
         "Above or below break-even with the whole confidence interval. Otherwise inconclusive, too few orders (under "
-        "30) or no spend.",
+        "30) or no spend. In the stress test, the side of break-even that the reported ROAS is on.",
     ),
     "lag": Term("Conversion lag [days]", COUNT, "Days from a session to the order that gives it credit."),
     "arrived": Term("Completeness", SHARE, "Estimated share of a day's final credit that is already assigned."),
@@ -215,6 +215,11 @@ GLOSSARY = {
     ),
     "cells_above": Term(
         "Settings above break-even", SHARE, "Share of the tested settings in which the channel reaches break-even."
+    ),
+    "holds": Term(
+        "Verdict holds",
+        SHARE,
+        "Share of the worlds with damaged tracking in which the channel is on the same side of break-even as reported.",
     ),
     "stability": Term(
         "Robustness",
@@ -457,6 +462,10 @@ HEADINGS = {
     "from": ("From", TEXT),
     "to": ("To", TEXT),
     "customers": ("Customers", COUNT),
+    "worlds": ("Worlds", COUNT),
+    "world": ("World", COUNT),
+    "damage": ("Damage", TEXT),
+    "moved": ("Moved revenue", SHARE),
     "generator": ("Generator", TEXT),
     "seeds": ("Seeds", COUNT),
     "share_error_low": ("Error of shares, lowest", WEIGHT),

@@ -233,12 +233,13 @@ def _numbered(
     others = names[~names.isin(channels["channel_name"])].to_frame().assign(cost=0.0)
     channels = pd.concat([channels, others], ignore_index=True)
     place = pd.Index(channels["channel_name"]).get_indexer(pd.Index(names))
-    return _Rows(rows, place[codes], _is_reported(rows["timestamp"], **(window or {}))), channels
+    return _Rows(rows, place[codes], is_reported(rows["timestamp"], **(window or {}))), channels
 
 
-def _is_reported(
+def is_reported(
     times: pd.Series[Any], start_date: str | date | None = None, end_date: str | date | None = None
 ) -> Booleans:
+    """Mark the times [UTC] on the days from `start_date` to `end_date` [inclusive; None: no limit]."""
     start, end = check_window(start_date, end_date)
     mask = pd.Series(True, index=times.index)
     if start:

@@ -1,4 +1,4 @@
-"""Charts of the sensitivity of ROAS to model, lookback window and redistribution."""
+"""Charts of the sensitivity of ROAS to model, lookback window, redistribution and damaged tracking."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ihc.analysis.sensitivity import CROSSES, cell_numbers, is_above
 from ihc.arrays.types import Floats
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, WIDTH, chart, say
-from ihc.formatting import fixed, general, shown
+from ihc.formatting import fixed, general, percentage, shown
+from ihc.lab.stress import HOLDS
 
 FAR = 4.0  # the colour scale ends at this multiple, or fraction, of break-even
 MOST_COLUMNS, MOST_MODELS = 12, 4  # per block; more would make figures or names overlap
@@ -175,3 +176,24 @@ def roas_range_chart(figure: Figure, stability: pd.DataFrame, roas: float = 1.0)
     marks.power_scale(axes.xaxis)
     marks.between_powers(axes)
     axes.set_xlabel(f"ROAS (log scale); dashed: break-even {general(roas, 4)}; orange: crosses it", fontsize=9)
+
+
+@chart
+def stress_chart(figure: Figure, table: pd.DataFrame, roas: float = 1.0) -> None:
+    """One row per channel: a line over its ROAS in 95% of the worlds, and a dot for the reported ROAS.
+
+    Orange: the verdict holds in fewer than 95% of the worlds.
+    In: `stress_verdicts`: `channel_name, ROAS, ROAS_low, ROAS_high [1], holds`; the break-even `roas` [1].
+    """
+    rows = table.sort_values("ROAS", ascending=False, kind="stable")
+    axes = marks.row_axes(figure, rows["channel_name"], limit=marks.NARROW, grid=True)
+    places, shades = range(len(rows)), np.where(rows["holds"] < HOLDS, ORANGE, BLUE).tolist()
+    axes.hlines(places, rows["ROAS_low"], rows["ROAS_high"], color=shades, linewidth=2.5)
+    axes.scatter(rows["ROAS"], places, color=shades, s=36, zorder=3)
+    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
+    axes.margins(x=0.04)
+    marks.power_scale(axes.xaxis)
+    marks.between_powers(axes)
+    marks.text_column(axes, 100, "verdict holds", [f"{percentage(share, 1)} of worlds" for share in rows["holds"]])
+    fragile = f"orange: under {percentage(HOLDS)} of worlds"
+    axes.set_xlabel(f"ROAS (log scale); dashed: break-even {general(roas, 4)}; {fragile}", fontsize=9)

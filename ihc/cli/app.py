@@ -20,6 +20,7 @@ from ihc.cli.model import calibrate, explain, train
 from ihc.cli.options import OWN_DATABASE, settled, takes
 from ihc.cli.run import REFUSED, WAITING, run
 from ihc.cli.scale import scale
+from ihc.cli.stress import stress
 from ihc.cli.validate import validate
 from ihc.errors import IhcError, SettingsError
 
@@ -180,7 +181,7 @@ def serve(
     listen(settings, lambda line: typer.echo(line, err=True))
 
 
-for command in (scale, calibrate, train, explain, validate, runs, diff):
+for command in (scale, calibrate, train, explain, stress, validate, runs, diff):
     app.command()(command)
 
 

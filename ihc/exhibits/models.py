@@ -1,4 +1,4 @@
-"""Model comparison and sensitivity to model, lookback window, redistribution and engagement flags."""
+"""Model comparison, and sensitivity to model, lookback window, redistribution, engagement and damaged tracking."""
 
 from __future__ import annotations
 
@@ -23,18 +23,24 @@ from ihc.analysis.sensitivity import (
 )
 from ihc.arrays.lookup import isin
 from ihc.charts.models import models_by_channel_chart
-from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart
+from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart, stress_chart
 from ihc.exhibits.data import ReportData
+from ihc.lab.stress import damage_effects, damaged_worlds, stress_verdicts
 from ihc.models.redistribution import Redistribution
 from ihc.models.registry import MODELS, Model, models_for
 from ihc.narrative.models import direct_sentence, grid_source_sentence, model_differences, models_left_out
 from ihc.narrative.sensitivity import (
+    STRESS_NOTE,
+    effects_sentence,
     engagement_sentence,
     lookback_sentence,
     phases_note,
     range_finding,
+    sample_sentence,
     sensitivity_sentence,
     single_finding,
+    stress_finding,
+    stress_sentences,
     unmoved_sentence,
 )
 from ihc.report.exhibit import Exhibit
@@ -209,4 +215,33 @@ def engagement(compared: Comparison) -> Exhibit | None:
         frame=frame,
         text=" ".join(filter(None, notes)),
         shown=lambda: table(few),
+    )
+
+
+def stress(data: ReportData, worlds: int = 400, seed: int = 1) -> Exhibit:
+    """Share of the worlds in which each channel stays on its side of break-even."""
+    roas, reported = data.options.break_even_roas, data.summary.iloc[:-1]
+    model = data.sets, data.settings.redistribution_rules
+    drawn = damaged_worlds(data.credited, reported, *model, worlds=worlds, seed=seed, window=data.window)
+    frame = stress_verdicts(drawn, reported, roas=roas)
+    few = data.few.only(frame)
+    finding = stress_finding(frame, roas)
+    notes = [
+        f"{finding}.",
+        *stress_sentences(few),
+        effects_sentence(damage_effects(drawn, reported)),
+        STRESS_NOTE,
+        sample_sentence(drawn, data.credited["conv_id"].nunique()),
+        grid_source_sentence(data.settings.local_source, data.sources),
+    ]
+    return Exhibit(
+        name="stress",
+        title="Verdicts with damaged tracking",
+        frame=frame,
+        text="\n".join(filter(None, notes)),
+        alt=f"One row per channel: a line over its ROAS in 95% of the worlds, a dot for the reported one. {finding}.",
+        note=data.note,
+        draw=partial(stress_chart, few, roas),
+        shown=lambda: table(few),
+        finding=finding,
     )

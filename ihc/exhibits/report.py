@@ -383,6 +383,13 @@ class Report:
         """
         return questions.lookbacks(self.data, *days)
 
+    def stress(self, worlds: int = 400, seed: int = 1) -> Exhibit:
+        """Test whether the verdict on each channel survives lost tracking, in `worlds` with damage of random size.
+
+        The local engine computes the change of each channel's revenue. Raises InputError for fewer than one world.
+        """
+        return models.stress(self.data, worlds, seed)
+
     def without(self, *channels: str) -> Exhibit:
         """Recalculate the report without the sessions of some channels, and count the orders that lose their journey.
 

@@ -1,1 +1,1 @@
-"""Generate shops whose true incremental orders are known, and score the models against this truth."""
+"""Simulate shops whose truth is known to score the models against it, and damage a shop's tracking to test verdicts."""

@@ -82,20 +82,24 @@ def attribute_by_type(
     In: as `attribute`; with several sets, journeys of `ParameterSets.with_types`. Out: as `attribute`. Raises
     InputError as `attribute`.
     """
-    if isinstance(parameters, Parameters):
-        return attribute(journeys, parameters, redistribution)
-    if not parameters.by_type:
-        return attribute(journeys, parameters.default, redistribution)
-    sets, number = _numbered(journeys[CONVERSION_TYPE], parameters)
+    sets, number = sets_of(journeys, parameters)
+    if len(sets) == 1:
+        return attribute(journeys, sets[0], redistribution)
     rows = [np.flatnonzero(number == each) for each in range(len(sets))]
     parts = [attribute(journeys.take(row), own, redistribution) for row, own in zip(rows, sets, strict=True)]
     in_order = np.argsort(np.concatenate(rows), kind="stable")
     return pd.concat(parts, ignore_index=True).take(in_order).reset_index(drop=True)
 
 
-def _numbered(types: pd.Series[str], parameters: ParameterSets) -> tuple[list[Parameters], Integers]:
-    """Return the distinct sets of these types, at least one, and the number of each row's set."""
-    codes, names = pd.factorize(types)
+def sets_of(journeys: pd.DataFrame, parameters: Parameters | ParameterSets) -> tuple[list[Parameters], Integers]:
+    """Return the distinct sets that journeys use, at least one, and the number of each row's set.
+
+    In: as `attribute_by_type`.
+    """
+    if isinstance(parameters, Parameters) or not parameters.by_type:
+        only = parameters if isinstance(parameters, Parameters) else parameters.default
+        return [only], np.zeros(len(journeys), dtype="int64")
+    codes, names = pd.factorize(journeys[CONVERSION_TYPE])
     of_name = [parameters.of(name) for name in names]
     sets: list[Parameters] = []
     for each in of_name or [parameters.default]:

@@ -121,14 +121,12 @@ def _worked_out(
 ) -> pd.DataFrame:
     """Return the keys of the journeys, and the `columns`, computed block by block."""
     points = in_time_order(journeys, *ENGINE_COLUMNS)
-    code, names = channel_codes(journeys["channel_name"])
-    engaged = {phase: _flags(journeys[f"{phase}_engagement"]) for phase in ("holder", "closer")}
+    sessions = sessions_of(journeys)
     found = {name: np.empty(len(journeys), dtype=bool if name == "counts" else "float64") for name in columns}
     for block in _blocks(points):
         row = points.row[block]
-        sessions = _Sessions(names, code[row], engaged["holder"][row], engaged["closer"][row])
         steps = _steps(points.path[block], points.moment[block])
-        worked_out = _work_out(sessions, steps, parameters, redistribution)
+        worked_out = _work_out(sessions.take(row), steps, parameters, redistribution)
         for name, values in found.items():
             values[row] = worked_out[name]
     keys = {name: journeys[name].array for name in ("conv_id", "session_id")}
@@ -188,17 +186,44 @@ def _steps(path: Integers, moment: Integers) -> Timeline:
     return Timeline(journey, is_first, is_last, gap, to_conversion)
 
 
-class _Sessions(NamedTuple):
-    """Sessions in time order, as the model needs them: channel numbers, channel names and flags."""
+class Sessions(NamedTuple):
+    """Sessions as the model needs them: channel names, the number of each session's channel, and flags."""
 
     names: pd.Series[str]
     channel: Integers
     may_hold: Booleans
     may_close: Booleans
 
+    def take(self, row: Integers) -> Sessions:
+        """Return the sessions at these positions."""
+        return Sessions(self.names, self.channel[row], self.may_hold[row], self.may_close[row])
+
+
+def sessions_of(journeys: pd.DataFrame) -> Sessions:
+    """Return the rows of journeys, in their order. Raises InputError for a flag that is not a number."""
+    code, names = channel_codes(journeys["channel_name"])
+    return Sessions(names, code, *(_flags(journeys[f"{phase}_engagement"]) for phase in ("holder", "closer")))
+
+
+def credit_in_time_order(
+    sessions: Sessions,
+    path: Integers,
+    moment: Integers,
+    parameters: Parameters,
+    redistribution: Redistribution | None = None,
+) -> Floats:
+    """Return the credit of each session, `ihc` of `attribute`, without a frame.
+
+    In: the sessions journey by journey, each in time order; the number of each session's journey, rising; its time
+    [µs]. Out: credit [share], sum 1 over each journey.
+    """
+    if not len(path):
+        return np.zeros(0)
+    return _work_out(sessions, _steps(path, moment), parameters, redistribution)["ihc"]
+
 
 def _work_out(
-    sessions: _Sessions, steps: Timeline, parameters: Parameters, redistribution: Redistribution | None
+    sessions: Sessions, steps: Timeline, parameters: Parameters, redistribution: Redistribution | None
 ) -> dict[str, npt.NDArray[Any]]:
     """Compute every step from the sessions to their credit, named as in `workings`."""
     counts = _since_last_restart(steps, parameters)
@@ -220,12 +245,12 @@ def _work_out(
     return found | {"ihc": credits["initializer"] + credits["holder"] + credits["closer"]}
 
 
-def _weights(sessions: _Sessions, weights: Mapping[str, float]) -> Floats:
+def _weights(sessions: Sessions, weights: Mapping[str, float]) -> Floats:
     """Return each session's channel weight; 1 for a channel without one."""
     return np.array([weights.get(name, 1.0) for name in sessions.names], dtype="float64")[sessions.channel]
 
 
-def _memberships(sessions: _Sessions, steps: Timeline, parameters: Parameters) -> dict[str, Floats]:
+def _memberships(sessions: Sessions, steps: Timeline, parameters: Parameters) -> dict[str, Floats]:
     """Return each session's membership in each phase, before channel weights and normalisation, without restarts.
 
     The holder needs the whole journey: it takes what the other two phases leave, including sessions before a restart.

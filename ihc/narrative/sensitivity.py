@@ -1,4 +1,4 @@
-"""Sentences on the sensitivity to model, lookback window and redistribution, and to engagement flags."""
+"""Sentences on the sensitivity to model, lookback window, redistribution, engagement flags and damaged tracking."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from ihc.analysis.sensitivity import (
     moved_share,
     single_changes,
 )
-from ihc.formatting import CENT, counted, fixed, general, listed, lookback, percent, shown
+from ihc.formatting import CENT, counted, fixed, general, listed, lookback, named, percent, percentage, shown
+from ihc.lab.stress import HOLDS
 from ihc.narrative.run import enough_cost
 from ihc.schemas.tables import PHASES
+
+STRESS_NOTE = "The worlds damage what was recorded. They show how sensitive a verdict is, not the true figures."
 
 
 def sensitivity_sentence(fragile: pd.DataFrame, grid: pd.DataFrame, *, roas: float = 1.0) -> str:
@@ -213,3 +216,47 @@ def _would_move(effect: pd.DataFrame) -> str:
         f"{moved} attributed revenue would move, most from {shown(change.idxmin())} "
         f"({fixed(change.min(), 2, sign=True)}) to {shown(change.idxmax())} ({fixed(change.max(), 2, sign=True)})"
     )
+
+
+def stress_finding(table: pd.DataFrame, roas: float = 1.0) -> str:
+    """Count the channels whose verdict is robust, and name the others. In: `stress_verdicts`, the break-even `roas`."""
+    if table.empty:
+        return f"No channel has {enough_cost()}, so no verdict is tested"
+    fragile = table.loc[table["holds"] < HOLDS, "channel_name"].tolist()
+    robust = len(table) - len(fragile)
+    worlds = f"at least {percentage(HOLDS)} of {fixed(table['worlds'].iloc[0])} worlds with damaged tracking"
+    verdicts = f"{counted(len(table), 'verdict')} on the break-even ROAS of {general(roas, 4)}"
+    text = f"{fixed(robust)} of {verdicts} {'holds' if robust == 1 else 'hold'} in {worlds}"
+    return f"{text}; fragile: {named(fragile)}" if fragile else text
+
+
+def stress_sentences(table: pd.DataFrame) -> list[str]:
+    """State for each channel in how many worlds its verdict holds. In: `stress_verdicts`."""
+    return [
+        f"{shown(row['channel_name'])}: {row['verdict']} break-even in {_part_of_worlds(row['holds'])} of "
+        f"{counted(row['worlds'], 'world')}."
+        for row in table.to_dict("records")
+    ]
+
+
+def _part_of_worlds(share: float) -> str:
+    """Format a share so that only all worlds are 100 %, and only none are 0 %."""
+    if share in (0, 1) or 0.01 <= share <= 0.99:
+        return percentage(share)
+    return percentage(min(max(share, 0.001), 0.999), 1)
+
+
+def effects_sentence(effects: pd.DataFrame) -> str:
+    """Rank the kinds of damage by the revenue that they move alone; empty without revenue. In: `damage_effects`."""
+    if not effects["moved"].notna().any():
+        return ""
+    parts = [f"{row['damage']} {percentage(row['moved'], 1)}" for row in effects.to_dict("records")]
+    return f"Share of attributed revenue that each kind of damage moves alone, on average: {', '.join(parts)}."
+
+
+def sample_sentence(worlds: pd.DataFrame, orders: int) -> str:
+    """Say on how many orders a world is computed; empty if on all. In: `damaged_worlds`, and the number of `orders`."""
+    used = float(worlds["orders"].mean())
+    if used >= orders:
+        return ""
+    return f"Each world is computed on about {fixed(used)} of {fixed(orders)} orders, by users chosen at random."

@@ -1,12 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.charts import GRID, NAN, many_cells, offsets, overlapping, row_names, texts
+from helpers.charts import GRID, NAN, STRESSED, many_cells, offsets, overlapping, row_names, texts
 from helpers.grids import grid_of
+from matplotlib.colors import to_hex
 
 from ihc.analysis.sensitivity import AS_IS
 from ihc.charts import sensitivity as sensitivity_charts
-from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart
+from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart, stress_chart
+from ihc.charts.style import BLUE, ORANGE
 
 BASE = (NAN, "IHC", AS_IS)
 OTHER = (NAN, "Linear", AS_IS)
@@ -136,3 +138,16 @@ def test_break_even_is_a_dashed_line(roas):
 def test_texts_of_many_models_and_lookbacks_do_not_overlap(channels, models, lookbacks):
     names = [f"A channel with quite a long name {number}" for number in range(channels)]
     assert overlapping(roas_under_settings_chart(many_cells(names, models, lookbacks))) == []
+
+
+def test_the_stress_chart_shows_range_reported_roas_break_even_and_how_often_the_verdict_holds():
+    figure = stress_chart(STRESSED.iloc[::-1], 1.5)
+    (axes,) = figure.axes
+    assert row_names(axes) == ["A", "B"]
+    ranges, dots = axes.collections
+    assert [line.vertices[:, 0].tolist() for line in ranges.get_paths()] == [[2.0, 4.5], [0.6, 1.2]]
+    assert offsets(dots) == [4.0, 1.1]
+    assert [to_hex(colour) for colour in dots.get_facecolor()] == [BLUE.lower(), ORANGE.lower()]
+    assert axes.lines[0].get_xdata()[0] == 1.5
+    assert {"100.0% of worlds", "40.0% of worlds"} <= set(texts(figure))
+    assert overlapping(figure) == []

@@ -154,6 +154,15 @@ ERRORS = pd.DataFrame(
     ],
     columns=["generator", "model", "share_error", "share_error_low", "share_error_high"],
 )
+STRESSED = pd.DataFrame(
+    {
+        "channel_name": ["A", "B"],
+        "ROAS": [4.0, 1.1],
+        "ROAS_low": [2.0, 0.6],
+        "ROAS_high": [4.5, 1.2],
+        "holds": [1.0, 0.4],
+    }
+)
 
 
 def coloured(frame):
@@ -229,6 +238,7 @@ CHARTS = {
     "roas_range_chart": Drawn(
         sensitivity.roas_range_chart, rank_stability(GRID), lambda names: rank_stability(many_cells(names)), 22
     ),
+    "stress_chart": drawn(sensitivity.stress_chart, STRESSED, 22),
     "share_errors_chart": Drawn(models.share_errors_chart, ERRORS, None),
 }  # fmt: skip
 

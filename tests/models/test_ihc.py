@@ -10,7 +10,8 @@ from pandas.testing import assert_frame_equal
 from ihc import read_tables
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys
-from ihc.models.ihc import attribute
+from ihc.journeys.touchpoints import in_time_order
+from ihc.models.ihc import attribute, credit_in_time_order, sessions_of
 from ihc.models.parameters import load_parameters
 from ihc.models.redistribution import DIRECTIONS, move, parse_redistribution
 from ihc.schemas.tables import PHASES
@@ -276,3 +277,17 @@ def test_the_shipped_parameters_reproduce_real_answers():
     assert error.mean() <= 0.0001
     assert error.quantile(0.99) <= 0.0006
     assert error.max() <= 0.005
+
+
+@FEW
+@given(journeys())
+def test_credit_without_a_frame_is_that_of_the_frame(rows):
+    points = in_time_order(rows)
+    credit = credit_in_time_order(sessions_of(rows).take(points.row), points.path, points.moment, curves_of())
+    assert credit.tolist() == attribute(rows, curves_of())["ihc"].to_numpy()[points.row].tolist()
+
+
+def test_without_sessions_there_is_no_credit():
+    rows = journey((0, "A", 1, 1)).iloc[:0]
+    nothing = np.zeros(0, dtype="int64")
+    assert len(credit_in_time_order(sessions_of(rows), nothing, nothing, curves_of())) == 0

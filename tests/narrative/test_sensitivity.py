@@ -6,7 +6,16 @@ from ihc.analysis.sensitivity import AS_IS, rank_stability
 from ihc.formatting import shown
 from ihc.journeys.credits import with_phases
 from ihc.models.ihc import attribute
-from ihc.narrative.sensitivity import lookback_sentence, phases_note, sensitivity_sentence, unmoved_sentence
+from ihc.narrative.sensitivity import (
+    effects_sentence,
+    lookback_sentence,
+    phases_note,
+    sample_sentence,
+    sensitivity_sentence,
+    stress_finding,
+    stress_sentences,
+    unmoved_sentence,
+)
 
 
 def told(*cells, roas=1.0):
@@ -97,3 +106,44 @@ def test_revenue_without_a_session_in_a_phase_is_stated(snapshot):
         "all there": phases_note(with_phases(rows[is_first], phases)),
         "no order": phases_note(with_phases(rows.iloc[:0], phases)),
     } == snapshot
+
+
+def stressed(*rows, worlds=400):
+    """`(channel_name, verdict, holds)`."""
+    return pd.DataFrame(list(rows), columns=["channel_name", "verdict", "holds"]).assign(worlds=worlds)
+
+
+def test_each_channel_is_told_in_how_many_worlds_its_verdict_holds():
+    table = stressed(
+        ("Paid Social", "above", 0.94), ("Mail", "below", 1.0), ("Ads", "above", 0.9975), ("TV", "below", 0.0)
+    )
+    assert stress_sentences(table) == [
+        "Paid Social: above break-even in 94% of 400 worlds.",
+        "Mail: below break-even in 100% of 400 worlds.",
+        "Ads: above break-even in 99.8% of 400 worlds.",
+        "TV: below break-even in 0% of 400 worlds.",
+    ]
+    # 100% only if it is all of them: 4,999 of 5,000 worlds would round to it.
+    assert "in 99.9% of 5,000 worlds" in stress_sentences(stressed(("A", "above", 0.9998), worlds=5000))[0]
+
+
+def test_the_robust_verdicts_are_counted_and_the_fragile_ones_named():
+    robust, fragile = ("A", "above", 0.95), ("B", "below", 0.9)
+    assert stress_finding(stressed(robust, fragile), 4) == (
+        "1 of 2 verdicts on the break-even ROAS of 4 holds in at least 95% of 400 worlds with damaged tracking; "
+        "fragile: B"
+    )
+    assert stress_finding(stressed(robust, robust)).endswith("hold in at least 95% of 400 worlds with damaged tracking")
+    assert stress_finding(stressed()) == "No channel has at least 1% of spend, so no verdict is tested"
+
+
+def test_the_kinds_of_damage_are_told_in_the_order_of_the_table():
+    effects = pd.DataFrame({"damage": ["lost sessions", "duplicates"], "moved": [0.0763, 0.0004]})
+    assert effects_sentence(effects).endswith("on average: lost sessions 7.6%, duplicates 0.0%.")
+    assert effects_sentence(effects.assign(moved=NAN)) == ""
+
+
+def test_it_is_said_if_worlds_are_computed_on_some_orders():
+    worlds = pd.DataFrame({"orders": [19_000, 21_000]})
+    assert sample_sentence(worlds, 200_000).startswith("Each world is computed on about 20,000 of 200,000 orders")
+    assert sample_sentence(worlds, 20_000) == ""
