@@ -136,17 +136,20 @@ def sample(
 
 def _simulate(database: Database, made: str, conversions: int, seed: int, truth: Path) -> None:
     """Write a simulated shop and its truth."""
+    from ihc.formatting import counted
     from ihc.lab.shop import simulate_shop
     from ihc.pipeline.sample import write_shop
     from ihc.report.files import writable, write_csv
 
+    if truth.exists() or (database.file and database.file == truth.resolve()):
+        raise SettingsError(f"--truth {truth}: name a new file, other than the database.")
     target = writable(truth)
     world = simulate_shop(conversions, seed)
     write_shop(database, world.tables)
     write_csv(world.truth, target)
-    orders = len(world.tables.conversions)
+    orders = counted(len(world.tables.conversions), "order")
     typer.echo(
-        f"Created {made}: a simulated shop with {orders:,} orders, seed {seed}. {world.anyway_orders:,.0f} of them "
+        f"Created {made}: a simulated shop with {orders}, seed {seed}. {world.anyway_orders:,.0f} of them "
         f"would have come without any channel. Wrote what each channel added to {target}."
     )
 

@@ -31,6 +31,8 @@ def validate(
     from ihc.report.files import writable, write_csv, write_whole
 
     target = None if output is None else writable(output / "validation.csv")
+    if target:
+        writable(target.with_suffix(".svg"))
     with bars(make_console(stderr=True), transient=True) as progress:
         table = measure(progress.track(range(1, seeds + 1), description="Simulated shops"))
     console, sentences = make_console(), validation_sentences(table)

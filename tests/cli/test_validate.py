@@ -60,3 +60,13 @@ def test_truth_is_refused_for_exports_and_nothing_is_written(tmp_path):
     assert done.returncode == 1
     assert "leave out --as csv" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("truth", ["shop.db", "./shop.db", "kept.csv"])
+def test_truth_replaces_neither_the_database_nor_a_file(tmp_path, truth):
+    (tmp_path / "kept.csv").write_text("mine")
+    done = ihc_here("sample", "shop.db", "--conversions", "20", "--truth", truth, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "name a new file, other than the database" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
+    assert (tmp_path / "kept.csv").read_text() == "mine"
