@@ -167,14 +167,7 @@ def roas_range_chart(figure: Figure, stability: pd.DataFrame, roas: float = 1.0)
     """
     rows = stability.sort_values("ROAS", ascending=False, kind="stable")
     axes = marks.row_axes(figure, rows["channel_name"], limit=marks.NARROW, head=1.0, grid=True)
-    places = range(len(rows))
-    shades = [ORANGE if stability == CROSSES else BLUE for stability in rows["stability"]]
-    axes.hlines(places, rows["ROAS_low"], rows["ROAS_high"], color=shades, linewidth=2.5)
-    axes.scatter(rows["ROAS"], places, color=shades, s=36, zorder=3)
-    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
-    axes.margins(x=0.04)
-    marks.power_scale(axes.xaxis)
-    marks.between_powers(axes)
+    _draw_ranges(axes, rows, rows["stability"] == CROSSES, roas)
     axes.set_xlabel(f"ROAS (log scale); dashed: break-even {general(roas, 4)}; orange: crosses it", fontsize=9)
 
 
@@ -187,13 +180,18 @@ def stress_chart(figure: Figure, table: pd.DataFrame, roas: float = 1.0) -> None
     """
     rows = table.sort_values("ROAS", ascending=False, kind="stable")
     axes = marks.row_axes(figure, rows["channel_name"], limit=marks.NARROW, grid=True)
-    places, shades = range(len(rows)), np.where(rows["holds"] < HOLDS, ORANGE, BLUE).tolist()
+    _draw_ranges(axes, rows, rows["holds"] < HOLDS, roas)
+    marks.text_column(axes, 100, "verdict holds", [f"{percentage(share, 1)} of worlds" for share in rows["holds"]])
+    fragile = f"orange: under {percentage(HOLDS)} of worlds"
+    axes.set_xlabel(f"ROAS (log scale); dashed: break-even {general(roas, 4)}; {fragile}", fontsize=9)
+
+
+def _draw_ranges(axes: Axes, rows: pd.DataFrame, is_fragile: pd.Series[bool], roas: float) -> None:
+    """Draw one line per row from `ROAS_low` to `ROAS_high` and a dot at `ROAS`; fragile ones are orange."""
+    places, shades = range(len(rows)), np.where(is_fragile, ORANGE, BLUE).tolist()
     axes.hlines(places, rows["ROAS_low"], rows["ROAS_high"], color=shades, linewidth=2.5)
     axes.scatter(rows["ROAS"], places, color=shades, s=36, zorder=3)
     axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
     axes.margins(x=0.04)
     marks.power_scale(axes.xaxis)
     marks.between_powers(axes)
-    marks.text_column(axes, 100, "verdict holds", [f"{percentage(share, 1)} of worlds" for share in rows["holds"]])
-    fragile = f"orange: under {percentage(HOLDS)} of worlds"
-    axes.set_xlabel(f"ROAS (log scale); dashed: break-even {general(roas, 4)}; {fragile}", fontsize=9)
