@@ -279,7 +279,33 @@ GLOSSARY = {
         "Share of incremental orders", SHARE, "Incremental orders of the channel / their sum over all channels."
     ),
     "incremental_revenue": Term("Incremental revenue", MONEY, "Revenue of the incremental orders."),
-    "iroas": Term("iROAS", RATIO, "Incremental return on ad spend: incremental revenue / spend. Empty without spend."),
+    "iROAS": Term("iROAS", RATIO, "Incremental return on ad spend: incremental revenue / spend. Empty without spend."),
+    "calibrated_revenue": Term(
+        "Calibrated revenue",
+        MONEY,
+        "Estimate of the revenue that the channel causes, from its spend, its attributed revenue and experiments, with "
+        "its 95% interval.",
+    ),
+    "factor": Term("Factor", RATIO, "Calibrated revenue / attributed revenue. Empty without attributed revenue."),
+    "agrees": Term(
+        "Attribution agrees", TEXT, "Whether attributed revenue is inside the 95% interval of the experiment."
+    ),
+    "wrong_verdict": Term(
+        "Wrong verdict", SHARE, "Probability that iROAS is on the other side of break-even than its estimate."
+    ),
+    "expected_loss": Term(
+        "Value of an experiment",
+        MONEY,
+        "Spend × uncertainty of the verdict: what deciding by the estimate costs on average, compared with knowing "
+        "iROAS.",
+    ),
+    "holdout_days": Term(
+        "Days, holdout of 50%",
+        COUNT,
+        "Days of an experiment without the channel for half of the users that settles the verdict with a power of 80%.",
+    ),
+    "small_holdout_days": Term("Days, holdout of 10%", COUNT, "The same for a tenth of the users."),
+    "geo_days": Term("Days, geo test", COUNT, "The same for half of the regions, if regions vary independently."),
     "share_error": Term(
         "Error of shares",
         WEIGHT,
@@ -474,6 +500,19 @@ HEADINGS = {
     "incremental_orders_high": ("Incremental orders, high", CREDIT),
     "incremental_share_low": ("Share of incremental orders, low", SHARE),
     "incremental_share_high": ("Share of incremental orders, high", SHARE),
+    "spend": ("Spend", MONEY),
+    "attributed_revenue": ("Attributed revenue", MONEY),
+    "standard_error": ("Standard error", MONEY),
+    "iROAS_low": ("iROAS, low", RATIO),
+    "iROAS_high": ("iROAS, high", RATIO),
+    "calibrated_revenue_low": ("Calibrated revenue, low", MONEY),
+    "calibrated_revenue_high": ("Calibrated revenue, high", MONEY),
+    "experiments": ("Experiments", COUNT),
+    "estimate": ("Estimate", TEXT),
+    "evidence": ("Evidence", TEXT),
+    "spend_change": ("Change in spend", MONEY),
+    "revenue_low": ("Change in revenue, low", MONEY),
+    "revenue_high": ("Change in revenue, high", MONEY),
     "orders_per_customer": ("Orders per customer", RATIO),
     "revenue_per_customer": ("Revenue per customer", MONEY),
 }

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 
-from ihc.analysis.break_even import TOO_FEW
+from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW
 from ihc.analysis.reporting import MATERIAL
 from ihc.charts import marks
 from ihc.charts.style import BLUE, GREY, INK, ORANGE, chart
@@ -68,6 +69,31 @@ def _ratio(value: float) -> str:
 def _part(share: float) -> str:
     """Format a share below 1% so that it rounds neither to 0% nor to 1%."""
     return percentage(min(share, 0.009), 1) if share >= 0.0005 else f"<{percentage(0.001, 1)}"
+
+
+@chart
+def calibrated_roas_chart(figure: Figure, table: pd.DataFrame, roas: float = 1.0) -> None:
+    """One row per channel: attributed ROAS as a diamond, iROAS as a dot on its interval. No experiment: hollow dot.
+
+    Blue: above break-even, orange: below, grey: inconclusive. In: `calibrate`, channels with spend, and the break-even
+    `roas [1]`.
+    """
+    rows = table.sort_values("iROAS", ascending=False, kind="stable")
+    axes = marks.row_axes(figure, rows["channel_name"], limit=marks.NARROW, grid=True)
+    shades = [{ABOVE: BLUE, BELOW: ORANGE}.get(verdict, GREY) for verdict in rows["verdict"]]
+    inside = np.where(rows["experiments"] > 0, shades, "white").tolist()
+    places = range(len(rows))
+    axes.hlines(places, rows["iROAS_low"], rows["iROAS_high"], color=shades, linewidth=2.2, zorder=3)
+    axes.scatter(rows["iROAS"], places, color=inside, edgecolor=shades, s=30, linewidth=1.4, zorder=4)
+    axes.scatter(rows["ROAS"], places, color="white", edgecolor=INK, marker="D", s=24, linewidth=1.2, zorder=5)
+    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
+    axes.set_xscale("symlog", linthresh=roas, linscale=1)
+    axes.margins(x=0.06)
+    axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=roas, subs=(1, 3)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: general(value, 2)))
+    marks.text_column(axes, 108, "iROAS (interval)", marks.with_bounds(rows, "iROAS", _ratio), shades)
+    even = f"dashed: break-even {general(roas, 4)}"
+    axes.set_xlabel(f"◇ attributed ROAS, ● iROAS, ○ without an experiment; {even}", fontsize=9)
 
 
 @chart

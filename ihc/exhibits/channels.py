@@ -11,9 +11,8 @@ from ihc.charts.break_even import roas_by_channel_chart, room_to_break_even_char
 from ihc.charts.channels import cost_against_revenue_chart, credit_against_cost_chart, phases_by_channel_chart
 from ihc.exhibits.data import ReportData
 from ihc.journeys.credits import with_phases
-from ihc.narrative.bootstrap import intervals_sentence
 from ihc.narrative.break_even import break_even_sentence, headroom_finding
-from ihc.narrative.channels import phases_sentence, types_sentence
+from ihc.narrative.channels import intervals_sentence, phases_sentence, types_sentence
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import purchases

@@ -14,6 +14,7 @@ import pandas as pd
 from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
 from ihc.exhibits.channels import CHANNEL_TYPES, TYPES
+from ihc.exhibits.experiments import OF_EXPERIMENTS
 from ihc.exhibits.models import ENGAGEMENT
 from ihc.formatting import printable, speak
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
@@ -37,7 +38,7 @@ EXCEL_FORMATS = {
 LONGEST_SHEET, WIDEST = 31, 48
 
 
-OCCASIONAL = {ENGAGEMENT, TYPES, CHANNEL_TYPES}  # exhibits that only some shops have
+OCCASIONAL = {ENGAGEMENT, TYPES, CHANNEL_TYPES, *OF_EXPERIMENTS}  # exhibits that only some shops have
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def save(report: Report, folder: Path) -> Saved:
     tables = _by_name(report)
     for name in OCCASIONAL - tables.keys():  # of an earlier report
         (folder / f"{name}.csv").unlink(missing_ok=True)
+        for kind in ("svg", "png"):
+            (folder / CHARTS / f"{name}.{kind}").unlink(missing_ok=True)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
     charts, failed = _write_charts(report, folder / CHARTS)
     if report.data.options.export_credits:

@@ -1,16 +1,21 @@
-"""Key figures, trends and conversion lag."""
+"""Key figures, trends, conversion lag, and changes since the last run."""
 
 from __future__ import annotations
 
 from functools import partial
 
+from pandas.io.formats.style import Styler
+
+from ihc.analysis.changes import largest_changes, revenue_changes, shown_changes
 from ihc.analysis.maturity import immature_from, lookback_of_credit
 from ihc.analysis.periods import daily_totals, previous_window
 from ihc.analysis.reporting import material, with_ratios
+from ihc.charts.changes import changes_by_channel_chart
 from ihc.charts.maturity import credit_lag_chart
 from ihc.charts.periods import cost_and_revenue_chart, revenue_by_week_chart, roas_over_time_chart
 from ihc.charts.style import MOST_PANELS
 from ihc.exhibits.data import ReportData
+from ihc.narrative.changes import changes_sentence, changes_title
 from ihc.narrative.maturity import (
     credit_lookback_sentence,
     early_sentence,
@@ -116,4 +121,30 @@ def lag(data: ReportData) -> Exhibit:
         alt=f"Step chart: cumulative share of credit by conversion lag. {text}",
         note=data.note,
         draw=partial(credit_lag_chart, data.lags, data.arrivals),
+    )
+
+
+def changes(data: ReportData) -> Exhibit:
+    """Change in attributed revenue by channel and cause since the last recorded run."""
+    found = data.changes
+    text = changes_sentence(found, data.last_run, data.this_run)
+    is_moved = len(found.causes) > 0 or bool(found.channels[["cost_change", "cost_dates"]].any(axis=None))
+
+    def shown() -> Styler:
+        rows = shown_changes(found.channels) if is_moved else found.channels.tail(1)
+        return table(revenue_changes(rows), has_total=True)
+
+    return Exhibit(
+        name="changes",
+        chart="changes_by_channel",
+        title="What changed since the last run",
+        frame=found.channels,
+        text=text,
+        alt=f"One bar per channel: the change in attributed revenue by cause. {text}",
+        note=data.note,
+        draw=partial(changes_by_channel_chart, largest_changes(found.channels), currency=data.options.money)
+        if is_moved
+        else None,
+        finding=changes_title(found.channels) if is_moved else "",
+        shown=shown if len(found.channels) else None,
     )

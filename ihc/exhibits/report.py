@@ -12,9 +12,10 @@ import pandas as pd
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
 from ihc.charts.style import letters_without_font
 from ihc.errors import InputError
-from ihc.exhibits import changes, channels, engine, models, paths, periods, quality, questions, reconciliation
+from ihc.exhibits import channels, engine, experiments, models, paths, periods, quality, questions, reconciliation
 from ihc.exhibits.data import ReportData
 from ihc.exhibits.engine import Engine
+from ihc.exhibits.experiments import Experiments
 from ihc.exhibits.models import Comparison
 from ihc.exhibits.paths import Paths
 from ihc.exhibits.quality import Checks
@@ -59,6 +60,7 @@ class Report:
         self.data = data
         self._compared = Comparison(data)
         self._engine = Engine(data)
+        self._experiments = Experiments(data)
         is_whole = data.settings.conversion_type is None
         self._checks = Checks(data.tables, data.settings, data.source.frames if is_whole else None)
 
@@ -100,7 +102,8 @@ class Report:
         """Up to five priorities, the largest amount first."""
         data = self.data
         idle, moved = self.without_credit.frame, self.changes.frame
-        return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved)
+        tests = self._experiments.evidence if self.has_experiments else None
+        return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved, tests)
 
     @property
     def notes(self) -> list[str]:
@@ -139,6 +142,11 @@ class Report:
     def by_model(self) -> pd.DataFrame:
         """Attributed revenue and ROAS by channel and model, for the sessions of the dates."""
         return self._compared.by_model
+
+    @property
+    def has_experiments(self) -> bool:
+        """Whether the report has results of experiments."""
+        return self.data.options.results is not None
 
     # Exhibits
 
@@ -205,7 +213,7 @@ class Report:
     @cached_property
     def changes(self) -> Exhibit:
         """Changes since the last run, by cause."""
-        return changes.changes(self.data)
+        return periods.changes(self.data)
 
     @cached_property
     def models(self) -> Exhibit:
@@ -226,6 +234,26 @@ class Report:
     def single_changes(self) -> Exhibit:
         """Effect of changing one setting at a time."""
         return models.single(self._compared)
+
+    @cached_property
+    def calibrated_roas(self) -> Exhibit:
+        """Attributed ROAS and iROAS calibrated by experiments. In the report if it has `experiments`."""
+        return experiments.calibration(self._experiments)
+
+    @cached_property
+    def experiments(self) -> Exhibit:
+        """Results of experiments, and whether attribution agrees. In the report if it has `experiments`."""
+        return experiments.results(self._experiments)
+
+    @cached_property
+    def next_experiments(self) -> Exhibit:
+        """Which experiment to run next, and its size. In the report if it has `experiments`."""
+        return experiments.following(self._experiments)
+
+    @cached_property
+    def calibrated_reporting(self) -> Exhibit:
+        """Attributed and calibrated revenue by channel and day. In the report if it has `experiments`."""
+        return experiments.days(self._experiments)
 
     @cached_property
     def journey_lengths(self) -> Exhibit:
@@ -383,6 +411,14 @@ class Report:
         """
         return questions.lookbacks(self.data, *days)
 
+    def what_if(self, source: str, target: str, share: float = 0.1) -> Exhibit:
+        """Estimate how revenue changes if a `share` of the spend on `source` goes to `target`, as a range.
+
+        The range is over the experiments, the incremental models and chance; see the guide to experiments. Raises
+        InputError for channels without spend, and a share that is not above 0 and up to 1.
+        """
+        return experiments.scenario(self._experiments, source, target, share)
+
     def stress(self, worlds: int = 400, seed: int = 1) -> Exhibit:
         """Test whether the verdict on each channel survives lost tracking, in `worlds` with damage of random size.
 
@@ -485,6 +521,12 @@ SECTIONS: dict[str, tuple[Make, ...]] = {
         lambda report: report.without_credit,
         lambda report: report.conversion_types if report.data.has_types else None,
         lambda report: report.channel_conversion_types if report.data.has_types else None,
+    ),
+    "Experiments": (
+        lambda report: report.calibrated_roas if report.has_experiments else None,
+        lambda report: report.experiments if report.has_experiments else None,
+        lambda report: report.next_experiments if report.has_experiments else None,
+        lambda report: report.calibrated_reporting if report.has_experiments else None,
     ),
     "Trend and conversion lag": (
         lambda report: report.weekly,

@@ -170,5 +170,5 @@ def _world(problem: Problem, share: Floats) -> World:
     purchases = Purchases(buyer, last * STEP + PURCHASE, np.ones(len(buyer)))
     names = tuple(f"Channel {number + 1}" for number in range(CHANNELS))
     truth = pd.DataFrame({"channel_name": pd.Series(names, dtype="str"), "cost": np.nan})
-    truth = truth.assign(incremental_orders=np.nan, incremental_revenue=np.nan, iroas=np.nan, share=share)
+    truth = truth.assign(incremental_orders=np.nan, incremental_revenue=np.nan, iROAS=np.nan, share=share)
     return World(tables_of(visits, purchases, names, np.zeros(len(journey))), truth)

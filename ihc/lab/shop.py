@@ -136,7 +136,8 @@ def simulate_shop(orders: int, seed: int, channels: Sequence[Channel] = CHANNELS
     truth = truth_of(names, spend, remains[:, :-1], purchases.revenue)
     anyway = remains[:, -1]
     tables = tables_of(visits, purchases, names, cost)
-    return World(tables, truth, float(anyway.sum()), float(purchases.revenue @ anyway))
+    by_time = np.argsort(purchases.time, kind="stable")  # as in the tables
+    return World(tables, truth, float(anyway.sum()), float(purchases.revenue @ anyway), remains[by_time, :-1])
 
 
 def varied_channels(seed: int, channels: Sequence[Channel] = CHANNELS) -> list[Channel]:

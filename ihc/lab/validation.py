@@ -141,8 +141,8 @@ def _roas_error(truth: pd.DataFrame, found: pd.DataFrame) -> float:
 
 
 def _verdicts_right(truth: pd.DataFrame, found: pd.DataFrame) -> float:
-    is_told = found["verdict"].isin([ABOVE, BELOW]) & truth["iroas"].notna()
-    is_right = (found["verdict"] == ABOVE) == (truth["iroas"] >= BREAK_EVEN)
+    is_told = found["verdict"].isin([ABOVE, BELOW]) & truth["iROAS"].notna()
+    is_right = (found["verdict"] == ABOVE) == (truth["iROAS"] >= BREAK_EVEN)
     return float(is_right[is_told].mean()) if is_told.any() else np.nan
 
 

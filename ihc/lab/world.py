@@ -20,16 +20,18 @@ class World(NamedTuple):
     """A simulated shop.
 
     `tables`: the three tables; `truth`: `channel_name, cost [currency], incremental_orders [orders],
-    incremental_revenue [currency], iroas [1], share [1]`, one row per channel. The incremental figures of a channel are
+    incremental_revenue [currency], iROAS [1], share [1]`, one row per channel. The incremental figures of a channel are
     those of the shop minus those of the same shop without the channel, and `share` is the channel's part of their sum
     over all channels. `anyway_orders` and `anyway_revenue` would have come without any channel. What a generator does
-    not define is NaN.
+    not define is NaN. `remains`: whether an order remains without a channel, one row per conversion and one column per
+    channel, in their orders; None if a generator does not define it.
     """
 
     tables: Tables
     truth: pd.DataFrame
     anyway_orders: float = np.nan
     anyway_revenue: float = np.nan
+    remains: Booleans | None = None
 
 
 class Visits(NamedTuple):
@@ -90,7 +92,7 @@ def truth_of(names: tuple[str, ...], cost: Floats, remains: Booleans, revenue: F
     frame = pd.DataFrame({"channel_name": pd.Series(names, dtype="str"), "cost": np.round(cost, 4)})
     frame = frame.assign(incremental_orders=orders, incremental_revenue=worth)
     total = orders.sum() or np.nan
-    return frame.assign(iroas=ratio(frame["incremental_revenue"], frame["cost"]), share=orders / total)
+    return frame.assign(iROAS=ratio(frame["incremental_revenue"], frame["cost"]), share=orders / total)
 
 
 def _ids(kind: str, numbers: Integers) -> pd.Series[str]:

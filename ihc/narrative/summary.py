@@ -10,7 +10,9 @@ import pandas as pd
 from ihc.analysis.break_even import ABOVE, BELOW, by_cost
 from ihc.analysis.dimension import Folding
 from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
+from ihc.experiments.results import REVENUE
 from ihc.formatting import CENT, counted, fixed, general, listed, lookback, percent, percentage, shown, some
+from ihc.narrative.experiments import contradictions
 
 MOST_NAMED, MOST_POINTS = 3, 5
 ENOUGH = 0.05  # a smaller share of spend does not make the headline
@@ -82,13 +84,20 @@ def reconciled(lines: pd.DataFrame) -> str:
 
 
 def points(
-    verdicts: pd.DataFrame, lines: pd.DataFrame, idle: pd.DataFrame, ages: pd.DataFrame, moved: pd.DataFrame
+    verdicts: pd.DataFrame,
+    lines: pd.DataFrame,
+    idle: pd.DataFrame,
+    ages: pd.DataFrame,
+    moved: pd.DataFrame,
+    tests: pd.DataFrame | None = None,
 ) -> list[Point]:
     """List up to five priorities, the largest amount first.
 
-    In: `break_even_table`, the frame of `reconcile`, `without_credit_by_channel`, `maturity` and `Changes.channels`.
+    In: `break_even_table`, the frame of `reconcile`, `without_credit_by_channel`, `maturity`, `Changes.channels`, and
+    `measured`, if there are experiments.
     """
     found = [*_headrooms(verdicts), *_untracked(lines), *_idle(idle), *_expected(ages), *_moved(moved)]
+    found += [] if tests is None else _contradicted(tests)
     return sorted(found, key=lambda point: -point.amount)[:MOST_POINTS]
 
 
@@ -111,6 +120,12 @@ def _headrooms(verdicts: pd.DataFrame) -> list[Point]:
         )
         found.append(Point(float(best["headroom"]), text))
     return found
+
+
+def _contradicted(tests: pd.DataFrame) -> list[Point]:
+    off = (tests["attributed_revenue"] - tests[REVENUE]).abs()[~tests["agrees"]]
+    told = [f"Attribution contradicts an experiment. {text}" for text in contradictions(tests)]
+    return [Point(*each) for each in zip(off.sort_values(ascending=False), told, strict=True)]
 
 
 def _untracked(lines: pd.DataFrame) -> list[Point]:

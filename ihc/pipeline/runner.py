@@ -22,6 +22,7 @@ from ihc.errors import SettingsError, why
 from ihc.exhibits.data import ReportData, as_stored, check_types
 from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
+from ihc.experiments.results import check_channels
 from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
 from ihc.memory import free_memory, give_back_memory
@@ -30,6 +31,7 @@ from ihc.pipeline.intermediate import code_inputs, folder_of, have_changed, writ
 from ihc.pipeline.sample import prepare
 from ihc.report.files import try_folder
 from ihc.schemas.conversion_types import of_type
+from ihc.schemas.spend import as_sessions
 from ihc.schemas.tables import Tables
 from ihc.settings.run import Settings, kernel_environment
 from ihc.shipped import shipped
@@ -77,7 +79,10 @@ def check(settings: Settings) -> Tables | None:
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
         check_types(settings, tables.conversions)
-        with_dimension(tables.sessions, **settings.report.dimension)
+        channels = with_dimension(tables.sessions, **settings.report.dimension)["channel_name"]
+        if settings.report.results is not None:
+            alone = with_dimension(as_sessions(tables.sessions, tables.costs), **settings.report.dimension)
+            check_channels(settings.report.results, pd.concat([channels, alone["channel_name"]]))
         conversions = of_type(tables.conversions, settings.conversion_type)
         spans = find_spans(tables.sessions, conversions, **settings.window, **settings.journey_rules)
         check_memory(spans, free_memory())

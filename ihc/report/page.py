@@ -110,7 +110,8 @@ def _accent(house: HouseStyle) -> str:
 
 def _chosen(makers: Makers, house: HouseStyle) -> list[Section]:
     """Build the sections that the house style shows."""
-    return [Section(title, make()) for title, make in makers.items() if title in house.sections]
+    made = [Section(title, make()) for title, make in makers.items() if title in house.sections]
+    return [section for section in made if section.blocks]
 
 
 def _unprinted(sections: list[Section]) -> list[str]:
@@ -136,6 +137,7 @@ def _detail(report: Report) -> Makers:
             _block(report.without_credit, chart=False, folded=False),
             *(_block(each, chart=False, folded=False) for each in _types(report)),
         ],
+        "Experiments": lambda: _experiments(report),
         "Trend and conversion lag": lambda: [
             _block(report.weekly, tabled=False),
             _block(report.roas_by_day, tabled=False),
@@ -155,6 +157,14 @@ def _detail(report: Report) -> Makers:
         ],
         "Changes since the last run": lambda: [_block(report.changes)],
     }
+
+
+def _experiments(report: Report) -> list[Block]:
+    """Calibrated iROAS, the results and the next experiment, if the report has experiments."""
+    if not report.has_experiments:
+        return []
+    tables = [_block(each, chart=False, folded=False) for each in (report.experiments, report.next_experiments)]
+    return [_block(report.calibrated_roas), *tables]
 
 
 def _types(report: Report) -> list[Exhibit]:

@@ -12,7 +12,7 @@ from ihc.settings.run import Settings
 
 # Environment variables that change the report.
 REPORT = ("IHC_BOOTSTRAP_DRAWS", "IHC_BOOTSTRAP_SEED", "IHC_SENSITIVITY_LOOKBACKS", "IHC_SENSITIVITY_MODELS")
-FILES = ("redistribution", "channel_groups", "style")
+FILES = ("redistribution", "channel_groups", "experiments", "style")
 # Options that affect how a run is executed, but not its result.
 NOT_NAMED = ("output", "refresh", "max_requests")
 

@@ -97,6 +97,9 @@ class Options:
     channel_groups: Annotated[
         Path | None, Help("Report by channel group: CSV file with channel_name, channel_group.", "FILE")
     ] = None
+    experiments: Annotated[
+        Path | None, Help("Results of experiments (CSV), to calibrate ROAS. See the guide to experiments.", "FILE")
+    ] = None
     direct: Annotated[
         tuple[str, ...],
         Help("Direct traffic channels, separated by commas. [default: common names]", "NAME"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ihc.analysis.dimension import load_channel_groups
 from ihc.errors import SettingsError
+from ihc.experiments.results import load_experiments
 from ihc.models.heuristics import DIRECT
 from ihc.settings.style import HouseStyle, load_style
 from ihc.settings.variables import Variables
@@ -19,14 +22,17 @@ class ReportOptions:
     """Report options.
 
     `by`: column of `session_sources` used instead of the channel; `channel_groups`: file with channel groups, and
-    `groups`, its content; `direct`: names of direct-traffic channels; `currency`: printed next to amounts;
-    `break_even_roas` [1]; `draws` [count] and `seed` of the bootstrap; `lookbacks` [days; None: unlimited] and `models`
-    of the sensitivity analysis; `style`: house style; `export_credits`: whether to write `order_credits.csv`.
+    `groups`, its content; `experiments`: file with the results of experiments, and `results`, its content; `direct`:
+    names of direct-traffic channels; `currency`: printed next to amounts; `break_even_roas` [1]; `draws` [count] and
+    `seed` of the bootstrap; `lookbacks` [days; None: unlimited] and `models` of the sensitivity analysis; `style`:
+    house style; `export_credits`: whether to write `order_credits.csv`.
     """
 
     by: str | None
     channel_groups: Path | None
     groups: Mapping[str, str] | None
+    experiments: Path | None
+    results: pd.DataFrame | None = field(compare=False)
     direct: tuple[str, ...]
     currency: str
     break_even_roas: float
@@ -56,6 +62,8 @@ def report_options(given: Variables) -> ReportOptions:
         by=given.by,
         channel_groups=given.channel_groups,
         groups=load_channel_groups(given.channel_groups) if given.channel_groups else None,
+        experiments=given.experiments,
+        results=load_experiments(given.experiments) if given.experiments else None,
         direct=given.direct or DIRECT,
         currency=given.currency,
         break_even_roas=given.break_even_roas,

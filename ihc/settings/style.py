@@ -14,8 +14,8 @@ from ihc.formatting import language, printable, some
 
 # Optional sections of the page. Summary, definitions and "how the report was made" are always shown.
 SECTIONS = (
-    *("Channels", "Trend and conversion lag", "Models and sensitivity", "Paths", "Changes since the last run"),
-    *("Reconciliation", "Data quality", "Model parameters", "Files"),
+    *("Channels", "Experiments", "Trend and conversion lag", "Models and sensitivity", "Paths"),
+    *("Changes since the last run", "Reconciliation", "Data quality", "Model parameters", "Files"),
 )
 IMAGES = {".svg": "svg+xml", ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 LARGEST_LOGO = 500_000  # bytes; embedded in the page

@@ -66,4 +66,4 @@ def test_the_truth_has_shares_that_sum_to_1_and_no_spend(generate):
     truth = generate(7).truth
     assert truth["share"].sum() == pytest.approx(1)
     assert truth["share"].ge(0).all()
-    assert truth[["cost", "incremental_orders", "iroas"]].isna().all(axis=None)
+    assert truth[["cost", "incremental_orders", "iROAS"]].isna().all(axis=None)

@@ -59,7 +59,7 @@ def test_models_are_right_where_all_orders_are_incremental():
 
 def test_without_spend_there_are_no_returns_and_with_shares_only_the_shares_are_covered():
     world = world_of([40, 35, 25], [40, 35, 25], [0, 0, 0])
-    truth = world.truth.assign(cost=NAN, incremental_orders=NAN, incremental_revenue=NAN, iroas=NAN)
+    truth = world.truth.assign(cost=NAN, incremental_orders=NAN, incremental_revenue=NAN, iROAS=NAN)
     truth["share"] = [0.4, 0.1, 0.5]
     found = scores(world._replace(truth=truth)).set_index("model")
     assert found.loc[IHC, ["roas_error", "verdicts_right"]].isna().all()

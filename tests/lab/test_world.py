@@ -28,11 +28,11 @@ def test_the_truth_is_what_is_lost_without_a_channel():
     truth = truth_of(("A", "B", "C"), np.array([15.0, 40.0, 0.0]), remains, np.array([10.0, 20.0, 50.0]))
     assert truth["incremental_orders"].tolist() == [2, 1, 0]
     assert truth["incremental_revenue"].tolist() == [30, 20, 0]
-    assert truth["iroas"].tolist() == pytest.approx([2.0, 0.5, NAN], nan_ok=True)
+    assert truth["iROAS"].tolist() == pytest.approx([2.0, 0.5, NAN], nan_ok=True)
     assert truth["share"].tolist() == pytest.approx([2 / 3, 1 / 3, 0])
 
 
 def test_without_any_effect_there_are_no_shares():
     truth = truth_of(("A",), np.array([1.0]), np.array([[True]]), np.array([10.0]))
-    assert truth["iroas"].tolist() == [0]
+    assert truth["iROAS"].tolist() == [0]
     assert truth["share"].isna().all()

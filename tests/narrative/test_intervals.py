@@ -3,7 +3,7 @@ import pytest
 from helpers.frames import UNTRUSTED
 
 from ihc.formatting import shown
-from ihc.narrative.bootstrap import intervals_sentence
+from ihc.narrative.channels import intervals_sentence
 
 
 def told(*channels, orders=60, roas=(4.0, 8.0, 12.0)):

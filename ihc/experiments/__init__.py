@@ -1,0 +1,1 @@
+"""Experiments: their results, iROAS calibrated by them, the experiment to run next, and scenarios."""

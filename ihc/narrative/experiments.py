@@ -1,0 +1,131 @@
+"""Sentences on experiments, calibrated iROAS, the next experiment and scenarios."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ihc.analysis.break_even import ABOVE, BELOW, UNCLEAR, by_cost
+from ihc.analysis.reporting import MATERIAL
+from ihc.experiments.results import REVENUE
+from ihc.experiments.scenarios import GAINS, LOSES, Move
+from ihc.formatting import counted, dated, duration, fixed, general, named, percentage, shown
+from ihc.narrative.run import enough_cost
+
+LONGEST = 365  # [days] a longer experiment is not recommended
+MARGINAL_NOTE = (
+    "The range is over experiments, incremental models and chance. It assumes that the moved spend returns between "
+    "half and all of the average return."
+)
+POOLED_NOTE = (
+    "Channels without an experiment are estimated from their spend, their attributed revenue and the experiments on "
+    "other channels."
+)
+
+
+def calibration_finding(table: pd.DataFrame, roas: float = 1.0) -> str:
+    """Count the channels by verdict on calibrated iROAS. In: `calibrate`, and its break-even `roas` [1]."""
+    paid = by_cost(table.iloc[:-2])
+    if paid.empty:
+        return f"No channel has {enough_cost()}, so none is compared with break-even"
+    parts = []
+    for verdict, says in ((ABOVE, "above"), (BELOW, "below"), (UNCLEAR, "inconclusive")):
+        names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
+        if names or verdict == ABOVE:
+            parts.append(f"{len(names) or 'none'} {says}" + (f" ({named(names)})" if names else ""))
+    known = f"After {counted(int(table['experiments'].iloc[-1]), 'experiment')}"
+    return f"{known}, calibrated iROAS and break-even {general(roas, 4)}: {', '.join(parts)}"
+
+
+def anyway_sentence(table: pd.DataFrame) -> str:
+    """State how much of attributed revenue would have come anyway. In: `calibrate`."""
+    total = table.iloc[-1]["ihc_revenue"]
+    row = table.iloc[-2]
+    low, value, high = (fixed(row[f"calibrated_revenue{end}"]) for end in ("_low", "", "_high"))
+    if row["calibrated_revenue"] < 0:
+        more = fixed(-row["calibrated_revenue"])
+        return (
+            f"The channels cause {more} more than the attributed revenue of {fixed(total)}: an order that needs two "
+            "channels counts for both."
+        )
+    return f"Of attributed revenue of {fixed(total)}, {value} would have come anyway (95% interval {low} to {high})."
+
+
+def contradictions(evidence: pd.DataFrame) -> list[str]:
+    """Name the experiments that attribution contradicts, the largest difference in revenue first. In: `measured`."""
+    wrong = evidence[~evidence["agrees"]]
+    off = (wrong["attributed_revenue"] - wrong[REVENUE]).abs()
+    return [_contradiction(row) for row in wrong.loc[off.sort_values(ascending=False).index].to_dict("records")]
+
+
+def _contradiction(row: dict[Any, Any]) -> str:
+    name, days = shown(row["channel_name"]), f"{dated(row['start_date'])} to {dated(row['end_date'])}"
+    if row["spend"] > 0:
+        found = f"experiment {fixed(row['iROAS_low'], 2)} to {fixed(row['iROAS_high'], 2)}"
+        return f"{name}: attributed ROAS {fixed(row['ROAS'], 2)}, {found} ({row['kind']}, {days})."
+    margin = 1.96 * row["standard_error"]
+    found = f"experiment {fixed(row[REVENUE] - margin)} to {fixed(row[REVENUE] + margin)}"
+    return f"{name}: attributed revenue {fixed(row['attributed_revenue'])}, {found} ({row['kind']}, {days})."
+
+
+def agreement_sentence(evidence: pd.DataFrame) -> str:
+    """Count the experiments that agree with attribution. In: `measured`."""
+    if evidence.empty:
+        return "The file has no experiment, so iROAS rests on general assumptions only."
+    agree, count = int(evidence["agrees"].sum()), len(evidence)
+    if agree == count:
+        return f"Attribution agrees with {'the experiment' if count == 1 else f'all {count} experiments'}."
+    return f"Attribution contradicts {count - agree} of {counted(count, 'experiment')}."
+
+
+def next_sentence(ranked: pd.DataFrame) -> str:
+    """Recommend the experiment with the highest value. In: `next_experiments`."""
+    if ranked.empty:
+        return f"No channel has {enough_cost()}, so no experiment is worth its effort."
+    first = ranked.iloc[0]
+    name = shown(first["channel_name"])
+    why = (
+        f"its verdict is wrong with a probability of {percentage(first['wrong_verdict'])}, and deciding by it costs "
+        f"{fixed(first['expected_loss'])} on average"
+    )
+    return f"Test {name} next: {why}. {size_sentence(first)}"
+
+
+def size_sentence(row: pd.Series[Any]) -> str:
+    """Say how long an experiment on a channel must be. In: a row of `next_experiments`."""
+    sizes = (
+        ("holdout_days", "a holdout of half of the users"),
+        ("small_holdout_days", "a holdout of a tenth of the users"),
+        ("geo_days", "a geo test in half of the regions"),
+    )
+    enough = [f"{what} for {_long(row[name])}" for name, what in sizes if row[name] <= LONGEST]
+    if enough:
+        return f"{enough[0][:1].upper()}{', or '.join(enough)[1:]} is enough."
+    return f"An experiment of up to {_long(LONGEST)} is not enough: the shop's revenue varies too much for this spend."
+
+
+def _long(days: float) -> str:
+    return duration(24 * days)
+
+
+def move_finding(move: Move, source: str, target: str, share: float) -> str:
+    """Say what moving a share of the spend does. In: `what_if`."""
+    spend = -move.table.loc[move.table["channel_name"] == source, "spend_change"].iloc[0]
+    moved = f"Moving {percentage(share)} of the spend on {shown(source)} ({fixed(spend)}) to {shown(target)}"
+    low, high = (fixed(value, sign=True) for value in (move.low, move.high))
+    if move.outcome == GAINS:
+        return f"{moved} gains {fixed(move.low)} to {fixed(move.high)} of revenue"
+    if move.outcome == LOSES:
+        return f"{moved} loses {fixed(-move.high)} to {fixed(-move.low)} of revenue"
+    return f"{moved} changes revenue by {low} to {high}, so it can lose"
+
+
+def move_sentence(move: Move, ranked: pd.DataFrame) -> str:
+    """Say which experiment would tell, if the range includes a loss and a gain. In: `what_if`, `next_experiments`."""
+    if move.outcome in (GAINS, LOSES):
+        return ""
+    name = move.widest
+    row = ranked[ranked["channel_name"] == name]
+    size = f" {size_sentence(row.iloc[0])}" if len(row) else f" It has less than {percentage(MATERIAL)} of spend."
+    return f"An experiment on {shown(name)} would tell most.{size}"
