@@ -35,6 +35,7 @@ from ihc.cli.app import app
 from ihc.exhibits.report import Report
 from ihc.glossary import FORMATS, GLOSSARY, heading
 from ihc.models.parameters import load_parameters
+from ihc.narrative.experiments import validation_sentence
 from ihc.narrative.models import validation_sentences
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import read_csv
@@ -221,13 +222,24 @@ def validation() -> str:
     parts = ["\n".join(f"- {sentence}" for sentence in validation_sentences(found))]
     for generator, rows in found.groupby("generator", sort=False):
         shown = rows.drop(columns=["generator", "seeds"]).dropna(axis="columns", how="all")
-        head = [heading(name)[0] for name in shown]
-        cells = [
-            ["" if value != value else FORMATS[heading(name)[1]](value) for name, value in row.items()]
-            for row in shown.to_dict("records")
-        ]
-        parts.append(f"### {generator}\n\n{table(head, cells)}")
+        parts.append(f"### {generator}\n\n{figures_of(shown)}")
     return "\n\n".join(parts)
+
+
+def validated_experiments() -> str:
+    """How near iROAS is to the truth with experiments: the other file that `ihc validate` wrote."""
+    found = read_csv(ROOT / "docs" / "explanation" / "validation_experiments.csv")
+    return f"{validation_sentence(found)}\n\n{figures_of(found.drop(columns='seeds'))}"
+
+
+def figures_of(frame: pd.DataFrame) -> str:
+    """A frame with the headings and formats of the glossary."""
+    units = [heading(name)[1] for name in frame]
+    cells = [
+        ["" if value != value else FORMATS[unit](value) for value, unit in zip(row, units, strict=True)]
+        for row in frame.itertuples(index=False)
+    ]
+    return table([heading(name)[0] for name in frame], cells)
 
 
 def figure(exhibit: Exhibit) -> str:

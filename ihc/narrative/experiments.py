@@ -109,6 +109,17 @@ def _long(days: float) -> str:
     return duration(24 * days)
 
 
+def validation_sentence(table: pd.DataFrame) -> str:
+    """Compare calibrated iROAS with attributed ROAS. In: `validate_experiments`."""
+    before, after = table.iloc[0], table.iloc[-1]
+    less = percentage(1 - after["roas_error"] / before["roas_error"])
+    return (
+        f"iROAS calibrated by {after['estimate']} experiments has an error of {fixed(after['roas_error'], 2)}, {less} less "
+        f"than attributed ROAS ({fixed(before['roas_error'], 2)}). Its 95% intervals contain the truth for "
+        f"{percentage(after['coverage'], 1)} of the channels."
+    )
+
+
 def move_finding(move: Move, source: str, target: str, share: float) -> str:
     """Say what moving a share of the spend does. In: `what_if`."""
     spend = -move.table.loc[move.table["channel_name"] == source, "spend_change"].iloc[0]
