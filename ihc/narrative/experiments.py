@@ -25,17 +25,16 @@ POOLED_NOTE = (
 
 
 def calibration_finding(table: pd.DataFrame, roas: float = 1.0) -> str:
-    """Count the channels by verdict on calibrated iROAS. In: `calibrate`, and its break-even `roas` [1]."""
+    """Name the channels by their verdict on iROAS. In: `calibrate`, and its break-even `roas` [1]."""
     paid = by_cost(table.iloc[:-2])
     if paid.empty:
         return f"No channel has {enough_cost()}, so none is compared with break-even"
     parts = []
-    for verdict, says in ((ABOVE, "above"), (BELOW, "below"), (UNCLEAR, "inconclusive")):
+    for verdict, says in ((ABOVE, f"above break-even ({general(roas, 4)})"), (BELOW, "below it"), (UNCLEAR, UNCLEAR)):
         names = paid.loc[paid["verdict"] == verdict, "channel_name"].tolist()
         if names or verdict == ABOVE:
-            parts.append(f"{len(names) or 'none'} {says}" + (f" ({named(names)})" if names else ""))
-    known = f"After {counted(int(table['experiments'].iloc[-1]), 'experiment')}"
-    return f"{known}, calibrated iROAS and break-even {general(roas, 4)}: {', '.join(parts)}"
+            parts.append(f"{says} for {named(names) if names else 'no channel'}")
+    return f"After {counted(int(table['experiments'].iloc[-1]), 'experiment')}, iROAS is {', '.join(parts)}"
 
 
 def anyway_sentence(table: pd.DataFrame) -> str:
@@ -114,8 +113,8 @@ def validation_sentence(table: pd.DataFrame) -> str:
     before, after = table.iloc[0], table.iloc[-1]
     less = percentage(1 - after["roas_error"] / before["roas_error"])
     return (
-        f"iROAS calibrated by {after['estimate']} experiments has an error of {fixed(after['roas_error'], 2)}, {less} less "
-        f"than attributed ROAS ({fixed(before['roas_error'], 2)}). Its 95% intervals contain the truth for "
+        f"iROAS calibrated by {after['estimate']} experiments has an error of {fixed(after['roas_error'], 2)}, {less} "
+        f"less than attributed ROAS ({fixed(before['roas_error'], 2)}). Its 95% intervals contain the truth for "
         f"{percentage(after['coverage'], 1)} of the channels."
     )
 
@@ -129,7 +128,7 @@ def move_finding(move: Move, source: str, target: str, share: float) -> str:
         return f"{moved} gains {fixed(move.low)} to {fixed(move.high)} of revenue"
     if move.outcome == LOSES:
         return f"{moved} loses {fixed(-move.high)} to {fixed(-move.low)} of revenue"
-    return f"{moved} changes revenue by {low} to {high}, so it can lose"
+    return f"{moved} changes revenue by {low} to {high}, so a loss is possible"
 
 
 def move_sentence(move: Move, ranked: pd.DataFrame) -> str:

@@ -1,8 +1,8 @@
 import pytest
-from helpers.charts import COLOURS, NAMES, NAN, ROAS, ROOM, labels, offsets, row_names, texts
+from helpers.charts import CALIBRATED, COLOURS, NAMES, NAN, ROAS, ROOM, labels, offsets, row_names, texts
 from matplotlib.colors import to_hex
 
-from ihc.charts.break_even import roas_by_channel_chart, room_to_break_even_chart
+from ihc.charts.break_even import calibrated_roas_chart, roas_by_channel_chart, room_to_break_even_chart
 from ihc.charts.palette import OTHER
 from ihc.charts.style import BLUE, GREY, ORANGE
 
@@ -96,3 +96,26 @@ def test_headroom_is_a_bar_from_spend_to_break_even_spend():
 
 def test_headroom_without_spend_and_revenue_is_drawn():
     assert "0" in texts(room_to_break_even_chart(ROOM.assign(cost=0.0, break_even_cost=0.0, headroom=0.0)))
+
+
+def test_iroas_is_a_dot_on_its_interval_beside_a_diamond_for_attributed_roas():
+    axes = calibrated_roas_chart(CALIBRATED, 1.0).axes[0]
+    lines, dots, diamonds = axes.collections
+    assert row_names(axes) == ["Search", "Social", "Mail"]  # by iROAS
+    assert [part[:, 0].tolist() for part in lines.get_segments()] == [[1.1, 1.9], [-6.0, 8.0], [-0.4, 0.8]]
+    assert offsets(dots) == [1.5, 0.9, 0.2]
+    assert offsets(diamonds) == [2.3, 40.0, 0.5]
+    assert [to_hex(colour) for colour in dots.get_edgecolors()] == [each.lower() for each in (BLUE, GREY, ORANGE)]
+    assert "1.50 (1.10–1.90)" in labels(axes)
+
+
+def test_a_channel_without_an_experiment_has_a_hollow_dot():
+    dots = calibrated_roas_chart(CALIBRATED, 1.0).axes[0].collections[1]
+    assert [to_hex(colour) for colour in dots.get_facecolors()] == [BLUE.lower(), "#ffffff", ORANGE.lower()]
+
+
+def test_the_scale_of_iroas_is_linear_up_to_break_even_and_shows_every_mark():
+    axes = calibrated_roas_chart(CALIBRATED, 4.0).axes[0]
+    assert axes.lines[0].get_xdata() == [4.0, 4.0]
+    assert axes.get_xlim()[0] < -6 < 40 < axes.get_xlim()[1]
+    assert "dashed: break-even 4" in axes.get_xlabel()

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from helpers.frames import converting, curves_of, journey
 from helpers.grids import grid_of
-from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW
+from ihc.analysis.break_even import ABOVE, BELOW, TOO_FEW, UNCLEAR
 from ihc.analysis.paths import channel_roles, commonest_paths, transition_matrix
 from ihc.analysis.sensitivity import AS_IS, rank_stability
 from ihc.charts import break_even, changes, channels, completeness, maturity, models, paths, periods, sensitivity
@@ -64,6 +64,14 @@ ROAS = of_channels(
 )
 ROOM = of_channels(
     cost=[100.0, 12_300.0, 50.0], break_even_cost=[250.0, 1_000.0, 50.0], headroom=[150.0, -11_300.0, 0.0]
+)
+CALIBRATED = of_channels(
+    ROAS=[2.3, 0.5, 40.0],
+    iROAS=[1.5, 0.2, 0.9],
+    iROAS_low=[1.1, -0.4, -6.0],
+    iROAS_high=[1.9, 0.8, 8.0],
+    verdict=[ABOVE, BELOW, UNCLEAR],
+    experiments=[2, 1, 0],
 )
 CHANGES = of_channels(
     new_orders=[1200.0, 300.0, 0.0],
@@ -194,6 +202,7 @@ def drawn(draw, frame, limit=26):
 CHARTS = {
     "roas_by_channel_chart": drawn(partial(break_even.roas_by_channel_chart, colours=COLOURS), ROAS, 22),
     "room_to_break_even_chart": drawn(break_even.room_to_break_even_chart, ROOM, 22),
+    "calibrated_roas_chart": drawn(break_even.calibrated_roas_chart, CALIBRATED, 22),
     "changes_by_channel_chart": drawn(changes.changes_by_channel_chart, CHANGES),
     "cost_against_revenue_chart": drawn(channels.cost_against_revenue_chart, SUMMARY),
     "bars_chart": drawn(lambda table: channels.bars_chart(table, "channel_name", "cost", "ihc_revenue"), SUMMARY),

@@ -17,6 +17,7 @@ def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
     variables = {
         "IHC_CHANNEL_GROUPS": "groups.csv",
         "IHC_DIRECT": "Typed in, Direkt,Typed in",
+        "IHC_EXPERIMENTS": "tests.csv",
         "IHC_CURRENCY": " EUR ",
         "IHC_BREAK_EVEN_ROAS": "2.5",
         "IHC_EXPORT_CREDITS": "true",
@@ -26,10 +27,16 @@ def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
         "IHC_SENSITIVITY_MODELS": "IHC, Linear",
     }
     (tmp_path / "groups.csv").write_text("channel_name,channel_group\nSearch,Paid\n")
-    assert load(tmp_path, monkeypatch, variables).report == ReportOptions(
+    head = "channel_name,start_date,end_date,kind,incremental_orders,standard_error\n"
+    (tmp_path / "tests.csv").write_text(f"{head}Search,2025-03-01,2025-03-14,geo,10,4\n")
+    report = load(tmp_path, monkeypatch, variables).report
+    assert report.results["incremental_orders"].tolist() == [10]
+    assert report == ReportOptions(
         by=None,
         channel_groups=tmp_path / "groups.csv",
         groups={"Search": "Paid"},
+        experiments=tmp_path / "tests.csv",
+        results=None,  # not compared
         direct=("Typed in", "Direkt"),
         currency="EUR",
         break_even_roas=2.5,

@@ -47,7 +47,7 @@ def test_a_file_gives_title_logo_language_colours_and_sections(tmp_path, monkeyp
         ('sections = "Paths"', "sections is 'Paths': give a list of texts"),
         ('logo = "text.png"', "text.png is not an image"),
         ('logo = "folder.png"', "folder.png is not an image"),
-        ('sections = ["Path"]', "unknown section 'Path'; sections are Channels, Trend and conversion lag, "),
+        ('sections = ["Path"]', "unknown section 'Path'; sections are Channels, Experiments, Trend and "),
         ('logo = "logo.bmp"', "logo is 'logo.bmp': give an image: .svg, .png"),
         ('logo = "gone.png"', "gone.png cannot be read: there is no such file or folder"),
     ],
