@@ -153,7 +153,9 @@ def with_bounds(table: pd.DataFrame, name: str, write: Callable[[float], str]) -
     """Format figures with their interval in brackets, if there is one."""
     figures = [[write(value) for value in table[column]] for column in (name, f"{name}_low", f"{name}_high")]
     return [
-        value if UNKNOWN in (low, high) else f"{value} ({low.removesuffix('%')}–{high})"
+        value
+        if UNKNOWN in (low, high)
+        else f"{value} ({low.removesuffix('%')}{' to ' if low[0] == '-' else '–'}{high})"
         for value, low, high in zip(*figures, strict=True)
     ]
 

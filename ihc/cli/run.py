@@ -139,7 +139,7 @@ def _print_result(result: RunResult, settings: Settings) -> None:
     if not report.missing:
         console.print(report.headline)
         if report.has_experiments:
-            say(console, [report.calibrated_roas.finding + ".", report.experiments.text, report.next_experiments.text])
+            say(console, [report.calibrated_roas.headline + ".", report.experiments.text, report.next_experiments.text])
     kinds = [path.suffix for path in result.files]
     charts = counted(kinds.count(".svg"), "chart")
     say(

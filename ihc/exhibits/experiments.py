@@ -34,10 +34,11 @@ from ihc.schemas.refunds import purchases
 
 CALIBRATED, RESULTS, NEXT, DAYS = "calibrated_roas", "experiments", "next_experiments", "calibrated_reporting"
 OF_EXPERIMENTS = (CALIBRATED, RESULTS, NEXT, DAYS)
-BOUNDS = {
-    "iROAS": ("iROAS_low", "iROAS_high"),
-    "calibrated_revenue": ("calibrated_revenue_low", "calibrated_revenue_high"),
-}
+BOUNDS = {"iROAS": ("iROAS_low", "iROAS_high")}
+SHOWN = (
+    *("channel_name", "ROAS", "iROAS", "iROAS_low", "iROAS_high", "verdict", "experiments", "factor"),
+    *("ihc_revenue", "calibrated_revenue", "cost"),
+)
 
 
 class Experiments:
@@ -82,8 +83,7 @@ def calibration(made: Experiments) -> Exhibit:
         alt=f"One row per channel: a diamond for attributed ROAS, a dot with its interval for iROAS. {finding}.",
         note=data.note,
         draw=partial(calibrated_roas_chart, few, roas),
-        shown=lambda: table(frame, has_total=True, intervals=BOUNDS),
-        finding=finding,
+        shown=lambda: table(frame[list(SHOWN)], has_total=True, intervals=BOUNDS),
     )
 
 
@@ -95,7 +95,9 @@ def results(made: Experiments) -> Exhibit:
         title="Results of experiments",
         frame=frame,
         text="\n".join([agreement_sentence(frame), *contradictions(frame)]),
-        shown=lambda: table(frame, intervals={"iROAS": BOUNDS["iROAS"]}),
+        shown=lambda: table(
+            frame.rename(columns={"start_date": "first_day", "end_date": "last_day"}), intervals=BOUNDS
+        ),
     )
 
 
@@ -107,7 +109,7 @@ def following(made: Experiments) -> Exhibit:
         title="Which experiment next",
         frame=frame,
         text=next_sentence(frame),
-        shown=lambda: table(frame, intervals={"iROAS": BOUNDS["iROAS"]}),
+        shown=lambda: table(frame, intervals=BOUNDS),
     )
 
 

@@ -24,6 +24,7 @@ from ihc.formatting import printable, speak
 from ihc.journeys.credits import removed
 from ihc.narrative import summary
 from ihc.narrative.channels import chosen_type_sentence
+from ihc.narrative.experiments import contradiction_sentence
 from ihc.narrative.maturity import early_sentence
 from ihc.narrative.models import made_by
 from ihc.narrative.run import (
@@ -133,6 +134,7 @@ class Report:
         sentences = [
             provenance_sentence(data.sources) if len(data.sources) > 1 else "",
             early_sentence(data.rows, data.placed),
+            contradiction_sentence(self._experiments.evidence) if self.has_experiments else "",
             left_out_sentence(removed(data.results.runs, settings.run_id), data.results.unsound),
             *(sentence_of(data.outcomes) for sentence_of in (waiting_sentence, kept_sentence, cut_sentence)),
         ]

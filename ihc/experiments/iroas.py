@@ -42,8 +42,9 @@ from ihc.schemas.tables import inside, require_columns
 OF_SPEND = (0.5, 0.5)
 OF_REVENUE = (0.25, 0.25)
 SPREADS = np.linspace(0.1, 3, 30)  # the values of τ
-USUAL_SPREAD = 1.0  # τ is half-normal a priori, with this scale
+USUAL_SPREAD = 0.75  # τ is half-normal a priori, with this scale
 SUMS = ("cost", "ihc", "ihc_revenue")
+ROUNDING = 1e-9  # the least squared error / prior variance; below it, equal experiments give a singular matrix
 NORMAL_95 = 1.959964  # 97.5 % quantile of the standard normal distribution
 
 
@@ -133,7 +134,7 @@ def calibrate(summary: pd.DataFrame, evidence: pd.DataFrame, *, roas: float = 1.
     points = _points(channels, names, ("cost", "ihc_revenue"), roas)
     tests = _points(evidence, names, ("spend", "attributed_revenue"), roas)
     mean, sd = _posterior(points, tests, evidence[REVENUE].to_numpy(), evidence["standard_error"].to_numpy())
-    mean[-1] = total["ihc_revenue"] - mean[-1]
+    mean[-1] = total["ihc_revenue"] - mean[:-1].sum()
     counts = np.bincount(tests.channel, minlength=len(names))[: len(channels)]
     rows = [*channels["channel_name"], ANYWAY, total_name(channels["channel_name"])]
     table = pd.DataFrame(
@@ -174,7 +175,8 @@ def _posterior(points: _Points, tests: _Points, found: Floats, error: Floats) ->
     off = found - tests.x @ prior[:, 0]
     means, variances, weights = [], [], []
     for spread in SPREADS:
-        of_tests = _covariance(tests, tests, prior[:, 1], spread) + np.diag(error**2)
+        of_tests = _covariance(tests, tests, prior[:, 1], spread)
+        of_tests += np.diag(np.maximum(error**2, ROUNDING * np.diag(of_tests)))
         across = _covariance(points, tests, prior[:, 1], spread)
         gain = np.linalg.solve(of_tests, across.T).T
         covariance = _covariance(points, points, prior[:, 1], spread) - gain @ across.T

@@ -10,10 +10,15 @@ from ihc.analysis.break_even import ABOVE, BELOW, UNCLEAR, by_cost
 from ihc.analysis.reporting import MATERIAL
 from ihc.experiments.results import REVENUE
 from ihc.experiments.scenarios import GAINS, LOSES, Move
-from ihc.formatting import counted, dated, duration, fixed, general, named, percentage, shown
+from ihc.formatting import counted, dated, fixed, general, named, percentage, shown
 from ihc.narrative.run import enough_cost
 
 LONGEST = 365  # [days] a longer experiment is not recommended
+SIZES = {
+    "holdout_days": "a holdout of half of the users",
+    "small_holdout_days": "a holdout of a tenth of the users",
+    "geo_days": "a geo test in half of the regions",
+}
 MARGINAL_NOTE = (
     "The range is over experiments, incremental models and chance. It assumes that the moved spend returns between "
     "half and all of the average return."
@@ -41,14 +46,14 @@ def anyway_sentence(table: pd.DataFrame) -> str:
     """State how much of attributed revenue would have come anyway. In: `calibrate`."""
     total = table.iloc[-1]["ihc_revenue"]
     row = table.iloc[-2]
-    low, value, high = (fixed(row[f"calibrated_revenue{end}"]) for end in ("_low", "", "_high"))
+    low, value, high = (fixed(min(row[f"calibrated_revenue{end}"], total)) for end in ("_low", "", "_high"))
     if row["calibrated_revenue"] < 0:
         more = fixed(-row["calibrated_revenue"])
         return (
             f"The channels cause {more} more than the attributed revenue of {fixed(total)}: an order that needs two "
             "channels counts for both."
         )
-    return f"Of attributed revenue of {fixed(total)}, {value} would have come anyway (95% interval {low} to {high})."
+    return f"{value} of {fixed(total)} of attributed revenue would have come anyway (95% interval: {low} to {high})."
 
 
 def contradictions(evidence: pd.DataFrame) -> list[str]:
@@ -68,6 +73,13 @@ def _contradiction(row: dict[Any, Any]) -> str:
     return f"{name}: attributed revenue {fixed(row['attributed_revenue'])}, {found} ({row['kind']}, {days})."
 
 
+def contradiction_sentence(evidence: pd.DataFrame) -> str:
+    """Warn that experiments contradict attribution; empty if none does. In: `measured`."""
+    if evidence["agrees"].all():
+        return ""
+    return f"{agreement_sentence(evidence)} Read the section Experiments before the verdicts on attributed ROAS."
+
+
 def agreement_sentence(evidence: pd.DataFrame) -> str:
     """Count the experiments that agree with attribution. In: `measured`."""
     if evidence.empty:
@@ -82,30 +94,27 @@ def next_sentence(ranked: pd.DataFrame) -> str:
     """Recommend the experiment with the highest value. In: `next_experiments`."""
     if ranked.empty:
         return f"No channel has {enough_cost()}, so no experiment is worth its effort."
-    first = ranked.iloc[0]
-    name = shown(first["channel_name"])
-    why = (
-        f"its verdict is wrong with a probability of {percentage(first['wrong_verdict'])}, and deciding by it costs "
-        f"{fixed(first['expected_loss'])} on average"
+    possible = ranked[(ranked[list(SIZES)] <= LONGEST).any(axis=1)]
+    best = ranked.iloc[0]
+    if possible.empty:
+        return f"An experiment on {shown(best['channel_name'])} would be worth most. {size_sentence(best)}"
+    first = possible.iloc[0]
+    text = (
+        f"Test {shown(first['channel_name'])} next: its verdict is wrong with a probability of "
+        f"{percentage(first['wrong_verdict'])}, and deciding by it costs {fixed(first['expected_loss'])} on average. "
+        f"{size_sentence(first)}"
     )
-    return f"Test {name} next: {why}. {size_sentence(first)}"
+    if first["channel_name"] == best["channel_name"]:
+        return text
+    return f"{text} An experiment on {shown(best['channel_name'])} would be worth more, but would take over a year."
 
 
 def size_sentence(row: pd.Series[Any]) -> str:
     """Say how long an experiment on a channel must be. In: a row of `next_experiments`."""
-    sizes = (
-        ("holdout_days", "a holdout of half of the users"),
-        ("small_holdout_days", "a holdout of a tenth of the users"),
-        ("geo_days", "a geo test in half of the regions"),
-    )
-    enough = [f"{what} for {_long(row[name])}" for name, what in sizes if row[name] <= LONGEST]
+    enough = [f"{what} for {fixed(row[name])} days" for name, what in SIZES.items() if row[name] <= LONGEST]
     if enough:
         return f"{enough[0][:1].upper()}{', or '.join(enough)[1:]} is enough."
-    return f"An experiment of up to {_long(LONGEST)} is not enough: the shop's revenue varies too much for this spend."
-
-
-def _long(days: float) -> str:
-    return duration(24 * days)
+    return "An experiment of a year is not enough: revenue varies too much for this spend."
 
 
 def validation_sentence(table: pd.DataFrame) -> str:

@@ -96,8 +96,11 @@ def points(
     In: `break_even_table`, the frame of `reconcile`, `without_credit_by_channel`, `maturity`, `Changes.channels`, and
     `measured`, if there are experiments.
     """
-    found = [*_headrooms(verdicts), *_untracked(lines), *_idle(idle), *_expected(ages), *_moved(moved)]
-    found += [] if tests is None else _contradicted(tests)
+    found = [*_untracked(lines), *_idle(idle), *_expected(ages), *_moved(moved)]
+    if tests is not None:
+        found += _contradicted(tests)
+        verdicts = verdicts[~verdicts["channel_name"].isin(tests.loc[~tests["agrees"], "channel_name"])]
+    found += _headrooms(verdicts)
     return sorted(found, key=lambda point: -point.amount)[:MOST_POINTS]
 
 

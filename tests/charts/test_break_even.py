@@ -63,7 +63,8 @@ def test_the_break_even_line_is_at_the_break_even_roas_and_labelled(needed, writ
     ("value", "written"), [(9.994, "9.99"), (12.34, "12.3"), (123.4, "123"), (12_345.6, "12,346"), (-0.5, "-0.50")]
 )
 def test_roas_of_any_size_has_about_three_digits(value, written):
-    assert f"{written} ({written}–{written})" in labels(roas(one(value, value, value)).axes[0])
+    to = "–" if value >= 0 else " to "  # a dash before a minus sign would be hard to read
+    assert f"{written} ({written}{to}{written})" in labels(roas(one(value, value, value)).axes[0])
 
 
 @pytest.mark.parametrize(

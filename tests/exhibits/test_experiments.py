@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from helpers.reports import stored_report
@@ -22,9 +25,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(shop, folder):
+def own(shop, folder):
+    """A copy of the shop for this module, attributed by its first report."""
+    return Path(shutil.copy(shop, folder / "shop.db"))
+
+
+@pytest.fixture(scope="module")
+def report(own, folder):
     lines = ["Paid Social,2025-01-01,2025-12-31,holdout,10,5", "Newsletter,2025-01-01,2025-12-31,geo,1,100000"]
-    return stored_report(shop, folder, experiments=written(folder, *lines))
+    return stored_report(own, folder, experiments=written(folder, *lines))
 
 
 def test_the_report_has_attributed_and_calibrated_figures_beside_each_other(report):
@@ -56,9 +65,9 @@ def test_the_page_has_a_section_with_the_chart_and_two_tables(report, folder):
     assert "Which experiment next" in page
 
 
-def test_a_report_without_experiments_has_no_section_and_removes_the_files(report, shop, folder):
+def test_a_report_without_experiments_has_no_section_and_removes_the_files(report, own, folder):
     save(report, folder / "again")
-    without = stored_report(shop, folder, is_attributed=False)
+    without = stored_report(own, folder, is_attributed=False)
     save(without, folder / "again")
     assert not {exhibit.name for exhibit in without.exhibits} & {*OF_EXPERIMENTS}
     left = {path.stem for path in (folder / "again").rglob("*.*")}
@@ -66,36 +75,36 @@ def test_a_report_without_experiments_has_no_section_and_removes_the_files(repor
     assert 'id="experiments"' not in (folder / "again" / "report.html").read_text("utf-8")
 
 
-def test_the_next_experiment_is_known_without_any(shop, folder):
-    report = stored_report(shop, folder, is_attributed=False)
-    assert report.next_experiments.text.startswith("Test ")
-    assert (report.calibrated_roas.frame["experiments"] == 0).all()
+def test_the_next_experiment_is_known_without_any(report, own, folder):
+    bare = stored_report(own, folder, is_attributed=False)
+    assert " would be worth most" in bare.next_experiments.text  # a shop of 200 orders is too small for a test
+    assert (bare.calibrated_roas.frame["experiments"] == 0).all()
 
 
-def test_a_move_without_experiments_is_never_settled(shop, folder):
-    report = stored_report(shop, folder, is_attributed=False)
-    found = report.what_if("Paid Social", "Newsletter", 0.2)
+def test_a_move_without_experiments_is_never_settled(report, own, folder):
+    bare = stored_report(own, folder, is_attributed=False)
+    found = bare.what_if("Paid Social", "Newsletter", 0.2)
     assert "so a loss is possible" in found.text
     assert "An experiment on " in found.text
     assert {"no experiment yet", "Time to event", "Path Shapley", "Learned Shapley"} <= {*found.frame["evidence"]}
 
 
-def test_precise_experiments_settle_a_move(shop, folder):
+def test_precise_experiments_settle_a_move(report, own, folder):
     lines = ["Paid Social,2025-01-01,2025-12-31,geo,1,0.1", "Newsletter,2025-01-01,2025-12-31,geo,9000,0.1"]
-    report = stored_report(shop, folder, is_attributed=False, experiments=written(folder, *lines))
-    assert " gains " in report.what_if("Paid Social", "Newsletter").text
-    assert " loses " in report.what_if("Newsletter", "Paid Social").text
+    tested = stored_report(own, folder, is_attributed=False, experiments=written(folder, *lines))
+    assert " gains " in tested.what_if("Paid Social", "Newsletter").text
+    assert " loses " in tested.what_if("Newsletter", "Paid Social").text
 
 
-def test_experiments_of_a_report_by_group_are_on_groups(shop, folder):
+def test_experiments_of_a_report_by_group_are_on_groups(report, own, folder):
     pd.DataFrame({"channel_name": ["Paid Social", "Newsletter"], "channel_group": "Push"}).to_csv(
         folder / "g.csv", index=False
     )
     of_group = written(folder, "Push,2025-01-01,2025-12-31,geo,10,5")
-    found = stored_report(shop, folder, is_attributed=False, experiments=of_group, channel_groups=folder / "g.csv")
+    found = stored_report(own, folder, is_attributed=False, experiments=of_group, channel_groups=folder / "g.csv")
     assert found.calibrated_roas.frame.set_index("channel_name").loc["Push", "experiments"] == 1
     of_channel = written(folder, "Newsletter,2025-01-01,2025-12-31,geo,10,5")
-    found = stored_report(shop, folder, is_attributed=False, experiments=of_channel, channel_groups=folder / "g.csv")
+    found = stored_report(own, folder, is_attributed=False, experiments=of_channel, channel_groups=folder / "g.csv")
     with pytest.raises(InputError, match="The experiments name 'Newsletter', but the report's rows are"):
         save(found, folder / "never")
     assert list((folder / "never").iterdir()) == []

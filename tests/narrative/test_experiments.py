@@ -107,10 +107,12 @@ def test_what_would_have_come_anyway_is_stated(snapshot):
 
 
 def test_the_next_experiment_is_recommended_with_the_sizes_that_are_possible(snapshot):
+    long = ranked(holdout_days=700.0, small_holdout_days=NAN, geo_days=900.0)
     assert {
         "all": next_sentence(ranked()),
         "half of the users": next_sentence(ranked(small_holdout_days=400.0, geo_days=NAN)),
-        "none": next_sentence(ranked(holdout_days=700.0, small_holdout_days=NAN, geo_days=900.0)),
+        "none": next_sentence(long),
+        "the second": next_sentence(pd.concat([long, ranked(channel_name="Search")])),
         "no channel": next_sentence(ranked()[:0]),
     } == snapshot
 

@@ -135,3 +135,27 @@ def test_missing_data_is_reported_first_and_quietly_only_the_path(stored):
     assert "Traceback" not in done.stdout + done.stderr
     quiet = ihc_here("run", "--report-only", *day, "--quiet", "--database", database, "--output", "none", cwd=folder)
     assert quiet.stdout == f"{folder / 'none' / 'report.html'}\n"
+
+
+EXPERIMENTS = "channel_name,start_date,end_date,kind,incremental_orders,standard_error\n"
+
+
+def test_experiments_are_told_in_the_terminal_and_in_the_files(finished, tmp_path):
+    (tmp_path / "tests.csv").write_text(f"{EXPERIMENTS}Paid Social,2025-01-01,2025-12-31,holdout,0.5,0.1\n")
+    done = run_ihc(tmp_path, finished.database, "--report-only", "--experiments", "tests.csv")
+    assert done.code == 0, done.err
+    assert "Attribution contradicts 1 of 1 experiment." in done.out
+    assert "Paid Social: attributed ROAS " in done.out
+    calibrated = read_csv(done.output / "calibrated_roas.csv").set_index("channel_name")
+    assert calibrated.loc["Paid Social", "experiments"] == 1
+    assert json.loads((done.output / "run.json").read_text("utf-8"))["command"].endswith(
+        "--experiments tests.csv --report-only"
+    )
+
+
+def test_an_experiment_on_an_unknown_channel_ends_the_run_before_it_writes(own_shop, tmp_path):
+    (tmp_path / "tests.csv").write_text(f"{EXPERIMENTS}Radio,2025-01-01,2025-12-31,holdout,0.5,0.1\n")
+    done = run_ihc(tmp_path, own_shop, "--experiments", "tests.csv")
+    assert done.code == 1
+    assert "The experiments name 'Radio', but the report's rows are " in done.err
+    assert not (tmp_path / "out" / "runs").exists() or not list((tmp_path / "out" / "runs").iterdir())
