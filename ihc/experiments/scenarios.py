@@ -84,7 +84,7 @@ def what_if(known: pd.DataFrame, summary: pd.DataFrame, source: str, target: str
     In: `responses`; the `channel_summary` of the report's days, with the total in the last row; the channels `source`
     and `target`; the `share` [1] of the source's spend.
 
-    The moved spend returns between the lower of `MARGINAL` x the lowest and the higher of `MARGINAL` x the highest
+    The return of the moved spend is between the lower `MARGINAL` x the lowest and the higher `MARGINAL` x the highest
     return of any evidence. The change is the lowest gain minus the highest loss, and the highest gain minus the lowest
     loss, as if everything went wrong or right at once.
 
@@ -115,7 +115,7 @@ def _cost(channels: pd.DataFrame, name: str) -> float:
 
 
 def _moved(known: pd.DataFrame, name: str, spend: float) -> pd.DataFrame:
-    """Return what the change of a channel's spend returns by each evidence."""
+    """Return the change in revenue if a channel's spend changes, by each evidence."""
     rows = known[known["channel_name"] == name].reset_index(drop=True)
     if rows.empty:
         raise InputError(f"Nothing is known about the return of {name}: it has no spend or attributed revenue.")

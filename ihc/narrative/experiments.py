@@ -20,8 +20,8 @@ SIZES = {
     "geo_days": "a geo test in half of the regions",
 }
 MARGINAL_NOTE = (
-    "The range is over experiments, incremental models and chance. It assumes that the moved spend returns between "
-    "half and all of the average return."
+    "The range is over experiments, incremental models and chance. It assumes that the return of the moved "
+    "spend is between half and all of the average."
 )
 POOLED_NOTE = (
     "Channels without an experiment are estimated from their spend, their attributed revenue and the experiments on "
