@@ -114,8 +114,8 @@ def validation_sentence(table: pd.DataFrame) -> str:
     before, after = table.iloc[0], table.iloc[-1]
     less = percentage(1 - after["roas_error"] / before["roas_error"])
     return (
-        f"iROAS calibrated by {after['estimate']} experiments has an error of {fixed(after['roas_error'], 2)}, {less} less "
-        f"than attributed ROAS ({fixed(before['roas_error'], 2)}). Its 95% intervals contain the truth for "
+        f"iROAS calibrated by {after['estimate']} experiments has an error of {fixed(after['roas_error'], 2)}, {less} "
+        f"less than attributed ROAS ({fixed(before['roas_error'], 2)}). Its 95% intervals contain the truth for "
         f"{percentage(after['coverage'], 1)} of the channels."
     )
 
