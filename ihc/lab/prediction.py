@@ -28,6 +28,7 @@ from ihc.models.markov import conversion_probability as markov_probability
 from ihc.schemas.refunds import purchases
 
 FOLDS, SEED = 5, 1
+TINY = 1e-15  # so that a probability that is rounded to 0 or 1 has a finite log-loss
 BASELINE = "Training share"  # of paths with an order, predicted for every path
 
 Predict = Callable[[Booleans], Floats]  # from the paths to learn from to the probability of every path
@@ -62,7 +63,7 @@ def held_out_scores(journeys: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
         chance = np.empty(len(fold))
         for number in range(FOLDS):
             chance[fold == number] = predict(fold != number)[fold == number]
-        losses[name] = -np.log(np.where(converts, chance, 1 - chance))
+        losses[name] = log_losses(chance, converts)
         areas[name] = np.mean([roc_auc(chance[fold == number], converts[fold == number]) for number in range(FOLDS)])
     rows = [
         {
@@ -106,6 +107,12 @@ def _models(journeys: pd.DataFrame, idle: pd.DataFrame, converts: Booleans) -> d
         "Markov": partial(markov_probability, channel_paths(journeys, idle)),
         BASELINE: lambda known: np.full(len(known), converts[known].mean()),
     }
+
+
+def log_losses(chance: Floats, converts: Booleans) -> Floats:
+    """Return -log of the probability of what happened [nats], one per path; a certain error counts as one of TINY."""
+    losses: Floats = -np.log(np.maximum(np.where(converts, chance, 1 - chance), TINY))
+    return losses
 
 
 def gain_over_users(gain: Floats, user: Integers) -> dict[str, float]:

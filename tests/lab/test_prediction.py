@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys, non_converting_paths
-from ihc.lab.prediction import BASELINE, gain_over_users, held_out_scores, roc_auc
+from ihc.lab.prediction import BASELINE, gain_over_users, held_out_scores, log_losses, roc_auc
 from ihc.lab.shop import simulate_shop, varied_channels
 from ihc.pipeline.sample import make_sample
 
@@ -26,6 +26,11 @@ def test_the_area_under_the_curve_counts_pairs_and_a_tie_counts_half():
     score, converts = np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, True, False, True])
     assert roc_auc(score, converts) == 3.5 / 4
     assert np.isnan(roc_auc(score, np.ones(4, dtype=bool)))
+
+
+def test_the_log_loss_is_that_of_what_happened_and_finite():
+    found = log_losses(np.array([0.8, 0.8, 1.0]), np.array([True, False, False]))
+    np.testing.assert_allclose(found, [-np.log(0.8), -np.log(0.2), 15 * np.log(10)])
 
 
 @given(SCORES, KINDS)
