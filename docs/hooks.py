@@ -34,9 +34,12 @@ import ihc
 from ihc.cli.app import app
 from ihc.exhibits.report import Report
 from ihc.glossary import FORMATS, GLOSSARY, heading
+from ihc.journeys.build import non_converting_paths
+from ihc.lab.prediction import held_out_scores
+from ihc.lab.shop import simulate_shop, varied_channels
 from ihc.models.parameters import load_parameters
 from ihc.narrative.experiments import validation_sentence
-from ihc.narrative.models import validation_sentences
+from ihc.narrative.models import prediction_sentences, validation_sentences
 from ihc.report.exhibit import Exhibit
 from ihc.report.files import read_csv
 from ihc.settings.options import Options, variable_of
@@ -221,7 +224,8 @@ def validation() -> str:
     found = read_csv(ROOT / "docs" / "explanation" / "validation.csv")
     parts = ["\n".join(f"- {sentence}" for sentence in validation_sentences(found))]
     for generator, rows in found.groupby("generator", sort=False):
-        shown = rows.drop(columns=["generator", "seeds"]).dropna(axis="columns", how="all")
+        shown = rows.drop(columns=["generator", "seeds", "noise_to_nearest", "noise_to_equal"])
+        shown = shown.dropna(axis="columns", how="all")
         parts.append(f"### {generator}\n\n{figures_of(shown)}")
     return "\n\n".join(parts)
 
@@ -230,6 +234,21 @@ def validated_experiments() -> str:
     """How near iROAS is to the truth with experiments: the other file that `ihc validate` wrote."""
     found = read_csv(ROOT / "docs" / "explanation" / "validation_experiments.csv")
     return f"{validation_sentence(found)}\n\n{figures_of(found.drop(columns='seeds'))}"
+
+
+def predicted() -> str:
+    """How well held-out paths are predicted: in the sample shop, and in a simulated one as of `ihc sample --truth`."""
+    shops = {
+        "Sample shop": ihc.read_tables(sample() / "data" / "ihc.db"),
+        "Simulated shop": simulate_shop(2_000, 1, varied_channels(1)).tables,
+    }
+    parts = []
+    for name, (sessions, conversions, _) in shops.items():
+        journeys, idle = (find(sessions, conversions) for find in (ihc.build_journeys, non_converting_paths))
+        scores = held_out_scores(journeys, idle)
+        said = "\n".join(f"- {sentence}" for sentence in prediction_sentences(scores)[:-1])
+        parts.append(f"### {name}\n\n{said}\n\n{figures_of(scores[['model', 'log_loss', 'log_loss_gain', 'auc']])}")
+    return "\n\n".join(parts)
 
 
 def figures_of(frame: pd.DataFrame) -> str:

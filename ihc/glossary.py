@@ -320,8 +320,8 @@ GLOSSARY = {
     "roas_error": Term(
         "Error of ROAS",
         RATIO,
-        "Sum of the differences between the revenue by the model and the incremental revenue / spend, over channels "
-        "with spend.",
+        "Sum of the absolute differences between the revenue by the model and the incremental revenue / spend, over "
+        "channels with spend. 0 is perfect.",
     ),
     "verdicts_right": Term(
         "Right verdicts", SHARE, "Share of the verdicts above or below break-even that hold for the iROAS."
@@ -329,8 +329,26 @@ GLOSSARY = {
     "coverage": Term(
         "Coverage",
         SHARE,
-        "Share of channels whose confidence interval contains the true figure. The interval is that of the model's "
-        "figure, so it covers chance, but not what a model gets wrong.",
+        "Share of channels with sessions whose confidence interval contains the true figure. The interval is that of "
+        "the model's figure, so it covers chance, but not what a model gets wrong.",
+    ),
+    "log_loss": Term(
+        "Log-loss",
+        WEIGHT,
+        "Mean of -log of the probability that the model gives to what happened to a held-out path: an order or none. 0 "
+        "is perfect.",
+    ),
+    "log_loss_gain": Term(
+        "Gain in log-loss",
+        WEIGHT,
+        "Log-loss of predicting the share of paths with an order for every path, minus the log-loss of the model. "
+        "Above 0: the model predicts better.",
+    ),
+    "auc": Term(
+        "AUC",
+        WEIGHT,
+        "Probability that the model gives a held-out path with an order a higher score than one without. 0.5: no "
+        "better than chance; 1: always.",
     ),
     "starts": Term("First", COUNT, "Orders with the channel in the first session and another channel in the last."),
     "starts_and_ends": Term(
@@ -494,6 +512,12 @@ HEADINGS = {
     "moved": ("Moved revenue", SHARE),
     "generator": ("Generator", TEXT),
     "seeds": ("Seeds", COUNT),
+    "seed": ("Seed", COUNT),
+    "noise_to_nearest": ("Difference to the nearest model, standard error", WEIGHT),
+    "noise_to_equal": ("Difference to equal shares, standard error", WEIGHT),
+    "paths": ("Paths", COUNT),
+    "log_loss_gain_low": ("Gain in log-loss, low", WEIGHT),
+    "log_loss_gain_high": ("Gain in log-loss, high", WEIGHT),
     "share_error_low": ("Error of shares, lowest", WEIGHT),
     "share_error_high": ("Error of shares, highest", WEIGHT),
     "incremental_orders_low": ("Incremental orders, low", CREDIT),

@@ -110,7 +110,8 @@ def sample(
     """Create a synthetic shop: a new database, or CSV files as a shop's tools export them.
 
     With --truth, customers buy at rates that the channels raise, and some channels only follow those who would buy
-    anyway. The file has the true incremental orders, revenue and iROAS of each channel.
+    anyway. The effects differ from seed to seed. The file has the true incremental orders, revenue and iROAS of each
+    channel.
     """
     from ihc.database.database import Database
     from ihc.pipeline.sample import write_exports, write_sample
@@ -137,14 +138,14 @@ def sample(
 def _simulate(database: Database, made: str, conversions: int, seed: int, truth: Path) -> None:
     """Write a simulated shop and its truth."""
     from ihc.formatting import counted
-    from ihc.lab.shop import simulate_shop
+    from ihc.lab.shop import simulate_shop, varied_channels
     from ihc.pipeline.sample import write_shop
     from ihc.report.files import writable, write_csv
 
     if truth.exists() or (database.file and database.file == truth.resolve()):
         raise SettingsError(f"--truth {truth}: name a new file, other than the database.")
-    target = writable(truth)
-    world = simulate_shop(conversions, seed)
+    target = writable(truth, "--truth")
+    world = simulate_shop(conversions, seed, varied_channels(seed))
     write_shop(database, world.tables)
     write_csv(world.truth, target)
     orders = counted(len(world.tables.conversions), "order")

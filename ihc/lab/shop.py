@@ -118,12 +118,12 @@ def simulate_shop(orders: int, seed: int, channels: Sequence[Channel] = CHANNELS
     The truth of a channel is without its touches and their echoes. Customers who come to buy arrive through another
     channel then, so that arrivals cause nothing. Spend is that of the clicks, plus the cost of each day with a session.
 
-    Raises SettingsError for fewer than one order, a seed below 0, or a channel with an effect below 0.
+    Raises SettingsError for fewer than one order, a seed below 0, no channel, two of the same name, or a channel with a
+    value that is below 0 or not finite, a carry-over of 0, or an echo above 1.
     """
     if orders < 1 or seed < 0:
         raise SettingsError("A shop needs at least 1 order and a seed of 0 or more.")
-    if wrong := [channel.name for channel in channels if channel.effect < 0]:
-        raise SettingsError(f"The effect of {', '.join(wrong)} is below 0; give 0 or more.")
+    _check(channels)
     random, names = np.random.default_rng(seed), tuple(channel.name for channel in channels)
     customers = _customers(random, max(1, round(orders / ORDERS_A_CUSTOMER)))
     touches = _touches(random, channels, customers)
@@ -138,6 +138,21 @@ def simulate_shop(orders: int, seed: int, channels: Sequence[Channel] = CHANNELS
     tables = tables_of(visits, purchases, names, cost)
     by_time = np.argsort(purchases.time, kind="stable")  # as in the tables
     return World(tables, truth, float(anyway.sum()), float(purchases.revenue @ anyway), remains[by_time, :-1])
+
+
+def _check(channels: Sequence[Channel]) -> None:
+    if not channels or len({channel.name for channel in channels}) < len(channels):
+        raise SettingsError("A shop needs at least 1 channel, and each needs a name of its own.")
+    for channel in channels:
+        for name, value in channel._asdict().items():
+            if name == "name":
+                continue
+            if not (np.isfinite(value) and value >= 0):
+                raise SettingsError(f"{name} of {channel.name} is {value}; give a number of 0 or more.")
+        if channel.carry_over == 0:
+            raise SettingsError(f"carry_over of {channel.name} is 0; give more than 0 days.")
+        if channel.echo > 1:
+            raise SettingsError(f"echo of {channel.name} is {channel.echo}; it is a probability: give 0 to 1.")
 
 
 def varied_channels(seed: int, channels: Sequence[Channel] = CHANNELS) -> list[Channel]:

@@ -19,9 +19,10 @@ from ihc.lab.benchmarks import benchmark_a, benchmark_b
 from ihc.lab.shop import simulate_shop, varied_channels
 from ihc.lab.time_to_event import simulate_time_to_event
 from ihc.lab.world import World
+from ihc.models.heuristics import direct_channels
 from ihc.models.ihc import attribute
 from ihc.models.parameters import load_parameters
-from ihc.models.registry import EQUAL, Model, incremental_models, models_for
+from ihc.models.registry import EQUAL, LAST_NON_DIRECT, Model, incremental_models, models_for
 
 SHOP_ORDERS = 2_000
 BREAK_EVEN = 1.0
@@ -43,9 +44,8 @@ GENERATORS: dict[str, Callable[[int], World]] = {
 def validate(seeds: Iterable[int]) -> pd.DataFrame:
     """Score every model on a world of each generator and seed.
 
-    Out: one row per generator and model, in this order: `generator, model, seeds [count]`; the means over the seeds of
-    the measures of `scores`; and `share_error_low, share_error_high`, the least and highest of a seed. Raises
-    InputError without a seed.
+    Out: one row per generator, seed and model, in this order: `generator, seed, model`, and the measures of `scores`.
+    Raises InputError without a seed.
     """
     parts = [
         scores(generate(seed)).assign(generator=name, seed=seed)
@@ -55,13 +55,33 @@ def validate(seeds: Iterable[int]) -> pd.DataFrame:
     if not parts:
         raise InputError("The validation needs at least one seed.")
     every = pd.concat(parts, ignore_index=True)
-    groups = every.groupby(["generator", "model"], sort=False)
-    table = groups[list(MEASURES)].mean()
+    order = pd.Categorical(every["generator"], list(GENERATORS)).codes
+    columns = ["generator", "seed", "model", *MEASURES]
+    return every.iloc[np.argsort(order, kind="stable")][columns].reset_index(drop=True)
+
+
+def mean_scores(every: pd.DataFrame) -> pd.DataFrame:
+    """Summarise the seeds. In: `validate`.
+
+    Out: one row per generator and model: `generator, model, seeds [count]`; the means over the seeds of the measures;
+    `share_error_low, share_error_high`, the lowest and highest of a seed; and `noise_to_nearest, noise_to_equal [1]`,
+    the standard errors of the difference of `share_error` from that of the model with the lowest mean, and from EQUAL.
+    All models see the same shops, so that the difference is taken in each seed; NaN with one seed.
+    """
+    return pd.concat([_of_seeds(rows) for _, rows in every.groupby("generator", sort=False)], ignore_index=True)
+
+
+def _of_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    groups = rows.groupby(["generator", "model"], sort=False)
     errors = groups["share_error"].agg(share_error_low="min", share_error_high="max")
-    table = table.join(errors).assign(seeds=groups["seed"].nunique()).reset_index()
-    order = pd.Categorical(table["generator"], list(GENERATORS)).codes
-    columns = ["generator", "model", "seeds", *MEASURES, "share_error_low", "share_error_high"]
-    return table.iloc[np.argsort(order, kind="stable")][columns].reset_index(drop=True)
+    table: pd.DataFrame = (
+        groups["seed"].agg(seeds="nunique").join(groups[list(MEASURES)].mean()).join(errors).reset_index()
+    )
+    by_seed = rows.pivot_table("share_error", "seed", "model")
+    nearest = by_seed.drop(columns=EQUAL).mean().idxmin()
+    for name, reference in (("noise_to_nearest", nearest), ("noise_to_equal", EQUAL)):
+        table[name] = by_seed.sub(by_seed[reference], axis="index").sem().reindex(table["model"]).to_numpy()
+    return table
 
 
 def scores(world: World) -> pd.DataFrame:
@@ -75,14 +95,18 @@ def scores(world: World) -> pd.DataFrame:
     - `roas_error [1]`: Σ |attributed - incremental revenue| / Σ cost, over the channels with cost;
     - `verdicts_right [share]`: the verdicts `above` or `below` a break-even ROAS of 1 that hold for the iROAS;
     - `coverage [share]`: the channels whose 95 % bootstrap interval contains the truth: that of attributed orders the
-      incremental orders or, if the truth has shares only, that of the share of credit the share.
+      incremental orders or, if the truth has shares only, that of the share of credit the share. Channels without a
+      session do not count.
 
     NaN where nothing can be compared. A model with incremental totals is measured by these instead of its credit, with
-    the mean revenue of its attributed orders.
+    the mean revenue of its attributed orders. Without a direct channel, Last non-direct touch is the same as Last touch
+    and left out.
     """
     journeys = build_journeys(world.tables.sessions, world.tables.conversions)
     idle = non_converting_paths(world.tables.sessions, world.tables.conversions)
     models: dict[str, Model] = {IHC: partial(attribute, parameters=load_parameters()), **models_for(journeys, idle)}
+    if not direct_channels(world.truth["channel_name"]):
+        del models[LAST_NON_DIRECT]
     rows = [{"model": name, **_score(world, *_attributed(world, model(journeys)))} for name, model in models.items()]
     for name, incremental in incremental_models(*world.tables[:2], journeys, idle).items():
         attributed = _attributed(world, incremental.credit(journeys))
@@ -150,7 +174,7 @@ def _coverage(truth: pd.DataFrame, found: pd.DataFrame) -> float:
     is_counted = truth["incremental_orders"].notna().any()
     true, name = ("incremental_orders", "ihc") if is_counted else ("share", "share_of_credit")
     low, high = (found[f"{name}_{end}"].fillna(0) for end in ("low", "high"))
-    return float(truth[true].between(low, high).mean())
+    return float(truth[true].between(low, high)[found["sessions"] > 0].mean())
 
 
 def normalised_error(truth: Floats, found: Floats) -> float:

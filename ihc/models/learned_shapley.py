@@ -194,6 +194,13 @@ def learn(cells: Cells) -> Worth:
     return regression.worth(fit_logistic(regression.data, regression.ridge).coefficients)
 
 
+def conversion_probability(cells: Cells) -> Floats:
+    """Fit the worth to the cells, and return it: the probability that a path of each cell converts."""
+    regression = _regression(cells)
+    coefficients = fit_logistic(regression.data, regression.ridge).coefficients
+    return np.concatenate([probability(features @ coefficients) for _, features in regression.data.blocks()])
+
+
 def _regression(cells: Cells) -> Regression:
     size = len(cells.names)
     is_present = cells.places != ABSENT

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ihc.arrays.lookup import get_indexer, lookup
-from ihc.arrays.types import Floats, Integers
+from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.errors import InputError
 from ihc.journeys.paths import FIRST, LOST, WON, ChannelPaths, channel_paths
 from ihc.journeys.touchpoints import channel_codes, credits_of, in_time_order, spread_by_channel
@@ -75,6 +75,20 @@ def removal_effects(paths: ChannelPaths, *, order: int = 1) -> pd.DataFrame:
     effect = effects_of(_chain(paths, order), paths.names)
     table = pd.DataFrame({"channel_name": paths.names, "removal_effect": effect, "share": effect / (effect.sum() or 1)})
     return table.sort_values("removal_effect", ascending=False, kind="stable", ignore_index=True)
+
+
+def conversion_probability(paths: ChannelPaths, known: Booleans) -> Floats:
+    """Return the probability that each path ends with a conversion, by the transitions of the `known` paths.
+
+    A path has ended, so that its last channel is followed by the conversion or by null. In the chain of order 1, no
+    other channel counts. One path with the share of all known conversions is added to each channel, so that a channel
+    with few or no known paths has a probability close to that share, and none is 0 or 1.
+    """
+    ends = np.flatnonzero(paths.codes < FIRST)[1:]
+    last, converts = paths.codes[ends - 1], paths.codes[ends] == WON
+    count, conversions = (np.bincount(last[which], minlength=paths.size) for which in (known, known & converts))
+    probability: Floats = ((conversions + converts[known].mean()) / (count + 1))[last]
+    return probability
 
 
 class Chain(NamedTuple):

@@ -22,12 +22,13 @@ from ihc.models.learned_shapley import learned_shapley, learned_shapley_totals, 
 from ihc.models.markov import MOST_STATES, markov
 from ihc.models.time_to_event import time_to_event, time_to_event_totals
 
+LAST_NON_DIRECT = "Last non-direct touch"
 EQUAL = "Equal shares"  # of all channels: not a model, but what is known without any data
 Model = Callable[[pd.DataFrame], pd.DataFrame]
 MODELS: dict[str, Model] = {
     "First touch": first_touch,
     "Last touch": last_touch,
-    "Last non-direct touch": last_non_direct_touch,
+    LAST_NON_DIRECT: last_non_direct_touch,
     "Linear": linear,
     "Position-based": position_based,
     "Time decay": time_decay,
@@ -38,7 +39,7 @@ MODELS: dict[str, Model] = {
 
 def models_with(direct: Collection[str]) -> dict[str, Model]:
     """Return all models; `direct`: the names of direct channels."""
-    return MODELS | {"Last non-direct touch": partial(last_non_direct_touch, direct=direct)}
+    return MODELS | {LAST_NON_DIRECT: partial(last_non_direct_touch, direct=direct)}
 
 
 def models_for(journeys: pd.DataFrame, idle: pd.DataFrame, direct: Collection[str] = DIRECT) -> dict[str, Model]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ihc.analysis.reporting import material
 from ihc.analysis.sensitivity import IHC
-from ihc.formatting import CENT, counted, duration, engine_name, fixed, general, listed, percentage, shown, some
+from ihc.formatting import CENT, counted, duration, engine_name, fixed, general, listed, named, percentage, shown, some
 from ihc.models.explanation import BEFORE, RESTARTS
 from ihc.models.heuristics import DIRECT, direct_channels
 from ihc.models.registry import EQUAL
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SAME = 5e-5  # smaller differences between credits are not visible in print
 MOST_MODELS = 3
 LAST_TOUCH = "Last touch"
+SURE = 3  # standard errors; a generator has about ten comparisons, so that 2 would often be noise
 
 
 def explanation_sentence(steps: pd.DataFrame) -> str:
@@ -201,29 +202,57 @@ def _where(earns: pd.Series[bool]) -> str:
 
 
 def validation_sentences(table: pd.DataFrame) -> list[str]:
-    """State the nearest model of each generator, the place of IHC, and whether equal shares are nearer. In: `validate`.
+    """State the nearest models of each generator, the error of IHC, and which are nearer than equal shares.
 
-    Models with the same error to three decimals share a place.
+    In: `mean_scores`. Models differ if the difference of their errors is more than SURE standard errors.
     """
     return [_nearness(str(name), rows) for name, rows in table.groupby("generator", sort=False)]
 
 
 def _nearness(generator: str, rows: pd.DataFrame) -> str:
-    errors = rows.set_index("model")["share_error"].round(3)
-    equal, errors = errors[EQUAL], errors.drop(EQUAL)
-    best, ours = errors.min(), errors[IHC]
-    nearest = " and ".join(shown(name) for name in errors.index[errors == best])
-    is_one = (errors == best).sum() == 1
-    text = f"{shown(generator)}: {nearest} {'is' if is_one else 'are'} nearest (error {fixed(best, 3)})"
-    if ours > best:
-        text += f"; IHC is number {fixed((errors < ours).sum() + 1)} of {fixed(len(errors))} ({fixed(ours, 3)})"
-    worse = int((errors > equal).sum())
-    return f"{text}. {_beaten(worse, len(errors))} ({fixed(equal, 3)})."
+    table = rows.set_index("model")
+    every = table["share_error"].astype("float64")
+    errors, equal = every.drop(EQUAL), float(every[EQUAL])
+    best, ours = str(errors.idxmin()), float(errors[IHC])
+    lowest = float(errors[best])
+    known = f"{fixed(lowest, 3)}{'' if best == IHC else f', IHC {fixed(ours, 3)}'}"
+    if table["noise_to_equal"].isna().all():
+        return (
+            f"{shown(generator)}: {shown(best)} has the lowest error ({known}, equal shares {fixed(equal, 3)}). One "
+            "seed does not tell models apart."
+        )
+    to_nearest, to_equal = (SURE * table.drop(EQUAL)[name] for name in ("noise_to_nearest", "noise_to_equal"))
+    alike = errors.index[(errors - lowest <= to_nearest) & (errors.index != best)].tolist()
+    also = f"; {named(alike, 4)} {'is' if len(alike) == 1 else 'are'} as near within noise" if alike else ""
+    nearer, further = int((errors - equal < -to_equal).sum()), int((errors - equal > to_equal).sum())
+    against = _against_equal(nearer, further, len(errors) - nearer - further)
+    return (
+        f"{shown(generator)}: {shown(best)} is nearest (error {known}){also}. "
+        f"Compared with equal shares ({fixed(equal, 3)}), {against}."
+    )
 
 
-def _beaten(worse: int, models: int) -> str:
-    if not worse:
-        return "All models are nearer than equal shares"
-    verb = "is" if worse == 1 else "are"
-    which = "All models" if worse == models else f"{fixed(worse)} of {fixed(models)} models"
-    return f"{which} {verb} further from the truth than equal shares"
+def _against_equal(nearer: int, further: int, alike: int) -> str:
+    parts = ((nearer, "nearer to the truth"), (further, "further from the truth"), (alike, "as near within noise"))
+    return listed(
+        [f"{counted(count, 'model')} {'is' if count == 1 else 'are'} {what}" for count, what in parts if count]
+    )
+
+
+def prediction_sentences(table: pd.DataFrame) -> list[str]:
+    """State how well held-out paths are predicted, and what that does not say. In: `held_out_scores`."""
+    base = table.iloc[-1]
+    share = percentage(base["orders"] / base["paths"], 1)
+    first = (
+        f"{share} of {counted(int(base['paths']), 'path')} end with an order. Predicting the share of the other users "
+        f"for each path has a log-loss of {fixed(base['log_loss'], 3)}."
+    )
+    models = [_prediction(row) for row in table.iloc[:-1].to_dict("records")]
+    return [first, *models, "A model that predicts orders well can still credit channels that cause none."]
+
+
+def _prediction(row: dict[Any, Any]) -> str:
+    low, gain, high = (fixed(row[f"log_loss_gain{end}"], 3) for end in ("_low", "", "_high"))
+    is_better, is_worse = row["log_loss_gain_low"] > 0, row["log_loss_gain_high"] < 0
+    verb = "predicts better" if is_better else "predicts worse" if is_worse else "does not predict better beyond noise"
+    return f"{row['model']} {verb}: gain {gain} (95% interval {low} to {high}), AUC {fixed(row['auc'], 2)}."

@@ -27,14 +27,14 @@ def try_folder(folder: Path) -> None:
         pass
 
 
-def writable(path: Path) -> Path:
-    """Check that a file can be written before any calculation. Raises SettingsError if not."""
+def writable(path: Path, option: str = "--output") -> Path:
+    """Check that a file can be written before any calculation. Raises SettingsError, which names the option, if not."""
     try:
         try_folder(path.parent)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "")
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {why(error)}. Set another file with --output.") from None
+        raise SettingsError(f"{path} cannot be written: {why(error)}. Set another file with {option}.") from None
     return path
 
 

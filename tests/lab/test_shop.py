@@ -127,7 +127,14 @@ def test_effects_vary_by_seed_and_nothing_else_does():
     [
         ((0, 1), "at least 1 order"),
         ((5, -1), "a seed of 0 or more"),
-        ((5, 1, [Channel("A", effect=-0.1)]), "The effect of A is below 0"),
+        ((5, 1, []), "at least 1 channel"),
+        ((5, 1, [Channel("A"), Channel("A")]), "a name of its own"),
+        ((5, 1, [Channel("A", effect=-0.1)]), "effect of A is -0.1; give a number of 0 or more"),
+        ((5, 1, [Channel("A", arrivals=-1)]), "arrivals of A is -1"),
+        ((5, 1, [Channel("A", click_cost=float("nan"))]), "click_cost of A is nan"),
+        ((5, 1, [Channel("A", reach=float("inf"))]), "reach of A is inf"),
+        ((5, 1, [Channel("A", carry_over=0)]), "carry_over of A is 0; give more than 0 days"),
+        ((5, 1, [Channel("A", echo=1.1)]), "echo of A is 1.1; it is a probability"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(arguments, says):

@@ -7,6 +7,7 @@ from helpers.frames import FEW, conversions, converting, idle, journeys, refunds
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ihc.arrays.logistic import probability
 from ihc.errors import InputError
 from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.models import learned_shapley as module
@@ -15,6 +16,7 @@ from ihc.models.learned_shapley import (
     ABSENT,
     Worth,
     along_path,
+    conversion_probability,
     count_cells,
     learn,
     learned_shapley,
@@ -165,3 +167,12 @@ def test_only_the_synergies_of_the_most_paths_are_learned(monkeypatch):
     monkeypatch.setattr(module, "MOST_SYNERGIES", 1)
     row, column = np.nonzero(learn(cells).synergies)
     assert (row.tolist(), column.tolist()) == ([0], [1])
+
+
+def test_the_conversion_probability_of_a_cell_is_its_worth():
+    """Along the path, v is v(no channel) and what the channels add; a cell without known paths has one too."""
+    cells = count_cells(converting("A", "A", "AB", "B"), idle("A", "B", "B", "BA"), in_order=True)
+    cells = cells._replace(lost=np.where((cells.places == [1, 0]).all(axis=1), 0, cells.lost))
+    worth = learn(cells)
+    expected = probability(worth.intercept) + along_path(cells.places)(worth).sum(axis=1)
+    np.testing.assert_allclose(conversion_probability(cells), expected)

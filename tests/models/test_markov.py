@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from ihc.errors import InputError
 from ihc.journeys.paths import channel_paths
 from ihc.models import markov as module
-from ihc.models.markov import add_chains, count_moves, effects_of, markov, removal_effects, spread_by_effects
+from ihc.models.markov import (
+    add_chains,
+    conversion_probability,
+    count_moves,
+    effects_of,
+    markov,
+    removal_effects,
+    spread_by_effects,
+)
 
 
 def effects_table(journeys, idle=None, **options):
@@ -173,3 +181,13 @@ def test_known_effects_give_the_same_credit_as_the_chain():
         pd.testing.assert_frame_equal(
             found, expected[expected["conv_id"].isin(rows["conv_id"])].reset_index(drop=True), check_exact=True
         )
+
+
+def test_the_conversion_probability_of_an_ended_path_is_that_of_its_last_channel():
+    """Known: AB+, B+, B-, A-; held out: BC+, CA-. Half of the known paths convert.
+
+    B: 2 of 3 with an order, and half a path more of one: 2.5 / 4. A: 0.5 / 2. C ends no known path: 0.5 / 1.
+    """
+    paths = channel_paths(converting("AB", "B", "BC"), idle("B", "A", "CA"))
+    known = np.array([True, True, False, True, True, False])
+    np.testing.assert_allclose(conversion_probability(paths, known), [0.625, 0.625, 0.5, 0.625, 0.25, 0.25])
