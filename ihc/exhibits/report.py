@@ -102,8 +102,9 @@ class Report:
         """Up to five priorities, the largest amount first."""
         data = self.data
         idle, moved = self.without_credit.frame, self.changes.frame
-        tests = self._experiments.evidence if self.has_experiments else None
-        return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved, tests)
+        more = summary.contradicted(self._experiments.evidence) if self.has_experiments else []
+        more += summary.fragile(data.few_verdicts, self.robustness.frame) if self.robustness else []
+        return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved, more)
 
     @property
     def notes(self) -> list[str]:
@@ -234,6 +235,12 @@ class Report:
     def single_changes(self) -> Exhibit:
         """Effect of changing one setting at a time."""
         return models.single(self._compared)
+
+    @cached_property
+    def robustness(self) -> Exhibit | None:
+        """Verdicts in worlds with damaged tracking; None without the setting `stress`, their number."""
+        worlds = self.data.options.worlds
+        return models.stress(self.data, worlds) if worlds else None
 
     @cached_property
     def calibrated_roas(self) -> Exhibit:
@@ -537,6 +544,7 @@ SECTIONS: dict[str, tuple[Make, ...]] = {
         lambda report: report.models,
         lambda report: report.sensitivity,
         lambda report: report.single_changes,
+        lambda report: report.robustness,
     ),
     "Paths": (
         lambda report: report.commonest_paths,
