@@ -96,7 +96,7 @@ class Row:
 class Verdicts:
     """The channel table: rows, model names, break-even and ticks of the scale.
 
-    `tested`: the end of the heading of robustness, if worlds with damaged tracking are tested.
+    `tested`: the number of worlds with damaged tracking, if they are tested.
     """
 
     rows: list[Row]
@@ -189,9 +189,9 @@ def _stability(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def _worlds(frame: pd.DataFrame) -> tuple[dict[str, str], str]:
-    """Return the share of worlds in which each verdict holds, and the end of the column's heading."""
+    """Return the share of worlds in which each verdict holds, and their number; nothing if no verdict is tested."""
     shares = {name: share_of_worlds(share) for name, share in zip(frame["channel_name"], frame["holds"], strict=True)}
-    return shares, f"; holds in … of {counted(int(frame['worlds'].max()), 'world')}" if shares else ""
+    return shares, counted(int(frame["worlds"].max()), "world") if shares else ""
 
 
 def _few(data: ReportData) -> Folding:
