@@ -96,9 +96,8 @@ def time_to_event_totals(
     In: the tables of sessions and conversions. Out: as `incremental_table`. Raises InputError for a missing column.
     """
     exposure = count_exposure(sessions, conversions)
-    kept, fit = _fit(exposure)
-    every = np.unique(exposure.column)
-    whole = _fit_to(exposure, every)
+    every, whole = _fit_all(exposure)
+    kept, fit = _eliminate(exposure, every, whole)
     of_order = slice(int(np.searchsorted(exposure.moment, exposure.orders)))
     column, size = exposure.column[of_order], len(exposure.names)
     cell, pair = np.unique(exposure.moment[of_order] * size + column // _windows(), return_inverse=True)
@@ -121,7 +120,7 @@ def time_to_event_totals(
 
 def learn_effects(exposure: Exposure) -> Floats:
     """Return the effect on the log-rate of a session of each channel and window, 0 if it is eliminated."""
-    kept, fit = _fit(exposure)
+    kept, fit = _eliminate(exposure, *_fit_all(exposure))
     return _effects(exposure, kept, fit.coefficients[1:])
 
 
@@ -190,15 +189,18 @@ def _fit_to(exposure: Exposure, columns: Integers) -> Fit:
     return fit_logistic(_data(exposure, columns), np.append(0.0, np.full(len(columns), RIDGE)))
 
 
-def _fit(exposure: Exposure) -> tuple[Integers, Fit]:
-    """Eliminate effects until all are significantly above 0. Out: the columns that are kept, and their fit."""
-    kept = np.unique(exposure.column)
-    while True:
-        fit = _fit_to(exposure, kept)
-        stays, _ = _significant(fit)
-        if len(stays) == len(kept):
-            return kept, fit
+def _fit_all(exposure: Exposure) -> tuple[Integers, Fit]:
+    """Fit the effects of all columns with a pair. Out: the columns, and the fit."""
+    every = np.unique(exposure.column)
+    return every, _fit_to(exposure, every)
+
+
+def _eliminate(exposure: Exposure, kept: Integers, fit: Fit) -> tuple[Integers, Fit]:
+    """Eliminate effects until all are significantly above 0. In, out: the columns that are kept, and their fit."""
+    while len(stays := _significant(fit)[0]) < len(kept):
         kept = kept[stays]
+        fit = _fit_to(exposure, kept)
+    return kept, fit
 
 
 def _significant(fit: Fit) -> tuple[Integers, Floats]:

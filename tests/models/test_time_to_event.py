@@ -39,7 +39,7 @@ WINDOWS = 5
 def one_effect(monkeypatch):
     """A session of A within a day doubles the rate for sure; nothing else has an effect."""
     coefficients = np.array([-5.0, np.log(2)])
-    monkeypatch.setattr(module, "_fit", lambda _: (np.array([0]), Fit(coefficients, np.zeros((2, 2)))))
+    monkeypatch.setattr(module, "_eliminate", lambda *_: (np.array([0]), Fit(coefficients, np.zeros((2, 2)))))
     monkeypatch.setattr(
         module, "_fit_to", lambda _, columns: Fit(np.r_[coefficients, -columns[1:]], np.eye(1 + len(columns)) * 1e-9)
     )
