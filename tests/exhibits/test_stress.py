@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -13,8 +14,13 @@ from ihc.report.verdicts import verdicts
 
 
 @pytest.fixture(scope="module")
-def report(shop, tmp_path_factory):
-    return stored_report(shop, tmp_path_factory.mktemp("stress"), break_even_roas=2)
+def database(shop, tmp_path_factory):
+    return shutil.copy(shop, tmp_path_factory.mktemp("stress") / "shop.db")
+
+
+@pytest.fixture(scope="module")
+def report(database, tmp_path_factory):
+    return stored_report(database, tmp_path_factory.mktemp("plain"), break_even_roas=2)
 
 
 def test_the_stress_test_shows_the_reported_figures_with_a_sentence_per_channel_and_a_chart(report):
@@ -29,8 +35,9 @@ def test_the_stress_test_shows_the_reported_figures_with_a_sentence_per_channel_
 
 
 @pytest.fixture(scope="module")
-def stressed(shop, tmp_path_factory):
-    return stored_report(shop, tmp_path_factory.mktemp("stress"), break_even_roas=2, stress=4)
+def stressed(report, database, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stressed")
+    return stored_report(database, folder, is_attributed=False, break_even_roas=2, stress=4)
 
 
 @pytest.fixture(scope="module")
