@@ -32,7 +32,7 @@ SWITCH = 0.001  # how long a kernel's message waits while the report is drawn [s
 @takes(
     *("database", "schema", "start_date", "end_date", "parameters", "lookback_days", "restart_after_order"),
     *("conversion_type", "engine", "conv_type_id", "redistribution", "refresh", "max_requests", "by", "channel_groups"),
-    *("experiments", "direct", "currency", "break_even_roas", "style", "export_credits", "output"),
+    *("experiments", "stress", "direct", "currency", "break_even_roas", "style", "export_credits", "output"),
 )
 def run(
     report_only: Annotated[bool, typer.Option("--report-only", help="Rebuild the report from stored results.")] = False,
@@ -140,6 +140,8 @@ def _print_result(result: RunResult, settings: Settings) -> None:
         console.print(report.headline)
         if report.has_experiments:
             say(console, [report.calibrated_roas.headline + ".", report.experiments.text, report.next_experiments.text])
+        if report.robustness:
+            console.print(f"{report.robustness.finding}.")
     kinds = [path.suffix for path in result.files]
     charts = counted(kinds.count(".svg"), "chart")
     say(

@@ -9,6 +9,7 @@ import typer
 
 from ihc.cli.options import settled, takes
 from ihc.cli.printing import make_console, print_table, say
+from ihc.settings.options import MOST_WORLDS
 
 
 @takes(
@@ -17,7 +18,7 @@ from ihc.cli.printing import make_console, print_table, say
     output="Folder for stress.csv and the chart. [default: data]",
 )
 def stress(
-    worlds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of worlds.")] = 400,
+    worlds: Annotated[int, typer.Option(min=1, max=MOST_WORLDS, metavar="N", help="Number of worlds.")] = 400,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Random seed.")] = 1,
     **options: Any,
 ) -> None:

@@ -46,7 +46,7 @@ from ihc.narrative.sensitivity import (
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 
-ENGAGEMENT = "engagement_effect"
+ENGAGEMENT, STRESS = "engagement_effect", "stress"
 
 
 class Comparison:
@@ -222,7 +222,11 @@ def stress(data: ReportData, worlds: int = 400, seed: int = 1) -> Exhibit:
     """Share of the worlds in which each channel stays on its side of break-even."""
     roas, reported = data.options.break_even_roas, data.summary.iloc[:-1]
     model = data.sets, data.settings.redistribution_rules
-    drawn = damaged_worlds(data.credited, reported, *model, worlds=worlds, seed=seed, window=data.window)
+
+    def draw() -> pd.DataFrame:
+        return damaged_worlds(data.credited, reported, *model, worlds=worlds, seed=seed, window=data.window)
+
+    drawn = data.kept(f"worlds-{worlds}-{seed}", draw)
     frame = stress_verdicts(drawn, reported, roas=roas)
     few = data.few.only(frame)
     finding = stress_finding(frame, roas)
@@ -235,7 +239,7 @@ def stress(data: ReportData, worlds: int = 400, seed: int = 1) -> Exhibit:
         grid_source_sentence(data.settings.local_source, data.sources),
     ]
     return Exhibit(
-        name="stress",
+        name=STRESS,
         title="Verdicts with damaged tracking",
         frame=frame,
         text="\n".join(filter(None, notes)),

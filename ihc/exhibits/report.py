@@ -103,8 +103,14 @@ class Report:
         """Up to five priorities, the largest amount first."""
         data = self.data
         idle, moved = self.without_credit.frame, self.changes.frame
-        tests = self._experiments.evidence if self.has_experiments else None
-        return summary.points(data.few_verdicts, data.reconciliation, idle, data.ages, moved, tests)
+        verdicts, more = data.few_verdicts, list[Point]()
+        if self.has_experiments:
+            tests = self._experiments.evidence
+            wrong = tests.loc[~tests["agrees"], "channel_name"]
+            verdicts, more = verdicts[~verdicts["channel_name"].isin(wrong)], summary.contradicted(tests)
+        if self.robustness:
+            more += summary.fragile(verdicts, self.robustness.frame)
+        return summary.points(verdicts, data.reconciliation, idle, data.ages, moved, more)
 
     @property
     def notes(self) -> list[str]:
@@ -236,6 +242,12 @@ class Report:
     def single_changes(self) -> Exhibit:
         """Effect of changing one setting at a time."""
         return models.single(self._compared)
+
+    @cached_property
+    def robustness(self) -> Exhibit | None:
+        """Verdicts in worlds with damaged tracking; None without the setting `stress`, their number."""
+        worlds = self.data.options.worlds
+        return models.stress(self.data, worlds) if worlds else None
 
     @cached_property
     def calibrated_roas(self) -> Exhibit:
@@ -539,6 +551,7 @@ SECTIONS: dict[str, tuple[Make, ...]] = {
         lambda report: report.models,
         lambda report: report.sensitivity,
         lambda report: report.single_changes,
+        lambda report: report.robustness,
     ),
     "Paths": (
         lambda report: report.commonest_paths,

@@ -152,7 +152,11 @@ def _groups(
     window: Mapping[str, Any],
     seed: int,
 ) -> list[_Group]:
-    """Deal the users at random into groups with about `ORDERS_A_WORLD` orders each."""
+    """Deal the users at random into groups with about `ORDERS_A_WORLD` orders each.
+
+    Groups have as many orders as the user with the most, at least: without that user, a smaller one would show too
+    little of the damage.
+    """
     points = in_time_order(journeys, "channel_name", "user_id", "revenue", "conv_timestamp")
     row, path = points.row, points.path
     user, session = (factorize(journeys[name])[row] for name in ("user_id", "session_id"))
@@ -162,7 +166,8 @@ def _groups(
     names = journeys[REPORTED_AS if REPORTED_AS in journeys else "channel_name"].astype("str")
     place = pd.Index(channels.astype("str")).get_indexer(pd.Index(names))[row]
     place = np.where(place < 0, len(channels), place)
-    size = max(1, round(len(points.starts) / ORDERS_A_WORLD))
+    most = np.bincount(user[points.starts]).max(initial=0)
+    size = max(1, round(len(points.starts) / max(ORDERS_A_WORLD, most)))
     dealt = np.random.default_rng(seed).permutation(user.max(initial=-1) + 1) % size
     groups = []
     for group in range(size):

@@ -87,7 +87,8 @@ def learned_shapley_totals(
 
     Each order is split: v(no channel) / v(path) of it would have come anyway, at most 1, and the rest is split like the
     credit of `learned_shapley`. The parts add up to the orders. No path is without channels, so that v(no channel) is
-    extrapolated. The interval is that of a Poisson bootstrap of the paths, see `resampled`.
+    extrapolated. The interval is that of a Poisson bootstrap of the paths, see `resampled`. If no path or every path
+    converts, nothing can be learned, and there is none. Untracked orders have no path and are not counted.
 
     In: `journeys` and `idle`, as in `channel_paths`. Out: as `incremental_table`. Raises InputError as `channel_paths`
     does.
@@ -131,7 +132,8 @@ def _totals(cells: Cells, split: Split, draws: int, seed: int) -> pd.DataFrame:
         caused = gain / (probability(worth.intercept) + gain)
         return with_anyway((orders * caused) @ _shares(gains, cells.places[won]), float(orders.sum()))
 
-    drawn = [totals(*draw) for draw in resampled(regression.data, fit, draws, seed)]
+    is_learned = cells.orders.any() and cells.lost.any()
+    drawn = [totals(*draw) for draw in resampled(regression.data, fit, draws, seed)] if is_learned else []
     return incremental_table(cells.names, totals(fit.coefficients, cells.orders[won]), drawn)
 
 

@@ -32,6 +32,7 @@ A_DAY = 86_400_000  # milliseconds
 CONTRASTS, MOST_CONTRASTS = 30, 300_000  # random moments per order, and of all
 SIGNIFICANT = 1.28  # standard errors, of a one-sided test at 10 %
 RIDGE = 1e-3  # keeps the effect of a channel that only buyers have finite
+TINY = np.finfo(float).tiny
 
 
 class Exposure(NamedTuple):
@@ -88,36 +89,44 @@ def time_to_event_totals(
     An order at the rate λ would not have come without channel c with the probability 1 - λ without c / λ, and would
     have come without any with λ without all / λ. An order that needs two channels counts for both, so that the parts
     add up to more than the orders. Orders of users without a session would all have come anyway. The interval is that
-    of a Poisson bootstrap of the moments, see `resampled`, with the effects that are kept.
+    of a Poisson bootstrap of the moments, see `resampled`. Each draw eliminates effects anew, because which ones are
+    kept is subject to chance too. Source: Efron (2014), Estimation and accuracy after model selection, Journal of the
+    American Statistical Association 109(507), 991-1007.
 
     In: the tables of sessions and conversions. Out: as `incremental_table`. Raises InputError for a missing column.
     """
     exposure = count_exposure(sessions, conversions)
-    kept, fit = _fit(exposure)
+    every, whole = _fit_all(exposure)
+    kept, fit = _eliminate(exposure, every, whole)
     of_order = slice(int(np.searchsorted(exposure.moment, exposure.orders)))
     column, size = exposure.column[of_order], len(exposure.names)
     cell, pair = np.unique(exposure.moment[of_order] * size + column // _windows(), return_inverse=True)
     order, channel = np.divmod(cell, max(size, 1))
 
-    def totals(coefficients: Floats, orders: Floats) -> Floats:
-        logs = np.bincount(pair, _effects(exposure, kept, coefficients)[column], len(cell))
+    def totals(effects: Floats, orders: Floats) -> Floats:
+        logs = np.bincount(pair, effects[column], len(cell))
         lost = np.bincount(channel, orders[order] * -np.expm1(-logs), size)
         left = orders @ np.exp(-np.bincount(order, logs, exposure.orders))
         return np.append(lost, left + exposure.untracked)
 
-    drawn = [totals(*draw) for draw in resampled(_data(exposure, kept), fit, draws, seed)]
-    return incremental_table(exposure.names, totals(fit.coefficients, np.ones(exposure.orders)), drawn)
+    def draw(coefficients: Floats, orders: Floats) -> Floats:
+        stays, effects = _significant(whole._replace(coefficients=coefficients))
+        return totals(_effects(exposure, every[stays], effects), orders)
+
+    drawn = [draw(*each) for each in resampled(_data(exposure, every), whole, draws, seed)]
+    found = totals(_effects(exposure, kept, fit.coefficients[1:]), np.ones(exposure.orders))
+    return incremental_table(exposure.names, found, drawn)
 
 
 def learn_effects(exposure: Exposure) -> Floats:
     """Return the effect on the log-rate of a session of each channel and window, 0 if it is eliminated."""
-    kept, fit = _fit(exposure)
-    return _effects(exposure, kept, fit.coefficients)
+    kept, fit = _eliminate(exposure, *_fit_all(exposure))
+    return _effects(exposure, kept, fit.coefficients[1:])
 
 
-def _effects(exposure: Exposure, kept: Integers, coefficients: Floats) -> Floats:
+def _effects(exposure: Exposure, kept: Integers, values: Floats) -> Floats:
     effects = np.zeros(exposure.columns)
-    effects[kept] = coefficients[1:]
+    effects[kept] = values
     return effects
 
 
@@ -175,32 +184,43 @@ def _data(exposure: Exposure, kept: Integers) -> Data:
     return Data(features, won, 1 - won)
 
 
-def _fit(exposure: Exposure) -> tuple[Integers, Fit]:
-    """Eliminate effects until all are significantly above 0. Out: the columns that are kept, and their fit."""
-    kept = np.unique(exposure.column)
-    while True:
-        fit = fit_logistic(_data(exposure, kept), np.append(0.0, np.full(len(kept), RIDGE)))
-        stays = _significant(fit)
-        if len(stays) == len(kept):
-            return kept, fit
+def _fit_to(exposure: Exposure, columns: Integers) -> Fit:
+    """Fit the effects of some columns."""
+    return fit_logistic(_data(exposure, columns), np.append(0.0, np.full(len(columns), RIDGE)))
+
+
+def _fit_all(exposure: Exposure) -> tuple[Integers, Fit]:
+    """Fit the effects of all columns with a pair. Out: the columns, and the fit."""
+    every = np.unique(exposure.column)
+    return every, _fit_to(exposure, every)
+
+
+def _eliminate(exposure: Exposure, kept: Integers, fit: Fit) -> tuple[Integers, Fit]:
+    """Eliminate effects until all are significantly above 0. In, out: the columns that are kept, and their fit."""
+    while len(stays := _significant(fit)[0]) < len(kept):
         kept = kept[stays]
+        fit = _fit_to(exposure, kept)
+    return kept, fit
 
 
-def _significant(fit: Fit) -> Integers:
+def _significant(fit: Fit) -> tuple[Integers, Floats]:
     """Drop the effect with the fewest standard errors above 0, until all have SIGNIFICANT.
 
-    Without a coefficient the others change as in a quadratic log-likelihood, without another fit.
+    Without a coefficient the others change as in a quadratic log-likelihood, without another fit: each step is one of a
+    Cholesky decomposition of their covariance, with the dropped coefficient as the pivot. Out: the positions that stay,
+    and their effects.
     """
-    stays = np.arange(len(fit.coefficients) - 1)
-    effects, inverse = fit.coefficients[1:], fit.inverse[1:, 1:]
-    while len(stays):
-        errors = effects / np.sqrt(np.maximum(inverse.diagonal(), np.finfo(float).tiny))
+    effects, inverse = fit.coefficients[1:].copy(), fit.inverse[1:, 1:]
+    variance, stays = inverse.diagonal().copy(), np.ones(len(effects), dtype=bool)
+    steps = np.empty((len(effects), len(effects)))
+    for step in range(len(effects)):
+        errors = np.where(stays, effects / np.sqrt(np.maximum(variance, TINY)), np.inf)
         worst = int(errors.argmin())
         if errors[worst] >= SIGNIFICANT:
             break
-        others = np.arange(len(stays)) != worst
-        column = inverse[others, worst] / inverse[worst, worst]
-        effects = effects[others] - column * effects[worst]
-        inverse = inverse[np.ix_(others, others)] - np.outer(column, inverse[worst, others])
-        stays = stays[others]
-    return stays
+        column = inverse[worst] - steps[:step, worst] @ steps[:step]
+        steps[step] = column / np.sqrt(max(column[worst], TINY))
+        effects -= steps[step] * errors[worst]
+        variance -= steps[step] ** 2
+        stays[worst] = False
+    return np.flatnonzero(stays), effects[stays]

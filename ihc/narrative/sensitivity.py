@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -233,13 +234,17 @@ def stress_finding(table: pd.DataFrame, roas: float = 1.0) -> str:
 def stress_sentences(table: pd.DataFrame) -> list[str]:
     """State for each channel in how many worlds its verdict holds. In: `stress_verdicts`."""
     return [
-        f"{shown(row['channel_name'])}: {row['verdict']} break-even in {_part_of_worlds(row['holds'])} of "
-        f"{counted(row['worlds'], 'world')}."
+        f"{shown(row['channel_name'])}: {row['verdict']} break-even in {worlds_text(row)}."
         for row in table.to_dict("records")
     ]
 
 
-def _part_of_worlds(share: float) -> str:
+def worlds_text(row: Mapping[Hashable, Any]) -> str:
+    """Say in how many worlds a verdict holds. In: a row of `stress_verdicts`."""
+    return f"{share_of_worlds(row['holds'])} of {counted(row['worlds'], 'world')}"
+
+
+def share_of_worlds(share: float) -> str:
     """Format a share so that only all worlds are 100 %, and only none are 0 %."""
     if share in (0, 1) or 0.01 <= share <= 0.99:
         return percentage(share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -12,7 +12,9 @@ from ihc.analysis.dimension import Folding
 from ihc.analysis.reconciliation import ORDERS, UNATTRIBUTED
 from ihc.experiments.results import REVENUE
 from ihc.formatting import CENT, counted, fixed, general, listed, lookback, percent, percentage, shown, some
+from ihc.lab.stress import HOLDS
 from ihc.narrative.experiments import contradictions
+from ihc.narrative.sensitivity import worlds_text
 
 MOST_NAMED, MOST_POINTS = 3, 5
 ENOUGH = 0.05  # a smaller share of spend does not make the headline
@@ -89,18 +91,14 @@ def points(
     idle: pd.DataFrame,
     ages: pd.DataFrame,
     moved: pd.DataFrame,
-    tests: pd.DataFrame | None = None,
+    more: Sequence[Point] = (),
 ) -> list[Point]:
     """List up to five priorities, the largest amount first.
 
     In: `break_even_table`, the frame of `reconcile`, `without_credit_by_channel`, `maturity`, `Changes.channels`, and
-    `measured`, if there are experiments.
+    `more` priorities.
     """
-    found = [*_untracked(lines), *_idle(idle), *_expected(ages), *_moved(moved)]
-    if tests is not None:
-        found += _contradicted(tests)
-        verdicts = verdicts[~verdicts["channel_name"].isin(tests.loc[~tests["agrees"], "channel_name"])]
-    found += _headrooms(verdicts)
+    found = [*_headrooms(verdicts), *_untracked(lines), *_idle(idle), *_expected(ages), *_moved(moved), *more]
     return sorted(found, key=lambda point: -point.amount)[:MOST_POINTS]
 
 
@@ -125,10 +123,30 @@ def _headrooms(verdicts: pd.DataFrame) -> list[Point]:
     return found
 
 
-def _contradicted(tests: pd.DataFrame) -> list[Point]:
+def contradicted(tests: pd.DataFrame) -> list[Point]:
+    """Make a priority of each experiment that attribution contradicts. In: `measured`."""
     off = (tests["attributed_revenue"] - tests[REVENUE]).abs()[~tests["agrees"]]
     told = [f"Attribution contradicts an experiment. {text}" for text in contradictions(tests)]
     return [Point(*each) for each in zip(off.sort_values(ascending=False), told, strict=True)]
+
+
+def fragile(verdicts: pd.DataFrame, stressed: pd.DataFrame) -> list[Point]:
+    """Make a priority of each fragile verdict of a channel with at least ENOUGH of spend.
+
+    Its amount is the spend x the share of worlds on the other side of break-even. In: `break_even_table` and
+    `stress_verdicts`. An inconclusive verdict is none that could fall.
+    """
+    rows = verdicts.merge(stressed[["channel_name", "worlds", "holds"]], on="channel_name")
+    is_large = rows["cost"] >= ENOUGH * verdicts["cost"].sum()
+    rows = rows[is_large & rows["verdict"].isin([ABOVE, BELOW]) & (rows["holds"] < HOLDS)]
+    return [
+        Point(
+            row["cost"] * (1 - row["holds"]),
+            f"{shown(row['channel_name'])} is {row['verdict']} break-even, but only in {worlds_text(row)} with damaged "
+            f"tracking: check how its sessions are tracked before you move its spend of {fixed(row['cost'])}.",
+        )
+        for row in rows.to_dict("records")
+    ]
 
 
 def _untracked(lines: pd.DataFrame) -> list[Point]:

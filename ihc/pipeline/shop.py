@@ -61,8 +61,9 @@ class Shop:
         """Make the report for orders and sessions from `start_date` to `end_date` (inclusive) [default: all].
 
         `options`: `lookback_days`, `restart_after_order`, `conversion_type`, `break_even_roas`, `currency`, `by`,
-        `channel_groups`, `experiments`, `direct`, `parameters`, `redistribution`, `style`, as in `ihc run`. Stored
-        credits are used if they match these settings; otherwise the local engine computes credits without storing them.
+        `channel_groups`, `experiments`, `stress`, `direct`, `parameters`, `redistribution`, `style`, as in `ihc run`.
+        Stored credits are used if they match these settings; otherwise the local engine computes credits without
+        storing them.
 
         Raises SettingsError for an invalid option, InputError for invalid tables, or if the engine is the API and no
         credits are stored.

@@ -148,6 +148,7 @@ def _detail(report: Report) -> Makers:
             _block(report.models),
             _block(report.sensitivity, tabled=False),
             _block(report.single_changes, chart=False, folded=False),
+            *([_block(report.robustness)] if report.robustness else []),
         ],
         "Paths": lambda: [
             _block(report.commonest_paths),

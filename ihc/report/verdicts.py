@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,9 @@ from ihc.analysis.periods import ALONE, BLENDED, PAID, PLACED, REVENUE, SPEND, U
 from ihc.analysis.reporting import MATERIAL
 from ihc.analysis.sensitivity import IHC
 from ihc.arrays.lookup import isin
-from ihc.formatting import CENT, fixed, general, percent, percentage, printable, shown
+from ihc.formatting import CENT, counted, fixed, general, percent, percentage, printable, shown
 from ihc.glossary import FORMATS, GLOSSARY, MONEY
+from ihc.narrative.sensitivity import share_of_worlds
 from ihc.schemas.refunds import purchases
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """The row of a channel; `revenue` and `roas` have one text per model."""
+    """The row of a channel; `revenue` and `roas` have one text per model.
+
+    `holds`: the share of worlds with damaged tracking in which the verdict holds, if they are tested.
+    """
 
     channel: str
     name: str
@@ -75,6 +79,7 @@ class Row:
     stability: str
     has_cost: bool
     is_total: bool = False
+    holds: str = ""
 
     @property
     def symbol(self) -> str:
@@ -89,7 +94,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The channel table: rows, model names, break-even and ticks of the scale."""
+    """The channel table: rows, model names, break-even and ticks of the scale.
+
+    `tested`: the number of worlds with damaged tracking, if they are tested.
+    """
 
     rows: list[Row]
     models: list[str]
@@ -97,6 +105,7 @@ class Verdicts:
     level: str
     even_at: float
     ticks: list[tuple[float, str]]
+    tested: str
     definitions: dict[str, str]
 
 
@@ -162,16 +171,27 @@ def verdicts(report: Report) -> Verdicts:
     table = pd.concat([table[~is_rest], table[is_rest]], ignore_index=True)
     models, earned = _earned(report, few, table)
     stability = {} if report.missing else _stability(report.stability.frame)
+    worlds, tested = ({}, "") if report.missing or not report.robustness else _worlds(report.robustness.frame)
     scale = _Scale(table, roas)
     whole = float(table["cost"].sum())
     rows = [_row(row, earned[row["channel_name"]], stability, scale, whole) for _, row in table.iterrows()]
+    rows = [replace(row, holds=worlds.get(row.channel, "")) for row in rows]
     rows += [_total(table, earned)] if len(table) else []
     texts = {name: GLOSSARY[name].definition for name in ("cost", "ihc_revenue", "ROAS", "stability", "share_of_cost")}
-    return Verdicts(rows, models, general(roas, 4), percentage(CONFIDENCE), scale.at(roas), scale.ticks(), texts)
+    texts["stability"] += f" Lost tracking: {GLOSSARY['holds'].definition.lower()}" if worlds else ""
+    return Verdicts(
+        rows, models, general(roas, 4), percentage(CONFIDENCE), scale.at(roas), scale.ticks(), tested, texts
+    )
 
 
 def _stability(frame: pd.DataFrame) -> dict[str, str]:
     return dict(zip(frame["channel_name"], frame["stability"], strict=True))
+
+
+def _worlds(frame: pd.DataFrame) -> tuple[dict[str, str], str]:
+    """Return the share of worlds in which each verdict holds, and their number; nothing if no verdict is tested."""
+    shares = {name: share_of_worlds(share) for name, share in zip(frame["channel_name"], frame["holds"], strict=True)}
+    return shares, counted(int(frame["worlds"].max()), "world") if shares else ""
 
 
 def _few(data: ReportData) -> Folding:

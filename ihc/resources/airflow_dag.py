@@ -49,7 +49,7 @@ SETTINGS = (
     *("max_requests", "max_sessions", "max_journeys", "long_journeys", "workers", "requests_per_second"),
     *("request_seconds", "conversion_type", "by"),
     *("direct", "currency", "break_even_roas", "export_credits", "bootstrap_draws", "bootstrap_seed"),
-    *("channel_groups", "experiments", "style", "sensitivity_lookbacks", "sensitivity_models"),
+    *("channel_groups", "experiments", "stress", "style", "sensitivity_lookbacks", "sensitivity_models"),
 )
 
 # Connection extras for the driver, not for Airflow.

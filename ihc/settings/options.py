@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from ihc.journeys.limits import LONGEST_LOOKBACK
 
 MANY = 1_000_000  # upper limit of count settings
+MOST_WORLDS = 10_000
 
 
 class Engine(StrEnum):
@@ -99,6 +100,11 @@ class Options:
     ] = None
     experiments: Annotated[
         Path | None, Help("Results of experiments (CSV), to calibrate ROAS. See the guide to experiments.", "FILE")
+    ] = None
+    stress: Annotated[
+        int | None,
+        Help("Test the verdicts in N worlds with damaged tracking, e.g. 400. [default: no test]", "N", least=1),
+        Within(MOST_WORLDS, least=1),
     ] = None
     direct: Annotated[
         tuple[str, ...],

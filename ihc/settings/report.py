@@ -22,10 +22,11 @@ class ReportOptions:
     """Report options.
 
     `by`: column of `session_sources` used instead of the channel; `channel_groups`: file with channel groups, and
-    `groups`, its content; `experiments`: file with the results of experiments, and `results`, its content; `direct`:
-    names of direct-traffic channels; `currency`: printed next to amounts; `break_even_roas` [1]; `draws` [count] and
-    `seed` of the bootstrap; `lookbacks` [days; None: unlimited] and `models` of the sensitivity analysis; `style`:
-    house style; `export_credits`: whether to write `order_credits.csv`.
+    `groups`, its content; `experiments`: file with the results of experiments, and `results`, its content; `worlds`
+    [count] of the stress test, None without one; `direct`: names of direct-traffic channels; `currency`: printed next
+    to amounts; `break_even_roas` [1]; `draws` [count] and `seed` of the bootstrap; `lookbacks` [days; None: unlimited]
+    and `models` of the sensitivity analysis; `style`: house style; `export_credits`: whether to write
+    `order_credits.csv`.
     """
 
     by: str | None
@@ -33,6 +34,7 @@ class ReportOptions:
     groups: Mapping[str, str] | None
     experiments: Path | None
     results: pd.DataFrame | None = field(compare=False)
+    worlds: int | None
     direct: tuple[str, ...]
     currency: str
     break_even_roas: float
@@ -64,6 +66,7 @@ def report_options(given: Variables) -> ReportOptions:
         groups=load_channel_groups(given.channel_groups) if given.channel_groups else None,
         experiments=given.experiments,
         results=load_experiments(given.experiments) if given.experiments else None,
+        worlds=given.stress,
         direct=given.direct or DIRECT,
         currency=given.currency,
         break_even_roas=given.break_even_roas,

@@ -113,6 +113,17 @@ def test_a_channel_that_few_users_have_changes_by_what_all_like_them_would_gain_
     assert sorted(found) == [0, 100]
 
 
+def test_worlds_of_a_shop_with_most_orders_under_one_user_all_show_the_damage(monkeypatch):
+    # 8 of 9 orders are of one user, say all guests. B loses all its sessions, so it has nothing in any world.
+    patch(monkeypatch, refused=np.array([0.0, 1.0]))
+    monkeypatch.setattr(stress, "ORDERS_A_WORLD", 1)
+    shop = shop_of(9, *A_THEN_B)
+    shop["user_id"] = np.where(shop["conv_id"] == "k0", "u", "guest")
+    worlds = damaged_worlds(shop, reported_by(shop), CURVES, worlds=6)
+    left = worlds[(worlds["damage"] == EVERY) & (worlds["channel_name"] == "B")]
+    assert left["ihc_revenue"].tolist() == [0] * 6
+
+
 @FEW
 @given(journeys(), st.integers(0, 1_000))
 def test_the_orders_that_keep_a_session_are_attributed_whole(shop, seed):

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from helpers.frames import FEW, conversions, journey, sessions, shops
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ihc.arrays.logistic import Fit
 from ihc.errors import InputError
@@ -36,8 +37,12 @@ WINDOWS = 5
 
 @pytest.fixture
 def one_effect(monkeypatch):
-    """A session of A within a day doubles the rate; nothing else has an effect."""
-    monkeypatch.setattr(module, "_fit", lambda _: (np.array([0]), Fit(np.array([-5.0, np.log(2)]), np.zeros((2, 2)))))
+    """A session of A within a day doubles the rate for sure; nothing else has an effect."""
+    coefficients = np.array([-5.0, np.log(2)])
+    monkeypatch.setattr(module, "_eliminate", lambda *_: (np.array([0]), Fit(coefficients, np.zeros((2, 2)))))
+    monkeypatch.setattr(
+        module, "_fit_to", lambda _, columns: Fit(np.r_[coefficients, -columns[1:]], np.eye(1 + len(columns)) * 1e-9)
+    )
 
 
 def test_sessions_before_an_order_are_counted_by_channel_and_window():
@@ -91,9 +96,80 @@ def test_an_effect_that_is_weak_beside_another_is_dropped_and_the_other_takes_it
     """
     inverse = np.eye(3)
     inverse[1, 2] = inverse[2, 1] = -0.9
-    assert module._significant(Fit(np.array([0.0, 1.0, 1.0]), inverse)).tolist() == [1]
-    assert module._significant(Fit(np.array([0.0, 2.0, -1.0]), np.eye(3))).tolist() == [0]
-    assert module._significant(Fit(np.array([0.0, -1.0, 0.5]), np.eye(3))).tolist() == []
+    stays, effects = module._significant(Fit(np.array([0.0, 1.0, 1.0]), inverse))
+    assert (stays.tolist(), effects.tolist()) == ([1], pytest.approx([1.9]))
+    assert module._significant(Fit(np.array([0.0, 2.0, -1.0]), np.eye(3)))[0].tolist() == [0]
+    assert module._significant(Fit(np.array([0.0, -1.0, 0.5]), np.eye(3)))[0].tolist() == []
+
+
+@FEW
+@given(st.integers(0, 1_000))
+def test_the_effects_that_stay_are_those_of_the_quadratic_log_likelihood_without_the_others(seed):
+    """Without the others, the maximum of the quadratic is where the information of the rest x effects is unchanged."""
+    random = np.random.default_rng(seed)
+    factors, effects = random.normal(size=(9, 6)), random.normal(1, 1.5, 6)
+    information = factors.T @ factors
+    fit = Fit(np.append(-3.0, effects), np.pad(np.linalg.inv(information), ((1, 0), (1, 0))))
+    stays, found = module._significant(fit)
+    rest = information[np.ix_(stays, stays)]
+    np.testing.assert_allclose(found, np.linalg.solve(rest, information[stays] @ effects), atol=1e-6)
+    assert (found >= module.SIGNIFICANT * np.sqrt(np.linalg.inv(rest).diagonal()) - 1e-6).all()
+
+
+def test_the_fit_comes_near_the_exact_maximum_of_the_likelihood_of_the_process():
+    """With one session per user, log-rates are those of orders per user's time in each window and outside of all.
+
+    That is the maximum of Σ log λ - ∫ λ of a Poisson process with piecewise constant rate. The random moments add an
+    error of about 1 / √(moments in the window).
+    """
+    random, users, days = np.random.default_rng(3), 4_000, 60.0
+    start = random.random(users) * days
+    rates = 0.02 * np.array([1, 6, 4, 3, 2, 1.5])  # outside, then by window
+    ends = np.append(module.WINDOWS, np.inf)
+    exposed = np.clip(days - start[:, None], ends[:-1], ends[1:]) - ends[:-1]  # each user's days in each window
+    exposed = np.c_[start + exposed[:, -1], exposed[:, :-1]]
+    count = random.poisson(exposed * rates)
+    user, window = (np.repeat(each.ravel(), count.ravel()) for each in np.indices(count.shape))
+    part = random.random(len(user)) * exposed[user, window]
+    is_early = part < start[user]
+    outside = np.where(is_early, part, part + module.WINDOWS[-1])
+    moment = np.where(window == 0, outside, start[user] + ends[np.maximum(window - 1, 0)] + part)
+    zero = pd.Timestamp("2024-05-01")
+    visits = pd.DataFrame({"user_id": np.arange(users).astype("str"), "channel_name": "A"})
+    visits = visits.assign(session_id=visits["user_id"], **stamps(zero, start, "event"))
+    orders = pd.DataFrame({"user_id": user.astype("str"), "revenue": 1.0})
+    orders = orders.assign(conv_id=np.arange(len(user)).astype("str"), **stamps(zero, moment, "conv"))
+    exact = np.log(count.sum(axis=0) / exposed.sum(axis=0))
+    exposure = count_exposure(visits, orders)
+    fit = module._fit_to(exposure, np.arange(WINDOWS))
+    contrasts = np.bincount(exposure.column[exposure.moment >= exposure.orders])
+    assert np.abs(fit.coefficients[1:] - (exact[1:] - exact[0])) * np.sqrt(contrasts) == pytest.approx(0, abs=4)
+
+
+def stamps(zero, days, prefix):
+    times = zero + pd.to_timedelta(days, unit="D")
+    return {f"{prefix}_date": times.strftime("%Y-%m-%d"), f"{prefix}_time": times.strftime("%H:%M:%S")}
+
+
+@pytest.mark.slow
+def test_the_intervals_contain_the_truth_about_as_often_as_they_say():
+    """With the effects kept in the data, 76 % of these 120 intervals would."""
+    inside = []
+    for seed in range(101, 121):
+        world = simulate_time_to_event(seed, 3_000)
+        totals = time_to_event_totals(*world.tables[:2]).set_index("channel_name").reindex(world.truth["channel_name"])
+        truth = world.truth.set_index("channel_name")["incremental_orders"]
+        inside += truth.between(totals["incremental_orders_low"], totals["incremental_orders_high"]).tolist()
+    assert np.mean(inside) > 0.91
+
+
+def test_a_channel_that_is_eliminated_is_not_certain_to_have_no_effect():
+    world = simulate_time_to_event(3, 400)
+    totals = time_to_event_totals(*world.tables[:2]).set_index("channel_name")
+    dropped = totals[totals["incremental_orders"] == 0]
+    assert len(dropped) == 4
+    assert (dropped["incremental_orders_low"] == 0).all()
+    assert (dropped["incremental_orders_high"] > 1).all()
 
 
 def test_in_its_own_world_it_is_much_nearer_to_the_truth_than_credit():

@@ -15,7 +15,7 @@ from ihc.narrative.experiments import (
     next_sentence,
     validation_sentence,
 )
-from ihc.narrative.summary import points
+from ihc.narrative.summary import contradicted, points
 
 NAN = float("nan")
 
@@ -86,7 +86,8 @@ def test_a_contradiction_is_a_priority_of_the_summary():
     ages = pd.DataFrame(columns=["is_immature", "ihc_revenue_expected", "ihc_revenue"])
     lines = empty.assign(count=0.0, amount=0.0)
     verdicts = empty.astype({"cost": "float64", "headroom": "float64"})
-    found = points(verdicts, lines, empty, ages.astype({"is_immature": "bool"}), empty, evidence(AGREES, RETARGETING))
+    tests = evidence(AGREES, RETARGETING)
+    found = points(verdicts, lines, empty, ages.astype({"is_immature": "bool"}), empty, contradicted(tests))
     assert [point.amount for point in found] == [505]
     assert found[0].text.startswith("Attribution contradicts an experiment. Retargeting: attributed ROAS 6.50, ")
 

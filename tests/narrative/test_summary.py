@@ -2,7 +2,7 @@ import pandas as pd
 from helpers.frames import sessions
 
 from ihc.analysis.dimension import Folding
-from ihc.narrative.summary import dimension_sentence, folding_sentence, headline
+from ihc.narrative.summary import dimension_sentence, folding_sentence, fragile, headline
 
 VISITS = sessions([(name, "u", "2023-09-01 10:00:00", name) for name in ("Search", "Brand", "Mail")])
 GROUPS = {"Search": "Paid", "Brand": "Paid"}
@@ -46,3 +46,23 @@ def test_the_headline_covers_the_largest_amounts(snapshot):
         "all do": headline(verdicts(*above)),
         "nothing spent": headline(verdicts(("Direct", 0.0, 50.0, float("nan"), "no spend", float("nan")))),
     } == snapshot
+
+
+def test_a_fragile_verdict_of_a_channel_with_much_spend_is_a_priority():
+    # Of spend 1,000, at least 50 is much. Robust: Generic. Inconclusive: Social. Little spend: Mail. Not tested: Radio.
+    table = verdicts(
+        ("Generic", 500.0, 50.0, 0.1, "below", -450.0),
+        ("Brand", 200.0, 300.0, 1.5, "above", 100.0),
+        ("Social", 200.0, 200.0, 1.0, "inconclusive", 0.0),
+        ("Radio", 51.0, 60.0, 1.2, "above", 9.0),
+        ("Mail", 49.0, 60.0, 1.2, "above", 11.0),
+    )
+    stressed = pd.DataFrame(
+        [("Generic", 0.95), ("Brand", 0.75), ("Social", 0.5), ("Mail", 0.5)], columns=["channel_name", "holds"]
+    )
+    (point,) = fragile(table, stressed.assign(worlds=400))
+    assert point.amount == 50  # 200 x 25 %
+    assert point.text == (
+        "Brand is above break-even, but only in 75% of 400 worlds with damaged tracking: check how its sessions are "
+        "tracked before you move its spend of 200."
+    )

@@ -22,6 +22,7 @@ def test_every_setting_that_is_not_the_default_is_named(tmp_path, monkeypatch):
         "conversion_type": "purchase",
         "redistribution": "redistribution.json",
         "by": "campaign",
+        "stress": 400,
         "direct": "Typed in,Direkt",
         "currency": "EUR",
         "break_even_roas": 2.5,
@@ -33,7 +34,7 @@ def test_every_setting_that_is_not_the_default_is_named(tmp_path, monkeypatch):
     assert command_line(settings) == (
         "IHC_BOOTSTRAP_SEED=7 ihc run --database 'my shop.db' --start-date 2023-09-01 --end-date 2023-09-07 "
         "--lookback-days 14 --restart-after-order --conversion-type purchase --engine local "
-        "--redistribution redistribution.json --by campaign --direct 'Typed in,Direkt' "
+        "--redistribution redistribution.json --by campaign --stress 400 --direct 'Typed in,Direkt' "
         "--currency EUR --break-even-roas 2.5 --export-credits"
     )
 

@@ -16,6 +16,7 @@ def test_without_any_setting_the_report_is_by_channel_at_a_break_even_of_one(tmp
 def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
     variables = {
         "IHC_CHANNEL_GROUPS": "groups.csv",
+        "IHC_STRESS": "400",
         "IHC_DIRECT": "Typed in, Direkt,Typed in",
         "IHC_EXPERIMENTS": "tests.csv",
         "IHC_CURRENCY": " EUR ",
@@ -37,6 +38,7 @@ def test_every_option_may_come_from_the_environment(tmp_path, monkeypatch):
         groups={"Search": "Paid"},
         experiments=tmp_path / "tests.csv",
         results=None,  # not compared
+        worlds=400,
         direct=("Typed in", "Direkt"),
         currency="EUR",
         break_even_roas=2.5,

@@ -98,6 +98,7 @@ LOOKBACKS = "give days above 0 and up to 100,000, or any, separated by commas"
         *[("max_requests", value, "max_requests (IHC_MAX_REQUESTS)", f"{COUNT} 0 to 1,000,000") for value in
           ("-1", "many", "1.5", "1000001")],
         *[("refresh", value, "refresh (IHC_REFRESH)", FLAG) for value in ("maybe", "2", " true")],
+        *[("stress", value, "stress (IHC_STRESS)", f"{COUNT} 1 to 10,000") for value in ("0", "10001")],
         ("export_credits", "perhaps", "export_credits (IHC_EXPORT_CREDITS)", FLAG),
         ("engine", "remote", "engine (IHC_ENGINE)", "give 'auto', 'api' or 'local'"),
         ("break_even_roas", "0", "break_even_roas (IHC_BREAK_EVEN_ROAS)", f"{NUMBER} 1,000"),
