@@ -15,7 +15,7 @@ from ihc.analysis.reporting import exported_credits
 from ihc.arrays.lookup import isin
 from ihc.exhibits.channels import CHANNEL_TYPES, TYPES
 from ihc.exhibits.experiments import OF_EXPERIMENTS
-from ihc.exhibits.models import ENGAGEMENT, STRESS
+from ihc.exhibits.models import ENGAGEMENT, ROBUSTNESS
 from ihc.formatting import printable, speak
 from ihc.glossary import COUNT, CREDIT, ERROR, HOURS, MONEY, RATIO, SHARE, TEXT, WEIGHT, heading
 from ihc.journeys.credits import removed
@@ -38,7 +38,7 @@ EXCEL_FORMATS = {
 LONGEST_SHEET, WIDEST = 31, 48
 
 
-OCCASIONAL = {ENGAGEMENT, STRESS, TYPES, CHANNEL_TYPES, *OF_EXPERIMENTS}  # exhibits that only some shops have
+OCCASIONAL = {ENGAGEMENT, ROBUSTNESS, TYPES, CHANNEL_TYPES, *OF_EXPERIMENTS}  # exhibits that only some shops have
 
 
 @dataclass(frozen=True)

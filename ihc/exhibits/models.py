@@ -46,7 +46,7 @@ from ihc.narrative.sensitivity import (
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 
-ENGAGEMENT, STRESS = "engagement_effect", "stress"
+ENGAGEMENT, ROBUSTNESS = "engagement_effect", "robustness"
 
 
 class Comparison:
@@ -239,7 +239,7 @@ def stress(data: ReportData, worlds: int = 400, seed: int = 1) -> Exhibit:
         grid_source_sentence(data.settings.local_source, data.sources),
     ]
     return Exhibit(
-        name=STRESS,
+        name="stress",
         title="Verdicts with damaged tracking",
         frame=frame,
         text="\n".join(filter(None, notes)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -247,7 +248,8 @@ class Report:
     def robustness(self) -> Exhibit | None:
         """Verdicts in worlds with damaged tracking; None without the setting `stress`, their number."""
         worlds = self.data.options.worlds
-        return models.stress(self.data, worlds) if worlds else None
+        # `ihc stress` may have written files of the other name into the same folder.
+        return replace(self.stress(worlds), name=models.ROBUSTNESS) if worlds else None
 
     @cached_property
     def calibrated_roas(self) -> Exhibit:

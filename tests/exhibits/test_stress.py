@@ -47,17 +47,17 @@ def page(stressed):
 
 def test_without_the_setting_no_world_is_drawn_for_the_report(report, monkeypatch):
     monkeypatch.setattr(models, "damaged_worlds", None)
-    assert "stress" not in {exhibit.name for exhibit in report.exhibits}
+    assert not {"stress", "robustness"} & {exhibit.name for exhibit in report.exhibits}
     found = verdicts(report)
     assert {row.holds for row in found.rows} == {found.tested} == {""}
     assert not any("world" in point.text for point in report.points)
 
 
 def test_with_the_setting_the_stress_test_is_among_models_and_sensitivity_and_as_of_the_command(page, stressed, report):
-    found = next(each for each in stressed.sections["Models and sensitivity"] if each.name == "stress")
+    found = next(each for each in stressed.sections["Models and sensitivity"] if each.name == "robustness")
     pd.testing.assert_frame_equal(found.frame, report.stress(worlds=4).frame)
-    assert page.select_one("#models-and-sensitivity #detail-stress svg.chart")
-    assert page.select("#detail-stress table")
+    assert page.select_one("#models-and-sensitivity #detail-robustness svg.chart")
+    assert page.select("#detail-robustness table")
 
 
 def test_the_summary_has_the_share_of_worlds_beside_what_other_settings_do(page, stressed):
@@ -74,7 +74,7 @@ def test_the_summary_has_the_share_of_worlds_beside_what_other_settings_do(page,
 
 @pytest.mark.slow
 def test_a_later_report_without_the_test_removes_its_table_and_chart(stressed, report, tmp_path):
-    paths = [tmp_path / name for name in ("stress.csv", "charts/stress.svg", "charts/stress.png")]
+    paths = [tmp_path / name for name in ("robustness.csv", "charts/robustness.svg", "charts/robustness.png")]
     stressed.save(tmp_path)
     assert all(path.exists() for path in paths)
     report.save(tmp_path)
