@@ -46,7 +46,7 @@ def anyway_sentence(table: pd.DataFrame) -> str:
     """State how much of attributed revenue would have come anyway. In: `calibrate`."""
     total = table.iloc[-1]["ihc_revenue"]
     row = table.iloc[-2]
-    low, value, high = (fixed(min(row[f"calibrated_revenue{end}"], total)) for end in ("_low", "", "_high"))
+    low, value, high = (fixed(min(max(row[f"calibrated_revenue{end}"], 0), total)) for end in ("_low", "", "_high"))
     if row["calibrated_revenue"] < 0:
         more = fixed(-row["calibrated_revenue"])
         return (

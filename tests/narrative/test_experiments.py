@@ -134,6 +134,10 @@ def test_the_verdicts_on_iroas_are_counted_and_named(snapshot):
     } == snapshot
 
 
+def test_neither_less_than_nothing_nor_more_than_everything_would_have_come_anyway():
+    assert anyway_sentence(calibrated(anyway=(300.0, -50.0, 1200.0))).endswith("(95% interval: 0 to 1,000).")
+
+
 def test_what_would_have_come_anyway_is_stated(snapshot):
     assert {
         "some": anyway_sentence(calibrated()),
