@@ -297,12 +297,13 @@ GLOSSARY = {
         "Value of an experiment",
         MONEY,
         "Spend × uncertainty of the verdict: what deciding by the estimate costs on average, compared with knowing "
-        "iROAS.",
+        "iROAS, in as many days as the orders of the report span.",
     ),
     "holdout_days": Term(
         "Days, holdout of 50%",
         COUNT,
-        "Days of an experiment without the channel for half of the users that settles the verdict with a power of 80%.",
+        "Days of an experiment without the channel for half of the users that finds the expected distance from "
+        "break-even with a power of 80%.",
     ),
     "small_holdout_days": Term("Days, holdout of 10%", COUNT, "The same for a tenth of the users."),
     "geo_days": Term("Days, geo test", COUNT, "The same for half of the regions, if regions vary independently."),

@@ -19,15 +19,15 @@ from ihc.memory import free_memory
 from ihc.models.registry import incremental_models
 from ihc.narrative.experiments import (
     MARGINAL_NOTE,
-    POOLED_NOTE,
-    agreement_sentence,
     anyway_sentence,
     calibration_finding,
-    contradictions,
+    evidence_sentence,
     move_finding,
     move_sentence,
     next_sentence,
+    results_text,
 )
+from ihc.quality.clocks import without
 from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import purchases
@@ -57,7 +57,8 @@ class Experiments:
     def evidence(self) -> pd.DataFrame:
         """The frame of `measured`. Raises InputError for an experiment on a channel that the shop does not have."""
         check_channels(self.results, self.data.visits["channel_name"])
-        return measured(self.results, self.data.all_days, self.data.summary)
+        days = without(self.data.all_days, "date", self.data.far)
+        return measured(self.results, days, self.data.summary)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -67,7 +68,8 @@ class Experiments:
     @cached_property
     def ranked(self) -> pd.DataFrame:
         """The frame of `next_experiments`."""
-        return next_experiments(self.table, self.data.orders, roas=self.data.options.break_even_roas)
+        orders = without(self.data.orders, "conv_date", self.data.far)
+        return next_experiments(self.table, orders, roas=self.data.options.break_even_roas)
 
 
 def calibration(made: Experiments) -> Exhibit:
@@ -79,7 +81,7 @@ def calibration(made: Experiments) -> Exhibit:
         name=CALIBRATED,
         title="Attributed ROAS and calibrated iROAS",
         frame=frame,
-        text=" ".join([f"{finding}.", anyway_sentence(frame), POOLED_NOTE]),
+        text=" ".join([f"{finding}.", anyway_sentence(frame), evidence_sentence(frame)]).strip(),
         alt=f"One row per channel: a diamond for attributed ROAS, a dot with its interval for iROAS. {finding}.",
         note=data.note,
         draw=partial(calibrated_roas_chart, few, roas),
@@ -94,7 +96,7 @@ def results(made: Experiments) -> Exhibit:
         name=RESULTS,
         title="Results of experiments",
         frame=frame,
-        text="\n".join([agreement_sentence(frame), *contradictions(frame)]),
+        text=results_text(frame),
         shown=lambda: table(
             frame.rename(columns={"start_date": "first_day", "end_date": "last_day"}), intervals=BOUNDS
         ),

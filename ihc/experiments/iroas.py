@@ -21,6 +21,9 @@ Learning, 2006, equations 2.23 and 2.24) has
 
 τ is averaged over `SPREADS` with the weight prior x likelihood (Gelman et al., Bayesian Data Analysis, 2013, chapter
 5), and the mixture is summed up by its mean and variance.
+
+The model has no change over time. If experiments on a channel differ by more than their errors allow, their errors are
+multiplied by the ratio of Birge (Physical Review 40, 1932, 207), see `widening`.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ from ihc.analysis.break_even import ABOVE, BELOW, NO_SPEND, UNCLEAR
 from ihc.analysis.reporting import ratio, total_name
 from ihc.arrays.types import Floats, Integers
 from ihc.errors import InputError
-from ihc.experiments.results import COLUMNS, ORDERS, REVENUE
+from ihc.experiments.results import COLUMNS, ORDERS, REVENUE, check_days
 from ihc.models.incremental import ANYWAY
 from ihc.schemas.tables import inside, require_columns
 
@@ -70,11 +73,13 @@ def measured(experiments: pd.DataFrame, days: pd.DataFrame, summary: pd.DataFram
     spend of the channel on these days. If the tables have nothing on these days, the report's days are used.
     Incremental orders are multiplied by the mean attributed revenue per order of the same days.
 
-    Raises InputError for a missing column, and for incremental orders of a channel without attributed orders.
+    Raises InputError for a missing column, for incremental orders of a channel without attributed orders, and as
+    `check_days`.
     """
     require_columns(experiments, COLUMNS, "experiments")
     require_columns(days, ("channel_name", "date", *SUMS), "days")
     require_columns(summary, ("channel_name", *SUMS), "summary")
+    check_days(experiments, days)
     experiments = experiments.reset_index(drop=True)
     found = [_sums(row, days, summary) for row in experiments.to_dict("records")]
     sums = pd.DataFrame(found, columns=list(SUMS), dtype="float64")
@@ -114,6 +119,22 @@ def _sums(experiment: Mapping[Any, Any], days: pd.DataFrame, summary: pd.DataFra
     return sums
 
 
+def widening(evidence: pd.DataFrame) -> pd.Series[float]:
+    """Return the factor [1] by which calibration multiplies the standard error of each experiment.
+
+    In: the frame of `measured`. With the iROAS q of the n experiments on a channel, their standard errors e and their
+    mean m, weighted by 1 / e^2, it is the ratio of Birge, sqrt(sum((q - m)^2 / e^2) / (n - 1)), where that is above 1.
+    It is 1 for a channel with one experiment, and without spend.
+    """
+    spend = evidence["spend"].where(evidence["spend"] > 0)
+    found, weight = ratio(evidence[REVENUE], spend), ratio(spend, evidence["standard_error"]) ** 2
+    names = evidence["channel_name"]
+    mean = (weight * found).groupby(names).transform("sum") / weight.groupby(names).transform("sum")
+    squares = (weight * (found - mean) ** 2).groupby(names).transform("sum")
+    others = found.groupby(names).transform("count") - 1
+    return ratio(squares, others).clip(lower=1.0).fillna(1.0) ** 0.5
+
+
 def calibrate(summary: pd.DataFrame, evidence: pd.DataFrame, *, roas: float = 1.0) -> pd.DataFrame:
     """Estimate what each channel causes, from its spend, its attributed revenue and the experiments.
 
@@ -133,7 +154,8 @@ def calibrate(summary: pd.DataFrame, evidence: pd.DataFrame, *, roas: float = 1.
     names = pd.Index(pd.concat([channels["channel_name"], evidence["channel_name"]]).unique())
     points = _points(channels, names, ("cost", "ihc_revenue"), roas)
     tests = _points(evidence, names, ("spend", "attributed_revenue"), roas)
-    mean, sd = _posterior(points, tests, evidence[REVENUE].to_numpy(), evidence["standard_error"].to_numpy())
+    error = (evidence["standard_error"] * widening(evidence)).to_numpy("float64")
+    mean, sd = _posterior(points, tests, evidence[REVENUE].to_numpy("float64"), error)
     mean[-1] = total["ihc_revenue"] - mean[:-1].sum()
     counts = np.bincount(tests.channel, minlength=len(names))[: len(channels)]
     rows = [*channels["channel_name"], ANYWAY, total_name(channels["channel_name"])]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ihc.errors import InputError, SettingsError, why
 from ihc.formatting import counted, some
-from ihc.schemas.tables import check_window
+from ihc.schemas.tables import check_window, inside
 
 KINDS = ("geo", "holdout", "on/off")
 REVENUE, ORDERS = "incremental_revenue", "incremental_orders"
@@ -32,10 +32,18 @@ def load_experiments(path: Path) -> pd.DataFrame:
 
     Raises SettingsError with the file, the lines and their values, and what is expected.
     """
-    try:
-        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"The experiments {path} cannot be read as CSV in UTF-8: {why(error)}.") from None
+    try:  # with a header, pandas takes the first values of lines that are too long for an index
+        lines = pd.read_csv(
+            path, header=None, dtype="str", keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False
+        )
+    except OSError as error:
+        raise SettingsError(f"The experiments {path} cannot be read: {why(error)}.") from None
+    except ValueError as error:
+        raise SettingsError(
+            f"The experiments {path} cannot be read as CSV: {why(error)}. Save the file in UTF-8, with commas between "
+            "the values and a point in numbers."
+        ) from None
+    frame = lines.iloc[1:].set_axis(lines.iloc[0].str.strip(), axis="columns")
     _check_columns(path, list(frame.columns))
     frame = frame.reindex(columns=COLUMNS, fill_value="").apply(lambda texts: texts.str.strip())
     frame = frame[(frame != "").any(axis=1)]
@@ -59,6 +67,19 @@ def check_channels(experiments: pd.DataFrame, channels: pd.Series[str]) -> None:
         )
 
 
+def check_days(experiments: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Raise InputError for an experiment without spend on days without data. In: `rows`, with `channel_name, date`."""
+    for row in experiments[experiments["spend"].isna()].to_dict("records"):
+        start, end = row["start_date"], row["end_date"]
+        first, last = rows["date"].min(), rows["date"].max()
+        is_own = (rows["channel_name"] == row["channel_name"]) & inside(rows["date"], start, end)
+        if start < first or end > last or not is_own.any():
+            raise InputError(
+                f"The experiment on {row['channel_name']} from {start} to {end} has days without data of the channel "
+                f"(the tables have {first} to {last}): give its spend, or only experiments on days with data."
+            )
+
+
 def _check_columns(path: Path, names: list[str]) -> None:
     needed = {*TEXTS, "standard_error"}
     missing = [name for name in COLUMNS if name in needed - {*names}]
@@ -66,11 +87,13 @@ def _check_columns(path: Path, names: list[str]) -> None:
         missing.append(EITHER)
     if missing:
         raise SettingsError(
-            f"The experiments {path} lack {some(missing)}. The first line must be "
-            f"{','.join([*TEXTS, EITHER, 'standard_error', 'spend'])}."
+            f"The experiments {path} lack {some(missing)}: the first line is {','.join(names)!r}. It must be "
+            f"{','.join([*TEXTS, EITHER, 'standard_error', 'spend'])}, separated by commas."
         )
     if unknown := [name for name in names if name not in COLUMNS]:
         raise SettingsError(f"The experiments {path} have unknown columns: {some(unknown)}. Remove or rename them.")
+    if repeated := [name for name in COLUMNS if names.count(name) > 1]:
+        raise SettingsError(f"The experiments {path} have {some(repeated)} more than once: keep one column of each.")
 
 
 def _numbers(texts: pd.Series[str]) -> pd.Series[float]:
@@ -83,7 +106,7 @@ def _findings(frame: pd.DataFrame, numbers: pd.DataFrame) -> Iterator[str]:
     """What is wrong, by line."""
     for at, row, values in zip(frame.index, frame.to_dict("records"), numbers.to_dict("records"), strict=True):
         for says in (*_wrong_texts(row), *_wrong_numbers(row, values)):
-            yield f"line {at + 2}: {says}"
+            yield f"line {at + 1}: {says}"
 
 
 def _wrong_texts(row: Mapping[Any, Any]) -> Iterator[str]:
@@ -105,11 +128,11 @@ def _wrong_numbers(row: Mapping[Any, Any], numbers: Mapping[Any, Any]) -> Iterat
         if np.isinf(numbers[name]):
             yield f"{name} is {row[name]!r}; write a number such as 1234.5, without thousands separators."
     if np.isnan(numbers[REVENUE]) == np.isnan(numbers[ORDERS]):
-        yield f"give either {EITHER}."
+        yield f"{REVENUE} is {row[REVENUE]!r} and {ORDERS} is {row[ORDERS]!r}; give one of the two."
     if not numbers["standard_error"] > 0:
         yield (
             f"standard_error is {row['standard_error']!r}; give the standard error above 0. It is the width of a 95 % "
             "confidence interval / 3.92."
         )
-    if numbers["spend"] < 0:
-        yield f"spend is {row['spend']!r}; give 0 or more."
+    if numbers["spend"] <= 0:
+        yield f"spend is {row['spend']!r}; give more than 0, or leave it empty for all spend on these days."

@@ -8,11 +8,15 @@ import pandas as pd
 
 from ihc.analysis.break_even import ABOVE, BELOW, UNCLEAR, by_cost
 from ihc.analysis.reporting import MATERIAL
+from ihc.experiments.iroas import widening
 from ihc.experiments.results import REVENUE
 from ihc.experiments.scenarios import GAINS, LOSES, Move
 from ihc.formatting import counted, dated, fixed, general, named, percentage, shown
 from ihc.narrative.run import enough_cost
 
+MOST_NAMED = 5  # contradictions
+CONTRADICTORY = 2  # the ratio of Birge from which experiments contradict each other; two do, by 2 standard errors
+SETTLED = 0.025  # a lower probability of a wrong verdict is settled
 LONGEST = 365  # [days] a longer experiment is not recommended
 SIZES = {
     "holdout_days": "a holdout of half of the users",
@@ -22,10 +26,6 @@ SIZES = {
 MARGINAL_NOTE = (
     "The range is over experiments, incremental models and chance. It assumes that the return of the moved "
     "spend is between half and all of the average."
-)
-POOLED_NOTE = (
-    "Channels without an experiment are estimated from their spend, their attributed revenue and the experiments on "
-    "other channels."
 )
 
 
@@ -46,7 +46,7 @@ def anyway_sentence(table: pd.DataFrame) -> str:
     """State how much of attributed revenue would have come anyway. In: `calibrate`."""
     total = table.iloc[-1]["ihc_revenue"]
     row = table.iloc[-2]
-    low, value, high = (fixed(min(row[f"calibrated_revenue{end}"], total)) for end in ("_low", "", "_high"))
+    low, value, high = (fixed(min(max(row[f"calibrated_revenue{end}"], 0), total)) for end in ("_low", "", "_high"))
     if row["calibrated_revenue"] < 0:
         more = fixed(-row["calibrated_revenue"])
         return (
@@ -56,11 +56,41 @@ def anyway_sentence(table: pd.DataFrame) -> str:
     return f"{value} of {fixed(total)} of attributed revenue would have come anyway (95% interval: {low} to {high})."
 
 
+def evidence_sentence(table: pd.DataFrame) -> str:
+    """Say what the estimates of channels without an experiment rest on; empty if there are none. In: `calibrate`."""
+    if not table["experiments"].iloc[-1]:
+        return "The channels are estimated from their spend and their attributed revenue."
+    if (table["experiments"].iloc[:-2] > 0).all():
+        return ""
+    return (
+        "Channels without an experiment are estimated from their spend, their attributed revenue and the experiments "
+        "on other channels."
+    )
+
+
+def disagreements(evidence: pd.DataFrame) -> list[str]:
+    """Name the channels whose experiments contradict each other. In: `measured`."""
+    factor = widening(evidence).groupby(evidence["channel_name"], sort=True).max()
+    return [
+        f"The experiments on {shown(name)} contradict each other, so calibration multiplies their standard errors by "
+        f"{fixed(times, 1)}."
+        for name, times in factor[factor >= CONTRADICTORY].items()
+    ]
+
+
 def contradictions(evidence: pd.DataFrame) -> list[str]:
     """Name the experiments that attribution contradicts, the largest difference in revenue first. In: `measured`."""
     wrong = evidence[~evidence["agrees"]]
     off = (wrong["attributed_revenue"] - wrong[REVENUE]).abs()
     return [_contradiction(row) for row in wrong.loc[off.sort_values(ascending=False).index].to_dict("records")]
+
+
+def results_text(evidence: pd.DataFrame) -> str:
+    """Say how the experiments compare with attribution and with each other, one line each. In: `measured`."""
+    named = contradictions(evidence)
+    more = len(named) - MOST_NAMED
+    ends = [f"{counted(more, 'more contradiction')}."] if more > 0 else []
+    return "\n".join([agreement_sentence(evidence), *disagreements(evidence), *named[:MOST_NAMED], *ends])
 
 
 def _contradiction(row: dict[Any, Any]) -> str:
@@ -94,15 +124,18 @@ def next_sentence(ranked: pd.DataFrame) -> str:
     """Recommend the experiment with the highest value. In: `next_experiments`."""
     if ranked.empty:
         return f"No channel has {enough_cost()}, so no experiment is worth its effort."
-    possible = ranked[(ranked[list(SIZES)] <= LONGEST).any(axis=1)]
-    best = ranked.iloc[0]
+    open_ones = ranked[ranked["wrong_verdict"] >= SETTLED]
+    if open_ones.empty:
+        return "Each verdict on iROAS is settled, so no experiment is needed."
+    possible = open_ones[(open_ones[list(SIZES)] <= LONGEST).any(axis=1)]
+    best = open_ones.iloc[0]
     if possible.empty:
         return f"An experiment on {shown(best['channel_name'])} would be worth most. {size_sentence(best)}"
     first = possible.iloc[0]
     text = (
-        f"Test {shown(first['channel_name'])} next: its verdict is wrong with a probability of "
-        f"{percentage(first['wrong_verdict'])}, and deciding by it costs {fixed(first['expected_loss'])} on average. "
-        f"{size_sentence(first)}"
+        f"Test {shown(first['channel_name'])} next: its estimate is on the wrong side of break-even with a probability "
+        f"of {percentage(first['wrong_verdict'])}, and deciding by it costs {fixed(first['expected_loss'])} on "
+        f"average. {size_sentence(first)}"
     )
     if first["channel_name"] == best["channel_name"]:
         return text
@@ -113,7 +146,7 @@ def size_sentence(row: pd.Series[Any]) -> str:
     """Say how long an experiment on a channel must be. In: a row of `next_experiments`."""
     enough = [f"{what} for {fixed(row[name])} days" for name, what in SIZES.items() if row[name] <= LONGEST]
     if enough:
-        return f"{enough[0][:1].upper()}{', or '.join(enough)[1:]} is enough."
+        return f"{enough[0][:1].upper()}{', or '.join(enough)[1:]} settles the verdict in about 6 of 10 cases."
     return "An experiment of a year is not enough: revenue varies too much for this spend."
 
 

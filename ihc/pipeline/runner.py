@@ -22,7 +22,7 @@ from ihc.errors import SettingsError, why
 from ihc.exhibits.data import ReportData, as_stored, check_types
 from ihc.exhibits.files import Saved, save
 from ihc.exhibits.report import Report
-from ihc.experiments.results import check_channels
+from ihc.experiments.results import check_channels, check_days
 from ihc.formatting import speak
 from ihc.journeys.build import check_memory, find_spans
 from ihc.memory import free_memory, give_back_memory
@@ -79,10 +79,12 @@ def check(settings: Settings) -> Tables | None:
     if not settings.is_default_database or settings.database.exists():
         tables = read_tables(settings.database)
         check_types(settings, tables.conversions)
-        channels = with_dimension(tables.sessions, **settings.report.dimension)["channel_name"]
+        sessions = with_dimension(tables.sessions, **settings.report.dimension)
         if settings.report.results is not None:
             alone = with_dimension(as_sessions(tables.sessions, tables.costs), **settings.report.dimension)
-            check_channels(settings.report.results, pd.concat([channels, alone["channel_name"]]))
+            rows = pd.concat([each[["channel_name", "event_date"]] for each in (sessions, alone)])
+            check_channels(settings.report.results, rows["channel_name"])
+            check_days(settings.report.results, rows.rename(columns={"event_date": "date"}))
         conversions = of_type(tables.conversions, settings.conversion_type)
         spans = find_spans(tables.sessions, conversions, **settings.window, **settings.journey_rules)
         check_memory(spans, free_memory())

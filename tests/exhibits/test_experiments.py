@@ -1,4 +1,6 @@
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +34,7 @@ def own(shop, folder):
 
 @pytest.fixture(scope="module")
 def report(own, folder):
-    lines = ["Paid Social,2025-01-01,2025-12-31,holdout,10,5", "Newsletter,2025-01-01,2025-12-31,geo,1,100000"]
+    lines = ["Paid Social,2025-02-01,2025-03-28,holdout,10,5", "Newsletter,2025-02-01,2025-03-28,geo,1,100000"]
     return stored_report(own, folder, experiments=written(folder, *lines))
 
 
@@ -90,7 +92,7 @@ def test_a_move_without_experiments_is_never_settled(report, own, folder):
 
 
 def test_precise_experiments_settle_a_move(report, own, folder):
-    lines = ["Paid Social,2025-01-01,2025-12-31,geo,1,0.1", "Newsletter,2025-01-01,2025-12-31,geo,9000,0.1"]
+    lines = ["Paid Social,2025-02-01,2025-03-28,geo,1,0.1", "Newsletter,2025-02-01,2025-03-28,geo,9000,0.1"]
     tested = stored_report(own, folder, is_attributed=False, experiments=written(folder, *lines))
     assert " gains " in tested.what_if("Paid Social", "Newsletter").text
     assert " loses " in tested.what_if("Newsletter", "Paid Social").text
@@ -100,11 +102,21 @@ def test_experiments_of_a_report_by_group_are_on_groups(report, own, folder):
     pd.DataFrame({"channel_name": ["Paid Social", "Newsletter"], "channel_group": "Push"}).to_csv(
         folder / "g.csv", index=False
     )
-    of_group = written(folder, "Push,2025-01-01,2025-12-31,geo,10,5")
+    of_group = written(folder, "Push,2025-02-01,2025-03-28,geo,10,5")
     found = stored_report(own, folder, is_attributed=False, experiments=of_group, channel_groups=folder / "g.csv")
     assert found.calibrated_roas.frame.set_index("channel_name").loc["Push", "experiments"] == 1
-    of_channel = written(folder, "Newsletter,2025-01-01,2025-12-31,geo,10,5")
+    of_channel = written(folder, "Newsletter,2025-02-01,2025-03-28,geo,10,5")
     found = stored_report(own, folder, is_attributed=False, experiments=of_channel, channel_groups=folder / "g.csv")
     with pytest.raises(InputError, match="The experiments name 'Newsletter', but the report's rows are"):
         save(found, folder / "never")
     assert list((folder / "never").iterdir()) == []
+
+
+def test_an_order_of_a_wrong_clock_does_not_change_the_length_of_experiments(report, own, folder):
+    far = Path(shutil.copy(own, folder / "far.db"))
+    with closing(sqlite3.connect(far)) as database:
+        database.execute("UPDATE conversions SET conv_date = '2039-01-01' WHERE rowid = 1")
+        database.commit()
+    frames = [stored_report(each, folder, is_attributed=False).next_experiments.frame for each in (own, far)]
+    before, after = (frame.set_index("channel_name")["holdout_days"] for frame in frames)
+    assert (after / before).between(0.5, 2).all()

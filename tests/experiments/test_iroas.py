@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ihc.analysis.break_even import ABOVE, BELOW, NO_SPEND, UNCLEAR
 from ihc.errors import InputError
 from ihc.experiments import iroas
-from ihc.experiments.iroas import calibrate, calibrated_days, measured
+from ihc.experiments.iroas import calibrate, calibrated_days, measured, widening
 from ihc.experiments.results import COLUMNS
 from ihc.models.incremental import ANYWAY
 
@@ -70,15 +70,29 @@ def test_incremental_orders_are_worth_the_attributed_revenue_per_order():
 
 def test_orders_of_a_channel_without_attributed_orders_have_no_worth():
     shop = summary(("Radio", 300.0, 0.0, 0.0))
+    rows = [("Radio", day, 150.0, 0.0, 0.0) for day in ("2025-03-01", "2025-03-02")]
     with pytest.raises(InputError, match="experiment on Radio from 2025-03-01 has incremental_orders"):
-        measured(experiment("Radio", orders=2.0), days(("Radio", "2025-03-01", 300.0, 0.0, 0.0)), shop)
+        measured(experiment("Radio", orders=2.0), days(*rows), shop)
 
 
 def test_days_without_data_are_replaced_by_those_of_the_report():
-    found = measured(experiment(revenue=1.0, start="2024-01-01", end="2024-01-31"), DAYS, SHOP).iloc[0]
-    assert found[["spend", "attributed_revenue"]].tolist() == [300, 1400]
     found = measured(experiment(revenue=1.0, spend=30.0, start="2024-01-01", end="2024-01-31"), DAYS, SHOP).iloc[0]
-    assert found["attributed_revenue"] == 140
+    assert found["attributed_revenue"] == 140  # 30 / 300 x 1400
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end"),
+    [
+        ("Search", "2024-01-01", "2024-01-31"),
+        ("Search", "2025-02-01", "2025-03-02"),
+        ("Search", "2025-03-02", "2025-03-04"),
+        ("Mail", "2025-03-02", "2025-03-03"),
+    ],
+)
+def test_the_spend_of_days_without_data_is_not_guessed(name, start, end):
+    says = rf"on {name} from {start} to {end} has days without .*have 2025-03-01 to 2025-03-03\): give its spend"
+    with pytest.raises(InputError, match=says):
+        measured(experiment(name, revenue=1.0, start=start, end=end), DAYS, SHOP)
 
 
 def test_a_channel_without_spend_has_no_iroas():
@@ -129,6 +143,21 @@ def test_an_experiment_with_other_spend_counts_by_its_own_attribution():
     half = calibrate(SHOP, found_by(("Search", 150, 700, 45, 0.5)))
     whole = calibrate(SHOP, found_by(("Search", 300, 1400, 90, 1)))
     assert row(half, "Search")["iROAS"] == pytest.approx(row(whole, "Search")["iROAS"], abs=1e-3)
+
+
+def test_experiments_that_contradict_each_other_widen_the_interval_of_their_channel():
+    # iROAS 0.2 and 1.8, each with error 0.1: mean 1, squares 64 + 64, ratio sqrt(128 / 1)
+    opposite = found_by(("Search", 100, 500, 20, 10), ("Search", 100, 300, 180, 10), ("Mail", 0, 50, 5, 1))
+    assert widening(opposite).tolist() == pytest.approx([128**0.5, 128**0.5, 1])
+    found = row(calibrate(SHOP, opposite), "Search")
+    assert found["verdict"] == UNCLEAR
+    assert found["iROAS_low"] < 0.2 < 1.8 < found["iROAS_high"]
+
+
+def test_experiments_that_agree_with_each_other_keep_their_errors():
+    same = found_by(("Search", 100, 500, 100, 10), ("Search", 200, 300, 210, 20), ("Shop", 100, 300, 900, 10))
+    assert widening(same).tolist() == [1, 1, 1]
+    assert widening(found_by()).empty
 
 
 def test_the_posterior_for_one_spread_is_that_of_bayes_rule(monkeypatch):

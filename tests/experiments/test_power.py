@@ -61,6 +61,15 @@ def test_a_test_is_long_enough_to_find_the_expected_distance_from_break_even():
     assert found["small_holdout_days"] == ceil(needed / 0.09 / 7) * 7
 
 
+@pytest.mark.parametrize("mean", [100.0, 150.0])
+def test_an_experiment_of_this_length_settles_about_6_of_10_verdicts(mean):
+    days = next_experiments(table(("Search", 100.0, mean, 50.0)), TEN)["holdout_days"].iloc[0]
+    random, error = np.random.default_rng(1), np.sqrt(days * 900 / 0.25)  # v = 900 per day
+    truth = random.normal(mean - 100, 50, 100_000) / 10 * days  # above break-even; the orders span 10 days
+    found = random.normal(truth, error)
+    assert np.mean(np.abs(found) > NORMAL_95 * error) == pytest.approx(0.6, abs=0.03)
+
+
 def test_orders_of_one_user_vary_together():
     often = TEN.assign(user_id="u")  # 300 by one user: v = 300^2 / 10 = 9,000, ten times as much
     one, ten = (

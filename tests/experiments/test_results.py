@@ -38,7 +38,7 @@ def test_a_file_with_its_first_line_only_has_no_experiment(load):
 
 
 def test_spaces_around_values_and_a_byte_order_mark_are_ignored(load):
-    assert load("﻿" + HEAD, LINE.replace(",", " , "))["kind"].tolist() == ["geo"]
+    assert load("﻿" + HEAD.replace(",", ", "), LINE.replace(",", " , "))["kind"].tolist() == ["geo"]
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,16 @@ def test_spaces_around_values_and_a_byte_order_mark_are_ignored(load):
             LINE.replace("1200.5", "1.200,50").replace("1.200,50", '"1.200,50"'),
             "incremental_revenue is '1.200,50'; write",
         ),
-        (LINE.replace("1200.5", ""), "line 2: give either incremental_revenue or incremental_orders."),
+        (
+            LINE.replace("1200.5", ""),
+            "incremental_revenue is '' and incremental_orders is ''; give one of the two.",
+        ),
         (LINE.replace("300", "0"), "line 2: standard_error is '0'; give the standard error above 0."),
         (LINE.replace("300", ""), "standard_error is ''; give"),
         (LINE.replace("300", "inf"), "standard_error is 'inf'; write a number"),
-        (LINE.replace("800", "-1"), "line 2: spend is '-1'; give 0 or more."),
+        (LINE.replace("800", "-1"), "line 2: spend is '-1'; give more than 0, or leave it empty"),
+        (LINE.replace("800", "0"), "line 2: spend is '0'; give more than 0, or leave it empty"),
+        (LINE.replace("1200.5", "1200,5"), "cannot be read as CSV: line 2 has 8 fields instead of 7. Save"),
         (LINE.replace("Search", ""), "line 2: channel_name is empty."),
     ],
 )
@@ -72,7 +77,7 @@ def test_an_empty_line_in_the_middle_does_not_shift_line_numbers(load):
 
 
 def test_both_incremental_figures_in_a_line_are_ambiguous(load):
-    with pytest.raises(SettingsError, match="give either incremental_revenue or incremental_orders"):
+    with pytest.raises(SettingsError, match="incremental_revenue is '1200' and incremental_orders is '12'; give one"):
         load(FULL, "Search,2025-03-01,2025-03-14,geo,1200,12,300,800")
 
 
@@ -89,11 +94,20 @@ def test_five_problems_are_listed_and_the_others_counted(load):
         (HEAD.replace("kind", "type"), "lack 'kind'"),
         (HEAD.replace("incremental_revenue", "revenue"), "lack 'incremental_revenue or incremental_orders'"),
         (f"{HEAD},note", "unknown columns: 'note'"),
+        (HEAD.replace(",", ";"), "the first line is 'channel_name;start_date;.*separated by commas"),
+        (f"{HEAD},spend", "have 'spend' more than once"),
     ],
 )
 def test_wrong_columns_are_named(load, head, says):
     with pytest.raises(SettingsError, match=says):
-        load(head, LINE)
+        load(head)
+
+
+def test_a_file_that_is_not_utf_8_says_how_to_save_it(tmp_path):
+    path = tmp_path / "experiments.csv"
+    path.write_text(f"{HEAD}\n{LINE}\n", "utf-16")
+    with pytest.raises(SettingsError, match=r"it is not UTF-8 text\. Save the file in UTF-8"):
+        load_experiments(path)
 
 
 def test_a_missing_file_is_named(tmp_path):

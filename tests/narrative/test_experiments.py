@@ -10,9 +10,12 @@ from ihc.narrative.experiments import (
     anyway_sentence,
     calibration_finding,
     contradictions,
+    disagreements,
+    evidence_sentence,
     move_finding,
     move_sentence,
     next_sentence,
+    results_text,
     validation_sentence,
 )
 from ihc.narrative.summary import contradicted, points
@@ -81,6 +84,38 @@ def test_experiments_that_agree_are_counted(snapshot):
     } == snapshot
 
 
+def test_experiments_that_contradict_each_other_are_named():
+    # iROAS 1 and 2 with errors of 0.1: squares 25 + 25, ratio sqrt(50) = 7.1
+    opposite = evidence(("Search", 100.0, 150.0, 100.0, 10.0), ("Search", 100.0, 150.0, 200.0, 10.0), AGREES)
+    text = results_text(opposite.iloc[:2])
+    assert "on Search contradict each other, so calibration multiplies their standard errors by 7.1." in text
+    assert disagreements(evidence(AGREES, AGREES, RETARGETING)) == []
+
+
+def test_five_contradictions_are_named_and_the_others_counted():
+    lines = results_text(evidence(*[RETARGETING] * 8)).splitlines()
+    assert len(lines) == 7
+    assert lines[-1] == "3 more contradictions."
+
+
+def test_the_basis_of_the_estimates_is_stated():
+    tested, untested = calibrated(("A", 100.0, "above")), calibrated(("A", 100.0, "above")).assign(experiments=0)
+    assert evidence_sentence(tested) == ""
+    assert "experiment" not in evidence_sentence(untested)
+    assert "experiments on other channels" in evidence_sentence(tested.assign(experiments=[0, 0, 2]))
+
+
+def test_no_experiment_is_recommended_for_a_settled_verdict():
+    assert next_sentence(ranked(wrong_verdict=0.001)) == "Each verdict on iROAS is settled, so no experiment is needed."
+    both = pd.concat(
+        [
+            ranked(channel_name="Big", holdout_days=900.0, small_holdout_days=900.0, geo_days=900.0),
+            ranked(wrong_verdict=0.001),
+        ]
+    )
+    assert next_sentence(both).startswith("An experiment on Big would be worth most.")
+
+
 def test_a_contradiction_is_a_priority_of_the_summary():
     empty = pd.DataFrame(columns=["channel_name", "cost", "verdict", "headroom", "section", "line"])
     ages = pd.DataFrame(columns=["is_immature", "ihc_revenue_expected", "ihc_revenue"])
@@ -98,6 +133,10 @@ def test_the_verdicts_on_iroas_are_counted_and_named(snapshot):
         "each": calibration_finding(calibrated(*rows), 4),
         "no spend": calibration_finding(calibrated(rows[-1])),
     } == snapshot
+
+
+def test_neither_less_than_nothing_nor_more_than_everything_would_have_come_anyway():
+    assert anyway_sentence(calibrated(anyway=(300.0, -50.0, 1200.0))).endswith("(95% interval: 0 to 1,000).")
 
 
 def test_what_would_have_come_anyway_is_stated(snapshot):

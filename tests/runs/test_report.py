@@ -141,7 +141,7 @@ EXPERIMENTS = "channel_name,start_date,end_date,kind,incremental_orders,standard
 
 
 def test_experiments_are_told_in_the_terminal_and_in_the_files(finished, tmp_path):
-    (tmp_path / "tests.csv").write_text(f"{EXPERIMENTS}Paid Social,2025-01-01,2025-12-31,holdout,0.5,0.1\n")
+    (tmp_path / "tests.csv").write_text(f"{EXPERIMENTS}Paid Social,2025-03-03,2025-03-23,holdout,0.5,0.1\n")
     done = run_ihc(tmp_path, finished.database, "--report-only", "--experiments", "tests.csv")
     assert done.code == 0, done.err
     assert "Attribution contradicts 1 of 1 experiment." in done.out
@@ -153,9 +153,16 @@ def test_experiments_are_told_in_the_terminal_and_in_the_files(finished, tmp_pat
     )
 
 
-def test_an_experiment_on_an_unknown_channel_ends_the_run_before_it_writes(own_shop, tmp_path):
-    (tmp_path / "tests.csv").write_text(f"{EXPERIMENTS}Radio,2025-01-01,2025-12-31,holdout,0.5,0.1\n")
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("Radio,2025-01-01,2025-12-31,holdout,0.5,0.1", "The experiments name 'Radio', but the report's rows are "),
+        ("Paid Social,2024-01-01,2024-01-31,holdout,0.5,0.1", "from 2024-01-01 to 2024-01-31 has days without data"),
+    ],
+)
+def test_an_experiment_without_data_ends_the_run_before_it_writes(own_shop, tmp_path, line, says):
+    (tmp_path / "tests.csv").write_text(f"{EXPERIMENTS}{line}\n")
     done = run_ihc(tmp_path, own_shop, "--experiments", "tests.csv")
     assert done.code == 1
-    assert "The experiments name 'Radio', but the report's rows are " in done.err
+    assert says in done.err
     assert not (tmp_path / "out" / "runs").exists() or not list((tmp_path / "out" / "runs").iterdir())
