@@ -92,7 +92,7 @@ def calibrated_roas_chart(figure: Figure, table: pd.DataFrame, roas: float = 1.0
     axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=roas, subs=(1, 3)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: general(value, 2)))
     marks.text_column(axes, 116, "iROAS (interval)", marks.with_bounds(rows, "iROAS", _ratio), shades)
-    even = f"dashed: break-even {general(roas, 4)}"
+    even = f"dashed: break-even {general(roas, 4)}, log scale beyond"
     axes.set_xlabel(f"◇ attributed ROAS, ● iROAS, ○ without an experiment; {even}", fontsize=9)
 
 

@@ -32,7 +32,7 @@ from ihc.report.exhibit import Exhibit
 from ihc.report.tables import table
 from ihc.schemas.refunds import purchases
 
-CALIBRATED, RESULTS, NEXT, DAYS = "calibrated_roas", "experiments", "next_experiments", "calibrated_reporting"
+CALIBRATED, RESULTS, NEXT, DAYS = "calibrated_roas", "experiment_results", "next_experiments", "calibrated_reporting"
 OF_EXPERIMENTS = (CALIBRATED, RESULTS, NEXT, DAYS)
 BOUNDS = {"iROAS": ("iROAS_low", "iROAS_high")}
 SHOWN = (

@@ -45,7 +45,7 @@ from ihc.schemas.tables import inside, require_columns
 OF_SPEND = (0.5, 0.5)
 OF_REVENUE = (0.25, 0.25)
 SPREADS = np.linspace(0.1, 3, 30)  # the values of τ
-USUAL_SPREAD = 0.75  # τ is half-normal a priori, with this scale
+USUAL_SPREAD = 0.6  # τ is half-normal a priori, with this scale
 SUMS = ("cost", "ihc", "ihc_revenue")
 ROUNDING = 1e-9  # the least squared error / prior variance; below it, equal experiments give a singular matrix
 NORMAL_95 = 1.959964  # 97.5 % quantile of the standard normal distribution
