@@ -75,7 +75,9 @@ class Report:
     @property
     def headline(self) -> str:
         """Where most of the spend is, and which channels are above break-even."""
-        return self.missing or summary.headline(self.data.few_verdicts, self.data.options.break_even_roas)
+        text = summary.headline(self.data.few_verdicts, self.data.options.break_even_roas)
+        is_doubted = self.has_experiments and not self._experiments.evidence["agrees"].all()
+        return self.missing or (f"By attribution: {text}" if is_doubted else text)
 
     @property
     def missing(self) -> str:
