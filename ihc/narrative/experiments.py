@@ -153,10 +153,11 @@ def size_sentence(row: pd.Series[Any]) -> str:
 def validation_sentence(table: pd.DataFrame) -> str:
     """Compare calibrated iROAS with attributed ROAS. In: `validate_experiments`."""
     before, after = table.iloc[0], table.iloc[-1]
-    less = percentage(1 - after["roas_error"] / before["roas_error"])
+    shops, less = counted(int(after["seeds"]), "simulated shop"), 1 - after["roas_error"] / before["roas_error"]
     return (
-        f"iROAS calibrated by {after['estimate']} experiments has an error of {fixed(after['roas_error'], 2)}, {less} "
-        f"less than attributed ROAS ({fixed(before['roas_error'], 2)}). Its 95% intervals contain the truth for "
+        f"In {shops}, iROAS calibrated by {after['estimate']} experiments has an error of "
+        f"{fixed(after['roas_error'], 2)}, {percentage(less)} less than attributed ROAS "
+        f"({fixed(before['roas_error'], 2)}). Its 95% intervals contain the truth for "
         f"{percentage(after['coverage'], 1)} of the channels."
     )
 

@@ -169,9 +169,9 @@ def test_the_experiment_that_would_tell_may_be_on_a_small_channel():
 
 
 def test_the_validation_compares_the_first_and_the_last_row():
-    rows = [("attributed", 1.4, NAN), ("0", 0.7, 1.0), ("3", 0.5, 0.955)]
-    text = validation_sentence(pd.DataFrame(rows, columns=["estimate", "roas_error", "coverage"]))
-    assert "by 3 experiments has an error of 0.50, 64% less than attributed ROAS (1.40)" in text
+    rows = [("attributed", 60, 1.4, NAN), ("0", 60, 0.7, 1.0), ("3", 60, 0.5, 0.955)]
+    text = validation_sentence(pd.DataFrame(rows, columns=["estimate", "seeds", "roas_error", "coverage"]))
+    assert text.startswith("In 60 simulated shops, iROAS calibrated by 3 experiments has an error of 0.50, 64% less ")
     assert "for 95.5% of the channels" in text
 
 
