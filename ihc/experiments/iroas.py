@@ -146,6 +146,7 @@ def calibrate(summary: pd.DataFrame, evidence: pd.DataFrame, *, roas: float = 1.
     iROAS_high [1; NaN without spend], verdict [ABOVE, BELOW, UNCLEAR or NO_SPEND: whether the interval of iROAS is
     above break-even]`. The calibrated revenue of ANYWAY is what is left of the attributed one. It is below 0 if the
     channels cause more than that: an order that needs two of them counts for both.
+
     Raises InputError for a missing column.
     """
     require_columns(summary, ("channel_name", "cost", "ihc_revenue"), "summary")

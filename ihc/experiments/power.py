@@ -37,9 +37,9 @@ def next_experiments(table: pd.DataFrame, orders: pd.DataFrame, *, roas: float =
     two independent groups, scaled up to the shop. It finds the difference d per day with a power of 80 % at a level of
     5 % (two-sided) if d x L is 2.8 standard errors, so that L = 2.8² x v / (h x (1 - h) x d²). d is the mean distance
     of revenue from break-even that is expected. The true distance may be shorter: an experiment of this length settles
-    about 6 of 10 verdicts. A geo test has half of the regions without the channel; if regions
-    vary independently, v is then the variance of the shop's revenue from day to day, without its trend and its weekly
-    pattern (or v of users, if that is larger).
+    about 6 of 10 verdicts. A geo test has half of the regions without the channel. If regions vary independently, v is
+    then the variance of the shop's revenue from day to day, without its trend and its weekly pattern (or v of users, if
+    that is larger).
     """
     require_columns(table, ("channel_name", "cost", "calibrated_revenue", "calibrated_revenue_high"), "table")
     require_columns(orders, ("user_id", "conv_date", "revenue"), "orders")
