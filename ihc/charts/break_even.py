@@ -93,7 +93,7 @@ def calibrated_roas_chart(figure: Figure, table: pd.DataFrame, roas: float = 1.0
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: general(value, 2)))
     marks.text_column(axes, 116, "iROAS (interval)", marks.with_bounds(rows, "iROAS", _ratio), shades)
     even = f"dashed: break-even {general(roas, 4)}, log scale beyond"
-    axes.set_xlabel(f"◇ attributed ROAS, ● iROAS, ○ without an experiment; {even}", fontsize=9)
+    axes.set_xlabel(f"◇ attributed ROAS, ● iROAS, ○ without an experiment\n{even}", fontsize=9)
 
 
 @chart

@@ -92,7 +92,7 @@ def test_a_geo_test_takes_longer_if_revenue_varies_from_day_to_day():
 
 def test_trend_and_weekly_pattern_are_no_variance():
     days = pd.date_range("2025-03-03", periods=42)
-    revenue = 100 + 3 * np.arange(42) + 50 * (days.dayofweek >= 5)
+    revenue = 100 + 3 * np.arange(42) + 50 * (days.day_of_week >= 5)
     frame = pd.DataFrame({"user_id": "u", "conv_date": days.strftime("%Y-%m-%d"), "revenue": revenue})
     assert power._daily_variance(frame) == pytest.approx(0, abs=1e-9)
     assert power._daily_variance(frame.drop(index=20)) > 1  # a day without orders counts
