@@ -106,7 +106,7 @@ def test_a_silence_ends_a_request_before_its_deadline(begin, monkeypatch):
 
 def test_a_deadline_is_tried_again_over_another_connection_as_often_as_any_failure():
     hostile = endlessly(*FLOODS["trailers"])
-    answer, server = ask(hostile, http(200, GOOD), attempts=5, retries=5)
+    answer, server = ask(hostile, http(200, GOOD), attempts=5, retries=5, seconds=2)
     assert (answer.calls, server.connections) == (2, 2)
     with pytest.raises(DeadlineError) as error:
         ask(hostile, attempts=5, retries=2, seconds=0.1)
@@ -119,11 +119,11 @@ def test_a_connection_that_stays_open_serves_requests_beyond_the_deadline_of_the
         connection.sendall(kept)
         for _ in range(2):
             connection.recv(65_536)
-            time.sleep(0.3)
+            time.sleep(0.8)
             connection.sendall(kept)
 
     with answering(both) as (url, server):
-        client = make_client(url, seconds=0.5)
+        client = make_client(url, seconds=1.5)
         assert [client.ask(BODY).calls for _ in range(3)] == [1, 1, 1]
     assert server.connections == 1
 
