@@ -110,6 +110,8 @@ def folder(sample, tmp_path, monkeypatch, bare_environment):
     (tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (style,) = blocks(PAGES["docs/guides/house-style.md"], "toml")
     (tmp_path / "house.toml").write_text(style)
+    experiments, *_ = blocks(PAGES["docs/guides/experiments.md"], "text")
+    (tmp_path / "experiments.csv").write_text(experiments)
     (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
     monkeypatch.chdir(tmp_path)
     return tmp_path
