@@ -12,7 +12,7 @@ from ihc.charts.break_even import calibrated_roas_chart
 from ihc.exhibits.data import ReportData
 from ihc.experiments.iroas import calibrate, calibrated_days, measured
 from ihc.experiments.power import next_experiments
-from ihc.experiments.results import COLUMNS, NUMBERS, check_channels
+from ihc.experiments.results import check_channels, no_experiments
 from ihc.experiments.scenarios import responses, what_if
 from ihc.journeys.build import build_journeys, non_converting_paths
 from ihc.memory import free_memory
@@ -51,7 +51,7 @@ class Experiments:
     def results(self) -> pd.DataFrame:
         """The results, as of `load_experiments`; without rows if there are none."""
         given = self.data.options.results
-        return pd.DataFrame(columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64")) if given is None else given
+        return no_experiments() if given is None else given
 
     @cached_property
     def evidence(self) -> pd.DataFrame:

@@ -55,9 +55,8 @@ def save(report: Report, folder: Path) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
     tables = _by_name(report)
     for name in OCCASIONAL - tables.keys():  # of an earlier report
-        (folder / f"{name}.csv").unlink(missing_ok=True)
-        for kind in ("svg", "png"):
-            (folder / CHARTS / f"{name}.{kind}").unlink(missing_ok=True)
+        for path in (folder / f"{name}.csv", *_chart_files(folder / CHARTS, name)):
+            path.unlink(missing_ok=True)
     files = [write_csv(exhibit.frame, folder / f"{name}.csv") for name, exhibit in tables.items()]
     charts, failed = _write_charts(report, folder / CHARTS)
     if report.data.options.export_credits:
@@ -85,8 +84,7 @@ def _write_charts(report: Report, folder: Path) -> tuple[list[Path], list[str]]:
     written: list[Path] = []
     failed: list[str] = []
     for exhibit in shown:
-        name = exhibit.chart_name
-        files = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
+        files = _chart_files(folder, exhibit.chart_name)
         if exhibit.draw is None:
             for path in files:
                 path.unlink(missing_ok=True)
@@ -95,6 +93,10 @@ def _write_charts(report: Report, folder: Path) -> tuple[list[Path], list[str]]:
         else:
             written += files
     return written, failed
+
+
+def _chart_files(folder: Path, name: str) -> list[Path]:
+    return [folder / f"{name}.{kind}" for kind in ("svg", "png")]
 
 
 def _credits(report: Report) -> pd.DataFrame:

@@ -57,6 +57,11 @@ def load_experiments(path: Path) -> pd.DataFrame:
     return made
 
 
+def no_experiments() -> pd.DataFrame:
+    """Return the frame of `load_experiments` without a row."""
+    return pd.DataFrame(columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64"))
+
+
 def check_channels(experiments: pd.DataFrame, channels: pd.Series[str]) -> None:
     """Raise InputError if an experiment is for a channel that the report does not have. In: the report's `channels`."""
     unknown = sorted({*experiments["channel_name"]} - {*channels})

@@ -7,21 +7,20 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from ihc.analysis.break_even import ABOVE, BELOW
 from ihc.analysis.reporting import channel_reporting, channel_summary
 from ihc.errors import InputError
 from ihc.experiments.iroas import calibrate, measured
 from ihc.experiments.power import next_experiments
-from ihc.experiments.results import COLUMNS, REVENUE
+from ihc.experiments.results import COLUMNS, REVENUE, no_experiments
 from ihc.journeys.build import build_journeys
 from ihc.lab.shop import simulate_shop, varied_channels
+from ihc.lab.validation import BREAK_EVEN, roas_error, verdicts_right
 from ihc.lab.world import World
 from ihc.models.ihc import attribute
 from ihc.models.parameters import load_parameters
 
 SHOP_ORDERS = 20_000
 TESTS = 3  # channels with an experiment
-BREAK_EVEN = 1.0
 ATTRIBUTED = "attributed"
 MEASURES = ("roas_error", "verdicts_right", "coverage")
 
@@ -81,24 +80,19 @@ def _scores(seed: int) -> Iterator[dict[str, object]]:
     summary, days = channel_summary(*world.tables, credits), channel_reporting(*world.tables, credits)
     truth = world.truth.set_index("channel_name")
     truth = truth[truth["cost"] > 0]
-    experiments = pd.DataFrame(columns=COLUMNS).astype(dict.fromkeys(COLUMNS[4:], "float64"))
+    experiments = no_experiments()
     for count in range(TESTS + 1):
         table = calibrate(summary, measured(experiments, days, summary), roas=BREAK_EVEN)
         found = table.set_index("channel_name").reindex(truth.index)
         if not count:
-            yield {"estimate": ATTRIBUTED, "roas_error": _error(truth, found["ihc_revenue"])}
-        is_told = found["verdict"].isin([ABOVE, BELOW])
-        is_right = (found["verdict"] == ABOVE) == (truth["iROAS"] >= BREAK_EVEN)
+            yield {"estimate": ATTRIBUTED, "roas_error": roas_error(truth, found["ihc_revenue"])}
         yield {
             "estimate": str(count),
-            "roas_error": _error(truth, found["calibrated_revenue"]),
-            "verdicts_right": is_right[is_told].mean(),
+            "roas_error": roas_error(truth, found["calibrated_revenue"]),
+            "verdicts_right": verdicts_right(truth, found),
             "coverage": truth["iROAS"].between(found["iROAS_low"], found["iROAS_high"]).mean(),
         }
-        ranked = next_experiments(table, world.tables.conversions, roas=BREAK_EVEN)
-        untested = ranked.loc[~ranked["channel_name"].isin(experiments["channel_name"]), "channel_name"]
-        experiments = pd.concat([experiments, holdout(world, untested.iloc[0], random)], ignore_index=True)
-
-
-def _error(truth: pd.DataFrame, revenue: pd.Series[float]) -> float:
-    return float((revenue - truth["incremental_revenue"]).abs().sum() / truth["cost"].sum())
+        if count < TESTS:
+            ranked = next_experiments(table, world.tables.conversions, roas=BREAK_EVEN)
+            untested = ranked.loc[~ranked["channel_name"].isin(experiments["channel_name"]), "channel_name"]
+            experiments = pd.concat([experiments, holdout(world, untested.iloc[0], random)], ignore_index=True)

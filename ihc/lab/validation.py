@@ -152,19 +152,21 @@ def _score(world: World, summary: pd.DataFrame, intervals: pd.DataFrame) -> dict
     return {
         "share_error": normalised_error(truth["share"].to_numpy("float64"), share),
         "rank_correlation": kendall_tau(truth["share"].to_numpy("float64"), share),
-        "roas_error": _roas_error(truth, found),
-        "verdicts_right": _verdicts_right(truth, found),
+        "roas_error": roas_error(truth, found["ihc_revenue"]),
+        "verdicts_right": verdicts_right(truth, found),
         "coverage": _coverage(truth, found),
     }
 
 
-def _roas_error(truth: pd.DataFrame, found: pd.DataFrame) -> float:
+def roas_error(truth: pd.DataFrame, revenue: pd.Series[float]) -> float:
+    """Return the error of ROAS [1], see `scores`. In: the truth of a `World` and the estimated revenue, by channel."""
     paid = truth["cost"] > 0
-    off = (found["ihc_revenue"].fillna(0) - truth["incremental_revenue"]).abs()[paid].sum()
+    off = (revenue.fillna(0) - truth["incremental_revenue"]).abs()[paid].sum()
     return float(off / truth.loc[paid, "cost"].sum()) if paid.any() else np.nan
 
 
-def _verdicts_right(truth: pd.DataFrame, found: pd.DataFrame) -> float:
+def verdicts_right(truth: pd.DataFrame, found: pd.DataFrame) -> float:
+    """Return the share of right verdicts, see `scores`. In: the truth of a `World` and `verdict`, by channel."""
     is_told = found["verdict"].isin([ABOVE, BELOW]) & truth["iROAS"].notna()
     is_right = (found["verdict"] == ABOVE) == (truth["iROAS"] >= BREAK_EVEN)
     return float(is_right[is_told].mean()) if is_told.any() else np.nan

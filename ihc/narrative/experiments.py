@@ -8,7 +8,7 @@ import pandas as pd
 
 from ihc.analysis.break_even import ABOVE, BELOW, UNCLEAR, by_cost
 from ihc.analysis.reporting import MATERIAL
-from ihc.experiments.iroas import widening
+from ihc.experiments.iroas import NORMAL_95, widening
 from ihc.experiments.results import REVENUE
 from ihc.experiments.scenarios import GAINS, LOSES, Move
 from ihc.formatting import counted, dated, fixed, general, named, percentage, shown
@@ -98,7 +98,7 @@ def _contradiction(row: dict[Any, Any]) -> str:
     if row["spend"] > 0:
         found = f"experiment {fixed(row['iROAS_low'], 2)} to {fixed(row['iROAS_high'], 2)}"
         return f"{name}: attributed ROAS {fixed(row['ROAS'], 2)}, {found} ({row['kind']}, {days})."
-    margin = 1.96 * row["standard_error"]
+    margin = NORMAL_95 * row["standard_error"]
     found = f"experiment {fixed(row[REVENUE] - margin)} to {fixed(row[REVENUE] + margin)}"
     return f"{name}: attributed revenue {fixed(row['attributed_revenue'])}, {found} ({row['kind']}, {days})."
 

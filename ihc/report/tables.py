@@ -19,7 +19,7 @@ from ihc.glossary import COUNT, CREDIT, FORMATS, GLOSSARY, TEXT, Write, heading
 # Transparent shades of blue, light enough for figures to be legible on a light and a dark page.
 HUE, DARKEST = "0, 114, 178", 0.4
 TO_THE_LEFT = 'style="text-align: left"'
-DATES = ("date", "week", "day", "month", "first_day", "last_day", "start_date", "end_date", "timestamp")
+DATES = ("date", "week", "day", "month", "first_day", "last_day", "timestamp")
 DEFINITIONS = {term.heading: term.definition for term in GLOSSARY.values()}
 
 
