@@ -1,6 +1,6 @@
 """Attribute data larger than memory on a Dask cluster, with results bit-identical to a single pass.
 
-Dask shuffles the tables by user into files, so a lost worker only repeats its own steps.
+The tables are shuffled by user into files, so a lost worker only repeats its own steps.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import dask
 import dask.dataframe as dd
@@ -26,7 +26,6 @@ from ihc.errors import InputError, ScaleError, why
 from ihc.formatting import counted
 from ihc.memory import free_memory
 from ihc.scale.checks import count_unfit, finding, unfit_rows
-from ihc.scale.frames import by_user, costs_by_user
 from ihc.scale.output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, publish, write_tables
 from ihc.scale.parquet import Files, Layout, layout_of, read_parquet
 from ihc.scale.parts import (
@@ -40,14 +39,15 @@ from ihc.scale.parts import (
     removal_effects_of,
     reports_of,
 )
-from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, SESSIONS, Tables, check_clocks, check_table
+from ihc.scale.shuffle import make_folders, read_part, write_costs, write_rows
+from ihc.schemas.tables import COLUMNS, CONVERSIONS, SESSIONS, Tables, check_clocks
 
 ROWS = 500_000  # approximate number of sessions per part, unless the number of parts is given
 PATHS = "paths"
-READING, CHECKING, SHUFFLING, ATTRIBUTING, MARKOV = STAGES = (
+READING, SHUFFLING, MATCHING, ATTRIBUTING, MARKOV = STAGES = (
     "Reading files",
-    "Checking values and keys",
-    "Shuffling by user",
+    "Checking and shuffling rows",
+    "Matching keys and costs",
     "Attributing",
     "Markov model",
 )
@@ -124,7 +124,6 @@ class _Run:
 
     def whole(self) -> Scaled:
         tables = self._read()
-        self._check(tables)
         self._shuffle(tables)
         part, credits, failed = self._attributed()
         reports = reports_of(part, self._markov(removal_effects_of(part)), self.job.plan)
@@ -167,36 +166,26 @@ class _Run:
         self.parts = self.job.parts or max(1, -(-self.rows[SESSIONS] // ROWS))
         return tables
 
-    def _check(self, tables: dict[str, dd.DataFrame]) -> None:
-        """Raise InputError, with the messages of `check_tables`, for an invalid value or a duplicate key."""
-        counts = self._in_order(CHECKING, [count_unfit(table, frame, self.parts) for table, frame in tables.items()])
-        unfit = {table: own for table, own in zip(tables, counts, strict=True) if own["rows"].any()}
-        if unfit:
-            rows = self._in_order(AGAIN, [unfit_rows(table, tables[table], own) for table, own in unfit.items()])
-            raise InputError("\n".join(map(finding, unfit, rows, unfit.values())))
-
     def _shuffle(self, tables: dict[str, dd.DataFrame]) -> None:
-        typed = {
-            table: frame.map_partitions(partial(check_table, table), meta=check_table(table, frame._meta))
+        """Write the rows into parts by user. Raises InputError for an invalid value or a duplicate key."""
+        output, parts = self.job.output, self.parts
+        make_folders(output)
+        rows = [
+            dask.delayed(partial(write_rows, output, table, parts, number), pure=False)(partition)
             for table, frame in tables.items()
-        }
-        shuffled = {
-            SESSIONS: by_user(typed[SESSIONS], self.parts),
-            CONVERSIONS: by_user(typed[CONVERSIONS], self.parts),
-            COSTS: costs_by_user(typed[COSTS], typed[SESSIONS], self.parts),
-        }
-        output = self.job.output
-        written = [
-            frame.to_parquet(
-                f"{output.path}/{SCRATCH}/{table}",
-                filesystem=output.fs,
-                name_function=_file,
-                write_index=False,
-                compute=False,
-            )
-            for table, frame in shuffled.items()
+            for number, partition in enumerate(frame.to_delayed())
         ]
-        self._in_order(SHUFFLING, written)
+        costs = dask.delayed(partial(write_costs, output, parts), pure=False)
+        for stage, tasks in ((SHUFFLING, rows), (MATCHING, [costs(number) for number in range(parts)])):
+            if not all(self._in_order(stage, tasks)):
+                self._refuse(tables)
+
+    def _refuse(self, tables: dict[str, dd.DataFrame]) -> NoReturn:
+        """Raise InputError for invalid tables, with the messages of `check_tables`."""
+        counts = self._in_order(AGAIN, [count_unfit(table, frame, self.parts) for table, frame in tables.items()])
+        unfit = {table: own for table, own in zip(tables, counts, strict=True) if own["rows"].any()}
+        rows = self._in_order(AGAIN, [unfit_rows(table, tables[table], own) for table, own in unfit.items()])
+        raise InputError("\n".join(map(finding, unfit, rows, unfit.values())))
 
     def _attributed(self) -> tuple[Part, int, int]:
         """The sum of all parts, and the numbers of credits and failed orders."""
@@ -226,8 +215,7 @@ class _Run:
 
 def _attribute(output: DirFileSystem, plan: Plan, with_journeys: bool, number: int) -> tuple[Part, int, int]:
     """Attribute one part: write its credits to a file and return its contribution to the report."""
-    sessions, conversions, costs = (_read_part(output, table, number) for table in COLUMNS)
-    # Shuffled rows are in any order, and outcomes follow the order of the conversions.
+    sessions, conversions, costs = (read_part(output, table, number) for table in COLUMNS)
     tables = Tables(sessions, conversions.sort_values("conv_id", ignore_index=True), costs)
     found = attribute_part(tables, plan, free_memory())
     _write_part(output, CREDITS, number, found.credits)
@@ -244,22 +232,17 @@ STEPS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")  # col
 
 
 def _markov(output: DirFileSystem, effects: pd.DataFrame, number: int) -> pd.DataFrame:
-    return markov_part(_read_part(output, PATHS, number), effects)
+    with output.open(_file(PATHS, number), "rb") as file:
+        return markov_part(pq.read_table(file).to_pandas(), effects)
 
 
-def _file(number: int) -> str:
-    return f"part-{number:05d}.parquet"
-
-
-def _read_part(output: DirFileSystem, folder: str, number: int) -> pd.DataFrame:
-    with output.open(f"{SCRATCH}/{folder}/{_file(number)}", "rb") as file:
-        frame: pd.DataFrame = pq.read_table(file).to_pandas()
-    return frame
+def _file(folder: str, number: int) -> str:
+    return f"{SCRATCH}/{folder}/part-{number:05d}.parquet"
 
 
 def _write_part(output: DirFileSystem, folder: str, number: int, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with output.open(f"{SCRATCH}/{folder}/{_file(number)}", "wb") as file:
+    with output.open(_file(folder, number), "wb") as file:
         pq.write_table(table, file, compression="zstd")
 
 
