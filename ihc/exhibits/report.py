@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -48,6 +49,13 @@ from ihc.report.exhibit import Exhibit
 from ihc.report.tables import notebook_table
 from ihc.report.verdicts import Card, cards
 from ihc.schemas.refunds import purchase_ids
+
+T = TypeVar("T", Exhibit, Exhibit | None)
+
+
+def _exhibit(make: Callable[[Report], T]) -> cached_property[T]:
+    """An attribute of a report that is made on first access."""
+    return cached_property(make)
 
 
 class Report:
@@ -161,90 +169,56 @@ class Report:
 
     # Exhibits
 
-    @cached_property
-    def figures(self) -> Exhibit:
-        """Key figures."""
-        return periods.key_figures(self.data)
+    figures = _exhibit(lambda report: periods.key_figures(report.data))
+    """Key figures."""
 
-    @cached_property
-    def channels(self) -> Exhibit:
-        """Spend, attributed orders and revenue, CPO and ROAS by channel."""
-        return channels.channels(self.data)
+    channels = _exhibit(lambda report: channels.channels(report.data))
+    """Spend, attributed orders and revenue, CPO and ROAS by channel."""
 
-    @cached_property
-    def intervals(self) -> Exhibit:
-        """95% bootstrap confidence intervals, and share of credit compared with share of spend."""
-        return channels.intervals(self.data)
+    intervals = _exhibit(lambda report: channels.intervals(report.data))
+    """95% bootstrap confidence intervals, and share of credit compared with share of spend."""
 
-    @cached_property
-    def break_even(self) -> Exhibit:
-        """Break-even spend and headroom of each channel."""
-        return channels.break_even(self.data)
+    break_even = _exhibit(lambda report: channels.break_even(report.data))
+    """Break-even spend and headroom of each channel."""
 
-    @cached_property
-    def spend_and_revenue(self) -> Exhibit:
-        """Spend and attributed revenue by channel."""
-        return channels.spend_and_revenue(self.data)
+    spend_and_revenue = _exhibit(lambda report: channels.spend_and_revenue(report.data))
+    """Spend and attributed revenue by channel."""
 
-    @cached_property
-    def phases(self) -> Exhibit:
-        """Credit by channel and phase: initializer, holder, closer."""
-        return channels.phases(self.data)
+    phases = _exhibit(lambda report: channels.phases(report.data))
+    """Credit by channel and phase: initializer, holder, closer."""
 
-    @cached_property
-    def conversion_types(self) -> Exhibit:
-        """Orders and attributed revenue by conversion type. In the report if there are several types."""
-        return channels.conversion_types(self.data)
+    conversion_types = _exhibit(lambda report: channels.conversion_types(report.data))
+    """Orders and attributed revenue by conversion type. In the report if there are several types."""
 
-    @cached_property
-    def channel_conversion_types(self) -> Exhibit:
-        """Attributed orders and revenue by channel and conversion type. In the report if there are several types."""
-        return channels.channel_conversion_types(self.data)
+    channel_conversion_types = _exhibit(lambda report: channels.channel_conversion_types(report.data))
+    """Attributed orders and revenue by channel and conversion type. In the report if there are several types."""
 
-    @cached_property
-    def weekly(self) -> Exhibit:
-        """Attributed revenue by week and channel."""
-        return periods.weekly(self.data)
+    weekly = _exhibit(lambda report: periods.weekly(report.data))
+    """Attributed revenue by week and channel."""
 
-    @cached_property
-    def daily(self) -> Exhibit:
-        """Spend and attributed revenue by day."""
-        return periods.daily(self.data)
+    daily = _exhibit(lambda report: periods.daily(report.data))
+    """Spend and attributed revenue by day."""
 
-    @cached_property
-    def roas_by_day(self) -> Exhibit:
-        """ROAS by day of the channels with the most spend."""
-        return periods.roas_by_day(self.data)
+    roas_by_day = _exhibit(lambda report: periods.roas_by_day(report.data))
+    """ROAS by day of the channels with the most spend."""
 
-    @cached_property
-    def lag(self) -> Exhibit:
-        """Conversion lag: credit by days from session to order."""
-        return periods.lag(self.data)
+    lag = _exhibit(lambda report: periods.lag(report.data))
+    """Conversion lag: credit by days from session to order."""
 
-    @cached_property
-    def changes(self) -> Exhibit:
-        """Changes since the last run, by cause."""
-        return periods.changes(self.data)
+    changes = _exhibit(lambda report: periods.changes(report.data))
+    """Changes since the last run, by cause."""
 
-    @cached_property
-    def models(self) -> Exhibit:
-        """Attributed revenue by model."""
-        return models.models(self._compared)
+    models = _exhibit(lambda report: models.models(report._compared))
+    """Attributed revenue by model."""
 
-    @cached_property
-    def sensitivity(self) -> Exhibit:
-        """ROAS under other models, lookback windows and redistributions."""
-        return models.settings(self._compared)
+    sensitivity = _exhibit(lambda report: models.settings(report._compared))
+    """ROAS under other models, lookback windows and redistributions."""
 
-    @cached_property
-    def stability(self) -> Exhibit:
-        """The range of ROAS and rank over all settings."""
-        return models.stability(self._compared)
+    stability = _exhibit(lambda report: models.stability(report._compared))
+    """The range of ROAS and rank over all settings."""
 
-    @cached_property
-    def single_changes(self) -> Exhibit:
-        """Effect of changing one setting at a time."""
-        return models.single(self._compared)
+    single_changes = _exhibit(lambda report: models.single(report._compared))
+    """Effect of changing one setting at a time."""
 
     @cached_property
     def robustness(self) -> Exhibit | None:
@@ -253,140 +227,88 @@ class Report:
         # `ihc stress` may have written files of the other name into the same folder.
         return replace(self.stress(worlds), name=models.ROBUSTNESS) if worlds else None
 
-    @cached_property
-    def calibrated_roas(self) -> Exhibit:
-        """Attributed ROAS and iROAS calibrated by experiments. In the report if it has `experiments`."""
-        return experiments.calibration(self._experiments)
+    calibrated_roas = _exhibit(lambda report: experiments.calibration(report._experiments))
+    """Attributed ROAS and iROAS calibrated by experiments. In the report if it has `experiments`."""
 
-    @cached_property
-    def experiments(self) -> Exhibit:
-        """Results of experiments, and whether attribution agrees. In the report if it has `experiments`."""
-        return experiments.results(self._experiments)
+    experiments = _exhibit(lambda report: experiments.results(report._experiments))
+    """Results of experiments, and whether attribution agrees. In the report if it has `experiments`."""
 
-    @cached_property
-    def next_experiments(self) -> Exhibit:
-        """Which experiment to run next, and its size. In the report if it has `experiments`."""
-        return experiments.following(self._experiments)
+    next_experiments = _exhibit(lambda report: experiments.following(report._experiments))
+    """Which experiment to run next, and its size. In the report if it has `experiments`."""
 
-    @cached_property
-    def calibrated_reporting(self) -> Exhibit:
-        """Attributed and calibrated revenue by channel and day. In the report if it has `experiments`."""
-        return experiments.days(self._experiments)
+    calibrated_reporting = _exhibit(lambda report: experiments.days(report._experiments))
+    """Attributed and calibrated revenue by channel and day. In the report if it has `experiments`."""
 
-    @cached_property
-    def journey_lengths(self) -> Exhibit:
-        """Orders by number of sessions."""
-        return paths.lengths(self._paths)
+    journey_lengths = _exhibit(lambda report: paths.lengths(report._paths))
+    """Orders by number of sessions."""
 
-    @cached_property
-    def journey_times(self) -> Exhibit:
-        """Orders by time from the first to the converting session."""
-        return paths.times(self._paths)
+    journey_times = _exhibit(lambda report: paths.times(report._paths))
+    """Orders by time from the first to the converting session."""
 
     @cached_property
     def commonest_paths(self) -> Exhibit:
         """Most common paths of all customers."""
         return self.paths()
 
-    @cached_property
-    def roles(self) -> Exhibit:
-        """Orders in which a channel is first, assist, last or the only channel."""
-        return paths.roles(self._paths)
+    roles = _exhibit(lambda report: paths.roles(report._paths))
+    """Orders in which a channel is first, assist, last or the only channel."""
 
-    @cached_property
-    def transitions(self) -> Exhibit:
-        """Transitions from channel to channel."""
-        return paths.transitions(self._paths)
+    transitions = _exhibit(lambda report: paths.transitions(report._paths))
+    """Transitions from channel to channel."""
 
-    @cached_property
-    def reconciliation(self) -> Exhibit:
-        """Reconciliation of orders and revenue, from input tables to credited orders."""
-        return reconciliation.reconciliation(self.data, ORDERS)
+    reconciliation = _exhibit(lambda report: reconciliation.reconciliation(report.data, ORDERS))
+    """Reconciliation of orders and revenue, from input tables to credited orders."""
 
-    @cached_property
-    def credit_reconciliation(self) -> Exhibit:
-        """Reconciliation of credit, from credited orders to reported days."""
-        return reconciliation.reconciliation(self.data, CREDIT)
+    credit_reconciliation = _exhibit(lambda report: reconciliation.reconciliation(report.data, CREDIT))
+    """Reconciliation of credit, from credited orders to reported days."""
 
-    @cached_property
-    def cost_reconciliation(self) -> Exhibit:
-        """Reconciliation of spend, from input tables to report."""
-        return reconciliation.reconciliation(self.data, COST)
+    cost_reconciliation = _exhibit(lambda report: reconciliation.reconciliation(report.data, COST))
+    """Reconciliation of spend, from input tables to report."""
 
-    @cached_property
-    def without_credit(self) -> Exhibit:
-        """Spend on sessions without credit."""
-        return reconciliation.without_credit(self.data)
+    without_credit = _exhibit(lambda report: reconciliation.without_credit(report.data))
+    """Spend on sessions without credit."""
 
-    @cached_property
-    def untracked(self) -> Exhibit:
-        """Revenue of untracked orders by day."""
-        return reconciliation.untracked(self.data)
+    untracked = _exhibit(lambda report: reconciliation.untracked(report.data))
+    """Revenue of untracked orders by day."""
 
-    @cached_property
-    def tables(self) -> Exhibit:
-        """Size of the shop's tables."""
-        return quality.tables(self._checks)
+    tables = _exhibit(lambda report: quality.tables(report._checks))
+    """Size of the shop's tables."""
 
-    @cached_property
-    def quality(self) -> Exhibit:
-        """Data quality findings."""
-        return quality.findings(self._checks)
+    quality = _exhibit(lambda report: quality.findings(report._checks))
+    """Data quality findings."""
 
-    @cached_property
-    def remedies(self) -> Exhibit:
-        """SQL statements and settings that fix each finding."""
-        return quality.remedies(self._checks)
+    remedies = _exhibit(lambda report: quality.remedies(report._checks))
+    """SQL statements and settings that fix each finding."""
 
-    @cached_property
-    def engagement(self) -> Exhibit | None:
-        """Effect of closer engagement that is not recorded; None if it is."""
-        return models.engagement(self._compared)
+    engagement = _exhibit(lambda report: models.engagement(report._compared))
+    """Effect of closer engagement that is not recorded; None if it is."""
 
-    @cached_property
-    def initializer_curve(self) -> Exhibit:
-        """Initializer membership by gap since the previous session."""
-        return engine.curve(self._engine, "initializer")
+    initializer_curve = _exhibit(lambda report: engine.curve(report._engine, "initializer"))
+    """Initializer membership by gap since the previous session."""
 
-    @cached_property
-    def closer_curve(self) -> Exhibit:
-        """Closer membership by time to conversion."""
-        return engine.curve(self._engine, "closer")
+    closer_curve = _exhibit(lambda report: engine.curve(report._engine, "closer"))
+    """Closer membership by time to conversion."""
 
-    @cached_property
-    def phase_weights(self) -> Exhibit:
-        """Share of the credit that each phase assigns."""
-        return engine.phase_weights(self._engine)
+    phase_weights = _exhibit(lambda report: engine.phase_weights(report._engine))
+    """Share of the credit that each phase assigns."""
 
-    @cached_property
-    def channel_weights(self) -> Exhibit:
-        """Weight of each channel's sessions by phase."""
-        return engine.channel_weights(self._engine)
+    channel_weights = _exhibit(lambda report: engine.channel_weights(report._engine))
+    """Weight of each channel's sessions by phase."""
 
-    @cached_property
-    def scores(self) -> Exhibit:
-        """Channel scores by phase."""
-        return engine.scores(self._engine)
+    scores = _exhibit(lambda report: engine.scores(report._engine))
+    """Channel scores by phase."""
 
-    @cached_property
-    def impact(self) -> Exhibit:
-        """Influenced orders of each channel, and its average credit in them."""
-        return engine.impact(self._engine)
+    impact = _exhibit(lambda report: engine.impact(report._engine))
+    """Influenced orders of each channel, and its average credit in them."""
 
-    @cached_property
-    def distribution(self) -> Exhibit:
-        """Distribution of credit over each channel's sessions."""
-        return engine.distribution(self._engine)
+    distribution = _exhibit(lambda report: engine.distribution(report._engine))
+    """Distribution of credit over each channel's sessions."""
 
-    @cached_property
-    def redistribution(self) -> Exhibit:
-        """Credit before and after redistribution."""
-        return engine.redistribution(self._engine)
+    redistribution = _exhibit(lambda report: engine.redistribution(report._engine))
+    """Credit before and after redistribution."""
 
-    @cached_property
-    def explained(self) -> Exhibit:
-        """Credit of one order, step by step."""
-        return engine.explained(self._engine)
+    explained = _exhibit(lambda report: engine.explained(report._engine))
+    """Credit of one order, step by step."""
 
     # Ad-hoc analyses
 
