@@ -79,9 +79,20 @@ class Generic(Transaction):
             cls.engine(url, is_writing=True).connect().close()
 
     @staticmethod
+    @cache  # SQLAlchemy sends a server several queries before the first use of an engine
     def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
         """An engine with the database's default isolation level."""
-        return _engine(url, is_writing)
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        sa.event.listen(engine, "handle_error", _wrapped_error)
+        if url.get_backend_name() == DUCKDB:
+            # Readers may share the file, and no extension is downloaded.
+            offline = {"read_only": not is_writing, "config": {"autoinstall_known_extensions": "false"}}
+
+            @sa.event.listens_for(engine, "do_connect")
+            def _connect(dialect: sa.Dialect, _record: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
+                return _patiently(lambda: dialect.connect(*given, **{**named, **offline}))
+
+        return engine
 
     @staticmethod
     def reason_of(error: BaseException, _url: sa.URL) -> str:
@@ -114,21 +125,6 @@ class Generic(Transaction):
         if not isinstance(self._types(column.table.name).get(column.name), sa.Float):  # type: ignore[union-attr]
             return sa.false()
         return sa.or_(column != sa.func.floor(column), sa.func.abs(column) >= EXACT)
-
-
-@cache  # SQLAlchemy sends a server several queries before the first use of an engine
-def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    sa.event.listen(engine, "handle_error", _wrapped_error)
-    if url.get_backend_name() == DUCKDB:
-        # Readers may share the file, and no extension is downloaded.
-        offline = {"read_only": not is_writing, "config": {"autoinstall_known_extensions": "false"}}
-
-        @sa.event.listens_for(engine, "do_connect")
-        def _connect(dialect: sa.Dialect, _record: Any, given: Sequence[Any], named: Mapping[str, Any]) -> Any:
-            return _patiently(lambda: dialect.connect(*given, **{**named, **offline}))
-
-    return engine
 
 
 def _wrapped_error(context: sa.engine.ExceptionContext) -> Exception | None:

@@ -64,9 +64,22 @@ class Postgres(Transaction):
         return url.set(drivername="postgresql")
 
     @staticmethod
+    @cache  # SQLAlchemy sends a server several queries before the first use of an engine
     def engine(url: sa.URL, *, is_writing: bool) -> sa.Engine:
         """An engine whose transactions read one snapshot, or are the only writer among ihc's."""
-        return _engine(url, is_writing)
+        engine = plain_engine(url)
+        begin = _begin(schema_of(url), is_writing=is_writing)
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin_as_one_batch(connection: sa.Connection) -> None:
+            cursor = driver_connection(connection).execute(begin.encode())
+            while cursor.nextset():
+                pass
+            (schema,) = cursor.fetchone() or (None,)
+            if schema is None:
+                raise DatabaseError(no_schema(schema_of(url), url.username or "the role"))
+
+        return engine
 
     @staticmethod
     def driver_errors() -> tuple[type[Exception], ...]:
@@ -78,7 +91,29 @@ class Postgres(Transaction):
     @staticmethod
     def reason_of(error: BaseException, url: sa.URL) -> str:
         """The cause of an error, and what to do."""
-        return _reason_of(error, url)
+        diagnosis = getattr(error, "diag", None)
+        reason = " ".join(str(getattr(diagnosis, "message_primary", None) or error).split())
+        details = " ".join(str(getattr(diagnosis, "message_detail", None) or "").split())
+        lost = f"the connection was lost ({reason}), and the current step was rolled back: run again"
+        hints = {
+            "because it is a view": f"{reason}; ihc stores its results there: rename it and run again",
+            "cannot copy to view": f"{reason}; ihc stores its results there: rename it and run again",
+            "cannot insert into view": f"{reason}; ihc stores its results there: rename it and run again",
+            "read-only transaction": f"it cannot be written ({reason}): connect to the primary server",
+            "lock timeout": f"another program has locked it for {BUSY_SECONDS} seconds: end that program and run again",
+            "password authentication failed": f"{reason}: check user and password in IHC_DATABASE",
+            "no password supplied": f"{reason}: set it in IHC_DATABASE, PGPASSWORD or ~/.pgpass",
+            "timeout expired": f"the server does not answer ({reason}): check host and port",
+            **dict.fromkeys(("is lost", "is closed", "closed the connection", "terminating connection"), lost),
+        }
+        if says := _not_taken(diagnosis, reason):
+            return says
+        if says := _not_granted(reason, url):
+            return f"{reason}: {says}"
+        if missing := re.search(r"\b(column|relation|role|database) .*does not exist", reason):
+            return f"{reason}; {MISSING[missing[1]]}"
+        found = next((text for key, text in hints.items() if key in reason), "")
+        return found or (f"{reason} ({details.rstrip('.')})" if details else reason)
 
     def tables(self) -> set[str]:
         """The names of the tables and views in the schema, or in all schemas of the search path."""
@@ -150,23 +185,6 @@ def schema_of(url: sa.URL) -> str | None:
 def quoted(name: str) -> str:
     """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'
-
-
-@cache  # SQLAlchemy sends a server several queries before the first use of an engine
-def _engine(url: sa.URL, is_writing: bool) -> sa.Engine:
-    engine = plain_engine(url)
-    begin = _begin(schema_of(url), is_writing=is_writing)
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin_as_one_batch(connection: sa.Connection) -> None:
-        cursor = driver_connection(connection).execute(begin.encode())
-        while cursor.nextset():
-            pass
-        (schema,) = cursor.fetchone() or (None,)
-        if schema is None:
-            raise DatabaseError(no_schema(schema_of(url), url.username or "the role"))
-
-    return engine
 
 
 def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:
@@ -300,33 +318,6 @@ def no_schema(schema: str | None, role: str) -> str:
         f"Schema {schema!r} does not exist, or {role} may not use it: set another --schema (IHC_SCHEMA), or have its "
         f"owner run CREATE SCHEMA {quoted(schema)} or GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)}."
     )
-
-
-def _reason_of(error: BaseException, url: sa.URL) -> str:
-    """The cause of an error, and what to do."""
-    diagnosis = getattr(error, "diag", None)
-    reason = " ".join(str(getattr(diagnosis, "message_primary", None) or error).split())
-    details = " ".join(str(getattr(diagnosis, "message_detail", None) or "").split())
-    lost = f"the connection was lost ({reason}), and the current step was rolled back: run again"
-    hints = {
-        "because it is a view": f"{reason}; ihc stores its results there: rename it and run again",
-        "cannot copy to view": f"{reason}; ihc stores its results there: rename it and run again",
-        "cannot insert into view": f"{reason}; ihc stores its results there: rename it and run again",
-        "read-only transaction": f"it cannot be written ({reason}): connect to the primary server",
-        "lock timeout": f"another program has locked it for {BUSY_SECONDS} seconds: end that program and run again",
-        "password authentication failed": f"{reason}: check user and password in IHC_DATABASE",
-        "no password supplied": f"{reason}: set it in IHC_DATABASE, PGPASSWORD or ~/.pgpass",
-        "timeout expired": f"the server does not answer ({reason}): check host and port",
-        **dict.fromkeys(("is lost", "is closed", "closed the connection", "terminating connection"), lost),
-    }
-    if says := _not_taken(diagnosis, reason):
-        return says
-    if says := _not_granted(reason, url):
-        return f"{reason}: {says}"
-    if missing := re.search(r"\b(column|relation|role|database) .*does not exist", reason):
-        return f"{reason}; {MISSING[missing[1]]}"
-    found = next((text for key, text in hints.items() if key in reason), "")
-    return found or (f"{reason} ({details.rstrip('.')})" if details else reason)
 
 
 def _not_taken(diagnosis: Any, reason: str) -> str:
