@@ -228,29 +228,14 @@ def _previous_orders(every: pd.DataFrame, conversions: pd.DataFrame, buyer: Inte
 
 
 def without_new_session(
-    sessions: pd.DataFrame,
-    conversions: pd.DataFrame,
-    *,
-    start_date: str | date | None = None,
-    end_date: str | date | None = None,
-    lookback_days: float | None = None,
-    restart_after_order: bool = False,
+    sessions: pd.DataFrame, conversions: pd.DataFrame, *, restart_after_order: bool = False, **rules: Any
 ) -> pd.DataFrame:
     """Find the conversions that are untracked only because journeys restart after an order.
 
-    In: as `build_journeys`. Out: `conv_id, outcome, reason`; empty unless `restart_after_order`.
+    In: as `find_spans`. Out: `conv_id, outcome, reason`; empty unless `restart_after_order`.
     """
-    spans = [
-        find_spans(
-            sessions,
-            conversions,
-            start_date=start_date,
-            end_date=end_date,
-            lookback_days=lookback_days,
-            restart_after_order=is_restarted,
-        )
-        for is_restarted in ((False, True) if restart_after_order else ())
-    ]
+    restarts = (False, True) if restart_after_order else ()
+    spans = [find_spans(sessions, conversions, restart_after_order=is_restarted, **rules) for is_restarted in restarts]
     empty = conversions["conv_id"].iloc[:0]
     ids = spans[0].conversions["conv_id"][(spans[1].lengths == 0) & (spans[0].lengths > 0)] if spans else empty
     return pd.DataFrame({"conv_id": ids.array, "outcome": UNATTRIBUTED, "reason": NO_NEW_SESSION}, dtype="str")
@@ -301,13 +286,7 @@ def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFr
 
 
 def non_converting_paths(
-    sessions: pd.DataFrame,
-    conversions: pd.DataFrame,
-    *,
-    start_date: str | date | None = None,
-    end_date: str | date | None = None,
-    lookback_days: float | None = None,
-    restart_after_order: bool = False,
+    sessions: pd.DataFrame, conversions: pd.DataFrame, *, restart_after_order: bool = False, **rules: Any
 ) -> pd.DataFrame:
     """Return the paths without a conversion: all sessions of each user who never converted.
 
@@ -340,7 +319,7 @@ def non_converting_paths(
     )
     if EVENT_UTC in last:
         ends[CONV_UTC] = last[EVENT_UTC]
-    paths = build_journeys(sessions, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
+    paths = build_journeys(sessions, ends, **rules)
     return paths[["user_id", "session_id", "timestamp", "channel_name"]]
 
 
