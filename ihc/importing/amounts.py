@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from babel.numbers import list_currencies
 
+from ihc.arrays.types import Booleans, Floats
 from ihc.errors import AmbiguousError, SettingsError
 from ihc.formatting import listed
 from ihc.importing.cells import EMPTY, Cells, as_numpy, problems_of, quoted, read_cells, reasons_of, taken
@@ -60,9 +61,6 @@ NO = ("0", "false", "f", "no", "n", "nein", "non")
 NO_AMOUNT, OTHER_FORM, NO_FLAG = range(1, 4)
 REASONS = {NO_AMOUNT: "is no amount", NO_FLAG: "is neither yes nor no"}
 
-Numbers = npt.NDArray[np.float64]
-Marks = npt.NDArray[np.bool_]
-Faults = npt.NDArray[np.int8]
 Parts = dict[str, pa.Array]  # of the distinct texts, by the groups of `AMOUNT`; "" if missing
 
 
@@ -142,7 +140,7 @@ def _is_numeric(values: pd.Series[Any]) -> bool:
     return kinds.is_numeric_dtype(values) and not kinds.is_bool_dtype(values) and not kinds.is_complex_dtype(values)
 
 
-def _amounts(values: pd.Series[Any], cells: Cells, numbers: Numbers, faults: npt.NDArray[Any], form: str) -> Amounts:
+def _amounts(values: pd.Series[Any], cells: Cells, numbers: Floats, faults: npt.NDArray[Any], form: str) -> Amounts:
     says = {**REASONS, OTHER_FORM: f"is no amount of the form {form}"}
     reasons = reasons_of(cells.texts.to_pylist(), faults.astype("int8"), says)
     rows = taken(np.where(faults == 0, numbers, np.nan), cells.codes, np.nan)
@@ -162,18 +160,18 @@ def _joined(parts: Iterable[pa.Array], separator: str = "") -> pa.Array:
     return pc.binary_join_element_wise(*parts, pa.scalar(separator, pa.large_string()))
 
 
-def _has(text: pa.Array) -> Marks:
+def _has(text: pa.Array) -> Booleans:
     return as_numpy(pc.not_equal(text, ""))
 
 
-def _fits(parts: Parts, mark: str) -> Marks:
+def _fits(parts: Parts, mark: str) -> Booleans:
     """Mark the digits that are a number with this decimal separator. An exponent needs plain digits and a point."""
     fits = as_numpy(pc.match_substring_regex(parts["digits"], FORMS[mark]))
     plain = as_numpy(pc.match_substring_regex(parts["digits"], r"^[0-9]+(\.[0-9]+)?$"))
     return fits & (~_has(parts["exponent"]) | (plain & (mark == ".")))
 
 
-def _decimal(column: object, parts: Parts, fits: dict[str, Marks]) -> str | None:
+def _decimal(column: object, parts: Parts, fits: dict[str, Booleans]) -> str | None:
     """Return the decimal separator that more values require; None if no value has a separator."""
     only = {".": fits["."] & ~fits[","], ",": fits[","] & ~fits["."]}
     points, commas = (int(marks.sum()) for marks in only.values())
@@ -193,7 +191,7 @@ def _decimal(column: object, parts: Parts, fits: dict[str, Marks]) -> str | None
     raise AmbiguousError(f"{where}{says}: set decimal = '.' or ',' in the mapping.")
 
 
-def _numbers(parts: Parts, fits: Marks, mark: str) -> Numbers:
+def _numbers(parts: Parts, fits: Booleans, mark: str) -> Floats:
     """Read the digits with a decimal separator; NaN where they do not fit it."""
     plain = pc.replace_substring_regex(parts["digits"], f"[^0-9{mark}]", "")
     plain = _joined([pc.replace_substring(plain, mark, "."), parts["exponent"]])
@@ -201,12 +199,12 @@ def _numbers(parts: Parts, fits: Marks, mark: str) -> Numbers:
     return np.where(_is_negative(parts), -sizes, sizes)
 
 
-def _is_negative(parts: Parts) -> Marks:
+def _is_negative(parts: Parts) -> Booleans:
     signs = _joined(parts[name] for name in SIGNED)
     return as_numpy(pc.match_substring_regex(signs, rf"[(]|{MINUS}"))
 
 
-def _is_written_well(parts: Parts) -> Marks:
+def _is_written_well(parts: Parts) -> Booleans:
     """Mark the texts with at most one sign, both parentheses or none, and no word that is no currency."""
     signs = np.sum([_has(parts[name]) for name in SIGNED], axis=0)
     closed = _has(parts["open"]) == _has(parts["close"])

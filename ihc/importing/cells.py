@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ihc.arrays.types import Integers
 from ihc.formatting import some
 
 EMPTY = "is empty"
@@ -22,13 +23,11 @@ PLAIN = (
     *(pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
 )
 
-Codes = npt.NDArray[np.int64]
-
 
 class Cells(NamedTuple):
     """The distinct texts of a column without blanks around, and for each row the position of its text; -1: empty."""
 
-    codes: Codes
+    codes: Integers
     texts: pa.Array
 
 
@@ -109,13 +108,13 @@ def reasons_of(texts: Sequence[str], faults: npt.NDArray[np.int8], says: dict[in
     return reasons
 
 
-def problems_of(codes: Codes, reasons: npt.NDArray[np.object_], index: pd.Index[Any]) -> pd.Series[str]:
+def problems_of(codes: Integers, reasons: npt.NDArray[np.object_], index: pd.Index[Any]) -> pd.Series[str]:
     """List the rows that cannot be read, with their reasons. In: `reasons` of the distinct values."""
     rows = np.append(reasons, EMPTY)[codes]
     wrong = rows != ""
     return pd.Series(rows[wrong], index=index[wrong], dtype="str")
 
 
-def taken(distinct: npt.NDArray[Any], codes: Codes, empty: object) -> npt.NDArray[Any]:
+def taken(distinct: npt.NDArray[Any], codes: Integers, empty: object) -> npt.NDArray[Any]:
     """Give each row what belongs to its distinct value, and `empty` to empty cells."""
     return np.append(distinct, np.asarray([empty], dtype=distinct.dtype))[codes]

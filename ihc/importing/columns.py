@@ -108,12 +108,12 @@ def _contains(name: str, usual: str) -> bool:
     return usual not in VAGUE and (name.endswith(f" {usual}") or name.startswith(tuple(f"{usual} {of} " for of in OF)))
 
 
-def _fits(check: Callable[[pd.Series], float], values: pd.Series) -> bool:
+def _fits(check: Callable[[pd.Series], pd.Series[bool]], values: pd.Series) -> bool:
     known = values.dropna().drop_duplicates().head(SAMPLE)
     if known.empty:
         return True
     try:
-        return check(known) >= 0.5 * len(known)
+        return bool(check(known).mean() >= 0.5)
     except InputError:  # ambiguous, but of this kind
         return True
 
@@ -142,32 +142,21 @@ def _sample(values: pd.Series) -> str:
     return shown(known.iloc[0]) if len(known) else ""
 
 
-def _moments(values: pd.Series) -> float:
-    return float(read_moments(values).local.notna().sum())
-
-
-def _days(values: pd.Series) -> float:
-    return float(read_days(values).local.notna().sum())
-
-
-def _amounts(values: pd.Series) -> float:
-    return float(read_amounts(values).values.notna().sum())
-
-
-def _flags(values: pd.Series) -> float:
-    return float(read_flags(values).values.notna().sum())
-
-
-def _texts(values: pd.Series) -> float:
-    return float(pd.to_numeric(values, errors="coerce").isna().sum())
-
-
-CHECKS: Mapping[str, Callable[[pd.Series], float]] = {
-    "time": _moments,
-    "date": _days,
-    **dict.fromkeys(("revenue", "cost", "pages", "duration", "impressions", "clicks"), _amounts),
-    **dict.fromkeys(("engaged", "holder_engagement", "closer_engagement", "impression"), _flags),
-    **dict.fromkeys(("channel", "source", "medium", "currency", "status", "conversion_type"), _texts),
+CHECKS: Mapping[str, Callable[[pd.Series], pd.Series[bool]]] = {  # field -> marks the values of its kind
+    "time": lambda values: read_moments(values).local.notna(),
+    "date": lambda values: read_days(values).local.notna(),
+    **dict.fromkeys(
+        ("revenue", "cost", "pages", "duration", "impressions", "clicks"),
+        lambda values: read_amounts(values).values.notna(),
+    ),
+    **dict.fromkeys(
+        ("engaged", "holder_engagement", "closer_engagement", "impression"),
+        lambda values: read_flags(values).values.notna(),
+    ),
+    **dict.fromkeys(
+        ("channel", "source", "medium", "currency", "status", "conversion_type"),
+        lambda values: pd.Series(pd.to_numeric(values, errors="coerce")).isna(),
+    ),
 }
 
 

@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ihc.arrays.types import Booleans, Integers
 from ihc.errors import AmbiguousError, SettingsError
 from ihc.formatting import counted, listed
-from ihc.importing.cells import Codes, as_numpy, problems_of, quoted, read_cells, reasons_of, taken
+from ihc.importing.cells import as_numpy, problems_of, quoted, read_cells, reasons_of, taken
 
 YEARS = (1990, 2100)  # earlier and later years are typing errors or placeholders
 LARGEST_OFFSET = 14 * 60  # [minutes] of a time zone: Kiritimati
@@ -77,8 +78,6 @@ REASONS = {
 }
 
 Times = npt.NDArray[np.datetime64]
-Whole = npt.NDArray[np.int64]
-Marks = npt.NDArray[np.bool_]
 
 
 class Moments(NamedTuple):
@@ -104,9 +103,9 @@ class _Reading(NamedTuple):
     """
 
     form: str
-    wall: Whole
-    offset: Whole
-    has_offset: Marks
+    wall: Integers
+    offset: Integers
+    has_offset: Booleans
     faults: npt.NDArray[np.int8]
     undecided: bool = False
 
@@ -114,7 +113,7 @@ class _Reading(NamedTuple):
 class _Written(NamedTuple):
     """The distinct values of a column: time as written and in UTC (NaT if it has no offset), faults as reasons."""
 
-    codes: Codes
+    codes: Integers
     wall: Times
     utc: Times
     reasons: npt.NDArray[np.object_]
@@ -191,7 +190,7 @@ def _says(reading: _Reading) -> dict[int, str]:
     return {**REASONS, NO_FORM: other, NO_DATE: other if reading.form.startswith(("DD", "MM")) else REASONS[NO_DATE]}
 
 
-def _times(microseconds: Whole, good: Marks) -> Times:
+def _times(microseconds: Integers, good: Booleans) -> Times:
     return np.where(good, microseconds.astype("datetime64[us]"), np.datetime64("NaT", "us"))
 
 
@@ -243,7 +242,7 @@ def _success(reading: _Reading) -> tuple[int, int]:
     return int((reading.faults == 0).sum()), int((reading.faults != NO_FORM).sum())
 
 
-def _nothing(length: int) -> tuple[Whole, Whole, Marks, npt.NDArray[np.int8]]:
+def _nothing(length: int) -> tuple[Integers, Integers, Booleans, npt.NDArray[np.int8]]:
     zeros = np.zeros(length, "int64")
     return zeros, zeros.copy(), np.zeros(length, "bool"), np.full(length, NO_FORM, "int8")
 
@@ -263,7 +262,7 @@ def _read(form: str, texts: pa.Array, day_first: bool | None) -> _Reading:
     return _Reading(part.form, wall, offset, has_offset, faults, part.undecided)
 
 
-def _parts(form: str, texts: pa.Array) -> tuple[Marks, dict[str, pa.Array]]:
+def _parts(form: str, texts: pa.Array) -> tuple[Booleans, dict[str, pa.Array]]:
     """Mark the texts of a form, and return the parts of these by the names of its groups; "" for a missing part."""
     parts = pc.extract_regex(texts, f"^(?:{FORMS[form]})$")
     found = parts.is_valid()
@@ -271,11 +270,11 @@ def _parts(form: str, texts: pa.Array) -> tuple[Marks, dict[str, pa.Array]]:
     return as_numpy(found), dict(zip(names, parts.filter(found).flatten(), strict=True))
 
 
-def _whole(text: pa.Array) -> Whole:
+def _whole(text: pa.Array) -> Integers:
     return as_numpy(pc.if_else(pc.equal(text, ""), "0", text).cast(pa.int64()))
 
 
-def _digits(text: pa.Array, digits: int) -> Whole:
+def _digits(text: pa.Array, digits: int) -> Integers:
     """Read the digits after a decimal point as a number of so many digits: further ones are cut off."""
     return _whole(pc.utf8_slice_codeunits(pc.utf8_rpad(text, digits, "0"), 0, digits))
 
@@ -293,13 +292,13 @@ def _excel(form: str, fields: dict[str, pa.Array]) -> _Reading:
     return _exact(form, wall, has_offset=False)
 
 
-def _exact(form: str, wall: Whole, *, has_offset: bool) -> _Reading:
+def _exact(form: str, wall: Integers, *, has_offset: bool) -> _Reading:
     years = wall.astype("datetime64[us]").astype("datetime64[Y]").astype("int64") + 1970
     faults = np.where(_is_year(years), 0, NO_YEAR).astype("int8")
     return _Reading(form, wall, np.zeros_like(wall), np.full(len(wall), has_offset), faults)
 
 
-def _is_year(years: Whole) -> Marks:
+def _is_year(years: Integers) -> Booleans:
     return (years >= YEARS[0]) & (years <= YEARS[1])
 
 
@@ -322,17 +321,17 @@ def _calendar(form: str, fields: dict[str, pa.Array], day_first: bool | None) ->
     return _Reading(form + _clock_form(form, fields), days * DAY + clock, offset, has_offset, faults, undecided)
 
 
-def _order(first: Whole, second: Whole) -> bool | None:
+def _order(first: Integers, second: Integers) -> bool | None:
     """Say whether the day is first, by the values above 12; None if there are none, or as many for either order."""
     by_first, by_second = (int(_is_only_day(part).sum()) for part in (first, second))
     return None if by_first == by_second else by_first > by_second
 
 
-def _is_only_day(part: Whole) -> Marks:
+def _is_only_day(part: Integers) -> Booleans:
     return (part > 12) & (part <= 31)
 
 
-def _month(fields: dict[str, pa.Array]) -> Whole:
+def _month(fields: dict[str, pa.Array]) -> Integers:
     if "name" not in fields:
         return _whole(fields["month"])
     numbers = {month[:3].lower(): number for number, month in enumerate(MONTHS, start=1)}
@@ -341,7 +340,7 @@ def _month(fields: dict[str, pa.Array]) -> Whole:
     return np.take(of_names, as_numpy(names.indices))
 
 
-def _days(year: Whole, month: Whole, day: Whole) -> tuple[Whole, Marks]:
+def _days(year: Integers, month: Integers, day: Integers) -> tuple[Integers, Booleans]:
     """Count the days since 1970, and mark the dates that exist."""
     is_month = (month >= 1) & (month <= 12)
     months = ((year - 1970) * 12 + np.where(is_month, month, 1) - 1).astype("datetime64[M]")
@@ -349,7 +348,7 @@ def _days(year: Whole, month: Whole, day: Whole) -> tuple[Whole, Marks]:
     return days.astype("int64"), is_month & (day >= 1) & (days.astype("datetime64[M]") == months)
 
 
-def _clock(fields: dict[str, pa.Array]) -> tuple[Whole, Marks]:
+def _clock(fields: dict[str, pa.Array]) -> tuple[Integers, Booleans]:
     """Read the time since midnight [µs], and mark the valid ones. 24:00 is the end of the day, as in ISO 8601."""
     length = len(fields["year"])
     hour, minute, second = (_part(fields, name, length) for name in ("hour", "minute", "second"))
@@ -364,11 +363,11 @@ def _clock(fields: dict[str, pa.Array]) -> tuple[Whole, Marks]:
     return ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros, valid & (minute < 60) & (second < 60)
 
 
-def _part(fields: dict[str, pa.Array], name: str, length: int) -> Whole:
+def _part(fields: dict[str, pa.Array], name: str, length: int) -> Integers:
     return _whole(fields[name]) if name in fields else np.zeros(length, "int64")
 
 
-def _offset(zone: pa.Array | None, length: int) -> tuple[Whole, Marks, Marks]:
+def _offset(zone: pa.Array | None, length: int) -> tuple[Integers, Booleans, Booleans]:
     """Read the offsets from UTC [minutes], and mark the texts that have one and those where it is valid."""
     if zone is None:
         return np.zeros(length, "int64"), np.zeros(length, "bool"), np.ones(length, "bool")
@@ -417,7 +416,7 @@ def _ambiguous(column: object, texts: pa.Array, form: str) -> AmbiguousError:
 # Place times in UTC and in the shop's time zone
 
 
-def _placed(wall: Times, utc: Times, zone: ZoneInfo) -> tuple[Times, Times, Marks, Marks]:
+def _placed(wall: Times, utc: Times, zone: ZoneInfo) -> tuple[Times, Times, Booleans, Booleans]:
     """Return UTC and local time, and mark the times that exist twice and those that do not exist in `zone`.
 
     In: times as written, and their UTC where they have an offset. A time that exists twice is the first one; one that
@@ -439,7 +438,7 @@ def _localized(naive: pd.DatetimeIndex, zone: ZoneInfo, *, earlier: bool) -> Tim
     return naive.tz_localize(zone, ambiguous=marks, nonexistent="NaT").tz_convert(None).to_numpy(copy=True)
 
 
-def _noted(written: _Written, marks: Marks, where: str, how: str) -> tuple[str, ...]:
+def _noted(written: _Written, marks: Booleans, where: str, how: str) -> tuple[str, ...]:
     if not marks.any():
         return ()
     rows = int(taken(marks, written.codes, False).sum())
