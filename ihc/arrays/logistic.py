@@ -74,14 +74,14 @@ def fit_logistic(data: Data, ridge: Floats) -> Fit:
     return Fit(coefficients, inverse)
 
 
-def resampled(data: Data, fit: Fit, draws: int = DRAWS, seed: int = SEED) -> Iterator[tuple[Floats, Floats]]:
+def resampled(data: Data, fit: Fit, draws: int = DRAWS) -> Iterator[tuple[Floats, Floats]]:
     """Draw the cases again. Out: of each draw the coefficients, and the cases won in the rows that have any.
 
     Each case occurs Poisson(1) times (Poisson bootstrap). The coefficients of a draw take one Newton step from those of
     the data, with the same information matrix. Source: Kline, Santos (2012), A score based approach to wild bootstrap
     inference, Journal of Econometric Methods 1(1), 23-41.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     parts = []
     scores = np.zeros((draws, len(fit.coefficients)))
     for rows, features in data.blocks():

@@ -80,9 +80,7 @@ def path_shapley(journeys: pd.DataFrame, idle: pd.DataFrame) -> pd.DataFrame:
     return _credits(journeys, count_cells(journeys, idle, in_order=True), along_path)
 
 
-def learned_shapley_totals(
-    journeys: pd.DataFrame, idle: pd.DataFrame, *, draws: int = DRAWS, seed: int = SEED
-) -> pd.DataFrame:
+def learned_shapley_totals(journeys: pd.DataFrame, idle: pd.DataFrame, *, draws: int = DRAWS) -> pd.DataFrame:
     """Return the incremental orders of each channel by Learned Shapley, and those that would have come anyway.
 
     Each order is split: v(no channel) / v(path) of it would have come anyway, at most 1, and the rest is split like the
@@ -93,14 +91,12 @@ def learned_shapley_totals(
     In: `journeys` and `idle`, as in `channel_paths`. Out: as `incremental_table`. Raises InputError as `channel_paths`
     does.
     """
-    return _totals(count_cells(journeys, idle, in_order=False), shapley_values, draws, seed)
+    return _totals(count_cells(journeys, idle, in_order=False), shapley_values, draws)
 
 
-def path_shapley_totals(
-    journeys: pd.DataFrame, idle: pd.DataFrame, *, draws: int = DRAWS, seed: int = SEED
-) -> pd.DataFrame:
+def path_shapley_totals(journeys: pd.DataFrame, idle: pd.DataFrame, *, draws: int = DRAWS) -> pd.DataFrame:
     """Return the incremental orders by Path Shapley. In, out: as `learned_shapley_totals`."""
-    return _totals(count_cells(journeys, idle, in_order=True), along_path, draws, seed)
+    return _totals(count_cells(journeys, idle, in_order=True), along_path, draws)
 
 
 def _credits(journeys: pd.DataFrame, cells: Cells, split: Split) -> pd.DataFrame:
@@ -119,7 +115,7 @@ def _shares(gains: Floats, places: Integers) -> Floats:
     return shares
 
 
-def _totals(cells: Cells, split: Split, draws: int, seed: int) -> pd.DataFrame:
+def _totals(cells: Cells, split: Split, draws: int) -> pd.DataFrame:
     regression = _regression(cells)
     fit = fit_logistic(regression.data, regression.ridge)
     won = np.flatnonzero(cells.orders)
@@ -133,7 +129,7 @@ def _totals(cells: Cells, split: Split, draws: int, seed: int) -> pd.DataFrame:
         return with_anyway((orders * caused) @ _shares(gains, cells.places[won]), float(orders.sum()))
 
     is_learned = cells.orders.any() and cells.lost.any()
-    drawn = [totals(*draw) for draw in resampled(regression.data, fit, draws, seed)] if is_learned else []
+    drawn = [totals(*draw) for draw in resampled(regression.data, fit, draws)] if is_learned else []
     return incremental_table(cells.names, totals(fit.coefficients, cells.orders[won]), drawn)
 
 

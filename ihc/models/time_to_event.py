@@ -81,9 +81,7 @@ def time_to_event(journeys: pd.DataFrame, sessions: pd.DataFrame, conversions: p
     return credits_of(journeys, steps, np.where(is_split, raw, equal))
 
 
-def time_to_event_totals(
-    sessions: pd.DataFrame, conversions: pd.DataFrame, *, draws: int = DRAWS, seed: int = SEED
-) -> pd.DataFrame:
+def time_to_event_totals(sessions: pd.DataFrame, conversions: pd.DataFrame, *, draws: int = DRAWS) -> pd.DataFrame:
     """Return the incremental orders of each channel, and those that would have come anyway.
 
     An order at the rate λ would not have come without channel c with the probability 1 - λ without c / λ, and would
@@ -113,7 +111,7 @@ def time_to_event_totals(
         stays, effects = _significant(whole._replace(coefficients=coefficients))
         return totals(_effects(exposure, every[stays], effects), orders)
 
-    drawn = [draw(*each) for each in resampled(_data(exposure, every), whole, draws, seed)]
+    drawn = [draw(*each) for each in resampled(_data(exposure, every), whole, draws)]
     found = totals(_effects(exposure, kept, fit.coefficients[1:]), np.ones(exposure.orders))
     return incremental_table(exposure.names, found, drawn)
 
@@ -185,7 +183,6 @@ def _data(exposure: Exposure, kept: Integers) -> Data:
 
 
 def _fit_to(exposure: Exposure, columns: Integers) -> Fit:
-    """Fit the effects of some columns."""
     return fit_logistic(_data(exposure, columns), np.append(0.0, np.full(len(columns), RIDGE)))
 
 
