@@ -110,15 +110,9 @@ def explanations(
 
     In: `journeys`.
 
-    Out: one row per session, each order's by time, then `session_id`: `conv_id, session_id, timestamp [UTC],
-    channel_name, holder_engagement, closer_engagement [0/1], gap [h since the previous session; NaN on the first],
-    to_conversion [h until the converting session], restart [empty, or whether the session restarts the journey or
-    precedes the restart and so gets no credit]`; for each phase `<phase>_membership [1; before a restart as if there
-    were none, because the holder depends on the other two phases over the whole order]`, `<phase>_weight [1; the
-    channel's]`, `<phase> [share of the phase: membership x weight, 0 before a restart, normalised over the order]` and
-    `<phase>_credit [share of ihc: share of the phase x phase weight; the weight of a phase without credit is shared by
-    the others in proportion]`; `ihc [sum of the three]`, `ihc_revenue [currency]`. With a `redistribution`,
-    `<phase>_before` is the share of the phase before it, and `<phase>` the share after it.
+    Out: as `explain`, each order's sessions together. `<phase>_membership` is before a restart as if there were none,
+    because the holder depends on the other two phases over the whole order. With a `redistribution`, `<phase>_before`
+    is the share of the phase before it, and `<phase>` the share after it.
 
     Raises InputError for a missing column.
     """
