@@ -64,11 +64,6 @@ def _mondays(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.datetime64]:
     return mondays
 
 
-def daily_totals(reporting: pd.DataFrame) -> pd.DataFrame:
-    """Sum the channel reporting by day over all channels; see `period_totals`."""
-    return period_totals(reporting, "day")
-
-
 def period_totals(reporting: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Sum the channel reporting by `day`, `week` (from Monday) or `month` over all channels.
 
@@ -147,7 +142,6 @@ def key_figures(
 
 
 def _notes(conversions: pd.DataFrame, window: Window, unplaced: float) -> dict[str, str]:
-    """Return the notes: what the figures include and leave out."""
     rows = conversions[inside(conversions["conv_date"], *window)]
     refunds = total(-rows.loc[~is_purchase(rows), "revenue"])
     notes = {

@@ -24,7 +24,7 @@ YEAR_SHOWN = 300  # minimum number of days for ticks with a year
 def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currency") -> None:
     """Waterfall chart of the reconciliation: totals start at 0, deductions and additions float between them.
 
-    In: `waterfall`: `line, kind, start, end`, and `amount [currency]` or `count`; `currency`, the unit of the axis.
+    In: `waterfall`: `line, kind, start, end, amount [currency]`; `currency`, the unit of the axis.
     """
     figure.set_size_inches(WIDTH, 0.8 + 0.42 * len(bars))
     axes = figure.add_subplot()
@@ -32,20 +32,14 @@ def waterfall_chart(figure: Figure, bars: pd.DataFrame, currency: str = "currenc
     rows = np.arange(len(bars))
     lines = ["\n".join(wrap(printable(line), LINE_WIDTH, max_lines=2, placeholder="…")) for line in bars["line"]]
     axes.set_yticks(rows, labels=lines)
-    is_total, figures = bars["kind"] == "total", bars[bars.columns[-1]]
-    colours = np.where(is_total, BLUE, np.where(figures < 0, ORANGE, SKY)).tolist()
+    is_total, amounts = bars["kind"] == "total", bars["amount"]
+    colours = np.where(is_total, BLUE, np.where(amounts < 0, ORANGE, SKY)).tolist()
     axes.barh(rows, bars["end"] - bars["start"], left=bars["start"], color=colours, height=0.6)
     # Connect the end of each bar with the next one, so that even tiny steps are visible.
     axes.vlines(bars["end"].iloc[:-1], rows[:-1] - 0.3, rows[1:] + 0.3, color=GREY, lw=0.8)
-    is_whole = bars.columns[-1] == "count" and (figures == figures.round()).all()
-    decimals = 0 if is_whole else 2
-    texts = [_signed(value, total, decimals) for value, total in zip(figures, is_total, strict=True)]
+    texts = [fixed(value, 2, sign=not total) if value else "0" for value, total in zip(amounts, is_total, strict=True)]
     marks.label_ends(axes, np.maximum(bars["start"], bars["end"]), texts)
     _amounts(axes, currency)
-
-
-def _signed(value: float, is_total: bool, decimals: int) -> str:
-    return fixed(value, decimals, sign=not is_total) if value else "0"
 
 
 def _amounts(axes: Axes, label: str) -> None:

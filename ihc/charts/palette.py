@@ -16,7 +16,6 @@ COLOURS = (
     *("#A6761D", "#B66DFF", "#B9AC70", "#AA4499", "#9F0162"),
 )
 OTHER = "#94A4A2"
-MOST_SERIES = len(COLOURS) + 1  # including one series for all others
 
 
 def colours_of(visits: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:

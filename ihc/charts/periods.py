@@ -114,7 +114,7 @@ def cost_and_revenue_chart(
 ) -> None:
     """Two lines by day: spend and attributed revenue, with expected revenue for incomplete days.
 
-    In: `daily_totals`: `date, cost, ihc_revenue [currency]`, and of the same days `maturity`: `date,
+    In: `period_totals`: `date, cost, ihc_revenue [currency]`, and of the same days `maturity`: `date,
     ihc_revenue_expected [currency], is_immature`.
     """
     figure.set_size_inches(WIDTH, 3.2)

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 
 from ihc.analysis.changes import largest_changes, revenue_changes, shown_changes
 from ihc.analysis.maturity import immature_from, lookback_of_credit
-from ihc.analysis.periods import daily_totals, previous_window
+from ihc.analysis.periods import period_totals, previous_window
 from ihc.analysis.reporting import material, with_ratios
 from ihc.charts.changes import changes_by_channel_chart
 from ihc.charts.maturity import credit_lag_chart
@@ -73,7 +73,7 @@ def daily(data: ReportData) -> Exhibit:
     left = far_sentence(data.inside(data.all_days), data.orders, data.far)
     reach = reach_sentence(data.lags, data.arrivals) if data.ages["arrived"].notna().any() else ""
     early = early_sentence(data.rows, data.placed)
-    totals = daily_totals(data.rows)
+    totals = period_totals(data.rows, "day")
     text = " ".join(filter(None, [maturity_sentence(data.ages), reach, left, early]))
     return Exhibit(
         name="days",

@@ -116,7 +116,7 @@ def _sunday(monday: str) -> str:
 
 
 def trend_finding(totals: pd.DataFrame, ages: pd.DataFrame) -> str:
-    """State spend, attributed revenue and the incomplete days. In: `daily_totals` and `maturity`."""
+    """State spend, attributed revenue and the incomplete days. In: `period_totals` and `maturity`."""
     spend, revenue = totals["cost"].sum(), totals["ihc_revenue"].sum()
     text = f"Spend {fixed(spend)}, attributed revenue {fixed(revenue)} in {counted(len(totals), 'day')}"
     young = int(ages["is_immature"].sum())

@@ -1,4 +1,5 @@
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ihc.analysis.periods import daily_totals, key_figures, previous_window, weekly_reporting, with_incomplete
+from ihc.analysis.periods import key_figures, period_totals, previous_window, weekly_reporting, with_incomplete
 from ihc.analysis.reporting import channel_reporting, channel_summary, conversion_credits, visits_of
 from ihc.errors import InputError
 from ihc.glossary import FORMATS, GLOSSARY, HEADINGS
@@ -17,6 +18,7 @@ from ihc.models.heuristics import linear
 from ihc.schemas.tables import Tables
 
 SUMS = ["cost", "ihc", "ihc_revenue"]
+DAILY = partial(period_totals, unit="day")
 
 
 def reporting(*rows):
@@ -57,14 +59,14 @@ def test_a_week_over_new_year_and_before_1970_is_found():
 
 def test_days_are_summed_over_channels():
     rows = pd.concat([ROWS, reporting(("Mail", "2023-09-04", 5, 1, 10))])
-    found = daily_totals(rows)
+    found = period_totals(rows, "day")
     assert found["date"].tolist() == ["2023-09-03", "2023-09-04", "2023-09-05", "2023-09-10", "2023-09-12"]
     # 2023-09-04: cost 15, 2 orders, revenue 60.
     assert found.iloc[1, 1:].tolist() == [15, 2, 60, 7.5, 4]
     assert found["CPO"].isna().tolist() == [False, False, False, False, True]
 
 
-@pytest.mark.parametrize("add_up", [weekly_reporting, daily_totals])
+@pytest.mark.parametrize("add_up", [weekly_reporting, DAILY])
 def test_no_days_give_no_rows_and_a_missing_column_is_named(add_up):
     assert add_up(ROWS.iloc[:0]).empty
     assert not {*add_up(ROWS)} - {*GLOSSARY, *HEADINGS}
@@ -268,7 +270,7 @@ def test_sums_are_those_of_the_summary_in_any_row_order_and_the_input_is_left_al
         assert_frame_equal(frame, copy)
 
     rows = channel_reporting(*tables, credits)
-    for add_up in (weekly_reporting, daily_totals):
+    for add_up in (weekly_reporting, DAILY):
         found = add_up(rows)
         assert found[SUMS].sum().tolist() == pytest.approx(rows[SUMS].sum().tolist())
         assert_frame_equal(add_up(shuffled(rows, seed)), found)

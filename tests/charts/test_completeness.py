@@ -36,14 +36,6 @@ def test_each_bar_is_connected_to_the_next_so_that_tiny_steps_are_visible():
     assert [joint[0][0] for joint in joints] == [1_650, 1_600, 1_700.5, 1_700.5]
 
 
-@pytest.mark.parametrize(
-    ("counts", "written"), [([5, -1, 4], ["5", "-1", "4"]), ([2.0, -0.25, 1.75], ["2.00", "-0.25", "1.75"])]
-)
-def test_counts_are_integers_except_for_credit(counts, written):
-    bars = BARS.iloc[[0, 1, 4]].drop(columns="amount").assign(count=counts)
-    assert labels(waterfall_chart(bars, "orders").axes[0]) == written
-
-
 def test_a_total_below_zero_is_drawn_to_the_left():
     axes = waterfall_chart(BARS.iloc[[0]].assign(end=-50.0, amount=-50.0)).axes[0]
     assert axes.get_xlim()[0] < -50
