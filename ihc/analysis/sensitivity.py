@@ -60,13 +60,14 @@ def variants_of(
     channels that are direct traffic. Raises InputError for an unknown name.
     """
     known: dict[str, Variant] = {IHC: lambda journeys, rules: attribute_by_type(journeys, parameters, rules)}
-    known |= {name: partial(_with_rules, model) for name, model in models_with(direct).items()}
+    known |= {name: partial(with_rules, model) for name, model in models_with(direct).items()}
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"Unknown model {some(unknown)}; choose from {', '.join(known)}.")
     return {name: known[name] for name in names}
 
 
-def _with_rules(model: Model, journeys: pd.DataFrame, rules: Redistribution | None) -> pd.DataFrame:
+def with_rules(model: Model, journeys: pd.DataFrame, rules: Redistribution | None) -> pd.DataFrame:
+    """Attribute journeys with a model, and redistribute its credit."""
     return redistributed(model(journeys), journeys, rules)
 
 

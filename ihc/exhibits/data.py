@@ -12,26 +12,12 @@ import pandas as pd
 
 from ihc.analysis.bootstrap import bootstrap_intervals
 from ihc.analysis.break_even import break_even_table
-from ihc.analysis.changes import (
-    Changes,
-    changes_since,
-    over_dates_of,
-    state_of,
-    totals,
-    unrecorded_run,
-)
+from ihc.analysis.changes import Changes, changes_since, over_dates_of, state_of, totals, unrecorded_run
 from ihc.analysis.dimension import Folding, folding, with_dimension
 from ihc.analysis.maturity import arrival, complete_span, credit_by_lag, maturity
 from ihc.analysis.periods import key_figures, weekly_reporting, with_incomplete
 from ihc.analysis.reconciliation import reconcile
-from ihc.analysis.reporting import (
-    by_channel,
-    by_channel_and_day,
-    conversion_credits,
-    renamed,
-    visits_of,
-    with_ratios,
-)
+from ihc.analysis.reporting import by_channel, by_channel_and_day, conversion_credits, renamed, visits_of, with_ratios
 from ihc.arrays.codes import with_shared_codes
 from ihc.arrays.lookup import isin, lookup
 from ihc.arrays.sums import total
@@ -185,7 +171,6 @@ def check_types(settings: Settings, conversions: pd.DataFrame) -> None:
 
 
 def _asked_for(settings: Settings, tables: Tables) -> pd.Series[str]:
-    """Return the `conv_id` of the conversions of the dates."""
     return tables.conversions.loc[inside(tables.conversions["conv_date"], **settings.window), "conv_id"]
 
 
@@ -440,11 +425,8 @@ class ReportData:
     @cached_property
     def figures(self) -> pd.DataFrame:
         """The key figures."""
-        return self.kept("figures", self._figures)
-
-    def _figures(self) -> pd.DataFrame:
-        known = key_figures(self.visits, self.earned, self.tables, self.results.outcomes, **self.window)
-        return with_incomplete(known, self.ages)
+        given = (self.visits, self.earned, self.tables, self.results.outcomes)
+        return self.kept("figures", lambda: with_incomplete(key_figures(*given, **self.window), self.ages))
 
     @cached_property
     def credited(self) -> pd.DataFrame:

@@ -44,14 +44,9 @@ class Engine:
     def __init__(self, data: ReportData) -> None:
         self.data = data
 
-    @property
-    def sets(self) -> dict[str, Parameters]:
-        """The parameters of the local engine by conversion type."""
-        return self.data.used_sets
-
     def by_set(self, make: Callable[[Parameters], pd.DataFrame]) -> pd.DataFrame:
         """Make a table of each set; with several sets, their conversion types are in its first column."""
-        tables = {name: make(parameters) for name, parameters in self.sets.items()}
+        tables = {name: make(parameters) for name, parameters in self.data.used_sets.items()}
         if len(tables) == 1:
             return next(iter(tables.values()))
         typed = [pd.DataFrame({CONVERSION_TYPE: name}, index=table.index).join(table) for name, table in tables.items()]
@@ -59,17 +54,12 @@ class Engine:
 
     def drawn(self, draw: Callable[..., Figure], frame: pd.DataFrame, *more: str) -> Callable[..., Figure] | None:
         """A chart of the parameters; None with several sets, whose curves and weights would overlap."""
-        return partial(draw, frame, *more) if len(self.sets) == 1 else None
-
-    @property
-    def label(self) -> str:
-        """The parameters and the redistribution in words."""
-        return self.data.settings.local_source
+        return partial(draw, frame, *more) if len(self.data.used_sets) == 1 else None
 
     @property
     def note(self) -> str:
         """The note below a chart of the parameters."""
-        return f"parameters of the local engine: {self.label}"
+        return f"parameters of the local engine: {self.data.settings.local_source}"
 
     @cached_property
     def credits(self) -> pd.DataFrame:
@@ -88,9 +78,9 @@ def curve(engine: Engine, phase: str) -> Exhibit:
     """Membership curve of a phase: initializer by gap since the previous session, closer by time to conversion."""
     label = {"initializer": "since the previous session", "closer": "until the converting session"}[phase]
     frame = engine.by_set(lambda parameters: curve_points(getattr(parameters, phase), parameters.seen_until(phase)))
-    text = f"{engine_sentence(engine.label, engine.data.sources)} " + origins_sentence(
-        engine.sets, engine.data.journeys, shop=engine.data.settings.database.name
-    )
+    data, settings = engine.data, engine.data.settings
+    origins = origins_sentence(data.used_sets, data.journeys, shop=settings.database.name)
+    text = f"{engine_sentence(settings.local_source, data.sources)} {origins}"
     return Exhibit(
         name=f"{phase}_membership",
         title=f"{phase.capitalize()} membership",
@@ -104,7 +94,6 @@ def curve(engine: Engine, phase: str) -> Exhibit:
 
 
 def _marked(points: pd.DataFrame) -> Styler:
-    """Select the labelled points of a curve."""
     few = points[points["is_marked"]].drop(columns=["is_knot", "is_marked", "is_seen"])
     return table(few.assign(membership=[fixed(value, 3) for value in few["membership"].astype("float64")]))
 

@@ -20,13 +20,13 @@ from ihc.analysis.sensitivity import (
     single_changes,
     unrecorded_flags,
     variants_of,
+    with_rules,
 )
 from ihc.arrays.lookup import isin
 from ihc.charts.models import models_by_channel_chart
 from ihc.charts.sensitivity import roas_range_chart, roas_under_settings_chart, stress_chart
 from ihc.exhibits.data import ReportData
 from ihc.lab.stress import damage_effects, damaged_worlds, stress_verdicts
-from ihc.models.redistribution import Redistribution
 from ihc.models.registry import MODELS, Model, models_for
 from ihc.narrative.models import direct_sentence, grid_source_sentence, model_differences, models_left_out
 from ihc.narrative.sensitivity import (
@@ -104,7 +104,7 @@ class Comparison:
         return self.data.kept("by_model", self._by_model)
 
     def _by_model(self) -> pd.DataFrame:
-        variants = {name: partial(_as_variant, model) for name, model in self.chosen.items()}
+        variants = {name: partial(with_rules, model) for name, model in self.chosen.items()}
         grid = sensitivity(self.data.credited, self.data.summary.iloc[:-1], variants, [None], None, self.data.window)
         return grid[["model", "channel_name", "ihc_revenue", "cost", "ROAS"]]
 
@@ -117,10 +117,6 @@ class Comparison:
     def stability(self) -> pd.DataFrame:
         """`rank_stability` of the grid."""
         return rank_stability(self.grid, roas=self.data.options.break_even_roas)
-
-
-def _as_variant(model: Model, journeys: pd.DataFrame, _: Redistribution | None) -> pd.DataFrame:
-    return model(journeys)
 
 
 def models(compared: Comparison) -> Exhibit:
