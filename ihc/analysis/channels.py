@@ -51,7 +51,6 @@ def channel_scores(credits: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sums(credits: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Sum `columns` by channel."""
     require_columns(credits, ("channel_name", *columns), "credits")
     return sum_by(credits, ["channel_name"], columns).set_index("channel_name")
 

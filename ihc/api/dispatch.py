@@ -255,8 +255,6 @@ def _because(reason: str, said: str | None) -> str:
 
 
 class _Progress:
-    """Periodic progress messages."""
-
     def __init__(self, conversions: int, say: Say) -> None:
         self.conversions, self.say = conversions, say
         self.calls = self.answered = 0
@@ -281,6 +279,5 @@ class _Progress:
         )
 
     def end(self) -> None:
-        """Report the totals."""
         sent = counted(self.calls, "request")
         self.say(f"API: {sent}; {self.answered:,} of {self.conversions:,} orders answered")

@@ -136,7 +136,6 @@ def sample(
 
 
 def _simulate(database: Database, made: str, conversions: int, seed: int, truth: Path) -> None:
-    """Write a simulated shop and its truth."""
     from ihc.formatting import counted
     from ihc.lab.shop import simulate_shop, varied_channels
     from ihc.pipeline.sample import write_shop

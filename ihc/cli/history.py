@@ -77,7 +77,6 @@ def _console() -> Console:
 
 
 def _listed(runs: pd.DataFrame) -> pd.DataFrame:
-    """The columns that distinguish runs."""
     from ihc.narrative.run import dates_sentence
 
     dates = [dates_sentence(start, end) for start, end in zip(runs["start_date"], runs["end_date"], strict=True)]

@@ -151,7 +151,6 @@ def _print_result(result: RunResult, settings: Settings) -> None:
 
 
 def _print_trouble(result: RunResult, console: Console) -> None:
-    """Print warnings, failed orders and failed charts."""
     say(console, result.report.warnings)
     failed = result.outcomes[result.outcomes["outcome"] == "failed"]
     if len(failed):
@@ -162,7 +161,6 @@ def _print_trouble(result: RunResult, console: Console) -> None:
 
 
 def _as_json(result: RunResult, settings: Settings) -> dict[str, Any]:
-    """The result of a run for scripts."""
     report = result.report
     return {
         "run_id": settings.run_id,

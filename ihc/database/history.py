@@ -185,7 +185,6 @@ def _equal(orders: pd.DataFrame, state: State) -> Booleans:
 
 
 def _without(state: State, ids: pd.Series[str]) -> State:
-    """The state without some orders and their credit."""
     orders, credits = (frame[~isin(frame["conv_id"], ids)] for frame in (state.orders, state.credits))
     return State(orders, credits, state.costs)
 
@@ -218,7 +217,6 @@ def _credits(opened: Transaction, orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _costs(number: int) -> sa.Select[Any]:
-    """A query for the costs of a run."""
     return sa.select(COSTS.channel_name, COSTS.date, COSTS.cost).where(_is_valid(HISTORY_COSTS, number))
 
 
@@ -259,7 +257,6 @@ def read_state(database: Database, run: RecordedRun, like: State | None = None) 
 
 
 def _read(opened: Transaction, number: int) -> State:
-    """Read the whole state of a run."""
     of_run = sa.select(ORDERS.version).where(_is_valid(HISTORY_ORDERS, number))
     credits = sa.select(HISTORY_CREDITS).where(CREDITS.version.in_(of_run))
     orders, *others = opened.read_last([_orders(opened, number), credits, _costs(number)])

@@ -133,7 +133,6 @@ def _is_repeated(order: Integers, sessions: pd.Series[str]) -> Booleans:
 
 
 def _without(frame: pd.DataFrame, ids: pd.Series[str]) -> pd.DataFrame:
-    """The rows of other conversions."""
     return frame[~isin(frame["conv_id"], ids)].reset_index(drop=True) if len(ids) else frame
 
 

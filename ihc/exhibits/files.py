@@ -67,7 +67,6 @@ def save(report: Report, folder: Path) -> Saved:
 
 
 def _by_name(report: Report) -> dict[str, Exhibit]:
-    """Return the first exhibit of each table."""
     found: dict[str, Exhibit] = {}
     for exhibit in report.exhibits:
         found.setdefault(exhibit.name, exhibit)

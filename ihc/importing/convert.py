@@ -172,12 +172,10 @@ class _Rows:
         return self.frame[FILE].astype("int64") if FILE in self.frame else pd.Series(0, index=self.frame.index)
 
     def count(self, what: str, rows: int) -> None:
-        """Count rows that are not kept as rows of their own."""
         if rows:
             self.counts.append((what, rows))
 
     def drop(self, is_dropped: pd.Series, why: str) -> None:
-        """Leave rows out, with the reason."""
         self.count(f"dropped: {why}", int(is_dropped.sum()))
         self.frame = self.frame[~is_dropped.to_numpy()]
 

@@ -39,8 +39,6 @@ HOLDS = 0.95  # share of the worlds from which on a verdict counts as robust
 
 
 class _Model(NamedTuple):
-    """The sets of parameters, and the redistribution."""
-
     sets: list[Parameters]
     redistribution: Redistribution | None
 
@@ -60,7 +58,6 @@ class _Group(NamedTuple):
 
     @property
     def orders(self) -> int:
-        """The number of orders with a journey."""
         return int(self.tracked.path.max(initial=-1)) + 1
 
 

@@ -29,12 +29,8 @@ BREAK_EVEN = 1.0
 MEASURES = ("share_error", "rank_correlation", "roas_error", "verdicts_right", "coverage")
 
 
-def _shop(seed: int) -> World:
-    return simulate_shop(SHOP_ORDERS, seed, varied_channels(seed))
-
-
 GENERATORS: dict[str, Callable[[int], World]] = {
-    "Shop": _shop,
+    "Shop": lambda seed: simulate_shop(SHOP_ORDERS, seed, varied_channels(seed)),
     "Time to event": simulate_time_to_event,
     "Benchmark A": benchmark_a,
     "Benchmark B": benchmark_b,
@@ -117,7 +113,6 @@ def scores(world: World) -> pd.DataFrame:
 
 
 def _attributed(world: World, credits: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the summary of a model's credits and its intervals."""
     summary = channel_summary(*world.tables, credits)
     return summary, bootstrap_intervals(conversion_credits(*world.tables[:2], credits), summary)
 
@@ -143,7 +138,6 @@ def _caused(summary: pd.DataFrame, intervals: pd.DataFrame, totals: pd.DataFrame
 
 
 def _score(world: World, summary: pd.DataFrame, intervals: pd.DataFrame) -> dict[str, float]:
-    """Return the measures of one model."""
     verdicts = break_even_table(summary, intervals, BREAK_EVEN)
     truth = world.truth.set_index("channel_name")
     found = summary.iloc[:-1].set_index("channel_name").join(intervals.set_index("channel_name"))

@@ -57,7 +57,6 @@ def _differ(what: str, before: str, after: str) -> str:
 
 
 def _moved(name: str, before: float, after: float) -> str:
-    """Describe the change of an amount."""
     change = after - before
     if abs(change) < CENT:
         return f"{name} is unchanged at {fixed(after, 2)}"

@@ -141,7 +141,6 @@ class _Forward:
         self._say = say
 
     def write(self, text: str) -> None:
-        """Pass on each line."""
         for line in filter(str.strip, text.splitlines()):
             self._say(line)
 

@@ -52,7 +52,6 @@ class Shop:
 
     @property
     def _stored(self) -> Source:
-        """The tables and the stored results."""
         return stored_source(self.settings, self.tables, has_results=not self.is_sample)
 
     def report(

@@ -169,12 +169,10 @@ def _experiments(report: Report) -> list[Block]:
 
 
 def _types(report: Report) -> list[Exhibit]:
-    """The tables of conversion types, if there are several."""
     return [report.conversion_types, report.channel_conversion_types] if report.data.has_types else []
 
 
 def _appendix(report: Report) -> Makers:
-    """The appendix: reconciliation, data quality and parameters, as tables."""
     titles = ("Data quality",) if report.missing else APPENDIX
     return {title: partial(_tables, report, title) for title in titles} | {"Files": lambda: [_files(report)]}
 

@@ -170,7 +170,7 @@ def verdicts(report: Report) -> Verdicts:
     is_rest = table["channel_name"] == few.rest
     table = pd.concat([table[~is_rest], table[is_rest]], ignore_index=True)
     models, earned = _earned(report, few, table)
-    stability = {} if report.missing else _stability(report.stability.frame)
+    stability = {} if report.missing else report.stability.frame.set_index("channel_name")["stability"].to_dict()
     worlds, tested = ({}, "") if report.missing or not report.robustness else _worlds(report.robustness.frame)
     scale = _Scale(table, roas)
     whole = float(table["cost"].sum())
@@ -182,10 +182,6 @@ def verdicts(report: Report) -> Verdicts:
     return Verdicts(
         rows, models, general(roas, 4), percentage(CONFIDENCE), scale.at(roas), scale.ticks(), tested, texts
     )
-
-
-def _stability(frame: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(frame["channel_name"], frame["stability"], strict=True))
 
 
 def _worlds(frame: pd.DataFrame) -> tuple[dict[str, str], str]:
@@ -213,7 +209,7 @@ def _earned(report: Report, few: Folding, table: pd.DataFrame) -> tuple[list[str
     return list(every.columns), {str(name): values.tolist() for name, values in every.iterrows()}
 
 
-def _row(row: pd.Series, earned: list[float], stability: dict[str, str], scale: _Scale, whole: float) -> Row:
+def _row(row: pd.Series, earned: list[float], stability: dict[Any, str], scale: _Scale, whole: float) -> Row:
     name, cost = str(row["channel_name"]), float(row["cost"])
     holds = stability.get(name, f"below {percentage(MATERIAL)} of spend" if cost else "")
     return Row(

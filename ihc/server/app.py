@@ -265,7 +265,6 @@ def _document(types: Mapping[str, Parameters], settings: ServerSettings) -> dict
 
 
 def _statuses(parameters: Parameters, *, with_keys: bool) -> dict[int | str, dict[str, Any]]:
-    """The documented response statuses."""
     refusals = {
         400: "Invalid body, conversion type or redistribution.",
         413: "Too many journeys, sessions or bytes.",
