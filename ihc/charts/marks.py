@@ -184,11 +184,6 @@ def write_above(axes: Axes, at: tuple[float, float], text: str, right: float = 0
     axes.annotate(text, at, (right, ABOVE), textcoords="offset points", va="center", fontsize=8.5, **style)
 
 
-def least_height(series: int) -> float:
-    """Return the height of a figure [inches] with space for the labels of so many series next to the axes."""
-    return AROUND + LINE * series
-
-
 def label_series(figure: Figure, axes: Axes, right: float, labels: Sequence[Label]) -> None:
     """Label lines or bar segments to the right of the axes, without overlaps."""
     low, high = axes.get_ylim()

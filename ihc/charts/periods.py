@@ -37,7 +37,7 @@ def revenue_by_week_chart(
     names = folded["channel_name"].drop_duplicates().tolist()
     parts = folded.pivot(index="week", columns="channel_name", values="ihc_revenue")[names].fillna(0.0)
     days = weekly.groupby("week")["days"].max().reindex(parts.index)
-    figure.set_size_inches(WIDTH, max(3.4, marks.least_height(len(names) + 1)))
+    figure.set_size_inches(WIDTH, max(3.4, marks.AROUND + marks.LINE * (len(names) + 1)))
     axes, mondays = figure.add_subplot(), _days(parts.index)
     ends = _stack(axes, parts, colours, (days < WEEK).to_numpy())
     low, high = parts.clip(upper=0).sum(axis=1).min(), parts.clip(lower=0).sum(axis=1).max()

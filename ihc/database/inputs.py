@@ -127,16 +127,11 @@ def read_tables(
 
 def _read_spend(opened: Transaction) -> pd.DataFrame | None:
     """Read the table of daily spend, unconverted; None if there is none, or if it has no rows."""
-    name = _name_of_spend(opened)
-    if name is None:
+    names = sorted((name for name in opened.tables() if name.lower() == SPEND), key=lambda name: name != SPEND)
+    if not names:
         return None
-    spend = opened.read(sa.select(EVERY_COLUMN).select_from(sa.table(name)), coerce_float=False)
+    spend = opened.read(sa.select(EVERY_COLUMN).select_from(sa.table(names[0])), coerce_float=False)
     return None if spend.empty else spend
-
-
-def _name_of_spend(opened: Transaction) -> str | None:
-    alike = sorted((name for name in opened.tables() if name.lower() == SPEND), key=lambda name: name != SPEND)
-    return next(iter(alike), None)
 
 
 def _chosen_with_spend(opened: Transaction, chosen: Selection, spend: pd.DataFrame) -> Tables:

@@ -196,12 +196,9 @@ def _numbers(parts: Parts, fits: Booleans, mark: str) -> Floats:
     plain = pc.replace_substring_regex(parts["digits"], f"[^0-9{mark}]", "")
     plain = _joined([pc.replace_substring(plain, mark, "."), parts["exponent"]])
     sizes = as_numpy(pc.if_else(pa.array(fits), plain, "nan").cast(pa.float64()))
-    return np.where(_is_negative(parts), -sizes, sizes)
-
-
-def _is_negative(parts: Parts) -> Booleans:
     signs = _joined(parts[name] for name in SIGNED)
-    return as_numpy(pc.match_substring_regex(signs, rf"[(]|{MINUS}"))
+    is_negative = as_numpy(pc.match_substring_regex(signs, rf"[(]|{MINUS}"))
+    return np.where(is_negative, -sizes, sizes)
 
 
 def _is_written_well(parts: Parts) -> Booleans:

@@ -49,7 +49,7 @@ def guess_columns(kind: str, frame: pd.DataFrame) -> list[Guess]:
     """
     columns = [name for name in frame.columns if name != FILE and not (kind == "spend" and _begins_period(name, frame))]
     scores = [
-        (_score(field, _usual(kind, field), column, frame[column]), -order, -place, field, column)
+        (_score(kind, field, column, frame[column]), -order, -place, field, column)
         for order, field in enumerate(FIELDS[kind])
         for place, column in enumerate(columns)
     ]
@@ -77,13 +77,8 @@ def guess_kept(frame: pd.DataFrame, part: Part) -> dict[str, str]:
     return {plain(name).replace(" ", "_"): name for name in kept}
 
 
-def _usual(kind: str, field: str) -> list[str]:
-    names: list[str] = NAMES[kind].get(field) or NAMES["any"][field]
-    return names
-
-
-def _score(field: str, usual: Sequence[str], column: str, values: pd.Series) -> float:
-    score = _name_score(plain(column), usual)
+def _score(kind: str, field: str, column: str, values: pd.Series) -> float:
+    score = _name_score(plain(column), NAMES[kind].get(field) or NAMES["any"][field])
     if score < LEAST:
         return score
     check = CHECKS.get(field)

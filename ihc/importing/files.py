@@ -130,8 +130,10 @@ class Exports:
             relation = self._connection.sql(query) if query else self._connection.table(option)
             if relation is None:
                 raise SettingsError(f"The query of [{option}] returns no rows: it must be one SELECT.")
-            selected = ", ".join(_flat(relation.columns, [str(each) for each in relation.types]))
-            table = relation.project(selected).to_arrow_table()
+            columns = zip(relation.columns, relation.types, strict=True)
+            # The fields of structs become columns of their own.
+            selected = [leaf for name, kind in columns for leaf in _leaves(_identifier(name), name, str(kind))]
+            table = relation.project(", ".join(selected)).to_arrow_table()
         except duckdb.Error as error:
             raise SettingsError(f"The query of [{option}] in the mapping failed: {_reason(error)}") from None
         frame: pd.DataFrame = table.to_pandas()
@@ -302,12 +304,6 @@ def _excel(file: Path) -> pd.DataFrame:
 
 def _cell(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _flat(names: Sequence[str], kinds: Sequence[str]) -> Iterator[str]:
-    """SQL expressions for columns, with the fields of structs as columns of their own."""
-    for name, kind in zip(names, kinds, strict=True):
-        yield from _leaves(_identifier(name), name, kind)
 
 
 def _leaves(expression: str, name: str, kind: str) -> Iterator[str]:

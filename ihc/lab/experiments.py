@@ -25,19 +25,19 @@ ATTRIBUTED = "attributed"
 MEASURES = ("roas_error", "verdicts_right", "coverage")
 
 
-def holdout(world: World, channel: str, random: np.random.Generator, held_out: float = 0.5) -> pd.DataFrame:
+def holdout(world: World, channel: str, random: np.random.Generator) -> pd.DataFrame:
     """Run a holdout experiment over all days of a simulated shop.
 
-    Each user is held out with the probability `held_out`, and makes then only the orders that remain without the
-    channel. Out: the experiment as one row of `load_experiments`: the difference of the two groups' mean revenue per
-    user, scaled up to all users, and its standard error. Raises InputError if the world has no counterfactual orders.
+    Each user is held out with the probability 0.5, and makes then only the orders that remain without the channel. Out:
+    the experiment as one row of `load_experiments`: the difference of the two groups' mean revenue per user, scaled up
+    to all users, and its standard error. Raises InputError if the world has no counterfactual orders.
     """
     if world.remains is None:
         raise InputError("An experiment needs a simulated shop, such as one of simulate_shop.")
     sessions, conversions, _ = world.tables
     users = pd.Index(pd.concat([sessions["user_id"], conversions["user_id"]]).unique())
     user = users.get_indexer(pd.Index(conversions["user_id"]))
-    is_out = random.random(len(users)) < held_out
+    is_out = random.random(len(users)) < 0.5
     place = int(np.flatnonzero(world.truth["channel_name"] == channel)[0])
     is_made = world.remains[:, place] | ~is_out[user]
     revenue = np.bincount(user, conversions["revenue"].to_numpy("float64") * is_made, len(users))

@@ -49,7 +49,7 @@ def simulate_time_to_event(seed: int, customers: int = CUSTOMERS) -> World:
     visits = Visits(ads.row, ads.time, channel, engaged, engaged)
     tables = tables_of(visits, Purchases(*orders, revenue), names, np.zeros(len(channel)))
     truth = truth_of(names, np.full(CHANNELS, np.nan), remains, revenue)
-    return World(tables, truth, float(is_anyway.sum()), float(is_anyway.sum()))
+    return World(tables, truth, float(is_anyway.sum()))
 
 
 def _orders(random: np.random.Generator, customers: int, ads: Points, effects: Floats) -> Points:

@@ -22,7 +22,7 @@ class World(NamedTuple):
     `tables`: the three tables; `truth`: `channel_name, cost [currency], incremental_orders [orders],
     incremental_revenue [currency], iROAS [1], share [1]`, one row per channel. The incremental figures of a channel are
     those of the shop minus those of the same shop without the channel, and `share` is the channel's part of their sum
-    over all channels. `anyway_orders` and `anyway_revenue` would have come without any channel. What a generator does
+    over all channels. `anyway_orders` would have come without any channel. What a generator does
     not define is NaN. `remains`: whether an order remains without a channel, one row per conversion and one column per
     channel, in their orders; None if a generator does not define it.
     """
@@ -30,7 +30,6 @@ class World(NamedTuple):
     tables: Tables
     truth: pd.DataFrame
     anyway_orders: float = np.nan
-    anyway_revenue: float = np.nan
     remains: Booleans | None = None
 
 

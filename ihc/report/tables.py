@@ -46,10 +46,8 @@ def table(
     texts = {name: _with_bounds(frame, name, *pair) for name, pair in intervals.items()}
     shown = frame[columns].assign(**texts)
     shades = pd.DataFrame({column: _shades(frame[column], has_total) for column in heat}, index=shown.index)
-    styles: dict[Any, Any] = {
-        name: _yes if is_bool_dtype(shown[name]) else _when if name in DATES else FORMATS[unit]
-        for name, unit in units.items()
-    }
+    styles: dict[Any, Any] = {name: _when if name in DATES else FORMATS[unit] for name, unit in units.items()}
+    styles |= {name: lambda value: "yes" if value else "" for name in columns if is_bool_dtype(shown[name])}
     return (
         shown.style.hide(axis="index")
         .format_index(lambda column: heading(column)[0], axis="columns", escape="html")
@@ -64,10 +62,6 @@ def table(
 def unit_of(values: pd.Series[Any]) -> str:
     """Return the unit of a column; TEXT for text and boolean columns, whatever their name."""
     return heading(values.name)[1] if is_numeric_dtype(values) and not is_bool_dtype(values) else TEXT
-
-
-def _yes(value: object) -> str:
-    return "yes" if value else ""
 
 
 def _when(text: str) -> str:

@@ -150,6 +150,10 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
     database = Database(given.database, given.schema, base=base)
     is_default_database = given.database == Options.database
     rules = load_redistribution(given.redistribution) if given.redistribution else None
+
+    def is_made_up() -> bool:
+        return is_marked_sample(database) or (is_default_database and not database.exists())
+
     return Settings(
         database=database,
         is_default_database=is_default_database,
@@ -159,7 +163,7 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         lookback_days=given.lookback_days,
         restart_after_order=given.restart_after_order,
         conversion_type=given.conversion_type,
-        account=_account(given, rules, lambda: _is_made_up(database, is_default_database)),
+        account=_account(given, rules, is_made_up),
         api_limits=ApiLimits(**{each.name: getattr(given, each.name) for each in fields(ApiLimits)}),
         redistribution_rules=rules,
         report=report_options(given),
@@ -169,10 +173,6 @@ def load_settings(*, base: Path | None = None, **options: Any) -> Settings:
         given=given,
         secrets=given.secrets(),
     )
-
-
-def _is_made_up(database: Database, is_default_database: bool) -> bool:
-    return is_marked_sample(database) or (is_default_database and not database.exists())
 
 
 def _account(given: Variables, rules: Redistribution | None, is_made_up: Callable[[], bool]) -> ApiAccount | None:
