@@ -13,8 +13,7 @@ import sqlalchemy as sa
 
 from ihc.arrays.lookup import isin
 from ihc.database.database import Database
-from ihc.database.postgres import quoted
-from ihc.database.transaction import Transaction
+from ihc.database.transaction import Transaction, quoted
 from ihc.errors import InputError
 from ihc.formatting import some
 from ihc.schemas.refunds import REFUND_OF

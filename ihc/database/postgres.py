@@ -18,7 +18,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from ihc.database.tables import KEPT
-from ihc.database.transaction import BUSY_SECONDS, OTHERS_TABLE, Transaction, arrow_table
+from ihc.database.transaction import BUSY_SECONDS, OTHERS_TABLE, Transaction, arrow_table, quoted
 from ihc.errors import LOCK_LOST, DatabaseError, SettingsError
 from ihc.schemas.tables import EXACT, WITH_SPEND
 
@@ -180,11 +180,6 @@ def schema_of(url: sa.URL) -> str | None:
     """The schema in the URL; None: the server's search path is used."""
     schema = url.query.get(SCHEMA)
     return schema[-1] if isinstance(schema, tuple) else schema or None
-
-
-def quoted(name: str) -> str:
-    """Quote a name for SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def plain_engine(url: sa.URL, **options: Any) -> sa.Engine:

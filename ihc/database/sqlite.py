@@ -19,7 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from ihc.database.transaction import BUSY_SECONDS, Transaction, arrow_table, in_a_file, insertion, no_file, rows_of
+from ihc.database.transaction import (
+    BUSY_SECONDS,
+    Transaction,
+    arrow_table,
+    in_a_file,
+    insertion,
+    no_file,
+    quoted,
+    rows_of,
+)
 from ihc.schemas.tables import EXACT
 
 WITHOUT_ROWID = " WITHOUT ROWID"
@@ -290,7 +299,7 @@ def _mixes_kinds(cursor: Cursor, table: str) -> bool:
     time of `typeof`.
     """
     described = cursor.description or []
-    names = ['"' + name.replace('"', '""') + '"' for name, kind, *_ in described if kind == pa.string()]
+    names = [quoted(name) for name, kind, *_ in described if kind == pa.string()]
     mixed = " OR ".join(f"{name} < '' OR {name} >= x''" for name in names) or "0"
     return bool(_asked(cursor, f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {mixed})")[0])
 

@@ -179,6 +179,11 @@ def no_file(file: Path, kind: str) -> str:
     return f"{what}. Give {kind}, or create one with `ihc init` or `ihc sample`."
 
 
+def quoted(name: str) -> str:
+    """Quote a name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def insertion(table: str, columns: Sequence[str]) -> sa.Insert:
     """The INSERT statement."""
     return sa.insert(sa.table(table, *map(sa.column, columns)))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from pandas.io.formats.style import Styler
-
 from ihc.analysis.completeness import waterfall, without_credit_by_channel, without_credit_by_day
 from ihc.analysis.reconciliation import COST, CREDIT, ORDERS
 from ihc.charts.completeness import cost_without_credit_chart, unattributed_by_day_chart, waterfall_chart
@@ -27,10 +25,6 @@ def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
     restarted = restarted_sentence(data.results.outcomes, data.orders)
     text = f"{orders_sentence(lines)} {restarted}".strip() if section == ORDERS else ""
     unit = "revenue" if section in (ORDERS, CREDIT) else "spend"
-
-    def shown() -> Styler:
-        return reconciliation_table(lines, section)
-
     return Exhibit(
         name="reconciliation",
         chart=WATERFALLS[section],
@@ -40,7 +34,7 @@ def reconciliation(data: ReportData, section: str = ORDERS) -> Exhibit:
         alt=f"Waterfall chart of {unit}, from input tables to report. {text}",
         note=data.note,
         draw=partial(waterfall_chart, bars, currency=data.options.money),
-        shown=shown,
+        shown=lambda: reconciliation_table(lines, section),
     )
 
 

@@ -68,14 +68,12 @@ class Amounts(NamedTuple):
     """The numbers of a column, one per row.
 
     `values`: float64, NaN where unreadable or empty; `problems`: the rows that could not be read, each with its reason;
-    `form`: what was recognised, for the user; `currency`: the code of the only currency in the texts, else None;
-    `currencies`: all codes and signs in the texts.
+    `form`: what was recognised, for the user; `currencies`: the codes and signs in the texts.
     """
 
     values: pd.Series[float]
     problems: pd.Series[str]
     form: str
-    currency: str | None
     currencies: tuple[str, ...] = ()
 
 
@@ -103,9 +101,7 @@ def read_amounts(values: pd.Series[Any], *, decimal: str | None = None) -> Amoun
         faults[(faults > 0) & ~fits[mark] & (fits["."] | fits[","])] = OTHER_FORM
     found = {name for name in names[faults == 0] if name}
     form = (EXAMPLES[mark] if mark else PLAIN) + (f" in {listed(sorted(found))}" if len(found) > 1 else "")
-    return _amounts(values, cells, numbers, faults, form)._replace(
-        currency=_only(found), currencies=tuple(sorted(found))
-    )
+    return _amounts(values, cells, numbers, faults, form)._replace(currencies=tuple(sorted(found)))
 
 
 def read_flags(values: pd.Series[Any]) -> Amounts:
@@ -145,9 +141,7 @@ def _amounts(values: pd.Series[Any], cells: Cells, numbers: Floats, faults: npt.
     reasons = reasons_of(cells.texts.to_pylist(), faults.astype("int8"), says)
     rows = taken(np.where(faults == 0, numbers, np.nan), cells.codes, np.nan)
     form = form if (faults == 0).any() else "no amounts"
-    return Amounts(
-        pd.Series(rows, index=values.index), problems_of(cells.codes, reasons, values.index), form, currency=None
-    )
+    return Amounts(pd.Series(rows, index=values.index), problems_of(cells.codes, reasons, values.index), form)
 
 
 def _parts(texts: pa.Array) -> Parts:
@@ -220,9 +214,3 @@ def _currency(text: str, known: Collection[str]) -> str:
     words = {word.upper() if word.upper() in known else SIGNS.get(word, word) for word in text.split()}
     name = "".join(words)
     return UNKNOWN if len(words) > 1 or (name.isascii() and name.isalpha() and name not in (*known, "kr")) else name
-
-
-def _only(names: Collection[str]) -> str | None:
-    """Return the code of the only currency; None if there are several, or a sign that does not tell which one."""
-    name = next(iter(names)) if len(names) == 1 else ""
-    return name if name.isalpha() and name.isupper() else None

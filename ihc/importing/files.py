@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from ihc.database.transaction import quoted
 from ihc.errors import InputError, SettingsError, why
 from ihc.formatting import counted, printable, some
 
@@ -132,7 +133,7 @@ class Exports:
                 raise SettingsError(f"The query of [{option}] returns no rows: it must be one SELECT.")
             columns = zip(relation.columns, relation.types, strict=True)
             # The fields of structs become columns of their own.
-            selected = [leaf for name, kind in columns for leaf in _leaves(_identifier(name), name, str(kind))]
+            selected = [leaf for name, kind in columns for leaf in _leaves(quoted(name), name, str(kind))]
             table = relation.project(", ".join(selected)).to_arrow_table()
         except duckdb.Error as error:
             raise SettingsError(f"The query of [{option}] in the mapping failed: {_reason(error)}") from None
@@ -309,13 +310,13 @@ def _cell(value: object) -> str:
 def _leaves(expression: str, name: str, kind: str) -> Iterator[str]:
     if kind.startswith("STRUCT(") and not kind.endswith("[]"):
         for field, of in _fields(kind[len("STRUCT(") : -1]):
-            yield from _leaves(f"{expression}.{_identifier(field)}", f"{name}.{field}", of)
+            yield from _leaves(f"{expression}.{quoted(field)}", f"{name}.{field}", of)
     elif kind.startswith(PLAIN) and not kind.endswith("]"):
-        yield f"{expression} AS {_identifier(name)}"
+        yield f"{expression} AS {quoted(name)}"
     elif kind.startswith("DECIMAL"):
-        yield f"CAST({expression} AS DOUBLE) AS {_identifier(name)}"
+        yield f"CAST({expression} AS DOUBLE) AS {quoted(name)}"
     else:
-        yield f"CAST({expression} AS VARCHAR) AS {_identifier(name)}"
+        yield f"CAST({expression} AS VARCHAR) AS {quoted(name)}"
 
 
 def _fields(inside: str) -> Iterator[tuple[str, str]]:
@@ -333,10 +334,6 @@ def _fields(inside: str) -> Iterator[tuple[str, str]]:
             )
             yield name, kind
             begin = place + 1
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _quoted(text: str) -> str:

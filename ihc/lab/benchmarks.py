@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ihc.arrays.logistic import probability
 from ihc.arrays.types import Booleans, Floats, Integers
 from ihc.lab.world import Purchases, Visits, World, tables_of
 
@@ -80,7 +81,7 @@ def attribution_problem(seed: int, *, directed: float = 0.0) -> Problem:
         chance = np.clip(1 + random.normal(0, UNEVEN, CHANNELS), 0.3, 1.7)
         journey[:length] = random.choice(CHANNELS, size=length, p=chance / chance.sum())
         uniform[number] = random.random_sample()
-    converted = uniform < _probability(model.logits(_first_places(touches)))
+    converted = uniform < probability(model.logits(_first_places(touches)))
     return Problem(touches, converted, model.weights, _path_weights(model, touches[converted]))
 
 
@@ -104,17 +105,12 @@ def _intercept(logits: Floats) -> float:
     rate is then near one half.
     """
     low, high = -20.0, 20.0
-    if not _probability(low + logits).mean() <= RATE <= _probability(high + logits).mean():
+    if not probability(low + logits).mean() <= RATE <= probability(high + logits).mean():
         return -float(np.median(logits))
     while low < (middle := (low + high) / 2) < high:
-        is_low = _probability(middle + logits).mean() < RATE
+        is_low = probability(middle + logits).mean() < RATE
         low, high = (middle, high) if is_low else (low, middle)
     return low
-
-
-def _probability(logits: Floats) -> Floats:
-    probability: Floats = 1 / (1 + np.exp(-logits))
-    return probability
 
 
 def _first_places(touches: Integers) -> Integers:
@@ -134,9 +130,9 @@ def _path_weights(model: Logistic, touches: Integers) -> Floats:
     """
     model = model._replace(pairs=np.zeros_like(model.pairs))
     added = np.zeros(CHANNELS)
-    before = np.full(len(touches), _probability(np.array([model.intercept]))[0])
+    before = np.full(len(touches), probability(np.array([model.intercept]))[0])
     for length in range(1, touches.shape[1] + 1):
-        after = _probability(model.logits(_first_places(touches[:, :length])))
+        after = probability(model.logits(_first_places(touches[:, :length])))
         channel = touches[:, length - 1]
         gain = np.where(channel >= 0, np.maximum(after - before, 0), 0)
         added += np.bincount(np.maximum(channel, 0), gain, minlength=CHANNELS)

@@ -15,21 +15,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from ihc.arrays.types import Booleans, Floats, Integers
-from ihc.models.ihc import attribute
+from ihc.models.ihc import ENGINE_COLUMNS, attribute
 from ihc.models.parameters import Parameters
 from ihc.models.redistribution import Redistribution
 from ihc.schemas.tables import PHASES, require_columns
 
 UNITS = 10_000  # four decimals
-NEEDS = (
-    "conv_id",
-    "session_id",
-    "timestamp",
-    "channel_name",
-    "holder_engagement",
-    "closer_engagement",
-    "conversion",
-)
+NEEDS = (*ENGINE_COLUMNS, "conversion")
 AFTER_CONVERSION = "Session/Impression excluded from customer journey since it occurs after the conversion event"
 REASONS = (
     "A timestamp of this journey is neither %Y-%m-%d %H:%M:%S nor %Y-%m-%d %H:%M:%S %z.",

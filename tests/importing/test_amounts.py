@@ -186,28 +186,28 @@ def test_another_decimal_separator_is_refused(decimal):
 
 
 @pytest.mark.parametrize(
-    ("values", "form", "currency"),
+    ("values", "form", "currencies"),
     [
-        (["12", "13"], "plain numbers", None),
-        ([12.5], "plain numbers", None),
-        (["12,50"], "1.234,56 (decimal comma)", None),
-        (["12.50"], "1,234.56 (decimal point)", None),
-        ([], "no amounts", None),
-        (["x", None], "no amounts", None),
-        (["€ 12", "13", "14 EUR", "eur 15"], "plain numbers", "EUR"),
-        (["£12"], "plain numbers", "GBP"),
-        (["R$ 12"], "plain numbers", "BRL"),
-        (["12 zł"], "plain numbers", "PLN"),
-        (["USD 12", "US$ 13"], "plain numbers", "USD"),
-        (["$12"], "plain numbers", None),  # of more than twenty countries
-        (["12 kr", "13 kr."], "plain numbers", None),
-        (["12 EUR", "13 USD", "$14"], "plain numbers in $, EUR and USD", None),
-        (["12 EUR", "x USD", "13 abc"], "plain numbers", "EUR"),
+        (["12", "13"], "plain numbers", ()),
+        ([12.5], "plain numbers", ()),
+        (["12,50"], "1.234,56 (decimal comma)", ()),
+        (["12.50"], "1,234.56 (decimal point)", ()),
+        ([], "no amounts", ()),
+        (["x", None], "no amounts", ()),
+        (["€ 12", "13", "14 EUR", "eur 15"], "plain numbers", ("EUR",)),
+        (["£12"], "plain numbers", ("GBP",)),
+        (["R$ 12"], "plain numbers", ("BRL",)),
+        (["12 zł"], "plain numbers", ("PLN",)),
+        (["USD 12", "US$ 13"], "plain numbers", ("USD",)),
+        (["$12"], "plain numbers", ("$",)),
+        (["12 kr", "13 kr."], "plain numbers", ("kr",)),
+        (["12 EUR", "13 USD", "$14"], "plain numbers in $, EUR and USD", ("$", "EUR", "USD")),
+        (["12 EUR", "x USD", "13 abc"], "plain numbers", ("EUR",)),
     ],
 )
-def test_the_form_and_the_only_currency_are_named(values, form, currency):
+def test_the_form_and_the_currencies_are_named(values, form, currencies):
     read = read_amounts(pd.Series(values, dtype="object"))
-    assert (read.form, read.currency) == (form, currency)
+    assert (read.form, read.currencies) == (form, currencies)
 
 
 # Flags
@@ -236,7 +236,7 @@ def test_flags_are_read_in_any_usual_form_and_empty_means_no(value, flag):
 def test_flags_of_any_type_are_read(values):
     read = read_flags(values)
     assert list(read.values) == [1.0, 0.0]
-    assert (read.form, read.currency) == ("flags", None)
+    assert (read.form, read.currencies) == ("flags", ())
 
 
 @pytest.mark.parametrize("value", ["2", 2, -1, 0.5, "maybe", "1e0", "inf", "10"])
