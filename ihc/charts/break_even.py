@@ -36,10 +36,7 @@ def roas_by_channel_chart(figure: Figure, table: pd.DataFrame, colours: Mapping[
     _not_drawn(axes, len(table), [f"ROAS {_ratio(value)} ({_part(part)} of spend), not drawn" for value, part in small])
     is_thin = table["verdict"] == TOO_FEW
     marks.intervals(axes, table, "ROAS", colours, is_thin)
-    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
-    axes.margins(x=0.04)
-    marks.power_scale(axes.xaxis)
-    marks.between_powers(axes)
+    marks.roas_scale(axes, roas)
     marks.write_above(
         axes, (roas, 1), f"break-even {general(roas, 4)}", xycoords=axes.get_xaxis_transform(), ha="right", color=INK
     )

@@ -233,8 +233,11 @@ def power_scale(axis: XAxis | YAxis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: general(value)))
 
 
-def between_powers(axes: Axes) -> None:
-    """Add 0 and ticks between the powers of ten, if the axis spans few powers."""
+def roas_scale(axes: Axes, roas: float) -> None:
+    """Set the power scale of ROAS with break-even; if it spans few powers of ten, with ticks between them and at 0."""
+    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
+    axes.margins(x=0.04)
+    power_scale(axes.xaxis)
     low, high = axes.get_xlim()
     span = high / max(low, LINEAR)
     if low >= -LINEAR and span < 200:

@@ -191,7 +191,4 @@ def _draw_ranges(axes: Axes, rows: pd.DataFrame, is_fragile: pd.Series[bool], ro
     places, shades = range(len(rows)), np.where(is_fragile, ORANGE, BLUE).tolist()
     axes.hlines(places, rows["ROAS_low"], rows["ROAS_high"], color=shades, linewidth=2.5)
     axes.scatter(rows["ROAS"], places, color=shades, s=36, zorder=3)
-    axes.axvline(roas, color=INK, linewidth=1, linestyle="--", zorder=1)
-    axes.margins(x=0.04)
-    marks.power_scale(axes.xaxis)
-    marks.between_powers(axes)
+    marks.roas_scale(axes, roas)
