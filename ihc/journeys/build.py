@@ -286,7 +286,13 @@ def unattributed(conversions: pd.DataFrame, journeys: pd.DataFrame) -> pd.DataFr
 
 
 def non_converting_paths(
-    sessions: pd.DataFrame, conversions: pd.DataFrame, *, restart_after_order: bool = False, **rules: Any
+    sessions: pd.DataFrame,
+    conversions: pd.DataFrame,
+    *,
+    start_date: str | date | None = None,
+    end_date: str | date | None = None,
+    lookback_days: float | None = None,
+    restart_after_order: bool = False,
 ) -> pd.DataFrame:
     """Return the paths without a conversion: all sessions of each user who never converted.
 
@@ -319,7 +325,7 @@ def non_converting_paths(
     )
     if EVENT_UTC in last:
         ends[CONV_UTC] = last[EVENT_UTC]
-    paths = build_journeys(sessions, ends, **rules)
+    paths = build_journeys(sessions, ends, start_date=start_date, end_date=end_date, lookback_days=lookback_days)
     return paths[["user_id", "session_id", "timestamp", "channel_name"]]
 
 
