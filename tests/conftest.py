@@ -4,10 +4,13 @@ import os
 
 # Tests run side by side: threads of their own for each solved equation would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Each worker, command and kernel of a test would compile the project and the tests anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pickle
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -24,6 +27,8 @@ from ihc.database.database import Database
 from ihc.database.results import create_tables
 from ihc.formatting import speak
 from ihc.pipeline.sample import write_sample
+
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
