@@ -287,19 +287,21 @@ def overlapping(figure):
     """Overlapping pairs of texts (except slanted ones), and texts cut off at the edge."""
     with styled():
         figure.draw_without_rendering()
+        outside = _labels_outside(figure)
         written = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-        seen = [text for text in written if _in_sight(text) and text.get_rotation() in (0, 90)]
+        seen = [text for text in written if text not in outside and text.get_rotation() in (0, 90)]
         boxes = [(text.get_text(), text.get_window_extent()) for text in seen]
     edge = figure.bbox.padded(1)
     cut = [text for text, box in boxes if not (edge.contains(*box.min) and edge.contains(*box.max))]
     return cut + [(a, b) for (a, one), (b, other) in combinations(boxes, 2) if one.shrunk(0.98, 0.9).overlaps(other)]
 
 
-def _in_sight(text):
-    """Whether a text is visible: ticks without a label or outside the axis also have text objects."""
-    for axes in text.figure.axes:
-        for axis, bounds, place in ((axes.xaxis, axes.get_xlim(), 0), (axes.yaxis, axes.get_ylim(), 1)):
+def _labels_outside(figure):
+    """Labels of ticks outside their axis, which are not drawn."""
+    outside = set()
+    for axes in figure.axes:
+        for axis, bounds in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
             for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
-                if text in (tick.label1, tick.label2):
-                    return text.get_visible() and min(bounds) <= text.get_position()[place] <= max(bounds)
-    return True
+                if not min(bounds) <= tick.get_loc() <= max(bounds):
+                    outside |= {tick.label1, tick.label2}
+    return outside
