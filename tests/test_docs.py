@@ -58,7 +58,8 @@ def blocks(text, kind):
 
 def lines(text):
     """The lines of the console blocks of a page, each whole."""
-    return [line for block in blocks(text, "console") for line in block.replace("\\\n", " ").splitlines() if line]
+    whole = [line for block in blocks(text, "console") for line in block.replace("\\\n", " ").splitlines()]
+    return [" ".join(line.split()) for line in whole if line]
 
 
 def calls(text):
@@ -70,11 +71,17 @@ def pages_with(kind):
     return sorted(name for name, text in PAGES.items() if blocks(text, kind))
 
 
-def each_page_with(kind, but=frozenset(), slow=frozenset()):
-    pages = [name for name in pages_with(kind) if name not in but]
-    return pytest.mark.parametrize(
-        "page", [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in pages]
-    )
+def is_run(line):
+    """Whether a line executes notebooks, which takes as long as all others of its page."""
+    return "papermill" in line or (" ihc run" in line and "--report-only" not in line)
+
+
+# Several pages have the same runs: each is executed for the last of them.
+RUN_ON = {line: page for page in pages_with("console") if page not in ELSEWHERE for line in lines(PAGES[page])}
+
+
+def each_page_with(kind, but=frozenset()):
+    return pytest.mark.parametrize("page", [name for name in pages_with(kind) if name not in but])
 
 
 # Examples
@@ -127,7 +134,7 @@ def run_example(example, known):
         assert shown is None or isinstance(shown, Path | list) or len(shown.frame), ast.unparse(statement)
 
 
-@each_page_with("python", slow={"docs/getting-started.md"})  # which saves a report, as the README does
+@each_page_with("python", but={*pages_with("console")} - ELSEWHERE)  # those run below, among the commands
 def test_the_examples_run(page, folder, plain_language):
     create_tables(Database(folder / "shop.db"))
     known = {}
@@ -164,18 +171,17 @@ def test_every_option_that_is_named_exists(page):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @each_page_with("console", but=ELSEWHERE)
-def test_the_commands_of_a_page_run_in_their_order(page, folder):
+def test_the_commands_and_examples_of_a_page_run_in_their_order(page, folder, plain_language):
     shutil.copy(folder / "data" / "ihc.db", folder / "shop.db")
     for kind, block in re.findall(r"```(console|python)\n(.*?)```", PAGES[page], re.DOTALL):
         if kind == "python":
             run_example(block, {})
         for line in lines(f"```console\n{block}```") if kind == "console" else []:
-            run_line(line, folder)
+            if line not in NOT_RUN and (RUN_ON[line] == page or not is_run(line)):
+                run_line(line, folder)
 
 
 def run_line(line, folder):
-    if line in NOT_RUN:
-        return
     if line.startswith("uv run papermill"):
         command = [sys.executable, "-m", "papermill", "--no-progress-bar", *shlex.split(line)[3:]]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -1,11 +1,14 @@
 """Filtering in the database gives the same rows as reading everything and filtering in pandas."""
 
+import shutil
+
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 from helpers.databases import is_file, sql
 
 from ihc import build_journeys, read_tables
+from ihc.database.database import Database
 from ihc.database.inputs import Selection, read_chosen, read_conversion_ids, users_of
 from ihc.database.results import create_tables
 from ihc.errors import InputError
@@ -15,9 +18,21 @@ from ihc.schemas.tables import SPEND, inside
 DATES = {"start_date": "2025-03-10", "end_date": "2025-03-12"}
 
 
+@pytest.fixture(scope="module")
+def sample_files(tmp_path_factory):
+    """The sample shop as files of databases, to copy."""
+    folder = tmp_path_factory.mktemp("sample")
+    for address in (folder / "shop.db", f"duckdb:///{folder / 'shop.duckdb'}"):
+        write_sample(Database(address), 60, seed=3)
+    return folder
+
+
 @pytest.fixture
-def shop(nowhere):
-    write_sample(nowhere, 60, seed=3)
+def shop(nowhere, sample_files):
+    if nowhere.file:
+        shutil.copy(sample_files / nowhere.file.name, nowhere.file)
+    else:
+        write_sample(nowhere, 60, seed=3)
     return nowhere
 
 

@@ -254,14 +254,6 @@ def test_a_report_of_the_api_without_stored_credits_is_refused(database, monkeyp
     assert day.headline.startswith("There are no orders from 2030-01-01 to 2030-01-01")
 
 
-def test_saving_keeps_other_files(report, tmp_path):
-    (tmp_path / "charts").mkdir()
-    (tmp_path / "charts" / "mine.png").touch()
-    report.save(tmp_path)
-    assert (tmp_path / "charts" / "mine.png").exists()
-    assert (tmp_path / "report.html").exists()
-
-
 def test_sessions_and_orders_without_a_user_count_but_have_no_credit(tmp_path):
     # Next to Ann's order of 100 with a session of Search: a session of Social for 7, and an order of 40.
     visits = pd.concat([SESSIONS[:1], sessions([("n1", None, "2025-03-03 10:00:00", "Social")])])
@@ -327,8 +319,8 @@ def typed(database, tmp_path):
     return copy
 
 
-def test_several_conversion_types_have_tables_in_the_report_and_one_type_has_none(typed, database, tmp_path):
-    report = ihc.open(typed).report()
+def test_several_conversion_types_have_tables_in_the_report_and_one_type_has_none(typed, report):
+    plain, report = report, ihc.open(typed).report()
     # Leads: k1 with 100, k3 with 50. Purchases: k2 with 60, k4 with 30, k5 with 20, which is untracked.
     assert rows(report.conversion_types, "conversion_type", "orders", "untracked", "revenue", "ihc_revenue") == [
         ["lead", 2, 0, 150.0, 150.0],
@@ -337,11 +329,19 @@ def test_several_conversion_types_have_tables_in_the_report_and_one_type_has_non
     ]
     by_channel = report.channel_conversion_types.frame
     assert by_channel.groupby("conversion_type")["ihc_revenue"].sum().to_dict() == {"lead": 150.0, "purchase": 90.0}
-    names = {path.name for path in report.save(tmp_path / "typed")}
+    for without in (plain, ihc.open(typed).report(conversion_type="lead")):
+        assert not any("conversion_types" in exhibit.name for exhibit in without.exhibits)
+
+
+def test_saving_writes_a_file_per_exhibit_and_keeps_other_files(typed, tmp_path):
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "mine.png").touch()
+    report = ihc.open(typed).report()
+    names = {path.name for path in report.save(tmp_path)}
+    assert (tmp_path / "charts" / "mine.png").exists()
     assert {"conversion_types.csv", "channel_conversion_types.csv"} <= names
-    assert "Conversion types" in (tmp_path / "typed" / "report.html").read_text("utf-8")
-    for plain in (ihc.open(database).report(), ihc.open(typed).report(conversion_type="lead")):
-        assert not any("conversion_types" in exhibit.name for exhibit in plain.exhibits)
+    assert {f"{exhibit.name}.csv" for exhibit in report.exhibits} <= names
+    assert "Conversion types" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_report_of_one_conversion_type_knows_no_others(typed, tmp_path):
