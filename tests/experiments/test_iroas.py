@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from helpers.frames import FIXED
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ihc.analysis.break_even import ABOVE, BELOW, NO_SPEND, UNCLEAR
@@ -201,6 +202,7 @@ def test_a_channel_without_spend_has_calibrated_revenue_but_no_verdict():
 amounts = st.floats(0, 1e6)
 
 
+@settings(FIXED, max_examples=20)
 @given(
     st.lists(st.tuples(amounts, amounts), min_size=1, max_size=5),
     st.lists(st.tuples(st.integers(0, 4), st.floats(-1e6, 1e6), st.floats(0.01, 1e6)), max_size=4),

@@ -11,7 +11,7 @@ from ihc.models.parameters import Parameters, parse_parameters
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, COSTS, FLAGS, JOURNEYS, SESSIONS, Tables
 
 FIXED = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,

@@ -200,8 +200,6 @@ def test_the_documented_tables_have_every_generator_and_model_and_agree():
 
 
 @pytest.mark.slow
-def test_a_validation_is_reproducible_and_the_documented_one():
-    once, twice = validate([1]), validate([1])
-    pd.testing.assert_frame_equal(once, twice)
-    every = documented("validation_seeds.csv")
-    pd.testing.assert_frame_equal(every[every["seed"] == 1].reset_index(drop=True), once, rtol=1e-4, atol=1e-6)
+def test_a_validation_made_again_is_the_documented_one():
+    every, again = documented("validation_seeds.csv"), validate([1])
+    pd.testing.assert_frame_equal(every[every["seed"] == 1].reset_index(drop=True), again, rtol=1e-4, atol=1e-6)

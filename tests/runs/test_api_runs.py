@@ -90,7 +90,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_tables_of_an_undisturbed_o
         # Nearly everything must be answered before the last run, otherwise the kills came too early to prove anything.
         with closing(sqlite3.connect(tmp_path / "killed" / "shop.db")) as connection:
             runs = connection.execute("SELECT count(DISTINCT run_id) FROM api_requests").fetchone()[0]
-        assert runs >= KILLS // 4
+        assert runs > KILLS // 4
 
 
 @pytest.mark.slow

@@ -33,37 +33,44 @@ def files_of(output):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(folder, tmp_path_factory):
-    output = tmp_path_factory.mktemp("undisturbed") / "out"
+def cluster():
+    """A client of two worker processes; one that is killed is started again."""
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
-        found = scale(client, folder.job(output, 4, ASKED))
+        yield client
+
+
+@pytest.fixture
+def client(cluster):
+    cluster.wait_for_workers(2, timeout=60)
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder, cluster, tmp_path_factory):
+    output = tmp_path_factory.mktemp("undisturbed") / "out"
+    found = scale(cluster, folder.job(output, 4, ASKED))
     assert_same_as_in_one_pass(output, found.reports, folder.read(), ASKED)
     return files_of(output)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_worker_killed_in_any_stage_changes_nothing(folder, undisturbed, tmp_path, stage):
-    killed = []
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
-        pids = list(client.run(os.getpid).values())
+def test_a_worker_killed_in_any_stage_changes_nothing(folder, undisturbed, client, tmp_path, stage):
+    killed, pids = [], list(client.run(os.getpid).values())
 
-        def kill(now, done, total):
-            if now == stage and done >= min(1, total - 1) and not killed:
-                os.kill(pids[0], signal.SIGKILL)
-                killed.append(done)
+    def kill(now, done, total):
+        if now == stage and done >= min(1, total - 1) and not killed:
+            os.kill(pids[0], signal.SIGKILL)
+            killed.append(done)
 
-        scale(client, folder.job(tmp_path / "out", 4, ASKED), kill)
+    scale(client, folder.job(tmp_path / "out", 4, ASKED), kill)
     assert killed
     assert files_of(tmp_path / "out") == undisturbed
 
 
-def test_workers_that_die_repeatedly_are_reported(folder, tmp_path, monkeypatch):
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
-        monkeypatch.setattr("ihc.scale.job.layout_of", _die)
-        with pytest.raises(
-            ScaleError, match=r"Reading files: 4 workers died on the same part, .*Increase --partitions"
-        ):
-            scale(client, folder.job(tmp_path / "out", 3, ASKED))
+def test_workers_that_die_repeatedly_are_reported(folder, client, tmp_path, monkeypatch):
+    monkeypatch.setattr("ihc.scale.job.layout_of", _die)
+    with pytest.raises(ScaleError, match=r"Reading files: 4 workers died on the same part, .*Increase --partitions"):
+        scale(client, folder.job(tmp_path / "out", 3, ASKED))
     assert list((tmp_path / "out").iterdir()) == []
 
 
