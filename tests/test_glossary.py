@@ -58,24 +58,19 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_every_shown_column_has_a_heading_and_a_unit(name):
-    assert not [column for column in SHOWN[name].columns if column not in {*GLOSSARY, *HEADINGS}]
+def test_every_shown_column_has_a_heading_and_a_unit_which_is_text_for_text_columns_only(name):
+    shown = SHOWN[name]
+    assert set(shown.columns) - {*GLOSSARY, *HEADINGS} == set()
+    for column in shown.columns if len(shown) else []:
+        assert (heading(column)[1] == TEXT) == (not pd.api.types.is_numeric_dtype(shown[column])), column
 
 
-@pytest.mark.parametrize("name", SHOWN)
-def test_the_unit_is_text_for_text_columns_only(name):
-    for column in SHOWN[name].columns:
-        is_text = not pd.api.types.is_numeric_dtype(SHOWN[name][column])
-        if len(SHOWN[name]):
-            assert (heading(column)[1] == TEXT) == is_text, column
-
-
-@pytest.mark.parametrize("term", GLOSSARY.values(), ids=GLOSSARY)
-def test_every_term_has_a_heading_a_known_unit_and_a_full_sentence_as_definition(term):
-    assert term.heading
-    assert term.unit in FORMATS
-    assert term.definition[0].isupper()
-    assert term.definition.endswith(".")
+def test_every_term_has_a_heading_a_known_unit_and_a_full_sentence_as_definition():
+    for name, term in GLOSSARY.items():
+        assert term.heading, name
+        assert term.unit in FORMATS, name
+        assert term.definition[0].isupper(), name
+        assert term.definition.endswith("."), name
 
 
 def test_headings_of_terms_are_unique_and_no_column_is_defined_twice():
