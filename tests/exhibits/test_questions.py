@@ -333,15 +333,17 @@ def test_several_conversion_types_have_tables_in_the_report_and_one_type_has_non
         assert not any("conversion_types" in exhibit.name for exhibit in without.exhibits)
 
 
-def test_saving_writes_a_file_per_exhibit_and_keeps_other_files(typed, tmp_path):
+def test_saving_writes_each_exhibit_removes_those_of_earlier_reports_and_keeps_other_files(report, tmp_path):
     (tmp_path / "charts").mkdir()
-    (tmp_path / "charts" / "mine.png").touch()
-    report = ihc.open(typed).report()
+    tables = ("robustness", "conversion_types", "channel_conversion_types", "calibrated_roas")
+    charts = ("robustness.svg", "robustness.png", "calibrated_roas.svg", "calibrated_roas.png")
+    earlier = [*(tmp_path / f"{name}.csv" for name in tables), *(tmp_path / "charts" / name for name in charts)]
+    for path in (*earlier, tmp_path / "charts" / "mine.png"):
+        path.touch()
     names = {path.name for path in report.save(tmp_path)}
     assert (tmp_path / "charts" / "mine.png").exists()
-    assert {"conversion_types.csv", "channel_conversion_types.csv"} <= names
-    assert {f"{exhibit.name}.csv" for exhibit in report.exhibits} <= names
-    assert "Conversion types" in (tmp_path / "report.html").read_text("utf-8")
+    assert [path for path in earlier if path.exists()] == []
+    assert {"report.html", *(f"{exhibit.name}.csv" for exhibit in report.exhibits)} <= names
 
 
 def test_a_report_of_one_conversion_type_knows_no_others(typed, tmp_path):

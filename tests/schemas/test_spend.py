@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.frames import CHANNELS, FIXED, amounts, conversions, costs, credits_of, outcomes, sessions, shops, spend
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ihc.analysis.reconciliation import reconcile
@@ -194,7 +194,7 @@ def daily(draw):
     return spend(draw(st.lists(row, min_size=1, max_size=8)))
 
 
-@FIXED
+@settings(FIXED, max_examples=15)
 @given(shops(), daily(), st.data())
 def test_all_spend_is_reported_on_its_day_and_channel_or_stated_as_unused(shop, rows, data):
     names = st.lists(st.sampled_from([None, "x", "z"]), min_size=len(shop.sessions), max_size=len(shop.sessions))
