@@ -15,6 +15,7 @@ from ihc.errors import InputError
 from ihc.models.parameters import Curve
 from ihc.pipeline.attribution import attribute_shop
 from ihc.pipeline.runner import check
+from ihc.report.verdicts import verdicts
 from ihc.settings.run import load_settings
 
 # Ann becomes a lead (100), Bob buys (40); both have a session of Search, two days later one of Direct.
@@ -192,6 +193,16 @@ def test_the_tables_of_types_are_saved_and_on_the_page(report, tmp_path):
     assert (tmp_path / "out" / "conversion_types.csv").exists()
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert report.conversion_types.text.split(";")[0] in page
+
+
+def test_a_single_order_has_no_interval_in_the_summary(database, parameters):
+    report = ihc.open(database).report(parameters=parameters, conversion_type="lead")
+    # Search: 75 of revenue / 10 of spend; Direct: 25 / 5.
+    lines = [row.line for row in verdicts(report).rows if row.line]
+    assert [(line.text, line.low == line.dot == line.high) for line in lines] == [
+        ("Search: ROAS 7.50", True),
+        ("Direct: ROAS 5.00", True),
+    ]
 
 
 def test_a_breakdown_by_type_counts_a_refund_with_its_order(database):
