@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any, NamedTuple, NoReturn
+from uuid import uuid4
 
 import dask
 import dask.dataframe as dd
@@ -27,7 +28,7 @@ from ihc.formatting import counted
 from ihc.memory import free_memory
 from ihc.scale.checks import count_unfit, finding, unfit_rows
 from ihc.scale.output import CREDITS, JOURNEYS, OUTCOMES, SCRATCH, check_output, claimed, publish, write_tables
-from ihc.scale.parquet import Files, Layout, layout_of, read_parquet
+from ihc.scale.parquet import AT_A_TIME, Files, Layout, layout_of, read_parquet
 from ihc.scale.parts import (
     Part,
     Plan,
@@ -39,7 +40,7 @@ from ihc.scale.parts import (
     removal_effects_of,
     reports_of,
 )
-from ihc.scale.shuffle import make_folders, read_part, write_costs, write_rows
+from ihc.scale.shuffle import Shuffle, by_key, make_folders, match_keys, read_rows, write_rows
 from ihc.schemas.tables import COLUMNS, CONVERSIONS, SESSIONS, Tables, check_clocks
 
 ROWS = 500_000  # approximate number of sessions per part, unless the number of parts is given
@@ -51,7 +52,7 @@ READING, SHUFFLING, MATCHING, ATTRIBUTING, MARKOV = STAGES = (
     "Attributing",
     "Markov model",
 )
-AGAIN = "Reading invalid rows again"
+COUNTING, AGAIN = "Counting invalid rows", "Reading invalid rows again"
 PUBLISHING = "Publishing the results"
 Progress = Callable[[str, int, int], object]  # stage, parts done, total parts
 
@@ -124,8 +125,7 @@ class _Run:
 
     def whole(self) -> Scaled:
         tables = self._read()
-        self._shuffle(tables)
-        part, credits, failed = self._attributed()
+        part, credits, failed = self._attributed(self._shuffle(tables))
         reports = reports_of(part, self._markov(removal_effects_of(part)), self.job.plan)
         write_tables(self.job.output, reports)
         self.progress(PUBLISHING, 0, 1)
@@ -166,33 +166,51 @@ class _Run:
         self.parts = self.job.parts or max(1, -(-self.rows[SESSIONS] // ROWS))
         return tables
 
-    def _shuffle(self, tables: dict[str, dd.DataFrame]) -> None:
+    def _shuffle(self, tables: dict[str, dd.DataFrame]) -> Shuffle:
         """Write the rows into parts by user. Raises InputError for an invalid value or a duplicate key."""
-        output, parts = self.job.output, self.parts
-        make_folders(output)
-        rows = [
-            dask.delayed(partial(write_rows, output, table, parts, number), pure=False)(partition)
+        wanted = {table: max(1, -(-self.rows[table] // AT_A_TIME)) for table in tables}
+        frames = {
+            table: frame.repartition(npartitions=min(frame.npartitions, wanted[table]))
             for table, frame in tables.items()
+        }
+        # In a folder of its own, which no task of an earlier run can write to.
+        folder = DirFileSystem(f"{self.job.output.path}/{SCRATCH}/{uuid4().hex}", self.job.output.fs)
+        partitions = {table: frame.npartitions for table, frame in frames.items()}
+        shuffle = Shuffle(folder, self.parts, partitions[SESSIONS], partitions)
+        make_folders(shuffle)
+        match = dask.delayed(partial(match_keys, shuffle), pure=False)
+        rows = [
+            dask.delayed(partial(write_rows, shuffle, table), pure=False)(number, partition)
+            for table, frame in frames.items()
             for number, partition in enumerate(frame.to_delayed())
         ]
-        costs = dask.delayed(partial(write_costs, output, parts), pure=False)
-        for stage, tasks in ((SHUFFLING, rows), (MATCHING, [costs(number) for number in range(parts)])):
+        for stage, tasks in ((SHUFFLING, rows), (MATCHING, [match(number) for number in range(shuffle.key_parts)])):
             if not all(self._in_order(stage, tasks)):
                 self._refuse(tables)
+        for table in tables:
+            folder.rm(by_key(table), recursive=True)
+        return shuffle
 
     def _refuse(self, tables: dict[str, dd.DataFrame]) -> NoReturn:
         """Raise InputError for invalid tables, with the messages of `check_tables`."""
-        counts = self._in_order(AGAIN, [count_unfit(table, frame, self.parts) for table, frame in tables.items()])
+        counts = self._in_order(COUNTING, [count_unfit(table, frame, self.parts) for table, frame in tables.items()])
         unfit = {table: own for table, own in zip(tables, counts, strict=True) if own["rows"].any()}
+        if not unfit:
+            raise InputError(
+                "The files had an invalid value or a duplicate key, and have changed since: run the same command again."
+            )
         rows = self._in_order(AGAIN, [unfit_rows(table, tables[table], own) for table, own in unfit.items()])
         raise InputError("\n".join(map(finding, unfit, rows, unfit.values())))
 
-    def _attributed(self) -> tuple[Part, int, int]:
-        """The sum of all parts, and the numbers of credits and failed orders."""
+    def _attributed(self, shuffle: Shuffle) -> tuple[Part, int, int]:
+        """The sum of all parts, and the numbers of credits and failed orders.
+
+        Raises ScaleError unless all parts together have the rows of the files.
+        """
         job, sizes = self.job, []
         for folder in (CREDITS, OUTCOMES, PATHS, *([JOURNEYS] if job.journeys else [])):
             job.output.makedirs(f"{SCRATCH}/{folder}")
-        attribute = dask.delayed(partial(_attribute, job.output, job.plan, job.journeys), pure=False)
+        attribute = dask.delayed(partial(_attribute, shuffle, job), pure=False)
 
         def parts() -> Iterator[Part]:
             for _, (part, *size) in self._each(ATTRIBUTING, [attribute(number) for number in range(self.parts)]):
@@ -200,7 +218,13 @@ class _Run:
                 yield part
 
         part = reduce(lambda whole, one: add([whole, one]), parts())  # holds at most two parts
-        credits, failed = np.sum(sizes, axis=0).tolist()
+        *rows, credits, failed = np.sum(sizes, axis=0).tolist()
+        if rows != list(self.rows.values()):
+            read, came = (", ".join(f"{count:,}" for count in counts) for counts in (self.rows.values(), rows))
+            raise ScaleError(
+                f"The files have {read} rows of {', '.join(self.rows)}, but {came} arrived in the parts. No results "
+                "were written: run the same command again, and report this bug if it happens again."
+            )
         return part, credits, failed
 
     def _markov(self, effects: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -213,19 +237,24 @@ class _Run:
         return revenue
 
 
-def _attribute(output: DirFileSystem, plan: Plan, with_journeys: bool, number: int) -> tuple[Part, int, int]:
-    """Attribute one part: write its credits to a file and return its contribution to the report."""
-    sessions, conversions, costs = (read_part(output, table, number) for table in COLUMNS)
+def _attribute(shuffle: Shuffle, job: Job, number: int) -> tuple[Part, int, int, int, int, int]:
+    """Attribute one part: write its credits to a file and return its contribution to the report.
+
+    Out: also the numbers of sessions, conversions, costs, credits and failed orders.
+    """
+    sessions, conversions, costs = (read_rows(shuffle, table, number) for table in COLUMNS)
+    # Outcomes follow the order of the conversions, which depends on the partitions of the files.
     tables = Tables(sessions, conversions.sort_values("conv_id", ignore_index=True), costs)
-    found = attribute_part(tables, plan, free_memory())
+    found, output = attribute_part(tables, job.plan, free_memory()), job.output
     _write_part(output, CREDITS, number, found.credits)
     _write_part(output, OUTCOMES, number, found.outcomes)
     _write_part(output, PATHS, number, found.journeys[list(STEPS)])
-    if with_journeys:
+    if job.journeys:
         _write_part(output, JOURNEYS, number, found.journeys)
-    part = part_for(tables, found, plan)
+    part = part_for(tables, found, job.plan)
     pa.default_memory_pool().release_unused()
-    return part, len(found.credits), int((found.outcomes["outcome"] == "failed").sum())
+    failed = int((found.outcomes["outcome"] == "failed").sum())
+    return part, len(sessions), len(conversions), len(costs), len(found.credits), failed
 
 
 STEPS = ("conv_id", "session_id", "timestamp", "channel_name", "revenue")  # columns needed by the Markov model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,10 @@ def claimed(output: DirFileSystem) -> Iterator[None]:
             try:
                 yield
             finally:
-                if not output.exists(f"{SCRATCH}/{ABOUT}"):
-                    output.rm(SCRATCH, recursive=True)
+                # A task that is still writing may keep the folder; the next run empties it.
+                with suppress(OSError):
+                    if not output.exists(f"{SCRATCH}/{ABOUT}"):
+                        output.rm(SCRATCH, recursive=True)
     except portalocker.LockException:
         raise _others_run(output, "") from None
 

@@ -16,9 +16,10 @@ from ihc.database.inputs import read_tables
 from ihc.errors import InputError, ScaleError
 from ihc.models.parameters import load_parameters
 from ihc.report.files import csv_bytes
-from ihc.scale.job import STAGES, scale
-from ihc.scale.output import SCRATCH
+from ihc.scale.job import COUNTING, STAGES, Job, scale
+from ihc.scale.output import SCRATCH, open_output
 from ihc.scale.parts import Plan
+from ihc.scale.shuffle import read_parts
 from ihc.schemas.tables import Tables, check_tables
 
 ASKED = Plan(load_parameters())
@@ -158,6 +159,59 @@ def test_unfit_tables_are_refused_in_the_same_words_and_nothing_is_written(clien
     with pytest.raises(InputError) as found:
         scale(client, folder.job(tmp_path / "out", 2, ASKED))
     assert str(found.value) == str(expected.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_key_in_two_files_is_refused_in_the_same_words(client, tmp_path):
+    tables = TIES._replace(conversions=TIES.conversions.assign(conv_id=["l", "k", "k", "early"]))
+    folder = written(tmp_path / "in", tables)
+    with pytest.raises(InputError) as expected:
+        check_tables(*folder.read())
+    with pytest.raises(InputError) as found:
+        scale(client, folder.job(tmp_path / "out", 2, ASKED))
+    assert str(found.value) == str(expected.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_tables_that_were_mended_since_they_were_refused_are_said_to_have_changed(client, tmp_path):
+    folder = written(tmp_path / "in", TIES._replace(conversions=TIES.conversions.assign(conv_id="k")))
+
+    def mend(stage, done, total):
+        if stage == COUNTING and done == 0:
+            shutil.rmtree(tmp_path / "in")
+            written(tmp_path / "in", TIES)
+
+    with pytest.raises(InputError, match="have changed since: run the same command again"):
+        scale(client, folder.job(tmp_path / "out", 2, ASKED), mend)
+
+
+def test_another_file_system_gets_the_same_results_and_keeps_no_scratch_folder(client, ties):
+    folder, _, expected = ties
+    output = open_output("memory://elsewhere")
+    found = scale(client, Job(folder.files(), ASKED, output, 2))
+    for table, other in zip(found.reports, expected.reports, strict=True):
+        pd.testing.assert_frame_equal(table, other)
+    assert sorted(output.ls("", detail=False)) == sorted(
+        [*(f"{name}.csv" for name in found.reports._fields), "credits", "outcomes", "scale.json"]
+    )
+
+
+def test_small_files_are_read_together(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("ihc.scale.job.AT_A_TIME", 3)
+    folder, totals = written(tmp_path / "in", TIES, files=4), {}
+
+    def note(stage, done, total):
+        totals[stage] = total
+
+    found = scale(client, folder.job(tmp_path / "out", 2, ASKED), note)
+    assert totals[STAGES[1]] == 2 + 2 + 2  # five sessions, four orders and five costs, three at a time
+    assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
+
+
+def test_rows_that_get_lost_between_files_and_parts_stop_the_run(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("ihc.scale.shuffle.read_parts", lambda *given: read_parts(*given).iloc[1:])
+    with pytest.raises(ScaleError, match=r"The files have 5, 4, 5 rows of .*, but \d, \d, \d arrived in the parts"):
+        scale(client, written(tmp_path / "in", TIES).job(tmp_path / "out", 1, ASKED))
     assert list((tmp_path / "out").iterdir()) == []
 
 
