@@ -105,7 +105,7 @@ def test_a_silence_ends_a_request_before_its_deadline(begin, monkeypatch):
 
 
 def test_a_deadline_is_tried_again_over_another_connection_as_often_as_any_failure():
-    hostile = endlessly(*FLOODS["trailers"])
+    hostile = endlessly(*TRICKLES["trailers"], pause=0.02)
     answer, server = ask(hostile, http(200, GOOD), attempts=5, retries=5, seconds=2)
     assert (answer.calls, server.connections) == (2, 2)
     with pytest.raises(DeadlineError) as error:
