@@ -141,6 +141,17 @@ def test_empty_tables_equal_a_single_pass(client, tmp_path):
     assert_same_as_in_one_pass(tmp_path / "out", found.reports, folder.read(), ASKED)
 
 
+def assert_refused_in_the_same_words(client, tables, tmp_path):
+    """The message is that of a single pass, and nothing is written."""
+    folder = written(tmp_path / "in", tables)
+    with pytest.raises(InputError) as expected:
+        check_tables(*folder.read())
+    with pytest.raises(InputError) as found:
+        scale(client, folder.job(tmp_path / "out", 2, ASKED))
+    assert str(found.value) == str(expected.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_unfit_tables_are_refused_in_the_same_words_and_nothing_is_written(client, tmp_path):
     visits = TIES.sessions.assign(
         event_date=["2023-02-30", "2023-09-01", "", "2023-09-02", "2023-09-02"],
@@ -153,24 +164,12 @@ def test_unfit_tables_are_refused_in_the_same_words_and_nothing_is_written(clien
         TIES.conversions.assign(revenue=[1e15, 1.0, float("inf"), 2.0], conv_id=["l", None, "l", "early"]),
         TIES.costs.assign(cost=[-1.0, None, 2.0, 1e16, 3.0], session_id=["a", "b", "a", "gone", "e"]),
     )
-    folder = written(tmp_path / "in", tables)
-    with pytest.raises(InputError) as expected:
-        check_tables(*folder.read())
-    with pytest.raises(InputError) as found:
-        scale(client, folder.job(tmp_path / "out", 2, ASKED))
-    assert str(found.value) == str(expected.value)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert_refused_in_the_same_words(client, tables, tmp_path)
 
 
 def test_a_key_in_two_files_is_refused_in_the_same_words(client, tmp_path):
     tables = TIES._replace(conversions=TIES.conversions.assign(conv_id=["l", "k", "k", "early"]))
-    folder = written(tmp_path / "in", tables)
-    with pytest.raises(InputError) as expected:
-        check_tables(*folder.read())
-    with pytest.raises(InputError) as found:
-        scale(client, folder.job(tmp_path / "out", 2, ASKED))
-    assert str(found.value) == str(expected.value)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert_refused_in_the_same_words(client, tables, tmp_path)
 
 
 def test_tables_that_were_mended_since_they_were_refused_are_said_to_have_changed(client, tmp_path):
