@@ -13,8 +13,7 @@ from ihc.charts.palette import COLOURS
 from ihc.charts.style import WIDTH
 from ihc.formatting import shown
 
-# At most eleven, as a chart with a panel per channel sums the others.
-STRANGE = [*UNTRUSTED, "", "\ufffe", "_hidden"]
+STRANGE = ["", "\ufffe", "\x00", "\u202e", "\u2028", "_hidden", "😀", "ordinary"]
 CHANNELS = {name: chart for name, chart in CHARTS.items() if chart.of}
 every_chart = pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
 every_chart_of_channels = pytest.mark.parametrize("chart", CHANNELS.values(), ids=CHANNELS)
@@ -47,9 +46,10 @@ def test_a_chart_has_the_page_width_and_space_for_the_note_and_its_texts_do_not_
 
 
 @every_chart_of_channels
-def test_any_name_gives_valid_xml_and_is_unchanged(chart):
-    written = " ".join(texts(chart.draw(chart.of(STRANGE))))
-    assert [name for name in STRANGE if shown(name, chart.limit) not in written] == []
+@pytest.mark.parametrize("names", [UNTRUSTED, STRANGE], ids=["untrusted", "strange"])
+def test_any_name_gives_valid_xml_and_is_unchanged(chart, names):
+    written = " ".join(texts(chart.draw(chart.of(names))))
+    assert [name for name in names if shown(name, chart.limit) not in written] == []
 
 
 @every_chart_of_channels
